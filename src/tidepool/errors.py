@@ -1,0 +1,38 @@
+"""Azure's error shape: what a refused request is answered with. Parts raise it, the gateway renders it."""
+
+from collections.abc import Mapping
+
+from starlette.responses import JSONResponse
+
+
+class AzureError(Exception):
+    """A refusal as Azure words it: HTTP status, error code, message."""
+
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.headers = dict(headers or {})
+
+    def response(self) -> JSONResponse:
+        return JSONResponse(
+            {"error": {"code": self.code, "message": self.message}},
+            status_code=self.status,
+            headers={**self.headers, "x-ms-error-code": self.code},
+        )
+
+
+def not_found(resource: str) -> AzureError:
+    return AzureError(404, "ResourceNotFound", f"The resource '{resource}' was not found.")
+
+
+def not_emulated(method: str, url: str) -> AzureError:
+    """A route that Tidepool does not have: loud, so that nobody mistakes it for Azure's answer."""
+    return AzureError(
+        501,
+        "NotEmulated",
+        f"Tidepool does not emulate {method} {url}. docs/tidepool.md lists what it emulates.",
+    )

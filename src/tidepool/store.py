@@ -1,0 +1,84 @@
+"""Documents in SQLite: the emulated resources, kept under their paths. Knows nothing of what they mean."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+Document = dict[str, Any]
+
+_SCHEMA = """
+create table if not exists document (
+    key text primary key,
+    path text not null,
+    parent text not null,
+    number integer not null,
+    body text not null
+);
+create index if not exists document_parent on document (parent, number);
+create table if not exists counter (name text primary key, value integer not null);
+"""
+
+
+class Store:
+    """Documents by path (`/a/b/c`), compared without case as ARM ids are; each write is committed at once.
+
+    `number` is the order of creation: `children` lists in that order, so the last one is the newest.
+    """
+
+    def __init__(self, file: Path | str) -> None:
+        self._db = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        self._db.execute("pragma journal_mode=wal")
+        self._db.execute("pragma synchronous=off")
+        self._db.executescript(_SCHEMA)
+
+    def get(self, path: str) -> Document | None:
+        row = self._db.execute("select body from document where key = ?", (_key(path),)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def put(self, path: str, body: Document) -> None:
+        """Create or replace; a replaced document keeps its place in the order of creation."""
+        key = _key(path)
+        self._db.execute(
+            "insert into document (key, path, parent, number, body) values (?, ?, ?, ?, ?) "
+            "on conflict (key) do update set body = excluded.body",
+            (key, path.rstrip("/"), key.rpartition("/")[0], self.next("document"), json.dumps(body)),
+        )
+
+    def delete(self, path: str) -> bool:
+        return self._db.execute("delete from document where key = ?", (_key(path),)).rowcount > 0
+
+    def children(self, collection: str) -> Iterator[tuple[str, Document]]:
+        """(path, document) of each direct child, oldest first."""
+        rows = self._db.execute(
+            "select path, body from document where parent = ? order by number", (_key(collection),)
+        ).fetchall()
+        return ((path, json.loads(body)) for path, body in rows)
+
+    def below(self, prefix: str) -> Iterator[tuple[str, Document]]:
+        """(path, document) of everything below a path, oldest first."""
+        key = _key(prefix) + "/"
+        rows = self._db.execute(
+            "select path, body from document where key >= ? and key < ? order by number",
+            (key, key[:-1] + "0"),
+        ).fetchall()
+        return ((path, json.loads(body)) for path, body in rows)
+
+    def next(self, counter: str) -> int:
+        """1, 2, 3 ... for each counter, across restarts."""
+        (value,) = self._db.execute(
+            "insert into counter values (?, 1) on conflict (name) do update set value = value + 1 returning value",
+            (counter,),
+        ).fetchone()
+        return int(value)
+
+    def clear(self) -> None:
+        self._db.executescript("delete from document; delete from counter;")
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def _key(path: str) -> str:
+    return path.rstrip("/").lower()
