@@ -1,0 +1,100 @@
+"""Commands: work to do, imperative. They carry ids and their cause, never payloads, and travel as JSON."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$")]
+MonthId = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(0[1-9]|1[0-2])$")]
+
+
+class _Command(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    cause: str = Field(
+        description="Id of the event, request or timer tick that led here; kept along the chain."
+    )
+    tries: int = Field(default=0, ge=0, description="How often a transient failure sent it back already.")
+    first_tried: datetime | None = Field(
+        default=None, description="Set at the first failure; 24 h later it is given up."
+    )
+
+
+class CheckMonth(_Command):
+    """List a month's files and decide whether they are complete. With `due`, not before that time."""
+
+    kind: Literal["CheckMonth"] = "CheckMonth"
+    feed: Name
+    month: MonthId
+    due: datetime | None = None
+
+
+class ScoreMonth(_Command):
+    """Bring one generation of a month version to a submitted job."""
+
+    kind: Literal["ScoreMonth"] = "ScoreMonth"
+    feed: Name
+    month: MonthId
+    version: int = Field(ge=1)
+    generation: int = Field(default=1, ge=1)
+
+
+class FinishMonth(_Command):
+    """Take the result of a completed job into the ledger: reconciled, registered, announced."""
+
+    kind: Literal["FinishMonth"] = "FinishMonth"
+    feed: Name
+    month: MonthId
+    version: int = Field(ge=1)
+    generation: int = Field(ge=1)
+
+
+class CheckJob(_Command):
+    """Re-read a job's true state and act on it."""
+
+    kind: Literal["CheckJob"] = "CheckJob"
+    workspace: Name
+    job: Name
+
+
+class Notify(_Command):
+    """Tell people of one activity, once."""
+
+    kind: Literal["Notify"] = "Notify"
+    subject: str = Field(description="The activity's subject, its partition in the ledger.")
+    activity: str = Field(description="The activity's id within its subject.")
+
+
+class Reconcile(_Command):
+    """Send a command for whatever is unfinished, expected or was missed."""
+
+    kind: Literal["Reconcile"] = "Reconcile"
+
+
+AnyCommand = CheckMonth | ScoreMonth | FinishMonth | CheckJob | Notify | Reconcile
+Command = Annotated[AnyCommand, Field(discriminator="kind")]
+
+_adapter: TypeAdapter[AnyCommand] = TypeAdapter(Command)
+
+
+@dataclass(frozen=True)
+class Next:
+    """A command that follows, and how long to wait before it is looked at (0 to 1 h)."""
+
+    command: AnyCommand
+    delay: timedelta = timedelta()
+
+
+Follows = Sequence[Next]
+
+
+def encode(command: AnyCommand) -> str:
+    return command.model_dump_json(exclude_defaults=False)
+
+
+def decode(text: str | bytes) -> AnyCommand:
+    """Raises pydantic.ValidationError where the text is no command of ours."""
+    return _adapter.validate_json(text)

@@ -1,0 +1,136 @@
+"""The durable record: Month, Job and Activity, one table row each, changed only under its ETag.
+
+Records are plain values; `cloud.storage.Ledger` reads and writes them.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tidegate.commands import MonthId, Name
+
+
+class Record(BaseModel):
+    """A row; `etag` is None until it was read from or written to the ledger."""
+
+    model_config = ConfigDict(extra="ignore", validate_assignment=True)
+
+    etag: str | None = Field(default=None, exclude=True)
+
+
+class ScoringState(StrEnum):
+    """Where a generation stands; the first three are live, the others final."""
+
+    CLAIMED = "claimed"
+    SUBMITTED = "submitted"
+    JOB_COMPLETED = "job_completed"
+    SCORED = "scored"
+    INCOMPLETE = "incomplete"
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        return self not in (ScoringState.CLAIMED, ScoringState.SUBMITTED, ScoringState.JOB_COMPLETED)
+
+
+class Generation(BaseModel):
+    """One deliberate scoring of a month version: the model is resolved once, when it is claimed."""
+
+    number: int = Field(ge=1)
+    state: ScoringState = ScoringState.CLAIMED
+    model_name: str
+    model_version: str
+    attempt: int = Field(default=1, ge=1, description="Resubmissions after preemption, plus one.")
+    compute: str
+    job: str | None = Field(default=None, description="Name of the newest attempt's job.")
+    reason: str = Field(description="Why: complete, late files, or the words of the person who asked.")
+    idempotency_key: str | None = None
+    claimed_at: datetime
+    ended_at: datetime | None = None
+    outcome: dict[str, Any] | None = Field(
+        default=None, description="Counts and paths, from reconciliation.json."
+    )
+    error: str | None = None
+
+
+class MonthVersion(BaseModel):
+    """A snapshot of a month's files. Its identity is the manifest's hash."""
+
+    number: int = Field(ge=1)
+    manifest_hash: str
+    manifest_path: str = Field(description="Path of the manifest in workspaceblobstore.")
+    files: int
+    bytes: int
+    reason: str = Field(description="What completed it: marker, list, quiet, deadline, late files.")
+    snapshot_at: datetime
+    registered: bool = Field(default=False, description="Whether the Data asset version exists.")
+    generations: list[Generation] = []
+
+
+class Month(Record):
+    """One partition of a feed, with its versions and their generations."""
+
+    feed: Name
+    month: MonthId
+    check_due: datetime | None = Field(default=None, description="When the one delayed check is due.")
+    deadline_announced: bool = False
+    late_announced: list[str] = Field(
+        default=[], description="Hashes of changed listings that were announced."
+    )
+    listed_at: datetime | None = None
+    versions: list[MonthVersion] = []
+    result: str | None = Field(default=None, description="The current result: `202611-1-g1`.")
+
+    @property
+    def latest(self) -> MonthVersion | None:
+        return self.versions[-1] if self.versions else None
+
+    def version(self, number: int) -> MonthVersion | None:
+        return next((v for v in self.versions if v.number == number), None)
+
+    @property
+    def live(self) -> list[tuple[MonthVersion, Generation]]:
+        """What is being scored now."""
+        return [(v, g) for v in self.versions for g in v.generations if not g.state.final]
+
+
+class Job(Record):
+    """An Azure ML job that we launched, and the generation that it serves."""
+
+    workspace: Name
+    name: Name
+    feed: Name
+    month: MonthId
+    version: int
+    generation: int
+    attempt: int
+    compute: str
+    submitted_at: datetime
+    status: str = "NotStarted"
+    final: bool = False
+    cancel_requested: bool = Field(
+        default=False, description="CancelRequested was seen: a person cancelled it."
+    )
+    reason: str | None = Field(default=None, description="Why it was resubmitted or given up.")
+    checked_at: datetime | None = None
+
+
+class Activity(Record):
+    """Something that happened and that people may want to know. Its id is derived, so it happens once."""
+
+    subject: str = Field(description="What it is about: `feed:month`, a job or a rejected event.")
+    id: str
+    kind: str = Field(description="`month.scored`, `month.late`, `work.failed` ...")
+    at: datetime
+    title: str
+    text: str
+    data: dict[str, Any] = {}
+    cause: str
+    sent: list[str] = Field(
+        default=[], description="Channels that have it (hashes of their URLs, or a topic)."
+    )
+    done: bool = Field(default=False, description="Every channel that wants it has it.")
