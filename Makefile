@@ -1,0 +1,70 @@
+# One word per chore. Each target does the set-up that it needs, once: `make help`.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test check fix bench requirements clean
+
+UV_VERSION := 0.13.8
+UV := $(or $(shell command -v uv),.tools/uv/bin/uv)
+PYTHON := $(shell for p in python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && command -v $$p && break; done)
+# The interpreter that is here; uv is never to fetch one.
+export UV_PYTHON_DOWNLOADS := never
+export UV_PYTHON := $(PYTHON)
+SYNC := $(UV) sync --frozen --inexact --quiet
+EXPORT := $(UV) export --frozen --quiet --no-default-groups --no-hashes --no-emit-project --no-header --no-annotate
+
+help:  ## this list
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+demo: .tools/local  ## three months of images arrive, are scored and checked, on the local cloud
+	@.venv/bin/python -m examples.digits.demo
+
+up: .tools/local  ## start Tidepool with the service in it, and leave it running
+	@.venv/bin/tidepool up --detach --app .
+
+down:  ## stop Tidepool
+	@if [ -x .venv/bin/tidepool ]; then .venv/bin/tidepool down; fi
+
+test: .tools/test  ## all tests
+	@.venv/bin/pytest
+
+check: .tools/test  ## format, lint, types, imports, requirements.txt
+	@.venv/bin/ruff format --check .
+	@.venv/bin/ruff check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@$(EXPORT) | diff requirements.txt - || { echo 'requirements.txt is not what uv.lock says: make requirements'; exit 1; }
+
+fix: .tools/test  ## format, and mend what the linter can mend
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix .
+
+bench: .tools/test  ## measure speed, side by side with the naive way
+	@.venv/bin/python -m tests.bench
+
+requirements: .tools/uv.ready  ## write requirements.txt from uv.lock
+	@$(UV) lock --quiet
+	@$(EXPORT) > requirements.txt
+
+clean: down  ## remove what was set up and what Tidepool kept
+	@rm -rf .venv .tools .tidepool
+
+# Set-up: each once, and again only when what it was made from changed.
+.tools/uv.ready:
+	@mkdir -p .tools
+	@[ -n "$(PYTHON)" ] || { echo 'Tidegate needs Python 3.11 or 3.12 on the PATH.'; exit 1; }
+	@command -v $(UV) >/dev/null || { echo 'Setting up uv ...' && \
+	  { $(PYTHON) -m venv .tools/uv || { echo 'This Python cannot make environments (Debian: apt install python3-venv).'; exit 1; }; } && \
+	  .tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
+	@touch $@
+
+.tools/local: .tools/uv.ready pyproject.toml uv.lock
+	@echo 'Installing the local cloud (once, about a minute) ...'
+	@$(SYNC) --group jobs --group tidepool
+	@.venv/bin/python -m tidepool.azurite
+	@touch $@
+
+.tools/test: .tools/local
+	@echo 'Installing the test tools (once) ...'
+	@$(SYNC) --group jobs --group tidepool --group test
+	@touch $@
