@@ -1,0 +1,26 @@
+"""`make bench [NAME ...]`: measures and prints a table for each bench, or for the named ones."""
+
+import argparse
+import importlib
+from pathlib import Path
+
+from rich.console import Console
+
+from tests.bench.table import show
+
+BENCHES = ("indexing", "deployed", "storm", "latency", "scoring")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[*BENCHES, []], help="benches to run; all where none is named")
+    console = Console(width=140)
+    for name in parser.parse_args().names or BENCHES:
+        bench = importlib.import_module(f"tests.bench.{name}")
+        with console.status(f"measuring {name} ..."):
+            rows = bench.measure(Path(__file__).parents[2])
+        show((bench.__doc__ or name).splitlines()[0], rows, console)
+
+
+if __name__ == "__main__":
+    main()
