@@ -1,0 +1,117 @@
+"""A worker of a parallel step: loads the entry script and calls it for each mini-batch. Decides nothing.
+
+Runs in the environment of the job, so it imports nothing but the standard library.
+"""
+
+import importlib.util
+import inspect
+import json
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+
+@dataclass(frozen=True)
+class MiniBatchContext:
+    """The second argument of `run`, for entry scripts that take one."""
+
+    minibatch_index: int
+    dataset_index: int = 0
+    partition_key_value: None = None
+
+
+class EntryScript:
+    """What `from azureml_user.parallel_run import EntryScript` gives on Azure ML."""
+
+    logger = logging.getLogger("EntryScript")
+    working_dir = str(Path.cwd())
+    log_dir = str(Path("logs").absolute())
+
+
+def main() -> None:
+    connection = Connection(int(sys.argv[1]))
+    os.set_inheritable(connection.fileno(), False)
+    settings = connection.recv_bytes()
+    serve(connection, json.loads(settings))
+
+
+def serve(connection: Connection, settings: dict[str, Any]) -> None:
+    """Answer `ready`, then one outcome per mini-batch, until an empty message says that there are no more."""
+    try:
+        script = load(Path(settings["entry_script"]), settings["arguments"], settings["logging_level"])
+        _call_if_there(script, "init")
+    except (Exception, SystemExit):  # noqa: BLE001  # whatever the script raises is the step's error
+        _send(connection, {"init_error": traceback.format_exc()})
+        return
+    _send(connection, {"ready": True})
+    while message := connection.recv_bytes():
+        batch = json.loads(message)
+        _send(connection, outcome(script.run, batch["files"], batch["index"]))
+    _call_if_there(script, "shutdown")
+    _send(connection, {"shutdown": True})
+
+
+def load(entry_script: Path, arguments: list[str], logging_level: str) -> ModuleType:
+    """The entry script as a module, with `sys.argv` and the import path that it has on Azure ML."""
+    logging.basicConfig(stream=sys.stdout, level=logging.WARNING)
+    EntryScript.logger.setLevel(logging_level)
+    _offer_entry_script_class()
+    file = entry_script.absolute()
+    sys.argv = [str(file), *arguments]
+    sys.path.insert(0, str(file.parent))
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{entry_script} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    spec.loader.exec_module(module)
+    if not callable(getattr(module, "run", None)):
+        raise TypeError(f"{entry_script.name} has no function run(mini_batch)")
+    return module
+
+
+def outcome(run: Callable[..., Any], files: list[str], index: int) -> dict[str, Any]:
+    """What one call of `run` came to: the number of results and their rows, or the error."""
+    try:
+        takes_context = len(inspect.signature(run).parameters) > 1
+        result = run(files, MiniBatchContext(index)) if takes_context else run(files)
+        return {"results": len(result), "rows": _rows(result)}
+    except Exception:  # noqa: BLE001  # whatever the script raises is the mini-batch's error
+        return {"error": traceback.format_exc()}
+
+
+def _rows(result: Any) -> str:
+    """The text that append_row_to gets: DataFrames without header, separated by spaces, as on Azure ML."""
+    if hasattr(result, "to_csv"):
+        return str(result.to_csv(sep=" ", header=False, index=False))
+    return "".join(f"{item}\n" for item in result)
+
+
+def _offer_entry_script_class() -> None:
+    package, module = ModuleType("azureml_user"), ModuleType("azureml_user.parallel_run")
+    module.EntryScript = EntryScript  # type: ignore[attr-defined]
+    package.parallel_run = module  # type: ignore[attr-defined]
+    sys.modules.update({"azureml_user": package, "azureml_user.parallel_run": module})
+
+
+def _call_if_there(script: ModuleType, name: str) -> None:
+    function = getattr(script, name, None)
+    if callable(function):
+        function()
+
+
+def _send(connection: Connection, message: dict[str, Any]) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    connection.send_bytes(json.dumps(message).encode())
+
+
+if __name__ == "__main__":
+    main()
