@@ -1,0 +1,32 @@
+"""The digit classifier as MLflow loads it: two layers of numpy, so that a scoring process starts at once."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+class DigitClassifier:
+    """Probabilities (n, 10) for images (n, 8, 8, 1) of uint8."""
+
+    def __init__(self, weights: list[Array]) -> None:
+        self._hidden, self._hidden_bias, self._out, self._out_bias = weights
+
+    def predict(self, images: Array, params: dict[str, Any] | None = None) -> Array:  # noqa: ARG002  MLflow's contract
+        pixels = images.reshape(len(images), -1).astype(np.float32) / 255
+        hidden = np.maximum(pixels @ self._hidden + self._hidden_bias, 0)
+        logits = hidden @ self._out + self._out_bias
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return exponentials / exponentials.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
+
+
+def save_weights(weights: list[Array], path: Path) -> None:
+    np.savez(path, *(array.astype(np.float32) for array in weights))
+
+
+def _load_pyfunc(path: str) -> DigitClassifier:
+    """Called by MLflow with what was saved as the model's data."""
+    with np.load(path) as file:
+        return DigitClassifier([file[name] for name in file.files])

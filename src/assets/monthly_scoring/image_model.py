@@ -1,0 +1,140 @@
+"""The MLflow model as scoring needs it: the image shape it takes, and a label and score for each image.
+
+Must not read images or know about months.
+"""
+
+import importlib
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import yaml
+
+Images = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+class UnfitModelError(ValueError):
+    """The model cannot score images."""
+
+
+class ImageShape(NamedTuple):
+    """What one image becomes: height x width x channels of uint8; `name` where the model's tensor has one."""
+
+    height: int
+    width: int
+    channels: int
+    name: str | None = None
+
+
+class Prediction(NamedTuple):
+    """One image's outcome: a label with its score, or an error."""
+
+    label: str = ""
+    score: float | None = None
+    error: str = ""
+
+
+def image_shape(mlmodel: Mapping[str, Any]) -> ImageShape:
+    """The shape that the signature of a parsed `MLmodel` file asks for.
+
+    Fit is a signature with exactly one input: a uint8 tensor of shape (-1, height, width, 1 or 3).
+    """
+    signature = mlmodel.get("signature") or {}
+    inputs = json.loads(signature.get("inputs") or "[]")
+    tensors = [item for item in inputs if item.get("type") == "tensor"]
+    if not tensors:
+        raise UnfitModelError("the model has no tensor signature: log it with signature=ModelSignature(...)")
+    if len(inputs) != 1:
+        raise UnfitModelError(f"the model takes {len(inputs)} inputs, expected one tensor of images")
+    spec = tensors[0]["tensor-spec"]
+    shape = tuple(spec["shape"])
+    if spec["dtype"] != "uint8" or len(shape) != 4 or min(shape[1:]) < 1 or shape[3] not in (1, 3):
+        raise UnfitModelError(
+            f"the model takes {spec['dtype']} {shape}, expected uint8 (-1, height, width, 1 or 3):"
+            " scaling of pixels belongs into the model"
+        )
+    return ImageShape(*shape[1:], name=tensors[0].get("name"))
+
+
+class ImageModel:
+    """A loaded model: `shape`, and `predict` for a batch of images."""
+
+    def __init__(self, folder: Path) -> None:
+        mlmodel = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+        self.shape = image_shape(mlmodel)
+        self._labels: list[str] | None = (mlmodel.get("metadata") or {}).get("labels")
+        self._predict = _load(folder, mlmodel["flavors"]["python_function"])
+
+    def predict(self, images: Images) -> list[Prediction]:
+        """One prediction an image of a (n, height, width, channels) batch, in its order."""
+        output = self._predict({self.shape.name: images} if self.shape.name else images)
+        predictions = read_output(output, self._labels)
+        if len(predictions) != len(images):
+            raise UnfitModelError(f"the model returned {len(predictions)} rows for {len(images)} images")
+        return predictions
+
+
+def _load(folder: Path, flavor: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """The model's predict function.
+
+    A model that brings its own loader is loaded as MLflow's storage format says but without importing mlflow,
+    which costs each scoring process seconds. https://mlflow.org/docs/latest/python_api/mlflow.pyfunc.html
+    """
+    loader: str = flavor["loader_module"]
+    if loader.startswith("mlflow.") or flavor.get("config"):
+        import mlflow.pyfunc
+
+        return mlflow.pyfunc.load_model(str(folder)).predict  # type: ignore[no-any-return]
+    if code := flavor.get("code"):
+        sys.path.insert(0, str(folder / code))
+    model = importlib.import_module(loader)._load_pyfunc(str(folder / flavor.get("data", "")))
+    return model.predict  # type: ignore[no-any-return]
+
+
+def read_output(output: Any, labels: list[str] | None = None) -> list[Prediction]:
+    """What a model returned, as predictions.
+
+    Understood: a table (DataFrame or dict of arrays) with a column `label` and perhaps `score`; a table of
+    probabilities with a column a class; an array (n, classes) of probabilities, whose classes are called as
+    `labels` says (`metadata.labels` of the MLmodel file) or else by number; a list or array of n labels.
+    """
+    if hasattr(output, "columns"):
+        output = {column: output[column].to_numpy() for column in output.columns}
+    if isinstance(output, Mapping):
+        if "label" in output:
+            return _labelled(np.asarray(output["label"]), output.get("score"))
+        labels = [str(column) for column in output]
+        output = np.column_stack([np.asarray(column) for column in output.values()])
+    values = np.asarray(output)
+    if values.ndim == 2 and values.shape[1] > 1:
+        return _most_probable(values, labels or [str(number) for number in range(values.shape[1])])
+    return _labelled(values.reshape(len(values), -1)[:, 0] if values.ndim == 2 else values, None)
+
+
+def _labelled(labels: np.ndarray[Any, Any], scores: Any) -> list[Prediction]:
+    if labels.ndim != 1 or labels.dtype.kind == "f":
+        raise UnfitModelError(
+            f"the model returned {labels.dtype} {labels.shape}, expected labels, or a probability a class"
+        )
+    if scores is None:
+        return [Prediction(str(label)) for label in labels.tolist()]
+    pairs = zip(labels.tolist(), np.asarray(scores, dtype=float).tolist(), strict=True)
+    return [_checked(str(label), score) for label, score in pairs]
+
+
+def _most_probable(values: np.ndarray[Any, Any], labels: list[str]) -> list[Prediction]:
+    if len(labels) != values.shape[1]:
+        raise UnfitModelError(f"the model has {len(labels)} labels, but returned {values.shape[1]} classes")
+    best = values.argmax(axis=1)
+    scores = values[np.arange(len(values)), best]
+    return [_checked(labels[index], float(score)) for index, score in zip(best, scores, strict=True)]
+
+
+def _checked(label: str, score: float) -> Prediction:
+    if not math.isfinite(score):
+        return Prediction(error=f"the model's score is {score}")
+    return Prediction(label, round(score, 6))

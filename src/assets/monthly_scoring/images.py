@@ -1,0 +1,48 @@
+"""Image files as uint8 tensors. Must not know about models, months or Azure ML."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+Pixels = np.ndarray[Any, np.dtype[np.uint8]]
+
+
+class BrokenImageError(ValueError):
+    """The file cannot be read as an image. The same bytes always give the same message."""
+
+
+def read_image(path: Path, height: int, width: int, channels: int) -> Pixels:
+    """The image as uint8 (height, width, channels), resized where its size differs.
+
+    Raises BrokenImageError for what is wrong with the file, and OSError for what is wrong with the store.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise BrokenImageError("the file is gone") from None
+    try:
+        return decode(data, height, width, channels)
+    except UnidentifiedImageError:
+        raise BrokenImageError("not an image" if data else "the file is empty") from None
+    # A decoder meets hostile bytes here: whatever it raises is a property of this one file.
+    except Exception as error:
+        raise BrokenImageError(f"{type(error).__name__}: {error}") from error
+
+
+def decode(data: bytes, height: int, width: int, channels: int) -> Pixels:
+    """The pixels of encoded image bytes; an alpha channel is dropped, 16 bits become the upper 8."""
+    with Image.open(io.BytesIO(data)) as image:
+        if image.mode in ("I", "F"):
+            raise ValueError(f"pixels of mode {image.mode} have no 8-bit meaning")
+        if image.mode.startswith("I;16"):
+            # Pillow's own conversion clips 16-bit values at 255.
+            pixels: Image.Image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        else:
+            pixels = image
+        pixels = pixels.convert("L" if channels == 1 else "RGB")
+        if pixels.size != (width, height):
+            pixels = pixels.resize((width, height), Image.Resampling.BILINEAR)
+        return np.asarray(pixels, dtype=np.uint8).reshape(height, width, channels)

@@ -1,0 +1,90 @@
+"""The publishing step: the month as CSV and Parquet, reconciled with its manifest, and shown in MLflow.
+
+Fails only where it cannot read or write. What is wrong with the month is said in reconciliation.json,
+which is written last.
+"""
+
+import argparse
+import csv
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from reconcile import Reconciliation, reconcile
+from rows import Row, parse_rows, read_manifest
+
+SHOWN_LABELS = 40
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO)
+    args = parse_arguments()
+    with args.rows.open(encoding="utf-8") as lines:
+        outcome = reconcile(parse_rows(lines), read_manifest(args.manifest), args.max_error_rate)
+    subject = {key: getattr(args, key) for key in ("feed", "month", "version", "generation")}
+
+    args.predictions.mkdir(parents=True, exist_ok=True)
+    write_csv(outcome.rows, args.predictions / "predictions.csv")
+    write_parquet(outcome.rows, args.predictions / "predictions.parquet")
+    log_to_mlflow(outcome, subject)
+    text = json.dumps(subject | outcome.summary(), indent=2)
+    (args.predictions / "reconciliation.json").write_text(text, encoding="utf-8")
+    log.info("month_published verdict=%s %s", outcome.verdict, outcome.metrics())
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=Path, required=True)
+    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--predictions", type=Path, required=True)
+    parser.add_argument("--max-error-rate", type=float, required=True)
+    for key in ("--feed", "--month", "--version", "--generation"):
+        parser.add_argument(key, required=True)
+    return parser.parse_args()
+
+
+def write_csv(rows: Sequence[Row], path: Path) -> None:
+    """Columns img, label, score, error; quoted where a name needs it."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(Row._fields)
+        writer.writerows(rows)
+
+
+def write_parquet(rows: Sequence[Row], path: Path) -> None:
+    """The same columns; what does not apply (the label of a broken image) is null."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {name: [row[index] or None for row in rows] for index, name in enumerate(Row._fields)}
+    columns["score"] = [row.score for row in rows]
+    schema = pa.schema([(name, pa.float64() if name == "score" else pa.string()) for name in Row._fields])
+    pq.write_table(pa.table(columns, schema=schema), path)
+
+
+def log_to_mlflow(outcome: Reconciliation, subject: Mapping[str, str]) -> None:
+    """Metrics, summary and picture on this step's run; the metrics on the pipeline's run too."""
+    import mlflow
+    from matplotlib.figure import Figure
+
+    with mlflow.start_run() as run:
+        mlflow.set_tags({f"tidegate_{key}": value for key, value in subject.items()})
+        mlflow.log_metrics(outcome.metrics())
+        mlflow.log_dict(outcome.summary(), "summary.json")
+        labels = dict(list(outcome.labels().items())[:SHOWN_LABELS])
+        figure = Figure(figsize=(8, 4), layout="constrained")
+        axes = figure.subplots()
+        axes.bar(range(len(labels)), list(labels.values()), tick_label=list(labels))
+        axes.set(title=f"{subject['feed']} {subject['version']}", xlabel="label", ylabel="images")
+        mlflow.log_figure(figure, "labels.png")
+    if parent := run.data.tags.get("mlflow.parentRunId"):
+        client = mlflow.MlflowClient()
+        for key, value in outcome.metrics().items():
+            client.log_metric(parent, key, value)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""What came out against what went in. Pure: must not read, write or log."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rows import Row
+
+Verdict = Literal["ok", "incomplete", "too_many_errors"]
+
+# GPU kernels do not sum in the same order twice: a retried mini-batch may differ by this much.
+SAME_SCORE = 0.001
+# Names that a list shows; its count tells the whole.
+SHOWN_NAMES = 1_000
+SHOWN_ERRORS = 20
+SHOWN_IMAGES = 5
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """The rows to publish, one a file in the manifest's order, and what is wrong with them."""
+
+    rows: Sequence[Row]
+    files: int
+    missing: Sequence[str]
+    doubled: Sequence[str]
+    repeated: int
+    unlisted: int
+    torn: int
+    max_error_rate: float
+
+    @property
+    def errors(self) -> int:
+        return sum(1 for row in self.rows if row.error)
+
+    @property
+    def error_rate(self) -> float:
+        return self.errors / self.files if self.files else 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        if self.missing or self.doubled:
+            return "incomplete"
+        return "too_many_errors" if self.error_rate > self.max_error_rate else "ok"
+
+    def labels(self) -> dict[str, int]:
+        """How often each label stands in the rows, most frequent first."""
+        return dict(Counter(row.label for row in self.rows if not row.error).most_common())
+
+    def metrics(self) -> dict[str, float]:
+        counts = {
+            "files": self.files,
+            "rows": len(self.rows),
+            "errors": self.errors,
+            "error_rate": self.error_rate,
+            "missing": len(self.missing),
+            "doubled": len(self.doubled),
+            "repeated": self.repeated,
+            "unlisted": self.unlisted,
+            "torn": self.torn,
+        }
+        scores = [row.score for row in self.rows if row.score is not None]
+        return counts | ({"mean_score": sum(scores) / len(scores)} if scores else {})
+
+    def summary(self) -> dict[str, Any]:
+        """The outcome as JSON of bounded size."""
+        return self.metrics() | {
+            "verdict": self.verdict,
+            "max_error_rate": self.max_error_rate,
+            "missing_names": list(self.missing[:SHOWN_NAMES]),
+            "doubled_names": list(self.doubled[:SHOWN_NAMES]),
+            "worst_errors": self._worst_errors(),
+            "labels": self.labels(),
+        }
+
+    def _worst_errors(self) -> list[dict[str, Any]]:
+        images = defaultdict(list)
+        for row in self.rows:
+            if row.error:
+                images[row.error].append(row.img)
+        worst = sorted(images.items(), key=lambda item: (-len(item[1]), item[0]))[:SHOWN_ERRORS]
+        return [{"error": error, "count": len(all_), "images": all_[:SHOWN_IMAGES]} for error, all_ in worst]
+
+
+def reconcile(rows: Iterable[Row | None], manifest: Sequence[str], max_error_rate: float) -> Reconciliation:
+    """Each file of the manifest with its row: rows that say the same are one, others are doubled."""
+    found: dict[str, list[Row]] = {name: [] for name in manifest}
+    repeated = unlisted = torn = 0
+    for row in rows:
+        if row is None:
+            torn += 1
+        elif row.img not in found:
+            unlisted += 1
+        elif any(_say_the_same(row, other) for other in found[row.img]):
+            repeated += 1
+        else:
+            found[row.img].append(row)
+    return Reconciliation(
+        rows=[candidates[0] for candidates in found.values() if candidates],
+        files=len(found),
+        missing=[name for name, candidates in found.items() if not candidates],
+        doubled=[name for name, candidates in found.items() if len(candidates) > 1],
+        repeated=repeated,
+        unlisted=unlisted,
+        torn=torn,
+        max_error_rate=max_error_rate,
+    )
+
+
+def _say_the_same(row: Row, other: Row) -> bool:
+    if (row.label, row.error) != (other.label, other.error):
+        return False
+    if row.score is None or other.score is None:
+        return row.score is other.score
+    return abs(row.score - other.score) <= SAME_SCORE
