@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
 
 import numpy as np
+from decoding import BrokenImageError, Pixels, read_image
 from image_model import ImageModel, Prediction
-from images import BrokenImageError, Pixels, read_image
 from rows import NOT_LISTED, Row, format_row, read_manifest
 
 log = logging.getLogger(__name__)
