@@ -1,0 +1,39 @@
+"""Storage accounts: a pool that Azurite knows from its start, from which names are handed out; and their keys."""
+
+import base64
+import hashlib
+import hmac
+
+from tidepool.estate import STORAGE_ACCOUNT, WORKSPACES
+from tidepool.store import Store
+
+POOL = 500
+
+
+class Accounts:
+    """Keys are derived from the secret of the state folder: the same account has the same key after a restart."""
+
+    def __init__(self, *, store: Store, secret: str) -> None:
+        self._store = store
+        self._secret = secret
+
+    def key(self, account: str) -> str:
+        """The account's key, base64."""
+        digest = hmac.digest(self._secret.encode(), account.encode(), hashlib.sha512)
+        return base64.b64encode(digest).decode()
+
+    def hand_out(self) -> str:
+        """A storage account that nobody has used in this state folder."""
+        number = self._store.next("storage-account")
+        if number > POOL:
+            raise ValueError(f"all {POOL} storage accounts are handed out; `tidepool reset` gives them back")
+        return _name(number)
+
+    def declared(self) -> dict[str, str]:
+        """Every account that Azurite is started with, and its key."""
+        names = [STORAGE_ACCOUNT, *WORKSPACES.values(), *(_name(number) for number in range(1, POOL + 1))]
+        return {name: self.key(name) for name in names}
+
+
+def _name(number: int) -> str:
+    return f"tidepoolstore{number:03d}"

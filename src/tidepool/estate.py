@@ -1,0 +1,34 @@
+"""The names of the estate that every Tidepool starts with, and how resource ids are spelt. Holds data only."""
+
+SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
+TENANT = "00000000-0000-4000-8000-00000000000a"
+RESOURCE_GROUP = "rg-tidepool"
+LOCATION = "japaneast"
+STORAGE_ACCOUNT = "tidepooldata"
+# workspace -> its default storage account
+WORKSPACES = {"mlw-dev": "mlwdevstore", "mlw-prod": "mlwprodstore"}
+DEVELOPMENT, PRODUCTION = WORKSPACES
+CUSTOM_TOPIC = "tidegate-events"
+MAILBOX_HOST = "mailbox.tidepool"
+
+# How a handle finds its supervisor: a file in the data folder, and the header with the secret that stands in it.
+STATE_FILE = "tidepool.json"
+CONTROL_HEADER = "x-tidepool-token"
+
+_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers"
+
+
+def workspace_id(name: str) -> str:
+    return f"{_GROUP}/Microsoft.MachineLearningServices/workspaces/{name}"
+
+
+def storage_account_id(name: str) -> str:
+    return f"{_GROUP}/Microsoft.Storage/storageAccounts/{name}"
+
+
+def custom_topic_id(name: str) -> str:
+    return f"{_GROUP}/Microsoft.EventGrid/topics/{name}"
+
+
+def custom_topic_host(name: str) -> str:
+    return f"{name}.{LOCATION}-1.eventgrid.azure.net"

@@ -1,0 +1,136 @@
+"""Misbehaviour on demand, from one seed: what to do to a request, an event or a run. Decides; others carry it out."""
+
+import fnmatch
+import random
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+KINDS: dict[str, set[str]] = {
+    "request": {"status", "timeout"},
+    "event": {"drop", "duplicate", "delay", "reorder"},
+    "run": {"preempt", "never_start"},
+    "worker": {"kill"},
+}
+MATCHES: dict[str, set[str]] = {
+    "request": {"method", "host", "path", "origin"},
+    "event": {"type", "subject", "topic"},
+    "run": {"workspace", "run", "step"},
+    "worker": {"origin"},
+}
+
+
+@dataclass
+class Rule:
+    """One kind of misbehaviour, for whatever its globs match.
+
+    It skips the first `skip` matches, then acts at most `times` times (None: always), each with `probability`.
+    `value` is the status of a request, the seconds of a time-out or a delay, or the number of extra copies.
+    """
+
+    kind: str
+    action: str
+    match: dict[str, str] = field(default_factory=dict)
+    value: float | None = None
+    times: int | None = 1
+    skip: int = 0
+    probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"kind is {self.kind!r}; allowed: {', '.join(KINDS)}")
+        if self.action not in KINDS[self.kind]:
+            raise ValueError(
+                f"action is {self.action!r}; allowed for {self.kind}: {', '.join(sorted(KINDS[self.kind]))}"
+            )
+        if unknown := set(self.match) - MATCHES[self.kind]:
+            raise ValueError(
+                f"match has {', '.join(sorted(unknown))}; allowed for {self.kind}: {', '.join(sorted(MATCHES[self.kind]))}"
+            )
+
+    def matches(self, facts: dict[str, str]) -> bool:
+        return all(fnmatch.fnmatch(facts[key].lower(), glob.lower()) for key, glob in self.match.items())
+
+
+@dataclass(frozen=True)
+class RequestFault:
+    """Answer with `status` instead of carrying the request out, or with silence for `timeout_s` and then nothing."""
+
+    status: int | None = None
+    timeout_s: float = 0.0
+
+
+class Faults:
+    """The rules in force. The same seed and the same order of questions give the same answers."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = random.Random(seed)
+        self._rules: list[Rule] = []
+
+    def add(self, rule: dict[str, Any]) -> None:
+        """`{"kind": ..., "action": ..., "match": {...}, ...}`: the fields of Rule. ValueError says what is allowed."""
+        unknown = set(rule) - set(Rule.__dataclass_fields__)
+        if unknown:
+            raise ValueError(
+                f"unknown {', '.join(sorted(unknown))}; allowed: {', '.join(Rule.__dataclass_fields__)}"
+            )
+        if missing := {"kind", "action"} - set(rule):
+            raise ValueError(f"{', '.join(sorted(missing))} is missing")
+        self._rules.append(Rule(**rule))
+
+    def clear(self) -> None:
+        self._rules.clear()
+
+    def for_request(self, *, method: str, host: str, path: str, origin: str) -> RequestFault | None:
+        rule = self._first("request", {"method": method, "host": host, "path": path, "origin": origin})
+        if rule is None:
+            return None
+        if rule.action == "timeout":
+            return RequestFault(timeout_s=30.0 if rule.value is None else rule.value)
+        return RequestFault(status=int(rule.value or 503))
+
+    def for_event(self, event: dict[str, Any]) -> list[float]:
+        """Seconds to wait before each delivery of this event: `[0.0]` is good behaviour, `[]` drops it."""
+        facts = {
+            "type": str(event.get("eventType") or event.get("type", "")),
+            "subject": str(event.get("subject", "")),
+            "topic": str(event.get("topic") or event.get("source", "")),
+        }
+        rule = self._first("event", facts)
+        if rule is None:
+            return [0.0]
+        match rule.action:
+            case "drop":
+                return []
+            case "duplicate":
+                return [0.0] * (1 + int(rule.value or 1))
+            case "delay":
+                return [30.0 if rule.value is None else rule.value]
+        return [self._random.uniform(0, 1.0 if rule.value is None else rule.value)]
+
+    def for_run(
+        self, workspace: str, run_id: str, step_name: str | None
+    ) -> Literal["preempt", "never_start"] | None:
+        rule = self._first("run", {"workspace": workspace, "run": run_id, "step": step_name or ""})
+        if rule is None:
+            return None
+        return "preempt" if rule.action == "preempt" else "never_start"
+
+    def kills_worker_after(self, origin: str) -> bool:
+        """Asked once for each write that came from that functions worker, after the write took effect."""
+        return self._first("worker", {"origin": origin}) is not None
+
+    def _first(self, kind: str, facts: dict[str, str]) -> Rule | None:
+        for rule in self._rules:
+            if rule.kind == kind and rule.matches(facts) and self._acts(rule):
+                return rule
+        return None
+
+    def _acts(self, rule: Rule) -> bool:
+        if rule.skip > 0:
+            rule.skip -= 1
+            return False
+        if rule.times == 0 or self._random.random() >= rule.probability:
+            return False
+        if rule.times is not None:
+            rule.times -= 1
+        return True

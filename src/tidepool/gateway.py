@@ -1,0 +1,165 @@
+"""The front door: finds the part that a host name belongs to, misbehaves when told to, and keeps a record of requests."""
+
+import asyncio
+import logging
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tidepool.errors import AzureError, not_emulated
+from tidepool.faults import Faults, RequestFault
+
+log = logging.getLogger(__name__)
+
+RECORD_LENGTH = 100_000
+_MUTATING = {"PUT", "POST", "PATCH", "DELETE", "MERGE"}
+# POSTs that only read, by the end of their path or by their query.
+_READING = re.compile(r"/(list\w+|getLogs|rundata|search|metadata|query)$", re.IGNORECASE)
+_READING_QUERY = "comp=userdelegationkey"
+_WRITABLE = re.compile(r"\.core\.windows\.net$|^management\.azure\.com$|\.azureml\.(ms|net)$")
+
+
+@dataclass
+class Recorded:
+    """One request that came through the proxy. `origin` is whose proxy port; status 0: cut off without an answer."""
+
+    number: int
+    time: str
+    origin: str
+    method: str
+    host: str
+    path: str
+    query: str
+    status: int = 0
+    ms: float = 0.0
+    write: bool = False
+
+
+class Gateway:
+    """ASGI app behind the proxy. `parts` are tried in order: the first whose pattern matches `host/path` answers."""
+
+    def __init__(self, *, faults: Faults, kill_worker: Callable[[str], None]) -> None:
+        self._faults = faults
+        self._kill_worker = kill_worker
+        self._parts: list[tuple[re.Pattern[str], ASGIApp]] = []
+        self._record: deque[Recorded] = deque(maxlen=RECORD_LENGTH)
+        self._count = 0
+
+    def mount(self, pattern: str, app: ASGIApp) -> None:
+        """Let `app` answer what matches `pattern` (a regular expression for the start of `host/path`)."""
+        self._parts.append((re.compile(pattern, re.IGNORECASE), app))
+
+    def requests(self, after: int = 0) -> list[dict[str, Any]]:
+        """The record, oldest first, from the request after number `after` on."""
+        return [asdict(entry) for entry in self._record if entry.number > after]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        entry = self._open(scope)
+        started = time.perf_counter()
+        watched = _Answer(entry, send)
+        try:
+            await self._answer(scope, receive, watched.send, entry)
+        except AzureError as error:
+            await error.response()(scope, receive, watched.send)
+        except _CutError:
+            scope["state"]["connection"].abort()
+        except Exception:
+            log.exception("part_failed method=%s host=%s path=%s", entry.method, entry.host, entry.path)
+            if entry.status == 0:
+                error = AzureError(
+                    500, "InternalServerError", "Tidepool failed; see its log: tidepool logs supervisor"
+                )
+                await error.response()(scope, receive, watched.send)
+        finally:
+            entry.ms = round((time.perf_counter() - started) * 1000, 2)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, entry: Recorded) -> None:
+        fault = self._faults.for_request(
+            method=entry.method, host=entry.host, path=entry.path, origin=entry.origin
+        )
+        if fault is not None:
+            await _misbehave(fault)
+        if _is_write(entry):
+            send = self._counting(entry, send)
+        await self._part(entry)(scope, receive, send)
+
+    def _part(self, entry: Recorded) -> ASGIApp:
+        target = entry.host + entry.path
+        for pattern, app in self._parts:
+            if pattern.match(target):
+                return app
+        raise not_emulated(entry.method, f"https://{target}")
+
+    def _counting(self, entry: Recorded, send: Send) -> Send:
+        """Marks a write that took effect, and kills the worker that sent it when its count has come."""
+
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 400:
+                entry.write = True
+                if self._faults.kills_worker_after(entry.origin):
+                    self._kill_worker(entry.origin)
+                    raise _CutError
+            await send(message)
+
+        return counted
+
+    def _open(self, scope: Scope) -> Recorded:
+        self._count += 1
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
+        entry = Recorded(
+            number=self._count,
+            time=datetime.now(UTC).isoformat(),
+            origin=scope["state"]["origin"],
+            method=scope["method"],
+            host=host.partition(":")[0].lower(),
+            path=scope["path"],
+            query=scope["query_string"].decode("latin-1"),
+        )
+        self._record.append(entry)
+        return entry
+
+
+class _CutError(Exception):
+    """The connection ends here, without an answer."""
+
+
+class _Answer:
+    """Notes the status on its way out."""
+
+    def __init__(self, entry: Recorded, send: Send) -> None:
+        self._entry = entry
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._entry.status = message["status"]
+        await self._send(message)
+
+
+def _is_write(entry: Recorded) -> bool:
+    return (
+        entry.method in _MUTATING
+        and _WRITABLE.search(entry.host) is not None
+        and _READING.search(entry.path) is None
+        and _READING_QUERY not in entry.query
+    )
+
+
+async def _misbehave(fault: RequestFault) -> None:
+    if fault.status is None:
+        await asyncio.sleep(fault.timeout_s)
+        raise _CutError
+    if fault.status == 429:
+        raise AzureError(
+            429,
+            "TooManyRequests",
+            "The request is being throttled (a fault of Tidepool).",
+            {"Retry-After": "1"},
+        )
+    raise AzureError(fault.status, "ServerBusy", "The server is busy (a fault of Tidepool).")

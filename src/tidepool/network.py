@@ -1,0 +1,207 @@
+"""How programs reach Tidepool without knowing: the certificate authority, the CONNECT proxy, the environment variables."""
+
+import asyncio
+import re
+import socket
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from pathlib import Path
+from ssl import PROTOCOL_TLS_SERVER, SSLContext, SSLError
+from typing import Any
+
+import certifi
+import trustme
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from tidepool.estate import LOCATION, MAILBOX_HOST
+
+# Every host of Azure that Tidepool stands in for; the certificate and the proxy both go by this list.
+HOSTS = (
+    "management.azure.com",
+    "login.microsoftonline.com",
+    "*.blob.core.windows.net",
+    "*.queue.core.windows.net",
+    "*.table.core.windows.net",
+    "*.api.azureml.ms",
+    "*.experiments.azureml.net",
+    f"*.{LOCATION}-1.eventgrid.azure.net",
+    f"*.{LOCATION}.inference.ml.azure.com",
+    MAILBOX_HOST,
+)
+_KNOWN = re.compile("|".join(re.escape(host).replace(r"\*", "[^.]+") for host in HOSTS), re.IGNORECASE)
+_QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)
+
+
+class Authority:
+    """The CA of this Tidepool, and the certificate of all its hosts; kept, so that a restart needs no new bundle."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bundle = folder / "bundle.pem"
+        self.authority = folder / "authority.pem"
+        self.certificate = folder / "certificate.pem"
+        self.key = folder / "key.pem"
+        if not self.bundle.exists():
+            self._make(folder)
+
+    def context(self) -> SSLContext:
+        context = SSLContext(PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, self.key)
+        return context
+
+    def _make(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        authority = trustme.CA(organization_name="Tidepool")
+        leaf = authority.issue_cert("127.0.0.1", "localhost", *HOSTS)
+        leaf.private_key_pem.write_to_path(self.key)
+        self.certificate.write_bytes(b"".join(part.bytes() for part in leaf.cert_chain_pems))
+        self.authority.write_bytes(authority.cert_pem.bytes())
+        self.bundle.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + authority.cert_pem.bytes())
+
+
+def environment(
+    *, proxy_port: int, authority: Authority, identity_url: str, identity_header: str
+) -> dict[str, str]:
+    """The variables under which unmodified SDKs find Tidepool. Both cases: urllib and requests prefer the lower one."""
+    proxy, direct, bundle = f"http://127.0.0.1:{proxy_port}", "127.0.0.1,localhost", str(authority.bundle)
+    return {
+        "HTTPS_PROXY": proxy,
+        "https_proxy": proxy,
+        "NO_PROXY": direct,
+        "no_proxy": direct,
+        "REQUESTS_CA_BUNDLE": bundle,
+        "SSL_CERT_FILE": bundle,
+        "CURL_CA_BUNDLE": bundle,
+        "IDENTITY_ENDPOINT": identity_url,
+        "IDENTITY_HEADER": identity_header,
+    }
+
+
+async def listen_http(app: ASGIApp) -> tuple[asyncio.Server, int]:
+    """Serve an ASGI app in plain HTTP on 127.0.0.1; returns its listener and port."""
+    config, state = _http_config(app), ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: HttpToolsProtocol(config, state, {}), "127.0.0.1", 0)
+    return server, server.sockets[0].getsockname()[1]
+
+
+class Proxy:
+    """CONNECT listeners. A tunnel to a host of ours ends here: TLS and HTTP go straight to the gateway, in this process.
+
+    Each listener has an `origin`, the name of who was given its port, found in `scope["state"]["origin"]`; the
+    connection itself is in `scope["state"]["connection"]`, for faults that cut it.
+    """
+
+    def __init__(self, *, gateway: ASGIApp, context: SSLContext) -> None:
+        self._config = _http_config(gateway)
+        self._context = context
+        self._state = ServerState()
+        self._listeners: dict[int, asyncio.Server] = {}
+
+    async def listen(self, origin: str) -> int:
+        """Open a listener for `origin`; returns its port."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: _Tunnel(partial(self._enter, origin)), "127.0.0.1", 0)
+        port: int = server.sockets[0].getsockname()[1]
+        self._listeners[port] = server
+        return port
+
+    def close(self, ports: Iterable[int] | None = None) -> None:
+        """Close these listeners, or all."""
+        for port in list(self._listeners) if ports is None else ports:
+            self._listeners.pop(port).close()
+
+    async def _enter(self, origin: str, transport: asyncio.Transport) -> None:
+        """Speak TLS and HTTP on a tunnel that was granted."""
+        connection = _Connection(self._config, self._state, {"origin": origin})
+        connection.app_state["connection"] = connection
+        loop = asyncio.get_running_loop()
+        try:
+            secured = await loop.start_tls(transport, connection, self._context, server_side=True)
+        except (OSError, SSLError):
+            transport.abort()
+            return
+        if secured is not None:
+            connection.connection_made(secured)
+
+
+class _Tunnel(asyncio.Protocol):
+    """The first request on a proxy connection: a CONNECT to a host of ours is granted, anything else refused."""
+
+    def __init__(self, enter: Callable[[asyncio.Transport], Coroutine[Any, Any, None]]) -> None:
+        self._enter = enter
+        self._head = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._head += data
+        if b"\r\n\r\n" not in self._head:
+            return
+        method, target = self._head.split(b" ", 2)[:2]
+        host = _host(target.decode("latin-1"))
+        if method == b"CONNECT" and _KNOWN.fullmatch(host):
+            self._transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            self._entering = asyncio.ensure_future(self._enter(self._transport))
+        else:
+            self._transport.write(_refusal(f"{host} is not in Tidepool (unset HTTPS_PROXY)"))
+            self._transport.close()
+
+
+class _Connection(HttpToolsProtocol):
+    """uvicorn's HTTP protocol on a tunnel. Acknowledges what it reads at once: urllib3 leaves Nagle's algorithm on
+    when proxied, and a delayed acknowledgement then costs 40 ms a request with a body."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        early, self._early = self._early, []
+        self._socket = transport.get_extra_info("socket")
+        super().connection_made(transport)
+        for data in early:
+            self.data_received(data)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport is None:  # start_tls may deliver the first bytes before it returns
+            self._early.append(data)
+            return
+        if _QUICK_ACK is not None:
+            self._socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+        super().data_received(data)
+
+    def __init__(self, config: uvicorn.Config, state: ServerState, app_state: dict[str, object]) -> None:
+        super().__init__(config, state, app_state)
+        self._early: list[bytes] = []
+
+    def abort(self) -> None:
+        """Cut the connection without an answer."""
+        self.transport.abort()
+
+
+def _http_config(app: ASGIApp) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        timeout_keep_alive=3600,
+    )
+    config.load()
+    return config
+
+
+def _host(target: str) -> str:
+    """The host of `host:443` or of `http://host/path`."""
+    bare = target.partition("://")[2] or target
+    return bare.partition("/")[0].rpartition(":")[0] or bare.partition("/")[0]
+
+
+def _refusal(reason: str) -> bytes:
+    body = reason.encode("latin-1", "replace") + b"\n"
+    head = f"HTTP/1.1 403 {reason}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return head.encode("latin-1", "replace") + body

@@ -1,0 +1,146 @@
+"""Azure's built-in roles as data: their ids and the actions they allow. Who holds them is identity's."""
+
+import fnmatch
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tidepool.errors import AzureError
+from tidepool.store import Document
+
+_ML = "Microsoft.MachineLearningServices/workspaces"
+
+
+@dataclass(frozen=True)
+class Role:
+    """A role definition, abridged to what Tidepool asks about."""
+
+    name: str
+    id: str
+    actions: tuple[str, ...] = ()
+    not_actions: tuple[str, ...] = ()
+    data_actions: tuple[str, ...] = ()
+
+    def allows(self, action: str) -> bool:
+        if _any(self.data_actions, action):
+            return True
+        return _any(self.actions, action) and not _any(self.not_actions, action)
+
+    def permission(self) -> Document:
+        return {
+            "actions": list(self.actions),
+            "notActions": list(self.not_actions),
+            "dataActions": list(self.data_actions),
+            "notDataActions": [],
+        }
+
+    def definition_id(self, subscription: str) -> str:
+        return f"/subscriptions/{subscription}/providers/Microsoft.Authorization/roleDefinitions/{self.id}"
+
+
+# https://learn.microsoft.com/azure/role-based-access-control/built-in-roles
+ROLES = (
+    Role("Owner", "8e3af657-a8ff-443c-a75c-2fe8c4bcb635", ("*",)),
+    Role(
+        "Contributor",
+        "b24988ac-6180-42a0-ab88-20f7382dd24c",
+        ("*",),
+        ("Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write"),
+    ),
+    Role("Reader", "acdd72a7-3385-48ef-bd42-f606fba81ae7", ("*/read",)),
+    Role(
+        "AzureML Data Scientist",
+        "f6c7c914-8db3-469d-8ca1-694a8f32e121",
+        (f"{_ML}/*/read", f"{_ML}/*/action", f"{_ML}/*/delete", f"{_ML}/*/write", f"{_ML}/read"),
+        (
+            f"{_ML}/delete",
+            f"{_ML}/write",
+            f"{_ML}/computes/*/write",
+            f"{_ML}/computes/*/delete",
+            f"{_ML}/computes/listKeys/action",
+            f"{_ML}/listKeys/action",
+        ),
+    ),
+    Role(
+        "AzureML Compute Operator",
+        "e503ece1-11d0-4e8e-8e2c-7a6c3bf38815",
+        (f"{_ML}/computes/*", f"{_ML}/notebooks/vm/*"),
+    ),
+    Role(
+        "AzureML Registry User",
+        "1823dd4f-9b8c-4ab6-ab4e-7397a3684615",
+        (
+            "Microsoft.MachineLearningServices/registries/read",
+            "Microsoft.MachineLearningServices/registries/assets/*",
+        ),
+    ),
+    Role(
+        "EventGrid Contributor",
+        "1e241071-0855-49ea-94dc-649edcd759de",
+        ("Microsoft.EventGrid/*",),
+    ),
+    Role(
+        "EventGrid Data Sender",
+        "d5a91429-5739-47e2-a06b-3470a27159e7",
+        ("Microsoft.EventGrid/topics/read",),
+        data_actions=("Microsoft.EventGrid/events/send/action",),
+    ),
+    Role(
+        "Storage Blob Data Contributor",
+        "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+        (
+            "Microsoft.Storage/storageAccounts/blobServices/containers/*",
+            "Microsoft.Storage/storageAccounts/blobServices/generateUserDelegationKey/action",
+        ),
+        data_actions=("Microsoft.Storage/storageAccounts/blobServices/containers/blobs/*",),
+    ),
+    Role(
+        "Storage Blob Data Reader",
+        "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
+        (
+            "Microsoft.Storage/storageAccounts/blobServices/containers/read",
+            "Microsoft.Storage/storageAccounts/blobServices/generateUserDelegationKey/action",
+        ),
+        data_actions=("Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",),
+    ),
+    Role(
+        "Storage Queue Data Contributor",
+        "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
+        ("Microsoft.Storage/storageAccounts/queueServices/queues/*",),
+        data_actions=("Microsoft.Storage/storageAccounts/queueServices/queues/messages/*",),
+    ),
+    Role(
+        "Storage Table Data Contributor",
+        "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
+        ("Microsoft.Storage/storageAccounts/tableServices/tables/*",),
+        data_actions=("Microsoft.Storage/storageAccounts/tableServices/tables/entities/*",),
+    ),
+)
+
+_DATA = ("Storage Blob Data Contributor", "Storage Queue Data Contributor", "Storage Table Data Contributor")
+_WORK = ("AzureML Data Scientist", "AzureML Compute Operator", "EventGrid Data Sender", *_DATA)
+DEFAULT_ROLES: dict[str, tuple[str, ...]] = {
+    "developer": ("Owner", "EventGrid Data Sender", *_DATA),
+    "tidegate": (*_WORK, "Reader", "AzureML Registry User"),
+    "compute": _WORK,
+}
+
+
+def roles_named(names: Iterable[str]) -> list[Role]:
+    by_name = {role.name: role for role in ROLES}
+    return [by_name[name] for name in names]
+
+
+def role_of(definition_id: str) -> Role:
+    """The role that a role definition id (or its guid) means; 400 where there is none."""
+    guid = definition_id.rstrip("/").rpartition("/")[2].lower()
+    for role in ROLES:
+        if role.id == guid:
+            return role
+    raise AzureError(
+        400, "RoleDefinitionDoesNotExist", f"The specified role definition with ID '{guid}' does not exist."
+    )
+
+
+def _any(patterns: Iterable[str], action: str) -> bool:
+    return any(re.fullmatch(fnmatch.translate(pattern), action, re.IGNORECASE) for pattern in patterns)

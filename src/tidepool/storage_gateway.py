@@ -1,0 +1,162 @@
+"""The gateway in front of Azurite: passes storage requests on untouched, and raises the events of what succeeded."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+
+import httpcore
+from starlette.types import Receive, Scope, Send
+
+from tidepool import blob_events
+from tidepool.azurite_client import Answer, AzuriteClient
+from tidepool.estate import storage_account_id
+from tidepool.queue_watch import QueueWatch
+from tidepool.rewrites import rewritten
+from tidepool.storage_request import Headers, StorageRequest
+
+log = logging.getLogger(__name__)
+
+Publish = Callable[[str, list[dict[str, Any]]], Awaitable[None]]
+_WHOLE = 4 * 1024 * 1024  # bodies up to this size are read before they are sent on
+_VERSION = "2021-12-02"
+
+
+class StorageGateway:
+    """ASGI app of `<account>.{blob,queue,table}.core.windows.net`; `send` is the same door for Tidepool's own parts.
+
+    `sequence` numbers the events; `publish` is Event Grid's; `token` makes a bearer token for storage.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: AzuriteClient,
+        queues: QueueWatch,
+        token: Callable[[], str],
+        publish: Publish,
+        sequence: Callable[[], int],
+    ) -> None:
+        self._client = client
+        self._queues = queues
+        self._token = token
+        self._publish = publish
+        self._sequence = sequence
+        self._publishing: set[asyncio.Task[None]] = set()
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = _request(scope)
+        response, event = await self._exchange(request, await _body(request, receive))
+        try:
+            await send(
+                {"type": "http.response.start", "status": response.status, "headers": response.headers}
+            )
+            if request.service != "blob":
+                await send({"type": "http.response.body", "body": await response.aread()})
+                return
+            async for chunk in response.aiter_stream():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            await response.aclose()
+            self._publish_later(request.account, event)
+
+    async def send(
+        self, host: str, method: str, target: str, *, headers: dict[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
+        """A request of Tidepool's own to `<account>.<service>`, with all the consequences of anybody's."""
+        account, service = host.split(".")[:2]
+        request = self._own(
+            StorageRequest(account, service, method, target.encode(), []), headers or {}, body
+        )
+        response, event = await self._exchange(request, body)
+        try:
+            return Answer(response.status, response.headers, await response.aread())
+        finally:
+            await response.aclose()
+            self._publish_later(account, event)
+
+    def publishing(self) -> list[str]:
+        """Events on their way to Event Grid."""
+        return [task.get_name() for task in self._publishing]
+
+    async def _exchange(
+        self, request: StorageRequest, body: bytes | AsyncIterable[bytes]
+    ) -> tuple[httpcore.Response, blob_events.Event | None]:
+        api = blob_events.api_of(request)
+        properties = await self._head(request) if api == "DeleteBlob" else None
+        sent, sent_body = rewritten(request, body, self._client.ports)
+        response = await self._client.open(sent, sent_body)
+        if request.service == "queue":
+            self._queues.saw(request, Answer(response.status, response.headers, await response.aread()))
+        if api is None or response.status >= 300:
+            return response, None
+        if api in blob_events.LENGTH_UNKNOWN:
+            properties = await self._head(request)
+        if properties is None:
+            properties = blob_events.stated(request)
+        event = blob_events.event(
+            request, api, answered=response.headers, properties=properties, number=self._sequence()
+        )
+        return response, event
+
+    async def _head(self, request: StorageRequest) -> Headers:
+        asked = StorageRequest(request.account, "blob", "HEAD", request.path.encode("latin-1"), [])
+        response = await self._client.open(self._own(asked, {}, b""), b"")
+        await response.aclose()
+        return response.headers
+
+    def _own(self, request: StorageRequest, headers: dict[str, str], body: bytes) -> StorageRequest:
+        return request.with_headers(
+            {
+                "Host": f"{request.account}.{request.service}.core.windows.net",
+                "Authorization": f"Bearer {self._token()}",
+                "x-ms-version": _VERSION,
+                "x-ms-date": format_datetime(datetime.now(UTC), usegmt=True),
+                "Content-Length": str(len(body)),
+                **headers,
+            }
+        )
+
+    def _publish_later(self, account: str, event: blob_events.Event | None) -> None:
+        if event is None:
+            return
+        task = asyncio.create_task(
+            self._guarded(account, event), name=f"{event['eventType']} {event['subject']}"
+        )
+        self._publishing.add(task)
+        task.add_done_callback(self._publishing.discard)
+
+    async def _guarded(self, account: str, event: blob_events.Event) -> None:
+        try:
+            await self._publish(storage_account_id(account), [event])
+        except Exception:
+            log.exception("event_not_published subject=%s", event["subject"])
+
+
+def _request(scope: Scope) -> StorageRequest:
+    headers = [pair for pair in scope["headers"] if pair[0] not in (b"expect", b"proxy-connection")]
+    host = next(value for name, value in headers if name == b"host").decode("latin-1")
+    account, service = host.lower().split(".")[:2]
+    query = scope["query_string"]
+    target = scope["raw_path"] + (b"?" + query if query else b"")
+    return StorageRequest(account, service, scope["method"], target, headers)
+
+
+async def _body(request: StorageRequest, receive: Receive) -> bytes | AsyncIterable[bytes]:
+    chunks = _chunks(receive)
+    if int(request.header("content-length") or 0) <= _WHOLE and not request.header("transfer-encoding"):
+        return b"".join([chunk async for chunk in chunks])
+    return chunks
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError("the client went away in the middle of a body")
+        more = message.get("more_body", False)
+        yield message.get("body", b"")
