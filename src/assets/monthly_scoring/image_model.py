@@ -7,7 +7,7 @@ import importlib
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,7 +52,8 @@ def image_shape(mlmodel: Mapping[str, Any]) -> ImageShape:
         raise UnfitModelError(f"the model takes {len(inputs)} inputs, expected one tensor of images")
     spec = tensors[0]["tensor-spec"]
     shape = tuple(spec["shape"])
-    if spec["dtype"] != "uint8" or len(shape) != 4 or min(shape[1:]) < 1 or shape[3] not in (1, 3):
+    fits = len(shape) == 4 and shape[0] == -1 and min(shape[1:3]) > 0 and shape[3] in (1, 3)
+    if spec["dtype"] != "uint8" or not fits:
         raise UnfitModelError(
             f"the model takes {spec['dtype']} {shape}, expected uint8 (-1, height, width, 1 or 3):"
             " scaling of pixels belongs into the model"
@@ -66,8 +67,11 @@ class ImageModel:
     def __init__(self, folder: Path) -> None:
         mlmodel = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
         self.shape = image_shape(mlmodel)
-        self._labels: list[str] | None = (mlmodel.get("metadata") or {}).get("labels")
-        self._predict = _load(folder, mlmodel["flavors"]["python_function"])
+        self._labels = [str(label) for label in (mlmodel.get("metadata") or {}).get("labels", [])]
+        flavors = mlmodel.get("flavors") or {}
+        if "python_function" not in flavors:
+            raise UnfitModelError("the model has no python_function flavor")
+        self._predict = _load(folder, flavors["python_function"])
 
     def predict(self, images: Images) -> list[Prediction]:
         """One prediction an image of a (n, height, width, channels) batch, in its order."""
@@ -92,27 +96,29 @@ def _load(folder: Path, flavor: Mapping[str, Any]) -> Callable[[Any], Any]:
     if code := flavor.get("code"):
         sys.path.insert(0, str(folder / code))
     model = importlib.import_module(loader)._load_pyfunc(str(folder / flavor.get("data", "")))
-    return model.predict  # type: ignore[no-any-return]
+    return getattr(model, flavor.get("predict_fn", "predict"))  # type: ignore[no-any-return]
 
 
-def read_output(output: Any, labels: list[str] | None = None) -> list[Prediction]:
+def read_output(output: Any, labels: Sequence[str] = ()) -> list[Prediction]:
     """What a model returned, as predictions.
 
     Understood: a table (DataFrame or dict of arrays) with a column `label` and perhaps `score`; a table of
     probabilities with a column a class; an array (n, classes) of probabilities, whose classes are called as
-    `labels` says (`metadata.labels` of the MLmodel file) or else by number; a list or array of n labels.
+    `labels` says (`metadata.labels` of the MLmodel file) or else by number; n labels. A table of one other
+    column is that column.
     """
     if hasattr(output, "columns"):
         output = {column: output[column].to_numpy() for column in output.columns}
     if isinstance(output, Mapping):
         if "label" in output:
             return _labelled(np.asarray(output["label"]), output.get("score"))
-        labels = [str(column) for column in output]
+        if len(output) > 1:
+            labels = [str(column) for column in output]
         output = np.column_stack([np.asarray(column) for column in output.values()])
     values = np.asarray(output)
     if values.ndim == 2 and values.shape[1] > 1:
         return _most_probable(values, labels or [str(number) for number in range(values.shape[1])])
-    return _labelled(values.reshape(len(values), -1)[:, 0] if values.ndim == 2 else values, None)
+    return _labelled(values[:, 0] if values.ndim == 2 else values, None)
 
 
 def _labelled(labels: np.ndarray[Any, Any], scores: Any) -> list[Prediction]:
@@ -126,7 +132,9 @@ def _labelled(labels: np.ndarray[Any, Any], scores: Any) -> list[Prediction]:
     return [_checked(str(label), score) for label, score in pairs]
 
 
-def _most_probable(values: np.ndarray[Any, Any], labels: list[str]) -> list[Prediction]:
+def _most_probable(values: np.ndarray[Any, Any], labels: Sequence[str]) -> list[Prediction]:
+    if values.dtype.kind not in "fiu":
+        raise UnfitModelError(f"the model returned {values.dtype} for each class, expected probabilities")
     if len(labels) != values.shape[1]:
         raise UnfitModelError(f"the model has {len(labels)} labels, but returned {values.shape[1]} classes")
     best = values.argmax(axis=1)

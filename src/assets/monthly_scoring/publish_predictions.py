@@ -80,10 +80,8 @@ def log_to_mlflow(outcome: Reconciliation, subject: Mapping[str, str]) -> None:
         axes.bar(range(len(labels)), list(labels.values()), tick_label=list(labels))
         axes.set(title=f"{subject['feed']} {subject['version']}", xlabel="label", ylabel="images")
         mlflow.log_figure(figure, "labels.png")
-    if parent := run.data.tags.get("mlflow.parentRunId"):
-        client = mlflow.MlflowClient()
-        for key, value in outcome.metrics().items():
-            client.log_metric(parent, key, value)
+    if pipeline := run.data.tags.get("mlflow.parentRunId"):
+        mlflow.log_metrics(outcome.metrics(), run_id=pipeline)
 
 
 if __name__ == "__main__":

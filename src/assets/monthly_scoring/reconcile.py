@@ -46,7 +46,7 @@ class Reconciliation:
 
     def labels(self) -> dict[str, int]:
         """How often each label stands in the rows, most frequent first."""
-        return dict(Counter(row.label for row in self.rows if not row.error).most_common())
+        return dict(Counter(row.label for row in self.rows if not row.error).most_common(SHOWN_NAMES))
 
     def metrics(self) -> dict[str, float]:
         counts = {

@@ -1,0 +1,101 @@
+"""Which models score images, and how what they return is read."""
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from image_model import ImageShape, Prediction, UnfitModelError, image_shape, read_output
+
+
+def mlmodel(*inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"signature": {"inputs": json.dumps(list(inputs)), "outputs": None, "params": None}}
+
+
+def tensor(shape: list[int], dtype: str = "uint8", **names: str) -> dict[str, Any]:
+    return {"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": shape}, **names}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "shape"),
+    [
+        ([tensor([-1, 8, 8, 1])], ImageShape(8, 8, 1)),
+        ([tensor([-1, 224, 192, 3], name="pixels")], ImageShape(224, 192, 3, "pixels")),
+    ],
+)
+def test_a_uint8_image_tensor_fits(inputs: list[dict[str, Any]], shape: ImageShape) -> None:
+    assert image_shape(mlmodel(*inputs)) == shape
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ({}, "no tensor signature"),
+        ({"signature": None}, "no tensor signature"),
+        ({"signature": {"inputs": None}}, "no tensor signature"),
+        (mlmodel({"type": "double", "name": "x"}), "no tensor signature"),
+        (mlmodel(tensor([-1, 8, 8, 1]), tensor([-1, 8, 8, 1])), "2 inputs"),
+        (mlmodel(tensor([-1, 8, 8, 1]), {"type": "double", "name": "x"}), "2 inputs"),
+        (mlmodel(tensor([-1, 8, 8, 1], "float32")), "float32"),
+        (mlmodel(tensor([-1, 64])), r"uint8 \(-1, 64\)"),
+        (mlmodel(tensor([1, 8, 8, 1])), r"\(1, 8, 8, 1\)"),
+        (mlmodel(tensor([-1, -1, -1, 3])), r"\(-1, -1, -1, 3\)"),
+        (mlmodel(tensor([-1, 3, 224, 224])), r"\(-1, 3, 224, 224\)"),
+        (mlmodel(tensor([-1, 8, 8, 4])), r"\(-1, 8, 8, 4\)"),
+    ],
+)
+def test_any_other_signature_is_refused_with_its_reason(model: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UnfitModelError, match=reason):
+        image_shape(model)
+
+
+PROBABILITIES = np.array([[0.1, 0.9], [0.75, 0.25]], dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("output", "labels", "predictions"),
+    [
+        (PROBABILITIES, [], [("1", 0.9), ("0", 0.75)]),
+        (PROBABILITIES, ["cat", "dog"], [("dog", 0.9), ("cat", 0.75)]),
+        (PROBABILITIES.tolist(), ["cat", "dog"], [("dog", 0.9), ("cat", 0.75)]),
+        (pd.DataFrame(PROBABILITIES, columns=["cat", "dog"]), [], [("dog", 0.9), ("cat", 0.75)]),
+        ({"cat": PROBABILITIES[:, 0], "dog": PROBABILITIES[:, 1]}, [], [("dog", 0.9), ("cat", 0.75)]),
+        ({"softmax": PROBABILITIES}, ["cat", "dog"], [("dog", 0.9), ("cat", 0.75)]),
+        (pd.DataFrame({"label": ["cat", "dog"], "score": [0.5, 1]}), [], [("cat", 0.5), ("dog", 1.0)]),
+        ({"label": np.array([7, 8])}, [], [("7", None), ("8", None)]),
+        (["cat", "dog"], [], [("cat", None), ("dog", None)]),
+        (np.array([7, 8]), [], [("7", None), ("8", None)]),
+        (pd.Series(["cat", "dog"]), [], [("cat", None), ("dog", None)]),
+        (pd.DataFrame({"predictions": [7, 8]}), [], [("7", None), ("8", None)]),
+        (np.array([[7], [8]]), [], [("7", None), ("8", None)]),
+    ],
+)
+def test_labels_and_probabilities_are_read_in_every_usual_form(
+    output: Any, labels: list[str], predictions: list[tuple[str, float | None]]
+) -> None:
+    assert read_output(output, labels) == [Prediction(*prediction) for prediction in predictions]
+
+
+@pytest.mark.parametrize(
+    ("output", "labels", "reason"),
+    [
+        (np.array([0.5, 0.7]), [], "expected labels, or a probability a class"),
+        (np.array([[0.5], [0.7]]), [], "expected labels, or a probability a class"),
+        (np.zeros((2, 8, 8)), [], "expected labels, or a probability a class"),
+        (np.array(0.5), [], "expected labels, or a probability a class"),
+        (PROBABILITIES, ["cat"], "1 labels, but returned 2 classes"),
+        (np.array([["cat", "dog"], ["dog", "cat"]]), [], "expected probabilities"),
+    ],
+)
+def test_output_that_names_no_label_is_refused(output: Any, labels: list[str], reason: str) -> None:
+    with pytest.raises(UnfitModelError, match=reason):
+        read_output(output, labels)
+
+
+@pytest.mark.parametrize("score", [math.nan, math.inf])
+def test_a_score_that_is_no_number_makes_an_error_not_a_label(score: float) -> None:
+    predictions = read_output(np.array([[score, 0.5], [0.25, 0.75]]))
+
+    assert predictions == [Prediction(error=f"the model's score is {score}"), Prediction("1", 0.75)]
