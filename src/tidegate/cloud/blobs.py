@@ -1,0 +1,109 @@
+"""Blobs of the feeds, to be listed and read, and of rejected events, to be kept. Writes nothing into a feed."""
+
+import base64
+from collections.abc import Iterable
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from tidegate.cloud.faults import azure_errors, error_code_of
+from tidegate.config import FeedStorage
+from tidegate.datasets import Listed
+from tidegate.errors import PermanentError
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.storage.blob import BlobProperties, BlobServiceClient, ContainerClient
+
+REJECTED = "tidegate-rejected"
+
+
+class Feeds:
+    """The containers that files arrive in. The account is the configured one, never one that an event names."""
+
+    def __init__(self, *, credential: "TokenCredential") -> None:
+        self._account = cache(lambda account: _service(account, credential))
+
+    def listing(self, storage: FeedStorage, prefix: str) -> list[Listed]:
+        """All files below a prefix, by name. NotThereError where the container does not exist."""
+        with azure_errors(f"list {storage.account}/{storage.container}/{prefix}"):
+            # Metadata, since that is where accounts with a hierarchical namespace mark their directories.
+            found = self._container(storage).list_blobs(name_starts_with=prefix, include=["metadata"])
+            return sorted(_files(found), key=lambda listed: listed.name)
+
+    def read_text(self, storage: FeedStorage, path: str, max_bytes: int) -> str:
+        """A small file of the feed. NotThereError without it, PermanentError where it is too long or no UTF-8."""
+        where = f"{storage.account}/{storage.container}/{path}"
+        with azure_errors(f"read {where}"):
+            download = self._container(storage).download_blob(path)
+            if download.size > max_bytes:
+                raise PermanentError(f"{where} has {download.size} bytes; at most {max_bytes} are read")
+            data = download.readall()
+        try:
+            return data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise PermanentError(f"{where} is not UTF-8: {error}") from error
+
+    def _container(self, storage: FeedStorage) -> "ContainerClient":
+        return self._account(storage.account).get_container_client(storage.container)
+
+
+class Rejected:
+    """Where events of ours that cannot be understood are kept, as they came."""
+
+    def __init__(self, *, account: str, credential: "TokenCredential") -> None:
+        self._where = account
+        self._credential = credential
+
+    def keep(self, name: str, content: str) -> str:
+        """Write it under this name, over one that is there; returns its URL."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with azure_errors(f"keep {REJECTED}/{name}"):
+            blob = self._container.get_blob_client(name)
+            try:
+                blob.upload_blob(content.encode(), overwrite=True)
+            except ResourceNotFoundError as error:
+                if error_code_of(error) != "ContainerNotFound":
+                    raise
+                self.create()
+                blob.upload_blob(content.encode(), overwrite=True)
+            return blob.url
+
+    def create(self) -> None:
+        """Make the container where it is missing."""
+        from azure.core.exceptions import ResourceExistsError
+
+        with azure_errors(f"create {REJECTED}"):
+            try:
+                self._container.create_container()
+            except ResourceExistsError:
+                return
+
+    @cached_property
+    def _container(self) -> "ContainerClient":
+        return _service(self._where, self._credential).get_container_client(REJECTED)
+
+
+def _service(account: str, credential: "TokenCredential") -> "BlobServiceClient":
+    from azure.storage.blob import BlobServiceClient, LinearRetry
+
+    return BlobServiceClient(
+        f"https://{account}.blob.core.windows.net",
+        credential=credential,
+        retry_policy=LinearRetry(backoff=1, retry_total=2),
+        connection_timeout=5,
+        read_timeout=20,
+    )
+
+
+def _files(found: "Iterable[BlobProperties]") -> Iterable[Listed]:
+    for blob in found:
+        if (blob.metadata or {}).get("hdi_isfolder") != "true":
+            md5 = blob.content_settings.content_md5
+            yield Listed(
+                name=blob.name,
+                size=blob.size,
+                md5=base64.b64encode(md5).decode() if md5 else None,
+                etag=blob.etag.strip('"'),
+                modified=blob.last_modified,
+            )

@@ -1,0 +1,63 @@
+"""The work queue, to be sent to. Receiving is the Functions host's."""
+
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tidegate.cloud.faults import azure_errors, error_code_of
+from tidegate.commands import AnyCommand, encode
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.storage.queue import QueueClient
+
+WORK_QUEUE = "tidegate-work"
+LONGEST_DELAY = timedelta(hours=1)
+
+
+class Queue:
+    """Commands on their way. Messages never expire; a longer delay than an hour wakes up early instead."""
+
+    def __init__(self, *, account: str, credential: "TokenCredential", name: str = WORK_QUEUE) -> None:
+        self._account = account
+        self._credential = credential
+        self._name = name
+
+    def send(self, command: AnyCommand, delay: timedelta = timedelta()) -> None:
+        """TransientError where the queue is away: whoever sends must not report success then."""
+        from azure.core.exceptions import ResourceNotFoundError
+
+        hidden_s = int(max(timedelta(), min(delay, LONGEST_DELAY)).total_seconds())
+        text = encode(command)
+        with azure_errors(f"send to queue {self._name}"):
+            try:
+                self._client.send_message(text, visibility_timeout=hidden_s, time_to_live=-1)
+            except ResourceNotFoundError as error:
+                if error_code_of(error) != "QueueNotFound":
+                    raise
+                self.create()
+                self._client.send_message(text, visibility_timeout=hidden_s, time_to_live=-1)
+
+    def create(self) -> None:
+        """Make the queue where it is missing."""
+        from azure.core.exceptions import ResourceExistsError
+
+        with azure_errors(f"create queue {self._name}"):
+            try:
+                self._client.create_queue()
+            except ResourceExistsError:
+                return
+
+    @cached_property
+    def _client(self) -> "QueueClient":
+        from azure.storage.queue import LinearRetry, QueueClient, TextBase64EncodePolicy
+
+        return QueueClient(
+            f"https://{self._account}.queue.core.windows.net",
+            self._name,
+            credential=self._credential,
+            message_encode_policy=TextBase64EncodePolicy(),  # as the Functions host expects by default
+            retry_policy=LinearRetry(backoff=1, retry_total=2),  # Event Grid waits 30 s for all of it
+            connection_timeout=5,
+            read_timeout=10,
+        )

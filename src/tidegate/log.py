@@ -1,0 +1,60 @@
+"""Log lines: a static snake_case name and identifiers as fields. Never whole objects, payloads or secrets.
+
+What the event, its correlation id and its handler are is bound once and stands on every line below.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_bound: ContextVar[dict[str, object]] = ContextVar("bound", default={})  # noqa: B039 - never changed in place
+
+
+@contextmanager
+def bound(**identifiers: object) -> Iterator[None]:
+    """Put these identifiers on every line that is logged inside."""
+    token = _bound.set({**_bound.get(), **identifiers})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
+
+class Log:
+    """A standard logger whose lines read `month_checked feed=digits month=202611`; the fields are in `extra` too."""
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    def debug(self, name: str, **fields: object) -> None:
+        self._write(logging.DEBUG, name, fields)
+
+    def info(self, name: str, **fields: object) -> None:
+        self._write(logging.INFO, name, fields)
+
+    def warning(self, name: str, **fields: object) -> None:
+        self._write(logging.WARNING, name, fields)
+
+    def exception(self, name: str, **fields: object) -> None:
+        """To be called while an exception is handled; its traceback goes along."""
+        self._write(logging.ERROR, name, fields, exc_info=True)
+
+    def _write(self, level: int, name: str, fields: dict[str, object], *, exc_info: bool = False) -> None:
+        if not self._logger.isEnabledFor(level):
+            return
+        everything = {**_bound.get(), **fields}
+        line = " ".join([name, *(f"{key}={_text(value)}" for key, value in everything.items())])
+        self._logger.log(
+            level, "%s", line, extra={"tidegate": everything}, exc_info=exc_info, stacklevel=3
+        )
+
+
+def _text(value: object) -> str:
+    text = str(value)
+    return repr(text) if not text or " " in text or not text.isprintable() else text
+
+
+def quiet_sdks() -> None:
+    """Azure's SDKs log every request at INFO: their warnings are enough."""
+    logging.getLogger("azure").setLevel(logging.WARNING)

@@ -1,0 +1,67 @@
+"""The environment as values: the only place that reads it. Everything about feeds is in tidegate.yml instead."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from tidegate.errors import ConfigError
+
+_STORAGE_ACCOUNT = ("AzureWebJobsStorage__accountName", "AZURE_STORAGE_ACCOUNT")
+_APP_ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What differs between installations."""
+
+    storage_account: str
+    config_file: Path = _APP_ROOT / "tidegate.yml"
+    events_endpoint: str | None = None
+    client_id: str | None = None
+    check_delay: timedelta = timedelta(seconds=10)
+    public_url: str | None = None
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """Read and check everything; one ConfigError names all that is missing or wrong."""
+        environ = dict(os.environ if environ is None else environ)
+        wrong: list[str] = []
+        account = next((environ[name] for name in _STORAGE_ACCOUNT if environ.get(name)), "")
+        if not account:
+            wrong.append(f"{_STORAGE_ACCOUNT[0]}: set it to the name of the function app's storage account")
+        settings = cls(
+            storage_account=account,
+            config_file=Path(environ.get("TIDEGATE_CONFIG") or cls.config_file),
+            events_endpoint=_https(environ, "TIDEGATE_EVENTS_ENDPOINT", wrong),
+            client_id=environ.get("AZURE_CLIENT_ID") or None,
+            check_delay=_seconds(environ, "TIDEGATE_CHECK_DELAY_S", cls.check_delay, wrong),
+            public_url=_https(environ, "TIDEGATE_PUBLIC_URL", wrong),
+            environ=environ,
+        )
+        if wrong:
+            raise ConfigError("The environment cannot be used:\n" + "\n".join(f"  {line}" for line in wrong))
+        return settings
+
+
+def _seconds(environ: Mapping[str, str], name: str, default: timedelta, wrong: list[str]) -> timedelta:
+    text = environ.get(name)
+    if not text:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if 0 <= seconds <= 3600:
+        return timedelta(seconds=seconds)
+    wrong.append(f"{name}: {text!r} is not a number of seconds from 0 to 3600")
+    return default
+
+
+def _https(environ: Mapping[str, str], name: str, wrong: list[str]) -> str | None:
+    url = environ.get(name)
+    if url and not url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
+        wrong.append(f"{name}: {url!r} is not a https:// URL")
+    return url or None

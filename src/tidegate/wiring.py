@@ -1,0 +1,84 @@
+"""The only constructor of the service, and the table from command to handler. Connects to nothing yet."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from threading import Lock
+
+from tidegate.cloud.blobs import Feeds, Rejected
+from tidegate.cloud.identity import Identity
+from tidegate.cloud.queue import Queue
+from tidegate.cloud.tables import Ledger
+from tidegate.config import Config
+from tidegate.configfile import ConfigFile
+from tidegate.inbox import Inbox
+from tidegate.log import quiet_sdks
+from tidegate.settings import Settings
+from tidegate.worker import Handlers, Worker
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """What the entrances need. Clients connect, and their SDKs are imported, when they are first used."""
+
+    settings: Settings
+    now: Callable[[], datetime]
+    config: Callable[[], Config]  # reads tidegate.yml again when it has changed; ConfigError says what is wrong
+    credential: Identity
+    queue: Queue
+    ledger: Ledger
+    feeds: Feeds
+    rejected: Rejected
+    inbox: Inbox
+    worker: Worker
+
+
+def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _utc_now) -> Service:
+    """A service of its own. Raises ConfigError where the environment is bad, but not for a bad tidegate.yml."""
+    quiet_sdks()
+    settings = settings or Settings.from_env()
+    config = ConfigFile(settings.config_file, settings.environ).current
+    account, credential = settings.storage_account, Identity(settings.client_id)
+    queue = Queue(account=account, credential=credential)
+    ledger = Ledger(account=account, credential=credential)
+    feeds = Feeds(credential=credential)
+    rejected = Rejected(account=account, credential=credential)
+    handlers: Handlers = {}
+    return Service(
+        settings=settings,
+        now=now,
+        config=config,
+        credential=credential,
+        queue=queue,
+        ledger=ledger,
+        feeds=feeds,
+        rejected=rejected,
+        inbox=Inbox(
+            config=config,
+            queue=queue,
+            ledger=ledger,
+            rejected=rejected,
+            check_delay=settings.check_delay,
+            now=now,
+        ),
+        worker=Worker(handlers=handlers, queue=queue, ledger=ledger, now=now),
+    )
+
+
+_building = Lock()
+
+
+def service() -> Service:
+    """The one service of this process, built at the first call (tried again where that failed)."""
+    with _building:
+        return _built()
+
+
+@cache
+def _built() -> Service:
+    return build()
