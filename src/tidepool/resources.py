@@ -1,0 +1,212 @@
+"""The control plane, `management.azure.com`: who may do what to which resource, and which part answers. Holds the tables together."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from tidepool.accounts import Accounts
+from tidepool.arm import MANAGEMENT, ML, ArmPath, Call, Routes, parse, read_json
+from tidepool.assets import KINDS, Assets
+from tidepool.computes import Computes
+from tidepool.data_plane import DataPlane
+from tidepool.datastores import Datastores, default_containers
+from tidepool.errors import AzureError, not_emulated
+from tidepool.estate import SUBSCRIPTION
+from tidepool.event_resources import EventResources, Subscriptions
+from tidepool.history import Runs
+from tidepool.identity import Identity
+from tidepool.locations import BlobLocation, Reference, locate
+from tidepool.model_events import ModelEvents
+from tidepool.operations import Operations
+from tidepool.references import References
+from tidepool.registries import Registries
+from tidepool.role_assignments import RoleAssignments
+from tidepool.scheduler import Scheduler
+from tidepool.schedules import Schedules
+from tidepool.storage import Blobs
+from tidepool.store import Document, Store
+from tidepool.submissions import Runner, Submissions
+from tidepool.uploads import Uploads
+from tidepool.workspaces import (
+    ENDPOINTS,
+    Estate,
+    create_storage_account,
+    create_workspace,
+    default_account,
+    workspace,
+)
+
+# The registry clients of the SDK put this before the id of the resource.
+_FRONT_END = "/mferp/managementfrontend"
+
+
+class Resources:
+    """All resources of this Tidepool. `app` answers ARM's requests; the methods are for its other parts."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        scheduler: Scheduler,
+        identity: Identity,
+        blobs: Blobs,
+        accounts: Accounts,
+        eventgrid: Subscriptions,
+        jobs: Runner,
+        runs: Runs,
+    ) -> None:
+        self._store = store
+        self._identity = identity
+        self._blobs = blobs
+        self._references = References(store)
+        created = ModelEvents(eventgrid=eventgrid, scheduler=scheduler).announce
+        parts: dict[str, Any] = {"store": store, "scheduler": scheduler}
+        self._assets = {
+            one.type: Assets(one, references=self._references, created=created, **parts) for one in KINDS
+        }
+        self._datastores = Datastores(accounts=accounts, **parts)
+        self._submissions = Submissions(references=self._references, runs=runs, runner=jobs, **parts)
+        self._registries = Registries(
+            store=store, blobs=blobs, accounts=accounts, references=self._references, assets=self._assets
+        )
+        data_plane = DataPlane(
+            store=store, identity=identity, blobs=blobs, runs=runs, registries=self._registries
+        )
+        self.data_plane = data_plane.app
+        operations = Operations(**parts)
+        self._routes: Routes = {
+            **Estate(store).routes(),
+            **operations.routes(),
+            **self._datastores.routes(),
+            **Computes(operations=operations, **parts).routes(),
+            **self._submissions.routes(),
+            **Schedules(references=self._references, **parts).routes(),
+            **Uploads(store=store, blobs=blobs).routes(),
+            **self._registries.routes(),
+            **RoleAssignments(identity).routes(),
+            **EventResources(store=store, eventgrid=eventgrid).routes(),
+        }
+        for assets in self._assets.values():
+            self._routes |= {**assets.routes("workspaces"), **assets.routes("registries")}
+
+    @property
+    def jobs(self) -> Runner:
+        """The part that runs jobs; it may be set after construction."""
+        return self._submissions.runner
+
+    @jobs.setter
+    def jobs(self, jobs: Runner) -> None:
+        self._submissions.runner = jobs
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (await self._answer(Request(scope, receive)))(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        if request.url.path == "/metadata/endpoints":
+            return JSONResponse(ENDPOINTS)
+        principal = self._identity.check(request, MANAGEMENT)
+        path = parse(request.url.path.removeprefix(_FRONT_END))
+        path, verb = self._verb(request.method, path)
+        handler = self._routes.get((path.kind, verb))
+        if handler is None:
+            raise not_emulated(request.method, str(request.url))
+        self._check_owner(path)
+        action = path.action(request.method, verb if verb.islower() else "")
+        self._identity.authorize(
+            principal, action, path.scope if path.provider == "Microsoft.Authorization" else path.text
+        )
+        body = await read_json(request) if request.method != "GET" else {}
+        host = f"https://{request.url.hostname}"
+        return await handler(
+            Call(path=path, principal=principal, query=dict(request.query_params), body=body, host=host)
+        )
+
+    def _verb(self, method: str, path: ArmPath) -> tuple[ArmPath, str]:
+        """What is asked: LIST for a collection, the action's own name for `POST {resource}/{action}`."""
+        if not path.is_collection:
+            return path, method
+        if method == "POST":
+            head, _, action = path.text.rpartition("/")
+            return parse(head), action.lower()
+        return path, "LIST" if method == "GET" else method
+
+    def _check_owner(self, path: ArmPath) -> None:
+        """The subscription, and the workspace, that a request is about must exist."""
+        subscription = path.text.split("/")[2:3]
+        if subscription and subscription[0].lower() != SUBSCRIPTION:
+            raise AzureError(
+                404, "SubscriptionNotFound", f"The subscription '{subscription[0]}' could not be found."
+            )
+        if path.provider.lower() == ML.lower() and path.types[0].lower() == "workspaces" and path.names:
+            workspace(self._store, path.root)
+
+    # For other parts
+
+    async def create_workspace(self, name: str, storage_account: str) -> Document:
+        """Make a workspace with its datastores and their containers, or find it."""
+        document = create_workspace(self._store, name, storage_account)
+        self._datastores.create_defaults(document["id"])
+        for container in default_containers(self._store, document["id"]).values():
+            await self._blobs.ensure_container(default_account(self._store, document["id"]), container)
+        return document
+
+    def create_storage_account(self, name: str) -> Document:
+        return create_storage_account(self._store, name)
+
+    def create_registry(self, name: str) -> Document:
+        return self._registries.create(name)
+
+    def asset(self, workspace_id: str, asset_kind: str, name: str, version: str) -> Document | None:
+        """The resource of an asset's version; `asset_kind` as in ARM: data, models, codes, environments, components."""
+        return self._assets[asset_kind].get(workspace_id, name, version)
+
+    def latest(self, workspace_id: str, asset_kind: str, name: str) -> Document | None:
+        return self._assets[asset_kind].latest(workspace_id, name)
+
+    def named(self, workspace_id: str, text: str) -> Document | None:
+        """The resource that an id or a URI names, as a job's body has them; None where it names none that is there."""
+        reference = self._references.read(workspace_id, text)
+        return self._references.resolve(reference) if reference else None
+
+    def compute(self, workspace_id: str, name: str) -> Document | None:
+        return self._store.get(f"{workspace_id}/computes/{name}")
+
+    def datastore(self, workspace_id: str, name: str) -> Document | None:
+        return self._store.get(f"{workspace_id}/datastores/{name}")
+
+    def resolve(self, workspace_id: str, uri_or_asset_id: str) -> BlobLocation:
+        """Where the bytes are that a URI or an asset id stands for; AzureError 400 where there is no such place."""
+        return locate(self._store, workspace_id, uri_or_asset_id)
+
+    def reference(self, workspace_id: str, text: str) -> Reference | None:
+        """What an id or a URI names, taken apart."""
+        return self._references.read(workspace_id, text)
+
+    async def register_data(
+        self, workspace_id: str, name: str, version: str | None, properties: Document
+    ) -> Document:
+        """Register what a job wrote; without a version it gets the next number."""
+        return await self._register("data", workspace_id, name, version, properties)
+
+    async def register_model(
+        self, workspace_id: str, name: str, version: str | None, properties: Document
+    ) -> Document:
+        """Register a model that a job wrote; raises ModelRegistered."""
+        return await self._register("models", workspace_id, name, version, properties)
+
+    async def _register(
+        self,
+        asset_kind: str,
+        workspace_id: str,
+        name: str,
+        version: str | None,
+        properties: Mapping[str, Any],
+    ) -> Document:
+        assets = self._assets[asset_kind]
+        container = assets.container(workspace_id, name)
+        number = version or (container["properties"]["nextVersion"] if container else "1")
+        document, _ = await assets.put(workspace_id, name, number, dict(properties), by="compute")
+        return document
