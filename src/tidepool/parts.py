@@ -70,23 +70,35 @@ class Parts:
         self.jobs: Any = None
         self.tracking: Any = None
         self.resources = _optional(
-            "resources.Resources", identity=self.identity, eventgrid=self.eventgrid, jobs=self.jobs, **given
+            "resources.Resources",
+            identity=self.identity,
+            accounts=self.accounts,
+            eventgrid=self.eventgrid,
+            jobs=self.jobs,
+            runs=self.runs,
+            **given,
         )
 
     def _mount(self) -> None:
         self.gateway.mount(r"[^/]+\.(blob|queue|table)\.core\.windows\.net/", self.storage.app)
         self.gateway.mount(rf"{estate.MAILBOX_HOST}/", self.mailbox.app)
+        if self.resources is not None:
+            self.gateway.mount(r"(management\.azure\.com|cert-[^/]+\.experiments\.azureml\.net)/", self.resources.app)
         for pattern, part in (
-            (r"management\.azure\.com/", self.resources),
             (r"[^/]+\.api\.azureml\.ms/mlflow/", self.tracking),
-            (r"[^/]+\.api\.azureml\.ms/", self.runs),
             (r"[^/]+\.eventgrid\.azure\.net/", self.eventgrid),
         ):
             if hasattr(part, "app"):
                 self.gateway.mount(pattern, part.app)
+        if self.resources is not None:
+            self.gateway.mount(r"[^/]+\.api\.azureml\.ms/", self.resources.data_plane)
 
     async def start(self) -> None:
         await self.azurite.start(self.accounts.declared())
+        if self.resources is not None:
+            for workspace, account in estate.WORKSPACES.items():
+                await self.resources.create_workspace(workspace, account)
+            self.resources.create_storage_account(estate.STORAGE_ACCOUNT)
 
     async def stop(self) -> None:
         await self.azurite.stop()
