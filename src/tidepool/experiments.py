@@ -1,0 +1,10 @@
+"""The names of experiments, and the numbers that MLflow knows them by. Pure."""
+
+import uuid
+
+DEFAULT = "Default"
+
+
+def experiment_number(workspace_id: str, name: str) -> int:
+    """MLflow's id of an experiment: the same before its server has ever run, and after."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"{workspace_id.lower()}/mlflow/{name}").int >> 80
