@@ -49,9 +49,13 @@ def parse_arguments() -> argparse.Namespace:
 def write_csv(rows: Sequence[Row], path: Path) -> None:
     """Columns img, label, score, error; quoted where a name needs it."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Row._fields)
-        writer.writerows(rows)
+        plain = csv.writer(file, lineterminator="\n")
+        # Python's writer leaves a lone carriage return bare, which readers take for the end of the row.
+        quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        plain.writerow(Row._fields)
+        for row in rows:
+            writer = quoted if "\r" in f"{row.img}{row.label}{row.error}" else plain
+            writer.writerow(row)
 
 
 def write_parquet(rows: Sequence[Row], path: Path) -> None:

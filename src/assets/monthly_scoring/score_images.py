@@ -27,7 +27,9 @@ class Scorer:
         self._root = root
         self._names = frozenset(names)
         self._model = model
-        self._threads = ThreadPoolExecutor(max_workers=min(16, 4 * (os.cpu_count() or 1)))
+        self._threads = ThreadPoolExecutor(
+            2 * (os.cpu_count() or 1)
+        )  # half decode while half wait for the store
 
     def score(self, files: Sequence[str]) -> list[str]:
         """One row a file: Azure ML takes fewer rows than files for a failure."""
