@@ -1,4 +1,4 @@
-"""Scoring: score_images, in mini-batches, beside the article's loop, one image at a time; same images and model."""
+"""Scoring in mini-batches, beside the article's loop of one image at a time, on the same images and model."""
 
 import subprocess
 import sys

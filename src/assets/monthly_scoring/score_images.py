@@ -27,9 +27,8 @@ class Scorer:
         self._root = root
         self._names = frozenset(names)
         self._model = model
-        self._threads = ThreadPoolExecutor(
-            2 * (os.cpu_count() or 1)
-        )  # half decode while half wait for the store
+        # Half of them decode while half wait for the store.
+        self._threads = ThreadPoolExecutor(2 * (os.cpu_count() or 1))
 
     def score(self, files: Sequence[str]) -> list[str]:
         """One row a file: Azure ML takes fewer rows than files for a failure."""
@@ -72,7 +71,7 @@ _scorer: Scorer
 def init() -> None:
     """Loads manifest and model, once a process."""
     global _scorer  # noqa: PLW0603  the contract is module-level functions
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
