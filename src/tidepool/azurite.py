@@ -4,6 +4,8 @@
 """
 
 import asyncio
+import fcntl
+import hashlib
 import os
 import re
 import shutil
@@ -16,7 +18,7 @@ from tidepool.processes import spawn
 
 PACKAGE = Path(__file__).parent / "npm"
 _MAIN = PACKAGE / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
-_INSTALLED = PACKAGE / "node_modules" / ".package-lock.json"
+_MARK = PACKAGE / "node_modules" / ".tidepool"  # the hash of the lock that was installed
 _LISTENING = re.compile(rb"Azurite (\w+) service is successfully listening at https://[\d.]+:(\d+)")
 
 
@@ -25,16 +27,27 @@ class AzuriteError(RuntimeError):
 
 
 def ensure() -> None:
-    """Install Azurite with npm unless the committed lock is installed already."""
-    lock = PACKAGE / "package-lock.json"
-    if _MAIN.exists() and _INSTALLED.exists() and _INSTALLED.stat().st_mtime >= lock.stat().st_mtime:
+    """Install Azurite with npm, unless what the committed lock names is installed already."""
+    wanted = hashlib.sha256((PACKAGE / "package-lock.json").read_bytes()).hexdigest()
+    if _installed() == wanted:
         return
+    with (PACKAGE / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if _installed() != wanted:
+            _install()
+            _MARK.write_text(wanted)
+
+
+def _installed() -> str | None:
+    return _MARK.read_text() if _MARK.exists() else None
+
+
+def _install() -> None:
     command = [*_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     environ = {**os.environ, "PATH": f"{Path(_node()).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
     done = subprocess.run(command, cwd=PACKAGE, env=environ, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise AzuriteError(f"npm could not install Azurite in {PACKAGE}:\n{done.stdout}{done.stderr}")
-    _INSTALLED.touch()
 
 
 class Azurite:

@@ -2,8 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,19 +17,49 @@ import httpx
 from tidepool import azurite
 from tidepool.estate import CONTROL_HEADER, STATE_FILE
 
+DEFAULT_SITE = "tidegate"
+_OWN = "store.sqlite"  # the file by which a data folder is known
+
 
 class TidepoolError(RuntimeError):
     """Tidepool did not start, is not running, or refused what was asked."""
 
 
-class Tidepool:
-    """A local Azure. As a context manager it starts at `with` and is gone afterwards; its state stays in `data_dir`."""
+class UnsettledError(TidepoolError):
+    """Something is still going on; the message lists it."""
 
-    def __init__(self, data_dir: Path | str = ".tidepool", *, seed: int = 0) -> None:
+
+@dataclass(frozen=True)
+class StorageAccount:
+    """A storage account of one's own; `id` is its ARM id, `key` its access key."""
+
+    name: str
+    id: str
+    key: str
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """An Azure ML workspace of one's own; `storage_account` is the name of its default one."""
+
+    name: str
+    id: str
+    storage_account: str
+
+
+class Tidepool:
+    """A local Azure. As a context manager it starts at `with` and is gone afterwards; its state stays in `data_dir`.
+
+    `app` is the folder of a functions app to run in it; `seed` makes its faults and delays repeatable.
+    """
+
+    def __init__(
+        self, data_dir: Path | str = ".tidepool", *, app: Path | str | None = None, seed: int = 0
+    ) -> None:
         self.data_dir = Path(data_dir).resolve()
+        self._app = None if app is None else Path(app).resolve()
         self._seed = seed
         self._process: subprocess.Popen[str] | None = None
-        self._parent_end: int | None = None
         self._http: httpx.Client | None = None
 
     def __enter__(self) -> Self:
@@ -40,10 +74,11 @@ class Tidepool:
     # Life
 
     def start(self, *, detach: bool = False) -> None:
-        """Start the supervisor and wait until it is ready. Not detached, it ends with this process."""
+        """Start the supervisor and wait until it is ready. Not detached, it ends when this process does."""
         azurite.ensure()
-        self.data_dir.mkdir(parents=True, exist_ok=True)
-        ours, its = os.pipe()
+        logs = self.data_dir / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        read_end, self._write_end = os.pipe()
         command = [
             sys.executable,
             "-m",
@@ -51,71 +86,144 @@ class Tidepool:
             f"--data={self.data_dir}",
             f"--seed={self._seed}",
         ]
-        if not detach:
-            command.append(f"--parent-fd={ours}")
-        (self.data_dir / "logs").mkdir(exist_ok=True)
-        with (self.data_dir / "logs" / "supervisor.log").open("a") as log:
+        command += [] if self._app is None else [f"--app={self._app}"]
+        command += [] if detach else [f"--parent-fd={read_end}"]
+        with (logs / "supervisor.log").open("a") as log:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                pass_fds=[] if detach else [ours],
+                pass_fds=[] if detach else [read_end],
                 start_new_session=True,
             )
-        os.close(ours)
-        self._parent_end = its
+        os.close(read_end)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             self._process.wait()
-            raise TidepoolError(f"Tidepool did not start; see {self.data_dir / 'logs' / 'supervisor.log'}")
+            raise TidepoolError(f"Tidepool did not start: {_last_line(logs / 'supervisor.log')}")
         self._connect(json.loads(line))
 
     def attach(self) -> None:
-        """Use the Tidepool that is running on the data folder; TidepoolError where none is."""
+        """Use the Tidepool that runs on the data folder; TidepoolError where none does."""
         try:
             self._connect(json.loads((self.data_dir / STATE_FILE).read_text()))
-            self._get("/ping")
+            self.status()
         except (OSError, httpx.TransportError) as error:
-            raise TidepoolError(f"no Tidepool is running on {self.data_dir} (tidepool up)") from error
+            raise TidepoolError(
+                f"no Tidepool is running on {self.data_dir} (start one: tidepool up)"
+            ) from error
 
     def stop(self) -> None:
-        """End it, with all its children; the state stays."""
-        pid = self._process.pid if self._process else int(self._get("/ping")["pid"])
-        os.kill(pid, 15)
-        if self._process:
+        """End it with all its children, and wait; the state stays."""
+        self._post("/stop")
+        if self._process is not None:
             self._process.wait()
-        if self._http:
+        else:
+            _wait_for_end(self._pid)
+        if self._http is not None:
             self._http.close()
 
-    def _connect(self, state: dict[str, Any]) -> None:
-        self._http = httpx.Client(
-            base_url=state["control"], headers={CONTROL_HEADER: state["token"]}, timeout=None, trust_env=False
-        )
+    def wait(self) -> None:
+        """Until it ends, or until Ctrl-C, which ends it."""
+        assert self._process is not None
+        try:
+            self._process.wait()
+        except KeyboardInterrupt:
+            self.stop()
+
+    def delete(self) -> None:
+        """Delete the state of a Tidepool that does not run."""
+        if self.data_dir.exists() and not (self.data_dir / _OWN).exists():
+            raise TidepoolError(f"{self.data_dir} is not a data folder of Tidepool; nothing was deleted")
+        shutil.rmtree(self.data_dir, ignore_errors=True)
 
     # What it says
 
     def environment(self, principal: str = "developer") -> dict[str, str]:
-        """The variables under which programs find it."""
-        return dict(self._get("/environment", principal=principal))
+        """The variables under which a program finds it, as `developer`, `tidegate` or `compute`."""
+        return dict(self._ask("GET", "/environment", params={"principal": principal}))
+
+    def status(self) -> dict[str, Any]:
+        """Process id, time, functions apps, what is going on and what waits."""
+        return dict(self._ask("GET", "/status"))
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """Every request that came through the proxy, oldest first."""
-        return list(self._get("/requests"))
+        """The requests that came through the proxy, oldest first: gateway.Recorded says what each has."""
+        return list(self._ask("GET", "/requests"))
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The events that were published, oldest first."""
+        return list(self._ask("GET", "/events"))
 
     def mailbox(self) -> list[dict[str, Any]]:
-        """What was posted to the mailbox, oldest first."""
-        return list(self._get("/mailbox"))
+        """What was posted to the mailbox, oldest first: `time`, `path`, `body`."""
+        return list(self._ask("GET", "/mailbox"))
 
-    def create_storage_account(self) -> str:
-        """A fresh storage account; returns its name."""
-        return str(self._post("/storage-accounts")["name"])
+    # Time
 
-    def _get(self, path: str, **query: Any) -> Any:
-        return self._ask("GET", path, params=query)
+    def advance(self, seconds: float) -> None:
+        """Move the time: what waits until then (retries, timers, provisioning, delayed messages) is due now."""
+        self._post("/advance", {"seconds": seconds})
+
+    def settle(self, timeout_s: float = 60) -> None:
+        """Wait until nothing is queued, delivering, running or provisioning; UnsettledError lists what is."""
+        if going_on := self._post("/settle", {"timeout_s": timeout_s}):
+            raise UnsettledError(f"after {timeout_s:g} s there is still:\n  " + "\n  ".join(going_on))
+
+    # Making things
+
+    def create_storage_account(self) -> StorageAccount:
+        return StorageAccount(**self._post("/storage-accounts"))
+
+    def create_workspace(self, name: str | None = None) -> Workspace:
+        """A fresh workspace with a storage account of its own."""
+        return Workspace(**self._post("/workspaces", {"name": name or f"mlw-{uuid.uuid4().hex[:12]}"}))
+
+    def inject(self, topic: str, event: Mapping[str, Any]) -> dict[str, Any]:
+        """Publish an event to a topic (an ARM id); id, time and versions are filled in where it has none."""
+        return dict(self._post("/events", {"topic": topic, "event": dict(event)}))
+
+    def functions_app(
+        self,
+        app_dir: Path | str,
+        settings: Mapping[str, str] | None = None,
+        topics: Mapping[str, str] | None = None,
+    ) -> "Site":
+        """Start one more functions app. `topics` binds storage, development, production to ARM ids of one's own."""
+        asked = {
+            "name": f"app-{uuid.uuid4().hex[:8]}",
+            "app_dir": str(Path(app_dir).resolve()),
+            "settings": dict(settings or {}),
+            "topics": dict(topics or {}),
+        }
+        return Site(self, self._post("/sites", asked))
+
+    def fire_timer(self, function: str, site: str = DEFAULT_SITE) -> None:
+        """Run a timer function now, and wait for it."""
+        self._post(f"/sites/{site}/fire/{function}")
+
+    # Misbehaviour
+
+    def fault(self, kind: str, action: str, **rule: Any) -> None:
+        """Add a rule of misbehaviour: the fields of faults.Rule."""
+        self._post("/faults", {"kind": kind, "action": action, **rule})
+
+    def clear_faults(self) -> None:
+        self._ask("DELETE", "/faults")
+
+    def kill_worker_after(self, writes: int, site: str = DEFAULT_SITE) -> None:
+        """Kill the worker of a functions app when its n-th write from now took effect, before it sees the answer."""
+        self.fault("worker", "kill", match={"origin": site}, skip=writes - 1)
+
+    def _connect(self, state: dict[str, Any]) -> None:
+        self._pid: int = state["pid"]
+        headers = {CONTROL_HEADER: state["token"]}
+        self._http = httpx.Client(base_url=state["control"], headers=headers, timeout=None, trust_env=False)
 
     def _post(self, path: str, body: Any = None) -> Any:
         return self._ask("POST", path, json=body)
@@ -125,5 +233,56 @@ class Tidepool:
             raise TidepoolError("Tidepool is not started")
         answer = self._http.request(method, path, **arguments)
         if answer.is_error:
-            raise TidepoolError(answer.json()["error"]["message"])
+            raise TidepoolError(answer.text)
         return answer.json()
+
+
+class Site:
+    """A functions app that was started for a while. As a context manager it is stopped at the end."""
+
+    def __init__(self, cloud: Tidepool, described: Mapping[str, Any]) -> None:
+        self._cloud = cloud
+        self.name: str = described["name"]
+        self.url: str = described["url"]
+        self.key: str = described["key"]
+        self.event_grid_key: str = described["event_grid_key"]
+        self.functions: list[str] = described["functions"]
+        self.error: str = described["error"]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._cloud._ask("DELETE", f"/sites/{self.name}")
+
+    def restart(self) -> None:
+        self._cloud._post(f"/sites/{self.name}/restart")
+
+    def fire_timer(self, function: str) -> None:
+        self._cloud.fire_timer(function, self.name)
+
+    def kill_worker_after(self, writes: int) -> None:
+        self._cloud.kill_worker_after(writes, self.name)
+
+    def writes(self) -> list[dict[str, Any]]:
+        """The writes of its worker that took effect."""
+        return [one for one in self._cloud.requests if one["origin"] == self.name and one["write"]]
+
+
+def _last_line(file: Path) -> str:
+    lines = file.read_text().strip().splitlines()
+    return f"{lines[-1] if lines else 'it said nothing'} ({file})"
+
+
+def _wait_for_end(pid: int) -> None:
+    import psutil
+
+    try:
+        psutil.Process(pid).wait(timeout=30)
+    except psutil.NoSuchProcess:
+        pass

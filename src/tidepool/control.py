@@ -1,7 +1,10 @@
 """The control API of a running Tidepool: what `cloud.Tidepool` calls. Plain HTTP on 127.0.0.1, with a secret header."""
 
 import os
-from collections.abc import Awaitable, Callable
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -11,44 +14,131 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tidepool import estate
+from tidepool.calm import Calm
 from tidepool.errors import AzureError
 from tidepool.parts import Parts
+from tidepool.sites import SiteSpec
 
 
 class Control:
     """`app` serves the control API, and the managed identity endpoint under `/msi`, which has its own secret."""
 
-    def __init__(self, *, parts: Parts, token: str, environment: Callable[[str], dict[str, str]]) -> None:
+    def __init__(self, *, parts: Parts, token: str, stop: Callable[[], None]) -> None:
         self._parts = parts
-        self._environment = environment
+        self._stop_all = stop
+        self._calm = Calm(parts)
         routes = [
-            Route("/ping", self._ping),
-            Route("/environment", self._get_environment),
+            Route("/status", self._status),
+            Route("/stop", self._stop, methods=["POST"]),
+            Route("/environment", self._environment),
             Route("/requests", self._requests),
             Route("/mailbox", self._mailbox),
+            Route("/events", self._events, methods=["GET"]),
+            Route("/events", self._inject, methods=["POST"]),
+            Route("/faults", self._add_fault, methods=["POST"]),
+            Route("/faults", self._clear_faults, methods=["DELETE"]),
+            Route("/advance", self._advance, methods=["POST"]),
+            Route("/settle", self._settle, methods=["POST"]),
             Route("/storage-accounts", self._create_storage_account, methods=["POST"]),
+            Route("/workspaces", self._create_workspace, methods=["POST"]),
+            Route("/sites", self._start_site, methods=["POST"]),
+            Route("/sites/{name}", self._stop_site, methods=["DELETE"]),
+            Route("/sites/{name}/restart", self._restart_site, methods=["POST"]),
+            Route("/sites/{name}/fire/{function}", self._fire, methods=["POST"]),
         ]
         api = Starlette(routes=routes, exception_handlers={AzureError: _refuse, ValueError: _refuse})
-        guarded = _Guard(api, token)
-        self.app = Starlette(routes=[Mount("/msi", parts.identity.app), Mount("/", guarded)])
+        self.app = Starlette(routes=[Mount("/msi", parts.identity.app), Mount("/", _Guard(api, token))])
 
-    async def _ping(self, request: Request) -> JSONResponse:
-        return JSONResponse({"pid": os.getpid()})
+    async def _status(self, _: Request) -> JSONResponse:
+        parts = self._parts
+        waiting = [{"due": due.isoformat(), "what": label} for due, label in parts.scheduler.waiting()]
+        return JSONResponse(
+            {
+                "pid": os.getpid(),
+                "data": str(parts.data_dir),
+                "now": parts.scheduler.now().isoformat(),
+                "sites": [app.status() for app in parts.sites.apps()],
+                "going_on": await self._calm.going_on(),
+                "waiting": waiting,
+            }
+        )
 
-    async def _get_environment(self, request: Request) -> JSONResponse:
-        return JSONResponse(self._environment(request.query_params.get("principal", "developer")))
+    async def _stop(self, _: Request) -> JSONResponse:
+        self._stop_all()
+        return JSONResponse({})
+
+    async def _environment(self, request: Request) -> JSONResponse:
+        return JSONResponse(self._parts.environment(request.query_params.get("principal", "developer")))
 
     async def _requests(self, request: Request) -> JSONResponse:
         return JSONResponse(self._parts.gateway.requests(int(request.query_params.get("after", 0))))
 
-    async def _mailbox(self, request: Request) -> JSONResponse:
+    async def _mailbox(self, _: Request) -> JSONResponse:
         return JSONResponse(self._parts.mailbox.letters())
 
-    async def _create_storage_account(self, request: Request) -> JSONResponse:
+    async def _events(self, _: Request) -> JSONResponse:
+        return JSONResponse(list(self._parts.eventgrid.published))
+
+    async def _inject(self, request: Request) -> JSONResponse:
+        asked = await request.json()
+        event = {
+            "id": str(uuid.uuid4()),
+            "eventTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}0Z",
+            "topic": asked["topic"],
+            "dataVersion": "",
+            "metadataVersion": "1",
+            **asked["event"],
+        }
+        await self._parts.eventgrid.publish(asked["topic"], [event])
+        return JSONResponse(event)
+
+    async def _add_fault(self, request: Request) -> JSONResponse:
+        self._parts.faults.add(await request.json())
+        return JSONResponse({})
+
+    async def _clear_faults(self, _: Request) -> JSONResponse:
+        self._parts.faults.clear()
+        return JSONResponse({})
+
+    async def _advance(self, request: Request) -> JSONResponse:
+        await self._calm.advance(float((await request.json())["seconds"]))
+        return JSONResponse({"now": self._parts.scheduler.now().isoformat()})
+
+    async def _settle(self, request: Request) -> JSONResponse:
+        return JSONResponse(await self._calm.settle(float((await request.json())["timeout_s"])))
+
+    async def _create_storage_account(self, _: Request) -> JSONResponse:
         name = self._parts.accounts.hand_out()
-        return JSONResponse(
-            {"name": name, "id": estate.storage_account_id(name), "key": self._parts.accounts.key(name)}
-        )
+        self._parts.resources.create_storage_account(name)
+        key = self._parts.accounts.key(name)
+        return JSONResponse({"name": name, "id": estate.storage_account_id(name), "key": key})
+
+    async def _create_workspace(self, request: Request) -> JSONResponse:
+        name, account = (await request.json())["name"], self._parts.accounts.hand_out()
+        document = await self._parts.resources.create_workspace(name, account)
+        return JSONResponse({"name": name, "id": document["id"], "storage_account": account})
+
+    async def _start_site(self, request: Request) -> JSONResponse:
+        asked = await request.json()
+        site = await self._parts.sites.start(SiteSpec(**{**asked, "app_dir": Path(asked["app_dir"])}))
+        return JSONResponse(_described(site))
+
+    async def _stop_site(self, request: Request) -> JSONResponse:
+        await self._parts.sites.stop(request.path_params["name"])
+        return JSONResponse({})
+
+    async def _restart_site(self, request: Request) -> JSONResponse:
+        site = self._parts.sites.get(request.path_params["name"])
+        await site.restart()
+        return JSONResponse(_described(site))
+
+    async def _fire(self, request: Request) -> JSONResponse:
+        await self._parts.sites.get(request.path_params["name"]).fire(request.path_params["function"])
+        return JSONResponse({})
+
+
+def _described(site: Any) -> dict[str, Any]:
+    return {**site.status(), "key": site.keys.default, "event_grid_key": site.keys.event_grid}
 
 
 class _Guard:
@@ -59,14 +149,13 @@ class _Guard:
         self._token = token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        given = next(
-            (value for name, value in scope["headers"] if name == estate.CONTROL_HEADER.encode()), b""
-        )
-        app: ASGIApp = self._app if given == self._token else JSONResponse({"error": "wrong token"}, 401)
-        await app(scope, receive, send)
+        wanted = estate.CONTROL_HEADER.encode()
+        given = next((value for name, value in scope["headers"] if name == wanted), b"")
+        refused = JSONResponse({"error": {"code": "Unauthorized", "message": "wrong token"}}, 401)
+        await (self._app if given == self._token else refused)(scope, receive, send)
 
 
-async def _refuse(request: Request, error: Exception) -> JSONResponse:
+async def _refuse(_: Request, error: Exception) -> JSONResponse:
     if isinstance(error, AzureError):
         return error.response()
     return JSONResponse({"error": {"code": "BadRequest", "message": str(error)}}, 400)

@@ -32,3 +32,20 @@ def custom_topic_id(name: str) -> str:
 
 def custom_topic_host(name: str) -> str:
     return f"{name}.{LOCATION}-1.eventgrid.azure.net"
+
+
+def variables() -> dict[str, str]:
+    """The estate as environment variables: what a program has to be told, here as in Azure."""
+    return {
+        "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION,
+        "AZURE_RESOURCE_GROUP": RESOURCE_GROUP,
+        "AZURE_LOCATION": LOCATION,
+        "AZURE_STORAGE_ACCOUNT": STORAGE_ACCOUNT,
+        "AZUREML_WORKSPACE_DEVELOPMENT": DEVELOPMENT,
+        "AZUREML_WORKSPACE_PRODUCTION": PRODUCTION,
+        "NOTIFY_URL": f"jsons://{MAILBOX_HOST}/notify",
+    }
+
+
+def site_id(name: str) -> str:
+    return f"{_GROUP}/Microsoft.Web/sites/{name}"

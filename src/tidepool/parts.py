@@ -1,8 +1,10 @@
 """The parts of one Tidepool, and the one place that puts them together."""
 
+import asyncio
 import importlib
 import logging
 import secrets
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,18 @@ from tidepool import estate
 from tidepool.accounts import Accounts
 from tidepool.azurite import Azurite
 from tidepool.azurite_client import AzuriteClient
+from tidepool.eventgrid import EventGrid
 from tidepool.faults import Faults
 from tidepool.gateway import Gateway
+from tidepool.history import Runs
 from tidepool.identity import Identity
+from tidepool.jobs import Jobs
 from tidepool.mailbox import Mailbox
-from tidepool.network import Authority, Proxy
+from tidepool.network import Authority, Proxy, environment
 from tidepool.queue_watch import QueueWatch
+from tidepool.resources import Resources
 from tidepool.scheduler import Scheduler
+from tidepool.sites import DEFAULT, Sites
 from tidepool.storage import Blobs
 from tidepool.storage_gateway import StorageGateway
 from tidepool.store import Store
@@ -25,12 +32,13 @@ log = logging.getLogger(__name__)
 
 
 class Parts:
-    """Everything inside one supervisor; the attributes are the parts. Starts nothing but itself."""
+    """Everything inside one supervisor; the attributes are the parts. `start` brings up what has to be started."""
 
     def __init__(self, data_dir: Path, seed: int) -> None:
         self.data_dir = data_dir
         self.logs = data_dir / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
+        self.seed = seed
         secret = _secret(data_dir / "secret")
         self.store = Store(data_dir / "store.sqlite")
         self.scheduler = Scheduler()
@@ -41,75 +49,134 @@ class Parts:
         self.mailbox = Mailbox(store=self.store)
         self.gateway = Gateway(faults=self.faults, kill_worker=self._kill_worker)
         self.proxy = Proxy(gateway=self.gateway, context=self.authority.context())
-        self.functions: dict[str, Any] = {}
         self._add_storage()
-        self._add_control_plane(seed)
+        self._add_events()
+        self._add_control_plane()
         self._mount()
 
     def _add_storage(self) -> None:
-        self.queues = QueueWatch(scheduler=self.scheduler)
+        self.queues = QueueWatch(scheduler=self.scheduler, visible=self._message_visible)
         self.azurite = Azurite(
             data_dir=self.data_dir / "azurite", log_file=self.logs / "azurite.log", authority=self.authority
         )
-        client = AzuriteClient(ports=self.azurite.ports, authority=self.authority.authority)
         self.storage = StorageGateway(
-            client=client,
+            client=AzuriteClient(ports=self.azurite.ports, authority=self.authority.authority),
             queues=self.queues,
             token=lambda: self.identity.issue("https://storage.azure.com", "developer"),
-            publish=self._publish,
+            publish=lambda topic_id, events: self.eventgrid.publish(topic_id, events),
             sequence=lambda: self.store.next("sequencer"),
         )
         self.blobs = Blobs(storage=self.storage, accounts=self.accounts)
 
-    def _add_control_plane(self, seed: int) -> None:
-        given = {"store": self.store, "scheduler": self.scheduler, "blobs": self.blobs}
-        self.eventgrid = _optional(
-            "eventgrid.EventGrid", faults=self.faults, identity=self.identity, seed=seed, **given
+    def _add_events(self) -> None:
+        self.eventgrid = EventGrid(
+            store=self.store,
+            scheduler=self.scheduler,
+            blobs=self.blobs,
+            faults=self.faults,
+            identity=self.identity,
+            seed=self.seed,
         )
-        self.runs = _optional("history.Runs", eventgrid=self.eventgrid, **given)
-        self.jobs: Any = None
-        self.tracking: Any = None
-        self.resources = _optional(
-            "resources.Resources",
+        self.sites = Sites(
+            store=self.store,
+            scheduler=self.scheduler,
+            proxy=self.proxy,
+            eventgrid=self.eventgrid,
+            send=self.storage.send,
+        )
+
+    def _add_control_plane(self) -> None:
+        given: dict[str, Any] = {"store": self.store, "scheduler": self.scheduler, "blobs": self.blobs}
+        self.runs = Runs(eventgrid=self.eventgrid, **given)
+        self.resources = Resources(
             identity=self.identity,
             accounts=self.accounts,
             eventgrid=self.eventgrid,
-            jobs=self.jobs,
+            jobs=None,
             runs=self.runs,
             **given,
         )
+        self.tracking = _optional(
+            "tracking.Tracking", data_dir=self.data_dir, store=self.store, blobs=self.blobs
+        )
+        self.jobs = Jobs(
+            store=self.store,
+            scheduler=self.scheduler,
+            runs=self.runs,
+            blobs=self.blobs,
+            faults=self.faults,
+            tracking=self.tracking,
+            folder=self.data_dir / "jobs",
+            python=Path(sys.executable),
+            environment=lambda: self.environment("compute"),
+        )
+        self.jobs.resources = self.resources
+        self.resources.jobs = self.jobs
 
     def _mount(self) -> None:
         self.gateway.mount(r"[^/]+\.(blob|queue|table)\.core\.windows\.net/", self.storage.app)
+        self.gateway.mount(r"management\.azure\.com/", self.resources.app)
+        if self.tracking is not None:
+            self.gateway.mount(r"[^/]+\.api\.azureml\.ms/mlflow/", self.tracking.app)
+        self.gateway.mount(r"[^/]+\.(api\.azureml\.ms|experiments\.azureml\.net)/", self.resources.data_plane)
+        self.gateway.mount(r"[^/]+\.eventgrid\.azure\.net/", self.eventgrid.app)
         self.gateway.mount(rf"{estate.MAILBOX_HOST}/", self.mailbox.app)
-        if self.resources is not None:
-            self.gateway.mount(r"(management\.azure\.com|cert-[^/]+\.experiments\.azureml\.net)/", self.resources.app)
-        for pattern, part in (
-            (r"[^/]+\.api\.azureml\.ms/mlflow/", self.tracking),
-            (r"[^/]+\.eventgrid\.azure\.net/", self.eventgrid),
-        ):
-            if hasattr(part, "app"):
-                self.gateway.mount(pattern, part.app)
-        if self.resources is not None:
-            self.gateway.mount(r"[^/]+\.api\.azureml\.ms/", self.resources.data_plane)
 
-    async def start(self) -> None:
+    async def start(self, control_port: int) -> None:
+        """Open the proxy, start Azurite, make the estate. `control_port` serves the identity endpoint."""
+        self.control_port = control_port
+        self.proxy_ports = {name: await self.proxy.listen(name) for name in ("developer", "compute")}
+        self.sites.environment = self.environment
+        self._scheduling = asyncio.create_task(self.scheduler.run())
         await self.azurite.start(self.accounts.declared())
-        if self.resources is not None:
-            for workspace, account in estate.WORKSPACES.items():
-                await self.resources.create_workspace(workspace, account)
-            self.resources.create_storage_account(estate.STORAGE_ACCOUNT)
+        self.eventgrid.create_topic(estate.custom_topic_id(estate.CUSTOM_TOPIC))
+        self.resources.create_storage_account(estate.STORAGE_ACCOUNT)
+        for workspace, account in estate.WORKSPACES.items():
+            await self.resources.create_workspace(workspace, account)
+
+    async def start_events(self) -> None:
+        """Take up the events of a former process; after the functions app that shall receive them is there."""
+        self.eventgrid.start()
+        await self.jobs.recover()
+        self.sites.forget_former()
 
     async def stop(self) -> None:
+        self.proxy.close()
+        await self.jobs.stop()
+        await self.sites.close()
+        await self.eventgrid.close()
+        self._scheduling.cancel()
         await self.azurite.stop()
         self.store.close()
 
-    async def _publish(self, topic_id: str, events: list[dict[str, Any]]) -> None:
-        if self.eventgrid is not None:
-            await self.eventgrid.publish(topic_id, events)
+    def environment(self, principal: str, proxy_port: int | None = None) -> dict[str, str]:
+        """What `tidepool env` exports, for a program that runs as that principal."""
+        exported = {
+            **environment(
+                proxy_port=proxy_port or self.proxy_ports[principal],
+                authority=self.authority,
+                identity_url=f"http://127.0.0.1:{self.control_port}/msi/token",
+                identity_header=self.identity.header(principal),
+            ),
+            **estate.variables(),
+        }
+        site = self.eventgrid.sites.get(DEFAULT)
+        if site is None:
+            return exported
+        keys = {"FUNCTIONS_KEY": site.keys.default, "EVENTGRID_KEY": site.keys.event_grid}
+        return {**exported, "FUNCTIONS_URL": site.url, **keys}
+
+    def operations(self) -> list[str]:
+        """The long-running operations that have not ended."""
+        documents = (document for _, document in self.store.children("/operations"))
+        return [document["name"] for document in documents if document["status"] == "InProgress"]
 
     def _kill_worker(self, origin: str) -> None:
-        self.functions[origin].kill_worker()
+        self.sites.get(origin).kill_worker()
+
+    def _message_visible(self, account: str, queue: str) -> None:
+        for app in self.sites.apps():
+            app.nudge(account, queue)
 
 
 def _optional(name: str, **arguments: Any) -> Any:

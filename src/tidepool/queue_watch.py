@@ -1,6 +1,7 @@
 """What the gateway saw of queue messages: where each is, its newest pop receipt, when it is due. Sends nothing."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import quote
@@ -16,14 +17,14 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class QueuedMessage:
-    """A message that is not deleted. `due`: emulated time at which it is (again) visible; `leased`: somebody has it."""
+    """A message that is not deleted. `due`: emulated time at which it is (again) visible; `held`: by a functions host."""
 
     account: str
     queue: str
     id: str
     pop_receipt: str
     due: datetime
-    leased: bool
+    held: bool
 
     def release_target(self) -> str:
         """The Update Message that makes it visible now."""
@@ -31,14 +32,15 @@ class QueuedMessage:
 
 
 class QueueWatch:
-    """The messages of all queues, as their answers told."""
+    """The messages of all queues, as their answers told; `visible(account, queue)` is called when one can be received."""
 
-    def __init__(self, *, scheduler: Scheduler) -> None:
+    def __init__(self, *, scheduler: Scheduler, visible: Callable[[str, str], None]) -> None:
         self._scheduler = scheduler
+        self._visible = visible
         self._messages: dict[Key, QueuedMessage] = {}
 
-    def saw(self, request: StorageRequest, answer: Answer) -> None:
-        """Take note of an answered request to a queue."""
+    def saw(self, request: StorageRequest, answer: Answer, *, by_host: bool) -> None:
+        """Take note of an answered request to a queue; `by_host`: a functions host of Tidepool sent it."""
         if answer.status >= 300:
             return
         match = _MESSAGES.fullmatch("/".join(request.segments).rstrip("/"))
@@ -47,33 +49,48 @@ class QueueWatch:
                 self._forget(request.account, request.segments[0])
             return
         queue, message_id = match.groups()
+        delay_s = _delay_s(request)
         if request.method == "DELETE":
             self._forget(request.account, queue, message_id)
         elif request.method == "PUT" and message_id:
-            self._note(request, queue, message_id, answer.header("x-ms-popreceipt"), default_s=0)
+            receipt = answer.header("x-ms-popreceipt")
+            self._note(QueuedMessage(request.account, queue, message_id, receipt, self._due(delay_s), False))
         elif request.query.get("peekonly", "").lower() != "true":
-            default_s = 30 if request.method == "GET" else 0
+            held = by_host and request.method == "GET"
             for element in ElementTree.fromstring(answer.body or b"<None/>").iter("QueueMessage"):
                 found = {child.tag: child.text or "" for child in element}
-                self._note(request, queue, found["MessageId"], found["PopReceipt"], default_s=default_s)
+                message_id, receipt = found["MessageId"], found["PopReceipt"]
+                self._note(
+                    QueuedMessage(request.account, queue, message_id, receipt, self._due(delay_s), held)
+                )
 
     def waiting(self, within_s: float) -> list[QueuedMessage]:
-        """Messages that are visible, or will be within so many seconds, soonest first."""
-        until = self._scheduler.now() + timedelta(seconds=within_s)
-        return sorted((m for m in self._messages.values() if m.due <= until), key=lambda message: message.due)
+        """Messages that nobody holds and that are visible, or will be within so many seconds; soonest first."""
+        until = self._due(within_s)
+        found = [message for message in self._messages.values() if message.due <= until and not message.held]
+        return sorted(found, key=lambda message: message.due)
+
+    def unfinished(self, within_s: float) -> list[QueuedMessage]:
+        """The same, and those that a functions host holds."""
+        until = self._due(within_s)
+        return [message for message in self._messages.values() if message.held or message.due <= until]
 
     def clear(self) -> None:
         self._messages.clear()
 
-    def _note(
-        self, request: StorageRequest, queue: str, message_id: str, pop_receipt: str, *, default_s: int
-    ) -> None:
-        delay_s = int(request.query.get("visibilitytimeout") or default_s)
-        due = self._scheduler.now() + timedelta(seconds=delay_s)
-        key = (request.account, queue, message_id)
-        self._messages[key] = QueuedMessage(*key, pop_receipt, due, leased=request.method == "GET")
+    def _due(self, delay_s: float) -> datetime:
+        return self._scheduler.now() + timedelta(seconds=delay_s)
+
+    def _note(self, message: QueuedMessage) -> None:
+        self._messages[message.account, message.queue, message.id] = message
+        if message.due <= self._scheduler.now():
+            self._visible(message.account, message.queue)
 
     def _forget(self, account: str, queue: str, message_id: str | None = None) -> None:
         wanted = (account, queue) if message_id is None else (account, queue, message_id)
         for key in [key for key in self._messages if key[: len(wanted)] == wanted]:
             del self._messages[key]
+
+
+def _delay_s(request: StorageRequest) -> int:
+    return int(request.query.get("visibilitytimeout") or (30 if request.method == "GET" else 0))

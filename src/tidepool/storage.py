@@ -42,7 +42,7 @@ class Blobs:
         marker = ""
         while True:
             query = urlencode({"restype": "container", "comp": "list", "prefix": prefix, "marker": marker})
-            answer = await self._storage.send(f"{account}.blob", "GET", f"/{container}?{query}")
+            answer = await self._storage.send(account, "blob", "GET", f"/{container}?{query}")
             if answer.status == 404:
                 return []
             page = ElementTree.fromstring(_checked(answer).body)
@@ -52,26 +52,26 @@ class Blobs:
                 return items
 
     async def read(self, account: str, container: str, name: str) -> bytes:
-        return _checked(await self._storage.send(f"{account}.blob", "GET", _path(container, name))).body
+        return _checked(await self._storage.send(account, "blob", "GET", _path(container, name))).body
 
     async def write(self, account: str, container: str, name: str, data: bytes) -> None:
         """Put a blob, over one that is there."""
         headers = {"x-ms-blob-type": "BlockBlob", "Content-Type": "application/octet-stream"}
         _checked(
             await self._storage.send(
-                f"{account}.blob", "PUT", _path(container, name), headers=headers, body=data
+                account, "blob", "PUT", _path(container, name), headers=headers, body=data
             )
         )
 
     async def delete(self, account: str, container: str, name: str) -> None:
-        _checked(await self._storage.send(f"{account}.blob", "DELETE", _path(container, name)), or_status=404)
+        _checked(await self._storage.send(account, "blob", "DELETE", _path(container, name)), or_status=404)
 
     async def delete_prefix(self, account: str, container: str, prefix: str) -> None:
         for item in await self.list(account, container, prefix):
             await self.delete(account, container, item.name)
 
     async def ensure_container(self, account: str, container: str) -> None:
-        answer = await self._storage.send(f"{account}.blob", "PUT", f"/{container}?restype=container")
+        answer = await self._storage.send(account, "blob", "PUT", f"/{container}?restype=container")
         _checked(answer, or_status=409)
 
     async def download(self, account: str, container: str, prefix: str, folder: Path) -> Files:

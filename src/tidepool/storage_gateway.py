@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -63,15 +63,19 @@ class StorageGateway:
             await response.aclose()
             self._publish_later(request.account, event)
 
-    async def send(
-        self, host: str, method: str, target: str, *, headers: dict[str, str] | None = None, body: bytes = b""
+    async def send(  # noqa: PLR0913 - an HTTP request has this many parts
+        self,
+        account: str,
+        service: str,
+        method: str,
+        target: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
     ) -> Answer:
-        """A request of Tidepool's own to `<account>.<service>`, with all the consequences of anybody's."""
-        account, service = host.split(".")[:2]
-        request = self._own(
-            StorageRequest(account, service, method, target.encode(), []), headers or {}, body
-        )
-        response, event = await self._exchange(request, body)
+        """A request of Tidepool's own, with all the consequences of anybody's."""
+        bare = StorageRequest(account, service, method, target.encode("latin-1"), [])
+        response, event = await self._exchange(self._own(bare, headers or {}, body), body, inside=True)
         try:
             return Answer(response.status, response.headers, await response.aread())
         finally:
@@ -83,14 +87,15 @@ class StorageGateway:
         return [task.get_name() for task in self._publishing]
 
     async def _exchange(
-        self, request: StorageRequest, body: bytes | AsyncIterable[bytes]
+        self, request: StorageRequest, body: bytes | AsyncIterable[bytes], *, inside: bool = False
     ) -> tuple[httpcore.Response, blob_events.Event | None]:
         api = blob_events.api_of(request)
         properties = await self._head(request) if api == "DeleteBlob" else None
         sent, sent_body = rewritten(request, body, self._client.ports)
         response = await self._client.open(sent, sent_body)
         if request.service == "queue":
-            self._queues.saw(request, Answer(response.status, response.headers, await response.aread()))
+            answer = Answer(response.status, response.headers, await response.aread())
+            self._queues.saw(request, answer, by_host=inside)
         if api is None or response.status >= 300:
             return response, None
         if api in blob_events.LENGTH_UNKNOWN:
@@ -108,7 +113,7 @@ class StorageGateway:
         await response.aclose()
         return response.headers
 
-    def _own(self, request: StorageRequest, headers: dict[str, str], body: bytes) -> StorageRequest:
+    def _own(self, request: StorageRequest, headers: Mapping[str, str], body: bytes) -> StorageRequest:
         return request.with_headers(
             {
                 "Host": f"{request.account}.{request.service}.core.windows.net",

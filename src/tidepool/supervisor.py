@@ -14,105 +14,76 @@ from typing import IO
 
 from tidepool import estate
 from tidepool.control import Control
-from tidepool.network import environment, listen_http
+from tidepool.network import listen_http
 from tidepool.parts import Parts
 from tidepool.processes import start_reaper
+from tidepool.sites import DEFAULT, SiteSpec
 
-log = logging.getLogger(__name__)
+_FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
-class Supervisor:
-    """Serves the parts until it is told to stop."""
+async def serve(parts: Parts, *, app_dir: Path | None, parent_fd: int | None) -> None:
+    """Start, print the one line that says ready, serve until a signal, `stop`, or the end of the pipe at `parent_fd`."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    if parent_fd is not None:
+        loop.add_reader(parent_fd, stopping.set)
+    token = secrets.token_hex(16)
+    control = Control(parts=parts, token=token, stop=stopping.set)
+    listener, port = await listen_http(control.app)
+    await parts.start(port)
+    if app_dir is not None:
+        await parts.sites.start(SiteSpec(name=DEFAULT, app_dir=app_dir, settings={}, topics={}))
+    await parts.start_events()
+    _say_ready(parts, f"http://127.0.0.1:{port}", token)
+    await stopping.wait()
+    if parent_fd is not None:
+        loop.remove_reader(parent_fd)
+    listener.close()
+    await parts.stop()
+    (parts.data_dir / estate.STATE_FILE).unlink()
 
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._token = secrets.token_hex(16)
-        self._stopping = asyncio.Event()
-        self._control_port = 0
-        self._proxy_port = 0
 
-    async def serve(self, *, parent_fd: int | None) -> None:
-        """Start, print the one line that says ready, serve, stop. Ends when the pipe at `parent_fd` does."""
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._stopping.set)
-        if parent_fd is not None:
-            loop.add_reader(parent_fd, self._stopping.set)
-        control = Control(parts=self._parts, token=self._token, environment=self.environment)
-        listener, self._control_port = await listen_http(control.app)
-        self._proxy_port = await self._parts.proxy.listen("developer")
-        scheduler = asyncio.create_task(self._parts.scheduler.run())
-        await self._parts.start()
-        self._say_ready()
-        await self._stopping.wait()
-        listener.close()
-        self._parts.proxy.close()
-        scheduler.cancel()
-        await self._parts.stop()
-
-    def environment(self, principal: str) -> dict[str, str]:
-        """What `tidepool env` exports, for a program that runs as that principal."""
-        return {
-            **environment(
-                proxy_port=self._proxy_port,
-                authority=self._parts.authority,
-                identity_url=f"http://127.0.0.1:{self._control_port}/msi/token",
-                identity_header=self._parts.identity.header(principal),
-            ),
-            "AZURE_SUBSCRIPTION_ID": estate.SUBSCRIPTION,
-            "AZURE_RESOURCE_GROUP": estate.RESOURCE_GROUP,
-            "AZURE_LOCATION": estate.LOCATION,
-            "AZURE_STORAGE_ACCOUNT": estate.STORAGE_ACCOUNT,
-            "AZUREML_WORKSPACE_DEVELOPMENT": estate.DEVELOPMENT,
-            "AZUREML_WORKSPACE_PRODUCTION": estate.PRODUCTION,
-            "NOTIFY_URL": f"jsons://{estate.MAILBOX_HOST}/notify",
-        }
-
-    def _say_ready(self) -> None:
-        state = {
-            "pid": os.getpid(),
-            "control": f"http://127.0.0.1:{self._control_port}",
-            "token": self._token,
-            "proxy_port": self._proxy_port,
-        }
-        file = self._parts.data_dir / estate.STATE_FILE
-        file.touch(mode=0o600)
-        file.write_text(json.dumps(state))
-        print(json.dumps(state), flush=True)
+def _say_ready(parts: Parts, control: str, token: str) -> None:
+    state = json.dumps({"pid": os.getpid(), "control": control, "token": token})
+    file = parts.data_dir / estate.STATE_FILE
+    file.touch(mode=0o600)
+    file.write_text(state)
+    print(state, flush=True)
 
 
 def main() -> None:
-    """Run until SIGTERM, SIGINT, or the end of the pipe at --parent-fd."""
+    """Run a Tidepool on a data folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--app", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--parent-fd", type=int)
     arguments = parser.parse_args()
-    data_dir = arguments.data.resolve()
+    data_dir: Path = arguments.data.resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
     if os.getpgrp() != os.getpid():
         os.setsid()
     with (data_dir / "lock").open("w") as lock:
-        _take(lock)
+        _take(lock, data_dir)
         start_reaper()
-        asyncio.run(_run(data_dir, arguments.seed, arguments.parent_fd))
+        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=_FORMAT)
+        logging.getLogger("httpx").setLevel(logging.WARNING)
+        asyncio.run(_run(data_dir, arguments))
 
 
-async def _run(data_dir: Path, seed: int, parent_fd: int | None) -> None:
-    parts = Parts(data_dir, seed)
-    logging.basicConfig(
-        filename=parts.logs / "supervisor.log",
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
-    await Supervisor(parts).serve(parent_fd=parent_fd)
+async def _run(data_dir: Path, arguments: argparse.Namespace) -> None:
+    parts = Parts(data_dir, arguments.seed)
+    await serve(parts, app_dir=arguments.app and arguments.app.resolve(), parent_fd=arguments.parent_fd)
 
 
-def _take(lock: IO[str]) -> None:
+def _take(lock: IO[str], data_dir: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        sys.exit(f"another Tidepool is running on {Path(lock.name).parent}")
+        sys.exit(f"a Tidepool is running on {data_dir} already")
 
 
 if __name__ == "__main__":

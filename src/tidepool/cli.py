@@ -1,0 +1,149 @@
+"""The command line `tidepool`: thin over `cloud.Tidepool`."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tidepool.azurite import AzuriteError
+from tidepool.cloud import Tidepool, TidepoolError
+
+app = typer.Typer(
+    help="A local Azure for tests: Azure ML, Event Grid, Functions and Storage under Azure's own host names.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+Data = Annotated[Path, typer.Option("--data", envvar="TIDEPOOL_DATA", help="Where its state is kept.")]
+_DATA = Path(".tidepool")
+
+
+@app.command()
+def up(
+    detach: Annotated[bool, typer.Option("--detach", help="Leave it running and return.")] = False,
+    functions: Annotated[
+        Path | None, typer.Option("--app", help="The folder of a functions app to run in it.", exists=True)
+    ] = None,
+    data: Data = _DATA,
+    seed: Annotated[int, typer.Option(help="The seed of its faults and of its delays.")] = 0,
+) -> None:
+    """Start Tidepool. Without --detach it runs until Ctrl-C."""
+    cloud = Tidepool(data, app=functions, seed=seed)
+    if _is_running(cloud):
+        typer.echo(f"Tidepool is running on {cloud.data_dir} already.")
+        return
+    cloud.start(detach=detach)
+    _say_started(cloud)
+    if not detach:
+        cloud.wait()
+
+
+@app.command()
+def down(data: Data = _DATA) -> None:
+    """Stop Tidepool. Its state is kept."""
+    cloud = Tidepool(data)
+    if not _is_running(cloud):
+        typer.echo(f"No Tidepool is running on {cloud.data_dir}.")
+        return
+    cloud.stop()
+    typer.echo(f"Stopped. The state is kept in {cloud.data_dir} (tidepool reset deletes it).")
+
+
+@app.command()
+def status(data: Data = _DATA) -> None:
+    """Say what is running, and what it is doing."""
+    found = _attached(data).status()
+    typer.echo(f"Tidepool (process {found['pid']}) on {found['data']}, time {found['now']:.19}")
+    for site in found["sites"]:
+        typer.echo(
+            f"  functions app {site['name']}: {site['state']}, {site['url']}, {len(site['functions'])} functions"
+        )
+        if site["error"]:
+            typer.echo(f"    {site['error']}")
+    for line in found["going_on"] or ["nothing is going on"]:
+        typer.echo(f"  {line}")
+    for entry in found["waiting"]:
+        typer.echo(f"  due {entry['due']:.19}: {entry['what']}")
+
+
+@app.command()
+def logs(
+    part: Annotated[
+        str | None, typer.Argument(help="supervisor, azurite ...; without it: which logs there are.")
+    ] = None,
+    data: Data = _DATA,
+) -> None:
+    """Print the log of a part."""
+    folder = data.resolve() / "logs"
+    names = sorted(file.stem for file in folder.glob("*.log"))
+    if part is None:
+        typer.echo("\n".join(names) or f"there are no logs in {folder}")
+    elif part in names:
+        typer.echo((folder / f"{part}.log").read_text(errors="replace"), nl=False)
+    else:
+        raise TidepoolError(f"there is no log of {part!r}; there are: {', '.join(names) or 'none'}")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def run(context: typer.Context, data: Data = _DATA) -> None:
+    """Run a command inside Tidepool: tidepool run -- python my_script.py"""
+    if not context.args:
+        raise TidepoolError("which command? tidepool run -- python my_script.py")
+    environ = {**os.environ, **_attached(data).environment()}
+    if shutil.which(context.args[0]) is None:
+        raise TidepoolError(f"there is no command {context.args[0]!r}")
+    raise typer.Exit(subprocess.run(context.args, env=environ, check=False).returncode)
+
+
+@app.command()
+def env(data: Data = _DATA) -> None:
+    """Print the variables that lead programs into Tidepool: eval "$(tidepool env)"."""
+    for name, value in _attached(data).environment().items():
+        typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+@app.command()
+def reset(data: Data = _DATA) -> None:
+    """Stop Tidepool and delete its state."""
+    cloud = Tidepool(data)
+    if _is_running(cloud):
+        cloud.stop()
+    cloud.delete()
+    typer.echo(f"Deleted {cloud.data_dir}.")
+
+
+def main() -> None:
+    """Errors that a user can mend are one line, without a traceback."""
+    try:
+        app()
+    except (TidepoolError, AzuriteError) as error:
+        typer.secho(f"tidepool: {error}", fg="red", err=True)
+        sys.exit(1)
+
+
+def _attached(data: Path) -> Tidepool:
+    cloud = Tidepool(data)
+    cloud.attach()
+    return cloud
+
+
+def _is_running(cloud: Tidepool) -> bool:
+    try:
+        cloud.attach()
+    except TidepoolError:
+        return False
+    return True
+
+
+def _say_started(cloud: Tidepool) -> None:
+    typer.echo(f"Tidepool is up; its state is in {cloud.data_dir}.")
+    for site in cloud.status()["sites"]:
+        typer.echo(
+            site["error"]
+            or f"Functions app {site['name']}: {site['url']}, {len(site['functions'])} functions"
+        )
+    typer.echo('Reach it with:  eval "$(tidepool env)"   Stop it with:  tidepool down')

@@ -1,0 +1,56 @@
+"""The pytest plugin: one Tidepool for the session, and a workspace and storage accounts of its own for each test.
+
+`tidepool` starts it at first use and leads this process into it; nothing happens where no test asks for it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tidepool.cloud import StorageAccount, Tidepool, Workspace
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("tidepool")
+    group.addoption("--tidepool-data", help="keep Tidepool's state in this folder, not in a temporary one")
+    group.addoption("--tidepool-seed", type=int, default=0, help="the seed of its faults and delays")
+
+
+@pytest.fixture(scope="session")
+def tidepool(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tidepool]:
+    """A Tidepool that lives as long as the session, with this process's environment set for it."""
+    kept = request.config.getoption("--tidepool-data")
+    data_dir = Path(kept) if kept else tmp_path_factory.mktemp("tidepool")
+    with (
+        Tidepool(data_dir, seed=request.config.getoption("--tidepool-seed")) as cloud,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        for name, value in cloud.environment().items():
+            patch.setenv(name, value)
+        yield cloud
+
+
+@pytest.fixture
+def storage_account(tidepool: Tidepool) -> StorageAccount:
+    """A storage account that nobody else uses."""
+    return tidepool.create_storage_account()
+
+
+@pytest.fixture
+def workspace(tidepool: Tidepool) -> Workspace:
+    """An Azure ML workspace, with its storage account, that nobody else uses."""
+    return tidepool.create_workspace()
+
+
+@pytest.fixture
+def production_workspace(tidepool: Tidepool) -> Workspace:
+    """A second one."""
+    return tidepool.create_workspace()
+
+
+@pytest.fixture
+def faults(tidepool: Tidepool) -> Iterator[Tidepool]:
+    """Tidepool, whose faults are cleared after the test."""
+    yield tidepool
+    tidepool.clear_faults()
