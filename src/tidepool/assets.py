@@ -1,86 +1,29 @@
-"""Versioned assets (data, models, environments, components, code) of a workspace or a registry: what each kind keeps and forbids."""
+"""Versioned assets of workspaces and registries: made once, described again, archived; never another content."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any
 
-from starlette.responses import JSONResponse, Response
-
-from tidepool.arm import Call, Routes, kind, listed, resource
+from tidepool.arm import resource
+from tidepool.asset_kinds import DEFAULTS, LATEST, MUTABLE, AssetKind
 from tidepool.ml_errors import UserError, missing
 from tidepool.references import References
 from tidepool.scheduler import Scheduler
 from tidepool.stamps import stamp
 from tidepool.store import Document, Store
 
-Created = Callable[[str, "AssetKind", Document], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class AssetKind:
-    """`fixed` cannot change once a version exists; `refused` is the message; `uri` names the property that is a place."""
-
-    type: str
-    noun: str
-    fixed: tuple[str, ...]
-    refused: str
-    required: tuple[str, ...] = ()
-    defaults: dict[str, Any] = field(default_factory=dict)
-    uri: str = ""
-
-
-_PATHS = "Asset paths cannot be updated."
-_CONTENT = (
-    "A {noun} with this name and version is already registered with different content. "
-    "Only description, tags and isArchived can be updated; use another version."
-)
-
-KINDS = (
-    AssetKind(
-        "data",
-        "data version",
-        ("dataUri", "dataType"),
-        _PATHS,
-        ("dataUri",),
-        {"dataType": "uri_folder"},
-        "dataUri",
-    ),
-    AssetKind(
-        "models",
-        "model version",
-        ("modelUri", "modelType"),
-        _PATHS,
-        ("modelUri",),
-        {"modelType": "custom_model", "flavors": {}},
-        "modelUri",
-    ),
-    AssetKind("codes", "code version", ("codeUri",), _PATHS, ("codeUri",), uri="codeUri"),
-    AssetKind(
-        "environments",
-        "environment version",
-        ("image", "condaFile", "build", "osType"),
-        _CONTENT,
-        (),
-        {"osType": "Linux"},
-    ),
-    AssetKind("components", "component version", ("componentSpec",), _CONTENT, ("componentSpec",)),
-)
-ASSET_KINDS = {one.type: one for one in KINDS}
-_DEFAULTS: Document = {
-    "description": None,
-    "tags": {},
-    "properties": {},
-    "isArchived": False,
-    "isAnonymous": False,
-}
-_MUTABLE = ("description", "tags", "isArchived", "stage", "properties")
+Created = Callable[[str, AssetKind, Document], Awaitable[None]]
 
 
 class Assets:
-    """The routes of one kind of asset, and the same operations for other parts. `created` is told of each new version."""
+    """The assets of one kind. `root` is the id of their workspace or registry; `created` hears of each new version."""
 
     def __init__(
-        self, kind: AssetKind, *, store: Store, scheduler: Scheduler, references: References, created: Created
+        self,
+        kind: AssetKind,
+        *,
+        store: Store,
+        scheduler: Scheduler,
+        references: References,
+        created: Created,
     ) -> None:
         self.kind = kind
         self._store = store
@@ -88,29 +31,52 @@ class Assets:
         self._references = references
         self._created = created
 
-    def routes(self, owner: str) -> Routes:
-        """`owner` is `workspaces` or `registries`."""
-        containers, versions = kind(owner, self.kind.type), kind(owner, self.kind.type, "versions")
-        return {
-            (containers, "LIST"): self._list_containers,
-            (containers, "GET"): self._get_container,
-            (containers, "PUT"): self._put_container,
-            (versions, "LIST"): self._list_versions,
-            (versions, "GET"): self._get,
-            (versions, "PUT"): self._put,
-            (versions, "DELETE"): self._delete,
-        }
-
     def get(self, root: str, name: str, version: str) -> Document | None:
+        if version in LATEST:
+            return self.latest(root, name)
         return self._store.get(self._path(root, name, version))
+
+    def existing(self, root: str, name: str, version: str) -> Document:
+        found = self.get(root, name, version)
+        if found is None:
+            raise missing(self.kind.version_noun, name, version, root=root, status=404)
+        return found
 
     def versions(self, root: str, name: str) -> list[Document]:
         """All versions, newest first."""
         return [document for _, document in self._store.children(f"{self._path(root, name)}/versions")][::-1]
 
+    def by_hash(self, root: str, content_hash: str) -> list[Document]:
+        """Every version of any name with that content."""
+        return [
+            document
+            for path, document in self._store.below(f"{root}/{self.kind.type}")
+            if "/versions/" in path
+            and document["properties"]["properties"].get("hash_sha256") == content_hash
+        ]
+
     def latest(self, root: str, name: str) -> Document | None:
         """The version that was created last, archived ones aside."""
         return next((one for one in self.versions(root, name) if not one["properties"]["isArchived"]), None)
+
+    def names(self, root: str) -> list[str]:
+        """Newest first; assets that belong to one job only have no name of their own."""
+        found = [document for _, document in self._store.children(f"{root}/{self.kind.type}")]
+        return [document["name"] for document in found[::-1] if not document["properties"]["isAnonymous"]]
+
+    def container(self, root: str, name: str) -> Document | None:
+        """The asset without a version: which one is the latest, and which number comes next."""
+        found = self._store.get(self._path(root, name))
+        if found is None:
+            return None
+        versions = self.versions(root, name)
+        latest = self.latest(root, name)
+        numbers = [int(document["name"]) for document in versions if document["name"].isdecimal()]
+        found["properties"]["latestVersion"] = latest["name"] if latest else None
+        found["properties"]["nextVersion"] = str(max(numbers, default=0) + 1)
+        if versions and "dataType" in versions[0]["properties"]:
+            found["properties"]["dataType"] = versions[0]["properties"]["dataType"]
+        return found
 
     async def put(
         self, root: str, name: str, version: str, properties: Document, *, by: str
@@ -120,145 +86,64 @@ class Assets:
         found = self.get(root, name, version)
         if found is not None:
             self._refuse_changes(found["properties"], wanted)
-            kept = {key: wanted[key] for key in _MUTABLE if key in properties and key in wanted}
-            found["properties"] = {**found["properties"], **kept}
-            document = stamp(found, self._scheduler.now(), by)
-            self._store.put(document["id"], document)
-            return document, False
+            kept = {key: wanted[key] for key in MUTABLE if properties.get(key) is not None}
+            path = self._path(root, name, found["name"])
+            return self._save(path, {**found["properties"], **kept}, found, by), False
         self._check(root, wanted)
-        self._ensure_container(root, name, by)
-        document = stamp(resource(self._path(root, name, version), wanted), self._scheduler.now(), by)
-        self._store.put(document["id"], document)
+        if self.kind.named_in:
+            wanted[self.kind.named_in] = {**wanted[self.kind.named_in], "name": name, "version": version}
+        self._ensure_container(root, name, anonymous=bool(wanted["isAnonymous"]), by=by)
+        document = self._save(self._path(root, name, version), wanted, {}, by)
         await self._created(root, self.kind, document)
         return document, True
 
+    def describe(self, root: str, name: str, properties: Document, *, by: str) -> Document:
+        """Change what may change of the asset as a whole; archiving it hides it, not its versions."""
+        self._ensure_container(root, name, anonymous=False, by=by)
+        path = self._path(root, name)
+        found = self._store.get(path) or {}
+        changes = {key: properties[key] for key in MUTABLE if key in properties}
+        found = self._save(path, {**found["properties"], **changes}, found, by)
+        return self.container(root, name) or found
+
+    def delete(self, root: str, name: str, version: str) -> None:
+        found = self.existing(root, name, version)
+        self._store.delete(self._path(root, name, found["name"]))
+
+    def _refuse_changes(self, found: Document, wanted: Document) -> None:
+        if self.kind.changes(found, wanted):
+            raise UserError(400, self.kind.refused.format(noun=self.kind.noun), "Immutable", "AssetImmutable")
+
+    def _save(self, path: str, properties: Document, found: Document, by: str) -> Document:
+        document = {**resource(path, properties), "systemData": found.get("systemData", {})}
+        if "/registries/" in path:  # the ids of what a registry holds are not those of ARM
+            document["id"] = f"azureml://registries/{path.partition('/registries/')[2]}"
+        stamped = stamp(document, self._scheduler.now(), by)
+        self._store.put(path, stamped)
+        return stamped
+
     def _wanted(self, root: str, properties: Document) -> Document:
         given = {key: value for key, value in properties.items() if value is not None}
-        wanted = {**_DEFAULTS, **self.kind.defaults, **given, "provisioningState": "Succeeded"}
-        if self.kind.uri and self.kind.uri in wanted:
+        wanted = {**DEFAULTS, **self.kind.defaults, **given, "provisioningState": "Succeeded"}
+        if self.kind.uri in wanted:
             wanted[self.kind.uri] = self._references.long_uri(root, wanted[self.kind.uri])
         return wanted
 
     def _check(self, root: str, properties: Document) -> None:
         for name in self.kind.required:
             if not properties.get(name):
-                raise UserError(
-                    400,
-                    f"The {self.kind.noun} needs a value for '{name}'.",
-                    "BadArgument",
-                    "ArgumentBlankOrEmpty",
-                )
+                message = f"The {self.kind.version_noun} needs a value for '{name}'."
+                raise UserError(400, message, "BadArgument", "ArgumentBlankOrEmpty")
         self._references.check(
             root, {key: value for key, value in properties.items() if key in self.kind.fixed}
         )
 
-    def _refuse_changes(self, found: Document, wanted: Document) -> None:
-        if any(_content(found.get(key)) != _content(wanted.get(key)) for key in self.kind.fixed):
-            raise UserError(400, self.kind.refused.format(noun=self.kind.noun), "Immutable", "AssetImmutable")
-
-    def _ensure_container(self, root: str, name: str, by: str) -> None:
+    def _ensure_container(self, root: str, name: str, *, anonymous: bool, by: str) -> None:
         path = self._path(root, name)
         if self._store.get(path) is None:
-            properties = {**_DEFAULTS, "provisioningState": "Succeeded"}
-            self._store.put(path, stamp(resource(path, properties), self._scheduler.now(), by))
-
-    def container(self, root: str, name: str) -> Document | None:
-        """The asset without a version: which one is the latest, which number comes next."""
-        found = self._store.get(self._path(root, name))
-        if found is None:
-            return None
-        versions = [document["name"] for document in self.versions(root, name)]
-        latest = self.latest(root, name)
-        found["properties"]["latestVersion"] = latest["name"] if latest else None
-        numbers = [int(version) for version in versions if version.isdecimal()]
-        found["properties"]["nextVersion"] = str(max(numbers, default=0) + 1)
-        if self.kind.type == "data" and versions:
-            found["properties"]["dataType"] = self.versions(root, name)[0]["properties"]["dataType"]
-        return found
-
-    # Routes
-
-    async def _get(self, call: Call) -> Response:
-        return JSONResponse(self._existing(call))
-
-    async def _put(self, call: Call) -> Response:
-        name, version = call.path.names[1:3]
-        document, new = await self.put(call.path.root, name, version, call.properties, by=call.principal.name)
-        return JSONResponse(document, status_code=201 if new else 200)
-
-    async def _delete(self, call: Call) -> Response:
-        self._store.delete(self._existing(call)["id"])
-        return Response(status_code=200)
-
-    async def _list_versions(self, call: Call) -> Response:
-        name = call.path.names[1]
-        if self._store.get(self._path(call.path.root, name)) is None:
-            raise missing(self.kind.noun.removesuffix(" version"), name, root=call.path.root, status=404)
-        found = _shown(self.versions(call.path.root, name), call)
-        order = call.query.get("$orderBy") or call.query.get("orderBy") or ""
-        return listed(found[::-1] if order.lower() == "createdtime asc" else found, call.query, call.url)
-
-    async def _get_container(self, call: Call) -> Response:
-        found = self.container(call.path.root, call.path.names[1])
-        if found is None:
-            raise missing(
-                self.kind.noun.removesuffix(" version"), call.path.names[1], root=call.path.root, status=404
-            )
-        return JSONResponse(found)
-
-    async def _put_container(self, call: Call) -> Response:
-        """What may change of the asset as a whole; archiving it hides it, not its versions."""
-        root, name = call.path.root, call.path.names[1]
-        self._ensure_container(root, name, call.principal.name)
-        found = self._store.get(self._path(root, name)) or {}
-        found["properties"].update({key: call.properties[key] for key in _MUTABLE if key in call.properties})
-        self._store.put(found["id"], stamp(found, self._scheduler.now(), call.principal.name))
-        return JSONResponse(self.container(root, name))
-
-    async def _list_containers(self, call: Call) -> Response:
-        paths = (
-            document["name"] for _, document in self._store.children(f"{call.path.root}/{self.kind.type}")
-        )
-        found = [document for name in paths if (document := self.container(call.path.root, name))]
-        return listed(_shown(found[::-1], call), call.query, call.url)
-
-    def _existing(self, call: Call) -> Document:
-        name, version = call.path.names[1:3]
-        found = self.get(call.path.root, name, version)
-        if found is None:
-            raise missing(self.kind.noun, name, version, root=call.path.root, status=404)
-        return found
+            properties = {**DEFAULTS, "isAnonymous": anonymous, "provisioningState": "Succeeded"}
+            self._save(path, properties, {}, by)
 
     def _path(self, root: str, name: str, version: str = "") -> str:
         path = f"{root}/{self.kind.type}/{name}"
         return f"{path}/versions/{version}" if version else path
-
-
-def _shown(documents: list[Document], call: Call) -> list[Document]:
-    """What the view type and the tags of a listing let through."""
-    view = call.query.get("listViewType", "ActiveOnly")
-    wanted = [
-        tag.partition("=")
-        for tag in (call.query.get("$tags") or call.query.get("tags") or "").split(",")
-        if tag
-    ]
-    return [
-        document
-        for document in documents
-        if in_view(view, document["properties"]["isArchived"])
-        and all(
-            name in document["properties"]["tags"]
-            and (not equals or document["properties"]["tags"][name] == value)
-            for name, equals, value in wanted
-        )
-        and call.query.get("hash", "") in ("", document["properties"]["properties"].get("hash_sha256", ""))
-    ]
-
-
-def in_view(view: str, archived: bool) -> bool:
-    return view == "All" or archived == (view == "ArchivedOnly")
-
-
-def _content(value: Any) -> Any:
-    """What a value says: places are the same with and without a slash at their end, absent is the same as empty."""
-    return value.rstrip("/") if isinstance(value, str) else value or None

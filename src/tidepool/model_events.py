@@ -3,7 +3,7 @@
 import uuid
 from typing import Any, Protocol
 
-from tidepool.assets import AssetKind
+from tidepool.asset_kinds import AssetKind
 from tidepool.history import timestamp
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document

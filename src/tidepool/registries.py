@@ -17,6 +17,7 @@ from tidepool.storage import Blobs
 from tidepool.store import Document, Store
 from tidepool.workspaces import create_storage_account
 
+DEFAULT = "tidepool-registry"
 HOST = f"cert-{LOCATION}.experiments.azureml.net"
 _WRITE = "racwdl"
 _URIS = {"models": "modelUri", "data": "dataUri"}
@@ -108,7 +109,11 @@ class Registries:
         found = self._references.resolve(source)
         if found is None:
             raise missing(
-                self._assets[source.kind].kind.noun, source.name, source.version, root=source.root, status=404
+                self._assets[source.kind].kind.version_noun,
+                source.name,
+                source.version,
+                root=source.root,
+                status=404,
             )
         name = call.properties.get("destinationName") or source.name
         version = call.properties.get("destinationVersion") or source.version
@@ -121,8 +126,8 @@ class Registries:
             properties[_URIS[source.kind]] = (
                 await self._copy(source.root, uri, registry, f"{name}-{version}")
             ).url
-        document, _ = await assets.put(registry, name, version, properties, by=call.principal.name)
-        return JSONResponse(document)
+        await assets.put(registry, name, version, properties, by=call.principal.name)
+        return Response(status_code=200)
 
     async def _copy(self, root: str, uri: str, registry: str, folder: str) -> BlobLocation:
         origin = locate(self._store, root, uri)

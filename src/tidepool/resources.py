@@ -9,12 +9,14 @@ from starlette.types import Receive, Scope, Send
 
 from tidepool.accounts import Accounts
 from tidepool.arm import MANAGEMENT, ML, ArmPath, Call, Routes, parse, read_json
-from tidepool.assets import KINDS, Assets
+from tidepool.asset_kinds import KINDS
+from tidepool.asset_routes import AssetRoutes
+from tidepool.assets import Assets
 from tidepool.computes import Computes
 from tidepool.data_plane import DataPlane
 from tidepool.datastores import Datastores, default_containers
 from tidepool.errors import AzureError, not_emulated
-from tidepool.estate import SUBSCRIPTION
+from tidepool.estate import STORAGE_ACCOUNT, SUBSCRIPTION, WORKSPACES
 from tidepool.event_resources import EventResources, Subscriptions
 from tidepool.history import Runs
 from tidepool.identity import Identity
@@ -22,6 +24,7 @@ from tidepool.locations import BlobLocation, Reference, locate
 from tidepool.model_events import ModelEvents
 from tidepool.operations import Operations
 from tidepool.references import References
+from tidepool.registries import DEFAULT as REGISTRY
 from tidepool.registries import Registries
 from tidepool.role_assignments import RoleAssignments
 from tidepool.scheduler import Scheduler
@@ -41,6 +44,7 @@ from tidepool.workspaces import (
 
 # The registry clients of the SDK put this before the id of the resource.
 _FRONT_END = "/mferp/managementfrontend"
+MODEL_TYPES = frozenset({"custom_model", "mlflow_model", "triton_model"})
 
 
 class Resources:
@@ -90,7 +94,9 @@ class Resources:
             **EventResources(store=store, eventgrid=eventgrid).routes(),
         }
         for assets in self._assets.values():
-            self._routes |= {**assets.routes("workspaces"), **assets.routes("registries")}
+            self._routes |= AssetRoutes(assets).routes("workspaces") | AssetRoutes(assets).routes(
+                "registries"
+            )
 
     @property
     def jobs(self) -> Runner:
@@ -152,6 +158,13 @@ class Resources:
         for container in default_containers(self._store, document["id"]).values():
             await self._blobs.ensure_container(default_account(self._store, document["id"]), container)
         return document
+
+    async def create_estate(self) -> None:
+        """Everything that a Tidepool starts with: workspaces, the storage account, a registry."""
+        create_storage_account(self._store, STORAGE_ACCOUNT)
+        for name, account in WORKSPACES.items():
+            await self.create_workspace(name, account)
+        self._registries.create(REGISTRY)
 
     def create_storage_account(self, name: str) -> Document:
         return create_storage_account(self._store, name)

@@ -1,11 +1,12 @@
 """Jobs as resources: what was submitted, with the state that run history has of it. Runs nothing: that is jobs' part."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from starlette.responses import JSONResponse, Response
 
 from tidepool.arm import MANAGEMENT, Call, Routes, kind, listed, resource
-from tidepool.assets import in_view
+from tidepool.asset_routes import has_tags, in_view
 from tidepool.history import FINAL, Runs, check_limits
 from tidepool.identity import Principal
 from tidepool.ml_errors import UserError, missing
@@ -170,13 +171,13 @@ class Submissions:
         return Response(status_code=202, headers={"Location": f"{call.url}?api-version=2024-04-01", **POLL})
 
 
-def _wanted(document: Document, query: Any) -> bool:
+def _wanted(document: Document, query: Mapping[str, str]) -> bool:
     properties = document["properties"]
-    name, equals, value = query.get("tag", "").partition("=")
+    job_type = query.get("jobType", properties["jobType"])
     return (
         in_view(query.get("listViewType", "ActiveOnly"), properties["isArchived"])
-        and (not name or (name in properties["tags"] and (not equals or properties["tags"][name] == value)))
-        and query.get("jobType", properties["jobType"]).lower() == properties["jobType"].lower()
+        and has_tags(properties["tags"], query.get("tag", ""))
+        and job_type.lower() == properties["jobType"].lower()
     )
 
 
