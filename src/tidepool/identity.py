@@ -71,8 +71,8 @@ class Identity:
         }
         return jwt.encode(claims, self._secret, "HS256")
 
-    def check(self, request: Request, audience: str) -> Principal:
-        """Who sent this request; AzureError 401 unless its bearer token is ours, current and for this audience."""
+    def check(self, request: Request, *audiences: str) -> Principal:
+        """Who sent this request; AzureError 401 unless its bearer token is ours, current and for an audience named."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise _unauthorized(
@@ -88,11 +88,11 @@ class Identity:
             raise _unauthorized(
                 "InvalidAuthenticationToken", f"The access token is invalid: {error}."
             ) from error
-        if _normal(claims["aud"]) != _normal(audience):
+        if _normal(claims["aud"]) not in map(_normal, audiences):
             raise _unauthorized(
                 "InvalidAuthenticationTokenAudience",
                 f"The access token has been obtained for wrong audience or resource '{claims['aud']}'. "
-                f"It should exactly match with one of the allowed audiences '{audience}'.",
+                f"It should exactly match with one of the allowed audiences '{', '.join(audiences)}'.",
             )
         return _find(claims["appid"])
 

@@ -1,7 +1,6 @@
 """The parts of one Tidepool, and the one place that puts them together."""
 
 import asyncio
-import importlib
 import logging
 import secrets
 import sys
@@ -27,6 +26,7 @@ from tidepool.sites import DEFAULT, Sites
 from tidepool.storage import Blobs
 from tidepool.storage_gateway import StorageGateway
 from tidepool.store import Store
+from tidepool.tracking import Tracking
 
 log = logging.getLogger(__name__)
 
@@ -96,9 +96,14 @@ class Parts:
             runs=self.runs,
             **given,
         )
-        self.tracking = _optional(
-            "tracking.Tracking", data_dir=self.data_dir, store=self.store, blobs=self.blobs
+        self.tracking = Tracking(
+            store=self.store,
+            identity=self.identity,
+            runs=self.runs,
+            blobs=self.blobs,
+            data_dir=self.data_dir,
         )
+        self.tracking.resources = self.resources
         self.jobs = Jobs(
             store=self.store,
             scheduler=self.scheduler,
@@ -116,8 +121,7 @@ class Parts:
     def _mount(self) -> None:
         self.gateway.mount(r"[^/]+\.(blob|queue|table)\.core\.windows\.net/", self.storage.app)
         self.gateway.mount(r"management\.azure\.com/", self.resources.app)
-        if self.tracking is not None:
-            self.gateway.mount(r"[^/]+\.api\.azureml\.ms/mlflow/", self.tracking.app)
+        self.gateway.mount(r"[^/]+\.api\.azureml\.ms/mlflow/", self.tracking.app)
         self.gateway.mount(r"[^/]+\.(api\.azureml\.ms|experiments\.azureml\.net)/", self.resources.data_plane)
         self.gateway.mount(r"[^/]+\.eventgrid\.azure\.net/", self.eventgrid.app)
         self.gateway.mount(rf"{estate.MAILBOX_HOST}/", self.mailbox.app)
@@ -143,6 +147,7 @@ class Parts:
     async def stop(self) -> None:
         self.proxy.close()
         await self.jobs.stop()
+        await self.tracking.stop()
         await self.sites.close()
         await self.eventgrid.close()
         self._scheduling.cancel()
@@ -177,16 +182,6 @@ class Parts:
     def _message_visible(self, account: str, queue: str) -> None:
         for app in self.sites.apps():
             app.nudge(account, queue)
-
-
-def _optional(name: str, **arguments: Any) -> Any:
-    module, _, attribute = name.partition(".")
-    try:
-        made = getattr(importlib.import_module(f"tidepool.{module}"), attribute)
-        return made(**arguments)
-    except (ImportError, AttributeError, TypeError) as error:
-        log.warning("part_missing name=%s error=%s", name, error)
-        return None
 
 
 def _secret(file: Path) -> str:

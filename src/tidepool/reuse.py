@@ -1,4 +1,4 @@
-"""Which finished steps may stand in for new ones: a deterministic one does not run twice on the same inputs."""
+"""Which finished steps may stand in for new ones: a deterministic one runs once on the same inputs."""
 
 import hashlib
 import json

@@ -1,0 +1,101 @@
+"""The stock MLflow server: one process, started when somebody first needs it. Knows nothing of Azure."""
+
+import asyncio
+import os
+import socket
+import sys
+from pathlib import Path
+
+import httpx
+
+from tidepool.errors import AzureError
+
+_START_S = 120
+_ENVIRONMENT = {
+    "MLFLOW_ENABLE_WORKSPACES": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_DISABLE_AGENT_SKILLS": "true",
+    # Nobody asks this server for artifacts: they are in the workspaces' storage.
+    "_MLFLOW_SERVER_ARTIFACT_ROOT": "azureml://unused",
+}
+_TABLES = ("/api/2.0/mlflow/experiments/search", {"max_results": 1})
+
+
+class MlflowServer:
+    """`mlflow server` with one worker on SQLite. The port is open before the process is ready."""
+
+    def __init__(self, *, folder: Path, log_file: Path) -> None:
+        self.database = folder / "mlflow.db"
+        self._folder = folder
+        self._log_file = log_file
+        self._starting: asyncio.Task[None] | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._http: httpx.AsyncClient | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether it answers, and its tables exist."""
+        task = self._starting
+        return task is not None and task.done() and not task.cancelled() and task.exception() is None
+
+    async def ensure(self) -> httpx.AsyncClient:
+        """A client of the running server; the first caller starts it, the others wait with him."""
+        if self._starting is None or (self._starting.done() and not self.ready):
+            self._starting = asyncio.create_task(self._start())
+        await asyncio.shield(self._starting)
+        assert self._http is not None
+        return self._http
+
+    async def stop(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+        if self._http is not None:
+            await self._http.aclose()
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def _start(self) -> None:
+        """The commands of `mlflow server` without its parent process, which would import MLflow once more."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen(128)
+            port = listener.getsockname()[1]
+            command = ["-m", "uvicorn", "mlflow.server.fastapi_app:app", "--fd", str(listener.fileno())]
+            with self._log_file.open("ab") as log:
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    *command,
+                    "--log-level=warning",
+                    env={
+                        **os.environ,
+                        **_ENVIRONMENT,
+                        "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{self.database}",
+                    },
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=[listener.fileno()],
+                )
+        self._http = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}",
+            trust_env=False,
+            timeout=_START_S,
+            headers={"Host": "localhost"},
+        )
+        await self._first_answer(self._http, self._process)
+
+    async def _first_answer(self, http: httpx.AsyncClient, process: asyncio.subprocess.Process) -> None:
+        """Wait until the tables are made, or the process is dead."""
+        path, body = _TABLES
+        answer = asyncio.create_task(http.post(path, json=body))
+        death = asyncio.create_task(process.wait())
+        await asyncio.wait([answer, death], return_when=asyncio.FIRST_COMPLETED)
+        for task in (answer, death):
+            task.cancel()
+        if not answer.done() or answer.cancelled() or answer.exception() or answer.result().is_error:
+            raise AzureError(
+                503, "ServiceUnavailable", f"The MLflow server did not start; see {self._log_file}."
+            )
