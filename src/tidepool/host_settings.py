@@ -1,0 +1,101 @@
+"""What a functions app says of itself: host.json and the app settings. Reads and checks; starts nothing."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+_SETTING = re.compile(r"%([^%]+)%")
+_TIME = re.compile(r"(?:(\d+)\.)?(\d+):(\d+):(\d+(?:\.\d+)?)")
+
+
+class HostSettingsError(ValueError):
+    """host.json or an app setting is not what the host can read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueOptions:
+    """host.json `extensions.queues`, with Azure's defaults and limits."""
+
+    batch_size: int = 16
+    new_batch_threshold: int = 8
+    max_dequeue_count: int = 5
+    visibility_timeout_s: float = 0.0
+    max_polling_interval_s: float = 60.0
+    base64: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostSettings:
+    route_prefix: str = "api"
+    function_timeout_s: float | None = 1800.0
+    queues: QueueOptions = QueueOptions()
+
+
+def read_host_settings(app_dir: Path) -> HostSettings:
+    """From `host.json`; HostSettingsError names what is wrong."""
+    file = app_dir / "host.json"
+    if not file.is_file():
+        raise HostSettingsError(f"{file} does not exist; a functions app needs it")
+    try:
+        document = json.loads(file.read_text())
+    except ValueError as error:
+        raise HostSettingsError(f"{file} is not JSON: {error}") from error
+    if document.get("version") != "2.0":
+        raise HostSettingsError(f'{file}: version is {document.get("version")!r}; it must be "2.0"')
+    extensions = document.get("extensions", {})
+    return HostSettings(
+        route_prefix=extensions.get("http", {}).get("routePrefix", "api").strip("/"),
+        function_timeout_s=_timeout(document.get("functionTimeout", "00:30:00")),
+        queues=_queue_options(extensions.get("queues", {})),
+    )
+
+
+def resolve(text: str, settings: Mapping[str, str]) -> str:
+    """Replace `%NAME%` by the app setting; HostSettingsError where there is none."""
+
+    def value(match: re.Match[str]) -> str:
+        if match[1] not in settings:
+            raise HostSettingsError(
+                f"'%{match[1]}%' does not resolve to a value: there is no such app setting"
+            )
+        return settings[match[1]]
+
+    return _SETTING.sub(value, text)
+
+
+def seconds(text: str) -> float:
+    """Of a time span `[d.]hh:mm:ss[.fff]`."""
+    match = _TIME.fullmatch(text)
+    if not match:
+        raise HostSettingsError(f"{text!r} is not a time span hh:mm:ss")
+    days, hours, minutes, rest = match.groups(default="0")
+    return ((int(days) * 24 + int(hours)) * 60 + int(minutes)) * 60 + float(rest)
+
+
+def _timeout(value: str) -> float | None:
+    return None if value == "-1" else seconds(value)
+
+
+def _queue_options(options: Mapping[str, Any]) -> QueueOptions:
+    batch_size = _whole(options, "batchSize", 16, 1, 32)
+    encoding = str(options.get("messageEncoding", "base64")).lower()
+    if encoding not in ("base64", "none"):
+        raise HostSettingsError(f"queues.messageEncoding is {encoding!r}; allowed are base64, none")
+    return QueueOptions(
+        batch_size=batch_size,
+        new_batch_threshold=_whole(options, "newBatchThreshold", max(1, batch_size // 2), 0, 1000),
+        max_dequeue_count=_whole(options, "maxDequeueCount", 5, 1, 10_000),
+        visibility_timeout_s=seconds(options.get("visibilityTimeout", "00:00:00")),
+        max_polling_interval_s=max(0.1, seconds(options.get("maxPollingInterval", "00:01:00"))),
+        base64=encoding == "base64",
+    )
+
+
+def _whole(options: Mapping[str, Any], name: str, default: int, lowest: int, highest: int) -> int:
+    value = options.get(name, default)
+    if not isinstance(value, int) or not lowest <= value <= highest:
+        raise HostSettingsError(f"queues.{name} is {value!r}; it must be between {lowest} and {highest}")
+    return value
