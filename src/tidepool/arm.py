@@ -21,9 +21,9 @@ _VERBS = {"PUT": "write", "PATCH": "write", "DELETE": "delete", "GET": "read", "
 
 @dataclass(frozen=True)
 class ArmPath:
-    """`{scope}/providers/{provider}/{type}/{name}/{type}/{name}...`; an odd one out is a collection or an action.
+    """`{scope}/providers/{provider}/{type}/{name}/{type}/{name}...`; an odd type is a collection or action.
 
-    `scope` is what stands before the last `/providers/`: a resource group, or the resource that this one extends.
+    `scope` stands before the last `/providers/`: a resource group, or the resource that this one extends.
     """
 
     text: str
@@ -67,7 +67,7 @@ class ArmPath:
 
 
 def parse(path: str) -> ArmPath:
-    """The parts of an id. Subscriptions and resource groups are resources of the provider Microsoft.Resources."""
+    """The parts of an id. Subscriptions and resource groups are resources of Microsoft.Resources."""
     text = "/" + path.strip("/")
     scope, found, rest = text.rpartition("/providers/")
     segments = rest.split("/") if found else ["Microsoft.Resources", *text.strip("/").split("/")]
@@ -140,7 +140,7 @@ def resource(resource_id: str, properties: Document, **more: Any) -> Document:
 
 
 def listed(items: list[Document], query: Mapping[str, str], url: str, page: int = 100) -> JSONResponse:
-    """One page of a collection: `$top` items from `$skip` on, with the link to the next page where there is one."""
+    """One page of a collection: `$top` items from `$skip` on, and the link to the next page, if any."""
     start = int(query.get("$skip") or 0)
     size = min(page, int(query.get("$top") or page))
     answer: Document = {"value": items[start : start + size]}

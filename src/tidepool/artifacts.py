@@ -1,4 +1,4 @@
-"""Artifacts of runs: lists them, and hands out signed URLs to read and write them. Their bytes go to storage directly."""
+"""Artifacts of runs: lists them, and signs the URLs to read and write them. Carries none of their bytes."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,7 +14,7 @@ WRITE = "racw"
 
 
 class Artifacts:
-    """Routes below a folder `{origin}/{container}` of the artifact store: that of a run is `ExperimentRun/dcid.<run>`."""
+    """Routes of a folder `{origin}/{container}` of artifacts; a run's is `ExperimentRun/dcid.<run>`."""
 
     def __init__(self, *, store: Store, blobs: Blobs) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Versioned assets as ARM has them: containers and versions, listed by view, tags, hash and order. Decides nothing."""
+"""Versioned assets as requests: containers and versions, listed by view, tags, hash and order."""
 
 from starlette.responses import JSONResponse, Response
 

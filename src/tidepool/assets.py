@@ -1,4 +1,4 @@
-"""Versioned assets of workspaces and registries: made once, described again, archived; never another content."""
+"""Versioned assets of workspaces and registries: made once, described again, never with another content."""
 
 from collections.abc import Awaitable, Callable
 
@@ -14,7 +14,7 @@ Created = Callable[[str, AssetKind, Document], Awaitable[None]]
 
 
 class Assets:
-    """The assets of one kind. `root` is the id of their workspace or registry; `created` hears of each new version."""
+    """The assets of one kind. `root`: their workspace or registry. `created` hears of each new version."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Computes of a workspace: clusters and instances that are provisioned, resized, started and deleted. Runs no job."""
+"""Computes of a workspace: provisioned, resized, started, stopped and deleted in time. Runs no job."""
 
 import re
 
@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from tidepool.arm import Call, Handler, Routes, kind, listed, resource
 from tidepool.estate import LOCATION
 from tidepool.ml_errors import UserError, missing
-from tidepool.operations import POLL, Operations
+from tidepool.operations import POLL, Finish, Operations
 from tidepool.scheduler import Scheduler
 from tidepool.stamps import stamp
 from tidepool.store import Document, Store
@@ -45,7 +45,7 @@ VM_SIZES = {
 
 
 class Computes:
-    """The routes of computes, on top of the scheduler: a compute is `Creating` first and `Succeeded` a little later."""
+    """The routes of computes. A new one is `Creating` first, and `Succeeded` when the scheduler says so."""
 
     def __init__(self, *, store: Store, scheduler: Scheduler, operations: Operations) -> None:
         self._store = store
@@ -142,7 +142,7 @@ class Computes:
         ]
         return JSONResponse({"value": sizes})
 
-    def _settle(self, path: str, state: str = "Running"):  # type: ignore[no-untyped-def]
+    def _settle(self, path: str, state: str = "Running") -> Finish:
         async def settled() -> None:
             document = self._store.get(path)
             if document is None:
@@ -208,7 +208,7 @@ def _cluster(wanted: Document, before: Document) -> Document:
     if not 0 <= scale["minNodeCount"] <= scale.get("maxNodeCount", 1):
         raise UserError(
             400,
-            f"minNodeCount ({scale['minNodeCount']}) must be between 0 and maxNodeCount ({scale.get('maxNodeCount')}).",
+            f"minNodeCount is {scale['minNodeCount']}: it must be from 0 to {scale.get('maxNodeCount')}.",
             "BadArgument",
         )
     return {

@@ -1,4 +1,4 @@
-"""The data plane, `<region>.api.azureml.ms`: discovery, run history and artifacts, as requests. Keeps nothing itself."""
+"""The data plane, `<region>.api.azureml.ms`: discovery, run history, artifacts. Keeps nothing itself."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ _OPEN = ("/discovery",)
 
 
 class DataPlane:
-    """Every request but those for discovery needs a token, and the right to read or write runs of the workspace."""
+    """Every request but discovery needs a token, and the right to read or write runs of the workspace."""
 
     def __init__(
         self, *, store: Store, identity: Identity, blobs: Blobs, runs: Runs, registries: Registries

@@ -1,4 +1,4 @@
-"""Datastores of a workspace: the two that every workspace has, and those that users make, with their secrets."""
+"""Datastores of a workspace: the two that every one has, and those that users make, with their secrets."""
 
 from starlette.responses import JSONResponse, Response
 

@@ -1,4 +1,4 @@
-"""Microsoft.EventGrid as resources: topics and event subscriptions. Their state, and all delivering, is eventgrid's."""
+"""Microsoft.EventGrid as resources: topics and event subscriptions. Their state is eventgrid's."""
 
 from typing import Any, Protocol
 

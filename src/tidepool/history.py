@@ -1,4 +1,4 @@
-"""Run history: the record of each run and the states it may move through, with their events. Serves no requests, runs nothing."""
+"""Run history: the record of each run, the states it may move through, their events. Runs nothing."""
 
 import uuid
 from collections.abc import Mapping
@@ -42,7 +42,7 @@ class Publisher(Protocol):
 
 
 class Runs:
-    """The runs of every workspace. A run's id is its job's name; a step of a pipeline is a run with a parent."""
+    """The runs of every workspace. A run's id is its job's name; a pipeline's step is a run with a parent."""
 
     def __init__(self, *, store: Store, scheduler: Scheduler, eventgrid: Publisher, blobs: Blobs) -> None:
         self._store = store
@@ -101,7 +101,7 @@ class Runs:
         return [run for run in self.all(workspace_id) if run.get("parentRunId") == run_id]
 
     def patch(self, workspace_id: str, run_id: str, changes: Mapping[str, Any]) -> Document:
-        """Change a record: dictionaries are merged, anything else is replaced; None leaves a value as it is."""
+        """Change a record: dictionaries are merged, all else is replaced; None leaves a value as it is."""
         run = self.existing(workspace_id, run_id)
         for name, value in changes.items():
             if isinstance(value, dict):
@@ -116,7 +116,7 @@ class Runs:
     async def move(
         self, workspace_id: str, run_id: str, status: str, error: Mapping[str, Any] | None = None
     ) -> Document:
-        """Bring a run to its next state, stamp the time, raise the events. ValueError for a move that Azure does not make."""
+        """Bring a run to its next state, stamp the time, raise the events. ValueError for an illegal move."""
         run = self.existing(workspace_id, run_id)
         if status not in TRANSITIONS[run["status"]]:
             raise ValueError(f"run {run_id} cannot go from {run['status']} to {status}")
@@ -198,7 +198,8 @@ def check_limits(record: Mapping[str, Any]) -> None:
             )
         for name, value in entries.items():
             if len(name) > MAX_NAME or len(str(value)) > MAX_VALUE:
-                message = f"The {field} entry '{name[:MAX_NAME]}' exceeds {MAX_NAME} characters for the name or {MAX_VALUE} for the value."
+                allowed = f"{MAX_NAME} characters for the name and {MAX_VALUE} for the value"
+                message = f"The entry '{name[:MAX_NAME]}' of {field} exceeds what is allowed: {allowed}."
                 raise UserError(400, message, "BadArgument")
 
 

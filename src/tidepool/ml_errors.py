@@ -1,4 +1,4 @@
-"""Refusals as Azure Machine Learning words them: `UserError` with the inner codes that tell one from another."""
+"""Refusals as Azure Machine Learning words them: `UserError`, and the inner codes that tell them apart."""
 
 from starlette.responses import JSONResponse
 
@@ -7,7 +7,7 @@ from tidepool.estate import LOCATION
 
 
 class UserError(AzureError):
-    """What the management front end of Azure ML refuses; `inner` are the codes of its inner errors, outermost first."""
+    """A refusal of Azure ML's management front end; `inner`: its inner codes, outermost first."""
 
     def __init__(self, status: int, message: str, *inner: str) -> None:
         super().__init__(status, "UserError", message)

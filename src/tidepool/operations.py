@@ -1,4 +1,4 @@
-"""Long-running operations: what `Azure-AsyncOperation` points at while the scheduler brings a resource where it shall be."""
+"""Long-running operations: what `Azure-AsyncOperation` points at until the scheduler has ended them."""
 
 import uuid
 from collections.abc import Awaitable, Callable

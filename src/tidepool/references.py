@@ -1,9 +1,9 @@
-"""References between resources: finds every one in a body, and refuses those that lead nowhere, as Azure ML does."""
+"""References between resources: finds each one in a body, and refuses those that lead nowhere."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from tidepool.locations import Reference, read_reference
+from tidepool.ids import Reference, read_reference
 from tidepool.ml_errors import UserError, missing
 from tidepool.store import Document, Store
 

@@ -1,4 +1,4 @@
-"""Registries: assets that several workspaces share. Their discovery, their storage, and the import that `models.share` asks for."""
+"""Registries: their discovery, their storage, and the import of a workspace's assets (`models.share`)."""
 
 import uuid
 
@@ -10,7 +10,8 @@ from tidepool.arm import Call, Routes, kind, listed, resource
 from tidepool.assets import Assets
 from tidepool.errors import AzureError
 from tidepool.estate import LOCATION, RESOURCE_GROUP, SUBSCRIPTION, TENANT, storage_account_id
-from tidepool.locations import BlobLocation, locate, registry_id
+from tidepool.ids import registry_id
+from tidepool.locations import BlobLocation, locate
 from tidepool.ml_errors import UserError, missing
 from tidepool.references import References
 from tidepool.storage import Blobs
@@ -74,7 +75,7 @@ class Registries:
         return document
 
     async def discovery(self, request: Request) -> Response:
-        """Where the registry's data plane is; the only thing that is known of a registry by its name alone."""
+        """Where the registry's data plane is; all that its name alone tells."""
         name = request.path_params["registry"]
         self._existing(registry_id(name))
         return JSONResponse(
@@ -137,17 +138,13 @@ class Registries:
         base = origin.path.rstrip("/")
         for blob in await self._blobs.list(origin.account, origin.container, base):
             if blob.name == base or blob.name.startswith(f"{base}/"):
+                data = await self._blobs.read(origin.account, origin.container, blob.name)
                 name = f"{base.rpartition('/')[2]}{blob.name.removeprefix(base)}"
-                await self._blobs.write(
-                    account,
-                    container,
-                    name,
-                    await self._blobs.read(origin.account, origin.container, blob.name),
-                )
+                await self._blobs.write(account, container, name, data)
         return BlobLocation(account, container, base.rpartition("/")[2])
 
     async def _upload(self, call: Call) -> Response:
-        """A place, with a SAS to write there, for the files of an asset that does not exist yet; 409 where it does."""
+        """A place, with a SAS to write there, for the files of a new asset; 409 where it exists."""
         registry = call.path.ancestor(1)
         self._existing(registry)
         name, version = call.path.names[1:3]

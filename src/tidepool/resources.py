@@ -1,4 +1,4 @@
-"""The control plane, `management.azure.com`: who may do what to which resource, and which part answers. Holds the tables together."""
+"""The control plane, `management.azure.com`: who may do what to which resource, and which part answers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,8 @@ from tidepool.estate import STORAGE_ACCOUNT, SUBSCRIPTION, WORKSPACES
 from tidepool.event_resources import EventResources, Subscriptions
 from tidepool.history import Runs
 from tidepool.identity import Identity
-from tidepool.locations import BlobLocation, Reference, locate
+from tidepool.ids import Reference
+from tidepool.locations import BlobLocation, locate
 from tidepool.model_events import ModelEvents
 from tidepool.operations import Operations
 from tidepool.references import References
@@ -50,7 +51,7 @@ MODEL_TYPES = frozenset({"custom_model", "mlflow_model", "triton_model"})
 class Resources:
     """All resources of this Tidepool. `app` answers ARM's requests; the methods are for its other parts."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # the whole control plane is put together here
         self,
         *,
         store: Store,
@@ -173,14 +174,14 @@ class Resources:
         return self._registries.create(name)
 
     def asset(self, workspace_id: str, asset_kind: str, name: str, version: str) -> Document | None:
-        """The resource of an asset's version; `asset_kind` as in ARM: data, models, codes, environments, components."""
+        """The resource of a version; `asset_kind` as in ARM: data, models, codes, environments, components."""
         return self._assets[asset_kind].get(workspace_id, name, version)
 
     def latest(self, workspace_id: str, asset_kind: str, name: str) -> Document | None:
         return self._assets[asset_kind].latest(workspace_id, name)
 
     def named(self, workspace_id: str, text: str) -> Document | None:
-        """The resource that an id or a URI names, as a job's body has them; None where it names none that is there."""
+        """The resource that an id or a URI names, or None: of none, or of one that is not there."""
         reference = self._references.read(workspace_id, text)
         return self._references.resolve(reference) if reference else None
 
@@ -191,7 +192,7 @@ class Resources:
         return self._store.get(f"{workspace_id}/datastores/{name}")
 
     def resolve(self, workspace_id: str, uri_or_asset_id: str) -> BlobLocation:
-        """Where the bytes are that a URI or an asset id stands for; AzureError 400 where there is no such place."""
+        """Where the bytes of a URI or an asset id are; AzureError 400 where there is no such place."""
         return locate(self._store, workspace_id, uri_or_asset_id)
 
     def reference(self, workspace_id: str, text: str) -> Reference | None:

@@ -1,4 +1,4 @@
-"""Microsoft.Authorization as resources: role assignments and permissions at any scope. The roles themselves are identity's."""
+"""Microsoft.Authorization as resources: role assignments, permissions. The roles are identity's."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Jobs as resources: what was submitted, with the state that run history has of it. Runs nothing: that is jobs' part."""
+"""Jobs as resources: what was submitted, with the state that run history has of it. Runs nothing."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -30,7 +30,7 @@ class Runner(Protocol):
 
 
 class Submissions:
-    """The routes of jobs. A name is used once: the same body again is the same job, another body is refused."""
+    """The routes of jobs. A name is used once: the same body is the same job, another body is refused."""
 
     def __init__(
         self, *, store: Store, scheduler: Scheduler, references: References, runs: Runs, runner: Runner
@@ -114,8 +114,9 @@ class Submissions:
             named = ",".join(f" {key[0].upper()}{key[1:]}" for key in changed)
             raise UserError(
                 400,
-                "A job with this name already exists. If you are trying to create a new job, use a different name. "
-                f"If you are trying to update an existing job, the existing job's{named} cannot be changed. "
+                "A job with this name already exists. If you are trying to create a new job, use a different "
+                f"name. If you are trying to update an existing job, the existing job's{named} cannot be "
+                "changed. "
                 "Only description, tags, displayName, properties, and isArchived can be updated.",
                 "Immutable",
                 "JobPropertyImmutable",

@@ -1,4 +1,4 @@
-"""Pending uploads: a container, and a SAS to write there, for the files of an asset that does not exist yet."""
+"""Pending uploads: a container, and a SAS to write there, for the files of an asset yet to be made."""
 
 import uuid
 
@@ -14,7 +14,7 @@ _WRITE = "racwdl"
 
 
 class Uploads:
-    """`POST .../versions/{version}/startPendingUpload` of code, data and models: the same place for the same version."""
+    """`POST .../versions/{version}/startPendingUpload`: the same place for the same version."""
 
     def __init__(self, *, store: Store, blobs: Blobs) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Workspaces and storage accounts as resources: what ARM says about them, and where a workspace keeps its files."""
+"""Workspaces and storage accounts as resources, and where a workspace keeps its files."""
 
 import uuid
 from typing import Any
