@@ -120,9 +120,11 @@ class Parts:
 
     def _mount(self) -> None:
         self.gateway.mount(r"[^/]+\.(blob|queue|table)\.core\.windows\.net/", self.storage.app)
-        self.gateway.mount(r"management\.azure\.com/", self.resources.app)
+        self.gateway.mount(
+            r"(management\.azure\.com|cert-[^/]+\.experiments\.azureml\.net)/", self.resources.app
+        )
         self.gateway.mount(r"[^/]+\.api\.azureml\.ms/mlflow/", self.tracking.app)
-        self.gateway.mount(r"[^/]+\.(api\.azureml\.ms|experiments\.azureml\.net)/", self.resources.data_plane)
+        self.gateway.mount(r"[^/]+\.api\.azureml\.ms/", self.resources.data_plane)
         self.gateway.mount(r"[^/]+\.eventgrid\.azure\.net/", self.eventgrid.app)
         self.gateway.mount(rf"{estate.MAILBOX_HOST}/", self.mailbox.app)
 
@@ -134,9 +136,7 @@ class Parts:
         self._scheduling = asyncio.create_task(self.scheduler.run())
         await self.azurite.start(self.accounts.declared())
         self.eventgrid.create_topic(estate.custom_topic_id(estate.CUSTOM_TOPIC))
-        self.resources.create_storage_account(estate.STORAGE_ACCOUNT)
-        for workspace, account in estate.WORKSPACES.items():
-            await self.resources.create_workspace(workspace, account)
+        await self.resources.create_estate()
 
     async def start_events(self) -> None:
         """Take up the events of a former process; after the functions app that shall receive them is there."""
