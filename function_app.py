@@ -1,4 +1,4 @@
-"""Every trigger of the service on one screen, and nothing else. Events become commands; commands get carried out."""
+"""Every trigger of the service on one screen, and nothing else."""
 
 import sys
 from functools import cache
@@ -9,14 +9,13 @@ import azure.functions as func
 
 sys.path.insert(0, str(Path(__file__).parent / "src"))  # Functions puts only the root on the path, and last
 
-from tidegate import wiring  # noqa: E402
+from tidegate.wiring import service
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
-service = cache(wiring.build)  # at the first call: bad settings must not leave an app without functions
 STORAGE = "AzureWebJobsStorage"
 
 
-# `str` parameters get the JSON as it came; the library's own event types refuse some events before we see them.
+# As `str` an event is the JSON that came; the library's own types refuse some before we could keep them.
 @app.event_grid_trigger(arg_name="event")
 def blob_arrived(event: str) -> None:
     service().inbox.accept(event)
@@ -58,8 +57,8 @@ def work_poison(message: str) -> None:
 
 
 @app.timer_trigger(arg_name="timer", schedule="0 */5 * * * *")
-def reconcile(timer: func.TimerRequest) -> None:
-    service().worker.reconcile()
+def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host passes it
+    service().inbox.tick()
 
 
 @app.route(route="api/{*path}")
@@ -71,4 +70,4 @@ async def http(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
 def _asgi() -> Any:
     from tidegate.api import create_app  # FastAPI is no concern of events
 
-    return func.AsgiMiddleware(create_app(service()))
+    return func.AsgiMiddleware(create_app(service()))  # type: ignore[no-untyped-call]

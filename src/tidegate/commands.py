@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$")]
 MonthId = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(0[1-9]|1[0-2])$")]
 
+FROM_TIMER = "timer-"  # how the cause of what the timer started begins
+
 
 class _Command(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

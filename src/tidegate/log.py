@@ -22,7 +22,7 @@ def bound(**identifiers: object) -> Iterator[None]:
 
 
 class Log:
-    """A standard logger whose lines read `month_checked feed=digits month=202611`; the fields are in `extra` too."""
+    """A standard logger of lines like `month_checked feed=digits month=202611`; `extra` has the fields."""
 
     def __init__(self, name: str) -> None:
         self._logger = logging.getLogger(name)
@@ -45,9 +45,7 @@ class Log:
             return
         everything = {**_bound.get(), **fields}
         line = " ".join([name, *(f"{key}={_text(value)}" for key, value in everything.items())])
-        self._logger.log(
-            level, "%s", line, extra={"tidegate": everything}, exc_info=exc_info, stacklevel=3
-        )
+        self._logger.log(level, "%s", line, extra={"tidegate": everything}, exc_info=exc_info, stacklevel=3)
 
 
 def _text(value: object) -> str:

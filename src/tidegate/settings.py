@@ -1,4 +1,4 @@
-"""The environment as values: the only place that reads it. Everything about feeds is in tidegate.yml instead."""
+"""The environment as values: the only place that reads it. What feeds are is in tidegate.yml."""
 
 import os
 from collections.abc import Mapping

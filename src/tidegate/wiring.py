@@ -14,6 +14,7 @@ from tidegate.config import Config
 from tidegate.configfile import ConfigFile
 from tidegate.inbox import Inbox
 from tidegate.log import quiet_sdks
+from tidegate.routes import CurrentRoutes
 from tidegate.settings import Settings
 from tidegate.worker import Handlers, Worker
 
@@ -28,7 +29,9 @@ class Service:
 
     settings: Settings
     now: Callable[[], datetime]
-    config: Callable[[], Config]  # reads tidegate.yml again when it has changed; ConfigError says what is wrong
+    config: Callable[
+        [], Config
+    ]  # reads tidegate.yml again when it has changed; ConfigError says what is wrong
     credential: Identity
     queue: Queue
     ledger: Ledger
@@ -39,7 +42,7 @@ class Service:
 
 
 def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _utc_now) -> Service:
-    """A service of its own. Raises ConfigError where the environment is bad, but not for a bad tidegate.yml."""
+    """A service. ConfigError where the environment is bad; tidegate.yml is read at its first use."""
     quiet_sdks()
     settings = settings or Settings.from_env()
     config = ConfigFile(settings.config_file, settings.environ).current
@@ -59,11 +62,10 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         feeds=feeds,
         rejected=rejected,
         inbox=Inbox(
-            config=config,
+            routes=CurrentRoutes(config, settings.check_delay),
             queue=queue,
             ledger=ledger,
             rejected=rejected,
-            check_delay=settings.check_delay,
             now=now,
         ),
         worker=Worker(handlers=handlers, queue=queue, ledger=ledger, now=now),

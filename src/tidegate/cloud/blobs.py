@@ -1,4 +1,4 @@
-"""Blobs of the feeds, to be listed and read, and of rejected events, to be kept. Writes nothing into a feed."""
+"""Blobs: of feeds, to be listed and read; of rejected events, to be kept. Writes nothing into a feed."""
 
 import base64
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ REJECTED = "tidegate-rejected"
 
 
 class Feeds:
-    """The containers that files arrive in. The account is the configured one, never one that an event names."""
+    """The containers that files arrive in; always those of the configuration, never what an event names."""
 
     def __init__(self, *, credential: "TokenCredential") -> None:
         self._account = cache(lambda account: _service(account, credential))
@@ -31,7 +31,7 @@ class Feeds:
             return sorted(_files(found), key=lambda listed: listed.name)
 
     def read_text(self, storage: FeedStorage, path: str, max_bytes: int) -> str:
-        """A small file of the feed. NotThereError without it, PermanentError where it is too long or no UTF-8."""
+        """A small file. NotThereError where it is missing, PermanentError where it is too long or no text."""
         where = f"{storage.account}/{storage.container}/{path}"
         with azure_errors(f"read {where}"):
             download = self._container(storage).download_blob(path)

@@ -1,4 +1,4 @@
-"""Azure's exceptions in our words, in one place: what is worth another try, what is not, what is not there."""
+"""Azure's exceptions in our words, in one place: worth another try, not worth one, not there."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

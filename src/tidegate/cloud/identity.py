@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class Identity:
-    """The managed identity in Azure, the developer's sign-in on a workstation; a TokenCredential for every SDK.
+    """The managed identity in Azure, a developer's sign-in on a workstation: a TokenCredential for all SDKs.
 
     azure.identity is imported with the first token, so that starting the app does not wait for it.
     """

@@ -1,4 +1,4 @@
-"""The ledger over Azure Tables: one row a record, held as JSON, changed only under its ETag. Decides nothing."""
+"""The ledger in Azure Tables: one row a record, held as JSON, changed only under its ETag."""
 
 import json
 import re
@@ -61,7 +61,7 @@ class Ledger:
         return True
 
     def save(self, record: Record) -> None:
-        """Insert a record without etag, replace one with; sets the new etag. ConflictError where it has changed since."""
+        """Insert a record without etag, replace one that has it; ConflictError where somebody was quicker."""
         match record:
             case Month():
                 self._months.save(record.feed, record.month, record)
@@ -139,7 +139,9 @@ class _Rows(Generic[R]):
             return str(self._client.create_entity(entity)["etag"])
 
     def _record(self, entity: Mapping[str, Any]) -> R:
-        chunks = sorted((int(name[4:]), value) for name, value in entity.items() if re.match(r"body\d+$", name))
+        chunks = sorted(
+            (int(name[4:]), value) for name, value in entity.items() if re.match(r"body\d+$", name)
+        )
         record = self._type.model_validate_json("".join(value for _, value in chunks))
         record.etag = entity.metadata["etag"]  # type: ignore[attr-defined]
         return record

@@ -1,0 +1,198 @@
+"""What an event means under a configuration: at most one command, something to record, or nothing. Pure."""
+
+import fnmatch
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from tidegate.commands import AnyCommand, CheckJob, CheckMonth
+from tidegate.config import Config, Feed
+from tidegate.events import (
+    BlobChanged,
+    DataDrifted,
+    Event,
+    ModelDeployed,
+    ModelRegistered,
+    RunChanged,
+    Unreadable,
+)
+from tidegate.ledger import Activity
+
+_JOB_NAME = re.compile(r"score-([a-z0-9][a-z0-9-]{0,39})-[0-9]{6}-[0-9]+-g[0-9]+-a[0-9]+")
+_MONITOR_TAG = "azureml_modelmonitor_threshold_breached"
+_SIGNAL = re.compile(r"The signal '([^']+)'")
+
+
+@dataclass(frozen=True)
+class Send:
+    command: AnyCommand
+    delay: timedelta = timedelta()
+
+
+@dataclass(frozen=True)
+class Record:
+    """Nothing to do about it yet, but people may want to know."""
+
+    activity: Activity
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Ours, but not to be understood. What is `about` the same folder is announced once a day."""
+
+    about: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Ignore:
+    reason: str
+
+
+Meaning = Send | Record | Reject | Ignore
+
+
+class Routes:
+    """A configuration made ready for many events."""
+
+    def __init__(self, config: Config, check_delay: timedelta) -> None:
+        self._config = config
+        self._containers: dict[tuple[str, str], list[_FeedRoute]] = {}
+        for name, feed in config.feeds.items():
+            place = (feed.storage.arm_id.lower(), feed.storage.container)
+            self._containers.setdefault(place, []).append(_FeedRoute(name, feed, check_delay))
+        self._accounts = {account for account, _ in self._containers}
+        self._workspaces = {
+            config.workspaces.production.arm_id.lower(): "production",
+            config.workspaces.development.arm_id.lower(): "development",
+        }
+
+    def meaning(self, event: Event, now: datetime) -> Meaning:
+        """What to do about an event that was received at `now`."""
+        ours = event.topic in (self._accounts if isinstance(event, BlobChanged) else self._workspaces)
+        match event:
+            case Unreadable() if not event.topic or event.topic in self._accounts | self._workspaces.keys():
+                return Reject(f"event {event.id}", event.reason)
+            case _ if not ours:
+                return Ignore("topic is not ours")
+            case BlobChanged():
+                return self._of_blob(event, now)
+            case RunChanged():
+                return self._of_run(event, now)
+            case ModelRegistered() | ModelDeployed() | DataDrifted():
+                return Record(_activity(event, self._workspaces[event.topic], now))
+        return Ignore("type is not ours")
+
+    def _of_blob(self, event: BlobChanged, now: datetime) -> Meaning:
+        places = [(event.container, event.path), *([event.source] if event.source else [])]
+        meanings = [
+            route.meaning(event, path, now)
+            for container, path in places
+            for route in self._containers.get((event.topic, container), ())
+        ]
+        order = (Send, Reject, Ignore)
+        return min(meanings, key=lambda one: order.index(type(one)), default=Ignore("container is no feed's"))
+
+    def _of_run(self, event: RunChanged, now: datetime) -> Meaning:
+        workspace = self._workspaces[event.topic]
+        breach = next((text for tag, text in event.tags.items() if tag.lower() == _MONITOR_TAG), None)
+        if breach is not None:
+            return Record(_breach(event, breach, workspace, now))
+        name = _JOB_NAME.fullmatch(event.run_id)
+        if not name:
+            return Ignore("run is not ours")
+        feed = self._config.feeds.get(name[1])
+        if feed and getattr(self._config.workspaces, feed.score.workspace).arm_id.lower() == event.topic:
+            workspace = feed.score.workspace
+        return Send(CheckJob(cause=event.id, workspace=workspace, job=event.run_id))
+
+
+class CurrentRoutes:
+    """The routes of the configuration as it is now; what goes wrong with reading that goes through."""
+
+    def __init__(self, config: Callable[[], Config], check_delay: timedelta) -> None:
+        self._config = config
+        self._check_delay = check_delay
+        self._known: tuple[Config, Routes] | None = None
+
+    def __call__(self) -> Routes:
+        config, known = self._config(), self._known
+        if known is None or known[0] is not config:
+            known = self._known = (config, Routes(config, self._check_delay))
+        return known[1]
+
+
+class _FeedRoute:
+    """One feed's part: which months its blobs belong to, and when to look at them."""
+
+    def __init__(self, name: str, feed: Feed, check_delay: timedelta) -> None:
+        self._name = name
+        self._feed = feed
+        pattern = re.escape(feed.path).replace(r"\{yyyy\}", "([0-9]{4})").replace(r"\{MM\}", "([0-9]{2})")
+        self._path = re.compile(f"{pattern}(.*)", re.DOTALL)
+        self._only = re.compile(fnmatch.translate(feed.only))
+        self._markers = {way.marker for way in feed.complete_when if way.marker}
+        self._lists = {way.listed_in for way in feed.complete_when if way.listed_in}
+        quiet = min((way.quiet_for for way in feed.complete_when if way.quiet_for), default=timedelta())
+        self._delay = max(quiet, check_delay)
+
+    def meaning(self, event: BlobChanged, path: str, now: datetime) -> Meaning:
+        found = self._path.fullmatch(path + "/" if event.directory else path)
+        if not found:
+            return Ignore("path is outside the feed")
+        year, number, file = found.groups()
+        month, folder = year + number, path.rpartition("/")[0]
+        if not "01" <= number <= "12":
+            return Reject(f"{self._name} {folder}", f"{month} is no month")
+        if event.fault:
+            return Reject(f"{self._name} {folder[:100]}", event.fault)
+        if month < self._feed.starts:
+            return Ignore("month is before the feed starts")
+        return self._of_file(event, month, file, now)
+
+    def _of_file(self, event: BlobChanged, month: str, file: str, now: datetime) -> Meaning:
+        signal = file in self._markers or file in self._lists
+        if not (signal or event.directory or self._only.match(file)):
+            return Ignore("file is not one of the feed's")
+        if event.unwritten and file not in self._markers:
+            return Ignore("file is not written yet")
+        if signal and not event.deleted:
+            return Send(CheckMonth(cause=event.id, feed=self._name, month=month))
+        due = now + self._delay
+        return Send(CheckMonth(cause=event.id, feed=self._name, month=month, due=due), self._delay)
+
+
+def _activity(
+    event: ModelRegistered | ModelDeployed | DataDrifted, workspace: str, now: datetime
+) -> Activity:
+    match event:
+        case ModelRegistered():
+            subject, id = f"model:{workspace}:{event.name}", f"registered-{event.version}"
+            kind, title = (
+                "model.registered",
+                f"Model {event.name}:{event.version} was registered in {workspace}",
+            )
+        case ModelDeployed():
+            subject, id = f"endpoint:{workspace}:{event.endpoint}", event.id
+            kind, title = "model.deployed", f"{event.models} went to {event.endpoint} in {workspace}"
+        case DataDrifted():
+            subject, id = f"drift:{workspace}:{event.monitor}", event.run_id or event.id
+            kind, title = "drift.detected", f"Monitor {event.monitor} saw drift of {event.coefficient}"
+    return Activity(subject=subject, id=id, kind=kind, at=now, title=title, text=title, cause=event.id)
+
+
+def _breach(event: RunChanged, breach: str, workspace: str, now: datetime) -> Activity:
+    """A monitor's threshold was breached; the same run says so several times."""
+    found = _SIGNAL.search(breach)
+    signal = found[1] if found else "of a monitor"
+    return Activity(
+        subject=f"drift:{workspace}:{signal}",
+        id=event.run_id,
+        kind="drift.detected",
+        at=now,
+        title=f"Signal {signal} breached its threshold in {workspace}",
+        text=breach,
+        data={"run": event.run_id},
+        cause=event.id,
+    )
