@@ -3,15 +3,18 @@
 import json
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from tidepool.delivery import Envelope
+from tidepool.delivery import Envelope, Outbox
 from tidepool.event_schemas import is_cloud_event
 from tidepool.retries import outcome
-from tidepool.scheduler import Scheduler
+from tidepool.scheduler import Action, Scheduler
 from tidepool.subscriptions import Subscription
+
+if TYPE_CHECKING:
+    from tidepool.storage import Blobs
 
 log = logging.getLogger(__name__)
 
@@ -19,46 +22,37 @@ DELAY_S = 300.0
 GIVE_UP_AFTER = timedelta(hours=4)
 
 
-class BlobWriter(Protocol):
-    """The part of `storage.Blobs` that is needed here."""
-
-    async def write(self, account: str, container: str, name: str, data: bytes) -> object: ...
-
-
 class DeadLetters:
     """Writes them; where the store is away it tries again for four hours, and then drops them."""
 
-    def __init__(self, *, blobs: BlobWriter, scheduler: Scheduler) -> None:
+    def __init__(self, *, blobs: "Blobs", scheduler: Scheduler) -> None:
         self._blobs = blobs
         self._scheduler = scheduler
-        self._waiting: dict[str, int] = {}
 
-    def bury(
-        self, subscription: Subscription, envelopes: Sequence[Envelope], done: Callable[[Envelope], None]
-    ) -> None:
-        """Write them in five minutes; `done` is called for each once it is written or dropped."""
+    def bury(self, subscription: Subscription, envelopes: Sequence[Envelope], outbox: Outbox) -> None:
+        """Write them in five minutes; they leave the outbox when they are written, or dropped."""
         store = subscription.dead_letter
         assert store is not None
         since = self._scheduler.now()
 
         async def write() -> None:
+            dead = [envelope for envelope in envelopes if outbox.has(envelope)]
             name = blob_name(subscription.name, self._scheduler.now())
             try:
-                await self._blobs.write(store.account, store.container, name, blob_body(envelopes))
+                if dead:
+                    await self._blobs.write(store.account, store.container, name, blob_body(dead))
             except Exception:
                 log.exception("dead_letter_not_written subscription=%s blob=%s", subscription.name, name)
                 if self._scheduler.now() - since < GIVE_UP_AFTER:
                     self._later(write, subscription.name)
                     return
-                log.exception(
-                    "dead_letter_dropped subscription=%s events=%s", subscription.name, len(envelopes)
-                )
-            for envelope in envelopes:
-                done(envelope)
+                log.exception("dead_letter_dropped subscription=%s events=%s", subscription.name, len(dead))
+            for envelope in dead:
+                outbox.remove(envelope)
 
         self._later(write, subscription.name)
 
-    def _later(self, write: Any, name: str) -> None:
+    def _later(self, write: Action, name: str) -> None:
         self._scheduler.call_later(DELAY_S, write, f"dead letters of {name}")
 
 

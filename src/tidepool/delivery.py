@@ -15,7 +15,7 @@ from typing import Any
 
 from tidepool.event_schemas import Event
 from tidepool.retries import GiveUp, Limits, decide_retry, hold, is_success
-from tidepool.scheduler import Scheduler
+from tidepool.scheduler import Entry, Scheduler
 from tidepool.store import Document, Store
 from tidepool.subscriptions import Subscription
 
@@ -41,7 +41,7 @@ class Envelope:
 
 
 Send = Callable[[Subscription, Sequence[Envelope]], Awaitable[int]]
-Bury = Callable[[Subscription, Sequence[Envelope]], None]
+Bury = Callable[[Subscription, Sequence[Envelope], "Outbox"], None]
 
 
 class Delivery:
@@ -64,7 +64,7 @@ class Delivery:
         self._bury = bury
         self._random = random
         self._ready: deque[Envelope] = deque()
-        self._waiting: dict[str, Envelope] = {}
+        self._waiting: dict[str, tuple[Envelope, Entry]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = 0
         self._failures = 0
@@ -82,7 +82,7 @@ class Delivery:
         """Take up what a former process left undelivered."""
         for envelope in self._outbox.load():
             if envelope.reason:
-                self._bury(self.subscription, [envelope])
+                self._bury(self.subscription, [envelope], self._outbox)
                 continue
             due = envelope.due or envelope.published
             self._later(envelope, max(0.0, (due - self._scheduler.now()).total_seconds()))
@@ -92,6 +92,8 @@ class Delivery:
         self._closed = True
         for task in self._tasks:
             task.cancel()
+        for _, entry in self._waiting.values():
+            entry.cancel()
         if forget:
             self._outbox.clear()
 
@@ -101,7 +103,9 @@ class Delivery:
     def waiting(self) -> list[tuple[datetime, Envelope]]:
         """(due, envelope) of what waits for its retry, or for the endpoint to recover."""
         held = [(self._held_until, envelope) for envelope in self._ready] if self._held_until else []
-        return [(envelope.due or envelope.published, envelope) for envelope in self._waiting.values()] + held
+        return [
+            (envelope.due or envelope.published, envelope) for envelope, _ in self._waiting.values()
+        ] + held
 
     def _later(self, envelope: Envelope, after_s: float) -> None:
         if after_s <= 0:
@@ -111,13 +115,13 @@ class Delivery:
             return
         envelope = replace(envelope, due=self._scheduler.now() + timedelta(seconds=after_s))
         self._outbox.save(envelope)
-        self._waiting[envelope.key] = envelope
 
         async def arrive() -> None:
-            self._ready.append(self._waiting.pop(envelope.key))
+            self._ready.append(self._waiting.pop(envelope.key)[0])
             self._pump()
 
-        self._scheduler.call_later(after_s, arrive, f"event {self._label(envelope)}")
+        entry = self._scheduler.call_later(after_s, arrive, f"event {self._label(envelope)}")
+        self._waiting[envelope.key] = (envelope, entry)
 
     def _label(self, envelope: Envelope) -> str:
         return f"{self.subscription.name} {envelope.event.get('subject')} attempt {envelope.attempts + 1}"
@@ -191,7 +195,7 @@ class Delivery:
             else:
                 self._outbox.remove(envelope)
         if self.subscription.dead_letter:
-            self._bury(self.subscription, envelopes)
+            self._bury(self.subscription, envelopes, self._outbox)
 
     def _hold_back(self) -> None:
         self._failures += 1
@@ -222,6 +226,9 @@ class Outbox:
 
     def remove(self, envelope: Envelope) -> None:
         self._store.delete(envelope.key)
+
+    def has(self, envelope: Envelope) -> bool:
+        return self._store.get(envelope.key) is not None
 
     def load(self) -> list[Envelope]:
         return [_from_document(path, document) for path, document in self._store.children(self._path)]

@@ -67,6 +67,8 @@ class EventGrid:
     def start(self) -> None:
         """Take up the subscriptions and the undelivered events of a former process."""
         for _, document in self._store.children(_SUBSCRIPTIONS):
+            if document["id"].lower() in self._deliveries:
+                continue
             topic, _, name = document["id"].rpartition(f"{COLLECTION}/")
             self._open(Subscription.read(topic, name, document["properties"])).restore()
 
@@ -147,17 +149,12 @@ class EventGrid:
         former = self._deliveries.pop(subscription.id.lower(), None)
         if former:
             former.close(forget=False)
-        outbox = Outbox(self._store, subscription.id)
-
-        def bury(subscription: Subscription, envelopes: Any) -> None:
-            self._dead_letters.bury(subscription, envelopes, done=outbox.remove)
-
         delivery = Delivery(
             subscription,
-            outbox=outbox,
+            outbox=Outbox(self._store, subscription.id),
             scheduler=self._scheduler,
             send=self._push.send,
-            bury=bury,
+            bury=self._dead_letters.bury,
             random=self._random,
         )
         self._deliveries[subscription.id.lower()] = delivery

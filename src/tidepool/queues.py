@@ -13,7 +13,7 @@ from tidepool.worker_process import InvocationError
 log = logging.getLogger(__name__)
 
 # The host hides what it works on and renews that, so that the messages of a killed host come back.
-LEASE_S = 30
+LEASE_S = 60
 SHORTEST_POLL_S = 0.05
 
 Invoke = Callable[[Message, dict[str, str]], Awaitable[object]]
