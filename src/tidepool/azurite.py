@@ -5,20 +5,21 @@
 
 import asyncio
 import fcntl
-import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from tidepool.network import Authority
 from tidepool.processes import spawn
 
 PACKAGE = Path(__file__).parent / "npm"
 _MAIN = PACKAGE / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
-_MARK = PACKAGE / "node_modules" / ".tidepool"  # the hash of the lock that was installed
+_INSTALLED = PACKAGE / "node_modules" / ".package-lock.json"
 _LISTENING = re.compile(rb"Azurite (\w+) service is successfully listening at https://[\d.]+:(\d+)")
 
 
@@ -28,18 +29,25 @@ class AzuriteError(RuntimeError):
 
 def ensure() -> None:
     """Install Azurite with npm, unless what the committed lock names is installed already."""
-    wanted = hashlib.sha256((PACKAGE / "package-lock.json").read_bytes()).hexdigest()
-    if _installed() == wanted:
+    if _is_installed():
         return
     with (PACKAGE / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if _installed() != wanted:
+        if not _is_installed():
             _install()
-            _MARK.write_text(wanted)
 
 
-def _installed() -> str | None:
-    return _MARK.read_text() if _MARK.exists() else None
+def _is_installed() -> bool:
+    """npm notes what it installed, in the lock's own form, when it has finished."""
+    if not _INSTALLED.exists():
+        return False
+    wanted = json.loads((PACKAGE / "package-lock.json").read_text())["packages"]
+    installed = json.loads(_INSTALLED.read_text())["packages"]
+    return all(_version(wanted, name) == _version(installed, name) for name in installed)
+
+
+def _version(packages: Mapping[str, Any], name: str) -> str | None:
+    return packages.get(name, {}).get("version")
 
 
 def _install() -> None:

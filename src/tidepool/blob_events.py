@@ -8,8 +8,7 @@ from tidepool.estate import storage_account_id
 from tidepool.storage_request import Headers, StorageRequest, header
 
 Event = dict[str, Any]
-# What these requests make is known only to storage: its type and length are asked for.
-LENGTH_UNKNOWN = {"PutBlockList", "CopyBlob"}
+DELETE = "DeleteBlob"
 _SEQUENCER_EPOCH = 0x15508
 
 
@@ -19,7 +18,7 @@ def api_of(request: StorageRequest) -> str | None:
         return None
     comp = request.query.get("comp")
     if request.method == "DELETE":
-        return "DeleteBlob" if comp is None and "snapshot" not in request.query else None
+        return DELETE if comp is None and "snapshot" not in request.query else None
     if request.method != "PUT" or comp not in (None, "blocklist"):
         return None
     if comp == "blocklist":
@@ -27,6 +26,11 @@ def api_of(request: StorageRequest) -> str | None:
     if request.header("x-ms-copy-source") and not request.header("x-ms-blob-type"):
         return "CopyBlob"
     return "PutBlob"
+
+
+def is_told(api: str) -> bool:
+    """Whether the request states the type and length of what it makes; else only storage knows them."""
+    return api == "PutBlob"
 
 
 def stated(request: StorageRequest) -> Headers:
@@ -46,7 +50,7 @@ def event(request: StorageRequest, api: str, *, answered: Headers, properties: H
 
     `answered` are the headers of the answer, `properties` those of the blob, `number` grows with each event.
     """
-    deleted = api == "DeleteBlob"
+    deleted = api == DELETE
     request_id = header(answered, "x-ms-request-id")
     container, name = request.segments
     data: dict[str, Any] = {

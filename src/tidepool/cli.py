@@ -147,3 +147,7 @@ def _say_started(cloud: Tidepool) -> None:
             or f"Functions app {site['name']}: {site['url']}, {len(site['functions'])} functions"
         )
     typer.echo('Reach it with:  eval "$(tidepool env)"   Stop it with:  tidepool down')
+
+
+if __name__ == "__main__":
+    main()

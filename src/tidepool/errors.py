@@ -1,8 +1,9 @@
 """Azure's error shape: what a refused request is answered with. Parts raise it, the gateway renders it."""
 
 from collections.abc import Mapping
+from xml.sax.saxutils import escape
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 
 class AzureError(Exception):
@@ -23,6 +24,17 @@ class AzureError(Exception):
             status_code=self.status,
             headers={**self.headers, "x-ms-error-code": self.code},
         )
+
+    def storage_response(self, service: str) -> Response:
+        """The same in the words of Azure Storage: XML, and for tables OData."""
+        headers = {**self.headers, "x-ms-error-code": self.code}
+        if service == "table":
+            message = {"lang": "en-US", "value": self.message}
+            body = {"odata.error": {"code": self.code, "message": message}}
+            return JSONResponse(body, self.status, headers)
+        text = f"<Error><Code>{escape(self.code)}</Code><Message>{escape(self.message)}</Message></Error>"
+        xml = f'<?xml version="1.0" encoding="utf-8"?>{text}'
+        return Response(xml, self.status, headers, media_type="application/xml")
 
 
 def not_found(resource: str) -> AzureError:

@@ -31,6 +31,7 @@ class Rule:
     action: str
     match: dict[str, str] = field(default_factory=dict)
     value: float | None = None
+    retry_after_s: float = 1.0
     times: int | None = 1
     skip: int = 0
     probability: float = 1.0
@@ -53,9 +54,10 @@ class Rule:
 
 @dataclass(frozen=True)
 class RequestFault:
-    """Answer with `status` instead of carrying the request out, or with silence for `timeout_s` and then nothing."""
+    """Instead of being carried out the request is answered with `status`, or after `timeout_s` with nothing at all."""
 
     status: int | None = None
+    retry_after_s: float = 1.0
     timeout_s: float = 0.0
 
 
@@ -86,7 +88,7 @@ class Faults:
             return None
         if rule.action == "timeout":
             return RequestFault(timeout_s=30.0 if rule.value is None else rule.value)
-        return RequestFault(status=int(rule.value or 503))
+        return RequestFault(status=int(rule.value or 503), retry_after_s=rule.retry_after_s)
 
     def for_event(self, event: dict[str, Any]) -> list[float]:
         """Seconds to wait before each delivery of this event: `[0.0]` is good behaviour, `[]` drops it."""

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tidepool.errors import AzureError, not_emulated
@@ -22,6 +23,8 @@ _MUTATING = {"PUT", "POST", "PATCH", "DELETE", "MERGE"}
 # POSTs that only read, by the end of their path or by their query.
 _READING = re.compile(r"/(list\w+|getLogs|rundata|search|metadata|query)$", re.IGNORECASE)
 _READING_QUERY = "comp=userdelegationkey"
+_STORAGE = re.compile(r"\.(blob|queue|table)\.core\.windows\.net$")
+_CODES = {500: "InternalError", 502: "BadGateway", 503: "ServerBusy", 504: "GatewayTimeout"}
 _WRITABLE = re.compile(r"\.core\.windows\.net$|^management\.azure\.com$|\.azureml\.(ms|net)$")
 
 
@@ -66,7 +69,7 @@ class Gateway:
         try:
             await self._answer(scope, receive, watched.send, entry)
         except AzureError as error:
-            await error.response()(scope, receive, watched.send)
+            await _refusal(entry.host, error)(scope, receive, watched.send)
         except _CutError:
             scope["state"]["connection"].abort()
         except Exception:
@@ -75,7 +78,7 @@ class Gateway:
                 error = AzureError(
                     500, "InternalServerError", "Tidepool failed; see its log: tidepool logs supervisor"
                 )
-                await error.response()(scope, receive, watched.send)
+                await _refusal(entry.host, error)(scope, receive, watched.send)
         finally:
             entry.ms = round((time.perf_counter() - started) * 1000, 2)
 
@@ -151,15 +154,16 @@ def _is_write(entry: Recorded) -> bool:
     )
 
 
+def _refusal(host: str, error: AzureError) -> Response:
+    storage = _STORAGE.search(host)
+    return error.storage_response(storage[1]) if storage else error.response()
+
+
 async def _misbehave(fault: RequestFault) -> None:
     if fault.status is None:
         await asyncio.sleep(fault.timeout_s)
         raise _CutError
+    message = "a fault that Tidepool was told to make"
     if fault.status == 429:
-        raise AzureError(
-            429,
-            "TooManyRequests",
-            "The request is being throttled (a fault of Tidepool).",
-            {"Retry-After": "1"},
-        )
-    raise AzureError(fault.status, "ServerBusy", "The server is busy (a fault of Tidepool).")
+        raise AzureError(429, "TooManyRequests", message, {"Retry-After": f"{fault.retry_after_s:g}"})
+    raise AzureError(fault.status, _CODES.get(fault.status, "InternalServerError"), message)

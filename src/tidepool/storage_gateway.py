@@ -10,8 +10,10 @@ from typing import Any
 import httpcore
 from starlette.types import Receive, Scope, Send
 
-from tidepool import blob_events
 from tidepool.azurite_client import Answer, AzuriteClient
+from tidepool.blob_batches import is_batch
+from tidepool.blob_events import Event
+from tidepool.blob_watch import BlobWatch
 from tidepool.estate import storage_account_id
 from tidepool.queue_watch import QueueWatch
 from tidepool.rewrites import rewritten
@@ -43,17 +45,17 @@ class StorageGateway:
         self._queues = queues
         self._token = token
         self._publish = publish
-        self._sequence = sequence
+        self._blobs = BlobWatch(head=self._head, sequence=sequence)
         self._publishing: set[asyncio.Task[None]] = set()
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request(scope)
-        response, event = await self._exchange(request, await _body(request, receive))
+        response, events = await self._exchange(request, await _body(request, receive))
         try:
             await send(
                 {"type": "http.response.start", "status": response.status, "headers": response.headers}
             )
-            if request.service != "blob":
+            if request.service != "blob" or is_batch(request):
                 await send({"type": "http.response.body", "body": await response.aread()})
                 return
             async for chunk in response.aiter_stream():
@@ -61,7 +63,7 @@ class StorageGateway:
             await send({"type": "http.response.body", "body": b""})
         finally:
             await response.aclose()
-            self._publish_later(request.account, event)
+            self._publish_later(request.account, events)
 
     async def send(  # noqa: PLR0913 - an HTTP request has this many parts
         self,
@@ -75,12 +77,12 @@ class StorageGateway:
     ) -> Answer:
         """A request of Tidepool's own, with all the consequences of anybody's."""
         bare = StorageRequest(account, service, method, target.encode("latin-1"), [])
-        response, event = await self._exchange(self._own(bare, headers or {}, body), body, inside=True)
+        response, events = await self._exchange(self._own(bare, headers or {}, body), body, inside=True)
         try:
             return Answer(response.status, response.headers, await response.aread())
         finally:
             await response.aclose()
-            self._publish_later(account, event)
+            self._publish_later(account, events)
 
     def publishing(self) -> list[str]:
         """Events on their way to Event Grid."""
@@ -88,24 +90,13 @@ class StorageGateway:
 
     async def _exchange(
         self, request: StorageRequest, body: bytes | AsyncIterable[bytes], *, inside: bool = False
-    ) -> tuple[httpcore.Response, blob_events.Event | None]:
-        api = blob_events.api_of(request)
-        properties = await self._head(request) if api == "DeleteBlob" else None
-        sent, sent_body = rewritten(request, body, self._client.ports)
-        response = await self._client.open(sent, sent_body)
+    ) -> tuple[httpcore.Response, list[Event]]:
+        changes = await self._blobs.before(request, body)
+        response = await self._client.open(*rewritten(request, body, self._client.ports))
         if request.service == "queue":
             answer = Answer(response.status, response.headers, await response.aread())
             self._queues.saw(request, answer, by_host=inside)
-        if api is None or response.status >= 300:
-            return response, None
-        if api in blob_events.LENGTH_UNKNOWN:
-            properties = await self._head(request)
-        if properties is None:
-            properties = blob_events.stated(request)
-        event = blob_events.event(
-            request, api, answered=response.headers, properties=properties, number=self._sequence()
-        )
-        return response, event
+        return response, await self._blobs.after(changes, response)
 
     async def _head(self, request: StorageRequest) -> Headers:
         asked = StorageRequest(request.account, "blob", "HEAD", request.path.encode("latin-1"), [])
@@ -125,16 +116,13 @@ class StorageGateway:
             }
         )
 
-    def _publish_later(self, account: str, event: blob_events.Event | None) -> None:
-        if event is None:
-            return
-        task = asyncio.create_task(
-            self._guarded(account, event), name=f"{event['eventType']} {event['subject']}"
-        )
-        self._publishing.add(task)
-        task.add_done_callback(self._publishing.discard)
+    def _publish_later(self, account: str, events: list[Event]) -> None:
+        for event in events:
+            task = asyncio.create_task(self._guarded(account, event), name=f"event {event['subject']}")
+            self._publishing.add(task)
+            task.add_done_callback(self._publishing.discard)
 
-    async def _guarded(self, account: str, event: blob_events.Event) -> None:
+    async def _guarded(self, account: str, event: Event) -> None:
         try:
             await self._publish(storage_account_id(account), [event])
         except Exception:

@@ -1,0 +1,207 @@
+"""Tidepool as a whole: its life, its command line, its proxy, its handle."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import apprise
+import psutil
+import pytest
+import requests
+from azure.core.exceptions import HttpResponseError
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import BlobServiceClient
+
+from tidepool.cloud import StorageAccount, Tidepool, TidepoolError, UnsettledError, Workspace
+
+SCRIPT = """
+import os
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import BlobServiceClient
+url = f"https://{os.environ['AZURE_STORAGE_ACCOUNT']}.blob.core.windows.net"
+container = BlobServiceClient(url, DefaultAzureCredential()).get_container_client("kept")
+"""
+WRITE = f"{SCRIPT}container.create_container()\ncontainer.upload_blob('a.txt', b'kept')"
+READ = f"{SCRIPT}print(container.download_blob('a.txt').readall().decode())"
+
+
+class Shell:
+    """The command line `tidepool`, on a data folder of its own and with nobody's variables."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+        inherited = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"]}
+        self._environ = {**inherited, "TIDEPOOL_DATA": str(data)}
+
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "tidepool.cli", *arguments]
+        return subprocess.run(
+            command, env=self._environ, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def processes(self) -> list[psutil.Process]:
+        """Everything that runs in the process group of this Tidepool."""
+        group = json.loads((self.data / "tidepool.json").read_text())["pid"]
+        return [process for process in psutil.process_iter() if _group_of(process) == group]
+
+
+def _group_of(process: psutil.Process) -> int | None:
+    try:
+        return os.getpgid(process.pid)
+    except ProcessLookupError:
+        return None
+
+
+@pytest.fixture
+def shell(tmp_path: Path) -> Iterator[Shell]:
+    shell = Shell(tmp_path / "data")
+    yield shell
+    shell("down")
+
+
+def test_its_state_survives_a_restart_and_nothing_survives_a_kill(tidepool: Tidepool, shell: Shell) -> None:
+    """One story, because each start costs seconds. It runs beside the Tidepool of the session."""
+    assert "no Tidepool is running" in shell("status").stderr
+    assert shell("up", "--detach").returncode == 0
+    assert "running" in shell("up", "--detach").stdout
+    first = shell("env").stdout
+    assert "export HTTPS_PROXY=http://127.0.0.1:" in first
+    assert tidepool.environment()["HTTPS_PROXY"] not in first
+    written = shell("run", "--", sys.executable, "-c", WRITE)
+    assert written.returncode == 0, written.stderr
+    assert "nothing is going on" in shell("status").stdout
+    assert shell("logs").stdout.split() == ["azurite", "supervisor"]
+    assert "there are: azurite, supervisor" in shell("logs", "nobody").stderr
+
+    assert "Stopped" in shell("down").stdout
+    assert shell("up", "--detach").returncode == 0
+    assert shell("run", "--", sys.executable, "-c", READ).stdout == "kept\n"
+
+    before = shell.processes()
+    assert len(before) >= 3  # supervisor, reaper, Azurite
+    os.kill(json.loads((shell.data / "tidepool.json").read_text())["pid"], signal.SIGKILL)
+    gone, alive = psutil.wait_procs(before, timeout=5)
+    assert (len(gone), alive) == (len(before), [])
+
+    assert "no Tidepool is running" in shell("env").stderr
+    assert shell("up", "--detach").returncode == 0
+    assert "Deleted" in shell("reset").stdout
+    assert not shell.data.exists()
+
+
+def test_reset_deletes_nothing_that_is_not_tidepools(tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").write_text("mine")
+
+    refused = Shell(tmp_path)("reset")
+
+    assert refused.returncode == 1
+    assert "is not a data folder of Tidepool" in refused.stderr
+    assert (tmp_path / "precious.txt").exists()
+
+
+def test_a_folder_has_one_tidepool(tidepool: Tidepool) -> None:
+    with pytest.raises(TidepoolError, match="running on .* already"):
+        Tidepool(tidepool.data_dir).start()
+
+
+def test_foreign_hosts_are_refused_with_a_reason(tidepool: Tidepool) -> None:
+    with pytest.raises(
+        requests.exceptions.ProxyError, match=r"github.com is not in Tidepool \(unset HTTPS_PROXY\)"
+    ):
+        requests.get("https://github.com", timeout=5)
+
+
+def test_a_route_that_is_not_emulated_is_named(tidepool: Tidepool) -> None:
+    token = DefaultAzureCredential().get_token("https://management.azure.com/.default").token
+    url = "https://management.azure.com/subscriptions/00000000-0000-4000-8000-000000000001/providers/Microsoft.Quantum/x"
+
+    answer = requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=5)
+
+    assert answer.status_code == 501
+    assert answer.json()["error"]["code"] == "NotEmulated"
+    assert f"GET {url}" in answer.json()["error"]["message"]
+
+
+def test_requests_are_recorded(tidepool: Tidepool, storage_account: StorageAccount) -> None:
+    service = BlobServiceClient(
+        f"https://{storage_account.name}.blob.core.windows.net", DefaultAzureCredential(), retry_total=0
+    )
+    service.create_container("images")
+    with pytest.raises(HttpResponseError):
+        service.create_container("images")
+
+    recorded = [one for one in tidepool.requests if one["host"].startswith(storage_account.name)]
+    assert [(one["method"], one["path"], one["status"], one["write"]) for one in recorded] == [
+        ("PUT", "/images", 201, True),
+        ("PUT", "/images", 409, False),
+    ]
+    assert {one["origin"] for one in recorded} == {"developer"}
+
+
+def test_notifications_arrive_in_the_mailbox(tidepool: Tidepool) -> None:
+    sender = apprise.Apprise()
+    sender.add(os.environ["NOTIFY_URL"])
+
+    assert sender.notify(title="Month scored", body="202611 has 100 rows")
+
+    letter = tidepool.mailbox()[-1]
+    assert letter["path"] == "/notify"
+    assert (letter["body"]["title"], letter["body"]["message"]) == ("Month scored", "202611 has 100 rows")
+
+
+def test_settle_says_what_is_still_going_on(tidepool: Tidepool, tmp_path: Path) -> None:
+    (tmp_path / "host.json").write_text('{"version": "2.0"}')
+    (tmp_path / "function_app.py").write_text(SLOW_APP)
+
+    with tidepool.functions_app(tmp_path) as site:
+        assert site.error == ""
+        requests.post(f"{site.url}/api/begin", timeout=10)
+        with pytest.raises(UnsettledError, match="in slow-work"):
+            tidepool.settle(timeout_s=0.3)
+        (tmp_path / "go").touch()
+        tidepool.settle(timeout_s=20)
+
+
+SLOW_APP = """
+import pathlib
+import time
+
+import azure.functions as func
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+GO = pathlib.Path(__file__).parent / "go"
+
+
+@app.route("begin")
+@app.queue_output("out", "slow-work", "AzureWebJobsStorage")
+def begin(req: func.HttpRequest, out: func.Out[str]) -> str:
+    out.set("work")
+    return "begun"
+
+
+@app.queue_trigger("message", "slow-work", "AzureWebJobsStorage")
+def work(message: func.QueueMessage) -> None:
+    while not GO.exists():
+        time.sleep(0.01)
+"""
+
+
+def test_events_are_injected(tidepool: Tidepool, workspace: Workspace) -> None:
+    event = {
+        "subject": "models/digits:3",
+        "eventType": "Microsoft.MachineLearningServices.ModelRegistered",
+        "data": {"ModelName": "digits", "ModelVersion": 3, "ModelTags": {}, "ModelProperties": {}},
+    }
+
+    tidepool.inject(workspace.id, event)
+
+    raised = [found for found in tidepool.events if found["topic"] == workspace.id]
+    assert [(found["eventType"], found["data"]["ModelVersion"]) for found in raised] == [
+        (event["eventType"], 3)
+    ]
+    assert raised[0]["id"]
+    assert raised[0]["eventTime"]
