@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,12 +31,14 @@ class Digit:
 
 @cache
 def _all_digits() -> tuple[Pixels, np.ndarray[Any, Any]]:
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    order = np.random.default_rng(seed=0).permutation(len(digits.target))
-    pixels = np.round(digits.images[order] * (255 / 16)).astype(np.uint8)
-    return pixels[..., np.newaxis], digits.target[order].astype(str)
+    # Read as the file that it is: importing scikit-learn takes seconds, and the demo needs nothing else of it.
+    package = find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("the digits come with scikit-learn, which is not installed")
+    table = np.loadtxt(Path(package.origin).parent / "datasets/data/digits.csv.gz", delimiter=",")
+    table = np.random.default_rng(seed=0).permutation(table)
+    pixels = np.round(table[:, :-1] * (255 / 16)).astype(np.uint8).reshape(-1, 8, 8, 1)
+    return pixels, table[:, -1].astype(int).astype(str)
 
 
 def training_set() -> tuple[Pixels, np.ndarray[Any, Any]]:

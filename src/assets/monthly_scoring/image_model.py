@@ -58,7 +58,7 @@ def image_shape(mlmodel: Mapping[str, Any]) -> ImageShape:
             f"the model takes {spec['dtype']} {shape}, expected uint8 (-1, height, width, 1 or 3):"
             " scaling of pixels belongs into the model"
         )
-    return ImageShape(*shape[1:], name=tensors[0].get("name"))
+    return ImageShape(shape[1], shape[2], shape[3], tensors[0].get("name"))
 
 
 class ImageModel:
