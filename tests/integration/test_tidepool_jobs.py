@@ -1,0 +1,472 @@
+"""Jobs of Azure ML, submitted with the SDK and run for real: data, graphs, states, logs, cancel, faults."""
+
+import io
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from azure.ai.ml import Input, MLClient, Output, command, load_job
+from azure.ai.ml.entities import AmlCompute, Data, Environment, Job
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import BlobServiceClient
+
+from tidepool import estate
+from tidepool.cloud import Tidepool, Workspace
+
+
+class Lab:
+    """A workspace with a cluster of two nodes, an environment, and shortcuts to what the tests look at."""
+
+    def __init__(self, cloud: Tidepool, workspace: Workspace, folder: Path) -> None:
+        self.cloud = cloud
+        self.workspace = workspace
+        self.folder = folder
+        self.ml = MLClient(
+            DefaultAzureCredential(), estate.SUBSCRIPTION, estate.RESOURCE_GROUP, workspace.name
+        )
+        self.cluster("cpu", 2)
+        self.ml.environments.create_or_update(Environment(name="env", version="1", image="python"))
+
+    def cluster(self, name: str, nodes: int, tier: str = "dedicated") -> None:
+        cluster = AmlCompute(name=name, size="Standard_DS3_v2", max_instances=nodes, tier=tier)
+        self.ml.compute.begin_create_or_update(cluster).result()
+
+    def code(self, **scripts: str) -> Path:
+        """A folder with `<name>.py` for each keyword."""
+        folder = self.folder / "code"
+        folder.mkdir(exist_ok=True)
+        for name, text in scripts.items():
+            (folder / f"{name}.py").write_text(textwrap.dedent(text))
+        return folder
+
+    def pipeline(self, yaml: str, **scripts: str) -> Job:
+        """The pipeline job of a YAML text, whose code is in `./code`."""
+        self.code(**scripts)
+        file = self.folder / "pipeline.yml"
+        head = "type: pipeline\nsettings: {default_compute: azureml:cpu}\n"
+        file.write_text(head + textwrap.dedent(yaml))
+        return load_job(file)
+
+    def submit(self, job: Job) -> str:
+        return str(self.ml.jobs.create_or_update(job).name)
+
+    def run(self, job: Job) -> Job:
+        """Submit, and wait for the end."""
+        name = self.submit(job)
+        self.cloud.settle()
+        return self.ml.jobs.get(name)
+
+    def status(self, name: str) -> Any:
+        return self.ml.jobs.get(name).status
+
+    def children(self, name: str) -> dict[str, Job]:
+        return {child.display_name: child for child in self.ml.jobs.list(parent_job_name=name)}
+
+    def states(self, run_id: str) -> list[str]:
+        """The states that events told of, in their order."""
+        return [
+            event["data"]["runStatus"]
+            for event in self.cloud.events
+            if event["eventType"].endswith("RunStatusChanged") and event["data"]["runId"] == run_id
+        ]
+
+    def blobs(self) -> BlobServiceClient:
+        url = f"https://{self.workspace.storage_account}.blob.core.windows.net"
+        return BlobServiceClient(url, credential=DefaultAzureCredential())
+
+    def container(self) -> str:
+        return str(self.ml.datastores.get("workspaceblobstore").container_name)
+
+    def text(self, path: str) -> str:
+        """What a blob of workspaceblobstore says."""
+        blob = self.blobs().get_blob_client(self.container(), path)
+        return blob.download_blob().readall().decode()
+
+    def data(self, name: str, files: dict[str, str]) -> str:
+        """A registered Data asset of these files; returns `azureml:name:1`."""
+        for file, text in files.items():
+            self.blobs().get_blob_client(self.container(), f"{name}/{file}").upload_blob(text)
+        path = f"azureml://datastores/workspaceblobstore/paths/{name}/"
+        self.ml.data.create_or_update(Data(name=name, version="1", path=path, type="uri_folder"))
+        return f"azureml:{name}:1"
+
+
+@pytest.fixture
+def lab(tidepool: Tidepool, workspace: Workspace, tmp_path: Path) -> Lab:
+    return Lab(tidepool, workspace, tmp_path)
+
+
+def wait_until(condition: Callable[[], Any], timeout_s: float = 20) -> None:
+    """For what only the process of a job can bring about."""
+    ends = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < ends, "it never happened"
+        threading.Event().wait(0.05)
+
+
+def test_a_command_job_reads_its_inputs_and_its_output_becomes_a_data_asset(lab: Lab) -> None:
+    data = lab.data("letters", {"a.txt": "alpha", "deep/b.txt": "beta"})
+    script = """
+        import pathlib, sys
+        source, target, word, number = sys.argv[1:]
+        texts = sorted(file.read_text() for file in pathlib.Path(source).rglob("*.txt"))
+        (pathlib.Path(target) / "joined.txt").write_text(" ".join([*texts, word, number]))
+        print("joined", len(texts))
+    """
+    job = command(
+        code=str(lab.code(join=script)),
+        command="python join.py ${{inputs.letters}} ${{outputs.joined}} ${{inputs.word}} ${{inputs.number}}",
+        environment="azureml:env:1",
+        compute="cpu",
+        inputs={"letters": Input(type="uri_folder", path=data), "word": "gamma", "number": 4},
+        outputs={"joined": Output(type="uri_folder", name="joined", version="7")},
+        experiment_name="letters",
+    )
+
+    ended = lab.run(job)
+
+    assert ended.status == "Completed"
+    asset = lab.ml.data.get("joined", "7")
+    assert lab.text(asset.path.partition("/paths/")[2] + "joined.txt") == "alpha beta gamma 4"
+    assert lab.states(ended.name) == ["Preparing", "Queued", "Running", "Finalizing", "Completed"]
+
+
+PIPELINE = """
+    experiment_name: months
+    inputs:
+      images: {type: uri_folder, path: "azureml:images:1"}
+      month: "202611"
+    outputs:
+      report: {type: uri_folder, path: "azureml://datastores/workspaceblobstore/paths/reports/${{name}}/"}
+    jobs:
+      score:
+        type: parallel
+        inputs:
+          images: ${{parent.inputs.images}}
+          month: ${{parent.inputs.month}}
+        outputs:
+          rows: {type: uri_file}
+        input_data: ${{inputs.images}}
+        mini_batch_size: "2"
+        mini_batch_error_threshold: 0
+        max_concurrency_per_instance: 2
+        task:
+          type: run_function
+          code: ./code
+          entry_script: score.py
+          environment: azureml:env:1
+          program_arguments: --month ${{inputs.month}}
+          append_row_to: ${{outputs.rows}}
+      publish:
+        type: command
+        inputs:
+          rows: ${{parent.jobs.score.outputs.rows}}
+        outputs:
+          report: ${{parent.outputs.report}}
+        code: ./code
+        environment: azureml:env:1
+        command: python publish.py ${{inputs.rows}} ${{outputs.report}}
+"""
+SCORE = """
+    import argparse, pathlib
+
+    def init():
+        global month
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--month")
+        month = parser.parse_known_args()[0].month
+
+    def run(mini_batch):
+        return [f"{pathlib.Path(file).name} {month}" for file in mini_batch]
+"""
+PUBLISH = """
+    import pathlib, sys
+    rows = pathlib.Path(sys.argv[1]).read_text().splitlines()
+    (pathlib.Path(sys.argv[2]) / "report.txt").write_text(f"{len(rows)} {rows[0]}")
+"""
+
+
+def test_a_pipeline_binds_its_steps_and_runs_each_as_a_child(lab: Lab) -> None:
+    lab.data("images", {f"{number}.png": "x" for number in range(5)})
+
+    ended = lab.run(lab.pipeline(PIPELINE, score=SCORE, publish=PUBLISH))
+
+    assert ended.status == "Completed", lab.children(ended.name)
+    assert lab.text(f"reports/{ended.name}/report.txt") == "5 0.png 202611"
+    children = lab.children(ended.name)
+    assert {name: child.status for name, child in children.items()} == {
+        "score": "Completed",
+        "publish": "Completed",
+    }
+    assert lab.states(ended.name) == ["Preparing", "Running", "Finalizing", "Completed"]
+    assert lab.states(children["score"].name) == ["Preparing", "Queued", "Running", "Finalizing", "Completed"]
+
+
+def test_unchanged_deterministic_steps_are_reused_unless_forced(lab: Lab) -> None:
+    lab.data("images", {"1.png": "x"})
+    first = lab.run(lab.pipeline(PIPELINE, score=SCORE, publish=PUBLISH))
+
+    second = lab.run(lab.pipeline(PIPELINE, score=SCORE, publish=PUBLISH))
+    forced = lab.pipeline(PIPELINE, score=SCORE, publish=PUBLISH)
+    forced.settings.force_rerun = True
+    third = lab.run(forced)
+
+    before, reused, again = (lab.children(job.name)["score"] for job in (first, second, third))
+    assert reused.properties["azureml.isreused"] == "true"
+    assert reused.properties["azureml.reusedrunid"] == before.name
+    assert lab.states(reused.name) == ["Running", "Completed"]
+    assert "azureml.isreused" not in again.properties
+
+
+def test_a_failing_step_fails_the_pipeline_and_says_why(lab: Lab) -> None:
+    yaml = """
+        jobs:
+          breaks:
+            type: command
+            code: ./code
+            environment: azureml:env:1
+            outputs: {out: {type: uri_folder}}
+            command: python breaks.py
+          follows:
+            type: command
+            inputs: {out: "${{parent.jobs.breaks.outputs.out}}"}
+            code: ./code
+            environment: azureml:env:1
+            command: ls ${{inputs.out}}
+    """
+
+    ended = lab.run(lab.pipeline(yaml, breaks="raise SystemExit('no such month')"))
+
+    assert ended.status == "Failed"
+    children = lab.children(ended.name)
+    assert list(children) == ["breaks"]
+    details = lab.ml.jobs._runs_operations.get_run_details(children["breaks"].name)
+    assert "exited with status code 1" in details.error.error.message
+    assert "no such month" in details.error.error.message
+
+
+MEETING = """
+    import pathlib, sys, time
+    here, me, other = sys.argv[1:]
+    pathlib.Path(here, me).touch()
+    while not pathlib.Path(here, other).exists():
+        time.sleep(0.02)
+"""
+
+
+def _meeting(lab: Lab, compute: str) -> Job:
+    """Two steps that end only if they run at the same time."""
+    steps = "".join(
+        f"""
+          {me}:
+            type: command
+            compute: azureml:{compute}
+            code: ./code
+            environment: azureml:env:1
+            command: python meet.py {lab.folder} {me} {other}
+        """
+        for me, other in (("one", "two"), ("two", "one"))
+    )
+    return lab.pipeline(f"jobs:{steps}", meet=MEETING)
+
+
+def test_independent_steps_run_side_by_side(lab: Lab) -> None:
+    assert lab.run(_meeting(lab, "cpu")).status == "Completed"
+
+
+def test_a_cluster_of_one_node_runs_one_step_at_a_time_and_cancel_ends_both(lab: Lab) -> None:
+    lab.cluster("single", 1)
+    name = lab.submit(_meeting(lab, "single"))
+    wait_until(lambda: "Running" in {child.status for child in lab.children(name).values()})
+
+    statuses = sorted(child.status for child in lab.children(name).values())
+    lab.ml.jobs.begin_cancel(name).result()
+    lab.cloud.settle()
+
+    assert statuses == ["Queued", "Running"]
+    assert lab.states(name)[-2:] == ["CancelRequested", "Canceled"]
+    assert {child.status for child in lab.children(name).values()} == {"Canceled"}
+
+
+WAITS = """
+    import os, pathlib, sys, threading
+    pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))
+    threading.Event().wait()
+"""
+
+
+def _waiting(lab: Lab) -> Job:
+    """A job that ends only when it is killed; `pid` has the process that its shell started."""
+    return command(
+        code=str(lab.code(waits=WAITS)),
+        command=f"python waits.py {lab.folder}/pid && echo never",
+        environment="azureml:env:1",
+        compute="cpu",
+    )
+
+
+def _pid(lab: Lab) -> int:
+    file = lab.folder / "pid"
+    wait_until(lambda: file.exists() and file.read_text())
+    return int(file.read_text())
+
+
+def test_cancel_kills_the_processes_of_the_job(lab: Lab) -> None:
+    name = lab.submit(_waiting(lab))
+    pid = _pid(lab)
+
+    lab.ml.jobs.begin_cancel(name).result()
+    lab.cloud.settle()
+
+    assert lab.status(name) == "Canceled"
+    assert not psutil.pid_exists(pid)
+
+
+def _enter(cloud: Tidepool, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in cloud.environment().items():
+        monkeypatch.setenv(variable, value)
+
+
+def test_a_job_that_was_running_when_tidepool_stopped_has_failed_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Tidepool(tmp_path / "data") as first:
+        _enter(first, monkeypatch)
+        lab = Lab(first, first.create_workspace(), tmp_path)
+        name = lab.submit(_waiting(lab))
+        pid = _pid(lab)
+    gone = not psutil.pid_exists(pid)
+
+    with Tidepool(tmp_path / "data") as second:
+        _enter(second, monkeypatch)
+        again = Lab(second, lab.workspace, tmp_path)
+        details = again.ml.jobs._runs_operations.get_run_details(name)
+
+    assert gone
+    assert details.status == "Failed"
+    assert "Tidepool was stopped" in details.error.error.message
+
+
+def test_the_log_is_streamed_while_the_job_runs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = lab.folder / "go"
+    script = f"""
+        import pathlib, time
+        print("first line", flush=True)
+        while not pathlib.Path({str(go)!r}).exists():
+            time.sleep(0.02)
+        print("second line")
+    """
+    job = command(
+        code=str(lab.code(talks=script)),
+        command="python talks.py",
+        environment="azureml:env:1",
+        compute="cpu",
+    )
+    name = lab.submit(job)
+    files = lab.ml.jobs._runs_operations.get_run_details
+    wait_until(lambda: "user_logs/std_log.txt" in (files(name).log_files or {}))
+    shown = io.StringIO()
+
+    threading.Timer(0.5, go.touch).start()
+    with redirect_stdout(shown):
+        lab.ml.jobs.stream(name)
+
+    assert "first line\nsecond line" in shown.getvalue()
+
+
+def test_a_low_priority_job_is_preempted_and_a_dedicated_one_is_not(lab: Lab, faults: Tidepool) -> None:
+    lab.cluster("low", 1, tier="low_priority")
+    faults.fault("run", "preempt", match={"workspace": lab.workspace.name}, times=None)
+    jobs = [
+        command(command="echo done", environment="azureml:env:1", compute=compute)
+        for compute in ("low", "cpu")
+    ]
+
+    preempted, kept = (lab.run(job) for job in jobs)
+
+    assert (preempted.status, kept.status) == ("Canceled", "Completed")
+    assert "CancelRequested" not in lab.states(preempted.name)
+    details = lab.ml.jobs._runs_operations.get_run_details(preempted.name)
+    assert details.error.error.code == "NodePreempted"
+
+
+def test_a_job_that_never_starts_stays_queued_without_a_log_and_can_be_cancelled(
+    lab: Lab, faults: Tidepool
+) -> None:
+    faults.fault("run", "never_start", match={"workspace": lab.workspace.name})
+    name = lab.submit(command(command="echo done", environment="azureml:env:1", compute="cpu"))
+    lab.cloud.settle()
+
+    details = lab.ml.jobs._runs_operations.get_run_details(name)
+    status = lab.status(name)
+    lab.ml.jobs.begin_cancel(name).result()
+    lab.cloud.settle()
+
+    assert (status, details.log_files) == ("Queued", {})
+    assert lab.status(name) == "Canceled"
+
+
+def test_data_that_is_gone_fails_the_job_with_its_place(lab: Lab) -> None:
+    lab.data("images", {"1.png": "x"})
+    lab.blobs().get_blob_client(lab.container(), "images/1.png").delete_blob()
+    job = command(
+        command="ls ${{inputs.images}}",
+        environment="azureml:env:1",
+        compute="cpu",
+        inputs={"images": Input(type="uri_folder", path="azureml:images:1")},
+    )
+
+    ended = lab.run(job)
+
+    details = lab.ml.jobs._runs_operations.get_run_details(ended.name)
+    assert ended.status == "Failed"
+    assert "images/ was not found" in details.error.error.message
+
+
+def test_an_optional_input_that_is_not_given_leaves_its_argument_out(lab: Lab) -> None:
+    (lab.folder / "say.yml").write_text(
+        textwrap.dedent("""
+            name: say
+            version: "1"
+            type: command
+            inputs:
+              word: {type: string}
+              more: {type: string, optional: true}
+              times: {type: integer, default: 2}
+            outputs: {said: {type: uri_file}}
+            environment: azureml:env:1
+            command: echo ${{inputs.word}} ${{inputs.times}} $[[and ${{inputs.more}}]] > ${{outputs.said}}
+        """)
+    )
+    yaml = """
+        outputs: {said: {type: uri_file, path: "azureml://datastores/workspaceblobstore/paths/said.txt"}}
+        jobs:
+          say:
+            type: command
+            component: ./say.yml
+            inputs: {word: hello}
+            outputs: {said: "${{parent.outputs.said}}"}
+    """
+
+    ended = lab.run(lab.pipeline(yaml))
+
+    assert ended.status == "Completed"
+    assert lab.text("said.txt").split() == ["hello", "2"]
+
+
+def test_a_job_that_takes_longer_than_its_limit_is_cancelled(lab: Lab) -> None:
+    job = command(command="sleep 600", environment="azureml:env:1", compute="cpu")
+    job.set_limits(timeout=300)
+    name = lab.submit(job)
+    wait_until(lambda: lab.status(name) == "Running")
+
+    lab.cloud.advance(301)
+    lab.cloud.settle()
+
+    assert lab.status(name) == "Canceled"
