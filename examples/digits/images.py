@@ -31,7 +31,7 @@ class Digit:
 
 @cache
 def _all_digits() -> tuple[Pixels, np.ndarray[Any, Any]]:
-    # Read as the file that it is: importing scikit-learn takes seconds, and the demo needs nothing else of it.
+    # Read as the file that it is: importing scikit-learn takes seconds, and the demo needs no more of it.
     package = find_spec("sklearn")
     if package is None or package.origin is None:
         raise ModuleNotFoundError("the digits come with scikit-learn, which is not installed")
