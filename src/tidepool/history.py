@@ -151,13 +151,14 @@ class Runs:
 
     async def _announce(self, workspace_id: str, run: Document) -> None:
         await self._eventgrid.publish(
-            workspace_id, [self._event("RunStatusChanged", run, runStatus=run["status"])]
+            workspace_id, [self._event("RunStatusChanged", workspace_id, run, runStatus=run["status"])]
         )
         if run["status"] == "Completed":
-            await self._eventgrid.publish(workspace_id, [self._event("RunCompleted", run)])
+            await self._eventgrid.publish(workspace_id, [self._event("RunCompleted", workspace_id, run)])
 
-    def _event(self, kind: str, run: Document, **more: Any) -> dict[str, Any]:
+    def _event(self, kind: str, topic: str, run: Document, **more: Any) -> dict[str, Any]:
         return {
+            "topic": topic,
             "id": str(uuid.uuid4()),
             "eventType": f"{_EVENTS}.{kind}",
             "subject": f"experiments/{run['experimentId']}/runs/{run['runId']}",

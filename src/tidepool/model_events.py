@@ -27,6 +27,7 @@ class ModelEvents:
         name, version = document["id"].split("/")[-3], document["name"]
         properties = document["properties"]
         event = {
+            "topic": root,
             "id": str(uuid.uuid4()),
             "eventType": "Microsoft.MachineLearningServices.ModelRegistered",
             "subject": f"models/{name}:{version}",

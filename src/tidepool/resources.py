@@ -174,7 +174,7 @@ class Resources:
         return self._registries.create(name)
 
     def asset(self, workspace_id: str, asset_kind: str, name: str, version: str) -> Document | None:
-        """The resource of a version; `asset_kind` as in ARM: data, models, codes, environments, components."""
+        """A version as a resource; `asset_kind` as in ARM: data, models, codes, environments, components."""
         return self._assets[asset_kind].get(workspace_id, name, version)
 
     def latest(self, workspace_id: str, asset_kind: str, name: str) -> Document | None:
