@@ -1,4 +1,4 @@
-"""A month's files as data: the manifest, its hash, and the names, paths and tags of what is registered. Pure."""
+"""A month's files as data: the manifest, its hash, and the names and paths of what is registered. Pure."""
 
 import hashlib
 import json
@@ -95,7 +95,7 @@ def manifest_path(feed: str, month: str, hash: str) -> str:
 
 
 def predictions_path(feed: str, month: str, version: int, generation: int) -> str:
-    """The folder, in the workspace's blob store, that a generation publishes into; with a slash at the end."""
+    """The folder in the workspace's blob store that a generation publishes into; ends with a slash."""
     return f"predictions/{feed}/{month}/{version_name(month, version)}/g{generation}/"
 
 
