@@ -13,7 +13,9 @@ BENCHES = ("indexing", "deployed", "storm", "latency", "scoring")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[*BENCHES, []], help="benches to run; all where none is named")
+    parser.add_argument(
+        "names", nargs="*", choices=[*BENCHES, []], help="benches to run; all where none is named"
+    )
     console = Console(width=140)
     for name in parser.parse_args().names or BENCHES:
         bench = importlib.import_module(f"tests.bench.{name}")

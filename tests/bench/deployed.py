@@ -45,7 +45,9 @@ def _size(names: Iterable[str]) -> int:
 
 def _files_size(installed: Distribution) -> int:
     """Bytes on disk, without the bytecode that is made after the installation."""
-    paths = (Path(str(installed.locate_file(file))) for file in installed.files or [] if file.suffix != ".pyc")
+    paths = (
+        Path(str(installed.locate_file(file))) for file in installed.files or [] if file.suffix != ".pyc"
+    )
     return sum(path.stat().st_size for path in paths if path.is_file())
 
 

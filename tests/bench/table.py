@@ -31,7 +31,16 @@ class Row:
     def bound(cls, what: str, unit: str, figures: tuple[float, float], beside: str, target: str) -> "Row":
         """The target bounds our own figure; the other one is there to compare."""
         ours, other = figures
-        return cls(what, unit, ours, other, beside, ours / other if other else float("nan"), target, _meets(ours, target))
+        return cls(
+            what,
+            unit,
+            ours,
+            other,
+            beside,
+            ours / other if other else float("nan"),
+            target,
+            _meets(ours, target),
+        )
 
 
 def _meets(value: float, target: str) -> bool | None:

@@ -1,0 +1,84 @@
+"""A storm of BlobArrived events for three months (quiet_for 15m), through the webhook into one worker process."""
+
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests import payloads, tidegate_yml
+from tests.bench.indexing import EMPTY
+from tests.bench.table import Row
+from tidepool.cloud import Site, StorageAccount, Tidepool
+
+EVENTS = 20_000
+FEWER = EVENTS // 10
+BATCH = 100  # as infra/subscriptions.yaml has it
+SENDERS = 4
+NOOP = EMPTY.replace("func.EventGridEvent", "str")  # as ours takes it: the event is not made an object first
+MONTHS = ("202601", "202602", "202603")
+
+
+def measure(root: Path) -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder, Tidepool(Path(folder, "tidepool")) as cloud:
+        account = cloud.create_storage_account()
+        events = list(_events(account, EVENTS))
+        with _noop(cloud, Path(folder, "noop")) as noop:
+            noop_rate = _rate(noop, events)
+        with _service(cloud, root, Path(folder), account) as few:
+            _rate(few, events[:FEWER])
+            few_writes = len(few.writes())
+        with _service(cloud, root, Path(folder), account) as ours:
+            our_rate = _rate(ours, events)
+            our_writes = len(ours.writes())
+    return [
+        Row.ratio("events accepted", "1/s", (our_rate, noop_rate), "no-op function", ">= 0.5"),
+        Row.ratio(
+            f"writes for {EVENTS:,} blobs",
+            "writes",
+            (our_writes, few_writes),
+            f"for {FEWER:,} blobs",
+            "<= 1.2",
+        ),
+    ]
+
+
+def _events(account: StorageAccount, count: int) -> Iterator[dict[str, Any]]:
+    for number in range(count):
+        path = f"{MONTHS[number % len(MONTHS)]}/image-{number:06}.png"
+        yield payloads.blob_event(path, id=str(uuid.uuid4()), topic=account.id)
+
+
+def _noop(cloud: Tidepool, folder: Path) -> Site:
+    folder.mkdir()
+    (folder / "function_app.py").write_text(NOOP)
+    (folder / "host.json").write_text('{"version": "2.0"}')
+    return cloud.functions_app(folder)
+
+
+def _service(cloud: Tidepool, root: Path, folder: Path, account: StorageAccount) -> Site:
+    """A fresh process, so that no check is held back from before."""
+    feed = tidegate_yml.a_feed(account.name, complete_when=[{"quiet_for": "15m"}])
+    settings = {"TIDEGATE_CONFIG": str(tidegate_yml.write(folder, tidegate_yml.values(digits=feed)))}
+    return cloud.functions_app(root, settings, {"storage": account.id})
+
+
+def _rate(site: Site, events: list[dict[str, Any]]) -> float:
+    """Events a second, all answered with success."""
+    batches = [events[at : at + BATCH] for at in range(0, len(events), BATCH)]
+    with httpx.Client(trust_env=False, timeout=120) as client, ThreadPoolExecutor(SENDERS) as senders:
+        url = f"{site.url}/runtime/webhooks/eventgrid"
+        query = {"functionName": "blob_arrived", "code": site.event_grid_key}
+        headers = {"aeg-event-type": "Notification"}
+
+        def send(batch: list[dict[str, Any]]) -> None:
+            client.post(url, params=query, headers=headers, json=batch).raise_for_status()
+
+        send(batches[0][:1])  # the first event finds a warm process
+        started = time.perf_counter()
+        list(senders.map(send, batches))
+        return len(events) / (time.perf_counter() - started)
