@@ -131,7 +131,7 @@ class _FeedRoute:
         self._feed = feed
         pattern = re.escape(feed.path).replace(r"\{yyyy\}", "([0-9]{4})").replace(r"\{MM\}", "([0-9]{2})")
         self._path = re.compile(f"{pattern}(.*)", re.DOTALL)
-        self._only = re.compile(fnmatch.translate(feed.only))
+        self._only = re.compile(fnmatch.translate(feed.only))  # as fnmatchcase, compiled once
         self._markers = {way.marker for way in feed.complete_when if way.marker}
         self._lists = {way.listed_in for way in feed.complete_when if way.listed_in}
         quiet = min((way.quiet_for for way in feed.complete_when if way.quiet_for), default=timedelta())
@@ -153,7 +153,7 @@ class _FeedRoute:
 
     def _of_file(self, event: BlobChanged, month: str, file: str, now: datetime) -> Meaning:
         signal = file in self._markers or file in self._lists
-        if not (signal or event.directory or self._only.match(file)):
+        if not (signal or event.directory or self._lists or self._only.match(file)):  # a list names any file
             return Ignore("file is not one of the feed's")
         if event.unwritten and file not in self._markers:
             return Ignore("file is not written yet")

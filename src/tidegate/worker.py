@@ -2,6 +2,7 @@
 
 import hashlib
 import random
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ _LONGEST_PAUSE = timedelta(hours=1)
 _GIVEN_UP_AFTER = timedelta(hours=24)
 _ANNOUNCED_AT_TRY = 5  # some minutes after the first
 _TIMER_TRIES = 6  # then the timer has sent the same again: chains of tries must not pile up
+_VARYING = re.compile(r"[0-9a-f-]{8,}|[0-9]+")  # ids and counts in the words of an error
 _CARRIERS = {"cause", "tries", "first_tried"}  # what a command carries along, and is not about
 
 
@@ -93,7 +95,7 @@ class Worker:
         now = self._now()
         activity = Activity(
             subject=_subject(command),
-            id=f"{kind}-{_digest(what + why)}-{now:%Y%m%d}",
+            id=f"{kind}-{_digest(what + _VARYING.sub('#', why))}-{now:%Y%m%d}",
             kind=kind,
             at=now,
             title=f"{command.kind} {_subject(command)} {'failed' if kind == 'work.failed' else 'is delayed'}",

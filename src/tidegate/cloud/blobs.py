@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
-from tidegate.cloud.faults import azure_errors, error_code_of
+from tidegate.cloud.faults import azure_errors
 from tidegate.config import FeedStorage
 from tidegate.datasets import Listed
 from tidegate.errors import PermanentError
@@ -62,9 +62,7 @@ class Rejected:
             blob = self._container.get_blob_client(name)
             try:
                 blob.upload_blob(content.encode(), overwrite=True)
-            except ResourceNotFoundError as error:
-                if error_code_of(error) != "ContainerNotFound":
-                    raise
+            except ResourceNotFoundError:  # of the container
                 self.create()
                 blob.upload_blob(content.encode(), overwrite=True)
             return blob.url

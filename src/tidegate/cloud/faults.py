@@ -1,5 +1,6 @@
 """Azure's exceptions in our words, in one place: worth another try, not worth one, not there."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -8,6 +9,7 @@ from tidegate.errors import ConflictError, NotThereError, PermanentError, Tidega
 # 401 and 403 pass as role assignments take minutes to reach every server; a person sees them as delayed work.
 _PASSING = {401, 403, 408, 425, 429}
 _CONFLICTS = {409, 412}
+_CODE = re.compile(r'"code": ?"(\w+)"')
 
 
 @contextmanager
@@ -20,7 +22,7 @@ def azure_errors(doing: str) -> Iterator[None]:
     except TidegateError:
         raise
     except AzureError as error:
-        raise _ours(error, f"{doing}: {_first_line(error)}") from error
+        raise _ours(error, f"{doing}: {_said(error)}") from error
 
 
 def status_of(error: BaseException) -> int | None:
@@ -34,6 +36,8 @@ def status_of(error: BaseException) -> int | None:
 def error_code_of(error: BaseException) -> str:
     """Azure's own code, as in `TableNotFound`; empty where it gave none."""
     code = getattr(error, "error_code", None) or getattr(getattr(error, "error", None), "code", None)
+    if code is None:  # azure-data-tables leaves it in the body
+        code = (_CODE.search(str(error)) or [None, None])[1]
     return str(getattr(code, "value", code) or "")
 
 
@@ -51,5 +55,8 @@ def _ours(error: BaseException, message: str) -> TidegateError:
     return PermanentError(message)
 
 
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _said(error: BaseException) -> str:
+    """One line; without request ids and times, which would make every occurrence another one."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    code = error_code_of(error)
+    return line if not code or code in line else f"{line} ({code})"

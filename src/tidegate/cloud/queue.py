@@ -4,7 +4,7 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tidegate.cloud.faults import azure_errors, error_code_of
+from tidegate.cloud.faults import azure_errors
 from tidegate.commands import AnyCommand, encode
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ class Queue:
         with azure_errors(f"send to queue {self._name}"):
             try:
                 self._client.send_message(text, visibility_timeout=hidden_s, time_to_live=-1)
-            except ResourceNotFoundError as error:
-                if error_code_of(error) != "QueueNotFound":
-                    raise
+            except ResourceNotFoundError:  # of the queue
                 self.create()
                 self._client.send_message(text, visibility_timeout=hidden_s, time_to_live=-1)
 

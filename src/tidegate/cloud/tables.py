@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
-from tidegate.cloud.faults import azure_errors, error_code_of
+from tidegate.cloud.faults import azure_errors
 from tidegate.errors import ConflictError, NotThereError
 from tidegate.ledger import Activity, Job, Month, Record
 
@@ -132,9 +132,7 @@ class _Rows(Generic[R]):
             return str(answer["etag"])
         try:
             return str(self._client.create_entity(entity)["etag"])
-        except ResourceNotFoundError as error:
-            if error_code_of(error) != "TableNotFound":
-                raise
+        except ResourceNotFoundError:  # of the table
             self.create()
             return str(self._client.create_entity(entity)["etag"])
 

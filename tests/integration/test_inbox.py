@@ -1,0 +1,172 @@
+"""The inbox with its real queue, ledger and blobs."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.bad_input import CASES, JOB
+from tests.payloads import as_json, blob_event, learning_event, run_event
+from tests.service import Clock, a_service, delays, taken
+
+from tidegate.commands import AnyCommand, Notify
+from tidegate.errors import ConfigError, TransientError
+from tidegate.wiring import Service
+from tidepool.cloud import StorageAccount, Tidepool
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def service(tmp_path: Path, storage_account: StorageAccount, clock: Clock) -> Service:
+    return a_service(tmp_path, storage_account.name, clock)
+
+
+def test_every_odd_event_is_answered_and_queues_exactly_what_the_table_says(
+    service: Service, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    for case in CASES:
+        service.inbox.accept(case.payload)
+        clock.move(hours=2)  # so that nothing is held back for the case before it
+
+    commands = taken(tidepool, storage_account.name)
+    announced = [command for command in commands if isinstance(command, Notify)]
+    answers = [answer for case in CASES for answer in case.answers]
+    expected = [command for case in CASES for command in case.commands]
+    assert _counted(_shown(one) for one in commands if one not in announced) == _counted(expected)
+    assert len(announced) == answers.count("rejected") + answers.count("recorded")
+    assert all(service.ledger.activity(one.subject, one.activity) for one in announced)
+
+
+def _counted(commands: Iterable[dict[str, Any]]) -> Counter[str]:
+    return Counter(json.dumps(command, sort_keys=True) for command in commands)
+
+
+def _shown(command: AnyCommand) -> dict[str, Any]:
+    shown = command.model_dump(exclude={"cause", "tries", "first_tried"})
+    return shown | {"due": shown["due"] is not None} if "due" in shown else shown
+
+
+def test_a_storm_costs_one_delayed_check_a_month(
+    service: Service, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    storm = [as_json(blob_event(f"2026{month}/{n}.png")) for n in range(300) for month in ("09", "10", "11")]
+
+    with ThreadPoolExecutor(16) as threads:
+        list(threads.map(service.inbox.accept, storm))
+
+    assert delays(tidepool, storage_account.name) == [900, 900, 900]
+    months = [command.model_dump()["month"] for command in taken(tidepool, storage_account.name)]
+    assert sorted(months) == ["202609", "202610", "202611"]
+
+
+def test_what_arrives_just_before_a_check_is_due_gets_another_one(
+    service: Service, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    service.inbox.accept(as_json(blob_event("202611/a.png")))
+    clock.move(minutes=14, seconds=54)
+    service.inbox.accept(as_json(blob_event("202611/b.png")))
+    assert len(taken(tidepool, storage_account.name)) == 1
+
+    clock.move(seconds=1)
+    service.inbox.accept(as_json(blob_event("202611/c.png")))
+
+    assert len(taken(tidepool, storage_account.name)) == 1
+
+
+def test_a_marker_is_never_held_back(
+    service: Service, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    service.inbox.accept(as_json(blob_event("202611/a.png")))
+    service.inbox.accept(as_json(blob_event("202611/_SUCCESS")))
+    service.inbox.accept(as_json(blob_event("202611/_SUCCESS")))
+
+    assert sorted(delays(tidepool, storage_account.name)) == [0, 0, 900]
+
+
+def test_a_check_that_could_not_be_sent_holds_nothing_back(
+    service: Service, faults: Tidepool, storage_account: StorageAccount
+) -> None:
+    faults.fault("request", "status", match={"host": f"{storage_account.name}.queue.*"}, value=429)
+    event = as_json(blob_event("202611/a.png"))
+
+    with pytest.raises(TransientError):
+        service.inbox.accept(event)
+    service.inbox.accept(event)
+
+    assert len(taken(faults, storage_account.name)) == 1
+
+
+def test_bad_configuration_refuses_events_until_it_is_mended(
+    service: Service, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    file = service.settings.config_file
+    good = file.read_text()
+    file.write_text(good.replace("starts", "begins"))
+
+    with pytest.raises(ConfigError, match=r"tidegate.yml:\d+: feeds.digits.begins: there is no such key"):
+        service.inbox.accept(as_json(blob_event("202611/a.png")))
+    with pytest.raises(ConfigError, match="begins"):
+        service.inbox.accept(as_json(run_event(JOB)))
+    file.write_text(good)
+    service.inbox.accept(as_json(blob_event("202611/a.png")))
+
+    assert len(taken(tidepool, storage_account.name)) == 1
+
+
+def test_a_rejected_event_is_kept_as_it_came(service: Service, storage_account: StorageAccount) -> None:
+    event = as_json(blob_event("202611/../202612/a.png"))
+
+    service.inbox.accept(event)
+
+    (activity,) = service.ledger.unsent_activities()
+    assert activity.kind == "event.rejected"
+    assert "climbs out of its folder" in activity.text
+    assert json.loads(_content(activity.data["blob"]))["event"] == event
+
+
+def _content(url: str) -> str:
+    from azure.identity import DefaultAzureCredential
+    from azure.storage.blob import BlobClient
+
+    blob = BlobClient.from_blob_url(url, credential=DefaultAzureCredential())
+    return str(blob.download_blob(encoding="utf-8").readall())
+
+
+def test_a_folder_of_odd_names_is_announced_once(
+    service: Service, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    for number in range(20):
+        service.inbox.accept(as_json(blob_event(f"202613/{number}.png")))
+
+    assert len(taken(tidepool, storage_account.name)) == 1
+    assert len(service.ledger.unsent_activities()) == 1
+
+
+def test_a_model_event_is_recorded_once(
+    service: Service, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    event = as_json(learning_event("ModelRegistered", "models/m:3", {"ModelName": "m", "ModelVersion": 3}))
+
+    service.inbox.accept(event)
+    service.inbox.accept(event)
+
+    (activity,) = service.ledger.activities("model:development:m")
+    assert (activity.kind, activity.id) == ("model.registered", "registered-3")
+    first, second = taken(tidepool, storage_account.name)
+    assert first == second
+
+
+def test_the_timer_sends_reconcile(
+    service: Service, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    service.inbox.tick()
+
+    (command,) = taken(tidepool, storage_account.name)
+    assert (command.kind, command.cause) == ("Reconcile", "timer-20261121T021000")
