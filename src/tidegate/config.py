@@ -171,6 +171,7 @@ class Score(_Section):
     )
     compute: AssetName
     fallback: AssetName | None = None
+    publish_compute: AssetName = "cpu"
     attempts: int = Field(default=3, ge=1, le=10)
     max_error_rate: float = Field(default=0.01, ge=0, le=1)
 

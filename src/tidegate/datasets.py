@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -65,6 +65,17 @@ class Manifest:
         """Names of entries whose file has another content now. What is gone or new is not among them."""
         now = {file.name: (file.size, file.content) for file in files}
         return [name for name, *content in self.entries if name in now and now[name] != tuple(content)]
+
+
+@dataclass(frozen=True)
+class DataAsset:
+    """A version of a Data asset to be registered: a folder, and what it is."""
+
+    name: str
+    version: str
+    path: str
+    description: str
+    tags: Mapping[str, str]
 
 
 def version_name(month: str, version: int) -> str:

@@ -21,7 +21,7 @@ class Feeds:
     """The containers that files arrive in; always those of the configuration, never what an event names."""
 
     def __init__(self, *, credential: "TokenCredential") -> None:
-        self._account = cache(lambda account: _service(account, credential))
+        self._account = cache(lambda account: blob_service(account, credential))
 
     def listing(self, storage: FeedStorage, prefix: str) -> list[Listed]:
         """All files below a prefix, by name. NotThereError where the container does not exist."""
@@ -79,10 +79,10 @@ class Rejected:
 
     @cached_property
     def _container(self) -> "ContainerClient":
-        return _service(self._where, self._credential).get_container_client(REJECTED)
+        return blob_service(self._where, self._credential).get_container_client(REJECTED)
 
 
-def _service(account: str, credential: "TokenCredential") -> "BlobServiceClient":
+def blob_service(account: str, credential: "TokenCredential") -> "BlobServiceClient":
     from azure.storage.blob import BlobServiceClient, LinearRetry
 
     return BlobServiceClient(

@@ -1,0 +1,74 @@
+"""Registered things of a workspace: data, models, components. Resolves names to versions; decides nothing."""
+
+import re
+from collections.abc import Mapping
+from io import StringIO
+from typing import Any
+
+from tidegate.cloud.datastores import Datastores
+from tidegate.cloud.ml_client import Client, ml_errors
+from tidegate.datasets import DataAsset
+from tidegate.errors import NotThereError, PermanentError
+
+# Where a model's files may be: a path of a datastore, or the artifacts of a job.
+_IN_DATASTORE = re.compile(r"azureml://.*?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+)")
+_OF_JOB = re.compile(r"azureml://jobs/(?P<job>[^/]+)/outputs/artifacts/(?:paths/)?(?P<path>.+)")
+
+
+class Assets:
+    def __init__(self, client: Client, datastores: Datastores) -> None:
+        self._client = client
+        self._datastores = datastores
+
+    def data_tags(self, name: str, version: str) -> dict[str, str] | None:
+        """Tags of a Data asset version; None where there is none."""
+        try:
+            with ml_errors(f"read data asset {name}:{version}"):
+                return dict(self._client.ml.data.get(name, version).tags or {})
+        except NotThereError:
+            return None
+
+    def register_data(self, asset: DataAsset) -> None:
+        from azure.ai.ml.entities import Data
+
+        data = Data(
+            name=asset.name,
+            version=asset.version,
+            path=asset.path,
+            type="uri_folder",
+            description=asset.description,
+            tags=dict(asset.tags),
+        )
+        with ml_errors(f"register data asset {asset.name}:{asset.version}"):
+            self._client.ml.data.create_or_update(data)
+
+    def newest_model(self, name: str) -> str:
+        """The version that was registered last; the greatest is another, as they are strings. NotThereError."""
+        with ml_errors(f"find the newest model {name}"):
+            return str(self._client.ml.models.get(name, label="latest").version)
+
+    def mlmodel(self, name: str, version: str) -> Mapping[str, Any]:
+        """The model's MLmodel file. PermanentError where it has none."""
+        from ruamel.yaml import YAML, YAMLError
+
+        with ml_errors(f"find model {name}:{version}"):
+            uri = str(self._client.ml.models.get(name, version).path)
+        datastore, path = _place(uri)
+        try:
+            text = self._datastores.read(datastore, f"{path.rstrip('/')}/MLmodel").decode()
+            return dict(YAML(typ="safe").load(StringIO(text)))
+        except (NotThereError, YAMLError, ValueError, TypeError) as error:
+            raise PermanentError(f"model {name}:{version} has no readable MLmodel file: {error}") from error
+
+    def newest_component(self, name: str) -> str:
+        """The ARM id of the version that was registered last. NotThereError."""
+        with ml_errors(f"find the newest pipeline component {name}"):
+            return str(self._client.ml.components.get(name, label="latest").id)
+
+
+def _place(uri: str) -> tuple[str, str]:
+    if found := _IN_DATASTORE.fullmatch(uri):
+        return found["datastore"], found["path"]
+    if found := _OF_JOB.fullmatch(uri):
+        return "workspaceartifactstore", f"ExperimentRun/dcid.{found['job']}/{found['path']}"
+    raise PermanentError(f"a model at {uri} cannot be read: it is in no datastore")

@@ -1,0 +1,112 @@
+"""Jobs of a workspace: whether they exist, their submission, and what run history says of them."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tidegate.cloud.faults import azure_errors
+from tidegate.cloud.ml_client import Client, ml_errors
+from tidegate.errors import ConflictError, NotThereError, PermanentError
+from tidegate.pipelines import RunSeen, ScoringPlan
+
+if TYPE_CHECKING:
+    from azure.core import PipelineClient
+
+_AUDIENCE = "https://ml.azure.com/.default"
+
+
+class Jobs:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def exists(self, name: str) -> bool:
+        try:
+            with ml_errors(f"look for job {name}"):
+                self._client.ml.jobs.get(name)
+        except NotThereError:
+            return False
+        return True
+
+    def submit(self, plan: ScoringPlan, component: str) -> None:
+        """Submit the job under its name; one that is there under that name is the same one, and stays.
+
+        `component` is the ARM id of a registered pipeline component: nothing is uploaded.
+        """
+        if self.exists(plan.job):
+            return
+        try:
+            with ml_errors(f"submit job {plan.job}"):
+                self._client.ml.jobs.create_or_update(_pipeline_job(plan, component))
+        except (ConflictError, PermanentError):
+            # Refused, perhaps since somebody else submitted it just now:
+            # "A job with this name already exists" comes with several codes, so look.
+            if not self.exists(plan.job):
+                raise
+
+    def look(self, name: str) -> RunSeen:
+        """State and error of a job; of one that did not complete, those of its steps too. NotThereError."""
+        details = self._history(f"{name}/details")
+        if details["status"] not in ("Failed", "Canceled"):
+            return _seen(details)
+        children = self._history(f"{name}/children").get("value", [])
+        return _seen(details, tuple(_seen(child) for child in children))
+
+    def _history(self, path: str) -> dict[str, Any]:
+        """The SDK shows no errors of runs, so this asks where its `jobs.stream` does."""
+        from azure.core.rest import HttpRequest
+
+        with azure_errors(f"read run {path}"):
+            workspace = self._client.workspace.arm_id
+            response = self._run_history.send_request(
+                HttpRequest("GET", f"/history/v1.0{workspace}/runs/{path}")
+            )
+            response.raise_for_status()
+            return dict(response.json())
+
+    @cached_property
+    def _run_history(self) -> "PipelineClient[Any, Any]":
+        from azure.core import PipelineClient
+        from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
+
+        policies = [RetryPolicy(), BearerTokenCredentialPolicy(self._client.credential, _AUDIENCE)]
+        return PipelineClient(self._data_plane(), policies=policies)
+
+    def _data_plane(self) -> str:
+        from azure.core import PipelineClient
+        from azure.core.pipeline.policies import RetryPolicy
+        from azure.core.rest import HttpRequest
+
+        with ml_errors("read the workspace"):
+            url = str(self._client.ml.workspaces.get(self._client.workspace.name).discovery_url)
+        with azure_errors("discover the services of the workspace"):
+            anonymous: PipelineClient[Any, Any] = PipelineClient("", policies=[RetryPolicy()])
+            response = anonymous.send_request(HttpRequest("GET", url))
+            response.raise_for_status()
+            return str(response.json()["api"])
+
+
+def _pipeline_job(plan: ScoringPlan, component: str) -> Any:
+    from azure.ai.ml import Input, Output
+    from azure.ai.ml.entities import PipelineJob, PipelineJobSettings
+
+    data = {name: Input(type=kind, path=path) for name, (kind, path) in plan.inputs.items()}
+    return PipelineJob(
+        name=plan.job,
+        display_name=plan.display_name,
+        experiment_name=plan.experiment,
+        component=component,
+        inputs={**data, **plan.literals},
+        outputs={"predictions": Output(type="uri_folder", path=plan.predictions)},
+        settings=PipelineJobSettings(force_rerun=plan.force_rerun, continue_on_step_failure=False),
+        tags=dict(plan.tags),
+    )
+
+
+def _seen(run: dict[str, Any], children: tuple[RunSeen, ...] = ()) -> RunSeen:
+    error = ((run.get("error") or {}).get("error")) or {}
+    return RunSeen(
+        name=run.get("displayName") or run["runId"],
+        status=run["status"],
+        code=str(error.get("code") or ""),
+        message=str(error.get("message") or ""),
+        children=children,
+    )

@@ -1,0 +1,53 @@
+"""The workspaces of the configuration, each with its nouns. Connects to nothing until one is used."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tidegate.cloud.assets import Assets
+from tidegate.cloud.computes import Computes
+from tidegate.cloud.datastores import Datastores
+from tidegate.cloud.jobs import Jobs
+from tidegate.cloud.ml_client import Client
+from tidegate.config import Config
+from tidegate.config import Workspace as Place
+from tidegate.errors import NotThereError
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+
+COMPUTE_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "compute"
+
+
+class Workspace:
+    def __init__(self, place: Place, credential: "TokenCredential", computes: Path) -> None:
+        self.place = place
+        self.client = Client(place, credential)
+        self.datastores = Datastores(self.client)
+        self.assets = Assets(self.client, self.datastores)
+        self.computes = Computes(self.client, computes)
+        self.jobs = Jobs(self.client)
+
+
+class Workspaces:
+    """By their role in the configuration: development, production."""
+
+    def __init__(
+        self,
+        *,
+        config: Callable[[], Config],
+        credential: "TokenCredential",
+        computes: Path = COMPUTE_FOLDER,
+    ) -> None:
+        self._config = config
+        self._open = cache(lambda place: Workspace(place, credential, computes))
+
+    def __getitem__(self, role: str) -> Workspace:
+        places = self._config().workspaces
+        match role:
+            case "development":
+                return self._open(places.development)
+            case "production":
+                return self._open(places.production)
+        raise NotThereError(f"there is no workspace {role}: development, production")
