@@ -56,7 +56,7 @@ def _app(folder: Path, source: str) -> Path:
 def _index(app: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "tidepool.functions_worker", "--index-only", str(app)]
     answer: dict[str, Any] = json.loads(
-        subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        subprocess.run(command, cwd=app, check=True, capture_output=True, text=True).stdout
     )
     return answer
 
