@@ -12,10 +12,12 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tidepool.network import Authority
 from tidepool.processes import spawn
+
+if TYPE_CHECKING:
+    from tidepool.network import Authority
 
 PACKAGE = Path(__file__).parent / "npm"
 _MAIN = PACKAGE / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
@@ -61,7 +63,7 @@ def _install() -> None:
 class Azurite:
     """One Azurite process: blob, queue and table, each on a port of its own choice."""
 
-    def __init__(self, *, data_dir: Path, log_file: Path, authority: Authority) -> None:
+    def __init__(self, *, data_dir: Path, log_file: Path, authority: "Authority") -> None:
         self._data_dir = data_dir
         self._log_file = log_file
         self._authority = authority
@@ -75,6 +77,7 @@ class Azurite:
             self._command(),
             environ={
                 "PATH": os.environ.get("PATH", ""),
+                "NODE_COMPILE_CACHE": str(PACKAGE / "node_modules" / ".cache"),
                 "NODE_EXTRA_CA_CERTS": str(
                     self._authority.authority
                 ),  # it asks itself for the source of a copy

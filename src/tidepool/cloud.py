@@ -146,6 +146,11 @@ class Tidepool:
         """The variables under which a program finds it, as `developer`, `tidegate` or `compute`."""
         return dict(self._ask("GET", "/environment", params={"principal": principal}))
 
+    def token(self, audience: str, principal: str = "developer", lifetime_s: int = 3600) -> str:
+        """A bearer token; with a negative lifetime one that has expired."""
+        query = {"audience": audience, "principal": principal, "lifetime_s": lifetime_s}
+        return str(self._ask("GET", "/token", params=query))
+
     def status(self) -> dict[str, Any]:
         """Process id, time, functions apps, what is going on and what waits."""
         return dict(self._ask("GET", "/status"))

@@ -31,6 +31,7 @@ class Control:
             Route("/status", self._status),
             Route("/stop", self._stop, methods=["POST"]),
             Route("/environment", self._environment),
+            Route("/token", self._token),
             Route("/requests", self._requests),
             Route("/mailbox", self._mailbox),
             Route("/events", self._events, methods=["GET"]),
@@ -69,6 +70,11 @@ class Control:
 
     async def _environment(self, request: Request) -> JSONResponse:
         return JSONResponse(self._parts.environment(request.query_params.get("principal", "developer")))
+
+    async def _token(self, request: Request) -> JSONResponse:
+        asked = request.query_params
+        token = self._parts.identity.issue(asked["audience"], asked["principal"], int(asked["lifetime_s"]))
+        return JSONResponse(token)
 
     async def _requests(self, request: Request) -> JSONResponse:
         return JSONResponse(self._parts.gateway.requests(int(request.query_params.get("after", 0))))

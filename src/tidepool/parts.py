@@ -158,7 +158,7 @@ class Parts:
         """What `tidepool env` exports, for a program that runs as that principal."""
         exported = {
             **environment(
-                proxy_port=proxy_port or self.proxy_ports[principal],
+                proxy_port=proxy_port or self.proxy_ports.get(principal, self.proxy_ports["developer"]),
                 authority=self.authority,
                 identity_url=f"http://127.0.0.1:{self.control_port}/msi/token",
                 identity_header=self.identity.header(principal),

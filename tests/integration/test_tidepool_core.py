@@ -88,7 +88,6 @@ def test_its_state_survives_a_restart_and_nothing_survives_a_kill(tidepool: Tide
     assert (len(gone), alive) == (len(before), [])
 
     assert "no Tidepool is running" in shell("env").stderr
-    assert shell("up", "--detach").returncode == 0
     assert "Deleted" in shell("reset").stdout
     assert not shell.data.exists()
 

@@ -1,0 +1,204 @@
+"""Managed identity, tokens and roles: what Azure grants and what it refuses, asked through the SDKs and over HTTP."""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import jwt
+import pytest
+import requests
+from azure.ai.ml import MLClient
+from azure.ai.ml.entities import Data
+from azure.core.exceptions import HttpResponseError
+from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
+
+from tidepool.cloud import Tidepool, Workspace
+
+ARM, ML, STORAGE = "https://management.azure.com", "https://ml.azure.com", "https://storage.azure.com"
+DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
+OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
+Get = Callable[..., requests.Response]
+
+
+def claims(token: str) -> dict[str, object]:
+    return dict(jwt.decode(token, options={"verify_signature": False}))
+
+
+def arm_token() -> str:
+    return DefaultAzureCredential().get_token(f"{ARM}/.default").token
+
+
+@pytest.fixture
+def read_workspace(workspace: Workspace) -> Get:
+    def read(token: str | None) -> requests.Response:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return requests.get(f"{ARM}{workspace.id}?api-version=2024-04-01", headers=headers, timeout=10)
+
+    return read
+
+
+@pytest.mark.parametrize("audience", [ARM, ML, STORAGE, "https://eventgrid.azure.net"])
+def test_a_token_is_for_its_audience_and_lasts(tidepool: Tidepool, audience: str) -> None:
+    token = DefaultAzureCredential().get_token(f"{audience}/.default")
+
+    assert claims(token.token)["aud"] == audience
+    assert token.expires_on - time.time() > 300
+
+
+def test_a_user_assigned_identity_is_asked_for_by_its_client_id(tidepool: Tidepool) -> None:
+    client_id = str(claims(arm_token())["appid"])
+
+    token = ManagedIdentityCredential(client_id=client_id).get_token(f"{ARM}/.default").token
+
+    assert claims(token)["appid"] == client_id
+
+
+def test_the_endpoint_answers_as_app_service_does(tidepool: Tidepool) -> None:
+    query = {"api-version": "2019-08-01", "resource": ARM}
+    header = {"X-IDENTITY-HEADER": os.environ["IDENTITY_HEADER"]}
+
+    answer = requests.get(os.environ["IDENTITY_ENDPOINT"], params=query, headers=header, timeout=5)
+
+    assert set(answer.json()) == {"access_token", "client_id", "expires_on", "resource", "token_type"}
+    assert answer.json()["expires_on"].isdigit()
+    assert requests.get(os.environ["IDENTITY_ENDPOINT"], params=query, timeout=5).status_code == 401
+    unknown = {**query, "client_id": str(uuid.uuid4())}
+    assert (
+        requests.get(os.environ["IDENTITY_ENDPOINT"], params=unknown, headers=header, timeout=5).status_code
+        == 400
+    )
+
+
+def test_each_principal_is_itself(tidepool: Tidepool) -> None:
+    def appid(principal: str) -> object:
+        environment = tidepool.environment(principal)
+        answer = requests.get(
+            environment["IDENTITY_ENDPOINT"],
+            params={"api-version": "2019-08-01", "resource": ARM},
+            headers={"X-IDENTITY-HEADER": environment["IDENTITY_HEADER"]},
+            timeout=5,
+        )
+        return claims(answer.json()["access_token"])["appid"]
+
+    assert len({appid(principal) for principal in ("developer", "tidegate", "compute")}) == 3
+
+
+def test_a_good_token_is_let_in(read_workspace: Get) -> None:
+    assert read_workspace(arm_token()).status_code == 200
+
+
+def forged() -> str:
+    return jwt.encode(claims(arm_token()), "another secret, which is long enough", "HS256")
+
+
+def for_storage() -> str:
+    return DefaultAzureCredential().get_token(f"{STORAGE}/.default").token
+
+
+@pytest.mark.parametrize(
+    ("token", "code"),
+    [
+        (lambda: None, "AuthenticationFailed"),
+        (lambda: "not a token", "InvalidAuthenticationToken"),
+        (forged, "InvalidAuthenticationToken"),
+        (for_storage, "InvalidAuthenticationTokenAudience"),
+    ],
+)
+def test_a_bad_token_is_refused_as_azure_does(
+    read_workspace: Get, token: Callable[[], str | None], code: str
+) -> None:
+    answer = read_workspace(token())
+
+    assert answer.status_code == 401
+    assert answer.json()["error"]["code"] == code
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer authorization_uri=")
+
+
+def test_an_expired_token_is_refused(tidepool: Tidepool, read_workspace: Get) -> None:
+    answer = read_workspace(tidepool.token(ARM, lifetime_s=-10))
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "ExpiredAuthenticationToken")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://japaneast.api.azureml.ms/history/v1.0{id}/experiments/e/runs/r",
+        "https://japaneast.api.azureml.ms/mlflow/v2.0{id}/api/2.0/mlflow/experiments/get-by-name?experiment_name=e",
+        "https://tidegate-events.japaneast-1.eventgrid.azure.net/api/events?api-version=2018-01-01",
+    ],
+)
+def test_the_other_doors_ask_for_a_token_too(workspace: Workspace, url: str) -> None:
+    method = "POST" if "eventgrid" in url else "GET"
+    wrong = {"Authorization": f"Bearer {for_storage()}"}
+
+    for headers in ({}, wrong):
+        answer = requests.request(method, url.format(id=workspace.id), headers=headers, json=[], timeout=60)
+        assert answer.status_code == 401
+
+
+@pytest.fixture
+def app_client(tidepool: Tidepool, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> MLClient:
+    """Azure ML as the function app sees it."""
+    monkeypatch.setenv("IDENTITY_HEADER", tidepool.environment("tidegate")["IDENTITY_HEADER"])
+    subscription, group = os.environ["AZURE_SUBSCRIPTION_ID"], os.environ["AZURE_RESOURCE_GROUP"]
+    return MLClient(ManagedIdentityCredential(), subscription, group, workspace.name)
+
+
+@contextmanager
+def without_role(tidepool: Tidepool, principal: str, role: str) -> Iterator[None]:
+    """Take a role away through ARM, and give it back."""
+    headers = {"Authorization": f"Bearer {tidepool.token(ARM)}"}
+    principal_id = claims(tidepool.token(ARM, principal))["oid"]
+    scope = f"{ARM}/subscriptions/{os.environ['AZURE_SUBSCRIPTION_ID']}/providers/Microsoft.Authorization"
+    query = {"api-version": "2022-04-01", "$filter": f"principalId eq '{principal_id}'"}
+    held = requests.get(f"{scope}/roleAssignments", params=query, headers=headers, timeout=5).json()["value"]
+    (taken,) = [one for one in held if one["properties"]["roleDefinitionId"].endswith(role)]
+    requests.delete(f"{ARM}{taken['id']}", params=query, headers=headers, timeout=5).raise_for_status()
+    try:
+        yield
+    finally:
+        body = {"properties": {key: taken["properties"][key] for key in ("principalId", "roleDefinitionId")}}
+        requests.put(
+            f"{ARM}{taken['id']}", params=query, headers=headers, json=body, timeout=5
+        ).raise_for_status()
+
+
+def test_without_its_role_the_app_is_forbidden_what_it_was_allowed(
+    tidepool: Tidepool, app_client: MLClient
+) -> None:
+    path = "azureml://datastores/workspaceblobstore/paths/digits/"
+    app_client.data.create_or_update(Data(name="digits", version="1", path=path, type="uri_folder"))
+
+    with without_role(tidepool, "tidegate", DATA_SCIENTIST), pytest.raises(HttpResponseError) as refused:
+        app_client.data.create_or_update(Data(name="digits", version="2", path=path, type="uri_folder"))
+
+    assert refused.value.status_code == 403
+    assert "(AuthorizationFailed)" in refused.value.message
+    assert app_client.data.get("digits", "1").version == "1"
+
+
+def test_the_app_may_not_give_itself_roles(tidepool: Tidepool, workspace: Workspace) -> None:
+    token = tidepool.token(ARM, "tidegate")
+    url = f"{ARM}{workspace.id}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
+    body = {"properties": {"principalId": claims(token)["oid"], "roleDefinitionId": OWNER}}
+
+    answer = requests.put(url, headers={"Authorization": f"Bearer {token}"}, json=body, timeout=5)
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "AuthorizationFailed")
+    assert "Microsoft.Authorization/roleAssignments/write" in answer.json()["error"]["message"]
+
+
+def test_permissions_tell_what_the_asker_may_do(tidepool: Tidepool, workspace: Workspace) -> None:
+    url = f"{ARM}{workspace.id}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
+
+    def actions(principal: str) -> set[str]:
+        headers = {"Authorization": f"Bearer {tidepool.token(ARM, principal)}"}
+        granted = requests.get(url, headers=headers, timeout=5).json()["value"]
+        return {action for one in granted for action in one["actions"]}
+
+    assert "*" in actions("developer")
+    assert "Microsoft.MachineLearningServices/workspaces/*/write" in actions("tidegate")
+    assert "*" not in actions("tidegate")
