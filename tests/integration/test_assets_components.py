@@ -36,7 +36,7 @@ def scoring_job() -> PipelineJob:
 
 def spec(path: Path) -> dict[str, Any]:
     rest: dict[str, Any] = load_component(path)._to_rest_object().as_dict()
-    result: dict[str, Any] = rest["properties"]["component_spec"]
+    result: dict[str, Any] = rest["properties"]["componentSpec"]
     return result
 
 
