@@ -174,8 +174,13 @@ class DataPlane:
 def shown(run: Document) -> Document:
     """A run as run history shows it."""
     target = run.get("target")
+    outputs = {
+        name: {**output, "assetId": output.get("assetId") or output.get("uri")}
+        for name, output in (run.get("outputs") or {}).items()
+    }
     return {
         **run,
+        "outputs": outputs,
         "compute": {"target": target} if target else None,
         "createdBy": {"userName": run.get("createdBy")},
     }

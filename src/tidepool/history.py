@@ -80,6 +80,8 @@ class Runs:
         }
         check_limits(record)
         self._store.put(_path(workspace_id, run_id), record)
+        if run.get("parentRunId"):
+            self._store.put(_child(workspace_id, run["parentRunId"], run_id), {"runId": run_id})
         return record
 
     def get(self, workspace_id: str, run_id: str) -> Document | None:
@@ -98,7 +100,8 @@ class Runs:
 
     def children(self, workspace_id: str, run_id: str) -> list[Document]:
         """The runs whose parent this run is, oldest first."""
-        return [run for run in self.all(workspace_id) if run.get("parentRunId") == run_id]
+        children = (child["runId"] for _, child in self._store.children(_child(workspace_id, run_id)))
+        return [self.existing(workspace_id, child) for child in children]
 
     def patch(self, workspace_id: str, run_id: str, changes: Mapping[str, Any]) -> Document:
         """Change a record: dictionaries are merged, all else is replaced; None leaves a value as it is."""
@@ -210,3 +213,7 @@ def timestamp(moment: datetime) -> str:
 
 def _path(workspace_id: str, run_id: str = "") -> str:
     return f"/history{workspace_id}/runs/{run_id}".rstrip("/")
+
+
+def _child(workspace_id: str, parent: str, run_id: str = "") -> str:
+    return f"/history{workspace_id}/children/{parent}/{run_id}".rstrip("/")

@@ -53,7 +53,8 @@ class References:
         versions = f"{reference.root}/{reference.kind}/{reference.name}/versions"
         if reference.label:
             found = [document for _, document in self._store.children(versions)]
-            return found[-1] if found else None
+            live = [document for document in found if not document["properties"]["isArchived"]]
+            return live[-1] if live else None
         return self._store.get(f"{versions}/{reference.version}")
 
     def read(self, root: str, text: str) -> Reference | None:

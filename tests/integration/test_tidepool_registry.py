@@ -1,0 +1,84 @@
+"""Registries: a model is shared from one workspace and used in another, through the unmodified SDK."""
+
+from pathlib import Path
+
+import pytest
+from azure.ai.ml import MLClient
+from azure.ai.ml.entities import Data, Environment, Model
+from azure.ai.ml.exceptions import ValidationException
+from azure.core.exceptions import ResourceNotFoundError
+from azure.identity import DefaultAzureCredential
+
+from tidepool.cloud import Tidepool, Workspace
+
+REGISTRY = "tidepool-registry"
+
+
+@pytest.fixture
+def registry(tidepool: Tidepool) -> MLClient:
+    return MLClient(DefaultAzureCredential(), registry_name=REGISTRY)
+
+
+@pytest.fixture
+def shared(ml: MLClient, workspace: Workspace, tmp_path: Path) -> str:
+    """The name of a model, version 4, that was shared to the registry."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights.bin").write_bytes(b"weights")
+    name = f"classifier-{workspace.name}"
+    ml.models.create_or_update(
+        Model(name=name, version="4", path=str(tmp_path / "model"), tags={"accuracy": "0.9"})
+    )
+    ml.models.share(
+        name=name, version="4", share_with_name=name, share_with_version="4", registry_name=REGISTRY
+    )
+    return name
+
+
+def test_a_shared_model_has_its_files_and_tags_in_the_registry(
+    registry: MLClient, shared: str, tmp_path: Path
+) -> None:
+    found = registry.models.get(shared, "4")
+    registry.models.download(shared, "4", download_path=tmp_path / "back")
+
+    assert found.id == f"azureml://registries/{REGISTRY}/models/{shared}/versions/4"
+    assert found.tags == {"accuracy": "0.9"}
+    assert registry.models.get(shared, label="latest").version == "4"
+    assert shared in [model.name for model in registry.models.list()]
+    assert [file.read_bytes() for file in (tmp_path / "back").rglob("weights.bin")] == [b"weights"]
+
+
+def test_a_model_is_shared_once(ml: MLClient, shared: str) -> None:
+    with pytest.raises(ValidationException, match="already exists in registry"):
+        ml.models.share(
+            name=shared, version="4", share_with_name=shared, share_with_version="4", registry_name=REGISTRY
+        )
+
+
+def test_sharing_raises_no_event_of_the_workspace(
+    tidepool: Tidepool, workspace: Workspace, shared: str
+) -> None:
+    registered = [event for event in tidepool.events if event["subject"] == f"models/{shared}:4"]
+
+    assert [event["topic"] for event in registered] == [workspace.id]
+
+
+def test_assets_are_made_in_the_registry_itself(
+    registry: MLClient, workspace: Workspace, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.csv").write_text("a,b\n")
+    name = f"own-{workspace.name}"
+
+    registry.environments.create_or_update(Environment(name=name, version="1", image="python:3.11"))
+    registry.data.create_or_update(
+        Data(name=name, version="1", type="uri_file", path=str(tmp_path / "rows.csv"))
+    )
+
+    assert registry.environments.get(name, "1").image == "python:3.11"
+    assert registry.data.get(name, "1").type == "uri_file"
+
+
+def test_an_unknown_registry_or_model_is_not_found(registry: MLClient, ml: MLClient) -> None:
+    with pytest.raises(ResourceNotFoundError):
+        registry.models.get("nobody", "1")
+    with pytest.raises(ResourceNotFoundError, match="nowhere"):
+        MLClient(DefaultAzureCredential(), registry_name="nowhere")
