@@ -15,7 +15,7 @@ _CONSTRAINTS = {
     "double": r"-?\d+(?:\.\d+)?",
     "float": r"-?\d+(?:\.\d+)?",
 }
-_PARAMETER = re.compile(r"\{(\*{0,2})(\w+)((?::[^{}]+)*?)(\?)?\}")
+_PARAMETER = re.compile(r"\{(\*{0,2})(\w+)((?::[^{}?]+)*)(\?)?\}")
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ def work(msg: func.QueueMessage, done: func.Out[str]) -> None:
     note(function="work", body=body, dequeue_count=msg.dequeue_count, id=msg.id)
     if body == "fail":
         raise RuntimeError("as asked")
-    if body == "hang":
+    if body == "hang once" and msg.dequeue_count == 1:
         time.sleep(60)
     done.set(f"done {body}")
 
@@ -67,6 +67,11 @@ def hello_world(req: func.HttpRequest) -> str:
 @app.route("things/{id:int}", auth_level=func.AuthLevel.ANONYMOUS)
 def thing(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(f"thing {req.route_params['id']}")
+
+
+@app.route("silent", auth_level=func.AuthLevel.ANONYMOUS)
+def silent(req: func.HttpRequest) -> func.HttpResponse:
+    return None  # type: ignore[return-value]
 
 
 @app.route("boom", auth_level=func.AuthLevel.ANONYMOUS)
