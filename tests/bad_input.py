@@ -140,6 +140,7 @@ RUNS = [
     sent("a workspace in another case", run_event(JOB, topic=workspace_id("MLW-DEV")), RUN),
     ignored("a child run", run_event("2c1c1f0e-7a4f-4f5c-9c0a-0b8c4a1d2e3f")),
     ignored("somebody's run", run_event("score-digits")),
+    ignored("our pattern with no month", run_event("score-digits-202613-1-g1-a1")),
     ignored("our pattern inside a longer name", run_event(JOB + "-x")),
     ignored("a workspace that is not ours", run_event(JOB, topic=workspace_id("mlw-other"))),
     ignored("a run of a storage account", run_event(JOB, topic=storage_id())),

@@ -116,9 +116,10 @@ def _parsed(path: Path) -> Any:
         raise ConfigError(_unreadable(path, error)) from error
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{path.name}:{line}: this is no YAML: {error.problem}") from error
+        problem = str(error.problem).partition(" with value ")[0]  # which may be a secret
+        raise ConfigError(f"{path.name}:{line}: this is no YAML: {problem}") from None
     except YAMLError as error:
-        raise ConfigError(f"{path.name}:1: this is no YAML: {error}") from error
+        raise ConfigError(f"{path.name}:1: this is no YAML ({type(error).__name__})") from None
     if not isinstance(root, dict):
         raise ConfigError(f"{path.name}:1: the file has to start with keys: {_keys(Config)}")
     return root
@@ -149,6 +150,8 @@ def _mistake(error: dict[str, Any], document: _Document) -> Mistake:
             return where, f"there is no such key; allowed here: {_keys(_section(where[:-1]))}"
         case "missing":
             return where, "this key is needed"
+        case "zoneinfo_str":
+            return where, "write a time zone's name: Europe/Paris, Asia/Tokyo, UTC"
         case _:
             what = str(error["msg"]).removeprefix("Value error, ")
             written = document.written(where)

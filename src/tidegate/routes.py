@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tidegate.commands import AnyCommand, CheckJob, CheckMonth
+from pydantic import ValidationError
+
+from tidegate.commands import AnyCommand, CheckJob, CheckMonth, ScoreMonth
 from tidegate.config import Config, Feed
 from tidegate.events import (
     BlobChanged,
@@ -18,8 +20,8 @@ from tidegate.events import (
     Unreadable,
 )
 from tidegate.ledger import Activity
+from tidegate.pipelines import served_by
 
-_JOB_NAME = re.compile(r"score-([a-z0-9][a-z0-9-]{0,39})-[0-9]{6}-[0-9]+-g[0-9]+-a[0-9]+")
 _MONITOR_TAG = "azureml_modelmonitor_threshold_breached"
 _SIGNAL = re.compile(r"The signal '([^']+)'")
 
@@ -99,10 +101,10 @@ class Routes:
         breach = next((text for tag, text in event.tags.items() if tag.lower() == _MONITOR_TAG), None)
         if breach is not None:
             return Record(_breach(event, breach, workspace, now))
-        name = _JOB_NAME.fullmatch(event.run_id)
-        if not name:
+        served = _served_by(event)
+        if not served:
             return Ignore("run is not ours")
-        feed = self._config.feeds.get(name[1])
+        feed = self._config.feeds.get(served.feed)
         if feed and getattr(self._config.workspaces, feed.score.workspace).arm_id.lower() == event.topic:
             workspace = feed.score.workspace
         return Send(CheckJob(cause=event.id, workspace=workspace, job=event.run_id))
@@ -161,6 +163,13 @@ class _FeedRoute:
             return Send(CheckMonth(cause=event.id, feed=self._name, month=month))
         due = now + self._delay
         return Send(CheckMonth(cause=event.id, feed=self._name, month=month, due=due), self._delay)
+
+
+def _served_by(event: RunChanged) -> ScoreMonth | None:
+    try:
+        return served_by(event.run_id, event.id)
+    except ValidationError:  # somebody's run with a name much like ours
+        return None
 
 
 def _activity(

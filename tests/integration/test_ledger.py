@@ -1,0 +1,176 @@
+"""The ledger, the queue and the feeds on real storage."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests.service import Clock, a_service
+
+from tidegate.config import FeedStorage
+from tidegate.errors import ConflictError, NotThereError, PermanentError
+from tidegate.ledger import Activity, Job, MonthVersion
+from tidegate.wiring import Service
+from tidepool.cloud import StorageAccount
+
+NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+def service(tmp_path: Path, storage_account: StorageAccount) -> Service:
+    return a_service(tmp_path, storage_account.name, Clock())
+
+
+def _job(name: str, *, final: bool = False) -> Job:
+    place = {"feed": "digits", "month": "202611", "version": 1, "generation": 1, "attempt": 1}
+    return Job(workspace="development", name=name, compute="gpu", submitted_at=NOW, final=final, **place)
+
+
+def _activity(subject: str, id: str, *, done: bool = False) -> Activity:
+    return Activity(
+        subject=subject, id=id, kind="month.scored", at=NOW, title="t", text="t", cause="c", done=done
+    )
+
+
+def test_a_month_is_fresh_until_it_was_saved(service: Service) -> None:
+    month = service.ledger.month("digits", "202611")
+    assert month.etag is None
+    month.result = "202611-1-g1"
+
+    service.ledger.save(month)
+
+    again = service.ledger.month("digits", "202611")
+    assert again == month
+    assert again.etag == month.etag is not None
+    assert [one.month for one in service.ledger.months("digits")] == ["202611"]
+
+
+def test_who_read_before_somebody_wrote_may_not_write(service: Service) -> None:
+    first, second = (service.ledger.month("digits", "202611") for _ in range(2))
+    service.ledger.save(first)
+    with pytest.raises(ConflictError):
+        service.ledger.save(second)
+
+    second = service.ledger.month("digits", "202611")
+    first.deadline_announced = True
+    service.ledger.save(first)
+    with pytest.raises(ConflictError):
+        service.ledger.save(second)
+
+    assert service.ledger.month("digits", "202611").deadline_announced
+
+
+def test_a_record_of_many_chunks_survives_and_may_shrink(service: Service) -> None:
+    month = service.ledger.month("digits", "202611")
+    month.late_announced = [f"写真-{number:06}" * 4 for number in range(4000)]
+    service.ledger.save(month)
+    assert service.ledger.month("digits", "202611").late_announced == month.late_announced
+
+    month.late_announced = []
+    service.ledger.save(month)
+
+    assert service.ledger.month("digits", "202611").late_announced == []
+
+
+def test_versions_come_back_as_they_were(service: Service) -> None:
+    month = service.ledger.month("digits", "202611")
+    counts = {"files": 3, "bytes": 4, "reason": "marker", "snapshot_at": NOW}
+    month.versions = [MonthVersion(number=1, manifest_hash="h", manifest_path="p", **counts)]
+    service.ledger.save(month)
+
+    assert service.ledger.month("digits", "202611").versions == month.versions
+
+
+def test_open_jobs_are_found_without_the_finished(service: Service) -> None:
+    for job in (_job("score-a"), _job("score-b", final=True)):
+        service.ledger.save(job)
+
+    assert [job.name for job in service.ledger.jobs()] == ["score-a"]
+    assert len(service.ledger.jobs(open_only=False)) == 2
+    assert service.ledger.job("development", "score-b")
+    assert service.ledger.job("development", "score-c") is None
+
+
+def test_an_activity_happens_once(service: Service) -> None:
+    assert service.ledger.add_activity(_activity("digits:202611", "scored-1"))
+    assert not service.ledger.add_activity(_activity("digits:202611", "scored-1"))
+
+    assert len(service.ledger.activities("digits:202611")) == 1
+
+
+@pytest.mark.parametrize("subject", ["a/b", "a\\b#?", "rejected:event x %2e\t", "月", "a'b"])
+def test_a_subject_may_have_any_characters(service: Service, subject: str) -> None:
+    service.ledger.add_activity(_activity(subject, subject, done=True))
+
+    assert [one.subject for one in service.ledger.activities(subject)] == [subject]
+    assert service.ledger.activity(subject, subject)
+    assert service.ledger.unsent_activities() == []
+
+
+def test_an_empty_ledger_has_nothing(service: Service) -> None:
+    assert service.ledger.months("digits") == []
+    assert service.ledger.jobs() == []
+    assert service.ledger.activities("digits:202611") == []
+
+
+def test_making_what_is_there_changes_nothing(service: Service) -> None:
+    for _ in range(2):
+        service.ledger.create()
+        service.queue.create()
+        service.rejected.create()
+
+
+def test_a_listing_has_names_sizes_and_md5(service: Service, storage_account: StorageAccount) -> None:
+    storage = _images(storage_account, {"202611/b.png": b"bb", "202611/a/写.png": b"a", "202612/c.png": b"c"})
+
+    listing = service.feeds.listing(storage, "202611/")
+
+    assert [(file.name, file.size) for file in listing] == [("202611/a/写.png", 1), ("202611/b.png", 2)]
+    assert listing[1].md5 == "Ia0HaMpkqe8vdbcTFNTeaA=="
+    assert '"' not in listing[0].etag
+    assert listing[0].modified.tzinfo is not None
+
+
+def test_a_directory_of_a_hierarchical_namespace_is_no_file(
+    service: Service, storage_account: StorageAccount
+) -> None:
+    storage = _images(storage_account, {"202611/a.png": b"a"})
+    _container(storage).upload_blob("202611/sub", b"", metadata={"hdi_isfolder": "true"})
+
+    assert [file.name for file in service.feeds.listing(storage, "202611/")] == ["202611/a.png"]
+
+
+def test_small_files_are_read_as_text(service: Service, storage_account: StorageAccount) -> None:
+    files = {"files.txt": "\ufeffa.png\n写.png".encode(), "empty.txt": b"", "image.txt": b"\xff\xfe\xfd"}
+    storage = _images(storage_account, files)
+
+    assert service.feeds.read_text(storage, "files.txt", 100) == "a.png\n写.png"
+    assert service.feeds.read_text(storage, "empty.txt", 100) == ""
+    with pytest.raises(PermanentError, match="at most 5"):
+        service.feeds.read_text(storage, "files.txt", 5)
+    with pytest.raises(PermanentError, match="UTF-8"):
+        service.feeds.read_text(storage, "image.txt", 100)
+    with pytest.raises(NotThereError):
+        service.feeds.read_text(storage, "missing.txt", 100)
+
+
+def test_a_missing_container_is_not_an_empty_one(service: Service, storage_account: StorageAccount) -> None:
+    storage = _images(storage_account, {}).model_copy(update={"container": "nothing"})
+
+    with pytest.raises(NotThereError):
+        service.feeds.listing(storage, "202611/")
+
+
+def _images(account: StorageAccount, files: dict[str, bytes]) -> FeedStorage:
+    storage = FeedStorage(subscription="s", resource_group="g", account=account.name, container="images")
+    _container(storage).create_container()
+    for name, data in files.items():
+        _container(storage).upload_blob(name, data)
+    return storage
+
+
+def _container(storage: FeedStorage):  # type: ignore[no-untyped-def]
+    from azure.identity import DefaultAzureCredential
+    from azure.storage.blob import ContainerClient
+
+    url = f"https://{storage.account}.blob.core.windows.net"
+    return ContainerClient(url, storage.container, credential=DefaultAzureCredential())

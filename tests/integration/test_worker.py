@@ -1,0 +1,192 @@
+"""The worker with its real queue and ledger, and handlers that end in every way there is."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.service import Clock, a_service, delays, taken
+
+from tidegate.commands import AnyCommand, CheckJob, CheckMonth, Follows, Next, Notify, Reconcile, encode
+from tidegate.errors import ConfigError, ConflictError, NotThereError, PermanentError, TransientError
+from tidegate.wiring import Service
+from tidegate.worker import Worker
+from tidepool.cloud import StorageAccount, Tidepool
+
+CHECK = CheckMonth(cause="event-1", feed="digits", month="202611")
+Works = Callable[..., Worker]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def service(tmp_path: Path, storage_account: StorageAccount, clock: Clock) -> Service:
+    return a_service(tmp_path, storage_account.name, clock)
+
+
+@pytest.fixture
+def works(service: Service, clock: Clock) -> Works:
+    """A worker all of whose commands end in `raises`, or are followed by `follows`."""
+
+    def worker(*, raises: Exception | None = None, follows: Follows = ()) -> Worker:
+        def handle(command: AnyCommand) -> Follows:
+            if raises:
+                raise raises
+            return follows
+
+        handlers: dict[type[Any], Callable[[Any], Follows]] = dict.fromkeys(
+            (CheckMonth, CheckJob, Notify, Reconcile), handle
+        )
+        return Worker(handlers=handlers, queue=service.queue, ledger=service.ledger, now=clock)
+
+    return worker
+
+
+def test_what_follows_is_sent_with_its_delay(
+    works: Works, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    job = CheckJob(cause="event-1", workspace="development", job="score-digits-202611-1-g1-a1")
+
+    works(follows=[Next(job, timedelta(minutes=5)), Next(job, timedelta(hours=9))]).carry_out(encode(CHECK))
+
+    assert delays(tidepool, storage_account.name) == [300, 3600]
+    assert taken(tidepool, storage_account.name) == [job, job]
+
+
+def test_a_message_is_kept_where_what_follows_cannot_be_sent(
+    works: Works, faults: Tidepool, storage_account: StorageAccount
+) -> None:
+    faults.fault("request", "status", match={"host": f"{storage_account.name}.queue.*"}, value=429)
+
+    with pytest.raises(TransientError):
+        works(follows=[Next(CHECK)]).carry_out(encode(CHECK))
+
+
+@pytest.mark.parametrize("error", [TransientError("busy"), NotThereError("no pipeline"), ConfigError("bad")])
+def test_a_passing_fault_brings_the_same_command_back_later_and_later(
+    works: Works, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount, error: Exception
+) -> None:
+    worker, command = works(raises=error), CHECK
+    for _ in range(4):
+        worker.carry_out(encode(command))
+        (command,) = taken(tidepool, storage_account.name)
+        clock.move(minutes=10)
+
+    assert command == CHECK.model_copy(update={"tries": 4, "first_tried": Clock().now})
+    for delay, longest in zip(delays(tidepool, storage_account.name), (5, 10, 20, 40), strict=True):
+        assert 0.8 * longest - 1 <= delay <= longest
+
+
+def test_a_conflict_is_looked_at_again_at_once(
+    works: Works, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    works(raises=ConflictError("quicker")).carry_out(encode(CHECK))
+
+    assert delays(tidepool, storage_account.name) == [0]
+
+
+def test_waiting_is_never_longer_than_an_hour(
+    works: Works, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    tired = CHECK.model_copy(update={"tries": 90, "first_tried": clock.now - timedelta(hours=23)})
+
+    works(raises=TransientError("busy")).carry_out(encode(tired))
+
+    (delay,) = delays(tidepool, storage_account.name)
+    assert 0.8 * 3600 <= delay <= 3600
+
+
+def test_a_fault_of_some_minutes_is_announced_once(
+    works: Works, service: Service, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    worker = works(raises=NotThereError("no pipeline"))
+
+    worker.carry_out(encode(CHECK.model_copy(update={"tries": 4})))
+    worker.carry_out(encode(CHECK.model_copy(update={"tries": 5})))
+
+    (activity,) = service.ledger.activities("digits:202611")
+    assert (activity.kind, activity.text) == ("work.delayed", "no pipeline")
+    assert len([one for one in taken(tidepool, storage_account.name) if isinstance(one, Notify)]) == 1
+
+
+def test_after_a_day_it_is_given_up_recorded_and_announced(
+    works: Works, service: Service, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    old = CHECK.model_copy(update={"tries": 30, "first_tried": clock.now - timedelta(hours=24)})
+
+    works(raises=TransientError("still busy")).carry_out(encode(old))
+
+    (activity,) = service.ledger.activities("digits:202611")
+    assert activity.kind == "work.failed"
+    assert "30 tries in 24 h: still busy" in activity.text
+    (command,) = taken(tidepool, storage_account.name)
+    assert isinstance(command, Notify)
+
+
+def test_a_permanent_fault_is_recorded_announced_and_can_be_replayed(
+    works: Works, service: Service, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    worker = works(raises=PermanentError("the model has no signature"))
+
+    worker.carry_out(encode(CHECK))
+    worker.carry_out(encode(CHECK))
+
+    (activity,) = service.ledger.activities("digits:202611")
+    assert (activity.kind, activity.text) == ("work.failed", "the model has no signature")
+    assert CheckMonth.model_validate(activity.data["command"]) == CHECK
+    first, again = taken(tidepool, storage_account.name)
+    assert first == again == Notify(cause="event-1", subject=activity.subject, activity=activity.id)
+
+
+def test_the_same_fault_with_another_request_id_is_announced_once_a_day(
+    works: Works, service: Service, clock: Clock
+) -> None:
+    for request in ("4f1d2c3b-0a1b-4c2d", "9e8d7c6b-5a4f-4e3d"):
+        works(raises=PermanentError(f"refused (request {request})")).carry_out(encode(CHECK))
+    clock.move(days=1)
+    works(raises=PermanentError("refused (request 11111111-2222)")).carry_out(encode(CHECK))
+
+    assert len(service.ledger.activities("digits:202611")) == 2
+
+
+def test_a_failing_channel_is_not_told_of_its_failure(
+    works: Works, service: Service, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    notify = Notify(cause="event-1", subject="digits:202611", activity="scored")
+
+    works(raises=PermanentError("the channel refused")).carry_out(encode(notify))
+
+    (activity,) = service.ledger.activities("digits:202611")
+    assert activity.done
+    assert taken(tidepool, storage_account.name) == []
+
+
+def test_what_the_timer_sent_is_left_to_the_timer_after_some_tries(
+    works: Works, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    command = CHECK.model_copy(update={"cause": "timer-1", "tries": 6})
+
+    works(raises=TransientError("busy")).carry_out(encode(command))
+
+    assert taken(tidepool, storage_account.name) == []
+
+
+def test_a_bug_goes_back_to_the_host(works: Works) -> None:
+    with pytest.raises(ZeroDivisionError):
+        works(raises=ZeroDivisionError()).carry_out(encode(CHECK))
+
+
+@pytest.mark.parametrize("message", [encode(CHECK), "{}", "no JSON", '{"kind": "Dance"}', "\x00"])
+def test_a_poisonous_message_is_recorded_and_announced(
+    works: Works, service: Service, tidepool: Tidepool, storage_account: StorageAccount, message: str
+) -> None:
+    works().give_up(message)
+
+    (activity,) = service.ledger.unsent_activities()
+    assert activity.kind == "work.failed"
+    (notify,) = taken(tidepool, storage_account.name)
+    assert notify == Notify(cause=activity.cause, subject=activity.subject, activity=activity.id)

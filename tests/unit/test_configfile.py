@@ -1,0 +1,195 @@
+"""tidegate.yml: what is wrong with it is said with file, line, key and what is allowed."""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tidegate.configfile import ConfigFile, load
+from tidegate.errors import ConfigError
+
+GOOD = """\
+timezone: Asia/Tokyo
+workspaces:
+  development: {subscription: "${SUB}", resource_group: rg-ml, name: mlw-dev}
+  production: {subscription: "${SUB}", resource_group: rg-ml, name: mlw-prod}
+feeds:
+  images:
+    storage: {subscription: "${SUB}", resource_group: rg-ml, account: stimages, container: images}
+    path: "{yyyy}{MM}/"
+    only: "*.jpg"
+    starts: 202601
+    complete_when:
+      - {marker: _SUCCESS}
+      - {quiet_for: 15m, min_files: 100}
+    deadline: {day: 5, at: "06:00", then: alert}
+    late_files: {then: new_version, quiet_for: 1h}
+    score: {pipeline: monthly_scoring, model: "classifier:3", compute: gpu, fallback: gpu-dedicated}
+notify:
+  - {url: "${NOTIFY}", events: [month.scored, "rollout.*"]}
+"""
+ENVIRON = {"SUB": "s-1", "NOTIFY": "json://user:secret@example.org"}
+
+
+def _file(folder: Path, text: str) -> Path:
+    file = folder / "tidegate.yml"
+    file.write_text(text)
+    return file
+
+
+def test_a_good_file_is_read_with_its_variables(tmp_path: Path) -> None:
+    config = load(_file(tmp_path, GOOD), ENVIRON)
+
+    assert config.workspaces.development.subscription == "s-1"
+    assert config.feeds["images"].starts == "202601"
+    assert config.feeds["images"].complete_when[1].quiet_for == timedelta(minutes=15)
+    assert config.timezone.key == "Asia/Tokyo"
+
+
+def test_a_secret_stands_neither_in_repr_nor_in_an_error(tmp_path: Path) -> None:
+    file = _file(tmp_path, GOOD.replace("month.scored", "Month scored"))
+
+    with pytest.raises(ConfigError) as raised:
+        load(file, ENVIRON)
+
+    assert "secret" not in str(raised.value)
+    assert "secret" not in repr(load(_file(tmp_path, GOOD), ENVIRON))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error"),
+    [
+        ("only:", "onyl:", "9: feeds.images.onyl: there is no such key; allowed here: storage, path, only"),
+        ("  development:", "  staging:", "3: workspaces.staging: there is no such key; allowed here: devel"),
+        ("marker: _S", "markr: _S", "12: feeds.images.complete_when[0].markr: there is no such key; allowed"),
+        ("compute: gpu,", "", "16: feeds.images.score.compute: this key is needed"),
+        ("notify:", "notfy:", "17: notfy: there is no such key; allowed here: timezone, workspaces, feeds"),
+        (
+            "15m",
+            "15 min",
+            "13: feeds.images.complete_when[1].quiet_for: write a number and one of s, m, h, d",
+        ),
+        ("15m", "900", "13: feeds.images.complete_when[1].quiet_for: write a number and one of s, m, h, d"),
+        ("15m", "0s", "13: feeds.images.complete_when[1].quiet_for: must be longer than nothing"),
+        ("1h", "1w", "15: feeds.images.late_files.quiet_for: write a number and one of s, m, h, d"),
+        (
+            "min_files: 100",
+            "min_files: 0",
+            "13: feeds.images.complete_when[1].min_files: Input should be gre",
+        ),
+        ("{marker: _SUCCESS}", "{}", "12: feeds.images.complete_when[0]: give at least one of marker"),
+        ("_SUCCESS", "../_SUCCESS", "12: feeds.images.complete_when[0].marker: write a file name relative"),
+        ("{yyyy}{MM}/", "{yyyy}{MM}", "8: feeds.images.path: write folders with {yyyy} and {MM} and a slash"),
+        ("{yyyy}{MM}/", "{MM}{yyyy}/", "8: feeds.images.path: write folders with {yyyy} and {MM}"),
+        ("{yyyy}{MM}/", "{year}{MM}/", "8: feeds.images.path: write folders with {yyyy} and {MM}"),
+        ("{yyyy}{MM}/", "../{yyyy}{MM}/", "8: feeds.images.path: write folders with {yyyy} and {MM}"),
+        ("{yyyy}{MM}/", "predictions/{yyyy}{MM}/", "8: feeds.images.path: predictions/ is where results are"),
+        (
+            "container: images",
+            "container: tidegate-x",
+            "7: feeds.images.storage.container: write a container",
+        ),
+        (
+            "202601",
+            "202613",
+            "10: feeds.images.starts: write a month as year and month: 202601 (not '202613')",
+        ),
+        ('"06:00"', "6", "14: feeds.images.deadline.at: Input should be a valid string"),
+        ("then: alert", "then: panic", "14: feeds.images.deadline.then: Input should be 'alert' or 'score'"),
+        ("day: 5", "day: 31", "14: feeds.images.deadline.day: Input should be less than or equal to 28"),
+        (
+            "classifier:3",
+            "classifier:latest",
+            "16: feeds.images.score.model: write a model's name, or name:3",
+        ),
+        ("  images:", "  Images!:", "6: feeds.Images!: write 1 to 40 small letters, digits and dashes"),
+        ("Asia/Tokyo", "Tokyo", "1: timezone: write a time zone's name: Europe/Paris, Asia/Tokyo"),
+        ("month.scored", "monthly", "18: notify[0].events[0]: write the kind of an activity"),
+        (
+            "${SUB}",
+            "${SUBS}",
+            "3: workspaces.development.subscription: the environment variable SUBS is not set",
+        ),
+        ("timezone: Asia/Tokyo", "feeds: {}", '5: this is no YAML: found duplicate key "feeds"'),
+        ("deadline: {day: 5, ", "deadline: [", "14: this is no YAML"),
+    ],
+)
+def test_a_mistake_is_named_by_line_and_key(tmp_path: Path, old: str, new: str, error: str) -> None:
+    file = _file(tmp_path, GOOD.replace(old, new))
+
+    with pytest.raises(ConfigError) as raised:
+        load(file, ENVIRON)
+
+    assert any(line.startswith(f"tidegate.yml:{error}") for line in str(raised.value).splitlines()), (
+        raised.value
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("", "tidegate.yml:1: the file has to start with keys: timezone, workspaces, feeds, notify"),
+        ("- a\n", "tidegate.yml:1: the file has to start with keys"),
+        ("{}\n", "tidegate.yml:1: feeds: this key is needed"),
+    ],
+)
+def test_a_file_without_a_configuration_says_what_belongs_in(tmp_path: Path, text: str, error: str) -> None:
+    with pytest.raises(ConfigError, match=error):
+        load(_file(tmp_path, text), ENVIRON)
+
+
+def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
+    file = _file(tmp_path, GOOD.replace("15m", "15").replace("only", "onyl").replace("day: 5", "day: 0"))
+
+    with pytest.raises(ConfigError) as raised:
+        load(file, ENVIRON)
+
+    assert [line.split(":")[1] for line in str(raised.value).splitlines()] == ["9", "13", "14"]
+
+
+def test_two_feeds_may_not_share_a_folder(tmp_path: Path) -> None:
+    feeds, notify = GOOD.index("  images:"), GOOD.index("notify:")
+    second = GOOD[feeds:notify].replace("  images:", "  more:")
+    file = _file(tmp_path, GOOD[:notify] + second + GOOD[notify:])
+
+    with pytest.raises(ConfigError, match="feeds images and more read the same"):
+        load(file, ENVIRON)
+
+
+def test_the_file_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
+    file = _file(tmp_path, GOOD)
+    config_file = ConfigFile(file, ENVIRON)
+
+    first = config_file.current()
+    again = config_file.current()
+    file.write_text(GOOD.replace("day: 5", "day: 7"))
+    changed = config_file.current()
+
+    assert again is first
+    assert changed.feeds["images"].deadline
+    assert changed.feeds["images"].deadline.day == 7
+    assert changed.digest != first.digest
+
+
+def test_a_missing_file_says_where_it_was_looked_for_and_is_found_when_it_comes(tmp_path: Path) -> None:
+    config_file = ConfigFile(tmp_path / "tidegate.yml", ENVIRON)
+
+    with pytest.raises(ConfigError, match=f"{tmp_path}/tidegate.yml: cannot be read .* TIDEGATE_CONFIG"):
+        config_file.current()
+    _file(tmp_path, GOOD)
+
+    assert config_file.current().feeds
+
+
+def test_a_bad_file_keeps_saying_so_until_it_is_mended(tmp_path: Path) -> None:
+    file = _file(tmp_path, GOOD.replace("15m", "15"))
+    config_file = ConfigFile(file, ENVIRON)
+
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="quiet_for"):
+            config_file.current()
+    file.write_text(GOOD)
+    os.utime(file, ns=(1, 1))
+
+    assert config_file.current().feeds
