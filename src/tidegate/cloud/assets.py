@@ -43,7 +43,7 @@ class Assets:
             self._client.ml.data.create_or_update(data)
 
     def newest_model(self, name: str) -> str:
-        """The version that was registered last; the greatest is another, as they are strings. NotThereError."""
+        """The version registered last; the greatest may be another, as they are strings. NotThereError."""
         with ml_errors(f"find the newest model {name}"):
             return str(self._client.ml.models.get(name, label="latest").version)
 

@@ -1,0 +1,177 @@
+"""What to tell whom: activities with derived ids, their words, and the events of our own. Pure."""
+
+import hashlib
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from tidegate.config import Channel
+from tidegate.datasets import result_name, version_name
+from tidegate.ledger import Activity, Generation, Job, Month, MonthVersion, ScoringState
+from tidegate.pipelines import Resubmit
+
+# What people can subscribe to in tidegate.yml, under `notify: events:`.
+KINDS: Mapping[str, str] = {
+    "month.registered": "a month, or a new version of it, is complete and registered",
+    "month.late": "the deadline has passed, and the month is not complete",
+    "month.changed": "files changed after a month was complete, and no new version is made of it",
+    "month.preempted": "the nodes of a job were taken away; it is submitted again",
+    "month.scored": "predictions are published and reconciled",
+    "month.incomplete": "files are missing in the predictions, or doubled",
+    "month.superseded": "the files changed while they were scored",
+    "month.failed": "scoring failed, or too many files are broken",
+    "month.cancelled": "a person cancelled the job",
+    "model.registered": "a model was registered",
+    "model.deployed": "a model was deployed",
+    "drift.detected": "a monitor saw drift",
+    "event.rejected": "an event of ours could not be understood",
+    "work.delayed": "a command fails for now, and is tried again",
+    "work.failed": "a command failed for good; it can be replayed",
+}
+# Activities that are events on our custom topic, too.
+OWN_EVENTS: Mapping[str, str] = {"month.scored": "Tidegate.MonthScored"}
+
+
+@dataclass(frozen=True)
+class Occasion:
+    """When something was seen to have happened, and through which cause."""
+
+    at: datetime
+    cause: str
+
+
+def subject_of(feed: str, month: str) -> str:
+    """The partition of a month's activities in the ledger."""
+    return f"{feed}:{month}"
+
+
+def wants(channel: Channel, kind: str) -> bool:
+    return any(fnmatchcase(kind, pattern) for pattern in channel.events)
+
+
+def channel_key(channel: Channel) -> str:
+    """Names a channel in the ledger without giving its URL away."""
+    return hashlib.sha256(channel.url.encode()).hexdigest()[:16]
+
+
+def event_id(activity: Activity) -> str:
+    """The same activity is the same event, however often it is published."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"tidegate/{activity.subject}/{activity.id}"))
+
+
+def registered(record: Month, version: MonthVersion, occasion: Occasion) -> Activity:
+    name = version_name(record.month, version.number)
+    size = f"{version.files} files, {version.bytes:,} bytes"
+    return _activity(
+        record,
+        "registered",
+        occasion,
+        id=f"{name}-registered",
+        title=f"{record.feed} {name} is complete",
+        text=f"{size}. Why now: {version.reason}.",
+        data={"version": version.number, "files": version.files, "bytes": version.bytes},
+    )
+
+
+def late(record: Month, deadline: datetime, files: int, occasion: Occasion) -> Activity:
+    there = f"{files} files are there" if files else "no file is there"
+    return _activity(
+        record,
+        "late",
+        occasion,
+        id="late",
+        title=f"{record.feed} {record.month} is late",
+        text=f"It was due on {deadline:%Y-%m-%d %H:%M %Z} and is not complete; {there}.",
+        data={"deadline": deadline.isoformat(), "files": files},
+    )
+
+
+def changed(record: Month, hash: str, why: str, occasion: Occasion) -> Activity:
+    return _activity(
+        record,
+        "changed",
+        occasion,
+        id=f"changed-{hash[:16]}",
+        title=f"{record.feed} {record.month} changed after it was complete",
+        text=f"{why}. Nothing is scored again by itself.",
+        data={"hash": hash},
+    )
+
+
+def preempted(record: Month, job: Job, again: Resubmit, occasion: Occasion) -> Activity:
+    return _activity(
+        record,
+        "preempted",
+        occasion,
+        id=f"{job.name}-preempted",
+        title=f"{job.name} was preempted",
+        text=f"{again.reason}. It is submitted again, on {again.compute}.",
+        data={"job": job.name, "attempt": job.attempt, "compute": again.compute},
+    )
+
+
+def ended(record: Month, version: MonthVersion, generation: Generation, *, cause: str) -> Activity:
+    """A generation's final state, in words. Says the same each time."""
+    name = result_name(record.month, version.number, generation.number)
+    outcome = generation.outcome or {}
+    occasion = Occasion(generation.ended_at or generation.claimed_at, cause)
+    return _activity(
+        record,
+        generation.state.value,
+        occasion,
+        id=f"{name}-{generation.state.value}",
+        title=f"{record.feed} {name} is {_TITLES[generation.state]}",
+        text="\n".join(_story(generation, outcome)),
+        data={
+            "feed": record.feed,
+            "month": record.month,
+            "version": version_name(record.month, version.number),
+            "generation": generation.number,
+            "state": generation.state.value,
+            "job": generation.job,
+            "model": f"{generation.model_name}:{generation.model_version}",
+            **{
+                key: outcome[key]
+                for key in ("files", "rows", "errors", "error_rate", "csv")
+                if key in outcome
+            },
+        },
+    )
+
+
+_TITLES: Mapping[ScoringState, str] = {
+    ScoringState.SCORED: "scored",
+    ScoringState.INCOMPLETE: "incomplete",
+    ScoringState.SUPERSEDED: "superseded",
+    ScoringState.FAILED: "not scored: it failed",
+    ScoringState.CANCELLED: "not scored: it was cancelled",
+}
+
+
+def _story(generation: Generation, outcome: Mapping[str, Any]) -> list[str]:
+    lines = [f"{generation.error}."] if generation.error else []
+    if outcome:
+        share = f"{outcome['error_rate']:.2%}, at most {outcome['max_error_rate']:.2%}"
+        lines += [f"{outcome['files']} files, {outcome['rows']} rows, {outcome['errors']} errors ({share})."]
+        lines += [_worst(one) for one in outcome.get("worst_errors", [])]
+        lines += [f"CSV: {outcome['csv']}"] if "csv" in outcome else []
+    lines += [f"Model {generation.model_name}:{generation.model_version}, job {generation.job or 'none'}."]
+    return lines
+
+
+def _worst(one: Mapping[str, Any]) -> str:
+    return f"- {one['count']} x {one['error']}: {', '.join(one['images'])}"
+
+
+def _activity(record: Month, word: str, occasion: Occasion, **told: Any) -> Activity:
+    """`told`: id, title, text and data."""
+    return Activity(
+        subject=subject_of(record.feed, record.month),
+        kind=f"month.{word}",
+        at=occasion.at,
+        cause=occasion.cause,
+        **told,
+    )
