@@ -64,12 +64,15 @@ def _command_graph(name: str, job: Body) -> Graph:
 
 
 def _pipeline_graph(pipeline: str, job: Body, component: Callable[[str], Body]) -> Graph:
+    job = _expanded(job, component)
     settings = job.get("settings") or {}
     default_compute = short_name(settings.get("default_compute") or job.get("computeId"))
+    literals = {f"parent.inputs.{key}": given.text for key, given in _given_inputs(job).items()}
     promised = {key: _named(output, pipeline) for key, output in _promised_outputs(job).items()}
     steps: dict[str, Step] = {}
     outputs: dict[str, tuple[str, str]] = {}
     for name, node in (job.get("jobs") or {}).items():
+        node = {**node, "computeId": fill_known(node.get("computeId") or "", literals)}  # noqa: PLW2901
         step = _step(name, node, component(node["componentId"]))
         for key, target in _job_outputs_of(node):
             outputs[target] = (name, key)
@@ -85,6 +88,23 @@ def _pipeline_graph(pipeline: str, job: Body, component: Callable[[str], Body]) 
         continue_on_failure=settings.get("continue_on_step_failure") is not False,
         datastore=short_name(settings.get("default_datastore")),
     )
+
+
+def _expanded(job: Body, component: Callable[[str], Body]) -> Body:
+    """A job that names a registered pipeline component, with its steps and defaults as the job's own."""
+    if job.get("jobs") or not job.get("componentId"):
+        return job
+    pipeline = component(job["componentId"])
+    declared = pipeline.get("inputs") or {}
+    given = {key: value for key, value in (job.get("inputs") or {}).items() if value is not None}
+    if unknown := set(given) - set(declared):
+        raise GraphError(f"The job gives inputs that its pipeline lacks: {', '.join(sorted(unknown))}.")
+    for key, declaration in declared.items():
+        if key not in given and declaration.get("default") is not None:
+            given[key] = declaration["default"]
+        elif key not in given and not declaration.get("optional"):
+            raise GraphError(f"The job lacks the required input {key} of its pipeline.")
+    return {**job, "jobs": pipeline.get("jobs") or {}, "inputs": given}
 
 
 def _step(name: str, node: Body, component: Body) -> Step:

@@ -1,4 +1,4 @@
-"""Size of what Azure installs (requirements.txt), beside the same with full mlflow instead of mlflow-skinny."""
+"""Size of what Azure installs (requirements.txt), beside the same with full mlflow."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""From process start to indexed functions, and memory: function_app.py beside an empty app, and beside a naive one."""
+"""From process start to indexed, and memory: function_app.py beside an empty app and a naive one."""
 
 import json
 import statistics

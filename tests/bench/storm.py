@@ -1,4 +1,4 @@
-"""A storm of BlobArrived events for three months (quiet_for 15m), through the webhook into one worker process."""
+"""A storm of BlobArrived events for three months (quiet_for 15m), into one worker process."""
 
 import tempfile
 import time

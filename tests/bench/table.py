@@ -9,7 +9,7 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Row:
-    """`ours` and `other` share a unit; the target is about `measured`, which is a ratio unless said otherwise."""
+    """`ours` and `other` share a unit; `measured` is their ratio, the target is about it or about `ours`."""
 
     what: str
     unit: str
