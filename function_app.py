@@ -70,4 +70,4 @@ async def http(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
 def _asgi() -> Any:
     from tidegate.api import create_app  # FastAPI is no concern of events
 
-    return func.AsgiMiddleware(create_app(service()))  # type: ignore[no-untyped-call]
+    return func.AsgiMiddleware(create_app(service))  # type: ignore[no-untyped-call]

@@ -1,0 +1,203 @@
+"""The HTTP API: what there is, and how a person asks for a re-run. Events must never import it.
+
+The host checks the function key before anything here runs.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi.security import APIKeyHeader
+from pydantic import BaseModel
+
+from tidegate import docs_page
+from tidegate.commands import MonthId
+from tidegate.config import Feed
+from tidegate.errors import ConfigError, TidegateError
+from tidegate.problems import RefusedError, documented, handle_problems
+from tidegate.reruns import Rerun, Reruns
+from tidegate.views import FeedView, JobView, MonthSummary, MonthView, ScoringView, month_view
+from tidegate.wiring import Service
+
+_DESCRIPTION = """Files arrive monthly; predictions come out, reconciled with them. This is what happened,
+and the way to have a month scored again. Send the function key as `x-functions-key`."""
+_key = APIKeyHeader(name="x-functions-key", scheme_name="functionKey", auto_error=False)
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[\x21-\x7e]{1,200}$",
+        description="The same key brings the same generation, however often it is sent.",
+    ),
+]
+
+
+class Health(BaseModel):
+    """The service can work."""
+
+    status: str
+    feeds: list[str]
+    configuration: str
+
+
+def _service(request: Request) -> Service:
+    found: Service = request.app.state.service()
+    return found
+
+
+Services = Annotated[Service, Depends(_service)]
+
+
+def _feed(feed: str, service: Services) -> tuple[str, Feed]:
+    feeds = service.config().feeds
+    if feed not in feeds:
+        detail = f"There is no feed {feed!r}; there are: {', '.join(feeds)}"
+        raise RefusedError(404, "There is no such feed", detail)
+    return feed, feeds[feed]
+
+
+NamedFeed = Annotated[tuple[str, Feed], Depends(_feed)]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A month of a feed."""
+
+    name: str
+    feed: Feed
+    month: str
+
+
+def _place(found: NamedFeed, month: MonthId) -> _Place:
+    return _Place(*found, month)
+
+
+def _reruns(service: Services) -> Reruns:
+    return Reruns(ledger=service.ledger, workspaces=service.workspaces, queue=service.queue, now=service.now)
+
+
+FeedMonth = Annotated[_Place, Depends(_place)]
+
+router = APIRouter(prefix="/api", dependencies=[Depends(_key)])
+
+
+def create_app(service: Callable[[], Service]) -> FastAPI:
+    """The ASGI app. `service` is called with each request: a bad environment is a 503 that says so."""
+    app = FastAPI(
+        title="Tidegate",
+        version="1",
+        description=_DESCRIPTION,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.service = service
+    app.include_router(router)
+    app.include_router(docs_page.router, prefix="/api")
+    handle_problems(app)
+    return app
+
+
+@router.get("/health", responses=documented(503))
+def health(request: Request) -> Health:
+    """Whether the configuration can be used and the ledger be read; 503 says why not."""
+    try:
+        service: Service = request.app.state.service()
+        config = service.config()
+        service.ledger.activity("health", "probe")
+    except ConfigError:
+        raise
+    except TidegateError as error:
+        raise RefusedError(503, "The ledger cannot be read", str(error)) from error
+    return Health(status="ok", feeds=list(config.feeds), configuration=config.digest)
+
+
+@router.get("/feeds")
+def feeds(service: Services) -> list[FeedView]:
+    """The feeds of tidegate.yml."""
+    return [FeedView.of(name, feed) for name, feed in service.config().feeds.items()]
+
+
+@router.get("/feeds/{feed}", responses=documented(404))
+def feed(found: NamedFeed) -> FeedView:
+    return FeedView.of(*found)
+
+
+@router.get("/feeds/{feed}/months", responses=documented(404))
+def months(found: NamedFeed, service: Services) -> list[MonthSummary]:
+    """Its months, newest first."""
+    records = sorted(service.ledger.months(found[0]), key=lambda record: record.month, reverse=True)
+    return [MonthSummary.of(record) for record in records]
+
+
+@router.get("/feeds/{feed}/months/{month}", responses=documented(404, 422))
+def month(place: FeedMonth, service: Services) -> MonthView:
+    """A month with its versions, their scorings, and what happened."""
+    record = service.ledger.month(place.name, place.month)
+    activities = service.ledger.activities(f"{place.name}:{place.month}")
+    if record.etag is None and not activities:
+        detail = f"Nothing is known of {place.name} {place.month}; the feed starts {place.feed.starts}"
+        raise RefusedError(404, "There is no such month", detail)
+    return month_view(record, place.feed.score.workspace, activities)
+
+
+@router.get("/feeds/{feed}/months/{month}/jobs", responses=documented(404, 422))
+def scorings(place: FeedMonth, service: Services) -> list[ScoringView]:
+    """Every scoring of the month, oldest first."""
+    record = service.ledger.month(place.name, place.month)
+    return [
+        ScoringView.of(record, place.feed.score.workspace, version, generation)
+        for version in record.versions
+        for generation in version.generations
+    ]
+
+
+@router.post(
+    "/feeds/{feed}/months/{month}/jobs", status_code=202, responses=documented(400, 404, 409, 422, 503)
+)
+def rerun(
+    place: FeedMonth,
+    wanted: Rerun,
+    reruns: Annotated[Reruns, Depends(_reruns)],
+    response: Response,
+    key: Key = None,
+) -> ScoringView:
+    """Score a version of the month again, as a new generation. `Location` and `url` say where to look."""
+    claimed = reruns.claim(place.feed, (place.name, place.month), wanted, key)
+    view = ScoringView.of(claimed[0], place.feed.score.workspace, *claimed[1:])
+    response.headers["Location"] = view.url
+    return view
+
+
+@router.get("/feeds/{feed}/months/{month}/jobs/{scoring}", responses=documented(404, 422))
+def scoring(place: FeedMonth, scoring: str, service: Services) -> ScoringView:
+    """One scoring, by its name: `202611-1-g2`."""
+    there = scorings(place, service)
+    for one in there:
+        if one.name == scoring:
+            return one
+    names = ", ".join(one.name for one in there) or "none yet"
+    detail = f"{place.month} has no scoring {scoring!r}; it has {names}"
+    raise RefusedError(404, "There is no such scoring", detail)
+
+
+@router.get("/jobs")
+def jobs(
+    service: Services,
+    all: Annotated[bool, Query(description="Also those that have ended.")] = False,
+) -> list[JobView]:
+    """The Azure ML jobs that the service launched and that have not ended, newest first."""
+    found = sorted(service.ledger.jobs(open_only=not all), key=lambda job: job.submitted_at, reverse=True)
+    return [JobView.of(job) for job in found]
+
+
+@router.get("/jobs/{workspace}/{job}", responses=documented(404))
+def job(workspace: str, job: str, service: Services) -> JobView:
+    found = service.ledger.job(workspace, job)
+    if found is None:
+        raise RefusedError(
+            404, "There is no such job", f"The service launched no job {job!r} in {workspace!r}"
+        )
+    return JobView.of(found)

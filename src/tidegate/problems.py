@@ -1,0 +1,115 @@
+"""What the API answers when it refuses: problem details (RFC 9457), always saying what to do instead."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from tidegate.errors import ConfigError, NotThereError, PermanentError, TidegateError, TransientError
+from tidegate.log import Log
+
+log = Log(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+_RETRY_AFTER_S = 10
+
+
+class Mistake(BaseModel):
+    """One thing that is wrong with a request."""
+
+    where: str
+    what: str
+
+
+class Problem(BaseModel):
+    """Why a request was refused, and what to do."""
+
+    title: str
+    status: int
+    detail: str
+    mistakes: list[Mistake] = []
+
+
+class RefusedError(TidegateError):
+    """A request that the API understands and does not carry out."""
+
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(detail)
+        self.problem = Problem(title=title, status=status, detail=detail)
+
+
+_BY_ERROR: tuple[tuple[type[TidegateError], int, str], ...] = (
+    (ConfigError, 503, "The configuration cannot be used"),
+    (TransientError, 503, "Azure is away or busy"),
+    (NotThereError, 404, "There is no such thing"),
+    (PermanentError, 422, "This cannot be done"),
+)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For `responses=` of a route: these statuses answer with a Problem."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": "Problem", "content": content} for status in statuses}
+
+
+def handle_problems(app: FastAPI) -> None:
+    """Make the app answer everything that is raised as a Problem."""
+    app.add_exception_handler(RefusedError, _of_refusal)
+    app.add_exception_handler(TidegateError, _of_error)
+    app.add_exception_handler(RequestValidationError, _of_request)
+    app.add_exception_handler(HTTPException, _of_route)
+
+
+async def _of_refusal(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RefusedError)
+    return answer(error.problem)
+
+
+async def _of_error(_request: Request, error: Exception) -> JSONResponse:
+    for kind, status, title in _BY_ERROR:
+        if isinstance(error, kind):
+            log.warning("request_failed", status=status, error=error)
+            return answer(Problem(title=title, status=status, detail=str(error)))
+    raise error
+
+
+async def _of_request(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found: Sequence[Any] = error.errors()
+    if broken := next((one for one in found if one["type"] == "json_invalid"), None):
+        detail = f"The body is no JSON: {broken['ctx']['error']} at character {broken['loc'][-1]}"
+        return answer(Problem(title="Malformed JSON", status=400, detail=detail))
+    mistakes = [Mistake(where=_place(one["loc"]), what=_what(one)) for one in found]
+    detail = "; ".join(f"{mistake.where}: {mistake.what}" for mistake in mistakes)
+    return answer(Problem(title="The request is not valid", status=422, detail=detail, mistakes=mistakes))
+
+
+async def _of_route(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    detail = f"{request.method} {request.url.path}: {error.detail}; /api/docs lists what there is"
+    problem = Problem(title=str(error.detail), status=error.status_code, detail=detail)
+    return answer(problem, headers=dict(error.headers or {}))
+
+
+def answer(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    more = {"Retry-After": str(_RETRY_AFTER_S)} if problem.status == 503 else {}
+    return JSONResponse(
+        problem.model_dump(), problem.status, headers={**(headers or {}), **more}, media_type=MEDIA_TYPE
+    )
+
+
+def _place(where: Sequence[str | int]) -> str:
+    """`body.reason`, `path.month`; the body as a whole is `body`."""
+    return ".".join(str(part) for part in where)
+
+
+def _what(error: dict[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "there is no such key"
+    if error["loc"] == ("path", "month"):
+        return f"a month is year and month, as in 202611 (not {error['input']!r})"
+    return str(error["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,222 @@
+"""What the API shows of the ledger and the configuration. Reads nothing and decides nothing."""
+
+from datetime import datetime
+from typing import Any, Self
+
+from pydantic import BaseModel
+
+from tidegate.config import Feed
+from tidegate.datasets import result_name, version_name
+from tidegate.ledger import Activity, Generation, Job, Month, MonthVersion
+
+
+def feed_url(feed: str) -> str:
+    return f"/api/feeds/{feed}"
+
+
+def month_url(feed: str, month: str) -> str:
+    return f"{feed_url(feed)}/months/{month}"
+
+
+def scoring_url(feed: str, month: str, version: int, generation: int) -> str:
+    return f"{month_url(feed, month)}/jobs/{result_name(month, version, generation)}"
+
+
+def job_url(workspace: str, job: str) -> str:
+    return f"/api/jobs/{workspace}/{job}"
+
+
+class FeedView(BaseModel):
+    """A feed, as tidegate.yml has it."""
+
+    name: str
+    account: str
+    container: str
+    path: str
+    starts: str
+    workspace: str
+    pipeline: str
+    model: str
+    compute: str
+    url: str
+
+    @classmethod
+    def of(cls, name: str, feed: Feed) -> Self:
+        return cls(
+            name=name,
+            account=feed.storage.account,
+            container=feed.storage.container,
+            path=feed.path,
+            starts=feed.starts,
+            workspace=feed.score.workspace,
+            pipeline=feed.score.pipeline,
+            model=feed.score.model,
+            compute=feed.score.compute,
+            url=feed_url(name),
+        )
+
+
+class ScoringView(BaseModel):
+    """One scoring of a month version: a generation, and where its newest job is."""
+
+    name: str
+    version: int
+    generation: int
+    attempt: int
+    state: str
+    model: str
+    compute: str
+    reason: str
+    claimed_at: datetime
+    ended_at: datetime | None
+    outcome: dict[str, Any] | None
+    error: str | None
+    job: str | None
+    job_url: str | None
+    url: str
+
+    @classmethod
+    def of(cls, record: Month, workspace: str, version: MonthVersion, generation: Generation) -> Self:
+        return cls(
+            name=result_name(record.month, version.number, generation.number),
+            version=version.number,
+            generation=generation.number,
+            attempt=generation.attempt,
+            state=generation.state,
+            model=f"{generation.model_name}:{generation.model_version}",
+            compute=generation.compute,
+            reason=generation.reason,
+            claimed_at=generation.claimed_at,
+            ended_at=generation.ended_at,
+            outcome=generation.outcome,
+            error=generation.error,
+            job=generation.job,
+            job_url=job_url(workspace, generation.job) if generation.job else None,
+            url=scoring_url(record.feed, record.month, version.number, generation.number),
+        )
+
+
+class VersionView(BaseModel):
+    """A snapshot of a month's files, and what was made of it."""
+
+    name: str
+    number: int
+    files: int
+    bytes: int
+    manifest_hash: str
+    manifest_path: str
+    reason: str
+    snapshot_at: datetime
+    registered: bool
+    scorings: list[ScoringView]
+
+    @classmethod
+    def of(cls, record: Month, workspace: str, version: MonthVersion) -> Self:
+        return cls(
+            name=version_name(record.month, version.number),
+            **version.model_dump(exclude={"generations"}),
+            scorings=[ScoringView.of(record, workspace, version, one) for one in version.generations],
+        )
+
+
+class ActivityView(BaseModel):
+    """Something that happened."""
+
+    at: datetime
+    kind: str
+    title: str
+    text: str
+    cause: str
+
+    @classmethod
+    def of(cls, activity: Activity) -> Self:
+        return cls.model_validate(activity.model_dump(include=set(cls.model_fields)))
+
+
+class MonthSummary(BaseModel):
+    """A month at a glance. `state` is that of its newest scoring; before one, `arriving` or `complete`."""
+
+    feed: str
+    month: str
+    state: str
+    version: str | None
+    files: int | None
+    result: str | None
+    outcome: dict[str, Any] | None
+    url: str
+
+    @classmethod
+    def of(cls, record: Month) -> Self:
+        return cls.model_validate(summary(record))
+
+
+class MonthView(MonthSummary):
+    """A month with its versions, their scorings, and what happened."""
+
+    check_due: datetime | None
+    listed_at: datetime | None
+    versions: list[VersionView]
+    activities: list[ActivityView]
+
+
+class JobView(BaseModel):
+    """An Azure ML job that the service launched."""
+
+    workspace: str
+    name: str
+    feed: str
+    month: str
+    version: int
+    generation: int
+    attempt: int
+    compute: str
+    submitted_at: datetime
+    status: str
+    final: bool
+    cancel_requested: bool
+    reason: str | None
+    checked_at: datetime | None
+    url: str
+    month_url: str
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        return cls(
+            **job.model_dump(),
+            url=job_url(job.workspace, job.name),
+            month_url=month_url(job.feed, job.month),
+        )
+
+
+def month_view(record: Month, workspace: str, activities: list[Activity]) -> MonthView:
+    return MonthView(
+        **summary(record),
+        check_due=record.check_due,
+        listed_at=record.listed_at,
+        versions=[VersionView.of(record, workspace, version) for version in record.versions],
+        activities=[ActivityView.of(activity) for activity in activities],
+    )
+
+
+def summary(record: Month) -> dict[str, Any]:
+    latest = record.latest
+    newest = latest.generations[-1] if latest and latest.generations else None
+    return {
+        "feed": record.feed,
+        "month": record.month,
+        "state": newest.state if newest else "complete" if latest else "arriving",
+        "version": version_name(record.month, latest.number) if latest else None,
+        "files": latest.files if latest else None,
+        "result": record.result,
+        "outcome": _result_outcome(record),
+        "url": month_url(record.feed, record.month),
+    }
+
+
+def _result_outcome(record: Month) -> dict[str, Any] | None:
+    """Of the current result."""
+    for version in record.versions:
+        for generation in version.generations:
+            if result_name(record.month, version.number, generation.number) == record.result:
+                return generation.outcome
+    return None
