@@ -30,5 +30,6 @@ def variables(workspace_id: str, run: Mapping[str, Any], client_id: str) -> dict
         "MLFLOW_RUN_ID": run["runId"],
         "MLFLOW_EXPERIMENT_NAME": experiment,
         "MLFLOW_EXPERIMENT_ID": str(experiment_number(workspace_id, experiment)),
+        "MLFLOW_DISABLE_TELEMETRY": "true",
         "DEFAULT_IDENTITY_CLIENT_ID": client_id,
     }

@@ -13,9 +13,11 @@ _MODELS = {"mlflow_model", "custom_model", "triton_model"}
 
 
 class Tracker(Protocol):
-    """Whoever keeps a copy of the runs."""
+    """The part that runs MLflow: keeps a copy of the runs, and gets ready for those that will want it."""
 
     def record(self, workspace_id: str, run: Document) -> None: ...
+
+    def warm(self) -> None: ...
 
 
 class Records:

@@ -55,7 +55,8 @@ class Jobs:
         self._store = store
         self._runs = runs
         work = _without_spaces(folder)
-        machine = Machine(work, Staging(blobs=blobs, cache=work / "cache"), python, environment)
+        staging = Staging(blobs=blobs, cache=work / "cache")
+        machine = Machine(work, staging, python, environment, tracking.warm)
         self._steps = Steps(store=store, scheduler=scheduler, runs=runs, faults=faults, machine=machine)
         self._tools = Toolbox(
             records=Records(runs=runs, tracking=tracking, resources=lambda: self.resources),

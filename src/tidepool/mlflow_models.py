@@ -51,11 +51,12 @@ class MlflowModels:
         return {"registered_model": {"name": name, "tags": body.get("tags") or []}}
 
     async def _create_version(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
-        uri = model_uri(str(body["source"]))
+        source = str(body["source"])
+        uri = model_uri(source)
         properties: Document = {
             "modelUri": uri,
             "modelType": "mlflow_model",
-            "jobName": body.get("run_id") or None,
+            "jobName": body.get("run_id") or _run_of(source),
             "description": body.get("description") or None,
             "tags": {tag["key"]: tag["value"] for tag in body.get("tags") or []},
             "flavors": await self._flavors(self._resources().resolve(workspace_id, uri)),
@@ -129,6 +130,11 @@ def model_uri(source: str) -> str:
     if source.startswith("azureml://artifacts/"):
         return f"{_ARTIFACTS}/{source.removeprefix('azureml://artifacts/')}"
     return source
+
+
+def _run_of(source: str) -> str | None:
+    match = _IN_RUN.fullmatch(source)
+    return match["run"] if match else None
 
 
 def _version(document: Document) -> Document:

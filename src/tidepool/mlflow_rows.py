@@ -104,6 +104,12 @@ class MlflowRows:
         )
         return place
 
+    def model_place(self, model_id: str) -> str | None:
+        """Where a logged model's files are."""
+        query = "select artifact_location from logged_models where model_id = ?"
+        row = self._db.execute(query, (model_id,)).fetchone()
+        return str(row[0]) if row else None
+
     def _tag(self, run: Mapping[str, Any]) -> None:
         own = {
             "mlflow.runName": run["displayName"],

@@ -39,11 +39,15 @@ class MlflowServer:
         task = self._starting
         return task is not None and task.done() and not task.cancelled() and task.exception() is None
 
-    async def ensure(self) -> httpx.AsyncClient:
-        """A client of the running server; the first caller starts it, the others wait with him."""
+    def begin(self) -> asyncio.Task[None]:
+        """Start the server unless it runs or is starting; a start that failed is tried again."""
         if self._starting is None or (self._starting.done() and not self.ready):
             self._starting = asyncio.create_task(self._start())
-        await asyncio.shield(self._starting)
+        return self._starting
+
+    async def ensure(self) -> httpx.AsyncClient:
+        """A client of the running server; the first caller starts it, the others wait with him."""
+        await asyncio.shield(self.begin())
         assert self._http is not None
         return self._http
 

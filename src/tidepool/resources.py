@@ -113,7 +113,7 @@ class Resources:
 
     async def _answer(self, request: Request) -> Response:
         if request.url.path == "/metadata/endpoints":
-            return JSONResponse(ENDPOINTS)
+            return JSONResponse([ENDPOINTS])
         principal = self._identity.check(request, MANAGEMENT)
         path = parse(request.url.path.removeprefix(_FRONT_END))
         path, verb = self._verb(request.method, path)

@@ -99,6 +99,8 @@ class Steps:
             command = command_line(run.step, place.texts, python=self._machine.python, folder=place.folder)
         except (UnknownReferenceError, ValueError) as error:
             raise StepError("UserError", f"The command of the job cannot be made: {error}") from error
+        if place.mentions(b"mlflow"):
+            self._machine.warm_mlflow()
         environ = self._variables(place, record)
         working = run_process(command, cwd=place.code, environ=environ, output=output)
         status = await self._within(run.step.timeout_s, working)

@@ -30,6 +30,7 @@ _SCOPE = rf"/mlflow/v[12]\.0/subscriptions/[^/]+/resourceGroups/[^/]+/providers/
 _URL = re.compile(rf"{_SCOPE}(?P<workspace>[^/]+)(?P<path>/.*)", re.IGNORECASE)
 _OPERATION = re.compile(r"/api/[23]\.0/(?:preview/)?mlflow/(.*)")
 _REGISTRY = ("registered-models/", "model-versions/")
+_LOGGED_MODEL = "models:/"  # followed by the id of a logged model, where one is the source of a version
 _READS = ("search", "get", "list")
 # Headers of MLflow's answers that are about its own connection.
 _DROPPED = {"connection", "content-length", "content-encoding", "transfer-encoding", "date", "server"}
@@ -56,6 +57,10 @@ class Tracking:
         """Keep MLflow's copy of a run up to date; a server that starts later reads run history itself."""
         if self._rows is not None and workspace_id.lower() in self._known:
             self._rows.run(workspace_id, run)
+
+    def warm(self) -> None:
+        """Start the server ahead of the first request: a job takes seconds to import MLflow."""
+        self._server.begin()
 
     async def stop(self) -> None:
         await self._server.stop()
@@ -108,7 +113,12 @@ class Tracking:
         handler = self._models.handler(operation)
         if handler is None:
             raise not_emulated(request.method, str(request.url))
-        return JSONResponse(await handler(workspace_id, {**request.query_params, **await _json(request)}))
+        body = {**request.query_params, **await _json(request)}
+        logged = str(body.get("source") or "")
+        if logged.startswith(_LOGGED_MODEL):
+            rows = await self._ready(workspace_id)
+            body["source"] = rows.model_place(logged.removeprefix(_LOGGED_MODEL)) or logged
+        return JSONResponse(await handler(workspace_id, body))
 
     async def _create_experiment(self, request: Request, workspace_id: str, rows: MlflowRows) -> Response:
         """With the id and the place of artifacts that Azure ML would give it; the server only refuses."""

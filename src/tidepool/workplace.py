@@ -33,6 +33,7 @@ class Machine:
     staging: Staging
     python: Path
     environment: Callable[[], dict[str, str]]
+    warm_mlflow: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,13 @@ class Workplace:
             place = self._place(name, output, uri)
             (place.parent if output.type == "uri_file" else place).mkdir(parents=True)
             self.texts[f"outputs.{name}"] = str(place)
+
+    def mentions(self, word: bytes) -> bool:
+        """Whether the job's own code or command has that word."""
+        scripts = (file.read_bytes() for file in self.code.rglob("*.py"))
+        return word in str(self.run.step.spec.get("command")).encode() or any(
+            word in text for text in scripts
+        )
 
     async def send_outputs(self) -> dict[str, Value]:
         """Upload what the process wrote; where each output is now."""

@@ -1,0 +1,115 @@
+"""MLflow against a workspace: azureml-mlflow unmodified, in a script and in jobs, over the stock server."""
+
+import textwrap
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+from azure.ai.ml import MLClient, command
+from azure.ai.ml.entities import AmlCompute, Environment
+from azure.identity import DefaultAzureCredential
+
+from tidepool import estate
+from tidepool.cloud import Tidepool, Workspace
+
+TRAIN = """
+    import mlflow, numpy
+    from sklearn.linear_model import LogisticRegression
+    from mlflow.models import infer_signature
+
+    inputs = numpy.array([[0.0], [1.0], [2.0], [3.0]])
+    model = LogisticRegression().fit(inputs, [0, 0, 1, 1])
+    mlflow.log_param("rows", len(inputs))
+    mlflow.log_metric("accuracy", 0.75)
+    mlflow.log_text("hello", "notes/hello.txt")
+    mlflow.sklearn.log_model(
+        model,
+        name="model",
+        signature=infer_signature(inputs),
+        registered_model_name="steps",
+        pip_requirements=["scikit-learn"],
+    )
+"""
+
+
+@pytest.fixture
+def ml(workspace: Workspace) -> MLClient:
+    client = MLClient(DefaultAzureCredential(), estate.SUBSCRIPTION, estate.RESOURCE_GROUP, workspace.name)
+    mlflow.set_tracking_uri(client.workspaces.get(workspace.name).mlflow_tracking_uri)
+    return client
+
+
+@pytest.fixture
+def tracked(ml: MLClient) -> mlflow.MlflowClient:
+    return mlflow.MlflowClient()
+
+
+def _train(ml: MLClient, folder: Path) -> str:
+    (folder / "train.py").write_text(textwrap.dedent(TRAIN))
+    cluster = AmlCompute(name="cpu", size="Standard_DS3_v2", max_instances=1)
+    ml.compute.begin_create_or_update(cluster).result()
+    ml.environments.create_or_update(Environment(name="env", version="1", image="python"))
+    job = command(
+        code=str(folder),
+        command="python train.py",
+        environment="azureml:env:1",
+        compute="cpu",
+        experiment_name="training",
+    )
+    return str(ml.jobs.create_or_update(job).name)
+
+
+def test_a_job_logs_metrics_artifacts_and_a_registered_model_under_its_own_name(
+    tidepool: Tidepool, ml: MLClient, tracked: mlflow.MlflowClient, tmp_path: Path
+) -> None:
+    name = _train(ml, tmp_path)
+
+    tidepool.settle()
+
+    assert ml.jobs.get(name).status == "Completed", ml.jobs.stream(name)
+    run = tracked.get_run(name)
+    assert (run.data.metrics, run.data.params["rows"], run.info.status) == (
+        {"accuracy": 0.75},
+        "4",
+        "FINISHED",
+    )
+    experiment = tracked.get_experiment_by_name("training")
+    assert [found.info.run_id for found in tracked.search_runs([experiment.experiment_id])] == [name]
+    assert "model/MLmodel" in [file.path for file in tracked.list_artifacts(name, "model")]
+    assert Path(tracked.download_artifacts(name, "notes/hello.txt")).read_text() == "hello"
+    model = ml.models.get("steps", "1")
+    assert (model.type, model.job_name) == ("mlflow_model", name)
+    assert "sklearn" in model.flavors
+    registered = [event for event in tidepool.events if event["eventType"].endswith("ModelRegistered")]
+    assert registered[-1]["data"]["ModelName"] == "steps"
+    loaded = mlflow.pyfunc.load_model("models:/steps/1")
+    assert loaded.predict(np.array([[3.0]])).tolist() == [1]
+
+
+def test_a_script_tracks_its_own_experiments_and_runs(tracked: mlflow.MlflowClient, tmp_path: Path) -> None:
+    mlflow.set_experiment("by hand")
+    with mlflow.start_run(run_name="first") as run:
+        mlflow.log_metrics({"loss": 0.5}, step=1)
+        mlflow.set_tag("team", "tide")
+        (tmp_path / "note.txt").write_text("note")
+        mlflow.log_artifact(str(tmp_path / "note.txt"))
+
+    found = tracked.search_runs(
+        [run.info.experiment_id], filter_string="metrics.loss < 1 and tags.team = 'tide'"
+    )
+
+    assert [one.info.run_id for one in found] == [run.info.run_id]
+    assert [file.path for file in tracked.list_artifacts(run.info.run_id)] == ["note.txt"]
+
+
+def test_workspaces_do_not_see_each_others_experiments(
+    tracked: mlflow.MlflowClient, production_workspace: Workspace
+) -> None:
+    tracked.create_experiment("here")
+    elsewhere = mlflow.get_tracking_uri().rpartition("/")[0] + f"/{production_workspace.name}"
+
+    other = mlflow.MlflowClient(tracking_uri=elsewhere)
+
+    assert tracked.get_experiment_by_name("here") is not None
+    assert other.get_experiment_by_name("here") is None
