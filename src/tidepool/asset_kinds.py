@@ -11,7 +11,8 @@ from tidepool.store import Document
 class AssetKind:
     """`fixed` cannot change once a version exists: `refused` says so.
 
-    `uri` names the property that is a place, `named_in` the one in which name and version stand once more.
+    `uri` names the property that is a place, `named_in` the one in which name and version stand once more;
+    only what is `provisioned` has a provisioningState.
     """
 
     type: str
@@ -23,10 +24,15 @@ class AssetKind:
     uri: str = ""
     named_in: str = ""
     found_by_hash: bool = False
+    provisioned: bool = True
 
     @property
     def version_noun(self) -> str:
         return f"{self.noun} version"
+
+    @property
+    def state(self) -> Document:
+        return {"provisioningState": "Succeeded"} if self.provisioned else {}
 
     def changes(self, found: Document, wanted: Document) -> bool:
         """Whether `wanted` would change what is fixed."""
@@ -48,6 +54,7 @@ KINDS = (
         required=("dataUri",),
         defaults={"dataType": "uri_folder"},
         uri="dataUri",
+        provisioned=False,
     ),
     AssetKind(
         type="models",
@@ -90,7 +97,6 @@ DEFAULTS: Document = {
     "tags": {},
     "properties": {},
     "isArchived": False,
-    "isAnonymous": False,
 }
 MUTABLE = ("description", "tags", "isArchived", "stage", "properties")
 # The versions that mean "the latest one": the SDK asks for a component without a version by this name.

@@ -61,8 +61,8 @@ class Assets:
 
     def names(self, root: str) -> list[str]:
         """Newest first; assets that belong to one job only have no name of their own."""
-        found = [document for _, document in self._store.children(f"{root}/{self.kind.type}")]
-        return [document["name"] for document in found[::-1] if not document["properties"]["isAnonymous"]]
+        found = [document["name"] for _, document in self._store.children(f"{root}/{self.kind.type}")]
+        return [name for name in found[::-1] if not self._is_anonymous(root, name)]
 
     def container(self, root: str, name: str) -> Document | None:
         """The asset without a version: which one is the latest, and which number comes next."""
@@ -92,14 +92,14 @@ class Assets:
         self._check(root, wanted)
         if self.kind.named_in:
             wanted[self.kind.named_in] = {**wanted[self.kind.named_in], "name": name, "version": version}
-        self._ensure_container(root, name, anonymous=bool(wanted["isAnonymous"]), by=by)
+        self._ensure_container(root, name, by)
         document = self._save(self._path(root, name, version), wanted, {}, by)
         await self._created(root, self.kind, document)
         return document, True
 
     def describe(self, root: str, name: str, properties: Document, *, by: str) -> Document:
         """Change what may change of the asset as a whole; archiving it hides it, not its versions."""
-        self._ensure_container(root, name, anonymous=False, by=by)
+        self._ensure_container(root, name, by)
         path = self._path(root, name)
         found = self._store.get(path) or {}
         changes = {key: properties[key] for key in MUTABLE if key in properties}
@@ -124,7 +124,7 @@ class Assets:
 
     def _wanted(self, root: str, properties: Document) -> Document:
         given = {key: value for key, value in properties.items() if value is not None}
-        wanted = {**DEFAULTS, **self.kind.defaults, **given, "provisioningState": "Succeeded"}
+        wanted = {**DEFAULTS, "isAnonymous": False, **self.kind.defaults, **given, **self.kind.state}
         if self.kind.uri in wanted:
             wanted[self.kind.uri] = self._references.long_uri(root, wanted[self.kind.uri])
         return wanted
@@ -138,11 +138,14 @@ class Assets:
             root, {key: value for key, value in properties.items() if key in self.kind.fixed}
         )
 
-    def _ensure_container(self, root: str, name: str, *, anonymous: bool, by: str) -> None:
+    def _ensure_container(self, root: str, name: str, by: str) -> None:
         path = self._path(root, name)
         if self._store.get(path) is None:
-            properties = {**DEFAULTS, "isAnonymous": anonymous, "provisioningState": "Succeeded"}
-            self._save(path, properties, {}, by)
+            self._save(path, {**DEFAULTS, **self.kind.state}, {}, by)
+
+    def _is_anonymous(self, root: str, name: str) -> bool:
+        versions = self.versions(root, name)
+        return bool(versions and versions[0]["properties"]["isAnonymous"])
 
     def _path(self, root: str, name: str, version: str = "") -> str:
         path = f"{root}/{self.kind.type}/{name}"
