@@ -11,7 +11,7 @@ from starlette.types import ASGIApp
 
 from tidepool.dead_letters import DeadLetters
 from tidepool.delivery import Delivery, Outbox
-from tidepool.errors import not_found
+from tidepool.errors import AzureError, not_found
 from tidepool.event_schemas import Event
 from tidepool.faults import Faults
 from tidepool.identity import Identity
@@ -96,14 +96,23 @@ class EventGrid:
         """Create or replace an event subscription of a topic, after the handshake; the ARM resource."""
         subscription = Subscription.read(scope.rstrip("/"), name, properties)
         await self._push.shake_hands(subscription, self._scheduler.now())
-        document = _resource(subscription, properties)
-        self._store.put(_path(subscription.id), document)
-        self._open(subscription).restore()
-        return document
+        return self._keep(subscription, properties)
 
     async def subscribe_file(self, file: Path, *, topics: Mapping[str, str], site: str) -> list[Document]:
-        """All subscriptions of `infra/subscriptions.yaml`; arguments as in `subscriptions.read_file`."""
-        return [await self.subscribe(*entry) for entry in read_file(file, topics=topics, site=site)]
+        """All subscriptions of `infra/subscriptions.yaml`; arguments as in `subscriptions.read_file`.
+
+        A function that is not there (the app may have an error) does not stop the others: it gets its
+        subscription all the same, as if made before the error came, and a line in the log.
+        """
+        made = []
+        for scope, name, properties in read_file(file, topics=topics, site=site):
+            subscription = Subscription.read(scope, name, properties)
+            try:
+                await self._push.shake_hands(subscription, self._scheduler.now())
+            except AzureError as error:
+                log.error("subscription_without_endpoint name=%s error=%s", name, error.message)  # noqa: TRY400
+            made.append(self._keep(subscription, properties))
+        return made
 
     def unsubscribe(self, scope: str, name: str) -> None:
         """Delete an event subscription; its undelivered events go with it."""
@@ -141,6 +150,12 @@ class EventGrid:
             for due, envelope in delivery.waiting()
         ]
         return self.delivering() + waiting
+
+    def _keep(self, subscription: Subscription, properties: Mapping[str, Any]) -> Document:
+        document = _resource(subscription, properties)
+        self._store.put(_path(subscription.id), document)
+        self._open(subscription).restore()
+        return document
 
     def _named(self) -> Iterator[tuple[str, Delivery]]:
         return ((delivery.subscription.name, delivery) for delivery in self._deliveries.values())

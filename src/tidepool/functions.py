@@ -106,6 +106,8 @@ class FunctionsApp:
     async def stop(self) -> None:
         """End triggers, worker and listener. What is at work fails, and comes back later."""
         await self._stop_functions()
+        self.error = "the functions app was stopped"
+        self._settled.set()
         if self._server:
             self._server.close()
             self._server = None
@@ -240,16 +242,17 @@ class FunctionsApp:
         self._settled.set()
 
     async def _stop_functions(self) -> None:
-        self._settled.clear()
+        worker, self._worker = self._worker, None
+        triggers, self._triggers = self._triggers, None
         if self._reviving:
             self._reviving.cancel()
-        worker, self._worker = self._worker, None
+        self._settled.set()  # what waits for a worker fails now, so that the triggers can end
         if worker:
             worker.kill()
             await worker.wait()
-        triggers, self._triggers = self._triggers, None
         if triggers:
             await triggers.stop()
+        self._settled.clear()
 
     def _fail(self, error: str) -> None:
         self._triggers = None
