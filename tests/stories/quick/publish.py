@@ -1,12 +1,20 @@
 """One row a file: what it says. A file that says `broken` is an error; one that says `skip` gets no row."""
 
+import argparse
 import csv
 import json
-import sys
 from pathlib import Path
 
 
-def main(images: Path, manifest: Path, max_error_rate: float, predictions: Path) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    for name in ("images", "manifest", "predictions"):
+        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--max-error-rate", type=float)
+    for name in ("month", "version", "generation"):
+        parser.add_argument(f"--{name}")
+    asked = parser.parse_args()
+    images, manifest, predictions = asked.images, asked.manifest, asked.predictions
     names = [json.loads(line)["name"] for line in manifest.read_text().splitlines()]
     said = {name: (images / name).read_text() for name in names if (images / name).exists()}
     rows = [
@@ -23,12 +31,15 @@ def main(images: Path, manifest: Path, max_error_rate: float, predictions: Path)
     missing = sorted(set(names) - {name for name, _, _ in rows})
     rate = errors / len(names)
     outcome = {
-        "verdict": "incomplete" if missing else "too_many_errors" if rate > max_error_rate else "ok",
+        "verdict": "incomplete" if missing else "too_many_errors" if rate > asked.max_error_rate else "ok",
         "files": len(names),
         "rows": len(rows),
         "errors": errors,
         "error_rate": rate,
-        "max_error_rate": max_error_rate,
+        "max_error_rate": asked.max_error_rate,
+        "month": asked.month,
+        "version": asked.version,
+        "generation": asked.generation,
         "missing": len(missing),
         "missing_names": missing,
         "doubled": 0,
@@ -43,4 +54,4 @@ def main(images: Path, manifest: Path, max_error_rate: float, predictions: Path)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4]))
+    main()
