@@ -1,1 +1,4 @@
-"""What all tests share. Tidepool's fixtures (`tidepool`, `workspace`, `storage_account` ...) are its pytest plugin's."""
+"""What all tests share.
+
+Tidepool's fixtures (`tidepool`, `workspace`, `storage_account` ...) are its pytest plugin's.
+"""

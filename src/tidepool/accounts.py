@@ -1,4 +1,4 @@
-"""Storage accounts: a pool that Azurite knows from its start, from which names are handed out; and their keys."""
+"""Storage accounts: a pool that Azurite knows from its start, handed out name by name; and their keys."""
 
 import base64
 import hashlib
@@ -11,7 +11,7 @@ POOL = 500
 
 
 class Accounts:
-    """Keys are derived from the secret of the state folder: the same account has the same key after a restart."""
+    """Keys are derived from the secret of the data folder, and so the same after a restart."""
 
     def __init__(self, *, store: Store, secret: str) -> None:
         self._store = store

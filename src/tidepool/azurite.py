@@ -1,4 +1,6 @@
-"""Azurite: installs it once from the committed lock, and runs it as a child. Knows nothing of events or of Azure's host names.
+"""Azurite: installs it once from the committed lock, and runs it as a child.
+
+Knows nothing of events or of Azure's host names.
 
 `python -m tidepool.azurite` installs it and says nothing where it is there already.
 """
@@ -48,7 +50,7 @@ def _is_installed() -> bool:
     return all(_version(wanted, name) == _version(installed, name) for name in installed)
 
 
-def _version(packages: Mapping[str, Any], name: str) -> str | None:
+def _version(packages: Mapping[str, dict[str, Any]], name: str) -> object:
     return packages.get(name, {}).get("version")
 
 

@@ -1,4 +1,7 @@
-"""Batches of blob requests: the requests inside a body, and what became of each. Reads them; sends nothing."""
+"""Batches of blob requests: the requests inside a body, and what became of each.
+
+Reads them; sends nothing.
+"""
 
 import re
 from dataclasses import replace

@@ -1,4 +1,7 @@
-"""Watches requests to blobs go by, and tells which events come of them. Asks storage what requests do not say."""
+"""Watches requests to blobs go by, and tells which events come of them.
+
+Asks storage what requests do not say.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

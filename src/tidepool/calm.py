@@ -1,4 +1,7 @@
-"""Whether anything is going on: what `settle` waits for and what `advance` wakes. Changes nothing but the time."""
+"""Whether anything is going on: what `settle` waits for and what `advance` wakes.
+
+Changes nothing but the time.
+"""
 
 import asyncio
 from datetime import timedelta
@@ -30,7 +33,7 @@ class Calm:
             await asyncio.sleep(_LOOK_S)
 
     async def going_on(self) -> list[str]:
-        """One line for each thing that is queued, delivering, running, provisioning, or due within a few seconds."""
+        """One line for each thing that is queued, delivering, running, provisioning, or due soon."""
         parts = self._parts
         apps = parts.sites.apps()
         soon = parts.scheduler.now() + timedelta(seconds=SOON_S)

@@ -11,7 +11,8 @@ from typing import Annotated
 import typer
 
 from tidepool.azurite import AzuriteError
-from tidepool.cloud import Tidepool, TidepoolError
+from tidepool.cloud import Tidepool
+from tidepool.launch import TidepoolError
 
 app = typer.Typer(
     help="A local Azure for tests: Azure ML, Event Grid, Functions and Storage under Azure's own host names.",
@@ -60,7 +61,8 @@ def status(data: Data = _DATA) -> None:
     typer.echo(f"Tidepool (process {found['pid']}) on {found['data']}, time {found['now']:.19}")
     for site in found["sites"]:
         typer.echo(
-            f"  functions app {site['name']}: {site['state']}, {site['url']}, {len(site['functions'])} functions"
+            f"  functions app {site['name']}: {site['state']}, {site['url']}, "
+            f"{len(site['functions'])} functions"
         )
         if site["error"]:
             typer.echo(f"    {site['error']}")

@@ -1,10 +1,8 @@
-"""The handle of a running Tidepool: starts a supervisor, or finds one, and asks it for things. Runs no part itself."""
+"""The handle of a running Tidepool: starts a supervisor, or finds one, and asks it for things.
 
-import json
-import os
-import shutil
-import subprocess
-import sys
+Runs no part itself.
+"""
+
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,15 +12,8 @@ from typing import Any, Self
 
 import httpx
 
-from tidepool import azurite
-from tidepool.estate import CONTROL_HEADER, STATE_FILE
-
-DEFAULT_SITE = "tidegate"
-_OWN = "store.sqlite"  # the file by which a data folder is known
-
-
-class TidepoolError(RuntimeError):
-    """Tidepool did not start, is not running, or refused what was asked."""
+from tidepool.estate import CONTROL_HEADER, DEFAULT_SITE
+from tidepool.launch import Launch, TidepoolError
 
 
 class UnsettledError(TidepoolError):
@@ -48,7 +39,9 @@ class Workspace:
 
 
 class Tidepool:
-    """A local Azure. As a context manager it starts at `with` and is gone afterwards; its state stays in `data_dir`.
+    """A local Azure.
+
+    As a context manager it starts at `with` and is gone afterwards; its state stays in `data_dir`.
 
     `app` is the folder of a functions app to run in it; `seed` makes its faults and delays repeatable.
     """
@@ -59,7 +52,7 @@ class Tidepool:
         self.data_dir = Path(data_dir).resolve()
         self._app = None if app is None else Path(app).resolve()
         self._seed = seed
-        self._process: subprocess.Popen[str] | None = None
+        self._launch = Launch(self.data_dir)
         self._http: httpx.Client | None = None
 
     def __enter__(self) -> Self:
@@ -75,70 +68,32 @@ class Tidepool:
 
     def start(self, *, detach: bool = False) -> None:
         """Start the supervisor and wait until it is ready. Not detached, it ends when this process does."""
-        azurite.ensure()
-        logs = self.data_dir / "logs"
-        logs.mkdir(parents=True, exist_ok=True)
-        read_end, self._write_end = os.pipe()
-        command = [
-            sys.executable,
-            "-m",
-            "tidepool.supervisor",
-            f"--data={self.data_dir}",
-            f"--seed={self._seed}",
-        ]
-        command += [] if self._app is None else [f"--app={self._app}"]
-        command += [] if detach else [f"--parent-fd={read_end}"]
-        with (logs / "supervisor.log").open("a") as log:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-                pass_fds=[] if detach else [read_end],
-                start_new_session=True,
-            )
-        os.close(read_end)
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            self._process.wait()
-            raise TidepoolError(f"Tidepool did not start: {_last_line(logs / 'supervisor.log')}")
-        self._connect(json.loads(line))
+        arguments = [f"--seed={self._seed}"]
+        if self._app is not None:
+            arguments.append(f"--app={self._app}")
+        self._connect(self._launch.start(arguments, detach=detach))
 
     def attach(self) -> None:
         """Use the Tidepool that runs on the data folder; TidepoolError where none does."""
-        try:
-            self._connect(json.loads((self.data_dir / STATE_FILE).read_text()))
-            self.status()
-        except (OSError, httpx.TransportError) as error:
-            raise TidepoolError(
-                f"no Tidepool is running on {self.data_dir} (start one: tidepool up)"
-            ) from error
+        self._connect(self._launch.find())
 
     def stop(self) -> None:
         """End it with all its children, and wait; the state stays."""
         self._post("/stop")
-        if self._process is not None:
-            self._process.wait()
-        else:
-            _wait_for_end(self._pid)
+        self._launch.wait()
         if self._http is not None:
             self._http.close()
 
     def wait(self) -> None:
         """Until it ends, or until Ctrl-C, which ends it."""
-        assert self._process is not None
         try:
-            self._process.wait()
+            self._launch.wait()
         except KeyboardInterrupt:
             self.stop()
 
     def delete(self) -> None:
         """Delete the state of a Tidepool that does not run."""
-        if self.data_dir.exists() and not (self.data_dir / _OWN).exists():
-            raise TidepoolError(f"{self.data_dir} is not a data folder of Tidepool; nothing was deleted")
-        shutil.rmtree(self.data_dir, ignore_errors=True)
+        self._launch.delete()
 
     # What it says
 
@@ -172,7 +127,7 @@ class Tidepool:
     # Time
 
     def advance(self, seconds: float) -> None:
-        """Move the time: what waits until then (retries, timers, provisioning, delayed messages) is due now."""
+        """Move the time: what waits until then (retries, timers, delayed messages ...) is due now."""
         self._post("/advance", {"seconds": seconds})
 
     def settle(self, timeout_s: float = 60) -> None:
@@ -199,7 +154,10 @@ class Tidepool:
         settings: Mapping[str, str] | None = None,
         topics: Mapping[str, str] | None = None,
     ) -> "Site":
-        """Start one more functions app. `topics` binds storage, development, production to ARM ids of one's own."""
+        """Start one more functions app.
+
+        `topics` binds storage, development, production to ARM ids of one's own.
+        """
         asked = {
             "name": f"app-{uuid.uuid4().hex[:8]}",
             "app_dir": str(Path(app_dir).resolve()),
@@ -222,11 +180,10 @@ class Tidepool:
         self._ask("DELETE", "/faults")
 
     def kill_worker_after(self, writes: int, site: str = DEFAULT_SITE) -> None:
-        """Kill the worker of a functions app when its n-th write from now took effect, before it sees the answer."""
+        """Kill a worker when its n-th write from now has taken effect, before it sees the answer."""
         self.fault("worker", "kill", match={"origin": site}, skip=writes - 1)
 
     def _connect(self, state: dict[str, Any]) -> None:
-        self._pid: int = state["pid"]
         headers = {CONTROL_HEADER: state["token"]}
         self._http = httpx.Client(base_url=state["control"], headers=headers, timeout=None, trust_env=False)
 
@@ -236,7 +193,10 @@ class Tidepool:
     def _ask(self, method: str, path: str, **arguments: Any) -> Any:
         if self._http is None:
             raise TidepoolError("Tidepool is not started")
-        answer = self._http.request(method, path, **arguments)
+        try:
+            answer = self._http.request(method, path, **arguments)
+        except httpx.TransportError as error:
+            raise TidepoolError(f"Tidepool on {self.data_dir} does not answer: {error}") from error
         if answer.is_error:
             raise TidepoolError(answer.text)
         return answer.json()
@@ -277,17 +237,3 @@ class Site:
     def writes(self) -> list[dict[str, Any]]:
         """The writes of its worker that took effect."""
         return [one for one in self._cloud.requests if one["origin"] == self.name and one["write"]]
-
-
-def _last_line(file: Path) -> str:
-    lines = file.read_text().strip().splitlines()
-    return f"{lines[-1] if lines else 'it said nothing'} ({file})"
-
-
-def _wait_for_end(pid: int) -> None:
-    import psutil
-
-    try:
-        psutil.Process(pid).wait(timeout=30)
-    except psutil.NoSuchProcess:
-        pass

@@ -1,4 +1,7 @@
-"""The control API of a running Tidepool: what `cloud.Tidepool` calls. Plain HTTP on 127.0.0.1, with a secret header."""
+"""The control API of a running Tidepool: what `cloud.Tidepool` calls.
+
+Plain HTTP on 127.0.0.1, with a secret header.
+"""
 
 import os
 import uuid
@@ -21,7 +24,7 @@ from tidepool.sites import SiteSpec
 
 
 class Control:
-    """`app` serves the control API, and the managed identity endpoint under `/msi`, which has its own secret."""
+    """`app` serves the control API, and under `/msi` managed identity, which has its own secret."""
 
     def __init__(self, *, parts: Parts, token: str, stop: Callable[[], None]) -> None:
         self._parts = parts

@@ -1,4 +1,7 @@
-"""The names of the estate that every Tidepool starts with, and how resource ids are spelt. Holds data only."""
+"""The names of the estate that every Tidepool starts with, and how resource ids are spelt.
+
+Holds data only.
+"""
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
 TENANT = "00000000-0000-4000-8000-00000000000a"
@@ -10,8 +13,9 @@ WORKSPACES = {"mlw-dev": "mlwdevstore", "mlw-prod": "mlwprodstore"}
 DEVELOPMENT, PRODUCTION = WORKSPACES
 CUSTOM_TOPIC = "tidegate-events"
 MAILBOX_HOST = "mailbox.tidepool"
+DEFAULT_SITE = "tidegate"  # the functions app of `tidepool up --app`
 
-# How a handle finds its supervisor: a file in the data folder, and the header with the secret that stands in it.
+# How a handle finds its supervisor: a file in the data folder, and the header for the secret in it.
 STATE_FILE = "tidepool.json"
 CONTROL_HEADER = "x-tidepool-token"
 

@@ -1,4 +1,7 @@
-"""Misbehaviour on demand, from one seed: what to do to a request, an event or a run. Decides; others carry it out."""
+"""Misbehaviour on demand, from one seed.
+
+Decides; others carry it out.
+"""
 
 import fnmatch
 import random
@@ -23,7 +26,7 @@ MATCHES: dict[str, set[str]] = {
 class Rule:
     """One kind of misbehaviour, for whatever its globs match.
 
-    It skips the first `skip` matches, then acts at most `times` times (None: always), each with `probability`.
+    Skips the first `skip` matches, then acts at most `times` times (None: always), with `probability`.
     `value` is the status of a request, the seconds of a time-out or a delay, or the number of extra copies.
     """
 
@@ -45,7 +48,8 @@ class Rule:
             )
         if unknown := set(self.match) - MATCHES[self.kind]:
             raise ValueError(
-                f"match has {', '.join(sorted(unknown))}; allowed for {self.kind}: {', '.join(sorted(MATCHES[self.kind]))}"
+                f"match has {', '.join(sorted(unknown))}; "
+                f"allowed for {self.kind}: {', '.join(sorted(MATCHES[self.kind]))}"
             )
 
     def matches(self, facts: dict[str, str]) -> bool:
@@ -54,7 +58,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class RequestFault:
-    """Instead of being carried out the request is answered with `status`, or after `timeout_s` with nothing at all."""
+    """Instead of being carried out: the answer `status`, or after `timeout_s` none at all."""
 
     status: int | None = None
     retry_after_s: float = 1.0
@@ -69,7 +73,10 @@ class Faults:
         self._rules: list[Rule] = []
 
     def add(self, rule: dict[str, Any]) -> None:
-        """`{"kind": ..., "action": ..., "match": {...}, ...}`: the fields of Rule. ValueError says what is allowed."""
+        """`{"kind": ..., "action": ..., "match": {...}, ...}`: the fields of Rule.
+
+        ValueError says what is allowed.
+        """
         unknown = set(rule) - set(Rule.__dataclass_fields__)
         if unknown:
             raise ValueError(

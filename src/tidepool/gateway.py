@@ -1,4 +1,4 @@
-"""The front door: finds the part that a host name belongs to, misbehaves when told to, and keeps a record of requests."""
+"""The front door: finds the part for a host name, misbehaves when told to, records requests."""
 
 import asyncio
 import logging
@@ -30,7 +30,10 @@ _WRITABLE = re.compile(r"\.core\.windows\.net$|^management\.azure\.com$|\.azurem
 
 @dataclass
 class Recorded:
-    """One request that came through the proxy. `origin` is whose proxy port; status 0: cut off without an answer."""
+    """One request that came through the proxy.
+
+    `origin` is whose proxy port; status 0: cut off without an answer.
+    """
 
     number: int
     time: str
@@ -45,7 +48,10 @@ class Recorded:
 
 
 class Gateway:
-    """ASGI app behind the proxy. `parts` are tried in order: the first whose pattern matches `host/path` answers."""
+    """ASGI app behind the proxy.
+
+    `parts` are tried in order; the first that matches answers.
+    """
 
     def __init__(self, *, faults: Faults, kill_worker: Callable[[str], None]) -> None:
         self._faults = faults
@@ -75,10 +81,7 @@ class Gateway:
         except Exception:
             log.exception("part_failed method=%s host=%s path=%s", entry.method, entry.host, entry.path)
             if entry.status == 0:
-                error = AzureError(
-                    500, "InternalServerError", "Tidepool failed; see its log: tidepool logs supervisor"
-                )
-                await _refusal(entry.host, error)(scope, receive, watched.send)
+                await _refusal(entry.host, _FAILED)(scope, receive, watched.send)
         finally:
             entry.ms = round((time.perf_counter() - started) * 1000, 2)
 
@@ -126,6 +129,9 @@ class Gateway:
         )
         self._record.append(entry)
         return entry
+
+
+_FAILED = AzureError(500, "InternalServerError", "Tidepool failed; see its log: tidepool logs supervisor")
 
 
 class _CutError(Exception):

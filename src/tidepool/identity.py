@@ -41,7 +41,10 @@ PRINCIPALS = {name: _principal(name) for name in ("developer", "tidegate", "comp
 
 
 class Identity:
-    """The directory of this Tidepool. Tokens are signed with its own secret; role assignments live in the store."""
+    """The directory of this Tidepool.
+
+    Tokens are signed with its own secret; role assignments live in the store.
+    """
 
     def __init__(self, *, store: Store, secret: str) -> None:
         self._store = store
@@ -72,7 +75,7 @@ class Identity:
         return jwt.encode(claims, self._secret, "HS256")
 
     def check(self, request: Request, *audiences: str) -> Principal:
-        """Who sent this request; AzureError 401 unless its bearer token is ours, current and for an audience named."""
+        """Who sent this; AzureError 401 unless its token is ours, current and for one of the audiences."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise _unauthorized(
@@ -99,14 +102,14 @@ class Identity:
     # Roles
 
     def authorize(self, principal: Principal, action: str, scope: str) -> None:
-        """Raise 403 AuthorizationFailed unless a role of the principal, at this scope or above, allows the action."""
+        """Raise 403 AuthorizationFailed unless a role of the principal allows the action at this scope."""
         if not any(role.allows(action) for role in self._roles(principal.id, scope)):
             raise AzureError(
                 403,
                 "AuthorizationFailed",
-                f"The client '{principal.client_id}' with object id '{principal.id}' does not have authorization to "
-                f"perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently "
-                "granted, please refresh your credentials.",
+                f"The client '{principal.client_id}' with object id '{principal.id}' does not have "
+                f"authorization to perform action '{action}' over scope '{scope}' or the scope is invalid. "
+                "If access was recently granted, please refresh your credentials.",
             )
 
     def permissions(self, principal: Principal, scope: str) -> list[Document]:

@@ -1,4 +1,4 @@
-"""The mailbox: keeps what was posted to `https://mailbox.tidepool`, so that a notification can be read where it arrives."""
+"""The mailbox: keeps what was posted to `https://mailbox.tidepool`, to be read by tests and people."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""How programs reach Tidepool without knowing: the certificate authority, the CONNECT proxy, the environment variables."""
+"""How programs reach Tidepool without knowing: certificates, the CONNECT proxy, environment variables."""
 
 import asyncio
 import re
@@ -36,7 +36,7 @@ _QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)
 
 
 class Authority:
-    """The CA of this Tidepool, and the certificate of all its hosts; kept, so that a restart needs no new bundle."""
+    """The CA of this Tidepool and the certificate of all its hosts; kept over restarts."""
 
     def __init__(self, folder: Path) -> None:
         self.bundle = folder / "bundle.pem"
@@ -64,7 +64,10 @@ class Authority:
 def environment(
     *, proxy_port: int, authority: Authority, identity_url: str, identity_header: str
 ) -> dict[str, str]:
-    """The variables under which unmodified SDKs find Tidepool. Both cases: urllib and requests prefer the lower one."""
+    """The variables under which unmodified SDKs find Tidepool.
+
+    Both cases: urllib and requests prefer the lower one.
+    """
     proxy, direct, bundle = f"http://127.0.0.1:{proxy_port}", "127.0.0.1,localhost", str(authority.bundle)
     return {
         "HTTPS_PROXY": proxy,
@@ -88,9 +91,11 @@ async def listen_http(app: ASGIApp) -> tuple[asyncio.Server, int]:
 
 
 class Proxy:
-    """CONNECT listeners. A tunnel to a host of ours ends here: TLS and HTTP go straight to the gateway, in this process.
+    """CONNECT listeners.
 
-    Each listener has an `origin`, the name of who was given its port, found in `scope["state"]["origin"]`; the
+    A tunnel to a host of ours ends here: TLS and HTTP go straight to the gateway, in this process.
+
+    Each listener has an `origin`, the name of who was given its port: `scope["state"]["origin"]`; the
     connection itself is in `scope["state"]["connection"]`, for faults that cut it.
     """
 
@@ -128,7 +133,7 @@ class Proxy:
 
 
 class _Tunnel(asyncio.Protocol):
-    """The first request on a proxy connection: a CONNECT to a host of ours is granted, anything else refused."""
+    """The first request on a proxy connection: a CONNECT to a host of ours is granted, no other."""
 
     def __init__(self, enter: Callable[[asyncio.Transport], Coroutine[Any, Any, None]]) -> None:
         self._enter = enter
@@ -153,11 +158,19 @@ class _Tunnel(asyncio.Protocol):
 
 
 class _Connection(HttpToolsProtocol):
-    """uvicorn's HTTP protocol on a tunnel. Acknowledges what it reads at once: urllib3 leaves Nagle's algorithm on
-    when proxied, and a delayed acknowledgement then costs 40 ms a request with a body."""
+    """uvicorn's HTTP protocol on a tunnel.
+
+    Acknowledges what it reads at once: urllib3 leaves Nagle's algorithm on when proxied, and a delayed
+    acknowledgement then costs 40 ms a request with a body.
+    """
+
+    def __init__(self, config: uvicorn.Config, state: ServerState, app_state: dict[str, object]) -> None:
+        super().__init__(config, state, app_state)
+        self._early: list[bytes] = []
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        early, self._early = self._early, []
+        early = self._early.copy()
+        self._early.clear()
         self._socket = transport.get_extra_info("socket")
         super().connection_made(transport)
         for data in early:
@@ -171,10 +184,6 @@ class _Connection(HttpToolsProtocol):
             self._socket.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
         super().data_received(data)
 
-    def __init__(self, config: uvicorn.Config, state: ServerState, app_state: dict[str, object]) -> None:
-        super().__init__(config, state, app_state)
-        self._early: list[bytes] = []
-
     def abort(self) -> None:
         """Cut the connection without an answer."""
         self.transport.abort()
@@ -182,7 +191,7 @@ class _Connection(HttpToolsProtocol):
 
 def _http_config(app: ASGIApp) -> uvicorn.Config:
     config = uvicorn.Config(
-        app,  # type: ignore[arg-type]
+        app,
         http="httptools",
         ws="none",
         lifespan="off",
@@ -203,5 +212,5 @@ def _host(target: str) -> str:
 
 def _refusal(reason: str) -> bytes:
     body = reason.encode("latin-1", "replace") + b"\n"
-    head = f"HTTP/1.1 403 {reason}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-    return head.encode("latin-1", "replace") + body
+    head = f"HTTP/1.1 403 {reason}\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}Connection: close\r\n\r\n".encode("latin-1", "replace") + body

@@ -22,7 +22,7 @@ from tidepool.network import Authority, Proxy, environment
 from tidepool.queue_watch import QueueWatch
 from tidepool.resources import Resources
 from tidepool.scheduler import Scheduler
-from tidepool.sites import DEFAULT, Sites
+from tidepool.sites import Sites
 from tidepool.storage import Blobs
 from tidepool.storage_gateway import StorageGateway
 from tidepool.store import Store
@@ -32,7 +32,10 @@ log = logging.getLogger(__name__)
 
 
 class Parts:
-    """Everything inside one supervisor; the attributes are the parts. `start` brings up what has to be started."""
+    """Everything inside one supervisor; the attributes are the parts.
+
+    `start` brings up what has to be started.
+    """
 
     def __init__(self, data_dir: Path, seed: int) -> None:
         self.data_dir = data_dir
@@ -63,7 +66,7 @@ class Parts:
             client=AzuriteClient(ports=self.azurite.ports, authority=self.authority.authority),
             queues=self.queues,
             token=lambda: self.identity.issue("https://storage.azure.com", "developer"),
-            publish=lambda topic_id, events: self.eventgrid.publish(topic_id, events),
+            publish=self._publish,
             sequence=lambda: self.store.next("sequencer"),
         )
         self.blobs = Blobs(storage=self.storage, accounts=self.accounts)
@@ -86,37 +89,29 @@ class Parts:
         )
 
     def _add_control_plane(self) -> None:
-        given: dict[str, Any] = {"store": self.store, "scheduler": self.scheduler, "blobs": self.blobs}
-        self.runs = Runs(eventgrid=self.eventgrid, **given)
-        self.resources = Resources(
-            identity=self.identity,
-            accounts=self.accounts,
-            eventgrid=self.eventgrid,
-            jobs=None,
-            runs=self.runs,
-            **given,
-        )
-        self.tracking = Tracking(
-            store=self.store,
-            identity=self.identity,
-            runs=self.runs,
-            blobs=self.blobs,
-            data_dir=self.data_dir,
-        )
-        self.tracking.resources = self.resources
+        given: dict[str, Any] = {"store": self.store, "blobs": self.blobs}
+        self.runs = Runs(scheduler=self.scheduler, eventgrid=self.eventgrid, **given)
+        self.tracking = Tracking(identity=self.identity, runs=self.runs, data_dir=self.data_dir, **given)
         self.jobs = Jobs(
-            store=self.store,
             scheduler=self.scheduler,
             runs=self.runs,
-            blobs=self.blobs,
             faults=self.faults,
             tracking=self.tracking,
             folder=self.data_dir / "jobs",
             python=Path(sys.executable),
             environment=lambda: self.environment("compute"),
+            **given,
         )
-        self.jobs.resources = self.resources
-        self.resources.jobs = self.jobs
+        self.resources = Resources(
+            scheduler=self.scheduler,
+            identity=self.identity,
+            accounts=self.accounts,
+            eventgrid=self.eventgrid,
+            jobs=self.jobs,
+            runs=self.runs,
+            **given,
+        )
+        self.jobs.resources = self.tracking.resources = self.resources
 
     def _mount(self) -> None:
         self.gateway.mount(r"[^/]+\.(blob|queue|table)\.core\.windows\.net/", self.storage.app)
@@ -139,7 +134,7 @@ class Parts:
         await self.resources.create_estate()
 
     async def start_events(self) -> None:
-        """Take up the events of a former process; after the functions app that shall receive them is there."""
+        """Take up the events of a former process, once the app that shall receive them is there."""
         self.eventgrid.start()
         await self.jobs.recover()
         self.sites.forget_former()
@@ -158,14 +153,14 @@ class Parts:
         """What `tidepool env` exports, for a program that runs as that principal."""
         exported = {
             **environment(
-                proxy_port=proxy_port or self.proxy_ports.get(principal, self.proxy_ports["developer"]),
+                proxy_port=proxy_port or self.proxy_ports.get(principal) or self.proxy_ports["developer"],
                 authority=self.authority,
                 identity_url=f"http://127.0.0.1:{self.control_port}/msi/token",
                 identity_header=self.identity.header(principal),
             ),
             **estate.variables(),
         }
-        site = self.eventgrid.sites.get(DEFAULT)
+        site = self.eventgrid.sites.get(estate.DEFAULT_SITE)
         if site is None:
             return exported
         keys = {"FUNCTIONS_KEY": site.keys.default, "EVENTGRID_KEY": site.keys.event_grid}
@@ -175,6 +170,9 @@ class Parts:
         """The long-running operations that have not ended."""
         documents = (document for _, document in self.store.children("/operations"))
         return [document["name"] for document in documents if document["status"] == "InProgress"]
+
+    async def _publish(self, topic_id: str, events: list[dict[str, Any]]) -> None:
+        await self.eventgrid.publish(topic_id, events)
 
     def _kill_worker(self, origin: str) -> None:
         self.sites.get(origin).kill_worker()

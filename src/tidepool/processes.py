@@ -1,10 +1,11 @@
-"""Children of the supervisor: how they are started, and the reaper that ends them all when the supervisor dies."""
+"""Children of the supervisor: how they are started, and the reaper that ends them when it dies."""
 
 import asyncio
 import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 _REAPER = "import os, signal, sys; os.read(int(sys.argv[1]), 1); os.killpg(0, signal.SIGKILL)"
@@ -18,16 +19,19 @@ async def spawn(
     stderr: Path | int,
     cwd: Path | None = None,
 ) -> asyncio.subprocess.Process:
-    """Start a child in the supervisor's process group (so that the reaper finds it); a path is appended to."""
-    opened = [open(target, "ab") if isinstance(target, Path) else target for target in (stdout, stderr)]
-    try:
+    """Start a child in the supervisor's process group, where the reaper finds it; a path is appended to."""
+    with ExitStack() as files:
+        streams = [
+            files.enter_context(to.open("ab")) if isinstance(to, Path) else to for to in (stdout, stderr)
+        ]
         return await asyncio.create_subprocess_exec(
-            *command, env=dict(environ), cwd=cwd, stdin=subprocess.DEVNULL, stdout=opened[0], stderr=opened[1]
+            *command,
+            env=dict(environ),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=streams[0],
+            stderr=streams[1],
         )
-    finally:
-        for file in opened:
-            if not isinstance(file, int):
-                file.close()
 
 
 def start_reaper() -> None:

@@ -1,4 +1,4 @@
-"""The pytest plugin: one Tidepool for the session, and a workspace and storage accounts of its own for each test.
+"""The pytest plugin: one Tidepool for the session; each test has a workspace and an account of its own.
 
 `tidepool` starts it at first use and leads this process into it; nothing happens where no test asks for it.
 """

@@ -1,10 +1,13 @@
-"""What the gateway saw of queue messages: where each is, its newest pop receipt, when it is due. Sends nothing."""
+"""What the gateway saw of queue messages: where each is, its newest pop receipt, when it is due.
+
+Sends nothing.
+"""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import quote
+from urllib.parse import urlencode
 from xml.etree import ElementTree
 
 from tidepool.azurite_client import Answer
@@ -17,7 +20,10 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class QueuedMessage:
-    """A message that is not deleted. `due`: emulated time at which it is (again) visible; `held`: by a functions host."""
+    """A message that is not deleted.
+
+    `due`: emulated time at which it is (again) visible; `held`: by a functions host.
+    """
 
     account: str
     queue: str
@@ -28,11 +34,12 @@ class QueuedMessage:
 
     def release_target(self) -> str:
         """The Update Message that makes it visible now."""
-        return f"/{self.queue}/messages/{self.id}?popreceipt={quote(self.pop_receipt, safe='')}&visibilitytimeout=0"
+        query = urlencode({"popreceipt": self.pop_receipt, "visibilitytimeout": 0})
+        return f"/{self.queue}/messages/{self.id}?{query}"
 
 
 class QueueWatch:
-    """The messages of all queues, as their answers told; `visible(account, queue)` is called when one can be received."""
+    """The messages of all queues; `visible(account, queue)` is called when one can be received."""
 
     def __init__(self, *, scheduler: Scheduler, visible: Callable[[str, str], None]) -> None:
         self._scheduler = scheduler
@@ -65,7 +72,7 @@ class QueueWatch:
                 )
 
     def waiting(self, within_s: float) -> list[QueuedMessage]:
-        """Messages that nobody holds and that are visible, or will be within so many seconds; soonest first."""
+        """Messages that no host holds and that are visible, or will be in so many seconds; soonest first."""
         until = self._due(within_s)
         found = [message for message in self._messages.values() if message.due <= until and not message.held]
         return sorted(found, key=lambda message: message.due)

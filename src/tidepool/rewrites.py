@@ -1,4 +1,7 @@
-"""What must be changed in a request before Azurite understands it, each with its reason. Everything else goes untouched."""
+"""What must be changed in a request before Azurite understands it, each with its reason.
+
+Everything else goes untouched.
+"""
 
 from collections.abc import AsyncIterable, Mapping
 from dataclasses import replace
@@ -27,7 +30,7 @@ def _table_batch(request: StorageRequest, body: bytes) -> tuple[StorageRequest, 
 
 
 def _copy(request: StorageRequest, ports: Mapping[str, int]) -> StorageRequest:
-    """Azurite checks a copy's source by a request of its own, and only where source and request have the same Host.
+    """Azurite checks a copy's source by a request of its own, and only where both have the same Host.
 
     So both become path style on Azurite's address. A signature over the headers does not survive that: copies
     between accounts work with bearer tokens and SAS, whose headers are not signed.

@@ -1,4 +1,7 @@
-"""One heap for all that waits: retries, timers, provisioning. Time moves by itself, and by hand with `advance`."""
+"""One heap for all that waits: retries, timers, provisioning.
+
+Time moves by itself, and by hand with `advance`.
+"""
 
 import asyncio
 import heapq

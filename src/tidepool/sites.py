@@ -1,4 +1,4 @@
-"""The functions apps of a Tidepool: gives each its settings, its own proxy port and its event subscriptions."""
+"""The functions apps of a Tidepool: gives each its settings, a proxy port and its subscriptions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +12,6 @@ from tidepool.queue_client import Send
 from tidepool.scheduler import Scheduler
 from tidepool.store import Store
 
-DEFAULT = "tidegate"
 TOPICS = {
     "storage": estate.storage_account_id(estate.STORAGE_ACCOUNT),
     "development": estate.workspace_id(estate.DEVELOPMENT),
@@ -23,7 +22,7 @@ _SUBSCRIPTIONS = Path("infra/subscriptions.yaml")
 
 @dataclass(frozen=True, kw_only=True)
 class SiteSpec:
-    """A functions app to start: `settings` over the usual app settings, `topics` over the estate's own (ARM ids)."""
+    """A functions app to start: `settings` over the usual ones, `topics` (ARM ids) over the estate's."""
 
     name: str
     app_dir: Path
@@ -32,7 +31,10 @@ class SiteSpec:
 
 
 class Sites:
-    """Starts and stops functions apps. `environment(principal, proxy_port)` are the variables that reach Tidepool."""
+    """Starts and stops functions apps.
+
+    `environment(principal, proxy_port)` are the variables that reach Tidepool.
+    """
 
     def __init__(
         self,
@@ -59,7 +61,8 @@ class Sites:
         found = self._eventgrid.sites.get(name)
         if found is None:
             raise ValueError(
-                f"no functions app {name!r} is running; there are: {', '.join(self._eventgrid.sites) or 'none'}"
+                f"no functions app {name!r} is running; "
+                f"there are: {', '.join(self._eventgrid.sites) or 'none'}"
             )
         return found
 
@@ -87,10 +90,10 @@ class Sites:
         return app
 
     def forget_former(self) -> None:
-        """Drop the subscriptions of apps that a former process started for a while, and that nobody starts again."""
+        """Drop the subscriptions of apps that a former process started for a while."""
         for path, _ in list(self._store.children("/sites")):
             name = path.rpartition("/")[2]
-            if name != DEFAULT and name not in self._ports:
+            if name != estate.DEFAULT_SITE and name not in self._ports:
                 self._forget_subscriptions(name)
 
     async def stop(self, name: str) -> None:

@@ -1,4 +1,7 @@
-"""Blobs for Tidepool's own parts: list, read, write, folders, SAS. Goes through storage's door, so writes raise events."""
+"""Blobs for Tidepool's own parts: list, read, write, folders, SAS.
+
+Goes through storage's door, so writes raise events.
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -30,7 +33,10 @@ class BlobItem:
 
 
 class Blobs:
-    """What other parts of Tidepool do with blobs. A refusal of storage is an AzureError with storage's code."""
+    """What other parts of Tidepool do with blobs.
+
+    A refusal of storage is an AzureError with storage's code.
+    """
 
     def __init__(self, *, storage: StorageGateway, accounts: Accounts) -> None:
         self._storage = storage

@@ -1,4 +1,4 @@
-"""The gateway in front of Azurite: passes storage requests on untouched, and raises the events of what succeeded."""
+"""The gateway in front of Azurite: passes requests on untouched, and raises the events of what succeeded."""
 
 import asyncio
 import logging
@@ -27,7 +27,7 @@ _VERSION = "2021-12-02"
 
 
 class StorageGateway:
-    """ASGI app of `<account>.{blob,queue,table}.core.windows.net`; `send` is the same door for Tidepool's own parts.
+    """ASGI app of `<account>.{blob,queue,table}.core.windows.net`; `send` is the door for our own parts.
 
     `sequence` numbers the events; `publish` is Event Grid's; `token` makes a bearer token for storage.
     """

@@ -35,7 +35,10 @@ class StorageRequest:
 
     @cached_property
     def segments(self) -> tuple[str, str]:
-        """Container and blob name, or queue and what is below it; decoded. The blob name may contain slashes."""
+        """Container and blob name, or queue and what is below it; decoded.
+
+        The blob name may contain slashes.
+        """
         first, _, rest = self.path.lstrip("/").partition("/")
         return unquote(first), unquote(rest)
 

@@ -68,7 +68,8 @@ class Store:
     def next(self, counter: str) -> int:
         """1, 2, 3 ... for each counter, across restarts."""
         (value,) = self._db.execute(
-            "insert into counter values (?, 1) on conflict (name) do update set value = value + 1 returning value",
+            "insert into counter values (?, 1) "
+            "on conflict (name) do update set value = value + 1 returning value",
             (counter,),
         ).fetchone()
         return int(value)

@@ -1,4 +1,7 @@
-"""The one process of a Tidepool: `python -m tidepool.supervisor`. Opens the listeners, says when it is ready, ends cleanly."""
+"""The one process of a Tidepool: `python -m tidepool.supervisor`.
+
+Opens the listeners, says when it is ready, ends cleanly.
+"""
 
 import argparse
 import asyncio
@@ -17,13 +20,13 @@ from tidepool.control import Control
 from tidepool.network import listen_http
 from tidepool.parts import Parts
 from tidepool.processes import start_reaper
-from tidepool.sites import DEFAULT, SiteSpec
+from tidepool.sites import SiteSpec
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 async def serve(parts: Parts, *, app_dir: Path | None, parent_fd: int | None) -> None:
-    """Start, print the one line that says ready, serve until a signal, `stop`, or the end of the pipe at `parent_fd`."""
+    """Start, print the line that says ready, serve until a signal, a stop, or the end of the pipe."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -35,7 +38,7 @@ async def serve(parts: Parts, *, app_dir: Path | None, parent_fd: int | None) ->
     listener, port = await listen_http(control.app)
     await parts.start(port)
     if app_dir is not None:
-        await parts.sites.start(SiteSpec(name=DEFAULT, app_dir=app_dir, settings={}, topics={}))
+        await parts.sites.start(SiteSpec(name=estate.DEFAULT_SITE, app_dir=app_dir, settings={}, topics={}))
     await parts.start_events()
     _say_ready(parts, f"http://127.0.0.1:{port}", token)
     await stopping.wait()

@@ -17,6 +17,7 @@ from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
 
 from tidepool.cloud import StorageAccount, Tidepool, TidepoolError, UnsettledError, Workspace
+from tidepool.estate import SUBSCRIPTION
 
 SCRIPT = """
 import os
@@ -103,7 +104,7 @@ def test_reset_deletes_nothing_that_is_not_tidepools(tmp_path: Path) -> None:
 
 
 def test_a_folder_has_one_tidepool(tidepool: Tidepool) -> None:
-    with pytest.raises(TidepoolError, match="running on .* already"):
+    with pytest.raises(TidepoolError, match=r"running on .* already"):
         Tidepool(tidepool.data_dir).start()
 
 
@@ -116,7 +117,7 @@ def test_foreign_hosts_are_refused_with_a_reason(tidepool: Tidepool) -> None:
 
 def test_a_route_that_is_not_emulated_is_named(tidepool: Tidepool) -> None:
     token = DefaultAzureCredential().get_token("https://management.azure.com/.default").token
-    url = "https://management.azure.com/subscriptions/00000000-0000-4000-8000-000000000001/providers/Microsoft.Quantum/x"
+    url = f"https://management.azure.com/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Quantum/x"
 
     answer = requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=5)
 

@@ -1,6 +1,5 @@
-"""Tidepool misbehaves when it is told to, repeatably, and in Azure's own ways: requests, events, a dying worker."""
+"""Tidepool misbehaves when told to, repeatably and in Azure's own ways: requests, events, a dying worker."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -41,13 +40,18 @@ def work(message: func.QueueMessage) -> None:
         container.upload_blob(f"{number}.txt", f"dequeued {message.dequeue_count}", overwrite=True)
 """
 HOST = """
-{"version": "2.0", "extensions": {"queues": {"visibilityTimeout": "00:00:30", "maxPollingInterval": "00:00:01"}}}
+{
+  "version": "2.0",
+  "extensions": {"queues": {"visibilityTimeout": "00:00:30", "maxPollingInterval": "00:00:01"}}
+}
 """
 SUBSCRIPTIONS = """
 - name: images
   topic: storage
   function: blob_arrived
-  filter: {includedEventTypes: [Microsoft.Storage.BlobCreated], subjectBeginsWith: /blobServices/default/containers/images/}
+  filter:
+    includedEventTypes: [Microsoft.Storage.BlobCreated]
+    subjectBeginsWith: /blobServices/default/containers/images/
   retryPolicy: {maxDeliveryAttempts: 30, eventTimeToLiveInMinutes: 1440}
   deadLetter: deadletter
 """
