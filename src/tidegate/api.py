@@ -15,6 +15,8 @@ from tidegate import docs_page
 from tidegate.commands import MonthId
 from tidegate.config import Feed
 from tidegate.errors import ConfigError, TidegateError
+from tidegate.handlers.claims import Claims
+from tidegate.ledger import Month
 from tidegate.problems import RefusedError, documented, handle_problems
 from tidegate.reruns import Rerun, Reruns
 from tidegate.views import FeedView, JobView, MonthSummary, MonthView, ScoringView, month_view
@@ -65,17 +67,20 @@ NamedFeed = Annotated[tuple[str, Feed], Depends(_feed)]
 class _Place:
     """A month of a feed."""
 
-    name: str
     feed: Feed
-    month: str
+    record: Month
 
 
-def _place(found: NamedFeed, month: MonthId) -> _Place:
-    return _Place(*found, month)
+def _place(found: NamedFeed, month: MonthId, service: Services) -> _Place:
+    name, feed = found
+    return _Place(feed, service.ledger.month(name, month))
 
 
 def _reruns(service: Services) -> Reruns:
-    return Reruns(ledger=service.ledger, workspaces=service.workspaces, queue=service.queue, now=service.now)
+    claims = Claims(
+        config=service.config, ledger=service.ledger, workspaces=service.workspaces, now=service.now
+    )
+    return Reruns(claims=claims, queue=service.queue)
 
 
 FeedMonth = Annotated[_Place, Depends(_place)]
@@ -135,21 +140,20 @@ def months(found: NamedFeed, service: Services) -> list[MonthSummary]:
 @router.get("/feeds/{feed}/months/{month}", responses=documented(404, 422))
 def month(place: FeedMonth, service: Services) -> MonthView:
     """A month with its versions, their scorings, and what happened."""
-    record = service.ledger.month(place.name, place.month)
-    activities = service.ledger.activities(f"{place.name}:{place.month}")
+    record = place.record
+    activities = service.ledger.activities(f"{record.feed}:{record.month}")
     if record.etag is None and not activities:
-        detail = f"Nothing is known of {place.name} {place.month}; the feed starts {place.feed.starts}"
+        detail = f"Nothing is known of {record.feed} {record.month}; the feed starts {place.feed.starts}"
         raise RefusedError(404, "There is no such month", detail)
     return month_view(record, place.feed.score.workspace, activities)
 
 
 @router.get("/feeds/{feed}/months/{month}/jobs", responses=documented(404, 422))
-def scorings(place: FeedMonth, service: Services) -> list[ScoringView]:
+def scorings(place: FeedMonth) -> list[ScoringView]:
     """Every scoring of the month, oldest first."""
-    record = service.ledger.month(place.name, place.month)
     return [
-        ScoringView.of(record, place.feed.score.workspace, version, generation)
-        for version in record.versions
+        ScoringView.of(place.record, place.feed.score.workspace, version, generation)
+        for version in place.record.versions
         for generation in version.generations
     ]
 
@@ -165,21 +169,21 @@ def rerun(
     key: Key = None,
 ) -> ScoringView:
     """Score a version of the month again, as a new generation. `Location` and `url` say where to look."""
-    claimed = reruns.claim(place.feed, (place.name, place.month), wanted, key)
-    view = ScoringView.of(claimed[0], place.feed.score.workspace, *claimed[1:])
+    claimed = reruns.request(place.feed, place.record, wanted, key)
+    view = ScoringView.of(place.record, place.feed.score.workspace, *claimed)
     response.headers["Location"] = view.url
     return view
 
 
 @router.get("/feeds/{feed}/months/{month}/jobs/{scoring}", responses=documented(404, 422))
-def scoring(place: FeedMonth, scoring: str, service: Services) -> ScoringView:
+def scoring(place: FeedMonth, scoring: str) -> ScoringView:
     """One scoring, by its name: `202611-1-g2`."""
-    there = scorings(place, service)
+    there = scorings(place)
     for one in there:
         if one.name == scoring:
             return one
     names = ", ".join(one.name for one in there) or "none yet"
-    detail = f"{place.month} has no scoring {scoring!r}; it has {names}"
+    detail = f"{place.record.month} has no scoring {scoring!r}; it has {names}"
     raise RefusedError(404, "There is no such scoring", detail)
 
 

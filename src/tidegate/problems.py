@@ -18,20 +18,13 @@ MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_S = 10
 
 
-class Mistake(BaseModel):
-    """One thing that is wrong with a request."""
-
-    where: str
-    what: str
-
-
 class Problem(BaseModel):
     """Why a request was refused, and what to do."""
 
     title: str
     status: int
     detail: str
-    mistakes: list[Mistake] = []
+    mistakes: list[str] = []
 
 
 class RefusedError(TidegateError):
@@ -52,7 +45,7 @@ _BY_ERROR: tuple[tuple[type[TidegateError], int, str], ...] = (
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For `responses=` of a route: these statuses answer with a Problem."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
     return {status: {"description": "Problem", "content": content} for status in statuses}
 
 
@@ -83,9 +76,9 @@ async def _of_request(_request: Request, error: Exception) -> JSONResponse:
     if broken := next((one for one in found if one["type"] == "json_invalid"), None):
         detail = f"The body is no JSON: {broken['ctx']['error']} at character {broken['loc'][-1]}"
         return answer(Problem(title="Malformed JSON", status=400, detail=detail))
-    mistakes = [Mistake(where=_place(one["loc"]), what=_what(one)) for one in found]
-    detail = "; ".join(f"{mistake.where}: {mistake.what}" for mistake in mistakes)
-    return answer(Problem(title="The request is not valid", status=422, detail=detail, mistakes=mistakes))
+    mistakes = [f"{_place(one['loc'])}: {_what(one)}" for one in found]
+    title, detail = "The request is not valid", "; ".join(mistakes)
+    return answer(Problem(title=title, status=422, detail=detail, mistakes=mistakes))
 
 
 async def _of_route(request: Request, error: Exception) -> JSONResponse:
