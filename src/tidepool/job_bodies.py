@@ -71,8 +71,10 @@ def _pipeline_graph(pipeline: str, job: Body, component: Callable[[str], Body]) 
     promised = {key: _named(output, pipeline) for key, output in _promised_outputs(job).items()}
     steps: dict[str, Step] = {}
     outputs: dict[str, tuple[str, str]] = {}
-    for name, node in (job.get("jobs") or {}).items():
-        node = {**node, "computeId": fill_known(node.get("computeId") or "", literals)}  # noqa: PLW2901
+    for name, written in (job.get("jobs") or {}).items():
+        node = {**written, "computeId": fill_known(written.get("computeId") or "", literals)}
+        if not node.get("componentId"):
+            raise GraphError(f"Step {name} names no component.")
         step = _step(name, node, component(node["componentId"]))
         for key, target in _job_outputs_of(node):
             outputs[target] = (name, key)
