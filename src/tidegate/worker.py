@@ -47,9 +47,10 @@ class Worker:
         """Any number of times, to one effect. What it raises brings the message back, then to `give_up`."""
         command = decode(message)
         with bound(cause=command.cause, command=command.kind, **_about(command)):
-            for follow in self._follows(command):
+            follows = self._follows(command)
+            for follow in follows:
                 self._queue.send(follow.command, follow.delay)
-            log.info("command_carried_out")
+            log.info("command_carried_out", follows=",".join(follow.command.kind for follow in follows))
 
     def give_up(self, message: str) -> None:
         """For messages that crashed the service again and again: a person hears of them."""

@@ -1,0 +1,90 @@
+"""How the demo's months arrive: which files, and what says that a month is complete. Uploads, and no more."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
+
+from examples.digits import images
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.storage.blob import ContainerClient
+
+CONTAINER = "images"
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A month's upload: `count` PNG files, of which the first `broken` cannot be read."""
+
+    month: str
+    ends_with: Literal["marker", "list", "nothing"]
+    count: int
+    broken: int = 0
+
+    @property
+    def says(self) -> str:
+        end = {
+            "marker": "then the marker _SUCCESS",
+            "list": "then files.txt, which lists them",
+            "nothing": "then silence",
+        }[self.ends_with]
+        broken = f", {self.broken} of them broken" if self.broken else ""
+        return f"{self.count} images{broken}, {end}"
+
+
+MONTHS = (
+    Arrival("202609", "marker", 100),
+    Arrival("202610", "list", 100, broken=2),
+    Arrival("202611", "nothing", 100),
+)
+LATE = "202609"
+LATE_NAME = "digit-late.png"
+
+
+class Arrivals:
+    """Uploads with azure-storage-blob, as whoever delivers the images would."""
+
+    def upload(self, arrival: Arrival) -> None:
+        digits = images.month(arrival.month, arrival.count)
+        for number, digit in enumerate(digits):
+            content = images.damaged(digit.png, "truncated") if number < arrival.broken else digit.png
+            self.put(f"{arrival.month}/{digit.name}", content)
+        match arrival.ends_with:
+            case "marker":
+                self.put(f"{arrival.month}/_SUCCESS", b"")
+            case "list":
+                self.put(f"{arrival.month}/files.txt", "\n".join(digit.name for digit in digits).encode())
+
+    def upload_late(self) -> None:
+        self.put(f"{LATE}/{LATE_NAME}", self.late_digit().png)
+
+    @staticmethod
+    def late_digit() -> images.Digit:
+        digit = images.month("202612", 1)[0]
+        return images.Digit(LATE_NAME, digit.png, digit.label)
+
+    @staticmethod
+    def workspace() -> "MLClient":
+        """The development workspace, through azure-ai-ml."""
+        from azure.ai.ml import MLClient
+        from azure.identity import DefaultAzureCredential
+
+        place = (os.environ["AZURE_SUBSCRIPTION_ID"], os.environ["AZURE_RESOURCE_GROUP"])
+        return MLClient(DefaultAzureCredential(), *place, os.environ["AZUREML_WORKSPACE_DEVELOPMENT"])
+
+    def put(self, name: str, content: bytes) -> None:
+        self._container.upload_blob(name, content, overwrite=True)
+
+    @cached_property
+    def _container(self) -> "ContainerClient":
+        from azure.identity import DefaultAzureCredential
+        from azure.storage.blob import BlobServiceClient
+
+        url = f"https://{os.environ['AZURE_STORAGE_ACCOUNT']}.blob.core.windows.net"
+        service = BlobServiceClient(url, credential=DefaultAzureCredential())
+        container = service.get_container_client(CONTAINER)
+        if not container.exists():
+            container.create_container()
+        return container
