@@ -1,6 +1,6 @@
-"""The demo: a model is trained, three months of images arrive, and are scored and checked, on the local cloud.
+"""The demo: a model is trained, three months of images arrive, and are scored and checked.
 
-It is a user like any other: uploads with azure-storage-blob, looks with azure-ai-ml and the API of the service.
+It is a user like any other: uploads with azure-storage-blob, looks with azure-ai-ml and the service's API.
 Exits non-zero if anything that it promises did not happen.
 """
 
@@ -40,16 +40,17 @@ def main() -> int:
     for promise in broken:
         console.print(f"[red]Not as promised:[/] {promise}")
     console.print(f"\n{time.monotonic() - started:.0f} s. Tidepool is still up. Try:")
-    console.print(_TO_TRY)
+    for command, what in TO_TRY:
+        console.print(f"  [bold]{command:<60}[/] {what}")
     return 1 if broken else 0
 
 
-_TO_TRY = """
-  [bold]eval "$(.venv/bin/tidepool env)"[/]                                  every Azure SDK in this shell talks to it
-  [bold].venv/bin/python -m examples.digits.drop 202611[/]                   one more PNG arrives: see it scored as a new version
-  [bold].venv/bin/tidegate rerun digits 202611 --reason "just curious"[/]    score it again, as a new generation
-  [bold]make down[/]                                                         stop it
-"""
+TO_TRY = (
+    ('eval "$(.venv/bin/tidepool env)"', "from here on, every Azure SDK in this shell talks to it"),
+    (".venv/bin/python -m examples.digits.drop 202611", "one more PNG arrives: see it scored"),
+    ('.venv/bin/tidegate rerun digits 202611 --reason "curious"', "score it again, as a new generation"),
+    ("make down", "stop it"),
+)
 
 
 def _fresh_cloud() -> Tidepool:

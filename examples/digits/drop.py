@@ -1,4 +1,4 @@
-"""`python -m examples.digits.drop MONTH`: one more digit arrives in a month; says what Tidegate makes of it."""
+"""One more digit arrives in a month: says what becomes of it. `python -m examples.digits.drop MONTH`."""
 
 import argparse
 import time

@@ -1,4 +1,4 @@
-"""What became of a month version, as anybody can see it: the API, the CSV, and the labels that only the demo knows."""
+"""What became of a month version, as anybody can see it: in the API, and in the CSV."""
 
 import csv
 import io
