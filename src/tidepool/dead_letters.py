@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tidepool.delivery import Envelope, Outbox
 from tidepool.event_schemas import is_cloud_event
+from tidepool.outbox import Envelope, Outbox
 from tidepool.retries import outcome
 from tidepool.scheduler import Action, Scheduler
 from tidepool.subscriptions import Subscription

@@ -8,15 +8,15 @@ import json
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
 from tidepool.event_schemas import Event
+from tidepool.outbox import Envelope, Outbox
 from tidepool.retries import GiveUp, Limits, decide_retry, hold, is_success
 from tidepool.scheduler import Entry, Scheduler
-from tidepool.store import Document, Store
 from tidepool.subscriptions import Subscription
 
 log = logging.getLogger(__name__)
@@ -24,24 +24,8 @@ log = logging.getLogger(__name__)
 REQUESTS_AT_ONCE = 8
 
 
-@dataclass(frozen=True, kw_only=True)
-class Envelope:
-    """An event on its way to one subscription."""
-
-    key: str
-    event: Event
-    size: int
-    published: datetime
-    attempts: int = 0
-    last_status: int = 0
-    last_attempt: datetime | None = None
-    # Why it was given up; it then waits to become a dead letter.
-    reason: str = ""
-    due: datetime | None = field(default=None, compare=False)
-
-
 Send = Callable[[Subscription, Sequence[Envelope]], Awaitable[int]]
-Bury = Callable[[Subscription, Sequence[Envelope], "Outbox"], None]
+Bury = Callable[[Subscription, Sequence[Envelope], Outbox], None]
 
 
 class Delivery:
@@ -51,7 +35,7 @@ class Delivery:
         self,
         subscription: Subscription,
         *,
-        outbox: "Outbox",
+        outbox: Outbox,
         scheduler: Scheduler,
         send: Send,
         bury: Bury,
@@ -209,51 +193,3 @@ class Delivery:
             self._pump()
 
         self._scheduler.call_later(seconds, resume, f"deliveries of {self.subscription.name} are held back")
-
-
-class Outbox:
-    """Where one subscription's undelivered events are kept."""
-
-    def __init__(self, store: Store, subscription_id: str) -> None:
-        self._store = store
-        self._path = f"/eventgrid/undelivered/{subscription_id.strip('/').replace('/', '|')}"
-
-    def new_key(self) -> str:
-        return f"{self._path}/{self._store.next('eventgrid')}"
-
-    def save(self, envelope: Envelope) -> None:
-        self._store.put(envelope.key, _to_document(envelope))
-
-    def remove(self, envelope: Envelope) -> None:
-        self._store.delete(envelope.key)
-
-    def has(self, envelope: Envelope) -> bool:
-        return self._store.get(envelope.key) is not None
-
-    def load(self) -> list[Envelope]:
-        return [_from_document(path, document) for path, document in self._store.children(self._path)]
-
-    def clear(self) -> None:
-        for path, _ in self._store.children(self._path):
-            self._store.delete(path)
-
-
-def _to_document(envelope: Envelope) -> Document:
-    return {
-        "event": envelope.event,
-        "size": envelope.size,
-        "published": envelope.published.isoformat(),
-        "attempts": envelope.attempts,
-        "last_status": envelope.last_status,
-        "last_attempt": envelope.last_attempt and envelope.last_attempt.isoformat(),
-        "reason": envelope.reason,
-        "due": envelope.due and envelope.due.isoformat(),
-    }
-
-
-def _from_document(path: str, document: Document) -> Envelope:
-    times = {
-        name: document[name] and datetime.fromisoformat(document[name])
-        for name in ("published", "last_attempt", "due")
-    }
-    return Envelope(key=path, **{**document, **times})

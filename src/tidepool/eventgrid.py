@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from starlette.types import ASGIApp
 
 from tidepool.dead_letters import DeadLetters
-from tidepool.delivery import Delivery, Outbox
+from tidepool.delivery import Delivery
 from tidepool.errors import AzureError, not_found
 from tidepool.event_schemas import Event
 from tidepool.faults import Faults
 from tidepool.identity import Identity
+from tidepool.outbox import Outbox
 from tidepool.push import Push
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store

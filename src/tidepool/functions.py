@@ -1,6 +1,6 @@
-"""The Functions host: one functions app, its worker's life, and the door to its triggers.
+"""The Functions host: one functions app, from its folder to its triggers.
 
-What calls a function and when is in triggers, queues, timers, webhook and http_triggers.
+The worker's life is in worker_life; what calls a function and when is in triggers and what it names.
 """
 
 import asyncio
@@ -24,12 +24,11 @@ from tidepool.scheduler import Scheduler
 from tidepool.store import Store
 from tidepool.triggers import Surroundings, Triggers
 from tidepool.webhook import PATH
-from tidepool.worker_process import LOG_LINES_KEPT, InvocationError, LogLine, WorkerProcess
+from tidepool.worker_life import NoFunctionsError, WorkerLife
+from tidepool.worker_process import InvocationError, LogLine
 
 log = logging.getLogger("tidepool.functions")
 
-READY_WITHIN_S = 60.0
-LONGEST_PAUSE_S = 5.0
 # What the worker inherits; everything else that it sees are app settings.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
 
@@ -53,18 +52,14 @@ class FunctionsApp:
         self.keys = FunctionKeys(store, name)
         self.url = ""
         self.error = ""
-        self.restarts = 0
-        self.lines: deque[LogLine] = deque(maxlen=LOG_LINES_KEPT)
         self._store = store
         self._scheduler = scheduler
         self._send = send
         self._server: asyncio.Server | None = None
-        self._worker: WorkerProcess | None = None
+        self._worker = WorkerLife(name=name, app_dir=self.app_dir, failed=self._fail)
         self._triggers: Triggers | None = None
         self._host = HostSettings()
-        self._settled = asyncio.Event()
-        self._reviving: asyncio.Task[None] | None = None
-        self._deaths_in_a_row = 0
+        self._starts = 0
         self._door = HostDoor(self)
 
     @property
@@ -76,6 +71,11 @@ class FunctionsApp:
         """None while there are no functions: before the start, and when the app cannot be indexed."""
         return self._triggers
 
+    @property
+    def lines(self) -> deque[LogLine]:
+        """The newest log lines of the app."""
+        return self._worker.lines
+
     def webhook_url(self, function: str) -> str:
         """Where Event Grid delivers the events of this function."""
         return f"{self.url}{PATH}?{urlencode({'functionName': function, 'code': self.keys.event_grid})}"
@@ -85,46 +85,41 @@ class FunctionsApp:
         if self._server is None:
             self._server, port = await listen_http(self.app)
             self.url = f"http://127.0.0.1:{port}"
+        self._worker.hold()
+        self._starts += 1
         self.error = ""
         try:
             self._host = read_host_settings(self.app_dir)
-            functions = await self._start_worker()
-            around = Surroundings(
-                site=self.name,
-                host=self._host,
-                settings=self.settings,
-                keys=self.keys,
-                invoke=self.invoke,
-                send=self._send,
-            )
-            self._triggers = Triggers(functions, around)
+            functions = await self._worker.start(self._environ())
+            self._triggers = Triggers(functions, self._surroundings())
             self._triggers.start(self._scheduler, self._store)
-        except (ValueError, _NoFunctionsError) as error:
+        except (ValueError, NoFunctionsError) as error:
             self._fail(str(error))
-        self._settled.set()
+        self._worker.release()
 
     async def stop(self) -> None:
         """End triggers, worker and listener. What is at work fails, and comes back later."""
-        await self._stop_functions()
         self.error = "the functions app was stopped"
-        self._settled.set()
+        triggers, self._triggers = self._triggers, None
+        await self._worker.stop()
+        if triggers:
+            await triggers.stop()
         if self._server:
             self._server.close()
             self._server = None
 
     async def restart(self, settings: Mapping[str, str] | None = None) -> None:
         """Read host.json and the app again, with other app settings where they are given; the URL stays."""
-        await self._stop_functions()
+        server, self._server = self._server, None
+        await self.stop()
+        self._server = server
         if settings is not None:
             self.settings = dict(settings)
-        self.restarts += 1
         await self.start()
 
     def kill_worker(self) -> None:
         """As if the worker had crashed: what it works on fails, and a new one is started."""
-        if self._worker:
-            self._worker.kill()
-            self._worker_ended(self._worker)
+        self._worker.kill()
 
     async def invoke(
         self,
@@ -134,21 +129,26 @@ class FunctionsApp:
         retry: Mapping[str, int] | None = None,
     ) -> Message:
         """Run a function once and send its outputs on; InvocationError where it failed or there is none."""
-        await self._until_ready()
-        worker, triggers = self._worker, self._triggers
+        await self._worker.until_ready()
+        triggers = self._triggers
         found = triggers.find(function) if triggers else None
-        if worker is None or triggers is None or found is None:
+        if triggers is None or found is None:
             raise InvocationError(
-                f"there is no function '{function}': {self.error or 'the app does not run'}"
+                f"there is no function '{function}': {self.error or 'the app does not have it'}"
             )
-        result = await self._timed(worker, found["name"], data, metadata, retry)
+        request = {
+            "function": found["name"],
+            "data": data,
+            "metadata": dict(metadata or {}),
+            "retry": dict(retry) if retry else None,
+        }
+        result = await self._worker.invoke(request, self._host.function_timeout_s)
         await triggers.outputs.send(found["bindings"], result)
-        self._deaths_in_a_row = 0
         return result
 
     async def fire(self, function: str, text: str = "") -> None:
         """Run a function by hand, as POST /admin/functions/{name} does, and wait for it."""
-        await self._until_ready()
+        await self._worker.until_ready()
         timer = self._triggers.timers.get(function.lower()) if self._triggers else None
         if timer:
             await timer.fire()
@@ -164,10 +164,8 @@ class FunctionsApp:
 
     def running(self) -> list[str]:
         """One line for each invocation at work, and for a worker that is being started."""
-        lines = [
-            f"{self.name}: {name} is running" for name in (self._worker.running() if self._worker else [])
-        ]
-        return lines if self._settled.is_set() else [*lines, f"{self.name}: the worker is starting"]
+        lines = [f"{self.name}: {name} is running" for name in self._worker.running()]
+        return lines if self._worker.is_ready else [*lines, f"{self.name}: the worker is starting"]
 
     async def queued(self) -> list[str]:
         """One line for each queue of a trigger that has visible messages."""
@@ -183,32 +181,22 @@ class FunctionsApp:
         return {
             "name": self.name,
             "url": self.url,
-            "state": "Error" if self.error else "Running" if self._settled.is_set() else "Starting",
+            "state": "Error" if self.error else "Running" if self._worker.is_ready else "Starting",
             "functions": self._triggers.names() if self._triggers else [],
             "error": self.error,
-            "pid": self._worker.pid if self._worker else None,
-            "restarts": self.restarts,
+            "pid": self._worker.pid,
+            "restarts": self._worker.deaths + max(0, self._starts - 1),
         }
 
-    # The worker's life
-
-    async def _start_worker(self) -> list[dict[str, Any]]:
-        worker = WorkerProcess(
-            app_dir=self.app_dir,
-            environ=self._environ(),
-            lines=self.lines,
-            ended=lambda: self._worker_ended(worker),
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            site=self.name,
+            host=self._host,
+            settings=self.settings,
+            keys=self.keys,
+            invoke=self.invoke,
+            send=self._send,
         )
-        self._worker = worker
-        found = await worker.start()
-        if found["is"] == "failed":
-            raise _NoFunctionsError(found["error"])
-        log.info(
-            "functions_indexed app=%s functions=%s seconds=%s rss=%s",
-            *(self.name, len(found["functions"]), found["seconds"], found["rss"]),
-        )
-        functions: list[dict[str, Any]] = found["functions"]
-        return functions
 
     def _environ(self) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
@@ -223,67 +211,11 @@ class FunctionsApp:
             **self.settings,
         }
 
-    def _worker_ended(self, worker: WorkerProcess) -> None:
-        if worker is not self._worker or not self._settled.is_set() or self.error:
-            return
-        self._settled.clear()
-        self.restarts += 1
-        self._deaths_in_a_row += 1
-        log.error("functions_worker_died app=%s restarts=%s", self.name, self.restarts)
-        self._reviving = asyncio.create_task(self._revive())
-
-    async def _revive(self) -> None:
-        if self._deaths_in_a_row > 1:
-            await asyncio.sleep(min(LONGEST_PAUSE_S, 0.1 * 2**self._deaths_in_a_row))
-        try:
-            await self._start_worker()
-        except _NoFunctionsError as error:
-            self._fail(str(error))
-        self._settled.set()
-
-    async def _stop_functions(self) -> None:
-        worker, self._worker = self._worker, None
-        triggers, self._triggers = self._triggers, None
-        if self._reviving:
-            self._reviving.cancel()
-        self._settled.set()  # what waits for a worker fails now, so that the triggers can end
-        if worker:
-            worker.kill()
-            await worker.wait()
-        if triggers:
-            await triggers.stop()
-        self._settled.clear()
-
     def _fail(self, error: str) -> None:
-        self._triggers = None
+        triggers, self._triggers = self._triggers, None
+        if triggers:
+            self._ending = asyncio.create_task(triggers.stop())
         self.error = error
         log.error(
             "no_functions_found app=%s: Azure would find 0 functions here, silently.\n%s", self.name, error
         )
-
-    async def _until_ready(self) -> None:
-        try:
-            await asyncio.wait_for(self._settled.wait(), READY_WITHIN_S)
-        except TimeoutError:
-            raise InvocationError("the functions worker does not start") from None
-
-    async def _timed(
-        self,
-        worker: WorkerProcess,
-        function: str,
-        data: Message,
-        metadata: Mapping[str, str] | None,
-        retry: Mapping[str, int] | None,
-    ) -> Message:
-        try:
-            async with asyncio.timeout(self._host.function_timeout_s):
-                return await worker.invoke(function, data, metadata, retry=dict(retry or {}) or None)
-        except TimeoutError:
-            worker.kill()
-            raise InvocationError(
-                f"Timeout value of {self._host.function_timeout_s} s exceeded by {function}"
-            ) from None
-
-
-class _NoFunctionsError(Exception):
-    """The worker could not index the app."""

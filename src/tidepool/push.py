@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tidepool.delivery import Envelope
 from tidepool.errors import AzureError
 from tidepool.event_schemas import Event, to_cloud_event
+from tidepool.outbox import Envelope
 from tidepool.retries import TIMED_OUT, UNREACHABLE
 from tidepool.subscriptions import CLOUD_EVENT_SCHEMA, Subscription
 

@@ -30,6 +30,7 @@ class Timer:
         self._retry = retry or {}
         self._invoke = invoke
         self._entry: Entry | None = None
+        self._stopped = False
 
     def start(self, scheduler: Scheduler, store: Store) -> None:
         self._scheduler = scheduler
@@ -44,6 +45,7 @@ class Timer:
             self._arm((self._next(now) - now).total_seconds(), past_due=False)
 
     def stop(self) -> None:
+        self._stopped = True
         if self._entry:
             self._entry.cancel()
 
@@ -69,6 +71,8 @@ class Timer:
                 await self.fire(past_due=past_due)
             except InvocationError as error:
                 log.warning("timer_failed key=%s error=%s", self._key, error)
+            if self._stopped:
+                return
             now = self._scheduler.now()
             self._arm((self._next(now) - now).total_seconds(), past_due=False)
 

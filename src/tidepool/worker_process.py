@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from tidepool.frames import Message, Unpacker, pack
 
@@ -80,23 +80,14 @@ class WorkerProcess(asyncio.Protocol):
         await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
         return await self._indexed
 
-    async def invoke(
-        self, function: str, data: Message, metadata: Mapping[str, str] | None = None, **extra: Any
-    ) -> Message:
+    async def invoke(self, request: Message) -> Message:
         """Run a function once; its `{"outputs", "returned"}`. InvocationError where it failed."""
         if self._transport is None:
             raise InvocationError("the functions worker is not running")
         invocation = str(uuid.uuid4())
-        call = _Call(function, asyncio.get_running_loop().create_future())
+        call = _Call(request["function"], asyncio.get_running_loop().create_future())
         self._calls[invocation] = call
-        request = {
-            "id": invocation,
-            "function": function,
-            "data": data,
-            "metadata": dict(metadata or {}),
-            **extra,
-        }
-        self._transport.write(pack(request))
+        self._transport.write(pack({"id": invocation, **request}))
         try:
             return await call.result
         finally:
