@@ -67,19 +67,25 @@ class Rejected:
                 blob.upload_blob(content.encode(), overwrite=True)
             return blob.url
 
-    def create(self) -> None:
-        """Make the container where it is missing."""
-        from azure.core.exceptions import ResourceExistsError
-
-        with azure_errors(f"create {REJECTED}"):
-            try:
-                self._container.create_container()
-            except ResourceExistsError:
-                return
+    def create(self) -> bool:
+        """Make the container where it is missing; says whether it was."""
+        return create_container(self._where, REJECTED, self._credential)
 
     @cached_property
     def _container(self) -> "ContainerClient":
         return blob_service(self._where, self._credential).get_container_client(REJECTED)
+
+
+def create_container(account: str, name: str, credential: "TokenCredential") -> bool:
+    """Make a container where it is missing; says whether it was."""
+    from azure.core.exceptions import ResourceExistsError
+
+    with azure_errors(f"create container {account}/{name}"):
+        try:
+            blob_service(account, credential).create_container(name)
+        except ResourceExistsError:
+            return False
+        return True
 
 
 def blob_service(account: str, credential: "TokenCredential") -> "BlobServiceClient":

@@ -36,15 +36,16 @@ class Queue:
                 self.create()
                 self._client.send_message(text, visibility_timeout=hidden_s, time_to_live=-1)
 
-    def create(self) -> None:
-        """Make the queue where it is missing."""
+    def create(self) -> bool:
+        """Make the queue where it is missing; says whether it was."""
         from azure.core.exceptions import ResourceExistsError
 
         with azure_errors(f"create queue {self._name}"):
             try:
                 self._client.create_queue()
             except ResourceExistsError:
-                return
+                return False
+            return True
 
     @cached_property
     def _client(self) -> "QueueClient":

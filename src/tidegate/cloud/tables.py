@@ -72,10 +72,10 @@ class Ledger:
             case _:
                 raise TypeError(type(record).__name__)
 
-    def create(self) -> None:
-        """Make the tables that are missing."""
-        for rows in (self._months, self._jobs, self._activities):
-            rows.create()
+    def create(self) -> bool:
+        """Make the tables that are missing; says whether any was."""
+        made = [rows.create() for rows in (self._months, self._jobs, self._activities)]
+        return any(made)
 
 
 class _Rows(Generic[R]):
@@ -110,14 +110,15 @@ class _Rows(Generic[R]):
         with azure_errors(f"write {self._table} {partition} {row}"):
             record.etag = self._write(entity, record.etag)
 
-    def create(self) -> None:
+    def create(self) -> bool:
         from azure.core.exceptions import ResourceExistsError
 
         with azure_errors(f"create {self._table}"):
             try:
                 self._client.create_table()
             except ResourceExistsError:
-                return
+                return False
+            return True
 
     def _write(self, entity: dict[str, Any], etag: str | None) -> str:
         from azure.core import MatchConditions

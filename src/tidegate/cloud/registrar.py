@@ -1,0 +1,101 @@
+"""Registers what jobs name: environments, pipeline components, datastores. Versions are numbers; content is a tag.
+
+A version of the same content is never made twice, so that deploying again changes nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tidegate.cloud.ml_client import Client, ml_errors
+from tidegate.errors import NotThereError
+
+CONTENT_TAG = "tidegate_content"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version that is there now, and whether it was made just now."""
+
+    version: str
+    made: bool
+
+
+class Registrar:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def environment(self, file: Path, content: str) -> Registered:
+        """Register an environment from its YAML unless its newest version has this content."""
+        from azure.ai.ml import load_environment
+
+        with ml_errors(f"register environment {file.stem}"):
+            return _register(self._client.ml.environments, load_environment(file), content)
+
+    def component(self, file: Path, content: str) -> Registered:
+        """The same for a component with its code and, for a pipeline, those of its steps."""
+        from azure.ai.ml import load_component
+
+        with ml_errors(f"register component {file.parent.name}"):
+            return _register(self._client.ml.components, load_component(file), content)
+
+    def newest_content(self, name: str) -> str | None:
+        """The content that a component's newest version was registered with. NotThereError."""
+        with ml_errors(f"find component {name}"):
+            return _content(self._client.ml.components.get(name, label="latest").tags)
+
+    def datastore(self, name: str, account: str, container: str) -> bool:
+        """Make a datastore without credentials, or correct it; says whether anything had to be done."""
+        from azure.ai.ml.entities import AzureBlobDatastore
+
+        found = self.find_datastore(name)
+        if found and (found.account_name, found.container_name) == (account, container):
+            return False
+        wanted = AzureBlobDatastore(
+            name=name,
+            account_name=account,
+            container_name=container,
+            description="A feed of Tidegate; opened with the identity of whoever reads.",
+        )
+        with ml_errors(f"make datastore {name}"):
+            self._client.ml.datastores.create_or_update(wanted)
+        return True
+
+    def find_datastore(self, name: str) -> Any | None:
+        try:
+            with ml_errors(f"find datastore {name}"):
+                return self._client.ml.datastores.get(name)
+        except NotThereError:
+            return None
+
+    def has_compute(self, name: str) -> bool:
+        try:
+            with ml_errors(f"find compute {name}"):
+                self._client.ml.compute.get(name)
+        except NotThereError:
+            return False
+        return True
+
+
+def check_compute(file: Path) -> str:
+    """The name in a cluster's YAML. PermanentError where the SDK refuses it."""
+    from azure.ai.ml import load_compute
+
+    with ml_errors(f"read {file.name}"):
+        return str(load_compute(file).name)
+
+
+def _register(operations: Any, entity: Any, content: str) -> Registered:
+    versions = [found for found in operations.list(name=entity.name) if found.version]
+    numbers = {int(found.version): found for found in versions if found.version.isdecimal()}
+    newest = numbers.get(max(numbers, default=0))
+    if newest is not None and _content(newest.tags) == content:
+        return Registered(newest.version, made=False)
+    entity.version = str(max(numbers, default=0) + 1)
+    entity.tags = {**(entity.tags or {}), CONTENT_TAG: content}
+    return Registered(str(operations.create_or_update(entity).version), made=True)
+
+
+def _content(tags: Mapping[str, str] | None) -> str | None:
+    return (tags or {}).get(CONTENT_TAG)
