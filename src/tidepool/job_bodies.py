@@ -26,6 +26,8 @@ def read_job(name: str, properties: Body, component: Callable[[str], Body]) -> G
             return graph
     except GraphError as error:
         raise AzureError(400, "UserError", str(error)) from error
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise AzureError(400, "UserError", f"The job has not the shape of a job: {error!r}") from error
     raise AzureError(501, "NotEmulated", f"Tidepool does not run jobs of type {kind}.")
 
 

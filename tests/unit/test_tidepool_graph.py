@@ -156,6 +156,21 @@ def test_a_job_that_cannot_run_is_refused_with_the_reason(jobs: dict[str, Any], 
         graph(jobs=jobs, outputs={})
 
 
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"jobType": "Command"},
+        {"jobType": "Command", "command": "x", "inputs": []},
+        {"jobType": "Command", "command": "x", "resources": {"instanceCount": "many"}},
+        {"jobType": "Pipeline", "jobs": ["score"]},
+        {"jobType": "Pipeline", "jobs": {"score": 5}},
+    ],
+)
+def test_a_body_of_another_shape_is_refused(properties: dict[str, Any]) -> None:
+    with pytest.raises(AzureError, match="400"):
+        read_job("job", properties, COMPONENTS.__getitem__)
+
+
 def test_an_output_that_no_step_writes_is_refused() -> None:
     with pytest.raises(AzureError, match="No step writes the outputs result"):
         graph(jobs={"score": node("score", {"images": "${{parent.inputs.month}}"})})
@@ -166,15 +181,7 @@ def test_an_optional_part_of_a_command_needs_all_its_inputs() -> None:
     texts = {"inputs.a": "1", "inputs.b": "2", "outputs.o": "/o"}
 
     assert fill_command(command, texts).split() == ["go", "1", "/o"]
-    assert fill_command(command, {**texts, "inputs.c": "3"}).split() == [
-        "go",
-        "1",
-        "--b",
-        "2",
-        "--c",
-        "3",
-        "/o",
-    ]
+    assert fill_command(command, {**texts, "inputs.c": "3"}) == "go 1 --b 2 --c 3 /o"
     with pytest.raises(UnknownReferenceError, match=r"inputs\.a"):
         fill_command(command, {"outputs.o": "/o"})
 
