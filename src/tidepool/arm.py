@@ -141,12 +141,19 @@ def resource(resource_id: str, properties: Document, **more: Any) -> Document:
 
 def listed(items: list[Document], query: Mapping[str, str], url: str, page: int = 100) -> JSONResponse:
     """One page of a collection: `$top` items from `$skip` on, and the link to the next page, if any."""
-    start = int(query.get("$skip") or 0)
-    size = min(page, int(query.get("$top") or page))
+    start = _number(query, "$skip", 0)
+    size = min(page, _number(query, "$top", page))
     answer: Document = {"value": items[start : start + size]}
     if "$top" not in query and start + size < len(items):
         answer["nextLink"] = f"{url}?{urlencode({**query, '$skip': start + size})}"
     return JSONResponse(answer)
+
+
+def _number(query: Mapping[str, str], name: str, default: int) -> int:
+    given = query.get(name) or str(default)
+    if not given.isdecimal():
+        raise AzureError(400, "InvalidQueryParameter", f"'{name}' is '{given}': it must be a number.")
+    return int(given)
 
 
 def same_id(one: str, other: str) -> bool:

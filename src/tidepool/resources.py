@@ -30,6 +30,7 @@ from tidepool.registries import Registries
 from tidepool.role_assignments import RoleAssignments
 from tidepool.scheduler import Scheduler
 from tidepool.schedules import Schedules
+from tidepool.shapes import check_shapes
 from tidepool.storage import Blobs
 from tidepool.store import Document, Store
 from tidepool.submissions import Runner, Submissions
@@ -126,6 +127,7 @@ class Resources:
             principal, action, path.scope if path.provider == "Microsoft.Authorization" else path.text
         )
         body = await read_json(request) if request.method != "GET" else {}
+        check_shapes(body)
         host = f"https://{request.url.hostname}"
         return await handler(
             Call(path=path, principal=principal, query=dict(request.query_params), body=body, host=host)
@@ -138,7 +140,7 @@ class Resources:
         if method == "POST":
             head, _, action = path.text.rpartition("/")
             return parse(head), action.lower()
-        return path, "LIST" if method == "GET" else method
+        return path, "LIST" if method == "GET" else f"{method} collection"
 
     def _check_owner(self, path: ArmPath) -> None:
         """The subscription, and the workspace, that a request is about must exist."""

@@ -17,6 +17,8 @@ from tidepool.stamps import stamp
 from tidepool.store import Document, Store
 
 _MUTABLE = ("description", "tags", "displayName", "properties", "isArchived")
+# A pipeline is made of steps, or of a registered component.
+_REQUIRED = {"Command": ("command", "environmentId")}
 _READ_ONLY = ("status", "provisioningState", "parentJobName")
 _CANCELLED = 204
 
@@ -92,10 +94,10 @@ class Submissions:
         return {**document, "properties": {**submitted, **known}}
 
     def _check(self, workspace_id: str, name: str, properties: Document) -> None:
-        if not properties.get("jobType"):
-            raise UserError(
-                400, "The job needs a value for 'jobType'.", "BadArgument", "ArgumentBlankOrEmpty"
-            )
+        for needed in ("jobType", *_REQUIRED.get(properties.get("jobType", ""), ())):
+            if not properties.get(needed):
+                message = f"The job needs a value for '{needed}'."
+                raise UserError(400, message, "BadArgument", "ArgumentBlankOrEmpty")
         if len(name) > 255 or not name.replace("-", "").replace("_", "").isalnum():
             raise UserError(
                 400,

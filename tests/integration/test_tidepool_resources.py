@@ -215,6 +215,7 @@ def test_equal_code_is_uploaded_once(tidepool: Tidepool, prepared: MLClient, tmp
 # References
 
 
+COMMAND = {"jobType": "Command", "command": "true", "environmentId": "{ws}/environments/plain/versions/1"}
 UNKNOWN = {
     "environment": (
         {"environmentId": "{ws}/environments/nowhere/versions/4"},
@@ -249,10 +250,12 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("what", UNKNOWN)
-def test_a_job_that_names_what_is_not_there_is_refused(what: str, bearer: str, workspace: Workspace) -> None:
+def test_a_job_that_names_what_is_not_there_is_refused(
+    what: str, prepared: MLClient, bearer: str, workspace: Workspace
+) -> None:
     properties, message = UNKNOWN[what]
-    given = json.loads(json.dumps(properties).replace("{ws}", workspace.id))
-    body = {"properties": {"jobType": "Command", "command": "true", **given}}
+    given = {**COMMAND, **properties}
+    body = json.loads(json.dumps({"properties": given}).replace("{ws}", workspace.id))
 
     answer = arm("PUT", f"{workspace.id}/jobs/lost", bearer, body)
 
@@ -271,7 +274,7 @@ def test_data_of_another_workspace_cannot_be_used(
     body = {"properties": {"dataType": "uri_folder", "dataUri": IMAGES}}
     arm("PUT", f"{production_workspace.id}/data/images/versions/1", bearer, body).raise_for_status()
     foreign = {"jobInputType": "uri_folder", "uri": f"{production_workspace.id}/data/images/versions/1"}
-    job = {"properties": {"jobType": "Command", "command": "true", "inputs": {"x": foreign}}}
+    job = {"properties": {"jobType": "Pipeline", "inputs": {"x": foreign}}}
 
     answer = arm("PUT", f"{workspace.id}/jobs/foreign", bearer, job)
 
@@ -283,11 +286,39 @@ def test_a_run_holds_fifty_tags(bearer: str, workspace: Workspace) -> None:
     tags = {f"tag{number}": "x" for number in range(51)}
 
     answer = arm(
-        "PUT", f"{workspace.id}/jobs/j", bearer, {"properties": {"jobType": "Command", "tags": tags}}
+        "PUT", f"{workspace.id}/jobs/j", bearer, {"properties": {"jobType": "Pipeline", "tags": tags}}
     )
 
     assert answer.status_code == 400
     assert "maximum of 50" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "properties"),
+    [
+        ("data/a/versions/1", {}),
+        ("data/a/versions/1", []),
+        ("data/a/versions/1", {"dataUri": 5}),
+        ("models/a/versions/1", {"modelUri": f"{IMAGES}/m", "tags": []}),
+        ("components/a/versions/1", {"componentSpec": "score"}),
+        ("computes/abc", {"computeType": "AmlCompute", "properties": {"vmSize": 5}}),
+        ("computes/abc", {"computeType": "Abacus"}),
+        ("datastores/abc", {"datastoreType": "AzureBlob", "accountName": "a"}),
+        ("datastores/abc", {"datastoreType": "AzureBlob", "credentials": "secret"}),
+        ("jobs/abc", {"jobType": "Command"}),
+        ("jobs/a.b", {"jobType": "Pipeline"}),
+        ("jobs/abc", {"jobType": "Pipeline", "jobs": {"a": 5}}),
+        ("schedules/abc", {"trigger": {"triggerType": "Cron"}}),
+        ("providers/Microsoft.EventGrid/eventSubscriptions/x", {"destination": "there"}),
+    ],
+)
+def test_a_malformed_resource_is_refused(
+    bearer: str, workspace: Workspace, path: str, properties: Any
+) -> None:
+    answer = arm("PUT", f"{workspace.id}/{path}", bearer, {"properties": properties})
+
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"]
 
 
 # Computes
@@ -387,7 +418,7 @@ def test_the_estate_can_be_looked_at(bearer: str, workspace: Workspace, ml: MLCl
     assert arm("GET", group, bearer).json()["location"] == os.environ["AZURE_LOCATION"]
     assert arm("GET", estate.storage_account_id(workspace.storage_account), bearer).status_code == 200
     assert workspace.id in [one["properties"]["source"] for one in topics]
-    assert endpoints.json()["authentication"]["audiences"]
+    assert endpoints.json()[0]["authentication"]["audiences"]
 
 
 class Receiver(BaseHTTPRequestHandler):

@@ -1,0 +1,60 @@
+"""The shapes of what bodies hold, by the names of properties: refused before anybody reads a wrong one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tidepool.errors import AzureError
+from tidepool.store import Document
+
+_WORDS: dict[type, str] = {dict: "an object", str: "a string", int: "a number"}
+_SHAPES: dict[str, type] = {
+    **dict.fromkeys(
+        ("tags", "inputs", "outputs", "jobs", "componentSpec", "credentials", "scaleSettings"), dict
+    ),
+    **dict.fromkeys(("destination", "filter", "retryPolicy", "trigger", "identity", "resources"), dict),
+    **dict.fromkeys(
+        ("dataUri", "modelUri", "codeUri", "dataType", "modelType", "jobType", "computeType"), str
+    ),
+    **dict.fromkeys(("datastoreType", "accountName", "containerName", "command", "vmSize", "computeId"), str),
+    **dict.fromkeys(("principalId", "roleDefinitionId", "environmentId", "codeId", "componentId"), str),
+    **dict.fromkeys(("minNodeCount", "maxNodeCount"), int),
+}
+# What these hold are objects too; and nobody but the user says what is in those.
+_OF_OBJECTS = frozenset({"inputs", "outputs", "jobs"})
+_FREE = frozenset({"tags", "environmentVariables", "componentSpec"})
+
+
+def check_shapes(body: Mapping[str, Any]) -> None:
+    """AzureError 400 for a body whose properties have not the shapes that their names ask for."""
+    properties = _expect(body, "properties", dict)
+    _expect(body, "tags", dict)
+    if properties is None:
+        return
+    inner = _expect(properties, "properties", dict)
+    _walk({name: value for name, value in properties.items() if name != "properties"})
+    if inner is not None and "computeType" in properties:
+        _walk(inner)
+
+
+def _walk(value: Any) -> None:
+    if isinstance(value, list):
+        for item in value:
+            _walk(item)
+    if not isinstance(value, dict):
+        return
+    for name, item in value.items():
+        if name in _SHAPES:
+            _expect(value, name, _SHAPES[name])
+        if name in _OF_OBJECTS:
+            for member in item or {}:
+                _expect(item, member, dict)
+        if name not in _FREE:
+            _walk(item)
+
+
+def _expect(holder: Mapping[str, Any], name: str, shape: type) -> Document | None:
+    value = holder.get(name)
+    if value is not None and (not isinstance(value, shape) or isinstance(value, bool)):
+        message = f"The request content was invalid: '{name}' must be {_WORDS[shape]}."
+        raise AzureError(400, "InvalidRequestContent", message)
+    return value if isinstance(value, dict) else None
