@@ -3,6 +3,7 @@
 Records are plain values; `cloud.storage.Ledger` reads and writes them.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidegate.commands import MonthId, Name
+from tidegate.datasets import result_name, version_name
 
 
 class Record(BaseModel):
@@ -93,9 +95,32 @@ class Month(Record):
         return next((v for v in self.versions if v.number == number), None)
 
     @property
-    def live(self) -> list[tuple[MonthVersion, Generation]]:
-        """What is being scored now."""
-        return [(v, g) for v in self.versions for g in v.generations if not g.state.final]
+    def claims(self) -> list["Claim"]:
+        """Every generation of every version, oldest first."""
+        return [Claim(self, v, g) for v in self.versions for g in v.generations]
+
+    def claim(self, version: int, generation: int) -> "Claim | None":
+        wanted = (version, generation)
+        return next((c for c in self.claims if (c.version.number, c.generation.number) == wanted), None)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A generation in its place: what changes in it is saved with its record."""
+
+    record: Month
+    version: MonthVersion
+    generation: Generation
+
+    @property
+    def version_name(self) -> str:
+        """`202611-1`"""
+        return version_name(self.record.month, self.version.number)
+
+    @property
+    def name(self) -> str:
+        """`202611-1-g1`"""
+        return result_name(self.record.month, self.version.number, self.generation.number)
 
 
 class Job(Record):

@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from tidegate.config import Channel
-from tidegate.datasets import result_name, version_name
-from tidegate.ledger import Activity, Generation, Job, Month, MonthVersion, ScoringState
+from tidegate.datasets import version_name
+from tidegate.ledger import Activity, Claim, Generation, Job, Month, MonthVersion, ScoringState
 from tidegate.pipelines import Resubmit
 
 # What people can subscribe to in tidegate.yml, under `notify: events:`.
@@ -113,9 +113,9 @@ def preempted(record: Month, job: Job, again: Resubmit, occasion: Occasion) -> A
     )
 
 
-def ended(record: Month, version: MonthVersion, generation: Generation, *, cause: str) -> Activity:
+def ended(claim: Claim, cause: str) -> Activity:
     """A generation's final state, in words. Says the same each time."""
-    name = result_name(record.month, version.number, generation.number)
+    record, generation, name = claim.record, claim.generation, claim.name
     outcome = generation.outcome or {}
     occasion = Occasion(generation.ended_at or generation.claimed_at, cause)
     return _activity(
@@ -128,7 +128,7 @@ def ended(record: Month, version: MonthVersion, generation: Generation, *, cause
         data={
             "feed": record.feed,
             "month": record.month,
-            "version": version_name(record.month, version.number),
+            "version": claim.version_name,
             "generation": generation.number,
             "state": generation.state.value,
             "job": generation.job,

@@ -12,10 +12,8 @@ from tidegate.datasets import (
     BLOBSTORE,
     datastore_uri,
     predictions_path,
-    result_name,
-    version_name,
 )
-from tidegate.ledger import Generation, Job, Month, MonthVersion
+from tidegate.ledger import Claim, Generation, Job, MonthVersion
 
 _JOB_NAME = re.compile(r"score-(?P<feed>.+)-(?P<month>\d{6})-(?P<version>\d+)-g(?P<generation>\d+)-a\d+")
 FINAL = frozenset({"Completed", "Failed", "Canceled"})
@@ -102,10 +100,9 @@ class JobFailed:
 Outcome = StillLive | JobDone | Resubmit | JobCancelled | JobFailed
 
 
-def job_name(record: Month, version: int, generation: Generation) -> str:
+def job_name(claim: Claim) -> str:
     """The same work has the same name: `score-digits-202611-1-g1-a1`."""
-    result = result_name(record.month, version, generation.number)
-    return f"score-{record.feed}-{result}-a{generation.attempt}"
+    return f"score-{claim.record.feed}-{claim.name}-a{claim.generation.attempt}"
 
 
 def served_by(job: str, cause: str) -> ScoreMonth | None:
@@ -114,18 +111,19 @@ def served_by(job: str, cause: str) -> ScoreMonth | None:
     return ScoreMonth.model_validate({"cause": cause, **found.groupdict()}) if found else None
 
 
-def plan_scoring(feed: Feed, record: Month, version: MonthVersion, generation: Generation) -> ScoringPlan:
+def plan_scoring(feed: Feed, claim: Claim) -> ScoringPlan:
     """Everything that the job is made of; the same for each repetition of the same attempt."""
+    record, version, generation = claim.record, claim.version, claim.generation
     subject = {
         "feed": record.feed,
         "month": record.month,
-        "version": version_name(record.month, version.number),
+        "version": claim.version_name,
         "generation": str(generation.number),
     }
     return ScoringPlan(
-        job=job_name(record, version.number, generation),
+        job=job_name(claim),
         experiment=record.feed,
-        display_name=f"{record.feed} {result_name(record.month, version.number, generation.number)}",
+        display_name=f"{record.feed} {claim.name}",
         pipeline=feed.score.pipeline,
         inputs={
             "images": ("uri_folder", f"azureml:{record.feed}:{subject['version']}"),
@@ -146,8 +144,8 @@ def plan_scoring(feed: Feed, record: Month, version: MonthVersion, generation: G
     )
 
 
-def decide_outcome(run: RunSeen, job: Job, generation: Generation, score: Score) -> Outcome:
-    """What a run's state means for the generation that it serves."""
+def decide_outcome(run: RunSeen, job: Job, score: Score) -> Outcome:
+    """What a run's state means for the job that it is."""
     if not run.final:
         return StillLive()
     if run.status == "Completed":
@@ -155,7 +153,7 @@ def decide_outcome(run: RunSeen, job: Job, generation: Generation, score: Score)
     if job.cancel_requested:
         return JobCancelled("a person cancelled the job")
     if sign := _preemption(run):
-        return _after_preemption(sign, job, generation, score)
+        return _after_preemption(sign, job, score)
     if run.status == "Canceled" and not any(_is_fault(one) for one in _all(run)):
         return JobCancelled("the job was cancelled, and shows no sign that its nodes were taken away")
     return JobFailed(_why(run))
@@ -189,12 +187,12 @@ def _told(version: MonthVersion, generation: Generation) -> dict[str, str]:
     }
 
 
-def _after_preemption(sign: RunSeen, job: Job, generation: Generation, score: Score) -> Resubmit | JobFailed:
+def _after_preemption(sign: RunSeen, job: Job, score: Score) -> Resubmit | JobFailed:
     reason = f"preempted on {job.compute} ({sign.name}: {sign.code or sign.message})"
-    if generation.compute == score.fallback:
+    if job.compute == score.fallback:
         return JobFailed(f"{reason}, which is the fallback")
     if job.attempt < score.attempts:
-        return Resubmit(generation.compute, reason)
+        return Resubmit(job.compute, reason)
     if score.fallback:
         return Resubmit(score.fallback, f"{reason}; attempt {job.attempt} was the last there")
     return JobFailed(f"{reason}; attempt {job.attempt} was the last, and there is no fallback")

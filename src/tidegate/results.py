@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from tidegate.datasets import result_name, result_order, version_name
-from tidegate.ledger import Month, MonthVersion, ScoringState
+from tidegate.datasets import result_order, version_name
+from tidegate.ledger import Claim, ScoringState
 
 CSV = "predictions.csv"
 RECONCILIATION = "reconciliation.json"
@@ -58,18 +58,21 @@ class Result:
     state: ScoringState
     why: str | None = None
 
+    @property
+    def counts(self) -> bool:
+        """Whether it may become the month's current result."""
+        return self.state is ScoringState.SCORED
 
-def decide_result(
-    published: Reconciliation, record: Month, version: MonthVersion, changed: Sequence[str]
-) -> Result:
+
+def decide_result(published: Reconciliation, claim: Claim, changed: Sequence[str]) -> Result:
     """`changed`: files of the manifest that have another content now."""
-    latest = record.latest
+    version, latest = claim.version, claim.record.latest
     if latest and latest.number > version.number:
-        newer = version_name(record.month, latest.number)
+        newer = version_name(claim.record.month, latest.number)
         return Result(ScoringState.SUPERSEDED, f"version {newer} was registered meanwhile")
     if changed:
         return Result(ScoringState.SUPERSEDED, f"files changed while they were scored: {_some(changed)}")
-    if published.version != version_name(record.month, version.number) or published.files != version.files:
+    if published.version != claim.version_name or published.files != version.files:
         told = f"{published.files} files of {published.version}"
         return Result(
             ScoringState.FAILED, f"the job published {told}, not the {version.files} of this version"
@@ -82,10 +85,9 @@ def decide_result(
     return Result(ScoringState.SCORED)
 
 
-def current_result(record: Month, version: int, generation: int) -> str:
+def current_result(claim: Claim) -> str:
     """The month's result once this one is reconciled too: that of the highest version and generation."""
-    mine = result_name(record.month, version, generation)
-    return max((name for name in (record.result, mine) if name), key=result_order)
+    return max((name for name in (claim.record.result, claim.name) if name), key=result_order)
 
 
 def _gaps(published: Reconciliation) -> str:

@@ -1,0 +1,169 @@
+"""CheckMonth: from files in a folder to a registered version of a month. Launches nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tidegate import notifications
+from tidegate.commands import CheckMonth, Follows, Next, ScoreMonth
+from tidegate.config import Config, Feed
+from tidegate.datasets import BLOBSTORE, DataAsset, Manifest, datastore_name, datastore_uri, manifest_path
+from tidegate.datasets import version_name as name_of
+from tidegate.errors import PermanentError
+from tidegate.handlers.endings import tell
+from tidegate.handlers.sight import feed_of, look
+from tidegate.ledger import Month, MonthVersion
+from tidegate.log import Log
+from tidegate.months import Changed, NewVersion, Same, Wait, deadline_of, decide_month, prefix_of
+from tidegate.notifications import Occasion
+
+if TYPE_CHECKING:
+    from tidegate.cloud.blobs import Feeds
+    from tidegate.cloud.tables import Ledger
+    from tidegate.cloud.workspaces import Workspaces
+
+log = Log(__name__)
+
+_LONGEST_DELAY = timedelta(hours=1)
+_LISTED_AGAIN = timedelta(
+    hours=1
+)  # how old the record of the last listing may become before it is written anew
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """Manifest first, then the ledger, then the Data asset: after a kill anywhere, the next look goes on."""
+
+    config: Callable[[], Config]
+    ledger: "Ledger"
+    feeds: "Feeds"
+    workspaces: "Workspaces"
+    now: Callable[[], datetime]
+
+    def check_month(self, command: CheckMonth) -> Follows:
+        """A check with a due time is one of a chain: too early it waits on, overtaken it ends."""
+        config, now = self.config(), self.now()
+        feed = feed_of(config, command.feed)
+        if command.due and now < command.due:
+            return [_later(command, command.due, now)]
+        record = self.ledger.month(command.feed, command.month)
+        overtaken = command.due and record.check_due and command.due < record.check_due
+        if overtaken or command.month < feed.starts:
+            return []
+        unfinished = self._carry_on(command, feed, record)
+        seen = look(self.feeds, feed, command.month)
+        deadline = deadline_of(feed.deadline, command.month, config.timezone) if feed.deadline else None
+        match decide_month(feed, record, seen, now, deadline):
+            case NewVersion() as new:
+                return self._add(command, feed, record, new)
+            case Wait() as wait:
+                told = self._tell_late(command, record, deadline, len(seen.files)) if wait.late else []
+                return [*unfinished, *told, *self._wait(command, record, wait, now)]
+            case Changed() as change:
+                return [*unfinished, *self._tell_changed(command, record, change)]
+            case Same():
+                self._note_listing(record, now)
+                return unfinished
+
+    def _add(self, command: CheckMonth, feed: Feed, record: Month, new: NewVersion) -> Follows:
+        """The next version, claimed under the record's ETag: of two that see the same files, one wins."""
+        manifest = Manifest.of(new.files)
+        path = manifest_path(command.feed, command.month, manifest.hash)
+        datastores = self.workspaces[feed.score.workspace].datastores
+        datastores.write(BLOBSTORE, path, manifest.text.encode())
+        version = MonthVersion(
+            number=len(record.versions) + 1,
+            manifest_hash=manifest.hash,
+            manifest_path=path,
+            files=len(manifest),
+            bytes=manifest.bytes,
+            reason=new.reason,
+            snapshot_at=self.now(),
+        )
+        record.versions.append(version)
+        record.check_due, record.listed_at = None, version.snapshot_at
+        self.ledger.save(record)
+        log.info("version_added", version=version.number, files=version.files, reason=new.reason)
+        return self._carry_on(command, feed, record)
+
+    def _carry_on(self, command: CheckMonth, feed: Feed, record: Month) -> Follows:
+        """What the versions so far still lack: registration; a first scoring of the latest."""
+        fresh = [version for version in record.versions if not version.registered]
+        told = [self._register(command, feed, record, version) for version in fresh]
+        claimed = [(c.version.number, c.generation.number) for c in record.claims if c.version in fresh]
+        if record.latest and not record.latest.generations:
+            claimed.append((record.latest.number, 1))
+        place = command.model_dump(include={"cause", "feed", "month"})
+        scores = [Next(ScoreMonth(**place, version=v, generation=g)) for v, g in claimed]
+        return [*scores, *told]
+
+    def _register(self, command: CheckMonth, feed: Feed, record: Month, version: MonthVersion) -> Next:
+        asset = _data_asset(feed, record, version)
+        assets = self.workspaces[feed.score.workspace].assets
+        tags = assets.data_tags(asset.name, asset.version)
+        if tags is None:
+            assets.register_data(asset)
+        elif tags.get("tidegate_manifest") != version.manifest_hash:
+            raise PermanentError(
+                f"Data asset {asset.name}:{asset.version} exists already with other files than the ledger "
+                f"says: archive it, or bring the ledger back"
+            )
+        occasion = Occasion(version.snapshot_at, command.cause)
+        told = tell(self.ledger, notifications.registered(record, version, occasion))
+        version.registered = True
+        self.ledger.save(record)
+        return told
+
+    def _wait(self, command: CheckMonth, record: Month, wait: Wait, now: datetime) -> list[Next]:
+        """One delayed check is under way for each `check_due`; the timer makes good for one that is lost."""
+        if wait.until is None or wait.until == record.check_due:
+            self._note_listing(record, now, also=wait.late)
+            return []
+        record.check_due = wait.until
+        self._note_listing(record, now, also=True)
+        return [_later(command, wait.until, now)]
+
+    def _tell_late(
+        self, command: CheckMonth, record: Month, deadline: datetime | None, files: int
+    ) -> list[Next]:
+        assert deadline is not None
+        occasion = Occasion(self.now(), command.cause)
+        record.deadline_announced = True
+        return [tell(self.ledger, notifications.late(record, deadline, files, occasion))]
+
+    def _tell_changed(self, command: CheckMonth, record: Month, change: Changed) -> list[Next]:
+        occasion = Occasion(self.now(), command.cause)
+        told = tell(self.ledger, notifications.changed(record, change.hash, change.why, occasion))
+        record.late_announced = [*record.late_announced[-19:], change.hash]
+        self._note_listing(record, self.now(), also=True)
+        return [told]
+
+    def _note_listing(self, record: Month, now: datetime, *, also: bool = False) -> None:
+        """Write the record where it changed, or where its last listing is long ago."""
+        if also or record.listed_at is None or now - record.listed_at >= _LISTED_AGAIN:
+            record.listed_at = now
+            self.ledger.save(record)
+
+
+def _later(command: CheckMonth, due: datetime, now: datetime) -> Next:
+    check = CheckMonth(cause=command.cause, feed=command.feed, month=command.month, due=due)
+    return Next(check, min(due - now, _LONGEST_DELAY))
+
+
+def _data_asset(feed: Feed, record: Month, version: MonthVersion) -> DataAsset:
+    """The month's folder as a version of the feed's Data asset. The manifest says what counts in it."""
+    folder = prefix_of(feed.path, record.month)
+    return DataAsset(
+        name=record.feed,
+        version=name_of(record.month, version.number),
+        path=datastore_uri(datastore_name(feed.storage), folder),
+        description=f"{version.files} files of {record.month}: {version.reason}",
+        tags={
+            "tidegate_feed": record.feed,
+            "tidegate_month": record.month,
+            "tidegate_manifest": version.manifest_hash,
+            "tidegate_files": str(version.files),
+            "tidegate_bytes": str(version.bytes),
+        },
+    )

@@ -1,0 +1,33 @@
+"""How a generation ends: recorded and announced, in an order that stands being killed and repeated."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tidegate import notifications
+from tidegate.commands import Next, Notify
+from tidegate.ledger import Activity, Claim
+from tidegate.log import Log
+from tidegate.results import Result, current_result
+
+if TYPE_CHECKING:
+    from tidegate.cloud.tables import Ledger
+
+log = Log(__name__)
+
+
+def end(ledger: "Ledger", claim: Claim, result: Result, *, at: datetime, cause: str) -> Next:
+    """Bring a live generation to its final state. ConflictError where its record changed: look again."""
+    generation = claim.generation
+    generation.state, generation.error, generation.ended_at = result.state, result.why, at
+    if result.counts:
+        claim.record.result = current_result(claim)
+    follow = tell(ledger, notifications.ended(claim, cause))
+    ledger.save(claim.record)
+    log.info("generation_ended", result=claim.name, state=result.state.value, why=result.why)
+    return follow
+
+
+def tell(ledger: "Ledger", activity: Activity) -> Next:
+    """Record an activity, unless it is there already, and have people told of it."""
+    ledger.add_activity(activity)
+    return Next(Notify(cause=activity.cause, subject=activity.subject, activity=activity.id))

@@ -1,0 +1,116 @@
+"""FinishMonth: from a completed job to a result that counts, or one that does not. Starts nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from tidegate import notifications
+from tidegate.commands import CheckMonth, FinishMonth, Follows, Next
+from tidegate.config import Config, Feed
+from tidegate.datasets import (
+    BLOBSTORE,
+    DataAsset,
+    Manifest,
+    datastore_uri,
+    predictions_asset,
+    predictions_path,
+)
+from tidegate.errors import NotThereError
+from tidegate.handlers.endings import end, tell
+from tidegate.handlers.sight import feed_of, look
+from tidegate.ledger import Claim, ScoringState
+from tidegate.results import CSV, RECONCILIATION, Reconciliation, Result, decide_result
+
+if TYPE_CHECKING:
+    from tidegate.cloud.blobs import Feeds
+    from tidegate.cloud.datastores import Datastores
+    from tidegate.cloud.tables import Ledger
+    from tidegate.cloud.workspaces import Workspaces
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finishing:
+    """The asset first, then the activity, then the ledger: what is recorded as scored can be found."""
+
+    config: Callable[[], Config]
+    ledger: "Ledger"
+    feeds: "Feeds"
+    workspaces: "Workspaces"
+    now: Callable[[], datetime]
+
+    def finish_month(self, command: FinishMonth) -> Follows:
+        feed = feed_of(self.config(), command.feed)
+        claim = self.ledger.month(command.feed, command.month).claim(command.version, command.generation)
+        if claim is None:
+            return []
+        if claim.generation.state.final:
+            return [tell(self.ledger, notifications.ended(claim, command.cause))]
+        if claim.generation.state is not ScoringState.JOB_COMPLETED:
+            return []
+        result = self._result(feed, claim)
+        if result.counts:
+            self._register(feed, claim)
+        told = end(self.ledger, claim, result, at=self.now(), cause=command.cause)
+        if result.state is not ScoringState.SUPERSEDED:
+            return [told]
+        return [told, Next(CheckMonth(cause=command.cause, feed=command.feed, month=command.month))]
+
+    def _result(self, feed: Feed, claim: Claim) -> Result:
+        """Reads what was published into the generation's outcome, and looks whether it still holds."""
+        datastores = self.workspaces[feed.score.workspace].datastores
+        folder = _folder(claim)
+        try:
+            published = Reconciliation.model_validate_json(
+                datastores.read(BLOBSTORE, folder + RECONCILIATION)
+            )
+        except NotThereError:
+            return Result(ScoringState.FAILED, f"the job completed and left no {RECONCILIATION}")
+        except ValidationError as error:
+            why = f"{RECONCILIATION} cannot be read: {error.errors(include_url=False)[0]['msg']}"
+            return Result(ScoringState.FAILED, why)
+        csv = datastores.url(BLOBSTORE, folder + CSV)
+        claim.generation.outcome = {**published.kept(), "csv": csv}
+        return decide_result(published, claim, self._changed(feed, claim, datastores))
+
+    def _changed(self, feed: Feed, claim: Claim, datastores: "Datastores") -> list[str]:
+        manifest = Manifest.from_text(datastores.read(BLOBSTORE, claim.version.manifest_path).decode())
+        seen = look(self.feeds, feed, claim.record.month)
+        return manifest.changed_in((*seen.files, *seen.others))
+
+    def _register(self, feed: Feed, claim: Claim) -> None:
+        assets = self.workspaces[feed.score.workspace].assets
+        asset = _predictions(claim)
+        if assets.data_tags(asset.name, asset.version) is None:
+            assets.register_data(asset)
+
+
+def _folder(claim: Claim) -> str:
+    record = claim.record
+    return predictions_path(record.feed, record.month, claim.version.number, claim.generation.number)
+
+
+def _predictions(claim: Claim) -> DataAsset:
+    """The published folder, with its lineage."""
+    record, generation, outcome = claim.record, claim.generation, claim.generation.outcome or {}
+    lineage = {
+        "feed": record.feed,
+        "month": record.month,
+        "version": claim.version_name,
+        "generation": str(generation.number),
+        "data": f"{record.feed}:{claim.version_name}",
+        "manifest": claim.version.manifest_hash,
+        "model": f"{generation.model_name}:{generation.model_version}",
+        "job": generation.job or "",
+        "files": str(outcome.get("files", "")),
+        "errors": str(outcome.get("errors", "")),
+    }
+    return DataAsset(
+        name=predictions_asset(record.feed),
+        version=claim.name,
+        path=datastore_uri(BLOBSTORE, _folder(claim)),
+        description=f"Predictions for {record.feed} {claim.version_name}: {generation.reason}",
+        tags={f"tidegate_{word}": text for word, text in lineage.items()},
+    )

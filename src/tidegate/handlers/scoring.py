@@ -1,0 +1,122 @@
+"""ScoreMonth: from a registered version of a month to a submitted job. Waits for nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tidegate.commands import CheckJob, CheckMonth, FinishMonth, Follows, Next, ScoreMonth
+from tidegate.config import Config, Feed
+from tidegate.errors import PermanentError, TransientError
+from tidegate.handlers.endings import end
+from tidegate.handlers.sight import feed_of
+from tidegate.ledger import Claim, Generation, Job, Month, MonthVersion, ScoringState
+from tidegate.log import Log
+from tidegate.pipelines import job_name, model_problem, plan_scoring
+from tidegate.results import Result
+
+if TYPE_CHECKING:
+    from tidegate.cloud.tables import Ledger
+    from tidegate.cloud.workspaces import Workspace, Workspaces
+
+log = Log(__name__)
+
+_FIRST_LOOK = timedelta(minutes=1)  # the job's events come sooner, and the timer looks later
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """Claims under the month's ETag, submits under a derived name: so there is one live job a generation."""
+
+    config: Callable[[], Config]
+    ledger: "Ledger"
+    workspaces: "Workspaces"
+    now: Callable[[], datetime]
+
+    def score_month(self, command: ScoreMonth) -> Follows:
+        feed = feed_of(self.config(), command.feed)
+        record = self.ledger.month(command.feed, command.month)
+        version = record.version(command.version)
+        if version is None:
+            raise PermanentError(f"{command.feed} {command.month} has no version {command.version}")
+        if not version.registered:
+            return [Next(CheckMonth(cause=command.cause, feed=command.feed, month=command.month))]
+        claim = record.claim(command.version, command.generation)
+        if claim is None:
+            if command.generation != 1 or version is not record.latest:
+                return []  # people's generations are claimed before; a version that was overtaken needs none
+            claim = self._claim(feed, record, version)
+        match claim.generation.state:
+            case ScoringState.CLAIMED:
+                return self._launch(command, feed, claim)
+            case ScoringState.SUBMITTED:
+                return [_look_at(command, feed, claim)]
+            case ScoringState.JOB_COMPLETED:
+                return [Next(FinishMonth(**command.model_dump(include=set(_IDS))))]
+        return []
+
+    def _claim(self, feed: Feed, record: Month, version: MonthVersion) -> Claim:
+        """The generation that follows from a month's being complete. The model is resolved here, once."""
+        name, _, pinned = feed.score.model.partition(":")
+        generation = Generation(
+            number=1,
+            model_name=name,
+            model_version=pinned or self._workspace(feed).assets.newest_model(name),
+            compute=feed.score.compute,
+            reason=version.reason,
+            claimed_at=self.now(),
+        )
+        version.generations.append(generation)
+        self.ledger.save(record)
+        return Claim(record, version, generation)
+
+    def _launch(self, command: ScoreMonth, feed: Feed, claim: Claim) -> Follows:
+        """Submit the attempt's job, unless it was; then record it: first the job, then what it serves."""
+        workspace, generation = self._workspace(feed), claim.generation
+        mlmodel = workspace.assets.mlmodel(generation.model_name, generation.model_version)
+        if problem := model_problem(mlmodel):
+            why = f"model {generation.model_name}:{generation.model_version} cannot score images: {problem}"
+            result = Result(ScoringState.FAILED, why)
+            return [end(self.ledger, claim, result, at=self.now(), cause=command.cause)]
+        _need_clusters(workspace, generation.compute, feed.score.publish_compute)
+        plan = plan_scoring(feed, claim)
+        workspace.jobs.submit(plan, workspace.assets.newest_component(plan.pipeline))
+        self._record(feed, claim)
+        log.info("job_submitted", job=plan.job, compute=generation.compute)
+        return [_look_at(command, feed, claim)]
+
+    def _record(self, feed: Feed, claim: Claim) -> None:
+        role, name = feed.score.workspace, job_name(claim)
+        if self.ledger.job(role, name) is None:
+            job = Job(
+                workspace=role,
+                name=name,
+                feed=claim.record.feed,
+                month=claim.record.month,
+                version=claim.version.number,
+                generation=claim.generation.number,
+                attempt=claim.generation.attempt,
+                compute=claim.generation.compute,
+                submitted_at=self.now(),
+            )
+            self.ledger.save(job)
+        claim.generation.state, claim.generation.job = ScoringState.SUBMITTED, name
+        self.ledger.save(claim.record)
+
+    def _workspace(self, feed: Feed) -> "Workspace":
+        return self.workspaces[feed.score.workspace]
+
+
+_IDS = ("cause", "feed", "month", "version", "generation")
+
+
+def _look_at(command: ScoreMonth, feed: Feed, claim: Claim) -> Next:
+    check = CheckJob(cause=command.cause, workspace=feed.score.workspace, job=job_name(claim))
+    return Next(check, _FIRST_LOOK)
+
+
+def _need_clusters(workspace: "Workspace", *names: str) -> None:
+    """All of them are asked for, so that they are made side by side; none is waited for."""
+    missing = [name for name in dict.fromkeys(names) if not workspace.computes.is_ready(name)]
+    if missing:
+        raise TransientError(f"the workspace's compute {' and '.join(missing)} is being made")
