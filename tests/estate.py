@@ -1,6 +1,7 @@
 """An installation of the service on Tidepool for one test: its own account, workspaces and functions app."""
 
 import json
+import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +34,7 @@ FEED = {
     "late_files": {"then": "new_version", "quiet_for": "1s", "max_versions": 5},
     "score": SCORE,
 }
+LIVE = {"claimed", "submitted", "job_completed"}
 MLMODEL = """
 flavors: {python_function: {loader_module: nothing}}
 signature: {inputs: '[{"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, 8, 8, 1]}}]'}
@@ -79,6 +81,18 @@ class Estate:
         return BlobServiceClient(url, credential=DefaultAzureCredential()).get_container_client("images")
 
     @cached_property
+    def blobstore(self) -> "ContainerClient":
+        """The container of the workspace's own blob store."""
+        from azure.identity import DefaultAzureCredential
+        from azure.storage.blob import BlobServiceClient
+
+        store = self.ml.datastores.get("workspaceblobstore")
+        service = BlobServiceClient(
+            f"https://{store.account_name}.blob.core.windows.net", credential=DefaultAzureCredential()
+        )
+        return service.get_container_client(store.container_name)
+
+    @cached_property
     def ml(self) -> "MLClient":
         import os
 
@@ -97,6 +111,16 @@ class Estate:
     def jobs(self) -> dict[str, str]:
         """Name -> status of the scoring jobs that Azure ML has, their steps aside."""
         return {job.name: job.status for job in self.ml.jobs.list() if job.name.startswith("score-")}
+
+    def wait_for_job(self, name: str, *, status: str = "") -> None:
+        """Until it is there, and has that status where one is given."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            found = self.jobs().get(name)
+            if found and found == (status or found):
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"no job {name} {status} after 60 s; there are {self.jobs()}")
 
     def letters(self) -> list[dict[str, Any]]:
         """What this installation told people, oldest first."""
@@ -159,15 +183,36 @@ class Running:
     def settle(self, timeout_s: float = 60) -> None:
         self.estate.cloud.settle(timeout_s)
 
+    def drive(self, month: str, rounds: int = 30) -> None:
+        """Settle and let whatever waits be due, again and again, until the month's scorings have ended."""
+        for _ in range(rounds):
+            self.settle()
+            scorings = self.scorings(month)
+            if scorings and not set(scorings.values()) & LIVE:
+                return
+            self.estate.cloud.advance(60)
+            self.site.fire_timer("reconcile")
+        raise AssertionError(f"{month} did not end: {scorings}")
+
+    def scorings(self, month: str) -> dict[str, str]:
+        """Name -> state of each scoring of a month, from the API."""
+        return {one["name"]: one["state"] for one in self.get(f"/api/feeds/stories/months/{month}/jobs")}
+
+    def month(self, month: str) -> dict[str, Any]:
+        return dict(self.get(f"/api/feeds/stories/months/{month}"))
+
     def reconcile(self) -> None:
         """The timer's turn, and everything that follows."""
         self.site.fire_timer("reconcile")
         self.settle()
 
     def get(self, path: str) -> Any:
-        answer = self._http.get(path)
-        answer.raise_for_status()
+        answer = self.request("GET", path)
+        assert answer.is_success, answer.text
         return answer.json()
+
+    def request(self, method: str, path: str) -> httpx.Response:
+        return self._http.request(method, path)
 
     def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
         return self._http.post(path, json=body, headers=headers)

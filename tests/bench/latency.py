@@ -1,0 +1,70 @@
+"""From the event that completes a month to the submitted job, warm, beside a bare submission by the SDK."""
+
+import os
+import statistics
+import tempfile
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tests.bench.table import Row
+from tests.estate import Estate, Running
+from tidepool.cloud import Tidepool
+
+MONTHS = 20
+
+
+def measure(_: Path) -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder, Tidepool(Path(folder, "tidepool")) as cloud:
+        os.environ.update(cloud.environment())
+        estate = Estate(cloud, Path(folder))
+        with estate.start() as running:
+            _one(estate, running, "209812")  # the first finds cold imports and no clusters
+            months = [f"{2099 + number // 12}{number % 12 + 1:02}" for number in range(MONTHS)]
+            ours = [_one(estate, running, month) for month in months]
+        bare = [_submit(estate, number) for number in range(MONTHS)]
+    quantiles = statistics.quantiles(ours, n=20), statistics.quantiles(bare, n=20)
+    beside = "SDK's create_or_update"
+    return [
+        Row.ratio("p50", "s", (statistics.median(ours), statistics.median(bare)), beside, ""),
+        Row.bound("p95", "s", (quantiles[0][-1], quantiles[1][-1]), beside, "<= 2"),
+    ]
+
+
+def _one(estate: Estate, running: Running, month: str) -> float:
+    """Seconds from the marker's write to the end of the job's submission, both as the gateway saw them."""
+    estate.upload(month, {"a.png": "cat", "b.png": "dog"})
+    running.settle()
+    requests = estate.cloud.requests
+    marker = next(
+        one for one in requests if one["method"] == "PUT" and one["path"].endswith(f"/{month}/_SUCCESS")
+    )
+    job = next(
+        one for one in requests if one["method"] == "PUT" and f"/jobs/score-stories-{month}" in one["path"]
+    )
+    return _end(job) - _end(marker)
+
+
+def _end(request: dict[str, Any]) -> float:
+    return datetime.fromisoformat(request["time"]).timestamp() + float(request["ms"]) / 1000
+
+
+def _submit(estate: Estate, number: int) -> float:
+    """Seconds that the SDK takes to submit the same kind of job, with nothing around it."""
+    from azure.ai.ml import Input
+    from azure.ai.ml.entities import PipelineJob
+
+    job = estate.ml.jobs.get("score-stories-209812-1-g1-a1")
+    again = PipelineJob(
+        name=f"bare-{number}",
+        component=estate.ml.components.get("quick", label="latest").id,
+        experiment_name="bare",
+        inputs={
+            name: Input(type=value.type, path=value.path) if getattr(value, "path", None) else value
+            for name, value in job.inputs.items()
+        },
+    )
+    started = time.perf_counter()
+    estate.ml.jobs.create_or_update(again)
+    return time.perf_counter() - started
