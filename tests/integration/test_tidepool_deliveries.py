@@ -1,0 +1,117 @@
+"""Inside Event Grid: restarts, sick endpoints, the service's own subscriptions, limits."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.grid import TOPIC, Grid, run_grid, wire_event
+from tests.integration.receiver import Receiver
+
+from tidepool.errors import AzureError
+from tidepool.store import Store
+
+
+def webhook(url: str, **properties: Any) -> dict[str, Any]:
+    return {"destination": {"endpointType": "WebHook", "properties": {"endpointUrl": url}}, **properties}
+
+
+async def quiet(grid: Grid) -> None:
+    """Until nothing is on its way."""
+    async with asyncio.timeout(10):
+        while grid.eventgrid.delivering():
+            await asyncio.sleep(0.005)
+
+
+def test_undelivered_events_survive_a_restart(tmp_path: Path, receiver: Receiver) -> None:
+    receiver.answers.extend([500, 500])
+
+    async def before(grid: Grid) -> None:
+        await grid.eventgrid.subscribe(TOPIC, "mine", webhook(receiver.url))
+        await grid.eventgrid.publish(TOPIC, [wire_event(subject="/kept", topic=TOPIC)])
+        await quiet(grid)
+
+    async def after(grid: Grid) -> None:
+        grid.eventgrid.start()
+        assert len(grid.eventgrid.pending()) == 1
+        for seconds in (11, 34):
+            grid.scheduler.advance(seconds)
+            await asyncio.sleep(0.05)
+            await quiet(grid)
+        assert grid.eventgrid.pending() == []
+
+    run_grid(before, Store(tmp_path / "store"))
+    run_grid(after, Store(tmp_path / "store"))
+
+    assert receiver.subjects == ["/kept"] * 3
+
+
+def test_new_events_wait_while_an_endpoint_keeps_failing(receiver: Receiver) -> None:
+    receiver.answers.extend([500] * 10)
+
+    async def test(grid: Grid) -> None:
+        await grid.eventgrid.subscribe(TOPIC, "mine", webhook(receiver.url))
+        for number in range(10):
+            await grid.eventgrid.publish(TOPIC, [wire_event(subject=f"/{number}", topic=TOPIC)])
+            await quiet(grid)
+        await grid.eventgrid.publish(TOPIC, [wire_event(subject="/new", topic=TOPIC)])
+        await asyncio.sleep(0.05)
+
+        assert "/new" not in receiver.subjects
+        assert len(grid.eventgrid.pending()) == 11
+        grid.scheduler.advance(60)
+        await asyncio.sleep(0.05)
+        await quiet(grid)
+        assert grid.eventgrid.pending() == []
+
+    run_grid(test)
+
+    assert "/new" in receiver.subjects
+
+
+def test_the_service_s_own_subscriptions_are_as_azure_wants_them(tmp_path: Path) -> None:
+    from tidepool.subscriptions import Subscription, read_file
+
+    topics = {name: f"{TOPIC}/{name}" for name in ("storage", "development", "production")}
+    entries = read_file(
+        Path("infra/subscriptions.yaml"),
+        topics=topics,
+        site="/subscriptions/s/providers/Microsoft.Web/sites/tidegate",
+    )
+    made = [Subscription.read(*entry) for entry in entries]
+    own = wire_event(
+        subject="/blobServices/default/containers/tidegate-rejected/blobs/x",
+        eventType="Microsoft.Storage.BlobCreated",
+    )
+    months = wire_event(
+        subject="/blobServices/default/containers/images/blobs/202611/x.png",
+        eventType="Microsoft.Storage.BlobRenamed",
+    )
+
+    assert len({subscription.id for subscription in made}) == len(made) == 11
+    assert not made[0].filter.matches(own)
+    assert made[0].filter.matches(months)
+    assert {subscription.destination.site for subscription in made} == {"tidegate"}
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [
+        {"retryPolicy": {"maxDeliveryAttempts": 31}},
+        {"retryPolicy": {"eventTimeToLiveInMinutes": 1441}},
+        {
+            "destination": {
+                "endpointType": "WebHook",
+                "properties": {"endpointUrl": "x", "maxEventsPerBatch": 5001},
+            }
+        },
+        {"destination": {"endpointType": "EventHub"}},
+    ],
+)
+def test_subscriptions_beyond_the_limits_are_refused(properties: dict[str, Any]) -> None:
+    async def test(grid: Grid) -> None:
+        with pytest.raises(AzureError) as refused:
+            await grid.eventgrid.subscribe(TOPIC, "mine", {**webhook("http://127.0.0.1:9/"), **properties})
+        assert refused.value.status == 400
+
+    run_grid(test)

@@ -1,0 +1,227 @@
+"""Inside the Functions host: bad apps, logs, settings, crashes, timers, keys."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.integration.functions_host import Host, get, run_host
+
+from tidepool.functions import FunctionsApp
+from tidepool.store import Store
+from tidepool.worker_process import InvocationError
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "error"),
+    [
+        ("import not_there", {}, "No module named 'not_there'"),
+        ("more = func.FunctionApp()", {}, "More than one FunctionApp"),
+        (
+            "@app.blob_trigger('blob', 'a/b', 'C')\ndef f(blob: bytes): ...",
+            {},
+            "does not emulate the binding blobTrigger",
+        ),
+        ("@app.timer_trigger('t', '* *')\ndef f(t: func.TimerRequest): ...", {}, "has 2 fields"),
+        (
+            "@app.timer_trigger('t', '%WHEN%')\ndef f(t: func.TimerRequest): ...",
+            {},
+            "'%WHEN%' does not resolve",
+        ),
+        ("@app.queue_trigger('m', 'q', 'C')\ndef f(m: str): ...", {}, "connection string 'C' does not exist"),
+        ("", {"version": "1.0"}, 'must be "2.0"'),
+        (
+            "",
+            {"extensions": {"queues": {"batchSize": 33}}},
+            "queues.batchSize is 33; it must be between 1 and 32",
+        ),
+        ("import os\nos._exit(3)", {}, "died while it indexed"),
+    ],
+)
+def test_an_app_without_functions_says_so_loudly(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str, host: dict[str, Any], error: str
+) -> None:
+    async def test(on: Host) -> None:
+        app = await on.start(text, host)
+        answer = await get(app, "/anything")
+
+        assert (app.status()["state"], app.status()["functions"]) == ("Error", [])
+        assert error in app.status()["error"]
+        assert answer.status_code == 404
+
+    run_host(tmp_path, test)
+
+    assert "Azure would find 0 functions here, silently" in caplog.text
+
+
+TALKING = """
+    @app.route("talk/{word}", auth_level="ANONYMOUS")
+    def talk(req: func.HttpRequest, context: func.Context) -> str:
+        logging.getLogger("mine").warning("said %s", req.route_params["word"])
+        print("printed")
+        return context.invocation_id
+"""
+
+
+def test_logs_know_their_invocation(tmp_path: Path) -> None:
+    async def test(on: Host) -> None:
+        app = await on.start(TALKING)
+        invocations = {word: (await get(app, f"/talk/{word}")).text for word in ("one", "two")}
+
+        said = {
+            line.text: (line.invocation, line.function, line.level)
+            for line in app.lines
+            if line.logger == "mine"
+        }
+        assert said == {f"said {word}": (invocations[word], "talk", "WARNING") for word in ("one", "two")}
+        assert [line.invocation for line in app.lines if line.text == "printed"] == ["", ""]
+
+    run_host(tmp_path, test)
+
+
+ADDING = """
+    @app.route("add", auth_level="ANONYMOUS")
+    def add(req: func.HttpRequest) -> str:
+        return os.environ["WORD"] + os.environ.get("HIDDEN", "")
+"""
+
+
+def test_the_worker_sees_app_settings_and_not_this_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HIDDEN", "secret")
+
+    async def test(on: Host) -> None:
+        app = await on.start(ADDING, WORD="first")
+        url, before = app.url, (await get(app, "/add")).text
+        await app.restart({"WORD": "second"})
+
+        assert (before, (await get(app, "/add")).text) == ("first", "second")
+        assert app.url == url
+
+    run_host(tmp_path, test)
+
+
+WAITING = """
+    import threading
+
+    @app.route("sleep", auth_level="ANONYMOUS")
+    def sleep(req: func.HttpRequest) -> str:
+        time.sleep(30)
+
+    @app.route("quick", auth_level="ANONYMOUS")
+    async def quick(req: func.HttpRequest) -> str:
+        return "quick"
+"""
+
+
+def test_a_request_waits_for_the_new_worker_when_the_old_one_was_killed(tmp_path: Path) -> None:
+    async def test(on: Host) -> None:
+        app = await on.start(WAITING)
+        slow = asyncio.create_task(get(app, "/sleep"))
+        while app.running() == []:
+            await asyncio.sleep(0.01)
+        app.kill_worker()
+
+        assert (await get(app, "/quick")).text == "quick"
+        assert (await slow).status_code == 500
+        assert app.status()["restarts"] == 1
+
+    run_host(tmp_path, test)
+
+
+def test_a_function_that_takes_too_long_is_ended_with_its_worker(tmp_path: Path) -> None:
+    async def test(on: Host) -> None:
+        app = await on.start(WAITING, {"functionTimeout": "00:00:01"})
+
+        assert (await get(app, "/sleep")).status_code == 500
+        assert (await get(app, "/quick")).text == "quick"
+
+    run_host(tmp_path, test)
+
+
+TIMED = """
+    @app.timer_trigger(arg_name="timer", schedule="0 0 3 * * *")
+    def nightly(timer: func.TimerRequest) -> None:
+        logging.info("past due" if timer.past_due else "in time")
+
+    @app.timer_trigger(arg_name="timer", schedule="0 0 4 * * *")
+    @app.retry(strategy="fixed_delay", max_retry_count="2", delay_interval="00:00:10")
+    def failing(timer: func.TimerRequest, context: func.Context) -> None:
+        logging.info("attempt %s", context.retry_context.retry_count)
+        raise ValueError("never")
+"""
+
+
+def said(app: FunctionsApp, function: str) -> list[str]:
+    return [line.text for line in app.lines if line.function == function and line.logger == "root"]
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+def test_a_run_that_was_missed_while_nothing_ran_is_past_due(tmp_path: Path) -> None:
+    async def test(on: Host) -> None:
+        first = await on.start(TIMED)
+        await first.fire("nightly")
+        await first.stop()
+        on.scheduler.advance(24 * 3600)
+        second = await on.start(TIMED)
+        await until(lambda: said(second, "nightly") == ["past due"])
+
+        assert said(first, "nightly") == ["in time"]
+
+    run_host(tmp_path, test)
+
+
+def test_a_timer_is_retried_as_its_function_asks(tmp_path: Path) -> None:
+    async def test(on: Host) -> None:
+        app = await on.start(TIMED)
+        running = asyncio.create_task(app.fire("failing"))
+        for attempt in range(3):
+            await until(lambda attempt=attempt: len(said(app, "failing")) == attempt + 1)  # type: ignore[misc]
+            await until(lambda: app.running() == [])
+            await asyncio.sleep(0.02)
+            on.scheduler.advance(10)
+
+        with pytest.raises(InvocationError, match="never"):
+            await running
+        assert said(app, "failing") == ["attempt 0", "attempt 1", "attempt 2"]
+
+    run_host(tmp_path, test)
+
+
+def test_the_admin_routes_run_a_function_by_hand_and_need_the_master_key(tmp_path: Path) -> None:
+    async def test(on: Host) -> None:
+        app = await on.start(TIMED)
+        master = {"x-functions-key": app.keys.master}
+
+        refused = await get(
+            app, "/admin/functions/nightly", "POST", headers={"x-functions-key": app.keys.default}
+        )
+        fired = await get(app, "/admin/functions/nightly", "POST", headers=master, json={})
+        unknown = await get(app, "/admin/functions/nothing", "POST", headers=master)
+        status = await get(app, "/admin/host/status", headers=master)
+
+        assert [answer.status_code for answer in (refused, fired, unknown)] == [401, 202, 404]
+        assert status.json()["state"] == "Running"
+        await until(lambda: said(app, "nightly") == ["in time"])
+
+    run_host(tmp_path, test)
+
+
+def test_keys_stay_the_same_over_a_restart(tmp_path: Path) -> None:
+    async def keys(on: Host) -> None:
+        app = await on.start(TIMED)
+        found.append((app.keys.master, app.keys.default, app.keys.event_grid, app.keys.of("nightly")))
+
+    found: list[tuple[str, ...]] = []
+    for _ in range(2):
+        run_host(tmp_path, keys, Store(tmp_path / "store"))
+
+    assert found[0] == found[1]
+    assert len(set(found[0])) == 4

@@ -1,0 +1,112 @@
+"""Queue triggers and outputs, with the real queues: messages, retries, poison, crashes."""
+
+import base64
+import os
+import signal
+
+from azure.core.exceptions import ResourceExistsError
+from azure.identity import DefaultAzureCredential
+from azure.storage.queue import QueueClient
+from tests.integration.sample_site import Notes, ask, described, wait_until
+
+from tidepool.cloud import Site, StorageAccount, Tidepool
+
+# Queues
+
+
+def queue(account: StorageAccount, name: str) -> QueueClient:
+    client = QueueClient(
+        f"https://{account.name}.queue.core.windows.net", name, credential=DefaultAzureCredential()
+    )
+    try:
+        client.create_queue()
+    except ResourceExistsError:
+        pass
+    return client
+
+
+def base64_text(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def texts(client: QueueClient) -> list[str]:
+    return [base64.b64decode(message.content).decode() for message in client.receive_messages()]
+
+
+def test_a_message_runs_its_function_and_what_it_puts_out_is_sent(
+    tidepool: Tidepool, storage_account: StorageAccount, site: Site, notes: Notes
+) -> None:
+    sent = queue(storage_account, "work").send_message(base64_text("one"))
+
+    tidepool.settle()
+
+    assert notes("work") == [{"function": "work", "body": "one", "dequeue_count": 1, "id": sent.id}]
+    assert texts(queue(storage_account, "done")) == ["done one"]
+    assert not queue(storage_account, "work").peek_messages()
+
+
+def test_a_list_put_out_becomes_as_many_messages(tidepool: Tidepool, site: Site, notes: Notes) -> None:
+    ask(site, "POST", "/api/enqueue", content=",".join(str(number) for number in range(20)))
+
+    tidepool.settle()
+
+    assert sorted(int(note["body"]) for note in notes("work")) == list(range(20))
+
+
+def test_a_failing_message_waits_its_visibility_timeout_and_ends_in_the_poison_queue(
+    tidepool: Tidepool, storage_account: StorageAccount, site: Site, notes: Notes
+) -> None:
+    queue(storage_account, "work").send_message(base64_text("fail"))
+
+    counts = []
+    for seconds in (0, 20, 15, 60):
+        tidepool.advance(seconds)
+        tidepool.settle()
+        counts.append([note["dequeue_count"] for note in notes("work")])
+
+    assert counts == [[1], [1], [1, 2], [1, 2]]
+    assert texts(queue(storage_account, "work-poison")) == ["fail"]
+    assert not queue(storage_account, "work").peek_messages()
+
+
+def test_what_is_not_base64_is_poison_at_once(
+    tidepool: Tidepool, storage_account: StorageAccount, site: Site, notes: Notes
+) -> None:
+    queue(storage_account, "work").send_message("{not base64}")
+
+    tidepool.settle()
+
+    assert notes("work") == []
+    [message] = queue(storage_account, "work-poison").receive_messages()
+    assert message.content == "{not base64}"
+
+
+def test_a_delayed_message_comes_when_the_time_is_moved(
+    tidepool: Tidepool, storage_account: StorageAccount, site: Site, notes: Notes
+) -> None:
+    queue(storage_account, "work").send_message(base64_text("later"), visibility_timeout=3600)
+
+    tidepool.settle()
+    assert notes("work") == []
+    tidepool.advance(3600)
+    tidepool.settle()
+
+    assert [note["body"] for note in notes("work")] == ["later"]
+
+
+def test_a_killed_worker_is_replaced_and_its_message_comes_back(
+    tidepool: Tidepool, storage_account: StorageAccount, site: Site, notes: Notes
+) -> None:
+    queue(storage_account, "work").send_message(base64_text("hang once"))
+    wait_until(lambda: len(notes("work")) == 1)
+
+    os.kill(described(tidepool, site)["pid"], signal.SIGKILL)
+    wait_until(lambda: described(tidepool, site)["restarts"] == 1)
+    tidepool.settle()
+    seen_at_once = len(notes("work"))
+    tidepool.advance(31)
+    tidepool.settle()
+
+    assert seen_at_once == 1
+    assert [note["dequeue_count"] for note in notes("work")] == [1, 2]
+    assert ask(site, "GET", "/api/hello/world").text == "hello, world"
