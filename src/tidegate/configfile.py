@@ -4,8 +4,9 @@ Never writes, and knows no environment but the one it is given.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Lock
 from types import UnionType
@@ -17,41 +18,52 @@ from tidegate.config import Config
 from tidegate.errors import ConfigError
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_LOOK_AGAIN = timedelta(seconds=1)
 Location = tuple[int | str, ...]
 Mistake = tuple[Location, str]
 
 
 class ConfigFile:
-    """The file as it is now: looked at for every use, read again when it has changed, be it good or bad."""
+    """The file as it is now: a good one is looked at again after a second, a bad one at every use."""
 
-    def __init__(self, path: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, environ: Mapping[str, str], *, now: Callable[[], datetime]) -> None:
         self._path = path
         self._environ = environ
+        self._now = now
         self._lock = Lock()
         self._stamp: tuple[int, int] | None = None
-        self._read: Config | ConfigError = ConfigError("not read yet")
+        self._error = ""
+        self._good: tuple[Config, datetime] | None = None  # and until when it is not looked at
 
     def current(self) -> Config:
         """ConfigError with every mistake where the file cannot be used."""
+        good, now = self._good, self._now()
+        if good and now < good[1]:  # no lock, no stat: a burst of events comes through here
+            return good[0]
         with self._lock:
-            try:
-                status = self._path.stat()
-            except OSError as error:
-                self._stamp = None
-                raise ConfigError(_unreadable(self._path, error)) from error
-            stamp = (status.st_mtime_ns, status.st_size)
-            if stamp != self._stamp:
-                self._read = self._load()
-                self._stamp = stamp
-            if isinstance(self._read, ConfigError):
-                raise ConfigError(*self._read.args)
-            return self._read
+            return self._looked_at(now)
 
-    def _load(self) -> Config | ConfigError:
+    def _looked_at(self, now: datetime) -> Config:
         try:
-            return load(self._path, self._environ)
+            status = self._path.stat()
+        except OSError as error:
+            self._stamp = self._good = None
+            raise ConfigError(_unreadable(self._path, error)) from error
+        stamp = (status.st_mtime_ns, status.st_size)
+        config = self._good[0] if self._good else None
+        if stamp != self._stamp:
+            config, self._error = self._loaded()
+            self._stamp = stamp
+        self._good = (config, now + _LOOK_AGAIN) if config else None
+        if not config:
+            raise ConfigError(self._error)
+        return config
+
+    def _loaded(self) -> tuple[Config | None, str]:
+        try:
+            return load(self._path, self._environ), ""
         except ConfigError as error:
-            return error
+            return None, str(error)
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:

@@ -104,11 +104,11 @@ class _Envelope:
     data: Mapping[str, Any]
 
     def text(self, name: str) -> str:
-        return _text(self.data.get(name.lower()))
+        return _text(_find(self.data, name))
 
     def mapping(self, name: str) -> Mapping[str, str]:
         """Tags or properties, which can be null."""
-        value = self.data.get(name.lower())
+        value = _find(self.data, name)
         return {key: _text(item) for key, item in value.items()} if isinstance(value, dict) else {}
 
 
@@ -123,10 +123,10 @@ def parse(raw: str | bytes) -> list[Event]:
 
 
 def _event(item: Any) -> Event:
-    fields = _lowered(item) if isinstance(item, dict) else {}
-    id = _text(fields.get("id"))[:_LONGEST_ID]
-    type = _text(fields.get("eventtype") or fields.get("type"))
-    topic = _text(fields.get("topic") or fields.get("source")).rstrip("/").lower()
+    fields = item if isinstance(item, dict) else {}
+    id = _text(_find(fields, "id"))[:_LONGEST_ID]
+    type = _text(_find(fields, "eventType") or _find(fields, "type"))
+    topic = _text(_find(fields, "topic") or _find(fields, "source")).rstrip("/").lower()
     try:
         return _read(id, type, topic, fields)
     except _WrongShapeError as error:
@@ -139,10 +139,10 @@ def _read(id: str, type: str, topic: str, fields: Mapping[str, Any]) -> Event:
     reader = _READERS.get(type.lower())
     if reader is None:
         return OtherEvent(id=id, topic=topic, type=type)
-    data = fields.get("data")
+    data = _find(fields, "data")
     if not isinstance(data, dict):
         raise _WrongShapeError("its data is no object")
-    return reader(_Envelope(id, topic, type, _text(fields.get("subject")), _lowered(data)))
+    return reader(_Envelope(id, topic, type, _text(_find(fields, "subject")), data))
 
 
 def _blob(event: _Envelope) -> Event:
@@ -247,8 +247,12 @@ def _source(event: _Envelope) -> tuple[str, str] | None:
     return (container, path) if same_account and container and path else None
 
 
-def _lowered(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    return {key.lower(): value for key, value in mapping.items()}
+def _find(mapping: Mapping[str, Any], name: str) -> Any:
+    """The value of a key in whatever case; as documented first, since a burst of blobs comes through here."""
+    if name in mapping:
+        return mapping[name]
+    wanted = name.lower()
+    return next((value for key, value in mapping.items() if key.lower() == wanted), None)
 
 
 def _text(value: Any) -> str:

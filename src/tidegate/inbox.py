@@ -52,8 +52,11 @@ class Inbox:
         """
         routes, now = self._routes(), self._now()
         for event in parse(raw):
+            meaning = routes.meaning(event, now)
+            if isinstance(meaning, Send) and self._is_covered(meaning, now):
+                continue  # before anything that costs: a burst of blobs ends here
             with bound(event_id=event.id, event_type=event.type):
-                match routes.meaning(event, now):
+                match meaning:
                     case Send() as send:
                         self._send(send, now)
                     case Record(activity):
@@ -69,23 +72,23 @@ class Inbox:
 
     def _send(self, send: Send, now: datetime) -> None:
         command = send.command
-        if not isinstance(command, CheckMonth) or command.due is None:
-            self._queue.send(command)
-            log.info("command_sent", command=command.kind)
-            return
-        key = f"{command.feed} {command.month}"
-        if self._is_held(key, now, send.delay):
-            return
-        with self._lock:  # whoever waits here is answered only after the check that covers it was sent
-            if not self._is_held(key, now, send.delay):
+        if isinstance(command, CheckMonth) and command.due:
+            with self._lock:  # whoever waits here is answered only after the check that covers it was sent
+                if self._is_covered(send, now):
+                    return
                 self._queue.send(command, send.delay)
-                self._hold(key, command.due, now)
-                log.info("command_sent", command=command.kind, feed=command.feed, month=command.month)
+                self._hold(_place(command), command.due, now)
+        else:
+            self._queue.send(command)
+        log.info("command_sent", command=command.kind)
 
-    def _is_held(self, key: str, now: datetime, delay: timedelta) -> bool:
+    def _is_covered(self, send: Send, now: datetime) -> bool:
         """Whether a check that was sent will list late enough to see what has just arrived."""
-        due = self._held.get(key)
-        return due is not None and due - now > min(_LAST_MOMENT, delay / 2)
+        command = send.command
+        if not isinstance(command, CheckMonth) or command.due is None:
+            return False
+        due = self._held.get(_place(command))
+        return due is not None and due - now > min(_LAST_MOMENT, send.delay / 2)
 
     def _hold(self, key: str, until: datetime, now: datetime) -> None:
         if len(self._held) >= _MOST_HELD:
@@ -102,7 +105,7 @@ class Inbox:
         """Keep it and announce it; a folder full of such files is kept once an hour, announced once a day."""
         key = f"rejected {reject.about}"
         with self._lock:
-            if self._is_held(key, now, timedelta()):
+            if self._held.get(key, now) > now:
                 return
             content = event.content if isinstance(event, Unreadable) else raw
             name = f"{now:%Y/%m/%d}/{hashlib.sha256(content.encode(errors='replace')).hexdigest()[:32]}.json"
@@ -110,6 +113,10 @@ class Inbox:
             self._record(_rejection(reject, event, url, now))
             self._hold(key, now + _REJECTED_AGAIN, now)
         log.warning("event_rejected", about=reject.about, reason=reject.reason)
+
+
+def _place(command: CheckMonth) -> str:
+    return f"{command.feed} {command.month}"
 
 
 def _rejection(reject: Reject, event: Event, url: str, now: datetime) -> Activity:

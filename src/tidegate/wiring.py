@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from threading import Lock
 
 from tidegate.cloud.blobs import Feeds, Rejected
 from tidegate.cloud.identity import Identity
 from tidegate.cloud.queue import Queue
 from tidegate.cloud.tables import Ledger
+from tidegate.cloud.workspaces import Workspaces
 from tidegate.config import Config
 from tidegate.configfile import ConfigFile
 from tidegate.inbox import Inbox
@@ -37,6 +37,7 @@ class Service:
     ledger: Ledger
     feeds: Feeds
     rejected: Rejected
+    workspaces: Workspaces
     inbox: Inbox
     worker: Worker
 
@@ -45,7 +46,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     """A service. ConfigError where the environment is bad; tidegate.yml is read at its first use."""
     quiet_sdks()
     settings = settings or Settings.from_env()
-    config = ConfigFile(settings.config_file, settings.environ).current
+    config = ConfigFile(settings.config_file, settings.environ, now=now).current
     account, credential = settings.storage_account, Identity(settings.client_id)
     queue = Queue(account=account, credential=credential)
     ledger = Ledger(account=account, credential=credential)
@@ -61,6 +62,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         ledger=ledger,
         feeds=feeds,
         rejected=rejected,
+        workspaces=Workspaces(config=config, credential=credential),
         inbox=Inbox(
             routes=CurrentRoutes(config, settings.check_delay),
             queue=queue,
@@ -72,15 +74,18 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     )
 
 
-_building = Lock()
+class _OnePerProcess:
+    """Built at the first call, and tried again after a failure; later calls take no lock."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._service: Service | None = None
+
+    def __call__(self) -> Service:
+        if self._service is None:
+            with self._lock:
+                self._service = self._service or build()
+        return self._service
 
 
-def service() -> Service:
-    """The one service of this process, built at the first call (tried again where that failed)."""
-    with _building:
-        return _built()
-
-
-@cache
-def _built() -> Service:
-    return build()
+service = _OnePerProcess()

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from tests.service import Clock
 
 from tidegate.configfile import ConfigFile, load
 from tidegate.errors import ConfigError
@@ -159,11 +160,14 @@ def test_two_feeds_may_not_share_a_folder(tmp_path: Path) -> None:
 
 def test_the_file_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
     file = _file(tmp_path, GOOD)
-    config_file = ConfigFile(file, ENVIRON)
+    clock = Clock()
+    config_file = ConfigFile(file, ENVIRON, now=clock)
 
     first = config_file.current()
+    clock.move(seconds=2)
     again = config_file.current()
     file.write_text(GOOD.replace("day: 5", "day: 7"))
+    clock.move(seconds=1)
     changed = config_file.current()
 
     assert again is first
@@ -173,7 +177,7 @@ def test_the_file_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_says_where_it_was_looked_for_and_is_found_when_it_comes(tmp_path: Path) -> None:
-    config_file = ConfigFile(tmp_path / "tidegate.yml", ENVIRON)
+    config_file = ConfigFile(tmp_path / "tidegate.yml", ENVIRON, now=Clock())
 
     with pytest.raises(ConfigError, match=f"{tmp_path}/tidegate.yml: cannot be read .* TIDEGATE_CONFIG"):
         config_file.current()
@@ -184,7 +188,7 @@ def test_a_missing_file_says_where_it_was_looked_for_and_is_found_when_it_comes(
 
 def test_a_bad_file_keeps_saying_so_until_it_is_mended(tmp_path: Path) -> None:
     file = _file(tmp_path, GOOD.replace("15m", "15"))
-    config_file = ConfigFile(file, ENVIRON)
+    config_file = ConfigFile(file, ENVIRON, now=Clock())
 
     for _ in range(2):
         with pytest.raises(ConfigError, match="quiet_for"):
