@@ -12,6 +12,7 @@ log = logging.getLogger(__name__)
 
 _UPLOAD_EVERY_S = 1.0  # jobs.stream asks every two seconds
 _CHUNK = 64 * 1024
+_MARK = "AZUREML_RUN_ID"
 _AFTER_EXIT_S = 1.0  # for what a process that has ended left in the pipe
 
 
@@ -64,7 +65,9 @@ async def run_process(
     publishing = asyncio.create_task(output.publish())
     try:
         status = await process.wait()
-        await asyncio.wait([reading], timeout=_AFTER_EXIT_S)
+        _, still_open = await asyncio.wait([reading], timeout=_AFTER_EXIT_S)
+        if still_open:
+            await asyncio.to_thread(kill_strays, environ)
         return status
     finally:
         kill_tree(process.pid)
@@ -85,6 +88,14 @@ def kill_tree(pid: int) -> None:
     for process in family:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
+
+
+def kill_strays(environ: Mapping[str, str]) -> None:
+    """End what a process that has ended left behind: its run's id is in their environment."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(_MARK) == environ[_MARK]:
+                process.kill()
 
 
 async def _read(stream: asyncio.StreamReader, output: LogStream) -> None:

@@ -37,10 +37,12 @@ class MlflowServer:
     def ready(self) -> bool:
         """Whether it answers, and its tables exist."""
         task = self._starting
-        return task is not None and task.done() and not task.cancelled() and task.exception() is None
+        if task is None or not task.done() or task.cancelled() or task.exception():
+            return False
+        return self._process is not None and self._process.returncode is None
 
     def begin(self) -> asyncio.Task[None]:
-        """Start the server unless it runs or is starting; a start that failed is tried again."""
+        """Start the server unless it runs or is starting; one that died is started again."""
         if self._starting is None or (self._starting.done() and not self.ready):
             self._starting = asyncio.create_task(self._start())
         return self._starting
@@ -73,6 +75,7 @@ class MlflowServer:
                     sys.executable,
                     *command,
                     "--log-level=warning",
+                    "--timeout-keep-alive=3600",
                     env={
                         **os.environ,
                         **_ENVIRONMENT,

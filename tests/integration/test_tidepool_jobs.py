@@ -294,6 +294,53 @@ def test_a_cluster_of_one_node_runs_one_step_at_a_time_and_cancel_ends_both(lab:
     assert {child.status for child in lab.children(name).values()} == {"Canceled"}
 
 
+def test_a_pipeline_that_shall_not_go_on_stops_its_other_steps(lab: Lab) -> None:
+    yaml = """
+        jobs:
+          breaks:
+            type: command
+            environment: azureml:env:1
+            command: exit 3
+          waits:
+            type: command
+            environment: azureml:env:1
+            command: sleep 600
+    """
+    job = lab.pipeline(yaml)
+    job.settings.continue_on_step_failure = False
+
+    ended = lab.run(job)
+
+    assert ended.status == "Failed"
+    statuses = {name: child.status for name, child in lab.children(ended.name).items()}
+    assert statuses == {"breaks": "Failed", "waits": "Canceled"}
+
+
+def test_a_model_that_a_job_writes_is_registered(lab: Lab) -> None:
+    job = command(
+        command="echo 'flavors: {}' > ${{outputs.model}}/MLmodel",
+        environment="azureml:env:1",
+        compute="cpu",
+        outputs={"model": Output(type="mlflow_model", name="written")},
+    )
+
+    name = lab.run(job).name
+
+    model = lab.ml.models.get("written", "1")
+    assert (model.type, model.job_name) == ("mlflow_model", name)
+
+
+def test_processes_that_outlive_the_job_are_killed(lab: Lab) -> None:
+    job = command(
+        command=f"sleep 600 & echo $! > {lab.folder}/pid", environment="azureml:env:1", compute="cpu"
+    )
+
+    ended = lab.run(job)
+
+    assert ended.status == "Completed"
+    assert not _alive(_pid(lab))
+
+
 WAITS = """
     import os, pathlib, sys, threading
     pathlib.Path(sys.argv[1]).write_text(str(os.getpid()))
@@ -311,6 +358,14 @@ def _waiting(lab: Lab) -> Job:
     )
 
 
+def _alive(pid: int) -> bool:
+    """Whether the process runs: one that nobody has waited for is dead all the same."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
 def _pid(lab: Lab) -> int:
     file = lab.folder / "pid"
     wait_until(lambda: file.exists() and file.read_text())
@@ -325,7 +380,7 @@ def test_cancel_kills_the_processes_of_the_job(lab: Lab) -> None:
     lab.cloud.settle()
 
     assert lab.status(name) == "Canceled"
-    assert not psutil.pid_exists(pid)
+    assert not _alive(pid)
 
 
 def _enter(cloud: Tidepool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -341,7 +396,7 @@ def test_a_job_that_was_running_when_tidepool_stopped_has_failed_after_a_restart
         lab = Lab(first, first.create_workspace(), tmp_path)
         name = lab.submit(_waiting(lab))
         pid = _pid(lab)
-    gone = not psutil.pid_exists(pid)
+    gone = not _alive(pid)
 
     with Tidepool(tmp_path / "data") as second:
         _enter(second, monkeypatch)

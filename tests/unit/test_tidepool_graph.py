@@ -160,7 +160,7 @@ def test_a_job_that_cannot_run_is_refused_with_the_reason(jobs: dict[str, Any], 
     "properties",
     [
         {"jobType": "Command"},
-        {"jobType": "Command", "command": "x", "inputs": []},
+        {"jobType": "Command", "command": "x", "inputs": ["y"]},
         {"jobType": "Command", "command": "x", "resources": {"instanceCount": "many"}},
         {"jobType": "Pipeline", "jobs": ["score"]},
         {"jobType": "Pipeline", "jobs": {"score": 5}},
