@@ -6,12 +6,20 @@ from datetime import UTC, datetime
 from threading import Lock
 
 from tidegate.cloud.blobs import Feeds, Rejected
+from tidegate.cloud.channels import People, Topic
 from tidegate.cloud.identity import Identity
 from tidegate.cloud.queue import Queue
 from tidegate.cloud.tables import Ledger
 from tidegate.cloud.workspaces import Workspaces
+from tidegate.commands import CheckJob, CheckMonth, FinishMonth, Notify, Reconcile, ScoreMonth
 from tidegate.config import Config
 from tidegate.configfile import ConfigFile
+from tidegate.handlers.arrival import Arrival
+from tidegate.handlers.finishing import Finishing
+from tidegate.handlers.jobs import Jobs
+from tidegate.handlers.scoring import Scoring
+from tidegate.handlers.telling import Telling
+from tidegate.handlers.upkeep import Upkeep
 from tidegate.inbox import Inbox
 from tidegate.log import quiet_sdks
 from tidegate.routes import CurrentRoutes
@@ -52,7 +60,20 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     ledger = Ledger(account=account, credential=credential)
     feeds = Feeds(credential=credential)
     rejected = Rejected(account=account, credential=credential)
-    handlers: Handlers = {}
+    workspaces = Workspaces(config=config, credential=credential)
+    topic = Topic(endpoint=settings.events_endpoint, credential=credential)
+    arrival = Arrival(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
+    scoring = Scoring(config=config, ledger=ledger, workspaces=workspaces, now=now)
+    jobs = Jobs(config=config, ledger=ledger, workspaces=workspaces, now=now)
+    finishing = Finishing(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
+    handlers: Handlers = {
+        CheckMonth: arrival.check_month,
+        ScoreMonth: scoring.score_month,
+        CheckJob: jobs.check_job,
+        FinishMonth: finishing.finish_month,
+        Notify: Telling(config=config, ledger=ledger, people=People(), topic=topic).notify,
+        Reconcile: Upkeep(config=config, ledger=ledger, now=now).reconcile,
+    }
     return Service(
         settings=settings,
         now=now,
@@ -62,7 +83,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         ledger=ledger,
         feeds=feeds,
         rejected=rejected,
-        workspaces=Workspaces(config=config, credential=credential),
+        workspaces=workspaces,
         inbox=Inbox(
             routes=CurrentRoutes(config, settings.check_delay),
             queue=queue,
