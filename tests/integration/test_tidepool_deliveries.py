@@ -1,6 +1,7 @@
 """Inside Event Grid: restarts, sick endpoints, the service's own subscriptions, limits."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,11 @@ from tests.integration.receiver import Receiver
 
 from tidepool.errors import AzureError
 from tidepool.store import Store
+from tidepool.subscriptions import Subscription, read_file
+
+SUBSCRIPTIONS = Path("infra/subscriptions.yaml")
+SITE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Web/sites/tidegate"
+TYPES = Path(__file__).parents[2].parent / "shared/schemas/eventgrid.types.json"
 
 
 def webhook(url: str, **properties: Any) -> dict[str, Any]:
@@ -70,14 +76,8 @@ def test_new_events_wait_while_an_endpoint_keeps_failing(receiver: Receiver) -> 
 
 
 def test_the_service_s_own_subscriptions_are_as_azure_wants_them(tmp_path: Path) -> None:
-    from tidepool.subscriptions import Subscription, read_file
-
     topics = {name: f"{TOPIC}/{name}" for name in ("storage", "development", "production")}
-    entries = read_file(
-        Path("infra/subscriptions.yaml"),
-        topics=topics,
-        site="/subscriptions/s/providers/Microsoft.Web/sites/tidegate",
-    )
+    entries = read_file(SUBSCRIPTIONS, topics=topics, site=SITE)
     made = [Subscription.read(*entry) for entry in entries]
     own = wire_event(
         subject="/blobServices/default/containers/tidegate-rejected/blobs/x",
@@ -92,6 +92,18 @@ def test_the_service_s_own_subscriptions_are_as_azure_wants_them(tmp_path: Path)
     assert not made[0].filter.matches(own)
     assert made[0].filter.matches(months)
     assert {subscription.destination.site for subscription in made} == {"tidegate"}
+
+
+@pytest.mark.skipif(not TYPES.exists(), reason=f"there are no type definitions at {TYPES}")
+def test_the_service_s_own_subscriptions_name_only_azure_s_properties() -> None:
+    types = json.loads(TYPES.read_text())
+    known = next(
+        number for number, one in enumerate(types) if one.get("name") == "EventSubscriptionProperties"
+    )
+    topics = {name: f"{TOPIC}/{name}" for name in ("storage", "development", "production")}
+
+    for _, name, properties in read_file(SUBSCRIPTIONS, topics=topics, site=SITE):
+        assert list(wrong(types, {"$ref": f"#/{known}"}, properties, name)) == []
 
 
 @pytest.mark.parametrize(
