@@ -96,10 +96,10 @@ def test_the_service_s_own_subscriptions_are_as_azure_wants_them(tmp_path: Path)
 
 @pytest.mark.skipif(not TYPES.exists(), reason=f"there are no type definitions at {TYPES}")
 def test_the_service_s_own_subscriptions_name_only_azure_s_properties() -> None:
+    from tests.integration.test_tidepool_schemas import wrong  # imports azure-ai-ml
+
     types = json.loads(TYPES.read_text())
-    known = next(
-        number for number, one in enumerate(types) if one.get("name") == "EventSubscriptionProperties"
-    )
+    known = [one.get("name") for one in types].index("EventSubscriptionProperties")
     topics = {name: f"{TOPIC}/{name}" for name in ("storage", "development", "production")}
 
     for _, name, properties in read_file(SUBSCRIPTIONS, topics=topics, site=SITE):
