@@ -42,13 +42,6 @@ class ArmPath:
         return len(self.types) > len(self.names)
 
     @property
-    def parent(self) -> str:
-        """The id of the resource that this one is in: the scope for those at the top."""
-        return (
-            self.ancestor(len(self.names) - 1) if not self.is_collection else self.ancestor(len(self.names))
-        )
-
-    @property
     def root(self) -> str:
         """The id of the outermost resource: the workspace, the registry."""
         return self.ancestor(1)
@@ -154,10 +147,6 @@ def _number(query: Mapping[str, str], name: str, default: int) -> int:
     if not given.isdecimal():
         raise AzureError(400, "InvalidQueryParameter", f"'{name}' is '{given}': it must be a number.")
     return int(given)
-
-
-def same_id(one: str, other: str) -> bool:
-    return one.rstrip("/").lower() == other.rstrip("/").lower()
 
 
 def name_in(resource_id: str, type_: str) -> str:

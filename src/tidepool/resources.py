@@ -20,7 +20,6 @@ from tidepool.estate import STORAGE_ACCOUNT, SUBSCRIPTION, WORKSPACES
 from tidepool.event_resources import EventResources, Subscriptions
 from tidepool.history import Runs
 from tidepool.identity import Identity
-from tidepool.ids import Reference
 from tidepool.locations import BlobLocation, locate
 from tidepool.model_events import ModelEvents
 from tidepool.operations import Operations
@@ -46,7 +45,6 @@ from tidepool.workspaces import (
 
 # The registry clients of the SDK put this before the id of the resource.
 _FRONT_END = "/mferp/managementfrontend"
-MODEL_TYPES = frozenset({"custom_model", "mlflow_model", "triton_model"})
 
 
 class Resources:
@@ -172,9 +170,6 @@ class Resources:
     def create_storage_account(self, name: str) -> Document:
         return create_storage_account(self._store, name)
 
-    def create_registry(self, name: str) -> Document:
-        return self._registries.create(name)
-
     def asset(self, workspace_id: str, asset_kind: str, name: str, version: str) -> Document | None:
         """A version as a resource; `asset_kind` as in ARM: data, models, codes, environments, components."""
         return self._assets[asset_kind].get(workspace_id, name, version)
@@ -187,19 +182,9 @@ class Resources:
         reference = self._references.read(workspace_id, text)
         return self._references.resolve(reference) if reference else None
 
-    def compute(self, workspace_id: str, name: str) -> Document | None:
-        return self._store.get(f"{workspace_id}/computes/{name}")
-
-    def datastore(self, workspace_id: str, name: str) -> Document | None:
-        return self._store.get(f"{workspace_id}/datastores/{name}")
-
     def resolve(self, workspace_id: str, uri_or_asset_id: str) -> BlobLocation:
         """Where the bytes of a URI or an asset id are; AzureError 400 where there is no such place."""
         return locate(self._store, workspace_id, uri_or_asset_id)
-
-    def reference(self, workspace_id: str, text: str) -> Reference | None:
-        """What an id or a URI names, taken apart."""
-        return self._references.read(workspace_id, text)
 
     async def register_data(
         self, workspace_id: str, name: str, version: str | None, properties: Document
