@@ -15,6 +15,7 @@ from tidegate.commands import CheckJob, CheckMonth, FinishMonth, Notify, Reconci
 from tidegate.config import Config
 from tidegate.configfile import ConfigFile
 from tidegate.handlers.arrival import Arrival
+from tidegate.handlers.claims import Claims
 from tidegate.handlers.finishing import Finishing
 from tidegate.handlers.jobs import Jobs
 from tidegate.handlers.scoring import Scoring
@@ -63,7 +64,8 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     workspaces = Workspaces(config=config, credential=credential)
     topic = Topic(endpoint=settings.events_endpoint, credential=credential)
     arrival = Arrival(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
-    scoring = Scoring(config=config, ledger=ledger, workspaces=workspaces, now=now)
+    claims = Claims(config=config, ledger=ledger, workspaces=workspaces, now=now)
+    scoring = Scoring(config=config, ledger=ledger, workspaces=workspaces, claims=claims, now=now)
     jobs = Jobs(config=config, ledger=ledger, workspaces=workspaces, now=now)
     finishing = Finishing(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
     handlers: Handlers = {

@@ -55,10 +55,8 @@ class Jobs:
         from azure.core.rest import HttpRequest
 
         with azure_errors(f"read run {path}"):
-            workspace = self._client.workspace.arm_id
-            response = self._run_history.send_request(
-                HttpRequest("GET", f"/history/v1.0{workspace}/runs/{path}")
-            )
+            url = f"{self._data_plane}/history/v1.0{self._client.workspace.arm_id}/runs/{path}"
+            response = self._run_history.send_request(HttpRequest("GET", url))
             response.raise_for_status()
             return dict(response.json())
 
@@ -68,8 +66,9 @@ class Jobs:
         from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
 
         policies = [RetryPolicy(), BearerTokenCredentialPolicy(self._client.credential, _AUDIENCE)]
-        return PipelineClient(self._data_plane(), policies=policies)
+        return PipelineClient("", policies=policies)
 
+    @cached_property
     def _data_plane(self) -> str:
         from azure.core import PipelineClient
         from azure.core.pipeline.policies import RetryPolicy

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from tidegate.commands import CheckJob, CheckMonth, FinishMonth, Follows, Next, ScoreMonth
 from tidegate.config import Config, Feed
 from tidegate.errors import PermanentError, TransientError
+from tidegate.handlers.claims import Claims, Wish
 from tidegate.handlers.endings import end
 from tidegate.handlers.sight import feed_of
-from tidegate.ledger import Claim, Generation, Job, Month, MonthVersion, ScoringState
+from tidegate.ledger import Claim, Job, Month, MonthVersion, ScoringState
 from tidegate.log import Log
 from tidegate.pipelines import job_name, model_problem, plan_scoring
 from tidegate.results import Result
@@ -31,6 +32,7 @@ class Scoring:
     config: Callable[[], Config]
     ledger: "Ledger"
     workspaces: "Workspaces"
+    claims: Claims
     now: Callable[[], datetime]
 
     def score_month(self, command: ScoreMonth) -> Follows:
@@ -56,19 +58,9 @@ class Scoring:
         return []
 
     def _claim(self, feed: Feed, record: Month, version: MonthVersion) -> Claim:
-        """The generation that follows from a month's being complete. The model is resolved here, once."""
-        name, _, pinned = feed.score.model.partition(":")
-        generation = Generation(
-            number=1,
-            model_name=name,
-            model_version=pinned or self._workspace(feed).assets.newest_model(name),
-            compute=feed.score.compute,
-            reason=version.reason,
-            claimed_at=self.now(),
-        )
-        version.generations.append(generation)
-        self.ledger.save(record)
-        return Claim(record, version, generation)
+        """The generation that follows from a month's being complete."""
+        wish = Wish(feed=record.feed, month=record.month, reason=version.reason)
+        return Claim(record, version, self.claims.add(feed, record, version, wish))
 
     def _launch(self, command: ScoreMonth, feed: Feed, claim: Claim) -> Follows:
         """Submit the attempt's job, unless it was; then record it: first the job, then what it serves."""

@@ -1,0 +1,87 @@
+"""Claims generations of a month version under its record's ETag, their model resolved. Launches nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tidegate.config import Config, Feed
+from tidegate.errors import ConflictError, NotThereError
+from tidegate.ledger import Claim, Generation, Month, MonthVersion
+
+if TYPE_CHECKING:
+    from tidegate.cloud.tables import Ledger
+    from tidegate.cloud.workspaces import Workspaces
+
+_ROUNDS = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What is to be scored, and why. `version` None: the latest; `model` None: as configured."""
+
+    feed: str
+    month: str
+    version: int | None = None
+    model: str | None = None  # `name` or `name:3`
+    reason: str
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claims:
+    """Of two claims at the same time, one is written first; the other looks again."""
+
+    config: Callable[[], Config]
+    ledger: "Ledger"
+    workspaces: "Workspaces"
+    now: Callable[[], datetime]
+
+    def claim(self, wish: Wish) -> tuple[MonthVersion, Generation]:
+        """A new generation, or the one that the same idempotency key already has.
+
+        NotThereError where there is no such feed, version or model; ConflictError where the record
+        keeps being changed by others.
+        """
+        feed = self.config().feeds.get(wish.feed)
+        if feed is None:
+            raise NotThereError(f"there is no feed {wish.feed}")
+        for _ in range(_ROUNDS):
+            record = self.ledger.month(wish.feed, wish.month)
+            if found := _claimed_before(record, wish.idempotency_key):
+                return found.version, found.generation
+            version = _wanted(record, wish)
+            try:
+                return version, self.add(feed, record, version, wish)
+            except ConflictError:
+                continue
+        raise ConflictError(f"{wish.feed} {wish.month} is being changed by others all the time")
+
+    def add(self, feed: Feed, record: Month, version: MonthVersion, wish: Wish) -> Generation:
+        """The version's next generation. The model is resolved here, once. ConflictError: look again."""
+        name, _, pinned = (wish.model or feed.score.model).partition(":")
+        assets = self.workspaces[feed.score.workspace].assets
+        generation = Generation(
+            number=len(version.generations) + 1,
+            model_name=name,
+            model_version=pinned or assets.newest_model(name),
+            compute=feed.score.compute,
+            reason=wish.reason,
+            idempotency_key=wish.idempotency_key,
+            claimed_at=self.now(),
+        )
+        version.generations.append(generation)
+        self.ledger.save(record)
+        return generation
+
+
+def _claimed_before(record: Month, key: str | None) -> Claim | None:
+    return next((one for one in record.claims if key and one.generation.idempotency_key == key), None)
+
+
+def _wanted(record: Month, wish: Wish) -> MonthVersion:
+    version = record.version(wish.version) if wish.version else record.latest
+    if version is None:
+        which = f"version {wish.version}" if wish.version else "version yet"
+        raise NotThereError(f"{wish.feed} {wish.month} has no {which}")
+    return version
