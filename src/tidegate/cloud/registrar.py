@@ -1,4 +1,4 @@
-"""Registers what jobs name: environments, pipeline components, datastores. Versions are numbers; content is a tag.
+"""Registers what jobs name: environments, components, datastores. Versions are numbers, content is a tag.
 
 A version of the same content is never made twice, so that deploying again changes nothing.
 """
@@ -18,6 +18,7 @@ CONTENT_TAG = "tidegate_content"
 class Registered:
     """A version that is there now, and whether it was made just now."""
 
+    name: str
     version: str
     made: bool
 
@@ -91,10 +92,10 @@ def _register(operations: Any, entity: Any, content: str) -> Registered:
     numbers = {int(found.version): found for found in versions if found.version.isdecimal()}
     newest = numbers.get(max(numbers, default=0))
     if newest is not None and _content(newest.tags) == content:
-        return Registered(newest.version, made=False)
+        return Registered(entity.name, newest.version, made=False)
     entity.version = str(max(numbers, default=0) + 1)
     entity.tags = {**(entity.tags or {}), CONTENT_TAG: content}
-    return Registered(str(operations.create_or_update(entity).version), made=True)
+    return Registered(entity.name, str(operations.create_or_update(entity).version), made=True)
 
 
 def _content(tags: Mapping[str, str] | None) -> str | None:

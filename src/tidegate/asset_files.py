@@ -1,0 +1,70 @@
+"""The files of what runs on Azure ML: a folder a pipeline, environments, clusters. Registers nothing."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidegate.config import Score
+from tidegate.errors import ConfigError
+
+ASSETS = Path(__file__).resolve().parents[1] / "assets"
+
+
+@dataclass(frozen=True)
+class AssetFiles:
+    """`root/<pipeline>/pipeline.yml`, `root/environments/*.yml`, `root/compute/<cluster>.yml`."""
+
+    root: Path = ASSETS
+
+    def environments(self) -> list[Path]:
+        return sorted((self.root / "environments").glob("*.yml"))
+
+    def pipeline(self, name: str) -> Path:
+        """ConfigError where there is no such pipeline, or its YAML gives it another name."""
+        from ruamel.yaml import YAML
+
+        file = self.root / name / "pipeline.yml"
+        if not file.is_file():
+            there = ", ".join(sorted(found.parent.name for found in self.root.glob("*/pipeline.yml")))
+            raise ConfigError(f"pipeline {name}: there is no {file}; there are pipelines: {there or 'none'}")
+        named = YAML(typ="safe").load(file.read_text(encoding="utf-8")).get("name")
+        if named != name:
+            raise ConfigError(f"pipeline {name}: {file} is named {named!r}; give it the name of its folder")
+        return file
+
+    def compute(self, name: str) -> Path | None:
+        file = self.root / "compute" / f"{name}.yml"
+        return file if file.is_file() else None
+
+    def content(self, pipeline: str) -> str:
+        """Changes with a pipeline's files and with the environments, whose versions its steps name."""
+        folder = self.pipeline(pipeline).parent
+        return self._content((*_files_in(folder), *self.environments()))
+
+    def content_of_environment(self, file: Path) -> str:
+        return self._content([file])
+
+    def _content(self, files: Iterable[Path]) -> str:
+        """A hash of names and bytes."""
+        digest = hashlib.sha256()
+        for file in files:
+            data = file.read_bytes().replace(b"\r\n", b"\n")
+            digest.update(f"{file.relative_to(self.root).as_posix()} {len(data)}\n".encode() + data)
+        return digest.hexdigest()[:32]
+
+
+def clusters(score: Score) -> list[str]:
+    """Every cluster that a feed's jobs may name."""
+    return list(
+        dict.fromkeys(name for name in (score.compute, score.fallback, score.publish_compute) if name)
+    )
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    """What is registered: no documents, no bytecode, nothing hidden."""
+    for file in sorted(folder.rglob("*")):
+        parts = file.relative_to(folder).parts
+        aside = any(part.startswith(".") or part == "__pycache__" for part in parts)
+        if file.is_file() and not aside and file.suffix != ".md":
+            yield file
