@@ -7,7 +7,7 @@ import hmac
 from tidepool.estate import STORAGE_ACCOUNT, WORKSPACES
 from tidepool.store import Store
 
-POOL = 500
+POOL = 1000  # one environment variable of at most 128 KiB holds them all
 
 
 class Accounts:
@@ -36,4 +36,4 @@ class Accounts:
 
 
 def _name(number: int) -> str:
-    return f"tidepoolstore{number:03d}"
+    return f"tidepoolstore{number:04d}"

@@ -236,4 +236,5 @@ class Site:
 
     def writes(self) -> list[dict[str, Any]]:
         """The writes of its worker that took effect."""
-        return [one for one in self._cloud.requests if one["origin"] == self.name and one["write"]]
+        recorded = self._cloud._ask("GET", "/requests", params={"origin": self.name})
+        return [one for one in recorded if one["write"]]

@@ -51,7 +51,9 @@ class Control:
             Route("/sites/{name}/fire/{function}", self._fire, methods=["POST"]),
         ]
         api = Starlette(routes=routes, exception_handlers={AzureError: _refuse, ValueError: _refuse})
-        self.app = Starlette(routes=[Mount("/msi", parts.identity.app), Mount("/", _Guard(api, token))])
+        self.app = Starlette(
+            routes=[Mount("/msi", parts.managed_identity.app), Mount("/", _Guard(api, token))]
+        )
 
     async def _status(self, _: Request) -> JSONResponse:
         parts = self._parts
@@ -80,7 +82,7 @@ class Control:
         return JSONResponse(token)
 
     async def _requests(self, request: Request) -> JSONResponse:
-        return JSONResponse(self._parts.gateway.requests(int(request.query_params.get("after", 0))))
+        return JSONResponse(self._parts.gateway.requests(request.query_params.get("origin")))
 
     async def _mailbox(self, _: Request) -> JSONResponse:
         return JSONResponse(self._parts.mailbox.letters())

@@ -64,9 +64,9 @@ class Gateway:
         """Let `app` answer what matches `pattern` (a regular expression for the start of `host/path`)."""
         self._parts.append((re.compile(pattern, re.IGNORECASE), app))
 
-    def requests(self, after: int = 0) -> list[dict[str, Any]]:
-        """The record, oldest first, from the request after number `after` on."""
-        return [asdict(entry) for entry in self._record if entry.number > after]
+    def requests(self, origin: str | None = None) -> list[dict[str, Any]]:
+        """The record, oldest first; of one origin, or of all."""
+        return [asdict(entry) for entry in self._record if origin in (None, entry.origin)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         entry = self._open(scope)

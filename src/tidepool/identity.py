@@ -1,15 +1,13 @@
-"""Managed identity and roles: issues tokens, checks them as Azure does, and says who may do what where."""
+"""Tokens and roles: issues tokens, checks them as Azure does, and says who may do what where."""
 
+import hashlib
+import hmac
 import time
 import uuid
 from dataclasses import dataclass
-from typing import Any
 
 import jwt
-from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 from tidepool.errors import AzureError
 from tidepool.estate import SUBSCRIPTION, TENANT
@@ -17,7 +15,7 @@ from tidepool.roles import DEFAULT_ROLES, Role, role_of, roles_named
 from tidepool.store import Document, Store
 
 ISSUER = f"https://sts.windows.net/{TENANT}/"
-_LIFETIME_S = 24 * 3600
+LIFETIME_S = 24 * 3600
 # What each audience is also called; compared without the trailing slash.
 _ALIASES = {"https://management.core.windows.net": "https://management.azure.com"}
 
@@ -49,14 +47,14 @@ class Identity:
     def __init__(self, *, store: Store, secret: str) -> None:
         self._store = store
         self._secret = secret
-        self.app = Starlette(routes=[Route("/token", self._token)])
+        self._allowed: dict[tuple[str, str, str, bool], bool] = {}
         self._assign_defaults()
 
-    def header(self, principal: str) -> str:
-        """The IDENTITY_HEADER of a principal: App Service's secret, which says who is asking."""
-        return jwt.encode({"principal": principal}, self._secret, "HS256")
+    def secret_for(self, purpose: str) -> str:
+        """A secret that only this Tidepool knows, the same after a restart."""
+        return hmac.digest(self._secret.encode(), purpose.encode(), hashlib.sha256).hex()
 
-    def issue(self, audience: str, client_id: str, lifetime_s: int = _LIFETIME_S) -> str:
+    def issue(self, audience: str, client_id: str, lifetime_s: int = LIFETIME_S) -> str:
         """A bearer token for the principal with that client id (or name)."""
         principal = _find(client_id)
         now = int(time.time())
@@ -103,7 +101,7 @@ class Identity:
 
     def authorize(self, principal: Principal, action: str, scope: str) -> None:
         """Raise 403 AuthorizationFailed unless a role of the principal allows the action at this scope."""
-        if not any(role.allows(action) for role in self._roles(principal.id, scope)):
+        if not self.allows(principal, action, scope):
             raise AzureError(
                 403,
                 "AuthorizationFailed",
@@ -111,6 +109,14 @@ class Identity:
                 f"authorization to perform action '{action}' over scope '{scope}' or the scope is invalid. "
                 "If access was recently granted, please refresh your credentials.",
             )
+
+    def allows(self, principal: Principal, action: str, scope: str, *, data: bool = False) -> bool:
+        """Whether a role of the principal allows an action, or a data action, at this scope."""
+        asked = (principal.id, action, scope, data)
+        if asked not in self._allowed:
+            roles = self._roles(principal.id, scope)
+            self._allowed[asked] = any(role.allows(action, data=data) for role in roles)
+        return self._allowed[asked]
 
     def permissions(self, principal: Principal, scope: str) -> list[Document]:
         """The answer of GET {scope}/providers/Microsoft.Authorization/permissions."""
@@ -141,6 +147,7 @@ class Identity:
                 "scope": scope,
             },
         }
+        self._allowed.clear()
         self._store.put(f"/roleAssignments/{_flat(path)}", document)
         return document
 
@@ -149,18 +156,13 @@ class Identity:
 
     def unassign(self, path: str) -> bool:
         """Remove a role assignment by its ARM id; False where there is none."""
+        self._allowed.clear()
         return self._store.delete(f"/roleAssignments/{_flat(path)}")
 
     def assignments(self, scope: str) -> list[Document]:
         """Role assignments that hold at this scope: made here or above."""
         found = (document for _, document in self._store.children("/roleAssignments"))
         return [document for document in found if _covers(document["properties"]["scope"], scope)]
-
-    def revoke_all(self, principal: str) -> None:
-        """Take every role from a principal, for a test that needs a 403."""
-        for document in [document for _, document in self._store.children("/roleAssignments")]:
-            if document["properties"]["principalId"] == PRINCIPALS[principal].id:
-                self.unassign(document["id"])
 
     def _roles(self, principal_id: str, scope: str) -> list[Role]:
         held = (assignment["properties"] for assignment in self.assignments(scope))
@@ -182,32 +184,6 @@ class Identity:
                 )
         self._store.put("/identity/defaults", {"assigned": True})
 
-    # App Service's managed identity endpoint
-
-    async def _token(self, request: Request) -> JSONResponse:
-        audience = request.query_params.get("resource")
-        try:
-            asking = jwt.decode(request.headers.get("x-identity-header", ""), self._secret, ["HS256"])[
-                "principal"
-            ]
-        except jwt.InvalidTokenError:
-            return _refuse(401, "X-IDENTITY-HEADER is missing or wrong")
-        if not audience:
-            return _refuse(400, "resource is missing")
-        client_id = request.query_params.get("client_id", PRINCIPALS[asking].client_id)
-        if client_id != PRINCIPALS[asking].client_id:
-            return _refuse(400, f"No managed identity found for client id {client_id}")
-        return JSONResponse(self._answer(audience, client_id))
-
-    def _answer(self, audience: str, client_id: str) -> dict[str, Any]:
-        return {
-            "access_token": self.issue(audience, client_id),
-            "client_id": client_id,
-            "expires_on": str(int(time.time()) + _LIFETIME_S),
-            "resource": audience,
-            "token_type": "Bearer",
-        }
-
 
 def _find(client_id: str) -> Principal:
     for principal in PRINCIPALS.values():
@@ -216,10 +192,6 @@ def _find(client_id: str) -> Principal:
     raise _unauthorized(
         "InvalidAuthenticationToken", f"The application '{client_id}' is not in this directory."
     )
-
-
-def _refuse(status: int, message: str) -> JSONResponse:
-    return JSONResponse({"statusCode": status, "message": message}, status_code=status)
 
 
 def _unauthorized(code: str, message: str) -> AzureError:

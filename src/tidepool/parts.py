@@ -18,12 +18,14 @@ from tidepool.history import Runs
 from tidepool.identity import Identity
 from tidepool.jobs import Jobs
 from tidepool.mailbox import Mailbox
+from tidepool.managed_identity import ManagedIdentity
 from tidepool.network import Authority, Proxy, environment
 from tidepool.queue_watch import QueueWatch
 from tidepool.resources import Resources
 from tidepool.scheduler import Scheduler
 from tidepool.sites import Sites
 from tidepool.storage import Blobs
+from tidepool.storage_access import StorageAccess
 from tidepool.storage_gateway import StorageGateway
 from tidepool.store import Store
 from tidepool.tracking import Tracking
@@ -47,6 +49,7 @@ class Parts:
         self.scheduler = Scheduler()
         self.faults = Faults(seed)
         self.identity = Identity(store=self.store, secret=secret)
+        self.managed_identity = ManagedIdentity(self.identity)
         self.accounts = Accounts(store=self.store, secret=secret)
         self.authority = Authority(data_dir / "ca")
         self.mailbox = Mailbox(store=self.store)
@@ -65,7 +68,7 @@ class Parts:
         self.storage = StorageGateway(
             client=AzuriteClient(ports=self.azurite.ports, authority=self.authority.authority),
             queues=self.queues,
-            token=lambda: self.identity.issue("https://storage.azure.com", "developer"),
+            access=StorageAccess(self.identity),
             publish=self._publish,
             sequence=lambda: self.store.next("sequencer"),
         )
@@ -156,7 +159,7 @@ class Parts:
                 proxy_port=proxy_port or self.proxy_ports.get(principal) or self.proxy_ports["developer"],
                 authority=self.authority,
                 identity_url=f"http://127.0.0.1:{self.control_port}/msi/token",
-                identity_header=self.identity.header(principal),
+                identity_header=self.managed_identity.header(principal),
             ),
             **estate.variables(),
         }

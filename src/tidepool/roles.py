@@ -21,9 +21,9 @@ class Role:
     not_actions: tuple[str, ...] = ()
     data_actions: tuple[str, ...] = ()
 
-    def allows(self, action: str) -> bool:
-        if _any(self.data_actions, action):
-            return True
+    def allows(self, action: str, *, data: bool = False) -> bool:
+        if data:
+            return _any(self.data_actions, action)
         return _any(self.actions, action) and not _any(self.not_actions, action)
 
     def permission(self) -> Document:

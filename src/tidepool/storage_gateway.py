@@ -8,6 +8,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import httpcore
+from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from tidepool.azurite_client import Answer, AzuriteClient
@@ -17,6 +18,7 @@ from tidepool.blob_watch import BlobWatch
 from tidepool.estate import storage_account_id
 from tidepool.queue_watch import QueueWatch
 from tidepool.rewrites import rewritten
+from tidepool.storage_access import StorageAccess
 from tidepool.storage_request import Headers, StorageRequest
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ _VERSION = "2021-12-02"
 class StorageGateway:
     """ASGI app of `<account>.{blob,queue,table}.core.windows.net`; `send` is the door for our own parts.
 
-    `sequence` numbers the events; `publish` is Event Grid's; `token` makes a bearer token for storage.
+    `sequence` numbers the events; `publish` is Event Grid's.
     """
 
     def __init__(
@@ -37,19 +39,20 @@ class StorageGateway:
         *,
         client: AzuriteClient,
         queues: QueueWatch,
-        token: Callable[[], str],
+        access: StorageAccess,
         publish: Publish,
         sequence: Callable[[], int],
     ) -> None:
         self._client = client
         self._queues = queues
-        self._token = token
+        self._access = access
         self._publish = publish
         self._blobs = BlobWatch(head=self._head, sequence=sequence)
         self._publishing: set[asyncio.Task[None]] = set()
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request(scope)
+        self._access.check(Request(scope), request)
         response, events = await self._exchange(request, await _body(request, receive))
         try:
             await send(
@@ -108,7 +111,7 @@ class StorageGateway:
         return request.with_headers(
             {
                 "Host": f"{request.account}.{request.service}.core.windows.net",
-                "Authorization": f"Bearer {self._token()}",
+                "Authorization": f"Bearer {self._access.token()}",
                 "x-ms-version": _VERSION,
                 "x-ms-date": format_datetime(datetime.now(UTC), usegmt=True),
                 "Content-Length": str(len(body)),

@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from typing import IO
 
+import uvloop
+
 from tidepool import estate
 from tidepool.control import Control
 from tidepool.network import listen_http
@@ -72,9 +74,20 @@ def main() -> None:
     with (data_dir / "lock").open("w") as lock:
         _take(lock, data_dir)
         start_reaper()
-        logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=_FORMAT)
-        logging.getLogger("httpx").setLevel(logging.WARNING)
-        asyncio.run(_run(data_dir, arguments))
+        _log_to(data_dir / "logs")
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(data_dir, arguments))
+
+
+def _log_to(folder: Path) -> None:
+    """What runs in functions apps has a log of its own; everything else goes where stderr goes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=_FORMAT)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    functions = logging.getLogger("tidepool.functions")
+    functions.addHandler(logging.FileHandler(folder / "functions.log"))
+    functions.handlers[0].setFormatter(logging.Formatter(_FORMAT))
+    functions.propagate = False
 
 
 async def _run(data_dir: Path, arguments: argparse.Namespace) -> None:

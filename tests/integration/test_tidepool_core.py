@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,6 +29,38 @@ WRITE = f"{SCRIPT}container.create_container()\ncontainer.upload_blob('a.txt', b
 READ = f"{SCRIPT}print(container.download_blob('a.txt').readall().decode())"
 
 
+SLOW_APP = """
+import pathlib
+import time
+
+import azure.functions as func
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+GO = pathlib.Path(__file__).parent / "go"
+
+
+@app.route("begin")
+@app.queue_output("out", "slow-work", "AzureWebJobsStorage")
+def begin(req: func.HttpRequest, out: func.Out[str]) -> str:
+    out.set("work")
+    return "begun"
+
+
+@app.queue_trigger("message", "slow-work", "AzureWebJobsStorage")
+def work(message: func.QueueMessage) -> None:
+    while not GO.exists():
+        time.sleep(0.01)
+"""
+
+
+def write_app(folder: Path) -> Path:
+    """A functions app whose work waits until there is a file `go`."""
+    folder.mkdir(exist_ok=True)
+    (folder / "host.json").write_text('{"version": "2.0"}')
+    (folder / "function_app.py").write_text(SLOW_APP)
+    return folder
+
+
 class Shell:
     """The command line `tidepool`, on a data folder of its own and with nobody's variables."""
 
@@ -45,16 +76,9 @@ class Shell:
         )
 
     def processes(self) -> list[psutil.Process]:
-        """Everything that runs in the process group of this Tidepool."""
-        group = json.loads((self.data / "tidepool.json").read_text())["pid"]
-        return [process for process in psutil.process_iter() if _group_of(process) == group]
-
-
-def _group_of(process: psutil.Process) -> int | None:
-    try:
-        return os.getpgid(process.pid)
-    except ProcessLookupError:
-        return None
+        """The supervisor and all that descends from it."""
+        supervisor = psutil.Process(json.loads((self.data / "tidepool.json").read_text())["pid"])
+        return [supervisor, *supervisor.children(recursive=True)]
 
 
 @pytest.fixture
@@ -64,7 +88,9 @@ def shell(tmp_path: Path) -> Iterator[Shell]:
     shell("down")
 
 
-def test_its_state_survives_a_restart_and_nothing_survives_a_kill(tidepool: Tidepool, shell: Shell) -> None:
+def test_its_state_survives_a_restart_and_nothing_survives_a_kill(
+    tidepool: Tidepool, shell: Shell, tmp_path: Path
+) -> None:
     """One story, because each start costs seconds. It runs beside the Tidepool of the session."""
     assert "no Tidepool is running" in shell("status").stderr
     assert shell("up", "--detach").returncode == 0
@@ -75,16 +101,17 @@ def test_its_state_survives_a_restart_and_nothing_survives_a_kill(tidepool: Tide
     written = shell("run", "--", sys.executable, "-c", WRITE)
     assert written.returncode == 0, written.stderr
     assert "nothing is going on" in shell("status").stdout
-    assert shell("logs").stdout.split() == ["azurite", "supervisor"]
-    assert "there are: azurite, supervisor" in shell("logs", "nobody").stderr
+    assert shell("logs").stdout.split() == ["azurite", "functions", "supervisor"]
+    assert "there are: azurite, functions, supervisor" in shell("logs", "nobody").stderr
 
     assert "Stopped" in shell("down").stdout
-    assert shell("up", "--detach").returncode == 0
+    app = write_app(tmp_path / "app")
+    assert "2 functions" in shell("up", "--detach", "--app", str(app)).stdout
     assert shell("run", "--", sys.executable, "-c", READ).stdout == "kept\n"
 
     before = shell.processes()
-    assert len(before) >= 3  # supervisor, reaper, Azurite
-    os.kill(json.loads((shell.data / "tidepool.json").read_text())["pid"], signal.SIGKILL)
+    assert len(before) == 4  # supervisor, reaper, Azurite, functions worker
+    before[0].kill()
     gone, alive = psutil.wait_procs(before, timeout=5)
     assert (len(gone), alive) == (len(before), [])
 
@@ -154,40 +181,13 @@ def test_notifications_arrive_in_the_mailbox(tidepool: Tidepool) -> None:
 
 
 def test_settle_says_what_is_still_going_on(tidepool: Tidepool, tmp_path: Path) -> None:
-    (tmp_path / "host.json").write_text('{"version": "2.0"}')
-    (tmp_path / "function_app.py").write_text(SLOW_APP)
-
-    with tidepool.functions_app(tmp_path) as site:
+    with tidepool.functions_app(write_app(tmp_path)) as site:
         assert site.error == ""
         requests.post(f"{site.url}/api/begin", timeout=10)
         with pytest.raises(UnsettledError, match="in slow-work"):
             tidepool.settle(timeout_s=0.3)
         (tmp_path / "go").touch()
         tidepool.settle(timeout_s=20)
-
-
-SLOW_APP = """
-import pathlib
-import time
-
-import azure.functions as func
-
-app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
-GO = pathlib.Path(__file__).parent / "go"
-
-
-@app.route("begin")
-@app.queue_output("out", "slow-work", "AzureWebJobsStorage")
-def begin(req: func.HttpRequest, out: func.Out[str]) -> str:
-    out.set("work")
-    return "begun"
-
-
-@app.queue_trigger("message", "slow-work", "AzureWebJobsStorage")
-def work(message: func.QueueMessage) -> None:
-    while not GO.exists():
-        time.sleep(0.01)
-"""
 
 
 def test_events_are_injected(tidepool: Tidepool, workspace: Workspace) -> None:

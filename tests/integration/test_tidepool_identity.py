@@ -13,11 +13,13 @@ from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Data
 from azure.core.exceptions import HttpResponseError
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
+from azure.storage.blob import BlobServiceClient, ContainerClient
 
-from tidepool.cloud import Tidepool, Workspace
+from tidepool.cloud import StorageAccount, Tidepool, Workspace
 
 ARM, ML, STORAGE = "https://management.azure.com", "https://ml.azure.com", "https://storage.azure.com"
 DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
+BLOB_DATA_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 Get = Callable[..., requests.Response]
 
@@ -178,6 +180,38 @@ def test_without_its_role_the_app_is_forbidden_what_it_was_allowed(
     assert refused.value.status_code == 403
     assert "(AuthorizationFailed)" in refused.value.message
     assert app_client.data.get("digits", "1").version == "1"
+
+
+def test_storage_asks_for_the_role_of_its_data(
+    tidepool: Tidepool, storage_account: StorageAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = BlobServiceClient(
+        f"https://{storage_account.name}.blob.core.windows.net", DefaultAzureCredential()
+    )
+    service.create_container("images")
+    monkeypatch.setenv("IDENTITY_HEADER", tidepool.environment("tidegate")["IDENTITY_HEADER"])
+    app = ContainerClient(service.url, "images", ManagedIdentityCredential())
+    app.upload_blob("a.txt", b"1")
+
+    with (
+        without_role(tidepool, "tidegate", BLOB_DATA_CONTRIBUTOR),
+        pytest.raises(HttpResponseError) as refused,
+    ):
+        app.upload_blob("b.txt", b"1")
+
+    assert (refused.value.status_code, refused.value.error_code) == (403, "AuthorizationPermissionMismatch")
+    assert [blob.name for blob in app.list_blobs()] == ["a.txt"]
+
+
+def test_storage_refuses_a_token_that_is_not_ours(
+    tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    url = f"https://{storage_account.name}.blob.core.windows.net/images?restype=container"
+    forged_token = jwt.encode(claims(for_storage()), "another secret, which is long enough", "HS256")
+
+    for token in (forged_token, arm_token()):
+        headers = {"Authorization": f"Bearer {token}", "x-ms-version": "2021-12-02"}
+        assert requests.put(url, headers=headers, timeout=5).status_code == 401
 
 
 def test_the_app_may_not_give_itself_roles(tidepool: Tidepool, workspace: Workspace) -> None:
