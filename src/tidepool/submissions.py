@@ -62,7 +62,7 @@ class Submissions:
             key: value for key, value in (body.get("properties") or {}).items() if key not in _READ_ONLY
         }
         found = self._store.get(path)
-        if found is not None:
+        if found is not None and self._runs.get(workspace_id, name):  # else it was cut off before it began
             return self._update(found, properties), False
         self._check(workspace_id, name, properties)
         document = stamp(resource(path, properties), self._scheduler.now(), principal.name)
@@ -127,8 +127,7 @@ class Submissions:
         if "isArchived" in changes:
             changes["hidden"] = changes.pop("isArchived")
         workspace_id, _, name = found["id"].rpartition("/jobs/")
-        if self._runs.get(workspace_id, name):
-            self._runs.patch(workspace_id, name, changes)
+        self._runs.patch(workspace_id, name, changes)
         return self.view(found)
 
     # Routes
