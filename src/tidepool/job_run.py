@@ -150,10 +150,10 @@ class JobRun:
             await self.tools.records.move(self.workspace_id, run.run_id, status)
 
     async def _as_child(self, run: StepRun) -> dict[str, Value]:
-        await self._log(f"Step {run.step.name} starts as run {run.run_id}")
         task = asyncio.create_task(self._carry_out(run))
         self.children[run.run_id] = task
         try:
+            await self._log(f"Step {run.step.name} starts as run {run.run_id}")
             await asyncio.wait([task])
             if task.cancelled():
                 raise StepError("JobCanceled", f"Step {run.step.name} was cancelled.", "Canceled")
@@ -162,6 +162,7 @@ class JobRun:
             task.cancel()
             await asyncio.wait([task])
             del self.children[run.run_id]
+            await self._end("Canceled", run_id=run.run_id)  # unless it began, and so has an end of its own
             status = self.tools.records.status(self.workspace_id, run.run_id)
             await self._log(f"Step {run.step.name} is {status}")
 

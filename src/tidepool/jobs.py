@@ -77,6 +77,7 @@ class Jobs:
         task = asyncio.create_task(self._guarded(job, pipeline=pipeline), name=f"job {name}")
         self._live[workspace_id.lower(), name] = job, task
         task.add_done_callback(lambda _: self._live.pop((workspace_id.lower(), name), None))
+        await asyncio.sleep(0)  # a task that is cancelled before it began would leave its run as it is
 
     async def cancel(self, workspace_id: str, name: str) -> None:
         """Ask a job, or one step of a pipeline, to stop; its processes are killed soon after."""

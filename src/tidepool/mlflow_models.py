@@ -33,6 +33,7 @@ class MlflowModels:
             "registered-models/create": self._create_model,
             "registered-models/get": self._get_model,
             "registered-models/get-latest-versions": self._latest,
+            "registered-models/search": self._search_models,
             "model-versions/create": self._create_version,
             "model-versions/get": self._get_version,
             "model-versions/get-download-uri": self._download_uri,
@@ -65,10 +66,14 @@ class MlflowModels:
         return {"model_version": _version(document)}
 
     async def _get_model(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
-        latest = self._newest(workspace_id, str(body["name"]))
-        version = _version(latest)
-        times = {key: version[key] for key in ("creation_timestamp", "last_updated_timestamp")}
-        return {"registered_model": {"name": body["name"], **times, "latest_versions": [version]}}
+        return {"registered_model": _model(self._newest(workspace_id, str(body["name"])))}
+
+    async def _search_models(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
+        match = _NAMED.search(str(body.get("filter") or ""))
+        names = [document["name"] for _, document in self._store.children(f"{workspace_id}/models")]
+        wanted = [name for name in names if match is None or name == match["name"]]
+        newest = [self._resources().latest(workspace_id, "models", name) for name in wanted]
+        return {"registered_models": [_model(document) for document in newest if document]}
 
     async def _latest(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
         return {"model_versions": [_version(self._newest(workspace_id, str(body["name"])))]}
@@ -135,6 +140,12 @@ def model_uri(source: str) -> str:
 def _run_of(source: str) -> str | None:
     match = _IN_RUN.fullmatch(source)
     return match["run"] if match else None
+
+
+def _model(latest: Document) -> Document:
+    version = _version(latest)
+    times = {key: version[key] for key in ("creation_timestamp", "last_updated_timestamp")}
+    return {"name": version["name"], **times, "latest_versions": [version]}
 
 
 def _version(document: Document) -> Document:

@@ -6,6 +6,7 @@ from pathlib import Path
 import mlflow
 import numpy as np
 import pytest
+import requests
 from azure.ai.ml import MLClient, command
 from azure.ai.ml.entities import AmlCompute, Environment
 from azure.identity import DefaultAzureCredential
@@ -83,6 +84,7 @@ def test_a_job_logs_metrics_artifacts_and_a_registered_model_under_its_own_name(
     assert "sklearn" in model.flavors
     registered = [event for event in tidepool.events if event["eventType"].endswith("ModelRegistered")]
     assert registered[-1]["data"]["ModelName"] == "steps"
+    assert [found.name for found in tracked.search_registered_models()] == ["steps"]
     loaded = mlflow.pyfunc.load_model("models:/steps/1")
     assert loaded.predict(np.array([[3.0]])).tolist() == [1]
 
@@ -91,16 +93,44 @@ def test_a_script_tracks_its_own_experiments_and_runs(tracked: mlflow.MlflowClie
     mlflow.set_experiment("by hand")
     with mlflow.start_run(run_name="first") as run:
         mlflow.log_metrics({"loss": 0.5}, step=1)
+        mlflow.log_metrics({"loss": 0.25}, step=2, synchronous=False).wait()
         mlflow.set_tag("team", "tide")
         (tmp_path / "note.txt").write_text("note")
         mlflow.log_artifact(str(tmp_path / "note.txt"))
 
+    history = tracked.get_metric_history(run.info.run_id, "loss")
     found = tracked.search_runs(
         [run.info.experiment_id], filter_string="metrics.loss < 1 and tags.team = 'tide'"
     )
 
+    assert [metric.value for metric in history] == [0.5, 0.25]
     assert [one.info.run_id for one in found] == [run.info.run_id]
     assert [file.path for file in tracked.list_artifacts(run.info.run_id)] == ["note.txt"]
+
+
+@pytest.mark.parametrize("audience", [None, "https://storage.azure.com/.default"])
+def test_a_request_without_a_token_for_azure_ml_is_refused(
+    workspace: Workspace, audience: str | None
+) -> None:
+    token = DefaultAzureCredential().get_token(audience).token if audience else None
+    url = f"https://{estate.LOCATION}.api.azureml.ms/mlflow/v2.0{workspace.id}/api/2.0/mlflow/experiments/search"
+
+    answer = requests.post(url, json={}, headers={"Authorization": f"Bearer {token}"} if token else {})
+
+    assert answer.status_code == 401
+    assert "WWW-Authenticate" in answer.headers
+
+
+def test_a_route_of_the_registry_that_is_not_emulated_says_so(workspace: Workspace) -> None:
+    token = DefaultAzureCredential().get_token("https://ml.azure.com/.default").token
+    url = f"https://{estate.LOCATION}.api.azureml.ms/mlflow/v2.0{workspace.id}/api/2.0/mlflow"
+
+    answer = requests.post(
+        f"{url}/registered-models/alias", json={}, headers={"Authorization": f"Bearer {token}"}
+    )
+
+    assert answer.status_code == 501
+    assert "registered-models/alias" in answer.json()["error"]["message"]
 
 
 def test_workspaces_do_not_see_each_others_experiments(
