@@ -23,6 +23,13 @@ class People:
         )
 
 
+def takes(url: str) -> bool:
+    """Whether Apprise knows what to do with such an address; nothing is sent."""
+    from apprise import Apprise
+
+    return Apprise.instantiate(url) is not None
+
+
 class Topic:
     """Our own events, on a custom topic of Event Grid; nowhere where no endpoint is set."""
 

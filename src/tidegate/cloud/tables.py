@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from azure.data.tables import TableClient
 
 _CHUNK = 32_000  # a property holds 64 KB of UTF-16: https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
+TABLES = ("tidegateMonths", "tidegateJobs", "tidegateActivities")
 R = TypeVar("R", bound=Record)
 
 
@@ -23,9 +24,9 @@ class Ledger:
     """Months, jobs and activities. Tables are made at their first use."""
 
     def __init__(self, *, account: str, credential: "TokenCredential") -> None:
-        self._months = _Rows("tidegateMonths", Month, account=account, credential=credential)
-        self._jobs = _Rows("tidegateJobs", Job, account=account, credential=credential)
-        self._activities = _Rows("tidegateActivities", Activity, account=account, credential=credential)
+        self._months = _Rows(TABLES[0], Month, account=account, credential=credential)
+        self._jobs = _Rows(TABLES[1], Job, account=account, credential=credential)
+        self._activities = _Rows(TABLES[2], Activity, account=account, credential=credential)
 
     def month(self, feed: str, month: str) -> Month:
         """The month's record, or a fresh one (etag None) where there is none."""

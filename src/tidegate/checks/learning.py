@@ -1,0 +1,98 @@
+"""Whether the workspaces have what jobs name: pipelines, models, clusters, datastores."""
+
+from collections.abc import Iterable
+
+from tidegate.asset_files import clusters
+from tidegate.checks.findings import Found, Installation, fail, ok, warn
+from tidegate.cloud.registrar import check_compute
+from tidegate.config import Feed
+from tidegate.datasets import datastore_name
+from tidegate.errors import ConfigError, NotThereError, PermanentError
+from tidegate.pipelines import model_problem
+
+_API_VERSION = "2024-04-01"
+_DEPLOY = "run: tidegate deploy"
+
+
+def workspaces(installation: Installation) -> Iterable[Found]:
+    for role in ("development", "production"):
+        place = getattr(installation.config.workspaces, role)
+        try:
+            location = installation.arm.get(place.arm_id, _API_VERSION)["location"]
+        except NotThereError as error:
+            yield fail(f"{role}: {error}", f"create it, or mend workspaces.{role} in tidegate.yml")
+        else:
+            yield ok(f"{role}: {place.name} in {location}")
+
+
+def pipelines(installation: Installation) -> Iterable[Found]:
+    wanted = [(feed.score.workspace, feed.score.pipeline) for _, feed in installation.feeds()]
+    for role, name in dict.fromkeys(wanted):
+        try:
+            there = installation.registrar(role).newest_content(name)
+            current = installation.assets.content(name)
+        except NotThereError:
+            yield fail(f"{name} is not registered in {role}", _DEPLOY)
+        except ConfigError as error:
+            yield warn(f"{name} is registered in {role}, but is not here: {error}", "deploy from where it is")
+        else:
+            if there == current:
+                yield ok(f"{name} in {role} is what is here")
+            else:
+                yield warn(f"{name} in {role} is not what is here", _DEPLOY)
+
+
+def models(installation: Installation) -> Iterable[Found]:
+    for role, reference in dict.fromkeys(
+        (feed.score.workspace, feed.score.model) for _, feed in installation.feeds()
+    ):
+        name, _, pinned = reference.partition(":")
+        assets = installation.service.workspaces[role].assets
+        try:
+            version = pinned or assets.newest_model(name)
+            problem = model_problem(assets.mlmodel(name, version))
+        except NotThereError:
+            yield fail(f"{role} has no model {reference}", "register it; until then months wait")
+        except PermanentError as error:
+            yield fail(
+                f"{reference}: {error}", "log the model with mlflow.<flavour>.log_model, and register that"
+            )
+        else:
+            if problem:
+                yield fail(f"{name}:{version} in {role}: {problem}", "log it again with such a signature")
+            else:
+                yield ok(f"{name}:{version} in {role} takes images")
+
+
+def computes(installation: Installation) -> Iterable[Found]:
+    wanted = [
+        (feed.score.workspace, name) for _, feed in installation.feeds() for name in clusters(feed.score)
+    ]
+    for role, name in dict.fromkeys(wanted):
+        file = installation.assets.compute(name)
+        if installation.registrar(role).has_compute(name):
+            yield ok(f"{name} in {role}")
+        elif file is None:
+            yield fail(
+                f"{role} has no compute {name}, and there is no src/assets/compute/{name}.yml to make it",
+                "create the cluster, or write that file",
+            )
+        elif check_compute(file) != name:
+            yield fail(f"{file.name} makes a cluster of another name", f"name it {name}")
+        else:
+            yield ok(f"{name} in {role} will be made at the first launch, from {file.name}")
+
+
+def datastores(installation: Installation) -> Iterable[Found]:
+    for name, feed in installation.feeds():
+        yield _datastore(installation, name, feed)
+
+
+def _datastore(installation: Installation, name: str, feed: Feed) -> Found:
+    wanted = datastore_name(feed.storage)
+    found = installation.registrar(feed.score.workspace).find_datastore(wanted)
+    if found is None:
+        return fail(f"{feed.score.workspace} has no datastore {wanted} for feed {name}", _DEPLOY)
+    if (found.account_name, found.container_name) != (feed.storage.account, feed.storage.container):
+        return fail(f"{wanted} is of {found.account_name}/{found.container_name}", _DEPLOY)
+    return ok(f"{wanted} in {feed.score.workspace}")

@@ -1,0 +1,122 @@
+"""How the command line looks: tables of what the API answers, steps and findings. Asks nothing."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from tidegate.checks.findings import State
+from tidegate.deploy import Step
+from tidegate.doctor import Finding
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+_COLOURS = {
+    "scored": "green",
+    "arriving": "blue",
+    "complete": "blue",
+    "claimed": "yellow",
+    "submitted": "yellow",
+    "job_completed": "yellow",
+    "superseded": "dim",
+}
+_SIGNS = {
+    State.OK: "[green]✓[/]",
+    State.WARN: "[yellow]![/]",
+    State.FAIL: "[red]✗[/]",
+    State.SKIPPED: "[dim]-[/]",
+}
+
+
+def say_step(step: Step) -> None:
+    sign, word = ("[green]+[/]", "made") if step.made else ("[dim]=[/]", "[dim]there[/]")
+    console.print(f"{sign} {word}  {step.place}  {escape(step.what)}", soft_wrap=True)
+
+
+def say_finding(finding: Finding) -> None:
+    console.print(f"{_SIGNS[finding.state]} [bold]{finding.check}[/]  {escape(finding.what)}", soft_wrap=True)
+    if finding.do:
+        console.print(f"    → {escape(finding.do)}", soft_wrap=True)
+
+
+def show_months(months: Sequence[dict[str, Any]]) -> None:
+    if not months:
+        console.print("No month has arrived yet.")
+        return
+    table = _table("feed", "month", "state", "version", "files>", "result", "rows>", "errors>")
+    for month in months:
+        outcome = month["outcome"] or {}
+        table.add_row(
+            month["feed"],
+            month["month"],
+            _state(month["state"]),
+            *_cells(month, "version", "files", "result"),
+            *_cells(outcome, "rows", "errors"),
+        )
+    console.print(table)
+
+
+def show_month(month: dict[str, Any]) -> None:
+    console.print(f"[bold]{month['feed']} {month['month']}[/]  {_state(month['state'])}")
+    console.print(f"current result: {month['result'] or 'none yet'}")
+    if month["check_due"]:
+        console.print(f"next look: {_time(month['check_due'])}")
+    for version in month["versions"]:
+        console.print(
+            f"\n[bold]{version['name']}[/]  {version['files']} files, {version['bytes']:,} bytes, "
+            f"{_time(version['snapshot_at'])}: {escape(version['reason'])}"
+        )
+        if version["scorings"]:
+            console.print(_scorings(version["scorings"]))
+        for scoring in version["scorings"]:
+            if scoring["error"]:
+                console.print(f"{scoring['name']}: [red]{escape(scoring['error'])}[/]")
+    if month["activities"]:
+        console.print()
+        table = _table("when", "what", "")
+        for activity in month["activities"]:
+            table.add_row(_time(activity["at"]), activity["kind"], escape(activity["title"]))
+        console.print(table)
+
+
+def show_rerun(scoring: dict[str, Any]) -> None:
+    console.print(f"[green]✓[/] {scoring['name']} will score with {scoring['model']} on {scoring['compute']}")
+    console.print(f"  look: tidegate month {scoring['name'][:6]}")
+
+
+def _scorings(scorings: Sequence[dict[str, Any]]) -> Table:
+    table = _table("scoring", "state", "model", "rows>", "errors>", "job", "reason")
+    for scoring in scorings:
+        table.add_row(
+            scoring["name"],
+            _state(scoring["state"]),
+            scoring["model"],
+            *_cells(scoring["outcome"] or {}, "rows", "errors"),
+            scoring["job"] or "",
+            escape(scoring["reason"]),
+        )
+    return table
+
+
+def _table(*headings: str) -> Table:
+    """A heading with `>` at its end is that of a column of numbers."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        numbers = heading.endswith(">")
+        table.add_column(heading.removesuffix(">"), justify="right" if numbers else "left", overflow="fold")
+    return table
+
+
+def _cells(values: dict[str, Any], *names: str) -> list[str]:
+    return ["" if values.get(name) is None else str(values[name]) for name in names]
+
+
+def _state(state: str) -> str:
+    return f"[{_COLOURS.get(state, 'red')}]{state}[/]"
+
+
+def _time(text: str) -> str:
+    return text[:16].replace("T", " ")
