@@ -128,7 +128,7 @@ class Estate:
         return [json.loads(one["body"]) if isinstance(one["body"], str) else one["body"] for one in sent]
 
     def _register(self, folder: Path) -> None:
-        from azure.ai.ml import load_component
+        from azure.ai.ml import load_component, load_compute
         from azure.ai.ml.entities import AzureBlobDatastore, Environment, Model
 
         from tidegate.config import FeedStorage
@@ -142,6 +142,9 @@ class Estate:
                 name=datastore_name(storage), account_name=self.account.name, container_name="images"
             )
         )
+        for cluster in ("gpu-lowpri", "gpu-dedicated", "cpu"):
+            file = ROOT / f"src/assets/compute/{cluster}.yml"
+            self.ml.compute.begin_create_or_update(load_compute(file)).result()
         self.ml.environments.create_or_update(Environment(name="quick", version="1", image="python:3.11"))
         self.ml.components.create_or_update(load_component(QUICK), version="1")
         self.ml.models.create_or_update(
