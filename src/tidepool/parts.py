@@ -61,7 +61,7 @@ class Parts:
         self._mount()
 
     def _add_storage(self) -> None:
-        self.queues = QueueWatch(scheduler=self.scheduler, visible=self._message_visible)
+        self.queues = QueueWatch(store=self.store, scheduler=self.scheduler, visible=self._message_visible)
         self.azurite = Azurite(
             data_dir=self.data_dir / "azurite", log_file=self.logs / "azurite.log", authority=self.authority
         )
@@ -88,7 +88,7 @@ class Parts:
             scheduler=self.scheduler,
             proxy=self.proxy,
             eventgrid=self.eventgrid,
-            send=self.storage.send,
+            storage=self.storage,
         )
 
     def _add_control_plane(self) -> None:

@@ -5,7 +5,7 @@ Sends nothing.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 from xml.etree import ElementTree
@@ -13,8 +13,10 @@ from xml.etree import ElementTree
 from tidepool.azurite_client import Answer
 from tidepool.scheduler import Scheduler
 from tidepool.storage_request import StorageRequest
+from tidepool.store import Store
 
 _MESSAGES = re.compile(r"([^/]+)/messages(?:/([^/]+))?")
+_KEPT = "/queued"
 Key = tuple[str, str, str]
 
 
@@ -32,6 +34,14 @@ class QueuedMessage:
     due: datetime
     held: bool
 
+    @property
+    def key(self) -> Key:
+        return self.account, self.queue, self.id
+
+    @property
+    def kept_at(self) -> str:
+        return "/".join((_KEPT, *self.key))
+
     def release_target(self) -> str:
         """The Update Message that makes it visible now."""
         query = urlencode({"popreceipt": self.pop_receipt, "visibilitytimeout": 0})
@@ -41,10 +51,15 @@ class QueuedMessage:
 class QueueWatch:
     """The messages of all queues; `visible(account, queue)` is called when one can be received."""
 
-    def __init__(self, *, scheduler: Scheduler, visible: Callable[[str, str], None]) -> None:
+    def __init__(self, *, store: Store, scheduler: Scheduler, visible: Callable[[str, str], None]) -> None:
+        self._store = store
         self._scheduler = scheduler
         self._visible = visible
         self._messages: dict[Key, QueuedMessage] = {}
+        for _, kept in store.below(_KEPT):
+            due = datetime.fromisoformat(kept["due"])
+            message = QueuedMessage(**{**kept, "due": due, "held": False})
+            self._messages[message.key] = message
 
     def saw(self, request: StorageRequest, answer: Answer, *, by_host: bool) -> None:
         """Take note of an answered request to a queue; `by_host`: a functions host of Tidepool sent it."""
@@ -82,21 +97,25 @@ class QueueWatch:
         until = self._due(within_s)
         return [message for message in self._messages.values() if message.held or message.due <= until]
 
-    def clear(self) -> None:
-        self._messages.clear()
+    def let_go(self, account: str, queue: str) -> None:
+        """The functions host that held messages of this queue is gone."""
+        for key, message in self._messages.items():
+            if key[:2] == (account, queue):
+                self._messages[key] = replace(message, held=False)
 
     def _due(self, delay_s: float) -> datetime:
         return self._scheduler.now() + timedelta(seconds=delay_s)
 
     def _note(self, message: QueuedMessage) -> None:
-        self._messages[message.account, message.queue, message.id] = message
+        self._messages[message.key] = message
+        self._store.put(message.kept_at, {**asdict(message), "due": message.due.isoformat()})
         if message.due <= self._scheduler.now():
             self._visible(message.account, message.queue)
 
     def _forget(self, account: str, queue: str, message_id: str | None = None) -> None:
         wanted = (account, queue) if message_id is None else (account, queue, message_id)
         for key in [key for key in self._messages if key[: len(wanted)] == wanted]:
-            del self._messages[key]
+            self._store.delete(self._messages.pop(key).kept_at)
 
 
 def _delay_s(request: StorageRequest) -> int:

@@ -8,8 +8,8 @@ from tidepool import estate
 from tidepool.eventgrid import EventGrid
 from tidepool.functions import FunctionsApp
 from tidepool.network import Proxy
-from tidepool.queue_client import Send
 from tidepool.scheduler import Scheduler
+from tidepool.storage_gateway import StorageGateway
 from tidepool.store import Store
 
 TOPICS = {
@@ -43,13 +43,13 @@ class Sites:
         scheduler: Scheduler,
         proxy: Proxy,
         eventgrid: EventGrid,
-        send: Send,
+        storage: StorageGateway,
     ) -> None:
         self._store = store
         self._scheduler = scheduler
         self._proxy = proxy
         self._eventgrid = eventgrid
-        self._send = send
+        self._storage = storage
         self._ports: dict[str, int] = {}
         self.environment: Callable[[str, int], dict[str, str]] = lambda _principal, _port: {}
 
@@ -77,7 +77,7 @@ class Sites:
             settings={**self._settings(spec, port), **spec.settings},
             store=self._store,
             scheduler=self._scheduler,
-            send=self._send,
+            send=self._storage.send,
         )
         self._eventgrid.sites[spec.name] = app
         await app.start()
@@ -100,7 +100,10 @@ class Sites:
         """Stop an app; its subscriptions go with it."""
         app = self.get(name)
         self._forget_subscriptions(name)
+        listened = [listener.queue for listener in app.triggers.listeners] if app.triggers else []
         await app.stop()
+        for queue in listened:
+            self._storage.queues.let_go(queue.account, queue.queue)
         del self._eventgrid.sites[name]
         self._proxy.close([self._ports.pop(name)])
 

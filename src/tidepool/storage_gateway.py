@@ -44,7 +44,7 @@ class StorageGateway:
         sequence: Callable[[], int],
     ) -> None:
         self._client = client
-        self._queues = queues
+        self.queues = queues
         self._access = access
         self._publish = publish
         self._blobs = BlobWatch(head=self._head, sequence=sequence)
@@ -98,7 +98,7 @@ class StorageGateway:
         response = await self._client.open(*rewritten(request, body, self._client.ports))
         if request.service == "queue":
             answer = Answer(response.status, response.headers, await response.aread())
-            self._queues.saw(request, answer, by_host=inside)
+            self.queues.saw(request, answer, by_host=inside)
         return response, await self._blobs.after(changes, response)
 
     async def _head(self, request: StorageRequest) -> Headers:

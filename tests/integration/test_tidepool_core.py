@@ -22,11 +22,21 @@ SCRIPT = """
 import os
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueClient
 url = f"https://{os.environ['AZURE_STORAGE_ACCOUNT']}.blob.core.windows.net"
 container = BlobServiceClient(url, DefaultAzureCredential()).get_container_client("kept")
+queue = QueueClient(url.replace(".blob.", ".queue."), "later", credential=DefaultAzureCredential())
 """
-WRITE = f"{SCRIPT}container.create_container()\ncontainer.upload_blob('a.txt', b'kept')"
-READ = f"{SCRIPT}print(container.download_blob('a.txt').readall().decode())"
+WRITE = f"""{SCRIPT}
+container.create_container()
+container.upload_blob("a.txt", b"kept")
+queue.create_queue()
+queue.send_message("delayed", visibility_timeout=3600)
+"""
+READ = f"""{SCRIPT}
+received = [message.content for message in queue.receive_messages()]
+print(container.download_blob("a.txt").readall().decode(), received)
+"""
 
 
 SLOW_APP = """
@@ -92,7 +102,6 @@ def test_its_state_survives_a_restart_and_nothing_survives_a_kill(
     tidepool: Tidepool, shell: Shell, tmp_path: Path
 ) -> None:
     """One story, because each start costs seconds. It runs beside the Tidepool of the session."""
-    assert "no Tidepool is running" in shell("status").stderr
     assert shell("up", "--detach").returncode == 0
     assert "running" in shell("up", "--detach").stdout
     first = shell("env").stdout
@@ -107,7 +116,10 @@ def test_its_state_survives_a_restart_and_nothing_survives_a_kill(
     assert "Stopped" in shell("down").stdout
     app = write_app(tmp_path / "app")
     assert "2 functions" in shell("up", "--detach", "--app", str(app)).stdout
-    assert shell("run", "--", sys.executable, "-c", READ).stdout == "kept\n"
+    again = Tidepool(shell.data)
+    again.attach()
+    again.advance(3601)
+    assert shell("run", "--", sys.executable, "-c", READ).stdout == "kept ['delayed']\n"
 
     before = shell.processes()
     assert len(before) == 4  # supervisor, reaper, Azurite, functions worker
