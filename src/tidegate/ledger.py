@@ -158,4 +158,7 @@ class Activity(Record):
     sent: list[str] = Field(
         default=[], description="Channels that have it (hashes of their URLs, or a topic)."
     )
+    taken_at: datetime | None = Field(
+        default=None, description="Since when somebody tells of it; nobody else does meanwhile."
+    )
     done: bool = Field(default=False, description="Every channel that wants it has it.")

@@ -73,7 +73,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         ScoreMonth: scoring.score_month,
         CheckJob: jobs.check_job,
         FinishMonth: finishing.finish_month,
-        Notify: Telling(config=config, ledger=ledger, people=People(), topic=topic).notify,
+        Notify: Telling(config=config, ledger=ledger, people=People(), topic=topic, now=now).notify,
         Reconcile: Upkeep(config=config, ledger=ledger, now=now).reconcile,
     }
     return Service(

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tidegate.commands import CheckJob, CheckMonth, FinishMonth, Follows, Next, ScoreMonth
+from tidegate.commands import FROM_TIMER, CheckJob, CheckMonth, FinishMonth, Follows, Next, ScoreMonth
 from tidegate.config import Config, Feed
-from tidegate.errors import PermanentError, TransientError
+from tidegate.errors import PermanentError
 from tidegate.handlers.claims import Claims, Wish
 from tidegate.handlers.endings import end
 from tidegate.handlers.sight import feed_of
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 log = Log(__name__)
 
+_SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=1)
 _FIRST_LOOK = timedelta(minutes=1)  # the job's events come sooner, and the timer looks later
 
 
@@ -70,12 +71,20 @@ class Scoring:
             why = f"model {generation.model_name}:{generation.model_version} cannot score images: {problem}"
             result = Result(ScoringState.FAILED, why)
             return [end(self.ledger, claim, result, at=self.now(), cause=command.cause)]
-        _need_clusters(workspace, generation.compute, feed.score.publish_compute)
+        if not _have_clusters(workspace, generation.compute, feed.score.publish_compute):
+            return self._wait_for_clusters(command, claim)
         plan = plan_scoring(feed, claim)
         workspace.jobs.submit(plan, workspace.assets.newest_component(plan.pipeline))
         self._record(feed, claim)
         log.info("job_submitted", job=plan.job, compute=generation.compute)
         return [_look_at(command, feed, claim)]
+
+    def _wait_for_clusters(self, command: ScoreMonth, claim: Claim) -> Follows:
+        """Longer the longer it takes. What the timer began, it begins again: chains must not pile up."""
+        if command.cause.startswith(FROM_TIMER):
+            return []
+        so_far = self.now() - claim.generation.claimed_at
+        return [Next(command, min(max(so_far / 10, _SHORTEST_PAUSE), _LONGEST_PAUSE))]
 
     def _record(self, feed: Feed, claim: Claim) -> None:
         role, name = feed.score.workspace, job_name(claim)
@@ -107,8 +116,7 @@ def _look_at(command: ScoreMonth, feed: Feed, claim: Claim) -> Next:
     return Next(check, _FIRST_LOOK)
 
 
-def _need_clusters(workspace: "Workspace", *names: str) -> None:
-    """All of them are asked for, so that they are made side by side; none is waited for."""
-    missing = [name for name in dict.fromkeys(names) if not workspace.computes.is_ready(name)]
-    if missing:
-        raise TransientError(f"the workspace's compute {' and '.join(missing)} is being made")
+def _have_clusters(workspace: "Workspace", *names: str) -> bool:
+    """All of them are asked for, so that those that are missing are made side by side."""
+    ready = [workspace.computes.is_ready(name) for name in dict.fromkeys(names)]
+    return all(ready)

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tidegate.commands import Follows, Notify
+from tidegate.commands import Follows, Next, Notify
 from tidegate.config import Config
 from tidegate.errors import TransientError
 from tidegate.ledger import Activity
@@ -18,43 +19,53 @@ if TYPE_CHECKING:
 log = Log(__name__)
 
 _TOPIC = "topic"
+_TELLING = timedelta(minutes=2)  # who took it longer ago was killed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Telling:
-    """Each channel is recorded as soon as it has it: after a kill, at most one of them hears it twice."""
+    """Who takes an activity under its ETag tells of it; after a kill, at most one channel hears it twice."""
 
     config: Callable[[], Config]
     ledger: "Ledger"
     people: "People"
     topic: "Topic"
+    now: Callable[[], datetime]
 
     def notify(self, command: Notify) -> Follows:
-        activity = self.ledger.activity(command.subject, command.activity)
+        activity, now = self.ledger.activity(command.subject, command.activity), self.now()
         if activity is None or activity.done:
             return []
-        self._publish(activity)
+        if activity.taken_at and (left := activity.taken_at + _TELLING - now) > timedelta():
+            return [Next(command, left)]
+        activity.taken_at = now
+        self.ledger.save(activity)
+        failed = self._tell_people(activity)
+        self._tell_programs(activity)
+        activity.taken_at, activity.done = None, not failed
+        self.ledger.save(activity)
+        if failed:
+            raise TransientError(f"{failed} channels did not take {activity.kind} {activity.subject}")
+        return []
+
+    def _tell_people(self, activity: Activity) -> int:
+        """How many channels failed."""
+        waiting = {channel_key(one): one for one in self.config().notify if wants(one, activity.kind)}
         failed = 0
-        for channel in self.config().notify:
-            key = channel_key(channel)
-            if key in activity.sent or not wants(channel, activity.kind):
+        for key, channel in waiting.items():
+            if key in activity.sent:
                 continue
             if self.people.send(channel.url, activity.title, activity.text):
                 self._record(activity, key)
             else:
                 failed += 1
-        if failed:
-            raise TransientError(f"{failed} channels did not take {activity.kind} {activity.subject}")
-        activity.done = True
-        self.ledger.save(activity)
-        return []
+        return failed
 
-    def _publish(self, activity: Activity) -> None:
+    def _tell_programs(self, activity: Activity) -> None:
         event_type = OWN_EVENTS.get(activity.kind)
         if event_type and _TOPIC not in activity.sent:
-            self.topic.publish(
-                event_type, id=event_id(activity), subject=activity.subject, data=activity.data
-            )
+            subject, data = activity.subject, activity.data
+            self.topic.publish(event_type, id=event_id(activity), subject=subject, data=data)
             self._record(activity, _TOPIC)
 
     def _record(self, activity: Activity, key: str) -> None:
