@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -54,19 +55,37 @@ print(*sys.modules)
     assert not modules & set(HEAVY)
 
 
-@pytest.fixture
-def config_file(tmp_path: Path, storage_account: StorageAccount) -> Path:
-    return tidegate_yml.write(tmp_path, tidegate_yml.values(digits=tidegate_yml.a_feed(storage_account.name)))
+@dataclass(frozen=True)
+class Installation:
+    """The service in a functions app, and what it was given."""
+
+    site: Site
+    config_file: Path
+    account: StorageAccount
+
+    def ask(self, method: str, path: str, *, body: str = "", key: str | None = None) -> httpx.Response:
+        headers = {"content-type": "application/json"} | ({"x-functions-key": key} if key else {})
+        return httpx.request(method, self.site.url + path, content=body, headers=headers, trust_env=False)
+
+
+@pytest.fixture(scope="module")
+def installed(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    account = tidepool.create_storage_account()
+    feed = tidegate_yml.a_feed(account.name)
+    file = tidegate_yml.write(tmp_path_factory.mktemp("tidegate"), tidegate_yml.values(digits=feed))
+    settings = {"AzureWebJobsStorage__accountName": account.name, "TIDEGATE_CONFIG": str(file)}
+    with tidepool.functions_app(ROOT, settings, {"storage": account.id}) as site:
+        yield Installation(site, file, account)
 
 
 @pytest.fixture
-def site(tidepool: Tidepool, storage_account: StorageAccount, config_file: Path) -> Iterator[Site]:
-    settings = {
-        "AzureWebJobsStorage__accountName": storage_account.name,
-        "TIDEGATE_CONFIG": str(config_file),
-    }
-    with tidepool.functions_app(ROOT, settings, {"storage": storage_account.id}) as site:
-        yield site
+def badly(installed: Installation) -> Iterator[Installation]:
+    """With a mistake in its tidegate.yml, which is mended after the test."""
+    good = installed.config_file.read_text()
+    installed.config_file.write_text(good.replace("starts", "begins"))
+    installed.site.restart()
+    yield installed
+    installed.config_file.write_text(good)
 
 
 def _deliver(site: Site, function: str, body: object) -> int:
@@ -79,25 +98,63 @@ def _deliver(site: Site, function: str, body: object) -> int:
     ).status_code
 
 
-def test_while_the_configuration_is_bad_events_are_refused_and_then_taken(
-    site: Site, config_file: Path, storage_account: StorageAccount
-) -> None:
-    arrived = blob_event("202611/a.png", topic=storage_account.id)
-    good = config_file.read_text()
-
-    config_file.write_text("feeds: [")
-    while_bad = _deliver(site, "blob_arrived", [arrived])
-    config_file.write_text(good)
-
-    assert site.functions
-    assert while_bad == 500
-    assert _deliver(site, "blob_arrived", [arrived]) == 202
-
-
-def test_a_batch_with_a_poisonous_event_is_taken(site: Site, storage_account: StorageAccount) -> None:
-    arrived = blob_event("202611/a.png", topic=storage_account.id)
-    poisonous = blob_event("202611/a.png", topic=storage_account.id) | {"data": None}
+def test_a_batch_with_a_poisonous_event_is_taken(installed: Installation) -> None:
+    site, topic = installed.site, installed.account.id
+    arrived = blob_event("202611/a.png", topic=topic)
+    poisonous = blob_event("202611/a.png", topic=topic) | {"data": None}
 
     assert _deliver(site, "blob_arrived", [arrived, poisonous, arrived]) == 202
     assert _deliver(site, "blob_arrived", []) == 202
     assert _deliver(site, "run_completed", arrived) == 202
+
+
+JOBS = "/api/feeds/digits/months/202611/jobs"
+WANTED = '{"reason": "again"}'
+
+
+@pytest.mark.parametrize(
+    ("request_line", "body", "status", "said"),
+    [
+        ("GET /api/feeds/digits/months/202613", "", 422, "month"),
+        ("GET /api/feeds/digits/months/2026-11", "", 422, "month"),
+        ("GET /api/feeds/digits/months/..%2F..%2Fhealth", "", 404, ""),
+        ("GET /api/feeds/nothing/months/202611", "", 404, "there are: digits"),
+        ("GET /api/jobs/development/nothing", "", 404, "nothing"),
+        ("GET /api/nothing", "", 404, ""),
+        ("DELETE /api/feeds", "", 405, ""),
+        ("POST /api/feeds/digits/months/202613/jobs", WANTED, 422, "month"),
+        ("POST /api/feeds/nothing/months/202611/jobs", WANTED, 404, "there are: digits"),
+        (f"POST {JOBS}", "{malformed", 400, "JSON"),
+        (f"POST {JOBS}", "", 422, "required"),
+        (f"POST {JOBS}", "[]", 422, ""),
+        (f"POST {JOBS}", '{"reason": "again", "speed": "high"}', 422, "speed"),
+        (f"POST {JOBS}", '{"reason": "again", "version": "one"}', 422, "version"),
+        (f"POST {JOBS}", WANTED, 409, "not complete yet"),
+    ],
+)
+def test_a_bad_request_is_refused_in_words(
+    installed: Installation, request_line: str, body: str, status: int, said: str
+) -> None:
+    answer = installed.ask(*request_line.split(" "), body=body, key=installed.site.key)
+
+    assert answer.status_code == status, answer.text
+    assert said in answer.text
+
+
+@pytest.mark.parametrize("key", [None, "wrong", "the event grid key"])
+def test_without_the_key_nobody_gets_in(installed: Installation, key: str | None) -> None:
+    key = installed.site.event_grid_key if key == "the event grid key" else key
+
+    answers = [
+        installed.ask("GET", path, key=key) for path in ("/api/feeds", "/api/health", "/api/openapi.json")
+    ]
+    answers.append(installed.ask("POST", JOBS, body=WANTED, key=key))
+
+    assert {answer.status_code for answer in answers} == {401}
+
+
+def test_health_says_what_is_wrong_with_the_configuration(badly: Installation) -> None:
+    answer = badly.ask("GET", "/api/health", key=badly.site.key)
+
+    assert answer.status_code == 503
+    assert "feeds.digits.begins: there is no such key" in answer.text
