@@ -151,11 +151,7 @@ def month(place: FeedMonth, service: Services) -> MonthView:
 @router.get("/feeds/{feed}/months/{month}/jobs", responses=documented(404, 422))
 def scorings(place: FeedMonth) -> list[ScoringView]:
     """Every scoring of the month, oldest first."""
-    return [
-        ScoringView.of(place.record, place.feed.score.workspace, version, generation)
-        for version in place.record.versions
-        for generation in version.generations
-    ]
+    return [ScoringView.of(claim, place.feed.score.workspace) for claim in place.record.claims]
 
 
 @router.post(
@@ -169,8 +165,8 @@ def rerun(
     key: Key = None,
 ) -> ScoringView:
     """Score a version of the month again, as a new generation. `Location` and `url` say where to look."""
-    claimed = reruns.request(place.feed, place.record, wanted, key)
-    view = ScoringView.of(place.record, place.feed.score.workspace, *claimed)
+    claim = reruns.request(place.feed, place.record, wanted, key)
+    view = ScoringView.of(claim, place.feed.score.workspace)
     response.headers["Location"] = view.url
     return view
 

@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 
@@ -127,12 +128,11 @@ def rerun(  # noqa: PLR0913, PLR0917 - options of a command
     _print_json(found) if as_json else terminal.show_rerun(found)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Without arguments, those of the process."""
     try:
-        app()
-    except UnreachableError as error:
-        _end(error, _UNREACHABLE)
-    except TransientError as error:
+        app(arguments)
+    except (UnreachableError, TransientError) as error:
         _end(error, _UNREACHABLE)
     except TidegateError as error:
         _end(error, _FAILED)

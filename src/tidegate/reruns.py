@@ -8,10 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from tidegate.commands import ScoreMonth
 from tidegate.config import Feed
-from tidegate.datasets import result_name, version_name
+from tidegate.datasets import version_name
 from tidegate.errors import NotThereError, PermanentError, TransientError
 from tidegate.handlers.claims import Claims, Wish
-from tidegate.ledger import Generation, Month, MonthVersion
+from tidegate.ledger import Claim, Month
 from tidegate.log import Log
 from tidegate.pipelines import model_problem
 from tidegate.problems import RefusedError
@@ -43,24 +43,23 @@ class Reruns:
     claims: Claims
     queue: "Queue"
 
-    def request(
-        self, feed: Feed, record: Month, wanted: Rerun, key: str | None
-    ) -> tuple[MonthVersion, Generation]:
+    def request(self, feed: Feed, record: Month, wanted: Rerun, key: str | None) -> Claim:
         """Claim a generation and send its command; the same key again brings the same one.
 
         RefusedError where the month has no such version, or the model is not there or does not fit.
         """
-        claimed = _with_key(record, key) or self.claims.claim(self._wish(feed, record, wanted, key))
-        if not _says_the_same(wanted, *claimed):
-            name = result_name(record.month, claimed[0].number, claimed[1].number)
-            detail = f"It brought another request, which became {name}: send a new request with a new key"
+        claim = _with_key(record, key) or self._claim(feed, record, wanted, key)
+        if not _says_the_same(wanted, claim):
+            detail = (
+                f"It brought another request, which became {claim.name}: send a new request with a new key"
+            )
             raise RefusedError(422, "This Idempotency-Key was used before", detail)
-        self._send(record, *claimed)
-        return claimed
+        self._send(claim)
+        return claim
 
-    def _wish(self, feed: Feed, record: Month, wanted: Rerun, key: str | None) -> Wish:
+    def _claim(self, feed: Feed, record: Month, wanted: Rerun, key: str | None) -> Claim:
         refuse_version(record, wanted.version)
-        return Wish(
+        wish = Wish(
             feed=record.feed,
             month=record.month,
             version=wanted.version,
@@ -68,6 +67,7 @@ class Reruns:
             reason=wanted.reason,
             idempotency_key=key,
         )
+        return Claim(record, *self.claims.claim(wish))
 
     def _model(self, feed: Feed, wanted: str | None) -> str:
         """A model that is there and fits, as `name:version`: what does not is told before it is claimed."""
@@ -87,23 +87,23 @@ class Reruns:
             raise RefusedError(422, "The model does not fit", f"{name}:{version} scores no images: {problem}")
         return f"{name}:{version}"
 
-    def _send(self, record: Month, version: MonthVersion, generation: Generation) -> None:
+    def _send(self, claim: Claim) -> None:
         """The claim is what counts: where the queue is away, the timer finds it."""
-        if generation.state.final:
+        if claim.generation.state.final:
             return
         command = ScoreMonth(
             cause=f"request-{uuid4()}",
-            feed=record.feed,
-            month=record.month,
-            version=version.number,
-            generation=generation.number,
+            feed=claim.record.feed,
+            month=claim.record.month,
+            version=claim.version.number,
+            generation=claim.generation.number,
         )
         try:
             self.queue.send(command)
         except TransientError as error:
-            log.warning("rerun_left_to_timer", feed=record.feed, month=record.month, error=error)
+            log.warning("rerun_left_to_timer", feed=command.feed, scoring=claim.name, error=error)
         else:
-            log.info("rerun_sent", feed=record.feed, month=record.month, cause=command.cause)
+            log.info("rerun_sent", feed=command.feed, scoring=claim.name, cause=command.cause)
 
 
 def refuse_version(record: Month, wanted: int | None) -> None:
@@ -121,14 +121,13 @@ def refuse_version(record: Month, wanted: int | None) -> None:
         raise RefusedError(409, "The version is not ready", detail)
 
 
-def _with_key(record: Month, key: str | None) -> tuple[MonthVersion, Generation] | None:
-    there = ((version, one) for version in record.versions for one in version.generations)
-    return next((found for found in there if key and found[1].idempotency_key == key), None)
+def _with_key(record: Month, key: str | None) -> Claim | None:
+    return next((claim for claim in record.claims if key and claim.generation.idempotency_key == key), None)
 
 
-def _says_the_same(wanted: Rerun, version: MonthVersion, generation: Generation) -> bool:
+def _says_the_same(wanted: Rerun, claim: Claim) -> bool:
     return (
-        wanted.reason == generation.reason
-        and wanted.version in (None, version.number)
-        and wanted.model_version in (None, generation.model_version)
+        wanted.reason == claim.generation.reason
+        and wanted.version in (None, claim.version.number)
+        and wanted.model_version in (None, claim.generation.model_version)
     )

@@ -6,8 +6,8 @@ from typing import Any, Self
 from pydantic import BaseModel
 
 from tidegate.config import Feed
-from tidegate.datasets import result_name, version_name
-from tidegate.ledger import Activity, Generation, Job, Month, MonthVersion
+from tidegate.datasets import version_name
+from tidegate.ledger import Activity, Claim, Job, Month, MonthVersion
 
 
 def feed_url(feed: str) -> str:
@@ -16,10 +16,6 @@ def feed_url(feed: str) -> str:
 
 def month_url(feed: str, month: str) -> str:
     return f"{feed_url(feed)}/months/{month}"
-
-
-def scoring_url(feed: str, month: str, version: int, generation: int) -> str:
-    return f"{month_url(feed, month)}/jobs/{result_name(month, version, generation)}"
 
 
 def job_url(workspace: str, job: str) -> str:
@@ -76,9 +72,10 @@ class ScoringView(BaseModel):
     url: str
 
     @classmethod
-    def of(cls, record: Month, workspace: str, version: MonthVersion, generation: Generation) -> Self:
+    def of(cls, claim: Claim, workspace: str) -> Self:
+        record, version, generation = claim.record, claim.version, claim.generation
         return cls(
-            name=result_name(record.month, version.number, generation.number),
+            name=claim.name,
             version=version.number,
             generation=generation.number,
             attempt=generation.attempt,
@@ -92,7 +89,7 @@ class ScoringView(BaseModel):
             error=generation.error,
             job=generation.job,
             job_url=job_url(workspace, generation.job) if generation.job else None,
-            url=scoring_url(record.feed, record.month, version.number, generation.number),
+            url=f"{month_url(record.feed, record.month)}/jobs/{claim.name}",
         )
 
 
@@ -115,7 +112,7 @@ class VersionView(BaseModel):
         return cls(
             name=version_name(record.month, version.number),
             **version.model_dump(exclude={"generations"}),
-            scorings=[ScoringView.of(record, workspace, version, one) for one in version.generations],
+            scorings=[ScoringView.of(one, workspace) for one in record.claims if one.version is version],
         )
 
 
@@ -134,7 +131,10 @@ class ActivityView(BaseModel):
 
 
 class MonthSummary(BaseModel):
-    """A month at a glance. `state` is that of its newest scoring; before one, `arriving` or `complete`."""
+    """A month at a glance. `state` is that of the newest scoring of its latest version.
+
+    Before there is one it is `arriving` or `complete`. `outcome` is that of the current result.
+    """
 
     feed: str
     month: str
@@ -201,6 +201,7 @@ def month_view(record: Month, workspace: str, activities: list[Activity]) -> Mon
 def summary(record: Month) -> dict[str, Any]:
     latest = record.latest
     newest = latest.generations[-1] if latest and latest.generations else None
+    result = next((claim for claim in record.claims if claim.name == record.result), None)
     return {
         "feed": record.feed,
         "month": record.month,
@@ -208,15 +209,6 @@ def summary(record: Month) -> dict[str, Any]:
         "version": version_name(record.month, latest.number) if latest else None,
         "files": latest.files if latest else None,
         "result": record.result,
-        "outcome": _result_outcome(record),
+        "outcome": result.generation.outcome if result else None,
         "url": month_url(record.feed, record.month),
     }
-
-
-def _result_outcome(record: Month) -> dict[str, Any] | None:
-    """Of the current result."""
-    for version in record.versions:
-        for generation in version.generations:
-            if result_name(record.month, version.number, generation.number) == record.result:
-                return generation.outcome
-    return None
