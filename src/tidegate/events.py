@@ -19,7 +19,9 @@ _RUN_SUBJECT = re.compile(r"experiments/.*/runs/([^/]+)")
 _MODEL_SUBJECT = re.compile(r"models/(.+):([^:]+)")
 _LONGEST_NAME = 1024  # https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
 _LONGEST_ID = 256
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_LONGEST_TEXT = 4096
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ufffd]")
+_HALF = re.compile(r"[\ud800-\udfff]")  # of a character: JSON can say it, nothing else can
 _SLASH = re.compile(r"[/\\]")
 _EMPTY_UNTIL_WRITTEN = {"CreateFile", "SftpCreate"}
 
@@ -104,7 +106,7 @@ class _Envelope:
     data: Mapping[str, Any]
 
     def text(self, name: str) -> str:
-        return _text(_find(self.data, name))
+        return _text(_find(self.data, name))[:_LONGEST_TEXT]
 
     def mapping(self, name: str) -> Mapping[str, str]:
         """Tags or properties, which can be null."""
@@ -258,7 +260,7 @@ def _find(mapping: Mapping[str, Any], name: str) -> Any:
 def _text(value: Any) -> str:
     """Versions and counts come as numbers or as strings; null and objects are nothing."""
     if isinstance(value, str):
-        return value
+        return value if value.isascii() else _HALF.sub("\ufffd", value)
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
 
 

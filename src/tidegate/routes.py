@@ -23,6 +23,7 @@ from tidegate.ledger import Activity
 from tidegate.pipelines import served_by
 
 _MONITOR_TAG = "azureml_modelmonitor_threshold_breached"
+_LONGEST_TEXT = 4096  # a tag has at most 1,000 characters
 _SIGNAL = re.compile(r"The signal '([^']+)'")
 
 
@@ -201,7 +202,7 @@ def _breach(event: RunChanged, breach: str, workspace: str, now: datetime) -> Ac
         kind="drift.detected",
         at=now,
         title=f"Signal {signal} breached its threshold in {workspace}",
-        text=breach,
+        text=breach[:_LONGEST_TEXT],
         data={"run": event.run_id},
         cause=event.id,
     )

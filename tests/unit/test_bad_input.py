@@ -4,9 +4,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.bad_input import CASES, Case
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.bad_input import CASES, JOB, Case
+from tests.payloads import as_json, blob_event, learning_event, run_event
 from tests.tidegate_yml import a_config
 
+from tidegate.commands import decode, encode
 from tidegate.events import parse
 from tidegate.routes import Ignore, Record, Reject, Routes, Send
 
@@ -27,3 +31,37 @@ def test_bad_input_is_answered_as_the_table_says(case: Case) -> None:
 def _shown(send: Send) -> dict[str, Any]:
     shown = send.command.model_dump(exclude={"cause", "tries", "first_tried"})
     return shown | {"due": shown["due"] is not None} if "due" in shown else shown
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+_kinds = st.sampled_from(
+    [
+        blob_event("202611/a.png"),
+        run_event(JOB),
+        learning_event("ModelRegistered", "models/m:3", {"ModelVersion": 3}),
+    ]
+)
+
+
+@given(event=_kinds, changes=st.data())
+def test_whatever_stands_in_an_event_it_is_answered_and_can_be_kept(
+    event: dict[str, Any], changes: st.DataObject
+) -> None:
+    changed = event | {changes.draw(st.sampled_from(sorted(event))): changes.draw(_json)}
+    data = event["data"] | {changes.draw(st.sampled_from(sorted(event["data"]))): changes.draw(_json)}
+    routes = Routes(a_config(), timedelta(seconds=10))
+
+    for payload in (as_json(changed), as_json(event | {"data": data}), as_json(changes.draw(_json))):
+        for one in parse(payload):
+            match routes.meaning(one, NOW):
+                case Send(command):
+                    assert decode(encode(command)) == command
+                case Record(activity):
+                    assert activity.model_dump_json().encode()
+                case Reject(about, reason):
+                    assert about.encode()
+                    assert reason.encode()

@@ -1,5 +1,6 @@
 """The ledger in Azure Tables: one row a record, held as JSON, changed only under its ETag."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 32_000  # a property holds 64 KB of UTF-16: https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
 TABLES = ("tidegateMonths", "tidegateJobs", "tidegateActivities")
+_LONGEST_KEY = 400
 R = TypeVar("R", bound=Record)
 
 
@@ -162,5 +164,10 @@ def _body(record: Record) -> dict[str, str]:
 
 
 def _key(text: str) -> str:
-    r"""A key that Azure Tables accepts: it forbids / \ # ? and control characters."""
-    return quote(text, safe=":@").replace("%", "=")
+    r"""A key that Azure Tables accepts: no / \ # ? and control characters, at most 1 KiB."""
+    key = quote(text, safe=":@").replace("%", "=")
+    return (
+        key
+        if len(key) <= _LONGEST_KEY
+        else f"{key[:_LONGEST_KEY]}={hashlib.sha256(key.encode()).hexdigest()}"
+    )
