@@ -1,0 +1,78 @@
+"""The API without Azure: its page, its description, and how it refuses."""
+
+import re
+
+import pytest
+from tests.asking import Api, content
+
+from tidegate.errors import ConfigError
+from tidegate.wiring import Service
+
+
+def unusable() -> Service:
+    raise ConfigError("tidegate.yml:7: feeds.digits.path: write folders with {yyyy} and {MM}")
+
+
+@pytest.fixture(scope="module")
+def api() -> Api:
+    return Api(unusable)
+
+
+@pytest.mark.parametrize(
+    "path", ["/api/health", "/api/feeds", "/api/feeds/digits/months/202611", "/api/jobs"]
+)
+def test_while_the_configuration_is_bad_it_says_file_line_and_key(api: Api, path: str) -> None:
+    response = api.get(path)
+
+    assert response.status_code == 503
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["retry-after"]
+    assert "tidegate.yml:7: feeds.digits.path" in content(response)["detail"]
+
+
+def test_a_path_that_is_not_there_is_a_problem_that_points_at_the_page(api: Api) -> None:
+    response = api.get("/api/nothing")
+
+    assert response.status_code == 404
+    assert "/api/docs" in content(response)["detail"]
+
+
+def test_a_method_that_is_not_there_is_a_problem(api: Api) -> None:
+    response = api.post("/api/feeds", {})
+
+    assert response.status_code == 405
+    assert response.headers["allow"] == "GET"
+
+
+def test_the_page_loads_nothing_from_another_host(api: Api) -> None:
+    page = api.get("/api/docs")
+
+    assert page.status_code == 200
+    assert not re.findall(rb"(?:https?:)?//[a-z]", page.get_body())
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+
+
+def test_what_the_page_loads_is_there_and_takes_the_key_along(api: Api) -> None:
+    page = api.get("/api/docs?code=secret").get_body().decode()
+    loaded = re.findall(r'"(docs/[\w.-]+|openapi\.json)" \+ query', page)
+
+    answers = {name: api.get(f"/api/{name}?code=secret").status_code for name in loaded}
+
+    assert answers == dict.fromkeys(
+        ["openapi.json", "docs/favicon-32x32.png", "docs/swagger-ui.css", "docs/swagger-ui-bundle.js"], 200
+    )
+    assert "secret" not in page
+
+
+@pytest.mark.parametrize("name", ["main.py", "..%2Fmain.py", "__init__.py"])
+def test_the_page_serves_no_other_file(api: Api, name: str) -> None:
+    assert api.get(f"/api/docs/{name}").status_code == 404
+
+
+def test_the_description_names_the_key_and_every_refusal(api: Api) -> None:
+    described = content(api.get("/api/openapi.json"))
+
+    rerun = described["paths"]["/api/feeds/{feed}/months/{month}/jobs"]["post"]
+    assert described["components"]["securitySchemes"]["functionKey"]["name"] == "x-functions-key"
+    assert set(rerun["responses"]) == {"202", "400", "404", "409", "422", "503"}
+    assert {parameter["name"] for parameter in rerun["parameters"]} == {"feed", "month", "Idempotency-Key"}

@@ -1,0 +1,72 @@
+"""Which version of a month can be scored again, and what a request may say."""
+
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import ValidationError
+
+from tidegate.ledger import Month, MonthVersion
+from tidegate.problems import RefusedError
+from tidegate.reruns import Rerun, refuse_version
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+
+
+def a_version(number: int, *, registered: bool = True) -> MonthVersion:
+    return MonthVersion(
+        number=number,
+        manifest_hash=f"hash-{number}",
+        manifest_path=f"predictions/digits/202611/manifests/{number}.jsonl",
+        files=3,
+        bytes=30,
+        reason="marker _SUCCESS",
+        snapshot_at=NOW,
+        registered=registered,
+    )
+
+
+def a_month(*versions: MonthVersion) -> Month:
+    return Month(feed="digits", month="202611", versions=list(versions))
+
+
+@pytest.mark.parametrize("wanted", [None, 1, 2])
+def test_a_version_that_is_registered_can_be_scored(wanted: int | None) -> None:
+    refuse_version(a_month(a_version(1), a_version(2)), wanted)
+
+
+@pytest.mark.parametrize(
+    ("month", "wanted", "status", "says"),
+    [
+        (a_month(), None, 409, "not complete yet"),
+        (a_month(), 1, 409, "not complete yet"),
+        (a_month(a_version(1), a_version(2)), 3, 404, "it has 202611-1, 202611-2"),
+        (a_month(a_version(1), a_version(2, registered=False)), None, 409, "202611-2 is being registered"),
+    ],
+)
+def test_another_is_refused_and_it_says_why(month: Month, wanted: int | None, status: int, says: str) -> None:
+    with pytest.raises(RefusedError, match=says) as refused:
+        refuse_version(month, wanted)
+
+    assert refused.value.problem.status == status
+
+
+def test_a_reason_is_kept_without_the_blanks_around_it() -> None:
+    assert Rerun(reason="  new labels ").reason == "new labels"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"reason": " "},
+        {"reason": "x" * 1001},
+        {"reason": "x", "version": 0},
+        {"reason": "x", "version": "1"},
+        {"reason": "x", "version": True},
+        {"reason": "x", "model_version": "../1"},
+        {"reason": "x", "force": True},
+    ],
+)
+def test_a_body_that_is_not_understood_is_refused(body: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Rerun.model_validate(body)
