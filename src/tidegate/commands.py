@@ -62,6 +62,54 @@ class CheckJob(_Command):
     job: Name
 
 
+class _ModelCommand(_Command):
+    model: Name
+    version: Name = Field(description="The version in the development workspace.")
+
+
+class JudgeModel(_ModelCommand):
+    """Bring a version to a verdict: begin its evaluation, or take what came of it."""
+
+    kind: Literal["JudgeModel"] = "JudgeModel"
+
+
+class PromoteModel(_ModelCommand):
+    """Bring a version with a passing verdict into production: wait for approval, copy, verify, register."""
+
+    kind: Literal["PromoteModel"] = "PromoteModel"
+
+
+class AdvanceRollout(_ModelCommand):
+    """Take the next step of a version's rollout, or take it back."""
+
+    kind: Literal["AdvanceRollout"] = "AdvanceRollout"
+
+
+class RollbackModel(_Command):
+    """Make the previous champion the champion again, endpoint included."""
+
+    kind: Literal["RollbackModel"] = "RollbackModel"
+    model: Name
+    to: Name = Field(description="The production version to go back to: a repetition goes back once.")
+    by: str
+    reason: str
+
+
+class WeighDrift(_Command):
+    """Decide what the signals about a model mean; they are in its record."""
+
+    kind: Literal["WeighDrift"] = "WeighDrift"
+    model: Name
+
+
+class RetrainModel(_Command):
+    """Bring a retraining that was decided on to a registered model."""
+
+    kind: Literal["RetrainModel"] = "RetrainModel"
+    model: Name
+    signal: Name
+
+
 class Notify(_Command):
     """Tell people of one activity, once."""
 
@@ -76,7 +124,20 @@ class Reconcile(_Command):
     kind: Literal["Reconcile"] = "Reconcile"
 
 
-AnyCommand = CheckMonth | ScoreMonth | FinishMonth | CheckJob | Notify | Reconcile
+AnyCommand = (
+    CheckMonth
+    | ScoreMonth
+    | FinishMonth
+    | CheckJob
+    | JudgeModel
+    | PromoteModel
+    | AdvanceRollout
+    | RollbackModel
+    | WeighDrift
+    | RetrainModel
+    | Notify
+    | Reconcile
+)
 Command = Annotated[AnyCommand, Field(discriminator="kind")]
 
 _adapter: TypeAdapter[AnyCommand] = TypeAdapter(Command)

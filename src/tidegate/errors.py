@@ -6,7 +6,7 @@ class TidegateError(Exception):
 
 
 class ConfigError(TidegateError):
-    """tidegate.yml or the environment cannot be used. Events are refused, commands back off: nothing is lost."""
+    """tidegate.yml or the environment cannot be used. Events are refused, commands back off."""
 
 
 class EventError(TidegateError):

@@ -130,7 +130,7 @@ def test_a_mistake_is_named_by_line_and_key(tmp_path: Path, old: str, new: str, 
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("", "tidegate.yml:1: the file has to start with keys: timezone, workspaces, feeds, notify"),
+        ("", "tidegate.yml:1: the file has to start with keys: timezone, workspaces, feeds, models, notify"),
         ("- a\n", "tidegate.yml:1: the file has to start with keys"),
         ("{}\n", "tidegate.yml:1: feeds: this key is needed"),
     ],

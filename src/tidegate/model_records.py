@@ -1,0 +1,171 @@
+"""The ledger's records about models: one row a version, and one a name that holds who is champion."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+from tidegate.ledger import Record
+
+
+class ModelState(StrEnum):
+    """Where a version stands. Final: refused, observed, expired, challenged, champion, retired, failed."""
+
+    REGISTERED = "registered"
+    EVALUATING = "evaluating"
+    PASSED = "passed"  # waits for approval, or for its turn to be promoted
+    REFUSED = "refused"  # by the gate or by a person
+    OBSERVED = "observed"  # the gate did not block and does not promote
+    EXPIRED = "expired"  # nobody approved in time
+    PROMOTING = "promoting"
+    CHALLENGER = "challenger"  # in production, on its way through the rollout
+    CHAMPION = "champion"
+    RETIRED = "retired"  # was champion
+    ROLLED_BACK = "rolled_back"  # a step of its rollout failed
+    FAILED = "failed"
+
+    @property
+    def final(self) -> bool:
+        return self not in _LIVE
+
+
+_LIVE = {
+    ModelState.REGISTERED,
+    ModelState.EVALUATING,
+    ModelState.PASSED,
+    ModelState.PROMOTING,
+    ModelState.CHALLENGER,
+}
+
+
+class Evaluation(BaseModel):
+    """The job that scores candidate and champion on the same holdout."""
+
+    number: int = Field(default=1, ge=1, description="Judged again where the champion changed meanwhile.")
+    attempt: int = Field(default=1, ge=1)
+    job: str
+    data: str
+    champion: str | None = Field(
+        description="The champion's source version in development; None: there is none."
+    )
+    submitted_at: datetime
+
+
+class RuleResult(BaseModel):
+    """One line of the evidence."""
+
+    rule: str
+    metric: str
+    slice: str | None = None
+    value: float | None
+    threshold: float | None
+    passed: bool
+    why: str
+
+
+class Verdict(BaseModel):
+    """The gate's decision, with all that it rests on."""
+
+    id: str = Field(
+        description="Derived from version, evaluation and champion: an approval serves this one only."
+    )
+    passed: bool
+    mode: Literal["enforce", "observe"]
+    rules: list[RuleResult]
+    data: str
+    champion: str | None
+    job: str
+    at: datetime
+
+
+class Approval(BaseModel):
+    """A person's word on one verdict."""
+
+    verdict: str
+    approved: bool
+    by: str
+    reason: str
+    at: datetime
+
+
+class Promotion(BaseModel):
+    """The copy into production: begun, looked at again, verified, registered last."""
+
+    via: Literal["workspace", "registry"]
+    begun_at: datetime
+    files: int = 0
+    bytes: int = 0
+    copied_bytes: int = 0
+    production_version: str | None = None
+    ended_at: datetime | None = None
+
+
+class RolloutStep(BaseModel):
+    percent: int
+    began_at: datetime
+    health: dict[str, Any] | None = Field(default=None, description="Figures and where they came from.")
+
+
+class RolloutRecord(BaseModel):
+    """Blue and green: `deployment` is the new one, `before` took the traffic until now."""
+
+    endpoint: str
+    deployment: str
+    before: str | None
+    phase: Literal["deploying", "smoke", "mirror", "traffic", "baking", "cleaning", "done", "rolled_back"]
+    steps: list[RolloutStep] = []
+    due: datetime | None = None
+    why: str | None = None
+
+
+class ModelVersion(Record):
+    """A model version of the development workspace, and everything that was decided about it."""
+
+    model: str
+    version: str
+    state: ModelState = ModelState.REGISTERED
+    registered_at: datetime
+    source: dict[str, Any] = Field(default={}, description="Lineage: run, training data, tags.")
+    evaluation: Evaluation | None = None
+    verdict: Verdict | None = None
+    approval: Approval | None = None
+    promotion: Promotion | None = None
+    rollout: RolloutRecord | None = None
+    due: datetime | None = Field(default=None, description="When to look again: approval's end, bake's end.")
+    error: str | None = None
+
+
+class Champion(BaseModel):
+    """A version in production; `source` is its version in development."""
+
+    version: str
+    source: str
+    since: datetime
+    by: str = Field(description="Why: the verdict, or who rolled back.")
+
+
+class SignalRecord(BaseModel):
+    """A drift signal, taken or ignored, and why."""
+
+    id: str
+    source: Literal["measurement", "monitor", "dataset_monitor", "renew"]
+    at: datetime
+    breached: bool
+    taken: bool = False
+    why: str
+    evidence: dict[str, Any] = {}
+
+
+class Model(Record):
+    """A model name: champion, previous champion, and the one version that is on its way."""
+
+    model: str
+    champion: Champion | None = None
+    previous: Champion | None = None
+    rolling: str | None = Field(default=None, description="The version that is promoted or rolled out now.")
+    signals: list[SignalRecord] = Field(default=[], description="The newest 100.")
+    retraining: dict[str, Any] | None = Field(
+        default=None, description="The live retraining: job, signal, since."
+    )
+    retrained_at: list[datetime] = []
