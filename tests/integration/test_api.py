@@ -1,0 +1,310 @@
+"""The API on a real ledger, queue and workspace: re-runs are claimed before they are answered."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.asking import Api, content
+from tests.estate import MLMODEL
+from tests.service import Clock, a_service, taken
+from tests.tidegate_yml import a_feed
+
+from tidegate.commands import ScoreMonth
+from tidegate.ledger import Activity, Job, Month, MonthVersion, ScoringState
+from tidegate.wiring import Service
+from tidepool.cloud import StorageAccount, Tidepool
+
+CLOCK = Clock()
+UNFIT = MLMODEL.replace("uint8", "float32")
+
+
+@pytest.fixture(scope="module")
+def account(tidepool: Tidepool) -> StorageAccount:
+    return tidepool.create_storage_account()
+
+
+@pytest.fixture(scope="module")
+def service(
+    tidepool: Tidepool,
+    account: StorageAccount,
+    ml_client: Callable[[str], Any],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Service:
+    """A service with the models classifier:1, classifier:2 and unfit:1; each test has a month of its own."""
+    from azure.ai.ml.entities import Model
+
+    folder = tmp_path_factory.mktemp("api")
+    workspace = tidepool.create_workspace()
+    ml = ml_client(workspace.name)
+    for name, version, text in (
+        ("classifier", "1", MLMODEL),
+        ("classifier", "2", MLMODEL),
+        ("unfit", "1", UNFIT),
+    ):
+        path = folder / f"{name}-{version}"
+        path.mkdir()
+        (path / "MLmodel").write_text(text)
+        ml.models.create_or_update(Model(name=name, version=version, path=path, type="mlflow_model"))
+    unfit = a_feed(account.name, "other")
+    unfit["score"] = unfit["score"] | {"model": "unfit"}
+    feeds = {"digits": a_feed(account.name), "unfit": unfit}
+    return a_service(folder, account.name, CLOCK, development=workspace.name, **feeds)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def api(service: Service) -> Api:
+    return Api(lambda: service)
+
+
+def a_month(service: Service, month: str, feed: str = "digits", versions: int = 1) -> Month:
+    record = Month(feed=feed, month=month)
+    record.versions = [
+        MonthVersion(
+            number=number,
+            manifest_hash=f"hash-{number}",
+            manifest_path=f"predictions/{feed}/{month}/manifests/{number}.jsonl",
+            files=3,
+            bytes=30,
+            reason="marker _SUCCESS",
+            snapshot_at=CLOCK.now,
+            registered=True,
+        )
+        for number in range(1, versions + 1)
+    ]
+    service.ledger.save(record)
+    return record
+
+
+def jobs_of(month: str, feed: str = "digits") -> str:
+    return f"/api/feeds/{feed}/months/{month}/jobs"
+
+
+def test_a_rerun_is_claimed_and_sent_before_it_is_answered(
+    tidepool: Tidepool, account: StorageAccount, service: Service, api: Api
+) -> None:
+    a_month(service, "202601", versions=2)
+
+    response = api.post(jobs_of("202601"), {"reason": "new labels"})
+
+    answer = content(response)
+    assert response.status_code == 202
+    assert response.headers["location"] == answer["url"] == f"{jobs_of('202601')}/202601-2-g1"
+    assert (answer["state"], answer["model"], answer["reason"]) == ("claimed", "classifier:2", "new labels")
+    assert content(api.get(answer["url"])) == answer
+    [command] = [one for one in taken(tidepool, account.name) if one.month == "202601"]  # type: ignore[union-attr]
+    assert isinstance(command, ScoreMonth)
+    assert (command.version, command.generation) == (2, 1)
+
+
+def test_version_and_model_can_be_chosen(service: Service, api: Api) -> None:
+    a_month(service, "202602", versions=2)
+
+    answer = content(api.post(jobs_of("202602"), {"reason": "x", "version": 1, "model_version": "1"}))
+
+    assert (answer["name"], answer["model"]) == ("202602-1-g1", "classifier:1")
+
+
+def test_the_same_key_brings_the_same_generation(service: Service, api: Api) -> None:
+    a_month(service, "202603")
+    first = content(api.post(jobs_of("202603"), {"reason": "x"}, idempotency_key="a"))
+    record = service.ledger.month("digits", "202603")
+    record.versions.append(record.versions[0].model_copy(update={"number": 2, "generations": []}))
+    service.ledger.save(record)
+
+    again = api.post(jobs_of("202603"), {"reason": "x"}, idempotency_key="a")
+
+    assert again.status_code == 202
+    assert content(again) == first
+
+
+def test_the_same_key_with_another_request_is_refused(service: Service, api: Api) -> None:
+    a_month(service, "202604")
+    api.post(jobs_of("202604"), {"reason": "x"}, idempotency_key="a")
+
+    response = api.post(jobs_of("202604"), {"reason": "x", "model_version": "1"}, idempotency_key="a")
+
+    assert response.status_code == 422
+    assert "202604-1-g1" in content(response)["detail"]
+    assert len(content(api.get(jobs_of("202604")))) == 1
+
+
+def test_requests_at_the_same_time_become_generations_of_their_own(service: Service, api: Api) -> None:
+    a_month(service, "202605")
+
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(api.post, jobs_of("202605"), {"reason": str(n)}) for n in range(4)]
+        answers = [content(one.result()) for one in asked]
+
+    assert sorted(answer["generation"] for answer in answers) == [1, 2, 3, 4]
+    assert {one["reason"] for one in content(api.get(jobs_of("202605")))} == {"0", "1", "2", "3"}
+
+
+def test_a_claim_stands_while_the_queue_is_away(
+    faults: Tidepool, account: StorageAccount, service: Service, api: Api
+) -> None:
+    a_month(service, "202606")
+    match = {"host": f"{account.name}.queue.*", "method": "POST"}
+    faults.fault("request", "status", match=match, value=403, times=None)
+
+    response = api.post(jobs_of("202606"), {"reason": "x"})
+
+    [claim] = service.ledger.month("digits", "202606").claims
+    assert response.status_code == 202
+    assert claim.generation.state == ScoringState.CLAIMED
+
+
+REASON = {"reason": "x"}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "refusal"),
+    [
+        (
+            jobs_of("202613"),
+            REASON,
+            (422, "path.month: a month is year and month, as in 202611 (not '202613')"),
+        ),
+        (jobs_of("2026-11"), REASON, (422, "path.month")),
+        (jobs_of("202607", "dogs"), REASON, (404, "There is no feed 'dogs'; there are: digits, unfit")),
+        (jobs_of("202607"), b'{"reason": ', (400, "The body is no JSON")),
+        (jobs_of("202607"), [], (422, "body")),
+        (jobs_of("202607"), {}, (422, "body.reason: Field required")),
+        (jobs_of("202607"), REASON | {"force": True}, (422, "body.force: there is no such key")),
+        (jobs_of("202607"), REASON | {"version": "1"}, (422, "body.version")),
+        (jobs_of("202607"), REASON | {"version": 9}, (404, "it has 202607-1")),
+        (jobs_of("202607"), REASON | {"model_version": "9"}, (422, "no version 9 of model classifier")),
+        (jobs_of("202608"), REASON, (409, "not complete yet")),
+        (jobs_of("202607", "unfit"), REASON, (422, "unfit:1 scores no images: its input is float32")),
+    ],
+)
+def test_what_cannot_be_done_is_refused_and_claims_nothing(
+    service: Service, api: Api, path: str, body: Any, refusal: tuple[int, str]
+) -> None:
+    feed = "unfit" if "unfit" in path else "digits"
+    if service.ledger.month(feed, "202607").etag is None:
+        a_month(service, "202607", feed)
+
+    response = api.post(path, body)
+
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.status_code == refusal[0]
+    assert refusal[1] in content(response)["detail"]
+    assert not service.ledger.month(feed, "202607").claims
+
+
+def test_an_idempotency_key_that_is_none_is_refused(api: Api) -> None:
+    response = api.post(jobs_of("202607"), REASON, idempotency_key="with a blank")
+
+    assert response.status_code == 422
+    assert "Idempotency-Key" in content(response)["detail"]
+
+
+def test_feeds_and_months_show_what_there_is(service: Service, api: Api) -> None:
+    a_month(service, "202701", "unfit")
+    a_month(service, "202702", "unfit", versions=2)
+
+    feeds = {feed["name"]: feed for feed in content(api.get("/api/feeds"))}
+    months = [one for one in content(api.get(f"{feeds['unfit']['url']}/months")) if one["month"] > "2027"]
+
+    assert [(one["month"], one["state"], one["version"]) for one in months] == [
+        ("202702", "complete", "202702-2"),
+        ("202701", "complete", "202701-1"),
+    ]
+    assert content(api.get(feeds["unfit"]["url"])) == feeds["unfit"]
+
+
+def test_a_month_shows_its_versions_scorings_outcome_and_what_happened(service: Service, api: Api) -> None:
+    record = a_month(service, "202703")
+    api.post(jobs_of("202703"), REASON)
+    record = service.ledger.month("digits", "202703")
+    [claim] = record.claims
+    claim.generation.state, claim.generation.outcome = ScoringState.SCORED, {"rows": 3, "errors": 0}
+    record.result = claim.name
+    service.ledger.save(record)
+    for hours, kind in ((2, "month.scored"), (1, "month.late")):
+        at = CLOCK.now + timedelta(hours=hours)
+        service.ledger.add_activity(
+            Activity(subject="digits:202703", id=kind, kind=kind, at=at, title=kind, text=kind, cause="event")
+        )
+
+    month = content(api.get("/api/feeds/digits/months/202703"))
+
+    assert (month["state"], month["result"], month["outcome"]) == (
+        "scored",
+        "202703-1-g1",
+        {"rows": 3, "errors": 0},
+    )
+    assert [one["name"] for one in month["versions"][0]["scorings"]] == ["202703-1-g1"]
+    assert [one["kind"] for one in month["activities"]] == ["month.late", "month.scored"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/feeds/dogs",
+        "/api/feeds/digits/months/209912",
+        f"{jobs_of('202607')}/202607-1-g7",
+        "/api/jobs/development/nothing",
+    ],
+)
+def test_what_is_not_there_is_not_found(api: Api, path: str) -> None:
+    response = api.get(path)
+
+    assert response.status_code == 404
+    assert content(response)["detail"]
+
+
+def test_jobs_are_those_that_have_not_ended_unless_all_are_asked_for(service: Service, api: Api) -> None:
+    for attempt, final in ((1, True), (2, False)):
+        name = f"score-digits-202704-1-g1-a{attempt}"
+        service.ledger.save(
+            Job(
+                workspace="development",
+                name=name,
+                feed="digits",
+                month="202704",
+                version=1,
+                generation=1,
+                attempt=attempt,
+                compute="gpu-lowpri",
+                submitted_at=CLOCK.now + timedelta(minutes=attempt),
+                final=final,
+            )
+        )
+
+    open_jobs, all_jobs = content(api.get("/api/jobs")), content(api.get("/api/jobs?all=true"))
+
+    assert [job["attempt"] for job in open_jobs] == [2]
+    assert [job["attempt"] for job in all_jobs] == [2, 1]
+    assert content(api.get(all_jobs[1]["url"])) == all_jobs[1]
+
+
+def test_health_is_good_when_configuration_and_ledger_can_be_read(api: Api) -> None:
+    response = api.get("/api/health")
+
+    assert response.status_code == 200
+    assert content(response)["feeds"] == ["digits", "unfit"]
+
+
+def test_health_says_when_the_ledger_cannot_be_read(
+    faults: Tidepool, account: StorageAccount, api: Api
+) -> None:
+    match = {"host": f"{account.name}.table.*"}
+    faults.fault("request", "status", match=match, value=403, times=None)
+
+    response = api.get("/api/health")
+
+    assert response.status_code == 503
+    assert "tidegateActivities" in content(response)["detail"]
+
+
+def test_health_says_what_is_wrong_with_the_configuration(tmp_path: Path) -> None:
+    service = a_service(tmp_path, "unused", CLOCK, digits=a_feed(begins=202601))
+
+    response = Api(lambda: service).get("/api/health")
+
+    assert response.status_code == 503
+    assert "feeds.digits.begins: there is no such key" in content(response)["detail"]
