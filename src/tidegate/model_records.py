@@ -168,4 +168,4 @@ class Model(Record):
     retraining: dict[str, Any] | None = Field(
         default=None, description="The live retraining: job, signal, since."
     )
-    retrained_at: list[datetime] = []
+    retrained_at: list[datetime] = Field(default=[])
