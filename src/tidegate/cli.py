@@ -1,7 +1,6 @@
 """The command line `tidegate`: deploy and doctor use the SDKs, the rest are thin clients of the API."""
 
 import json
-import logging
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -53,7 +52,6 @@ def deploy(
 
     Again and again: what is there with the same content stays as it is.
     """
-    _quieten_sdk()
     roles: tuple[Role, ...] = ROLES if workspace == "all" else (workspace,)
     steps = []
     for step in Deployment(build()).run(roles):
@@ -72,7 +70,6 @@ def deploy(
 @app.command(epilog=_EXIT_CODES)
 def doctor(as_json: AsJson = False) -> None:
     """Say what is wrong with the installation, and what to do about it. Changes nothing."""
-    _quieten_sdk()
     findings = []
     for finding in examine():
         findings.append(finding)
@@ -164,11 +161,6 @@ def _month_path(api: ApiClient, place: list[str]) -> str:
 
 def _print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
-
-
-def _quieten_sdk() -> None:
-    """azure-ai-ml warns of its own experimental classes, which are not ours to change."""
-    logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
 
 
 if __name__ == "__main__":

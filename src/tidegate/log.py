@@ -54,5 +54,6 @@ def _text(value: object) -> str:
 
 
 def quiet_sdks() -> None:
-    """Azure's SDKs log every request at INFO: their warnings are enough."""
+    """Azure's SDKs log every request at INFO: their warnings are enough. One warns of its own classes."""
     logging.getLogger("azure").setLevel(logging.WARNING)
+    logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
