@@ -1,0 +1,329 @@
+"""When a month is complete, late or changed: decisions on listings, without I/O."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.tidegate_yml import a_feed
+
+from tidegate.config import Deadline, Feed
+from tidegate.datasets import Listed, Manifest
+from tidegate.ledger import Generation, Month, MonthVersion
+from tidegate.months import (
+    Changed,
+    Decision,
+    NewVersion,
+    Same,
+    Wait,
+    deadline_of,
+    decide_month,
+    expected_months,
+    needs_look,
+    prefix_of,
+    see,
+)
+
+NOW = datetime(2026, 12, 3, 12, 0, tzinfo=UTC)
+TOKYO = ZoneInfo("Asia/Tokyo")
+PREFIX = "202611/"
+EARLIER = NOW - timedelta(hours=2)
+
+
+def feed(*complete_when: dict[str, Any], **changes: Any) -> Feed:
+    return Feed.model_validate(
+        a_feed(complete_when=list(complete_when) or [{"marker": "_SUCCESS"}], **changes)
+    )
+
+
+def listed(name: str, *, modified: datetime = EARLIER, etag: str = "0x1", md5: str | None = None) -> Listed:
+    return Listed(PREFIX + name, 10, md5, etag, modified)
+
+
+def month(*versions: list[Listed], **fields: Any) -> Month:
+    """A month whose versions had these files."""
+    record = Month(feed="digits", month="202611", **fields)
+    for number, files in enumerate(versions, 1):
+        manifest = Manifest.of(
+            [Listed(f.name.removeprefix(PREFIX), f.size, f.md5, f.etag, NOW) for f in files]
+        )
+        record.versions.append(
+            MonthVersion(
+                number=number,
+                manifest_hash=manifest.hash,
+                manifest_path="m",
+                files=len(manifest),
+                bytes=1,
+                reason="marker",
+                snapshot_at=EARLIER,
+            )
+        )
+    return record
+
+
+def decide(
+    of: Feed,
+    record: Month,
+    *files: Listed,
+    now: datetime = NOW,
+    deadline: datetime | None = None,
+    **lists: str,
+) -> Decision:
+    texts = {f"{name}.txt": text for name, text in lists.items()}
+    return decide_month(of, record, see(of, PREFIX, files, texts), now, deadline)
+
+
+def names(decision: Decision) -> list[str]:
+    assert isinstance(decision, NewVersion), decision
+    return [file.name for file in decision.files]
+
+
+def test_a_marker_completes_a_month_with_all_its_files_and_without_the_marker() -> None:
+    decision = decide(feed(), month(), listed("a.png"), listed("sub/b.png"), listed("_SUCCESS"))
+
+    assert names(decision) == ["a.png", "sub/b.png"]
+
+
+def test_a_marker_alone_completes_nothing() -> None:
+    assert decide(feed(), month(), listed("_SUCCESS")) == Wait()
+
+
+def test_files_that_are_not_of_the_kind_do_not_count() -> None:
+    decision = decide(feed(only="*.png"), month(), listed("a.png"), listed("notes.txt"), listed("_SUCCESS"))
+
+    assert names(decision) == ["a.png"]
+
+
+def test_a_list_completes_a_month_with_exactly_its_files() -> None:
+    listing = [listed(name) for name in ("a.png", "b.png", "not listed.png", "scan.tif", "files.txt")]
+
+    decision = decide(
+        feed({"listed_in": "files.txt"}, only="*.png"),
+        month(),
+        *listing,
+        files="./b.png\r\n\r\na.png\nscan.tif\na.png\nfiles.txt\n",
+    )
+
+    assert sorted(names(decision)) == ["a.png", "b.png", "scan.tif"]
+
+
+@pytest.mark.parametrize("text", ["a.png\nmissing.png\n", "../a.png", "", "\n \n"])
+def test_a_list_that_the_files_do_not_fulfil_is_waited_for(text: str) -> None:
+    decision = decide(
+        feed({"listed_in": "files.txt"}), month(), listed("a.png"), listed("files.txt"), files=text
+    )
+
+    assert decision == Wait()
+
+
+def test_quiet_time_is_measured_from_the_newest_change() -> None:
+    quiet = feed({"quiet_for": "15m"})
+    newest = NOW - timedelta(minutes=14)
+    listing = [listed("a.png"), listed("b.png", modified=newest)]
+
+    assert decide(quiet, month(), *listing) == Wait(until=newest + timedelta(minutes=15))
+    assert isinstance(decide(quiet, month(), *listing, now=NOW + timedelta(minutes=1)), NewVersion)
+
+
+def test_every_condition_of_an_entry_must_hold() -> None:
+    both = feed({"quiet_for": "15m", "min_files": 2})
+
+    assert decide(both, month(), listed("a.png")) == Wait()
+    assert names(decide(both, month(), listed("a.png"), listed("b.png"))) == ["a.png", "b.png"]
+
+
+def test_any_entry_suffices() -> None:
+    either = feed({"marker": "_SUCCESS"}, {"quiet_for": "15m"})
+    now = EARLIER + timedelta(minutes=1)
+
+    assert isinstance(decide(either, month(), listed("a.png"), listed("_SUCCESS"), now=now), NewVersion)
+    assert decide(either, month(), listed("a.png"), now=now) == Wait(until=EARLIER + timedelta(minutes=15))
+
+
+def test_a_month_is_late_once_after_its_deadline_files_or_not() -> None:
+    due = feed(deadline={"day": 3})
+
+    assert decide(due, month(), deadline=NOW) == Wait(late=True)
+    assert decide(due, month(), listed("a.png"), deadline=NOW) == Wait(late=True)
+    assert decide(due, month(), deadline=NOW + timedelta(seconds=1)) == Wait()
+    assert decide(due, month(deadline_announced=True), deadline=NOW) == Wait()
+
+
+def test_after_the_deadline_what_is_there_is_scored_where_that_is_wanted() -> None:
+    due = feed(deadline={"day": 3, "then": "score"})
+
+    assert names(decide(due, month(), listed("a.png"), deadline=NOW)) == ["a.png"]
+    assert decide(due, month(), deadline=NOW) == Wait(late=True)
+
+
+def test_the_same_files_again_change_nothing() -> None:
+    files = [listed("a.png", md5="m1"), listed("b.png", etag="0x2")]
+    again = [listed("b.png", etag="0x2", modified=NOW), listed("a.png", md5="m1", etag="0x9", modified=NOW)]
+
+    assert decide(feed(), month(files), *again, listed("_SUCCESS", modified=NOW)) == Same()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        [listed("a.png"), listed("late.png")],
+        [listed("a.png", etag="0x2")],
+        [listed("b.png")],
+    ],
+    ids=["late", "uploaded again", "another"],
+)
+def test_other_files_become_the_next_version_once_they_are_quiet(changed: list[Listed]) -> None:
+    record, marker = month([listed("a.png")]), listed("_SUCCESS")
+    fresh = listed("a.png", etag="0x3", modified=NOW)
+
+    assert isinstance(decide(feed(), record, *changed, marker), NewVersion)
+    assert decide(feed(), record, fresh, marker) == Wait(until=NOW + timedelta(minutes=15))
+
+
+def test_a_month_stays_complete_when_its_marker_is_gone() -> None:
+    record = month([listed("a.png")])
+
+    assert decide(feed(), record, listed("a.png")) == Same()
+    assert names(decide(feed(), record, listed("a.png"), listed("b.png"))) == ["a.png", "b.png"]
+
+
+def test_a_listed_month_changes_with_its_list_only() -> None:
+    by_list = feed({"listed_in": "files.txt"})
+    record = month([listed("a.png")])
+    listing = [listed("a.png"), listed("b.png"), listed("files.txt")]
+
+    assert decide(by_list, record, *listing, files="a.png") == Same()
+    assert decide(by_list, record, *listing, files="a.png\nb.png\nnot there.png") == Same()
+    assert names(decide(by_list, record, *listing, files="a.png\nb.png")) == ["a.png", "b.png"]
+
+
+def test_files_that_were_all_deleted_make_no_version() -> None:
+    assert decide(feed(), month([listed("a.png")])) == Same()
+
+
+def test_late_files_are_told_of_once_where_no_version_is_wanted() -> None:
+    alert, late = (
+        feed(late_files={"then": "alert"}),
+        [listed("a.png"), listed("late.png"), listed("_SUCCESS")],
+    )
+    decision = decide(alert, month([listed("a.png")]), *late)
+
+    assert isinstance(decision, Changed)
+    assert "2 now, 1 before" in decision.why
+    assert decide(alert, month([listed("a.png")], late_announced=[decision.hash]), *late) == Same()
+    ignore = feed(late_files={"then": "ignore"})
+    assert decide(ignore, month([listed("a.png")]), *late) == Same()
+
+
+def test_a_month_has_no_more_versions_than_allowed() -> None:
+    few = feed(late_files={"max_versions": 2})
+
+    decision = decide(few, month([listed("a.png")], [listed("b.png")]), listed("c.png"), listed("_SUCCESS"))
+
+    assert isinstance(decision, Changed)
+    assert "2 versions are the most" in decision.why
+
+
+@pytest.mark.parametrize(
+    ("deadline", "of", "expected"),
+    [
+        ({"day": 5, "at": "06:00"}, "202611", datetime(2026, 12, 4, 21, 0, tzinfo=UTC)),
+        ({"day": 1}, "202612", datetime(2026, 12, 31, 15, 0, tzinfo=UTC)),
+        ({"day": 28, "at": "23:59", "of": "same_month"}, "202602", datetime(2026, 2, 28, 14, 59, tzinfo=UTC)),
+    ],
+)
+def test_deadlines_are_local_times(deadline: dict[str, Any], of: str, expected: datetime) -> None:
+    assert deadline_of(Deadline.model_validate(deadline), of, TOKYO) == expected
+
+
+def test_the_calendar_expects_every_month_up_to_the_one_that_it_is_there() -> None:
+    new_year = datetime(2026, 12, 31, 15, 30, tzinfo=UTC)
+
+    assert list(expected_months("202611", new_year, ZoneInfo("UTC"))) == ["202611", "202612"]
+    assert list(expected_months("202611", new_year, TOKYO)) == ["202611", "202612", "202701"]
+    assert list(expected_months("202702", new_year, TOKYO)) == []
+
+
+@pytest.mark.parametrize(
+    ("of", "finished", "hours_ago", "expected"),
+    [
+        ("202612", False, 0, True),
+        ("202612", True, 1, False),
+        ("202611", True, 25, True),
+        ("202610", True, 25, True),
+        ("202609", True, 25, False),
+        ("202609", False, 1, False),
+        ("202609", False, 25, True),
+    ],
+)
+def test_the_timer_looks_at_recent_and_unfinished_months(
+    of: str, finished: bool, hours_ago: int, expected: bool
+) -> None:
+    record = month(*([[listed("a.png")]] if finished else []), listed_at=NOW - timedelta(hours=hours_ago))
+    record.month = of
+    for version in record.versions:
+        version.registered = True
+        version.generations.append(
+            Generation(number=1, model_name="m", model_version="1", compute="c", reason="r", claimed_at=NOW)
+        )
+
+    assert needs_look(record, NOW, ZoneInfo("UTC")) is expected
+
+
+def test_a_month_is_a_folder() -> None:
+    assert prefix_of("in/{yyyy}/{MM}/", "202611") == "in/2026/11/"
+    assert prefix_of("{yyyy}{MM}/", "202601") == "202601/"
+
+
+FILES = st.lists(
+    st.builds(
+        listed,
+        st.sampled_from(["a.png", "b.png", "c d.png", "ä.png", "_SUCCESS", "files.txt", "x.tmp"]),
+        modified=st.integers(-120, 0).map(lambda minutes: NOW + timedelta(minutes=minutes)),
+        etag=st.sampled_from(["0x1", "0x2"]),
+        md5=st.sampled_from([None, "m1", "m2"]),
+    ),
+    unique_by=lambda file: file.name,
+)
+WAYS = st.lists(
+    st.sampled_from(
+        [{"marker": "_SUCCESS"}, {"listed_in": "files.txt"}, {"quiet_for": "15m"}, {"min_files": 2}]
+    ),
+    min_size=1,
+    max_size=3,
+    unique_by=str,
+)
+
+
+@given(FILES, FILES, WAYS, st.sampled_from(["a.png", "a.png\nb.png", "nothing"]))
+def test_a_version_is_made_of_files_that_are_there_and_is_made_once(
+    before: list[Listed], now: list[Listed], ways: list[dict[str, Any]], text: str
+) -> None:
+    of = feed(*ways, only="*.png")
+    record = month(*([before] if before else []))
+
+    there = {file.name.removeprefix(PREFIX) for file in now}
+    lists: dict[str, Any] = {"files": text} if "files.txt" in there else {}
+
+    decision = decide(of, record, *now, **lists)
+
+    if isinstance(decision, NewVersion):
+        assert decision.files
+        assert {file.name for file in decision.files} <= there - {"_SUCCESS", "files.txt"}
+        made = [listed(file.name, etag=file.etag, md5=file.md5) for file in decision.files]
+        later = month(*([before] if before else []), made)
+        assert decide(of, later, *now, now=NOW + timedelta(days=1), **lists) == Same()
+
+
+@given(FILES, st.integers(0, 200))
+def test_a_month_that_still_changes_is_never_taken_for_quiet(files: list[Listed], minutes: int) -> None:
+    now = NOW + timedelta(minutes=minutes)
+    counted = [file for file in files if file.name.endswith(".png")]
+
+    decision = decide(feed({"quiet_for": "15m"}, only="*.png"), month(), *files, now=now)
+
+    newest = max((file.modified for file in counted), default=None)
+    quiet = newest is not None and newest + timedelta(minutes=15) <= now
+    assert isinstance(decision, NewVersion) is quiet

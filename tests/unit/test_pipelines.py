@@ -1,0 +1,226 @@
+"""What is submitted under which name, and what the end of a run means."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.tidegate_yml import a_feed
+
+from tidegate.config import Feed
+from tidegate.ledger import Claim, Generation, Job, Month, MonthVersion
+from tidegate.pipelines import (
+    JobCancelled,
+    JobDone,
+    JobFailed,
+    Outcome,
+    Resubmit,
+    RunSeen,
+    StillLive,
+    decide_outcome,
+    job_name,
+    model_problem,
+    plan_scoring,
+    served_by,
+)
+
+NOW = datetime(2026, 12, 3, 12, 0, tzinfo=UTC)
+FEED = Feed.model_validate(
+    a_feed(
+        score={**a_feed()["score"], "fallback": "gpu-dedicated", "attempts": 2, "publish_compute": "small"}
+    )
+)
+NODE_LOST = RunSeen("score_images", "Canceled", "NodePreempted", "The low-priority node was preempted.")
+
+
+def a_claim(feed: str = "digits", *, number: int = 1, version: int = 1, **generation: Any) -> Claim:
+    scoring = Generation(
+        number=number,
+        **{
+            "model_name": "classifier",
+            "model_version": "7",
+            "compute": "gpu-lowpri",
+            "reason": "marker _SUCCESS",
+            "claimed_at": NOW,
+            **generation,
+        },
+    )
+    snapshot = MonthVersion(
+        number=version,
+        manifest_hash="ab" * 32,
+        manifest_path="predictions/digits/202611/manifests/ab.jsonl",
+        files=3,
+        bytes=30,
+        reason="marker _SUCCESS",
+        snapshot_at=NOW,
+        registered=True,
+        generations=[scoring],
+    )
+    return Claim(Month(feed=feed, month="202611", versions=[snapshot]), snapshot, scoring)
+
+
+def a_job(**changes: Any) -> Job:
+    fields = {"attempt": 1, "compute": "gpu-lowpri", **changes}
+    return Job(
+        workspace="development",
+        name="score-digits-202611-1-g1-a1",
+        feed="digits",
+        month="202611",
+        version=1,
+        generation=1,
+        submitted_at=NOW,
+        **fields,
+    )
+
+
+def outcome(run: RunSeen, **job: Any) -> Outcome:
+    return decide_outcome(run, a_job(**job), FEED.score)
+
+
+def test_a_plan_names_registered_things_only() -> None:
+    plan = plan_scoring(FEED, a_claim())
+
+    assert plan.job == "score-digits-202611-1-g1-a1"
+    assert plan.experiment == "digits"
+    store = "azureml://datastores/workspaceblobstore/paths/predictions/digits/202611"
+    assert plan.inputs == {
+        "images": ("uri_folder", "azureml:digits:202611-1"),
+        "manifest": ("uri_file", f"{store}/manifests/ab.jsonl"),
+        "model": ("mlflow_model", "azureml:classifier:7"),
+    }
+    assert plan.predictions == f"{store}/202611-1/g1/"
+    assert (plan.literals["score_compute"], plan.literals["publish_compute"]) == ("gpu-lowpri", "small")
+
+
+def test_tags_lead_back_and_can_be_filtered_by_event_grid() -> None:
+    tags = plan_scoring(FEED, a_claim(reason="x" * 5000)).tags
+
+    assert tags["tidegate_feed"] == "digits"
+    assert (tags["tidegate_version"], tags["tidegate_generation"], tags["tidegate_attempt"]) == (
+        "202611-1",
+        "1",
+        "1",
+    )
+    assert not any("." in name for name in tags)
+    assert all(len(value) <= 1000 for value in tags.values())
+
+
+def test_the_same_attempt_is_planned_the_same_and_each_attempt_has_a_name_of_its_own() -> None:
+    assert plan_scoring(FEED, a_claim()) == plan_scoring(FEED, a_claim())
+    names = [
+        job_name(a_claim(number=g, version=v, attempt=a)) for g in (1, 2) for v in (1, 2) for a in (1, 2)
+    ]
+    assert len(set(names)) == 8
+
+
+def test_a_rerun_reuses_no_step() -> None:
+    assert [plan_scoring(FEED, a_claim(number=n)).force_rerun for n in (1, 2)] == [False, True]
+
+
+@given(
+    st.from_regex(r"[a-z0-9][a-z0-9-]{0,39}", fullmatch=True),
+    st.integers(1, 99),
+    st.integers(1, 99),
+    st.integers(1, 9),
+)
+def test_a_jobs_name_leads_back(feed: str, version: int, number: int, attempt: int) -> None:
+    claim = a_claim(feed, number=number, version=version, attempt=attempt)
+
+    command = served_by(job_name(claim), "event-1")
+
+    assert command is not None
+    assert (command.feed, command.month) == (feed, "202611")
+    assert (command.version, command.generation, command.cause) == (version, number, "event-1")
+
+
+@pytest.mark.parametrize("name", ["train-digits", "score-digits-202611-1-g1", "x-score-a-202611-1-g1-a1"])
+def test_jobs_of_others_serve_nothing(name: str) -> None:
+    assert served_by(name, "event-1") is None
+
+
+@pytest.mark.parametrize(
+    "status", ["NotStarted", "Queued", "Running", "Finalizing", "CancelRequested", "NotResponding", "New"]
+)
+def test_a_run_that_has_not_ended_is_live(status: str) -> None:
+    assert outcome(RunSeen("job", status)) == StillLive()
+
+
+def test_a_completed_run_is_done_whatever_was_seen_before() -> None:
+    assert outcome(RunSeen("job", "Completed"), cancel_requested=True) == JobDone()
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        RunSeen("job", "Canceled", "NodePreempted", "gone"),
+        RunSeen("job", "Canceled", children=(NODE_LOST,)),
+        RunSeen("job", "Failed", "UserError", "Pipeline has failed child jobs.", (NODE_LOST,)),
+        RunSeen("job", "Canceled", "", "The node was preempted by the platform."),
+        RunSeen("job", "Failed", "LowPriorityNodeEvicted", "gone"),
+    ],
+)
+def test_a_preempted_run_is_submitted_again_on_its_cluster(run: RunSeen) -> None:
+    again = outcome(run)
+
+    assert isinstance(again, Resubmit)
+    assert again.compute == "gpu-lowpri"
+    assert "preempted on gpu-lowpri" in again.reason
+
+
+def test_after_the_last_attempt_the_fallback_takes_over_and_after_it_nobody() -> None:
+    last = outcome(NODE_LOST, attempt=2)
+    assert isinstance(last, Resubmit)
+    assert last.compute == "gpu-dedicated"
+    assert isinstance(outcome(NODE_LOST, attempt=3, compute="gpu-dedicated"), JobFailed)
+
+    alone = FEED.score.model_copy(update={"fallback": None})
+    assert isinstance(decide_outcome(NODE_LOST, a_job(attempt=2), alone), JobFailed)
+
+
+def test_what_a_person_cancelled_stays_cancelled() -> None:
+    assert isinstance(outcome(RunSeen("job", "Canceled")), JobCancelled)
+    assert isinstance(outcome(RunSeen("job", "Canceled", "JobCanceled", "Step was cancelled")), JobCancelled)
+    assert isinstance(outcome(NODE_LOST, cancel_requested=True), JobCancelled)
+
+
+def test_a_failed_run_says_what_its_steps_say() -> None:
+    step = RunSeen("publish_predictions", "Failed", "UserError", "No such file: rows.jsonl")
+    run = RunSeen("job", "Failed", "UserError", "Pipeline has failed child jobs.", (step,))
+
+    assert outcome(run) == JobFailed("publish_predictions: No such file: rows.jsonl")
+    assert outcome(RunSeen("job", "Failed")) == JobFailed("the job is Failed")
+    assert isinstance(outcome(RunSeen("job", "Canceled", "JobTimedOut", "longer than 3600 s")), JobFailed)
+
+
+def test_a_log_that_speaks_of_preemption_is_no_preemption() -> None:
+    step = RunSeen("score_images", "Failed", "UserError", "Execution failed. Error: ... was preempted ...")
+
+    assert isinstance(outcome(RunSeen("job", "Failed", "UserError", "failed", (step,))), JobFailed)
+
+
+def an_mlmodel(**spec: Any) -> dict[str, Any]:
+    tensor = {"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, 8, 8, 1], **spec}}
+    return {"signature": {"inputs": json.dumps([tensor])}}
+
+
+@pytest.mark.parametrize("shape", [[-1, 8, 8, 1], [-1, 224, 224, 3]])
+def test_a_model_of_images_fits(shape: list[int]) -> None:
+    assert model_problem(an_mlmodel(shape=shape)) is None
+
+
+@pytest.mark.parametrize(
+    ("mlmodel", "problem"),
+    [
+        ({}, "no tensor signature"),
+        ({"signature": None}, "no tensor signature"),
+        ({"signature": {"inputs": '[{"type": "double", "name": "x"}]'}}, "no tensor signature"),
+        ({"signature": {"inputs": "{"}}, "cannot be read"),
+        (an_mlmodel(dtype="float32"), "float32"),
+        (an_mlmodel(shape=[-1, 64]), "(-1, 64)"),
+        (an_mlmodel(shape=[-1, 8, 8, 4]), "(-1, 8, 8, 4)"),
+    ],
+)
+def test_a_model_that_does_not_fit_is_told_why(mlmodel: dict[str, Any], problem: str) -> None:
+    assert problem in (model_problem(mlmodel) or "")
