@@ -11,13 +11,14 @@ from tidegate.cloud.identity import Identity
 from tidegate.cloud.queue import Queue
 from tidegate.cloud.tables import Ledger
 from tidegate.cloud.workspaces import Workspaces
-from tidegate.commands import CheckJob, CheckMonth, FinishMonth, Notify, Reconcile, ScoreMonth
+from tidegate.commands import CheckJob, CheckMonth, FinishMonth, JudgeModel, Notify, Reconcile, ScoreMonth
 from tidegate.config import Config
 from tidegate.configfile import ConfigFile
 from tidegate.handlers.arrival import Arrival
 from tidegate.handlers.claims import Claims
 from tidegate.handlers.finishing import Finishing
 from tidegate.handlers.jobs import Jobs
+from tidegate.handlers.judging import Judging
 from tidegate.handlers.scoring import Scoring
 from tidegate.handlers.telling import Telling
 from tidegate.handlers.upkeep import Upkeep
@@ -68,6 +69,10 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     scoring = Scoring(config=config, ledger=ledger, workspaces=workspaces, claims=claims, now=now)
     jobs = Jobs(config=config, ledger=ledger, workspaces=workspaces, now=now)
     finishing = Finishing(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
+    judging = Judging(config=config, ledger=ledger, workspaces=workspaces, now=now)
+    of_models: Handlers = {
+        JudgeModel: judging.judge_model,
+    }
     handlers: Handlers = {
         CheckMonth: arrival.check_month,
         ScoreMonth: scoring.score_month,
@@ -75,6 +80,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         FinishMonth: finishing.finish_month,
         Notify: Telling(config=config, ledger=ledger, people=People(), topic=topic, now=now).notify,
         Reconcile: Upkeep(config=config, ledger=ledger, now=now).reconcile,
+        **of_models,
     }
     return Service(
         settings=settings,

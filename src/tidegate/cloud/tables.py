@@ -11,24 +11,34 @@ from urllib.parse import quote
 from tidegate.cloud.faults import azure_errors
 from tidegate.errors import ConflictError, NotThereError
 from tidegate.ledger import Activity, Job, Month, Record
+from tidegate.model_records import Model, ModelVersion
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.data.tables import TableClient
 
 _CHUNK = 32_000  # a property holds 64 KB of UTF-16: https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
-TABLES = ("tidegateMonths", "tidegateJobs", "tidegateActivities")
+TABLES = (
+    "tidegateMonths",
+    "tidegateJobs",
+    "tidegateActivities",
+    "tidegateModels",
+    "tidegateModelVersions",
+)
+_MODEL_ROW = "model"  # one row a model name
 _LONGEST_KEY = 400
 R = TypeVar("R", bound=Record)
 
 
 class Ledger:
-    """Months, jobs and activities. Tables are made at their first use."""
+    """Months, jobs, models and activities. Tables are made at their first use."""
 
     def __init__(self, *, account: str, credential: "TokenCredential") -> None:
         self._months = _Rows(TABLES[0], Month, account=account, credential=credential)
         self._jobs = _Rows(TABLES[1], Job, account=account, credential=credential)
         self._activities = _Rows(TABLES[2], Activity, account=account, credential=credential)
+        self._models = _Rows(TABLES[3], Model, account=account, credential=credential)
+        self._versions = _Rows(TABLES[4], ModelVersion, account=account, credential=credential)
 
     def month(self, feed: str, month: str) -> Month:
         """The month's record, or a fresh one (etag None) where there is none."""
@@ -42,6 +52,27 @@ class Ledger:
 
     def jobs(self, *, open_only: bool = True) -> list[Job]:
         return list(self._jobs.query("final eq false" if open_only else ""))
+
+    def model(self, name: str) -> Model:
+        """The model's record, or a fresh one (etag None) where there is none."""
+        return self._models.get(name, _MODEL_ROW) or Model(model=name)
+
+    def models(self) -> list[Model]:
+        return list(self._models.query(""))
+
+    def model_version(self, model: str, version: str) -> ModelVersion | None:
+        """By its version in the development workspace."""
+        return self._versions.get(model, version)
+
+    def model_versions(self, model: str | None = None, *, open_only: bool = True) -> list[ModelVersion]:
+        """Oldest first: those of one model, or of all."""
+        conditions = [
+            *(["PartitionKey eq @key"] if model else []),
+            *(["final eq false"] if open_only else []),
+        ]
+        keys = {"key": _key(model)} if model else {}
+        found = self._versions.query(" and ".join(conditions), **keys)
+        return sorted(found, key=lambda version: version.registered_at)
 
     def activity(self, subject: str, id: str) -> Activity | None:
         return self._activities.get(subject, id)
@@ -70,6 +101,10 @@ class Ledger:
                 self._months.save(record.feed, record.month, record)
             case Job():
                 self._jobs.save(record.workspace, record.name, record, final=record.final)
+            case Model():
+                self._models.save(record.model, _MODEL_ROW, record)
+            case ModelVersion():
+                self._versions.save(record.model, record.version, record, final=record.state.final)
             case Activity():
                 self._activities.save(record.subject, record.id, record, done=record.done)
             case _:
@@ -77,7 +112,8 @@ class Ledger:
 
     def create(self) -> bool:
         """Make the tables that are missing; says whether any was."""
-        made = [rows.create() for rows in (self._months, self._jobs, self._activities)]
+        every = (self._months, self._jobs, self._activities, self._models, self._versions)
+        made = [rows.create() for rows in every]
         return any(made)
 
 

@@ -1,0 +1,60 @@
+"""Models and their versions in the ledger, on real storage."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from tests.service import Clock, a_service
+
+from tidegate.errors import ConflictError
+from tidegate.model_records import Champion, ModelState, ModelVersion
+from tidegate.wiring import Service
+from tidepool.cloud import StorageAccount
+
+NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
+
+
+@pytest.fixture
+def service(tmp_path: Path, storage_account: StorageAccount) -> Service:
+    return a_service(tmp_path, storage_account.name, Clock())
+
+
+def _version(number: int, state: ModelState, model: str = "classifier") -> ModelVersion:
+    at = NOW + timedelta(minutes=number)
+    return ModelVersion(model=model, version=str(number), state=state, registered_at=at)
+
+
+def test_a_model_is_fresh_until_it_was_saved(service: Service) -> None:
+    model = service.ledger.model("classifier")
+    assert model.etag is None
+    model.champion = Champion(version="1", source="7", since=NOW, by="verdict")
+
+    service.ledger.save(model)
+
+    assert service.ledger.model("classifier") == model
+    assert [one.model for one in service.ledger.models()] == ["classifier"]
+
+
+def test_of_two_that_make_somebody_champion_one_looks_again(service: Service) -> None:
+    first, second = (service.ledger.model("classifier") for _ in range(2))
+
+    service.ledger.save(first)
+
+    with pytest.raises(ConflictError):
+        service.ledger.save(second)
+
+
+def test_open_versions_are_those_that_are_not_final_yet(service: Service) -> None:
+    states = [ModelState.PASSED, ModelState.REFUSED, ModelState.EVALUATING]
+    for number, state in enumerate(states, start=9):
+        service.ledger.save(_version(number, state))
+    service.ledger.save(_version(1, ModelState.REGISTERED, model="other"))
+
+    assert [one.version for one in service.ledger.model_versions("classifier")] == ["9", "11"]
+    assert [one.version for one in service.ledger.model_versions("classifier", open_only=False)] == [
+        "9",
+        "10",
+        "11",
+    ]
+    assert [one.model for one in service.ledger.model_versions()] == ["other", "classifier", "classifier"]
+    assert service.ledger.model_version("classifier", "12") is None
