@@ -72,7 +72,8 @@ class Arrivals:
         from azure.identity import DefaultAzureCredential
 
         place = (os.environ["AZURE_SUBSCRIPTION_ID"], os.environ["AZURE_RESOURCE_GROUP"])
-        return MLClient(DefaultAzureCredential(), *place, os.environ["AZUREML_WORKSPACE_DEVELOPMENT"])
+        workspace = os.environ["AZUREML_WORKSPACE_DEVELOPMENT"]
+        return MLClient(DefaultAzureCredential(), *place, workspace, show_progress=False)
 
     def put(self, name: str, content: bytes) -> None:
         self._container.upload_blob(name, content, overwrite=True)

@@ -4,11 +4,15 @@ It is a user like any other: uploads with azure-storage-blob, looks with azure-a
 Exits non-zero if anything that it promises did not happen.
 """
 
+import contextlib
+import io
+import logging
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -18,13 +22,17 @@ from examples.digits.outcome import Outcome, broken_promises, show
 from examples.digits.progress import Progress
 from tidepool.cloud import Tidepool, TidepoolError
 
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.ai.ml.entities import Job
+
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / ".tidepool"
 TRAINING_JOB = ROOT / "examples/digits/training/job.yml"
-LOG = DATA / "logs" / "supervisor.log"
+LOG = DATA / "logs" / "functions.log"
 PATIENCE_S = 300
 
-console = Console(highlight=False, soft_wrap=True)
+console = Console(highlight=False, soft_wrap=True, width=max(120, Console().width))
 
 
 def main() -> int:
@@ -75,16 +83,25 @@ def _deploy() -> None:
 def _train() -> None:
     """The first model, by a training job like any other."""
     with _step("a training job registers the model digit-classifier"):
-        from azure.ai.ml import load_compute, load_job
+        from azure.ai.ml import load_compute
 
         ml = Arrivals.workspace()
         ml.compute.begin_create_or_update(load_compute(ROOT / "src/assets/compute/cpu.yml")).result()
-        job = ml.jobs.create_or_update(load_job(TRAINING_JOB))
+        job = _submitted(ml)
         while (status := ml.jobs.get(job.name).status) not in ("Completed", "Failed", "Canceled"):
             time.sleep(0.5)
         if status != "Completed":
             console.print(f"The training job {job.name} is {status}: .venv/bin/tidepool logs jobs")
             raise SystemExit(1)
+
+
+def _submitted(ml: "MLClient") -> "Job":
+    """The training job. The SDK's bar and its warnings about classes of its own are no part of the demo."""
+    from azure.ai.ml import load_job
+
+    logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        return ml.jobs.create_or_update(load_job(TRAINING_JOB))
 
 
 def _months(cloud: Tidepool) -> list[Outcome]:

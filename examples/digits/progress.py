@@ -9,15 +9,17 @@ _LINE = re.compile(
     r"function_log function=\S+ invocation=\S+ logger=tidegate\.\S+ (?P<name>\w+)(?P<fields>.*)"
 )
 _FIELD = re.compile(r"(\w+)=('[^']*'|\S+)")
-_SUBJECT = ("feed", "month", "version", "generation", "job", "subject", "activity")
 _WHERE = {
     "CheckMonth": "arrival.check_month",
     "ScoreMonth": "scoring.score_month",
-    "FinishMonth": "scoring.finish_month",
-    "CheckJob": "upkeep.check_job",
-    "Notify": "upkeep.notify",
+    "CheckJob": "jobs.check_job",
+    "FinishMonth": "finishing.finish_month",
+    "Notify": "telling.notify",
     "Reconcile": "upkeep.reconcile",
 }
+
+
+_LOOKS_AGAIN = {"CheckJob", "FinishMonth", "Notify"}  # as when two looked at once: the second looks again
 
 
 class Progress:
@@ -49,14 +51,28 @@ def arrow(line: str) -> str | None:
     if not found:
         return None
     fields = {key: value.strip("'") for key, value in _FIELD.findall(found["fields"])}
-    subject = " ".join(fields[key] for key in _SUBJECT if key in fields)
+    what = f"{fields.get('command', '')} {_subject(fields)}".strip()
     match found["name"]:
         case "command_sent":
             event = fields.get("event_type", "").rpartition(".")[2]
-            return f"{event} → inbox.accept → {fields['command']} {subject}".rstrip()
-        case "command_carried_out" if fields.get("follows"):
-            command, follows = fields["command"], fields["follows"].replace(",", ", ")
-            return f"{command} {subject} → {_WHERE.get(command, command)} → {follows}"
-        case "command_put_off" | "command_failed":
-            return f"{fields['command']} {subject} → {fields.get('error', '')}"
+            return f"{event} → inbox.accept → {what}"
+        case "command_carried_out" if fields.get("follows", "") not in (
+            "",
+            *_LOOKS_AGAIN & {fields["command"]},
+        ):
+            where = _WHERE.get(fields["command"], "worker.carry_out")
+            return f"{what} → {where} → {fields['follows'].replace(',', ', ')}"
+        case "command_put_off" if "UpdateConditionNotSatisfied" not in line:
+            return f"{what} → later: {fields.get('error', '')}"
+        case "command_failed":
+            return f"{what} → {fields.get('error', '')}"
     return None
+
+
+def _subject(fields: dict[str, str]) -> str:
+    """`digits 202611-1-g1`, or what else the command is about."""
+    if "month" not in fields:
+        return " ".join(fields[key] for key in ("job", "activity") if key in fields)
+    numbers = [f"-{fields['version']}"] if "version" in fields else []
+    numbers += [f"-g{fields['generation']}"] if "generation" in fields else []
+    return f"{fields['feed']} {fields['month']}{''.join(numbers)}"

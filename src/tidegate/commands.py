@@ -154,6 +154,11 @@ class Next:
 Follows = Sequence[Next]
 
 
+def about(command: AnyCommand) -> dict[str, object]:
+    """The ids that it carries: what it is about, and not how it came here."""
+    return command.model_dump(exclude={"kind", "due", "cause", "tries", "first_tried"})
+
+
 def encode(command: AnyCommand) -> str:
     return command.model_dump_json(exclude_defaults=False)
 

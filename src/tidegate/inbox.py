@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from tidegate.commands import FROM_TIMER, CheckMonth, Notify, Reconcile
+from tidegate.commands import FROM_TIMER, CheckMonth, Notify, Reconcile, about
 from tidegate.events import Event, Unreadable, parse
 from tidegate.ledger import Activity
 from tidegate.log import Log, bound
@@ -80,7 +80,7 @@ class Inbox:
                 self._hold(_place(command), command.due, now)
         else:
             self._queue.send(command)
-        log.info("command_sent", command=command.kind)
+        log.info("command_sent", command=command.kind, **about(command))
 
     def _is_covered(self, send: Send, now: datetime) -> bool:
         """Whether a check that was sent will list late enough to see what has just arrived."""

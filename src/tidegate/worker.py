@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from tidegate.commands import FROM_TIMER, AnyCommand, Follows, Next, Notify, decode
+from tidegate.commands import FROM_TIMER, AnyCommand, Follows, Next, Notify, about, decode
 from tidegate.errors import ConfigError, ConflictError, NotThereError, PermanentError, TransientError
 from tidegate.ledger import Activity
 from tidegate.log import Log, bound
@@ -46,7 +46,7 @@ class Worker:
     def carry_out(self, message: str) -> None:
         """Any number of times, to one effect. What it raises brings the message back, then to `give_up`."""
         command = decode(message)
-        with bound(cause=command.cause, command=command.kind, **_about(command)):
+        with bound(cause=command.cause, command=command.kind, **about(command)):
             follows = self._follows(command)
             for follow in follows:
                 self._queue.send(follow.command, follow.delay)
@@ -133,14 +133,10 @@ def _notify(activity: Activity) -> Next:
     return Next(Notify(cause=activity.cause, subject=activity.subject, activity=activity.id))
 
 
-def _about(command: AnyCommand) -> dict[str, object]:
-    return command.model_dump(exclude=_CARRIERS | {"kind", "due"})
-
-
 def _subject(command: AnyCommand) -> str:
     """The ledger's subject: `digits:202611`, `development:score-digits-202611-1-g1-a1`."""
-    about = _about(command)
-    named = [about[key] for key in ("feed", "month", "workspace", "job", "subject") if key in about]
+    ids = about(command)
+    named = [ids[key] for key in ("feed", "month", "workspace", "job", "subject") if key in ids]
     return ":".join(str(part) for part in named) or command.kind
 
 
