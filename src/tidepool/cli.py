@@ -144,10 +144,10 @@ def _is_running(cloud: Tidepool) -> bool:
 def _say_started(cloud: Tidepool) -> None:
     typer.echo(f"Tidepool is up; its state is in {cloud.data_dir}.")
     for site in cloud.status()["sites"]:
-        typer.echo(
-            site["error"]
-            or f"Functions app {site['name']}: {site['url']}, {len(site['functions'])} functions"
-        )
+        if site["error"]:
+            typer.secho(f"Functions app {site['name']} has no functions:\n{site['error']}", fg="red")
+        else:
+            typer.echo(f"Functions app {site['name']}: {site['url']}, {len(site['functions'])} functions")
     typer.echo('Reach it with:  eval "$(tidepool env)"   Stop it with:  tidepool down')
 
 

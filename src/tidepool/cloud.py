@@ -198,7 +198,7 @@ class Tidepool:
         except httpx.TransportError as error:
             raise TidepoolError(f"Tidepool on {self.data_dir} does not answer: {error}") from error
         if answer.is_error:
-            raise TidepoolError(answer.text)
+            raise TidepoolError(_message(answer))
         return answer.json()
 
 
@@ -238,3 +238,9 @@ class Site:
         """The writes of its worker that took effect."""
         recorded = self._cloud._ask("GET", "/requests", params={"origin": self.name})
         return [one for one in recorded if one["write"]]
+
+
+def _message(answer: httpx.Response) -> str:
+    if answer.headers.get("content-type") == "application/json":
+        return str(answer.json()["error"]["message"])
+    return f"Tidepool failed; see its log: tidepool logs supervisor ({answer.text})"

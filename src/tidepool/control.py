@@ -21,6 +21,7 @@ from tidepool.calm import Calm
 from tidepool.errors import AzureError
 from tidepool.parts import Parts
 from tidepool.sites import SiteSpec
+from tidepool.worker_process import InvocationError
 
 
 class Control:
@@ -50,7 +51,10 @@ class Control:
             Route("/sites/{name}/restart", self._restart_site, methods=["POST"]),
             Route("/sites/{name}/fire/{function}", self._fire, methods=["POST"]),
         ]
-        api = Starlette(routes=routes, exception_handlers={AzureError: _refuse, ValueError: _refuse})
+        api = Starlette(
+            routes=routes,
+            exception_handlers=dict.fromkeys((AzureError, ValueError, InvocationError), _refuse),
+        )
         self.app = Starlette(
             routes=[Mount("/msi", parts.managed_identity.app), Mount("/", _Guard(api, token))]
         )

@@ -6,7 +6,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 RECORD_LENGTH = 100_000
 _MUTATING = {"PUT", "POST", "PATCH", "DELETE", "MERGE"}
 # POSTs that only read, by the end of their path or by their query.
-_READING = re.compile(r"/(list\w+|getLogs|rundata|search|metadata|query)$", re.IGNORECASE)
+_READING = re.compile(r"/(list\w+|batchGet\w+|getLogs|rundata|search|metadata|query)$", re.IGNORECASE)
 _READING_QUERY = "comp=userdelegationkey"
 _STORAGE = re.compile(r"\.(blob|queue|table)\.core\.windows\.net$")
 _CODES = {500: "InternalError", 502: "BadGateway", 503: "ServerBusy", 504: "GatewayTimeout"}
@@ -66,7 +66,7 @@ class Gateway:
 
     def requests(self, origin: str | None = None) -> list[dict[str, Any]]:
         """The record, oldest first; of one origin, or of all."""
-        return [asdict(entry) for entry in self._record if origin in (None, entry.origin)]
+        return [dict(vars(entry)) for entry in self._record if origin in (None, entry.origin)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         entry = self._open(scope)

@@ -20,7 +20,9 @@ class ManagedIdentity:
         self._askers = {self.header(name): principal for name, principal in PRINCIPALS.items()}
 
     def header(self, principal: str) -> str:
-        """The value of IDENTITY_HEADER for a principal."""
+        """The value of IDENTITY_HEADER for a principal; ValueError names the ones there are."""
+        if principal not in PRINCIPALS:
+            raise ValueError(f"there is no principal {principal!r}; there are: {', '.join(PRINCIPALS)}")
         return self._identity.secret_for(f"identity-header/{principal}")
 
     async def _token(self, request: Request) -> JSONResponse:

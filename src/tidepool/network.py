@@ -43,7 +43,8 @@ class Authority:
         self.authority = folder / "authority.pem"
         self.certificate = folder / "certificate.pem"
         self.key = folder / "key.pem"
-        if not self.bundle.exists():
+        self.hosts = folder / "hosts.txt"
+        if not self.hosts.exists() or self.hosts.read_text() != "\n".join(HOSTS):
             self._make(folder)
 
     def context(self) -> SSLContext:
@@ -59,6 +60,7 @@ class Authority:
         self.certificate.write_bytes(b"".join(part.bytes() for part in leaf.cert_chain_pems))
         self.authority.write_bytes(authority.cert_pem.bytes())
         self.bundle.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + authority.cert_pem.bytes())
+        self.hosts.write_text("\n".join(HOSTS))
 
 
 def environment(
@@ -66,7 +68,7 @@ def environment(
 ) -> dict[str, str]:
     """The variables under which unmodified SDKs find Tidepool.
 
-    Both cases: urllib and requests prefer the lower one.
+    In both cases, as urllib and requests prefer the lower one.
     """
     proxy, direct, bundle = f"http://127.0.0.1:{proxy_port}", "127.0.0.1,localhost", str(authority.bundle)
     return {

@@ -1,7 +1,6 @@
 """The parts of one Tidepool, and the one place that puts them together."""
 
 import asyncio
-import logging
 import secrets
 import sys
 from pathlib import Path
@@ -29,8 +28,6 @@ from tidepool.storage_access import StorageAccess
 from tidepool.storage_gateway import StorageGateway
 from tidepool.store import Store
 from tidepool.tracking import Tracking
-
-log = logging.getLogger(__name__)
 
 
 class Parts:
@@ -153,7 +150,7 @@ class Parts:
         self.store.close()
 
     def environment(self, principal: str, proxy_port: int | None = None) -> dict[str, str]:
-        """What `tidepool env` exports, for a program that runs as that principal."""
+        """What `tidepool env` exports, for a program that runs as that principal; ValueError: no such one."""
         exported = {
             **environment(
                 proxy_port=proxy_port or self.proxy_ports.get(principal) or self.proxy_ports["developer"],

@@ -95,7 +95,8 @@ class Shell:
 def shell(tmp_path: Path) -> Iterator[Shell]:
     shell = Shell(tmp_path / "data")
     yield shell
-    shell("down")
+    if (shell.data / "tidepool.json").exists():
+        shell("down")
 
 
 def test_its_state_survives_a_restart_and_nothing_survives_a_kill(
@@ -103,7 +104,6 @@ def test_its_state_survives_a_restart_and_nothing_survives_a_kill(
 ) -> None:
     """One story, because each start costs seconds. It runs beside the Tidepool of the session."""
     assert shell("up", "--detach").returncode == 0
-    assert "running" in shell("up", "--detach").stdout
     first = shell("env").stdout
     assert "export HTTPS_PROXY=http://127.0.0.1:" in first
     assert tidepool.environment()["HTTPS_PROXY"] not in first
