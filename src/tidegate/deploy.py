@@ -7,7 +7,7 @@ from typing import Literal
 from tidegate.asset_files import AssetFiles, clusters
 from tidegate.cloud.blobs import REJECTED, create_container
 from tidegate.cloud.queue import WORK_QUEUE, Queue
-from tidegate.cloud.registrar import Registrar, check_compute
+from tidegate.cloud.registrar import Registrar, read_cluster
 from tidegate.config import Config, Feed, FeedStorage
 from tidegate.datasets import datastore_name
 from tidegate.errors import ConfigError
@@ -85,7 +85,7 @@ class Deployment:
         if file is None:
             missing = self._assets.root / "compute" / f"{name}.yml"
             raise ConfigError(f"compute {name}: the workspace has none, and there is no {missing} to make it")
-        if check_compute(file) != name:
+        if read_cluster(file).name != name:
             raise ConfigError(f"compute {name}: {file} has another name; give it the name of its file")
         return f"compute {name} (will be made at the first launch)"
 

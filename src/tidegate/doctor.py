@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tidegate.asset_files import AssetFiles
-from tidegate.checks import access, learning, plumbing
+from tidegate.checks import access, learning, plumbing, quotas
 from tidegate.checks.findings import Check, Installation, State
 from tidegate.cloud.arm import Arm
 from tidegate.errors import ConfigError, TidegateError
@@ -19,6 +19,7 @@ CHECKS: Mapping[str, Check] = {
     "pipelines": learning.pipelines,
     "models": learning.models,
     "computes": learning.computes,
+    "quotas": quotas.quotas,
     "subscriptions": plumbing.subscriptions,
     "notifications": plumbing.notifications,
     "service": plumbing.service,

@@ -5,15 +5,15 @@ import re
 from starlette.responses import JSONResponse, Response
 
 from tidepool.arm import Call, Handler, Routes, kind, listed, resource
-from tidepool.estate import LOCATION
+from tidepool.estate import LOCATION, SUBSCRIPTION
 from tidepool.ml_errors import UserError, missing
 from tidepool.operations import POLL, Finish, Operations
 from tidepool.scheduler import Scheduler
 from tidepool.stamps import stamp
 from tidepool.store import Document, Store
+from tidepool.vm_sizes import VM_SIZES, sizes, usages
 
 PROVISIONING_S = 0.05
-QUOTA = 300  # vCPUs of each VM family
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
 # action -> (state on the way, state at the end)
 _ACTIONS = {
@@ -22,27 +22,6 @@ _ACTIONS = {
     "restart": ("Restarting", "Running"),
 }
 _TYPES = ("AmlCompute", "ComputeInstance", "Kubernetes", "VirtualMachine", "SynapseSpark")
-# https://learn.microsoft.com/azure/machine-learning/concept-compute-target: (vCPUs, GPUs)
-VM_SIZES = {
-    "STANDARD_DS2_V2": (2, 0),
-    "STANDARD_DS3_V2": (4, 0),
-    "STANDARD_DS11_V2": (2, 0),
-    "STANDARD_DS12_V2": (4, 0),
-    "STANDARD_D2S_V3": (2, 0),
-    "STANDARD_D4S_V3": (4, 0),
-    "STANDARD_D16S_V3": (16, 0),
-    "STANDARD_E4S_V3": (4, 0),
-    "STANDARD_F4S_V2": (4, 0),
-    "STANDARD_NC6": (6, 1),
-    "STANDARD_NC6S_V3": (6, 1),
-    "STANDARD_NC12S_V3": (12, 2),
-    "STANDARD_NC4AS_T4_V3": (4, 1),
-    "STANDARD_NC8AS_T4_V3": (8, 1),
-    "STANDARD_NC16AS_T4_V3": (16, 1),
-    "STANDARD_NC64AS_T4_V3": (64, 4),
-    "STANDARD_NC24ADS_A100_V4": (24, 1),
-    "STANDARD_ND40RS_V2": (40, 8),
-}
 
 
 class Computes:
@@ -132,33 +111,10 @@ class Computes:
         return JSONResponse({"nodes": []})
 
     async def _sizes(self, _call: Call) -> Response:
-        sizes = [
-            {
-                "name": name,
-                "family": name.rpartition("_")[0],
-                "vCPUs": cores,
-                "gpus": gpus,
-                "lowPriorityCapable": True,
-            }
-            for name, (cores, gpus) in VM_SIZES.items()
-        ]
-        return JSONResponse({"value": sizes})
+        return JSONResponse({"value": sizes()})
 
-    async def _usages(self, call: Call) -> Response:
-        """The quota of every VM family: none of it is used, as far as anybody can tell here."""
-        families = sorted({name.rpartition("_")[0] for name in VM_SIZES})
-        usages = [
-            {
-                "id": f"{call.path.text}/{family}",
-                "type": f"{call.path.provider}/usages",
-                "unit": "Count",
-                "currentValue": 0,
-                "limit": QUOTA,
-                "name": {"value": family, "localizedValue": family},
-            }
-            for family in families
-        ]
-        return JSONResponse({"value": usages})
+    async def _usages(self, _call: Call) -> Response:
+        return JSONResponse({"value": usages(SUBSCRIPTION)})
 
     def _settle(self, path: str, state: str = "Running") -> Finish:
         async def settled() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from tidegate.asset_files import clusters
 from tidegate.checks.findings import Found, Installation, fail, ok, warn
-from tidegate.cloud.registrar import check_compute
+from tidegate.cloud.registrar import read_cluster
 from tidegate.config import Feed
 from tidegate.datasets import datastore_name
 from tidegate.errors import ConfigError, NotThereError, PermanentError
@@ -77,7 +77,7 @@ def computes(installation: Installation) -> Iterable[Found]:
                 f"{role} has no compute {name}, and there is no src/assets/compute/{name}.yml to make it",
                 "create the cluster, or write that file",
             )
-        elif check_compute(file) != name:
+        elif read_cluster(file).name != name:
             yield fail(f"{file.name} makes a cluster of another name", f"name it {name}")
         else:
             yield ok(f"{name} in {role} will be made at the first launch, from {file.name}")

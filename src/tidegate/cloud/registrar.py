@@ -23,6 +23,16 @@ class Registered:
     made: bool
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """An AmlCompute, as its YAML has it."""
+
+    name: str
+    size: str
+    low_priority: bool
+    max_instances: int
+
+
 class Registrar:
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -79,12 +89,18 @@ class Registrar:
         return True
 
 
-def check_compute(file: Path) -> str:
-    """The name in a cluster's YAML. PermanentError where the SDK refuses it."""
+def read_cluster(file: Path) -> Cluster:
+    """PermanentError where the SDK refuses the YAML."""
     from azure.ai.ml import load_compute
 
     with ml_errors(f"read {file.name}"):
-        return str(load_compute(file).name)
+        found = load_compute(file)
+    return Cluster(
+        name=str(found.name),
+        size=str(found.size),
+        low_priority="low" in str(found.tier).lower(),
+        max_instances=int(found.max_instances),
+    )
 
 
 def _register(operations: Any, entity: Any, content: str) -> Registered:

@@ -1,0 +1,79 @@
+"""VM sizes that Azure ML offers here, and the quota of their cores. Counts no nodes: none is ever used."""
+
+from dataclasses import dataclass
+
+from tidepool.store import Document
+
+_QUOTA = 100  # cores of every family, of all dedicated nodes, and of all low-priority ones
+_ML = "Microsoft.MachineLearningServices"
+
+
+@dataclass(frozen=True)
+class VmSize:
+    family: str
+    cores: int
+    gpus: int = 0
+
+
+# https://learn.microsoft.com/azure/machine-learning/concept-compute-target
+VM_SIZES = {
+    "STANDARD_DS2_V2": VmSize("standardDSv2Family", 2),
+    "STANDARD_DS3_V2": VmSize("standardDSv2Family", 4),
+    "STANDARD_DS11_V2": VmSize("standardDSv2Family", 2),
+    "STANDARD_DS12_V2": VmSize("standardDSv2Family", 4),
+    "STANDARD_D2S_V3": VmSize("standardDSv3Family", 2),
+    "STANDARD_D4S_V3": VmSize("standardDSv3Family", 4),
+    "STANDARD_D16S_V3": VmSize("standardDSv3Family", 16),
+    "STANDARD_E4S_V3": VmSize("standardESv3Family", 4),
+    "STANDARD_F4S_V2": VmSize("standardFSv2Family", 4),
+    "STANDARD_NC6": VmSize("standardNCFamily", 6, 1),
+    "STANDARD_NC6S_V3": VmSize("standardNCSv3Family", 6, 1),
+    "STANDARD_NC12S_V3": VmSize("standardNCSv3Family", 12, 2),
+    "STANDARD_NC4AS_T4_V3": VmSize("Standard NCASv3_T4 Family", 4, 1),
+    "STANDARD_NC8AS_T4_V3": VmSize("Standard NCASv3_T4 Family", 8, 1),
+    "STANDARD_NC16AS_T4_V3": VmSize("Standard NCASv3_T4 Family", 16, 1),
+    "STANDARD_NC64AS_T4_V3": VmSize("Standard NCASv3_T4 Family", 64, 4),
+    "STANDARD_NC24ADS_A100_V4": VmSize("standardNCADSA100v4Family", 24, 1),
+    "STANDARD_ND40RS_V2": VmSize("standardNDSv2Family", 40, 8),
+}
+
+
+def sizes() -> list[Document]:
+    """What GET .../locations/{region}/vmSizes has."""
+    return [
+        {
+            "name": name,
+            "family": size.family,
+            "vCPUs": size.cores,
+            "gpus": size.gpus,
+            "lowPriorityCapable": True,
+            "supportedComputeTypes": ["AmlCompute", "ComputeInstance"],
+        }
+        for name, size in VM_SIZES.items()
+    ]
+
+
+def usages(subscription: str) -> list[Document]:
+    """What GET .../locations/{region}/usages has: totals, and what each family may have of either tier."""
+    root = f"/subscriptions/{subscription}/usages"
+    found = [
+        _usage(root, "dedicatedCores", "Total Cluster Dedicated Regional vCPUs", _QUOTA),
+        _usage(root, "lowPriorityCores", "Total Cluster LowPriority Regional vCPUs", _QUOTA),
+    ]
+    for family in sorted({size.family for size in VM_SIZES.values()}):
+        words = family.replace("standard", "Standard ").replace("Family", " Family").replace("  ", " ")
+        for tier, limit in (("Dedicated", _QUOTA), ("LowPriority", -1)):
+            name = f"{words} Cluster {tier} vCPUs"
+            found.append(_usage(f"{root}/{name.replace(' ', '_')}", "vmFamily", name, limit))
+    return found
+
+
+def _usage(resource_id: str, kind: str, name: str, limit: int) -> Document:
+    return {
+        "id": resource_id,
+        "type": f"{_ML}/{kind}/usages",
+        "unit": "Count",
+        "currentValue": 0,
+        "limit": limit,
+        "name": {"value": name, "localizedValue": name},
+    }

@@ -1,0 +1,191 @@
+"""Doctor on an empty installation, on a whole one, and on whole ones with one thing wrong."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests import tidegate_yml
+from tests.estate import MLMODEL, ROOT
+from tests.service import Clock, a_service
+
+from tidegate.checks.findings import State
+from tidegate.deploy import Deployment
+from tidegate.doctor import CHECKS, Finding, examine
+from tidegate.settings import Settings
+from tidegate.wiring import Service, build
+from tidepool.cloud import Site, StorageAccount, Tidepool, Workspace
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+FEED = {"score": {"pipeline": "monthly_scoring", "model": "classifier", "compute": "gpu-lowpri"}}
+CHANNEL = {"url": "jsons://mailbox.tidepool/doctor"}
+
+
+def said(service: Service, check: str) -> list[Finding]:
+    return [finding for finding in examine(lambda: service) if finding.check == check]
+
+
+def states(findings: list[Finding]) -> dict[str, State]:
+    """The worst of each check."""
+    worst: dict[str, State] = {}
+    order = [State.OK, State.SKIPPED, State.WARN, State.FAIL]
+    for finding in findings:
+        worst[finding.check] = max(worst.get(finding.check, State.OK), finding.state, key=order.index)
+    return worst
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An installation in which nothing is wrong, and the values of its tidegate.yml."""
+
+    settings: Settings
+    values: dict[str, Any]
+    ml: "MLClient"
+
+    def service(self, folder: Path, **changes: Any) -> Service:
+        """The same with other keys in tidegate.yml; `score` changes keys of the feed's score."""
+        values = {**self.values, **{key: value for key, value in changes.items() if key != "score"}}
+        if "score" in changes:
+            feed = values["feeds"]["digits"]
+            values["feeds"] = {"digits": feed | {"score": feed["score"] | changes["score"]}}
+        return build(replace(self.settings, config_file=tidegate_yml.write(folder, values)))
+
+
+@pytest.fixture(scope="module")
+def installed(
+    tidepool: Tidepool, ml_client: "Callable[[str], MLClient]", tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installed]:
+    from azure.ai.ml.entities import Model
+
+    folder = tmp_path_factory.mktemp("doctor")
+    account, development, production = (
+        tidepool.create_storage_account(),
+        tidepool.create_workspace(),
+        tidepool.create_workspace(),
+    )
+    feed = tidegate_yml.a_feed(account.name, **FEED)
+    values = tidegate_yml.values(development=development.name, production=production.name, digits=feed)
+    values["notify"] = [CHANNEL]
+    file = tidegate_yml.write(folder, values)
+    topics = {"storage": account.id, "development": development.id, "production": production.id}
+    ml = ml_client(development.name)
+    (folder / "model").mkdir()
+    (folder / "model/MLmodel").write_text(MLMODEL)
+    ml.models.create_or_update(
+        Model(name="classifier", version="1", path=folder / "model", type="mlflow_model")
+    )
+    with tidepool.functions_app(ROOT, {"TIDEGATE_CONFIG": str(file)}, topics) as site:
+        settings = _settings(account, file, site)
+        list(Deployment(build(settings)).run())
+        yield Installed(settings, values, ml)
+
+
+def _settings(account: StorageAccount, file: Path, site: Site) -> Settings:
+    environ = {**os.environ, "FUNCTIONS_URL": site.url, "FUNCTIONS_KEY": site.key}
+    return Settings(storage_account=account.name, config_file=file, environ=environ)
+
+
+def test_it_finds_nothing_wrong_with_a_whole_installation(installed: Installed, tmp_path: Path) -> None:
+    findings = list(examine(lambda: installed.service(tmp_path)))
+
+    assert [finding for finding in findings if finding.state is not State.OK] == []
+    assert {finding.check for finding in findings} == {"configuration", *CHECKS}
+
+
+def test_of_an_empty_installation_it_says_what_to_do_about_everything(
+    storage_account: StorageAccount, workspace: Workspace, tmp_path: Path
+) -> None:
+    feed = tidegate_yml.a_feed(storage_account.name, **FEED)
+    service = a_service(tmp_path, storage_account.name, Clock(), development=workspace.name, digits=feed)  # type: ignore[arg-type]
+    installation = replace(service, settings=replace(service.settings, environ={}))
+
+    findings = list(examine(lambda: installation))
+
+    assert states(findings) == {
+        "configuration": State.OK,
+        "identity": State.OK,
+        "roles": State.OK,
+        "workspaces": State.OK,
+        "storage": State.FAIL,
+        "datastores": State.FAIL,
+        "pipelines": State.FAIL,
+        "models": State.FAIL,
+        "computes": State.OK,
+        "quotas": State.OK,
+        "subscriptions": State.FAIL,
+        "notifications": State.WARN,
+        "service": State.WARN,
+    }
+    assert all(finding.do for finding in findings if finding.state in (State.FAIL, State.WARN))
+
+
+def test_with_a_bad_configuration_it_names_the_line_and_skips_the_rest(tmp_path: Path) -> None:
+    service = a_service(tmp_path, "unused", Clock(), digits=tidegate_yml.a_feed(begins=202601))
+
+    first, *rest = examine(lambda: service)
+
+    assert first.state is State.FAIL
+    assert "feeds.digits.begins: there is no such key" in first.what
+    assert {finding.state for finding in rest} == {State.SKIPPED}
+
+
+def test_a_bad_environment_is_said_too() -> None:
+    first, *_ = examine(lambda: build(Settings.from_env({})))
+
+    assert first.state is State.FAIL
+    assert "AzureWebJobsStorage__accountName" in first.what
+
+
+@pytest.mark.parametrize(
+    ("changes", "check", "says"),
+    [
+        ({"score": {"model": "classifier:7"}}, "models", "has no model classifier:7"),
+        ({"score": {"compute": "huge"}}, "computes", "has no compute huge"),
+        ({"score": {"pipeline": "weekly"}}, "pipelines", "weekly is not registered"),
+        ({"notify": [{"url": "carrier-pigeon"}]}, "notifications", "is no address that Apprise knows"),
+    ],
+)
+def test_it_names_what_the_configuration_names_and_is_not_there(
+    installed: Installed, tmp_path: Path, changes: dict[str, Any], check: str, says: str
+) -> None:
+    [finding] = [
+        one for one in said(installed.service(tmp_path, **changes), check) if one.state is State.FAIL
+    ]
+
+    assert says in finding.what
+    assert finding.do
+
+
+def test_a_workspace_that_is_not_there_is_named(installed: Installed, tmp_path: Path) -> None:
+    production = installed.values["workspaces"]["production"] | {"name": "mlw-nowhere"}
+    workspaces = installed.values["workspaces"] | {"production": production}
+
+    found = said(installed.service(tmp_path, workspaces=workspaces), "workspaces")
+
+    assert [finding.state for finding in found] == [State.OK, State.FAIL]
+    assert "mlw-nowhere" in found[1].what
+
+
+def test_a_model_without_a_tensor_signature_is_refused(installed: Installed, tmp_path: Path) -> None:
+    from azure.ai.ml.entities import Model
+
+    path = tmp_path / "bare"
+    path.mkdir()
+    (path / "MLmodel").write_text("flavors: {}\n")
+    installed.ml.models.create_or_update(Model(name="bare", version="1", path=path, type="mlflow_model"))
+
+    [finding] = said(installed.service(tmp_path, score={"model": "bare"}), "models")
+
+    assert finding.state is State.FAIL
+    assert "no tensor signature" in finding.what
+
+
+def test_another_configuration_than_the_services_is_a_warning(installed: Installed, tmp_path: Path) -> None:
+    [finding] = said(installed.service(tmp_path, timezone="Asia/Tokyo"), "service")
+
+    assert finding.state is State.WARN
+    assert "another tidegate.yml" in finding.what

@@ -1,0 +1,34 @@
+"""What Azure's permissions allow together."""
+
+import pytest
+
+from tidegate.cloud.roles import Permissions
+
+JOBS = "Microsoft.MachineLearningServices/workspaces/jobs/write"
+COMPUTES = "Microsoft.MachineLearningServices/workspaces/computes/write"
+BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"
+SCIENTIST = {
+    "actions": ["Microsoft.MachineLearningServices/workspaces/*/write"],
+    "notActions": ["Microsoft.MachineLearningServices/workspaces/computes/*/write", COMPUTES],
+    "dataActions": [],
+    "notDataActions": [],
+}
+OPERATOR = {"actions": ["microsoft.machinelearningservices/workspaces/computes/*"]}
+READER = {"actions": ["*/read"], "dataActions": ["Microsoft.Storage/*/blobs/read"], "notDataActions": None}
+
+
+@pytest.mark.parametrize(
+    ("roles", "action", "allowed"),
+    [
+        ([], JOBS, False),
+        ([SCIENTIST], JOBS, True),
+        ([SCIENTIST], COMPUTES, False),
+        ([SCIENTIST, OPERATOR], COMPUTES, True),
+        ([SCIENTIST], BLOBS, False),
+        ([READER], BLOBS, True),
+    ],
+)
+def test_an_exception_holds_for_its_own_role_only(
+    roles: list[dict[str, object]], action: str, allowed: bool
+) -> None:
+    assert Permissions(roles).allow(action) is allowed
