@@ -10,7 +10,8 @@ PYTHON := $(shell for p in python3.12 python3.11 python3 python; do \
 # The interpreter that is here; uv is never to fetch one.
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON := $(PYTHON)
-SYNC := $(UV) sync --frozen --inexact --quiet --extra cli
+# Compiled once here, and not again and again at the first start of each process.
+SYNC := $(UV) sync --frozen --inexact --quiet --compile-bytecode --extra cli
 EXPORT := $(UV) export --frozen --quiet --no-default-groups --no-hashes --no-emit-project --no-header --no-annotate
 
 help:  ## this list
