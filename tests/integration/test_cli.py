@@ -1,0 +1,162 @@
+"""The command line against a running service: what it prints, and how it ends."""
+
+import json
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.estate import Estate, Running
+
+from tidegate.cli import main
+from tidepool.cloud import Tidepool
+
+MONTH = "209901"
+
+
+@pytest.fixture(scope="module")
+def running(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A service in which a month has been scored."""
+    estate = Estate(tidepool, tmp_path_factory.mktemp("cli"))
+    with estate.start() as running:
+        estate.upload(MONTH, {"a.png": "cat", "b.png": "dog"})
+        running.settle()
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def environment(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUNCTIONS_URL", running.site.url)
+    monkeypatch.setenv("FUNCTIONS_KEY", running.site.key)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def ends(*arguments: str) -> int:
+    """The exit code of a command."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return int(ended.value.code or 0)
+
+
+def as_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    assert ends(*arguments, "--json") == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_months_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends("months") == 0
+
+    [line] = [line for line in capsys.readouterr().out.splitlines() if MONTH in line]
+    assert line.split() == ["stories", MONTH, "scored", f"{MONTH}-1", "2", f"{MONTH}-1-g1", "2", "0"]
+
+
+@pytest.mark.parametrize("place", [[MONTH], ["stories", MONTH]])
+def test_a_month_shows_scorings_and_what_happened(
+    capsys: pytest.CaptureFixture[str], place: list[str]
+) -> None:
+    assert ends("month", *place) == 0
+
+    said = capsys.readouterr().out
+    assert f"current result: {MONTH}-1-g1" in said
+    assert f"score-stories-{MONTH}-1-g1-a1" in said
+    assert "month.scored" in said
+
+
+def test_a_rerun_becomes_a_generation_and_the_same_key_brings_it_again(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("rerun", "stories", MONTH, "--reason", "new labels", "--idempotency-key", "k")
+
+    first, again = as_json(capsys, *asked), as_json(capsys, *asked)
+
+    assert first["name"] == again["name"] == f"{MONTH}-1-g2"
+    assert first["reason"] == "new labels"
+    running.settle()
+    assert running.scorings(MONTH)[f"{MONTH}-1-g2"] == "scored"
+
+
+def test_json_is_what_the_api_answers(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    assert as_json(capsys, "months", "stories") == running.get("/api/feeds/stories/months")
+    assert as_json(capsys, "month", MONTH) == running.month(MONTH)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["month", "209913"], 1, "a month is year and month"),
+        (["month", "dogs", MONTH], 1, "there are: stories"),
+        (["month", "209912"], 1, "Nothing is known of stories 209912"),
+        (["rerun", MONTH, "--reason", "x", "--version", "9"], 1, f"it has {MONTH}-1"),
+        (["months", "--key", "wrong"], 1, "The key was refused (401)"),
+        (["months", "--url", "nonsense"], 3, "nonsense"),
+        (["months", "--url", ""], 2, "Set FUNCTIONS_URL or give --url"),
+        (["month", "a", "b", "c"], 2, "write FEED MONTH"),
+        (["rerun", MONTH], 2, "--reason"),
+    ],
+)
+def test_what_goes_wrong_is_said_and_is_the_exit_code(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, says: str
+) -> None:
+    assert ends(*arguments) == code
+
+    assert says in capsys.readouterr().err
+
+
+def test_a_service_that_does_not_run_is_said_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as bound:  # a port on which nobody listens
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}"
+
+        assert ends("months", "--url", url) == 3
+
+    said = capsys.readouterr().err
+    assert f"Nobody answers at {url}" in said
+    assert "make up" in said
+
+
+def test_deploy_and_doctor_say_what_they_find(
+    running: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TIDEGATE_CONFIG", str(running.estate.config_file))
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", running.estate.account.name)
+
+    deployed, refusal = ends("deploy"), capsys.readouterr().err
+    found, report = ends("doctor"), capsys.readouterr().out
+
+    assert (deployed, found) == (1, 1)
+    assert "pipeline quick: there is no" in refusal
+    assert "✓ roles" in report
+    assert "! pipelines  quick is registered in development, but is not here" in report
+
+
+def test_help_names_the_exit_codes() -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "tidegate.cli", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parent,
+    ).stdout
+
+    for command in ("deploy", "doctor", "months", "month", "rerun"):
+        assert command in said
+    assert "Exit codes: 0 done" in said
+
+
+@pytest.mark.parametrize("headers", [{}, {"x-functions-key": "wrong"}])
+def test_nothing_of_the_api_opens_without_its_key(running: Running, headers: dict[str, str]) -> None:
+    for path in ("/api/health", "/api/docs", "/api/openapi.json", f"/api/feeds/stories/months/{MONTH}"):
+        assert httpx.get(running.site.url + path, headers=headers, trust_env=False).status_code == 401
+
+
+def test_the_page_opens_with_the_key_in_its_address(running: Running) -> None:
+    for path in ("docs", "openapi.json", "docs/swagger-ui.css", "docs/swagger-ui-bundle.js"):
+        answer = httpx.get(
+            f"{running.site.url}/api/{path}", params={"code": running.site.key}, trust_env=False
+        )
+        assert answer.status_code == 200
+        assert answer.content
