@@ -1,12 +1,16 @@
 """One more digit arrives in a month: says what becomes of it. `python -m examples.digits.drop MONTH`."""
 
 import argparse
+import os
 import time
+from pathlib import Path
 
 from examples.digits import images
 from examples.digits.arrivals import Arrivals
 from examples.digits.outcome import FINAL, latest_scoring
+from tidepool.cloud import Tidepool
 
+DATA = Path(__file__).resolve().parents[2] / ".tidepool"
 PATIENCE_S = 180
 
 
@@ -14,6 +18,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m examples.digits.drop", description=__doc__)
     parser.add_argument("month", help="202609, 202610 or 202611")
     month = parser.parse_args().month
+    cloud = Tidepool(DATA)
+    cloud.attach()
+    os.environ.update(cloud.environment())
     before = latest_scoring(month)
     digit = images.month("202612", 500)[int(time.time()) % 500]
     name = f"{month}/dropped-{int(time.time())}.png"
