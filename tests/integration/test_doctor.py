@@ -188,4 +188,4 @@ def test_another_configuration_than_the_services_is_a_warning(installed: Install
     [finding] = said(installed.service(tmp_path, timezone="Asia/Tokyo"), "service")
 
     assert finding.state is State.WARN
-    assert "another tidegate.yml" in finding.what
+    assert "another tidegate.yml or other variables" in finding.what

@@ -87,7 +87,10 @@ def service(installation: Installation) -> Iterable[Found]:
     if health["configuration"] == installation.config.digest:
         yield ok(f"{url} answers, with the same configuration")
     else:
-        yield warn(f"{url} answers, with another tidegate.yml than the one here", "deploy the service again")
+        yield warn(
+            f"{url} answers, with another tidegate.yml or other variables than here",
+            "deploy the service again",
+        )
 
 
 def _wanted() -> list[dict[str, Any]]:
