@@ -20,7 +20,7 @@ FINAL = frozenset({"Completed", "Failed", "Canceled"})
 
 
 @dataclass(frozen=True)
-class ScoringPlan:
+class JobPlan:
     """One job, as it is submitted: names of registered things, and literals."""
 
     job: str
@@ -29,9 +29,9 @@ class ScoringPlan:
     pipeline: str
     inputs: Mapping[str, tuple[str, str]]  # name -> (type, reference)
     literals: Mapping[str, str | float]
-    predictions: str
+    outputs: Mapping[str, str]  # name -> folder in a datastore
     tags: Mapping[str, str]
-    force_rerun: bool
+    force_rerun: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,17 @@ PREEMPTION_SIGNS = (
         statuses=frozenset({"Canceled"}), code=r"", message=r"\bpreempt(ed|ion)\b"
     ),  # Failed: quotes user logs
 )
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Which submission of the same work a job is, and how many there may be on its cluster."""
+
+    number: int
+    compute: str
+    most: int = 3
+    fallback: str | None = None
+    cancel_requested: bool = False
 
 
 @dataclass(frozen=True)
@@ -111,7 +122,7 @@ def served_by(job: str, cause: str) -> ScoreMonth | None:
     return ScoreMonth.model_validate({"cause": cause, **found.groupdict()}) if found else None
 
 
-def plan_scoring(feed: Feed, claim: Claim) -> ScoringPlan:
+def plan_scoring(feed: Feed, claim: Claim) -> JobPlan:
     """Everything that the job is made of; the same for each repetition of the same attempt."""
     record, version, generation = claim.record, claim.version, claim.generation
     subject = {
@@ -120,7 +131,7 @@ def plan_scoring(feed: Feed, claim: Claim) -> ScoringPlan:
         "version": claim.version_name,
         "generation": str(generation.number),
     }
-    return ScoringPlan(
+    return JobPlan(
         job=job_name(claim),
         experiment=record.feed,
         display_name=f"{record.feed} {claim.name}",
@@ -136,24 +147,33 @@ def plan_scoring(feed: Feed, claim: Claim) -> ScoringPlan:
             "score_compute": generation.compute,
             "publish_compute": feed.score.publish_compute,
         },
-        predictions=datastore_uri(
-            BLOBSTORE, predictions_path(record.feed, record.month, version.number, generation.number)
-        ),
+        outputs={
+            "predictions": datastore_uri(
+                BLOBSTORE, predictions_path(record.feed, record.month, version.number, generation.number)
+            )
+        },
         tags={f"tidegate_{word}": text for word, text in {**subject, **_told(version, generation)}.items()},
         force_rerun=generation.number > 1,
     )
 
 
 def decide_outcome(run: RunSeen, job: Job, score: Score) -> Outcome:
-    """What a run's state means for the job that it is."""
+    """What a run's state means for the scoring job that it is."""
+    return decide_end(
+        run, Attempt(job.attempt, job.compute, score.attempts, score.fallback, job.cancel_requested)
+    )
+
+
+def decide_end(run: RunSeen, attempt: Attempt) -> Outcome:
+    """What a run's state means for the attempt that it is."""
     if not run.final:
         return StillLive()
     if run.status == "Completed":
         return JobDone()
-    if job.cancel_requested:
+    if attempt.cancel_requested:
         return JobCancelled("a person cancelled the job")
     if sign := _preemption(run):
-        return _after_preemption(sign, job, score)
+        return _after_preemption(sign, attempt)
     if run.status == "Canceled" and not any(_is_fault(one) for one in _all(run)):
         return JobCancelled("the job was cancelled, and shows no sign that its nodes were taken away")
     return JobFailed(_why(run))
@@ -187,15 +207,15 @@ def _told(version: MonthVersion, generation: Generation) -> dict[str, str]:
     }
 
 
-def _after_preemption(sign: RunSeen, job: Job, score: Score) -> Resubmit | JobFailed:
-    reason = f"preempted on {job.compute} ({sign.name}: {sign.code or sign.message})"
-    if job.compute == score.fallback:
+def _after_preemption(sign: RunSeen, attempt: Attempt) -> Resubmit | JobFailed:
+    reason = f"preempted on {attempt.compute} ({sign.name}: {sign.code or sign.message})"
+    if attempt.compute == attempt.fallback:
         return JobFailed(f"{reason}, which is the fallback")
-    if job.attempt < score.attempts:
-        return Resubmit(job.compute, reason)
-    if score.fallback:
-        return Resubmit(score.fallback, f"{reason}; attempt {job.attempt} was the last there")
-    return JobFailed(f"{reason}; attempt {job.attempt} was the last, and there is no fallback")
+    if attempt.number < attempt.most:
+        return Resubmit(attempt.compute, reason)
+    if attempt.fallback:
+        return Resubmit(attempt.fallback, f"{reason}; attempt {attempt.number} was the last there")
+    return JobFailed(f"{reason}; attempt {attempt.number} was the last, and there is no fallback")
 
 
 def _preemption(run: RunSeen) -> RunSeen | None:

@@ -90,7 +90,7 @@ def test_a_plan_names_registered_things_only() -> None:
         "manifest": ("uri_file", f"{store}/manifests/ab.jsonl"),
         "model": ("mlflow_model", "azureml:classifier:7"),
     }
-    assert plan.predictions == f"{store}/202611-1/g1/"
+    assert plan.outputs == {"predictions": f"{store}/202611-1/g1/"}
     assert (plan.literals["score_compute"], plan.literals["publish_compute"]) == ("gpu-lowpri", "small")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.cloud.faults import azure_errors
 from tidegate.cloud.ml_client import Client, ml_errors
 from tidegate.errors import ConflictError, NotThereError, PermanentError
-from tidegate.pipelines import RunSeen, ScoringPlan
+from tidegate.pipelines import JobPlan, RunSeen
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient
@@ -26,7 +26,7 @@ class Jobs:
             return False
         return True
 
-    def submit(self, plan: ScoringPlan, component: str) -> None:
+    def submit(self, plan: JobPlan, component: str) -> None:
         """Submit the job under its name; one that is there under that name is the same one, and stays.
 
         `component` is the ARM id of a registered pipeline component: nothing is uploaded.
@@ -83,7 +83,7 @@ class Jobs:
             return str(response.json()["api"])
 
 
-def _pipeline_job(plan: ScoringPlan, component: str) -> Any:
+def _pipeline_job(plan: JobPlan, component: str) -> Any:
     from azure.ai.ml import Input, Output
     from azure.ai.ml.entities import PipelineJob, PipelineJobSettings
 
@@ -94,7 +94,7 @@ def _pipeline_job(plan: ScoringPlan, component: str) -> Any:
         experiment_name=plan.experiment,
         component=component,
         inputs={**data, **plan.literals},
-        outputs={"predictions": Output(type="uri_folder", path=plan.predictions)},
+        outputs={name: Output(type="uri_folder", path=path) for name, path in plan.outputs.items()},
         settings=PipelineJobSettings(force_rerun=plan.force_rerun, continue_on_step_failure=False),
         tags=dict(plan.tags),
     )
