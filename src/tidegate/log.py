@@ -54,6 +54,9 @@ def _text(value: object) -> str:
 
 
 def quiet_sdks() -> None:
-    """Azure's SDKs log every request at INFO: their warnings are enough. One warns of its own classes."""
+    """Azure's SDKs log every request at INFO: their warnings are enough. One warns of its own classes,
+    and calls it an error when something that was looked for is not there.
+    """
     logging.getLogger("azure").setLevel(logging.WARNING)
+    logging.getLogger("azure.ai.ml._telemetry").setLevel(logging.CRITICAL)
     logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)

@@ -46,17 +46,22 @@ class Finishing:
         claim = self.ledger.month(command.feed, command.month).claim(command.version, command.generation)
         if claim is None:
             return []
-        if claim.generation.state.final:
-            return [tell(self.ledger, notifications.ended(claim, command.cause))]
-        if claim.generation.state is not ScoringState.JOB_COMPLETED:
-            return []
+        match claim.generation.state:
+            case ScoringState.CLAIMED | ScoringState.SUBMITTED:
+                return []
+            case ScoringState.JOB_COMPLETED:
+                told = self._finish(feed, claim, command.cause)
+            case _:
+                told = tell(self.ledger, notifications.ended(claim, command.cause))
+        if claim.generation.state is not ScoringState.SUPERSEDED:
+            return [told]
+        return [told, Next(CheckMonth(cause=command.cause, feed=command.feed, month=command.month))]
+
+    def _finish(self, feed: Feed, claim: Claim, cause: str) -> Next:
         result = self._result(feed, claim)
         if result.counts:
             self._register(feed, claim)
-        told = end(self.ledger, claim, result, at=self.now(), cause=command.cause)
-        if result.state is not ScoringState.SUPERSEDED:
-            return [told]
-        return [told, Next(CheckMonth(cause=command.cause, feed=command.feed, month=command.month))]
+        return end(self.ledger, claim, result, at=self.now(), cause=cause)
 
     def _result(self, feed: Feed, claim: Claim) -> Result:
         """Reads what was published into the generation's outcome, and looks whether it still holds."""
