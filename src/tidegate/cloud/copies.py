@@ -1,0 +1,118 @@
+"""Blobs copied from account to account by Azure Storage itself: none passes through this process."""
+
+import base64
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING
+
+from tidegate.cloud.blobs import blob_service
+from tidegate.cloud.faults import azure_errors, error_code_of
+from tidegate.transfers import Copied, Folder, Original, Transfer, compare
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.storage.blob import BlobProperties, BlobServiceClient, UserDelegationKey
+
+_READABLE_FOR = timedelta(hours=24)  # a copy reads its source with the signature that it was begun with
+_SKEW = timedelta(minutes=15)
+
+
+class Copies:
+    """Begins copies and looks at them; waits for none."""
+
+    def __init__(self, *, credential: "TokenCredential") -> None:
+        self._account = cache(lambda account: blob_service(account, credential))
+
+    def look(self, source: Folder, target: Folder) -> Transfer:
+        """Both ends as they are now."""
+        with azure_errors(f"list {source.account}/{source.container}/{source.path}"):
+            originals = [_original(name, blob) for name, blob in self._blobs(source)]
+        with azure_errors(f"list {target.account}/{target.container}/{target.path}"):
+            copies = [_copied(name, blob) for name, blob in self._blobs(target)]
+        return compare(originals, copies)
+
+    def begin(self, source: Folder, target: Folder, originals: Iterable[Original]) -> None:
+        """Begin the copy of each file, as it was listed; one that is under way stays so.
+
+        A user-delegation signature lets the target's storage read the one blob, and nothing else.
+        https://learn.microsoft.com/rest/api/storageservices/copy-blob
+        """
+        with azure_errors(f"sign for {source.account}/{source.container}"):
+            key = self._delegation_key(source.account)
+        for original in originals:
+            with azure_errors(
+                f"copy to {target.account}/{target.container}/{_inside(target, original.name)}"
+            ):
+                self._begin(self._signed(source, original, key), target, original)
+
+    def _begin(self, url: str, target: Folder, original: Original) -> None:
+        from azure.core import MatchConditions
+        from azure.core.exceptions import HttpResponseError
+
+        blob = self._account(target.account).get_blob_client(target.container, _inside(target, original.name))
+        try:
+            blob.start_copy_from_url(
+                url,
+                source_etag=f'"{original.etag}"',
+                source_match_condition=MatchConditions.IfNotModified,
+            )
+        except HttpResponseError as error:
+            if error_code_of(error) != "PendingCopyOperation":
+                raise
+
+    def _signed(self, folder: Folder, original: Original, key: "UserDelegationKey") -> str:
+        from azure.storage.blob import BlobSasPermissions, generate_blob_sas
+
+        name, now = _inside(folder, original.name), datetime.now(UTC)
+        signature = generate_blob_sas(
+            folder.account,
+            folder.container,
+            name,
+            user_delegation_key=key,
+            permission=BlobSasPermissions(read=True),
+            start=now - _SKEW,
+            expiry=now + _READABLE_FOR,
+        )
+        url = self._account(folder.account).get_blob_client(folder.container, name).url
+        return f"{url}?{signature}"
+
+    def _delegation_key(self, account: str) -> "UserDelegationKey":
+        now = datetime.now(UTC)
+        return self._account(account).get_user_delegation_key(now - _SKEW, now + _READABLE_FOR)
+
+    def _blobs(self, folder: Folder) -> "Iterator[tuple[str, BlobProperties]]":
+        """With the name below the folder; where the path is that of one blob, that is empty."""
+        service: BlobServiceClient = self._account(folder.account)
+        container = service.get_container_client(folder.container)
+        base = folder.path.rstrip("/")
+        # Metadata, since that is where accounts with a hierarchical namespace mark their directories.
+        for blob in container.list_blobs(name_starts_with=base, include=["copy", "metadata"]):
+            directory = (blob.metadata or {}).get("hdi_isfolder") == "true"
+            if not directory and (blob.name == base or blob.name.startswith(f"{base}/")):
+                yield blob.name.removeprefix(base).lstrip("/"), blob
+
+
+def _inside(folder: Folder, name: str) -> str:
+    return f"{folder.path.rstrip('/')}/{name}".rstrip("/")
+
+
+def _original(name: str, blob: "BlobProperties") -> Original:
+    return Original(name=name, size=blob.size, md5=_md5(blob), etag=blob.etag.strip('"'))
+
+
+def _copied(name: str, blob: "BlobProperties") -> Copied:
+    done = str(blob.copy.progress or "0/0").partition("/")[0]
+    return Copied(
+        name=name,
+        size=blob.size,
+        md5=_md5(blob),
+        status=blob.copy.status,
+        copied_bytes=int(done),
+        trouble=str(blob.copy.status_description or ""),
+    )
+
+
+def _md5(blob: "BlobProperties") -> str | None:
+    md5 = blob.content_settings.content_md5
+    return base64.b64encode(md5).decode() if md5 else None
