@@ -5,7 +5,7 @@ The host checks the function key before anything here runs.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from fastapi.security import APIKeyHeader
@@ -85,7 +85,8 @@ def _reruns(service: Services) -> Reruns:
 
 FeedMonth = Annotated[_Place, Depends(_place)]
 
-router = APIRouter(prefix="/api", dependencies=[Depends(_key)])
+_UNAUTHORIZED: dict[int | str, dict[str, Any]] = {401: {"description": "The host's answer without the key"}}
+router = APIRouter(prefix="/api", dependencies=[Depends(_key)], responses=_UNAUTHORIZED)
 
 
 def create_app(service: Callable[[], Service]) -> FastAPI:

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
 from tests.asking import Api, content
 from tests.estate import MLMODEL
 from tests.service import Clock, a_service, taken
 from tests.tidegate_yml import a_feed
 
+from tidegate.api import create_app
 from tidegate.commands import ScoreMonth
 from tidegate.ledger import Activity, Job, Month, MonthVersion, ScoringState
 from tidegate.wiring import Service
@@ -308,3 +311,26 @@ def test_health_says_what_is_wrong_with_the_configuration(tmp_path: Path) -> Non
 
     assert response.status_code == 503
     assert "feeds.digits.begins: there is no such key" in content(response)["detail"]
+
+
+def test_every_answer_is_as_the_description_says(service: Service) -> None:
+    from schemathesis.checks import load_all_checks
+    from schemathesis.specs.openapi.checks import ignored_auth
+
+    load_all_checks()
+    schema = schemathesis.openapi.from_asgi("/api/openapi.json", create_app(lambda: service))
+    few = settings(
+        max_examples=10,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    for found in schema.get_all_operations():
+
+        @few
+        @given(case=found.ok().as_strategy())
+        def ask(case: Any) -> None:
+            case.call_and_validate(excluded_checks=[ignored_auth])  # keys are the host's affair
+
+        ask()

@@ -74,5 +74,5 @@ def test_the_description_names_the_key_and_every_refusal(api: Api) -> None:
 
     rerun = described["paths"]["/api/feeds/{feed}/months/{month}/jobs"]["post"]
     assert described["components"]["securitySchemes"]["functionKey"]["name"] == "x-functions-key"
-    assert set(rerun["responses"]) == {"202", "400", "404", "409", "422", "503"}
+    assert set(rerun["responses"]) == {"202", "400", "401", "404", "409", "422", "503"}
     assert {parameter["name"] for parameter in rerun["parameters"]} == {"feed", "month", "Idempotency-Key"}
