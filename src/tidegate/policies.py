@@ -30,6 +30,8 @@ class Evaluate(_Section):
 class Rule(_Section):
     """What one metric must show; every bound that is given must hold."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
     min: float | None = None
     max: float | None = None
     champion_tolerance: float | None = Field(
@@ -77,6 +79,13 @@ class Gate(_Section):
         default="absolute",
         description="Without a champion: only min and max count (absolute), or it is refused.",
     )
+
+    @model_validator(mode="after")
+    def _training_stands_alone(self) -> "Gate":
+        beside = {"champion_tolerance", "min_improvement", "non_inferiority"}
+        if wrong := [name for name, rule in self.training.items() if rule.model_fields_set & beside]:
+            raise ValueError(f"training: {', '.join(wrong)} can have min and max, which need no champion")
+        return self
 
 
 class Promote(_Section):

@@ -1,0 +1,99 @@
+"""What an evaluation measured, read from its evidence.json. What is no finite number is None here. Pure."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+EVIDENCE = "evidence.json"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A metric's value and its confidence interval."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One metric of candidate and champion; `difference` is paired: candidate minus champion."""
+
+    candidate: Figure = Figure()
+    champion: Figure = Figure()
+    difference: Figure = Figure()
+
+
+@dataclass(frozen=True)
+class Group:
+    """The metrics of `n` rows: of the whole holdout, or of a slice."""
+
+    n: float | None
+    metrics: Mapping[str, Compared]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """`slices`: by the value of the column `by`."""
+
+    candidate: str
+    champion: str | None
+    data: str
+    whole: Group
+    by: str
+    slices: Mapping[str, Group]
+
+
+@dataclass(frozen=True)
+class NoEvidence:
+    """The evaluation failed, or what it left cannot be used."""
+
+    why: str
+
+
+def read_evidence(content: bytes) -> Evidence | NoEvidence:
+    try:
+        raw = json.loads(content)
+    except (ValueError, RecursionError) as error:
+        return NoEvidence(f"{EVIDENCE} cannot be read: {error}")
+    if not isinstance(raw, dict):
+        return NoEvidence(f"{EVIDENCE} is no object")
+    slices = _mapping(raw.get("slices"))
+    return Evidence(
+        candidate=str(raw.get("candidate")),
+        champion=None if raw.get("champion") is None else str(raw["champion"]),
+        data=str(raw.get("data")),
+        whole=_group(raw),
+        by=str(slices.get("by")),
+        slices={name: _group(_mapping(one)) for name, one in _mapping(slices.get("values")).items()},
+    )
+
+
+def number(value: Any) -> float | None:
+    """Strings, NaN, infinities and truth values are no numbers."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # an integer of hundreds of digits
+        return None
+
+
+def _group(raw: Mapping[str, Any]) -> Group:
+    metrics = _mapping(raw.get("metrics"))
+    return Group(number(raw.get("n")), {name: _compared(_mapping(one)) for name, one in metrics.items()})
+
+
+def _compared(raw: Mapping[str, Any]) -> Compared:
+    return Compared(**{side: _figure(_mapping(raw.get(side))) for side in Compared.__dataclass_fields__})
+
+
+def _figure(raw: Mapping[str, Any]) -> Figure:
+    return Figure(**{end: number(raw.get(end)) for end in Figure.__dataclass_fields__})
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
