@@ -28,9 +28,9 @@ def api_of(request: StorageRequest) -> str | None:
     return "PutBlob"
 
 
-def is_told(api: str) -> bool:
+def is_told(request: StorageRequest, api: str) -> bool:
     """Whether the request states the type and length of what it makes; else only storage knows them."""
-    return api == "PutBlob"
+    return api == "PutBlob" and not request.header("x-ms-copy-source")
 
 
 def stated(request: StorageRequest) -> Headers:

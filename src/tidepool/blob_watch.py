@@ -58,6 +58,10 @@ class BlobWatch:
     async def _event(self, change: Change, answered: Headers) -> Event:
         properties = change.former
         if properties is None:
-            properties = stated(change.request) if is_told(change.api) else await self._head(change.request)
+            properties = (
+                stated(change.request)
+                if is_told(change.request, change.api)
+                else await self._head(change.request)
+            )
         number = self._sequence()
         return event(change.request, change.api, answered=answered, properties=properties, number=number)
