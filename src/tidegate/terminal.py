@@ -62,6 +62,8 @@ def show_months(months: Sequence[dict[str, Any]]) -> None:
 def show_month(month: dict[str, Any]) -> None:
     console.print(f"[bold]{month['feed']} {month['month']}[/]  {_state(month['state'])}")
     console.print(f"current result: {month['result'] or 'none yet'}")
+    if csv := (month["outcome"] or {}).get("csv"):
+        console.print(csv, soft_wrap=True)
     if month["check_due"]:
         console.print(f"next look: {_time(month['check_due'])}")
     for version in month["versions"]:

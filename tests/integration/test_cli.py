@@ -62,6 +62,7 @@ def test_a_month_shows_scorings_and_what_happened(
 
     said = capsys.readouterr().out
     assert f"current result: {MONTH}-1-g1" in said
+    assert f"/predictions/stories/{MONTH}/{MONTH}-1/g1/predictions.csv" in said
     assert f"score-stories-{MONTH}-1-g1-a1" in said
     assert "month.scored" in said
 
