@@ -97,6 +97,9 @@ class Promotion(BaseModel):
     files: int = 0
     bytes: int = 0
     copied_bytes: int = 0
+    without_md5: int = Field(default=0, description="Files whose size only could be compared.")
+    shared: bool = Field(default=False, description="via registry: the registry had no such version before.")
+    lineage: dict[str, Any] = Field(default={}, description="Whole; the tags in production are abridged.")
     production_version: str | None = None
     ended_at: datetime | None = None
 

@@ -5,21 +5,37 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
 
+from tidegate.cloud.arm import Arm
 from tidegate.cloud.blobs import Feeds, Rejected
 from tidegate.cloud.channels import People, Topic
+from tidegate.cloud.copies import Copies
 from tidegate.cloud.identity import Identity
 from tidegate.cloud.queue import Queue
+from tidegate.cloud.separation import Separation
 from tidegate.cloud.tables import Ledger
 from tidegate.cloud.workspaces import Workspaces
-from tidegate.commands import CheckJob, CheckMonth, FinishMonth, JudgeModel, Notify, Reconcile, ScoreMonth
+from tidegate.commands import (
+    CheckJob,
+    CheckMonth,
+    FinishMonth,
+    JudgeModel,
+    Notify,
+    PromoteModel,
+    Reconcile,
+    RollbackModel,
+    ScoreMonth,
+)
 from tidegate.config import Config
 from tidegate.configfile import ConfigFile
 from tidegate.handlers.arrival import Arrival
 from tidegate.handlers.claims import Claims
+from tidegate.handlers.delivering import Delivering
 from tidegate.handlers.finishing import Finishing
 from tidegate.handlers.jobs import Jobs
 from tidegate.handlers.judging import Judging
+from tidegate.handlers.promoting import Promoting
 from tidegate.handlers.scoring import Scoring
+from tidegate.handlers.succession import Succession
 from tidegate.handlers.telling import Telling
 from tidegate.handlers.upkeep import Upkeep
 from tidegate.inbox import Inbox
@@ -70,8 +86,19 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     jobs = Jobs(config=config, ledger=ledger, workspaces=workspaces, now=now)
     finishing = Finishing(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
     judging = Judging(config=config, ledger=ledger, workspaces=workspaces, now=now)
+    succession = Succession(ledger=ledger, now=now)
+    promoting = Promoting(
+        config=config,
+        ledger=ledger,
+        separation=Separation(Arm(credential)),
+        delivering=Delivering(ledger=ledger, workspaces=workspaces, copies=Copies(credential=credential)),
+        succession=succession,
+        now=now,
+    )
     of_models: Handlers = {
         JudgeModel: judging.judge_model,
+        PromoteModel: promoting.promote_model,
+        RollbackModel: promoting.rollback_model,
     }
     handlers: Handlers = {
         CheckMonth: arrival.check_month,

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from tidegate.cloud.faults import azure_errors
 
@@ -22,9 +23,10 @@ class Arm:
         """A resource. NotThereError where there is none."""
         return self._ask(f"{_MANAGEMENT}{path}?api-version={api_version}")
 
-    def list(self, path: str, api_version: str) -> Iterator[dict[str, Any]]:
-        """What is in a collection, page after page."""
-        url: str | None = f"{_MANAGEMENT}{path}?api-version={api_version}"
+    def list(self, path: str, api_version: str, condition: str = "") -> Iterator[dict[str, Any]]:
+        """What is in a collection, page after page; `condition` is an OData filter."""
+        chosen = f"&$filter={quote(condition)}" if condition else ""
+        url: str | None = f"{_MANAGEMENT}{path}?api-version={api_version}{chosen}"
         while url:
             page = self._ask(url)
             yield from page.get("value", [])

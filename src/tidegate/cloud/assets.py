@@ -9,10 +9,16 @@ from tidegate.cloud.datastores import Datastores
 from tidegate.cloud.ml_client import Client, ml_errors
 from tidegate.datasets import DataAsset
 from tidegate.errors import NotThereError, PermanentError
+from tidegate.log import Log
 
 # Where a model's files may be: a path of a datastore, or the artifacts of a job.
 _IN_DATASTORE = re.compile(r"azureml://.*?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+)")
 _OF_JOB = re.compile(r"azureml://jobs/(?P<job>[^/]+)/outputs/artifacts/(?:paths/)?(?P<path>.+)")
+
+
+_MOST_TAGS = 50  # https://learn.microsoft.com/azure/machine-learning/resource-limits-capacity
+
+log = Log(__name__)
 
 
 class Assets:
@@ -47,13 +53,24 @@ class Assets:
         with ml_errors(f"find the newest model {name}"):
             return str(self._client.ml.models.get(name, label="latest").version)
 
+    def tag_model(self, name: str, version: str, tags: Mapping[str, str]) -> None:
+        """Add tags, where there is room: what the ledger knows must not depend on them."""
+        with ml_errors(f"tag model {name}:{version}"):
+            model = self._client.ml.models.get(name, version)
+            wanted = {**(model.tags or {}), **tags}
+            if len(wanted) > _MOST_TAGS:
+                log.warning("model_not_tagged", model=name, version=version, tags=len(wanted))
+            elif wanted != model.tags:
+                model.tags = wanted
+                self._client.ml.models.create_or_update(model)
+
     def mlmodel(self, name: str, version: str) -> Mapping[str, Any]:
         """The model's MLmodel file. PermanentError where it has none."""
         from ruamel.yaml import YAML, YAMLError
 
         with ml_errors(f"find model {name}:{version}"):
             uri = str(self._client.ml.models.get(name, version).path)
-        datastore, path = _place(uri)
+        datastore, path = place_of(uri)
         try:
             text = self._datastores.read(datastore, f"{path.rstrip('/')}/MLmodel").decode()
             return dict(YAML(typ="safe").load(StringIO(text)))
@@ -66,7 +83,8 @@ class Assets:
             return str(self._client.ml.components.get(name, label="latest").id)
 
 
-def _place(uri: str) -> tuple[str, str]:
+def place_of(uri: str) -> tuple[str, str]:
+    """Datastore and path of a model's files. PermanentError where they are in no datastore."""
     if found := _IN_DATASTORE.fullmatch(uri):
         return found["datastore"], found["path"]
     if found := _OF_JOB.fullmatch(uri):

@@ -7,6 +7,7 @@ from tidegate.cloud.blobs import blob_service
 from tidegate.cloud.faults import azure_errors
 from tidegate.cloud.ml_client import Client, ml_errors
 from tidegate.errors import PermanentError
+from tidegate.transfers import Folder
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, ContainerClient
@@ -39,6 +40,11 @@ class Datastores:
         """Where people find the blob."""
         with azure_errors(f"locate {datastore}/{path}"):
             return self._blob(datastore, path).url
+
+    def folder(self, datastore: str, path: str) -> Folder:
+        """Where the blobs below a path are."""
+        container = self._container(datastore)
+        return Folder(str(container.account_name), container.container_name, path)
 
     def _blob(self, datastore: str, path: str) -> "BlobClient":
         return self._container(datastore).get_blob_client(path)

@@ -1,0 +1,72 @@
+"""Registered models of a workspace or a registry: found, registered, shared. Reads and moves no files."""
+
+from functools import cache
+from typing import Any
+
+from tidegate.cloud.ml_client import Client, ml_errors
+from tidegate.errors import NotThereError
+from tidegate.lineage import RegisteredModel
+
+
+class Models:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._registry = cache(self._open_registry)
+
+    def find(self, name: str, version: str, *, registry: str | None = None) -> RegisteredModel | None:
+        """None where there is no such version."""
+        try:
+            with ml_errors(f"find model {name}:{version}"):
+                return _read(self._operations(registry).get(name, version))
+        except NotThereError:
+            return None
+
+    def register(self, model: RegisteredModel, *, registry: str | None = None) -> None:
+        """Make the version, or give the one that has the same files these tags and this description."""
+        from azure.ai.ml.entities import Model
+
+        entity = Model(
+            name=model.name,
+            version=model.version,
+            path=model.uri,
+            type=model.type,
+            description=model.description,
+            tags=dict(model.tags),
+            properties=dict(model.properties),
+            flavors=dict(model.flavors),
+        )
+        with ml_errors(f"register model {model.name}:{model.version}"):
+            self._operations(registry).create_or_update(entity)
+
+    def share(self, name: str, version: str, registry: str) -> None:
+        """Have Azure copy the version, with its files, to a registry under the same name and version."""
+        with ml_errors(f"share model {name}:{version} with {registry}"):
+            self._client.ml.models.share(
+                name=name,
+                version=version,
+                share_with_name=name,
+                share_with_version=version,
+                registry_name=registry,
+            )
+
+    def _operations(self, registry: str | None) -> Any:
+        return self._registry(registry).models if registry else self._client.ml.models
+
+    def _open_registry(self, name: str) -> Any:
+        from azure.ai.ml import MLClient
+
+        return MLClient(self._client.credential, registry_name=name)
+
+
+def _read(model: Any) -> RegisteredModel:
+    return RegisteredModel(
+        name=str(model.name),
+        version=str(model.version),
+        uri=str(model.path),
+        type=str(model.type),
+        description=str(model.description or ""),
+        tags=dict(model.tags or {}),
+        properties=dict(model.properties or {}),
+        flavors=dict(model.flavors or {}),
+        run=str(model.job_name or ""),
+    )

@@ -1,0 +1,113 @@
+"""Brings a model's files into production: copied by Azure itself, verified, registered last."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tidegate.cloud.assets import place_of
+from tidegate.datasets import BLOBSTORE, datastore_uri
+from tidegate.errors import TransientError
+from tidegate.lineage import RegisteredModel, is_copy_of, lineage, lineage_tags
+from tidegate.model_records import ModelVersion, Promotion
+from tidegate.policies import Promote
+from tidegate.transfers import Transfer
+
+if TYPE_CHECKING:
+    from tidegate.cloud.copies import Copies
+    from tidegate.cloud.tables import Ledger
+    from tidegate.cloud.workspaces import Workspaces
+
+_AT_ONCE = 100  # copies that one message begins: a second or two
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """Registered in production, under the same version."""
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """`more`: there are copies still to be begun; else Azure is at work."""
+
+    more: bool
+
+
+@dataclass(frozen=True)
+class Undeliverable:
+    why: str
+
+
+Delivery = Arrived | UnderWay | Undeliverable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivering:
+    """Looks at both ends each time and does what is missing; the ledger only hears of it."""
+
+    ledger: "Ledger"
+    workspaces: "Workspaces"
+    copies: "Copies"
+
+    def deliver(self, record: ModelVersion, promotion: Promotion, promote: Promote) -> Delivery:
+        """A step of the way. What came of it is noted in `promotion`, which is the record's."""
+        development = self.workspaces["development"]
+        source = development.models.find(record.model, record.version)
+        if source is None:
+            return Undeliverable(f"development no longer has {record.model}:{record.version}")
+        promotion.lineage = lineage(record, source, development.place.name)
+        if promote.registry and promote.via == "registry":
+            return self._share(record, promotion, source, promote.registry)
+        return self._copy(promotion, source)
+
+    def _copy(self, promotion: Promotion, source: RegisteredModel) -> Delivery:
+        production = self.workspaces["production"].models
+        there = production.find(source.name, source.version)
+        if there and not is_copy_of(there, promotion.lineage):
+            return Undeliverable(f"production has a {source.name}:{source.version} that is no copy of it")
+        datastore, path = place_of(source.uri)
+        target = f"tidegate/models/{source.name}/{source.version}/{path.rstrip('/').rpartition('/')[2]}"
+        transfer = self._move(datastore, path, target)
+        promotion.files, promotion.bytes = len(transfer.originals), transfer.bytes
+        promotion.copied_bytes, promotion.without_md5 = transfer.copied_bytes, transfer.without_md5
+        if not transfer.originals:
+            return Undeliverable(f"{source.uri} has no files")
+        if transfer.strangers:
+            return Undeliverable(f"{target} has files of somebody else: {', '.join(transfer.strangers[:5])}")
+        if not transfer.complete:
+            return UnderWay(more=bool(transfer.waiting))
+        tags = lineage_tags(promotion.lineage)
+        uri = datastore_uri(BLOBSTORE, target)
+        if there is None or dict(there.tags) != tags:
+            production.register(replace(source, uri=there.uri if there else uri, tags=tags))
+        return Arrived()
+
+    def _move(self, datastore: str, path: str, target: str) -> Transfer:
+        """Begin what waits, and look again: small files are there at once."""
+        here = self.workspaces["development"].datastores.folder(datastore, path)
+        there = self.workspaces["production"].datastores.folder(BLOBSTORE, target)
+        seen = self.copies.look(here, there)
+        if not seen.waiting or seen.strangers:
+            return seen
+        self.copies.begin(here, there, seen.waiting[:_AT_ONCE])
+        if seen.failures:  # begun again, and looked at later and later
+            raise TransientError(f"copies to {there.account} failed: {'; '.join(seen.failures[:3])}")
+        return self.copies.look(here, there)
+
+    def _share(
+        self, record: ModelVersion, promotion: Promotion, source: RegisteredModel, registry: str
+    ) -> Delivery:
+        """The claim comes before the sharing: so what is found there is known to be ours."""
+        models = self.workspaces["development"].models
+        there = models.find(source.name, source.version, registry=registry)
+        if there and not (promotion.shared or is_copy_of(there, promotion.lineage)):
+            return Undeliverable(
+                f"registry {registry} has a {source.name}:{source.version} that is no copy of it"
+            )
+        if there is None:
+            promotion.shared = True
+            self.ledger.save(record)
+            models.share(source.name, source.version, registry)
+            return UnderWay(more=False)
+        tags = lineage_tags(promotion.lineage)
+        if dict(there.tags) != tags:
+            models.register(replace(there, tags=tags), registry=registry)
+        return Arrived()

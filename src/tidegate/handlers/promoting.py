@@ -1,0 +1,158 @@
+"""PromoteModel, RollbackModel: from a passing verdict to production, and back. Judges nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tidegate import promotion_news
+from tidegate.commands import FROM_TIMER, AdvanceRollout, Follows, Next, PromoteModel, RollbackModel
+from tidegate.config import Config
+from tidegate.errors import PermanentError
+from tidegate.handlers.delivering import Delivering, Undeliverable, UnderWay
+from tidegate.handlers.endings import tell
+from tidegate.handlers.succession import Succession
+from tidegate.log import Log
+from tidegate.model_records import Model, ModelState, ModelVersion, Promotion
+from tidegate.notifications import Occasion
+from tidegate.policies import Policy, Promote
+from tidegate.promotion import (
+    AwaitApproval,
+    Begin,
+    GoOn,
+    HandOver,
+    JudgeAgain,
+    Stop,
+    decide_promotion,
+)
+
+if TYPE_CHECKING:
+    from tidegate.cloud.separation import Separation
+    from tidegate.cloud.tables import Ledger
+
+log = Log(__name__)
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A version, with what its promotion is decided by."""
+
+    command: PromoteModel
+    policy: Policy
+    promote: Promote
+    record: ModelVersion
+    model: Model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Promoting:
+    """Claims the model's one place under its ETag, and lets go of it with the crown or before giving up."""
+
+    config: Callable[[], Config]
+    ledger: "Ledger"
+    separation: "Separation"
+    delivering: Delivering
+    succession: Succession
+    now: Callable[[], datetime]
+
+    def promote_model(self, command: PromoteModel) -> Follows:
+        policy = self.config().models.get(command.model)
+        record = self.ledger.model_version(command.model, command.version)
+        if record is None or policy is None or policy.promote is None:
+            log.info("nothing_to_promote", model=command.model, version=command.version)
+            return []
+        subject = _Subject(command, policy, policy.promote, record, self.ledger.model(command.model))
+        if record.state is ModelState.CHALLENGER:
+            return self._hand_over(subject)
+        return self._step(subject)
+
+    def rollback_model(self, command: RollbackModel) -> Follows:
+        follows = self.succession.bring_back(command)
+        policy, champion = self.config().models.get(command.model), self.ledger.model(command.model).champion
+        if policy is None or policy.rollout is None or champion is None:
+            return follows
+        advance = AdvanceRollout(cause=command.cause, model=command.model, version=champion.source)
+        return [Next(advance), *follows]
+
+    def _step(self, subject: _Subject) -> Follows:
+        record, cause = subject.record, subject.command.cause
+        step = decide_promotion(record, subject.model, subject.promote, self.now())
+        match step:
+            case Stop(state, why):
+                return self.succession.stop(record, state, why, cause)
+            case JudgeAgain(why):
+                log.info("judged_again", model=record.model, version=record.version, why=why)
+                return self.succession.judge_again(record, cause)
+            case AwaitApproval(until):
+                return self._ask(record, until, cause)
+            case Begin() | GoOn():
+                if isinstance(step, Begin):
+                    self._claim(subject)
+                return self._deliver(subject)
+            case HandOver():
+                return self.succession.crown(record, cause)
+        return []
+
+    def _ask(self, record: ModelVersion, until: datetime, cause: str) -> Follows:
+        """The answer sends the command again, and so does the timer, which sees the time run out."""
+        verdict_at = record.verdict.at if record.verdict else until
+        told = tell(self.ledger, promotion_news.needs_approval(record, until, Occasion(verdict_at, cause)))
+        if record.due != until:
+            record.due = until
+            self.ledger.save(record)
+        return [told]
+
+    def _claim(self, subject: _Subject) -> None:
+        record, model = subject.record, subject.model
+        self._refuse_trespassers()
+        if model.rolling != record.version:
+            model.rolling = record.version
+            self.ledger.save(model)
+        record.state, record.due = ModelState.PROMOTING, None
+        record.promotion = Promotion(via=subject.promote.via, begun_at=self.now())
+        self.ledger.save(record)
+
+    def _refuse_trespassers(self) -> None:
+        places = self.config().workspaces
+        found = self.separation.trespassers(places.development.arm_id, places.production.arm_id)
+        if found:
+            raise PermanentError(
+                f"nothing is promoted while those who train can write to production: {'; '.join(found[:5])}. "
+                "Take these roles away (docs/models.md); then it goes on by itself"
+            )
+
+    def _deliver(self, subject: _Subject) -> Follows:
+        record, command = subject.record, subject.command
+        promotion = record.promotion or Promotion(via=subject.promote.via, begun_at=self.now())
+        before = promotion.model_copy()
+        delivery = self.delivering.deliver(record, promotion, subject.promote)
+        match delivery:
+            case Undeliverable(why):
+                return self.succession.stop(record, ModelState.FAILED, why, command.cause)
+            case UnderWay(more):
+                if promotion != before:
+                    self.ledger.save(record)
+                return self._look_again(command, promotion, more=more)
+        promotion.production_version, promotion.ended_at = record.version, self.now()
+        record.promotion, record.state = promotion, ModelState.CHALLENGER
+        self.ledger.save(record)
+        log.info("version_in_production", model=record.model, version=record.version, bytes=promotion.bytes)
+        return self._hand_over(subject)
+
+    def _look_again(self, command: PromoteModel, promotion: Promotion, *, more: bool) -> Follows:
+        """Later the longer it takes. What the timer began, it begins again: chains must not pile up."""
+        if more:
+            return [Next(command)]
+        if command.cause.startswith(FROM_TIMER):
+            return []
+        so_far = self.now() - promotion.begun_at
+        return [Next(command, min(max(so_far / 10, _SHORTEST_PAUSE), _LONGEST_PAUSE))]
+
+    def _hand_over(self, subject: _Subject) -> Follows:
+        command = subject.command
+        if subject.policy.rollout:
+            advance = AdvanceRollout(cause=command.cause, model=command.model, version=command.version)
+            return [Next(advance)]
+        return self.succession.crown(subject.record, command.cause)

@@ -1,0 +1,98 @@
+"""Who is champion, and how versions leave the way there: the model's row first, then theirs."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tidegate import promotion_news
+from tidegate.commands import Follows, JudgeModel, Next, PromoteModel, RollbackModel
+from tidegate.errors import PermanentError
+from tidegate.handlers.endings import tell
+from tidegate.log import Log
+from tidegate.model_records import Model, ModelState, ModelVersion
+from tidegate.notifications import Occasion
+from tidegate.promotion import champion_source, crowned, released, rolled_back, stands
+
+if TYPE_CHECKING:
+    from tidegate.cloud.tables import Ledger
+
+log = Log(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Succession:
+    """Each of these may be killed anywhere and repeated. ConflictError: somebody was quicker, look again."""
+
+    ledger: "Ledger"
+    now: Callable[[], datetime]
+
+    def crown(self, record: ModelVersion, cause: str) -> Follows:
+        """Make a version that is in production the champion; judge it again where it beat another one."""
+        model = self.ledger.model(record.model)
+        if champion_source(model) != record.version and not (
+            record.verdict and stands(record.verdict, model)
+        ):
+            return self.judge_again(record, cause)
+        after = crowned(model, record, self.now())
+        if after is not model:
+            self.ledger.save(after)
+        told = tell(self.ledger, promotion_news.promoted(after, cause))
+        self._settle(after, ModelState.RETIRED)
+        log.info("champion_crowned", model=record.model, version=record.version)
+        return [told, *self._next_in_line(record, cause)]
+
+    def bring_back(self, command: RollbackModel) -> Follows:
+        """Make the previous champion the champion again."""
+        model, why = self.ledger.model(command.model), f"rollback by {command.by}: {command.reason}"
+        after = rolled_back(model, command.to, why, self.now())
+        if after is None:
+            raise PermanentError(f"{command.model}:{command.to} is not what was champion before")
+        if after is not model:
+            self.ledger.save(after)
+        told = tell(self.ledger, promotion_news.rolled_back(after, command.cause))
+        self._settle(after, ModelState.ROLLED_BACK)
+        log.info("champion_rolled_back", model=command.model, to=command.to)
+        return [told]
+
+    def judge_again(self, record: ModelVersion, cause: str) -> Follows:
+        """Verdict and approval are void; the evaluation stays, as the next one's number follows from it."""
+        self._release(record)
+        record.state, record.due = ModelState.REGISTERED, None
+        record.verdict = record.approval = record.promotion = record.rollout = None
+        self.ledger.save(record)
+        judge = JudgeModel(cause=cause, model=record.model, version=record.version)
+        return [Next(judge), *self._next_in_line(record, cause)]
+
+    def stop(self, record: ModelVersion, state: ModelState, why: str, cause: str) -> Follows:
+        """A version goes no further: refused, expired, failed, rolled back."""
+        self._release(record)
+        record.state, record.error, record.due = state, why, None
+        told = tell(self.ledger, promotion_news.stopped(record, why, Occasion(self.now(), cause)))
+        self.ledger.save(record)
+        log.info("version_stopped", model=record.model, version=record.version, state=state.value, why=why)
+        return [told, *self._next_in_line(record, cause)]
+
+    def _release(self, record: ModelVersion) -> None:
+        """First of all: a version that has left the way would hold its place forever."""
+        model = self.ledger.model(record.model)
+        if model.rolling == record.version:
+            self.ledger.save(released(model, record))
+
+    def _settle(self, model: Model, displaced: ModelState) -> None:
+        """Each version's row says what the model's row says; the champion's last."""
+        source = champion_source(model)
+        versions = self.ledger.model_versions(model.model, open_only=False)
+        for record in sorted(versions, key=lambda one: one.version == source):
+            wanted = ModelState.CHAMPION if record.version == source else displaced
+            if record.state is not wanted and (
+                record.version == source or record.state is ModelState.CHAMPION
+            ):
+                record.state, record.due = wanted, None
+                self.ledger.save(record)
+
+    def _next_in_line(self, record: ModelVersion, cause: str) -> Iterator[Next]:
+        """Versions that waited for their turn."""
+        for other in self.ledger.model_versions(record.model):
+            if other.state is ModelState.PASSED and other.version != record.version:
+                yield Next(PromoteModel(cause=cause, model=other.model, version=other.version))
