@@ -11,12 +11,16 @@ from tidepool.stamps import stamp
 from tidepool.store import Document, Store
 
 Created = Callable[[str, AssetKind, Document], Awaitable[None]]
+UsedBy = Callable[[str], str | None]
 
 
 class Assets:
-    """The assets of one kind. `root`: their workspace or registry. `created` hears of each new version."""
+    """The assets of one kind. `root`: their workspace or registry. `created` hears of each new version.
 
-    def __init__(
+    `used_by` names who uses the version with an id, so that it cannot be deleted.
+    """
+
+    def __init__(  # noqa: PLR0913  # what an asset touches
         self,
         kind: AssetKind,
         *,
@@ -24,12 +28,14 @@ class Assets:
         scheduler: Scheduler,
         references: References,
         created: Created,
+        used_by: UsedBy = lambda _: None,
     ) -> None:
         self.kind = kind
         self._store = store
         self._scheduler = scheduler
         self._references = references
         self._created = created
+        self._used_by = used_by
 
     def get(self, root: str, name: str, version: str) -> Document | None:
         if version in LATEST:
@@ -107,8 +113,11 @@ class Assets:
         return self.container(root, name) or found
 
     def delete(self, root: str, name: str, version: str) -> None:
-        found = self.existing(root, name, version)
-        self._store.delete(self._path(root, name, found["name"]))
+        path = self._path(root, name, self.existing(root, name, version)["name"])
+        if user := self._used_by(path):
+            message = f"The {self.kind.version_noun} '{name}:{version}' cannot be deleted: {user} uses it."
+            raise UserError(409, message, "Conflict", "AssetInUse")
+        self._store.delete(path)
 
     def _refuse_changes(self, found: Document, wanted: Document) -> None:
         if self.kind.changes(found, wanted):

@@ -56,6 +56,7 @@ class Calm:
             *visible,
             *(f"job {name} is running" for name in parts.jobs.running()),
             *(f"provisioning {name}" for name in parts.operations()),
+            *parts.online.scoring.mirroring(),
             *parts.scheduler.running(),
             *due,
         ]

@@ -13,13 +13,19 @@ KINDS: dict[str, set[str]] = {
     "event": {"drop", "duplicate", "delay", "reorder"},
     "run": {"preempt", "never_start"},
     "worker": {"kill"},
+    "provisioning": {"fail", "delay"},
+    "scoring": {"status", "slow", "crash"},
 }
 MATCHES: dict[str, set[str]] = {
     "request": {"method", "host", "path", "origin"},
     "event": {"type", "subject", "topic"},
     "run": {"workspace", "run", "step"},
     "worker": {"origin"},
+    "provisioning": {"workspace", "endpoint", "deployment"},
+    "scoring": {"workspace", "endpoint", "deployment"},
 }
+# `value` of a rule about deployments that gives none: a status, or seconds.
+_DEFAULTS = {"delay": 900.0, "status": 500.0, "slow": 10.0}
 
 
 @dataclass
@@ -28,6 +34,8 @@ class Rule:
 
     Skips the first `skip` matches, then acts at most `times` times (None: always), with `probability`.
     `value` is the status of a request, the seconds of a time-out or a delay, or the number of extra copies.
+    Of online deployments, `provisioning` can fail or take longer, and `scoring` be slow, answer with a status
+    or crash the process.
     """
 
     kind: str
@@ -128,9 +136,18 @@ class Faults:
         """Asked once for each write that came from that functions worker, after the write took effect."""
         return self._first("worker", {"origin": origin}) is not None
 
-    def _first(self, kind: str, facts: dict[str, str]) -> Rule | None:
+    def for_deployment(self, kind: str, action: str, facts: dict[str, str]) -> float | None:
+        """The `value` of a rule that acts on this deployment now; None where none does."""
+        rule = self._first(kind, facts, action)
+        if rule is None:
+            return None
+        return _DEFAULTS.get(action, 0.0) if rule.value is None else rule.value
+
+    def _first(self, kind: str, facts: dict[str, str], action: str | None = None) -> Rule | None:
         for rule in self._rules:
-            if rule.kind == kind and rule.matches(facts) and self._acts(rule):
+            if rule.kind != kind or action not in (None, rule.action):
+                continue
+            if rule.matches(facts) and self._acts(rule):
                 return rule
         return None
 

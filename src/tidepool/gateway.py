@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 RECORD_LENGTH = 100_000
 _MUTATING = {"PUT", "POST", "PATCH", "DELETE", "MERGE"}
 # POSTs that only read, by the end of their path or by their query.
-_READING = re.compile(r"/(list\w+|batchGet\w+|getLogs|rundata|search|metadata|query)$", re.IGNORECASE)
+_READING = re.compile(r"/(list\w+|batchGet\w+|getLogs|token|rundata|search|metadata|query)$", re.IGNORECASE)
 _READING_QUERY = "comp=userdelegationkey"
 _STORAGE = re.compile(r"\.(blob|queue|table)\.core\.windows\.net$")
 _CODES = {500: "InternalError", 502: "BadGateway", 503: "ServerBusy", 504: "GatewayTimeout"}

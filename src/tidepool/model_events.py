@@ -1,4 +1,4 @@
-"""The events of the control plane itself: a new version of a model is announced on its workspace's topic."""
+"""The events of the control plane itself: models registered and deployed, on their workspace's topic."""
 
 import uuid
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ class Publisher(Protocol):
 
 
 class ModelEvents:
-    """Raises ModelRegistered, with the PascalCase keys and the integer version of Microsoft's own sample."""
+    """Raises ModelRegistered and ModelDeployed, with the PascalCase keys of Microsoft's own samples."""
 
     def __init__(self, *, eventgrid: Publisher, scheduler: Scheduler) -> None:
         self._eventgrid = eventgrid
@@ -26,18 +26,33 @@ class ModelEvents:
             return
         name, version = document["id"].split("/")[-3], document["name"]
         properties = document["properties"]
+        data = {
+            "ModelName": name,
+            "ModelVersion": int(version) if version.isdecimal() else version,
+            "ModelTags": properties["tags"],
+            "ModelProperties": properties["properties"],
+        }
+        await self._publish(root, "ModelRegistered", f"models/{name}:{version}", data)
+
+    async def deployed(self, root: str, endpoint: str, model_id: str, deployment: Document) -> None:
+        """Told of every deployment that was provisioned; `model_id` is `name:version`."""
+        data = {
+            "ServiceName": endpoint,
+            "ServiceComputeType": "Managed",
+            "ModelIds": model_id,
+            "ServiceTags": deployment["tags"],
+            "ServiceProperties": deployment["properties"]["properties"],
+        }
+        await self._publish(root, "ModelDeployed", f"endpoints/{endpoint}", data)
+
+    async def _publish(self, root: str, kind: str, subject: str, data: Document) -> None:
         event = {
             "topic": root,
             "id": str(uuid.uuid4()),
-            "eventType": "Microsoft.MachineLearningServices.ModelRegistered",
-            "subject": f"models/{name}:{version}",
+            "eventType": f"Microsoft.MachineLearningServices.{kind}",
+            "subject": subject,
             "eventTime": timestamp(self._scheduler.now()),
-            "data": {
-                "ModelName": name,
-                "ModelVersion": int(version) if version.isdecimal() else version,
-                "ModelTags": properties["tags"],
-                "ModelProperties": properties["properties"],
-            },
+            "data": data,
             "dataVersion": "",
             "metadataVersion": "1",
         }

@@ -19,6 +19,7 @@ from tidepool.jobs import Jobs
 from tidepool.mailbox import Mailbox
 from tidepool.managed_identity import ManagedIdentity
 from tidepool.network import Authority, Proxy, environment
+from tidepool.online import Online
 from tidepool.queue_watch import QueueWatch
 from tidepool.resources import Resources
 from tidepool.scheduler import Scheduler
@@ -102,6 +103,15 @@ class Parts:
             environment=lambda: self.environment("compute"),
             **given,
         )
+        self.online = Online(
+            scheduler=self.scheduler,
+            identity=self.identity,
+            faults=self.faults,
+            data_dir=self.data_dir,
+            seed=self.seed,
+            environment=lambda: self.environment("compute"),
+            **given,
+        )
         self.resources = Resources(
             scheduler=self.scheduler,
             identity=self.identity,
@@ -109,6 +119,7 @@ class Parts:
             eventgrid=self.eventgrid,
             jobs=self.jobs,
             runs=self.runs,
+            online=self.online,
             **given,
         )
         self.jobs.resources = self.tracking.resources = self.resources
@@ -118,6 +129,7 @@ class Parts:
         self.gateway.mount(
             r"(management\.azure\.com|cert-[^/]+\.experiments\.azureml\.net)/", self.resources.app
         )
+        self.gateway.mount(r"[^/]+\.inference\.ml\.azure\.com/", self.online.scoring.app)
         self.gateway.mount(r"[^/]+\.api\.azureml\.ms/mlflow/", self.tracking.app)
         self.gateway.mount(r"[^/]+\.api\.azureml\.ms/", self.resources.data_plane)
         self.gateway.mount(r"[^/]+\.eventgrid\.azure\.net/", self.eventgrid.app)
@@ -132,6 +144,7 @@ class Parts:
         await self.azurite.start(self.accounts.declared())
         self.eventgrid.create_topic(estate.custom_topic_id(estate.CUSTOM_TOPIC))
         await self.resources.create_estate()
+        self.online.serving.revive()
 
     async def start_events(self) -> None:
         """Take up the events of a former process, once the app that shall receive them is there."""
@@ -142,6 +155,7 @@ class Parts:
     async def stop(self) -> None:
         self.proxy.close()
         await self.jobs.stop()
+        await self.online.serving.stop()
         await self.tracking.stop()
         await self.sites.close()
         await self.eventgrid.close()

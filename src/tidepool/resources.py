@@ -22,6 +22,7 @@ from tidepool.history import Runs
 from tidepool.identity import Identity
 from tidepool.locations import BlobLocation, locate
 from tidepool.model_events import ModelEvents
+from tidepool.online import Online
 from tidepool.operations import Operations
 from tidepool.references import References
 from tidepool.registries import DEFAULT as REGISTRY
@@ -61,16 +62,20 @@ class Resources:
         eventgrid: Subscriptions,
         jobs: Runner,
         runs: Runs,
+        online: Online,
     ) -> None:
         self._store = store
         self._identity = identity
         self._blobs = blobs
         self._references = References(store)
-        created = ModelEvents(eventgrid=eventgrid, scheduler=scheduler).announce
+        events = ModelEvents(eventgrid=eventgrid, scheduler=scheduler)
         parts: dict[str, Any] = {"store": store, "scheduler": scheduler}
-        self._assets = {
-            one.type: Assets(one, references=self._references, created=created, **parts) for one in KINDS
+        given: dict[str, Any] = {
+            "references": self._references,
+            "created": events.announce,
+            "used_by": online.records.user_of_model,
         }
+        self._assets = {one.type: Assets(one, **given, **parts) for one in KINDS}
         self._datastores = Datastores(accounts=accounts, **parts)
         self._submissions = Submissions(references=self._references, runs=runs, runner=jobs, **parts)
         self._registries = Registries(
@@ -92,6 +97,7 @@ class Resources:
             **self._registries.routes(),
             **RoleAssignments(identity).routes(),
             **EventResources(store=store, eventgrid=eventgrid).routes(),
+            **online.routes(operations=operations, references=self._references, events=events),
         }
         for assets in self._assets.values():
             self._routes |= AssetRoutes(assets).routes("workspaces") | AssetRoutes(assets).routes(

@@ -35,9 +35,8 @@ class Staging:
         What is not writable shares its bytes with the cache. DataMissingError where there is no such blob.
         """
         prefix = source.path.strip("/")
-        found = await self._blobs.list(source.account, source.container, prefix)
-        one = next((item for item in found if item.name == prefix), None)
-        items = [one] if one else [item for item in found if not prefix or item.name.startswith(f"{prefix}/")]
+        items = await self.listing(source)
+        one = items[0] if [item.name for item in items] == [prefix] else None
         if not items:
             raise DataMissingError(f"{source.url} was not found")
         await asyncio.gather(*(self._bring(source, item) for item in items))
@@ -45,6 +44,13 @@ class Staging:
         places = [(self._cached(source, item), target / item.name[start:].lstrip("/")) for item in items]
         await asyncio.to_thread(_place, places, writable)
         return places[0][1] if one else target
+
+    async def listing(self, source: BlobLocation) -> list[BlobItem]:
+        """The blob of that name, alone, or else the blobs below it."""
+        prefix = source.path.strip("/")
+        found = await self._blobs.list(source.account, source.container, prefix)
+        one = next((item for item in found if item.name == prefix), None)
+        return [one] if one else [item for item in found if not prefix or item.name.startswith(f"{prefix}/")]
 
     async def send(self, source: Path, target: BlobLocation) -> int:
         """Upload a file to a blob, or a folder below one; returns how many blobs were written."""
