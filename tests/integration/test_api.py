@@ -320,7 +320,7 @@ def test_every_answer_is_as_the_description_says(service: Service) -> None:
     load_all_checks()
     schema = schemathesis.openapi.from_asgi("/api/openapi.json", create_app(lambda: service))
     few = settings(
-        max_examples=10,
+        max_examples=5,
         deadline=None,
         derandomize=True,
         database=None,
