@@ -10,6 +10,7 @@ from tidegate.cloud.computes import Computes
 from tidegate.cloud.datastores import Datastores
 from tidegate.cloud.jobs import Jobs
 from tidegate.cloud.ml_client import Client
+from tidegate.cloud.models import Models
 from tidegate.config import Config
 from tidegate.config import Workspace as Place
 from tidegate.errors import NotThereError
@@ -28,6 +29,7 @@ class Workspace:
         self.assets = Assets(self.client, self.datastores)
         self.computes = Computes(self.client, computes)
         self.jobs = Jobs(self.client)
+        self.models = Models(self.client)
 
 
 class Workspaces:

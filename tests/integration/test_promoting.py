@@ -1,0 +1,208 @@
+"""Promotion against real storage and workspaces: once, whole, one at a time, and back."""
+
+from pathlib import Path
+
+import pytest
+from tests.promotions import MODEL, Promotions
+
+from tidegate.commands import JudgeModel
+from tidegate.model_records import Approval, ModelState
+from tidepool.cloud import Tidepool
+
+
+@pytest.fixture
+def promotions(tidepool: Tidepool, tmp_path: Path) -> Promotions:
+    return Promotions(tidepool, tmp_path)
+
+
+def test_an_approved_version_becomes_champion_with_its_files_and_lineage(
+    promotions: Promotions, tmp_path: Path
+) -> None:
+    promotions.version("7", tags={"team": "vision"})
+
+    promotions.promote("7")
+
+    assert promotions.champions == ("7", None, None)
+    assert promotions.states == {"7": "champion"}
+    copy = promotions.production_ml.models.get(MODEL, "7")
+    assert copy.type == "mlflow_model"
+    expected = {
+        "tidegate_source_workspace": promotions.development.name,
+        "tidegate_source_version": "7",
+        "tidegate_run": "train-1",
+        "tidegate_training_data": "images: digits:202609-1",
+        "tidegate_evaluation_data": "holdout:4",
+        "tidegate_verdict_id": "e1-7",
+        "tidegate_approved_by": "ada",
+        "team": "vision",
+    }
+    assert {name: copy.tags.get(name) for name in expected} == expected
+    promotions.production_ml.models.download(MODEL, "7", download_path=tmp_path / "back")
+    [weights] = (tmp_path / "back").rglob("weights.bin")
+    assert weights.read_bytes() == b"weights of 7"
+    record = promotions.record("7").promotion
+    assert record is not None
+    assert (record.files, record.bytes, record.copied_bytes, record.without_md5) == (2, 65, 65, 0)
+    assert record.lineage["tags"] == {"team": "vision"}
+
+
+def test_promoting_twice_registers_and_tells_once(promotions: Promotions) -> None:
+    promotions.version("7")
+
+    promotions.promote("7")
+    once = promotions.told()
+    promotions.promote("7")
+
+    assert promotions.told() == once == [f"model.promoted: {MODEL}:7 is champion"]
+    assert list(promotions.in_production()) == ["7"]
+
+
+def test_it_waits_for_approval_and_says_what_a_person_needs(promotions: Promotions) -> None:
+    record = promotions.version("7", approved=False)
+
+    promotions.promote("7")
+    promotions.promote("7")
+
+    assert promotions.states == {"7": "passed"}
+    [asked] = promotions.activities()
+    assert asked.kind == "model.needs_approval"
+    assert all(word in asked.text for word in ("holdout:4", "e1-7", "no champion yet", "2026-11-24 02:10"))
+    record = promotions.record("7")
+    record.approval = promotions.approval(record)
+    promotions.service.ledger.save(record)
+    promotions.promote("7")
+    assert promotions.states == {"7": "champion"}
+
+
+def test_an_approval_that_comes_too_late_promotes_nothing(promotions: Promotions) -> None:
+    record = promotions.version("7", approved=False)
+    promotions.promote("7")
+
+    promotions.later(days=3, seconds=1)
+    record = promotions.record("7")
+    record.approval = promotions.approval(record)
+    promotions.service.ledger.save(record)
+    promotions.promote("7")
+
+    assert promotions.states == {"7": "expired"}
+    assert "after its time was over" in (promotions.record("7").error or "")
+    assert promotions.in_production() == {}
+
+
+def test_a_refusal_by_a_person_is_final(promotions: Promotions) -> None:
+    record = promotions.version("7", approved=False)
+    record.approval = Approval(
+        verdict="e1-7", approved=False, by="ada", reason="ask legal first", at=promotions.clock()
+    )
+    promotions.service.ledger.save(record)
+
+    promotions.promote("7")
+
+    assert promotions.states == {"7": "refused"}
+    assert promotions.record("7").error == "ada refused it: ask legal first"
+
+
+def test_of_two_candidates_the_second_is_judged_again(promotions: Promotions) -> None:
+    promotions.version("7")
+    promotions.version("8")
+
+    follows = promotions.promote("7")
+
+    assert promotions.champions == ("7", None, None)
+    assert [one for one in follows if isinstance(one, JudgeModel)] == [
+        JudgeModel(cause="test", model=MODEL, version="8")
+    ]
+    again = promotions.record("8")
+    assert (again.state, again.verdict, again.approval) == (ModelState.REGISTERED, None, None)
+
+
+def test_a_promotion_waits_while_another_version_is_on_its_way(promotions: Promotions) -> None:
+    promotions.version("7")
+    promotions.version("8")
+    model = promotions.model
+    model.rolling = "7"
+    promotions.service.ledger.save(model)
+
+    promotions.promote("8")
+
+    assert promotions.states == {"7": "passed", "8": "passed"}
+    assert promotions.champions == (None, None, "7")
+    assert promotions.in_production() == {}
+
+
+def test_sixty_tags_become_fifty_and_stay_sixty_in_the_ledger(promotions: Promotions) -> None:
+    tags = {f"note{number:02}": str(number) for number in range(60)}
+    promotions.version("7", tags=tags)
+
+    promotions.promote("7")
+
+    [kept] = promotions.in_production().values()
+    assert len(kept) == 50
+    assert kept["tidegate_source_version"] == "7"
+    assert int(kept["tidegate_tags_left_out"]) == 60 - len(kept.keys() & tags.keys())
+    promotion = promotions.record("7").promotion
+    assert promotion is not None
+    assert promotion.lineage["tags"] == tags
+
+
+def test_a_version_that_production_has_from_elsewhere_is_not_taken_over(promotions: Promotions) -> None:
+    from azure.ai.ml.entities import Model
+
+    promotions.version("7")
+    (promotions.folder / "other").mkdir()
+    (promotions.folder / "other/MLmodel").write_text("other")
+    promotions.production_ml.models.create_or_update(
+        Model(name=MODEL, version="7", path=promotions.folder / "other", type="mlflow_model")
+    )
+
+    promotions.promote("7")
+
+    assert promotions.states == {"7": "failed"}
+    assert "no copy of it" in (promotions.record("7").error or "")
+    assert promotions.champions == (None, None, None)
+
+
+def test_a_rollback_makes_the_previous_champion_champion_once(promotions: Promotions) -> None:
+    for version in ("7", "8"):
+        promotions.version(version)
+        promotions.promote(version)
+    assert promotions.champions == ("8", "7", None)
+
+    promotions.later(hours=1)
+    promotions.rollback("7")
+    promotions.rollback("7")
+
+    assert promotions.champions == ("7", None, None)
+    assert promotions.states == {"7": "champion", "8": "rolled_back"}
+    assert promotions.told()[-1:] == [f"model.rolled_back: {MODEL}:7 is champion again"]
+    assert len(promotions.told()) == 3
+
+
+def test_a_rollback_to_what_never_was_champion_is_told_and_changes_nothing(promotions: Promotions) -> None:
+    promotions.version("7")
+    promotions.promote("7")
+
+    promotions.rollback("3")
+
+    assert promotions.champions == ("7", None, None)
+    [failed] = promotions.service.ledger.activities("RollbackModel")
+    assert "classifier:3 is not what was champion before" in failed.text
+
+
+def test_a_rollback_while_another_is_on_its_way_has_that_judged_again(promotions: Promotions) -> None:
+    for version in ("7", "8"):
+        promotions.version(version)
+        promotions.promote(version)
+    record = promotions.version("9")
+    model = promotions.model
+    model.rolling = "9"
+    promotions.service.ledger.save(model)
+    record.state = ModelState.PROMOTING
+    promotions.service.ledger.save(record)
+
+    promotions.rollback("7")
+    follows = promotions.promote("9")
+
+    assert follows == [JudgeModel(cause="test", model=MODEL, version="9")]
+    assert promotions.champions == ("7", None, None)
+    assert promotions.states["9"] == "registered"
