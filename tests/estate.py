@@ -44,23 +44,28 @@ signature: {inputs: '[{"type": "tensor", "tensor-spec": {"dtype": "uint8", "shap
 class Estate:
     """Everything that one installation consists of. Months are to be 2099 or later."""
 
-    def __init__(self, cloud: Tidepool, folder: Path, **feed: Any) -> None:
+    def __init__(
+        self, cloud: Tidepool, folder: Path, *, models: dict[str, Any] | None = None, **feed: Any
+    ) -> None:
         self.cloud = cloud
         self.account = cloud.create_storage_account()
         self.workspace = cloud.create_workspace()
         self.production = cloud.create_workspace()
         self.config_file = folder / "tidegate.yml"
-        self.configure(**feed)
+        self.configure(models=models, **feed)
         self.images.create_container()
         self._register(folder)
 
-    def configure(self, **feed: Any) -> None:
+    def configure(self, *, models: dict[str, Any] | None = None, **feed: Any) -> None:
+        """`models`: the policies, by the name of the model."""
         values = tidegate_yml.values(
             development=self.workspace.name,
             production=self.production.name,
             stories=tidegate_yml.a_feed(self.account.name, **{**FEED, **feed}),
         )
         values["notify"] = [{"url": "jsons://mailbox.tidepool/" + self.account.name, "events": ["*"]}]
+        if models:
+            values["models"] = models
         tidegate_yml.write(self.config_file.parent, values)
 
     def start(self, **settings: str) -> "Running":

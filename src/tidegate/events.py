@@ -61,6 +61,7 @@ class RunChanged(Event):
 class ModelRegistered(Event):
     name: str
     version: str
+    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +187,10 @@ def _registered(event: _Envelope) -> Event:
     version = event.text("modelVersion") or (subject[2] if subject else "")
     if not name or not version:
         raise _WrongShapeError("it names no model and version")
-    return ModelRegistered(id=event.id, topic=event.topic, type=event.type, name=name, version=version)
+    tags = event.mapping("modelTags")
+    return ModelRegistered(
+        id=event.id, topic=event.topic, type=event.type, name=name, version=version, tags=tags
+    )
 
 
 def _deployed(event: _Envelope) -> Event:

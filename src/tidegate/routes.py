@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
-from tidegate.commands import AnyCommand, CheckJob, CheckMonth, ScoreMonth
+from tidegate.commands import AnyCommand, CheckJob, CheckMonth, JudgeModel, ScoreMonth
 from tidegate.config import Config, Feed
 from tidegate.events import (
     BlobChanged,
@@ -20,6 +20,8 @@ from tidegate.events import (
     Unreadable,
 )
 from tidegate.ledger import Activity
+from tidegate.lineage import SOURCE_TAG
+from tidegate.model_names import judged_by
 from tidegate.pipelines import served_by
 
 _MONITOR_TAG = "azureml_modelmonitor_threshold_breached"
@@ -84,7 +86,7 @@ class Routes:
             case RunChanged():
                 return self._of_run(event, now)
             case ModelRegistered() | ModelDeployed() | DataDrifted():
-                return Record(_activity(event, self._workspaces[event.topic], now))
+                return self._of_model(event, now)
         return Ignore("type is not ours")
 
     def _of_blob(self, event: BlobChanged, now: datetime) -> Meaning:
@@ -102,6 +104,8 @@ class Routes:
         breach = next((text for tag, text in event.tags.items() if tag.lower() == _MONITOR_TAG), None)
         if breach is not None:
             return Record(_breach(event, breach, workspace, now))
+        if workspace == "development" and (judged := self._judged_by(event)):
+            return _judge(event, *judged)
         served = _served_by(event)
         if not served:
             return Ignore("run is not ours")
@@ -109,6 +113,23 @@ class Routes:
         if feed and getattr(self._config.workspaces, feed.score.workspace).arm_id.lower() == event.topic:
             workspace = feed.score.workspace
         return Send(CheckJob(cause=event.id, workspace=workspace, job=event.run_id))
+
+    def _of_model(self, event: ModelRegistered | ModelDeployed | DataDrifted, now: datetime) -> Meaning:
+        if isinstance(event, ModelRegistered) and self._is_candidate(event):
+            return _judge(event, event.name, event.version)
+        return Record(_activity(event, self._workspaces[event.topic], now))
+
+    def _is_candidate(self, event: ModelRegistered) -> bool:
+        """Of a model with a policy, in development, and no copy that we made ourselves."""
+        in_development = self._workspaces[event.topic] == "development"
+        return in_development and event.name in self._config.models and SOURCE_TAG not in event.tags
+
+    def _judged_by(self, event: RunChanged) -> tuple[str, str] | None:
+        """Model and version that a run evaluates: the tags say it, where they came along, else the name."""
+        model, version = (event.tags.get(f"tidegate_{word}") for word in ("model", "model_version"))
+        if event.run_id.startswith("judge-") and model in self._config.models and version:
+            return str(model), version
+        return judged_by(event.run_id, self._config.models)
 
 
 class CurrentRoutes:
@@ -164,6 +185,13 @@ class _FeedRoute:
             return Send(CheckMonth(cause=event.id, feed=self._name, month=month))
         due = now + self._delay
         return Send(CheckMonth(cause=event.id, feed=self._name, month=month, due=due), self._delay)
+
+
+def _judge(event: Event, model: str, version: str) -> Meaning:
+    try:
+        return Send(JudgeModel(cause=event.id, model=model, version=version))
+    except ValidationError:
+        return Reject(f"model {model}", f"{version[:100]!r} is no version of a model")
 
 
 def _served_by(event: RunChanged) -> ScoreMonth | None:

@@ -1,22 +1,17 @@
 """Jobs of a workspace: whether they exist, their submission, and what run history says of them."""
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tidegate.cloud.faults import azure_errors
+from tidegate.cloud.data_plane import DataPlane
 from tidegate.cloud.ml_client import Client, ml_errors
 from tidegate.errors import ConflictError, NotThereError, PermanentError
 from tidegate.pipelines import JobPlan, RunSeen
 
-if TYPE_CHECKING:
-    from azure.core import PipelineClient
-
-_AUDIENCE = "https://ml.azure.com/.default"
-
 
 class Jobs:
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, data_plane: DataPlane) -> None:
         self._client = client
+        self._data_plane = data_plane
 
     def exists(self, name: str) -> bool:
         try:
@@ -25,6 +20,17 @@ class Jobs:
         except NotThereError:
             return False
         return True
+
+    def data_of(self, name: str) -> dict[str, str]:
+        """The data that a job read, by the name of its input; none of a run that is no job."""
+        from azure.ai.ml.exceptions import MlException
+
+        try:
+            with ml_errors(f"look for job {name}"):
+                inputs = getattr(self._client.ml.jobs.get(name), "inputs", None) or {}
+        except (NotThereError, MlException):
+            return {}
+        return {key: str(one.path) for key, one in inputs.items() if getattr(one, "path", None)}
 
     def submit(self, plan: JobPlan, component: str) -> None:
         """Submit the job under its name; one that is there under that name is the same one, and stays.
@@ -52,35 +58,7 @@ class Jobs:
 
     def _history(self, path: str) -> dict[str, Any]:
         """The SDK shows no errors of runs, so this asks where its `jobs.stream` does."""
-        from azure.core.rest import HttpRequest
-
-        with azure_errors(f"read run {path}"):
-            url = f"{self._data_plane}/history/v1.0{self._client.workspace.arm_id}/runs/{path}"
-            response = self._run_history.send_request(HttpRequest("GET", url))
-            response.raise_for_status()
-            return dict(response.json())
-
-    @cached_property
-    def _run_history(self) -> "PipelineClient[Any, Any]":
-        from azure.core import PipelineClient
-        from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
-
-        policies = [RetryPolicy(), BearerTokenCredentialPolicy(self._client.credential, _AUDIENCE)]
-        return PipelineClient("", policies=policies)
-
-    @cached_property
-    def _data_plane(self) -> str:
-        from azure.core import PipelineClient
-        from azure.core.pipeline.policies import RetryPolicy
-        from azure.core.rest import HttpRequest
-
-        with ml_errors("read the workspace"):
-            url = str(self._client.ml.workspaces.get(self._client.workspace.name).discovery_url)
-        with azure_errors("discover the services of the workspace"):
-            anonymous: PipelineClient[Any, Any] = PipelineClient("", policies=[RetryPolicy()])
-            response = anonymous.send_request(HttpRequest("GET", url))
-            response.raise_for_status()
-            return str(response.json()["api"])
+        return self._data_plane.get("history/v1.0", f"runs/{path}")
 
 
 def _pipeline_job(plan: JobPlan, component: str) -> Any:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from tidegate.cloud.assets import Assets
 from tidegate.cloud.computes import Computes
+from tidegate.cloud.data_plane import DataPlane
 from tidegate.cloud.datastores import Datastores
 from tidegate.cloud.jobs import Jobs
 from tidegate.cloud.ml_client import Client
 from tidegate.cloud.models import Models
+from tidegate.cloud.runs import Runs
 from tidegate.config import Config
 from tidegate.config import Workspace as Place
 from tidegate.errors import NotThereError
@@ -28,7 +30,9 @@ class Workspace:
         self.datastores = Datastores(self.client)
         self.assets = Assets(self.client, self.datastores)
         self.computes = Computes(self.client, computes)
-        self.jobs = Jobs(self.client)
+        data_plane = DataPlane(self.client)
+        self.jobs = Jobs(self.client, data_plane)
+        self.runs = Runs(data_plane)
         self.models = Models(self.client)
 
 

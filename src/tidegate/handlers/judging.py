@@ -1,30 +1,214 @@
-"""JudgeModel: from a registered version to a verdict. Promotes nothing."""
+"""JudgeModel: from a registered version to a verdict. Waits for nothing, and promotes nothing."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tidegate.commands import Follows, JudgeModel
+from tidegate import model_notifications as news
+from tidegate.commands import FROM_TIMER, Follows, JudgeModel, Next, PromoteModel
 from tidegate.config import Config
+from tidegate.datasets import BLOBSTORE
+from tidegate.errors import NotThereError
+from tidegate.evaluations import decide_verdict, kept, plan_evaluation, state_after
+from tidegate.evidence import EVIDENCE, Evidence, NoEvidence, number, read_evidence
+from tidegate.handlers.endings import tell
+from tidegate.lineage import SOURCE_TAG
 from tidegate.log import Log
+from tidegate.model_names import evaluation_folder, judge_job
+from tidegate.model_records import Evaluation, ModelState, ModelVersion, Verdict
+from tidegate.pipelines import Attempt, JobCancelled, JobDone, JobFailed, Resubmit, StillLive, decide_end
+from tidegate.policies import Policy
 
 if TYPE_CHECKING:
     from tidegate.cloud.tables import Ledger
-    from tidegate.cloud.workspaces import Workspaces
-
+    from tidegate.cloud.workspaces import Workspace, Workspaces
 
 log = Log(__name__)
+
+VERDICT = "verdict.json"
+_SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=1)
+_FIRST_LOOK = timedelta(minutes=1)  # the job's events come sooner, and the timer looks later
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judging:
+    """An evaluation is claimed under the version's ETag, then submitted under a derived name."""
+
     config: Callable[[], Config]
     ledger: "Ledger"
     workspaces: "Workspaces"
     now: Callable[[], datetime]
 
     def judge_model(self, command: JudgeModel) -> Follows:
-        version = self.ledger.model_version(command.model, command.version)
-        log.info("model_looked_at", known=version is not None)
+        policy = self.config().models.get(command.model)
+        if policy is None:
+            return []
+        record = self.ledger.model_version(command.model, command.version)
+        if record is None:
+            return self._register(command, policy)
+        match record.state:
+            case ModelState.REGISTERED:
+                return self._claim(command, policy, record)
+            case ModelState.EVALUATING:
+                return self._look(command, policy, record)
+            case ModelState.PASSED:
+                return _promotion(command, policy)
         return []
+
+    def _register(self, command: JudgeModel, policy: Policy) -> Follows:
+        """Into the ledger, with where it comes from; a copy that we made ourselves is nobody's candidate."""
+        model = self._workspace.models.find(command.model, command.version)
+        if model is None:
+            raise NotThereError(f"development has no model {command.model}:{command.version}")
+        if SOURCE_TAG in model.tags:
+            return []
+        record = ModelVersion(
+            model=command.model,
+            version=command.version,
+            registered_at=self.now(),
+            source={
+                "run": model.run,
+                "uri": model.uri,
+                "tags": dict(model.tags),
+                "properties": dict(model.properties),
+                "data": self._workspace.jobs.data_of(model.run) if model.run else {},
+            },
+        )
+        told = tell(self.ledger, news.registered(record, command.cause))
+        self.ledger.save(record)
+        return [told, *self._claim(command, policy, record)]
+
+    def _claim(self, command: JudgeModel, policy: Policy, record: ModelVersion) -> Follows:
+        """The next evaluation, beside the champion of now; what was decided before is void."""
+        before = record.evaluation.number if record.evaluation else 0
+        record.evaluation = self._planned(policy, record, before + 1)
+        record.state, record.verdict, record.approval = ModelState.EVALUATING, None, None
+        self.ledger.save(record)
+        return self._launch(command, policy, record, record.evaluation)
+
+    def _planned(self, policy: Policy, record: ModelVersion, number: int) -> Evaluation:
+        return Evaluation(
+            number=number,
+            job=judge_job(record.model, record.version, number, 1),
+            data=policy.evaluate.data,
+            champion=self._champion(record.model),
+            submitted_at=self.now(),
+        )
+
+    def _launch(
+        self, command: JudgeModel, policy: Policy, record: ModelVersion, evaluation: Evaluation
+    ) -> Follows:
+        workspace, champion = self._workspace, evaluation.champion
+        if champion and workspace.models.find(record.model, champion) is None:
+            gone = f"the champion's version {champion} is no longer in development: roll back, or restore it"
+            return self._conclude(command, policy, record, NoEvidence(gone))
+        if not workspace.computes.is_ready(policy.evaluate.compute):
+            return self._wait_for_cluster(command, evaluation)
+        plan = plan_evaluation(policy, record, evaluation)
+        workspace.jobs.submit(plan, workspace.assets.newest_component(plan.pipeline))
+        log.info("job_submitted", job=plan.job, compute=policy.evaluate.compute)
+        return [Next(command, _FIRST_LOOK)]
+
+    def _wait_for_cluster(self, command: JudgeModel, evaluation: Evaluation) -> Follows:
+        """Longer the longer it takes. What the timer began, it begins again: chains must not pile up."""
+        if command.cause.startswith(FROM_TIMER):
+            return []
+        so_far = self.now() - evaluation.submitted_at
+        return [Next(command, min(max(so_far / 10, _SHORTEST_PAUSE), _LONGEST_PAUSE))]
+
+    def _look(self, command: JudgeModel, policy: Policy, record: ModelVersion) -> Follows:
+        """What became of the evaluation's job; one that was claimed and is not there is submitted."""
+        evaluation, jobs = record.evaluation, self._workspace.jobs
+        assert evaluation is not None
+        if not jobs.exists(evaluation.job):
+            return self._launch(command, policy, record, evaluation)
+        attempt = Attempt(evaluation.attempt, policy.evaluate.compute)
+        match decide_end(jobs.look(evaluation.job), attempt):
+            case StillLive():
+                return []
+            case JobDone():
+                return self._conclude(command, policy, record, self._evidence(record, evaluation))
+            case Resubmit() as again:
+                return self._resubmit(command, policy, record, again)
+            case JobCancelled(reason) | JobFailed(reason):
+                return self._conclude(command, policy, record, NoEvidence(reason))
+
+    def _resubmit(
+        self, command: JudgeModel, policy: Policy, record: ModelVersion, again: Resubmit
+    ) -> Follows:
+        evaluation = record.evaluation
+        assert evaluation is not None
+        told = tell(self.ledger, news.preempted(record, evaluation.job, again, self.now(), command.cause))
+        attempt = evaluation.attempt + 1
+        job = judge_job(record.model, record.version, evaluation.number, attempt)
+        record.evaluation = evaluation.model_copy(update={"attempt": attempt, "job": job})
+        self.ledger.save(record)
+        return [told, *self._launch(command, policy, record, record.evaluation)]
+
+    def _evidence(self, record: ModelVersion, evaluation: Evaluation) -> Evidence | NoEvidence:
+        folder = evaluation_folder(record.model, record.version, evaluation.number)
+        try:
+            return read_evidence(self._workspace.datastores.read(BLOBSTORE, folder + EVIDENCE))
+        except NotThereError:
+            return NoEvidence(f"the evaluation completed and left no {EVIDENCE}")
+
+    def _conclude(
+        self, command: JudgeModel, policy: Policy, record: ModelVersion, seen: Evidence | NoEvidence
+    ) -> Follows:
+        """The verdict, or another evaluation where the champion is another one meanwhile."""
+        assert record.evaluation is not None
+        if self._champion(record.model) != record.evaluation.champion:
+            log.info("champion_changed", judged_beside=record.evaluation.champion)
+            return self._claim(command, policy, record)
+        training = self._training(policy, record)
+        verdict = decide_verdict(policy.gate, record, seen, training, self.now())
+        state = state_after(verdict)
+        self._publish(record, verdict)
+        told = tell(self.ledger, news.judged(record, verdict, state, command.cause))
+        record.verdict, record.state = kept(verdict), state
+        record.error = None if verdict.passed else _why(verdict)
+        self.ledger.save(record)
+        log.info("model_judged", verdict=verdict.id, passed=verdict.passed, state=state.value)
+        return [told, *(_promotion(command, policy) if state is ModelState.PASSED else ())]
+
+    def _training(self, policy: Policy, record: ModelVersion) -> dict[str, float | None]:
+        run = record.source.get("run")
+        if not policy.gate.training or not run:
+            return {}
+        return {name: number(value) for name, value in self._workspace.runs.metrics(run).items()}
+
+    def _publish(self, record: ModelVersion, verdict: Verdict) -> None:
+        """Where a data scientist looks: beside the evaluation's metrics and pictures, and on the model."""
+        workspace = self._workspace
+        if workspace.jobs.exists(verdict.job):
+            content = verdict.model_dump_json(indent=2).encode()
+            workspace.runs.attach(verdict.job, record.model, VERDICT, content)
+        tags = {
+            "tidegate_verdict": "passed" if verdict.passed else "failed",
+            "tidegate_verdict_id": verdict.id,
+            "tidegate_verdict_job": verdict.job,
+            "tidegate_verdict_champion": verdict.champion or "none",
+            "tidegate_verdict_mode": verdict.mode,
+        }
+        workspace.assets.tag_model(record.model, record.version, tags)
+
+    def _champion(self, model: str) -> str | None:
+        """The champion's version in development."""
+        champion = self.ledger.model(model).champion
+        return champion.source if champion else None
+
+    @property
+    def _workspace(self) -> "Workspace":
+        return self.workspaces["development"]
+
+
+def _promotion(command: JudgeModel, policy: Policy) -> Follows:
+    if policy.promote is None:
+        return []
+    return [Next(PromoteModel(cause=command.cause, model=command.model, version=command.version))]
+
+
+def _why(verdict: Verdict) -> str:
+    failed = [line for line in verdict.rules if not line.passed]
+    return "; ".join(f"{line.metric or line.rule}: {line.why}" for line in failed[:5])[:2000]

@@ -1,0 +1,69 @@
+"""The data plane of a workspace, found by discovery: run history and MLflow, which the SDK shows in part."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tidegate.cloud.faults import azure_errors
+from tidegate.cloud.ml_client import Client, ml_errors
+
+if TYPE_CHECKING:
+    from azure.core import PipelineClient
+
+_AUDIENCE = "https://ml.azure.com/.default"
+
+
+class DataPlane:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def get(self, service: str, path: str) -> dict[str, Any]:
+        """`service` is `history/v1.0`, `mlflow/v1.0`; `path` is below the workspace."""
+        return self._ask("GET", service, path)
+
+    def post(self, service: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._ask("POST", service, path, body)
+
+    def write(self, url: str, content: bytes) -> None:
+        """To a blob, by a URL that the data plane gave and that carries its own permission."""
+        from azure.core.rest import HttpRequest
+
+        with azure_errors("write an artifact"):
+            request = HttpRequest("PUT", url, headers={"x-ms-blob-type": "BlockBlob"}, content=content)
+            self._anonymous.send_request(request).raise_for_status()
+
+    def _ask(
+        self, method: str, service: str, path: str, body: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        from azure.core.rest import HttpRequest
+
+        with azure_errors(f"{method} {path}"):
+            url = f"{self._endpoint}/{service}{self._client.workspace.arm_id}/{path}"
+            response = self._own.send_request(HttpRequest(method, url, json=body))
+            response.raise_for_status()
+            return dict(response.json())
+
+    @cached_property
+    def _own(self) -> "PipelineClient[Any, Any]":
+        from azure.core import PipelineClient
+        from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
+
+        policies = [RetryPolicy(), BearerTokenCredentialPolicy(self._client.credential, _AUDIENCE)]
+        return PipelineClient("", policies=policies)
+
+    @cached_property
+    def _anonymous(self) -> "PipelineClient[Any, Any]":
+        from azure.core import PipelineClient
+        from azure.core.pipeline.policies import RetryPolicy
+
+        return PipelineClient("", policies=[RetryPolicy()])
+
+    @cached_property
+    def _endpoint(self) -> str:
+        from azure.core.rest import HttpRequest
+
+        with ml_errors("read the workspace"):
+            url = str(self._client.ml.workspaces.get(self._client.workspace.name).discovery_url)
+        with azure_errors("discover the services of the workspace"):
+            response = self._anonymous.send_request(HttpRequest("GET", url))
+            response.raise_for_status()
+            return str(response.json()["api"])
