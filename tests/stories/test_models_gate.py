@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from tests.estate import Running
 from tests.model_estate import MODEL, ModelEstate
 from tidegate.model_records import Champion, ModelState, ModelVersion
