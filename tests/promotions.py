@@ -40,9 +40,16 @@ class Promotions:
         self.configure(**policy)
 
     def configure(self, **policy: Any) -> None:
-        names = {"development": self.development.name, "production": self.production.name}
-        values = tidegate_yml.values(**names, digits=tidegate_yml.a_feed(self.account))  # type: ignore[arg-type]
-        values["models"] = {MODEL: {**POLICY, **policy}}
+        """Anew, with these parts of the policy in place of the usual ones."""
+        self._policy = {**POLICY, **policy}
+        self.configure_feed(tidegate_yml.a_feed(self.account))
+
+    def configure_feed(self, feed: dict[str, Any]) -> None:
+        """The feed `digits`, which is scored with the model."""
+        values = tidegate_yml.values(
+            development=self.development.name, production=self.production.name, digits=feed
+        )
+        values["models"] = {MODEL: self._policy}
         self.config_file = tidegate_yml.write(self.folder, values)
 
     def start(self) -> Service:

@@ -99,7 +99,8 @@ class Score(_Section):
     workspace: Literal["development", "production"] = "development"
     pipeline: AssetName
     model: ModelReference = Field(
-        description="`name` takes the newest version when a generation is claimed; `name:3` pins it."
+        description="When a generation is claimed, `name` is the champion, or the newest version of a model "
+        "that no policy promotes; `name:3` pins it."
     )
     compute: AssetName
     fallback: AssetName | None = None
@@ -145,6 +146,18 @@ class Config(_Section):
             if other != name:
                 raise ValueError(
                     f"feeds {other} and {name} read the same {'/'.join(place)}: give each its own path"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _models_are_where_they_score(self) -> "Config":
+        for name, feed in self.feeds.items():
+            policy = self.models.get(feed.score.model)
+            shared = policy and policy.promote and policy.promote.via == "registry"
+            if shared and feed.score.workspace == "production":
+                raise ValueError(
+                    f"feed {name} scores in production, which has no {feed.score.model} of its own: that is "
+                    "promoted via registry. Promote it via workspace, or score in development"
                 )
         return self
 

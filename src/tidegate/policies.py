@@ -153,6 +153,11 @@ class Policy(_Section):
     drift: Drift | None = None
     renew: Renew | None = None
 
+    @property
+    def crowns(self) -> bool:
+        """Whether it ever makes a version champion."""
+        return self.promote is not None and self.gate.mode is GateMode.ENFORCE
+
     @model_validator(mode="after")
     def _hangs_together(self) -> "Policy":
         if self.rollout and not self.promote:

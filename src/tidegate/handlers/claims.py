@@ -60,11 +60,10 @@ class Claims:
     def add(self, feed: Feed, record: Month, version: MonthVersion, wish: Wish) -> Generation:
         """The version's next generation. The model is resolved here, once. ConflictError: look again."""
         name, _, pinned = (wish.model or feed.score.model).partition(":")
-        assets = self.workspaces[feed.score.workspace].assets
         generation = Generation(
             number=len(version.generations) + 1,
             model_name=name,
-            model_version=pinned or assets.newest_model(name),
+            model_version=pinned or self._version(feed, name),
             compute=feed.score.compute,
             reason=wish.reason,
             idempotency_key=wish.idempotency_key,
@@ -73,6 +72,16 @@ class Claims:
         version.generations.append(generation)
         self.ledger.save(record)
         return generation
+
+    def _version(self, feed: Feed, name: str) -> str:
+        """The champion of a model whose policy promotes, as the feed's workspace has it; else the newest."""
+        policy, role = self.config().models.get(name), feed.score.workspace
+        if policy is None or not policy.crowns:
+            return self.workspaces[role].assets.newest_model(name)
+        champion = self.ledger.model(name).champion
+        if champion is None:
+            raise NotThereError(f"{name} has no champion yet; its policy lets no other version score months")
+        return champion.version if role == "production" else champion.source
 
 
 def _claimed_before(record: Month, key: str | None) -> Claim | None:

@@ -1,0 +1,95 @@
+"""Months are scored with the champion: as the feed's workspace has it, and for good once they are claimed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests import tidegate_yml
+from tests.promotions import Promotions
+
+from tidegate.errors import NotThereError
+from tidegate.handlers.claims import Claims, Wish
+from tidegate.ledger import Generation, Month, MonthVersion
+from tidepool.cloud import Tidepool
+
+
+@pytest.fixture
+def promotions(tidepool: Tidepool, tmp_path: Path) -> Promotions:
+    return Promotions(tidepool, tmp_path)
+
+
+def _claim(promotions: Promotions, model: str | None = None, **score: Any) -> Generation:
+    if score:
+        feed = tidegate_yml.a_feed(promotions.account)
+        promotions.configure_feed(feed | {"score": feed["score"] | score})
+    service = promotions.start()
+    month = service.ledger.month("digits", "202611")
+    if not month.versions:
+        month.versions = [
+            MonthVersion(
+                number=1,
+                manifest_hash="m",
+                manifest_path="m",
+                files=1,
+                bytes=1,
+                reason="marker",
+                snapshot_at=promotions.clock(),
+                registered=True,
+            )
+        ]
+        service.ledger.save(month)
+    claims = Claims(
+        config=service.config, ledger=service.ledger, workspaces=service.workspaces, now=promotions.clock
+    )
+    return claims.claim(Wish(feed="digits", month="202611", model=model, reason="test"))[1]
+
+
+def _month(promotions: Promotions) -> Month:
+    return promotions.service.ledger.month("digits", "202611")
+
+
+def test_without_a_champion_months_wait(promotions: Promotions) -> None:
+    promotions.version("7", approved=False)
+
+    with pytest.raises(NotThereError, match="classifier has no champion yet"):
+        _claim(promotions)
+
+
+def test_the_champion_scores_and_not_the_newest(promotions: Promotions) -> None:
+    promotions.version("7")
+    promotions.promote("7")
+    promotions.register("8")
+
+    assert _claim(promotions).model_version == "7"
+    assert _claim(promotions, model="classifier:8").model_version == "8"
+
+
+def test_a_claimed_month_keeps_its_model(promotions: Promotions) -> None:
+    for version in ("7", "8"):
+        promotions.version(version)
+        promotions.promote(version)
+        _claim(promotions)
+    promotions.rollback("7")
+    _claim(promotions)
+
+    assert [one.generation.model_version for one in _month(promotions).claims] == ["7", "8", "7"]
+
+
+def test_in_production_it_is_the_version_there(promotions: Promotions) -> None:
+    promotions.version("7")
+    promotions.promote("7")
+    model = promotions.model
+    assert model.champion is not None
+    model.champion.version = "production-7"
+    promotions.service.ledger.save(model)
+
+    assert _claim(promotions).model_version == "7"
+    assert _claim(promotions, workspace="production").model_version == "production-7"
+
+
+def test_a_model_that_nothing_promotes_is_scored_in_its_newest_version(promotions: Promotions) -> None:
+    promotions.configure(gate={"mode": "observe", "metrics": {"accuracy": {"min": 0.8}}})
+    promotions.register("7")
+    promotions.register("8")
+
+    assert _claim(promotions).model_version == "8"

@@ -1,0 +1,35 @@
+"""What a model's policy promises where keys meet each other."""
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+from tests import tidegate_yml
+
+from tidegate.config import Config
+from tidegate.policies import Policy
+
+POLICY: dict[str, Any] = {
+    "evaluate": {"data": "holdout:4", "compute": "cpu"},
+    "gate": {"metrics": {"accuracy": {"min": 0.8}}},
+    "promote": {"to": "production"},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "crowns"),
+    [({}, True), ({"promote": None}, False), ({"gate": {**POLICY["gate"], "mode": "observe"}}, False)],
+    ids=["promotes", "only judges", "only observes"],
+)
+def test_only_a_policy_that_promotes_ever_has_a_champion(changes: dict[str, Any], crowns: bool) -> None:
+    assert Policy.model_validate({**POLICY, **changes}).crowns is crowns
+
+
+def test_a_feed_in_production_cannot_be_scored_with_what_is_only_in_a_registry() -> None:
+    feed = tidegate_yml.a_feed()
+    values = tidegate_yml.values(digits=feed | {"score": {**feed["score"], "workspace": "production"}})
+    shared = {**POLICY, "promote": {"via": "registry", "registry": "shared"}}
+
+    assert Config.model_validate({**values, "models": {"classifier": POLICY}})
+    with pytest.raises(ValidationError, match="has no classifier of its own"):
+        Config.model_validate({**values, "models": {"classifier": shared}})
