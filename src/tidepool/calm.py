@@ -57,6 +57,7 @@ class Calm:
             *(f"job {name} is running" for name in parts.jobs.running()),
             *(f"provisioning {name}" for name in parts.operations()),
             *parts.online.scoring.mirroring(),
+            *parts.online.serving.starting(),
             *parts.scheduler.running(),
             *due,
         ]

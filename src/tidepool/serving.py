@@ -85,6 +85,11 @@ class Serving:
                     key = deployment["id"].lower()
                     self._reviving[key] = asyncio.create_task(self._revived(key, deployment))
 
+    def starting(self) -> list[str]:
+        """Deployments whose process is not there yet, or again."""
+        live = [one.served.label for one in self._live.values() if one.starting]
+        return [f"starting {name}" for name in (*live, *self._reviving)]
+
     async def stop(self) -> None:
         for task in list(self._reviving.values()):
             task.cancel()

@@ -41,6 +41,7 @@ class ServingProcess:
     def __init__(self, served: Served, scheduler: Scheduler) -> None:
         self.served = served
         self.ready = False
+        self.starting = False
         self._scheduler = scheduler
         self._process: asyncio.subprocess.Process | None = None
         self._http: httpx.AsyncClient | None = None
@@ -76,14 +77,14 @@ class ServingProcess:
         while True:
             assert self._process is not None
             status = await self._process.wait()
-            self.ready = False
+            self.ready, self.starting = False, delay_s == _REVIVE_S[0]
             self._say(f"the process ended with status {status}; it is started again in {delay_s:g} s")
             await self._scheduler.sleep(delay_s, f"restart {self.served.label}")
             try:
                 await self._launch()
                 delay_s = _REVIVE_S[0]
             except ServingError:
-                delay_s = min(2 * delay_s, longest_s)
+                delay_s, self.starting = min(2 * delay_s, longest_s), False
 
     async def _launch(self) -> None:
         """The socket is open before the process is there: its first answer says that it is ready."""
@@ -113,7 +114,7 @@ class ServingProcess:
         except asyncio.CancelledError:
             await self._end()
             raise
-        self.ready = answer.is_success
+        self.ready, self.starting = answer.is_success, False
 
     async def _end(self) -> None:
         if self._http is not None:

@@ -1,104 +1,399 @@
 """Managed online endpoints, through the unmodified SDK: provisioned, asked for predictions, watched."""
 
 import json
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from azure.ai.ml import MLClient
-from azure.ai.ml.entities import (
-    CodeConfiguration,
-    Environment,
-    ManagedOnlineDeployment,
-    ManagedOnlineEndpoint,
-    Model,
-)
+from azure.ai.ml.entities import ManagedOnlineEndpoint, Model
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from tests.integration.online import NUMBERS, SCRIPT, Online
+from tests.integration.test_tidepool_resources import arm
 
-from tidepool.cloud import Tidepool
-
-SCRIPT = """
-import json, os, pathlib, sys
-
-def init():
-    global weights
-    (file,) = pathlib.Path(os.environ["AZUREML_MODEL_DIR"]).rglob("weights.json")
-    weights = json.loads(file.read_text())
-    print("weights are", weights)
-
-def run(text):
-    given = json.loads(text)
-    if given.get("die"):
-        os._exit(3)
-    if given.get("fail"):
-        raise ValueError("these numbers do not fit")
-    return {"scores": [weights["factor"] * one for one in given["numbers"]], "pid": os.getpid()}
-"""
-
-
-class Served:
-    """An endpoint of a test's own, with deployments that multiply by a factor."""
-
-    def __init__(self, ml: MLClient, tidepool: Tidepool, folder: Path) -> None:
-        self.ml = ml
-        self.tidepool = tidepool
-        self.name = "digits"
-        self._folder = folder
-        (folder / "code").mkdir()
-        (folder / "code" / "score.py").write_text(SCRIPT)
-        ml.environments.create_or_update(Environment(name="plain", version="1", image="python:3.11"))
-        ml.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name=self.name)).result()
-
-    @property
-    def id(self) -> str:
-        return str(self.ml.online_endpoints.get(self.name).id)
-
-    def deployment(self, name: str, factor: int = 1, **more: Any) -> ManagedOnlineDeployment:
-        folder = self._folder / f"model-{factor}"
-        folder.mkdir(exist_ok=True)
-        (folder / "weights.json").write_text(json.dumps({"factor": factor}))
-        self.ml.models.create_or_update(Model(name="factors", version=str(factor), path=str(folder)))
-        return ManagedOnlineDeployment(
-            name=name,
-            endpoint_name=self.name,
-            model=f"azureml:factors:{factor}",
-            environment="azureml:plain:1",
-            code_configuration=CodeConfiguration(code=str(self._folder / "code"), scoring_script="score.py"),
-            instance_type="Standard_DS3_v2",
-            instance_count=1,
-            **more,
-        )
-
-    def deploy(self, name: str, factor: int = 1, **more: Any) -> ManagedOnlineDeployment:
-        wanted = self.deployment(name, factor, **more)
-        return self.ml.online_deployments.begin_create_or_update(wanted).result()
-
-    def route(self, mirror: dict[str, int] | None = None, **traffic: int) -> None:
-        endpoint = self.ml.online_endpoints.get(self.name)
-        endpoint.traffic, endpoint.mirror_traffic = traffic, mirror or {}
-        self.ml.online_endpoints.begin_create_or_update(endpoint).result()
-
-    def ask(self, body: Any, deployment: str | None = None, key: str | None = None) -> requests.Response:
-        endpoint = self.ml.online_endpoints.get(self.name)
-        held = key or self.ml.online_endpoints.get_keys(self.name).primary_key
-        headers = {"Authorization": f"Bearer {held}"}
-        if deployment:
-            headers["azureml-model-deployment"] = deployment
-        return requests.post(endpoint.scoring_uri, json=body, headers=headers, timeout=30)
+from tidepool.cloud import Tidepool, Workspace
 
 
 @pytest.fixture
-def served(ml: MLClient, tidepool: Tidepool, tmp_path: Path) -> Served:
-    return Served(ml, tidepool, tmp_path)
+def online(ml: MLClient, tmp_path: Path) -> Online:
+    return Online(ml, tmp_path)
 
 
-def test_a_deployment_answers_by_its_script(served: Served, tmp_path: Path) -> None:
-    served.deploy("blue", 2)
-    served.route(blue=100)
+@pytest.fixture(scope="module")
+def steady(tidepool: Tidepool, ml_client: Any, tmp_path_factory: pytest.TempPathFactory) -> Online:
+    """One with live traffic on blue and none on green, for tests that change nothing."""
+    online = Online(ml_client(tidepool.create_workspace().name), tmp_path_factory.mktemp("steady"))
+    online.deploy("blue", 2)
+    online.deploy("green", 3)
+    online.route(blue=100)
+    return online
+
+
+@pytest.fixture
+def bearer(tidepool: Tidepool) -> str:
+    return tidepool.token("https://management.azure.com")
+
+
+def metric(bearer: str, resource: str, name: str, condition: str = "") -> list[dict[str, Any]]:
+    """The time series of the last minutes; those of azure-monitor-query read the same."""
+    now = datetime.now(UTC)
+    answer = requests.get(
+        f"https://management.azure.com{resource}/providers/microsoft.insights/metrics",
+        params={
+            "api-version": "2023-10-01",
+            "metricnames": name,
+            "timespan": f"{(now - timedelta(minutes=10)).isoformat()}/{now.isoformat()}",
+            "interval": "PT1M",
+            "aggregation": "Average",
+            **({"$filter": condition} if condition else {}),
+        },
+        headers={"Authorization": f"Bearer {bearer}"},
+        timeout=10,
+    )
+    answer.raise_for_status()
+    (value,) = answer.json()["value"]
+    return list(value["timeseries"])
+
+
+EACH = "deployment eq '*' and statusCode eq '*' and statusCodeClass eq '*' and modelStatusCode eq '*'"
+
+
+def counts(bearer: str, online: Online, dimension: str) -> dict[str, float]:
+    """How many requests had each value of a dimension.
+
+    Azure knows averages only: of what each combination of all dimensions had in a minute.
+    """
+    found: dict[str, float] = defaultdict(float)
+    for one in metric(bearer, online.id, "RequestsPerMinute", EACH):
+        values = {entry["name"]["value"]: entry["value"] for entry in one["metadatavalues"]}
+        found[values[dimension]] += sum(point.get("average", 0) for point in one["data"])
+    return dict(found)
+
+
+# Predictions
+
+
+def test_a_script_answers_and_what_it_prints_can_be_read(steady: Online, tmp_path: Path) -> None:
     request = tmp_path / "request.json"
-    request.write_text('{"numbers": [1, 2]}')
+    request.write_text(json.dumps(NUMBERS))
 
-    said = served.ml.online_endpoints.invoke(served.name, request_file=str(request))
+    live = steady.ml.online_endpoints.invoke(steady.name, request_file=str(request))
+    other = steady.ml.online_endpoints.invoke(steady.name, request_file=str(request), deployment_name="green")
 
-    assert json.loads(said)["scores"] == [2, 4]
-    assert "weights are {'factor': 2}" in served.ml.online_deployments.get_logs("blue", served.name, lines=50)
+    assert (json.loads(live), json.loads(other)) == ([2, 4], [3, 6])
+    logs = steady.ml.online_deployments.get_logs("blue", steady.name, lines=50)
+    assert "weights are {'factor': 2}" in logs
+    fetched = steady.ml.online_deployments.get_logs(
+        "blue", steady.name, lines=50, container_type="storage-initializer"
+    )
+    assert "bringing the model from https://" in fetched
+
+
+def test_a_failing_model_is_a_failed_dependency(steady: Online) -> None:
+    answer = steady.ask({"fail": True})
+
+    assert answer.status_code == 424
+    assert answer.headers["ms-azureml-model-error-statuscode"] == "500"
+    assert answer.headers["azureml-model-deployment"] == "blue"
+    assert "these numbers do not fit" in answer.text
+
+
+MODEL = """
+import mlflow
+
+class Means(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        return model_input.reshape(len(model_input), -1).mean(axis=1)
+
+mlflow.models.set_model(Means())
+"""
+
+
+def test_an_mlflow_model_needs_no_script(online: Online, tmp_path: Path) -> None:
+    import mlflow
+    import numpy as np
+
+    code, folder = tmp_path / "means.py", tmp_path / "means"
+    code.write_text(MODEL)
+    images = np.zeros((1, 2, 2, 1), dtype=np.uint8)
+    signature = mlflow.models.infer_signature(images, np.zeros(1))
+    mlflow.pyfunc.save_model(folder, python_model=str(code), signature=signature, pip_requirements=[])
+    model = Model(name="means", version="1", path=str(folder), type="mlflow_model")
+    online.ml.models.create_or_update(model)
+
+    online.deploy("blue", model="azureml:means:1", code_configuration=None, environment=None)
+
+    pictures = [[[[10], [20]], [[30], [40]]], [[[1], [1]], [[1], [1]]]]
+    assert online.ask({"input_data": pictures}, "blue").json() == [25.0, 1.0]
+    assert online.ask({"instances": pictures}, "blue").json() == {"predictions": [25.0, 1.0]}
+    refused = online.ask({"input_data": [[["a"]]]}, "blue")
+    assert (refused.status_code, refused.headers["ms-azureml-model-error-statuscode"]) == (424, "400")
+
+
+# Traffic
+
+
+def test_traffic_is_split_as_it_was_set_and_counted(bearer: str, online: Online) -> None:
+    online.deploy("blue", 2)
+    online.deploy("green", 3)
+    online.route(blue=70, green=30)
+    key = online.ml.online_endpoints.get_keys(online.name).primary_key
+
+    answers = [online.ask(key=key).headers["azureml-model-deployment"] for _ in range(40)]
+    online.ask({"fail": True}, "green", key)
+
+    shares = {name: answers.count(name) for name in ("blue", "green")}
+    assert 4 <= shares["green"] <= 22
+    assert counts(bearer, online, "deployment") == {**shares, "green": shares["green"] + 1}
+    assert counts(bearer, online, "statuscodeclass") == {"2xx": 40, "4xx": 1}
+    failed = metric(
+        bearer, online.id, "RequestsPerMinute", "deployment eq 'green' and statusCodeClass ne '2xx'"
+    )
+    assert [one["metadatavalues"][0]["value"] for one in failed] == ["green"]
+    (slow,) = metric(bearer, f"{online.id}/deployments/green", "RequestLatency_P95")
+    assert max(point.get("average", 0) for point in slow["data"]) > 0
+
+
+def test_mirrored_requests_are_answered_by_the_live_deployment(
+    tidepool: Tidepool, bearer: str, online: Online
+) -> None:
+    online.deploy("blue", 2)
+    online.deploy("green", 3)
+    online.route(blue=100, mirror={"green": 50})
+    key = online.ml.online_endpoints.get_keys(online.name).primary_key
+
+    answers = [online.ask(key=key).json() for _ in range(20)]
+
+    assert answers == [[2, 4]] * 20
+    tidepool.settle()
+    found = counts(bearer, online, "deployment")
+    assert found["blue"] == 20
+    assert 2 <= found["green"] <= 18
+    assert online.ml.online_endpoints.get(online.name).mirror_traffic == {"green": 50}
+
+
+def test_without_traffic_nobody_answers(online: Online) -> None:
+    answer = online.ask()
+
+    assert answer.status_code == 404
+    assert "No valid deployments to route to" in answer.text
+
+
+# Rules
+
+
+REFUSED = {
+    "half of the traffic": ({"traffic": {"blue": 50}}, "must be 0 or 100"),
+    "traffic to nobody": ({"traffic": {"blue": 50, "red": 50}}, "'red', which does not exist"),
+    "traffic that is no number": ({"traffic": {"blue": "all"}}, "must be a whole number"),
+    "too much mirrored": (
+        {"traffic": {"blue": 100}, "mirrorTraffic": {"green": 51}},
+        "must be from 0 to 50",
+    ),
+    "mirrored to the live one": (
+        {"traffic": {"blue": 100}, "mirrorTraffic": {"blue": 10}},
+        "takes live traffic",
+    ),
+    "mirrored to two": (
+        {"mirrorTraffic": {"blue": 10, "green": 10}},
+        "to one deployment only",
+    ),
+    "an unknown way to be known": ({"authMode": "Password"}, "must be one of Key"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_traffic_that_azure_refuses(what: str, steady: Online, bearer: str) -> None:
+    properties, message = REFUSED[what]
+
+    answer = arm("PUT", steady.id, bearer, {"location": "japaneast", "properties": properties})
+
+    assert answer.status_code == 400
+    assert message in answer.json()["error"]["message"]
+    assert arm("GET", steady.id, bearer).json()["properties"]["traffic"] == {"blue": 100}
+
+
+def test_what_is_in_use_cannot_be_deleted(steady: Online, bearer: str) -> None:
+    with pytest.raises(HttpResponseError, match="its traffic is 100 %"):
+        steady.ml.online_deployments.begin_delete("blue", steady.name).result()
+    model = steady.id.partition("/onlineEndpoints/")[0] + "/models/factors/versions/2"
+    refused = arm("DELETE", model, bearer)
+
+    assert (refused.status_code, "digits/blue uses it" in refused.text) == (409, True)
+    assert steady.ask().status_code == 200
+
+
+DEPLOYMENT = {"model": "{ws}/models/factors/versions/2", "instanceType": "Standard_DS3_v2"}
+CODE = {"codeConfiguration": {"codeId": "{ws}/codes/c/versions/1", "scoringScript": "score.py"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "properties", "message"),
+    [
+        ("x", DEPLOYMENT, "3 to 32 letters"),
+        ("9red", DEPLOYMENT, "3 to 32 letters"),
+        ("red", {}, "is no VM size"),
+        ("red", DEPLOYMENT, "needs a model of type mlflow_model"),
+        ("red", {**DEPLOYMENT, **CODE}, "was not found"),
+        ("red", {**DEPLOYMENT, "model": "{ws}/models/factors/versions/99"}, "was not found"),
+        ("red", {**DEPLOYMENT, "requestSettings": {"requestTimeout": "soon"}}, "is not a duration"),
+    ],
+)
+def test_deployments_that_azure_refuses(
+    name: str, properties: dict[str, Any], message: str, steady: Online, bearer: str
+) -> None:
+    workspace = steady.id.partition("/onlineEndpoints/")[0]
+    body = json.loads(json.dumps({"properties": properties}).replace("{ws}", workspace))
+
+    answer = arm("PUT", f"{steady.id}/deployments/{name}", bearer, body)
+
+    assert answer.status_code == 400
+    assert message in answer.json()["error"]["message"]
+
+
+# Who may ask
+
+
+def test_a_wrong_key_is_refused_and_a_new_one_replaces_the_old(online: Online) -> None:
+    online.deploy("blue")
+    online.route(blue=100)
+    old = online.ml.online_endpoints.get_keys(online.name)
+
+    online.ml.online_endpoints.begin_regenerate_keys(online.name, key_type="primary").result()
+
+    new = online.ml.online_endpoints.get_keys(online.name)
+    assert new.secondary_key == old.secondary_key
+    statuses = [online.ask(key=key).status_code for key in (old.primary_key, new.primary_key, "wrong")]
+    assert statuses == [401, 200, 401]
+    assert requests.post(online.uri, json=NUMBERS, timeout=10).status_code == 401
+
+
+@pytest.mark.parametrize("mode", ["aml_token", "aad_token"])
+def test_tokens_open_endpoints_that_go_by_tokens(mode: str, tidepool: Tidepool, online: Online) -> None:
+    endpoint = ManagedOnlineEndpoint(name=f"by-{mode.replace('_', '-')}", auth_mode=mode)
+    made = online.ml.online_endpoints.begin_create_or_update(endpoint).result()
+    held = online.ml.online_endpoints.get_keys(made.name).access_token
+    wrong = tidepool.token("https://management.azure.com")
+
+    def ask(token: str) -> int:
+        headers = {"Authorization": f"Bearer {token}"}
+        return requests.post(made.scoring_uri, json=NUMBERS, headers=headers, timeout=10).status_code
+
+    assert (ask(held), ask(wrong)) == (404, 401)  # known, but nobody takes traffic
+
+
+# Provisioning
+
+
+def test_provisioning_takes_time_and_nothing_else_happens_meanwhile(
+    faults: Tidepool, bearer: str, online: Online
+) -> None:
+    model = online.deployment("blue", 2, tags={"team": "sea"})
+    faults.fault("provisioning", "delay", value=900, match={"deployment": "blue"})
+
+    poller = online.begin(model)
+
+    assert not poller.done()
+    assert online.ml.online_deployments.get("blue", online.name).provisioning_state == "Creating"
+    endpoint = arm("GET", online.id, bearer).json()
+    refused = arm("PUT", online.id, bearer, endpoint)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (409, "Conflict")
+    faults.advance(900)
+    assert poller.result().provisioning_state == "Succeeded"
+    (event,) = [one for one in faults.events if one["eventType"].endswith("ModelDeployed")][-1:]
+    assert event["topic"] + "/onlineEndpoints/digits" == online.id
+    assert event["subject"] == "endpoints/digits"
+    assert event["data"] == {
+        "ServiceName": "digits",
+        "ServiceComputeType": "Managed",
+        "ModelIds": "factors:2",
+        "ServiceTags": {"team": "sea"},
+        "ServiceProperties": {},
+    }
+
+
+def test_a_deployment_can_fail_and_be_put_right(faults: Tidepool, online: Online) -> None:
+    online.script.write_text("def init():\n    raise RuntimeError('no weights')\n\ndef run(text): ...\n")
+    deployed = len([one for one in faults.events if one["eventType"].endswith("ModelDeployed")])
+
+    with pytest.raises(HttpResponseError, match="no weights"):
+        online.deploy("blue")
+    faults.fault("provisioning", "fail", match={"deployment": "green"})
+    with pytest.raises(HttpResponseError, match="a fault that Tidepool was told to make"):
+        online.deploy("green")
+
+    assert online.ml.online_deployments.get("blue", online.name).provisioning_state == "Failed"
+    assert "RuntimeError" in online.ml.online_deployments.get_logs("blue", online.name, lines=20)
+    with pytest.raises(HttpResponseError, match="provisioning state is Failed"):
+        online.route(blue=100)
+    assert online.ask(deployment="blue").status_code == 503
+    assert len([one for one in faults.events if one["eventType"].endswith("ModelDeployed")]) == deployed
+    online.script.write_text(SCRIPT)
+    assert online.deploy("green", 3).provisioning_state == "Succeeded"
+    assert online.ask(deployment="green").json() == [3, 6]
+
+
+def test_a_deployment_is_replaced_without_a_gap_and_deleted_with_its_endpoint(online: Online) -> None:
+    online.deploy("blue", 2)
+    online.route(blue=100)
+    assert online.ask().json() == [2, 4]
+
+    online.deploy("blue", 5)
+
+    assert online.ask().json() == [5, 10]
+    assert [one.name for one in online.ml.online_deployments.list(online.name)] == ["blue"]
+    online.ml.online_endpoints.begin_delete(online.name).result()
+    with pytest.raises(ResourceNotFoundError):
+        online.ml.online_endpoints.get(online.name)
+    assert requests.post(online.uri, json=NUMBERS, timeout=10).status_code == 404
+    assert list(online.ml.online_endpoints.list()) == []
+
+
+# Trouble
+
+
+def test_a_process_that_dies_is_seen_and_comes_back(tidepool: Tidepool, online: Online) -> None:
+    online.deploy("blue", 2)
+    online.route(blue=100)
+
+    died, meanwhile = online.ask({"die": True}), online.ask()
+
+    assert (died.status_code, meanwhile.status_code) == (424, 503)
+    assert died.headers["ms-azureml-model-error-statuscode"] == "502"
+    tidepool.advance(1)
+    tidepool.settle()
+    assert online.ask().json() == [2, 4]
+    logs = online.ml.online_deployments.get_logs("blue", online.name, lines=50)
+    assert "the process ended with status 3" in logs
+
+
+def test_a_deployment_is_slow_fails_and_crashes_when_told_to(
+    faults: Tidepool, bearer: str, online: Online
+) -> None:
+    online.deploy("blue", 2)
+    online.route(blue=100)
+    faults.fault("scoring", "status", value=503, match={"workspace": online.ml.workspace_name})
+    faults.fault("scoring", "slow", value=0.2, skip=1, match={"workspace": online.ml.workspace_name})
+
+    failed, slow = online.ask(), online.ask()
+
+    assert (failed.status_code, slow.status_code) == (503, 200)
+    assert counts(bearer, online, "statuscodeclass") == {"5xx": 1, "2xx": 1}
+    (latency,) = metric(bearer, online.id, "RequestLatency_P99", "deployment eq 'blue'")
+    assert max(point.get("average", 0) for point in latency["data"]) > 200
+
+
+def test_two_workspaces_may_have_an_endpoint_of_the_same_name(
+    online: Online, ml_client: Any, production_workspace: Workspace
+) -> None:
+    other = ml_client(production_workspace.name)
+
+    made = other.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name="digits")).result()
+
+    assert made.scoring_uri != online.uri
+    assert other.online_endpoints.get_keys("digits").primary_key != (
+        online.ml.online_endpoints.get_keys("digits").primary_key
+    )
