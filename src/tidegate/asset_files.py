@@ -1,6 +1,7 @@
 """The files of what runs on Azure ML: a folder a pipeline, environments, clusters. Registers nothing."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,8 +40,8 @@ class AssetFiles:
 
     def content(self, pipeline: str) -> str:
         """Changes with a pipeline's files and with the environments, whose versions its steps name."""
-        folder = self.pipeline(pipeline).parent
-        return self._content((*_files_in(folder), *self.environments()))
+        files = list(_files_in(self.pipeline(pipeline).parent))
+        return self._content((*files, *_included_by(files), *self.environments()))
 
     def content_of_environment(self, file: Path) -> str:
         return self._content([file])
@@ -68,3 +69,16 @@ def _files_in(folder: Path) -> Iterator[Path]:
         aside = any(part.startswith(".") or part == "__pycache__" for part in parts)
         if file.is_file() and not aside and file.suffix != ".md":
             yield file
+
+
+def _included_by(files: Iterable[Path]) -> list[Path]:
+    """The files of other folders that components upload with their own."""
+    from ruamel.yaml import YAML
+
+    found = set()
+    for file in files:
+        if file.suffix == ".yml":
+            component = YAML(typ="safe").load(file.read_text(encoding="utf-8")) or {}
+            includes = component.get("additional_includes", ())
+            found |= {Path(os.path.normpath(file.parent / name)) for name in includes}
+    return sorted(found)

@@ -40,16 +40,22 @@ def spec(path: Path) -> dict[str, Any]:
     return result
 
 
-@pytest.mark.parametrize("path", sorted(PIPELINE.parent.glob("*.yml")), ids=lambda path: path.stem)
+COMPONENTS = [file for pipeline in ASSETS.glob("*/pipeline.yml") for file in pipeline.parent.glob("*.yml")]
+
+
+@pytest.mark.parametrize("path", sorted(COMPONENTS), ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_every_component_is_valid(path: Path) -> None:
     result = load_component(path)._validate()
 
     assert result.passed, result.error_messages
 
 
-@pytest.mark.parametrize("step", ["score_images", "publish_predictions"])
-def test_no_step_is_ever_reused(step: str) -> None:
-    assert spec(ASSETS / f"monthly_scoring/{step}.yml")["is_deterministic"] is False
+STEPS = [file for file in COMPONENTS if file.name != "pipeline.yml"]
+
+
+@pytest.mark.parametrize("path", sorted(STEPS), ids=lambda path: path.stem)
+def test_no_step_is_ever_reused(path: Path) -> None:
+    assert spec(path)["is_deterministic"] is False
 
 
 def test_the_job_binds_every_input_and_output_that_the_pipeline_declares() -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
+Array = np.ndarray[Any, Any]
 
 
 class UnfitModelError(ValueError):
@@ -62,12 +63,12 @@ def image_shape(mlmodel: Mapping[str, Any]) -> ImageShape:
 
 
 class ImageModel:
-    """A loaded model: `shape`, and `predict` for a batch of images."""
+    """A loaded model: `shape`, `labels` where the MLmodel file names them, and `predict`."""
 
     def __init__(self, folder: Path) -> None:
         mlmodel = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
         self.shape = image_shape(mlmodel)
-        self._labels = [str(label) for label in (mlmodel.get("metadata") or {}).get("labels", [])]
+        self.labels = [str(label) for label in (mlmodel.get("metadata") or {}).get("labels", [])]
         flavors = mlmodel.get("flavors") or {}
         if "python_function" not in flavors:
             raise UnfitModelError("the model has no python_function flavor")
@@ -75,11 +76,15 @@ class ImageModel:
 
     def predict(self, images: Images) -> list[Prediction]:
         """One prediction an image of a (n, height, width, channels) batch, in its order."""
+        return self.predict_with_output(images)[0]
+
+    def predict_with_output(self, images: Images) -> tuple[list[Prediction], Any]:
+        """The same, and what the model itself returned."""
         output = self._predict({self.shape.name: images} if self.shape.name else images)
-        predictions = read_output(output, self._labels)
+        predictions = read_output(output, self.labels)
         if len(predictions) != len(images):
             raise UnfitModelError(f"the model returned {len(predictions)} rows for {len(images)} images")
-        return predictions
+        return predictions, output
 
 
 def _load(folder: Path, flavor: Mapping[str, Any]) -> Callable[[Any], Any]:
@@ -107,21 +112,48 @@ def read_output(output: Any, labels: Sequence[str] = ()) -> list[Prediction]:
     `labels` says (`metadata.labels` of the MLmodel file) or else by number; n labels. A table of one other
     column is that column.
     """
-    if hasattr(output, "columns"):
-        output = {column: output[column].to_numpy() for column in output.columns}
-    if isinstance(output, Mapping):
-        if "label" in output:
-            return _labelled(np.asarray(output["label"]), output.get("score"))
-        if len(output) > 1:
-            labels = [str(column) for column in output]
-        output = np.column_stack([np.asarray(column) for column in output.values()])
-    values = np.asarray(output)
-    if values.ndim == 2 and values.shape[1] > 1:
-        return _most_probable(values, labels or [str(number) for number in range(values.shape[1])])
+    table = _table(output)
+    if isinstance(table, Mapping) and "label" in table:
+        return _labelled(np.asarray(table["label"]), table.get("score"))
+    if probabilities := read_probabilities(output, labels):
+        return _most_probable(*probabilities)
+    values = _array(table)
     return _labelled(values[:, 0] if values.ndim == 2 else values, None)
 
 
-def _labelled(labels: np.ndarray[Any, Any], scores: Any) -> list[Prediction]:
+def read_probabilities(output: Any, labels: Sequence[str] = ()) -> tuple[list[str], Array] | None:
+    """Classes, and their probabilities (n, classes), where the output is that."""
+    table = _table(output)
+    if isinstance(table, Mapping):
+        if "label" in table:
+            return None
+        if len(table) > 1:
+            labels = [str(column) for column in table]
+    values = _array(table)
+    if values.ndim != 2 or values.shape[1] < 2:
+        return None
+    if values.dtype.kind not in "fiu":
+        raise UnfitModelError(f"the model returned {values.dtype} for each class, expected probabilities")
+    labels = labels or [str(number) for number in range(values.shape[1])]
+    if len(labels) != values.shape[1]:
+        raise UnfitModelError(f"the model has {len(labels)} labels, but returned {values.shape[1]} classes")
+    return list(labels), values
+
+
+def _table(output: Any) -> Any:
+    """A DataFrame as the mapping of its columns; all else as it is."""
+    if hasattr(output, "columns"):
+        return {column: output[column].to_numpy() for column in output.columns}
+    return output
+
+
+def _array(table: Any) -> Array:
+    if isinstance(table, Mapping):
+        return np.column_stack([np.asarray(column) for column in table.values()])
+    return np.asarray(table)
+
+
+def _labelled(labels: Array, scores: Any) -> list[Prediction]:
     if labels.ndim != 1 or labels.dtype.kind == "f":
         raise UnfitModelError(
             f"the model returned {labels.dtype} {labels.shape}, expected labels, or a probability a class"
@@ -132,11 +164,7 @@ def _labelled(labels: np.ndarray[Any, Any], scores: Any) -> list[Prediction]:
     return [_checked(str(label), score) for label, score in pairs]
 
 
-def _most_probable(values: np.ndarray[Any, Any], labels: Sequence[str]) -> list[Prediction]:
-    if values.dtype.kind not in "fiu":
-        raise UnfitModelError(f"the model returned {values.dtype} for each class, expected probabilities")
-    if len(labels) != values.shape[1]:
-        raise UnfitModelError(f"the model has {len(labels)} labels, but returned {values.shape[1]} classes")
+def _most_probable(labels: Sequence[str], values: Array) -> list[Prediction]:
     best = values.argmax(axis=1)
     scores = values[np.arange(len(values)), best]
     return [_checked(labels[index], float(score)) for index, score in zip(best, scores, strict=True)]

@@ -1,0 +1,66 @@
+"""What models say about a labelled set; each in its own process, as two may bring modules of one name."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from image_model import ImageModel, read_probabilities
+from labelled import LabelledSet, UnfitDataError
+
+
+@dataclass(frozen=True)
+class Answers:
+    """A label for each image, in the set's order; empty where the model gave none.
+
+    `of_truth` is the probability that the model gave to the true label; None where it gives none.
+    """
+
+    labels: Sequence[str]
+    of_truth: Sequence[float] | None
+
+
+def ask(models: Mapping[str, Path], data: LabelledSet) -> dict[str, Answers]:
+    """The answers of each model, all at the same time."""
+    context = get_context("spawn")
+    pools = {who: ProcessPoolExecutor(1, mp_context=context) for who in models}
+    asked = {who: pools[who].submit(answers_of, folder, data) for who, folder in models.items()}
+    try:
+        return {who: future.result() for who, future in asked.items()}
+    finally:
+        for pool in pools.values():
+            pool.shutdown(cancel_futures=True)
+
+
+def answers_of(folder: Path, data: LabelledSet) -> Answers:
+    """UnfitDataError where the model knows none of the labels, or an image cannot be read."""
+    model = ImageModel(folder)
+    if model.labels and not set(model.labels) & set(data.labels):
+        raise UnfitDataError(
+            f"the labels of the set are {_some(data.labels)}; the model knows {_some(model.labels)}"
+        )
+    labels: list[str] = []
+    of_truth: list[float] | None = []
+    for pixels in data.batches(model.shape.height, model.shape.width, model.shape.channels):
+        truth = data.labels[len(labels) : len(labels) + len(pixels)]
+        predictions, raw = model.predict_with_output(pixels)
+        labels += [prediction.label for prediction in predictions]
+        probabilities = read_probabilities(raw, model.labels)
+        if of_truth is not None:
+            of_truth = of_truth + _of_truth(*probabilities, truth) if probabilities else None
+    return Answers(labels, of_truth)
+
+
+def _of_truth(classes: Sequence[str], values: np.ndarray[Any, Any], truth: Sequence[str]) -> list[float]:
+    column = {label: number for number, label in enumerate(classes)}
+    return [
+        float(row[column[label]]) if label in column else 0.0
+        for row, label in zip(values, truth, strict=True)
+    ]
+
+
+def _some(labels: Sequence[str]) -> str:
+    return ", ".join(sorted(set(labels))[:12])

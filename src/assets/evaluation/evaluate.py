@@ -1,0 +1,108 @@
+"""The evaluation step: candidate and champion on the same holdout, as evidence.json and pictures in MLflow.
+
+Judges nothing. evidence.json is written last; without it there is no evidence.
+"""
+
+import argparse
+import json
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from answers import ask
+from labelled import LabelledSet, UnfitDataError, read_labelled
+
+NONE = "none"  # a literal of a job cannot be empty
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO)
+    args = parse_arguments()
+    slice_by = None if args.slice_by == NONE else args.slice_by
+    holdout = read_labelled(args.holdout, slice_by=slice_by)
+    models = {"candidate": args.candidate} | ({"champion": args.champion} if args.champion else {})
+    answers = ask(models, holdout)
+
+    from evidence import weigh  # scikit-learn takes seconds, in which the models answer on the other core
+
+    found = weigh(
+        holdout.labels,
+        answers["candidate"],
+        answers.get("champion"),
+        slices=(slice_by, holdout.columns[slice_by]) if slice_by else None,
+        confidence=args.confidence,
+    )
+    champion_name = args.champion_name if args.champion else None
+    evidence = {"candidate": args.candidate_name, "champion": champion_name, "data": args.data, **found}
+    subject = {key: getattr(args, key) for key in ("model", "version", "evaluation", "data")}
+    log_to_mlflow(evidence, subject, holdout, {who: list(answer.labels) for who, answer in answers.items()})
+    args.verdict_evidence.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(evidence, indent=2, allow_nan=False)
+    (args.verdict_evidence / "evidence.json").write_text(text, encoding="utf-8")
+    log.info(
+        "model_evaluated candidate=%s champion=%s n=%d", args.candidate_name, champion_name, len(holdout)
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--candidate", type=Path, required=True)
+    parser.add_argument("--champion", type=Path)
+    parser.add_argument("--holdout", type=Path, required=True)
+    parser.add_argument("--champion-name", default=NONE)
+    parser.add_argument("--slice-by", default=NONE)
+    parser.add_argument("--confidence", type=float, default=0.95)
+    parser.add_argument("--verdict-evidence", type=Path, required=True)
+    for key in ("--candidate-name", "--data", "--model", "--version", "--evaluation"):
+        parser.add_argument(key, required=True)
+    return parser.parse_args()
+
+
+def log_to_mlflow(
+    evidence: dict[str, Any], subject: dict[str, str], holdout: LabelledSet, labels: dict[str, list[str]]
+) -> None:
+    """Metrics, evidence and pictures on this step's run; the metrics on the pipeline's run too."""
+    import mlflow
+    import pictures
+
+    metrics = dict(numbers(evidence))
+    with mlflow.start_run() as run:
+        mlflow.set_tags({f"tidegate_{key}": value for key, value in subject.items()})
+        mlflow.log_metrics(metrics)
+        mlflow.log_dict(evidence, "evidence.json")
+        mlflow.log_figure(pictures.confusion(holdout.labels, labels), "confusion_matrix.png")
+        mlflow.log_figure(pictures.comparison(evidence), "metrics.png")
+    if pipeline := run.data.tags.get("mlflow.parentRunId"):
+        mlflow.log_metrics(metrics, run_id=pipeline)
+
+
+def numbers(evidence: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """Every number of the evidence, named as `champion/accuracy/low` or `day/candidate/accuracy`."""
+    yield "n", evidence["n"]
+    yield from _of_metrics("", evidence["metrics"])
+    for key in ("candidate_only", "champion_only", "p_value"):
+        if evidence["comparison"]:
+            yield f"mcnemar/{key}", evidence["comparison"][key]
+    for value, part in (evidence["slices"] or {"values": {}})["values"].items():
+        name = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in value)
+        yield f"{name}/n", part["n"]
+        yield from _of_metrics(f"{name}/", part["metrics"])
+
+
+def _of_metrics(prefix: str, metrics: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    for metric, cells in metrics.items():
+        for who, cell in cells.items():
+            for bound, number in (cell or {}).items():
+                if number is not None:
+                    ending = "" if bound == "value" else f"/{bound}"
+                    yield f"{prefix}{who}/{metric}{ending}", number
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UnfitDataError as error:
+        raise SystemExit(f"The holdout does not fit: {error}") from None

@@ -1,0 +1,80 @@
+"""The evidence that the gate reads: metrics of candidate and champion, overall and by slice. Pure."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from answers import Answers
+from intervals import Array, Estimate, counted, log_loss, mcnemar
+
+
+def weigh(
+    truth: Sequence[str],
+    candidate: Answers,
+    champion: Answers | None,
+    *,
+    slices: tuple[str, Sequence[str]] | None,
+    confidence: float,
+) -> dict[str, Any]:
+    """`n`, `metrics`, `comparison` and `slices` (the column's name, and each row's value in it)."""
+    models = [candidate, *([champion] if champion else [])]
+    rows = _Rows(truth, models, confidence)
+    everything = np.arange(len(truth))
+    found: dict[str, Any] = {
+        "n": len(truth),
+        "confidence": confidence,
+        "metrics": rows.metrics(everything),
+        "comparison": mcnemar(rows.truth, *rows.answers) if champion else None,
+        "slices": None,
+    }
+    if slices:
+        by, values = slices
+        column = np.array(values)
+        of_slices = {
+            value: {
+                "n": int((column == value).sum()),
+                "metrics": rows.metrics(np.flatnonzero(column == value)),
+            }
+            for value in sorted(set(values))
+        }
+        found["slices"] = {"by": by, "values": of_slices}
+    return found
+
+
+class _Rows:
+    """Truth and answers as class numbers, to be measured in parts."""
+
+    def __init__(self, truth: Sequence[str], models: Sequence[Answers], confidence: float) -> None:
+        names = sorted({*truth, *(label for model in models for label in model.labels)})
+        number = {name: index for index, name in enumerate(names)}
+        self.truth = np.array([number[label] for label in truth])
+        self.answers = [np.array([number[label] for label in model.labels]) for model in models]
+        self._of_truth = [np.array(model.of_truth) for model in models if model.of_truth is not None]
+        self._gives_probabilities = [model.of_truth is not None for model in models]
+        self._confidence = confidence
+
+    def metrics(self, rows: Array) -> dict[str, Any]:
+        # Class numbers without gaps: a slice seldom has every class.
+        together = np.stack([self.truth[rows], *(answer[rows] for answer in self.answers)])
+        dense = np.unique(together, return_inverse=True)[1].reshape(together.shape)
+        estimates = counted(dense[0], list(dense[1:]), self._confidence)
+        shown = {metric: _cells(found) for metric, found in estimates.items()}
+        if self._gives_probabilities[0]:
+            losses = log_loss([one[rows] for one in self._of_truth], self._confidence)
+            shown["log_loss"] = _cells(losses)
+        return shown
+
+
+def _cells(estimates: Sequence[Estimate]) -> dict[str, Any]:
+    """One estimate is the candidate's alone; three are the candidate's, the champion's, the difference."""
+    cells = [_cell(estimate) for estimate in estimates]
+    champion, difference = cells[1:] if len(cells) == 3 else (None, None)
+    return {"candidate": cells[0], "champion": champion, "difference": difference}
+
+
+def _cell(estimate: Estimate) -> dict[str, float | None]:
+    """Rounded; what is not finite is null: JSON has no NaN."""
+    return {
+        name: round(value, 6) if math.isfinite(value) else None for name, value in estimate._asdict().items()
+    }

@@ -1,0 +1,104 @@
+"""A labelled set: labels.csv with the columns img and label, and the images beside it or in images.zip.
+
+Further columns of labels.csv (the camera, the shop) are slices. Must not know models, months or metrics.
+"""
+
+import csv
+import zipfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from decoding import Pixels, decode
+
+LABELS = "labels.csv"
+PACKED = "images.zip"
+SHOWN_NAMES = 5
+
+
+class UnfitDataError(ValueError):
+    """The folder is no labelled set, or not one that fits."""
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Names of images with their labels and, by column, what else is known of each."""
+
+    folder: Path
+    names: Sequence[str]
+    labels: Sequence[str]
+    columns: dict[str, Sequence[str]]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def batches(self, height: int, width: int, channels: int, size: int = 500) -> Iterator[Pixels]:
+        """The images as (n, height, width, channels) of uint8, in the order of the names.
+
+        UnfitDataError for an image that is not there or broken.
+        """
+        with _Images(self.folder) as images:
+            for start in range(0, len(self), size):
+                names = self.names[start : start + size]
+                yield np.stack([_pixels(images, name, (height, width, channels)) for name in names])
+
+
+def read_labelled(folder: Path, *, slice_by: str | None = None) -> LabelledSet:
+    """The set in a folder. UnfitDataError says what does not fit, and what is there instead."""
+    file = folder / LABELS
+    if not file.is_file():
+        there = ", ".join(sorted(path.name for path in folder.iterdir())[:SHOWN_NAMES]) or "nothing"
+        raise UnfitDataError(f"there is no {LABELS} beside the images; there is {there}")
+    with file.open(encoding="utf-8-sig", newline="") as lines:
+        reader = csv.DictReader(lines)
+        columns = list(reader.fieldnames or [])
+        for column in filter(None, ("img", "label", slice_by)):
+            if column not in columns:
+                raise UnfitDataError(
+                    f"{LABELS} has no column {column!r}; it has {', '.join(columns) or 'none'}"
+                )
+        rows = list(reader)
+    _check(rows, [column for column in ("img", "label", slice_by) if column])
+    others = {column: [row[column] for row in rows] for column in columns if column not in ("img", "label")}
+    return LabelledSet(folder, [row["img"] for row in rows], [row["label"] for row in rows], others)
+
+
+def _check(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
+    if not rows:
+        raise UnfitDataError(f"{LABELS} has no rows")
+    for number, row in enumerate(rows, start=2):
+        if empty := [column for column in columns if not row[column]]:
+            raise UnfitDataError(f"{LABELS} row {number}: {', '.join(empty)} is empty")
+    if twice := [name for name, count in Counter(row["img"] for row in rows).items() if count > 1]:
+        raise UnfitDataError(f"{LABELS} names images twice: {', '.join(twice[:SHOWN_NAMES])}")
+
+
+class _Images:
+    """Bytes by name, from files or from the archive."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._archive = zipfile.ZipFile(folder / PACKED) if (folder / PACKED).is_file() else None
+
+    def __enter__(self) -> "_Images":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._archive:
+            self._archive.close()
+
+    def read(self, name: str) -> bytes:
+        return self._archive.read(name) if self._archive else (self._folder / name).read_bytes()
+
+
+def _pixels(images: _Images, name: str, shape: tuple[int, int, int]) -> Pixels:
+    try:
+        return decode(images.read(name), *shape)
+    except (FileNotFoundError, KeyError):
+        raise UnfitDataError(f"{LABELS} names {name}, which is not there") from None
+    # A decoder raises whatever it likes for hostile bytes.
+    except Exception as error:
+        raise UnfitDataError(f"{name} cannot be read as an image: {error}") from error
