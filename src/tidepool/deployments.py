@@ -162,7 +162,7 @@ class Deployments:
     def _provision(self, wanted: Document, *, new: bool) -> Response:
         wanted["properties"]["provisioningState"] = "Creating" if new else "Updating"
         self._records.store.put(wanted["id"], wanted)
-        delay_s = self._faults.for_deployment("provisioning", "delay", facts_of(wanted["id"]))
+        delay_s = self._faults.value("provisioning", "delay", facts_of(wanted["id"]))
 
         async def done() -> Document | None:
             error = await self._serve(wanted)
@@ -179,7 +179,7 @@ class Deployments:
     async def _serve(self, deployment: Document) -> Document | None:
         """Start what serves it; the error of its operation where that fails."""
         facts = facts_of(deployment["id"])
-        if self._faults.for_deployment("provisioning", "fail", facts) is not None:
+        if self._faults.value("provisioning", "fail", facts) is not None:
             return {"code": "ResourceNotReady", "message": "a fault that Tidepool was told to make"}
         try:
             await self._serving.deploy(deployment)

@@ -15,6 +15,7 @@ KINDS: dict[str, set[str]] = {
     "worker": {"kill"},
     "provisioning": {"fail", "delay"},
     "scoring": {"status", "slow", "crash"},
+    "copy": {"pending", "fail"},
 }
 MATCHES: dict[str, set[str]] = {
     "request": {"method", "host", "path", "origin"},
@@ -23,9 +24,10 @@ MATCHES: dict[str, set[str]] = {
     "worker": {"origin"},
     "provisioning": {"workspace", "endpoint", "deployment"},
     "scoring": {"workspace", "endpoint", "deployment"},
+    "copy": {"account", "path"},
 }
-# `value` of a rule about deployments that gives none: a status, or seconds.
-_DEFAULTS = {"delay": 900.0, "status": 500.0, "slow": 10.0}
+# `value` where a rule about deployments or copies gives none: a status, or seconds.
+_DEFAULTS = {"delay": 900.0, "status": 500.0, "slow": 10.0, "pending": 60.0}
 
 
 @dataclass
@@ -35,7 +37,7 @@ class Rule:
     Skips the first `skip` matches, then acts at most `times` times (None: always), with `probability`.
     `value` is the status of a request, the seconds of a time-out or a delay, or the number of extra copies.
     Of online deployments, `provisioning` can fail or take longer, and `scoring` be slow, answer with a status
-    or crash the process.
+    or crash the process. A `copy` on the server's side can be pending for a while, or fail in the end.
     """
 
     kind: str
@@ -136,8 +138,8 @@ class Faults:
         """Asked once for each write that came from that functions worker, after the write took effect."""
         return self._first("worker", {"origin": origin}) is not None
 
-    def for_deployment(self, kind: str, action: str, facts: dict[str, str]) -> float | None:
-        """The `value` of a rule that acts on this deployment now; None where none does."""
+    def value(self, kind: str, action: str, facts: dict[str, str]) -> float | None:
+        """The `value` of a rule that acts now on what has these facts; None where none does."""
         rule = self._first(kind, facts, action)
         if rule is None:
             return None

@@ -10,6 +10,7 @@ from tidepool import estate
 from tidepool.accounts import Accounts
 from tidepool.azurite import Azurite
 from tidepool.azurite_client import AzuriteClient
+from tidepool.copies import Copies
 from tidepool.eventgrid import EventGrid
 from tidepool.faults import Faults
 from tidepool.gateway import Gateway
@@ -67,6 +68,7 @@ class Parts:
             client=AzuriteClient(ports=self.azurite.ports, authority=self.authority.authority),
             queues=self.queues,
             access=StorageAccess(self.identity),
+            copies=Copies(faults=self.faults, scheduler=self.scheduler),
             publish=self._publish,
             sequence=lambda: self.store.next("sequencer"),
         )

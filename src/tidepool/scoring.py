@@ -129,15 +129,15 @@ class Scoring:
     async def _asked(self, deployment: Document, body: bytes, content_type: str) -> Answer:
         limit_s, facts = timeout_s(deployment["properties"]), facts_of(deployment["id"])
         process = await self._serving.process(deployment["id"])
-        slow_s = self._faults.for_deployment("scoring", "slow", facts) or 0.0
+        slow_s = self._faults.value("scoring", "slow", facts) or 0.0
         await asyncio.sleep(min(slow_s, limit_s))
         if slow_s >= limit_s:
             return Answer(408, b"Request timeout")
-        if status := self._faults.for_deployment("scoring", "status", facts):
+        if status := self._faults.value("scoring", "status", facts):
             return Answer(int(status), b"a fault that Tidepool was told to make")
         if process is None:
             return Answer(503, b"Service Unavailable: the deployment has no instance that is ready")
-        if self._faults.for_deployment("scoring", "crash", facts) is not None:
+        if self._faults.value("scoring", "crash", facts) is not None:
             process.kill()
         try:
             answer = await process.score(body, content_type, limit_s - slow_s)

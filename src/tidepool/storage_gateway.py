@@ -15,6 +15,7 @@ from tidepool.azurite_client import Answer, AzuriteClient
 from tidepool.blob_batches import is_batch
 from tidepool.blob_events import Event
 from tidepool.blob_watch import BlobWatch
+from tidepool.copies import Copies
 from tidepool.estate import storage_account_id
 from tidepool.queue_watch import QueueWatch
 from tidepool.rewrites import rewritten
@@ -34,18 +35,20 @@ class StorageGateway:
     `sequence` numbers the events; `publish` is Event Grid's.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a request to storage touches
         self,
         *,
         client: AzuriteClient,
         queues: QueueWatch,
         access: StorageAccess,
+        copies: Copies,
         publish: Publish,
         sequence: Callable[[], int],
     ) -> None:
         self._client = client
         self.queues = queues
         self._access = access
+        self._copies = copies
         self._publish = publish
         self._blobs = BlobWatch(head=self._head, sequence=sequence)
         self._publishing: set[asyncio.Task[None]] = set()
@@ -96,6 +99,7 @@ class StorageGateway:
     ) -> tuple[httpcore.Response, list[Event]]:
         changes = await self._blobs.before(request, body)
         response = await self._client.open(*rewritten(request, body, self._client.ports))
+        response.headers = self._copies.told(request, response.headers)
         if request.service == "queue":
             answer = Answer(response.status, response.headers, await response.aread())
             self.queues.saw(request, answer, by_host=inside)
