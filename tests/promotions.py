@@ -18,6 +18,7 @@ from tidepool.cloud import Tidepool
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
+COMPUTES = Path(__file__).parents[1] / "src/assets/compute"
 MODEL = "classifier"
 MLMODEL = "flavors: {python_function: {loader_module: nothing}}\n"
 POLICY: dict[str, Any] = {
@@ -136,6 +137,13 @@ class Promotions:
             queue.extend(one for one in follows if isinstance(one, PromoteModel))
             rest += [one for one in follows if not isinstance(one, PromoteModel | Notify)]
         return rest
+
+    def cluster(self, name: str = "cpu") -> str:
+        """A cluster in development; its identity's object id."""
+        from azure.ai.ml import load_compute
+
+        made = self.ml.compute.begin_create_or_update(load_compute(COMPUTES / f"{name}.yml")).result()
+        return str(made.identity.principal_id)
 
     def later(self, **by: float) -> None:
         self.clock.now += timedelta(**by)

@@ -13,6 +13,7 @@ from tidegate.wiring import Service, build
 CHECKS: Mapping[str, Check] = {
     "identity": access.identity,
     "roles": access.roles,
+    "separation": access.separation,
     "workspaces": learning.workspaces,
     "storage": plumbing.storage,
     "datastores": learning.datastores,

@@ -5,15 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from tidegate.ledger import Activity
+from tidegate.model_notifications import subject_of_model
 from tidegate.model_records import Champion, Model, ModelVersion, RuleResult
 from tidegate.notifications import Occasion
 
 _MOST_LINES = 40
-
-
-def subject_of_model(model: str) -> str:
-    """The partition of a model's activities in the ledger: that of its registrations, too."""
-    return f"model:development:{model}"
 
 
 def needs_approval(record: ModelVersion, until: datetime, occasion: Occasion) -> Activity:

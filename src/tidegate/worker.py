@@ -13,6 +13,7 @@ from tidegate.commands import FROM_TIMER, AnyCommand, Follows, Next, Notify, abo
 from tidegate.errors import ConfigError, ConflictError, NotThereError, PermanentError, TransientError
 from tidegate.ledger import Activity
 from tidegate.log import Log, bound
+from tidegate.model_notifications import subject_of_model
 
 if TYPE_CHECKING:
     from tidegate.cloud.queue import Queue
@@ -134,8 +135,10 @@ def _notify(activity: Activity) -> Next:
 
 
 def _subject(command: AnyCommand) -> str:
-    """The ledger's subject: `digits:202611`, `development:score-digits-202611-1-g1-a1`."""
+    """The ledger's subject: `digits:202611`, `development:score-digits-202611-1-g1-a1`, `model:...`."""
     ids = about(command)
+    if "model" in ids:
+        return subject_of_model(str(ids["model"]))
     named = [ids[key] for key in ("feed", "month", "workspace", "job", "subject") if key in ids]
     return ":".join(str(part) for part in named) or command.kind
 

@@ -1,11 +1,12 @@
 """Computes of a workspace: provisioned, resized, started, stopped and deleted in time. Runs no job."""
 
 import re
+import uuid
 
 from starlette.responses import JSONResponse, Response
 
 from tidepool.arm import Call, Handler, Routes, kind, listed, resource
-from tidepool.estate import LOCATION, SUBSCRIPTION
+from tidepool.estate import LOCATION, SUBSCRIPTION, TENANT
 from tidepool.ml_errors import UserError, missing
 from tidepool.operations import POLL, Finish, Operations
 from tidepool.scheduler import Scheduler
@@ -62,7 +63,7 @@ class Computes:
             {**properties, "provisioningState": "Updating" if found else "Creating"},
             location=call.body.get("location") or LOCATION,
             tags=call.body.get("tags") or (found or {}).get("tags") or {},
-            identity=call.body.get("identity") or (found or {}).get("identity"),
+            identity=_identified(call) or (found or {}).get("identity"),
         )
         document = stamp(
             {**document, "systemData": (found or {}).get("systemData", {})},
@@ -195,3 +196,22 @@ def _cluster(wanted: Document, before: Document) -> Document:
         "currentNodeCount": scale["minNodeCount"],
         "targetNodeCount": scale["minNodeCount"],
     }
+
+
+def _identified(call: Call) -> Document | None:
+    """The identity that is asked for, with the object ids that Azure gives: one a cluster."""
+    asked = call.body.get("identity")
+    if not isinstance(asked, dict):
+        return None
+    assigned = asked.get("userAssignedIdentities") or {}
+    ids = {name: _ids(name.lower()) | {"clientId": _guid(f"{name}/client")} for name in assigned}
+    own = _ids(call.path.text.lower()) if "SystemAssigned" in str(asked.get("type")) else {}
+    return {**asked, **own, **({"userAssignedIdentities": ids} if ids else {})}
+
+
+def _ids(of: str) -> Document:
+    return {"principalId": _guid(of), "tenantId": TENANT}
+
+
+def _guid(text: str) -> str:
+    return str(uuid.uuid5(uuid.UUID(SUBSCRIPTION), text))

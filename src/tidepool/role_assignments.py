@@ -1,12 +1,13 @@
-"""Microsoft.Authorization as resources: role assignments, permissions. The roles are identity's."""
+"""Microsoft.Authorization as resources: assignments, definitions, permissions. The roles are identity's."""
 
 import re
 
 from starlette.responses import JSONResponse, Response
 
-from tidepool.arm import Call, Routes, kind, listed
+from tidepool.arm import Call, Routes, kind, listed, resource
 from tidepool.errors import AzureError, not_found
 from tidepool.identity import Identity
+from tidepool.roles import role_of
 
 PROVIDER = "Microsoft.Authorization"
 _PRINCIPAL = re.compile(r"(?:principalId eq|assignedTo\()\s*'([^']+)'", re.IGNORECASE)
@@ -26,6 +27,7 @@ class RoleAssignments:
             (assignments, "PUT"): self._put,
             (assignments, "DELETE"): self._delete,
             (kind("permissions", provider=PROVIDER), "LIST"): self._permissions,
+            (kind("roleDefinitions", provider=PROVIDER), "GET"): self._definition,
         }
 
     async def _list(self, call: Call) -> Response:
@@ -65,3 +67,13 @@ class RoleAssignments:
 
     async def _permissions(self, call: Call) -> Response:
         return JSONResponse({"value": self._identity.permissions(call.principal, call.path.scope)})
+
+    async def _definition(self, call: Call) -> Response:
+        role = role_of(call.path.names[0])
+        properties = {
+            "roleName": role.name,
+            "type": "BuiltInRole",
+            "permissions": [role.permission()],
+            "assignableScopes": ["/"],
+        }
+        return JSONResponse(resource(call.path.text, properties))

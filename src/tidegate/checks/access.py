@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from tidegate.checks.findings import Found, Installation, fail, ok
 from tidegate.cloud.roles import caller, permissions
+from tidegate.cloud.separation import Separation
 
 _ML = "Microsoft.MachineLearningServices/workspaces"
 _BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
@@ -32,6 +33,23 @@ def roles(installation: Installation) -> Iterable[Found]:
         yield from _at(installation, scope, _IN_WORKSPACE)
     for scope in storages:
         yield from _at(installation, scope, _IN_FEED)
+
+
+def separation(installation: Installation) -> Iterable[Found]:
+    """Promotion refuses while those who train could change what is in production."""
+    places = installation.config.workspaces
+    promoting = [name for name, policy in installation.config.models.items() if policy.promote]
+    if not promoting:
+        yield ok("no model is promoted")
+        return
+    found = Separation(installation.arm).trespassers(places.development.arm_id, places.production.arm_id)
+    for trespasser in found:
+        yield fail(
+            f"{trespasser}: {', '.join(promoting)} will not be promoted",
+            "take that role away, or assign it in a smaller scope: docs/models.md",
+        )
+    if not found:
+        yield ok("no identity that trains can write to production")
 
 
 def _at(installation: Installation, scope: str, needed: tuple[tuple[str, str], ...]) -> Iterable[Found]:

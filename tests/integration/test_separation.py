@@ -1,0 +1,102 @@
+"""Nothing is promoted while those who train can write to production, and doctor says so."""
+
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from tests.promotions import Promotions
+
+from tidegate.asset_files import AssetFiles
+from tidegate.checks.access import separation
+from tidegate.checks.findings import Found, Installation, State
+from tidegate.cloud.arm import Arm
+from tidepool.cloud import Tidepool
+
+ARM = "https://management.azure.com"
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
+BLOB_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+
+
+@pytest.fixture
+def promotions(tidepool: Tidepool, tmp_path: Path) -> Promotions:
+    return Promotions(tidepool, tmp_path)
+
+
+def _assign(tidepool: Tidepool, principal: str, role: str, scope: str) -> str:
+    """The assignment's URL."""
+    subscription = f"/subscriptions/{os.environ['AZURE_SUBSCRIPTION_ID']}"
+    definition = f"{subscription}/providers/Microsoft.Authorization/roleDefinitions/{role}"
+    url = f"{ARM}{scope}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
+    body = {"properties": {"principalId": principal, "roleDefinitionId": definition}}
+    _arm(tidepool, "PUT", url, body)
+    return url
+
+
+def _arm(tidepool: Tidepool, method: str, url: str, body: Any = None) -> None:
+    headers = {"Authorization": f"Bearer {tidepool.token(ARM)}"}
+    answer = httpx.request(method, f"{url}?api-version=2022-04-01", json=body, headers=headers, verify=True)
+    assert answer.is_success, answer.text
+
+
+def _doctor(promotions: Promotions) -> list[Found]:
+    service = promotions.start()
+    installation = Installation(
+        service=service, config=service.config(), arm=Arm(service.credential), assets=AssetFiles()
+    )
+    return list(separation(installation))
+
+
+def _account(tidepool: Tidepool, promotions: Promotions) -> str:
+    found = Arm(promotions.service.credential).get(promotions.production.id, "2024-04-01")
+    return str(found["properties"]["storageAccount"])
+
+
+@pytest.mark.parametrize(
+    ("role", "where"),
+    [(DATA_SCIENTIST, "workspace"), (BLOB_CONTRIBUTOR, "account"), (DATA_SCIENTIST, "group")],
+    ids=["registers models", "overwrites files", "by inheritance"],
+)
+def test_a_cluster_that_can_write_to_production_stops_promotions_until_it_cannot(
+    tidepool: Tidepool, promotions: Promotions, role: str, where: str
+) -> None:
+    cluster = promotions.cluster()
+    group = promotions.production.id.partition("/providers/")[0]
+    scopes = {
+        "workspace": promotions.production.id,
+        "account": _account(tidepool, promotions),
+        "group": group,
+    }
+    assignment = _assign(tidepool, cluster, role, scopes[where])
+    promotions.version("7")
+
+    promotions.promote("7")
+
+    assert promotions.states == {"7": "passed"}
+    assert promotions.champions == (None, None, None)
+    [failed] = promotions.activities()
+    assert failed.kind == "work.failed"
+    assert "cluster cpu" in failed.text
+    assert [one.state for one in _doctor(promotions)] == [State.FAIL]
+
+    _arm(tidepool, "DELETE", assignment)
+    promotions.promote("7")
+
+    assert promotions.champions == ("7", None, None)
+    assert [one.state for one in _doctor(promotions)] == [State.OK]
+
+
+def test_who_only_reads_there_or_writes_elsewhere_does_no_harm(
+    tidepool: Tidepool, promotions: Promotions
+) -> None:
+    cluster = promotions.cluster()
+    _assign(tidepool, cluster, READER, promotions.production.id)
+    _assign(tidepool, cluster, DATA_SCIENTIST, promotions.development.id)
+    promotions.version("7")
+
+    promotions.promote("7")
+
+    assert promotions.champions == ("7", None, None)
