@@ -1,10 +1,13 @@
 """The service is killed after every single write between a complete month and its published result."""
 
+import pytest
+
 from tests.estate import Estate, Running
 
 FILES = {"a.png": "cat", "b.png": "dog"}
 
 
+@pytest.mark.timeout(400)  # each kill costs a fresh worker
 def test_killed_after_any_write_it_publishes_once(estate: Estate, running: Running) -> None:
     estate.upload("209901", FILES)
     running.settle()
