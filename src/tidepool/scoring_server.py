@@ -131,7 +131,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # The entry script may import this module: it must find this one, not a second.
+    # As the module that scoring_mlflow imports, not as a second one with errors of its own.
     from tidepool.scoring_server import main as same_main
 
     same_main()

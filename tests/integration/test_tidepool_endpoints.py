@@ -1,16 +1,20 @@
 """Managed online endpoints, through the unmodified SDK: provisioned, asked for predictions, watched."""
 
 import json
+import os
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from azure.ai.ml import MLClient
-from azure.ai.ml.entities import ManagedOnlineEndpoint, Model
+from azure.ai.ml.entities import ManagedOnlineEndpoint, Model, OnlineRequestSettings
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.identity import DefaultAzureCredential
 from tests.integration.online import NUMBERS, SCRIPT, Online
 from tests.integration.test_tidepool_resources import arm
 
@@ -226,6 +230,8 @@ def test_what_is_in_use_cannot_be_deleted(steady: Online, bearer: str) -> None:
     assert steady.ask().status_code == 200
 
 
+MLFLOW = {"modelType": "mlflow_model"}
+PLACE = "azureml://datastores/workspaceblobstore/paths/nowhere"
 DEPLOYMENT = {"model": "{ws}/models/factors/versions/2", "instanceType": "Standard_DS3_v2"}
 CODE = {"codeConfiguration": {"codeId": "{ws}/codes/c/versions/1", "scoringScript": "score.py"}}
 
@@ -352,6 +358,22 @@ def test_a_deployment_is_replaced_without_a_gap_and_deleted_with_its_endpoint(on
     assert list(online.ml.online_endpoints.list()) == []
 
 
+def test_a_patch_changes_tags_and_instances_and_nothing_else(
+    tidepool: Tidepool, bearer: str, online: Online
+) -> None:
+    deployment = online.deploy("blue", 2)
+
+    scaled = arm("PATCH", str(deployment.id), bearer, {"sku": {"capacity": 3}, "tags": {"a": "b"}})
+    refused = arm("PATCH", online.id, bearer, {"properties": {"traffic": {"blue": 100}}})
+
+    assert (scaled.status_code, refused.status_code) == (202, 409)
+    tidepool.settle()
+    found = online.ml.online_deployments.get("blue", online.name)
+    assert (found.instance_count, found.tags, found.provisioning_state) == (3, {"a": "b"}, "Succeeded")
+    assert "use PUT" in arm("PATCH", online.id, bearer, {"properties": {}}).text
+    assert online.ask(deployment="blue").json() == [2, 4]
+
+
 # Trouble
 
 
@@ -397,3 +419,77 @@ def test_two_workspaces_may_have_an_endpoint_of_the_same_name(
     assert other.online_endpoints.get_keys("digits").primary_key != (
         online.ml.online_endpoints.get_keys("digits").primary_key
     )
+
+
+def test_a_deployment_that_takes_too_long_or_gets_too_much_says_so(faults: Tidepool, online: Online) -> None:
+    settings = OnlineRequestSettings(request_timeout_ms=300, max_concurrent_requests_per_instance=1)
+    online.deploy("blue", 2, request_settings=settings)
+    key = online.ml.online_endpoints.get_keys(online.name).primary_key
+    faults.fault("scoring", "slow", times=None, match={"workspace": online.ml.workspace_name})
+
+    with ThreadPoolExecutor(4) as four:
+        asked = [four.submit(online.ask, NUMBERS, "blue", key) for _ in range(4)]
+
+    assert sorted(one.result().status_code for one in asked) == [408, 408, 429, 429]
+
+
+def test_an_endpoint_has_room_for_twenty_deployments(faults: Tidepool, bearer: str, online: Online) -> None:
+    online.deployment("any")
+    faults.fault("provisioning", "fail", times=None, match={"workspace": online.ml.workspace_name})
+    workspace = online.id.partition("/onlineEndpoints/")[0]
+    arm("PUT", f"{workspace}/models/m/versions/1", bearer, {"properties": {**MLFLOW, "modelUri": PLACE}})
+    body = {"properties": {"model": f"{workspace}/models/m/versions/1", "instanceType": "Standard_F4s_v2"}}
+
+    statuses = []
+    for number in range(21):
+        answer = arm("PUT", f"{online.id}/deployments/one-{number}", bearer, body)
+        statuses.append(answer.status_code)
+        faults.settle()
+
+    assert statuses == [201] * 20 + [400]
+    assert "at most 20 deployments" in answer.text
+
+
+def test_batch_endpoints_are_not_emulated(bearer: str, workspace: Workspace) -> None:
+    answer = arm("PUT", f"{workspace.id}/batchEndpoints/nightly", bearer, {"properties": {}})
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (501, "NotEmulated")
+
+
+def test_endpoints_survive_a_restart_of_tidepool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Tidepool(tmp_path / "data") as first:
+        workspace = first.create_workspace()
+        online = Online(_enter(first, workspace, monkeypatch), tmp_path)
+        online.deploy("blue", 2)
+        online.route(blue=100)
+        key = online.ml.online_endpoints.get_keys(online.name).primary_key
+        assert online.ask(key=key).json() == [2, 4]
+        serving = [one for one in _below(first) if "tidepool.scoring_server" in one.cmdline()]
+        first.fault("provisioning", "delay")
+        online.begin(online.deployment("green", 3))
+    gone = [not one.is_running() for one in serving]
+
+    with Tidepool(tmp_path / "data") as second:
+        online.ml = _enter(second, workspace, monkeypatch)
+        assert online.ask(key=key).json() == [2, 4]
+        interrupted = online.ml.online_deployments.get("green", online.name)
+        asked = counts(second.token("https://management.azure.com"), online, "deployment")
+
+    assert gone == [True]
+    assert interrupted.provisioning_state == "Failed"
+    assert asked == {"blue": 2}
+
+
+def _enter(cloud: Tidepool, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> MLClient:
+    for variable, value in cloud.environment().items():
+        monkeypatch.setenv(variable, value)
+    return MLClient(
+        DefaultAzureCredential(),
+        os.environ["AZURE_SUBSCRIPTION_ID"],
+        os.environ["AZURE_RESOURCE_GROUP"],
+        workspace.name,
+    )
+
+
+def _below(cloud: Tidepool) -> list[psutil.Process]:
+    return psutil.Process(cloud.status()["pid"]).children(recursive=True)

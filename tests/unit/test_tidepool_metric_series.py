@@ -1,0 +1,105 @@
+"""Azure Monitor's metrics out of requests: dimensions, filters, averages."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tidepool.errors import AzureError
+from tidepool.metric_series import DEPLOYMENT_METRICS, ENDPOINT_METRICS, read_filter, series
+from tidepool.request_metrics import Sample
+from tidepool.store import Document
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+REQUESTS, LATENCY = ENDPOINT_METRICS["requestsperminute"], ENDPOINT_METRICS["requestlatency_p95"]
+
+
+def sample(deployment: str = "blue", status: int = 200, ms: float = 10) -> Sample:
+    return Sample(deployment, status, 500 if status == 424 else status, ms)
+
+
+def asked(
+    minutes: list[list[Sample]],
+    condition: str = "",
+    *,
+    name: str = "RequestsPerMinute",
+    step: timedelta = MINUTE,
+) -> dict[tuple[str, ...], list[float | None]]:
+    """Averages by the values of the dimensions that the filter names."""
+    metric = ENDPOINT_METRICS[name.lower()]
+    found = [(NOON + number * MINUTE, samples) for number, samples in enumerate(minutes) if samples]
+    grid = [NOON + number * step for number in range(-(-len(minutes) * MINUTE // step))]
+    every: list[Document] = series(metric, found, read_filter(condition, metric), grid, step)
+    return {
+        tuple(entry["value"] for entry in one["metadatavalues"]): [
+            point.get("average") for point in one["data"]
+        ]
+        for one in every
+    }
+
+
+def test_a_minute_without_requests_has_no_average() -> None:
+    assert asked([[sample(), sample()], [], [sample()]]) == {(): [2, None, 1]}
+
+
+def test_nothing_counted_is_an_empty_series_and_with_a_filter_none() -> None:
+    assert asked([[]]) == {(): [None]}
+    assert asked([[sample("blue")]], "deployment eq 'green'") == {}
+
+
+def test_the_average_is_over_all_combinations_of_dimensions() -> None:
+    minute = [sample()] * 9 + [sample(status=424)]
+
+    assert asked([minute]) == {(): [5]}
+    assert asked([minute], "statusCodeClass eq '*'") == {("2xx",): [9], ("4xx",): [1]}
+
+
+def test_a_longer_interval_averages_its_minutes() -> None:
+    minutes = [[sample()] * 4, [sample()] * 2, [sample()]]
+
+    assert asked(minutes, step=2 * MINUTE) == {(): [3, 1]}
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("deployment eq 'GREEN'", {("green",): [2]}),
+        ("deployment eq 'green' and statusCodeClass ne '2xx'", {("green", "4xx"): [1]}),
+        ("deployment eq 'blue' or deployment eq 'green'", {("blue",): [1], ("green",): [2]}),
+        (
+            "(deployment eq 'blue' or deployment eq 'green') and modelStatusCode eq '500'",
+            {("green", "500"): [1]},
+        ),
+    ],
+)
+def test_filters_choose_and_split(condition: str, expected: dict[tuple[str, ...], list[float]]) -> None:
+    minute = [sample("blue"), sample("green", 424)] + [sample("green")] * 3
+
+    assert asked([minute], condition) == expected
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ("deployment is 'blue'", "is not a comparison"),
+        ("region eq 'japaneast'", "supported ones are: deployment,statusCode"),
+        ("deployment eq blue", "is not a comparison"),
+    ],
+)
+def test_a_wrong_filter_is_refused(condition: str, message: str) -> None:
+    with pytest.raises(AzureError, match=message):
+        read_filter(condition, REQUESTS)
+
+
+def test_percentiles_are_those_of_a_minute() -> None:
+    minute = [sample(ms=ms) for ms in range(1, 101)]
+
+    assert asked([minute], name="RequestLatency_P95") == {(): [95]}
+    assert asked([minute], name="RequestLatency_P50") == {(): [50]}
+    assert asked([minute], name="RequestLatency") == {(): [50.5]}
+
+
+def test_deployments_have_dimensions_of_their_own() -> None:
+    assert DEPLOYMENT_METRICS["requestsperminute"].dimensions == ("envoy_response_code",)
+    assert LATENCY.dimensions == ("deployment",)
+    assert "requestlatency" not in DEPLOYMENT_METRICS
