@@ -7,6 +7,7 @@ from collections.abc import Iterable
 _JOB = re.compile(r"judge-(?P<model>.+)-(?P<version>[A-Za-z0-9_]+)-e\d+-a\d+")
 _LONGEST_PART = 80
 _HASH = 8
+_LONGEST_DEPLOYMENT = 28
 
 
 def model_reference(model: str, version: str) -> str:
@@ -39,6 +40,14 @@ def judged_by(job: str, models: Iterable[str]) -> tuple[str, str] | None:
 def evaluation_folder(model: str, version: str, number: int) -> str:
     """The folder in the workspace's blob store that an evaluation writes to; ends with a slash."""
     return f"evaluations/{model}/{version}/e{number}/"
+
+
+def deployment_name(version: str) -> str:
+    """`v-3`: the deployment that serves a version. 3 to 32 letters, digits and -, a letter first."""
+    kept = re.sub(r"[^a-z0-9]+", "-", version.lower()).strip("-")
+    if kept != version or len(kept) > _LONGEST_DEPLOYMENT:
+        kept = f"{kept[: _LONGEST_DEPLOYMENT - _HASH - 1]}-{_digest(version)}".strip("-")
+    return f"v-{kept}"
 
 
 def _digest(name: str) -> str:

@@ -106,8 +106,14 @@ class Promotion(BaseModel):
 
 class RolloutStep(BaseModel):
     percent: int
+    mirror: int = Field(default=0, description="Percent of the live traffic that is mirrored.")
     began_at: datetime
     health: dict[str, Any] | None = Field(default=None, description="Figures and where they came from.")
+
+    @classmethod
+    def none(cls, at: datetime) -> "RolloutStep":
+        """Before the first: no traffic at all."""
+        return cls(percent=0, began_at=at)
 
 
 class RolloutRecord(BaseModel):
@@ -116,10 +122,19 @@ class RolloutRecord(BaseModel):
     endpoint: str
     deployment: str
     before: str | None
-    phase: Literal["deploying", "smoke", "mirror", "traffic", "baking", "cleaning", "done", "rolled_back"]
+    phase: Literal["deploying", "smoke", "traffic", "baking", "cleaning", "failing", "done", "rolled_back"]
+    restoring: bool = Field(default=False, description="A rollback: all traffic at once, and no verdict.")
     steps: list[RolloutStep] = []
-    due: datetime | None = None
+    smoke: str | None = Field(default=None, description="What the smoke test said last.")
+    smoke_tries: int = 0
+    began_at: datetime
+    ended_at: datetime | None = None
+    due: datetime | None = Field(default=None, description="The bake's end.")
     why: str | None = None
+
+    @property
+    def final(self) -> bool:
+        return self.phase in ("done", "rolled_back")
 
 
 class ModelVersion(Record):

@@ -15,6 +15,7 @@ from tidegate.cloud.separation import Separation
 from tidegate.cloud.tables import Ledger
 from tidegate.cloud.workspaces import Workspaces
 from tidegate.commands import (
+    AdvanceRollout,
     CheckJob,
     CheckMonth,
     FinishMonth,
@@ -34,6 +35,7 @@ from tidegate.handlers.finishing import Finishing
 from tidegate.handlers.jobs import Jobs
 from tidegate.handlers.judging import Judging
 from tidegate.handlers.promoting import Promoting
+from tidegate.handlers.rolling import Rolling
 from tidegate.handlers.scoring import Scoring
 from tidegate.handlers.succession import Succession
 from tidegate.handlers.telling import Telling
@@ -95,9 +97,18 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         succession=succession,
         now=now,
     )
+    rolling = Rolling(
+        config=config,
+        ledger=ledger,
+        workspaces=workspaces,
+        succession=succession,
+        smoke_folder=settings.config_file.parent,
+        now=now,
+    )
     of_models: Handlers = {
         JudgeModel: judging.judge_model,
         PromoteModel: promoting.promote_model,
+        AdvanceRollout: rolling.advance_rollout,
         RollbackModel: promoting.rollback_model,
     }
     handlers: Handlers = {

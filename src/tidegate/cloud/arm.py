@@ -1,27 +1,45 @@
-"""Azure Resource Manager, read where no SDK of ours goes: permissions, subscriptions. Writes nothing."""
+"""Azure Resource Manager where the SDKs do not go, or wait too long: operations are begun, never awaited."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from tidegate.cloud.faults import azure_errors
+from tidegate.errors import NotThereError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
+    from azure.core.rest import HttpResponse
     from azure.mgmt.core import ARMPipelineClient
 
 _MANAGEMENT = "https://management.azure.com"
 SCOPE = f"{_MANAGEMENT}/.default"
+_DOING = {"GET": "read", "PUT": "write", "POST": "call", "DELETE": "delete"}
 
 
 class Arm:
     def __init__(self, credential: "TokenCredential") -> None:
         self._credential = credential
 
-    def get(self, path: str, api_version: str) -> dict[str, Any]:
+    def get(self, path: str, api_version: str, **query: str) -> dict[str, Any]:
         """A resource. NotThereError where there is none."""
-        return self._ask(f"{_MANAGEMENT}{path}?api-version={api_version}")
+        return self._ask(_url(path, api_version, query))
+
+    def put(self, path: str, api_version: str, body: Mapping[str, Any]) -> None:
+        """Begin to make or change a resource. ConflictError while another operation goes on."""
+        self._send("PUT", _url(path, api_version), body)
+
+    def post(self, path: str, api_version: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Call an action of a resource."""
+        return dict(self._send("POST", _url(path, api_version), body).json())
+
+    def delete(self, path: str, api_version: str) -> None:
+        """Begin to delete a resource; one that is not there is deleted."""
+        try:
+            self._send("DELETE", _url(path, api_version))
+        except NotThereError:
+            return
 
     def list(self, path: str, api_version: str, condition: str = "") -> Iterator[dict[str, Any]]:
         """What is in a collection, page after page; `condition` is an OData filter."""
@@ -33,12 +51,16 @@ class Arm:
             url = page.get("nextLink")
 
     def _ask(self, url: str) -> dict[str, Any]:
+        return dict(self._send("GET", url).json())
+
+    def _send(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> "HttpResponse":
         from azure.core.rest import HttpRequest
 
-        with azure_errors(f"read {url.partition('?')[0].removeprefix(_MANAGEMENT)}"):
-            response = self._client.send_request(HttpRequest("GET", url))
+        path = url.partition("?")[0].removeprefix(_MANAGEMENT)
+        with azure_errors(f"{_DOING[method]} {path}"):
+            response: HttpResponse = self._client.send_request(HttpRequest(method, url, json=body))
             response.raise_for_status()
-            return dict(response.json())
+            return response
 
     @cached_property
     def _client(self) -> "ARMPipelineClient[Any, Any]":
@@ -48,3 +70,7 @@ class Arm:
 
         authentication = ARMChallengeAuthenticationPolicy(self._credential, SCOPE)
         return ARMPipelineClient(_MANAGEMENT, policies=[RetryPolicy(retry_total=2), authentication])
+
+
+def _url(path: str, api_version: str, query: Mapping[str, str] | None = None) -> str:
+    return f"{_MANAGEMENT}{path}?{urlencode({'api-version': api_version, **(query or {})}, quote_via=quote)}"

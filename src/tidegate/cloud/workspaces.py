@@ -5,13 +5,17 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tidegate.cloud.arm import Arm
 from tidegate.cloud.assets import Assets
 from tidegate.cloud.computes import Computes
 from tidegate.cloud.data_plane import DataPlane
 from tidegate.cloud.datastores import Datastores
+from tidegate.cloud.endpoint_metrics import EndpointMetrics
+from tidegate.cloud.endpoints import Endpoints
 from tidegate.cloud.jobs import Jobs
 from tidegate.cloud.ml_client import Client
 from tidegate.cloud.models import Models
+from tidegate.cloud.questions import Questions
 from tidegate.cloud.runs import Runs
 from tidegate.config import Config
 from tidegate.config import Workspace as Place
@@ -34,6 +38,10 @@ class Workspace:
         self.jobs = Jobs(self.client, data_plane)
         self.runs = Runs(data_plane)
         self.models = Models(self.client)
+        arm = Arm(credential)
+        self.endpoints = Endpoints(place, arm)
+        self.endpoint_metrics = EndpointMetrics(arm)
+        self.questions = Questions(self.client)
 
 
 class Workspaces:

@@ -1,0 +1,117 @@
+"""Managed online endpoints of a workspace: seen, and operations on them begun. Waits for none of them.
+
+Through ARM itself: the SDK's pollers stay in a thread until an operation has ended, for up to 20 minutes.
+https://learn.microsoft.com/rest/api/azureml/online-deployments/create-or-update
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tidegate.cloud.arm import Arm
+from tidegate.config import Workspace
+from tidegate.errors import ConflictError, NotThereError
+from tidegate.log import Log
+from tidegate.policies import Rollout
+from tidegate.rollout import DeploymentSeen, EndpointSeen, Place
+
+log = Log(__name__)
+
+_API = "2024-04-01"
+_KEPT_BESIDE = ("location", "tags", "kind", "identity")
+_KEPT = ("authMode", "description", "properties", "publicNetworkAccess")
+
+
+class Endpoints:
+    """Whoever begins something looks again later: what Azure refuses with 409 is as well begun later."""
+
+    def __init__(self, place: Workspace, arm: Arm) -> None:
+        self._place = place
+        self._arm = arm
+
+    def look(self, name: str) -> EndpointSeen | None:
+        """None where there is no such endpoint."""
+        try:
+            endpoint = self._arm.get(self.id(name), _API)["properties"]
+        except NotThereError:
+            return None
+        return EndpointSeen(
+            state=str(endpoint.get("provisioningState")),
+            traffic=_shares(endpoint.get("traffic")),
+            mirror=_shares(endpoint.get("mirrorTraffic")),
+            deployments={
+                one["name"]: DeploymentSeen(
+                    state=str(one["properties"].get("provisioningState")),
+                    model=str(one["properties"].get("model") or ""),
+                )
+                for one in self._arm.list(f"{self.id(name)}/deployments", _API)
+            },
+        )
+
+    def make(self, name: str, tags: Mapping[str, str]) -> None:
+        """An endpoint with keys; one that people made before keeps its way of letting callers in."""
+        body = {
+            "location": self._location,
+            "tags": dict(tags),
+            "kind": "Managed",
+            "identity": {"type": "SystemAssigned"},
+            "properties": {"authMode": "Key", "traffic": {}, "mirrorTraffic": {}},
+        }
+        self._begin(f"endpoint {name}", lambda: self._arm.put(self.id(name), _API, body))
+
+    def deploy(self, place: Place, rollout: Rollout, tags: Mapping[str, str]) -> None:
+        """An MLflow model, which needs no script and no environment."""
+        body = {
+            "location": self._location,
+            "tags": dict(tags),
+            "kind": "Managed",
+            "sku": {"name": "Default", "tier": "Standard", "capacity": rollout.instance_count},
+            "properties": {
+                "endpointComputeType": "Managed",
+                "model": place.model,
+                "instanceType": rollout.instance_type,
+                "scaleSettings": {"scaleType": "Default"},
+            },
+        }
+        path = self.id(place.endpoint, place.deployment)
+        self._begin(f"deployment {place.deployment}", lambda: self._arm.put(path, _API, body))
+
+    def shift(self, name: str, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
+        """Give each deployment its share; what else is said about the endpoint stays."""
+        found = self._arm.get(self.id(name), _API)
+        properties = {key: found["properties"].get(key) for key in _KEPT}
+        properties |= {"traffic": dict(traffic), "mirrorTraffic": dict(mirror)}
+        body = {key: value for key, value in found.items() if key in _KEPT_BESIDE} | {
+            "properties": properties
+        }
+        self._begin(f"traffic of {name}", lambda: self._arm.put(self.id(name), _API, body))
+
+    def remove(self, name: str, deployment: str) -> None:
+        path = self.id(name, deployment)
+        self._begin(f"end of {deployment}", lambda: self._arm.delete(path, _API))
+
+    def log_tail(self, name: str, deployment: str, lines: int) -> str:
+        """The last that the deployment's container wrote; nothing where there is none."""
+        try:
+            path = f"{self.id(name, deployment)}/getLogs"
+            return str(self._arm.post(path, _API, {"tail": lines}).get("content") or "")
+        except NotThereError:
+            return ""
+
+    def id(self, name: str, deployment: str = "") -> str:
+        below = f"/deployments/{deployment}" if deployment else ""
+        return f"{self._place.arm_id}/onlineEndpoints/{name}{below}"
+
+    @property
+    def _location(self) -> str:
+        return str(self._arm.get(self._place.arm_id, _API)["location"])
+
+    def _begin(self, what: str, operation: Callable[[], None]) -> None:
+        try:
+            operation()
+            log.info("operation_begun", what=what)
+        except ConflictError as error:
+            log.info("operation_goes_on", what=what, error=error)
+
+
+def _shares(given: Any) -> dict[str, int]:
+    return {str(name): int(share) for name, share in (given or {}).items() if share}

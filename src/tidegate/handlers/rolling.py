@@ -1,0 +1,247 @@
+"""AdvanceRollout: one step of a version's way to all of the traffic, or back. Waits for nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tidegate import rollout_news
+from tidegate.commands import FROM_TIMER, AdvanceRollout, Follows, Next
+from tidegate.config import Config
+from tidegate.errors import PermanentError
+from tidegate.handlers.endings import tell
+from tidegate.handlers.succession import Succession
+from tidegate.log import Log
+from tidegate.model_names import deployment_name
+from tidegate.model_records import Model, ModelState, ModelVersion, RolloutRecord
+from tidegate.notifications import Occasion
+from tidegate.policies import Policy, Rollout
+from tidegate.promotion import champion_source, stands
+from tidegate.rollout import (
+    EndpointSeen,
+    MakeDeployment,
+    MakeEndpoint,
+    Measure,
+    Place,
+    Remove,
+    Settled,
+    Shift,
+    Step,
+    TryOut,
+    Turn,
+    Wait,
+    after_health,
+    after_smoke,
+    begin_rollout,
+    decide_step,
+    failing,
+    taken_over,
+)
+from tidegate.rollout_health import Answer, Health, health_by_metrics, health_by_probes, read_smoke, too_early
+
+if TYPE_CHECKING:
+    from tidegate.cloud.tables import Ledger
+    from tidegate.cloud.workspaces import Workspace, Workspaces
+
+log = Log(__name__)
+
+_SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=1)
+_SMOKE_PAUSE = timedelta(seconds=10)
+_LONGEST_DELAY = timedelta(hours=1)
+_PROBES = 5
+_LOG_LINES = 20
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A version, with what its rollout is decided by."""
+
+    command: AdvanceRollout
+    policy: Policy
+    rollout: Rollout
+    record: ModelVersion
+    model: Model
+    place: Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rolling:
+    """What is intended is in the ledger before the endpoint is touched, so a repetition goes on with it."""
+
+    config: Callable[[], Config]
+    ledger: "Ledger"
+    workspaces: "Workspaces"
+    succession: Succession
+    smoke_folder: Path
+    now: Callable[[], datetime]
+
+    def advance_rollout(self, command: AdvanceRollout) -> Follows:
+        subject = self._subject(command)
+        if subject is None:
+            return []
+        record, rollout = subject.record, subject.record.rollout
+        if rollout is None or _is_to_be_restored(record, subject.model):
+            return self._begin(subject)
+        if record.state is ModelState.CHALLENGER:
+            if not self._may_go_on(subject):
+                return self._give_up(subject, rollout)
+            if taken_over(rollout):
+                return [*self.succession.crown(record, command.cause), Next(command)]
+            if rollout.phase == "rolled_back":
+                why = rollout.why or "its rollout failed"
+                return self.succession.stop(record, ModelState.ROLLED_BACK, why, command.cause)
+        return self._step(subject, rollout)
+
+    def _subject(self, command: AdvanceRollout) -> _Subject | None:
+        """None for a version that has nothing to do with an endpoint."""
+        policy = self.config().models.get(command.model)
+        record = self.ledger.model_version(command.model, command.version)
+        if record is None or policy is None or policy.rollout is None or record.promotion is None:
+            return None
+        if record.state not in (ModelState.CHALLENGER, ModelState.CHAMPION):
+            return None
+        place = self._place(policy, policy.rollout, record)
+        return _Subject(command, policy, policy.rollout, record, self.ledger.model(record.model), place)
+
+    def _place(self, policy: Policy, rollout: Rollout, record: ModelVersion) -> Place:
+        version = (record.promotion.production_version if record.promotion else None) or record.version
+        names = f"models/{record.model}/versions/{version}"
+        if policy.promote and policy.promote.via == "registry":
+            model = f"azureml://registries/{policy.promote.registry}/{names}"
+        else:
+            model = f"{self._workspace.place.arm_id}/{names}"
+        return Place(rollout.endpoint, deployment_name(version), model)
+
+    def _begin(self, subject: _Subject) -> Follows:
+        """Not while the champion itself still is on its way: its end decides what takes the traffic now."""
+        record, model = subject.record, subject.model
+        champion = champion_source(model)
+        other = self.ledger.model_version(record.model, champion) if champion else None
+        if other and other.version != record.version and other.rollout and not other.rollout.final:
+            return self._later(subject.command, _SMOKE_PAUSE)
+        seen = self._workspace.endpoints.look(subject.place.endpoint)
+        restoring = record.state is ModelState.CHAMPION
+        if seen and seen.busy:
+            return self._later(subject.command, _SMOKE_PAUSE)
+        after = begin_rollout(subject.place, seen, self.now(), restoring=restoring)
+        return self._turn(subject, None, after)
+
+    def _may_go_on(self, subject: _Subject) -> bool:
+        """Whether the verdict still says what it said: nobody else became champion meanwhile."""
+        verdict = subject.record.verdict
+        crowned = champion_source(subject.model) == subject.record.version
+        return crowned or (verdict is not None and stands(verdict, subject.model))
+
+    def _give_up(self, subject: _Subject, rollout: RolloutRecord) -> Follows:
+        if rollout.final:
+            return self.succession.judge_again(subject.record, subject.command.cause)
+        if rollout.phase == "failing":
+            return self._step(subject, rollout)
+        return self._turn(subject, rollout, failing(rollout, "another version became champion meanwhile"))
+
+    def _step(self, subject: _Subject, rollout: RolloutRecord) -> Follows:
+        seen = self._workspace.endpoints.look(rollout.endpoint)
+        step = decide_step(rollout, seen, subject.place.model, subject.rollout, self.now())
+        match step:
+            case Settled():
+                return []
+            case Wait(why):
+                log.info("rollout_waits", why=why)
+                return self._look_again(subject, rollout)
+            case Turn(after):
+                return self._turn(subject, rollout, after)
+            case TryOut():
+                answer = self._ask(subject, times=1)[0]
+                after = after_smoke(rollout, read_smoke(answer), subject.rollout, self.now())
+                return self._turn(subject, rollout, after)
+            case Measure(since, last):
+                health = self._health(subject, since, last=last)
+                after = after_health(rollout, health, subject.rollout, self.now(), last=last)
+                return self._turn(subject, rollout, after)
+        self._act(subject, step, seen)
+        return self._look_again(subject, rollout)
+
+    def _act(self, subject: _Subject, step: Step, seen: EndpointSeen | None) -> None:
+        endpoints, place, record = self._workspace.endpoints, subject.place, subject.record
+        tags = {"tidegate_model": record.model, "tidegate_version": record.version}
+        log.info("endpoint_changes", step=type(step).__name__, endpoint=place.endpoint, seen=bool(seen))
+        match step:
+            case MakeEndpoint():
+                endpoints.make(place.endpoint, {"tidegate_model": record.model})
+            case MakeDeployment():
+                endpoints.deploy(place, subject.rollout, tags)
+            case Shift(traffic, mirror):
+                endpoints.shift(place.endpoint, traffic, mirror)
+            case Remove(deployment):
+                endpoints.remove(place.endpoint, deployment)
+
+    def _health(self, subject: _Subject, since: datetime, *, last: bool) -> Health:
+        workspace, place = self._workspace, subject.place
+        deployment = workspace.endpoints.id(place.endpoint, place.deployment)
+        counted = workspace.endpoint_metrics.figures(deployment, since, self.now())
+        if health := health_by_metrics(counted, subject.rollout):
+            return health
+        if not last:
+            return too_early(counted)
+        return health_by_probes(self._ask(subject, times=_PROBES), counted, subject.rollout)
+
+    def _ask(self, subject: _Subject, *, times: int) -> list[Answer]:
+        place, file = subject.place, self.smoke_folder / subject.rollout.smoke
+        if not file.is_file():
+            raise PermanentError(f"rollout.smoke of {subject.record.model}: there is no file {file}")
+        return self._workspace.questions.ask(place.endpoint, place.deployment, file.read_bytes(), times)
+
+    def _turn(self, subject: _Subject, before: RolloutRecord | None, after: RolloutRecord) -> Follows:
+        """Told, recorded, gone on with: at once where something changed, at the bake's end where it bakes."""
+        command, record = subject.command, subject.record
+        after = self._explained(before, after)
+        occasion = Occasion(self.now(), command.cause)
+        told = rollout_news.changes(record, before, after, occasion)
+        news = [tell(self.ledger, told)] if told else []
+        if after != before:
+            record.rollout, record.due = after, after.due
+            self.ledger.save(record)
+            log.info("rollout_moved", phase=after.phase, endpoint=after.endpoint, why=after.why)
+        if before and after.phase == before.phase == "smoke":
+            return [*self._later(command, _SMOKE_PAUSE), *news]
+        if after.due:
+            return [*self._later(command, min(after.due - self.now(), _LONGEST_DELAY)), *news]
+        return [Next(command), *news]
+
+    def _explained(self, before: RolloutRecord | None, after: RolloutRecord) -> RolloutRecord:
+        """With the last words of a deployment that did not come up: it goes, and its log with it."""
+        if before is None or (before.phase, after.phase) != ("deploying", "failing"):
+            return after
+        tail = self._workspace.endpoints.log_tail(after.endpoint, after.deployment, _LOG_LINES)
+        lines = [line for line in tail.splitlines() if line.strip()]
+        return after.model_copy(update={"why": f"{after.why}: {lines[-1][:500]}"}) if lines else after
+
+    def _look_again(self, subject: _Subject, rollout: RolloutRecord) -> Follows:
+        """Later the longer it takes."""
+        pause = (self.now() - rollout.began_at) / 10
+        if rollout.due:
+            pause = rollout.due - self.now()
+        return self._later(subject.command, min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE))
+
+    def _later(self, command: AdvanceRollout, pause: timedelta) -> Follows:
+        """What the timer began, it begins again: chains must not pile up."""
+        if command.cause.startswith(FROM_TIMER):
+            return []
+        return [Next(command, max(pause, _SHORTEST_PAUSE))]
+
+    @property
+    def _workspace(self) -> "Workspace":
+        return self.workspaces["production"]
+
+
+def _is_to_be_restored(record: ModelVersion, model: Model) -> bool:
+    """A rollback made it champion after its own rollout had ended."""
+    rollout, champion = record.rollout, model.champion
+    if record.state is not ModelState.CHAMPION or not rollout or not champion:
+        return False
+    return (
+        champion.source == record.version
+        and rollout.ended_at is not None
+        and champion.since > rollout.ended_at
+    )

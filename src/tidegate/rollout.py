@@ -1,0 +1,285 @@
+"""How a version takes over an endpoint's traffic, step by step, or gives it back. Pure.
+
+Decided by the endpoint as it is: a person who changes it meanwhile is not fought with.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from tidegate.model_records import RolloutRecord, RolloutStep
+from tidegate.policies import Rollout
+from tidegate.rollout_health import Health, SmokeAnswer
+
+_BUSY = frozenset({"Creating", "Updating", "Deleting", "Scaling"})
+_SMOKE_TRIES = 3
+
+
+@dataclass(frozen=True)
+class DeploymentSeen:
+    state: str
+    model: str
+
+
+@dataclass(frozen=True)
+class EndpointSeen:
+    """An endpoint as Azure shows it: shares in percent, those of nothing left out."""
+
+    state: str
+    traffic: Mapping[str, int]
+    mirror: Mapping[str, int]
+    deployments: Mapping[str, DeploymentSeen]
+
+    @property
+    def busy(self) -> str | None:
+        """What an operation is going on with; Azure answers 409 to any other meanwhile."""
+        states = {"the endpoint": self.state} | {name: one.state for name, one in self.deployments.items()}
+        return next((f"{name} is {state}" for name, state in states.items() if state in _BUSY), None)
+
+
+@dataclass(frozen=True)
+class Settled:
+    """It has ended."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    why: str
+
+
+@dataclass(frozen=True)
+class Turn:
+    """The record moves on; nothing is to be done to the endpoint."""
+
+    record: RolloutRecord
+
+
+@dataclass(frozen=True)
+class MakeEndpoint:
+    pass
+
+
+@dataclass(frozen=True)
+class MakeDeployment:
+    pass
+
+
+@dataclass(frozen=True)
+class Shift:
+    """Give the endpoint these shares."""
+
+    traffic: Mapping[str, int]
+    mirror: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Remove:
+    deployment: str
+
+
+@dataclass(frozen=True)
+class TryOut:
+    """Ask the deployment the question of the smoke test: `after_smoke` takes the answer."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """See how the deployment does, for `after_health`. `last`: the bake is over, now it has to be known."""
+
+    since: datetime
+    last: bool
+
+
+Step = Settled | Wait | Turn | MakeEndpoint | MakeDeployment | Shift | Remove | TryOut | Measure
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a version goes: its deployment's name, and the model that this is to serve."""
+
+    endpoint: str
+    deployment: str
+    model: str
+
+
+def begin_rollout(
+    place: Place, seen: EndpointSeen | None, now: datetime, *, restoring: bool
+) -> RolloutRecord:
+    """The record of a rollout that begins; one that cannot begins with its end."""
+    live = list(seen.traffic) if seen else []
+    others = [name for name in live if name != place.deployment]
+    record = RolloutRecord(
+        endpoint=place.endpoint,
+        deployment=place.deployment,
+        before=max(others, key=lambda name: seen.traffic[name]) if seen and others else None,
+        phase="deploying",
+        restoring=restoring,
+        began_at=now,
+    )
+    if len(live) > 1 and not restoring:
+        split = f"traffic of {place.endpoint} is split between {', '.join(live)}: give all of it to one"
+        return _ended(record, "rolled_back", now, split)
+    return record
+
+
+def decide_step(
+    record: RolloutRecord, seen: EndpointSeen | None, model: str, policy: Rollout, now: datetime
+) -> Step:
+    """What is next, where `model` is what the deployment is to serve."""
+    if record.final:
+        return Settled()
+    if seen and seen.busy:
+        return Wait(seen.busy)
+    step: Step
+    match record.phase:
+        case "deploying":
+            step = _deploying(record, seen, model, policy, now)
+        case "smoke" if seen and record.deployment in seen.deployments:
+            step = TryOut()
+        case "traffic" if seen:
+            step = _traffic(record, seen, policy, now)
+        case "baking" if seen:
+            step = _baking(record, seen, now)
+        case "cleaning":
+            step = _cleaning(record, seen, now)
+        case "failing":
+            step = _failing(record, seen, now)
+        case _:
+            step = Turn(_by_hand(record, "what was deployed is gone", now))
+    return step
+
+
+def after_smoke(record: RolloutRecord, answer: SmokeAnswer, policy: Rollout, now: datetime) -> RolloutRecord:
+    """A deployment that just started may be slow once: only the third failure counts."""
+    tries = record.smoke_tries + 1
+    tried = record.model_copy(update={"smoke_tries": tries, "smoke": answer.words})
+    if answer.ok:
+        return _next(tried, policy, now)
+    if tries < _SMOKE_TRIES:
+        return tried
+    return failing(tried, f"the smoke test failed {tries} times: {answer.words}")
+
+
+def after_health(
+    record: RolloutRecord, health: Health, policy: Rollout, now: datetime, *, last: bool
+) -> RolloutRecord:
+    """Too few requests to say anything change nothing, as long as there is time."""
+    step = record.steps[-1].model_copy(update={"health": health.figures})
+    seen = record.model_copy(update={"steps": [*record.steps[:-1], step]})
+    if health.problem:
+        return failing(seen, f"at {_share(step)} {health.problem}")
+    return _next(seen, policy, now) if last else seen
+
+
+def failing(record: RolloutRecord, why: str) -> RolloutRecord:
+    """Traffic goes back, and the new deployment goes."""
+    return record.model_copy(update={"phase": "failing", "why": why, "due": None})
+
+
+def taken_over(record: RolloutRecord) -> bool:
+    """Whether the last bake is over: the version is to be champion."""
+    return record.phase in ("cleaning", "done")
+
+
+def _deploying(
+    record: RolloutRecord, seen: EndpointSeen | None, model: str, policy: Rollout, now: datetime
+) -> Step:
+    if seen is None:
+        return MakeEndpoint()
+    found = seen.deployments.get(record.deployment)
+    if found is None and seen.state == "Succeeded":
+        return MakeDeployment()
+    if found and found.model.lower() != model.lower():
+        return Turn(_by_hand(record, f"{record.deployment} serves {found.model}, which is not ours", now))
+    if found is None or found.state != "Succeeded":
+        what = f"the deployment is {found.state}" if found else f"endpoint {record.endpoint} is {seen.state}"
+        return Turn(failing(record, what))
+    ready = record.model_copy(update={"phase": "smoke"})
+    return Turn(_next(record, policy, now) if record.restoring else ready)
+
+
+def _traffic(record: RolloutRecord, seen: EndpointSeen, policy: Rollout, now: datetime) -> Step:
+    there, wanted = (dict(seen.traffic), dict(seen.mirror)), _shares(record, record.steps[-1])
+    if there == wanted:
+        step = record.steps[-1].model_copy(update={"began_at": now})
+        changes = {"phase": "baking", "due": now + policy.bake, "steps": [*record.steps[:-1], step]}
+        return Turn(record.model_copy(update=changes))
+    former = _shares(record, record.steps[-2] if len(record.steps) > 1 else RolloutStep.none(now))
+    if there == former or record.restoring:
+        return Shift(*wanted)
+    return Turn(_by_hand(record, _found(seen, former[0]), now))
+
+
+def _baking(record: RolloutRecord, seen: EndpointSeen, now: datetime) -> Step:
+    step = record.steps[-1]
+    wanted, last = _shares(record, step), record.due is None or now >= record.due
+    if (dict(seen.traffic), dict(seen.mirror)) != wanted:
+        if record.restoring:
+            return Shift(*wanted)
+        return Turn(_by_hand(record, _found(seen, wanted[0]), now))
+    if not record.restoring:
+        return Measure(step.began_at, last)
+    return Turn(record.model_copy(update={"phase": "cleaning", "due": None})) if last else Wait("it bakes")
+
+
+def _cleaning(record: RolloutRecord, seen: EndpointSeen | None, now: datetime) -> Step:
+    old = record.before
+    if seen and old in seen.deployments and old != record.deployment and not _takes_any(seen, old):
+        return Remove(str(old))
+    return Turn(_ended(record, "done", now))
+
+
+def _failing(record: RolloutRecord, seen: EndpointSeen | None, now: datetime) -> Step:
+    """Back to what was there before; where nothing was, nobody is served by what failed."""
+    name, before = record.deployment, record.before
+    if seen and _takes_any(seen, name):
+        there = before is not None and before in seen.deployments
+        return Shift({str(before): 100} if there else {}, {})
+    if seen and name in seen.deployments:
+        return Remove(name)
+    return Turn(_ended(record, "rolled_back", now, record.why))
+
+
+def _next(record: RolloutRecord, policy: Rollout, now: datetime) -> RolloutRecord:
+    """The next share; none is left: to the cleaning."""
+    reached = record.steps[-1].percent if record.steps else -1
+    alone = record.before is None or record.restoring
+    if policy.mirror and not alone and not record.steps:
+        step = RolloutStep(percent=0, mirror=policy.mirror, began_at=now)
+    else:
+        left = [percent for percent in ([100] if alone else policy.steps) if percent > max(reached, 0)]
+        if not left:
+            return record.model_copy(update={"phase": "cleaning", "due": None})
+        step = RolloutStep(percent=left[0], began_at=now)
+    return record.model_copy(update={"phase": "traffic", "due": None, "steps": [*record.steps, step]})
+
+
+def _shares(record: RolloutRecord, step: RolloutStep) -> tuple[dict[str, int], dict[str, int]]:
+    """Traffic and mirrored traffic at a step."""
+    shares = {record.deployment: step.percent}
+    if record.before:
+        shares[record.before] = 100 - step.percent
+    mirror = {record.deployment: step.mirror} if step.mirror else {}
+    return {name: share for name, share in shares.items() if share}, mirror
+
+
+def _by_hand(record: RolloutRecord, what: str, now: datetime) -> RolloutRecord:
+    return _ended(record, "rolled_back", now, f"{record.endpoint} was changed by hand: {what}; it stays so")
+
+
+def _found(seen: EndpointSeen, expected: Mapping[str, int]) -> str:
+    return (
+        f"traffic is {dict(seen.traffic) or 'none'}, mirrored {dict(seen.mirror) or 'none'}, not {expected}"
+    )
+
+
+def _ended(record: RolloutRecord, phase: str, now: datetime, why: str | None = None) -> RolloutRecord:
+    return record.model_copy(update={"phase": phase, "ended_at": now, "due": None, "why": why})
+
+
+def _takes_any(seen: EndpointSeen, name: str | None) -> bool:
+    return bool(name and (seen.traffic.get(name) or seen.mirror.get(name)))
+
+
+def _share(step: RolloutStep) -> str:
+    return f"{step.mirror} % mirrored" if step.mirror else f"{step.percent} %"

@@ -1,0 +1,97 @@
+"""What people are told about rollouts: activities with derived ids, and their words. Pure."""
+
+from datetime import timedelta
+
+from tidegate.ledger import Activity
+from tidegate.model_names import model_reference
+from tidegate.model_notifications import subject_of_model
+from tidegate.model_records import ModelVersion, RolloutRecord, RolloutStep
+from tidegate.notifications import Occasion
+
+
+def changes(
+    version: ModelVersion, before: RolloutRecord | None, after: RolloutRecord, occasion: Occasion
+) -> Activity | None:
+    """What is worth telling of a rollout that came from one state to another."""
+    if before is None and not after.final:
+        return _started(version, after, occasion)
+    if after.why and (before is None or not before.why):
+        return _failed(version, after, occasion)
+    if before and (before.phase, after.phase) == ("traffic", "baking"):
+        return _step(version, after, occasion)
+    return _done(version, after, occasion) if after.phase == "done" else None
+
+
+def _started(version: ModelVersion, after: RolloutRecord, occasion: Occasion) -> Activity:
+    beside = f"beside {after.before}" if after.before else "the first there"
+    way = "All traffic goes back to it at once" if after.restoring else "Traffic moves in steps"
+    title = f"{_name(version)} goes to {after.endpoint}"
+    return _activity(version, after, occasion, "started", title, f"As {after.deployment}, {beside}. {way}.")
+
+
+def _step(version: ModelVersion, after: RolloutRecord, occasion: Occasion) -> Activity:
+    step = after.steps[-1]
+    share = f"{step.mirror} % of the traffic mirrored" if step.mirror else f"{step.percent} % of the traffic"
+    lines = [f"Baked until {after.due:%Y-%m-%d %H:%M:%S %Z}." if after.due else "It bakes."]
+    lines += [f"Smoke test: {after.smoke}."] if after.smoke and len(after.steps) == 1 else []
+    lines += [_health(one) for one in after.steps[:-1]]
+    title = f"{_name(version)} has {share} of {after.endpoint}".replace("traffic of", "traffic at")
+    return _activity(version, after, occasion, "step", title, "\n".join(lines), f"{len(after.steps)}")
+
+
+def _failed(version: ModelVersion, after: RolloutRecord, occasion: Occasion) -> Activity:
+    back = f"Traffic goes back to {after.before}." if after.before else "Nothing was there before."
+    kept = "" if after.final else f"\n{back}"
+    lines = [f"{after.why}.{kept}", *(_health(one) for one in after.steps)]
+    title = f"The rollout of {_name(version)} to {after.endpoint} failed"
+    return _activity(version, after, occasion, "failed", title, "\n".join(lines))
+
+
+def _done(version: ModelVersion, after: RolloutRecord, occasion: Occasion) -> Activity:
+    took = timedelta(seconds=round((occasion.at - after.began_at).total_seconds()))
+    lines = [f"It took {took}.", *(_health(one) for one in after.steps)]
+    title = f"{_name(version)} has all traffic of {after.endpoint}"
+    return _activity(version, after, occasion, "done", title, "\n".join(lines))
+
+
+def _health(step: RolloutStep) -> str:
+    share = f"{step.mirror} % mirrored" if step.mirror else f"{step.percent} %"
+    seen = step.health or {}
+    if "errors" not in seen:
+        return f"- {share}: not measured"
+    slow = f", 95 % within {seen['p95_ms']:.0f} ms" if seen.get("p95_ms") is not None else ""
+    why = f" ({seen['because']})" if "because" in seen else ""
+    return (
+        f"- {share}: {seen['errors']} errors in {seen['requests']} requests{slow}, by {seen['source']}{why}"
+    )
+
+
+def _name(version: ModelVersion) -> str:
+    return model_reference(version.model, version.version)
+
+
+def _activity(  # noqa: PLR0913, PLR0917  # the parts of an activity
+    version: ModelVersion,
+    rollout: RolloutRecord,
+    occasion: Occasion,
+    word: str,
+    title: str,
+    text: str,
+    part: str = "",
+) -> Activity:
+    began = f"{rollout.began_at:%Y%m%dT%H%M%S}"
+    return Activity(
+        subject=subject_of_model(version.model),
+        id="-".join(filter(None, [version.version, "rollout", began, word, part])),
+        kind=f"rollout.{word}",
+        at=occasion.at,
+        title=title,
+        text=text,
+        data={
+            "model": version.model,
+            "version": version.version,
+            **rollout.model_dump(mode="json", include={"endpoint", "deployment", "before", "phase", "why"}),
+            "steps": [step.model_dump(mode="json") for step in rollout.steps],
+        },
+        cause=occasion.cause,
+    )

@@ -1,0 +1,330 @@
+"""How a version takes over an endpoint: each step, and each way in which it can go wrong."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tidegate.model_names import deployment_name
+from tidegate.model_records import RolloutRecord
+from tidegate.policies import Rollout
+from tidegate.rollout import (
+    DeploymentSeen,
+    EndpointSeen,
+    MakeDeployment,
+    MakeEndpoint,
+    Measure,
+    Place,
+    Remove,
+    Settled,
+    Shift,
+    Step,
+    TryOut,
+    Turn,
+    Wait,
+    after_health,
+    after_smoke,
+    begin_rollout,
+    decide_step,
+)
+from tidegate.rollout_health import (
+    Answer,
+    Figures,
+    Health,
+    SmokeAnswer,
+    health_by_metrics,
+    health_by_probes,
+    read_smoke,
+)
+
+NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
+POLICY = Rollout(endpoint="digits", steps=[10, 100], bake=timedelta(minutes=30), smoke="smoke.json")
+PLACE = Place("digits", "v-2", "/ws/models/m/versions/2")
+OLD = EndpointSeen(
+    "Succeeded", {"v-1": 100}, {}, {"v-1": DeploymentSeen("Succeeded", "/ws/models/m/versions/1")}
+)
+HEALTHY = Health({"source": "metrics"}, None)
+SICK = Health({"source": "metrics"}, "9 of 20 requests failed")
+
+
+class World:
+    """An endpoint to which every step is done at once, and a clock."""
+
+    def __init__(self, seen: EndpointSeen | None = OLD, policy: Rollout = POLICY, **place: Any) -> None:
+        self.seen, self.policy, self.now = seen, policy, NOW
+        self.record = begin_rollout(PLACE, seen, NOW, restoring=place.get("restoring", False))
+        self.done: list[Step] = []
+
+    def step(self, health: Health = HEALTHY, smoke: bool = True) -> Step:
+        """Decide, and do it."""
+        step = decide_step(self.record, self.seen, PLACE.model, self.policy, self.now)
+        self.done.append(step)
+        match step:
+            case Turn(after):
+                self.record = after
+            case TryOut():
+                self.record = after_smoke(self.record, SmokeAnswer(smoke, "said"), self.policy, self.now)
+            case Measure(_, last):
+                self.record = after_health(self.record, health, self.policy, self.now, last=last)
+                self.now = self.record.due or self.now
+            case _:
+                self.act(step)
+        return step
+
+    def act(self, step: Step) -> None:
+        seen = self.seen or EndpointSeen("Succeeded", {}, {}, {})
+        match step:
+            case MakeEndpoint():
+                self.seen = seen
+            case MakeDeployment():
+                self.deploy("Succeeded")
+            case Shift(traffic, mirror):
+                self.seen = replace(seen, traffic=traffic, mirror=mirror)
+            case Remove(name):
+                assert not seen.traffic.get(name), "Azure refuses to delete what has traffic"
+                left = {key: one for key, one in seen.deployments.items() if key != name}
+                self.seen = replace(seen, deployments=left)
+
+    def deploy(self, state: str, model: str = PLACE.model) -> None:
+        assert self.seen
+        self.seen = replace(
+            self.seen, deployments={**self.seen.deployments, "v-2": DeploymentSeen(state, model)}
+        )
+
+    def until(self, phase: str) -> None:
+        for _ in range(50):
+            if self.record.phase == phase:
+                return
+            self.step()
+        raise AssertionError(f"never {phase}: {self.record}")
+
+    def end(self, **answers: Any) -> RolloutRecord:
+        for _ in range(50):
+            if isinstance(self.step(**answers), Settled):
+                return self.record
+        raise AssertionError(f"it does not end: {self.record}")
+
+    @property
+    def shifts(self) -> list[dict[str, int]]:
+        return [dict(step.traffic) for step in self.done if isinstance(step, Shift)]
+
+
+def test_traffic_moves_in_steps_and_the_old_deployment_goes_last() -> None:
+    world = World()
+
+    record = world.end()
+
+    assert world.shifts == [{"v-2": 10, "v-1": 90}, {"v-2": 100}]
+    assert (record.phase, [step.percent for step in record.steps]) == ("done", [10, 100])
+    assert world.seen
+    assert list(world.seen.deployments) == ["v-2"]
+    assert isinstance(world.done[-3], Remove)
+
+
+def test_the_first_deployment_takes_everything_after_its_smoke_test() -> None:
+    world = World(seen=None)
+
+    assert world.end().phase == "done"
+    assert world.shifts == [{"v-2": 100}]
+    assert [type(step) for step in world.done[:4]] == [MakeEndpoint, MakeDeployment, Turn, TryOut]
+
+
+def test_mirrored_traffic_comes_before_the_first_step() -> None:
+    world = World(policy=POLICY.model_copy(update={"mirror": 20}))
+
+    assert [(step.percent, step.mirror) for step in world.end().steps] == [(0, 20), (10, 0), (100, 0)]
+
+
+def test_nothing_is_begun_while_azure_is_busy() -> None:
+    world = World()
+    world.deploy("Creating")
+
+    assert world.step() == Wait("v-2 is Creating")
+
+
+@pytest.mark.parametrize("share", [10, 100])
+def test_a_step_that_is_not_healthy_takes_traffic_back_and_says_why(share: int) -> None:
+    world = World()
+    world.until("baking")
+    while world.record.steps[-1].percent != share or world.record.phase != "baking":
+        world.step()
+
+    record = world.end(health=SICK)
+
+    assert record.phase == "rolled_back"
+    assert record.why == f"at {share} % 9 of 20 requests failed"
+    assert world.seen
+    assert dict(world.seen.traffic) == {"v-1": 100}
+    assert list(world.seen.deployments) == ["v-1"]
+
+
+def test_a_sick_deployment_is_not_left_to_bake() -> None:
+    world = World()
+    world.until("baking")
+
+    step = world.step(health=SICK)
+
+    assert step == Measure(since=NOW, last=False)
+    assert world.record.phase == "failing"
+
+
+def test_a_first_deployment_that_fails_leaves_nobody_with_traffic() -> None:
+    world = World(seen=None)
+    world.until("baking")
+
+    assert world.end(health=SICK).phase == "rolled_back"
+    assert world.seen
+    assert not world.seen.traffic
+    assert not world.seen.deployments
+
+
+def test_only_the_third_failure_of_the_smoke_test_counts() -> None:
+    world = World()
+    world.until("smoke")
+
+    world.step(smoke=False)
+    world.step(smoke=False)
+    assert world.record.phase == "smoke"
+    world.step(smoke=False)
+
+    assert (world.record.phase, world.record.why) == ("failing", "the smoke test failed 3 times: said")
+    assert world.end().phase == "rolled_back"
+    assert world.shifts == []
+
+
+def test_a_deployment_that_does_not_come_up_fails() -> None:
+    world = World()
+    world.deploy("Failed")
+
+    record = world.end()
+
+    assert (record.phase, record.why) == ("rolled_back", "the deployment is Failed")
+    assert world.seen
+    assert list(world.seen.deployments) == ["v-1"]
+
+
+@pytest.mark.parametrize("traffic", [{"v-1": 100}, {"v-1": 50, "v-2": 50}, {}])
+def test_traffic_that_was_changed_by_hand_is_left_as_it_is(traffic: dict[str, int]) -> None:
+    world = World()
+    world.until("baking")
+    assert world.seen
+    world.seen = replace(world.seen, traffic=traffic)
+
+    record = world.end()
+
+    assert record.phase == "rolled_back"
+    assert "was changed by hand" in str(record.why)
+    assert world.seen.traffic == traffic
+    assert "v-2" in world.seen.deployments
+
+
+def test_an_endpoint_that_was_deleted_meanwhile_ends_the_rollout() -> None:
+    world = World()
+    world.until("baking")
+    world.seen = None
+
+    assert "what was deployed is gone" in str(world.end().why)
+
+
+def test_a_deployment_of_somebody_else_under_our_name_is_not_touched() -> None:
+    world = World()
+    world.deploy("Succeeded", model="/ws/models/other/versions/1")
+
+    record = world.end()
+
+    assert "is not ours" in str(record.why)
+    assert world.seen
+    assert "v-2" in world.seen.deployments
+
+
+def test_split_traffic_is_no_place_to_begin_from() -> None:
+    split = replace(OLD, traffic={"v-1": 50, "v-0": 50})
+
+    assert "is split between v-1, v-0" in str(World(seen=split).end().why)
+
+
+def test_a_rollback_gives_all_traffic_back_at_once() -> None:
+    world = World(restoring=True)
+
+    record = world.record
+    world.until("baking")
+    world.now += POLICY.bake
+    record = world.end()
+
+    assert world.shifts == [{"v-2": 100}]
+    assert record.phase == "done"
+    assert not any(isinstance(step, TryOut | Measure) for step in world.done)
+
+
+def _figures(*, requests: int, errors: int = 0, p95_ms: float = 20) -> Figures:
+    return Figures({200: requests - errors, 424: errors}, p95_ms)
+
+
+def test_metrics_count_from_the_minimum_of_requests_on() -> None:
+    assert health_by_metrics(_figures(requests=19), POLICY) is None
+    health = health_by_metrics(_figures(requests=20), POLICY)
+    assert health
+    assert health.figures == {
+        "source": "metrics",
+        "requests": 20,
+        "errors": 0,
+        "error_rate": 0.0,
+        "p95_ms": 20,
+    }
+
+
+@pytest.mark.parametrize(
+    ("figures", "problem"),
+    [
+        (_figures(requests=100, errors=1), None),
+        (_figures(requests=100, errors=2), "2 of 100 requests failed (2.0%, at most 1.0%), by metrics"),
+        (
+            _figures(requests=100, p95_ms=900),
+            "the 95th percentile is 900 ms, at most 500 ms, by metrics",
+        ),
+        (Figures({200: 99, 400: 50}, 20), None),
+    ],
+)
+def test_errors_and_slowness_are_problems_and_callers_mistakes_are_not(
+    figures: Figures, problem: str | None
+) -> None:
+    health = health_by_metrics(figures, POLICY.model_copy(update={"max_p95_ms": 500}))
+
+    assert health
+    assert health.problem == problem
+
+
+def test_probes_say_that_they_are_probes_and_why() -> None:
+    answers = [Answer(200, 10, ""), Answer(0, 15000, "timed out")]
+
+    health = health_by_probes(answers, _figures(requests=3), POLICY)
+
+    assert health.figures["source"] == "probes"
+    assert health.figures["because"] == "metrics have 3 requests, 20 are needed"
+    assert health.problem == "1 of 2 requests failed (50.0%, at most 1.0%), by probes"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (Answer(200, 12, "[1]"), "200 in 12 ms"),
+        (Answer(0, 15000, "read timed out"), "no answer after 15000 ms: read timed out"),
+        (Answer(424, 5, "model failed"), "status 424 after 5 ms: model failed"),
+    ],
+)
+def test_only_an_answer_of_the_model_passes_the_smoke_test(answer: Answer, words: str) -> None:
+    assert read_smoke(answer) == SmokeAnswer(answer.status == 200, words)
+
+
+@pytest.mark.parametrize(
+    ("version", "name"),
+    [("3", "v-3"), ("2026.1", "v-2026-1-226fe4d6"), ("x" * 60, f"v-{'x' * 19}-"), ("A", "v-a-")],
+)
+def test_deployments_have_names_that_azure_takes(version: str, name: str) -> None:
+    made = deployment_name(version)
+
+    assert made.startswith(name)
+    assert 3 <= len(made) <= 32
+    assert made[0].isalpha()
+    assert made[-1].isalnum()
