@@ -61,9 +61,9 @@ class EventGrid:
         """Serves `*.eventgrid.azure.net`."""
         return self._topics.app
 
-    def create_topic(self, topic_id: str) -> str:
+    def create_topic(self, topic_id: str, key: str = "") -> str:
         """Make a custom topic, or find it; returns its access key."""
-        return self._topics.create(topic_id)
+        return self._topics.create(topic_id, key)
 
     def start(self) -> None:
         """Take up the subscriptions and the undelivered events of a former process."""

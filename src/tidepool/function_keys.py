@@ -47,7 +47,7 @@ class FunctionKeys:
         found = self._store.get(path)
         if found:
             return str(found["value"])
-        value = secrets.token_urlsafe(40)
+        value = secrets.token_hex(32)  # base64, too: a topic may have it as its key
         self._store.put(path, {"value": value})
         return value
 

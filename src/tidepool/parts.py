@@ -13,6 +13,7 @@ from tidepool.azurite_client import AzuriteClient
 from tidepool.copies import Copies
 from tidepool.eventgrid import EventGrid
 from tidepool.faults import Faults
+from tidepool.function_keys import FunctionKeys
 from tidepool.gateway import Gateway
 from tidepool.history import Runs
 from tidepool.identity import Identity
@@ -46,6 +47,7 @@ class Parts:
         secret = _secret(data_dir / "secret")
         self.store = Store(data_dir / "store.sqlite")
         self.scheduler = Scheduler()
+        self._keys = FunctionKeys(self.store, estate.DEFAULT_SITE)  # one key opens its webhook and the topic
         self.faults = Faults(seed)
         self.identity = Identity(store=self.store, secret=secret)
         self.managed_identity = ManagedIdentity(self.identity)
@@ -144,7 +146,7 @@ class Parts:
         self.sites.environment = self.environment
         self._scheduling = asyncio.create_task(self.scheduler.run())
         await self.azurite.start(self.accounts.declared())
-        self.eventgrid.create_topic(estate.custom_topic_id(estate.CUSTOM_TOPIC))
+        self.eventgrid.create_topic(estate.custom_topic_id(estate.CUSTOM_TOPIC), self._keys.event_grid)
         await self.resources.create_estate()
         self.online.serving.revive()
 
@@ -175,12 +177,12 @@ class Parts:
                 identity_header=self.managed_identity.header(principal),
             ),
             **estate.variables(),
+            "EVENTGRID_KEY": self._keys.event_grid,
         }
         site = self.eventgrid.sites.get(estate.DEFAULT_SITE)
         if site is None:
             return exported
-        keys = {"FUNCTIONS_KEY": site.keys.default, "EVENTGRID_KEY": site.keys.event_grid}
-        return {**exported, "FUNCTIONS_URL": site.url, **keys}
+        return {**exported, "FUNCTIONS_URL": site.url, "FUNCTIONS_KEY": site.keys.default}
 
     def operations(self) -> list[str]:
         """The long-running operations that have not ended."""

@@ -40,13 +40,13 @@ class Topics:
             exception_handlers={AzureError: _answer},
         )
 
-    def create(self, topic_id: str) -> str:
-        """Make a custom topic, or find it; returns its key."""
+    def create(self, topic_id: str, key: str = "") -> str:
+        """Make a custom topic, or find it; returns its key (base64), which is derived where none is given."""
         name = topic_id.rpartition("/")[2]
         found = self._store.get(f"{_COLLECTION}/{name}")
         if found:
             return str(found["key"])
-        key = base64.b64encode(hashlib.sha256(topic_id.lower().encode()).digest()).decode()
+        key = key or base64.b64encode(hashlib.sha256(topic_id.lower().encode()).digest()).decode()
         self._store.put(f"{_COLLECTION}/{name}", {"id": topic_id, "key": key})
         return key
 
