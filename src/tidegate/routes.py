@@ -24,6 +24,8 @@ from tidegate.lineage import SOURCE_TAG
 from tidegate.model_names import judged_by
 from tidegate.pipelines import served_by
 
+# Nothing is to be done about these; for what they may hide (lost ends) the timer looks at every open job.
+_UNDER_WAY = {"notstarted", "starting", "provisioning", "preparing", "queued", "running", "finalizing"}
 _MONITOR_TAG = "azureml_modelmonitor_threshold_breached"
 _LONGEST_TEXT = 4096  # a tag has at most 1,000 characters
 _SIGNAL = re.compile(r"The signal '([^']+)'")
@@ -104,6 +106,8 @@ class Routes:
         breach = next((text for tag, text in event.tags.items() if tag.lower() == _MONITOR_TAG), None)
         if breach is not None:
             return Record(_breach(event, breach, workspace, now))
+        if event.status in _UNDER_WAY:
+            return Ignore("run is under way")
         if workspace == "development" and (judged := self._judged_by(event)):
             return _judge(event, *judged)
         served = _served_by(event)

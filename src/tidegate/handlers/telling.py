@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tidegate.commands import Follows, Next, Notify
+from tidegate.commands import Follows, Notify
 from tidegate.config import Config
 from tidegate.errors import TransientError
 from tidegate.ledger import Activity
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 log = Log(__name__)
 
 _TOPIC = "topic"
-_TELLING = timedelta(minutes=2)  # who took it longer ago was killed
+_TELLING = timedelta(minutes=2)  # who took it longer ago was killed: the timer finds what is left untold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +36,8 @@ class Telling:
         activity, now = self.ledger.activity(command.subject, command.activity), self.now()
         if activity is None or activity.done:
             return []
-        if activity.taken_at and (left := activity.taken_at + _TELLING - now) > timedelta():
-            return [Next(command, left)]
+        if activity.taken_at and now - activity.taken_at < _TELLING:
+            return []
         activity.taken_at = now
         self.ledger.save(activity)
         failed = self._tell_people(activity)
@@ -52,10 +52,8 @@ class Telling:
         """How many channels failed."""
         waiting = {channel_key(one): one for one in self.config().notify if wants(one, activity.kind)}
         failed = 0
-        for key, channel in waiting.items():
-            if key in activity.sent:
-                continue
-            if self.people.send(channel.url, activity.title, activity.text):
+        for key in [key for key in waiting if key not in activity.sent]:
+            if self.people.send(waiting[key].url, activity.title, activity.text):
                 self._record(activity, key)
             else:
                 failed += 1
