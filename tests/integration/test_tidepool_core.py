@@ -211,7 +211,7 @@ def test_events_are_injected(tidepool: Tidepool, workspace: Workspace) -> None:
 
     tidepool.inject(workspace.id, event)
 
-    raised = [found for found in tidepool.events if found["topic"] == workspace.id]
+    raised = [found for found in tidepool.events if found.get("topic") == workspace.id]
     assert [(found["eventType"], found["data"]["ModelVersion"]) for found in raised] == [
         (event["eventType"], 3)
     ]
