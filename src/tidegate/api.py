@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
-from fastapi.security import APIKeyHeader
 from pydantic import BaseModel
 
-from tidegate import docs_page
+from tidegate import docs_page, model_api
+from tidegate.api_access import FUNCTION_KEY, Services
 from tidegate.commands import MonthId
 from tidegate.config import Feed
 from tidegate.errors import ConfigError, TidegateError
@@ -24,7 +24,6 @@ from tidegate.wiring import Service
 
 _DESCRIPTION = """Files arrive monthly; predictions come out, reconciled with them. This is what happened,
 and the way to have a month scored again. Send the function key as `x-functions-key`."""
-_key = APIKeyHeader(name="x-functions-key", scheme_name="functionKey", auto_error=False)
 
 Key = Annotated[
     str | None,
@@ -42,14 +41,6 @@ class Health(BaseModel):
     status: str
     feeds: list[str]
     configuration: str
-
-
-def _service(request: Request) -> Service:
-    found: Service = request.app.state.service()
-    return found
-
-
-Services = Annotated[Service, Depends(_service)]
 
 
 def _feed(feed: str, service: Services) -> tuple[str, Feed]:
@@ -86,7 +77,7 @@ def _reruns(service: Services) -> Reruns:
 FeedMonth = Annotated[_Place, Depends(_place)]
 
 _UNAUTHORIZED: dict[int | str, dict[str, Any]] = {401: {"description": "The host's answer without the key"}}
-router = APIRouter(prefix="/api", dependencies=[Depends(_key)], responses=_UNAUTHORIZED)
+router = APIRouter(prefix="/api", dependencies=[Depends(FUNCTION_KEY)], responses=_UNAUTHORIZED)
 
 
 def create_app(service: Callable[[], Service]) -> FastAPI:
@@ -101,6 +92,7 @@ def create_app(service: Callable[[], Service]) -> FastAPI:
     )
     app.state.service = service
     app.include_router(router)
+    app.include_router(model_api.router)
     app.include_router(docs_page.router, prefix="/api")
     handle_problems(app)
     return app

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tidegate.ledger import Activity
 from tidegate.model_names import model_reference
-from tidegate.model_records import ModelState, ModelVersion, RuleResult, Verdict
+from tidegate.model_records import Approval, ModelState, ModelVersion, RuleResult, Verdict
 from tidegate.notifications import Occasion
 from tidegate.pipelines import Resubmit
 
@@ -60,17 +60,14 @@ def judged(record: ModelVersion, verdict: Verdict, state: ModelState, cause: str
     )
 
 
-def decided_by_person(record: ModelVersion, cause: str) -> Activity:
+def approved(record: ModelVersion, approval: Approval, cause: str) -> Activity:
     """A person's word on a verdict."""
-    approval, name = record.approval, model_reference(record.model, record.version)
-    assert approval is not None
-    word = "approved" if approval.approved else "refused"
     return _activity(
         record,
-        word,
+        "approved",
         Occasion(approval.at, cause),
-        id=f"{record.version}-{word}-{approval.verdict}",
-        title=f"{approval.by} {word} {name}",
+        id=f"{record.version}-approved-{approval.verdict}",
+        title=f"{approval.by} approved {model_reference(record.model, record.version)}",
         text=f"{approval.reason}. Verdict {approval.verdict}.",
         data={"verdict": approval.verdict, "by": approval.by, "reason": approval.reason},
     )

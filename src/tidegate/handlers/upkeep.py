@@ -12,14 +12,17 @@ from tidegate.commands import (
     CheckMonth,
     FinishMonth,
     Follows,
+    JudgeModel,
     Next,
     Notify,
+    PromoteModel,
     Reconcile,
     ScoreMonth,
 )
 from tidegate.config import Config, Feed
 from tidegate.ledger import Activity, Claim, Job, Month, ScoringState
 from tidegate.log import Log
+from tidegate.model_records import ModelState, ModelVersion
 from tidegate.months import expected_months, needs_look
 
 if TYPE_CHECKING:
@@ -46,6 +49,7 @@ class Upkeep:
             found += [CheckMonth(cause=command.cause, feed=name, month=month) for month in months]
             found += due_scorings(feed, records, command.cause)
         found += due_jobs(self.ledger.jobs(open_only=True), config, command.cause)
+        found += due_versions(self.ledger.model_versions(), config, command.cause)
         found += due_activities(self.ledger.unsent_activities(), now, command.cause)
         commands = list(dict.fromkeys(found))
         log.info("unfinished_found", commands=len(commands))
@@ -80,6 +84,20 @@ def due_jobs(jobs: Sequence[Job], config: Config, cause: str) -> Iterator[CheckJ
     for job in jobs:
         if job.feed in config.feeds:
             yield CheckJob(cause=cause, workspace=job.workspace, job=job.name)
+
+
+def due_versions(versions: Sequence[ModelVersion], config: Config, cause: str) -> Iterator[AnyCommand]:
+    """What each version of a model waits for; those of a model without a policy wait for nothing."""
+    for record in versions:
+        policy = config.models.get(record.model)
+        ids = {"cause": cause, "model": record.model, "version": record.version}
+        match record.state:
+            case _ if policy is None:
+                continue
+            case ModelState.REGISTERED | ModelState.EVALUATING:
+                yield JudgeModel.model_validate(ids)
+            case ModelState.PASSED | ModelState.PROMOTING | ModelState.CHALLENGER if policy.promote:
+                yield PromoteModel.model_validate(ids)
 
 
 def due_activities(activities: Sequence[Activity], now: datetime, cause: str) -> Iterator[Notify]:

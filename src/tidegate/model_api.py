@@ -1,0 +1,99 @@
+"""The HTTP API of models: what was decided about them, a person's word on a verdict, and the way back."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path
+from pydantic import BaseModel
+
+from tidegate.api_access import FUNCTION_KEY, Services
+from tidegate.approvals import Approvals, Decision, Rollback
+from tidegate.model_notifications import subject_of_model
+from tidegate.model_records import Model
+from tidegate.model_views import ModelSummary, ModelView, VersionView, model_url, model_view
+from tidegate.policies import Policy
+from tidegate.problems import RefusedError, documented
+from tidegate.wiring import Service
+
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$"
+Name = Annotated[str, Path(pattern=_NAME)]
+
+router = APIRouter(prefix="/api/models", dependencies=[Depends(FUNCTION_KEY)])
+
+
+class RollbackView(BaseModel):
+    """What was begun, and where to look."""
+
+    model: str
+    to: str
+    by: str
+    reason: str
+    url: str
+
+
+def _model(model: Name, service: Services) -> tuple[Model, Policy | None]:
+    record, policy = service.ledger.model(model), service.config().models.get(model)
+    if record.etag is None and policy is None:
+        there = ", ".join(service.config().models) or "none"
+        detail = (
+            f"There is no policy for {model!r}, and nothing is known of it; there are policies for: {there}"
+        )
+        raise RefusedError(404, "There is no such model", detail)
+    return record, policy
+
+
+def _approvals(service: Services) -> Approvals:
+    return Approvals(ledger=service.ledger, queue=service.queue, now=service.now)
+
+
+NamedModel = Annotated[tuple[Model, Policy | None], Depends(_model)]
+Desk = Annotated[Approvals, Depends(_approvals)]
+
+
+@router.get("")
+def models(service: Services) -> list[ModelSummary]:
+    """The models that have a policy, and those that something is known of."""
+    policies = service.config().models
+    known = {record.model: record for record in service.ledger.models()}
+    names = dict.fromkeys([*policies, *known])
+    return [ModelSummary.of(known.get(name, Model(model=name)), policies.get(name)) for name in names]
+
+
+@router.get("/{model}", responses=documented(404, 422))
+def model(found: NamedModel, service: Services) -> ModelView:
+    """A model with its versions, newest first, and what happened."""
+    record, policy = found
+    versions = service.ledger.model_versions(record.model, open_only=False)
+    activities = service.ledger.activities(subject_of_model(record.model))
+    return model_view(record, policy, versions[::-1], activities)
+
+
+@router.get("/{model}/versions/{version}", responses=documented(404, 422))
+def version(found: NamedModel, version: Name, service: Services) -> VersionView:
+    """A version of the development workspace, with its verdict, rule by rule."""
+    return _version(found[0].model, version, service)
+
+
+@router.post("/{model}/versions/{version}/approval", responses=documented(400, 404, 409, 422, 503))
+def decide(found: NamedModel, version: Name, wanted: Decision, desk: Desk) -> VersionView:
+    """Approve a verdict, or refuse it. The same person saying the same again changes nothing."""
+    record, policy = found
+    return VersionView.of(desk.decide(record.model, version, policy, wanted))
+
+
+@router.post("/{model}/rollback", status_code=202, responses=documented(400, 404, 409, 422, 503))
+def roll_back(found: NamedModel, wanted: Rollback, desk: Desk) -> RollbackView:
+    """Make the previous champion the champion again, its endpoint included."""
+    command = desk.roll_back(found[0].model, wanted)
+    told = command.model_dump(include={"model", "to", "by", "reason"})
+    return RollbackView(**told, url=model_url(command.model))
+
+
+def _version(model: str, version: str, service: Service) -> VersionView:
+    record = service.ledger.model_version(model, version)
+    if record is None:
+        there = [one.version for one in service.ledger.model_versions(model, open_only=False)]
+        detail = (
+            f"{model} has no version {version!r} that was judged; it has {', '.join(there[-20:]) or 'none'}"
+        )
+        raise RefusedError(404, "There is no such version", detail)
+    return VersionView.of(record)

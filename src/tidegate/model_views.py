@@ -1,0 +1,137 @@
+"""What the API shows of models and their versions. Reads nothing and decides nothing."""
+
+from datetime import datetime
+from typing import Any, Self
+
+from pydantic import BaseModel
+
+from tidegate.ledger import Activity
+from tidegate.model_records import (
+    Approval,
+    Champion,
+    Evaluation,
+    Model,
+    ModelVersion,
+    Promotion,
+    RolloutRecord,
+    SignalRecord,
+    Verdict,
+)
+from tidegate.policies import Policy
+from tidegate.views import ActivityView, job_url
+
+
+def model_url(model: str) -> str:
+    return f"/api/models/{model}"
+
+
+def version_url(model: str, version: str) -> str:
+    return f"{model_url(model)}/versions/{version}"
+
+
+class ModelSummary(BaseModel):
+    """A model name: who is champion, and what is on its way."""
+
+    name: str
+    mode: str | None
+    approval: str | None
+    champion: Champion | None
+    previous: Champion | None
+    rolling: str | None
+    url: str
+
+    @classmethod
+    def of(cls, record: Model, policy: Policy | None) -> Self:
+        return cls.model_validate(_summary(record, policy))
+
+
+class VersionSummary(BaseModel):
+    """A version at a glance. `version` is that of the development workspace."""
+
+    model: str
+    version: str
+    state: str
+    registered_at: datetime
+    passed: bool | None
+    verdict: str | None
+    error: str | None
+    due: datetime | None
+    url: str
+
+    @classmethod
+    def of(cls, record: ModelVersion) -> Self:
+        return cls.model_validate(_version(record))
+
+
+class VersionView(VersionSummary):
+    """A version, and everything that was decided about it, each rule with its number."""
+
+    source: dict[str, Any]
+    evaluation: Evaluation | None
+    job_url: str | None
+    judged: Verdict | None
+    approval: Approval | None
+    promotion: Promotion | None
+    rollout: RolloutRecord | None
+
+    @classmethod
+    def of(cls, record: ModelVersion) -> Self:
+        parts = ("source", "evaluation", "approval", "promotion", "rollout")
+        evaluation = record.evaluation
+        return cls.model_validate(
+            {
+                **_version(record),
+                **{name: getattr(record, name) for name in parts},
+                "judged": record.verdict,
+                "job_url": job_url("development", evaluation.job) if evaluation else None,
+            }
+        )
+
+
+class ModelView(ModelSummary):
+    """A model with its versions, the drift that was seen, and what happened."""
+
+    versions: list[VersionSummary]
+    signals: list[SignalRecord]
+    retraining: dict[str, Any] | None
+    activities: list[ActivityView]
+
+
+def model_view(
+    record: Model, policy: Policy | None, versions: list[ModelVersion], activities: list[Activity]
+) -> ModelView:
+    return ModelView(
+        **_summary(record, policy),
+        versions=[VersionSummary.of(one) for one in versions],
+        signals=record.signals,
+        retraining=record.retraining,
+        activities=[ActivityView.of(one) for one in activities],
+    )
+
+
+def _summary(record: Model, policy: Policy | None) -> dict[str, Any]:
+    promote = policy.promote if policy else None
+    return {
+        "name": record.model,
+        "mode": policy.gate.mode.value if policy else None,
+        "approval": promote.approval if promote else None,
+        "champion": record.champion,
+        "previous": record.previous,
+        "rolling": record.rolling,
+        "url": model_url(record.model),
+    }
+
+
+def _version(record: ModelVersion) -> dict[str, Any]:
+    verdict = record.verdict
+    return {
+        "model": record.model,
+        "version": record.version,
+        "state": record.state.value,
+        "registered_at": record.registered_at,
+        "passed": verdict.passed if verdict else None,
+        "verdict": verdict.id if verdict else None,
+        "error": record.error,
+        "due": record.due,
+        "url": version_url(record.model, record.version),
+    }

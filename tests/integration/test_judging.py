@@ -1,0 +1,374 @@
+"""From a registered model to its verdict: the handler with the real SDKs, and jobs that really run."""
+
+import itertools
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.model_estate import MODEL, POLICY, ModelEstate
+from tests.service import Clock
+
+from tidegate.cloud.tables import Ledger
+from tidegate.commands import AnyCommand, JudgeModel, Notify, PromoteModel
+from tidegate.errors import NotThereError, TidegateError
+from tidegate.handlers.judging import Judging
+from tidegate.model_notifications import subject_of_model
+from tidegate.model_records import Approval, Champion, ModelState, ModelVersion
+from tidegate.settings import Settings
+from tidegate.wiring import build
+from tidepool.cloud import Tidepool
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def estate(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> ModelEstate:
+    return ModelEstate(tidepool, tmp_path_factory.mktemp("estate"))
+
+
+class Court:
+    """One model name of the estate, judged in this process."""
+
+    def __init__(self, estate: ModelEstate, model: str) -> None:
+        self.estate = estate
+        self.model = model
+        self.clock = Clock()
+        settings = Settings(
+            storage_account=estate.account.name, config_file=estate.config_file, environ=dict(os.environ)
+        )
+        service = build(settings, now=self.clock)
+        self.workspaces = service.workspaces
+        self.ledger: Ledger = service.ledger
+        self.judging = Judging(
+            config=service.config, ledger=service.ledger, workspaces=service.workspaces, now=self.clock
+        )
+
+    def register(self, version: str, accuracy: Any = 0.9, **more: Any) -> None:
+        self.estate.register(version, accuracy, name=self.model, **more)
+
+    def judge(self, version: str, cause: str = "test") -> list[AnyCommand]:
+        """One look; what follows, telling people aside."""
+        follows = self.judging.judge_model(JudgeModel(cause=cause, model=self.model, version=version))
+        return [one.command for one in follows if not isinstance(one.command, Notify)]
+
+    def verdict(self, version: str) -> ModelVersion:
+        """Looked at until the evaluation has ended; each look is doubled, as events are."""
+        for _ in range(6):
+            self.judge(version)
+            self.judge(version)
+            self.estate.cloud.settle()
+            if self.record(version).state is not ModelState.EVALUATING:
+                return self.record(version)
+        raise AssertionError(self.record(version))
+
+    def record(self, version: str) -> ModelVersion:
+        found = self.ledger.model_version(self.model, version)
+        assert found is not None
+        return found
+
+    def crown(self, source: str | None) -> None:
+        model = self.ledger.model(self.model)
+        now = self.clock.now
+        model.champion = Champion(version=source, source=source, since=now, by="test") if source else None
+        self.ledger.save(model)
+
+    def jobs(self) -> list[str]:
+        return sorted(name for name in self.estate.evaluations() if f"-{self.model}-" in name)
+
+    def kinds(self) -> list[str]:
+        return sorted(one.kind for one in self.ledger.activities(subject_of_model(self.model)))
+
+
+@pytest.fixture
+def court(estate: ModelEstate) -> Iterator[Court]:
+    yield make_court(estate)
+    estate.cloud.clear_faults()
+
+
+def make_court(estate: ModelEstate, **policy: Any) -> Court:
+    model = f"model{next(NUMBERS)}"
+    estate.configure(models={MODEL: POLICY, model: {**POLICY, **policy}})
+    return Court(estate, model)
+
+
+def failed(record: ModelVersion) -> str:
+    assert record.verdict is not None
+    assert not record.verdict.passed
+    return "\n".join(f"{one.rule} {one.metric}: {one.why}" for one in record.verdict.rules if not one.passed)
+
+
+def test_a_version_registered_twice_is_evaluated_and_told_once(court: Court) -> None:
+    court.register("1")
+    court.judge("1", cause="event-1")
+    court.judge("1", cause="event-2")
+
+    court.verdict("1")
+    court.register("1", tags={"described": "later"})
+    court.judge("1", cause="event-3")
+
+    assert court.jobs() == [f"judge-{court.model}-1-e1-a1"]
+    assert court.kinds() == ["model.judged", "model.registered"]
+
+
+def test_events_that_are_stale_or_out_of_order_change_no_verdict(court: Court) -> None:
+    with pytest.raises(NotThereError):  # the run's event before the model can be read: tried again
+        court.judge("1")
+    court.register("1", accuracy=0.5)
+    before = court.verdict("1")
+
+    court.clock.move(days=3)
+    assert court.judge("1", cause="the event of the run's start") == []
+
+    assert court.record("1") == before
+    assert before.state is ModelState.REFUSED
+
+
+def test_a_copy_of_our_own_and_a_model_without_policy_start_nothing(court: Court) -> None:
+    court.register("1", tags={"tidegate_source_workspace": "mlw-dev"})
+
+    assert court.judge("1") == []
+    assert court.judging.judge_model(JudgeModel(cause="test", model="quick-model", version="1")) == []
+
+    assert court.ledger.model_version(court.model, "1") is None
+    assert court.ledger.model_version("quick-model", "1") is None
+    assert court.jobs() == []
+
+
+def test_the_champion_is_evaluated_on_the_same_rows_and_compared(court: Court) -> None:
+    court.register("1", accuracy=0.9)
+    court.register("2", accuracy=0.896)
+    court.register("3", accuracy=0.89)
+    court.crown("1")
+
+    passed, refused = court.verdict("2"), court.verdict("3")
+
+    assert (passed.state, refused.state) == (ModelState.PASSED, ModelState.REFUSED)
+    assert passed.verdict is not None
+    assert (passed.verdict.champion, passed.verdict.data) == ("1", "holdout:4")
+    assert (
+        failed(refused)
+        == "champion_tolerance accuracy: 0.89; asked: at least 0.895 (champion 0.9, tolerance 0.005)"
+    )
+
+
+def test_a_champion_that_changed_while_judging_means_another_evaluation(court: Court) -> None:
+    for version, accuracy in (("1", 0.85), ("2", 0.95), ("3", 0.9)):
+        court.register(version, accuracy)
+    court.crown("1")
+    court.judge("3")
+    court.crown("2")
+    court.estate.cloud.settle()
+
+    record = court.verdict("3")
+
+    assert record.evaluation is not None
+    assert (record.evaluation.number, record.evaluation.champion) == (2, "2")
+    assert record.state is ModelState.REFUSED
+    assert court.jobs() == [f"judge-{court.model}-3-e1-a1", f"judge-{court.model}-3-e2-a1"]
+
+
+def test_a_champion_that_vanished_from_the_ledger_means_another_evaluation(court: Court) -> None:
+    court.register("1", 0.99)
+    court.register("2", 0.9)
+    court.crown("1")
+    court.judge("2")
+    court.crown(None)
+
+    record = court.verdict("2")
+
+    assert record.state is ModelState.PASSED
+    assert record.verdict is not None
+    assert (record.verdict.champion, record.verdict.rules[1].rule) == (None, "no champion")
+
+
+def test_a_champion_that_is_gone_from_development_refuses_and_says_what_to_do(court: Court) -> None:
+    court.register("2")
+    court.crown("1")
+
+    record = court.verdict("2")
+
+    assert record.state is ModelState.REFUSED
+    assert "version 1 is no longer in development: roll back, or restore it" in failed(record)
+    assert court.jobs() == []
+
+
+def test_of_two_candidates_at_once_the_second_is_judged_again_beside_the_first(court: Court) -> None:
+    for version, accuracy in (("1", 0.85), ("2", 0.95), ("3", 0.9)):
+        court.register(version, accuracy)
+    court.crown("1")
+    assert (court.verdict("2").state, court.verdict("3").state) == (ModelState.PASSED, ModelState.PASSED)
+    third = court.record("3")
+    first_verdict = third.verdict
+    assert first_verdict is not None
+    third.approval = Approval(
+        verdict=first_verdict.id, approved=True, by="a person", reason="good", at=court.clock.now
+    )
+
+    court.crown("2")
+    third.state = ModelState.REGISTERED  # as a promotion leaves it that finds another champion
+    court.ledger.save(third)
+    again = court.verdict("3")
+
+    assert again.state is ModelState.REFUSED
+    assert again.approval is None
+    assert again.verdict is not None
+    assert (again.verdict.champion, again.verdict.id != first_verdict.id) == ("2", True)
+
+
+def test_a_holdout_whose_schema_does_not_fit_refuses_with_the_words_of_the_job(estate: ModelEstate) -> None:
+    estate.register_holdout("odd-holdout:1", columns="image class")
+    court = make_court(estate, evaluate={**POLICY["evaluate"], "data": "odd-holdout:1"})
+    court.register("1")
+
+    record = court.verdict("1")
+
+    assert record.state is ModelState.REFUSED
+    assert "the holdout has no column label" in failed(record)
+    assert court.kinds() == ["model.refused", "model.registered"]
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [{"accuracy": "0.99"}, {"accuracy": float("nan")}, {"accuracy": float("inf")}, {"f1": 0.99}],
+    ids=["string", "NaN", "infinite", "missing"],
+)
+def test_what_is_no_number_is_refused(court: Court, metrics: dict[str, Any]) -> None:
+    court.register("1", metrics=metrics)
+
+    record = court.verdict("1")
+
+    assert record.state is ModelState.REFUSED
+    assert "min accuracy: no number is given; asked: at least 0.8" in failed(record)
+
+
+def test_an_evaluation_that_leaves_no_evidence_is_refused(court: Court) -> None:
+    court.register("1")
+    court.judge("1")
+    court.judge("1")
+    court.estate.cloud.settle()
+    court.estate.blobstore.delete_blob(f"evaluations/{court.model}/1/e1/evidence.json")
+
+    assert "left no evidence.json" in failed(court.verdict("1"))
+
+
+def test_an_evaluation_whose_nodes_were_taken_comes_back(estate: ModelEstate) -> None:
+    court = make_court(estate, evaluate={**POLICY["evaluate"], "compute": "gpu-lowpri"})
+    match = {"workspace": f"*{court.estate.workspace.name}", "run": f"judge-{court.model}-*"}
+    court.estate.cloud.fault("run", "preempt", match=match, times=1)
+    court.register("1")
+
+    record = court.verdict("1")
+
+    assert record.state is ModelState.PASSED
+    assert court.jobs() == [f"judge-{court.model}-1-e1-a1", f"judge-{court.model}-1-e1-a2"]
+    assert "model.preempted" in court.kinds()
+
+
+def test_an_evaluation_that_a_person_cancelled_is_refused(court: Court) -> None:
+    match = {"workspace": f"*{court.estate.workspace.name}", "run": f"judge-{court.model}-*"}
+    court.estate.cloud.fault("run", "never_start", match=match)
+    court.register("1")
+    court.judge("1")
+    court.estate.ml.jobs.begin_cancel(f"judge-{court.model}-1-e1-a1")
+    court.estate.cloud.settle()
+
+    assert "was cancelled" in failed(court.verdict("1"))
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "would"), [(0.9, "would have passed"), (0.5, "would have been REFUSED")]
+)
+def test_a_gate_that_observes_promotes_nothing_and_says_so(
+    estate: ModelEstate, accuracy: float, would: str
+) -> None:
+    court = make_court(estate, gate={**POLICY["gate"], "mode": "observe"}, promote={"approval": "none"})
+    court.register("1", accuracy)
+
+    record = court.verdict("1")
+
+    assert record.state is ModelState.OBSERVED
+    assert court.judge("1") == []
+    (told,) = [
+        one for one in court.ledger.activities(subject_of_model(court.model)) if "OBSERVED" in one.title
+    ]
+    assert f"would {would}" in told.title
+    assert "nothing was blocked" in told.title
+
+
+def test_what_passed_goes_on_to_promotion_as_often_as_it_is_looked_at(estate: ModelEstate) -> None:
+    court = make_court(estate, promote={"approval": "none"})
+    court.register("1")
+    court.verdict("1")
+
+    expected = [PromoteModel(cause="test", model=court.model, version="1")]
+    assert court.judge("1") == expected
+    assert court.judge("1") == expected
+
+
+def test_the_verdict_is_among_the_artifacts_of_the_evaluation(court: Court) -> None:
+    court.register("1")
+    record = court.verdict("1")
+    assert record.verdict is not None
+
+    path = f"ExperimentRun/dcid.{record.verdict.job}/verdict.json"
+    content = court.workspaces["development"].datastores.read("workspaceartifactstore", path)
+
+    assert record.verdict.id in content.decode()
+
+
+def test_a_model_with_as_many_tags_as_azure_takes_is_judged_all_the_same(court: Court) -> None:
+    court.register("1", tags={f"tag{number}": "x" for number in range(49)})
+
+    assert court.verdict("1").state is ModelState.PASSED
+    assert len(court.record("1").source["tags"]) == 49
+
+
+def test_of_a_very_large_verdict_the_ledger_keeps_what_failed(estate: ModelEstate) -> None:
+    slices = {"by": "camera", "min_n": 10, "metrics": {"accuracy": {"min": 0.7}}}
+    court = make_court(estate, gate={**POLICY["gate"], "slices": slices})
+    many = {f"camera-{number}": {"n": 20, "metrics": {"accuracy": 0.9}} for number in range(300)}
+    many["camera-299"]["metrics"] = {"accuracy": 0.6}
+    court.register("1", slices=many)
+
+    record = court.verdict("1")
+
+    assert record.state is ModelState.REFUSED
+    assert record.verdict is not None
+    assert len(record.verdict.rules) == 301
+    assert "more lines, 0 of them failed" in record.verdict.rules[-1].why
+    assert failed(record) == "min accuracy: 0.6; asked: at least 0.7"
+
+
+def test_stopped_before_any_write_it_goes_on_and_judges_once(court: Court) -> None:
+    for number in itertools.count():
+        version = str(number + 1)
+        court.register(version)
+        court.estate.cloud.fault("request", "status", match={"method": "P*"}, value=403, skip=number)
+
+        stopped = until_judged(court, version)
+        court.estate.cloud.clear_faults()
+
+        assert court.record(version).state is ModelState.PASSED, f"stopped before write {number + 1}"
+        assert f"judge-{court.model}-{version}-e1-a1" in court.jobs()
+        if not stopped:
+            break
+
+    assert number > 6
+    assert len(court.jobs()) == number + 1
+    assert court.kinds().count("model.judged") == court.kinds().count("model.registered") == number + 1
+
+
+def until_judged(court: Court, version: str) -> bool:
+    """Whether a write was refused on the way."""
+    stopped = False
+    for _ in range(6):
+        try:
+            court.judge(version)
+        except TidegateError:
+            stopped = True
+        court.estate.cloud.settle()
+        found = court.ledger.model_version(court.model, version)
+        if found and found.verdict:
+            break
+    return stopped
