@@ -105,26 +105,27 @@ def test_a_failing_model_is_a_failed_dependency(steady: Online) -> None:
     assert "these numbers do not fit" in answer.text
 
 
-MODEL = """
-import mlflow
+MLMODEL = """
+flavors:
+  python_function: {loader_module: means, code: code}
+signature:
+  inputs: '[{"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, 2, 2, 1]}}]'
+"""
+MEANS = """
+class Means:
+    def predict(self, images):
+        return images.reshape(len(images), -1).mean(axis=1)
 
-class Means(mlflow.pyfunc.PythonModel):
-    def predict(self, context, model_input, params=None):
-        return model_input.reshape(len(model_input), -1).mean(axis=1)
-
-mlflow.models.set_model(Means())
+def _load_pyfunc(path):
+    return Means()
 """
 
 
 def test_an_mlflow_model_needs_no_script(online: Online, tmp_path: Path) -> None:
-    import mlflow
-    import numpy as np
-
-    code, folder = tmp_path / "means.py", tmp_path / "means"
-    code.write_text(MODEL)
-    images = np.zeros((1, 2, 2, 1), dtype=np.uint8)
-    signature = mlflow.models.infer_signature(images, np.zeros(1))
-    mlflow.pyfunc.save_model(folder, python_model=str(code), signature=signature, pip_requirements=[])
+    folder = tmp_path / "means"
+    (folder / "code").mkdir(parents=True)
+    (folder / "MLmodel").write_text(MLMODEL)
+    (folder / "code" / "means.py").write_text(MEANS)
     model = Model(name="means", version="1", path=str(folder), type="mlflow_model")
     online.ml.models.create_or_update(model)
 
