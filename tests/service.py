@@ -25,9 +25,17 @@ class Clock:
         self.now += timedelta(**by)
 
 
-def a_service(folder: Path, account: str, clock: Clock, **feeds: dict[str, Any]) -> Service:
+def a_service(
+    folder: Path,
+    account: str,
+    clock: Clock,
+    *,
+    models: dict[str, Any] | None = None,
+    **feeds: dict[str, Any],
+) -> Service:
     """Its own ledger and queue are in `account`; its feeds are by default one in an account `stimages`."""
-    file = tidegate_yml.write(folder, tidegate_yml.values(**feeds))
+    values = tidegate_yml.values(**feeds)
+    file = tidegate_yml.write(folder, values | ({"models": models} if models else {}))
     settings = Settings(storage_account=account, config_file=file, environ=dict(os.environ))
     return build(settings, now=clock)
 

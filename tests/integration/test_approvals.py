@@ -1,0 +1,257 @@
+"""A person's word on a verdict, over the API, on a real ledger and queue: what counts and what does not."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.asking import Api, content
+from tests.model_estate import POLICY
+from tests.service import Clock, a_service, taken
+
+from tidegate.commands import Notify, PromoteModel, RollbackModel
+from tidegate.model_records import Champion, ModelState, ModelVersion, Verdict
+from tidegate.wiring import Service
+from tidepool.cloud import StorageAccount, Tidepool
+
+MODEL = "classifier"
+PLACE = f"/api/models/{MODEL}/versions/3/approval"
+YES = {"approved": True, "by": "Ada", "reason": "Better on every camera", "verdict": "e1-abc"}
+PROMOTE = {**POLICY, "promote": {"approval": "required", "within": "3d"}}
+
+
+class Desk:
+    def __init__(self, folder: Path, account: str, tidepool: Tidepool, policy: dict[str, Any]) -> None:
+        self.tidepool, self.account, self.clock = tidepool, account, Clock()
+        self.service: Service = a_service(folder, account, self.clock, models={MODEL: policy})
+        self.api = Api(lambda: self.service)
+
+    def version(
+        self, state: ModelState = ModelState.PASSED, *, passed: bool = True, mode: str = "enforce"
+    ) -> None:
+        """Version 3, judged just now."""
+        now = self.clock.now
+        verdict = Verdict.model_validate(
+            {
+                "id": "e1-abc",
+                "passed": passed,
+                "mode": mode,
+                "rules": [],
+                "data": "holdout:4",
+                "champion": None,
+                "job": "judge-classifier-3-e1-a1",
+                "at": now,
+            }
+        )
+        why = None if passed else "accuracy: 0.7; asked: at least 0.8"
+        self.service.ledger.save(
+            ModelVersion(model=MODEL, version="3", state=state, registered_at=now, verdict=verdict, error=why)
+        )
+
+    def post(self, **changes: Any) -> tuple[int, str]:
+        answer = self.api.post(PLACE, {**YES, **changes})
+        return answer.status_code, answer.get_body().decode()
+
+    @property
+    def record(self) -> ModelVersion:
+        found = self.service.ledger.model_version(MODEL, "3")
+        assert found is not None
+        return found
+
+    def sent(self) -> list[Any]:
+        return taken(self.tidepool, self.account)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, storage_account: StorageAccount, tidepool: Tidepool) -> Desk:
+    return Desk(tmp_path, storage_account.name, tidepool, PROMOTE)
+
+
+def test_an_approval_is_recorded_told_and_sends_the_promotion_on(desk: Desk) -> None:
+    desk.version()
+
+    status, body = desk.post()
+
+    assert (status, desk.record.approval and desk.record.approval.by) == (200, "Ada")
+    assert '"verdict":"e1-abc"' in body
+    sent = desk.sent()
+    assert [
+        one.model_dump(include={"model", "version"}) for one in sent if isinstance(one, PromoteModel)
+    ] == [{"model": MODEL, "version": "3"}]
+    assert len([one for one in sent if isinstance(one, Notify)]) == 1
+    (told,) = desk.service.ledger.activities(f"model:development:{MODEL}")
+    assert (told.kind, told.title) == ("model.approved", "Ada approved classifier:3")
+
+
+def test_a_refusal_is_recorded_and_the_promotion_takes_it(desk: Desk) -> None:
+    desk.version()
+
+    assert desk.post(approved=False)[0] == 200
+
+    assert desk.record.approval is not None
+    assert not desk.record.approval.approved
+    assert [type(one) for one in desk.sent()] == [PromoteModel]
+
+
+@pytest.mark.parametrize("state", [ModelState.REFUSED, ModelState.PASSED])
+def test_no_person_can_approve_what_the_gate_refused(desk: Desk, state: ModelState) -> None:
+    desk.version(state, passed=False)
+
+    status, body = desk.post()
+
+    assert status == 409
+    assert "no person can approve it: accuracy: 0.7; asked: at least 0.8" in body
+    assert (desk.record.approval, desk.sent()) == (None, [])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"by": ""},
+        {"by": "   "},
+        {"by": None},
+        {"reason": " "},
+        {"approved": "yes"},
+        {"approved": 1},
+        {"verdict": None},
+        {"surprise": 1},
+    ],
+)
+def test_by_nobody_or_without_reason_nothing_is_approved(desk: Desk, changes: dict[str, Any]) -> None:
+    desk.version()
+
+    assert desk.post(**changes)[0] == 422
+
+    assert (desk.record.approval, desk.sent()) == (None, [])
+
+
+def test_the_same_person_saying_the_same_twice_is_one_approval(desk: Desk) -> None:
+    desk.version()
+    desk.post()
+    first = desk.record.approval
+    desk.clock.move(hours=1)
+
+    status, _ = desk.post()
+
+    assert (status, desk.record.approval) == (200, first)
+    assert len(desk.service.ledger.activities(f"model:development:{MODEL}")) == 1
+
+
+@pytest.mark.parametrize("changes", [{"by": "Grace"}, {"approved": False}])
+def test_what_is_decided_stays_decided(desk: Desk, changes: dict[str, Any]) -> None:
+    desk.version()
+    desk.post()
+
+    status, body = desk.post(**changes)
+
+    assert status == 409
+    assert "Ada approved classifier:3" in body
+    assert desk.record.approval is not None
+    assert (desk.record.approval.by, desk.record.approval.approved) == ("Ada", True)
+
+
+@pytest.mark.parametrize(
+    ("after", "status"), [(timedelta(days=3, seconds=-1), 200), (timedelta(days=3), 409)]
+)
+def test_an_approval_counts_until_its_time_is_over(desk: Desk, after: timedelta, status: int) -> None:
+    desk.version()
+    desk.clock.now += after
+
+    found, body = desk.post()
+
+    assert found == status
+    assert ("It is too late" in body) is (status == 409)
+
+
+def test_what_has_expired_cannot_be_approved(desk: Desk) -> None:
+    desk.version(ModelState.EXPIRED)
+
+    assert desk.post()[0] == 409
+
+
+def test_an_approval_of_another_verdict_does_not_serve_this_one(desk: Desk) -> None:
+    desk.version()
+
+    status, body = desk.post(verdict="e0-old")
+
+    assert status == 409
+    assert "has verdict e1-abc: read it, and decide on that" in body
+    assert desk.record.approval is None
+
+
+def test_what_was_only_observed_is_never_approved(desk: Desk) -> None:
+    desk.version(ModelState.OBSERVED, mode="observe")
+
+    assert "only observed" in desk.post()[1]
+
+
+def test_what_has_no_verdict_yet_waits_for_it(desk: Desk) -> None:
+    record = ModelVersion(model=MODEL, version="3", registered_at=desk.clock.now)
+    desk.service.ledger.save(record)
+
+    assert desk.post()[0] == 409
+
+
+def test_what_is_on_its_way_already_needs_no_word(desk: Desk) -> None:
+    desk.version(ModelState.PROMOTING)
+
+    assert desk.post()[0] == 409
+
+
+def test_where_no_approval_is_asked_none_is_taken(
+    tmp_path: Path, storage_account: StorageAccount, tidepool: Tidepool
+) -> None:
+    desk = Desk(tmp_path, storage_account.name, tidepool, {**POLICY, "promote": {"approval": "none"}})
+    desk.version()
+
+    assert "promoted without approval" in desk.post()[1]
+
+
+def test_an_unknown_version_or_model_is_not_there(desk: Desk) -> None:
+    assert desk.post()[0] == 404
+    assert desk.api.post("/api/models/other/versions/3/approval", YES).status_code == 404
+    assert desk.api.get("/api/models/other").status_code == 404
+    assert desk.api.get(f"/api/models/{MODEL}/versions/9").status_code == 404
+
+
+def test_nothing_is_approved_by_looking(desk: Desk) -> None:
+    desk.version()
+
+    assert desk.api.get(PLACE).status_code == 405
+    assert desk.record.approval is None
+
+
+def test_models_and_versions_are_shown_with_what_was_decided(desk: Desk) -> None:
+    desk.version()
+
+    (summary,) = content(desk.api.get("/api/models"))
+    model = content(desk.api.get(f"/api/models/{MODEL}"))
+    version = content(desk.api.get(f"/api/models/{MODEL}/versions/3"))
+
+    assert (summary["name"], summary["mode"], summary["approval"]) == (MODEL, "enforce", "required")
+    assert [(one["version"], one["state"], one["verdict"]) for one in model["versions"]] == [
+        ("3", "passed", "e1-abc")
+    ]
+    assert version["judged"]["data"] == "holdout:4"
+
+
+def test_a_rollback_names_where_it_goes_and_only_the_previous_champion_will_do(desk: Desk) -> None:
+    model, now = desk.service.ledger.model(MODEL), desk.clock.now
+    model.champion = Champion(version="5", source="5", since=now, by="verdict")
+    model.previous = Champion(version="4", source="4", since=now, by="verdict")
+    desk.service.ledger.save(model)
+    place, word = f"/api/models/{MODEL}/rollback", {"by": "Ada", "reason": "Wrong at night"}
+
+    answers = [desk.api.post(place, word), desk.api.post(place, {**word, "to": "1"})]
+
+    assert [answer.status_code for answer in answers] == [202, 409]
+    (command,) = desk.sent()
+    assert isinstance(command, RollbackModel)
+    assert (command.to, command.by) == ("4", "Ada")
+    assert desk.api.post(place, {"by": "Ada"}).status_code == 422
+
+
+def test_without_a_previous_champion_there_is_no_way_back(desk: Desk) -> None:
+    answer = desk.api.post(f"/api/models/{MODEL}/rollback", {"by": "Ada", "reason": "r"})
+
+    assert answer.status_code == 409
