@@ -1,0 +1,127 @@
+"""The service is killed after every single write between a registered model and its coronation."""
+
+import os
+from collections import Counter, deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.killing import Killed, KillSwitch
+from tests.model_estate import POLICY, ModelEstate
+from tests.service import Clock, taken
+from tidegate.commands import AnyCommand, JudgeModel, Notify, PromoteModel, encode
+from tidegate.model_notifications import subject_of_model
+from tidegate.model_records import Approval, ModelState, ModelVersion
+from tidegate.settings import Settings
+from tidegate.wiring import Service, build
+from tidepool.cloud import Tidepool
+
+PROMOTING = {**POLICY, "promote": {"to": "production", "approval": "required"}}
+TOLD = ("model.registered", "model.judged", "model.needs_approval", "model.promoted")
+
+
+@pytest.fixture
+def estate(tidepool: Tidepool, tmp_path: Path) -> Iterator[ModelEstate]:
+    estate = ModelEstate(tidepool, tmp_path)
+    estate.configure(models=dict.fromkeys(("unharmed", "killed"), PROMOTING))
+    yield estate
+    tidepool.clear_faults()
+
+
+class Journey:
+    """One model on its way, with a person who approves it when asked."""
+
+    def __init__(self, estate: ModelEstate, model: str, switch: KillSwitch) -> None:
+        self.estate = estate
+        self.model = model
+        self.clock = Clock()
+        self.switch = switch
+        estate.register("1", name=self.model)
+        self.messages: deque[AnyCommand] = deque([self._command(JudgeModel)])
+        self.service = self._start()
+
+    def go(self) -> bool:
+        """As far as it gets without Azure ML; whether it waits for that."""
+        while self.messages:
+            self._carry_out(self.messages.popleft())
+            self.messages.extend(self._sent())
+            state = self.record.state if self.record else None
+            if state is ModelState.EVALUATING and not any(self.messages_of(PromoteModel)):
+                self.messages = deque([self._command(JudgeModel)])
+                return True
+            if state is ModelState.PASSED and not self.messages:
+                self._approve()
+        return False
+
+    def messages_of(self, kind: type[AnyCommand]) -> Iterator[bool]:
+        return (isinstance(one, kind) for one in self.messages)
+
+    def _start(self) -> Service:
+        account, file = self.estate.account.name, self.estate.config_file
+        settings = Settings(storage_account=account, config_file=file, environ=dict(os.environ))
+        return build(settings, now=self.clock)
+
+    def _carry_out(self, command: AnyCommand) -> None:
+        try:
+            with self.switch.armed():
+                self.service.worker.carry_out(encode(command))
+        except Killed:
+            self.service = self._start()
+            self.messages.append(command)  # the queue gives it to the next one
+
+    def _sent(self) -> list[AnyCommand]:
+        sent = taken(self.estate.cloud, self.estate.account.name)
+        return [one for one in sent if not isinstance(one, Notify)]
+
+    def _approve(self) -> None:
+        record = self.record
+        assert record is not None
+        assert record.verdict is not None
+        record.approval = Approval(
+            verdict=record.verdict.id, approved=True, by="ada", reason="right", at=self.clock()
+        )
+        self.service.ledger.save(record)
+        self.messages.append(self._command(PromoteModel))
+
+    def _command(self, kind: type[JudgeModel] | type[PromoteModel]) -> AnyCommand:
+        return kind(cause="test", model=self.model, version="1")
+
+    @property
+    def record(self) -> ModelVersion | None:
+        return self.service.ledger.model_version(self.model, "1")
+
+    def arrived(self) -> dict[str, Any]:
+        ledger, production = self.service.ledger, self.service.workspaces["production"]
+        record, model = self.record, ledger.model(self.model)
+        assert record is not None
+        there = production.models.find(self.model, "1")
+        return {
+            "state": record.state.value,
+            "champion": model.champion and model.champion.version,
+            "rolling": model.rolling,
+            "verdict": record.verdict and record.verdict.id.partition("-")[0],
+            "in_production": there and sorted(there.tags),
+            "told": dict(Counter(one.kind for one in ledger.activities(subject_of_model(self.model)))),
+        }
+
+
+def arrive(estate: ModelEstate, model: str, switch: KillSwitch) -> dict[str, Any]:
+    journey = Journey(estate, model, switch)
+    while journey.go():
+        estate.cloud.settle()
+    return journey.arrived()
+
+
+def test_killed_after_every_write_a_model_becomes_champion_once(estate: ModelEstate) -> None:
+    unharmed, deadly = KillSwitch(deadly=False), KillSwitch()
+
+    expected = arrive(estate, "unharmed", unharmed)
+    arrived = arrive(estate, "killed", deadly)
+
+    assert expected["told"] == dict.fromkeys(TOLD, 1)
+    assert (expected["state"], expected["champion"], expected["rolling"]) == ("champion", "1", None)
+    assert arrived == expected
+    assert len(deadly.writes) >= len(unharmed.writes) > 20, deadly.writes
+    assert sorted(estate.evaluations()) == ["judge-killed-1-e1-a1", "judge-unharmed-1-e1-a1"]
