@@ -12,7 +12,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -170,7 +170,7 @@ class _Guard:
         await (self._app if given == self._token else refused)(scope, receive, send)
 
 
-async def _refuse(_: Request, error: Exception) -> JSONResponse:
+async def _refuse(_: Request, error: Exception) -> Response:
     if isinstance(error, AzureError):
         return error.response()
     return JSONResponse({"error": {"code": "BadRequest", "message": str(error)}}, 400)

@@ -5,7 +5,7 @@ import secrets
 from datetime import UTC, datetime
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import PlainTextResponse
 
 from tidepool.arm import ML
 from tidepool.endpoint_rules import refused
@@ -21,15 +21,9 @@ _KEYS = "/endpointKeys"
 class ScoringError(AzureError):
     """A refusal of the scoring host: it speaks plain text."""
 
-    def response(self) -> JSONResponse:
-        return _Text(self.message, self.status, {**self.headers, "x-ms-error-code": self.code})
-
-
-class _Text(JSONResponse):
-    media_type = "text/plain"
-
-    def render(self, content: str) -> bytes:
-        return content.encode()
+    def response(self) -> PlainTextResponse:
+        headers = {**self.headers, "x-ms-error-code": self.code}
+        return PlainTextResponse(self.message, self.status, headers)
 
 
 class EndpointKeys:

@@ -18,7 +18,7 @@ class AzureError(Exception):
         self.message = message
         self.headers = dict(headers or {})
 
-    def response(self) -> JSONResponse:
+    def response(self) -> Response:
         return JSONResponse(
             {"error": {"code": self.code, "message": self.message}},
             status_code=self.status,
