@@ -1,0 +1,112 @@
+"""Rollouts on a real endpoint: deployed, tried, given traffic step by step, and taken back."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from tests.rollouts import Rollouts
+
+from tidepool.cloud import Tidepool
+
+
+@pytest.fixture(scope="module")
+def installed(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Rollouts:
+    """Version 1 is champion and has all traffic; each test brings a version of its own."""
+    rollouts = Rollouts(tidepool, tmp_path_factory.mktemp("rollouts"))
+    rollouts.arrive("1")
+    return rollouts
+
+
+@pytest.fixture
+def rollouts(installed: Rollouts) -> Iterator[Rollouts]:
+    yield installed
+    installed.cloud.clear_faults()
+
+
+def test_the_first_version_has_all_traffic_after_its_smoke_test(rollouts: Rollouts) -> None:
+    assert rollouts.traffic == {"v-1": 100}
+    assert rollouts.champions == ("1", None, None)
+    assert str(rollouts.rollout("1").smoke).startswith("200 in ")
+    assert [step.percent for step in rollouts.rollout("1").steps] == [100]
+
+
+def test_a_step_that_fails_by_its_metrics_takes_traffic_back_and_says_why(rollouts: Rollouts) -> None:
+    rollouts.clock.now = datetime.now(UTC) - timedelta(minutes=1)  # requests are counted in real time
+    rollouts.arrive("3", until="10")
+    rollouts.roll(until="baking")
+    assert rollouts.traffic == {"v-1": 90, "v-3": 10}
+
+    rollouts.cloud.fault("scoring", "status", match={"deployment": "v-3"}, value=500, times=None)
+    rollouts.ask(20, deployment="v-3")
+    rollouts.roll()
+
+    assert rollouts.traffic == {"v-1": 100}
+    assert rollouts.deployments == ["v-1"]
+    assert rollouts.champions == ("1", None, None)
+    record = rollouts.record("3")
+    assert record.state.value == "rolled_back"
+    assert record.rollout
+    assert record.rollout.steps[-1].health
+    assert record.rollout.steps[-1].health["source"] == "metrics"
+    assert "20 of 21 requests failed" in str(record.error)
+    assert "rollout.failed" in rollouts.news("3")
+
+
+def test_a_smoke_test_that_times_out_never_gets_traffic(rollouts: Rollouts) -> None:
+    rollouts.cloud.fault("scoring", "status", match={"deployment": "v-4"}, value=408, times=None)
+
+    rollouts.arrive("4")
+
+    assert rollouts.rollout("4").smoke_tries == 3
+    assert "the smoke test failed 3 times: status 408" in str(rollouts.record("4").error)
+    assert (rollouts.traffic, rollouts.deployments) == ({"v-1": 100}, ["v-1"])
+
+
+def test_a_deployment_that_does_not_come_up_ends_the_rollout(rollouts: Rollouts) -> None:
+    rollouts.cloud.fault("provisioning", "fail", match={"deployment": "v-5"}, times=None)
+
+    rollouts.arrive("5")
+
+    assert str(rollouts.record("5").error).startswith("the deployment is Failed")
+    assert (rollouts.traffic, rollouts.deployments) == ({"v-1": 100}, ["v-1"])
+
+
+def test_an_endpoint_that_a_person_changed_meanwhile_stays_as_it_is(rollouts: Rollouts) -> None:
+    rollouts.arrive("6", until="10")
+    rollouts.roll(until="baking")
+
+    rollouts.traffic = {"v-1": 100}
+    rollouts.roll()
+
+    assert "was changed by hand: traffic is {'v-1': 100}" in str(rollouts.record("6").error)
+    assert sorted(rollouts.deployments) == ["v-1", "v-6"]
+    assert rollouts.champions == ("1", None, None)
+
+
+def test_a_version_takes_over_step_by_step_and_a_rollback_brings_the_other_back(rollouts: Rollouts) -> None:
+    rollouts.arrive("2", until="10")
+    rollouts.roll(until="baking")
+    assert rollouts.traffic == {"v-1": 90, "v-2": 10}
+    assert rollouts.champions == ("1", None, "2")
+    rollouts.roll()
+
+    assert rollouts.traffic == {"v-2": 100}
+    assert rollouts.ask() == ["2"]
+    assert "v-1" not in rollouts.deployments
+    assert rollouts.champions == ("2", "1", None)
+    steps = rollouts.rollout("2").steps
+    assert [step.percent for step in steps] == [10, 100]
+    assert {step.health["source"] for step in steps if step.health} == {"probes"}
+    assert rollouts.news("2") == [
+        "rollout.started",
+        "rollout.step",
+        "rollout.step",
+        "model.promoted",
+        "rollout.done",
+    ]
+
+    rollouts.take_back("1")
+
+    assert rollouts.traffic == {"v-1": 100}
+    assert rollouts.ask() == ["1"]
+    assert rollouts.champions == ("1", None, None)
