@@ -1,9 +1,8 @@
 """The command line `tidegate`: deploy and doctor use the SDKs, the rest are thin clients of the API."""
 
-import json
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import uuid4
 
 try:
@@ -12,36 +11,30 @@ try:
 except ImportError:  # Azure installs the service without them
     sys.exit("The command line needs more than the service: pip install 'tidegate[cli]'")
 
-from tidegate import terminal
+from tidegate import model_cli, terminal
 from tidegate.api_client import ApiClient, ApiError, UnreachableError
 from tidegate.checks.findings import State
+from tidegate.cli_access import EXIT_CODES, FAILED, UNREACHABLE, AsJson, Key, Url, client, print_json
 from tidegate.deploy import ROLES, Deployment, Role
 from tidegate.doctor import examine
 from tidegate.errors import TidegateError, TransientError
 from tidegate.wiring import build
 
-_EXIT_CODES = """Exit codes: 0 done; 1 refused, failed, or doctor found something wrong; 2 used wrongly; \
-3 the service or Azure cannot be reached."""
-_FAILED, _USED_WRONGLY, _UNREACHABLE = 1, 2, 3
-
 app = typer.Typer(
     help="Files arrive monthly; predictions come out, reconciled with them.",
-    epilog=_EXIT_CODES,
+    epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-Url = Annotated[str, typer.Option(envvar="FUNCTIONS_URL", help="Where the function app is.")]
-Key = Annotated[str, typer.Option(envvar="FUNCTIONS_KEY", help="Its function key.", show_envvar=True)]
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 FeedMonth = Annotated[
     list[str],
     typer.Argument(metavar="[FEED] MONTH", help="As in `digits 202611`; a single feed need not be named."),
 ]
 
 
-@app.command(epilog=_EXIT_CODES)
+@app.command(epilog=EXIT_CODES)
 def deploy(
     workspace: Annotated[
         Literal["development", "production", "all"], typer.Option(help="Which workspace to bring up to date.")
@@ -60,14 +53,14 @@ def deploy(
             terminal.say_step(step)
     made = sum(step.made for step in steps)
     if as_json:
-        _print_json([vars(step) for step in steps])
+        print_json([vars(step) for step in steps])
     else:
         terminal.console.print(
             f"{made} made, {len(steps) - made} there already." if made else "Nothing to do."
         )
 
 
-@app.command(epilog=_EXIT_CODES)
+@app.command(epilog=EXIT_CODES)
 def doctor(as_json: AsJson = False) -> None:
     """Say what is wrong with the installation, and what to do about it. Changes nothing."""
     findings = []
@@ -76,12 +69,12 @@ def doctor(as_json: AsJson = False) -> None:
         if not as_json:
             terminal.say_finding(finding)
     if as_json:
-        _print_json([vars(finding) for finding in findings])
+        print_json([vars(finding) for finding in findings])
     if any(finding.state is State.FAIL for finding in findings):
-        raise typer.Exit(_FAILED)
+        raise typer.Exit(FAILED)
 
 
-@app.command(epilog=_EXIT_CODES)
+@app.command(epilog=EXIT_CODES)
 def months(
     feed: Annotated[str | None, typer.Argument(help="Only this feed's.")] = None,
     url: Url = "",
@@ -89,21 +82,21 @@ def months(
     as_json: AsJson = False,
 ) -> None:
     """What arrived, what is running, what came out."""
-    api = _client(url, key)
+    api = client(url, key)
     names = [feed] if feed else [one["name"] for one in api.get("/api/feeds")]
     found = [month for name in names for month in api.get(f"/api/feeds/{name}/months")]
-    _print_json(found) if as_json else terminal.show_months(found)
+    print_json(found) if as_json else terminal.show_months(found)
 
 
-@app.command(epilog=_EXIT_CODES)
+@app.command(epilog=EXIT_CODES)
 def month(place: FeedMonth, url: Url = "", key: Key = "", as_json: AsJson = False) -> None:
     """One month: its versions, their scorings, and what happened."""
-    api = _client(url, key)
+    api = client(url, key)
     found = api.get(_month_path(api, place))
-    _print_json(found) if as_json else terminal.show_month(found)
+    print_json(found) if as_json else terminal.show_month(found)
 
 
-@app.command(epilog=_EXIT_CODES)
+@app.command(epilog=EXIT_CODES)
 def rerun(  # noqa: PLR0913, PLR0917 - options of a command
     place: FeedMonth,
     reason: Annotated[str, typer.Option(help="Why; it stands in the ledger and in the job's tags.")],
@@ -117,12 +110,15 @@ def rerun(  # noqa: PLR0913, PLR0917 - options of a command
     as_json: AsJson = False,
 ) -> None:
     """Score a month again, as a new generation."""
-    api = _client(url, key)
+    api = client(url, key)
     asked = {"reason": reason, "version": version, "model_version": model_version}
     body = {name: value for name, value in asked.items() if value is not None}
     path = f"{_month_path(api, place)}/jobs"
     found = api.post(path, body, idempotency_key=idempotency_key or str(uuid4()))
-    _print_json(found) if as_json else terminal.show_rerun(found)
+    print_json(found) if as_json else terminal.show_rerun(found)
+
+
+model_cli.add_to(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -130,23 +126,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         app(arguments)
     except (UnreachableError, TransientError) as error:
-        _end(error, _UNREACHABLE)
+        _end(error, UNREACHABLE)
     except TidegateError as error:
-        _end(error, _FAILED)
+        _end(error, FAILED)
 
 
 def _end(error: Exception, code: int) -> None:
     terminal.errors.print(str(error), style="red", markup=False, soft_wrap=True)
     sys.exit(code)
-
-
-def _client(url: str, key: str) -> ApiClient:
-    if not url:
-        terminal.errors.print(
-            'Set FUNCTIONS_URL or give --url (locally: eval "$(tidepool env)").', style="red"
-        )
-        raise typer.Exit(_USED_WRONGLY)
-    return ApiClient(url, key)
 
 
 def _month_path(api: ApiClient, place: list[str]) -> str:
@@ -157,10 +144,6 @@ def _month_path(api: ApiClient, place: list[str]) -> str:
     if len(feeds) != 1:
         raise ApiError(f"There are several feeds: name one of {', '.join(feeds)}")
     return f"/api/feeds/{feeds[0]}/months/{place[-1]}"
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def show_months(months: Sequence[dict[str, Any]]) -> None:
     if not months:
         console.print("No month has arrived yet.")
         return
-    table = _table("feed", "month", "state", "version", "files>", "result", "rows>", "errors>")
+    table = make_table("feed", "month", "state", "version", "files>", "result", "rows>", "errors>")
     for month in months:
         outcome = month["outcome"] or {}
         table.add_row(
@@ -65,11 +65,11 @@ def show_month(month: dict[str, Any]) -> None:
     if csv := (month["outcome"] or {}).get("csv"):
         console.print(csv, soft_wrap=True)
     if month["check_due"]:
-        console.print(f"next look: {_time(month['check_due'])}")
+        console.print(f"next look: {short_time(month['check_due'])}")
     for version in month["versions"]:
         console.print(
             f"\n[bold]{version['name']}[/]  {version['files']} files, {version['bytes']:,} bytes, "
-            f"{_time(version['snapshot_at'])}: {escape(version['reason'])}"
+            f"{short_time(version['snapshot_at'])}: {escape(version['reason'])}"
         )
         if version["scorings"]:
             console.print(_scorings(version["scorings"]))
@@ -78,9 +78,9 @@ def show_month(month: dict[str, Any]) -> None:
                 console.print(f"{scoring['name']}: [red]{escape(scoring['error'])}[/]")
     if month["activities"]:
         console.print()
-        table = _table("when", "what", "")
+        table = make_table("when", "what", "")
         for activity in month["activities"]:
-            table.add_row(_time(activity["at"]), activity["kind"], escape(activity["title"]))
+            table.add_row(short_time(activity["at"]), activity["kind"], escape(activity["title"]))
         console.print(table)
 
 
@@ -90,7 +90,7 @@ def show_rerun(scoring: dict[str, Any]) -> None:
 
 
 def _scorings(scorings: Sequence[dict[str, Any]]) -> Table:
-    table = _table("scoring", "state", "model", "rows>", "errors>", "job", "reason")
+    table = make_table("scoring", "state", "model", "rows>", "errors>", "job", "reason")
     for scoring in scorings:
         table.add_row(
             scoring["name"],
@@ -103,7 +103,7 @@ def _scorings(scorings: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-def _table(*headings: str) -> Table:
+def make_table(*headings: str) -> Table:
     """A heading with `>` at its end is that of a column of numbers."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
@@ -120,5 +120,5 @@ def _state(state: str) -> str:
     return f"[{_COLOURS.get(state, 'red')}]{state}[/]"
 
 
-def _time(text: str) -> str:
+def short_time(text: str) -> str:
     return text[:16].replace("T", " ")

@@ -1,4 +1,4 @@
-"""Models through the gate: registered with the SDK, evaluated beside the champion, passed or refused."""
+"""Models through the gate: registered with the SDK, evaluated, passed or refused, and a person's word."""
 
 import json
 from collections.abc import Iterator
@@ -8,19 +8,25 @@ import pytest
 
 from tests.estate import Running
 from tests.model_estate import MODEL, ModelEstate
-from tidegate.model_records import Champion, ModelState, ModelVersion
+from tidegate.cli import main
+from tidegate.model_records import ModelState, ModelVersion
 from tidepool.cloud import Tidepool
+
+APPROVED = {"promote": {"approval": "required", "within": "3d"}}
 
 
 @pytest.fixture
 def estate(tidepool: Tidepool, tmp_path: Path) -> Iterator[ModelEstate]:
-    yield ModelEstate(tidepool, tmp_path)
+    yield ModelEstate(tidepool, tmp_path, policy=APPROVED)
     tidepool.clear_faults()
 
 
 @pytest.fixture
-def running(estate: ModelEstate) -> Iterator[Running]:
+def running(estate: ModelEstate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     with estate.start() as running:
+        monkeypatch.setenv("FUNCTIONS_URL", running.site.url)
+        monkeypatch.setenv("FUNCTIONS_KEY", running.site.key)
+        monkeypatch.setenv("COLUMNS", "160")
         yield running
 
 
@@ -30,39 +36,44 @@ def version(running: Running, number: str) -> ModelVersion:
     return found
 
 
-def crown(running: Running, source: str) -> None:
-    """Make a version of development the champion, as a promotion does at its end."""
-    ledger = running.service.ledger
-    model = ledger.model(MODEL)
-    model.champion = Champion(version=source, source=source, since=running.service.now(), by="test")
-    ledger.save(model)
+def ends(*arguments: str) -> int:
+    """The exit code of a command."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return int(ended.value.code or 0)
 
 
-def test_a_good_model_passes_and_its_verdict_is_found_where_people_look(
-    estate: ModelEstate, running: Running
+def test_a_good_model_passes_and_a_person_approves_it_on_the_command_line(
+    estate: ModelEstate, running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
     estate.register("1", accuracy=0.9)
     running.settle()
-
     record = version(running, "1")
+
     assert record.state is ModelState.PASSED
     assert record.verdict is not None
-    assert [line.rule for line in record.verdict.rules] == [
-        "subject",
-        "no champion",
-        "min_n",
-        "min",
-        "champion_tolerance",
-    ]
+    rules = ["subject", "no champion", "min_n", "min", "champion_tolerance"]
+    assert [line.rule for line in record.verdict.rules] == rules
     assert estate.evaluations() == {"judge-classifier-1-e1-a1": "Completed"}
     tags = estate.ml.models.get(MODEL, "1").tags
     assert (tags["tidegate_verdict"], tags["tidegate_verdict_id"]) == ("passed", record.verdict.id)
+    assert ends("model", MODEL, "1") == 0
+    assert "0.9; asked: at least 0.8" in capsys.readouterr().out
+
+    assert ends("approve", MODEL, "1", "--reason", "Better at night", "--by", "Ada") == 0
+    running.settle()
+
+    assert version(running, "1").state is ModelState.CHAMPION
+    assert ends("models") == 0
+    assert MODEL in capsys.readouterr().out
     told = json.dumps(estate.letters())
-    assert "classifier:1 passed the gate" in told
-    assert "at least 0.8" in told
+    for words in ("classifier:1 passed the gate", "waits for approval", "Ada approved classifier:1"):
+        assert words in told
 
 
-def test_a_bad_model_is_refused_and_people_read_why(estate: ModelEstate, running: Running) -> None:
+def test_a_bad_model_is_refused_and_no_person_can_approve_it(
+    estate: ModelEstate, running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
     estate.register("1", accuracy=0.79)
     running.settle()
 
@@ -70,3 +81,6 @@ def test_a_bad_model_is_refused_and_people_read_why(estate: ModelEstate, running
     assert estate.ml.models.get(MODEL, "1").tags["tidegate_verdict"] == "failed"
     (letter,) = [one for one in estate.letters() if "refused" in json.dumps(one)]
     assert "FAILED accuracy min: 0.79; asked: at least 0.8" in json.dumps(letter)
+    assert ends("approve", MODEL, "1", "--reason", "It is urgent") == 1
+    assert "no person can approve it" in capsys.readouterr().err
+    assert ends("rollback", MODEL, "--reason", "Nothing is there to go back to") == 1

@@ -1,0 +1,31 @@
+"""What the commands of the command line share: where the API is, how it is asked, and output for programs."""
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from tidegate import terminal
+from tidegate.api_client import ApiClient
+
+EXIT_CODES = """Exit codes: 0 done; 1 refused, failed, or doctor found something wrong; 2 used wrongly; \
+3 the service or Azure cannot be reached."""
+FAILED, USED_WRONGLY, UNREACHABLE = 1, 2, 3
+
+Url = Annotated[str, typer.Option(envvar="FUNCTIONS_URL", help="Where the function app is.")]
+Key = Annotated[str, typer.Option(envvar="FUNCTIONS_KEY", help="Its function key.", show_envvar=True)]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+
+
+def client(url: str, key: str) -> ApiClient:
+    if not url:
+        terminal.errors.print(
+            'Set FUNCTIONS_URL or give --url (locally: eval "$(tidepool env)").', style="red"
+        )
+        raise typer.Exit(USED_WRONGLY)
+    return ApiClient(url, key)
+
+
+def print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
