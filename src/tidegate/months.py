@@ -131,16 +131,15 @@ def _decide_first(
 ) -> NewVersion | Wait:
     ready: list[datetime] = []
     for way in feed.complete_when:
-        files = _files_of(way, seen)
-        if not files:
+        if not _files_of(way, seen):
             continue
         quiet_at = _quiet_at(seen, way.quiet_for)
         if quiet_at is None or quiet_at <= now:
-            return NewVersion(files, _reason(way))
+            return NewVersion(_complete_files(feed, seen), _reason(way))
         ready.append(quiet_at)
     overdue = deadline is not None and deadline <= now
     if overdue and seen.files and feed.deadline and feed.deadline.then is AfterDeadline.SCORE:
-        return NewVersion(seen.files, "the deadline has passed")
+        return NewVersion(_complete_files(feed, seen) or seen.files, "the deadline has passed")
     return Wait(until=min(ready, default=None), late=overdue and not record.deadline_announced)
 
 
@@ -163,13 +162,13 @@ def _decide_later(feed: Feed, record: Month, seen: Seen, now: datetime) -> Decis
 
 
 def _complete_files(feed: Feed, seen: Seen) -> tuple[Listed, ...]:
-    """What would be the month's files, quiet time aside: once complete, a month stays so.
+    """Which files count, apart from when: those of a list that holds, or else all, if a way allows that.
 
-    Where no way holds any more, as its marker is gone or its list ahead of the files: all, if that may be.
+    The same before and after completion, whichever way it came about: the same files make no second version.
     """
-    holding = (files for way in feed.complete_when if (files := _files_of(way, seen)))
+    listed = (files for way in feed.complete_when if way.listed_in and (files := _files_of(way, seen)))
     anything = seen.files if any(not way.listed_in for way in feed.complete_when) else ()
-    return next(holding, anything)
+    return next(listed, anything)
 
 
 def _files_of(way: Completion, seen: Seen) -> tuple[Listed, ...]:

@@ -199,6 +199,20 @@ def test_a_listed_month_changes_with_its_list_only() -> None:
     assert names(decide(by_list, record, *listing, files="a.png\nb.png")) == ["a.png", "b.png"]
 
 
+@pytest.mark.parametrize("quiet_first", [True, False])
+def test_a_list_says_which_files_count_whatever_else_completes_the_month(quiet_first: bool) -> None:
+    ways: list[dict[str, Any]] = [{"listed_in": "files.txt"}, {"marker": "_SUCCESS"}, {"quiet_for": "15m"}]
+    of = feed(*(reversed(ways) if quiet_first else ways))
+    fresh = NOW - timedelta(minutes=1)
+    listing = [listed(name, modified=fresh) for name in ("a.png", "not listed.png", "files.txt")]
+
+    assert names(decide(of, month(), *listing, files="a.png")) == ["a.png"]
+
+    record, tomorrow = month([listed("a.png")]), NOW + timedelta(days=1)
+    assert decide(of, record, *listing, now=tomorrow, files="a.png") == Same()
+    assert decide(of, record, *listing, listed("_SUCCESS"), now=tomorrow, files="a.png") == Same()
+
+
 def test_files_that_were_all_deleted_make_no_version() -> None:
     assert decide(feed(), month([listed("a.png")])) == Same()
 
