@@ -21,9 +21,8 @@ class KillSwitch:
     The end is an exception, not a signal: a fresh service that remembers nothing goes on in this process.
     """
 
-    def __init__(self, *, deadly: bool = True) -> None:
+    def __init__(self) -> None:
         self.writes: list[str] = []
-        self._deadly = deadly
         self._made: set[str] = set()
 
     @contextmanager
@@ -34,8 +33,7 @@ class KillSwitch:
             answer = send(transport, request, **options)
             if request.method not in _READS and answer.status_code < 400 and self._is_new(request):
                 self.writes.append(f"{request.method} {request.url.partition('?')[0]}")
-                if self._deadly:
-                    raise Killed
+                raise Killed
             return answer
 
         RequestsTransport.send = watched  # type: ignore[method-assign]
@@ -45,10 +43,10 @@ class KillSwitch:
             RequestsTransport.send = send  # type: ignore[method-assign]
 
     def _is_new(self, request: Any) -> bool:
-        """What is made again looks the same; the signature of a copy's source is no part of it."""
+        """What is made again looks the same; queries differ where they are signed."""
         if any(one in request.url for one in _ASKS):
             return False
-        content = f"{request.method} {request.url} {request.data or request.body}"
+        content = f"{request.method} {request.url.partition('?')[0]} {request.data or request.body}"
         digest = hashlib.sha256(content.encode()).hexdigest()
         new = digest not in self._made
         self._made.add(digest)
