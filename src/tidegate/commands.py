@@ -96,10 +96,18 @@ class RollbackModel(_Command):
 
 
 class WeighDrift(_Command):
-    """Decide what the signals about a model mean; they are in its record."""
+    """Take in a signal about a model, once, and decide what it means after those that its record has."""
 
     kind: Literal["WeighDrift"] = "WeighDrift"
     model: Name
+    source: Literal["measurement", "monitor", "dataset_monitor", "renew"]
+    of: str = Field(
+        max_length=1024,
+        description="A result `digits:202611-1-g1`, a run and its signal, a monitor, a month.",
+    )
+    said: str = Field(
+        default="", max_length=4096, description="A monitor's words: it cannot be asked for them later."
+    )
 
 
 class RetrainModel(_Command):

@@ -110,6 +110,15 @@ def predictions_path(feed: str, month: str, version: int, generation: int) -> st
     return f"predictions/{feed}/{month}/{version_name(month, version)}/g{generation}/"
 
 
+def drift_folder(feed: str, month: str, version: int, generation: int) -> str:
+    """Where a generation leaves what it measured of drift; ends with a slash."""
+    return f"{predictions_path(feed, month, version, generation)}drift/"
+
+
+def drift_path(feed: str, month: str, version: int, generation: int) -> str:
+    return f"{drift_folder(feed, month, version, generation)}drift.json"
+
+
 def datastore_name(storage: FeedStorage) -> str:
     """The credential-less datastore that `tidegate deploy` makes for a feed's container."""
     return f"tidegate_{storage.account}_{storage.container}".replace("-", "_")

@@ -168,11 +168,22 @@ class SignalRecord(BaseModel):
 
     id: str
     source: Literal["measurement", "monitor", "dataset_monitor", "renew"]
+    about: str = Field(default="", description="A later signal of the same source about it takes its place.")
     at: datetime
     breached: bool
     taken: bool = False
     why: str
     evidence: dict[str, Any] = {}
+
+
+class Retraining(BaseModel):
+    """A training that was decided on; its data versions were named then."""
+
+    signal: str
+    job: str
+    attempt: int = Field(default=1, ge=1)
+    data: list[str] = Field(description="`name:version`, the labelled set first.")
+    since: datetime
 
 
 class Model(Record):
@@ -183,7 +194,5 @@ class Model(Record):
     previous: Champion | None = None
     rolling: str | None = Field(default=None, description="The version that is promoted or rolled out now.")
     signals: list[SignalRecord] = Field(default=[], description="The newest 100.")
-    retraining: dict[str, Any] | None = Field(
-        default=None, description="The live retraining: job, signal, since."
-    )
+    retraining: Retraining | None = Field(default=None, description="The one that is under way.")
     retrained_at: list[datetime] = Field(default=[])

@@ -13,6 +13,7 @@ from tidegate.model_records import (
     Model,
     ModelVersion,
     Promotion,
+    Retraining,
     RolloutRecord,
     SignalRecord,
     Verdict,
@@ -93,7 +94,7 @@ class ModelView(ModelSummary):
 
     versions: list[VersionSummary]
     signals: list[SignalRecord]
-    retraining: dict[str, Any] | None
+    retraining: Retraining | None
     activities: list[ActivityView]
 
 

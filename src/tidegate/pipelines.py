@@ -2,8 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.commands import ScoreMonth
@@ -11,11 +11,13 @@ from tidegate.config import Feed, Score
 from tidegate.datasets import (
     BLOBSTORE,
     datastore_uri,
+    drift_folder,
     predictions_path,
 )
 from tidegate.ledger import Claim, Generation, Job, MonthVersion
 
 _JOB_NAME = re.compile(r"score-(?P<feed>.+)-(?P<month>\d{6})-(?P<version>\d+)-g(?P<generation>\d+)-a\d+")
+DRIFT_OUTPUT = "drift"
 FINAL = frozenset({"Completed", "Failed", "Canceled"})
 
 
@@ -32,6 +34,7 @@ class JobPlan:
     outputs: Mapping[str, str]  # name -> folder in a datastore
     tags: Mapping[str, str]
     force_rerun: bool = False
+    models: Mapping[str, str] = field(default_factory=dict)  # name -> the model that it is registered as
 
 
 @dataclass(frozen=True)
@@ -122,9 +125,16 @@ def served_by(job: str, cause: str) -> ScoreMonth | None:
     return ScoreMonth.model_validate({"cause": cause, **found.groupdict()}) if found else None
 
 
-def plan_scoring(feed: Feed, claim: Claim) -> JobPlan:
-    """Everything that the job is made of; the same for each repetition of the same attempt."""
+def plan_scoring(feed: Feed, claim: Claim, outputs: Collection[str] = ()) -> JobPlan:
+    """Everything that the job is made of; the same for each repetition of the same attempt.
+
+    `outputs` are those that the pipeline has: one that measures no drift has none for it.
+    """
     record, version, generation = claim.record, claim.version, claim.generation
+    place = (record.feed, record.month, version.number, generation.number)
+    folders = {"predictions": predictions_path(*place)}
+    if DRIFT_OUTPUT in outputs:
+        folders[DRIFT_OUTPUT] = drift_folder(*place)
     subject = {
         "feed": record.feed,
         "month": record.month,
@@ -147,11 +157,7 @@ def plan_scoring(feed: Feed, claim: Claim) -> JobPlan:
             "score_compute": generation.compute,
             "publish_compute": feed.score.publish_compute,
         },
-        outputs={
-            "predictions": datastore_uri(
-                BLOBSTORE, predictions_path(record.feed, record.month, version.number, generation.number)
-            )
-        },
+        outputs={name: datastore_uri(BLOBSTORE, folder) for name, folder in folders.items()},
         tags={f"tidegate_{word}": text for word, text in {**subject, **_told(version, generation)}.items()},
         force_rerun=generation.number > 1,
     )

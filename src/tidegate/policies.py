@@ -131,8 +131,17 @@ class Drift(_Section):
     of_last: int = Field(default=3, ge=1)
     cooldown: Duration = timedelta(days=7)
     per_month: int = Field(default=1, ge=1)
+    monitors: list[Filled] = Field(
+        default=["*"],
+        min_length=1,
+        description="Names of signals and monitors that speak of this model; an event that fits several "
+        "models is recorded only.",
+    )
     retrain: AssetName = Field(default="retraining", description="The pipeline that trains anew.")
-    months: int = Field(default=6, ge=1, description="How many scored months it trains on.")
+    training: DataVersion | None = Field(
+        default=None, description="`name:version` of a labelled set that every training includes."
+    )
+    months: int = Field(default=6, ge=1, le=12, description="How many scored months it trains on.")
     compute: AssetName = "cpu"
 
 

@@ -5,10 +5,19 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from pydantic import ValidationError
 
-from tidegate.commands import AnyCommand, CheckJob, CheckMonth, JudgeModel, ScoreMonth
+from tidegate.commands import (
+    AnyCommand,
+    CheckJob,
+    CheckMonth,
+    JudgeModel,
+    RetrainModel,
+    ScoreMonth,
+    WeighDrift,
+)
 from tidegate.config import Config, Feed
 from tidegate.events import (
     BlobChanged,
@@ -23,10 +32,13 @@ from tidegate.ledger import Activity
 from tidegate.lineage import SOURCE_TAG
 from tidegate.model_names import judged_by
 from tidegate.pipelines import served_by
+from tidegate.retraining import retrained_by
 
 # Nothing is to be done about these; for what they may hide (lost ends) the timer looks at every open job.
 _UNDER_WAY = {"notstarted", "starting", "provisioning", "preparing", "queued", "running", "finalizing"}
 _MONITOR_TAG = "azureml_modelmonitor_threshold_breached"
+_LONGEST_SUBJECT = 1024
+_LONGEST_SIGNAL = 255
 _LONGEST_TEXT = 4096  # a tag has at most 1,000 characters
 _SIGNAL = re.compile(r"The signal '([^']+)'")
 
@@ -105,11 +117,13 @@ class Routes:
         workspace = self._workspaces[event.topic]
         breach = next((text for tag, text in event.tags.items() if tag.lower() == _MONITOR_TAG), None)
         if breach is not None:
-            return Record(_breach(event, breach, workspace, now))
+            signal = _signal_of(breach)
+            drifted = self._weigh(event, "monitor", signal, f"{event.run_id}:{signal}", breach)
+            return drifted or Record(_breach(event, signal, breach, workspace, now))
         if event.status in _UNDER_WAY:
             return Ignore("run is under way")
-        if workspace == "development" and (judged := self._judged_by(event)):
-            return _judge(event, *judged)
+        if workspace == "development" and (found := self._of_model_job(event)):
+            return found
         served = _served_by(event)
         if not served:
             return Ignore("run is not ours")
@@ -121,7 +135,34 @@ class Routes:
     def _of_model(self, event: ModelRegistered | ModelDeployed | DataDrifted, now: datetime) -> Meaning:
         if isinstance(event, ModelRegistered) and self._is_candidate(event):
             return _judge(event, event.name, event.version)
-        return Record(_activity(event, self._workspaces[event.topic], now))
+        if isinstance(event, DataDrifted):
+            of = f"{event.monitor}:{event.run_id or event.id}"
+            drifted = self._weigh(event, "dataset_monitor", event.monitor, of, event.coefficient)
+        else:
+            drifted = None
+        return drifted or Record(_activity(event, self._workspaces[event.topic], now))
+
+    def _weigh(
+        self, event: Event, source: Literal["monitor", "dataset_monitor"], name: str, of: str, said: str
+    ) -> Send | None:
+        """For the one model that what has this name speaks of; None where that is not clear."""
+        models = [
+            model
+            for model, policy in self._config.models.items()
+            if policy.drift and any(fnmatch.fnmatchcase(name, one) for one in policy.drift.monitors)
+        ]
+        if len(models) != 1:
+            return None
+        said, of = said[:_LONGEST_TEXT], of[:_LONGEST_SUBJECT]
+        return Send(WeighDrift(cause=event.id, model=models[0], source=source, of=of, said=said))
+
+    def _of_model_job(self, event: RunChanged) -> Meaning | None:
+        """An evaluation or a retraining of ours."""
+        if judged := self._judged_by(event):
+            return _judge(event, *judged)
+        if trained := retrained_by(event.run_id, self._config.models):
+            return Send(RetrainModel(cause=event.id, model=trained[0], signal=trained[1]))
+        return None
 
     def _is_candidate(self, event: ModelRegistered) -> bool:
         """Of a model with a policy, in development, and no copy that we made ourselves."""
@@ -224,10 +265,13 @@ def _activity(
     return Activity(subject=subject, id=id, kind=kind, at=now, title=title, text=title, cause=event.id)
 
 
-def _breach(event: RunChanged, breach: str, workspace: str, now: datetime) -> Activity:
-    """A monitor's threshold was breached; the same run says so several times."""
+def _signal_of(breach: str) -> str:
     found = _SIGNAL.search(breach)
-    signal = found[1] if found else "of a monitor"
+    return found[1][:_LONGEST_SIGNAL] if found else "of a monitor"
+
+
+def _breach(event: RunChanged, signal: str, breach: str, workspace: str, now: datetime) -> Activity:
+    """A monitor's threshold was breached; the same run says so several times."""
     return Activity(
         subject=f"drift:{workspace}:{signal}",
         id=event.run_id,

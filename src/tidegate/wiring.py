@@ -23,14 +23,17 @@ from tidegate.commands import (
     Notify,
     PromoteModel,
     Reconcile,
+    RetrainModel,
     RollbackModel,
     ScoreMonth,
+    WeighDrift,
 )
 from tidegate.config import Config
 from tidegate.configfile import ConfigFile
 from tidegate.handlers.arrival import Arrival
 from tidegate.handlers.claims import Claims
 from tidegate.handlers.delivering import Delivering
+from tidegate.handlers.drifting import Drifting
 from tidegate.handlers.finishing import Finishing
 from tidegate.handlers.jobs import Jobs
 from tidegate.handlers.judging import Judging
@@ -105,10 +108,13 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         smoke_folder=settings.config_file.parent,
         now=now,
     )
+    drifting = Drifting(config=config, ledger=ledger, workspaces=workspaces, now=now)
     of_models: Handlers = {
         JudgeModel: judging.judge_model,
         PromoteModel: promoting.promote_model,
         AdvanceRollout: rolling.advance_rollout,
+        WeighDrift: drifting.weigh_drift,
+        RetrainModel: drifting.retrain_model,
         RollbackModel: promoting.rollback_model,
     }
     handlers: Handlers = {

@@ -82,6 +82,12 @@ class Assets:
         with ml_errors(f"find the newest pipeline component {name}"):
             return str(self._client.ml.components.get(name, label="latest").id)
 
+    def newest_pipeline(self, name: str) -> tuple[str, frozenset[str]]:
+        """The same, and the names of its outputs."""
+        with ml_errors(f"find the newest pipeline component {name}"):
+            found = self._client.ml.components.get(name, label="latest")
+            return str(found.id), frozenset(found.outputs or ())
+
 
 def place_of(uri: str) -> tuple[str, str]:
     """Datastore and path of a model's files. PermanentError where they are in no datastore."""

@@ -66,13 +66,15 @@ def _pipeline_job(plan: JobPlan, component: str) -> Any:
     from azure.ai.ml.entities import PipelineJob, PipelineJobSettings
 
     data = {name: Input(type=kind, path=path) for name, (kind, path) in plan.inputs.items()}
+    folders = {name: Output(type="uri_folder", path=path) for name, path in plan.outputs.items()}
+    models = {name: Output(type="mlflow_model", name=model) for name, model in plan.models.items()}
     return PipelineJob(
         name=plan.job,
         display_name=plan.display_name,
         experiment_name=plan.experiment,
         component=component,
         inputs={**data, **plan.literals},
-        outputs={name: Output(type="uri_folder", path=path) for name, path in plan.outputs.items()},
+        outputs={**folders, **models},
         settings=PipelineJobSettings(force_rerun=plan.force_rerun, continue_on_step_failure=False),
         tags=dict(plan.tags),
     )

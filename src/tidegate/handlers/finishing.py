@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from tidegate import notifications
-from tidegate.commands import CheckMonth, FinishMonth, Follows, Next
+from tidegate.commands import CheckMonth, FinishMonth, Follows, Next, WeighDrift
 from tidegate.config import Config, Feed
 from tidegate.datasets import (
     BLOBSTORE,
@@ -53,9 +53,19 @@ class Finishing:
                 told = self._finish(feed, claim, command.cause)
             case _:
                 told = tell(self.ledger, notifications.ended(claim, command.cause))
-        if claim.generation.state is not ScoringState.SUPERSEDED:
-            return [told]
-        return [told, Next(CheckMonth(cause=command.cause, feed=command.feed, month=command.month))]
+        if claim.generation.state is ScoringState.SUPERSEDED:
+            return [told, Next(CheckMonth(cause=command.cause, feed=command.feed, month=command.month))]
+        return [told, *self._weigh(claim, command)]
+
+    def _weigh(self, claim: Claim, command: FinishMonth) -> list[Next]:
+        """What was measured of drift, for the model that scored the month, where a policy asks for it."""
+        model = claim.generation.model_name
+        policy = self.config().models.get(model)
+        scored = claim.generation.state is ScoringState.SCORED
+        if not (scored and policy and policy.drift and policy.drift.feed == command.feed):
+            return []
+        of = f"{command.feed}:{claim.name}"
+        return [Next(WeighDrift(cause=command.cause, model=model, source="measurement", of=of))]
 
     def _finish(self, feed: Feed, claim: Claim, cause: str) -> Next:
         result = self._result(feed, claim)

@@ -101,6 +101,10 @@ class Rolling:
             return None
         if record.state not in (ModelState.CHALLENGER, ModelState.CHAMPION):
             return None
+        if record.rollout is None and record.state is ModelState.CHAMPION and _is_timer(command):
+            return (
+                None  # champion since before there was a rollout: only a rollback brings it to the endpoint
+            )
         place = self._place(policy, policy.rollout, record)
         return _Subject(command, policy, policy.rollout, record, self.ledger.model(record.model), place)
 
@@ -226,13 +230,17 @@ class Rolling:
 
     def _later(self, command: AdvanceRollout, pause: timedelta) -> Follows:
         """What the timer began, it begins again: chains must not pile up."""
-        if command.cause.startswith(FROM_TIMER):
+        if _is_timer(command):
             return []
         return [Next(command, max(pause, _SHORTEST_PAUSE))]
 
     @property
     def _workspace(self) -> "Workspace":
         return self.workspaces["production"]
+
+
+def _is_timer(command: AdvanceRollout) -> bool:
+    return command.cause.startswith(FROM_TIMER)
 
 
 def _is_to_be_restored(record: ModelVersion, model: Model) -> bool:

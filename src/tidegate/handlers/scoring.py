@@ -73,8 +73,9 @@ class Scoring:
             return [end(self.ledger, claim, result, at=self.now(), cause=command.cause)]
         if not _have_clusters(workspace, generation.compute, feed.score.publish_compute):
             return self._wait_for_clusters(command, claim)
-        plan = plan_scoring(feed, claim)
-        workspace.jobs.submit(plan, workspace.assets.newest_component(plan.pipeline))
+        component, outputs = workspace.assets.newest_pipeline(feed.score.pipeline)
+        plan = plan_scoring(feed, claim, outputs)
+        workspace.jobs.submit(plan, component)
         self._record(feed, claim)
         log.info("job_submitted", job=plan.job, compute=generation.compute)
         return [_look_at(command, feed, claim)]

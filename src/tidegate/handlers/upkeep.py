@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from tidegate.commands import (
+    AdvanceRollout,
     AnyCommand,
     CheckJob,
     CheckMonth,
@@ -17,12 +18,15 @@ from tidegate.commands import (
     Notify,
     PromoteModel,
     Reconcile,
+    RetrainModel,
     ScoreMonth,
+    WeighDrift,
 )
 from tidegate.config import Config, Feed
+from tidegate.drift import due_renewal
 from tidegate.ledger import Activity, Claim, Job, Month, ScoringState
 from tidegate.log import Log
-from tidegate.model_records import ModelState, ModelVersion
+from tidegate.model_records import Model, ModelState, ModelVersion
 from tidegate.months import expected_months, needs_look
 
 if TYPE_CHECKING:
@@ -50,6 +54,7 @@ class Upkeep:
             found += due_scorings(feed, records, command.cause)
         found += due_jobs(self.ledger.jobs(open_only=True), config, command.cause)
         found += due_versions(self.ledger.model_versions(), config, command.cause)
+        found += due_models(self.ledger.models(), config, now, command.cause)
         found += due_activities(self.ledger.unsent_activities(), now, command.cause)
         commands = list(dict.fromkeys(found))
         log.info("unfinished_found", commands=len(commands))
@@ -98,6 +103,19 @@ def due_versions(versions: Sequence[ModelVersion], config: Config, cause: str) -
                 yield JudgeModel.model_validate(ids)
             case ModelState.PASSED | ModelState.PROMOTING | ModelState.CHALLENGER if policy.promote:
                 yield PromoteModel.model_validate(ids)
+
+
+def due_models(models: Sequence[Model], config: Config, now: datetime, cause: str) -> Iterator[AnyCommand]:
+    """Retrainings under way, renewals whose time has come, and the endpoints of champions."""
+    known = {record.model: record for record in models}
+    for name, policy in config.models.items():
+        model = known.get(name) or Model(model=name)
+        if model.retraining and policy.drift:
+            yield RetrainModel(cause=cause, model=name, signal=model.retraining.signal)
+        if policy.renew and (month := due_renewal(model, policy.renew, now, config.timezone)):
+            yield WeighDrift(cause=cause, model=name, source="renew", of=month)
+        if model.champion and policy.rollout:
+            yield AdvanceRollout(cause=cause, model=name, version=model.champion.source)
 
 
 def due_activities(activities: Sequence[Activity], now: datetime, cause: str) -> Iterator[Notify]:
