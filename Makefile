@@ -62,7 +62,7 @@ clean: down  ## remove what was set up and what Tidepool kept
 .tools/local: .tools/uv.ready pyproject.toml uv.lock
 	@echo 'Installing the local cloud (once, about a minute) ...'
 	@$(SYNC) --group jobs --group tidepool
-	@.venv/bin/python -m tidepool.azurite
+	@.venv/bin/python -m tidepool.storage.azurite
 	@touch $@
 
 .tools/test: .tools/local

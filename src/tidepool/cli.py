@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from tidepool.azurite import AzuriteError
 from tidepool.cloud import Tidepool
 from tidepool.launch import TidepoolError
+from tidepool.storage.azurite import AzuriteError
 
 app = typer.Typer(
     help="A local Azure for tests: Azure ML, Event Grid, Functions and Storage under Azure's own host names.",

@@ -19,9 +19,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from tidepool import estate
 from tidepool.calm import Calm
 from tidepool.errors import AzureError
+from tidepool.functions.sites import SiteSpec
+from tidepool.functions.worker_process import InvocationError
 from tidepool.parts import Parts
-from tidepool.sites import SiteSpec
-from tidepool.worker_process import InvocationError
 
 
 class Control:

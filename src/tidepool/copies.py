@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tidepool.faults import Faults
 from tidepool.scheduler import Scheduler
-from tidepool.storage_request import Headers, StorageRequest, header
+from tidepool.storage.request import Headers, StorageRequest, header
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 import psutil
 
-from tidepool import azurite
 from tidepool.estate import STATE_FILE
+from tidepool.storage import azurite
 
 _OWN = "store.sqlite"  # the file by which a data folder is known
 

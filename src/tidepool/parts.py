@@ -7,30 +7,30 @@ from pathlib import Path
 from typing import Any
 
 from tidepool import estate
-from tidepool.accounts import Accounts
-from tidepool.azurite import Azurite
-from tidepool.azurite_client import AzuriteClient
+from tidepool.access.identity import Identity
+from tidepool.access.managed_identity import ManagedIdentity
+from tidepool.access.storage_access import StorageAccess
 from tidepool.copies import Copies
-from tidepool.eventgrid import EventGrid
+from tidepool.endpoints.online import Online
+from tidepool.events.eventgrid import EventGrid
 from tidepool.faults import Faults
-from tidepool.function_keys import FunctionKeys
+from tidepool.functions.keys import FunctionKeys
+from tidepool.functions.sites import Sites
 from tidepool.gateway import Gateway
-from tidepool.history import Runs
-from tidepool.identity import Identity
-from tidepool.jobs import Jobs
+from tidepool.jobs.jobs import Jobs
+from tidepool.learning.history import Runs
+from tidepool.learning.resources import Resources
 from tidepool.mailbox import Mailbox
-from tidepool.managed_identity import ManagedIdentity
 from tidepool.network import Authority, Proxy, environment
-from tidepool.online import Online
-from tidepool.queue_watch import QueueWatch
-from tidepool.resources import Resources
 from tidepool.scheduler import Scheduler
-from tidepool.sites import Sites
-from tidepool.storage import Blobs
-from tidepool.storage_access import StorageAccess
-from tidepool.storage_gateway import StorageGateway
+from tidepool.storage.accounts import Accounts
+from tidepool.storage.azurite import Azurite
+from tidepool.storage.azurite_client import AzuriteClient
+from tidepool.storage.blobs import Blobs
+from tidepool.storage.gateway import StorageGateway
+from tidepool.storage.queue_watch import QueueWatch
 from tidepool.store import Store
-from tidepool.tracking import Tracking
+from tidepool.tracking.tracking import Tracking
 
 
 class Parts:

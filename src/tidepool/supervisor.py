@@ -19,10 +19,10 @@ import uvloop
 
 from tidepool import estate
 from tidepool.control import Control
+from tidepool.functions.sites import SiteSpec
 from tidepool.network import listen_http
 from tidepool.parts import Parts
 from tidepool.processes import start_reaper
-from tidepool.sites import SiteSpec
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
@@ -84,7 +84,7 @@ def _log_to(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=_FORMAT)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    functions = logging.getLogger("tidepool.functions")
+    functions = logging.getLogger("tidepool.functions.host")
     functions.addHandler(logging.FileHandler(folder / "functions.log"))
     functions.handlers[0].setFormatter(logging.Formatter(_FORMAT))
     functions.propagate = False

@@ -54,7 +54,7 @@ def _app(folder: Path, source: str) -> Path:
 
 
 def _index(app: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tidepool.functions_worker", "--index-only", str(app)]
+    command = [sys.executable, "-m", "tidepool.functions.worker", "--index-only", str(app)]
     answer: dict[str, Any] = json.loads(
         subprocess.run(command, cwd=app, check=True, capture_output=True, text=True).stdout
     )

@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from tidepool.azurite_client import Answer
-from tidepool.functions import FunctionsApp
+from tidepool.functions.host import FunctionsApp
 from tidepool.scheduler import Scheduler
+from tidepool.storage.azurite_client import Answer
 from tidepool.store import Store
 
 HOST_JSON = {"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}

@@ -13,10 +13,10 @@ from azure.identity import DefaultAzureCredential
 from tests.integration.receiver import Receiver
 
 from tidepool import estate
+from tidepool.access.identity import Identity
 from tidepool.cloud import StorageAccount, Tidepool
-from tidepool.eventgrid import EventGrid
+from tidepool.events.eventgrid import EventGrid
 from tidepool.faults import Faults
-from tidepool.identity import Identity
 from tidepool.scheduler import Scheduler
 from tidepool.store import Store
 

@@ -29,7 +29,7 @@ def _python(code: str, *arguments: str, **environment: str) -> str:
 
 
 def test_it_is_indexed_in_an_empty_environment() -> None:
-    said = _python("", "-m", "tidepool.functions_worker", "--index-only", str(ROOT))
+    said = _python("", "-m", "tidepool.functions.worker", "--index-only", str(ROOT))
 
     assert json.loads(said)["functions"] == FUNCTIONS
 

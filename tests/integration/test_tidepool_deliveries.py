@@ -10,8 +10,8 @@ from tests.integration.grid import TOPIC, Grid, run_grid, wire_event
 from tests.integration.receiver import Receiver
 
 from tidepool.errors import AzureError
+from tidepool.events.subscriptions import Subscription, read_file
 from tidepool.store import Store
-from tidepool.subscriptions import Subscription, read_file
 
 SUBSCRIPTIONS = Path("infra/subscriptions.yaml")
 SITE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Web/sites/tidegate"

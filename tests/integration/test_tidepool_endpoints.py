@@ -465,7 +465,7 @@ def test_endpoints_survive_a_restart_of_tidepool(tmp_path: Path, monkeypatch: py
         online.route(blue=100)
         key = online.ml.online_endpoints.get_keys(online.name).primary_key
         assert online.ask(key=key).json() == [2, 4]
-        serving = [one for one in _below(first) if "tidepool.scoring_server" in one.cmdline()]
+        serving = [one for one in _below(first) if "tidepool.endpoints.scoring_server" in one.cmdline()]
         first.fault("provisioning", "delay")
         online.begin(online.deployment("green", 3))
     gone = [not one.is_running() for one in serving]

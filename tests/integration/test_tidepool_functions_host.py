@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tests.integration.functions_host import Host, get, run_host
 
-from tidepool.functions import FunctionsApp
+from tidepool.functions.host import FunctionsApp
+from tidepool.functions.worker_process import InvocationError
 from tidepool.store import Store
-from tidepool.worker_process import InvocationError
 
 
 @pytest.mark.parametrize(

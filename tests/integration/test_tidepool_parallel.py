@@ -40,7 +40,7 @@ class Step:
         }
         config = self.folder / "settings.json"
         config.write_text(json.dumps({**defaults, **settings}))
-        command = [sys.executable, "-m", "tidepool.parallel", str(config)]
+        command = [sys.executable, "-m", "tidepool.jobs.parallel", str(config)]
         return subprocess.run(
             command, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
         )

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tidepool.errors import AzureError
-from tidepool.filters import OPERATORS, EventFilter
+from tidepool.events.filters import OPERATORS, EventFilter
 
 EVENT: dict[str, Any] = {
     "id": "1",

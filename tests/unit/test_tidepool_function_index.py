@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tidepool.function_index import DEFAULT_SCRIPT, SCRIPT_SETTING, IndexedFunction, index
+from tidepool.functions.index import DEFAULT_SCRIPT, SCRIPT_SETTING, IndexedFunction, index
 
 _numbers = itertools.count()
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tidepool.errors import AzureError
-from tidepool.expressions import UnknownReferenceError, fill_command
-from tidepool.graph import Graph, GraphError, Output, Step, Value, bind
-from tidepool.job_bodies import read_job, seconds
-from tidepool.minibatches import Tally, Thresholds, split
-from tidepool.reuse import fingerprint
-from tidepool.step_commands import parallel_settings
+from tidepool.jobs.bodies import read_job, seconds
+from tidepool.jobs.expressions import UnknownReferenceError, fill_command
+from tidepool.jobs.graph import Graph, GraphError, Output, Step, Value, bind
+from tidepool.jobs.minibatches import Tally, Thresholds, split
+from tidepool.jobs.reuse import fingerprint
+from tidepool.jobs.step_commands import parallel_settings
 
 COMPONENTS: dict[str, dict[str, Any]] = {
     "score": {

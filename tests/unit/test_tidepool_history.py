@@ -7,7 +7,7 @@ import pytest
 
 from tidepool.errors import AzureError
 from tidepool.estate import workspace_id
-from tidepool.history import FINAL, TRANSITIONS, Runs
+from tidepool.learning.history import FINAL, TRANSITIONS, Runs
 from tidepool.scheduler import Scheduler
 from tidepool.store import Store
 

@@ -4,11 +4,11 @@ import pytest
 
 from tidepool.errors import AzureError
 from tidepool.estate import workspace_id
-from tidepool.ids import Reference, read_reference, registry_id
-from tidepool.locations import BlobLocation, locate
-from tidepool.references import References
+from tidepool.learning.ids import Reference, read_reference, registry_id
+from tidepool.learning.locations import BlobLocation, locate
+from tidepool.learning.references import References
+from tidepool.learning.workspaces import create_workspace
 from tidepool.store import Store
-from tidepool.workspaces import create_workspace
 
 WS = workspace_id("mlw")
 OTHER = workspace_id("other")

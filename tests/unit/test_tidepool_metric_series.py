@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from tidepool.endpoints.metric_series import DEPLOYMENT_METRICS, ENDPOINT_METRICS, read_filter, series
+from tidepool.endpoints.request_metrics import Sample
 from tidepool.errors import AzureError
-from tidepool.metric_series import DEPLOYMENT_METRICS, ENDPOINT_METRICS, read_filter, series
-from tidepool.request_metrics import Sample
 from tidepool.store import Document
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)

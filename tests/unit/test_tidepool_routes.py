@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidepool.routes import route
+from tidepool.learning.routes import route
 
 GET = frozenset({"GET"})
 

@@ -5,8 +5,17 @@ from random import Random
 
 import pytest
 
-from tidepool import schedule
-from tidepool.retries import SCHEDULE, GiveUp, Limits, Retry, decide_retry, hold, is_success, retry_delay
+from tidepool.events.retries import (
+    SCHEDULE,
+    GiveUp,
+    Limits,
+    Retry,
+    decide_retry,
+    hold,
+    is_success,
+    retry_delay,
+)
+from tidepool.functions import schedule
 
 NOON = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)  # a Friday
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tidepool.scoring_mlflow import mlflow_format
+from tidepool.endpoints.scoring_mlflow import mlflow_format
 
 TABLE = {"columns": ["a", "b"], "index": [0], "data": [[1, 2]]}
 

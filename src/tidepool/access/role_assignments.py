@@ -1,0 +1,79 @@
+"""Microsoft.Authorization as resources: assignments, definitions, permissions. The roles are identity's."""
+
+import re
+
+from starlette.responses import JSONResponse, Response
+
+from tidepool.access.identity import Identity
+from tidepool.access.roles import role_of
+from tidepool.errors import AzureError, not_found
+from tidepool.learning.arm import Call, Routes, kind, listed, resource
+
+PROVIDER = "Microsoft.Authorization"
+_PRINCIPAL = re.compile(r"(?:principalId eq|assignedTo\()\s*'([^']+)'", re.IGNORECASE)
+
+
+class RoleAssignments:
+    """Routes of `{scope}/providers/Microsoft.Authorization/...`."""
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+
+    def routes(self) -> Routes:
+        assignments = kind("roleAssignments", provider=PROVIDER)
+        return {
+            (assignments, "LIST"): self._list,
+            (assignments, "GET"): self._get,
+            (assignments, "PUT"): self._put,
+            (assignments, "DELETE"): self._delete,
+            (kind("permissions", provider=PROVIDER), "LIST"): self._permissions,
+            (kind("roleDefinitions", provider=PROVIDER), "GET"): self._definition,
+        }
+
+    async def _list(self, call: Call) -> Response:
+        found = self._identity.assignments(call.path.scope)
+        wanted = _PRINCIPAL.search(call.query.get("$filter", ""))
+        if wanted:
+            found = [one for one in found if one["properties"]["principalId"] == wanted[1]]
+        return listed(found, call.query, call.url)
+
+    async def _get(self, call: Call) -> Response:
+        found = self._identity.assignment(call.path.text)
+        if found is None:
+            raise AzureError(
+                404, "RoleAssignmentNotFound", f"The role assignment '{call.path.names[0]}' is not found."
+            )
+        return JSONResponse(found)
+
+    async def _put(self, call: Call) -> Response:
+        properties = call.properties
+        for name in ("principalId", "roleDefinitionId"):
+            if not properties.get(name):
+                raise AzureError(
+                    400, "InvalidRequestContent", f"A role assignment needs a value for '{name}'."
+                )
+        document = self._identity.assign(
+            principal_id=properties["principalId"],
+            role_definition_id=properties["roleDefinitionId"],
+            scope=call.path.scope,
+            name=call.path.names[0],
+        )
+        return JSONResponse(document, status_code=201)
+
+    async def _delete(self, call: Call) -> Response:
+        if not self._identity.unassign(call.path.text):
+            raise not_found(call.path.text)
+        return Response(status_code=200)
+
+    async def _permissions(self, call: Call) -> Response:
+        return JSONResponse({"value": self._identity.permissions(call.principal, call.path.scope)})
+
+    async def _definition(self, call: Call) -> Response:
+        role = role_of(call.path.names[0])
+        properties = {
+            "roleName": role.name,
+            "type": "BuiltInRole",
+            "permissions": [role.permission()],
+            "assignableScopes": ["/"],
+        }
+        return JSONResponse(resource(call.path.text, properties))

@@ -1,0 +1,203 @@
+"""Deployments of online endpoints as ARM resources: provisioned in time, replaced, scaled, deleted; logs."""
+
+from starlette.responses import JSONResponse, Response
+
+from tidepool.endpoints.records import EndpointRecords, endpoint_of, workspace_of
+from tidepool.endpoints.rules import (
+    MOST_DEPLOYMENTS,
+    check_deployment,
+    check_name,
+    entry_script,
+    refused,
+)
+from tidepool.endpoints.serving import Serving
+from tidepool.endpoints.serving_process import ServingError
+from tidepool.estate import LOCATION
+from tidepool.faults import Faults
+from tidepool.learning.arm import Call, Routes, kind, listed, name_in, resource
+from tidepool.learning.model_events import ModelEvents
+from tidepool.learning.operations import POLL, Operations
+from tidepool.learning.references import References
+from tidepool.scheduler import Scheduler
+from tidepool.stamps import stamp
+from tidepool.store import Document
+
+PROVISIONING_S = 0.05  # Azure needs 10 to 20 minutes
+_DEFAULTS: Document = {
+    "endpointComputeType": "Managed",
+    "description": None,
+    "properties": {},
+    "environmentVariables": {},
+    "appInsightsEnabled": False,
+    "egressPublicNetworkAccess": "Enabled",
+    "scaleSettings": {"scaleType": "Default"},
+}
+
+
+class Deployments:
+    """The routes of deployments; `serving` runs what they promise."""
+
+    def __init__(  # noqa: PLR0913  # what a deployment touches
+        self,
+        *,
+        records: EndpointRecords,
+        scheduler: Scheduler,
+        operations: Operations,
+        references: References,
+        serving: Serving,
+        faults: Faults,
+        events: ModelEvents,
+    ) -> None:
+        self._records = records
+        self._scheduler = scheduler
+        self._operations = operations
+        self._references = references
+        self._serving = serving
+        self._faults = faults
+        self._events = events
+
+    def routes(self) -> Routes:
+        deployments = kind("workspaces", "onlineEndpoints", "deployments")
+        return {
+            (deployments, "LIST"): self._list,
+            (deployments, "GET"): self._get,
+            (deployments, "PUT"): self._put,
+            (deployments, "PATCH"): self._patch,
+            (deployments, "DELETE"): self._delete,
+            (deployments, "getlogs"): self._logs,
+            (f"{deployments}/skus", "LIST"): self._skus,
+        }
+
+    async def _list(self, call: Call) -> Response:
+        endpoint_id = endpoint_of(call.path.text)
+        self._records.endpoint(endpoint_id)
+        return listed(list(self._records.deployments(endpoint_id).values()), call.query, call.url)
+
+    async def _get(self, call: Call) -> Response:
+        return JSONResponse(self._records.deployment(call.path.text), headers=POLL)
+
+    async def _put(self, call: Call) -> Response:
+        deployment_id, name = call.path.text, call.path.names[-1]
+        endpoint_id = endpoint_of(deployment_id)
+        self._records.refuse_while_busy(endpoint_id)
+        others = self._records.deployments(endpoint_id)
+        if name not in others:
+            check_name(name, "deployment")
+            if len(others) >= MOST_DEPLOYMENTS:
+                raise refused(f"An online endpoint has at most {MOST_DEPLOYMENTS} deployments.", "Quota")
+        found = self._records.store.get(deployment_id)
+        wanted = self._wanted(call, found)
+        return self._provision(wanted, new=found is None)
+
+    async def _patch(self, call: Call) -> Response:
+        """Tags and the number of instances only, as in Azure."""
+        found = self._records.deployment(call.path.text)
+        self._records.refuse_while_busy(endpoint_of(call.path.text))
+        if set(call.body) - {"tags", "sku"}:
+            raise refused("Only the tags and the sku of a deployment can be patched; use PUT.")
+        wanted = {**found, **call.body, "sku": {**found["sku"], **(call.body.get("sku") or {})}}
+        check_deployment(wanted["properties"], wanted["sku"])
+        self._records.store.put(wanted["id"], wanted)
+        self._records.set_state(wanted["id"], "Updating")
+
+        async def done() -> None:
+            self._records.set_state(wanted["id"], "Succeeded")
+
+        headers = self._operations.begin(PROVISIONING_S, done, f"scale deployment {wanted['name']}")
+        return JSONResponse(self._records.deployment(wanted["id"]), status_code=202, headers=headers)
+
+    async def _delete(self, call: Call) -> Response:
+        deployment_id, name = call.path.text, call.path.names[-1]
+        endpoint_id = endpoint_of(deployment_id)
+        if self._records.store.get(deployment_id) is None:
+            return Response(status_code=204)
+        self._records.refuse_while_busy(endpoint_id)
+        properties = self._records.endpoint(endpoint_id)["properties"]
+        for key in ("traffic", "mirrorTraffic"):
+            if share := properties[key].get(name):
+                raise refused(
+                    f"The deployment '{name}' cannot be deleted: its {key} is {share} %. Set it to 0 first.",
+                    "DeploymentHasTraffic",
+                )
+        self._records.set_state(deployment_id, "Deleting")
+
+        async def gone() -> None:
+            await self._serving.retire(deployment_id)
+            self._records.store.delete(deployment_id)
+
+        headers = self._operations.begin(PROVISIONING_S, gone, f"delete deployment {name}")
+        return Response(status_code=202, headers=headers)
+
+    async def _logs(self, call: Call) -> Response:
+        self._records.deployment(call.path.text)
+        container = call.body.get("containerType") or "InferenceServer"
+        return JSONResponse({"content": self._serving.log(call.path.text, container, call.body.get("tail"))})
+
+    async def _skus(self, call: Call) -> Response:
+        self._records.deployment(call.path.text.rpartition("/")[0])
+        capacity = {"minimum": 1, "default": 1, "maximum": 20, "scaleType": "Automatic"}
+        sku = {"name": "Default", "tier": "Standard"}
+        resource_type = f"{call.path.provider}/workspaces/onlineEndpoints/deployments"
+        return JSONResponse({"value": [{"resourceType": resource_type, "sku": sku, "capacity": capacity}]})
+
+    def _wanted(self, call: Call, found: Document | None) -> Document:
+        """The deployment after this request; AzureError 400 for what Azure refuses."""
+        given = {name: value for name, value in call.properties.items() if value is not None}
+        properties = {**_DEFAULTS, **given}
+        sku = {"name": "Default", "capacity": 1, **(call.body.get("sku") or {})}
+        check_deployment(properties, sku)
+        self._references.check(call.path.root, properties)
+        wanted = resource(
+            call.path.text,
+            properties,
+            location=call.body.get("location") or LOCATION,
+            kind="Managed",
+            sku=sku,
+            tags=call.body.get("tags") or {},
+        )
+        entry_script(properties, self._records.model(wanted))
+        system = (found or {}).get("systemData", {})
+        return stamp({**wanted, "systemData": system}, self._scheduler.now(), call.principal.name)
+
+    def _provision(self, wanted: Document, *, new: bool) -> Response:
+        wanted["properties"]["provisioningState"] = "Creating" if new else "Updating"
+        self._records.store.put(wanted["id"], wanted)
+        delay_s = self._faults.value("provisioning", "delay", facts_of(wanted["id"]))
+
+        async def done() -> Document | None:
+            error = await self._serve(wanted)
+            self._records.set_state(wanted["id"], "Failed" if error else "Succeeded")
+            if error is None:
+                await self._announce(wanted)
+            return error
+
+        headers = self._operations.begin(
+            PROVISIONING_S if delay_s is None else delay_s, done, f"provision deployment {wanted['name']}"
+        )
+        return JSONResponse(wanted, status_code=201 if new else 200, headers=headers)
+
+    async def _serve(self, deployment: Document) -> Document | None:
+        """Start what serves it; the error of its operation where that fails."""
+        facts = facts_of(deployment["id"])
+        if self._faults.value("provisioning", "fail", facts) is not None:
+            return {"code": "ResourceNotReady", "message": "a fault that Tidepool was told to make"}
+        try:
+            await self._serving.deploy(deployment)
+        except ServingError as error:
+            return {"code": "ResourceNotReady", "message": str(error)}
+        return None
+
+    async def _announce(self, deployment: Document) -> None:
+        model = self._records.model(deployment)
+        named = f"{model['id'].split('/')[-3]}:{model['name']}" if model else ""
+        workspace_id, endpoint = workspace_of(deployment["id"]), name_in(deployment["id"], "onlineEndpoints")
+        await self._events.deployed(workspace_id, endpoint, named, deployment)
+
+
+def facts_of(deployment_id: str) -> dict[str, str]:
+    """What rules about deployments can match."""
+    return {
+        "workspace": name_in(deployment_id, "workspaces"),
+        "endpoint": name_in(deployment_id, "onlineEndpoints"),
+        "deployment": name_in(deployment_id, "deployments"),
+    }

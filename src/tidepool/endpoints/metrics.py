@@ -1,0 +1,150 @@
+"""Azure Monitor's metrics of online endpoints and deployments, at `{id}/providers/microsoft.insights/`."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from starlette.responses import JSONResponse, Response
+
+from tidepool.endpoints.metric_series import (
+    DEPLOYMENT_METRICS,
+    ENDPOINT_METRICS,
+    Metric,
+    bad_request,
+    read_filter,
+    series,
+)
+from tidepool.endpoints.records import EndpointRecords, endpoint_of
+from tidepool.endpoints.request_metrics import RequestMetrics
+from tidepool.errors import not_found
+from tidepool.estate import LOCATION
+from tidepool.jobs.bodies import seconds
+from tidepool.learning.arm import Call, Routes
+from tidepool.store import Document
+
+_INTERVALS = ("PT1M", "PT5M", "PT15M", "PT30M", "PT1H", "PT6H", "PT12H", "P1D")
+_NAMESPACE = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints"
+_LONGEST = timedelta(days=30)
+
+
+class Metrics:
+    """The routes. Azure shows a request some minutes later; here it is there at once."""
+
+    def __init__(self, *, records: EndpointRecords, requests: RequestMetrics) -> None:
+        self._records = records
+        self._requests = requests
+
+    def routes(self) -> Routes:
+        return {
+            ("microsoft.insights/metrics", "LIST"): self._list,
+            ("microsoft.insights/metricdefinitions", "LIST"): self._definitions,
+        }
+
+    async def _list(self, call: Call) -> Response:
+        metrics, namespace = self._metrics(call)
+        query = {name.lower(): value for name, value in call.query.items()}
+        start, end = _timespan(query.get("timespan"))
+        interval = (query.get("interval") or "PT1M").upper()
+        if interval not in _INTERVALS:
+            raise bad_request(f"interval is {interval}; it must be one of {', '.join(_INTERVALS)}.")
+        _check_aggregation(query.get("aggregation"))
+        asked = [_metric(name, metrics) for name in (query.get("metricnames") or "").split(",")]
+        step = timedelta(seconds=seconds(interval) or 60)
+        value = [
+            self._value(call, metric, query.get("$filter") or "", (start, end, step)) for metric in asked
+        ]
+        span = f"{start:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}"
+        answer = {"cost": 0, "timespan": span, "interval": interval, "value": value}
+        return JSONResponse({**answer, "namespace": namespace, "resourceregion": LOCATION})
+
+    async def _definitions(self, call: Call) -> Response:
+        metrics, namespace = self._metrics(call)
+        value = [
+            {
+                "id": f"{call.path.text}/{metric.name}",
+                "resourceId": call.path.scope,
+                "namespace": namespace,
+                "name": {"value": metric.name, "localizedValue": metric.label},
+                "unit": metric.unit,
+                "primaryAggregationType": "Average",
+                "supportedAggregationTypes": ["Average"],
+                "metricAvailabilities": [{"timeGrain": grain, "retention": "P93D"} for grain in _INTERVALS],
+                "dimensions": [{"value": name, "localizedValue": name} for name in metric.dimensions],
+            }
+            for metric in metrics.values()
+        ]
+        return JSONResponse({"value": value})
+
+    def _metrics(self, call: Call) -> tuple[Mapping[str, Metric], str]:
+        """The metrics that the resource has, and their namespace; 404 where there is no such resource."""
+        if "/deployments/" in call.path.scope:
+            self._records.deployment(call.path.scope)
+            return DEPLOYMENT_METRICS, f"{_NAMESPACE}/deployments"
+        if "/onlineendpoints/" not in call.path.scope.lower():
+            raise not_found(call.path.scope)
+        self._records.endpoint(call.path.scope)
+        return ENDPOINT_METRICS, _NAMESPACE
+
+    def _value(
+        self, call: Call, metric: Metric, condition: str, span: tuple[datetime, datetime, timedelta]
+    ) -> Document:
+        start, end, step = span
+        scope = call.path.scope
+        minutes = self._requests.minutes(endpoint_of(scope), start, end)
+        if "/deployments/" in scope:
+            name = scope.rpartition("/")[2].lower()
+            minutes = (
+                (minute, own)
+                for minute, samples in minutes
+                if (own := [sample for sample in samples if sample.deployment.lower() == name])
+            )
+        return {
+            "id": f"{scope}/providers/Microsoft.Insights/metrics/{metric.name}",
+            "type": "Microsoft.Insights/metrics",
+            "name": {"value": metric.name, "localizedValue": metric.label},
+            "displayDescription": metric.label,
+            "unit": metric.unit,
+            "errorCode": "Success",
+            "timeseries": series(
+                metric, minutes, read_filter(condition, metric), _grid(start, end, step), step
+            ),
+        }
+
+
+def _grid(start: datetime, end: datetime, step: timedelta) -> list[datetime]:
+    first = start.replace(second=0, microsecond=0)
+    return [first + number * step for number in range(max(1, -(-(end - first) // step)))]
+
+
+def _timespan(text: str | None) -> tuple[datetime, datetime]:
+    """`start/end` in ISO 8601; the last hour where none is given."""
+    if not text:
+        now = datetime.now(UTC)
+        return now - timedelta(hours=1), now
+    try:
+        start, end = (_moment(part) for part in text.split("/"))
+    except ValueError as error:
+        raise bad_request(
+            f"timespan is '{text}': it must be two moments with a slash between them."
+        ) from error
+    if not start < end or end - start > _LONGEST:
+        raise bad_request(f"timespan is '{text}': it must go forward, for at most 30 days.")
+    return start, end
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text.strip().replace(" ", "+"))  # `+` in a query that was not quoted
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _check_aggregation(text: str | None) -> None:
+    for name in (text or "Average").split(","):
+        if name.strip().lower() != "average":
+            raise bad_request(f"Aggregation {name} is not supported; supported ones are: Average")
+
+
+def _metric(name: str, metrics: Mapping[str, Metric]) -> Metric:
+    metric = metrics.get(name.strip().lower())
+    if metric is None:
+        valid = ",".join(one.name for one in metrics.values())
+        raise bad_request(f"Failed to find metric configuration for metric: {name}. Valid metrics: {valid}")
+    return metric

@@ -1,0 +1,83 @@
+"""Everything about managed online endpoints, put together for the one supervisor."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from tidepool.access.identity import Identity
+from tidepool.endpoints.deployments import Deployments
+from tidepool.endpoints.endpoints import Endpoints
+from tidepool.endpoints.keys import EndpointKeys
+from tidepool.endpoints.metrics import Metrics
+from tidepool.endpoints.records import EndpointRecords
+from tidepool.endpoints.request_metrics import RequestMetrics
+from tidepool.endpoints.scoring import Scoring
+from tidepool.endpoints.serving import Serving
+from tidepool.faults import Faults
+from tidepool.jobs.staging import Staging
+from tidepool.learning.arm import Routes
+from tidepool.learning.model_events import ModelEvents
+from tidepool.learning.operations import Operations
+from tidepool.learning.references import References
+from tidepool.scheduler import Scheduler
+from tidepool.storage.blobs import Blobs
+from tidepool.store import Store
+
+
+class Online:
+    """`scoring.app` answers the scoring hosts, `routes` ARM; `serving` has the processes."""
+
+    def __init__(  # noqa: PLR0913  # what a deployment touches
+        self,
+        *,
+        store: Store,
+        scheduler: Scheduler,
+        identity: Identity,
+        blobs: Blobs,
+        faults: Faults,
+        data_dir: Path,
+        seed: int,
+        environment: Callable[[], dict[str, str]],
+    ) -> None:
+        self.records = EndpointRecords(store)
+        self._scheduler = scheduler
+        self._faults = faults
+        self._keys = EndpointKeys(store=store, identity=identity)
+        self._requests = RequestMetrics(store)
+        self.serving = Serving(
+            records=self.records,
+            scheduler=scheduler,
+            staging=Staging(blobs=blobs, cache=data_dir / "jobs" / "cache"),
+            folder=data_dir / "endpoints",
+            python=Path(sys.executable),
+            environment=environment,
+        )
+        self.scoring = Scoring(
+            records=self.records,
+            keys=self._keys,
+            serving=self.serving,
+            metrics=self._requests,
+            faults=faults,
+            seed=seed,
+        )
+
+    def routes(self, *, operations: Operations, references: References, events: ModelEvents) -> Routes:
+        endpoints = Endpoints(
+            records=self.records,
+            scheduler=self._scheduler,
+            operations=operations,
+            keys=self._keys,
+            retire=self.serving.retire,
+            forget=self._requests.forget,
+        )
+        deployments = Deployments(
+            records=self.records,
+            scheduler=self._scheduler,
+            operations=operations,
+            references=references,
+            serving=self.serving,
+            faults=self._faults,
+            events=events,
+        )
+        metrics = Metrics(records=self.records, requests=self._requests)
+        return {**endpoints.routes(), **deployments.routes(), **metrics.routes()}

@@ -1,0 +1,135 @@
+"""The documents of online endpoints and deployments, for all who read them: found, listed, busy, in use."""
+
+import hashlib
+from collections.abc import Iterator
+
+from tidepool.errors import AzureError
+from tidepool.estate import LOCATION
+from tidepool.learning.ids import read_reference
+from tidepool.learning.ml_errors import missing
+from tidepool.store import Document, Store
+
+SCORING_DOMAIN = f"{LOCATION}.inference.ml.azure.com"
+_HOSTS = "/scoringHosts"
+_BUSY = frozenset({"Creating", "Updating", "Deleting"})
+
+
+class EndpointRecords:
+    """Endpoints are kept under their ARM ids, deployments below them, hosts under their names."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def endpoint(self, endpoint_id: str) -> Document:
+        """404 where there is none."""
+        found = self.store.get(endpoint_id)
+        if found is None:
+            raise missing("online endpoint", _name(endpoint_id), root=workspace_of(endpoint_id), status=404)
+        return found
+
+    def deployment(self, deployment_id: str) -> Document:
+        """404 where there is none, or no endpoint."""
+        self.endpoint(endpoint_of(deployment_id))
+        found = self.store.get(deployment_id)
+        if found is None:
+            root = workspace_of(deployment_id)
+            raise missing("online deployment", _name(deployment_id), root=root, status=404)
+        return found
+
+    def deployments(self, endpoint_id: str) -> dict[str, Document]:
+        """By name, oldest first."""
+        found = self.store.children(f"{endpoint_id}/deployments")
+        return {document["name"]: document for _, document in found}
+
+    def all(self) -> Iterator[tuple[Document, dict[str, Document]]]:
+        """Every endpoint of every workspace, with its deployments."""
+        for _, host in list(self.store.children(_HOSTS)):
+            found = self.store.get(host["endpoint"])
+            if found is not None:
+                yield found, self.deployments(found["id"])
+
+    def refuse_while_busy(self, endpoint_id: str) -> None:
+        """409 while an operation on the endpoint, or on one of its deployments, is going on."""
+        endpoint = self.endpoint(endpoint_id)
+        for document in (endpoint, *self.deployments(endpoint_id).values()):
+            state = document["properties"]["provisioningState"]
+            if state in _BUSY:
+                raise AzureError(
+                    409,
+                    "Conflict",
+                    f"There is already an operation in progress: '{document['name']}' of online endpoint "
+                    f"'{endpoint['name']}' is {state}. Wait until it has ended.",
+                )
+
+    def set_state(self, resource_id: str, state: str, **changes: object) -> Document | None:
+        """Note how far provisioning is, and other properties with it; None where it is gone."""
+        document = self.store.get(resource_id)
+        if document is not None:
+            document["properties"] |= {"provisioningState": state, **changes}
+            self.store.put(resource_id, document)
+        return document
+
+    def fail_interrupted(self) -> None:
+        """Operations that a restart cut off have failed."""
+        for endpoint, deployments in self.all():
+            for document in (endpoint, *deployments.values()):
+                if document["properties"]["provisioningState"] in _BUSY:
+                    self.set_state(document["id"], "Failed")
+
+    def host(self, endpoint_id: str) -> str:
+        """The scoring host of an endpoint, its own for ever; a name that another has gets a suffix."""
+        name = _name(endpoint_id).lower()
+        owner = endpoint_id.lower()
+        plain = f"{name}.{SCORING_DOMAIN}"
+        taken = self.store.get(f"{_HOSTS}/{plain}")
+        digest = hashlib.sha256(owner.encode()).hexdigest()[:6]
+        free = taken is None or taken["endpoint"].lower() == owner
+        host = plain if free else f"{name}-{digest}.{SCORING_DOMAIN}"
+        self.store.put(f"{_HOSTS}/{host}", {"endpoint": endpoint_id})
+        return host
+
+    def at_host(self, host: str) -> Document | None:
+        """The endpoint that answers there."""
+        found = self.store.get(f"{_HOSTS}/{host}")
+        return self.store.get(found["endpoint"]) if found else None
+
+    def forget(self, endpoint: Document) -> None:
+        """Delete an endpoint with all its deployments."""
+        host = endpoint["properties"]["scoringUri"].removeprefix("https://").partition("/")[0]
+        for path, _ in list(self.store.below(endpoint["id"])):
+            self.store.delete(path)
+        self.store.delete(endpoint["id"])
+        self.store.delete(f"{_HOSTS}/{host}")
+
+    def user_of_model(self, model_id: str) -> str | None:
+        """`endpoint/deployment` of a deployment that uses a model version, by its path in the store."""
+        for endpoint, deployments in self.all():
+            for name, deployment in deployments.items():
+                if self._model_path(deployment) == model_id.lower():
+                    return f"{endpoint['name']}/{name}"
+        return None
+
+    def model(self, deployment: Document) -> Document | None:
+        """The model version of a deployment."""
+        path = self._model_path(deployment)
+        return self.store.get(path) if path else None
+
+    def _model_path(self, deployment: Document) -> str:
+        text = deployment["properties"].get("model") or ""
+        reference = read_reference(self.store, workspace_of(deployment["id"]), text)
+        if reference is None:
+            return ""
+        return f"{reference.root}/models/{reference.name}/versions/{reference.version}".lower()
+
+
+def workspace_of(resource_id: str) -> str:
+    """The id of the workspace of an endpoint or a deployment."""
+    return "/".join(resource_id.split("/")[:9])
+
+
+def endpoint_of(deployment_id: str) -> str:
+    return "/".join(deployment_id.split("/")[:11])
+
+
+def _name(resource_id: str) -> str:
+    return resource_id.rpartition("/")[2]

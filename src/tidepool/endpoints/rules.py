@@ -1,0 +1,149 @@
+"""What Azure allows of online endpoints and their deployments: names, traffic, mirrors, sizes. Pure."""
+
+import re
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from tidepool.errors import AzureError
+from tidepool.jobs.bodies import seconds
+from tidepool.jobs.graph import GraphError
+from tidepool.learning.ml_errors import UserError
+from tidepool.store import Document
+
+MOST_DEPLOYMENTS = 20
+MOST_MIRRORED = 50  # percent
+AUTH_MODES = ("Key", "AMLToken", "AADToken")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
+_VM_SIZE = re.compile(r"Standard_[A-Z]\w+", re.IGNORECASE)
+# https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online#requestsettings
+_TIMEOUT_S = 5.0
+_CONCURRENT = 1
+
+
+def refused(message: str, *inner: str) -> UserError:
+    return UserError(400, message, "BadArgument", *inner)
+
+
+def check_name(name: str, what: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise refused(
+            f"The {what} name '{name}' is not valid: 3 to 32 letters, digits and '-', a letter first, "
+            "a letter or digit last."
+        )
+
+
+def traffic_of(properties: Mapping[str, Any], deployments: Mapping[str, Document]) -> dict[str, int]:
+    """The live traffic that a body asks for, in percent; `deployments` by name.
+
+    It sums to 0 or 100 and goes to deployments that are there and were provisioned.
+    """
+    traffic = _percentages(properties, "traffic", deployments)
+    if sum(traffic.values()) not in (0, 100):
+        raise refused(
+            f"The sum of the traffic values is {sum(traffic.values())}: it must be 0 or 100.", "TrafficSum"
+        )
+    return traffic
+
+
+def mirror_of(
+    properties: Mapping[str, Any], deployments: Mapping[str, Document], traffic: Mapping[str, int]
+) -> dict[str, int]:
+    """The mirrored traffic that a body asks for: at most half, to one deployment without live traffic."""
+    mirror = _percentages(properties, "mirrorTraffic", deployments)
+    live = {name: share for name, share in mirror.items() if share}
+    if len(live) > 1:
+        raise refused("Traffic can be mirrored to one deployment only.", "MirrorTraffic")
+    for name, share in live.items():
+        if share > MOST_MIRRORED:
+            raise refused(
+                f"The mirror traffic of '{name}' is {share}: it must be from 0 to {MOST_MIRRORED}.",
+                "MirrorTraffic",
+            )
+        if traffic.get(name):
+            raise refused(
+                f"Deployment '{name}' takes live traffic: mirror traffic goes to one that takes none.",
+                "MirrorTraffic",
+            )
+    return mirror
+
+
+def check_deployment(properties: Mapping[str, Any], sku: Mapping[str, Any]) -> None:
+    """The parts of a deployment that stand on their own."""
+    if properties.get("endpointComputeType", "Managed") != "Managed":
+        raise AzureError(501, "NotEmulated", "Tidepool emulates managed online deployments only.")
+    for name in ("model", "environmentId", "instanceType"):
+        if not isinstance(properties.get(name) or "", str):
+            raise refused(f"'{name}' must be a string.")
+    size = properties.get("instanceType") or ""
+    if not _VM_SIZE.fullmatch(size):
+        raise refused(f"The instance type '{size}' is no VM size: Standard_DS3_v2 is one.", "VmSize")
+    count = sku.get("capacity", 1)
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise refused(f"sku.capacity is {count!r}: an online deployment has at least one instance.")
+    variables = properties.get("environmentVariables") or {}
+    if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
+        raise refused("'environmentVariables' must be an object of strings.")
+    timeout_s(properties)
+    most_requests(properties, count)
+
+
+def entry_script(properties: Mapping[str, Any], model: Document | None) -> str | None:
+    """The script that answers requests; None for an MLflow model, which needs none."""
+    code = properties.get("codeConfiguration")
+    if code is None:
+        if model is None or model["properties"]["modelType"] != "mlflow_model":
+            raise refused("A deployment without codeConfiguration needs a model of type mlflow_model.")
+        return None
+    if not isinstance(code, dict) or not code.get("codeId") or not code.get("scoringScript"):
+        raise refused("codeConfiguration needs values for 'codeId' and 'scoringScript'.")
+    if not properties.get("environmentId"):
+        raise refused("A deployment with codeConfiguration needs an environment.")
+    return str(code["scoringScript"])
+
+
+def timeout_s(properties: Mapping[str, Any]) -> float:
+    """How long the model may take for a request."""
+    try:
+        return seconds(_settings(properties).get("requestTimeout")) or _TIMEOUT_S
+    except (GraphError, TypeError) as error:
+        raise refused(f"requestSettings.requestTimeout: {error}") from error
+
+
+def most_requests(properties: Mapping[str, Any], instances: int) -> int:
+    """How many requests may be on their way at once: the next one is answered with 429."""
+    each = _settings(properties).get("maxConcurrentRequestsPerInstance") or _CONCURRENT
+    if not isinstance(each, int) or each < 1:
+        raise refused("requestSettings.maxConcurrentRequestsPerInstance must be a number from 1 on.")
+    return 2 * each * instances
+
+
+def _settings(properties: Mapping[str, Any]) -> Mapping[str, Any]:
+    settings = properties.get("requestSettings") or {}
+    if not isinstance(settings, dict):
+        raise refused("'requestSettings' must be an object.")
+    return settings
+
+
+def _percentages(
+    properties: Mapping[str, Any], key: str, deployments: Mapping[str, Document]
+) -> dict[str, int]:
+    given = properties.get(key) or {}
+    if not isinstance(given, dict):
+        raise refused(f"'{key}' must be an object of numbers.")
+    for name, share in given.items():
+        if not isinstance(share, int) or isinstance(share, bool) or not 0 <= share <= 100:
+            raise refused(f"{key} of '{name}' is {share!r}: it must be a whole number from 0 to 100.")
+        _check_target(key, name, share, deployments)
+    return dict(given)
+
+
+def _check_target(key: str, name: str, share: int, deployments: Mapping[str, Document]) -> None:
+    if name not in deployments:
+        names: Collection[str] = deployments or ("none",)
+        raise refused(
+            f"{key} names the deployment '{name}', which does not exist; there are: {', '.join(names)}.",
+            "DeploymentNotFound",
+        )
+    state = deployments[name]["properties"]["provisioningState"]
+    if share and state != "Succeeded":
+        raise refused(f"{key} goes to the deployment '{name}', whose provisioning state is {state}.")

@@ -1,0 +1,137 @@
+"""Serves one deployment: `-m tidepool.endpoints.scoring_server --fd N (--mlflow FOLDER | --script FILE)`.
+
+Runs in the deployment's environment: standard library only, and MLflow where the model is one of its own.
+"""
+
+import argparse
+import importlib.util
+import json
+import logging
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger("scoring_server")
+
+Run = Callable[[str], Any]
+
+
+class RefusedInputError(ValueError):
+    """The request is not one that the model can take."""
+
+
+class Server(ThreadingHTTPServer):
+    """On a socket that is open already; `run` answers one request after the other."""
+
+    daemon_threads = True
+
+    def __init__(self, listener: socket.socket, run: Run) -> None:
+        super().__init__(listener.getsockname(), Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self._run = run
+        self._turn = threading.Lock()
+
+    def answer(self, body: str) -> tuple[int, bytes, str]:
+        """(status, body, content type)."""
+        with self._turn:
+            try:
+                return 200, json.dumps(self._run(body), default=_plain).encode(), "application/json"
+            except RefusedInputError as error:
+                log.warning("input_refused %s", error)
+                return 400, str(error).encode(), "text/plain"
+            except Exception as error:  # noqa: BLE001  # whatever the user's code raises
+                traceback.print_exc()
+                return 500, f"An unexpected error occurred in scoring script: {error}".encode(), "text/plain"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """`GET /` says that it is alive, `POST /score` asks the model."""
+
+    server: Server
+    protocol_version = "HTTP/1.1"
+    wbufsize = 64 * 1024
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        self._send(200 if self.path == "/" else 404, b"Healthy" if self.path == "/" else b"", "text/plain")
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        if self.path != "/score":
+            self._send(404, b"", "text/plain")
+            return
+        started = time.perf_counter()
+        try:
+            status, answer, content_type = self.server.answer(body.decode())
+        except UnicodeDecodeError:
+            status, answer, content_type = 400, b"the body is no UTF-8", "text/plain"
+        log.info("POST /score %d %.1f ms", status, (time.perf_counter() - started) * 1000)
+        self._send(status, answer, content_type)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Said above, with the time that it took."""
+
+    def _send(self, status: int, body: bytes, content_type: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def script_run(file: Path) -> Run:
+    """`run` of an entry script, after its `init`."""
+    sys.path.insert(0, str(file.parent))
+    spec = importlib.util.spec_from_file_location("entry_script", file)
+    if spec is None or spec.loader is None or not file.exists():
+        raise SystemExit(f"The entry script {file.name} was not found.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["entry_script"] = module
+    spec.loader.exec_module(module)
+    for name in ("init", "run"):
+        if not callable(getattr(module, name, None)):
+            raise SystemExit(f"The entry script {file.name} has no {name}().")
+    module.init()
+    run: Run = module.run
+    return run
+
+
+def _plain(value: Any) -> Any:
+    """What JSON does not know, as numpy's arrays and numbers put it."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
+
+
+def main() -> None:
+    """Load the model, then answer."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--mlflow", type=Path)
+    parser.add_argument("--script", type=Path)
+    arguments = parser.parse_args()
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    log.info("starting")
+    if arguments.mlflow:
+        from tidepool.endpoints.scoring_mlflow import mlflow_run
+
+        run = mlflow_run(arguments.mlflow)
+    else:
+        run = script_run(arguments.script)
+    log.info("ready")
+    with socket.socket(fileno=arguments.fd) as listener:
+        Server(listener, run).serve_forever()
+
+
+if __name__ == "__main__":
+    # As the module that scoring_mlflow imports, not as a second one with errors of its own.
+    from tidepool.endpoints.scoring_server import main as same_main
+
+    same_main()

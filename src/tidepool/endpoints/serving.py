@@ -1,0 +1,192 @@
+"""All deployments that are being served: brings model and code, runs the processes, keeps their logs."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tidepool.endpoints.records import EndpointRecords, endpoint_of, workspace_of
+from tidepool.endpoints.rules import entry_script
+from tidepool.endpoints.serving_process import Served, ServingError, ServingProcess
+from tidepool.errors import AzureError
+from tidepool.jobs.staging import DataMissingError, Staging
+from tidepool.learning.arm import name_in
+from tidepool.learning.locations import BlobLocation, locate
+from tidepool.scheduler import Scheduler
+from tidepool.store import Document
+
+log = logging.getLogger(__name__)
+
+_LOGS = {"InferenceServer": "inference-server.log", "StorageInitializer": "storage-initializer.log"}
+
+
+class Serving:
+    """The processes, by the ids of their deployments."""
+
+    def __init__(  # noqa: PLR0913  # what a deployment touches
+        self,
+        *,
+        records: EndpointRecords,
+        scheduler: Scheduler,
+        staging: Staging,
+        folder: Path,
+        python: Path,
+        environment: Callable[[], dict[str, str]],
+    ) -> None:
+        self._records = records
+        self._scheduler = scheduler
+        self._staging = staging
+        self._folder = folder
+        self._python = python
+        self._environment = environment
+        self._live: dict[str, ServingProcess] = {}
+        self._reviving: dict[str, asyncio.Task[None]] = {}
+
+    async def deploy(self, deployment: Document) -> None:
+        """Serve it as it is now; a process that served it before ends when the new one is ready."""
+        key = deployment["id"].lower()
+        process = ServingProcess(await self._served(deployment), self._scheduler)
+        try:
+            await process.start()
+        except BaseException:
+            await _clear(process)
+            raise
+        former = self._live.pop(key, None)
+        self._live[key] = process
+        if former is not None:
+            await _clear(former)
+
+    async def retire(self, deployment_id: str) -> None:
+        process = self._live.pop(deployment_id.lower(), None)
+        if process is not None:
+            await _clear(process)
+        shutil.rmtree(self._logs(deployment_id), ignore_errors=True)
+
+    async def process(self, deployment_id: str) -> ServingProcess | None:
+        """The one that is ready; after a restart of Tidepool, wait until it is."""
+        key = deployment_id.lower()
+        if reviving := self._reviving.get(key):
+            await asyncio.shield(reviving)
+        process = self._live.get(key)
+        return process if process is not None and process.ready else None
+
+    def revive(self) -> None:
+        """Serve again what a former Tidepool served."""
+        shutil.rmtree(self._folder / "live", ignore_errors=True)
+        self._records.fail_interrupted()
+        for _, deployments in self._records.all():
+            for deployment in deployments.values():
+                if deployment["properties"]["provisioningState"] == "Succeeded":
+                    key = deployment["id"].lower()
+                    self._reviving[key] = asyncio.create_task(self._revived(key, deployment))
+
+    def starting(self) -> list[str]:
+        """Deployments whose process is not there yet, or again."""
+        live = [one.served.label for one in self._live.values() if one.starting]
+        return [f"starting {name}" for name in (*live, *self._reviving)]
+
+    async def stop(self) -> None:
+        for task in list(self._reviving.values()):
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await asyncio.gather(*(_clear(process) for process in self._live.values()))
+        self._live.clear()
+
+    def log(self, deployment_id: str, container: str, tail: int | None) -> str:
+        """The last lines that a container of the deployment wrote."""
+        if container not in _LOGS:
+            raise AzureError(400, "BadRequest", f"containerType must be one of {', '.join(_LOGS)}.")
+        file = self._logs(deployment_id) / _LOGS[container]
+        lines = file.read_text(errors="replace").splitlines(keepends=True) if file.exists() else []
+        return "".join(lines[-tail:] if tail else lines)
+
+    async def _revived(self, key: str, deployment: Document) -> None:
+        try:
+            await self.deploy(deployment)
+        except ServingError:
+            log.exception("deployment_not_revived id=%s", deployment["id"])
+        finally:
+            self._reviving.pop(key, None)
+
+    async def _served(self, deployment: Document) -> Served:
+        """Everything that the process needs, brought to a folder of its own."""
+        folder = self._folder / "live" / uuid.uuid4().hex[:12]
+        try:
+            return await self._brought(deployment, folder)
+        except (DataMissingError, AzureError) as error:
+            self._note(deployment["id"], f"failed: {error}")
+            shutil.rmtree(folder, ignore_errors=True)
+            raise ServingError(f"Model or code could not be brought to the container: {error}") from error
+
+    async def _brought(self, deployment: Document, folder: Path) -> Served:
+        script = entry_script(deployment["properties"], self._records.model(deployment))
+        code = folder / "code"
+        code.mkdir(parents=True)
+        models, model = await self._bring_model(deployment, folder / "azureml-models")
+        if script is not None:
+            await self._bring_code(deployment, code)
+        self._note(deployment["id"], "done")
+        served = ["--mlflow", str(model)] if script is None else ["--script", str(code / script)]
+        return Served(
+            label=deployment["id"].partition("/onlineEndpoints/")[2],
+            command=[str(self._python), "-m", "tidepool.endpoints.scoring_server", *served],
+            folder=code,
+            environ=self._variables(deployment, models, code),
+            log_file=self._logs(deployment["id"]) / _LOGS["InferenceServer"],
+        )
+
+    async def _bring_model(self, deployment: Document, folder: Path) -> tuple[Path, Path]:
+        """(AZUREML_MODEL_DIR, the file or folder in it that is the model)."""
+        model = self._records.model(deployment)
+        if model is None:
+            return folder, folder
+        place = self._locate(deployment, model["properties"]["modelUri"])
+        self._note(deployment["id"], f"bringing the model from {place.url}")
+        folder = folder / model["id"].split("/")[-3] / model["name"]
+        name = place.path.strip("/").rpartition("/")[2]
+        is_file = [item.name for item in await self._staging.listing(place)] == [place.path.strip("/")]
+        await self._staging.fetch(place, folder if is_file else folder / name, writable=False)
+        return folder, folder / name
+
+    async def _bring_code(self, deployment: Document, folder: Path) -> None:
+        place = self._locate(deployment, deployment["properties"]["codeConfiguration"]["codeId"])
+        self._note(deployment["id"], f"bringing the code from {place.url}")
+        await self._staging.fetch(place, folder, writable=True)
+
+    def _locate(self, deployment: Document, text: str) -> BlobLocation:
+        return locate(self._records.store, workspace_of(deployment["id"]), text)
+
+    def _variables(self, deployment: Document, models: Path, code: Path) -> dict[str, str]:
+        """This process's variables, Tidepool's, the container's and the deployment's own; later ones win."""
+        return {
+            **os.environ,
+            **self._environment(),
+            "PATH": f"{self._python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PYTHONUNBUFFERED": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "AZUREML_MODEL_DIR": str(models),
+            "AZUREML_APP_ROOT": str(code),
+            **(deployment["properties"].get("environmentVariables") or {}),
+        }
+
+    def _note(self, deployment_id: str, text: str) -> None:
+        file = self._logs(deployment_id) / _LOGS["StorageInitializer"]
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a") as output:
+            output.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} {text}\n")
+
+    def _logs(self, deployment_id: str) -> Path:
+        workspace = name_in(deployment_id, "workspaces")
+        endpoint = endpoint_of(deployment_id).rpartition("/")[2]
+        return self._folder / "logs" / workspace / endpoint / deployment_id.rpartition("/")[2]
+
+
+async def _clear(process: ServingProcess) -> None:
+    await process.stop()
+    await asyncio.to_thread(shutil.rmtree, process.served.folder.parent, ignore_errors=True)

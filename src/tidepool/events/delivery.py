@@ -1,0 +1,195 @@
+"""The undelivered events of one subscription: batches, attempts, retries, the end. They outlive a restart.
+
+Knows no HTTP: `send` carries a batch to the endpoint and says with which status it was answered.
+"""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+from tidepool.events.outbox import Envelope, Outbox
+from tidepool.events.retries import GiveUp, Limits, decide_retry, hold, is_success
+from tidepool.events.schemas import Event
+from tidepool.events.subscriptions import Subscription
+from tidepool.scheduler import Entry, Scheduler
+
+log = logging.getLogger(__name__)
+
+REQUESTS_AT_ONCE = 8
+
+
+Send = Callable[[Subscription, Sequence[Envelope]], Awaitable[int]]
+Bury = Callable[[Subscription, Sequence[Envelope], Outbox], None]
+
+
+class Delivery:
+    """Delivers at least once, in no promised order, until success, the last attempt or the time to live."""
+
+    def __init__(  # noqa: PLR0913 - its dependencies, by keyword
+        self,
+        subscription: Subscription,
+        *,
+        outbox: Outbox,
+        scheduler: Scheduler,
+        send: Send,
+        bury: Bury,
+        random: Random,
+    ) -> None:
+        self.subscription = subscription
+        self._outbox = outbox
+        self._scheduler = scheduler
+        self._send = send
+        self._bury = bury
+        self._random = random
+        self._ready: deque[Envelope] = deque()
+        self._waiting: dict[str, tuple[Envelope, Entry]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._in_flight = 0
+        self._failures = 0
+        self._held_until: datetime | None = None
+        self._closed = False
+
+    def add(self, event: Event, after_s: float = 0.0) -> None:
+        """Take over an event; it is in the store when this returns."""
+        now = self._scheduler.now()
+        key = self._outbox.new_key()
+        envelope = Envelope(key=key, event=event, size=len(json.dumps(event)), published=now)
+        self._later(envelope, after_s)
+
+    def restore(self) -> None:
+        """Take up what a former process left undelivered."""
+        for envelope in self._outbox.load():
+            if envelope.reason:
+                self._bury(self.subscription, [envelope], self._outbox)
+                continue
+            due = envelope.due or envelope.published
+            self._later(envelope, max(0.0, (due - self._scheduler.now()).total_seconds()))
+
+    def close(self, *, forget: bool) -> None:
+        """Stop delivering; `forget` what is undelivered, or leave it in the store."""
+        self._closed = True
+        for task in self._tasks:
+            task.cancel()
+        for _, entry in self._waiting.values():
+            entry.cancel()
+        if forget:
+            self._outbox.clear()
+
+    def delivering(self) -> int:
+        return self._in_flight + (0 if self._held_until else len(self._ready))
+
+    def waiting(self) -> list[tuple[datetime, Envelope]]:
+        """(due, envelope) of what waits for its retry, or for the endpoint to recover."""
+        held = [(self._held_until, envelope) for envelope in self._ready] if self._held_until else []
+        return [
+            (envelope.due or envelope.published, envelope) for envelope, _ in self._waiting.values()
+        ] + held
+
+    def _later(self, envelope: Envelope, after_s: float) -> None:
+        if after_s <= 0:
+            self._outbox.save(envelope)
+            self._ready.append(envelope)
+            self._pump()
+            return
+        envelope = replace(envelope, due=self._scheduler.now() + timedelta(seconds=after_s))
+        self._outbox.save(envelope)
+
+        async def arrive() -> None:
+            self._ready.append(self._waiting.pop(envelope.key)[0])
+            self._pump()
+
+        entry = self._scheduler.call_later(after_s, arrive, f"event {self._label(envelope)}")
+        self._waiting[envelope.key] = (envelope, entry)
+
+    def _label(self, envelope: Envelope) -> str:
+        return f"{self.subscription.name} {envelope.event.get('subject')} attempt {envelope.attempts + 1}"
+
+    def _pump(self) -> None:
+        while (
+            self._ready and self._in_flight < REQUESTS_AT_ONCE and not self._held_until and not self._closed
+        ):
+            self._in_flight += 1
+            task = asyncio.create_task(self._deliver(self._next_batch()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _next_batch(self) -> list[Envelope]:
+        batch = [self._ready.popleft()]
+        size = batch[0].size
+        while self._ready and len(batch) < self.subscription.max_batch_events:
+            size += self._ready[0].size
+            if size > self.subscription.max_batch_bytes:
+                break
+            batch.append(self._ready.popleft())
+        return batch
+
+    async def _deliver(self, batch: Sequence[Envelope]) -> None:
+        try:
+            status = await self._send(self.subscription, batch)
+        finally:
+            self._in_flight -= 1
+        if is_success(status):
+            self._failures = 0
+            for envelope in batch:
+                self._outbox.remove(envelope)
+        else:
+            self._failed(batch, status)
+        self._pump()
+
+    def _failed(self, batch: Sequence[Envelope], status: int) -> None:
+        log.warning(
+            "delivery_failed subscription=%s status=%s events=%s", self.subscription.name, status, len(batch)
+        )
+        self._hold_back()
+        now = self._scheduler.now()
+        given_up = []
+        for envelope in batch:
+            tried = replace(envelope, attempts=envelope.attempts + 1, last_status=status, last_attempt=now)
+            decision = self._decide(tried, now)
+            if isinstance(decision, GiveUp):
+                given_up.append(replace(tried, reason=decision.reason))
+            else:
+                self._later(tried, decision.after_s)
+        if given_up:
+            self._give_up(given_up)
+
+    def _decide(self, tried: Envelope, now: datetime) -> Any:
+        limits = Limits(
+            max_attempts=self.subscription.max_attempts,
+            time_to_live_s=self.subscription.time_to_live_s,
+            webhook=self.subscription.destination.is_webhook,
+        )
+        age_s = (now - tried.published).total_seconds()
+        return decide_retry(tried.last_status, tried.attempts, age_s, limits, self._random)
+
+    def _give_up(self, envelopes: Sequence[Envelope]) -> None:
+        for envelope in envelopes:
+            log.error(
+                "event_undeliverable subscription=%s event=%s reason=%s",
+                *(self.subscription.name, envelope.event.get("id"), envelope.reason),
+            )
+            if self.subscription.dead_letter:
+                self._outbox.save(envelope)
+            else:
+                self._outbox.remove(envelope)
+        if self.subscription.dead_letter:
+            self._bury(self.subscription, envelopes, self._outbox)
+
+    def _hold_back(self) -> None:
+        self._failures += 1
+        seconds = hold(self._failures)
+        if not seconds or self._held_until:
+            return
+        self._held_until = self._scheduler.now() + timedelta(seconds=seconds)
+
+        async def resume() -> None:
+            self._held_until = None
+            self._pump()
+
+        self._scheduler.call_later(seconds, resume, f"deliveries of {self.subscription.name} are held back")

@@ -1,0 +1,146 @@
+"""An event subscription: what Event Grid's resource says, checked and read once. Sends nothing."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tidepool.errors import AzureError
+from tidepool.events.filters import EventFilter
+
+COLLECTION = "/providers/Microsoft.EventGrid/eventSubscriptions"
+
+EVENT_GRID_SCHEMA = "EventGridSchema"
+CLOUD_EVENT_SCHEMA = "CloudEventSchemaV1_0"
+
+# name -> (lowest, highest, default)
+_LIMITS = {
+    "maxDeliveryAttempts": (1, 30, 30),
+    "eventTimeToLiveInMinutes": (1, 1440, 1440),
+    "maxEventsPerBatch": (1, 5000, 1),
+    "preferredBatchSizeInKilobytes": (1, 1024, 64),
+}
+
+
+@dataclass(frozen=True)
+class DeadLetterStore:
+    account: str
+    container: str
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where events go: a function (`site`, `function`) or a web hook (`url`)."""
+
+    url: str = ""
+    site: str = ""
+    function: str = ""
+
+    @property
+    def is_webhook(self) -> bool:
+        return bool(self.url)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subscription:
+    topic: str
+    name: str
+    filter: EventFilter
+    destination: Destination
+    schema: str
+    max_attempts: int
+    time_to_live_s: int
+    max_batch_events: int
+    max_batch_bytes: int
+    dead_letter: DeadLetterStore | None
+
+    @property
+    def id(self) -> str:
+        return f"{self.topic}{COLLECTION}/{self.name}"
+
+    @classmethod
+    def read(cls, topic: str, name: str, properties: Mapping[str, Any]) -> "Subscription":
+        """From the properties of the ARM resource; AzureError 400 for what Azure refuses."""
+        destination = properties.get("destination") or {}
+        policy = properties.get("retryPolicy") or {}
+        delivery = destination.get("properties") or {}
+        return cls(
+            topic=topic,
+            name=name,
+            filter=EventFilter(properties.get("filter")),
+            destination=_destination(destination),
+            schema=properties.get("eventDeliverySchema") or EVENT_GRID_SCHEMA,
+            max_attempts=_limited(policy, "maxDeliveryAttempts"),
+            time_to_live_s=60 * _limited(policy, "eventTimeToLiveInMinutes"),
+            max_batch_events=_limited(delivery, "maxEventsPerBatch"),
+            max_batch_bytes=1024 * _limited(delivery, "preferredBatchSizeInKilobytes"),
+            dead_letter=_dead_letter_store(properties.get("deadLetterDestination")),
+        )
+
+
+def read_file(file: Path, *, topics: Mapping[str, str], site: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """(topic id, name, properties) of each subscription in `infra/subscriptions.yaml`.
+
+    `topics` binds `storage`, `development`, `production` to ARM ids; what it does not bind is left out.
+    `site` is the ARM id of the functions app. Dead letters go to the storage account.
+    """
+    entries = yaml.safe_load(file.read_text())
+    return [
+        (topics[entry["topic"]], entry["name"], _properties(entry, topics["storage"], site))
+        for entry in entries
+        if entry["topic"] in topics
+    ]
+
+
+def _properties(entry: Mapping[str, Any], storage_account: str, site: str) -> dict[str, Any]:
+    return {
+        "destination": {
+            "endpointType": "AzureFunction",
+            "properties": {
+                "resourceId": f"{site}/functions/{entry['function']}",
+                **entry.get("delivery", {}),
+            },
+        },
+        "filter": entry.get("filter", {}),
+        "eventDeliverySchema": EVENT_GRID_SCHEMA,
+        "retryPolicy": entry.get("retryPolicy", {}),
+        "deadLetterDestination": {
+            "endpointType": "StorageBlob",
+            "properties": {"resourceId": storage_account, "blobContainerName": entry["deadLetter"]},
+        },
+    }
+
+
+def _destination(spec: Mapping[str, Any]) -> Destination:
+    properties = spec.get("properties") or {}
+    match spec.get("endpointType"):
+        case "AzureFunction":
+            site, _, function = str(properties.get("resourceId")).rpartition("/functions/")
+            return Destination(site=site.rpartition("/")[2], function=function)
+        case "WebHook":
+            return Destination(url=str(properties.get("endpointUrl")))
+        case other:
+            raise AzureError(
+                400, "InvalidRequest", f"Tidepool delivers to AzureFunction and WebHook, not {other!r}."
+            )
+
+
+def _dead_letter_store(spec: Mapping[str, Any] | None) -> DeadLetterStore | None:
+    if not spec:
+        return None
+    properties = spec["properties"]
+    return DeadLetterStore(str(properties["resourceId"]).rpartition("/")[2], properties["blobContainerName"])
+
+
+def _limited(spec: Mapping[str, Any], name: str) -> int:
+    lowest, highest, default = _LIMITS[name]
+    value = spec.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, int) or not lowest <= value <= highest:
+        raise AzureError(
+            400, "InvalidRequest", f"{name} is {value!r}; it must be between {lowest} and {highest}."
+        )
+    return value

@@ -1,0 +1,118 @@
+"""Custom topics: the publishing side, `POST https://<topic>.<region>-1.eventgrid.azure.net/api/events`."""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tidepool.access.identity import Identity
+from tidepool.errors import AzureError, not_emulated
+from tidepool.events.schemas import MAX_EVENT_BYTES, Event, accept_cloud_events, accept_grid_events
+from tidepool.store import Store
+
+AUDIENCE = "https://eventgrid.azure.net"
+_COLLECTION = "/eventgrid/topics"
+
+Publish = Callable[[str, list[Event]], Awaitable[None]]
+
+
+class Topics:
+    """The custom topics of this Tidepool, with their keys. Accepted events go to `publish`."""
+
+    def __init__(self, *, store: Store, identity: Identity, publish: Publish) -> None:
+        self._store = store
+        self._identity = identity
+        self._publish = publish
+        self.app = Starlette(
+            routes=[
+                Route("/api/events", self._receive, methods=["POST"]),
+                Route("/{path:path}", self._other),
+            ],
+            exception_handlers={AzureError: _answer},
+        )
+
+    def create(self, topic_id: str, key: str = "") -> str:
+        """Make a custom topic, or find it; returns its key (base64), which is derived where none is given."""
+        name = topic_id.rpartition("/")[2]
+        found = self._store.get(f"{_COLLECTION}/{name}")
+        if found:
+            return str(found["key"])
+        key = key or base64.b64encode(hashlib.sha256(topic_id.lower().encode()).digest()).decode()
+        self._store.put(f"{_COLLECTION}/{name}", {"id": topic_id, "key": key})
+        return key
+
+    async def _receive(self, request: Request) -> Response:
+        name = request.url.hostname.partition(".")[0] if request.url.hostname else ""
+        topic = self._store.get(f"{_COLLECTION}/{name}")
+        if topic is None:
+            raise AzureError(404, "NotFound", f"The topic '{name}' does not exist.")
+        self._authenticate(request, topic["key"])
+        body = await request.body()
+        if len(body) > MAX_EVENT_BYTES:
+            raise AzureError(
+                413, "RequestEntityTooLarge", f"The maximum size (1 MB) was exceeded: {len(body)} bytes."
+            )
+        await self._publish(topic["id"], _events(request, body, topic["id"]))
+        return Response()
+
+    async def _other(self, request: Request) -> Response:
+        raise not_emulated(request.method, str(request.url))
+
+    def _authenticate(self, request: Request, key: str) -> None:
+        headers = request.headers
+        if "aeg-sas-key" in headers:
+            if not hmac.compare_digest(headers["aeg-sas-key"], key):
+                raise _unauthorized("The request authorization key is not authorized for this topic.")
+        elif "aeg-sas-token" in headers:
+            _check_token(headers["aeg-sas-token"], key)
+        else:
+            self._identity.check(request, AUDIENCE)
+
+
+def _events(request: Request, body: bytes, topic: str) -> list[Event]:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    try:
+        parsed: Any = json.loads(body)
+    except ValueError as error:
+        raise AzureError(400, "BadRequest", "The request body is not valid JSON.") from error
+    if media_type.startswith("application/cloudevents"):
+        return accept_cloud_events(parsed)
+    return accept_grid_events(parsed, topic)
+
+
+def _check_token(token: str, key: str) -> None:
+    """A SAS token `r=<resource>&e=<expiry>&s=<signature>`: what stands before the signature is signed."""
+    signed, _, signature = token.rpartition("&s=")
+    wanted = hmac.new(base64.b64decode(key), signed.encode(), hashlib.sha256).digest()
+    genuine = hmac.compare_digest(unquote(signature).encode(), base64.b64encode(wanted))
+    if not genuine or _expired(parse_qs(signed).get("e", [""])[0]):
+        raise _unauthorized("The request authorization token is invalid or has expired.")
+
+
+def _expired(expiry: str) -> bool:
+    try:
+        moment = datetime.fromisoformat(expiry)
+    except ValueError:
+        try:
+            moment = datetime.strptime(expiry, "%m/%d/%Y %I:%M:%S %p")  # as .NET writes it
+        except ValueError:
+            return True
+    return moment.replace(tzinfo=moment.tzinfo or UTC) < datetime.now(UTC)
+
+
+def _unauthorized(message: str) -> AzureError:
+    return AzureError(401, "Unauthorized", message)
+
+
+async def _answer(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, AzureError)
+    return error.response()

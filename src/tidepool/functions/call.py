@@ -1,0 +1,126 @@
+"""One invocation inside the worker: arguments decoded, outputs encoded. Imports little."""
+
+import contextvars
+import threading
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import azure.functions as func
+from azure.functions import meta
+from azure.functions.http import HttpRequest
+
+from tidepool.functions.frames import Message
+from tidepool.functions.index import IndexedFunction, converters
+
+invocation_id: contextvars.ContextVar[str] = contextvars.ContextVar("invocation_id", default="")
+local_storage = threading.local()
+
+
+class Context(func.Context):
+    """What a function sees as `context`."""
+
+    def __init__(self, request: Message, directory: str) -> None:
+        self._request = request
+        self._directory = directory
+
+    @property
+    def invocation_id(self) -> str:
+        return str(self._request["id"])
+
+    @property
+    def thread_local_storage(self) -> Any:
+        return local_storage
+
+    @property
+    def function_name(self) -> str:
+        return str(self._request["function"])
+
+    @property
+    def function_directory(self) -> str:
+        return self._directory
+
+    @property
+    def trace_context(self) -> Any:
+        return SimpleNamespace(
+            trace_parent=self._request.get("traceparent", ""), trace_state="", attributes={}
+        )
+
+    @property
+    def retry_context(self) -> Any:
+        retry = self._request.get("retry") or {"count": 0, "max": 0}
+        return SimpleNamespace(retry_count=retry["count"], max_retry_count=retry["max"], exception=None)
+
+
+class Output(func.Out[Any]):
+    """An output parameter."""
+
+    def __init__(self) -> None:
+        self._value: Any = None
+
+    def set(self, val: Any) -> None:
+        self._value = val
+
+    def get(self) -> Any:
+        return self._value
+
+
+def arguments(function: IndexedFunction, request: Message, directory: str) -> dict[str, Any]:
+    """The keyword arguments of one call; output parameters are fresh `Output`s."""
+    given: dict[str, Any] = {
+        name: _decode(kind, request["data"], request["metadata"]) for name, kind in function.inputs.items()
+    }
+    given.update({name: Output() for name in function.outputs})
+    if function.wants_context:
+        given["context"] = Context(request, directory)
+    return given
+
+
+def results(function: IndexedFunction, given: Mapping[str, Any], returned: Any) -> Message:
+    """The encoded outputs and return value; raises what the worker raises for a value without a place."""
+    if function.returns is None and returned is not None:
+        raise RuntimeError(f"function {function.name!r} without a $return binding returned a non-None value")
+    outputs = {name: _encode(kind, given[name].get()) for name, kind in function.outputs.items()}
+    answer = None if function.returns is None else _encode(function.returns, returned)
+    return {"outputs": outputs, "returned": answer}
+
+
+def _decode(kind: str, data: Message, metadata: Mapping[str, str]) -> Any:
+    if kind == "httpTrigger":
+        return HttpRequest(body_type="bytes", **data)
+    if kind == "generic":
+        return data["value"]
+    converter = converters.get(kind)
+    datums = {name: meta.Datum(value, "string") for name, value in metadata.items()}
+    return converter.decode(meta.Datum(data["value"], data["type"]), trigger_metadata=datums)
+
+
+def _encode(kind: str, value: Any) -> Message | None:
+    if value is None:
+        return None
+    if kind == "generic":
+        return _encode_generic(value)
+    converter = converters.get(kind)
+    datum = converter.encode(value, expected_type=None)
+    return _encode_http(datum.value) if datum.type == "http" else {"type": datum.type, "value": datum.value}
+
+
+def _encode_generic(value: Any) -> Message:
+    if isinstance(value, str):
+        return {"type": "string", "value": value}
+    if isinstance(value, bytes | bytearray):
+        return {"type": "bytes", "value": bytes(value)}
+    raise ValueError(f"unable to encode outgoing TypedData: unsupported type {type(value).__name__!r}")
+
+
+def _encode_http(response: Mapping[str, Any]) -> Message:
+    headers = [(name, datum.value) for name, datum in response["headers"].items()]
+    cookies = [
+        ("Set-Cookie", morsel.OutputString()) for jar in response["cookies"] or [] for morsel in jar.values()
+    ]
+    return {
+        "type": "http",
+        "status": int(response["status_code"].value),
+        "headers": headers + cookies,
+        "body": response["body"].value,
+    }

@@ -1,0 +1,89 @@
+"""What a functions host answers over HTTP: its triggers' routes, the Event Grid webhook, the admin routes."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tidepool.functions.keys import EVENT_GRID_EXTENSION, Level
+from tidepool.functions.webhook import PATH, Webhook
+from tidepool.functions.worker_process import InvocationError
+
+if TYPE_CHECKING:
+    from tidepool.functions.host import FunctionsApp
+
+_ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+class HostDoor:
+    """The ASGI app of one functions app."""
+
+    def __init__(self, functions: "FunctionsApp") -> None:
+        self._functions = functions
+        self._webhook = Webhook(has_function=self._takes_events, invoke=functions.invoke)
+        self._by_hand: set[asyncio.Task[None]] = set()
+        self.app = Starlette(
+            routes=[
+                Route(PATH, self._event_grid, methods=_ALL_METHODS),
+                Route("/admin/host/status", self._status),
+                Route(f"/admin/host/systemkeys/{EVENT_GRID_EXTENSION}", self._system_key),
+                Route("/admin/functions", self._list),
+                Route("/admin/functions/{name}", self._fire, methods=["POST"]),
+                Route("/{path:path}", self._http, methods=_ALL_METHODS),
+            ]
+        )
+
+    def _takes_events(self, name: str) -> bool:
+        return self._functions.triggers is not None and self._functions.triggers.takes_events(name)
+
+    async def _event_grid(self, request: Request) -> Response:
+        if not self._functions.keys.opens_event_grid(request):
+            return Response(status_code=401)
+        return await self._webhook.receive(request)
+
+    async def _http(self, request: Request) -> Response:
+        if self._functions.triggers is None:
+            return Response(status_code=503 if not self._functions.error else 404)
+        return await self._functions.triggers.http.answer(request)
+
+    async def _status(self, request: Request) -> Response:
+        return (
+            JSONResponse(self._functions.status()) if self._is_admin(request) else Response(status_code=401)
+        )
+
+    async def _system_key(self, request: Request) -> Response:
+        if not self._is_admin(request):
+            return Response(status_code=401)
+        return JSONResponse({"name": EVENT_GRID_EXTENSION, "value": self._functions.keys.event_grid})
+
+    async def _list(self, request: Request) -> Response:
+        if not self._is_admin(request):
+            return Response(status_code=401)
+        names = self._functions.triggers.names() if self._functions.triggers else []
+        return JSONResponse([{"name": name} for name in names])
+
+    async def _fire(self, request: Request) -> Response:
+        """Run a function by hand with `{"input": text}`: answered before it has run, as in Azure."""
+        if not self._is_admin(request):
+            return Response(status_code=401)
+        name = request.path_params["name"]
+        if self._functions.triggers is None or self._functions.triggers.find(name) is None:
+            return Response(status_code=404)
+        body = await request.body()
+        text = (await request.json()).get("input", "") if body else ""
+        task = asyncio.create_task(self._run(name, str(text or "")))
+        self._by_hand.add(task)
+        task.add_done_callback(self._by_hand.discard)
+        return Response(status_code=202)
+
+    async def _run(self, name: str, text: str) -> None:
+        try:
+            await self._functions.fire(name, text)
+        except InvocationError:
+            pass  # it is in the function's log
+
+    def _is_admin(self, request: Request) -> bool:
+        return self._functions.keys.opens(request, Level.ADMIN, "")

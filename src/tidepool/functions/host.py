@@ -1,0 +1,221 @@
+"""The Functions host: one functions app, from its folder to its triggers.
+
+The worker's life is in worker_life; what calls a function and when is in triggers and what it names.
+"""
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.types import ASGIApp
+
+from tidepool.functions.door import HostDoor
+from tidepool.functions.frames import Message
+from tidepool.functions.keys import FunctionKeys
+from tidepool.functions.queue_client import Send
+from tidepool.functions.settings import HostSettings, read_host_settings
+from tidepool.functions.triggers import Surroundings, Triggers
+from tidepool.functions.webhook import PATH
+from tidepool.functions.worker_life import NoFunctionsError, WorkerLife
+from tidepool.functions.worker_process import InvocationError, LogLine
+from tidepool.network import listen_http
+from tidepool.scheduler import Scheduler
+from tidepool.store import Store
+
+log = logging.getLogger("tidepool.functions.host")
+
+# What the worker inherits; everything else that it sees are app settings.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
+
+
+class FunctionsApp:
+    """One functions app. `send` reaches its queues (`StorageGateway.send`)."""
+
+    def __init__(  # noqa: PLR0913 - its dependencies, by keyword
+        self,
+        *,
+        name: str,
+        app_dir: Path,
+        settings: Mapping[str, str],
+        store: Store,
+        scheduler: Scheduler,
+        send: Send,
+    ) -> None:
+        self.name = name
+        self.app_dir = app_dir.resolve()
+        self.settings = dict(settings)
+        self.keys = FunctionKeys(store, name)
+        self.url = ""
+        self.error = ""
+        self._store = store
+        self._scheduler = scheduler
+        self._send = send
+        self._server: asyncio.Server | None = None
+        self._worker = WorkerLife(name=name, app_dir=self.app_dir, failed=self._fail)
+        self._triggers: Triggers | None = None
+        self._host = HostSettings()
+        self._starts = 0
+        self._door = HostDoor(self)
+
+    @property
+    def app(self) -> ASGIApp:
+        return self._door.app
+
+    @property
+    def triggers(self) -> Triggers | None:
+        """None while there are no functions: before the start, and when the app cannot be indexed."""
+        return self._triggers
+
+    @property
+    def lines(self) -> deque[LogLine]:
+        """The newest log lines of the app."""
+        return self._worker.lines
+
+    def webhook_url(self, function: str) -> str:
+        """Where Event Grid delivers the events of this function."""
+        return f"{self.url}{PATH}?{urlencode({'functionName': function, 'code': self.keys.event_grid})}"
+
+    async def start(self) -> None:
+        """Listen, start worker and triggers. An app that cannot be indexed starts too, with an `error`."""
+        if self._server is None:
+            self._server, port = await listen_http(self.app)
+            self.url = f"http://127.0.0.1:{port}"
+        self._worker.hold()
+        self._starts += 1
+        self.error = ""
+        try:
+            self._host = read_host_settings(self.app_dir)
+            functions = await self._worker.start(self._environ())
+            self._triggers = Triggers(functions, self._surroundings())
+            self._triggers.start(self._scheduler, self._store)
+        except (ValueError, NoFunctionsError) as error:
+            self._fail(str(error))
+        self._worker.release()
+
+    async def stop(self) -> None:
+        """End triggers, worker and listener. What is at work fails, and comes back later."""
+        self.error = "the functions app was stopped"
+        triggers, self._triggers = self._triggers, None
+        await self._worker.stop()
+        if triggers:
+            await triggers.stop()
+        if self._server:
+            self._server.close()
+            self._server = None
+
+    async def restart(self, settings: Mapping[str, str] | None = None) -> None:
+        """Read host.json and the app again, with other app settings where they are given; the URL stays."""
+        server, self._server = self._server, None
+        await self.stop()
+        self._server = server
+        if settings is not None:
+            self.settings = dict(settings)
+        await self.start()
+
+    def kill_worker(self) -> None:
+        """As if the worker had crashed: what it works on fails, and a new one is started."""
+        self._worker.kill()
+
+    async def invoke(
+        self,
+        function: str,
+        data: Message,
+        metadata: Mapping[str, str] | None = None,
+        retry: Mapping[str, int] | None = None,
+    ) -> Message:
+        """Run a function once and send its outputs on; InvocationError where it failed or there is none."""
+        await self._worker.until_ready()
+        triggers = self._triggers
+        found = triggers.find(function) if triggers else None
+        if triggers is None or found is None:
+            raise InvocationError(
+                f"there is no function '{function}': {self.error or 'the app does not have it'}"
+            )
+        request = {
+            "function": found["name"],
+            "data": data,
+            "metadata": dict(metadata or {}),
+            "retry": dict(retry) if retry else None,
+        }
+        result = await self._worker.invoke(request, self._host.function_timeout_s)
+        await triggers.outputs.send(found["bindings"], result)
+        return result
+
+    async def fire(self, function: str, text: str = "") -> None:
+        """Run a function by hand, as POST /admin/functions/{name} does, and wait for it."""
+        await self._worker.until_ready()
+        timer = self._triggers.timers.get(function.lower()) if self._triggers else None
+        if timer:
+            await timer.fire()
+            return
+        kind = "json" if self._triggers and self._triggers.takes_events(function) else "string"
+        await self.invoke(function, {"type": kind, "value": text}, {"Id": "by-hand", "DequeueCount": "1"})
+
+    def nudge(self, account: str, queue: str) -> None:
+        """A message was put, or became visible, in that queue: look now."""
+        for listener in self._triggers.listeners if self._triggers else []:
+            if (listener.queue.account, listener.queue.queue) == (account, queue):
+                listener.nudge()
+
+    def running(self) -> list[str]:
+        """One line for each invocation at work, and for a worker that is being started."""
+        lines = [f"{self.name}: {name} is running" for name in self._worker.running()]
+        return lines if self._worker.is_ready else [*lines, f"{self.name}: the worker is starting"]
+
+    async def queued(self) -> list[str]:
+        """One line for each queue of a trigger that has visible messages."""
+        listeners = self._triggers.listeners if self._triggers else []
+        counts = await asyncio.gather(*(listener.queue.visible() for listener in listeners))
+        return [
+            f"{self.name}: {count} messages in {listener.queue.queue}"
+            for listener, count in zip(listeners, counts, strict=True)
+            if count
+        ]
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "url": self.url,
+            "state": "Error" if self.error else "Running" if self._worker.is_ready else "Starting",
+            "functions": self._triggers.names() if self._triggers else [],
+            "error": self.error,
+            "pid": self._worker.pid,
+            "restarts": self._worker.deaths + max(0, self._starts - 1),
+        }
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            site=self.name,
+            host=self._host,
+            settings=self.settings,
+            keys=self.keys,
+            invoke=self.invoke,
+            send=self._send,
+        )
+
+    def _environ(self) -> dict[str, str]:
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        return {
+            **inherited,
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "FUNCTIONS_EXTENSION_VERSION": "~4",
+            "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
+            "AzureWebJobsScriptRoot": str(self.app_dir),
+            "WEBSITE_SITE_NAME": self.name,
+            "WEBSITE_HOSTNAME": self.url.removeprefix("http://"),
+            **self.settings,
+        }
+
+    def _fail(self, error: str) -> None:
+        triggers, self._triggers = self._triggers, None
+        if triggers:
+            self._ending = asyncio.create_task(triggers.stop())
+        self.error = error
+        log.error(
+            "no_functions_found app=%s: Azure would find 0 functions here, silently.\n%s", self.name, error
+        )

@@ -1,0 +1,49 @@
+"""Which finished steps may stand in for new ones: a deterministic one runs once on the same inputs."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from tidepool.jobs.graph import Step, Value
+from tidepool.store import Document, Store
+
+# What of a component and its node decides the result; names and descriptions do not.
+_DECISIVE = (
+    "code",
+    "command",
+    "environment",
+    "error_threshold",
+    "input_data",
+    "mini_batch_error_threshold",
+    "mini_batch_size",
+    "task",
+    "type",
+)
+
+
+def fingerprint(step: Step, inputs: Mapping[str, Value]) -> str:
+    """The same for steps that Azure ML takes for the same. Data counts by where it is, not by its content."""
+    decisive = {
+        "spec": {key: step.spec.get(key) for key in _DECISIVE},
+        "variables": step.environment_variables,
+        "inputs": {name: [value.type, value.text] for name, value in inputs.items()},
+        "outputs": {
+            name: [output.type, output.uri, output.asset_name, output.asset_version]
+            for name, output in step.outputs.items()
+        },
+    }
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()
+
+
+class Reuse:
+    """The newest completed run of each fingerprint, with where its outputs are."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def find(self, workspace_id: str, key: str) -> Document | None:
+        """`{"runId": ..., "rootRunId": ..., "outputs": {name: {"uri", "type"}}}`, or nothing to reuse."""
+        return self._store.get(f"/reuse{workspace_id}/{key}")
+
+    def remember(self, workspace_id: str, key: str, run: Document) -> None:
+        self._store.put(f"/reuse{workspace_id}/{key}", run)

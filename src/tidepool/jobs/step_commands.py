@@ -1,0 +1,72 @@
+"""What the process of a step is: its command line, with paths and literals filled in. Starts nothing."""
+
+import argparse
+import json
+import os
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tidepool.jobs.bodies import seconds
+from tidepool.jobs.expressions import fill, fill_command, reference
+from tidepool.jobs.graph import Step
+
+Texts = Mapping[str, str]
+
+
+def command_line(step: Step, texts: Texts, *, python: Path, folder: Path) -> list[str]:
+    """The process of a step. `texts` has a path or literal for each `inputs.x` and `outputs.y`.
+
+    UnknownReferenceError for an expression without a value. `folder` is for files that the process needs.
+    """
+    if step.kind == "command":
+        return ["bash", "-c", fill_command(str(step.spec["command"]), texts)]
+    settings = folder / "parallel.json"
+    settings.write_text(json.dumps(parallel_settings(step, texts)), encoding="utf-8")
+    return [str(python), "-m", "tidepool.jobs.parallel", str(settings)]
+
+
+def parallel_settings(step: Step, texts: Texts) -> dict[str, Any]:
+    """The fields of parallel.Settings."""
+    spec, task = step.spec, step.spec["task"]
+    arguments = shlex.split(fill_command(task.get("program_arguments") or "", texts))
+    retry = spec.get("retry_settings") or {}
+    settings = {
+        "entry_script": task["entry_script"],
+        "arguments": arguments,
+        "input": fill(spec["input_data"], texts),
+        "workers": step.instances * int(spec.get("max_concurrency_per_instance") or os.cpu_count() or 1),
+        "mini_batch_size": _given(spec, "mini_batch_size", "1"),
+        "mini_batch_error_threshold": _given(spec, "mini_batch_error_threshold", -1),
+        "error_threshold": _given(spec, "error_threshold", -1),
+        "max_retries": _given(retry, "max_retries", 2),
+        "timeout_s": seconds(_given(retry, "timeout", 60)),
+        "append_row_to": _append_row_to(step, task.get("append_row_to"), texts),
+        "logging_level": spec.get("logging_level") or "INFO",
+    }
+    return {**settings, **_driver_arguments(arguments), "mini_batch_size": str(settings["mini_batch_size"])}
+
+
+def _append_row_to(step: Step, text: str | None, texts: Texts) -> str | None:
+    """The file of the joined rows; in an output folder it has Azure ML's name."""
+    if not text:
+        return None
+    path = Path(fill(text, texts))
+    output = step.outputs.get((reference(text) or "").removeprefix("outputs."))
+    return str(path / "parallel_run_step.txt" if output and output.type == "uri_folder" else path)
+
+
+def _driver_arguments(arguments: list[str]) -> dict[str, Any]:
+    """Program arguments that are the driver's as well as the script's."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--error_threshold", type=int)
+    parser.add_argument("--allowed_failed_percent", type=float)
+    parser.add_argument("--mini_batch_error_threshold", "--allowed_failed_count", type=int)
+    given = vars(parser.parse_known_args(arguments)[0])
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _given(values: Mapping[str, Any], name: str, default: Any) -> Any:
+    value = values.get(name)
+    return default if value is None else value

@@ -1,0 +1,155 @@
+"""Resource ids and requests of Azure Resource Manager, parsed. Knows no resource and keeps nothing."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from tidepool.access.identity import Principal
+from tidepool.errors import AzureError
+from tidepool.store import Document
+
+MANAGEMENT = "https://management.azure.com"
+ML = "Microsoft.MachineLearningServices"
+
+_VERBS = {"PUT": "write", "PATCH": "write", "DELETE": "delete", "GET": "read", "HEAD": "read"}
+
+
+@dataclass(frozen=True)
+class ArmPath:
+    """`{scope}/providers/{provider}/{type}/{name}/{type}/{name}...`; an odd type is a collection or action.
+
+    `scope` stands before the last `/providers/`: a resource group, or the resource that this one extends.
+    """
+
+    text: str
+    scope: str
+    provider: str
+    types: tuple[str, ...]
+    names: tuple[str, ...]
+
+    @property
+    def kind(self) -> str:
+        """`provider/type/type` in lower case: what the tables of routes are keyed with."""
+        return "/".join((self.provider, *self.types)).lower()
+
+    @property
+    def is_collection(self) -> bool:
+        return len(self.types) > len(self.names)
+
+    @property
+    def root(self) -> str:
+        """The id of the outermost resource: the workspace, the registry."""
+        return self.ancestor(1)
+
+    def ancestor(self, depth: int) -> str:
+        """The id made of the first `depth` pairs of type and name."""
+        if depth == 0:
+            return self.scope
+        pairs = zip(self.types[:depth], self.names[:depth], strict=True)
+        return f"{self.scope}/providers/{self.provider}/" + "/".join("/".join(pair) for pair in pairs)
+
+    def action(self, method: str, verb: str = "") -> str:
+        """The operation that Azure asks roles about, such as `.../workspaces/data/versions/write`."""
+        operation = "/".join((self.provider, *self.types))
+        return f"{operation}/{verb}/action" if verb else f"{operation}/{_VERBS.get(method, 'action')}"
+
+
+def parse(path: str) -> ArmPath:
+    """The parts of an id. Subscriptions and resource groups are resources of Microsoft.Resources."""
+    text = "/" + path.strip("/")
+    scope, found, rest = text.rpartition("/providers/")
+    segments = rest.split("/") if found else ["Microsoft.Resources", *text.strip("/").split("/")]
+    return ArmPath(
+        text=text,
+        scope=scope if found else "",
+        provider=segments[0],
+        types=tuple(segments[1::2]),
+        names=tuple(segments[2::2]),
+    )
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to a resource: what it is about, who sends it, what it brings."""
+
+    path: ArmPath
+    principal: Principal
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: Document = field(default_factory=dict)
+    host: str = MANAGEMENT
+
+    @property
+    def url(self) -> str:
+        return f"{self.host}{self.path.text}"
+
+    @property
+    def properties(self) -> Document:
+        properties = self.body.get("properties")
+        return properties if isinstance(properties, dict) else {}
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+# (kind in lower case, verb): GET, LIST, PUT, PATCH, DELETE, or the name of an action in lower case.
+Routes = dict[tuple[str, str], Handler]
+
+
+def kind(*types: str, provider: str = ML) -> str:
+    return "/".join((provider, *types)).lower()
+
+
+async def read_json(request: Request) -> Document:
+    """The body as an object; none is an empty one. 400 for anything else."""
+    raw = await request.body()
+    if not raw:
+        return {}
+    try:
+        body: Any = await request.json()
+    except ValueError as error:
+        raise AzureError(
+            400,
+            "InvalidRequestContent",
+            f"The request content was invalid and could not be deserialized: {error}",
+        ) from error
+    if not isinstance(body, dict):
+        raise AzureError(400, "InvalidRequestContent", "The request content must be a JSON object.")
+    return body
+
+
+def resource(resource_id: str, properties: Document, **more: Any) -> Document:
+    """The envelope that every ARM resource comes in."""
+    path = parse(resource_id)
+    return {
+        "id": resource_id,
+        "name": path.names[-1],
+        "type": "/".join((path.provider, *path.types)),
+        "properties": properties,
+        **more,
+    }
+
+
+def listed(items: list[Document], query: Mapping[str, str], url: str, page: int = 100) -> JSONResponse:
+    """One page of a collection: `$top` items from `$skip` on, and the link to the next page, if any."""
+    start = _number(query, "$skip", 0)
+    size = min(page, _number(query, "$top", page))
+    answer: Document = {"value": items[start : start + size]}
+    if "$top" not in query and start + size < len(items):
+        answer["nextLink"] = f"{url}?{urlencode({**query, '$skip': start + size})}"
+    return JSONResponse(answer)
+
+
+def _number(query: Mapping[str, str], name: str, default: int) -> int:
+    given = query.get(name) or str(default)
+    if not given.isdecimal():
+        raise AzureError(400, "InvalidQueryParameter", f"'{name}' is '{given}': it must be a number.")
+    return int(given)
+
+
+def name_in(resource_id: str, type_: str) -> str:
+    """The name that follows `/{type}/` in an id, or an empty string."""
+    match = re.search(rf"/{type_}/([^/]+)", resource_id, re.IGNORECASE)
+    return match[1] if match else ""

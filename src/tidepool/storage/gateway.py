@@ -1,0 +1,162 @@
+"""The gateway in front of Azurite: passes requests on untouched, and raises the events of what succeeded."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import format_datetime
+from typing import Any
+
+import httpcore
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from tidepool.access.storage_access import StorageAccess
+from tidepool.copies import Copies
+from tidepool.estate import storage_account_id
+from tidepool.storage.azurite_client import Answer, AzuriteClient
+from tidepool.storage.blob_batches import is_batch
+from tidepool.storage.blob_events import Event
+from tidepool.storage.blob_watch import BlobWatch
+from tidepool.storage.queue_watch import QueueWatch
+from tidepool.storage.request import Headers, StorageRequest
+from tidepool.storage.rewrites import rewritten
+
+log = logging.getLogger(__name__)
+
+Publish = Callable[[str, list[dict[str, Any]]], Awaitable[None]]
+_WHOLE = 4 * 1024 * 1024  # bodies up to this size are read before they are sent on
+_VERSION = "2021-12-02"
+
+
+class StorageGateway:
+    """ASGI app of `<account>.{blob,queue,table}.core.windows.net`; `send` is the door for our own parts.
+
+    `sequence` numbers the events; `publish` is Event Grid's.
+    """
+
+    def __init__(  # noqa: PLR0913  # what a request to storage touches
+        self,
+        *,
+        client: AzuriteClient,
+        queues: QueueWatch,
+        access: StorageAccess,
+        copies: Copies,
+        publish: Publish,
+        sequence: Callable[[], int],
+    ) -> None:
+        self._client = client
+        self.queues = queues
+        self._access = access
+        self._copies = copies
+        self._publish = publish
+        self._blobs = BlobWatch(head=self._head, sequence=sequence)
+        self._publishing: set[asyncio.Task[None]] = set()
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = _request(scope)
+        self._access.check(Request(scope), request)
+        response, events = await self._exchange(request, await _body(request, receive))
+        try:
+            await send(
+                {"type": "http.response.start", "status": response.status, "headers": response.headers}
+            )
+            if request.service != "blob" or is_batch(request):
+                await send({"type": "http.response.body", "body": await response.aread()})
+                return
+            async for chunk in response.aiter_stream():
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            await response.aclose()
+            self._publish_later(request.account, events)
+
+    async def send(  # noqa: PLR0913 - an HTTP request has this many parts
+        self,
+        account: str,
+        service: str,
+        method: str,
+        target: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> Answer:
+        """A request of Tidepool's own, with all the consequences of anybody's."""
+        bare = StorageRequest(account, service, method, target.encode("latin-1"), [])
+        response, events = await self._exchange(self._own(bare, headers or {}, body), body, inside=True)
+        try:
+            return Answer(response.status, response.headers, await response.aread())
+        finally:
+            await response.aclose()
+            self._publish_later(account, events)
+
+    def publishing(self) -> list[str]:
+        """Events on their way to Event Grid."""
+        return [task.get_name() for task in self._publishing]
+
+    async def _exchange(
+        self, request: StorageRequest, body: bytes | AsyncIterable[bytes], *, inside: bool = False
+    ) -> tuple[httpcore.Response, list[Event]]:
+        changes = await self._blobs.before(request, body)
+        response = await self._client.open(*rewritten(request, body, self._client.ports))
+        response.headers = self._copies.told(request, response.headers)
+        if request.service == "queue":
+            answer = Answer(response.status, response.headers, await response.aread())
+            self.queues.saw(request, answer, by_host=inside)
+        return response, await self._blobs.after(changes, response)
+
+    async def _head(self, request: StorageRequest) -> Headers:
+        asked = StorageRequest(request.account, "blob", "HEAD", request.path.encode("latin-1"), [])
+        response = await self._client.open(self._own(asked, {}, b""), b"")
+        await response.aclose()
+        return response.headers
+
+    def _own(self, request: StorageRequest, headers: Mapping[str, str], body: bytes) -> StorageRequest:
+        return request.with_headers(
+            {
+                "Host": f"{request.account}.{request.service}.core.windows.net",
+                "Authorization": f"Bearer {self._access.token()}",
+                "x-ms-version": _VERSION,
+                "x-ms-date": format_datetime(datetime.now(UTC), usegmt=True),
+                "Content-Length": str(len(body)),
+                **headers,
+            }
+        )
+
+    def _publish_later(self, account: str, events: list[Event]) -> None:
+        for event in events:
+            task = asyncio.create_task(self._guarded(account, event), name=f"event {event['subject']}")
+            self._publishing.add(task)
+            task.add_done_callback(self._publishing.discard)
+
+    async def _guarded(self, account: str, event: Event) -> None:
+        try:
+            await self._publish(storage_account_id(account), [event])
+        except Exception:
+            log.exception("event_not_published subject=%s", event["subject"])
+
+
+def _request(scope: Scope) -> StorageRequest:
+    headers = [pair for pair in scope["headers"] if pair[0] not in (b"expect", b"proxy-connection")]
+    host = next(value for name, value in headers if name == b"host").decode("latin-1")
+    account, service = host.lower().split(".")[:2]
+    query = scope["query_string"]
+    target = scope["raw_path"] + (b"?" + query if query else b"")
+    return StorageRequest(account, service, scope["method"], target, headers)
+
+
+async def _body(request: StorageRequest, receive: Receive) -> bytes | AsyncIterable[bytes]:
+    chunks = _chunks(receive)
+    if int(request.header("content-length") or 0) <= _WHOLE and not request.header("transfer-encoding"):
+        return b"".join([chunk async for chunk in chunks])
+    return chunks
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionResetError("the client went away in the middle of a body")
+        more = message.get("more_body", False)
+        yield message.get("body", b"")

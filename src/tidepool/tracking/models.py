@@ -1,0 +1,168 @@
+"""MLflow's model registry as Azure ML has it: a view of the workspace's model assets. Keeps nothing."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+import yaml
+from starlette.responses import JSONResponse
+
+from tidepool.errors import AzureError
+from tidepool.learning.locations import BlobLocation
+from tidepool.learning.resources import Resources
+from tidepool.storage.blobs import Blobs
+from tidepool.store import Document, Store
+
+# azureml://host/mlflow/v2.0/subscriptions/.../experiments/e/runs/r/artifacts/model
+_IN_RUN = re.compile(r"azureml://[^/]+/mlflow/.*/runs/(?P<run>[^/]+)/artifacts/?(?P<path>.*)")
+_ARTIFACTS = "azureml://datastores/workspaceartifactstore/paths"
+_NAMED = re.compile(r"name\s*=\s*['\"](?P<name>[^'\"]+)['\"]")
+
+Handler = Callable[[str, Mapping[str, Any]], Awaitable[Document]]
+
+
+class MlflowModels:
+    """Answers `registered-models/*` and `model-versions/*`, as far as Azure ML's users need them."""
+
+    def __init__(self, *, store: Store, blobs: Blobs, resources: Callable[[], Resources]) -> None:
+        self._store = store
+        self._resources = resources
+        self._blobs = blobs
+        self._handlers: dict[str, Handler] = {
+            "registered-models/create": self._create_model,
+            "registered-models/get": self._get_model,
+            "registered-models/get-latest-versions": self._latest,
+            "registered-models/search": self._search_models,
+            "model-versions/create": self._create_version,
+            "model-versions/get": self._get_version,
+            "model-versions/get-download-uri": self._download_uri,
+            "model-versions/search": self._search_versions,
+        }
+
+    def handler(self, operation: str) -> Handler | None:
+        """What answers `registered-models/create` and the like."""
+        return self._handlers.get(operation)
+
+    async def _create_model(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
+        name = str(body.get("name"))
+        if self._resources().latest(workspace_id, "models", name):
+            message = f"Registered Model (name={name}) already exists."
+            raise MlflowError(400, "RESOURCE_ALREADY_EXISTS", message)
+        return {"registered_model": {"name": name, "tags": body.get("tags") or []}}
+
+    async def _create_version(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
+        source = str(body["source"])
+        uri = model_uri(source)
+        properties: Document = {
+            "modelUri": uri,
+            "modelType": "mlflow_model",
+            "jobName": body.get("run_id") or _run_of(source),
+            "description": body.get("description") or None,
+            "tags": {tag["key"]: tag["value"] for tag in body.get("tags") or []},
+            "flavors": await self._flavors(self._resources().resolve(workspace_id, uri)),
+        }
+        document = await self._resources().register_model(workspace_id, str(body["name"]), None, properties)
+        return {"model_version": _version(document)}
+
+    async def _get_model(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
+        return {"registered_model": _model(self._newest(workspace_id, str(body["name"])))}
+
+    async def _search_models(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
+        match = _NAMED.search(str(body.get("filter") or ""))
+        names = [document["name"] for _, document in self._store.children(f"{workspace_id}/models")]
+        wanted = [name for name in names if match is None or name == match["name"]]
+        newest = [self._resources().latest(workspace_id, "models", name) for name in wanted]
+        return {"registered_models": [_model(document) for document in newest if document]}
+
+    async def _latest(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
+        return {"model_versions": [_version(self._newest(workspace_id, str(body["name"])))]}
+
+    async def _get_version(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
+        return {"model_version": _version(self._existing(workspace_id, body))}
+
+    async def _download_uri(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
+        """MLflow's own Azure client can read the blobs, wherever the model came from."""
+        uri = self._existing(workspace_id, body)["properties"]["modelUri"]
+        place = self._resources().resolve(workspace_id, uri)
+        host = f"{place.container}@{place.account}.blob.core.windows.net"
+        return {"artifact_uri": f"wasbs://{host}/{place.path.rstrip('/')}"}
+
+    async def _search_versions(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
+        match = _NAMED.search(str(body.get("filter") or ""))
+        if match is None:
+            raise AzureError(501, "NotEmulated", "Tidepool searches model versions by name only: name='...'.")
+        found = self._store.children(f"{workspace_id}/models/{match['name']}/versions")
+        return {"model_versions": [_version(document) for _, document in found][::-1]}
+
+    def _newest(self, workspace_id: str, name: str) -> Document:
+        found = self._resources().latest(workspace_id, "models", name)
+        if found is None:
+            raise MlflowError(404, "RESOURCE_DOES_NOT_EXIST", f"Registered Model with name={name} not found")
+        return found
+
+    def _existing(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
+        name, version = str(body["name"]), str(body["version"])
+        found = self._resources().asset(workspace_id, "models", name, version)
+        if found is None:
+            message = f"Model Version (name={name}, version={version}) not found"
+            raise MlflowError(404, "RESOURCE_DOES_NOT_EXIST", message)
+        return found
+
+    async def _flavors(self, place: BlobLocation) -> Document:
+        """What the model's MLmodel file says of its flavors, as Azure ML keeps it."""
+        try:
+            text = await self._blobs.read(place.account, place.container, f"{place.path.rstrip('/')}/MLmodel")
+        except AzureError:
+            return {}
+        flavors: Document = yaml.safe_load(text).get("flavors") or {}
+        return {
+            name: {"data": {key: str(value) for key, value in data.items()}} for name, data in flavors.items()
+        }
+
+
+class MlflowError(AzureError):
+    """A refusal in MLflow's shape; `code` is one of its error codes."""
+
+    def response(self) -> JSONResponse:
+        return JSONResponse({"error_code": self.code, "message": self.message}, status_code=self.status)
+
+
+def model_uri(source: str) -> str:
+    """Where a model version's source is, as the URI that a model asset has."""
+    if match := _IN_RUN.fullmatch(source):
+        return f"{_ARTIFACTS}/ExperimentRun/dcid.{match['run']}/{match['path']}".rstrip("/")
+    if source.startswith("azureml://artifacts/"):
+        return f"{_ARTIFACTS}/{source.removeprefix('azureml://artifacts/')}"
+    return source
+
+
+def _run_of(source: str) -> str | None:
+    match = _IN_RUN.fullmatch(source)
+    return match["run"] if match else None
+
+
+def _model(latest: Document) -> Document:
+    version = _version(latest)
+    times = {key: version[key] for key in ("creation_timestamp", "last_updated_timestamp")}
+    return {"name": version["name"], **times, "latest_versions": [version]}
+
+
+def _version(document: Document) -> Document:
+    properties, system = document["properties"], document.get("systemData") or {}
+    return {
+        "name": document["id"].split("/")[-3],
+        "version": document["name"],
+        "creation_timestamp": _milliseconds(system.get("createdAt")),
+        "last_updated_timestamp": _milliseconds(system.get("lastModifiedAt")),
+        "current_stage": properties.get("stage") or "None",
+        "description": properties.get("description") or "",
+        "source": properties["modelUri"],
+        "run_id": properties.get("jobName") or "",
+        "status": "READY",
+        "tags": [{"key": key, "value": value} for key, value in (properties.get("tags") or {}).items()],
+    }
+
+
+def _milliseconds(moment: str | None) -> int:
+    return int(datetime.fromisoformat(moment).timestamp() * 1000) if moment else 0

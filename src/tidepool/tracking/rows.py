@@ -1,0 +1,139 @@
+"""Rows of MLflow's database that its API cannot make: runs with a given id, experiments in a given place."""
+
+import sqlite3
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from tidepool.learning.experiments import DEFAULT, experiment_number, mlflow_workspace
+from tidepool.learning.workspaces import DATA_PLANE
+
+# Run history's states in MLflow's words; what is not here has not started.
+_STATUS = {
+    "Running": "RUNNING",
+    "Finalizing": "RUNNING",
+    "CancelRequested": "RUNNING",
+    "NotResponding": "RUNNING",
+    "Completed": "FINISHED",
+    "Failed": "FAILED",
+    "Canceled": "KILLED",
+}
+_TAG_LENGTH = 8000
+
+
+class MlflowRows:
+    """Writes beside the running server, as another client of its database."""
+
+    def __init__(self, file: Path) -> None:
+        self._db = sqlite3.connect(file, isolation_level=None, timeout=30, check_same_thread=False)
+        self._db.execute("pragma journal_mode=wal")
+        self._db.execute("pragma synchronous=off")
+
+    def close(self) -> None:
+        self._db.close()
+
+    def workspace(self, workspace_id: str) -> str:
+        """MLflow's name of an Azure ML workspace, which exists afterwards with its default experiment."""
+        name = mlflow_workspace(workspace_id)
+        self._db.execute("insert or ignore into workspaces (name) values (?)", (name,))
+        self.experiment(workspace_id, DEFAULT)
+        return name
+
+    def experiment(
+        self, workspace_id: str, name: str, tags: Mapping[str, str] | None = None
+    ) -> tuple[int, bool]:
+        """(MLflow's id of the experiment, whether it was made just now)."""
+        number, now = experiment_number(workspace_id, name), _now()
+        cursor = self._db.execute(
+            "insert or ignore into experiments (experiment_id, name, artifact_location, lifecycle_stage,"
+            " creation_time, last_update_time, workspace) values (?, ?, ?, 'active', ?, ?, ?)",
+            (number, name, _artifacts(workspace_id, name), now, now, mlflow_workspace(workspace_id)),
+        )
+        made = cursor.rowcount > 0
+        if made and tags:
+            rows = [(key, value, number) for key, value in tags.items()]
+            self._db.executemany(
+                "insert into experiment_tags (key, value, experiment_id) values (?, ?, ?)", rows
+            )
+        return number, made
+
+    def run(self, workspace_id: str, run: Mapping[str, Any]) -> None:
+        """The row of a run of run history, made or brought up to date."""
+        number, _ = self.experiment(workspace_id, run["experimentName"])
+        started = run.get("startTimeUtc") or run["createdUtc"]
+        values = {
+            "run_uuid": run["runId"],
+            "name": run["displayName"],
+            "source_type": "JOB",
+            "source_name": "",
+            "entry_point_name": "",
+            "source_version": "",
+            "user_id": run.get("createdBy") or "",
+            "status": _STATUS.get(run["status"], "SCHEDULED"),
+            "start_time": _milliseconds(started),
+            "end_time": _milliseconds(run.get("endTimeUtc")),
+            "lifecycle_stage": "active",
+            "artifact_uri": f"{_artifacts(workspace_id, run['experimentName'])}/{run['runId']}/artifacts",
+            "experiment_id": number,
+        }
+        names = ", ".join(values)
+        places = ", ".join(f":{name}" for name in values)
+        self._db.execute(
+            f"insert into runs ({names}) values ({places}) on conflict (run_uuid) do update set"
+            " status = excluded.status, start_time = excluded.start_time, end_time = excluded.end_time",
+            values,
+        )
+        self._tag(run)
+
+    def place_model(self, workspace_id: str, model_id: str) -> str | None:
+        """Put a logged model among the artifacts of its run, where Azure ML has it; returns the place."""
+        row = self._db.execute(
+            "select m.name, m.source_run_id, e.name from logged_models m"
+            " join experiments e using (experiment_id) where model_id = ?",
+            (model_id,),
+        ).fetchone()
+        if row is None or not row[1]:
+            return None
+        name, run_id, experiment = row
+        place = f"{_artifacts(workspace_id, experiment)}/{run_id}/artifacts/{quote(name)}"
+        self._db.execute(
+            "update logged_models set artifact_location = ? where model_id = ?", (place, model_id)
+        )
+        return place
+
+    def model_place(self, model_id: str) -> str | None:
+        """Where a logged model's files are."""
+        query = "select artifact_location from logged_models where model_id = ?"
+        row = self._db.execute(query, (model_id,)).fetchone()
+        return str(row[0]) if row else None
+
+    def _tag(self, run: Mapping[str, Any]) -> None:
+        own = {
+            "mlflow.runName": run["displayName"],
+            "mlflow.source.type": "JOB",
+            "mlflow.user": run.get("createdBy") or "",
+            "mlflow.rootRunId": run["rootRunId"],
+        }
+        if run.get("parentRunId"):
+            own["mlflow.parentRunId"] = run["parentRunId"]
+        rows = [
+            (key, str(value)[:_TAG_LENGTH], run["runId"]) for key, value in {**own, **run["tags"]}.items()
+        ]
+        self._db.executemany("insert or replace into tags (key, value, run_uuid) values (?, ?, ?)", rows)
+
+
+def _artifacts(workspace_id: str, experiment: str) -> str:
+    """Where the runs of an experiment have their artifacts, in the form that azureml-mlflow reads."""
+    base = f"azureml://{DATA_PLANE}/mlflow/v2.0{workspace_id}"
+    return f"{base}/experiments/{quote(experiment, safe='')}/runs"
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+def _milliseconds(moment: str | None) -> int | None:
+    return int(datetime.fromisoformat(moment).timestamp() * 1000) if moment else None

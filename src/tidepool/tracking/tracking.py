@@ -1,0 +1,171 @@
+"""MLflow behind the workspaces' tracking URLs: the stock server, and what Azure ML has that it has not."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from tidepool.access.identity import Identity
+from tidepool.errors import AzureError, not_emulated
+from tidepool.estate import workspace_id as workspace_path
+from tidepool.learning.arm import MANAGEMENT, ML
+from tidepool.learning.experiments import mlflow_workspace
+from tidepool.learning.history import Runs
+from tidepool.learning.resources import Resources
+from tidepool.learning.workspaces import workspace
+from tidepool.storage.blobs import Blobs
+from tidepool.store import Document, Store
+from tidepool.tracking.models import MlflowModels
+from tidepool.tracking.rows import MlflowRows
+from tidepool.tracking.server import MlflowServer
+
+_AUDIENCES = ("https://ml.azure.com", MANAGEMENT)
+_SCOPE = rf"/mlflow/v[12]\.0/subscriptions/[^/]+/resourceGroups/[^/]+/providers/{re.escape(ML)}/workspaces/"
+_URL = re.compile(rf"{_SCOPE}(?P<workspace>[^/]+)(?P<path>/.*)", re.IGNORECASE)
+_OPERATION = re.compile(r"/api/[23]\.0/(?:preview/)?mlflow/(.*)")
+_REGISTRY = ("registered-models/", "model-versions/")
+_LOGGED_MODEL = "models:/"  # followed by the id of a logged model, where one is the source of a version
+_READS = ("search", "get", "list")
+# Headers of MLflow's answers that are about its own connection.
+_DROPPED = {"connection", "content-length", "content-encoding", "transfer-encoding", "date", "server"}
+
+
+class Tracking:
+    """`app` answers `/mlflow/...`. `resources` is set after construction, as for jobs."""
+
+    resources: Resources
+
+    def __init__(self, *, store: Store, identity: Identity, runs: Runs, blobs: Blobs, data_dir: Path) -> None:
+        self._store = store
+        self._identity = identity
+        self._runs = runs
+        self._server = MlflowServer(folder=data_dir / "mlflow", log_file=data_dir / "logs" / "mlflow.log")
+        self._models = MlflowModels(store=store, blobs=blobs, resources=lambda: self.resources)
+        self._rows: MlflowRows | None = None
+        self._known: set[str] = set()
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (await self._answer(Request(scope, receive)))(scope, receive, send)
+
+    def record(self, workspace_id: str, run: Document) -> None:
+        """Keep MLflow's copy of a run up to date; a server that starts later reads run history itself."""
+        if self._rows is not None and workspace_id.lower() in self._known:
+            self._rows.run(workspace_id, run)
+
+    def warm(self) -> None:
+        """Start the server ahead of the first request: a job takes seconds to import MLflow."""
+        self._server.begin()
+
+    async def stop(self) -> None:
+        await self._server.stop()
+        if self._rows is not None:
+            self._rows.close()
+
+    async def _answer(self, request: Request) -> Response:
+        workspace_id, path = self._authorized(request)
+        match = _OPERATION.fullmatch(path)
+        operation = match[1] if match else ""
+        if operation.startswith(_REGISTRY):
+            return await self._in_registry(request, workspace_id, operation)
+        rows = await self._ready(workspace_id)
+        if operation == "experiments/create":
+            return await self._create_experiment(request, workspace_id, rows)
+        if operation == "runs/log-batch-async":
+            await self._forward(request, workspace_id, "/api/2.0/mlflow/runs/log-batch")
+            return JSONResponse({"batch_tracking_id": ""})
+        answer = await self._forward(request, workspace_id, path)
+        if operation == "logged-models" and request.method == "POST" and answer.status_code == 200:
+            return _placed(answer, rows, workspace_id)
+        return answer
+
+    def _authorized(self, request: Request) -> tuple[str, str]:
+        """(the workspace's id, the path on the server) of a request whose sender may do what it asks."""
+        principal = self._identity.check(request, *_AUDIENCES)
+        match = _URL.fullmatch(request.url.path)
+        if match is None:
+            raise not_emulated(request.method, str(request.url))
+        workspace_id = workspace_path(match["workspace"])
+        workspace(self._store, workspace_id)
+        reads = request.method == "GET" or any(f"/{word}" in match["path"] for word in _READS)
+        action = f"{ML}/workspaces/experiments/runs/{'read' if reads else 'write'}"
+        self._identity.authorize(principal, action, workspace_id)
+        return workspace_id, match["path"]
+
+    async def _ready(self, workspace_id: str) -> MlflowRows:
+        """The rows of the running server, with all the runs that the workspace has."""
+        await self._server.ensure()
+        if self._rows is None:
+            self._rows = MlflowRows(self._server.database)
+        if workspace_id.lower() not in self._known:
+            self._rows.workspace(workspace_id)
+            for run in self._runs.all(workspace_id):
+                self._rows.run(workspace_id, run)
+            self._known.add(workspace_id.lower())
+        return self._rows
+
+    async def _in_registry(self, request: Request, workspace_id: str, operation: str) -> Response:
+        handler = self._models.handler(operation)
+        if handler is None:
+            raise not_emulated(request.method, str(request.url))
+        body = {**request.query_params, **await _json(request)}
+        logged = str(body.get("source") or "")
+        if logged.startswith(_LOGGED_MODEL):
+            rows = await self._ready(workspace_id)
+            body["source"] = rows.model_place(logged.removeprefix(_LOGGED_MODEL)) or logged
+        return JSONResponse(await handler(workspace_id, body))
+
+    async def _create_experiment(self, request: Request, workspace_id: str, rows: MlflowRows) -> Response:
+        """With the id and the place of artifacts that Azure ML would give it; the server only refuses."""
+        body = await _json(request)
+        if body.get("name"):
+            tags = {tag["key"]: tag["value"] for tag in body.get("tags") or []}
+            number, made = rows.experiment(workspace_id, str(body["name"]), tags)
+            if made:
+                return JSONResponse({"experiment_id": str(number)})
+        return await self._forward(
+            request, workspace_id, "/api/2.0/mlflow/experiments/create", {**body, "artifact_location": None}
+        )
+
+    async def _forward(
+        self, request: Request, workspace_id: str, path: str, body: Mapping[str, Any] | None = None
+    ) -> Response:
+        http = await self._server.ensure()
+        content = await request.body() if body is None else json.dumps(body).encode()
+        headers = {
+            "Content-Type": request.headers.get("content-type", "application/json"),
+            "X-MLFLOW-WORKSPACE": mlflow_workspace(workspace_id),
+        }
+        answer = await http.request(
+            request.method,
+            path,
+            params=httpx.QueryParams(request.url.query),
+            content=content,
+            headers=headers,
+        )
+        kept = {name: value for name, value in answer.headers.items() if name.lower() not in _DROPPED}
+        return Response(answer.content, answer.status_code, kept)
+
+
+def _placed(answer: Response, rows: MlflowRows, workspace_id: str) -> Response:
+    """The answer to the creation of a logged model, whose files belong to its run on Azure ML."""
+    body: Document = json.loads(bytes(answer.body))
+    info = body["model"]["info"]
+    place = rows.place_model(workspace_id, info["model_id"])
+    if place:
+        info["artifact_uri"] = place
+    return JSONResponse(body)
+
+
+async def _json(request: Request) -> Document:
+    raw = await request.body()
+    try:
+        body = json.loads(raw) if raw else {}
+    except ValueError as error:
+        raise AzureError(400, "INVALID_PARAMETER_VALUE", f"The body is not JSON: {error}") from error
+    return body if isinstance(body, dict) else {}
