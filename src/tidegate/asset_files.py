@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegate.config import Score
+from tidegate.config import Config, Score
 from tidegate.errors import ConfigError
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
@@ -53,6 +53,29 @@ class AssetFiles:
             data = file.read_bytes().replace(b"\r\n", b"\n")
             digest.update(f"{file.relative_to(self.root).as_posix()} {len(data)}\n".encode() + data)
         return digest.hexdigest()[:32]
+
+
+def roles_in(config: Config) -> list[str]:
+    """The workspaces that jobs are launched in; models are judged and trained in development."""
+    scoring = [feed.score.workspace for feed in config.feeds.values()]
+    return list(dict.fromkeys([*scoring, *(["development"] if config.models else [])]))
+
+
+def pipelines_in(config: Config, role: str) -> list[str]:
+    """Every pipeline component that is launched in a workspace."""
+    names = [feed.score.pipeline for feed in config.feeds.values() if feed.score.workspace == role]
+    for policy in config.models.values() if role == "development" else ():
+        names += [policy.evaluate.pipeline, *([policy.drift.retrain] if policy.drift else [])]
+    return list(dict.fromkeys(names))
+
+
+def clusters_in(config: Config, role: str) -> list[str]:
+    """Every cluster that the jobs of a workspace may name."""
+    scores = [feed.score for feed in config.feeds.values() if feed.score.workspace == role]
+    names = [name for score in scores for name in clusters(score)]
+    for policy in config.models.values() if role == "development" else ():
+        names += [policy.evaluate.compute, *([policy.drift.compute] if policy.drift else [])]
+    return list(dict.fromkeys(names))
 
 
 def clusters(score: Score) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tidegate.asset_files import AssetFiles, clusters
+from tidegate.asset_files import AssetFiles, clusters_in, pipelines_in, roles_in
 from tidegate.cloud.blobs import REJECTED, create_container
 from tidegate.cloud.queue import WORK_QUEUE, Queue
 from tidegate.cloud.registrar import Registrar, read_cluster
@@ -37,14 +37,13 @@ class Deployment:
     def run(self, roles: Sequence[Role] = ROLES) -> Iterator[Step]:
         """ConfigError before anything is made, where tidegate.yml names what is not there."""
         config = self._service.config()
-        feeds = {role: _feeds_of(config, role) for role in roles}
-        for role_feeds in feeds.values():
-            for feed in role_feeds:
-                self._assets.pipeline(feed.score.pipeline)
-        yield from self._storage([feed.storage for found in feeds.values() for feed in found])
-        for role, found in feeds.items():
-            if found:
-                yield from self._workspace(role, found)
+        wanted = [role for role in roles if role in roles_in(config)]
+        for role in wanted:
+            for name in pipelines_in(config, role):
+                self._assets.pipeline(name)
+        yield from self._storage([feed.storage for role in wanted for feed in _feeds_of(config, role)])
+        for role in wanted:
+            yield from self._workspace(role, config)
 
     def _storage(self, feeds: Sequence[FeedStorage]) -> Iterator[Step]:
         account, credential = self._service.settings.storage_account, self._service.credential
@@ -61,19 +60,19 @@ class Deployment:
         for storage in dict.fromkeys((feed.account, feed.container) for feed in feeds):
             yield Step(storage[0], f"container {storage[1]}", create_container(*storage, credential))
 
-    def _workspace(self, role: Role, feeds: Sequence[Feed]) -> Iterator[Step]:
+    def _workspace(self, role: Role, config: Config) -> Iterator[Step]:
         workspace = self._service.workspaces[role]
         place, registrar = workspace.place.name, Registrar(workspace.client)
-        for storage in dict.fromkeys(feed.storage for feed in feeds):
+        for storage in dict.fromkeys(feed.storage for feed in _feeds_of(config, role)):
             name = datastore_name(storage)
             made = registrar.datastore(name, storage.account, storage.container)
             yield Step(place, f"datastore {name}", made)
-        for name in dict.fromkeys(name for feed in feeds for name in clusters(feed.score)):
+        for name in clusters_in(config, role):
             yield Step(place, self._cluster(registrar, name), made=False)
         for file in self._assets.environments():
             found = registrar.environment(file, self._assets.content_of_environment(file))
             yield Step(place, f"environment {found.name}:{found.version}", found.made)
-        for name in dict.fromkeys(feed.score.pipeline for feed in feeds):
+        for name in pipelines_in(config, role):
             found = registrar.component(self._assets.pipeline(name), self._assets.content(name))
             yield Step(place, f"component {found.name}:{found.version}", found.made)
 

@@ -19,6 +19,7 @@ CHECKS: Mapping[str, Check] = {
     "datastores": learning.datastores,
     "pipelines": learning.pipelines,
     "models": learning.models,
+    "holdouts": learning.holdouts,
     "computes": learning.computes,
     "quotas": quotas.quotas,
     "subscriptions": plumbing.subscriptions,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from tidegate.asset_files import AssetFiles
+from tidegate.asset_files import AssetFiles, roles_in
 from tidegate.cloud.arm import Arm
 from tidegate.cloud.registrar import Registrar
 from tidegate.config import Config, Feed
@@ -52,8 +52,8 @@ class Installation:
         return self.config.feeds.items()
 
     def roles(self) -> list[str]:
-        """The workspaces in which feeds are scored."""
-        return list(dict.fromkeys(feed.score.workspace for feed in self.config.feeds.values()))
+        """The workspaces in which jobs are launched."""
+        return roles_in(self.config)
 
     def registrar(self, role: str) -> Registrar:
         return Registrar(self.service.workspaces[role].client)

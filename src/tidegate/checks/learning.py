@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tidegate.asset_files import clusters
+from tidegate.asset_files import clusters_in, pipelines_in
 from tidegate.checks.findings import Found, Installation, fail, ok, warn
 from tidegate.cloud.registrar import read_cluster
 from tidegate.config import Feed
@@ -26,8 +26,9 @@ def workspaces(installation: Installation) -> Iterable[Found]:
 
 
 def pipelines(installation: Installation) -> Iterable[Found]:
-    wanted = [(feed.score.workspace, feed.score.pipeline) for _, feed in installation.feeds()]
-    for role, name in dict.fromkeys(wanted):
+    config = installation.config
+    wanted = [(role, name) for role in installation.roles() for name in pipelines_in(config, role)]
+    for role, name in wanted:
         try:
             there = installation.registrar(role).newest_content(name)
             current = installation.assets.content(name)
@@ -65,10 +66,9 @@ def models(installation: Installation) -> Iterable[Found]:
 
 
 def computes(installation: Installation) -> Iterable[Found]:
-    wanted = [
-        (feed.score.workspace, name) for _, feed in installation.feeds() for name in clusters(feed.score)
-    ]
-    for role, name in dict.fromkeys(wanted):
+    config = installation.config
+    wanted = [(role, name) for role in installation.roles() for name in clusters_in(config, role)]
+    for role, name in wanted:
         file = installation.assets.compute(name)
         if installation.registrar(role).has_compute(name):
             yield ok(f"{name} in {role}")
@@ -81,6 +81,20 @@ def computes(installation: Installation) -> Iterable[Found]:
             yield fail(f"{file.name} makes a cluster of another name", f"name it {name}")
         else:
             yield ok(f"{name} in {role} will be made at the first launch, from {file.name}")
+
+
+def holdouts(installation: Installation) -> Iterable[Found]:
+    """Without its holdout no version of a model is ever judged."""
+    assets = installation.service.workspaces["development"].assets
+    wanted = dict.fromkeys(policy.evaluate.data for policy in installation.config.models.values())
+    if not wanted:
+        yield ok("no model has a policy")
+    for data in wanted:
+        name, _, version = data.partition(":")
+        if assets.data_tags(name, version) is None:
+            yield fail(f"development has no data asset {data}", "register it; until then no model is judged")
+        else:
+            yield ok(f"{data} in development")
 
 
 def datastores(installation: Installation) -> Iterable[Found]:
