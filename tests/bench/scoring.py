@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from examples.digits.images import month, write
-from examples.digits.training import digit_classifier
 from PIL import Image
 
 from tests.bench.table import Row
@@ -21,7 +20,7 @@ PHOTOS = 200
 
 def measure(root: Path) -> list[Row]:
     scripts = str(root / "src/assets/monthly_scoring")
-    sys.path.insert(0, scripts)
+    sys.path[:0] = [scripts, str(root / "src/assets/retraining")]
     with tempfile.TemporaryDirectory() as scratch:
         digits, photos = Path(scratch, "digits"), Path(scratch, "photos")
         write(month("202611", 500), digits / "images")
@@ -38,7 +37,8 @@ def measure(root: Path) -> list[Row]:
 
 
 def save_model(folder: Path, shape: tuple[int, int, int]) -> None:
-    """The digit classifier's two layers, with weights by chance, for images of any shape."""
+    """The image classifier's two layers, with weights by chance, for images of any shape."""
+    import image_classifier
     import mlflow.pyfunc
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
@@ -47,11 +47,11 @@ def save_model(folder: Path, shape: tuple[int, int, int]) -> None:
     sizes = [(int(np.prod(shape)), 64), (64,), (64, 10), (10,)]
     folder.parent.mkdir(exist_ok=True)
     weights = folder.with_suffix(".npz")
-    digit_classifier.save_weights([random.normal(scale=0.01, size=size) for size in sizes], weights)
+    image_classifier.save_weights([random.normal(scale=0.01, size=size) for size in sizes], weights)
     mlflow.pyfunc.save_model(
         folder,
-        loader_module="digit_classifier",
-        code_paths=[digit_classifier.__file__],
+        loader_module="image_classifier",
+        code_paths=[image_classifier.__file__],
         data_path=weights,
         signature=ModelSignature(inputs=Schema([TensorSpec(np.dtype(np.uint8), (-1, *shape))])),
         pip_requirements=["numpy"],

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from drift_reference import load
 from examples.digits.images import accuracy, holdout_set, month, write
 from image_model import ImageModel, ImageShape, image_shape
 from PIL import Image
@@ -23,6 +24,10 @@ from score_images import Scorer
 
 PUBLISHING = Path("src/assets/monthly_scoring").resolve()
 DIGITS = Path("examples/digits").resolve()
+# What train.yml includes of the assets.
+INCLUDED = os.pathsep.join(
+    str(Path("src/assets", name).resolve()) for name in ("monthly_scoring", "retraining")
+)
 
 ODD_NAMES = ["a,b.png", 'say "hi".png', "line\nbreak.png", "back\rspace.png", "猫.png", "=1+1.png"]
 MANIFEST = [*ODD_NAMES, "broken.png", "doubled.png", "missing.png"]
@@ -101,6 +106,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Jobs:
             ["-m", "training.train", "--model", folder / "model"],
             MLFLOW_TRACKING_URI=store,
             MLFLOW_EXPERIMENT_NAME="pets",
+            PYTHONPATH=INCLUDED,
         ),
     ]
     for process in processes:
@@ -178,8 +184,17 @@ def test_the_trained_model_takes_images_and_is_better_than_95_percent(jobs: Jobs
     (run,) = jobs.mlflow.search_runs([experiment], "params.hidden = '64'")
 
     assert image_shape(mlmodel) == ImageShape(8, 8, 1)
+    assert mlmodel["metadata"]["tidegate"]["training_data"] == "digits-training:1"
     assert run.data.metrics["accuracy"] > 0.95
     assert run.data.metrics["f1_macro"] > 0.95
+
+
+def test_the_trained_model_keeps_what_it_was_trained_on(jobs: Jobs) -> None:
+    reference = load(jobs.model)
+
+    assert reference is not None
+    assert (reference.data, reference.n) == ("digits-training:1", 1_000)
+    assert sum(reference.labels.values()) == len(reference.scores) == 200  # those that it did not learn from
 
 
 def test_the_trained_model_is_the_same_loaded_by_mlflow(jobs: Jobs) -> None:

@@ -9,7 +9,10 @@ from examples.digits.images import (
     accuracy,
     as_png,
     damaged,
+    holdout_lights,
     holdout_set,
+    labels_csv,
+    lit_holdout,
     month,
     training_set,
 )
@@ -55,6 +58,24 @@ def test_a_later_month_can_be_darker_and_noisier() -> None:
     assert not np.array_equal(noisy, plain)
 
 
+def test_every_third_image_of_the_holdout_is_dark() -> None:
+    plain, _ = holdout_set()
+    lit = lit_holdout()
+    night = [light == "night" for light in holdout_lights()]
+
+    assert sum(night) == 99
+    assert np.array_equal(lit[np.logical_not(night)], plain[np.logical_not(night)])
+    assert lit[night].mean() < plain[night].mean() / 5
+
+
+def test_labels_name_each_digit() -> None:
+    first, second = month("202611", 2)
+
+    assert labels_csv([first, second]) == (
+        f"img,label\n{first.name},{first.label}\n{second.name},{second.label}\n"
+    )
+
+
 @pytest.mark.parametrize("how", ["truncated", "empty", "garbage"])
 def test_a_damaged_file_cannot_be_read(how: Damage) -> None:
     with pytest.raises((OSError, SyntaxError)):
@@ -70,3 +91,4 @@ def test_accuracy_counts_rows_without_errors() -> None:
     ]
 
     assert accuracy(rows, [right, wrong, broken]) == 0.5
+    assert accuracy(rows, [right]) == 1.0

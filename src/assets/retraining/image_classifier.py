@@ -1,4 +1,4 @@
-"""The digit classifier as MLflow loads it: two layers of numpy, so that a scoring process starts at once."""
+"""The classifier as MLflow loads it: two layers of numpy, so that a scoring process starts at once."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,8 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 
-class DigitClassifier:
-    """Probabilities (n, 10) for images (n, 8, 8, 1) of uint8."""
+class ImageClassifier:
+    """Probabilities (n, classes) for images (n, height, width, channels) of uint8."""
 
     def __init__(self, weights: list[Array]) -> None:
         self._hidden, self._hidden_bias, self._out, self._out_bias = weights
@@ -26,7 +26,7 @@ def save_weights(weights: list[Array], path: Path) -> None:
     np.savez(path, *(array.astype(np.float32) for array in weights))
 
 
-def _load_pyfunc(path: str) -> DigitClassifier:
+def _load_pyfunc(path: str) -> ImageClassifier:
     """Called by MLflow with what was saved as the model's data."""
     with np.load(path) as file:
-        return DigitClassifier([file[name] for name in file.files])
+        return ImageClassifier([file[name] for name in file.files])

@@ -1,0 +1,82 @@
+"""The training step: a model from a training set and from months whose images somebody labelled.
+
+Which data: only what it is given, each by name and version. Knows nothing of why.
+"""
+
+import argparse
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from labelled import LABELS, LabelledSet, UnfitDataError, read_labelled
+from trainer import Settings, log_to_mlflow, save, train
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A Data asset version (`name:version`) and where its files are here."""
+
+    name: str
+    folder: Path
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO)
+    args = parse_arguments()
+    sets = dict(labelled(sources(args.data, [*args.training, *args.month])))
+    shape = tuple(int(part) for part in args.image_shape.split("x"))
+    height, width, channels = shape
+    images = np.concatenate(
+        [one for found in sets.values() for one in found.batches(height, width, channels)]
+    )
+    labels = [label for found in sets.values() for label in found.labels]
+    data = ", ".join(sets)
+    settings = Settings(args.hidden, args.iterations)
+    trained = train(images, labels, settings, data=data)
+    lineage = {"model": args.model_name, "signal": args.signal, "training_data": data}
+    log_to_mlflow(trained, settings, lineage)
+    save(trained, args.model, lineage)
+    log.info("model_trained images=%d data=%s %s", len(images), data, trained.metrics)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--training", type=Path, action="append", default=[])
+    parser.add_argument("--month", type=Path, action="append", default=[])
+    for key in ("--data", "--model-name", "--signal", "--image-shape"):
+        parser.add_argument(key, required=True)
+    parser.add_argument("--hidden", type=int, required=True)
+    parser.add_argument("--iterations", type=int, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    return parser.parse_args()
+
+
+def sources(data: str, folders: Sequence[Path]) -> list[Source]:
+    """The folders under the names that `data` lists in the same order."""
+    names = [name.strip() for name in data.split(",")]
+    if len(names) != len(folders):
+        raise UnfitDataError(f"data names {len(names)} sets ({data}), and {len(folders)} are given")
+    return [Source(name, folder) for name, folder in zip(names, folders, strict=True)]
+
+
+def labelled(given: Sequence[Source]) -> Iterator[tuple[str, LabelledSet]]:
+    """Those with labels. Predictions are never taken for labels: a model would learn its own mistakes."""
+    there = [source for source in given if (source.folder / LABELS).is_file()]
+    for source in given:
+        if source not in there:
+            log.warning("data_without_labels data=%s", source.name)
+    if not there:
+        raise UnfitDataError(f"none has a {LABELS}: {', '.join(source.name for source in given)}")
+    for source in there:
+        yield source.name, read_labelled(source.folder)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UnfitDataError as error:
+        raise SystemExit(f"The data does not fit: {error}") from None

@@ -1,0 +1,168 @@
+"""The registered pipelines on Tidepool, as the service submits them: trained, scored, measured, judged."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from azure.ai.ml import Input, Output, load_component, load_compute, load_environment, load_job
+from azure.ai.ml.entities import Data, PipelineJob
+from examples.digits import images, labelled_sets
+
+from tidepool.cloud import Tidepool
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+ASSETS = Path("src/assets")
+PLACE = "azureml://datastores/workspaceblobstore/paths/results"
+SUBJECT = {"feed": "digits", "month": "202611", "version": "202611-1", "generation": "1"}
+MONTH = images.month("202611", 60, **images.DARK)
+
+
+@dataclass
+class Lab:
+    """A workspace with what `tidegate deploy` registers, and the example's data."""
+
+    cloud: Tidepool
+    ml: "MLClient"
+    folder: Path
+
+    def deploy(self) -> None:
+        self.ml.compute.begin_create_or_update(load_compute(ASSETS / "compute/cpu.yml")).result()
+        self.ml.environments.create_or_update(load_environment(ASSETS / "environments/scoring.yml"))
+        for name in ("monthly_scoring", "evaluation", "retraining"):
+            self.ml.components.create_or_update(load_component(ASSETS / name / "pipeline.yml"), version="1")
+
+    def arrive(self) -> None:
+        """The labelled sets; and a dark month, of which somebody labelled 40 images."""
+        labelled_sets.register(self.ml)
+        month = self.folder / "month"
+        images.write(MONTH, month)
+        (month / "labels.csv").write_text(images.labels_csv(MONTH[:40]))
+        self.ml.data.create_or_update(Data(name="digits", version="202611-1", type="uri_folder", path=month))
+        manifest = self.folder / "manifest.jsonl"
+        manifest.write_text("".join(json.dumps({"name": digit.name}) + "\n" for digit in MONTH))
+        self.ml.data.create_or_update(Data(name="manifest", version="1", type="uri_file", path=manifest))
+
+    def submit(self, pipeline: str, inputs: Mapping[str, Any], outputs: Mapping[str, Output]) -> str:
+        clusters = {"monthly_scoring": ("score", "publish"), "evaluation": ("evaluation",)}
+        computes = {f"{word}_compute": "cpu" for word in clusters.get(pipeline, ("train",))}
+        job = PipelineJob(
+            component=self.ml.components.get(pipeline, "1").id,
+            inputs={**inputs, **computes},
+            outputs=dict(outputs),
+        )
+        return str(self.ml.jobs.create_or_update(job).name)
+
+    def wait(self, *jobs: str) -> None:
+        self.cloud.settle(100)
+        for job in jobs:
+            if self.ml.jobs.get(job).status != "Completed":
+                for step in self.ml.jobs.list(parent_job_name=job):
+                    self.ml.jobs.stream(step.name)  # raises with the error of a step that failed
+                raise AssertionError(f"{job} did not complete")
+
+    def output(self, name: str, file: str) -> dict[str, Any]:
+        """A JSON file of a finished job's output."""
+        from azure.identity import DefaultAzureCredential
+        from azure.storage.blob import BlobServiceClient
+
+        store = self.ml.datastores.get("workspaceblobstore")
+        service = BlobServiceClient(
+            f"https://{store.account_name}.blob.core.windows.net", credential=DefaultAzureCredential()
+        )
+        blob = service.get_blob_client(store.container_name, f"results/{name}/{file}")
+        result: dict[str, Any] = json.loads(blob.download_blob().readall())
+        return result
+
+
+def model(version: str) -> Input:
+    return Input(type="mlflow_model", path=f"azureml:digit-classifier:{version}")
+
+
+def folder(reference: str) -> Input:
+    return Input(type="uri_folder", path=f"azureml:{reference}")
+
+
+def place(name: str) -> Output:
+    return Output(type="uri_folder", path=f"{PLACE}/{name}/")
+
+
+@pytest.fixture(scope="module")
+def lab(tidepool: Tidepool, ml_client: Any, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """After a first training (in a hurry), a month's scoring, an evaluation, and a training anew."""
+    lab = Lab(tidepool, ml_client(tidepool.create_workspace().name), tmp_path_factory.mktemp("lab"))
+    lab.deploy()
+    training = load_job("examples/digits/training/job.yml", params_override=[{"inputs.iterations": 40}])
+    first = str(lab.ml.jobs.create_or_update(training).name)
+    lab.arrive()
+    lab.wait(first)
+    month = {
+        "images": folder("digits:202611-1"),
+        "manifest": Input(type="uri_file", path="azureml:manifest:1"),
+        "model": model("1"),
+    }
+    evaluation = {
+        "candidate": model("1"),
+        "holdout": folder(images.HOLDOUT_DATA),
+        "candidate_name": "digit-classifier:1",
+        "data": images.HOLDOUT_DATA,
+        "slice_by": "light",
+        **{"model": "digit-classifier", "version": "1", "evaluation": "1"},
+    }
+    anew = {
+        "training": folder(images.TRAINING_DATA),
+        "month_1": folder("digits:202611-1"),
+        "data": f"{images.TRAINING_DATA},digits:202611-1",
+        **{"model_name": "digit-classifier", "signal": "drift-202611", "iterations": 40},
+    }
+    lab.wait(
+        lab.submit(
+            "monthly_scoring", {**month, **SUBJECT}, {"predictions": place("month"), "drift": place("drift")}
+        ),
+        lab.submit("evaluation", evaluation, {"verdict_evidence": place("evidence")}),
+        lab.submit("retraining", anew, {"model": Output(type="mlflow_model", name="digit-classifier")}),
+    )
+    return lab
+
+
+def test_a_model_without_a_champion_is_evaluated_alone(lab: Lab) -> None:
+    evidence = lab.output("evidence", "evidence.json")
+
+    assert (evidence["candidate"], evidence["champion"]) == ("digit-classifier:1", None)
+    assert (evidence["n"], set(evidence["slices"]["values"])) == (297, {"day", "night"})
+    assert evidence["metrics"]["accuracy"]["champion"] is None
+    slices = {
+        name: part["metrics"]["accuracy"]["candidate"] for name, part in evidence["slices"]["values"].items()
+    }
+    assert slices["night"]["value"] < slices["day"]["value"]
+
+
+def test_a_dark_month_is_scored_and_its_drift_is_measured_beside(lab: Lab) -> None:
+    drift = lab.output("drift", "drift.json")
+
+    assert lab.output("month", "reconciliation.json")["verdict"] == "ok"
+    assert {key: drift[key] for key in SUBJECT} == SUBJECT
+    assert (drift["measured"], drift["breached"], drift["n"]) == (True, True, 60)
+    assert drift["reference"] == images.TRAINING_DATA
+    assert drift["features"]["brightness"]["drifted"]
+
+
+def test_the_model_trained_anew_is_registered_with_what_it_learned_from(lab: Lab) -> None:
+    found = lab.ml.models.get("digit-classifier", "2")
+    lab.ml.models.download("digit-classifier", "2", download_path=lab.folder / "anew")
+    (mlmodel,) = (lab.folder / "anew").rglob("MLmodel")
+    metadata = yaml.safe_load(mlmodel.read_text())["metadata"]
+    reference = json.loads((mlmodel.parent / "drift_reference.json").read_text())
+
+    assert found.type == "mlflow_model"
+    assert metadata["tidegate"] == {
+        "model": "digit-classifier",
+        "signal": "drift-202611",
+        "training_data": f"{images.TRAINING_DATA}, digits:202611-1",
+    }
+    assert len(reference["features"]["brightness"]) == 1_040
