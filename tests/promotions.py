@@ -120,8 +120,14 @@ class Promotions:
             verdict=record.verdict.id, approved=True, by="ada", reason="looks right", at=self.clock()
         )
 
-    def promote(self, version: str) -> list[AnyCommand]:
-        return self.run(PromoteModel(cause="test", model=MODEL, version=version))
+    def promote(self, version: str, *, follow: bool = True) -> list[AnyCommand]:
+        """One look at it and, if asked to `follow`, all looks that follow from that."""
+        command = PromoteModel(cause="test", model=MODEL, version=version)
+        if follow:
+            return self.run(command)
+        self.service.worker.carry_out(encode(command))
+        self.waiting = taken(self.cloud, self.account)
+        return []
 
     def rollback(self, to: str) -> list[AnyCommand]:
         return self.run(
@@ -130,7 +136,7 @@ class Promotions:
 
     def run(self, *given: AnyCommand) -> list[AnyCommand]:
         """Carry out commands, and promotions that follow; the rest of what follows, telling people aside."""
-        queue, rest = deque(given), []
+        queue, rest = deque(given), list[AnyCommand]()
         while queue:
             self.service.worker.carry_out(encode(queue.popleft()))
             follows = taken(self.cloud, self.account)
@@ -186,4 +192,4 @@ class Promotions:
         from azure.identity import DefaultAzureCredential
 
         place = (os.environ["AZURE_SUBSCRIPTION_ID"], os.environ["AZURE_RESOURCE_GROUP"])
-        return MLClient(DefaultAzureCredential(), *place, workspace)
+        return MLClient(DefaultAzureCredential(), *place, workspace, show_progress=False)

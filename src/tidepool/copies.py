@@ -5,7 +5,8 @@ Azurite copies at once; this part copies nothing and only changes what is told.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
 
 from tidepool.faults import Faults
 from tidepool.scheduler import Scheduler
@@ -36,7 +37,9 @@ class Copies:
             self._begin(request)
         changed = {"x-ms-copy-source": _public(header(headers, "x-ms-copy-source"))}
         if rule := self._rules.get((request.account, request.path)):
-            changed |= self._progress(rule, headers)
+            total = header(headers, "x-ms-copy-progress").partition("/")[2]
+            told = self._progress(rule, total)
+            changed |= {f"x-ms-copy-{name}": value for name, value in told.items()}
         kept = [(name, value) for name, value in headers if name.decode().lower() not in changed]
         return kept + [(name.encode(), value.encode()) for name, value in changed.items() if value]
 
@@ -51,23 +54,56 @@ class Copies:
         until = self._scheduler.now() + timedelta(seconds=pending_s or 0)
         self._rules[key] = _Rule(until, fails)
 
-    def _progress(self, rule: _Rule, headers: Headers) -> dict[str, str]:
+    def lists(self, request: StorageRequest) -> bool:
+        """Whether the answer lists blobs, with copies that a rule is about."""
+        container, name = request.segments
+        asked = request.service == "blob" and request.query.get("comp") == "list" and not name
+        return asked and bool(self._of(request.account, container))
+
+    def listed(self, request: StorageRequest, body: bytes) -> bytes:
+        """A listing, as Azure would have it."""
+        rules = self._of(request.account, request.segments[0])
+        try:
+            listing = ElementTree.fromstring(body)
+        except ElementTree.ParseError:
+            return body
+        for blob in listing.iter("Blob"):
+            rule, properties = rules.get(blob.findtext("Name", "")), blob.find("Properties")
+            if rule and properties is not None:
+                _change(properties, self._progress(rule, properties.findtext("Content-Length", "")))
+        return bytes(ElementTree.tostring(listing, encoding="utf-8", xml_declaration=True))
+
+    def _of(self, account: str, container: str) -> dict[str, _Rule]:
+        """The rules about a container's blobs, by name."""
+        prefix = f"/{container}/"
+        return {
+            unquote(path).removeprefix(prefix): rule
+            for (owner, path), rule in self._rules.items()
+            if owner == account and path.startswith(prefix)
+        }
+
+    def _progress(self, rule: _Rule, total: str) -> dict[str, str]:
         """Half of it is there while it is pending; nothing of a copy that failed."""
-        total = header(headers, "x-ms-copy-progress").partition("/")[2]
         if self._scheduler.now() < rule.pending_until:
             progress = f"{int(total) // 2}/{total}" if total else ""
-            return {
-                "x-ms-copy-status": "pending",
-                "x-ms-copy-progress": progress,
-                "x-ms-copy-completion-time": "",
-            }
+            return {"status": "pending", "progress": progress, "completion-time": ""}
         if not rule.fails:
             return {}
+        description = "500 InternalServerError a fault that Tidepool was told to make"
         return {
-            "x-ms-copy-status": "failed",
-            "x-ms-copy-status-description": "500 InternalServerError a fault that Tidepool was told to make",
-            "x-ms-copy-progress": f"0/{total}" if total else "",
+            "status": "failed",
+            "status-description": description,
+            "progress": f"0/{total}" if total else "",
         }
+
+
+def _change(properties: ElementTree.Element, told: dict[str, str]) -> None:
+    for name, value in told.items():
+        tag = "Copy" + "".join(word.capitalize() for word in name.split("-"))
+        element = properties.find(tag)
+        if element is None:
+            element = ElementTree.SubElement(properties, tag)
+        element.text = value
 
 
 def _public(source: str) -> str:

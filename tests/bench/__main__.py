@@ -8,7 +8,7 @@ from rich.console import Console
 
 from tests.bench.table import show
 
-BENCHES = ("indexing", "deployed", "storm", "latency", "scoring", "verdicts")
+BENCHES = ("indexing", "deployed", "storm", "latency", "scoring", "verdicts", "promotion")
 
 
 def main() -> None:

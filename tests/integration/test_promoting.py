@@ -1,5 +1,6 @@
 """Promotion against real storage and workspaces: once, whole, one at a time, and back."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,13 @@ from tidepool.cloud import Tidepool
 @pytest.fixture
 def promotions(tidepool: Tidepool, tmp_path: Path) -> Promotions:
     return Promotions(tidepool, tmp_path)
+
+
+@pytest.fixture
+def production(tidepool: Tidepool, promotions: Promotions) -> Iterator[str]:
+    """The storage account of production, whose copies may misbehave."""
+    yield promotions.production_ml.datastores.get("workspaceblobstore").account_name
+    tidepool.clear_faults()
 
 
 def test_an_approved_version_becomes_champion_with_its_files_and_lineage(
@@ -143,6 +151,38 @@ def test_sixty_tags_become_fifty_and_stay_sixty_in_the_ledger(promotions: Promot
     promotion = promotions.record("7").promotion
     assert promotion is not None
     assert promotion.lineage["tags"] == tags
+
+
+def test_a_copy_that_takes_its_time_is_looked_at_by_message(
+    tidepool: Tidepool, promotions: Promotions, production: str
+) -> None:
+    promotions.version("7")
+    tidepool.fault("copy", "pending", match={"account": production}, value=1800)
+
+    promotions.promote("7", follow=False)
+
+    assert promotions.states == {"7": "promoting"}
+    under_way = promotions.record("7").promotion
+    assert under_way is not None
+    assert under_way.copied_bytes < under_way.bytes == 65
+    assert promotions.in_production() == {}
+    assert [one.kind for one in promotions.waiting] == ["PromoteModel"]
+    tidepool.advance(1800)
+    promotions.promote("7")
+    assert promotions.champions == ("7", None, None)
+
+
+def test_a_copy_that_fails_is_begun_again(
+    tidepool: Tidepool, promotions: Promotions, production: str
+) -> None:
+    promotions.version("7")
+    tidepool.fault("copy", "fail", match={"account": production})
+
+    promotions.promote("7", follow=False)
+    assert promotions.states == {"7": "promoting"}
+    promotions.promote("7")
+
+    assert promotions.champions == ("7", None, None)
 
 
 def test_a_version_that_production_has_from_elsewhere_is_not_taken_over(promotions: Promotions) -> None:

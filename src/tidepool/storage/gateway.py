@@ -58,6 +58,9 @@ class StorageGateway:
         self._access.check(Request(scope), request)
         response, events = await self._exchange(request, await _body(request, receive))
         try:
+            if self._copies.lists(request):
+                await _send_whole(send, response, self._copies.listed(request, await response.aread()))
+                return
             await send(
                 {"type": "http.response.start", "status": response.status, "headers": response.headers}
             )
@@ -134,6 +137,15 @@ class StorageGateway:
             await self._publish(storage_account_id(account), [event])
         except Exception:
             log.exception("event_not_published subject=%s", event["subject"])
+
+
+async def _send_whole(send: Send, response: httpcore.Response, body: bytes) -> None:
+    """An answer whose body was changed."""
+    framing = (b"content-length", b"transfer-encoding")
+    headers = [pair for pair in response.headers if pair[0].lower() not in framing]
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _request(scope: Scope) -> StorageRequest:

@@ -1,0 +1,155 @@
+"""Promotion of a model's files, beside downloading and uploading them.
+
+Memory is as in Azure. Times are not: Azurite copies by naming the content once more; all else is loopback.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import psutil
+
+from tests.bench.table import Row
+from tests.promotions import MODEL, Promotions
+from tidegate.cloud.copies import Copies
+from tidegate.commands import PromoteModel, encode
+from tidegate.transfers import Folder
+from tidepool.cloud import Tidepool
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobServiceClient
+
+MEBIBYTE = 1024 * 1024
+SIZES = {"1 MB": 1, "100 MB": 100, "1 GB": 1024}
+CONTAINER = "models"
+MODELS = 20
+
+
+def measure(root: Path) -> list[Row]:
+    with tempfile.TemporaryDirectory() as folder, Tidepool(Path(folder, "tidepool")) as cloud:
+        os.environ.update(cloud.environment())
+        source, target = cloud.create_storage_account().name, cloud.create_storage_account().name
+        for account in (source, target):
+            _service(account).create_container(CONTAINER)
+        rows = [row for size in SIZES for row in _size(root, size, source, target)]
+        return [*rows, _gate_to_champion(cloud, Path(folder, "models"))]
+
+
+def _size(root: Path, size: str, source: str, target: str) -> Iterator[Row]:
+    _service(source).get_blob_client(CONTAINER, f"{size}/weights").upload_blob(
+        _weights(SIZES[size]), length=SIZES[size] * MEBIBYTE
+    )
+    figures = {
+        way: json.loads(
+            subprocess.run(
+                [sys.executable, "-m", "tests.bench.promotion", way, size, source, target],
+                cwd=root,
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout
+        )
+        for way in WAYS
+    }
+    ours, other = figures["copied"], figures["carried"]
+    memory, seconds = ((ours[name], other[name]) for name in ("memory", "seconds"))
+    yield Row.bound(f"{size}: more memory", "MiB", memory, "download, upload", "<= 50")
+    yield Row.ratio(f"{size}: time, on Azurite", "s", seconds, "download, upload", "")
+
+
+def _gate_to_champion(cloud: Tidepool, folder: Path) -> Row:
+    """From the message of a passing verdict to the crown, in a warm process: two files a model."""
+    folder.mkdir()
+    promotions = Promotions(cloud, folder, promote={"to": "production", "approval": "none"})
+    took = []
+    for number in range(1, MODELS + 2):
+        promotions.version(str(number), approved=False)
+        started = time.perf_counter()
+        promotions.service.worker.carry_out(
+            encode(PromoteModel(cause="bench", model=MODEL, version=str(number)))
+        )
+        took.append(time.perf_counter() - started)
+        assert promotions.champions[0] == str(number)
+    warm = sorted(took[1:])
+    return Row.ratio(
+        "gate to champion, p95", "s", (warm[int(0.95 * len(warm))], took[0]), "the first, cold", ""
+    )
+
+
+def _copied(folder: str, source: str, target: str) -> None:
+    from azure.identity import DefaultAzureCredential
+
+    copies = Copies(credential=DefaultAzureCredential())
+    here, there = Folder(source, CONTAINER, folder), Folder(target, CONTAINER, f"copied/{folder}")
+    copies.begin(here, there, copies.look(here, there).waiting)
+    while not copies.look(here, there).complete:
+        time.sleep(0.2)
+
+
+def _carried(folder: str, source: str, target: str) -> None:
+    content = _service(source).get_blob_client(CONTAINER, f"{folder}/weights").download_blob().readall()
+    _service(target).get_blob_client(CONTAINER, f"carried/{folder}/weights").upload_blob(content)
+
+
+WAYS = {"copied": _copied, "carried": _carried}
+
+
+def _child(way: str, size: str, source: str, target: str) -> dict[str, float]:
+    """Time, and how far memory rose above what the first small file had taken."""
+    _service(source).get_blob_client(CONTAINER, f"warm-{way}-{size}/weights").upload_blob(b"warm")
+    WAYS[way](f"warm-{way}-{size}", source, target)
+    with Memory() as memory:
+        started = time.perf_counter()
+        WAYS[way](size, source, target)
+        seconds = time.perf_counter() - started
+    return {"seconds": seconds, "memory": memory.grown / MEBIBYTE}
+
+
+class Memory:
+    """How far this process's memory rises above what it has now."""
+
+    def __enter__(self) -> Self:
+        self._before = self._peak = self._now()
+        self._over = threading.Event()
+        self._watch = threading.Thread(target=self._look)
+        self._watch.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._watch.join()
+
+    @property
+    def grown(self) -> int:
+        return self._peak - self._before
+
+    def _look(self) -> None:
+        while not self._over.wait(0.005):
+            self._peak = max(self._peak, self._now())
+
+    def _now(self) -> int:
+        return int(psutil.Process().memory_info().rss)
+
+
+def _service(account: str) -> "BlobServiceClient":
+    from azure.identity import DefaultAzureCredential
+    from azure.storage.blob import BlobServiceClient
+
+    url = f"https://{account}.blob.core.windows.net"
+    return BlobServiceClient(url, credential=DefaultAzureCredential(), max_block_size=8 * MEBIBYTE)
+
+
+def _weights(mebibytes: int) -> Iterator[bytes]:
+    block = os.urandom(MEBIBYTE)
+    return (block for _ in range(mebibytes))
+
+
+if __name__ == "__main__":
+    print(json.dumps(_child(*sys.argv[1:])))
