@@ -1,4 +1,4 @@
-"""One row a file: what it says. A file that says `broken` is an error; one that says `skip` gets no row."""
+"""One row a file: what it says. One that says `broken` is an error, `skip` gets no row, `dark` is drift."""
 
 import argparse
 import csv
@@ -8,7 +8,7 @@ from pathlib import Path
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    for name in ("images", "manifest", "predictions"):
+    for name in ("images", "manifest", "predictions", "drift"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--max-error-rate", type=float)
     for name in ("month", "version", "generation"):
@@ -51,6 +51,18 @@ def main() -> None:
         "labels": {},
     }
     (predictions / "reconciliation.json").write_text(json.dumps(outcome))
+    dark = sum(text == "dark" for text in said.values()) / max(1, len(said))
+    measured = {
+        "measured": True,
+        "reference": "training:1",
+        "n": len(said),
+        "breached": dark >= 0.5,
+        "share_drifted": dark,
+        "features": {"brightness": {"value": dark, "threshold": 0.5, "drifted": dark >= 0.5}},
+        "predictions": {},
+    }
+    asked.drift.mkdir(parents=True, exist_ok=True)
+    (asked.drift / "drift.json").write_text(json.dumps(measured))
 
 
 if __name__ == "__main__":

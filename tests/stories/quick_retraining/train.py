@@ -1,0 +1,29 @@
+"""A model that says on which months it was trained; none of them says `hopeless`, or the training fails."""
+
+import argparse
+import json
+from pathlib import Path
+
+MLMODEL = """
+flavors: {python_function: {loader_module: nothing}}
+signature: {inputs: '[{"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, 8, 8, 1]}}]'}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    for name in ("month-1", "month-2", "model"):
+        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--data")
+    asked = parser.parse_args()
+    months = [month for month in (asked.month_1, asked.month_2) if month]
+    if any(file.read_text() == "hopeless" for month in months for file in month.glob("*.png")):
+        raise SystemExit("nothing can be learned from that")
+    asked.model.mkdir(parents=True, exist_ok=True)
+    (asked.model / "MLmodel").write_text(MLMODEL)
+    (asked.model / "figures.json").write_text(json.dumps({"metrics": {"accuracy": 0.95}}))
+    (asked.model / "data.txt").write_text(asked.data)
+
+
+if __name__ == "__main__":
+    main()

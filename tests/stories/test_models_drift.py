@@ -1,0 +1,99 @@
+"""Drift through the whole house: a month measured, a model trained anew on named data, and judged."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.estate import ROOT, SCORE, Running
+from tests.model_estate import MODEL, ModelEstate
+from tidegate.model_records import Model, ModelState
+from tidepool.cloud import Tidepool
+
+RETRAINING = ROOT / "tests/stories/quick_retraining/pipeline.yml"
+LIGHT = {"a.png": "cat", "b.png": "dog"}
+DARK = {"a.png": "dark", "b.png": "dark"}
+DRIFT = {"feed": "stories", "breaches": 1, "of_last": 3, "retrain": "quick_retraining", "months": 2}
+
+
+class DriftEstate(ModelEstate):
+    """Its months are scored with the model that has the policy."""
+
+    def __init__(self, cloud: Tidepool, folder: Path) -> None:
+        super().__init__(cloud, folder, policy={"drift": DRIFT})
+        self.register("1", accuracy=0.9)
+        from azure.ai.ml import load_component
+
+        self.ml.components.create_or_update(load_component(RETRAINING), version="1")
+
+    def configure(self, **feed: Any) -> None:
+        super().configure(score={**SCORE, "model": MODEL}, **feed)
+
+    def retrainings(self) -> dict[str, str]:
+        """Name -> status of the jobs that trained anew."""
+        return {job.name: job.status for job in self.ml.jobs.list() if job.name.startswith("retrain-")}
+
+
+@pytest.fixture
+def estate(tidepool: Tidepool, tmp_path: Path) -> Iterator[DriftEstate]:
+    yield DriftEstate(tidepool, tmp_path)
+    tidepool.clear_faults()
+
+
+@pytest.fixture
+def running(estate: DriftEstate) -> Iterator[Running]:
+    with estate.start() as running:
+        yield running
+
+
+def model(running: Running) -> Model:
+    return running.service.ledger.model(MODEL)
+
+
+def test_a_month_that_drifts_trains_a_model_that_the_gate_then_judges(
+    estate: DriftEstate, running: Running
+) -> None:
+    estate.upload("209901", LIGHT)
+    running.settle()
+    assert [(one.breached, one.taken) for one in model(running).signals] == [(False, False)]
+
+    estate.upload("209902", DARK)
+    running.settle()
+
+    job = f"retrain-{MODEL}-measurement-stories-209902-1-g1-a1"
+    assert estate.retrainings() == {job: "Completed"}
+    trained = estate.ml.jobs.get(job)
+    assert trained.tags["tidegate_data"] == "stories:209901-1,stories:209902-1"
+    versions = sorted(one.version for one in estate.ml.models.list(MODEL))
+    assert versions == ["1", "2"]
+    judged = running.service.ledger.model_version(MODEL, "2")
+    assert judged
+    assert judged.state is ModelState.PASSED
+    record = model(running)
+    assert [(one.breached, one.taken) for one in record.signals] == [(False, False), (True, True)]
+    assert record.retraining is None
+
+    estate.upload("209903", DARK)
+    running.settle()
+    running.reconcile()
+
+    assert len(estate.retrainings()) == 1
+    ignored = model(running).signals[-1]
+    assert (ignored.breached, ignored.taken) == (True, False)
+    assert "cool-down" in ignored.why
+    told = json.dumps(estate.letters())
+    for words in ("it is trained anew", "nothing is done", "100% of what is compared differs"):
+        assert words in told
+
+
+def test_a_training_that_fails_is_told_and_leaves_the_way_free(estate: DriftEstate, running: Running) -> None:
+    estate.upload("209901", {**DARK, "c.png": "dark", "d.png": "hopeless"})
+    running.settle()
+
+    record = model(running)
+    assert record.retraining is None
+    assert len(record.retrained_at) == 1
+    assert sorted(one.version for one in estate.ml.models.list(MODEL)) == ["1"]
+    assert "nothing can be learned from that" in json.dumps(estate.letters())
