@@ -21,6 +21,7 @@ from tidegate.handlers.arrival import Arrival
 from tidegate.handlers.claims import Claims
 from tidegate.handlers.finishing import Finishing
 from tidegate.handlers.jobs import Jobs
+from tidegate.handlers.registrations import Registrations
 from tidegate.handlers.scoring import Scoring
 from tidegate.handlers.telling import Telling
 from tidegate.handlers.upkeep import Upkeep
@@ -57,7 +58,8 @@ class House:
         self.jobs = Jobs(config=config, ledger=ledger, workspaces=workspaces, now=now)
         self.finishing = Finishing(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
         self.telling = Telling(config=config, ledger=ledger, people=People(), topic=topic, now=now)
-        self.upkeep = Upkeep(config=config, ledger=ledger, now=now)
+        registrations = Registrations(ledger=ledger, workspaces=workspaces)
+        self.upkeep = Upkeep(config=config, ledger=ledger, registrations=registrations, now=now)
 
     def do(self, command: AnyCommand) -> list[Next]:
         match command:

@@ -38,6 +38,7 @@ from tidegate.handlers.finishing import Finishing
 from tidegate.handlers.jobs import Jobs
 from tidegate.handlers.judging import Judging
 from tidegate.handlers.promoting import Promoting
+from tidegate.handlers.registrations import Registrations
 from tidegate.handlers.rolling import Rolling
 from tidegate.handlers.scoring import Scoring
 from tidegate.handlers.succession import Succession
@@ -90,6 +91,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     scoring = Scoring(config=config, ledger=ledger, workspaces=workspaces, claims=claims, now=now)
     jobs = Jobs(config=config, ledger=ledger, workspaces=workspaces, now=now)
     finishing = Finishing(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
+    registrations = Registrations(ledger=ledger, workspaces=workspaces)
     judging = Judging(config=config, ledger=ledger, workspaces=workspaces, now=now)
     succession = Succession(ledger=ledger, now=now)
     promoting = Promoting(
@@ -123,7 +125,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         CheckJob: jobs.check_job,
         FinishMonth: finishing.finish_month,
         Notify: Telling(config=config, ledger=ledger, people=People(), topic=topic, now=now).notify,
-        Reconcile: Upkeep(config=config, ledger=ledger, now=now).reconcile,
+        Reconcile: Upkeep(config=config, ledger=ledger, registrations=registrations, now=now).reconcile,
         **of_models,
     }
     return Service(

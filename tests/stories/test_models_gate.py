@@ -71,6 +71,16 @@ def test_a_good_model_passes_and_a_person_approves_it_on_the_command_line(
         assert words in told
 
 
+def test_a_model_whose_event_was_lost_is_found_by_the_timer(estate: ModelEstate, running: Running) -> None:
+    estate.cloud.fault("event", "drop", match={"topic": f"*{estate.workspace.name}"}, times=None)
+    estate.register("1")
+    running.settle()
+    for _ in range(2):  # the evaluation begins, and its end is seen
+        running.reconcile()
+
+    assert version(running, "1").state is ModelState.PASSED
+
+
 def test_a_bad_model_is_refused_and_no_person_can_approve_it(
     estate: ModelEstate, running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,7 @@ from tidegate.commands import (
 )
 from tidegate.config import Config, Feed
 from tidegate.drift import due_renewal
+from tidegate.handlers.registrations import Registrations
 from tidegate.ledger import Activity, Claim, Job, Month, ScoringState
 from tidegate.log import Log
 from tidegate.model_records import Model, ModelState, ModelVersion
@@ -42,6 +43,7 @@ _OLD_NEWS = timedelta(days=2)
 class Upkeep:
     config: Callable[[], Config]
     ledger: "Ledger"
+    registrations: Registrations
     now: Callable[[], datetime]
 
     def reconcile(self, command: Reconcile) -> Follows:
@@ -54,6 +56,7 @@ class Upkeep:
             found += due_scorings(feed, records, command.cause)
         found += due_jobs(self.ledger.jobs(open_only=True), config, command.cause)
         found += due_versions(self.ledger.model_versions(), config, command.cause)
+        found += self.registrations.unseen(config, command.cause)
         found += due_models(self.ledger.models(), config, now, command.cause)
         found += due_activities(self.ledger.unsent_activities(), now, command.cause)
         commands = list(dict.fromkeys(found))
