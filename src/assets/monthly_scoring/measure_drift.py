@@ -7,8 +7,10 @@ import argparse
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +25,41 @@ from rows import Row, parse_rows, read_manifest
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What drift.json says, and the reference and the month that it is about, where it says a measurement."""
+
+    outcome: dict[str, Any]
+    samples: tuple[Sample, Sample] | None = None
+
+
 def main() -> None:
     logging.basicConfig(level=logging.INFO)
     args = parse_arguments()
     subject = {key: getattr(args, key) for key in ("feed", "month", "version", "generation")}
-    outcome: dict[str, Any] = {"measured": False, "why": "", "breached": False}
-    try:
-        outcome |= measure(args, subject)
-    # Its month is scored all the same: whatever goes wrong here is no reason to fail that.
-    except Exception as error:
-        log.exception("drift_not_measured")
-        outcome["why"] = f"{type(error).__name__}: {error}"
     args.drift.mkdir(parents=True, exist_ok=True)
+    compared: Compared | None = None
+    with kept_from_the_month("drift_not_measured") as faults:
+        compared = compare(args)
+    compared = compared or not_measured(faults[0])
+    outcome = compared.outcome
     text = json.dumps(subject | outcome, indent=2, allow_nan=False)
     (args.drift / "drift.json").write_text(text, encoding="utf-8")
     log.info("month_compared measured=%s breached=%s", outcome["measured"], outcome["breached"])
+    if compared.samples:
+        with kept_from_the_month("drift_not_shown"):
+            log_to_mlflow(outcome, subject, *compared.samples)
+
+
+@contextmanager
+def kept_from_the_month(event: str) -> Iterator[list[str]]:
+    """The month is scored all the same: what goes wrong here is logged, listed, and goes no further."""
+    faults: list[str] = []
+    try:
+        yield faults
+    except Exception as error:
+        log.exception(event)
+        faults.append(f"{type(error).__name__}: {error}")
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -51,26 +73,28 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def measure(args: argparse.Namespace, subject: Mapping[str, str]) -> dict[str, Any]:
+def compare(args: argparse.Namespace) -> Compared:
+    """The month beside its model's reference; not measured where there is nothing to compare."""
     reference = drift_reference.load(args.model)
     if reference is None:
-        return {"why": f"the model has no {drift_reference.FILE}: it was trained without a reference"}
+        return not_measured(f"the model has no {drift_reference.FILE}: it was trained without a reference")
     mlmodel = yaml.safe_load((args.model / "MLmodel").read_text(encoding="utf-8"))
     with args.rows.open(encoding="utf-8") as lines:
         rows = {row.img: row for row in parse_rows(lines) if row and not row.error}
     names = [name for name in read_manifest(args.manifest) if name in rows]
-    month = sample_month(
-        args.images, [rows[names[index]] for index in sampled(len(names))], image_shape(mlmodel)
-    )
+    chosen = [rows[names[index]] for index in sampled(len(names))]
+    month = sample_month(args.images, chosen, image_shape(mlmodel))
     if month is None:
-        return {"why": "no image of the month was scored"}
+        return not_measured("no image of the month was scored")
 
     import drift  # SciPy's tests take a second to load
 
     found = drift.measure(reference, month, threshold=args.threshold, share=args.share)
-    outcome = {"measured": True, "why": "", "reference": reference.data, **found}
-    log_to_mlflow(outcome, subject, reference, month)
-    return outcome
+    return Compared({"measured": True, "why": "", "reference": reference.data, **found}, (reference, month))
+
+
+def not_measured(why: str) -> Compared:
+    return Compared({"measured": False, "why": why, "breached": False})
 
 
 def sample_month(folder: Path, rows: list[Row], shape: ImageShape) -> Sample | None:

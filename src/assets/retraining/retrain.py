@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from labelled import LABELS, LabelledSet, UnfitDataError, read_labelled
-from trainer import Settings, log_to_mlflow, save, train
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +27,10 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
     args = parse_arguments()
     sets = dict(labelled(sources(args.data, [*args.training, *args.month])))
-    shape = tuple(int(part) for part in args.image_shape.split("x"))
-    height, width, channels = shape
+    height, width, channels = (int(part) for part in args.image_shape.split("x"))
+
+    from trainer import Settings, log_to_mlflow, save, train  # scikit-learn takes seconds to load
+
     images = np.concatenate(
         [one for found in sets.values() for one in found.batches(height, width, channels)]
     )

@@ -1,0 +1,142 @@
+"""The drift step and the training step as Azure ML calls them, also where something is missing."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from drift_reference import sample, save
+from examples.digits import images
+from examples.digits.images import Digit
+from PIL import Image
+from rows import Row, format_row
+
+ASSETS = Path("src/assets").resolve()
+SUBJECT = {"feed": "digits", "month": "202611", "version": "202611-1", "generation": "1"}
+UNREACHABLE = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
+
+
+def run(step: str, script: str, arguments: list[str | Path], **environ: str) -> str:
+    """Its output; a failure raises CalledProcessError."""
+    included = os.pathsep.join(str(ASSETS / name) for name in ("monthly_scoring", "evaluation"))
+    return subprocess.run(
+        [sys.executable, script, *arguments],
+        cwd=ASSETS / step,
+        env=os.environ | {"PYTHONPATH": included} | environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stdout
+
+
+def measure(folder: Path, **environ: str) -> dict[str, Any]:
+    """drift.json of the month in a folder."""
+    places = {key: folder / key for key in ("images", "rows", "manifest", "model", "drift")}
+    given = {**places, "threshold": "0.2", "share": "0.5", **SUBJECT}
+    run(
+        "monthly_scoring",
+        "measure_drift.py",
+        [part for key, value in given.items() for part in (f"--{key}", value)],
+        **environ,
+    )
+    result: dict[str, Any] = json.loads((folder / "drift/drift.json").read_text())
+    return result
+
+
+def write_month(folder: Path, digits: list[Digit]) -> None:
+    """A month that was scored; one of its images is broken, and another has vanished since."""
+    images.write(digits, folder / "images")
+    (folder / "images" / digits[1].name).unlink()
+    rows = [Row(digit.name, digit.label, 0.9, "") for digit in digits]
+    rows[0] = Row(digits[0].name, "", None, "not an image")
+    (folder / "rows").write_text("".join(f"{format_row(row)}\n" for row in rows))
+    (folder / "manifest").write_text("".join(json.dumps({"name": digit.name}) + "\n" for digit in digits))
+
+
+@pytest.fixture
+def month(tmp_path: Path) -> Path:
+    """A dark month, and a model that was trained on bright images."""
+    write_month(tmp_path, images.month("202611", 60, **images.DARK))
+    model = tmp_path / "model"
+    model.mkdir()
+    tensor = [{"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, 8, 8, 1]}}]
+    (model / "MLmodel").write_text(json.dumps({"signature": {"inputs": json.dumps(tensor)}}))
+    pixels, labels = images.training_set()
+    save(sample("digits-training:1", pixels, labels.tolist(), [0.95] * len(labels)), model)
+    return tmp_path
+
+
+def test_drift_is_measured_and_shown(month: Path) -> None:
+    store = f"sqlite:///{month}/mlflow.db"
+    client = mlflow.MlflowClient(store)
+    experiment = client.create_experiment("digits", artifact_location=str(month / "artifacts"))
+    pipeline = client.create_run(experiment).info.run_id
+    step = client.create_run(experiment, tags={"mlflow.parentRunId": pipeline}).info.run_id
+
+    drift = measure(month, MLFLOW_TRACKING_URI=store, MLFLOW_RUN_ID=step)
+
+    assert (drift["measured"], drift["breached"], drift["n"]) == (True, True, 58)
+    assert client.get_run(step).data.metrics["drift/brightness"] > 0.9
+    assert client.get_run(pipeline).data.metrics == client.get_run(step).data.metrics
+    for name in ("drift.png", "distributions.png"):
+        with Image.open(io.BytesIO(Path(client.download_artifacts(step, name)).read_bytes())) as picture:
+            assert min(picture.size) > 200
+
+
+def test_a_measurement_that_cannot_be_shown_is_kept(month: Path) -> None:
+    drift = measure(month, **UNREACHABLE)
+
+    assert (drift["measured"], drift["breached"]) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("missing", "why"),
+    [
+        ("model/drift_reference.json", "the model has no drift_reference.json"),
+        ("model/MLmodel", "FileNotFoundError: "),
+        ("rows", "FileNotFoundError: "),
+    ],
+)
+def test_what_is_missing_never_fails_the_month(month: Path, missing: str, why: str) -> None:
+    (month / missing).unlink()
+
+    drift = measure(month, **UNREACHABLE)
+
+    assert {key: drift[key] for key in SUBJECT} == SUBJECT
+    assert (drift["measured"], drift["breached"]) == (False, False)
+    assert why in drift["why"]
+
+
+def test_a_month_without_one_good_image_is_not_measured(month: Path) -> None:
+    (month / "rows").write_text("")
+
+    assert measure(month, **UNREACHABLE)["why"] == "no image of the month was scored"
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (
+            "digits:202610-1,digits:202611-1",
+            "data names 2 sets (digits:202610-1,digits:202611-1), and 1 are given",
+        ),
+        ("digits:202611-1", "none has a labels.csv: digits:202611-1"),
+    ],
+)
+def test_a_training_without_what_it_was_promised_says_so(month: Path, data: str, why: str) -> None:
+    arguments: list[str | Path] = ["--month", month / "images", "--data", data]
+    arguments += ["--model-name", "m", "--signal", "s", "--image-shape", "8x8x1"]
+    arguments += ["--hidden", "2", "--iterations", "1", "--model", month / "new"]
+
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        run("retraining", "retrain.py", arguments)
+
+    assert failed.value.output.splitlines()[-1] == f"The data does not fit: {why}"
+    assert not (month / "new").exists()
