@@ -16,12 +16,17 @@ CONTAINER = "images"
 
 @dataclass(frozen=True)
 class Arrival:
-    """A month's upload: `count` PNG files, of which the first `broken` cannot be read."""
+    """A month's upload: `count` PNG files, of which the first `broken` cannot be read.
+
+    A person wrote labels.csv for the first `labelled` of them; accuracy is measured on the others.
+    """
 
     month: str
     ends_with: Literal["marker", "list", "nothing"]
     count: int
     broken: int = 0
+    light: images.Light | None = None
+    labelled: int = 0
 
     @property
     def says(self) -> str:
@@ -31,13 +36,23 @@ class Arrival:
             "nothing": "then silence",
         }[self.ends_with]
         broken = f", {self.broken} of them broken" if self.broken else ""
-        return f"{self.count} images{broken}, {end}"
+        light = ", darker and noisier than ever" if self.light else ""
+        return f"{self.count} images{broken}{light}, {end}"
+
+    @property
+    def digits(self) -> list[images.Digit]:
+        return images.month(self.month, self.count, **(self.light or images.DAY))
+
+    @property
+    def measured(self) -> list[images.Digit]:
+        """The digits whose labels nobody wrote down: no model has learned from them."""
+        return self.digits[self.labelled :]
 
 
 MONTHS = (
     Arrival("202609", "marker", 100),
     Arrival("202610", "list", 100, broken=2),
-    Arrival("202611", "nothing", 100),
+    Arrival("202611", "nothing", 200, light=images.DARK, labelled=120),
 )
 LATE = "202609"
 LATE_NAME = "digit-late.png"
@@ -47,7 +62,10 @@ class Arrivals:
     """Uploads with azure-storage-blob, as whoever delivers the images would."""
 
     def upload(self, arrival: Arrival) -> None:
-        digits = images.month(arrival.month, arrival.count)
+        digits = arrival.digits
+        if arrival.labelled:
+            lines = [f"{digit.name},{digit.label}" for digit in digits[: arrival.labelled]]
+            self.put(f"{arrival.month}/labels.csv", "\n".join(["img,label", *lines, ""]).encode())
         for number, digit in enumerate(digits):
             content = images.damaged(digit.png, "truncated") if number < arrival.broken else digit.png
             self.put(f"{arrival.month}/{digit.name}", content)

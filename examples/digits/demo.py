@@ -1,36 +1,34 @@
-"""The demo: a model is trained, three months of images arrive, and are scored and checked.
+"""The demo: a model earns its place, three months are scored, one has drifted, a new model takes over.
 
 It is a user like any other: uploads with azure-storage-blob, looks with azure-ai-ml and the service's API.
 Exits non-zero if anything that it promises did not happen.
 """
 
-import contextlib
-import io
-import logging
 import os
 import subprocess
 import sys
 import time
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from examples.digits import images
+from examples.digits import labelled_sets, models
 from examples.digits.arrivals import LATE, MONTHS, Arrivals
-from examples.digits.outcome import Outcome, broken_promises, show
+from examples.digits.models import MODEL, DemoError
+from examples.digits.outcome import Outcome, find_scoring, promises, rerun, show
 from examples.digits.progress import Progress
 from tidepool.cloud import Tidepool, TidepoolError
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
-    from azure.ai.ml.entities import Job
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / ".tidepool"
-TRAINING_JOB = ROOT / "examples/digits/training/job.yml"
 LOG = DATA / "logs" / "functions.log"
 PATIENCE_S = 300
+BAD_ITERATIONS = 10
 
 console = Console(highlight=False, soft_wrap=True, width=max(120, Console().width))
 
@@ -40,17 +38,111 @@ def main() -> int:
     cloud = _fresh_cloud()
     os.environ.update(cloud.environment())
     _deploy()
-    _train()
-    outcomes = _months(cloud)
-    console.print()
-    show(outcomes, console)
-    broken = broken_promises(outcomes)
-    for promise in broken:
+    demo = Demo(cloud)
+    try:
+        demo.run()
+    except DemoError as error:
+        demo.broken.append(str(error))
+    for promise in demo.broken:
         console.print(f"[red]Not as promised:[/] {promise}")
     console.print(f"\n{time.monotonic() - started:.0f} s. Tidepool is still up. Try:")
     for command, what in TO_TRY:
         console.print(f"  [bold]{command:<60}[/] {what}")
-    return 1 if broken else 0
+    return 1 if demo.broken else 0
+
+
+class Demo:
+    """The story, from the first model to the third."""
+
+    def __init__(self, cloud: Tidepool) -> None:
+        self.broken: list[str] = []
+        self._cloud = cloud
+        self._arrivals = Arrivals()
+        self._progress = Progress(LOG, console)
+        self._began: dict[str, float] = {}
+        self._ended: dict[str, float] = {}
+
+    def run(self) -> None:
+        self._first_model()
+        self._months()
+        self._drift()
+        self._bad_model()
+        self._cloud.settle()
+        self._report()
+
+    def _first_model(self) -> None:
+        _title("A first model: trained, judged on the holdout, approved, promoted, rolled out")
+        from azure.ai.ml import load_compute
+
+        labelled_sets.register(self._ml)
+        self._ml.compute.begin_create_or_update(load_compute(ROOT / "src/assets/compute/cpu.yml")).result()
+        models.begin_training(self._ml)
+        self._crown("1")
+
+    def _months(self) -> None:
+        """Three months arrive one after the other, and a late file last."""
+        for arrival in MONTHS:
+            _title(f"{arrival.month}: {arrival.says}")
+            self._arrivals.upload(arrival)
+            self._begin(f"{arrival.month}-1-g1")
+        self._wait(*(f"{arrival.month}-1-g1" for arrival in MONTHS))
+        _title(f"{LATE}: one more file comes late")
+        self._arrivals.upload_late()
+        self._begin(f"{LATE}-2-g1")
+
+    def _drift(self) -> None:
+        """The last month was dark: its drift has a model trained anew, which walks the same way."""
+        dark = MONTHS[-1].month
+        _title(f"{dark} has drifted: a model is trained anew on it, and has to beat the champion")
+        self._crown("2")
+        _title(f"{dark} again, with the new champion")
+        rerun(dark, "the champion learned to see in the dark")
+        self._begin(f"{dark}-1-g2")
+        models.begin_training(self._ml, iterations=BAD_ITERATIONS)
+        self._wait(f"{LATE}-2-g1", f"{dark}-1-g2")
+
+    def _bad_model(self) -> None:
+        _title("A bad model: trained for ten rounds only")
+        refused = models.wait_for("3", models.FINAL | {"passed"}, self._progress.show)
+        models.print_verdict(refused, console)
+        if refused["state"] != "refused":
+            self.broken.append(f"the bad model {MODEL}:3 is {refused['state']}, not refused")
+
+    def _report(self) -> None:
+        console.print()
+        due = [promise for promise in promises() if promise.result in self._ended]
+        outcomes = [Outcome.of(one, self._ended[one.result] - self._began[one.result]) for one in due]
+        show(outcomes, console)
+        console.print("Accuracy: against the known labels, of the images that no model has learned from.")
+        told = (one.broken_by(outcome) for one, outcome in zip(due, outcomes, strict=True))
+        self.broken += [words for words in told if words]
+        accuracy = {outcome.result: outcome.accuracy for outcome in outcomes}
+        dark = MONTHS[-1].month
+        if accuracy[f"{dark}-1-g2"] <= accuracy[f"{dark}-1-g1"]:
+            self.broken.append(f"the new model is no better in the dark month {dark}")
+
+    def _crown(self, version: str) -> None:
+        ended = models.crown(version, self._progress.show, console)
+        if ended["state"] != "champion":
+            raise DemoError(f"{MODEL}:{version} is {ended['state']}, not champion: {ended['error']}")
+        console.print(f"  [bold]{MODEL}:{version} is champion[/], at the endpoint {MODEL}")
+
+    def _begin(self, result: str) -> None:
+        self._began[result] = time.monotonic()
+        self._progress.show()
+
+    def _wait(self, *results: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while missing := [result for result in results if result not in self._ended]:
+            if time.monotonic() > deadline:
+                raise DemoError(f"{', '.join(missing)} did not end in {PATIENCE_S} s")
+            self._progress.show()
+            self._ended |= {result: time.monotonic() for result in missing if find_scoring(result)}
+            time.sleep(0.5)
+
+    @cached_property
+    def _ml(self) -> "MLClient":
+        return Arrivals.workspace()
 
 
 TO_TRY = (
@@ -80,74 +172,15 @@ def _deploy() -> None:
         _run(sys.executable, "-m", "tidegate.cli", "deploy")
 
 
-def _train() -> None:
-    """The first model, by a training job like any other."""
-    with _step("a training job registers the model digit-classifier"):
-        from azure.ai.ml import load_compute
-
-        ml = Arrivals.workspace()
-        ml.compute.begin_create_or_update(load_compute(ROOT / "src/assets/compute/cpu.yml")).result()
-        job = _submitted(ml)
-        while (status := ml.jobs.get(job.name).status) not in ("Completed", "Failed", "Canceled"):
-            time.sleep(0.5)
-        if status != "Completed":
-            console.print(f"The training job {job.name} is {status}: .venv/bin/tidepool logs jobs")
-            raise SystemExit(1)
-
-
-def _submitted(ml: "MLClient") -> "Job":
-    """The training job. The SDK's bar and its warnings about classes of its own are no part of the demo."""
-    from azure.ai.ml import load_job
-
-    logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
-    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-        return ml.jobs.create_or_update(load_job(TRAINING_JOB))
-
-
-def _months(cloud: Tidepool) -> list[Outcome]:
-    """Three months arrive one after the other, a late file last; returns what became of each version."""
-    arrivals = Arrivals()
-    progress = Progress(LOG, console)
-    began: dict[str, float] = {}
-    for arrival in MONTHS:
-        console.print(f"\n[bold]{arrival.month}[/]  {arrival.says}")
-        arrivals.upload(arrival)
-        began[f"{arrival.month}-1"] = time.monotonic()
-        progress.show()
-    ended = _wait(progress, cloud, set(began))
-    console.print(f"\n[bold]{LATE}[/]  one more file comes late")
-    arrivals.upload_late()
-    began[f"{LATE}-2"] = time.monotonic()
-    ended |= _wait(progress, cloud, {f"{LATE}-2"})
-    known = {arrival.month: images.month(arrival.month, arrival.count) for arrival in MONTHS}
-    known[LATE] = [*known[LATE], arrivals.late_digit()]
-    return [
-        Outcome.of(version, known[version[:6]], ended[version] - began[version])
-        for version in sorted(began)
-        if version in ended
-    ]
-
-
-def _wait(progress: Progress, cloud: Tidepool, versions: set[str]) -> dict[str, float]:
-    """When each version came to its end; without those that did not in time."""
-    ended: dict[str, float] = {}
-    deadline = time.monotonic() + PATIENCE_S
-    while set(ended) != versions and time.monotonic() < deadline:
-        progress.show()
-        for version in versions - set(ended):
-            if Outcome.is_final(version):
-                ended[version] = time.monotonic()
-        time.sleep(0.5)
-    cloud.settle()
-    progress.show()
-    return ended
-
-
 def _run(*command: str) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         console.print(done.stdout + done.stderr)
         raise SystemExit(done.returncode)
+
+
+def _title(text: str) -> None:
+    console.print(f"\n[bold]{text}[/]")
 
 
 class _step:  # noqa: N801 - reads as the statement that it is

@@ -29,6 +29,7 @@ class Light(TypedDict):
     noise: float
 
 
+DAY = Light(brightness=1.0, noise=0.0)
 # Of such digits the first model reads two of three, and one that learned from some of them nine of ten.
 DARK = Light(brightness=0.1, noise=4.0)
 

@@ -14,12 +14,24 @@ _WHERE = {
     "ScoreMonth": "scoring.score_month",
     "CheckJob": "jobs.check_job",
     "FinishMonth": "finishing.finish_month",
+    "JudgeModel": "judging.judge_model",
+    "PromoteModel": "promoting.promote_model",
+    "AdvanceRollout": "rolling.advance_rollout",
+    "WeighDrift": "drifting.weigh_drift",
+    "RetrainModel": "drifting.retrain_model",
     "Notify": "telling.notify",
     "Reconcile": "upkeep.reconcile",
 }
 
 
-_LOOKS_AGAIN = {"CheckJob", "FinishMonth", "Notify"}  # as when two looked at once: the second looks again
+_LOOKS_AGAIN = {
+    "CheckJob",
+    "FinishMonth",
+    "JudgeModel",
+    "PromoteModel",
+    "AdvanceRollout",
+    "Notify",
+}  # as when two looked at once: the second looks again
 
 
 class Progress:
@@ -72,7 +84,9 @@ def arrow(line: str) -> str | None:
 def _subject(fields: dict[str, str]) -> str:
     """`digits 202611-1-g1`, or what else the command is about."""
     if "month" not in fields:
-        return " ".join(fields[key] for key in ("job", "activity") if key in fields)
+        return " ".join(
+            fields[key] for key in ("model", "version", "signal", "job", "activity") if key in fields
+        )
     numbers = [f"-{fields['version']}"] if "version" in fields else []
     numbers += [f"-g{fields['generation']}"] if "generation" in fields else []
     return f"{fields['feed']} {fields['month']}{''.join(numbers)}"

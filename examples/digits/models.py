@@ -1,0 +1,103 @@
+"""The demo's models, for the data scientist who trains them and the person who approves."""
+
+import contextlib
+import io
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+MODEL = "digit-classifier"
+FINAL = {"champion", "refused", "observed", "expired", "retired", "rolled_back", "failed"}
+TRAINING_JOB = Path(__file__).parent / "training" / "job.yml"
+PATIENCE_S = 180
+
+
+class DemoError(Exception):
+    """Something that the demo waited for did not happen."""
+
+
+def begin_training(ml: "MLClient", *, iterations: int = 1000) -> str:
+    """Submit the training job; returns its name. Few iterations make a bad model.
+
+    The SDK's bar and its warnings about classes of its own are no part of the demo.
+    """
+    from azure.ai.ml import load_job
+
+    logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
+    job = load_job(TRAINING_JOB, params_override=[{"inputs.iterations": iterations}])
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        return str(ml.jobs.create_or_update(job).name)
+
+
+def crown(version: str, show: Callable[[], None], console: Console) -> dict[str, Any]:
+    """Wait for the verdict, approve it, wait for the end of the rollout; returns the version."""
+    judged = wait_for(version, {"passed"} | FINAL, show)
+    print_verdict(judged, console)
+    if judged["state"] != "passed":
+        return judged
+    decision = {
+        "approved": True,
+        "by": "the demo",
+        "reason": "the verdict says why",
+        "verdict": judged["verdict"],
+    }
+    _ask("POST", f"/api/models/{MODEL}/versions/{version}/approval", decision)
+    console.print(f"  [bold]{MODEL}:{version} is approved[/] by the demo")
+    ended = wait_for(version, FINAL, show)
+    for step in (ended["rollout"] or {"steps": []})["steps"]:
+        health = step["health"] or {}
+        console.print(f"  {step['percent']} % of the traffic: {health.get('why', 'on its way')}")
+    return ended
+
+
+def wait_for(version: str, states: set[str], show: Callable[[], None]) -> dict[str, Any]:
+    """The version when it is in one of the states."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        show()
+        found = _find(version)
+        if found and found["state"] in states:
+            return found
+        time.sleep(0.5)
+    state = found["state"] if found else "not registered"
+    raise DemoError(f"{MODEL}:{version} is {state} after {PATIENCE_S} s, not {' or '.join(sorted(states))}")
+
+
+def print_verdict(version: dict[str, Any], console: Console) -> None:
+    """Each rule with its number: why a version passed, or did not."""
+    verdict = version["judged"]
+    word = "[green]passes[/]" if verdict["passed"] else "[red]is refused[/]"
+    against = f" against {verdict['champion']}" if verdict["champion"] else ", the first of its name"
+    console.print(f"  [bold]{MODEL}:{version['version']}[/] {word}{against}:")
+    for rule in verdict["rules"]:
+        mark = "[green]✓[/]" if rule["passed"] else "[red]✗[/]"
+        of = f" ({rule['slice']})" if rule["slice"] else ""
+        console.print(f"    {mark} {rule['metric']}{of} {rule['rule']}: {rule['why']}")
+
+
+def _find(version: str) -> dict[str, Any] | None:
+    answer = _send("GET", f"/api/models/{MODEL}/versions/{version}")
+    if answer.status_code == 404:
+        return None
+    answer.raise_for_status()
+    return dict(answer.json())
+
+
+def _ask(method: str, path: str, body: dict[str, Any]) -> None:
+    answer = _send(method, path, body)
+    if not answer.ok:
+        raise DemoError(f"{method} {path}: {answer.text}")
+
+
+def _send(method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
+    url, headers = os.environ["FUNCTIONS_URL"] + path, {"x-functions-key": os.environ["FUNCTIONS_KEY"]}
+    return requests.request(method, url, json=body, headers=headers, timeout=60)
