@@ -120,9 +120,9 @@ def sample_month(folder: Path, rows: list[Row], shape: ImageShape) -> Sample | N
 def log_to_mlflow(
     outcome: Mapping[str, Any], subject: Mapping[str, str], reference: Sample, month: Sample
 ) -> None:
-    """Metrics, report and pictures on this step's run; the metrics on the pipeline's run too."""
+    """Metrics, report and picture on this step's run; the metrics on the pipeline's run too."""
     import mlflow
-    from drift_pictures import distances, distributions
+    from drift_pictures import distributions
 
     parts = [*outcome["features"].items(), *outcome["predictions"].items()]
     metrics = {f"drift/{name}": one["value"] for name, one in parts}
@@ -131,8 +131,8 @@ def log_to_mlflow(
         mlflow.set_tags({f"tidegate_{key}": value for key, value in subject.items()})
         mlflow.log_metrics(metrics)
         mlflow.log_dict(dict(outcome), "drift.json")
-        mlflow.log_figure(distributions(reference, month), "distributions.png")
-        mlflow.log_figure(distances(outcome, f"{subject['feed']} {subject['version']}"), "drift.png")
+        title = f"{subject['feed']} {subject['version']}"
+        mlflow.log_figure(distributions(outcome, reference, month, title), "drift.png")
     if pipeline := run.data.tags.get("mlflow.parentRunId"):
         mlflow.log_metrics(metrics, run_id=pipeline)
 
