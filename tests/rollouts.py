@@ -56,18 +56,24 @@ class Rollouts(Promotions):
             Model(name=MODEL, version=version, path=model, type="mlflow_model", tags=tags or {})
         )
 
-    def roll(self, *given: AnyCommand, until: str = "", rounds: int = 200) -> list[AnyCommand]:
+    def roll(
+        self, *given: AnyCommand, until: str = "", twice: bool = False, rounds: int = 200
+    ) -> list[AnyCommand]:
         """Carry commands out, and the promotions and rollouts that follow; a wait ends when all is settled.
 
         To the end, or `until` a phase or a share (`baking`, `10`) of some rollout. The rest of what follows.
+        `twice`: as Azure Storage may deliver them.
         """
         queue, rest = deque([*given, *self.waiting]), []
         self.waiting = []
         for _ in range(rounds):
             if not queue:
                 return rest
-            self.service.worker.carry_out(encode(queue.popleft()))
-            follows = taken(self.cloud, self.account)
+            command = queue.popleft()
+            self.service.worker.carry_out(encode(command))
+            if twice:
+                self.service.worker.carry_out(encode(command))
+            follows = list(dict.fromkeys(taken(self.cloud, self.account)))
             queue.extend(one for one in follows if isinstance(one, PromoteModel | AdvanceRollout))
             rest += [one for one in follows if not isinstance(one, PromoteModel | AdvanceRollout | Notify)]
             if until and until in self.where():
@@ -77,10 +83,10 @@ class Rollouts(Promotions):
             self.clock.now += timedelta(minutes=10 if "baking" in self.where() else 0, seconds=1)
         raise AssertionError(f"it does not end: {self.where()}, {self.told()}")
 
-    def arrive(self, version: str, until: str = "") -> None:
+    def arrive(self, version: str, until: str = "", *, twice: bool = False) -> None:
         """A version passes the gate, is promoted and rolled out."""
         self.version(version)
-        self.roll(PromoteModel(cause="test", model=MODEL, version=version), until=until)
+        self.roll(PromoteModel(cause="test", model=MODEL, version=version), until=until, twice=twice)
 
     def where(self) -> list[str]:
         """Phase and share of each rollout that has not ended."""

@@ -161,6 +161,14 @@ class Config(_Section):
                 )
         return self
 
+    @model_validator(mode="after")
+    def _drift_is_of_a_feed(self) -> "Config":
+        for name, policy in self.models.items():
+            if policy.drift and policy.drift.feed not in self.feeds:
+                feeds = ", ".join(self.feeds)
+                raise ValueError(f"models.{name}.drift.feed is {policy.drift.feed}; there are: {feeds}")
+        return self
+
     @property
     def digest(self) -> str:
         """Changes with whatever the file means; tells nothing of what it says."""

@@ -37,6 +37,7 @@ from tidegate.handlers.drifting import Drifting
 from tidegate.handlers.finishing import Finishing
 from tidegate.handlers.jobs import Jobs
 from tidegate.handlers.judging import Judging
+from tidegate.handlers.observing import Observing
 from tidegate.handlers.promoting import Promoting
 from tidegate.handlers.registrations import Registrations
 from tidegate.handlers.rolling import Rolling
@@ -107,7 +108,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         ledger=ledger,
         workspaces=workspaces,
         succession=succession,
-        smoke_folder=settings.config_file.parent,
+        observing=Observing(workspaces=workspaces, folder=settings.config_file.parent, now=now),
         now=now,
     )
     drifting = Drifting(config=config, ledger=ledger, workspaces=workspaces, now=now)

@@ -11,9 +11,9 @@ from tidepool.cloud import Tidepool
 
 @pytest.fixture(scope="module")
 def installed(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Rollouts:
-    """Version 1 is champion and has all traffic; each test brings a version of its own."""
+    """Version 1 is champion, though every command came twice; each test brings a version of its own."""
     rollouts = Rollouts(tidepool, tmp_path_factory.mktemp("rollouts"))
-    rollouts.arrive("1")
+    rollouts.arrive("1", twice=True)
     return rollouts
 
 

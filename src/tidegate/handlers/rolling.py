@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidegate import rollout_news
 from tidegate.commands import FROM_TIMER, AdvanceRollout, Follows, Next
 from tidegate.config import Config
-from tidegate.errors import PermanentError
 from tidegate.handlers.endings import tell
+from tidegate.handlers.observing import Observing
 from tidegate.handlers.succession import Succession
 from tidegate.log import Log
 from tidegate.model_names import deployment_name
@@ -38,7 +37,6 @@ from tidegate.rollout import (
     failing,
     taken_over,
 )
-from tidegate.rollout_health import Answer, Health, health_by_metrics, health_by_probes, read_smoke, too_early
 
 if TYPE_CHECKING:
     from tidegate.cloud.tables import Ledger
@@ -49,7 +47,6 @@ log = Log(__name__)
 _SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=1)
 _SMOKE_PAUSE = timedelta(seconds=10)
 _LONGEST_DELAY = timedelta(hours=1)
-_PROBES = 5
 _LOG_LINES = 20
 
 
@@ -73,7 +70,7 @@ class Rolling:
     ledger: "Ledger"
     workspaces: "Workspaces"
     succession: Succession
-    smoke_folder: Path
+    observing: Observing
     now: Callable[[], datetime]
 
     def advance_rollout(self, command: AdvanceRollout) -> Follows:
@@ -156,11 +153,11 @@ class Rolling:
             case Turn(after):
                 return self._turn(subject, rollout, after)
             case TryOut():
-                answer = self._ask(subject, times=1)[0]
-                after = after_smoke(rollout, read_smoke(answer), subject.rollout, self.now())
+                answer = self.observing.try_out(subject.place, subject.rollout)
+                after = after_smoke(rollout, answer, subject.rollout, self.now())
                 return self._turn(subject, rollout, after)
             case Measure(since, last):
-                health = self._health(subject, since, last=last)
+                health = self.observing.health(subject.place, subject.rollout, since, last=last)
                 after = after_health(rollout, health, subject.rollout, self.now(), last=last)
                 return self._turn(subject, rollout, after)
         self._act(subject, step, seen)
@@ -179,22 +176,6 @@ class Rolling:
                 endpoints.shift(place.endpoint, traffic, mirror)
             case Remove(deployment):
                 endpoints.remove(place.endpoint, deployment)
-
-    def _health(self, subject: _Subject, since: datetime, *, last: bool) -> Health:
-        workspace, place = self._workspace, subject.place
-        deployment = workspace.endpoints.id(place.endpoint, place.deployment)
-        counted = workspace.endpoint_metrics.figures(deployment, since, self.now())
-        if health := health_by_metrics(counted, subject.rollout):
-            return health
-        if not last:
-            return too_early(counted)
-        return health_by_probes(self._ask(subject, times=_PROBES), counted, subject.rollout)
-
-    def _ask(self, subject: _Subject, *, times: int) -> list[Answer]:
-        place, file = subject.place, self.smoke_folder / subject.rollout.smoke
-        if not file.is_file():
-            raise PermanentError(f"rollout.smoke of {subject.record.model}: there is no file {file}")
-        return self._workspace.questions.ask(place.endpoint, place.deployment, file.read_bytes(), times)
 
     def _turn(self, subject: _Subject, before: RolloutRecord | None, after: RolloutRecord) -> Follows:
         """Told, recorded, gone on with: at once where something changed, at the bake's end where it bakes."""
