@@ -54,8 +54,9 @@ def crown(version: str, show: Callable[[], None], console: Console) -> dict[str,
     console.print(f"  [bold]{MODEL}:{version} is approved[/] by the demo")
     ended = wait_for(version, FINAL, show)
     for step in (ended["rollout"] or {"steps": []})["steps"]:
-        health = step["health"] or {}
-        console.print(f"  {step['percent']} % of the traffic: {health.get('why', 'on its way')}")
+        health = step["health"] or {"source": "nothing", "requests": 0, "errors": 0}
+        seen = f"{health['errors']} errors in {health['requests']} requests, by {health['source']}"
+        console.print(f"  {step['percent']} % of the traffic: {seen}")
     return ended
 
 
