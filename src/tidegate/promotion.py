@@ -83,6 +83,13 @@ def champion_source(model: Model) -> str | None:
     return model.champion.source if model.champion else None
 
 
+def champion_in(model: Model, role: str) -> str | None:
+    """The champion's version as the development or the production workspace has it."""
+    if model.champion is None:
+        return None
+    return model.champion.version if role == "production" else model.champion.source
+
+
 def crowned(model: Model, record: ModelVersion, at: datetime) -> Model:
     """The model's record once the version is champion; the same where it is already."""
     if champion_source(model) == record.version:

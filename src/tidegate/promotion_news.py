@@ -20,7 +20,8 @@ def needs_approval(record: ModelVersion, until: datetime, occasion: Occasion) ->
     lines = [
         f"It passed the gate on {verdict.data}, beside {beside} (job {verdict.job}, verdict {verdict.id}):",
         *_rules(verdict.rules),
-        f"Until {until:%Y-%m-%d %H:%M %Z}: tidegate approve {record.model} {record.version}, or refuse.",
+        f"Until {until:%Y-%m-%d %H:%M %Z}, to approve or to refuse:",
+        f'tidegate approve {record.model} {record.version} --verdict {verdict.id} --by ... --reason "..."',
     ]
     return _activity(
         record.model,

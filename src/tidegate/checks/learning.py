@@ -9,6 +9,7 @@ from tidegate.config import Feed
 from tidegate.datasets import datastore_name
 from tidegate.errors import ConfigError, NotThereError, PermanentError
 from tidegate.pipelines import model_problem
+from tidegate.promotion import champion_in
 
 _API_VERSION = "2024-04-01"
 _DEPLOY = "run: tidegate deploy"
@@ -48,9 +49,16 @@ def models(installation: Installation) -> Iterable[Found]:
         (feed.score.workspace, feed.score.model) for _, feed in installation.feeds()
     ):
         name, _, pinned = reference.partition(":")
-        assets = installation.service.workspaces[role].assets
+        assets, policy = installation.service.workspaces[role].assets, installation.config.models.get(name)
+        crowns = bool(policy and policy.crowns)
+        champion = champion_in(installation.service.ledger.model(name), role) if crowns else None
+        if crowns and not (pinned or champion):
+            yield warn(
+                f"{name} has no champion yet", "have a version judged and promoted; until then months wait"
+            )
+            continue
         try:
-            version = pinned or assets.newest_model(name)
+            version = pinned or champion or assets.newest_model(name)
             problem = model_problem(assets.mlmodel(name, version))
         except NotThereError:
             yield fail(f"{role} has no model {reference}", "register it; until then months wait")

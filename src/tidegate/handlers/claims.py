@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tidegate.config import Config, Feed
 from tidegate.errors import ConflictError, NotThereError
 from tidegate.ledger import Claim, Generation, Month, MonthVersion
+from tidegate.promotion import champion_in
 
 if TYPE_CHECKING:
     from tidegate.cloud.tables import Ledger
@@ -78,10 +79,10 @@ class Claims:
         policy, role = self.config().models.get(name), feed.score.workspace
         if policy is None or not policy.crowns:
             return self.workspaces[role].assets.newest_model(name)
-        champion = self.ledger.model(name).champion
+        champion = champion_in(self.ledger.model(name), role)
         if champion is None:
             raise NotThereError(f"{name} has no champion yet; its policy lets no other version score months")
-        return champion.version if role == "production" else champion.source
+        return champion
 
 
 def _claimed_before(record: Month, key: str | None) -> Claim | None:
