@@ -3,9 +3,11 @@
 import itertools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.estate import MLMODEL
 from tests.model_estate import MODEL, POLICY, ModelEstate
 from tests.service import Clock
 
@@ -372,3 +374,30 @@ def until_judged(court: Court, version: str) -> bool:
         if found and found.verdict:
             break
     return stopped
+
+
+@pytest.mark.parametrize(
+    ("loss", "state"),
+    [(0.2, ModelState.PASSED), (0.4, ModelState.REFUSED), (float("nan"), ModelState.REFUSED)],
+)
+def test_a_model_registered_with_mlflow_is_judged_by_its_training_run_too(
+    estate: ModelEstate, tmp_path: Path, loss: float, state: ModelState
+) -> None:
+    import mlflow
+
+    court = make_court(estate, gate={**POLICY["gate"], "training": {"loss": {"max": 0.3}}})
+    (tmp_path / "MLmodel").write_text(MLMODEL)
+    (tmp_path / "figures.json").write_text('{"metrics": {"accuracy": 0.9}}')
+    mlflow.set_tracking_uri(estate.ml.workspaces.get(estate.workspace.name).mlflow_tracking_uri)
+    mlflow.set_experiment("training")
+    with mlflow.start_run() as run:
+        mlflow.log_metric("loss", loss)
+        mlflow.log_artifacts(str(tmp_path), "model")
+    client = mlflow.MlflowClient()
+    client.create_registered_model(court.model)
+    client.create_model_version(court.model, f"{run.info.artifact_uri}/model", run_id=run.info.run_id)
+
+    record = court.verdict("1")
+
+    assert record.state is state
+    assert record.source["run"] == run.info.run_id

@@ -1,39 +1,33 @@
-"""What counts as a pipeline's content: its own files, and those that its components include."""
+"""Which pipelines and clusters a configuration names, workspace by workspace."""
 
-from pathlib import Path
+from typing import Any
 
-import pytest
+from tests import tidegate_yml
+from tests.model_estate import POLICY
 
-from tidegate.asset_files import AssetFiles
+from tidegate.asset_files import clusters_in, pipelines_in, roles_in
+from tidegate.config import Config
 
-
-@pytest.fixture
-def assets(tmp_path: Path) -> AssetFiles:
-    """Two pipelines; a step of the second includes a file of the first."""
-    for name, step in {
-        "first": "type: command\n",
-        "second": "additional_includes: [../first/shared.py]\n",
-    }.items():
-        folder = tmp_path / name
-        folder.mkdir()
-        (folder / "pipeline.yml").write_text(f"name: {name}\n")
-        (folder / "step.yml").write_text(step)
-    (tmp_path / "first/shared.py").write_text("VALUE = 1\n")
-    (tmp_path / "first/own.py").write_text("VALUE = 1\n")
-    return AssetFiles(tmp_path)
+DRIFT = {"feed": "digits", "retrain": "retraining", "compute": "gpu-dedicated"}
 
 
-def test_a_file_that_a_step_includes_is_its_pipelines_content(assets: AssetFiles) -> None:
-    before = assets.content("second")
-
-    (assets.root / "first/shared.py").write_text("VALUE = 2\n")
-
-    assert assets.content("second") != before
+def a_config(workspace: str, models: dict[str, Any]) -> Config:
+    feed = tidegate_yml.a_feed()
+    feed["score"] = {**feed["score"], "workspace": workspace}
+    return Config.model_validate(tidegate_yml.values(digits=feed) | {"models": models})
 
 
-def test_other_files_of_that_folder_are_not(assets: AssetFiles) -> None:
-    before = assets.content("second")
+def test_models_are_judged_and_trained_in_development_wherever_feeds_are_scored() -> None:
+    config = a_config("production", {"classifier": {**POLICY, "drift": DRIFT}})
 
-    (assets.root / "first/own.py").write_text("VALUE = 2\n")
+    assert roles_in(config) == ["production", "development"]
+    assert pipelines_in(config, "production") == ["monthly_scoring"]
+    assert pipelines_in(config, "development") == ["quick_evaluation", "retraining"]
+    assert clusters_in(config, "development") == ["cpu", "gpu-dedicated"]
 
-    assert assets.content("second") == before
+
+def test_without_policies_only_feeds_need_anything() -> None:
+    config = a_config("production", {})
+
+    assert roles_in(config) == ["production"]
+    assert pipelines_in(config, "development") == clusters_in(config, "development") == []
