@@ -45,11 +45,11 @@ def save_model(folder: Path, threshold: int, labels: tuple[str, ...] = LABELS) -
     return folder
 
 
-def save_holdout(folder: Path) -> Path:
-    """40 images; the champion takes those of grey 120 for dark, as the camera `left` makes them."""
+def save_holdout(folder: Path, count: int = 40) -> Path:
+    """The champion takes those of grey 120 for dark, as the camera `left` makes them."""
     folder.mkdir()
     lines = ["img,label,camera"]
-    for number in range(40):
+    for number in range(count):
         grey = (20, 120, 200, 40)[number % 4]
         (folder / f"{number}.png").write_bytes(as_png(np.full((8, 8, 1), grey, dtype=np.uint8)))
         lines.append(f"{number}.png,{LABELS[grey > 100]},{'left' if grey == 120 else 'right'}")
@@ -106,18 +106,25 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def evaluated(models: Path) -> Evaluated:
+def evaluated_in(
+    folder: Path, models: Path, changes: Mapping[str, str | Path | None] | None = None
+) -> Evaluated:
+    """An evaluation as a step of a pipeline, in an MLflow store of its own."""
     import mlflow
 
-    store = f"sqlite:///{models}/mlflow.db"
+    store = f"sqlite:///{folder}/mlflow.db"
     client = mlflow.MlflowClient(store)
-    experiment = client.create_experiment("lights", artifact_location=str(models / "artifacts"))
+    experiment = client.create_experiment("lights", artifact_location=str(folder / "artifacts"))
     pipeline = client.create_run(experiment).info.run_id
     step = client.create_run(experiment, tags={"mlflow.parentRunId": pipeline}).info.run_id
-    evaluate(models, MLFLOW_TRACKING_URI=store, MLFLOW_RUN_ID=step)
-    evidence = json.loads((models / "evidence/evidence.json").read_text())
+    evaluate(models, changes, MLFLOW_TRACKING_URI=store, MLFLOW_RUN_ID=step)
+    evidence = json.loads((folder / "evidence/evidence.json").read_text())
     return Evaluated(evidence, client, step, pipeline)
+
+
+@pytest.fixture(scope="module")
+def evaluated(models: Path) -> Evaluated:
+    return evaluated_in(models, models)
 
 
 def test_evidence_says_what_was_compared_on_what(evaluated: Evaluated) -> None:
@@ -165,6 +172,19 @@ def test_mlflow_shows_a_picture(evaluated: Evaluated, name: str) -> None:
 
     with Image.open(io.BytesIO(picture)) as image:
         assert min(image.size) > 200
+
+
+def test_more_slices_than_mlflow_takes_at_once_are_evaluated(models: Path, tmp_path: Path) -> None:
+    holdout = save_holdout(tmp_path / "holdout", 80)
+    header, *rows = (holdout / "labels.csv").read_text().splitlines()
+    numbered = [f"{row},shop-{number}" for number, row in enumerate(rows)]
+    (holdout / "labels.csv").write_text("\n".join([f"{header},shop", *numbered]))
+    changes = {"holdout": holdout, "slice-by": "shop", "verdict-evidence": tmp_path / "evidence"}
+
+    evaluated = evaluated_in(tmp_path, models, changes)
+
+    assert len(evaluated.evidence["slices"]["values"]) == 80
+    assert len(evaluated.mlflow.get_run(evaluated.step).data.metrics) > 1_000
 
 
 @pytest.mark.parametrize(

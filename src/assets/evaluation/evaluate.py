@@ -6,7 +6,8 @@ Judges nothing. evidence.json is written last; without it there is no evidence.
 import argparse
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from answers import ask
 from labelled import LabelledSet, UnfitDataError, read_labelled
 
 NONE = "none"  # a literal of a job cannot be empty
+METRICS_AT_ONCE = 500
 
 log = logging.getLogger(__name__)
 
@@ -71,12 +73,26 @@ def log_to_mlflow(
     metrics = dict(numbers(evidence))
     with mlflow.start_run() as run:
         mlflow.set_tags({f"tidegate_{key}": value for key, value in subject.items()})
-        mlflow.log_metrics(metrics)
+        log_metrics(metrics, run.info.run_id)
         mlflow.log_dict(evidence, "evidence.json")
         mlflow.log_figure(pictures.confusion(holdout.labels, labels), "confusion_matrix.png")
         mlflow.log_figure(pictures.comparison(evidence), "metrics.png")
     if pipeline := run.data.tags.get("mlflow.parentRunId"):
-        mlflow.log_metrics(metrics, run_id=pipeline)
+        log_metrics(metrics, pipeline)
+
+
+def log_metrics(metrics: Mapping[str, float], run: str) -> None:
+    """In as many requests as it takes: slices may be many, and MLflow takes 1,000 at once."""
+    import mlflow
+
+    for part in batched(metrics.items(), METRICS_AT_ONCE):
+        mlflow.log_metrics(dict(part), run_id=run)
+
+
+def batched(items: Iterable[tuple[str, float]], size: int) -> Iterator[list[tuple[str, float]]]:
+    remaining = iter(items)
+    while part := list(islice(remaining, size)):
+        yield part
 
 
 def numbers(evidence: dict[str, Any]) -> Iterator[tuple[str, float]]:

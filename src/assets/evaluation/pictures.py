@@ -9,6 +9,7 @@ from sklearn.metrics import confusion_matrix
 
 NUMBERED_CLASSES = 20  # more do not fit into the cells
 NAMED_CLASSES = 60
+SHOWN_SLICES = 40
 COLOURS = {"candidate": "tab:blue", "champion": "tab:orange"}
 
 
@@ -31,12 +32,13 @@ def confusion(truth: Sequence[str], answers: Mapping[str, Sequence[str]]) -> Fig
 
 
 def comparison(evidence: Mapping[str, Any]) -> Figure:
-    """Metrics and, below, the accuracy of each slice, with their confidence intervals."""
+    """Metrics and, below, the accuracy of slices (of many, the worst), with confidence intervals."""
     overall = {metric: cells for metric, cells in evidence["metrics"].items() if metric != "log_loss"}
-    slices = {
-        f"{value} (n={part['n']})": part["metrics"]["accuracy"]
-        for value, part in (evidence["slices"] or {"values": {}})["values"].items()
-    }
+    every_slice = (evidence["slices"] or {"values": {}})["values"].items()
+    worst = sorted(every_slice, key=lambda one: one[1]["metrics"]["accuracy"]["candidate"]["value"])[
+        :SHOWN_SLICES
+    ]
+    slices = {f"{value} (n={part['n']})": part["metrics"]["accuracy"] for value, part in worst}
     parts = [
         (f"on {evidence['data']}, n={evidence['n']}", overall),
         *([("accuracy", slices)] if slices else []),
