@@ -27,7 +27,7 @@ down:  ## stop Tidepool
 	@if [ -x .venv/bin/tidepool ]; then .venv/bin/tidepool down; fi
 
 test: .tools/test  ## all tests
-	@.venv/bin/pytest
+	@.venv/bin/pytest -n 2 --dist worksteal
 
 check: .tools/test  ## format, lint, types, imports, requirements.txt
 	@.venv/bin/ruff format --check .
