@@ -64,8 +64,8 @@ class Arrivals:
     def upload(self, arrival: Arrival) -> None:
         digits = arrival.digits
         if arrival.labelled:
-            lines = [f"{digit.name},{digit.label}" for digit in digits[: arrival.labelled]]
-            self.put(f"{arrival.month}/labels.csv", "\n".join(["img,label", *lines, ""]).encode())
+            labels = images.labels_csv(digits[: arrival.labelled])
+            self.put(f"{arrival.month}/labels.csv", labels.encode())
         for number, digit in enumerate(digits):
             content = images.damaged(digit.png, "truncated") if number < arrival.broken else digit.png
             self.put(f"{arrival.month}/{digit.name}", content)
