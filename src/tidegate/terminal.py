@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
@@ -23,6 +23,7 @@ _COLOURS = {
     "job_completed": "yellow",
     "superseded": "dim",
 }
+_TO_COPY = {"scoring", "job"}  # names that people copy stay in one piece; other columns give way
 _SIGNS = {
     State.OK: "[green]✓[/]",
     State.WARN: "[yellow]![/]",
@@ -108,7 +109,9 @@ def make_table(*headings: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         numbers = heading.endswith(">")
-        table.add_column(heading.removesuffix(">"), justify="right" if numbers else "left", overflow="fold")
+        name = heading.removesuffix(">")
+        justify: JustifyMethod = "right" if numbers else "left"
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name in _TO_COPY)
     return table
 
 

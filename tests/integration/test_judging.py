@@ -247,7 +247,6 @@ def test_what_is_no_number_is_refused(court: Court, metrics: dict[str, Any]) -> 
 def test_an_evaluation_that_leaves_no_evidence_is_refused(court: Court) -> None:
     court.register("1")
     court.judge("1")
-    court.judge("1")
     court.estate.cloud.settle()
     court.estate.blobstore.delete_blob(f"evaluations/{court.model}/1/e1/evidence.json")
 
