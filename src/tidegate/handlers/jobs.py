@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = Log(__name__)
 
-_RECORDING = timedelta(seconds=5)
+_RECORDING = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, kw_only=True)
