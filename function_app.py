@@ -68,6 +68,6 @@ async def http(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
 
 @cache
 def _asgi() -> Any:
-    from tidegate.api import create_app  # FastAPI is no concern of events
+    from tidegate.api.app import create_app  # FastAPI is no concern of events
 
     return func.AsgiMiddleware(create_app(service))  # type: ignore[no-untyped-call]

@@ -7,7 +7,7 @@ from typing import Any
 
 import azure.functions as func
 
-from tidegate.api import create_app
+from tidegate.api.app import create_app
 from tidegate.wiring import Service
 
 

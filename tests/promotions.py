@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests import tidegate_yml
 from tests.service import Clock, taken
 from tidegate.commands import AnyCommand, Notify, PromoteModel, RollbackModel, encode
-from tidegate.model_records import Approval, Model, ModelState, ModelVersion, Verdict
+from tidegate.models.records import Approval, Model, ModelState, ModelVersion, Verdict
 from tidegate.settings import Settings
 from tidegate.wiring import Service, build
 from tidepool.cloud import Tidepool

@@ -12,7 +12,7 @@ from azure.core.exceptions import ResourceNotFoundError
 from tests.promotions import MODEL, Promotions
 from tests.service import taken
 from tidegate.commands import AdvanceRollout, AnyCommand, Notify, PromoteModel, encode
-from tidegate.model_records import RolloutRecord
+from tidegate.models.records import RolloutRecord
 from tidepool.cloud import Tidepool
 
 ENDPOINT = "classifier"

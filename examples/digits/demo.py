@@ -169,7 +169,7 @@ def _fresh_cloud() -> Tidepool:
 
 def _deploy() -> None:
     with _step("tidegate deploy: pipelines, environments, datastores are registered"):
-        _run(sys.executable, "-m", "tidegate.cli", "deploy")
+        _run(sys.executable, "-m", "tidegate.cli.app", "deploy")
 
 
 def _run(*command: str) -> None:

@@ -8,14 +8,14 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from tidegate import model_notifications as news
+from tidegate.api.problems import RefusedError
 from tidegate.commands import AnyCommand, Notify, PromoteModel, RollbackModel
 from tidegate.errors import ConflictError, TransientError
 from tidegate.log import Log
-from tidegate.model_names import model_reference
-from tidegate.model_records import Approval, Model, ModelState, ModelVersion, Verdict
-from tidegate.policies import Policy
-from tidegate.problems import RefusedError
+from tidegate.models.names import model_reference
+from tidegate.models.policies import Policy
+from tidegate.models.records import Approval, Model, ModelState, ModelVersion, Verdict
+from tidegate.notifications import models as news
 
 if TYPE_CHECKING:
     from tidegate.cloud.queue import Queue

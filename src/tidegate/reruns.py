@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from tidegate.api.problems import RefusedError
 from tidegate.commands import ScoreMonth
 from tidegate.config import Feed
 from tidegate.datasets import version_name
@@ -14,7 +15,6 @@ from tidegate.handlers.claims import Claims, Wish
 from tidegate.ledger import Claim, Month
 from tidegate.log import Log
 from tidegate.pipelines import model_problem
-from tidegate.problems import RefusedError
 
 if TYPE_CHECKING:
     from tidegate.cloud.queue import Queue

@@ -29,10 +29,10 @@ from tidegate.events import (
     Unreadable,
 )
 from tidegate.ledger import Activity
-from tidegate.lineage import SOURCE_TAG
-from tidegate.model_names import judged_by
+from tidegate.models.lineage import SOURCE_TAG
+from tidegate.models.names import judged_by
+from tidegate.models.retraining import retrained_by
 from tidegate.pipelines import served_by
-from tidegate.retraining import retrained_by
 
 # Nothing is to be done about these; for what they may hide (lost ends) the timer looks at every open job.
 _UNDER_WAY = {"notstarted", "starting", "provisioning", "preparing", "queued", "running", "finalizing"}

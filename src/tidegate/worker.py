@@ -13,7 +13,7 @@ from tidegate.commands import FROM_TIMER, AnyCommand, Follows, Next, Notify, abo
 from tidegate.errors import ConfigError, ConflictError, NotThereError, PermanentError, TransientError
 from tidegate.ledger import Activity
 from tidegate.log import Log, bound
-from tidegate.model_notifications import subject_of_model
+from tidegate.notifications.models import subject_of_model
 
 if TYPE_CHECKING:
     from tidegate.cloud.queue import Queue

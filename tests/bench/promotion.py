@@ -20,7 +20,7 @@ from tests.bench.table import Row
 from tests.promotions import MODEL, Promotions
 from tidegate.cloud.copies import Copies
 from tidegate.commands import PromoteModel, encode
-from tidegate.transfers import Folder
+from tidegate.models.transfers import Folder
 from tidepool.cloud import Tidepool
 
 if TYPE_CHECKING:

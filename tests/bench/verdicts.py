@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.table import Row
-from tidegate.evaluations import decide_verdict
-from tidegate.evidence import read_evidence
-from tidegate.model_records import Evaluation, ModelState, ModelVersion
-from tidegate.policies import Gate
+from tidegate.models.evaluations import decide_verdict
+from tidegate.models.evidence import read_evidence
+from tidegate.models.policies import Gate
+from tidegate.models.records import Evaluation, ModelState, ModelVersion
 
 MANY = 10_000
 ROUNDS = 200

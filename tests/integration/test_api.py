@@ -14,7 +14,7 @@ from tests.estate import MLMODEL
 from tests.service import Clock, a_service, taken
 from tests.tidegate_yml import a_feed
 
-from tidegate.api import create_app
+from tidegate.api.app import create_app
 from tidegate.commands import ScoreMonth
 from tidegate.ledger import Activity, Job, Month, MonthVersion, ScoringState
 from tidegate.wiring import Service

@@ -10,7 +10,7 @@ from tests.model_estate import POLICY
 from tests.service import Clock, a_service, taken
 
 from tidegate.commands import Notify, PromoteModel, RollbackModel
-from tidegate.model_records import Champion, ModelState, ModelVersion, Verdict
+from tidegate.models.records import Champion, ModelState, ModelVersion, Verdict
 from tidegate.wiring import Service
 from tidepool.cloud import StorageAccount, Tidepool
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from tests.estate import Estate, Running
 
-from tidegate.cli import main
+from tidegate.cli.app import main
 from tidepool.cloud import Tidepool
 
 MONTH = "209901"
@@ -136,7 +136,7 @@ def test_deploy_and_doctor_say_what_they_find(
 
 def test_help_names_the_exit_codes() -> None:
     said = subprocess.run(
-        [sys.executable, "-m", "tidegate.cli", "--help"],
+        [sys.executable, "-m", "tidegate.cli.app", "--help"],
         capture_output=True,
         text=True,
         check=True,

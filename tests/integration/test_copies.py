@@ -8,7 +8,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettin
 
 from tidegate.cloud.copies import Copies
 from tidegate.errors import ConflictError, NotThereError
-from tidegate.transfers import Folder, Original
+from tidegate.models.transfers import Folder, Original
 from tidepool.cloud import StorageAccount, Tidepool
 
 FILES = {"MLmodel": b"flavors", "data/model pkl#1.bin": b"weights", "empty": b""}

@@ -15,8 +15,8 @@ from tidegate.cloud.tables import Ledger
 from tidegate.commands import AnyCommand, JudgeModel, Notify, PromoteModel
 from tidegate.errors import NotThereError, TidegateError
 from tidegate.handlers.judging import Judging
-from tidegate.model_notifications import subject_of_model
-from tidegate.model_records import Approval, Champion, ModelState, ModelVersion
+from tidegate.models.records import Approval, Champion, ModelState, ModelVersion
+from tidegate.notifications.models import subject_of_model
 from tidegate.settings import Settings
 from tidegate.wiring import build
 from tidepool.cloud import Tidepool

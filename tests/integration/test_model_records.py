@@ -7,7 +7,7 @@ import pytest
 from tests.service import Clock, a_service
 
 from tidegate.errors import ConflictError
-from tidegate.model_records import Champion, ModelState, ModelVersion
+from tidegate.models.records import Champion, ModelState, ModelVersion
 from tidegate.wiring import Service
 from tidepool.cloud import StorageAccount
 

@@ -7,7 +7,7 @@ import pytest
 from tests.promotions import MODEL, Promotions
 
 from tidegate.commands import JudgeModel
-from tidegate.model_records import Approval, ModelState
+from tidegate.models.records import Approval, ModelState
 from tidepool.cloud import Tidepool
 
 

@@ -12,7 +12,7 @@ from tests.killing import Killed, KillSwitch
 from tests.promotions import MODEL, Promotions
 
 from tidegate.commands import PromoteModel, encode
-from tidegate.model_records import ModelState
+from tidegate.models.records import ModelState
 from tidepool.cloud import Tidepool
 
 REGISTRY = "tidepool-registry"

@@ -8,6 +8,7 @@ import requests
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient
+from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
 from tidepool.cloud import Site, StorageAccount, Tidepool, TidepoolError, Workspace
 from tidepool.faults import Faults
@@ -84,6 +85,18 @@ def images(tidepool: Tidepool, account: StorageAccount) -> ContainerClient:
     service = BlobServiceClient(f"https://{account.name}.blob.core.windows.net", DefaultAzureCredential())
     service.create_container("results")
     return service.create_container("images")
+
+
+@pytest.fixture(scope="module")
+def queue(account: StorageAccount, site: Site) -> QueueClient:
+    client = QueueClient(
+        f"https://{account.name}.queue.core.windows.net",
+        "work",
+        credential=DefaultAzureCredential(),
+        message_encode_policy=TextBase64EncodePolicy(),
+    )
+    client.create_queue()
+    return client
 
 
 @pytest.fixture
@@ -202,23 +215,13 @@ def test_a_delayed_event_comes_after_a_later_one(
 
 @pytest.mark.parametrize("nth", [1, 2, 3])
 def test_the_worker_dies_after_a_write_that_took_effect(
-    faults: Tidepool, site: Site, account: StorageAccount, images: ContainerClient, nth: int
+    faults: Tidepool, site: Site, queue: QueueClient, images: ContainerClient, nth: int
 ) -> None:
-    from azure.storage.queue import QueueClient, TextBase64EncodePolicy
-
     results = BlobServiceClient(images.url.rpartition("/")[0], DefaultAzureCredential()).get_container_client(
         "results"
     )
     for blob in list(results.list_blob_names()):
         results.delete_blob(blob)
-    queue = QueueClient(
-        f"https://{account.name}.queue.core.windows.net",
-        "work",
-        credential=DefaultAzureCredential(),
-        message_encode_policy=TextBase64EncodePolicy(),
-    )
-    if nth == 1:
-        queue.create_queue()
     before = len(site.writes())
     site.kill_worker_after(writes=nth)
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.estate import ROOT, SCORE, Running
 from tests.model_estate import MODEL, ModelEstate
-from tidegate.model_records import Model, ModelState
+from tidegate.models.records import Model, ModelState
 from tidepool.cloud import Tidepool
 
 RETRAINING = ROOT / "tests/stories/quick_retraining/pipeline.yml"

@@ -8,8 +8,8 @@ import pytest
 
 from tests.estate import Running
 from tests.model_estate import MODEL, ModelEstate
-from tidegate.cli import main
-from tidegate.model_records import ModelState, ModelVersion
+from tidegate.cli.app import main
+from tidegate.models.records import ModelState, ModelVersion
 from tidepool.cloud import Tidepool
 
 APPROVED = {"promote": {"approval": "required", "within": "3d"}}

@@ -12,8 +12,8 @@ from tests.killing import Killed, KillSwitch
 from tests.model_estate import MODEL, ModelEstate
 from tests.service import Clock, taken
 from tidegate.commands import AnyCommand, JudgeModel, Notify, PromoteModel, encode
-from tidegate.model_notifications import subject_of_model
-from tidegate.model_records import Approval, ModelState, ModelVersion
+from tidegate.models.records import Approval, ModelState, ModelVersion
+from tidegate.notifications.models import subject_of_model
 from tidegate.settings import Settings
 from tidegate.wiring import Service, build
 from tidepool.cloud import Tidepool

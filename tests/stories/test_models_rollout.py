@@ -11,7 +11,7 @@ from tests.estate import Running
 from tests.model_estate import MODEL, ModelEstate
 from tests.rollouts import LOADER, QUESTION
 from tests.rollouts import MLMODEL as SERVED
-from tidegate.model_records import ModelState, ModelVersion
+from tidegate.models.records import ModelState, ModelVersion
 from tidepool.cloud import Tidepool
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from tidegate.config import Config
-from tidegate.notifications import KINDS
+from tidegate.notifications.kinds import KINDS
 
 PAGE = Path("docs/configuration.md").read_text(encoding="utf-8")
 # Sections that the page describes once and that stand in several places.

@@ -10,7 +10,9 @@ from tests.tidegate_yml import values
 
 from tidegate.commands import RetrainModel, WeighDrift
 from tidegate.config import Config
-from tidegate.drift import (
+from tidegate.events import DataDrifted, Event, RunChanged
+from tidegate.ledger import Month
+from tidegate.models.drift import (
     Decision,
     decide_drift,
     due_renewal,
@@ -18,7 +20,10 @@ from tidegate.drift import (
     with_retraining,
     with_signal,
 )
-from tidegate.drift_signals import (
+from tidegate.models.policies import Drift, Renew
+from tidegate.models.records import Model, Retraining
+from tidegate.models.retraining import plan_retraining, retrain_job, retrained_by
+from tidegate.models.signals import (
     DriftSignal,
     read_dataset_monitor,
     read_measurement,
@@ -26,11 +31,6 @@ from tidegate.drift_signals import (
     renewal,
     signal_id,
 )
-from tidegate.events import DataDrifted, Event, RunChanged
-from tidegate.ledger import Month
-from tidegate.model_records import Model, Retraining
-from tidegate.policies import Drift, Renew
-from tidegate.retraining import plan_retraining, retrain_job, retrained_by
 from tidegate.routes import Record, Routes, Send
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)

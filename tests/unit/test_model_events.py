@@ -13,7 +13,7 @@ from tests.payloads import as_json, learning_event, run_event, workspace_id
 from tidegate.commands import JudgeModel
 from tidegate.config import Config
 from tidegate.events import parse
-from tidegate.model_names import judge_job, judged_by
+from tidegate.models.names import judge_job, judged_by
 from tidegate.routes import Ignore, Meaning, Record, Reject, Routes, Send
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)

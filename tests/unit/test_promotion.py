@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from tidegate.model_records import Approval, Champion, Model, ModelState, ModelVersion, Promotion, Verdict
-from tidegate.policies import Promote
-from tidegate.promotion import (
+from tidegate.models.policies import Promote
+from tidegate.models.promotion import (
     AwaitApproval,
     AwaitTurn,
     Begin,
@@ -22,6 +21,7 @@ from tidegate.promotion import (
     released,
     rolled_back,
 )
+from tidegate.models.records import Approval, Champion, Model, ModelState, ModelVersion, Promotion, Verdict
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 PROMOTE = Promote(within=timedelta(days=3))

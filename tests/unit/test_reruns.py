@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
+from tidegate.api.problems import RefusedError
 from tidegate.ledger import Month, MonthVersion
-from tidegate.problems import RefusedError
 from tidegate.reruns import Rerun, refuse_version
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

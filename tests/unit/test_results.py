@@ -7,7 +7,8 @@ from tests.unit.test_pipelines import NOW, a_claim
 
 from tidegate.config import Channel
 from tidegate.ledger import Claim, MonthVersion, ScoringState
-from tidegate.notifications import KINDS, ended, event_id, wants
+from tidegate.notifications.kinds import KINDS, event_id, wants
+from tidegate.notifications.months import ended
 from tidegate.results import Reconciliation, current_result, decide_result
 
 

@@ -6,10 +6,20 @@ from typing import Any
 
 import pytest
 
-from tidegate.model_names import deployment_name
-from tidegate.model_records import RolloutRecord
-from tidegate.policies import Rollout
-from tidegate.rollout import (
+from tidegate.models.health import (
+    Answer,
+    Figures,
+    Health,
+    SmokeAnswer,
+    health_by_metrics,
+    health_by_probes,
+    read_smoke,
+)
+from tidegate.models.names import deployment_name
+from tidegate.models.policies import Rollout
+from tidegate.models.records import RolloutRecord
+from tidegate.models.rollout import after_health, after_smoke, begin_rollout, decide_step
+from tidegate.models.rollout_steps import (
     DeploymentSeen,
     EndpointSeen,
     MakeDeployment,
@@ -23,19 +33,6 @@ from tidegate.rollout import (
     TryOut,
     Turn,
     Wait,
-    after_health,
-    after_smoke,
-    begin_rollout,
-    decide_step,
-)
-from tidegate.rollout_health import (
-    Answer,
-    Figures,
-    Health,
-    SmokeAnswer,
-    health_by_metrics,
-    health_by_probes,
-    read_smoke,
 )
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)

@@ -8,8 +8,8 @@ from tidegate.cloud.registrar import read_cluster
 from tidegate.config import Feed
 from tidegate.datasets import datastore_name
 from tidegate.errors import ConfigError, NotThereError, PermanentError
+from tidegate.models.promotion import champion_in
 from tidegate.pipelines import model_problem
-from tidegate.promotion import champion_in
 
 _API_VERSION = "2024-04-01"
 _DEPLOY = "run: tidegate deploy"

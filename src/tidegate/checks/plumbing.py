@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tidegate.api_client import ApiClient, ApiError
 from tidegate.checks.findings import Found, Installation, fail, ok, warn
+from tidegate.cli.client import ApiClient, ApiError
 from tidegate.cloud.blobs import REJECTED
 from tidegate.cloud.channels import takes
 from tidegate.cloud.inventory import our_containers, our_queues, our_tables

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.cloud.blobs import blob_service
 from tidegate.cloud.faults import azure_errors, error_code_of
-from tidegate.transfers import Copied, Folder, Original, Transfer, compare
+from tidegate.models.transfers import Copied, Folder, Original, Transfer, compare
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

@@ -7,7 +7,7 @@ from tidegate.cloud.blobs import blob_service
 from tidegate.cloud.faults import azure_errors
 from tidegate.cloud.ml_client import Client, ml_errors
 from tidegate.errors import PermanentError
-from tidegate.transfers import Folder
+from tidegate.models.transfers import Folder
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, ContainerClient

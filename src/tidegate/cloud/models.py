@@ -5,7 +5,7 @@ from typing import Any
 
 from tidegate.cloud.ml_client import Client, ml_errors
 from tidegate.errors import NotThereError
-from tidegate.lineage import RegisteredModel
+from tidegate.models.lineage import RegisteredModel
 
 
 class Models:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.cloud.faults import azure_errors
 from tidegate.cloud.ml_client import Client, ml_errors
-from tidegate.rollout_health import Answer
+from tidegate.models.health import Answer
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from tidegate.cloud.faults import azure_errors
 from tidegate.errors import ConflictError, NotThereError
 from tidegate.ledger import Activity, Job, Month, Record
-from tidegate.model_records import Model, ModelVersion
+from tidegate.models.records import Model, ModelVersion
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

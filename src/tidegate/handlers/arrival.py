@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tidegate import notifications
 from tidegate.commands import CheckMonth, Follows, Next, ScoreMonth
 from tidegate.config import Config, Feed
 from tidegate.datasets import BLOBSTORE, DataAsset, Manifest, datastore_name, datastore_uri, manifest_path
@@ -16,7 +15,8 @@ from tidegate.handlers.sight import feed_of, look
 from tidegate.ledger import Month, MonthVersion
 from tidegate.log import Log
 from tidegate.months import Changed, NewVersion, Same, Wait, deadline_of, decide_month, prefix_of
-from tidegate.notifications import Occasion
+from tidegate.notifications import months as notifications
+from tidegate.notifications.kinds import Occasion
 
 if TYPE_CHECKING:
     from tidegate.cloud.blobs import Feeds

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tidegate.config import Config, Feed
 from tidegate.errors import ConflictError, NotThereError
 from tidegate.ledger import Claim, Generation, Month, MonthVersion
-from tidegate.promotion import champion_in
+from tidegate.models.promotion import champion_in
 
 if TYPE_CHECKING:
     from tidegate.cloud.tables import Ledger

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from tidegate.cloud.assets import place_of
 from tidegate.datasets import BLOBSTORE, datastore_uri
 from tidegate.errors import TransientError
-from tidegate.lineage import RegisteredModel, is_copy_of, lineage, lineage_tags
-from tidegate.model_records import ModelVersion, Promotion
-from tidegate.policies import Promote
-from tidegate.transfers import Transfer
+from tidegate.models.lineage import RegisteredModel, is_copy_of, lineage, lineage_tags
+from tidegate.models.policies import Promote
+from tidegate.models.records import ModelVersion, Promotion
+from tidegate.models.transfers import Transfer
 
 if TYPE_CHECKING:
     from tidegate.cloud.copies import Copies

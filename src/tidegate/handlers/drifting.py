@@ -5,12 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tidegate import drift_news
 from tidegate.commands import FROM_TIMER, Follows, JudgeModel, Next, RetrainModel, WeighDrift
 from tidegate.config import Config
 from tidegate.datasets import BLOBSTORE, drift_path, result_order
-from tidegate.drift import Decision, decide_drift, scored_months, with_retraining, with_signal
-from tidegate.drift_signals import (
+from tidegate.errors import NotThereError
+from tidegate.handlers.endings import tell
+from tidegate.log import Log
+from tidegate.models.drift import Decision, decide_drift, scored_months, with_retraining, with_signal
+from tidegate.models.policies import Drift
+from tidegate.models.records import Model, Retraining, SignalRecord
+from tidegate.models.retraining import plan_retraining, retrain_job
+from tidegate.models.signals import (
     DriftSignal,
     read_dataset_monitor,
     read_measurement,
@@ -18,14 +23,9 @@ from tidegate.drift_signals import (
     renewal,
     signal_id,
 )
-from tidegate.errors import NotThereError
-from tidegate.handlers.endings import tell
-from tidegate.log import Log
-from tidegate.model_records import Model, Retraining, SignalRecord
-from tidegate.notifications import Occasion
+from tidegate.notifications import drift as drift_news
+from tidegate.notifications.kinds import Occasion
 from tidegate.pipelines import Attempt, JobCancelled, JobDone, JobFailed, Resubmit, StillLive, decide_end
-from tidegate.policies import Drift
-from tidegate.retraining import plan_retraining, retrain_job
 
 if TYPE_CHECKING:
     from tidegate.cloud.tables import Ledger

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tidegate import notifications
 from tidegate.commands import Next, Notify
 from tidegate.ledger import Activity, Claim
 from tidegate.log import Log
+from tidegate.notifications import months as notifications
 from tidegate.results import Result, current_result
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from tidegate import notifications
 from tidegate.commands import CheckMonth, FinishMonth, Follows, Next, WeighDrift
 from tidegate.config import Config, Feed
 from tidegate.datasets import (
@@ -22,6 +21,7 @@ from tidegate.errors import NotThereError
 from tidegate.handlers.endings import end, tell
 from tidegate.handlers.sight import feed_of, look
 from tidegate.ledger import Claim, ScoringState
+from tidegate.notifications import months as notifications
 from tidegate.results import CSV, RECONCILIATION, Reconciliation, Result, decide_result
 
 if TYPE_CHECKING:

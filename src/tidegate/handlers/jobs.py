@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tidegate import notifications
 from tidegate.commands import CheckJob, FinishMonth, Follows, Next, ScoreMonth
 from tidegate.config import Config
 from tidegate.handlers.endings import end, tell
 from tidegate.ledger import Claim, Job, ScoringState
 from tidegate.log import Log
-from tidegate.notifications import Occasion
+from tidegate.notifications import months as notifications
+from tidegate.notifications.kinds import Occasion
 from tidegate.pipelines import (
     JobCancelled,
     JobDone,

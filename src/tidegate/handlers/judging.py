@@ -5,20 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tidegate import model_notifications as news
 from tidegate.commands import FROM_TIMER, Follows, JudgeModel, Next, PromoteModel
 from tidegate.config import Config
 from tidegate.datasets import BLOBSTORE
 from tidegate.errors import NotThereError
-from tidegate.evaluations import decide_verdict, kept, plan_evaluation, state_after
-from tidegate.evidence import EVIDENCE, Evidence, NoEvidence, number, read_evidence
 from tidegate.handlers.endings import tell
-from tidegate.lineage import SOURCE_TAG
 from tidegate.log import Log
-from tidegate.model_names import evaluation_folder, judge_job
-from tidegate.model_records import Evaluation, ModelState, ModelVersion, Verdict
+from tidegate.models.evaluations import decide_verdict, kept, plan_evaluation, state_after
+from tidegate.models.evidence import EVIDENCE, Evidence, NoEvidence, number, read_evidence
+from tidegate.models.lineage import SOURCE_TAG
+from tidegate.models.names import evaluation_folder, judge_job
+from tidegate.models.policies import Policy
+from tidegate.models.records import Evaluation, ModelState, ModelVersion, Verdict
+from tidegate.notifications import models as news
 from tidegate.pipelines import Attempt, JobCancelled, JobDone, JobFailed, Resubmit, StillLive, decide_end
-from tidegate.policies import Policy
 
 if TYPE_CHECKING:
     from tidegate.cloud.tables import Ledger

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidegate.errors import PermanentError
-from tidegate.policies import Rollout
-from tidegate.rollout import Place
-from tidegate.rollout_health import (
+from tidegate.models.health import (
     Health,
     SmokeAnswer,
     health_by_metrics,
@@ -17,6 +15,8 @@ from tidegate.rollout_health import (
     read_smoke,
     too_early,
 )
+from tidegate.models.policies import Rollout
+from tidegate.models.rollout_steps import Place
 
 if TYPE_CHECKING:
     from tidegate.cloud.workspaces import Workspace, Workspaces

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tidegate import promotion_news
 from tidegate.commands import FROM_TIMER, AdvanceRollout, Follows, Next, PromoteModel, RollbackModel
 from tidegate.config import Config
 from tidegate.errors import PermanentError
@@ -13,10 +12,8 @@ from tidegate.handlers.delivering import Delivering, Undeliverable, UnderWay
 from tidegate.handlers.endings import tell
 from tidegate.handlers.succession import Succession
 from tidegate.log import Log
-from tidegate.model_records import Model, ModelState, ModelVersion, Promotion
-from tidegate.notifications import Occasion
-from tidegate.policies import Policy, Promote
-from tidegate.promotion import (
+from tidegate.models.policies import Policy, Promote
+from tidegate.models.promotion import (
     AwaitApproval,
     Begin,
     GoOn,
@@ -25,6 +22,9 @@ from tidegate.promotion import (
     Stop,
     decide_promotion,
 )
+from tidegate.models.records import Model, ModelState, ModelVersion, Promotion
+from tidegate.notifications import promotion as promotion_news
+from tidegate.notifications.kinds import Occasion
 
 if TYPE_CHECKING:
     from tidegate.cloud.separation import Separation

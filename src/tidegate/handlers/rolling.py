@@ -5,19 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tidegate import rollout_news
 from tidegate.commands import FROM_TIMER, AdvanceRollout, Follows, Next
 from tidegate.config import Config
 from tidegate.handlers.endings import tell
 from tidegate.handlers.observing import Observing
 from tidegate.handlers.succession import Succession
 from tidegate.log import Log
-from tidegate.model_names import deployment_name
-from tidegate.model_records import Model, ModelState, ModelVersion, RolloutRecord
-from tidegate.notifications import Occasion
-from tidegate.policies import Policy, Rollout
-from tidegate.promotion import champion_source, stands
-from tidegate.rollout import (
+from tidegate.models.names import deployment_name
+from tidegate.models.policies import Policy, Rollout
+from tidegate.models.promotion import champion_source, stands
+from tidegate.models.records import Model, ModelState, ModelVersion, RolloutRecord
+from tidegate.models.rollout import after_health, after_smoke, begin_rollout, decide_step, failing, taken_over
+from tidegate.models.rollout_steps import (
     EndpointSeen,
     MakeDeployment,
     MakeEndpoint,
@@ -30,13 +29,9 @@ from tidegate.rollout import (
     TryOut,
     Turn,
     Wait,
-    after_health,
-    after_smoke,
-    begin_rollout,
-    decide_step,
-    failing,
-    taken_over,
 )
+from tidegate.notifications import rollout as rollout_news
+from tidegate.notifications.kinds import Occasion
 
 if TYPE_CHECKING:
     from tidegate.cloud.tables import Ledger

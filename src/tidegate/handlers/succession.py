@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tidegate import promotion_news
 from tidegate.commands import Follows, JudgeModel, Next, PromoteModel, RollbackModel
 from tidegate.errors import PermanentError
 from tidegate.handlers.endings import tell
 from tidegate.log import Log
-from tidegate.model_records import Model, ModelState, ModelVersion
-from tidegate.notifications import Occasion
-from tidegate.promotion import champion_source, crowned, released, rolled_back, stands
+from tidegate.models.promotion import champion_source, crowned, released, rolled_back, stands
+from tidegate.models.records import Model, ModelState, ModelVersion
+from tidegate.notifications import promotion as promotion_news
+from tidegate.notifications.kinds import Occasion
 
 if TYPE_CHECKING:
     from tidegate.cloud.tables import Ledger

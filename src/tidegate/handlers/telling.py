@@ -10,7 +10,7 @@ from tidegate.config import Config
 from tidegate.errors import TransientError
 from tidegate.ledger import Activity
 from tidegate.log import Log
-from tidegate.notifications import OWN_EVENTS, channel_key, event_id, wants
+from tidegate.notifications.kinds import OWN_EVENTS, channel_key, event_id, wants
 
 if TYPE_CHECKING:
     from tidegate.cloud.channels import People, Topic

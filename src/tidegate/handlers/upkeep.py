@@ -23,11 +23,11 @@ from tidegate.commands import (
     WeighDrift,
 )
 from tidegate.config import Config, Feed
-from tidegate.drift import due_renewal
 from tidegate.handlers.registrations import Registrations
 from tidegate.ledger import Activity, Claim, Job, Month, ScoringState
 from tidegate.log import Log
-from tidegate.model_records import Model, ModelState, ModelVersion
+from tidegate.models.drift import due_renewal
+from tidegate.models.records import Model, ModelState, ModelVersion
 from tidegate.months import expected_months, needs_look
 
 if TYPE_CHECKING:

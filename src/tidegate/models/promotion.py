@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from tidegate.model_records import Approval, Champion, Model, ModelState, ModelVersion, Verdict
-from tidegate.policies import Promote
+from tidegate.models.policies import Promote
+from tidegate.models.records import Approval, Champion, Model, ModelState, ModelVersion, Verdict
 
 
 @dataclass(frozen=True)

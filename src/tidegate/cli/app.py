@@ -11,10 +11,11 @@ try:
 except ImportError:  # Azure installs the service without them
     sys.exit("The command line needs more than the service: pip install 'tidegate[cli]'")
 
-from tidegate import model_cli, terminal
-from tidegate.api_client import ApiClient, ApiError, UnreachableError
 from tidegate.checks.findings import State
-from tidegate.cli_access import EXIT_CODES, FAILED, UNREACHABLE, AsJson, Key, Url, client, print_json
+from tidegate.cli import models as model_cli
+from tidegate.cli import tables as terminal
+from tidegate.cli.access import EXIT_CODES, FAILED, UNREACHABLE, AsJson, Key, Url, client, print_json
+from tidegate.cli.client import ApiClient, ApiError, UnreachableError
 from tidegate.deploy import ROLES, Deployment, Role
 from tidegate.doctor import examine
 from tidegate.errors import TidegateError, TransientError

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from tidegate.ledger import Activity
-from tidegate.model_names import model_reference
-from tidegate.model_records import Approval, ModelState, ModelVersion, RuleResult, Verdict
-from tidegate.notifications import Occasion
+from tidegate.models.names import model_reference
+from tidegate.models.records import Approval, ModelState, ModelVersion, RuleResult, Verdict
+from tidegate.notifications.kinds import Occasion
 from tidegate.pipelines import Resubmit
 
 _MOST_LINES = 40

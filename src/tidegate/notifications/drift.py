@@ -1,9 +1,9 @@
 """What people are told about drift and retraining: activities with derived ids, and their words. Pure."""
 
 from tidegate.ledger import Activity
-from tidegate.model_notifications import subject_of_model
-from tidegate.model_records import Retraining, SignalRecord
-from tidegate.notifications import Occasion
+from tidegate.models.records import Retraining, SignalRecord
+from tidegate.notifications.kinds import Occasion
+from tidegate.notifications.models import subject_of_model
 
 
 def weighed(model: str, signal: SignalRecord, cause: str) -> Activity | None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from tidegate.terminal import console, make_table, short_time
+from tidegate.cli.tables import console, make_table, short_time
 
 _COLOURS = {
     "registered": "blue",

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidegate.model_records import ModelVersion
-from tidegate.promotion import valid_approval
+from tidegate.models.promotion import valid_approval
+from tidegate.models.records import ModelVersion
 
 # https://learn.microsoft.com/azure/machine-learning/resource-limits-capacity
 MOST_TAGS = 50

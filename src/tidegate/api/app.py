@@ -10,16 +10,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from pydantic import BaseModel
 
-from tidegate import docs_page, model_api
-from tidegate.api_access import FUNCTION_KEY, Services
+from tidegate.api import docs_page
+from tidegate.api import models as model_api
+from tidegate.api.access import FUNCTION_KEY, Services
+from tidegate.api.problems import RefusedError, documented, handle_problems
+from tidegate.api.views import FeedView, JobView, MonthSummary, MonthView, ScoringView, month_view
 from tidegate.commands import MonthId
 from tidegate.config import Feed
 from tidegate.errors import ConfigError, TidegateError
 from tidegate.handlers.claims import Claims
 from tidegate.ledger import Month
-from tidegate.problems import RefusedError, documented, handle_problems
 from tidegate.reruns import Rerun, Reruns
-from tidegate.views import FeedView, JobView, MonthSummary, MonthView, ScoringView, month_view
 from tidegate.wiring import Service
 
 _DESCRIPTION = """Files arrive monthly; predictions come out, reconciled with them. This is what happened,

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable
 
-from tidegate.model_names import job_part
-from tidegate.model_records import Retraining
+from tidegate.models.names import job_part
+from tidegate.models.policies import Drift
+from tidegate.models.records import Retraining
 from tidegate.pipelines import JobPlan
-from tidegate.policies import Drift
 
 _SIGNAL = re.compile(r"((?:measurement|monitor|dataset-monitor|renew)-.+)-a\d+")
 

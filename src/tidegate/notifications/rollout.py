@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 from tidegate.ledger import Activity
-from tidegate.model_names import model_reference
-from tidegate.model_notifications import subject_of_model
-from tidegate.model_records import ModelVersion, RolloutRecord, RolloutStep
-from tidegate.notifications import Occasion
+from tidegate.models.names import model_reference
+from tidegate.models.records import ModelVersion, RolloutRecord, RolloutStep
+from tidegate.notifications.kinds import Occasion
+from tidegate.notifications.models import subject_of_model
 
 
 def changes(

@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel
 
-from tidegate.api_access import FUNCTION_KEY, Services
+from tidegate.api.access import FUNCTION_KEY, Services
+from tidegate.api.model_views import ModelSummary, ModelView, VersionView, model_url, model_view
+from tidegate.api.problems import RefusedError, documented
 from tidegate.approvals import Approvals, Decision, Rollback
-from tidegate.model_notifications import subject_of_model
-from tidegate.model_records import Model
-from tidegate.model_views import ModelSummary, ModelView, VersionView, model_url, model_view
-from tidegate.policies import Policy
-from tidegate.problems import RefusedError, documented
+from tidegate.models.policies import Policy
+from tidegate.models.records import Model
+from tidegate.notifications.models import subject_of_model
 from tidegate.wiring import Service
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$"

@@ -5,8 +5,10 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
+from tidegate.api.views import ActivityView, job_url
 from tidegate.ledger import Activity
-from tidegate.model_records import (
+from tidegate.models.policies import Policy
+from tidegate.models.records import (
     Approval,
     Champion,
     Evaluation,
@@ -18,8 +20,6 @@ from tidegate.model_records import (
     SignalRecord,
     Verdict,
 )
-from tidegate.policies import Policy
-from tidegate.views import ActivityView, job_url
 
 
 def model_url(model: str) -> str:

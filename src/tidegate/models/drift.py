@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from tidegate.drift_signals import DriftSignal
 from tidegate.ledger import Month
-from tidegate.model_records import Model, Retraining, SignalRecord
-from tidegate.policies import Drift, Renew
+from tidegate.models.policies import Drift, Renew
+from tidegate.models.records import Model, Retraining, SignalRecord
+from tidegate.models.signals import DriftSignal
 
 _MOST_SIGNALS = 100
 _LATEST_RENEWAL_H = 24  # after an installation, or a long pause, the next month's will do

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from tidegate.ledger import Activity
-from tidegate.model_notifications import subject_of_model
-from tidegate.model_records import Champion, Model, ModelVersion, RuleResult
-from tidegate.notifications import Occasion
+from tidegate.models.records import Champion, Model, ModelVersion, RuleResult
+from tidegate.notifications.kinds import Occasion
+from tidegate.notifications.models import subject_of_model
 
 _MOST_LINES = 40
 
