@@ -20,8 +20,8 @@ help:  ## this list
 demo: .tools/local  ## three months of images arrive, are scored and checked, on the local cloud
 	@.venv/bin/python -m examples.digits.demo
 
-up: .tools/local  ## start Tidepool with the service in it, and leave it running
-	@.venv/bin/tidepool up --detach --app .
+up: .tools/local  ## the local cloud with the digits example installed, ready for a month of images
+	@.venv/bin/python -m examples.digits.up
 
 down:  ## stop Tidepool
 	@if [ -x .venv/bin/tidepool ]; then .venv/bin/tidepool down; fi

@@ -96,14 +96,15 @@ class Arrivals:
     def put(self, name: str, content: bytes) -> None:
         self._container.upload_blob(name, content, overwrite=True)
 
+    def make_container(self) -> None:
+        """Unless it is there."""
+        if not self._container.exists():
+            self._container.create_container()
+
     @cached_property
     def _container(self) -> "ContainerClient":
         from azure.identity import DefaultAzureCredential
         from azure.storage.blob import BlobServiceClient
 
         url = f"https://{os.environ['AZURE_STORAGE_ACCOUNT']}.blob.core.windows.net"
-        service = BlobServiceClient(url, credential=DefaultAzureCredential())
-        container = service.get_container_client(CONTAINER)
-        if not container.exists():
-            container.create_container()
-        return container
+        return BlobServiceClient(url, credential=DefaultAzureCredential()).get_container_client(CONTAINER)

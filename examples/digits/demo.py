@@ -5,39 +5,32 @@ Exits non-zero if anything that it promises did not happen.
 """
 
 import os
-import subprocess
 import sys
 import time
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from examples.digits import labelled_sets, models
+from examples.digits import installation, models
 from examples.digits.arrivals import LATE, MONTHS, Arrivals
+from examples.digits.installation import DATA, LOG, ROOT
 from examples.digits.models import MODEL, DemoError
 from examples.digits.outcome import Outcome, find_scoring, promises, rerun, show
 from examples.digits.progress import Progress
+from examples.digits.screen import console, step, title
 from tidepool.cloud import Tidepool, TidepoolError
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT / ".tidepool"
-LOG = DATA / "logs" / "functions.log"
 PATIENCE_S = 300
 BAD_ITERATIONS = 10
-
-console = Console(highlight=False, soft_wrap=True, width=max(120, Console().width))
 
 
 def main() -> int:
     started = time.monotonic()
     cloud = _fresh_cloud()
     os.environ.update(cloud.environment())
-    _deploy()
+    installation.deploy()
     demo = Demo(cloud)
     try:
         demo.run()
@@ -58,7 +51,7 @@ class Demo:
         self.broken: list[str] = []
         self._cloud = cloud
         self._arrivals = Arrivals()
-        self._progress = Progress(LOG, console)
+        self._progress = Progress(LOG)
         self._began: dict[str, float] = {}
         self._ended: dict[str, float] = {}
 
@@ -71,40 +64,37 @@ class Demo:
         self._report()
 
     def _first_model(self) -> None:
-        _title("A first model: trained, judged on the holdout, approved, promoted, rolled out")
-        from azure.ai.ml import load_compute
-
-        labelled_sets.register(self._ml)
-        self._ml.compute.begin_create_or_update(load_compute(ROOT / "src/assets/compute/cpu.yml")).result()
+        title("A first model: trained, judged on the holdout, approved, promoted, rolled out")
+        installation.prepare(self._ml)
         models.begin_training(self._ml)
         self._crown("1")
 
     def _months(self) -> None:
         """Three months arrive one after the other, and a late file last."""
         for arrival in MONTHS:
-            _title(f"{arrival.month}: {arrival.says}")
+            title(f"{arrival.month}: {arrival.says}")
             self._arrivals.upload(arrival)
             self._begin(f"{arrival.month}-1-g1")
         self._wait(*(f"{arrival.month}-1-g1" for arrival in MONTHS))
-        _title(f"{LATE}: one more file comes late")
+        title(f"{LATE}: one more file comes late")
         self._arrivals.upload_late()
         self._begin(f"{LATE}-2-g1")
 
     def _drift(self) -> None:
         """The last month was dark: its drift has a model trained anew, which walks the same way."""
         dark = MONTHS[-1].month
-        _title(f"{dark} has drifted: a model is trained anew on it, and has to beat the champion")
+        title(f"{dark} has drifted: a model is trained anew on it, and has to beat the champion")
         self._crown("2")
-        _title(f"{dark} again, with the new champion")
+        title(f"{dark} again, with the new champion")
         rerun(dark, "the champion learned to see in the dark")
         self._begin(f"{dark}-1-g2")
         models.begin_training(self._ml, iterations=BAD_ITERATIONS)
         self._wait(f"{LATE}-2-g1", f"{dark}-1-g2")
 
     def _bad_model(self) -> None:
-        _title("A bad model: trained for ten rounds only")
+        title("A bad model: trained for ten rounds only")
         refused = models.wait_for("3", models.FINAL | {"passed"}, self._progress.show)
-        models.print_verdict(refused, console)
+        models.print_verdict(refused)
         if refused["state"] != "refused":
             self.broken.append(f"the bad model {MODEL}:3 is {refused['state']}, not refused")
 
@@ -122,10 +112,7 @@ class Demo:
             self.broken.append(f"the new model is no better in the dark month {dark}")
 
     def _crown(self, version: str) -> None:
-        ended = models.crown(version, self._progress.show, console)
-        if ended["state"] != "champion":
-            raise DemoError(f"{MODEL}:{version} is {ended['state']}, not champion: {ended['error']}")
-        console.print(f"  [bold]{MODEL}:{version} is champion[/], at the endpoint {MODEL}")
+        installation.crown(version, self._progress.show)
 
     def _begin(self, result: str) -> None:
         self._began[result] = time.monotonic()
@@ -162,39 +149,9 @@ def _fresh_cloud() -> Tidepool:
     except TidepoolError:
         pass
     cloud.delete()
-    with _step("Tidepool starts: identity, storage, Azure ML, Event Grid, Functions host"):
+    with step("Tidepool starts: identity, storage, Azure ML, Event Grid, Functions host"):
         cloud.start(detach=True)
     return cloud
-
-
-def _deploy() -> None:
-    with _step("tidegate deploy: pipelines, environments, datastores are registered"):
-        _run(sys.executable, "-m", "tidegate.cli.app", "deploy")
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        console.print(done.stdout + done.stderr)
-        raise SystemExit(done.returncode)
-
-
-def _title(text: str) -> None:
-    console.print(f"\n[bold]{text}[/]")
-
-
-class _step:  # noqa: N801 - reads as the statement that it is
-    """Says what is being done, and how long it took."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __enter__(self) -> None:
-        self._started = time.monotonic()
-        console.print(f"[bold]·[/] {self._what} ...", end="")
-
-    def __exit__(self, *_: object) -> None:
-        console.print(f" {time.monotonic() - self._started:.1f} s")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import requests
-from rich.console import Console
+
+from examples.digits.screen import console
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -38,10 +39,10 @@ def begin_training(ml: "MLClient", *, iterations: int = 1000) -> str:
         return str(ml.jobs.create_or_update(job).name)
 
 
-def crown(version: str, show: Callable[[], None], console: Console) -> dict[str, Any]:
+def crown(version: str, show: Callable[[], None]) -> dict[str, Any]:
     """Wait for the verdict, approve it, wait for the end of the rollout; returns the version."""
     judged = wait_for(version, {"passed"} | FINAL, show)
-    print_verdict(judged, console)
+    print_verdict(judged)
     if judged["state"] != "passed":
         return judged
     decision = {
@@ -65,7 +66,7 @@ def wait_for(version: str, states: set[str], show: Callable[[], None]) -> dict[s
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         show()
-        found = _find(version)
+        found = find(version)
         if found and found["state"] in states:
             return found
         time.sleep(0.5)
@@ -73,7 +74,7 @@ def wait_for(version: str, states: set[str], show: Callable[[], None]) -> dict[s
     raise DemoError(f"{MODEL}:{version} is {state} after {PATIENCE_S} s, not {' or '.join(sorted(states))}")
 
 
-def print_verdict(version: dict[str, Any], console: Console) -> None:
+def print_verdict(version: dict[str, Any]) -> None:
     """Each rule with its number: why a version passed, or did not."""
     verdict = version["judged"]
     word = "[green]passes[/]" if verdict["passed"] else "[red]is refused[/]"
@@ -85,7 +86,14 @@ def print_verdict(version: dict[str, Any], console: Console) -> None:
         console.print(f"    {mark} {rule['metric']}{of} {rule['rule']}: {rule['why']}")
 
 
-def _find(version: str) -> dict[str, Any] | None:
+def champion() -> str | None:
+    """The version in production, if there is one."""
+    answer = _send("GET", f"/api/models/{MODEL}")
+    found = answer.json()["champion"] if answer.ok else None
+    return str(found["version"]) if found else None
+
+
+def find(version: str) -> dict[str, Any] | None:
     answer = _send("GET", f"/api/models/{MODEL}/versions/{version}")
     if answer.status_code == 404:
         return None

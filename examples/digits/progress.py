@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from rich.console import Console
+from examples.digits.screen import console
 
 _LINE = re.compile(
     r"function_log function=\S+ invocation=\S+ logger=tidegate\.\S+ (?P<name>\w+)(?P<fields>.*)"
@@ -37,9 +37,8 @@ _LOOKS_AGAIN = {
 class Progress:
     """Follows the log from where it is now; `show` prints what came since, each line once."""
 
-    def __init__(self, file: Path, console: Console) -> None:
+    def __init__(self, file: Path) -> None:
         self._file = file
-        self._console = console
         self._read = file.stat().st_size if file.exists() else 0
         self._said: set[str] = set()
 
@@ -54,7 +53,7 @@ class Progress:
             text = arrow(line)
             if text and text not in self._said:
                 self._said.add(text)
-                self._console.print(f"  [dim]{text}[/]")
+                console.print(f"  [dim]{text}[/]")
 
 
 def arrow(line: str) -> str | None:
