@@ -166,9 +166,10 @@ def test_mlflow_shows_the_figures_on_the_step_and_on_the_pipeline(evaluated: Eva
     assert step.tags["tidegate_model"] == "lights"
 
 
+@pytest.mark.parametrize("run", ["step", "pipeline"])
 @pytest.mark.parametrize("name", ["confusion_matrix.png", "metrics.png"])
-def test_mlflow_shows_a_picture(evaluated: Evaluated, name: str) -> None:
-    picture = Path(evaluated.mlflow.download_artifacts(evaluated.step, name)).read_bytes()
+def test_mlflow_shows_a_picture(evaluated: Evaluated, name: str, run: str) -> None:
+    picture = Path(evaluated.mlflow.download_artifacts(getattr(evaluated, run), name)).read_bytes()
 
     with Image.open(io.BytesIO(picture)) as image:
         assert min(image.size) > 200

@@ -158,9 +158,10 @@ def test_mlflow_shows_the_month_on_the_step_and_on_the_pipeline(jobs: Jobs) -> N
     assert step.tags["tidegate_version"] == "202611-2"
 
 
-def test_mlflow_shows_a_picture_and_the_summary(jobs: Jobs) -> None:
+@pytest.mark.parametrize("run", ["step", "pipeline"])
+def test_mlflow_shows_a_picture_and_the_summary(jobs: Jobs, run: str) -> None:
     picture, summary = (
-        Path(jobs.mlflow.download_artifacts(jobs.step, name)).read_bytes()
+        Path(jobs.mlflow.download_artifacts(getattr(jobs, run), name)).read_bytes()
         for name in ("labels.png", "summary.json")
     )
 

@@ -66,19 +66,23 @@ def parse_arguments() -> argparse.Namespace:
 def log_to_mlflow(
     evidence: dict[str, Any], subject: dict[str, str], holdout: LabelledSet, labels: dict[str, list[str]]
 ) -> None:
-    """Metrics, evidence and pictures on this step's run; the metrics on the pipeline's run too."""
+    """Metrics, evidence and pictures, on this step's run and on the pipeline's, where people look first."""
     import mlflow
     import pictures
 
     metrics = dict(numbers(evidence))
+    drawn = {
+        "confusion_matrix.png": pictures.confusion(holdout.labels, labels),
+        "metrics.png": pictures.comparison(evidence),
+    }
     with mlflow.start_run() as run:
         mlflow.set_tags({f"tidegate_{key}": value for key, value in subject.items()})
-        log_metrics(metrics, run.info.run_id)
-        mlflow.log_dict(evidence, "evidence.json")
-        mlflow.log_figure(pictures.confusion(holdout.labels, labels), "confusion_matrix.png")
-        mlflow.log_figure(pictures.comparison(evidence), "metrics.png")
-    if pipeline := run.data.tags.get("mlflow.parentRunId"):
-        log_metrics(metrics, pipeline)
+    client = mlflow.MlflowClient()
+    for run_id in filter(None, (run.info.run_id, run.data.tags.get("mlflow.parentRunId"))):
+        log_metrics(metrics, run_id)
+        client.log_dict(run_id, evidence, "evidence.json")
+        for name, picture in drawn.items():
+            client.log_figure(run_id, picture, name)
 
 
 def log_metrics(metrics: Mapping[str, float], run: str) -> None:

@@ -10,9 +10,13 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reconcile import Reconciliation, reconcile
 from rows import Row, parse_rows, read_manifest
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHOWN_LABELS = 40
 
@@ -70,22 +74,28 @@ def write_parquet(rows: Sequence[Row], path: Path) -> None:
 
 
 def log_to_mlflow(outcome: Reconciliation, subject: Mapping[str, str]) -> None:
-    """Metrics, summary and picture on this step's run; the metrics on the pipeline's run too."""
+    """Metrics, summary and picture, on this step's run and on the pipeline's, where people look first."""
     import mlflow
-    from matplotlib.figure import Figure
 
     with mlflow.start_run() as run:
         mlflow.set_tags({f"tidegate_{key}": value for key, value in subject.items()})
-        mlflow.log_metrics(outcome.metrics())
-        mlflow.log_dict(outcome.summary(), "summary.json")
-        labels = dict(list(outcome.labels().items())[:SHOWN_LABELS])
-        figure = Figure(figsize=(8, 4), layout="constrained")
-        axes = figure.subplots()
-        axes.bar(range(len(labels)), list(labels.values()), tick_label=list(labels))
-        axes.set(title=f"{subject['feed']} {subject['version']}", xlabel="label", ylabel="images")
-        mlflow.log_figure(figure, "labels.png")
-    if pipeline := run.data.tags.get("mlflow.parentRunId"):
-        mlflow.log_metrics(outcome.metrics(), run_id=pipeline)
+    client, picture = mlflow.MlflowClient(), draw_labels(outcome, f"{subject['feed']} {subject['version']}")
+    for run_id in filter(None, (run.info.run_id, run.data.tags.get("mlflow.parentRunId"))):
+        mlflow.log_metrics(outcome.metrics(), run_id=run_id)
+        client.log_dict(run_id, outcome.summary(), "summary.json")
+        client.log_figure(run_id, picture, "labels.png")
+
+
+def draw_labels(outcome: Reconciliation, title: str) -> "Figure":
+    """How many images have which label."""
+    from matplotlib.figure import Figure
+
+    labels = dict(list(outcome.labels().items())[:SHOWN_LABELS])
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(range(len(labels)), list(labels.values()), tick_label=list(labels))
+    axes.set(title=title, xlabel="label", ylabel="images")
+    return figure
 
 
 if __name__ == "__main__":
