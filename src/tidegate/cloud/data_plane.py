@@ -1,4 +1,4 @@
-"""The data plane of a workspace, found by discovery: run history and MLflow, which the SDK shows in part."""
+"""The data plane of a workspace, found by discovery: run history, which the SDK shows in part."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ class DataPlane:
         self._client = client
 
     def get(self, service: str, path: str) -> dict[str, Any]:
-        """`service` is `history/v1.0`, `mlflow/v1.0`; `path` is below the workspace."""
+        """`service` is `history/v1.0` or the like; `path` is below the workspace."""
         return self._ask("GET", service, path)
 
     def post(self, service: str, path: str, body: dict[str, Any]) -> dict[str, Any]:

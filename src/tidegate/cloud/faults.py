@@ -41,16 +41,32 @@ def error_code_of(error: BaseException) -> str:
     return str(getattr(code, "value", code) or "")
 
 
-def _ours(error: BaseException, message: str) -> TidegateError:
-    from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError, ServiceResponseError
+@contextmanager
+def mlflow_errors(doing: str) -> Iterator[None]:
+    """The same of what MLflow raises: its own errors, and those of the plugin that finds it a token."""
+    from mlflow.exceptions import MlflowException
 
-    status = status_of(error)
+    with azure_errors(doing):
+        try:
+            yield
+        except MlflowException as error:
+            raise error_for(error.get_http_status_code(), f"{doing}: {error}") from error
+
+
+def _ours(error: BaseException, message: str) -> TidegateError:
+    from azure.core.exceptions import ClientAuthenticationError
+
+    # A token that is not to be had comes without a status, or with whatever Entra ID answered.
+    return error_for(None if isinstance(error, ClientAuthenticationError) else status_of(error), message)
+
+
+def error_for(status: int | None, message: str) -> TidegateError:
+    """What an answer with that status means; None is no answer."""
     if status == 404:
         return NotThereError(message)
     if status in _CONFLICTS:
         return ConflictError(message)
-    passing = isinstance(error, ServiceRequestError | ServiceResponseError | ClientAuthenticationError)
-    if passing or status is None or status in _PASSING or status >= 500:
+    if status is None or status in _PASSING or status >= 500:
         return TransientError(message)
     return PermanentError(message)
 

@@ -36,7 +36,7 @@ class Workspace:
         self.computes = Computes(self.client, computes)
         data_plane = DataPlane(self.client)
         self.jobs = Jobs(self.client, data_plane)
-        self.runs = Runs(data_plane)
+        self.runs = Runs(self.client, data_plane)
         self.models = Models(self.client)
         arm = Arm(credential)
         self.endpoints = Endpoints(place, arm)
