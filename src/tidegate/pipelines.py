@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import ValidationError
+
 from tidegate.commands import ScoreMonth
 from tidegate.config import Feed, Score
 from tidegate.datasets import (
@@ -122,7 +124,10 @@ def job_name(claim: Claim) -> str:
 def served_by(job: str, cause: str) -> ScoreMonth | None:
     """The command that a job of this name serves; None where the name is not one of ours."""
     found = _JOB_NAME.fullmatch(job)
-    return ScoreMonth.model_validate({"cause": cause, **found.groupdict()}) if found else None
+    try:
+        return ScoreMonth.model_validate({"cause": cause, **found.groupdict()}) if found else None
+    except ValidationError:  # somebody's job with a name much like ours: month 202613, version 0
+        return None
 
 
 def plan_scoring(feed: Feed, claim: Claim, outputs: Collection[str] = ()) -> JobPlan:

@@ -15,7 +15,6 @@ from tidegate.commands import (
     CheckMonth,
     JudgeModel,
     RetrainModel,
-    ScoreMonth,
     WeighDrift,
 )
 from tidegate.config import Config, Feed
@@ -124,7 +123,7 @@ class Routes:
             return Ignore("run is under way")
         if workspace == "development" and (found := self._of_model_job(event)):
             return found
-        served = _served_by(event)
+        served = served_by(event.run_id, event.id)
         if not served:
             return Ignore("run is not ours")
         feed = self._config.feeds.get(served.feed)
@@ -237,13 +236,6 @@ def _judge(event: Event, model: str, version: str) -> Meaning:
         return Send(JudgeModel(cause=event.id, model=model, version=version))
     except ValidationError:
         return Reject(f"model {model}", f"{version[:100]!r} is no version of a model")
-
-
-def _served_by(event: RunChanged) -> ScoreMonth | None:
-    try:
-        return served_by(event.run_id, event.id)
-    except ValidationError:  # somebody's run with a name much like ours
-        return None
 
 
 def _activity(

@@ -135,7 +135,21 @@ def test_a_jobs_name_leads_back(feed: str, version: int, number: int, attempt: i
     assert (command.version, command.generation, command.cause) == (version, number, "event-1")
 
 
-@pytest.mark.parametrize("name", ["train-digits", "score-digits-202611-1-g1", "x-score-a-202611-1-g1-a1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train-digits",
+        "score-digits-202611-1-g1",
+        "x-score-a-202611-1-g1-a1",
+        "score-digits-202613-1-g1-a1",
+        "score-digits-202611-0-g1-a1",
+        "score-digits-202611-1-g0-a1",
+        "score-two words-202611-1-g1-a1",
+        "score-digits-２０２６１１-1-g1-a1",
+        f"score-digits-202611-{'9' * 5000}-g1-a1",
+        f"score-{'digits' * 50}-202611-1-g1-a1",
+    ],
+)
 def test_jobs_of_others_serve_nothing(name: str) -> None:
     assert served_by(name, "event-1") is None
 
