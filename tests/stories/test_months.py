@@ -5,6 +5,7 @@ import io
 import json
 
 from tests.estate import Estate, Running
+from tests.payloads import blob_event
 
 FILES = {"a.png": "cat", "b.png": "dog", "c.png": "cat"}
 
@@ -104,6 +105,26 @@ def test_a_rerun_is_a_new_generation_and_its_key_brings_the_same_one(
     assert answers[0].headers["Location"] == answers[1].headers["Location"]
     assert running.scorings("209901") == {"209901-1-g1": "scored", "209901-1-g2": "scored"}
     assert running.month("209901")["result"] == "209901-1-g2"
+
+
+def test_a_folder_that_moves_or_goes_is_one_event_and_is_seen(estate: Estate, running: Running) -> None:
+    """So it is with a hierarchical namespace. Azurite has none: here the files come and go unannounced."""
+    unannounced = {"topic": estate.account.id, "type": "Microsoft.Storage.Blob*"}
+    estate.cloud.fault("event", "drop", match=unannounced, times=None)
+    estate.upload("209901", {**FILES, "more/d.png": "ant"})
+    running.settle()
+    assert running.request("GET", "/api/feeds/stories/months/209901").status_code == 404
+
+    topic, upload = estate.account.id, f"https://{estate.account.name}.dfs.core.windows.net/images/upload"
+    moved = blob_event("209901", kind="DirectoryRenamed", topic=topic, data={"sourceUrl": upload})
+    estate.cloud.inject(topic, moved)
+    running.settle()
+    estate.images.delete_blob("209901/more/d.png")
+    estate.cloud.inject(topic, blob_event("209901/more", kind="DirectoryDeleted", topic=topic))
+    running.settle()
+
+    assert running.scorings("209901") == {"209901-1-g1": "scored", "209901-2-g1": "scored"}
+    assert predictions(estate, "209901-2-g1") == FILES
 
 
 def test_a_gap_marks_the_version_incomplete_and_what_was_published_stays(
