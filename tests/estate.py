@@ -105,7 +105,7 @@ class Estate:
         from azure.identity import DefaultAzureCredential
 
         place = (os.environ["AZURE_SUBSCRIPTION_ID"], os.environ["AZURE_RESOURCE_GROUP"])
-        return MLClient(DefaultAzureCredential(), *place, self.workspace.name)
+        return MLClient(DefaultAzureCredential(), *place, self.workspace.name, show_progress=False)
 
     def upload(self, month: str, files: Mapping[str, str], *, marker: bool = True) -> None:
         for name, content in files.items():

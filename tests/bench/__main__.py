@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import logging
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +17,7 @@ def main() -> None:
     parser.add_argument(
         "names", nargs="*", choices=[*BENCHES, []], help="benches to run; all where none is named"
     )
+    logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)  # its words about classes of its own
     console = Console(width=140)
     for name in parser.parse_args().names or BENCHES:
         bench = importlib.import_module(f"tests.bench.{name}")
