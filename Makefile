@@ -50,7 +50,10 @@ requirements: .tools/uv.ready  ## write requirements.txt from uv.lock
 clean: down  ## remove what was set up and what Tidepool kept
 	@rm -rf .venv .tools .tidepool
 
-# Set-up: each once, and again only when what it was made from changed.
+# Set-up: each once, and again only when what it was made from changed, or when uv is gone.
+ifeq ($(shell command -v $(UV)),)
+.PHONY: .tools/uv.ready
+endif
 .tools/uv.ready:
 	@mkdir -p .tools
 	@[ -n "$(PYTHON)" ] || { echo 'Tidegate needs Python 3.11 or 3.12 on the PATH.'; exit 1; }
