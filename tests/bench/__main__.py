@@ -3,6 +3,8 @@
 import argparse
 import importlib
 import logging
+import os
+import warnings
 from pathlib import Path
 
 from rich.console import Console
@@ -12,12 +14,19 @@ from tests.bench.table import show
 BENCHES = ("indexing", "deployed", "storm", "latency", "scoring", "verdicts", "promotion")
 
 
+def _hush() -> None:
+    """What the SDKs say about themselves is no part of a table."""
+    logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
+    os.environ["MLFLOW_LOGGING_LEVEL"] = "ERROR"
+    warnings.filterwarnings("ignore", module="mlflow")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
         "names", nargs="*", choices=[*BENCHES, []], help="benches to run; all where none is named"
     )
-    logging.getLogger("azure.ai.ml").setLevel(logging.ERROR)  # its words about classes of its own
+    _hush()
     console = Console(width=140)
     for name in parser.parse_args().names or BENCHES:
         bench = importlib.import_module(f"tests.bench.{name}")
