@@ -11,6 +11,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,2
 MonthId = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(0[1-9]|1[0-2])$")]
 
 FROM_TIMER = "timer-"  # how the cause of what the timer started begins
+FROM_REPLAY = "replay-"  # and of what a person had tried again
 
 
 class _Command(BaseModel):

@@ -11,7 +11,7 @@ from tidegate.commands import FROM_TIMER, CheckMonth, Notify, Reconcile, about
 from tidegate.events import Event, Unreadable, parse
 from tidegate.ledger import Activity
 from tidegate.log import Log, bound
-from tidegate.routes import Ignore, Record, Reject, Routes, Send
+from tidegate.routes import Ignore, Meaning, Record, Reject, Routes, Send
 
 if TYPE_CHECKING:
     from tidegate.cloud.blobs import Rejected
@@ -66,6 +66,17 @@ class Inbox:
                     case Ignore(reason):
                         log.debug("event_ignored", reason=reason)
 
+    def replay(self, raw: str) -> list[Meaning]:
+        """Take a delivery in that was rejected, and say what it means now.
+
+        Where anything in it is rejected still, none of it is taken in.
+        """
+        routes, now = self._routes(), self._now()
+        meanings = [routes.meaning(event, now) for event in parse(raw)]
+        if not any(isinstance(meaning, Reject) for meaning in meanings):
+            self.accept(raw)
+        return meanings
+
     def tick(self) -> None:
         """The timer's turn: have everything unfinished looked at."""
         self._queue.send(Reconcile(cause=f"{FROM_TIMER}{self._now():%Y%m%dT%H%M%S}"))
@@ -97,7 +108,10 @@ class Inbox:
             self._held[key] = until
 
     def _record(self, activity: Activity) -> None:
-        self._ledger.add_activity(activity)
+        if activity.failed:
+            self._ledger.add_failure(activity)
+        else:
+            self._ledger.add_activity(activity)
         self._queue.send(Notify(cause=activity.cause, subject=activity.subject, activity=activity.id))
         log.info("event_recorded", kind=activity.kind, subject=activity.subject)
 

@@ -1,8 +1,9 @@
 """The durable record: Month, Job and Activity, one table row each, changed only under its ETag.
 
-Records are plain values; `cloud.storage.Ledger` reads and writes them.
+Records are plain values; `cloud.tables.Ledger` reads and writes them.
 """
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -162,3 +163,21 @@ class Activity(Record):
         default=None, description="Since when somebody tells of it; nobody else does meanwhile."
     )
     done: bool = Field(default=False, description="Every channel that wants it has it.")
+    replayed_at: datetime | None = Field(
+        default=None, description="When a person had what failed tried again; that may fail, too, as another."
+    )
+
+    @property
+    def failed(self) -> bool:
+        """Whether it tells of something that is not going to happen by itself."""
+        return self.kind in ("event.rejected", "work.failed")
+
+    @property
+    def replayable(self) -> bool:
+        """Whether what failed was kept: a rejected event's blob, a command, or a message."""
+        return self.failed and not {"blob", "command", "message"}.isdisjoint(self.data)
+
+    @property
+    def short_id(self) -> str:
+        """Names it among all activities, for people: `3f2a9c81d04e`."""
+        return hashlib.sha256(f"{self.subject}/{self.id}".encode()).hexdigest()[:12]

@@ -38,7 +38,7 @@ class Settings:
             events_endpoint=_https(environ, "TIDEGATE_EVENTS_ENDPOINT", wrong),
             client_id=environ.get("AZURE_CLIENT_ID") or None,
             check_delay=_seconds(environ, "TIDEGATE_CHECK_DELAY_S", cls.check_delay, wrong),
-            public_url=_https(environ, "TIDEGATE_PUBLIC_URL", wrong),
+            public_url=_https(environ, "TIDEGATE_PUBLIC_URL", wrong) or _own_url(environ),
             environ=environ,
         )
         if wrong:
@@ -58,6 +58,16 @@ def _seconds(environ: Mapping[str, str], name: str, default: timedelta, wrong: l
         return timedelta(seconds=seconds)
     wrong.append(f"{name}: {text!r} is not a number of seconds from 0 to 3600")
     return default
+
+
+def _own_url(environ: Mapping[str, str]) -> str | None:
+    """As the host says; a local one says `localhost:7071`, and speaks no TLS.
+
+    https://learn.microsoft.com/azure/app-service/reference-app-settings#app-environment
+    """
+    host = environ.get("WEBSITE_HOSTNAME")
+    scheme = "http" if host and host.startswith(("127.0.0.1", "localhost")) else "https"
+    return f"{scheme}://{host}" if host else None
 
 
 def _https(environ: Mapping[str, str], name: str, wrong: list[str]) -> str | None:

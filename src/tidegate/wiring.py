@@ -111,6 +111,14 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         observing=Observing(workspaces=workspaces, folder=settings.config_file.parent, now=now),
         now=now,
     )
+    telling = Telling(
+        config=config,
+        ledger=ledger,
+        people=People(),
+        topic=topic,
+        now=now,
+        public_url=settings.public_url,
+    )
     drifting = Drifting(config=config, ledger=ledger, workspaces=workspaces, now=now)
     of_models: Handlers = {
         JudgeModel: judging.judge_model,
@@ -125,7 +133,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         ScoreMonth: scoring.score_month,
         CheckJob: jobs.check_job,
         FinishMonth: finishing.finish_month,
-        Notify: Telling(config=config, ledger=ledger, people=People(), topic=topic, now=now).notify,
+        Notify: telling.notify,
         Reconcile: Upkeep(config=config, ledger=ledger, registrations=registrations, now=now).reconcile,
         **of_models,
     }

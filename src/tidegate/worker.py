@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from tidegate.commands import FROM_TIMER, AnyCommand, Follows, Next, Notify, about, decode
+from tidegate.commands import FROM_REPLAY, FROM_TIMER, AnyCommand, Follows, Next, Notify, about, decode
 from tidegate.errors import ConfigError, ConflictError, NotThereError, PermanentError, TransientError
 from tidegate.ledger import Activity
 from tidegate.log import Log, bound
@@ -92,8 +92,9 @@ class Worker:
         return self._announce(command, "work.failed", why)
 
     def _announce(self, command: AnyCommand, kind: str, why: str) -> Follows:
-        """Record it, once a day for the same command and reason, and tell people of it."""
+        """Record it, once a day for the same command and reason, and tell people of it; each replay anew."""
         what = command.model_dump_json(exclude=_CARRIERS)
+        what += command.cause if command.cause.startswith(FROM_REPLAY) else ""
         now = self._now()
         activity = Activity(
             subject=_subject(command),
@@ -106,21 +107,22 @@ class Worker:
             cause=command.cause,
             done=isinstance(command, Notify),  # telling of it would take the way that just failed
         )
-        self._ledger.add_activity(activity)
+        self._ledger.add_failure(activity)
         return () if activity.done else (_notify(activity),)
 
     def _unreadable(self, message: str, error: ValidationError) -> Follows:
+        now = self._now()
         activity = Activity(
             subject="queue",
-            id=f"unreadable-{_digest(message)}",
+            id=f"unreadable-{_digest(message)}-{now:%Y%m%d}",
             kind="work.failed",
-            at=self._now(),
+            at=now,
             title="A message of the work queue is no command",
             text=f"{error.error_count()} mistakes, the first: {error.errors(include_url=False)[0]['msg']}",
-            data={"message": message[:8000]},
+            data={"message": message},
             cause="queue",
         )
-        self._ledger.add_activity(activity)
+        self._ledger.add_failure(activity)
         return (_notify(activity),)
 
 

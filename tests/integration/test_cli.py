@@ -13,6 +13,7 @@ import pytest
 from tests.estate import Estate, Running
 
 from tidegate.cli.app import main
+from tidegate.commands import CheckJob, encode
 from tidepool.cloud import Tidepool
 
 MONTH = "209901"
@@ -80,6 +81,29 @@ def test_a_rerun_becomes_a_generation_and_the_same_key_brings_it_again(
     assert running.scorings(MONTH)[f"{MONTH}-1-g2"] == "scored"
 
 
+def test_what_failed_for_good_is_listed_and_replayed(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = CheckJob(cause="event-1", workspace="development", job=f"score-stories-{MONTH}-1-g1-a1")
+    running.service.worker.give_up(encode(command))
+    [failure] = as_json(capsys, "failures")
+
+    assert ends("failures") == 0
+    listed = capsys.readouterr().out
+    assert ends("replay", failure["id"]) == 0
+    said = capsys.readouterr().out
+
+    assert failure["id"] in listed
+    assert "It crashed the service" in listed
+    assert "CheckJob is sent" in said
+    assert as_json(capsys, "failures") == []
+    assert ends("failures") == 0
+    assert "Nothing waits for a person" in capsys.readouterr().out
+    [replayed] = as_json(capsys, "failures", "--all")
+    assert replayed["replayed_at"]
+    running.settle()
+
+
 def test_json_is_what_the_api_answers(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
     assert as_json(capsys, "months", "stories") == running.get("/api/feeds/stories/months")
     assert as_json(capsys, "month", MONTH) == running.month(MONTH)
@@ -97,6 +121,8 @@ def test_json_is_what_the_api_answers(running: Running, capsys: pytest.CaptureFi
         (["months", "--url", ""], 2, "Set FUNCTIONS_URL or give --url"),
         (["month", "a", "b", "c"], 2, "write FEED MONTH"),
         (["rerun", MONTH], 2, "--reason"),
+        (["replay", "0123456789ab"], 1, "Nothing failed under '0123456789ab'"),
+        (["replay", "nonsense"], 1, "path.failure"),
     ],
 )
 def test_what_goes_wrong_is_said_and_is_the_exit_code(
@@ -143,7 +169,7 @@ def test_help_names_the_exit_codes() -> None:
         cwd=Path(__file__).parent,
     ).stdout
 
-    for command in ("deploy", "doctor", "months", "month", "rerun"):
+    for command in ("deploy", "doctor", "months", "month", "rerun", "failures", "replay"):
         assert command in said
     assert "Exit codes: 0 done" in said
 

@@ -34,6 +34,7 @@ def test_a_month_of_files_becomes_reconciled_predictions_and_people_are_told(
     told = json.dumps(estate.letters())
     assert "209901" in told
     assert "predictions.csv" in told
+    assert f"{running.site.url}/api/feeds/stories/months/209901" in told
     own = [one for one in estate.cloud.events if one.get("eventType") == "Tidegate.MonthScored"]
     assert any("209901-1-g1" in json.dumps(one) for one in own)
 

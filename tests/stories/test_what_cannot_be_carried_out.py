@@ -40,6 +40,9 @@ def test_a_message_that_is_no_command_ends_with_people(estate: Estate, running: 
         estate.cloud.advance(31)
     running.settle()
 
-    assert "is no command" in json.dumps(estate.letters())
+    (failure,) = running.get("/api/failures")
+    told = json.dumps(estate.letters())
+    assert "is no command" in told
+    assert f"{running.site.url}{failure['url']}" in told
     (activity,) = running.service.ledger.activities("queue")
     assert (activity.data["message"], activity.done) == ('{"kind": "Dance"}', True)

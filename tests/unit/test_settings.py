@@ -21,6 +21,24 @@ def test_the_environment_does_not_show() -> None:
     assert "secret" not in repr(settings)
 
 
+@pytest.mark.parametrize(
+    ("environ", "url"),
+    [
+        ({}, None),
+        ({"WEBSITE_HOSTNAME": "tidegate-x7.azurewebsites.net"}, "https://tidegate-x7.azurewebsites.net"),
+        ({"WEBSITE_HOSTNAME": "localhost:7071"}, "http://localhost:7071"),
+        (
+            {"WEBSITE_HOSTNAME": "a.azurewebsites.net", "TIDEGATE_PUBLIC_URL": "https://ml.example.com"},
+            "https://ml.example.com",
+        ),
+    ],
+)
+def test_links_lead_to_where_the_host_says_unless_told_otherwise(
+    environ: dict[str, str], url: str | None
+) -> None:
+    assert Settings.from_env({"AZURE_STORAGE_ACCOUNT": "stmain", **environ}).public_url == url
+
+
 def test_defaults_need_only_the_account() -> None:
     settings = Settings.from_env({"AzureWebJobsStorage__accountName": "stmain"})
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from pydantic import BaseModel
 
-from tidegate.api import docs_page
+from tidegate.api import docs_page, failures
 from tidegate.api import models as model_api
 from tidegate.api.access import FUNCTION_KEY, Services
 from tidegate.api.problems import RefusedError, documented, handle_problems
@@ -94,6 +94,7 @@ def create_app(service: Callable[[], Service]) -> FastAPI:
     app.state.service = service
     app.include_router(router)
     app.include_router(model_api.router)
+    app.include_router(failures.router)
     app.include_router(docs_page.router, prefix="/api")
     handle_problems(app)
     return app

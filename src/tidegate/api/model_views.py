@@ -5,7 +5,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from tidegate.api.views import ActivityView, job_url
+from tidegate.addresses import job_url, model_url, version_url
+from tidegate.api.views import ActivityView
 from tidegate.ledger import Activity
 from tidegate.models.policies import Policy
 from tidegate.models.records import (
@@ -20,14 +21,6 @@ from tidegate.models.records import (
     SignalRecord,
     Verdict,
 )
-
-
-def model_url(model: str) -> str:
-    return f"/api/models/{model}"
-
-
-def version_url(model: str, version: str) -> str:
-    return f"{model_url(model)}/versions/{version}"
 
 
 class ModelSummary(BaseModel):

@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel
 
+from tidegate.addresses import model_url
 from tidegate.api.access import FUNCTION_KEY, Services
-from tidegate.api.model_views import ModelSummary, ModelView, VersionView, model_url, model_view
+from tidegate.api.model_views import ModelSummary, ModelView, VersionView, model_view
 from tidegate.api.problems import RefusedError, documented
 from tidegate.approvals import Approvals, Decision, Rollback
 from tidegate.models.policies import Policy
@@ -32,7 +33,7 @@ class RollbackView(BaseModel):
 
 def _model(model: Name, service: Services) -> tuple[Model, Policy | None]:
     record, policy = service.ledger.model(model), service.config().models.get(model)
-    if record.etag is None and policy is None:
+    if not (record.etag or policy or service.ledger.activities(subject_of_model(model))):
         there = ", ".join(service.config().models) or "none"
         detail = (
             f"There is no policy for {model!r}, and nothing is known of it; there are policies for: {there}"

@@ -5,21 +5,10 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
+from tidegate.addresses import feed_url, job_url, month_url
 from tidegate.config import Feed
 from tidegate.datasets import version_name
 from tidegate.ledger import Activity, Claim, Job, Month, MonthVersion
-
-
-def feed_url(feed: str) -> str:
-    return f"/api/feeds/{feed}"
-
-
-def month_url(feed: str, month: str) -> str:
-    return f"{feed_url(feed)}/months/{month}"
-
-
-def job_url(workspace: str, job: str) -> str:
-    return f"/api/jobs/{workspace}/{job}"
 
 
 class FeedView(BaseModel):

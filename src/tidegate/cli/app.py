@@ -12,6 +12,7 @@ except ImportError:  # Azure installs the service without them
     sys.exit("The command line needs more than the service: pip install 'tidegate[cli]'")
 
 from tidegate.checks.findings import State
+from tidegate.cli import failures
 from tidegate.cli import models as model_cli
 from tidegate.cli import tables as terminal
 from tidegate.cli.access import EXIT_CODES, FAILED, UNREACHABLE, AsJson, Key, Url, client, print_json
@@ -120,6 +121,7 @@ def rerun(  # noqa: PLR0913, PLR0917 - options of a command
 
 
 model_cli.add_to(app)
+failures.add_to(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

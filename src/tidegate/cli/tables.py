@@ -23,7 +23,7 @@ _COLOURS = {
     "job_completed": "yellow",
     "superseded": "dim",
 }
-_TO_COPY = {"scoring", "job"}  # names that people copy stay in one piece; other columns give way
+_TO_COPY = {"scoring", "job", "id"}  # names that people copy stay in one piece; other columns give way
 _SIGNS = {
     State.OK: "[green]✓[/]",
     State.WARN: "[yellow]![/]",

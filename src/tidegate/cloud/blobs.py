@@ -67,6 +67,12 @@ class Rejected:
                 blob.upload_blob(content.encode(), overwrite=True)
             return blob.url
 
+    def read(self, url: str) -> str:
+        """What was kept under that URL. NotThereError where it was deleted since."""
+        name = url.partition(f"/{REJECTED}/")[2]
+        with azure_errors(f"read {REJECTED}/{name}"):
+            return str(self._container.download_blob(name, encoding="utf-8").readall())
+
     def create(self) -> bool:
         """Make the container where it is missing; says whether it was."""
         return create_container(self._where, REJECTED, self._credential)

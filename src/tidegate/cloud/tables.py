@@ -86,13 +86,26 @@ class Ledger:
         """What somebody still waits to hear of."""
         return list(self._activities.query("done eq false"))
 
+    def failures(self) -> list[Activity]:
+        """What failed for good, newest first, whether a person had it tried again or not."""
+        found = self._activities.query("failed eq true")
+        return sorted(found, key=lambda activity: activity.at, reverse=True)
+
     def add_activity(self, activity: Activity) -> bool:
         """Record it unless it is there already; says whether it was new."""
         try:
-            self._activities.save(activity.subject, activity.id, activity, done=activity.done)
+            self.save(activity)
         except ConflictError:
             return False
         return True
+
+    def add_failure(self, activity: Activity) -> None:
+        """Record it unless it is there already. What a person had tried again since then failed anew."""
+        while not self.add_activity(activity):
+            there = self.activity(activity.subject, activity.id)
+            if there is None or there.replayed_at is None:
+                return
+            activity.id = f"{activity.id}-{there.replayed_at:%H%M%S}"
 
     def save(self, record: Record) -> None:
         """Insert a record without etag, replace one that has it; ConflictError where somebody was quicker."""
@@ -106,7 +119,8 @@ class Ledger:
             case ModelVersion():
                 self._versions.save(record.model, record.version, record, final=record.state.final)
             case Activity():
-                self._activities.save(record.subject, record.id, record, done=record.done)
+                columns = {"done": record.done, "failed": record.failed}
+                self._activities.save(record.subject, record.id, record, **columns)
             case _:
                 raise TypeError(type(record).__name__)
 

@@ -10,7 +10,7 @@ from tidegate.config import Config
 from tidegate.errors import TransientError
 from tidegate.ledger import Activity
 from tidegate.log import Log
-from tidegate.notifications.kinds import OWN_EVENTS, channel_key, event_id, wants
+from tidegate.notifications.kinds import OWN_EVENTS, channel_key, event_id, wants, words
 
 if TYPE_CHECKING:
     from tidegate.cloud.channels import People, Topic
@@ -31,6 +31,7 @@ class Telling:
     people: "People"
     topic: "Topic"
     now: Callable[[], datetime]
+    public_url: str | None = None
 
     def notify(self, command: Notify) -> Follows:
         activity, now = self.ledger.activity(command.subject, command.activity), self.now()
@@ -51,9 +52,9 @@ class Telling:
     def _tell_people(self, activity: Activity) -> int:
         """How many channels failed."""
         waiting = {channel_key(one): one for one in self.config().notify if wants(one, activity.kind)}
-        failed = 0
+        text, failed = words(activity, self.public_url), 0
         for key in [key for key in waiting if key not in activity.sent]:
-            if self.people.send(waiting[key].url, activity.title, activity.text):
+            if self.people.send(waiting[key].url, activity.title, text):
                 self._record(activity, key)
             else:
                 failed += 1

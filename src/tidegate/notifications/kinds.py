@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
 
+from tidegate.addresses import url_of
 from tidegate.config import Channel
 from tidegate.ledger import Activity
 
@@ -37,7 +38,7 @@ KINDS: Mapping[str, str] = {
     "rollout.done": "a rollout is complete",
     "drift.detected": "a monitor or our own measurement saw drift",
     "drift.ignored": "drift was seen, and nothing is done about it",
-    "event.rejected": "an event of ours could not be understood",
+    "event.rejected": "an event of ours could not be understood; it can be replayed",
     "work.delayed": "a command fails for now, and is tried again",
     "work.failed": "a command failed for good; it can be replayed",
 }
@@ -55,6 +56,16 @@ class Occasion:
 
 def wants(channel: Channel, kind: str) -> bool:
     return any(fnmatchcase(kind, pattern) for pattern in channel.events)
+
+
+def words(activity: Activity, public_url: str | None) -> str:
+    """What a channel gets: the text, how to have it tried again, and where to look, if that is known."""
+    lines, path = [activity.text], url_of(activity)
+    if activity.replayable:
+        lines += [f"To try it again: tidegate replay {activity.short_id}"]
+    if public_url and path:
+        lines += [f"{public_url.rstrip('/')}{path}"]
+    return "\n".join(lines)
 
 
 def channel_key(channel: Channel) -> str:

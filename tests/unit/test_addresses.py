@@ -1,0 +1,63 @@
+"""Links in notifications, and the words around them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tidegate.addresses import url_of
+from tidegate.ledger import Activity
+from tidegate.notifications.kinds import words
+
+
+def an_activity(subject: str, kind: str = "month.scored", **data: Any) -> Activity:
+    at = datetime(2026, 11, 21, tzinfo=UTC)
+    return Activity(
+        subject=subject, id="one", kind=kind, at=at, title="News", text="Words", cause="test", data=data
+    )
+
+
+@pytest.mark.parametrize(
+    ("subject", "path"),
+    [
+        ("product-images:202611", "/api/feeds/product-images/months/202611"),
+        ("development:202611", "/api/feeds/development/months/202611"),
+        ("model:202611", "/api/feeds/model/months/202611"),
+        ("model:development:a.b-c_d", "/api/models/a.b-c_d"),
+        ("production:score-digits-202611-1-g1-a1", "/api/jobs/production/score-digits-202611-1-g1-a1"),
+        ("model:production:classifier", None),
+        ("endpoint:production:classifier-x7", None),
+        ("drift:development:my signal", None),
+        ("queue", None),
+        ("rejected:digits 202613", None),
+    ],
+)
+def test_a_link_leads_to_what_an_activity_is_about(subject: str, path: str | None) -> None:
+    assert url_of(an_activity(subject)) == path
+
+
+@pytest.mark.parametrize("kept", ["blob", "command", "message"])
+def test_what_failed_leads_to_its_replay(kept: str) -> None:
+    failed = an_activity("digits:202611", "work.failed", **{kept: "x"})
+
+    said = words(failed, "https://tidegate.example.com/").splitlines()
+
+    assert said == [
+        "Words",
+        f"To try it again: tidegate replay {failed.short_id}",
+        f"https://tidegate.example.com/api/failures/{failed.short_id}",
+    ]
+
+
+def test_what_failed_and_was_not_kept_leads_to_its_subject() -> None:
+    failed = an_activity("model:development:classifier", "work.failed", why="no data")
+
+    assert words(failed, "https://a.example") == "Words\nhttps://a.example/api/models/classifier"
+
+
+def test_without_an_address_there_is_no_link() -> None:
+    assert words(an_activity("digits:202611"), None) == "Words"
+
+
+def test_what_is_nowhere_in_the_api_has_no_link() -> None:
+    assert words(an_activity("drift:development:signal"), "https://a.example") == "Words"
