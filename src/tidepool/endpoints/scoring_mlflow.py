@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tidepool.endpoints.scoring_server import RefusedInputError, Run
+from tidepool.endpoints.scoring_script import RefusedInputError, Run
 
 _AZURE = "input_data"  # https://learn.microsoft.com/azure/machine-learning/how-to-deploy-mlflow-models
 _MLFLOW = ("dataframe_split", "dataframe_records", "instances", "inputs")

@@ -4,7 +4,6 @@ Runs in the deployment's environment: standard library only, and MLflow where th
 """
 
 import argparse
-import importlib.util
 import json
 import logging
 import socket
@@ -12,18 +11,13 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tidepool.endpoints.scoring_script import RefusedInputError, Run, script_run
+
 log = logging.getLogger("scoring_server")
-
-Run = Callable[[str], Any]
-
-
-class RefusedInputError(ValueError):
-    """The request is not one that the model can take."""
 
 
 class Server(ThreadingHTTPServer):
@@ -86,23 +80,6 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
 
-def script_run(file: Path) -> Run:
-    """`run` of an entry script, after its `init`."""
-    sys.path.insert(0, str(file.parent))
-    spec = importlib.util.spec_from_file_location("entry_script", file)
-    if spec is None or spec.loader is None or not file.exists():
-        raise SystemExit(f"The entry script {file.name} was not found.")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["entry_script"] = module
-    spec.loader.exec_module(module)
-    for name in ("init", "run"):
-        if not callable(getattr(module, name, None)):
-            raise SystemExit(f"The entry script {file.name} has no {name}().")
-    module.init()
-    run: Run = module.run
-    return run
-
-
 def _plain(value: Any) -> Any:
     """What JSON does not know, as numpy's arrays and numbers put it."""
     if hasattr(value, "tolist"):
@@ -131,7 +108,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    # As the module that scoring_mlflow imports, not as a second one with errors of its own.
-    from tidepool.endpoints.scoring_server import main as same_main
-
-    same_main()
+    main()
