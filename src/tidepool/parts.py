@@ -10,7 +10,6 @@ from tidepool import estate
 from tidepool.access.identity import Identity
 from tidepool.access.managed_identity import ManagedIdentity
 from tidepool.access.storage_access import StorageAccess
-from tidepool.copies import Copies
 from tidepool.endpoints.online import Online
 from tidepool.events.eventgrid import EventGrid
 from tidepool.faults import Faults
@@ -27,6 +26,7 @@ from tidepool.storage.accounts import Accounts
 from tidepool.storage.azurite import Azurite
 from tidepool.storage.azurite_client import AzuriteClient
 from tidepool.storage.blobs import Blobs
+from tidepool.storage.copies import Copies
 from tidepool.storage.gateway import StorageGateway
 from tidepool.storage.queue_watch import QueueWatch
 from tidepool.store import Store

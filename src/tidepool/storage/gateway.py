@@ -12,12 +12,12 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from tidepool.access.storage_access import StorageAccess
-from tidepool.copies import Copies
 from tidepool.estate import storage_account_id
 from tidepool.storage.azurite_client import Answer, AzuriteClient
 from tidepool.storage.blob_batches import is_batch
 from tidepool.storage.blob_events import Event
 from tidepool.storage.blob_watch import BlobWatch
+from tidepool.storage.copies import Copies
 from tidepool.storage.queue_watch import QueueWatch
 from tidepool.storage.request import Headers, StorageRequest
 from tidepool.storage.rewrites import rewritten
