@@ -49,7 +49,8 @@ def test_a_step_that_fails_by_its_metrics_takes_traffic_back_and_says_why(rollou
     assert record.rollout.steps[-1].health
     assert record.rollout.steps[-1].health["source"] == "metrics"
     assert "20 of 21 requests failed" in str(record.error)
-    assert "rollout.failed" in rollouts.news("3")
+    assert rollouts.news("3") == ["rollout.started", "rollout.step", "rollout.failed"]
+    assert record.rollout.phase == "rolled_back"
 
 
 def test_a_smoke_test_that_times_out_never_gets_traffic(rollouts: Rollouts) -> None:
@@ -59,6 +60,7 @@ def test_a_smoke_test_that_times_out_never_gets_traffic(rollouts: Rollouts) -> N
 
     assert rollouts.rollout("4").smoke_tries == 3
     assert "the smoke test failed 3 times: status 408" in str(rollouts.record("4").error)
+    assert rollouts.news("4") == ["rollout.started", "rollout.failed"]
     assert (rollouts.traffic, rollouts.deployments) == ({"v-1": 100}, ["v-1"])
 
 
@@ -79,6 +81,7 @@ def test_an_endpoint_that_a_person_changed_meanwhile_stays_as_it_is(rollouts: Ro
     rollouts.roll()
 
     assert "was changed by hand: traffic is {'v-1': 100}" in str(rollouts.record("6").error)
+    assert sorted(rollouts.news("6")) == ["rollout.failed", "rollout.started", "rollout.step"]
     assert sorted(rollouts.deployments) == ["v-1", "v-6"]
     assert rollouts.champions == ("1", None, None)
 

@@ -82,7 +82,7 @@ class Rolling:
                 return [*self.succession.crown(record, command.cause), Next(command)]
             if rollout.phase == "rolled_back":
                 why = rollout.why or "its rollout failed"
-                return self.succession.stop(record, ModelState.ROLLED_BACK, why, command.cause)
+                return self.succession.withdraw(record, why, command.cause)
         return self._step(subject, rollout)
 
     def _subject(self, command: AdvanceRollout) -> _Subject | None:

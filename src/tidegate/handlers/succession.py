@@ -65,13 +65,24 @@ class Succession:
         return [Next(judge), *self._next_in_line(record, cause)]
 
     def stop(self, record: ModelVersion, state: ModelState, why: str, cause: str) -> Follows:
-        """A version goes no further: refused, expired, failed, rolled back."""
+        """A version goes no further, and people hear of it: refused, expired, failed."""
         self._release(record)
-        record.state, record.error, record.due = state, why, None
+        record.state = state
         told = tell(self.ledger, promotion_news.stopped(record, why, Occasion(self.now(), cause)))
+        return [told, *self._leave(record, why, cause)]
+
+    def withdraw(self, record: ModelVersion, why: str, cause: str) -> Follows:
+        """Its rollout failed, of which people have heard when traffic went back."""
+        self._release(record)
+        record.state = ModelState.ROLLED_BACK
+        return self._leave(record, why, cause)
+
+    def _leave(self, record: ModelVersion, why: str, cause: str) -> Follows:
+        record.error, record.due = why, None
         self.ledger.save(record)
-        log.info("version_stopped", model=record.model, version=record.version, state=state.value, why=why)
-        return [told, *self._next_in_line(record, cause)]
+        state = record.state.value
+        log.info("version_stopped", model=record.model, version=record.version, state=state, why=why)
+        return list(self._next_in_line(record, cause))
 
     def _release(self, record: ModelVersion) -> None:
         """First of all: a version that has left the way would hold its place forever."""
