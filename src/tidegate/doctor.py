@@ -23,6 +23,7 @@ CHECKS: Mapping[str, Check] = {
     "computes": learning.computes,
     "quotas": quotas.quotas,
     "subscriptions": plumbing.subscriptions,
+    "topic": access.topic,
     "notifications": plumbing.notifications,
     "service": plumbing.service,
 }

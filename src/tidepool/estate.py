@@ -48,6 +48,7 @@ def variables() -> dict[str, str]:
         "AZUREML_WORKSPACE_DEVELOPMENT": DEVELOPMENT,
         "AZUREML_WORKSPACE_PRODUCTION": PRODUCTION,
         "NOTIFY_URL": f"jsons://{MAILBOX_HOST}/notify",
+        "TIDEGATE_EVENTS_ENDPOINT": f"https://{custom_topic_host(CUSTOM_TOPIC)}/api/events",
     }
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests import tidegate_yml
 from tests.estate import MLMODEL, ROOT
+from tests.model_estate import POLICY
+from tests.roles import EVENT_GRID_DATA_SENDER, READER, without_role
 from tests.service import Clock, a_service
 
 from tidegate.checks.findings import State
@@ -86,7 +88,12 @@ def installed(
 
 def _settings(account: StorageAccount, file: Path, site: Site) -> Settings:
     environ = {**os.environ, "FUNCTIONS_URL": site.url, "FUNCTIONS_KEY": site.key}
-    return Settings(storage_account=account.name, config_file=file, environ=environ)
+    return Settings(
+        storage_account=account.name,
+        config_file=file,
+        environ=environ,
+        events_endpoint=environ["TIDEGATE_EVENTS_ENDPOINT"],
+    )
 
 
 def test_it_finds_nothing_wrong_with_a_whole_installation(installed: Installed, tmp_path: Path) -> None:
@@ -119,6 +126,7 @@ def test_of_an_empty_installation_it_says_what_to_do_about_everything(
         "computes": State.OK,
         "quotas": State.OK,
         "subscriptions": State.FAIL,
+        "topic": State.OK,
         "notifications": State.WARN,
         "service": State.WARN,
     }
@@ -191,3 +199,62 @@ def test_another_configuration_than_the_services_is_a_warning(installed: Install
 
     assert finding.state is State.WARN
     assert "another tidegate.yml or other variables" in finding.what
+
+
+def test_a_topic_that_is_not_there_is_named(installed: Installed, tmp_path: Path) -> None:
+    nowhere = "https://nowhere.japaneast-1.eventgrid.azure.net/api/events"
+    service = installed.service(tmp_path)
+
+    [finding] = said(replace(service, settings=replace(service.settings, events_endpoint=nowhere)), "topic")
+
+    assert finding.state is State.FAIL
+    assert nowhere in finding.what
+    assert "TIDEGATE_EVENTS_ENDPOINT" in finding.do
+
+
+def test_who_may_not_send_to_the_topic_learns_the_role(
+    tidepool: Tidepool, installed: Installed, tmp_path: Path
+) -> None:
+    """An Owner may do everything with a topic, and not send to it."""
+    with without_role(tidepool, "developer", EVENT_GRID_DATA_SENDER):
+        [finding] = said(installed.service(tmp_path), "topic")
+
+    assert finding.state is State.FAIL
+    assert "Microsoft.EventGrid/events/send/action is not allowed" in finding.what
+    assert '--role "EventGrid Data Sender" --scope /subscriptions/' in finding.do
+    assert said(installed.service(tmp_path), "topic")[0].state is State.OK
+
+
+def test_who_may_not_look_for_the_topic_is_told_so(
+    tidepool: Tidepool, installed: Installed, tmp_path: Path, as_the_app: None
+) -> None:
+    with (
+        without_role(tidepool, "tidegate", READER),
+        without_role(tidepool, "tidegate", EVENT_GRID_DATA_SENDER),
+    ):
+        [finding] = said(installed.service(tmp_path), "topic")
+
+    assert finding.state is State.WARN
+    assert finding.do
+
+
+@pytest.fixture
+def as_the_app(tidepool: Tidepool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Doctor looks at what the function app's identity may do."""
+    monkeypatch.setenv("IDENTITY_HEADER", tidepool.environment("tidegate")["IDENTITY_HEADER"])
+
+
+def test_a_rollout_needs_to_read_the_metrics_of_its_endpoint(
+    tidepool: Tidepool, installed: Installed, tmp_path: Path, as_the_app: None
+) -> None:
+    rollout = {"endpoint": "classifier-x7", "smoke": "smoke.json"}
+    policy = {**POLICY, "promote": {"approval": "none"}, "rollout": rollout}
+    service = installed.service(tmp_path, models={"other": policy})
+    assert State.FAIL not in states(said(service, "roles")).values()
+
+    with without_role(tidepool, "tidegate", READER):
+        failed = [one for one in said(service, "roles") if one.state is State.FAIL]
+
+    [finding] = failed
+    assert "Microsoft.Insights/metrics/read is not allowed" in finding.what
+    assert 'az role assignment create --assignee <who runs this> --role "Monitoring Reader"' in finding.do

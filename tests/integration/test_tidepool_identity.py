@@ -3,8 +3,7 @@
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import jwt
 import pytest
@@ -14,18 +13,12 @@ from azure.ai.ml.entities import Data
 from azure.core.exceptions import HttpResponseError
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient
+from tests.roles import ARM, BLOB_DATA_CONTRIBUTOR, DATA_SCIENTIST, OWNER, claims, without_role
 
 from tidepool.cloud import StorageAccount, Tidepool, Workspace
 
-ARM, ML, STORAGE = "https://management.azure.com", "https://ml.azure.com", "https://storage.azure.com"
-DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
-BLOB_DATA_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
-OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
+ML, STORAGE = "https://ml.azure.com", "https://storage.azure.com"
 Get = Callable[..., requests.Response]
-
-
-def claims(token: str) -> dict[str, object]:
-    return dict(jwt.decode(token, options={"verify_signature": False}))
 
 
 def arm_token() -> str:
@@ -147,25 +140,6 @@ def app_client(tidepool: Tidepool, workspace: Workspace, monkeypatch: pytest.Mon
     monkeypatch.setenv("IDENTITY_HEADER", tidepool.environment("tidegate")["IDENTITY_HEADER"])
     subscription, group = os.environ["AZURE_SUBSCRIPTION_ID"], os.environ["AZURE_RESOURCE_GROUP"]
     return MLClient(ManagedIdentityCredential(), subscription, group, workspace.name)
-
-
-@contextmanager
-def without_role(tidepool: Tidepool, principal: str, role: str) -> Iterator[None]:
-    """Take a role away through ARM, and give it back."""
-    headers = {"Authorization": f"Bearer {tidepool.token(ARM)}"}
-    principal_id = claims(tidepool.token(ARM, principal))["oid"]
-    scope = f"{ARM}/subscriptions/{os.environ['AZURE_SUBSCRIPTION_ID']}/providers/Microsoft.Authorization"
-    query = {"api-version": "2022-04-01", "$filter": f"principalId eq '{principal_id}'"}
-    held = requests.get(f"{scope}/roleAssignments", params=query, headers=headers, timeout=5).json()["value"]
-    (taken,) = [one for one in held if one["properties"]["roleDefinitionId"].endswith(role)]
-    requests.delete(f"{ARM}{taken['id']}", params=query, headers=headers, timeout=5).raise_for_status()
-    try:
-        yield
-    finally:
-        body = {"properties": {key: taken["properties"][key] for key in ("principalId", "roleDefinitionId")}}
-        requests.put(
-            f"{ARM}{taken['id']}", params=query, headers=headers, json=body, timeout=5
-        ).raise_for_status()
 
 
 def test_without_its_role_the_app_is_forbidden_what_it_was_allowed(

@@ -12,6 +12,7 @@ from azure.eventgrid import EventGridEvent, EventGridPublisherClient
 from azure.identity import DefaultAzureCredential
 from tests.integration.grid import ENDPOINT, Grid, Subscriber, run_grid, wire_event
 from tests.integration.receiver import Receiver
+from tests.roles import EVENT_GRID_DATA_SENDER
 
 from tidepool import estate
 from tidepool.cloud import Tidepool
@@ -131,9 +132,14 @@ def test_who_may_publish() -> None:
             "wrong audience": await grid.post([], authorization=f"Bearer {wrong_audience}"),
             "expired": await grid.post([], authorization=f"Bearer {expired}"),
         }
+        for held in grid.identity.assignments(grid.topic_id):
+            if held["properties"]["roleDefinitionId"].endswith(EVENT_GRID_DATA_SENDER):
+                grid.identity.unassign(held["id"])
+        answers["no role"] = await grid.post([], authorization=f"Bearer {grid.bearer}")
 
         assert {name for name, answer in answers.items() if answer.status_code == 200} == {"key", "bearer"}
         assert {answer.status_code for answer in answers.values()} == {200, 401}
+        assert "does not have permission to send data" in answers["no role"].text
 
     run_grid(test)
 

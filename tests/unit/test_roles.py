@@ -14,6 +14,7 @@ SCIENTIST = {
     "notDataActions": [],
 }
 OPERATOR = {"actions": ["microsoft.machinelearningservices/workspaces/computes/*"]}
+OWNER = {"actions": ["*"], "dataActions": []}
 READER = {"actions": ["*/read"], "dataActions": ["Microsoft.Storage/*/blobs/read"], "notDataActions": None}
 
 
@@ -24,11 +25,20 @@ READER = {"actions": ["*/read"], "dataActions": ["Microsoft.Storage/*/blobs/read
         ([SCIENTIST], JOBS, True),
         ([SCIENTIST], COMPUTES, False),
         ([SCIENTIST, OPERATOR], COMPUTES, True),
-        ([SCIENTIST], BLOBS, False),
-        ([READER], BLOBS, True),
     ],
 )
 def test_an_exception_holds_for_its_own_role_only(
     roles: list[dict[str, object]], action: str, allowed: bool
 ) -> None:
     assert Permissions(roles).allow(action) is allowed
+
+
+@pytest.mark.parametrize(("roles", "allowed"), [([SCIENTIST], False), ([READER], True), ([OWNER], False)])
+def test_data_needs_a_role_that_names_data(roles: list[dict[str, object]], allowed: bool) -> None:
+    assert Permissions(roles).allow(BLOBS, data=True) is allowed
+
+
+def test_reading_data_is_no_action_of_the_control_plane() -> None:
+    reads_blobs = {"actions": [], "dataActions": ["Microsoft.Storage/*/blobs/read"]}
+
+    assert not Permissions([reads_blobs]).allow(BLOBS)

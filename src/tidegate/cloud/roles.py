@@ -23,12 +23,12 @@ class Permissions:
 
     roles: Sequence[dict[str, Any]]
 
-    def allow(self, action: str) -> bool:
-        """An action of the control plane, or of data (`.../blobs/read`)."""
+    def allow(self, action: str, *, data: bool = False) -> bool:
+        """An action of the control plane, or of `data` (`.../blobs/read`), which an Owner lacks."""
+        actions, exceptions = ("dataActions", "notDataActions") if data else ("actions", "notActions")
         return any(
             _any(role.get(actions) or (), action) and not _any(role.get(exceptions) or (), action)
             for role in self.roles
-            for actions, exceptions in (("actions", "notActions"), ("dataActions", "notDataActions"))
         )
 
 

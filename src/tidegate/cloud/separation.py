@@ -29,7 +29,7 @@ class Separation:
             for principal, who in self._identities(training).items()
             for scope, action in places.items()
             for role in self._roles(principal, scope)
-            if permissions(role).allow(action)
+            if permissions(role).allow(action) or permissions(role).allow(action, data=True)
         ]
 
     def _identities(self, workspace: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Event subscriptions, as Azure has them. Makes none: the templates do."""
+"""Event subscriptions and custom topics, as Azure has them. Makes none: the templates do."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,28 @@ class EventSubscription:
     ready: bool
 
 
+@dataclass(frozen=True)
+class CustomTopic:
+    name: str
+    id: str
+    schema: str
+
+    @property
+    def takes_grid_events(self) -> bool:
+        """The schema that we publish in; a topic takes one only."""
+        return self.schema == "EventGridSchema"
+
+
+def custom_topic(arm: Arm, subscriptions: Iterable[str], endpoint: str) -> CustomTopic | None:
+    """The topic that has this address, in any resource group of these subscriptions."""
+    for subscription in subscriptions:
+        for one in arm.list(f"/subscriptions/{subscription}/{_PROVIDER}/topics", _API_VERSION):
+            properties = one["properties"]
+            if _same(str(properties.get("endpoint", "")), endpoint):
+                return CustomTopic(one["name"], one["id"], properties.get("inputSchema", "EventGridSchema"))
+    return None
+
+
 def event_subscriptions(arm: Arm, source: str) -> list[EventSubscription]:
     """Of a storage account or a workspace (an ARM id): made on it, or on a system topic of its group."""
     found = {one["id"].lower(): one for one in _of(arm, source)}
@@ -37,6 +59,10 @@ def _of(arm: Arm, source: str) -> Iterator[dict[str, Any]]:
     for topic in topics:
         if str(topic["properties"].get("source", "")).lower() == source.lower():
             yield from arm.list(f"{topic['id']}/eventSubscriptions", _API_VERSION)
+
+
+def _same(one: str, other: str) -> bool:
+    return one.lower().rstrip("/") == other.lower().rstrip("/")
 
 
 def _read(document: dict[str, Any]) -> EventSubscription:

@@ -9,6 +9,7 @@ from tidepool.errors import AzureError
 from tidepool.store import Document
 
 _ML = "Microsoft.MachineLearningServices/workspaces"
+SEND_EVENTS = "Microsoft.EventGrid/events/send/action"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ ROLES = (
         ("*",),
         ("Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write"),
     ),
+    Role("Monitoring Reader", "43d0d8ad-25c7-4714-9337-8ba259a9fe05", ("*/read",)),
     Role("Reader", "acdd72a7-3385-48ef-bd42-f606fba81ae7", ("*/read",)),
     Role(
         "AzureML Data Scientist",
@@ -82,8 +84,8 @@ ROLES = (
     Role(
         "EventGrid Data Sender",
         "d5a91429-5739-47e2-a06b-3470a27159e7",
-        ("Microsoft.EventGrid/topics/read",),
-        data_actions=("Microsoft.EventGrid/events/send/action",),
+        ("Microsoft.Authorization/*/read", "Microsoft.EventGrid/topics/read"),
+        data_actions=(SEND_EVENTS,),
     ),
     Role(
         "Storage Blob Data Contributor",

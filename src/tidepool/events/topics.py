@@ -15,9 +15,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tidepool.access.identity import Identity
+from tidepool.access.roles import SEND_EVENTS
 from tidepool.errors import AzureError, not_emulated
 from tidepool.events.schemas import MAX_EVENT_BYTES, Event, accept_cloud_events, accept_grid_events
-from tidepool.store import Store
+from tidepool.store import Document, Store
 
 AUDIENCE = "https://eventgrid.azure.net"
 _COLLECTION = "/eventgrid/topics"
@@ -55,7 +56,7 @@ class Topics:
         topic = self._store.get(f"{_COLLECTION}/{name}")
         if topic is None:
             raise AzureError(404, "NotFound", f"The topic '{name}' does not exist.")
-        self._authenticate(request, topic["key"])
+        self._authenticate(request, topic)
         body = await request.body()
         if len(body) > MAX_EVENT_BYTES:
             raise AzureError(
@@ -67,15 +68,20 @@ class Topics:
     async def _other(self, request: Request) -> Response:
         raise not_emulated(request.method, str(request.url))
 
-    def _authenticate(self, request: Request, key: str) -> None:
-        headers = request.headers
+    def _authenticate(self, request: Request, topic: Document) -> None:
+        headers, key = request.headers, topic["key"]
         if "aeg-sas-key" in headers:
             if not hmac.compare_digest(headers["aeg-sas-key"], key):
                 raise _unauthorized("The request authorization key is not authorized for this topic.")
         elif "aeg-sas-token" in headers:
             _check_token(headers["aeg-sas-token"], key)
         else:
-            self._identity.check(request, AUDIENCE)
+            principal = self._identity.check(request, AUDIENCE)
+            if not self._identity.allows(principal, SEND_EVENTS, topic["id"], data=True):
+                raise _unauthorized(
+                    "The principal associated with access token presented with the incoming request "
+                    f"does not have permission to send data to {topic['id']}."
+                )
 
 
 def _events(request: Request, body: bytes, topic: str) -> list[Event]:

@@ -121,7 +121,6 @@ class Sites:
             "AZURE_STORAGE_ACCOUNT": names["storage"],
             "AZUREML_WORKSPACE_DEVELOPMENT": names["development"],
             "AZUREML_WORKSPACE_PRODUCTION": names["production"],
-            "TIDEGATE_EVENTS_ENDPOINT": f"https://{estate.custom_topic_host(estate.CUSTOM_TOPIC)}/api/events",
             "TIDEGATE_CONFIG": str(spec.app_dir / "tidegate.yml"),
         }
 

@@ -1,0 +1,40 @@
+"""Roles on Tidepool for tests: their ids, and taking one away from a principal for a while."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import jwt
+import requests
+
+from tidepool.cloud import Tidepool
+
+ARM = "https://management.azure.com"
+DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
+BLOB_DATA_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
+EVENT_GRID_DATA_SENDER = "d5a91429-5739-47e2-a06b-3470a27159e7"
+OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+
+
+def claims(token: str) -> dict[str, object]:
+    return dict(jwt.decode(token, options={"verify_signature": False}))
+
+
+@contextmanager
+def without_role(tidepool: Tidepool, principal: str, role: str) -> Iterator[None]:
+    """Take a role away through ARM, and give it back."""
+    headers = {"Authorization": f"Bearer {tidepool.token(ARM)}"}
+    principal_id = claims(tidepool.token(ARM, principal))["oid"]
+    scope = f"{ARM}/subscriptions/{os.environ['AZURE_SUBSCRIPTION_ID']}/providers/Microsoft.Authorization"
+    query = {"api-version": "2022-04-01", "$filter": f"principalId eq '{principal_id}'"}
+    held = requests.get(f"{scope}/roleAssignments", params=query, headers=headers, timeout=5).json()["value"]
+    (taken,) = [one for one in held if one["properties"]["roleDefinitionId"].endswith(role)]
+    requests.delete(f"{ARM}{taken['id']}", params=query, headers=headers, timeout=5).raise_for_status()
+    try:
+        yield
+    finally:
+        body = {"properties": {key: taken["properties"][key] for key in ("principalId", "roleDefinitionId")}}
+        requests.put(
+            f"{ARM}{taken['id']}", params=query, headers=headers, json=body, timeout=5
+        ).raise_for_status()
