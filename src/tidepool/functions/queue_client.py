@@ -37,7 +37,7 @@ class QueueClient:
 
     async def receive(self, count: int, lease_s: int) -> list[ReceivedMessage]:
         """Up to `count` visible messages, hidden for `lease_s`; none where the queue does not exist."""
-        answer = await self._ask("GET", f"numofmessages={count}&visibilitytimeout={lease_s}")
+        answer = await self._ask("GET", f"numofmessages={count}&visibilitytimeout={lease_s}", holds=True)
         return [] if answer.status == 404 else [_message(element) for element in _elements(answer)]
 
     async def visible(self) -> int:
@@ -61,17 +61,22 @@ class QueueClient:
         """Delete a message; that it is gone, or somebody else's by now, is fine."""
         await self._ask("DELETE", f"popreceipt={quote(message.pop_receipt, safe='')}", message.id)
 
-    async def hide(self, message: ReceivedMessage, seconds: int) -> str:
-        """Make it visible again in so many seconds; the new pop receipt, or "" where it is ours no more."""
-        receipt = quote(message.pop_receipt, safe="")
-        answer = await self._ask("PUT", f"popreceipt={receipt}&visibilitytimeout={seconds}", message.id)
+    async def hide(self, message: ReceivedMessage, seconds: int, *, holds: bool = False) -> str:
+        """Make it visible again in so many seconds; the new pop receipt, or "" where it is ours no more.
+
+        `holds`: only if it is not hidden anew until then, as it is still being worked on.
+        """
+        query = f"popreceipt={quote(message.pop_receipt, safe='')}&visibilitytimeout={seconds}"
+        answer = await self._ask("PUT", query, message.id, holds=holds)
         return answer.header("x-ms-popreceipt") if answer.status < 300 else ""
 
-    async def _ask(self, method: str, query: str, message: str = "", body: bytes = b"") -> Answer:
+    async def _ask(
+        self, method: str, query: str, message: str = "", body: bytes = b"", *, holds: bool = False
+    ) -> Answer:
         target = (
             f"/{self.queue}/messages" + (f"/{message}" if message else "") + (f"?{query}" if query else "")
         )
-        answer = await self._send(self.account, "queue", method, target, body=body)
+        answer = await self._send(self.account, "queue", method, target, body=body, holds=holds)
         if answer.status >= 400 and answer.status != 404 and not message:
             _check(answer)
         return answer

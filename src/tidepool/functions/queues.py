@@ -23,12 +23,19 @@ class QueueListener:
     """The listener of one queue trigger. `invoke` runs the function, or raises InvocationError."""
 
     def __init__(
-        self, *, queue: QueueClient, poison: QueueClient, invoke: Invoke, options: QueueOptions
+        self,
+        *,
+        queue: QueueClient,
+        poison: QueueClient,
+        invoke: Invoke,
+        options: QueueOptions,
+        lease_s: int = LEASE_S,
     ) -> None:
         self.queue = queue
         self._poison = poison
         self._invoke = invoke
         self._options = options
+        self._lease_s = lease_s
         self._woken = asyncio.Event()
         self._working: set[asyncio.Task[None]] = set()
         self._loop: asyncio.Task[None] | None = None
@@ -70,7 +77,7 @@ class QueueListener:
     async def _take_batch(self) -> bool:
         """Start work on the next messages; whether there were any."""
         try:
-            messages = await self.queue.receive(self._options.batch_size, LEASE_S)
+            messages = await self.queue.receive(self._options.batch_size, self._lease_s)
         except Exception:
             log.warning("queue_poll_failed queue=%s", self.queue.queue, exc_info=True)
             return False
@@ -108,8 +115,8 @@ class QueueListener:
 
     async def _keep_hidden(self, message: ReceivedMessage, work: asyncio.Future[object]) -> ReceivedMessage:
         """Renew the lease until the work is done; the message with its newest pop receipt."""
-        while not (await asyncio.wait([work], timeout=LEASE_S / 3))[0]:
-            receipt = await self.queue.hide(message, LEASE_S)
+        while not (await asyncio.wait([work], timeout=self._lease_s / 3))[0]:
+            receipt = await self.queue.hide(message, self._lease_s, holds=True)
             message = replace(message, pop_receipt=receipt or message.pop_receipt)
         return message
 

@@ -83,10 +83,14 @@ class StorageGateway:
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
+        holds: bool = False,
     ) -> Answer:
-        """A request of Tidepool's own, with all the consequences of anybody's."""
+        """A request of Tidepool's own, with all the consequences of anybody's.
+
+        `holds`: it is a functions host's, for messages that it works on from now on, or still.
+        """
         bare = StorageRequest(account, service, method, target.encode("latin-1"), [])
-        response, events = await self._exchange(self._own(bare, headers or {}, body), body, inside=True)
+        response, events = await self._exchange(self._own(bare, headers or {}, body), body, holds=holds)
         try:
             return Answer(response.status, response.headers, await response.aread())
         finally:
@@ -98,14 +102,14 @@ class StorageGateway:
         return [task.get_name() for task in self._publishing]
 
     async def _exchange(
-        self, request: StorageRequest, body: bytes | AsyncIterable[bytes], *, inside: bool = False
+        self, request: StorageRequest, body: bytes | AsyncIterable[bytes], *, holds: bool = False
     ) -> tuple[httpcore.Response, list[Event]]:
         changes = await self._blobs.before(request, body)
         response = await self._client.open(*rewritten(request, body, self._client.ports))
         response.headers = self._copies.told(request, response.headers)
         if request.service == "queue":
             answer = Answer(response.status, response.headers, await response.aread())
-            self.queues.saw(request, answer, by_host=inside)
+            self.queues.saw(request, answer, holds=holds)
         return response, await self._blobs.after(changes, response)
 
     async def _head(self, request: StorageRequest) -> Headers:

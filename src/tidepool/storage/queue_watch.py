@@ -61,8 +61,8 @@ class QueueWatch:
             message = QueuedMessage(**{**kept, "due": due, "held": False})
             self._messages[message.key] = message
 
-    def saw(self, request: StorageRequest, answer: Answer, *, by_host: bool) -> None:
-        """Take note of an answered request to a queue; `by_host`: a functions host of Tidepool sent it."""
+    def saw(self, request: StorageRequest, answer: Answer, *, holds: bool) -> None:
+        """Take note of an answered request to a queue; `holds`: a functions host works on them now."""
         if answer.status >= 300:
             return
         match = _MESSAGES.fullmatch("/".join(request.segments).rstrip("/"))
@@ -76,15 +76,13 @@ class QueueWatch:
             self._forget(request.account, queue, message_id)
         elif request.method == "PUT" and message_id:
             receipt = answer.header("x-ms-popreceipt")
-            self._note(QueuedMessage(request.account, queue, message_id, receipt, self._due(delay_s), False))
+            self._note(QueuedMessage(request.account, queue, message_id, receipt, self._due(delay_s), holds))
         elif request.query.get("peekonly", "").lower() != "true":
-            held = by_host and request.method == "GET"
             for element in ElementTree.fromstring(answer.body or b"<None/>").iter("QueueMessage"):
                 found = {child.tag: child.text or "" for child in element}
                 message_id, receipt = found["MessageId"], found["PopReceipt"]
-                self._note(
-                    QueuedMessage(request.account, queue, message_id, receipt, self._due(delay_s), held)
-                )
+                due = self._due(delay_s)
+                self._note(QueuedMessage(request.account, queue, message_id, receipt, due, holds))
 
     def waiting(self, within_s: float) -> list[QueuedMessage]:
         """Messages that no host holds and that are visible, or will be in so many seconds; soonest first."""
