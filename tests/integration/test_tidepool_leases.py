@@ -1,0 +1,122 @@
+"""What a functions host works on stays its own while it renews the lease. A real queue, in this process."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from tidepool import estate
+from tidepool.calm import Calm
+from tidepool.functions.queue_client import QueueClient
+from tidepool.functions.queues import QueueListener
+from tidepool.functions.settings import QueueOptions
+from tidepool.functions.worker_process import InvocationError
+from tidepool.parts import Parts
+from tidepool.storage.queue_watch import QueuedMessage
+
+HOUR_S = 3600
+
+
+class Work:
+    """A function that ends when it is told to, and how often it was called."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.end = asyncio.Event()
+        self.fails = False
+
+    async def __call__(self, _data: object, _metadata: dict[str, str]) -> None:
+        self.calls += 1
+        await self.end.wait()
+        if self.fails:
+            raise InvocationError("as it was told to")
+
+
+class Host:
+    """One queue, a listener with a lease of a second, and the Tidepool around them."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self.work = Work()
+        self.queue, poison = (
+            QueueClient(send=parts.storage.send, account=estate.STORAGE_ACCOUNT, queue=name)
+            for name in ("work", "work-poison")
+        )
+        options = QueueOptions(max_polling_interval_s=0.05, visibility_timeout_s=600)
+        self.listener = QueueListener(
+            queue=self.queue, poison=poison, invoke=self.work, options=options, lease_s=1
+        )
+
+    async def advance(self, seconds: float) -> None:
+        await Calm(self.parts).advance(seconds)
+
+    def message(self) -> QueuedMessage | None:
+        found = self.parts.queues.unfinished(2 * HOUR_S)
+        return found[0] if found else None
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not holds():
+                await asyncio.sleep(0.02)
+
+    async def until_renewed(self) -> None:
+        """The function has been at work for longer than a lease lasts."""
+        await self.until(lambda: self.work.calls == 1)
+        receipts: set[str] = set()
+
+        def seen() -> int:
+            message = self.message()
+            receipts.update([message.pop_receipt] if message else [])
+            return len(receipts)
+
+        await self.until(lambda: seen() > 3)
+
+
+def run(folder: Path, test: Callable[[Host], Awaitable[None]]) -> None:
+    async def within() -> None:
+        parts = Parts(folder, seed=0)
+        await parts.start(control_port=0)
+        host = Host(parts)
+        try:
+            await host.queue.put("aGVsbG8=")
+            host.listener.start()
+            await test(host)
+        finally:
+            host.work.end.set()
+            await host.listener.stop()
+            await parts.stop()
+
+    asyncio.run(within())
+
+
+def test_a_message_under_a_renewed_lease_is_not_handed_out_again_when_time_is_moved(tmp_path: Path) -> None:
+    async def test(host: Host) -> None:
+        await host.until_renewed()
+        await host.advance(HOUR_S)
+        held = host.message()
+        await host.until_renewed()
+
+        assert host.work.calls == 1
+        assert held
+        assert held.held
+        assert [message.id for message in host.parts.queues.unfinished(0)] == [held.id]
+        assert host.parts.queues.waiting(2 * HOUR_S) == []
+        host.work.end.set()
+        await host.until(lambda: host.message() is None)
+        assert host.work.calls == 1
+
+    run(tmp_path, test)
+
+
+def test_a_message_whose_function_failed_after_renewals_waits_and_comes_back(tmp_path: Path) -> None:
+    async def test(host: Host) -> None:
+        host.work.fails = True
+        await host.until_renewed()
+        host.work.end.set()
+        await host.until(lambda: bool(host.parts.queues.waiting(600)))
+
+        assert host.parts.queues.waiting(500) == []
+        assert host.work.calls == 1
+        await host.advance(600)
+        await host.until(lambda: host.work.calls == 2)
+
+    run(tmp_path, test)
