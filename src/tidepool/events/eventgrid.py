@@ -99,14 +99,16 @@ class EventGrid:
         await self._push.shake_hands(subscription, self._scheduler.now())
         return self._keep(subscription, properties)
 
-    async def subscribe_file(self, file: Path, *, topics: Mapping[str, str], site: str) -> list[Document]:
+    async def subscribe_file(
+        self, file: Path, *, topics: Mapping[str, str], site: str, prefix: str = ""
+    ) -> list[Document]:
         """All subscriptions of `infra/subscriptions.yaml`; arguments as in `subscriptions.read_file`.
 
         A function that is not there (the app may have an error) does not stop the others: it gets its
         subscription all the same, as if made before the error came, and a line in the log.
         """
         made = []
-        for scope, name, properties in read_file(file, topics=topics, site=site):
+        for scope, name, properties in read_file(file, topics=topics, site=site, prefix=prefix):
             subscription = Subscription.read(scope, name, properties)
             try:
                 await self._push.shake_hands(subscription, self._scheduler.now())

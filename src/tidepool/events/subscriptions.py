@@ -80,15 +80,18 @@ class Subscription:
         )
 
 
-def read_file(file: Path, *, topics: Mapping[str, str], site: str) -> list[tuple[str, str, dict[str, Any]]]:
+def read_file(
+    file: Path, *, topics: Mapping[str, str], site: str, prefix: str = ""
+) -> list[tuple[str, str, dict[str, Any]]]:
     """(topic id, name, properties) of each subscription in `infra/subscriptions.yaml`.
 
     `topics` binds `storage`, `development`, `production` to ARM ids; what it does not bind is left out.
-    `site` is the ARM id of the functions app. Dead letters go to the storage account.
+    `site` is the ARM id of the functions app. Dead letters go to the storage account. `prefix` is for the
+    names: a topic has one subscription of each name, and several apps may be subscribed to it.
     """
     entries = yaml.safe_load(file.read_text())
     return [
-        (topics[entry["topic"]], entry["name"], _properties(entry, topics["storage"], site))
+        (topics[entry["topic"]], prefix + entry["name"], _properties(entry, topics["storage"], site))
         for entry in entries
         if entry["topic"] in topics
     ]

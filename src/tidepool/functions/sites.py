@@ -84,7 +84,10 @@ class Sites:
         file = spec.app_dir / _SUBSCRIPTIONS
         if file.exists():
             topics = {**TOPICS, **spec.topics}
-            made = await self._eventgrid.subscribe_file(file, topics=topics, site=estate.site_id(spec.name))
+            prefix = "" if spec.name == estate.DEFAULT_SITE else f"{spec.name}-"
+            made = await self._eventgrid.subscribe_file(
+                file, topics=topics, site=estate.site_id(spec.name), prefix=prefix
+            )
             named = [(document["properties"]["topic"], document["name"]) for document in made]
             self._store.put(f"/sites/{spec.name}", {"subscriptions": named})
         return app

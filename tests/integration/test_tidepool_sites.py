@@ -1,0 +1,66 @@
+"""Several functions apps in one Tidepool: none is in the way of another."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import ContainerClient
+
+from tidepool.cloud import Site, StorageAccount, Tidepool
+
+APP = """
+import pathlib
+
+import azure.functions as func
+
+app = func.FunctionApp()
+SEEN = pathlib.Path(__file__).parent / "seen.txt"
+
+
+@app.event_grid_trigger("event")
+def blob_arrived(event: func.EventGridEvent) -> None:
+    with SEEN.open("a") as seen:
+        seen.write(event.subject.rpartition("/")[2] + "\\n")
+"""
+SUBSCRIPTIONS = """
+- name: blob-arrived
+  topic: storage
+  function: blob_arrived
+  filter: {includedEventTypes: [Microsoft.Storage.BlobCreated]}
+  deadLetter: deadletter
+"""
+Start = Callable[[str], Site]
+
+
+@pytest.fixture
+def start(tidepool: Tidepool, storage_account: StorageAccount, tmp_path: Path) -> Start:
+    """Start an app that notes the blobs of the account, from a folder of that name."""
+
+    def started(name: str) -> Site:
+        folder = tmp_path / name
+        (folder / "infra").mkdir(parents=True)
+        (folder / "function_app.py").write_text(APP)
+        (folder / "host.json").write_text('{"version": "2.0"}')
+        (folder / "infra/subscriptions.yaml").write_text(SUBSCRIPTIONS)
+        return tidepool.functions_app(folder, topics={"storage": storage_account.id})
+
+    return started
+
+
+def test_two_apps_of_one_account_both_hear_of_its_blobs_until_one_is_stopped(
+    tidepool: Tidepool, storage_account: StorageAccount, start: Start, tmp_path: Path
+) -> None:
+    url = f"https://{storage_account.name}.blob.core.windows.net"
+    images = ContainerClient(url, "images", DefaultAzureCredential())
+    images.create_container()
+
+    with start("one"):
+        with start("other"):
+            images.upload_blob("both.png", b"x")
+            tidepool.settle()
+        images.upload_blob("one.png", b"x")
+        tidepool.settle()
+
+    assert (tmp_path / "one/seen.txt").read_text().split() == ["both.png", "one.png"]
+    assert (tmp_path / "other/seen.txt").read_text().split() == ["both.png"]
