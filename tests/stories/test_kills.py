@@ -1,18 +1,82 @@
 """The service is killed after every single write between a complete month and its published result."""
 
-import pytest
+import os
+from collections import Counter, deque
 
 from tests.estate import Estate, Running
+from tests.killing import Killed, KillSwitch
+from tests.service import taken
+from tidegate.commands import AnyCommand, CheckJob, CheckMonth, FinishMonth, Notify, ScoreMonth, encode
+from tidegate.ledger import Month
+from tidegate.settings import Settings
+from tidegate.wiring import Service, build
 
 FILES = {"a.png": "cat", "b.png": "dog"}
-PARTS = 2  # so that two cores share the work: each kill costs a fresh worker
+MONTH = "209901"
+CHECK = CheckMonth(cause="test", feed="stories", month=MONTH)
+KILLS = 4  # of a real process, which then starts anew: evenly over the month
 
 
-@pytest.mark.timeout(400)
-@pytest.mark.parametrize("part", range(PARTS))
-def test_killed_after_any_write_it_publishes_once(part: int, estate: Estate, running: Running) -> None:
-    for number in range(1 + part, writes_of_a_month(estate, running) + 1, PARTS):
-        month = f"{2100 + number // 12}{number % 12 + 1:02}"
+class Journey:
+    """One month on its way in this process; each kill leaves a service that remembers nothing."""
+
+    def __init__(self, estate: Estate) -> None:
+        self.estate = estate
+        self.switch = KillSwitch()
+        self.service = self._start()
+
+    def go(self) -> None:
+        """To the end: jobs run in between, and the wait for files that come late is over at once."""
+        messages = deque[AnyCommand]([CHECK])
+        while messages:
+            command = messages.popleft()
+            if isinstance(command, ScoreMonth | CheckJob | FinishMonth):
+                self.estate.cloud.settle()
+            try:
+                with self.switch.armed():
+                    self.service.worker.carry_out(encode(command))
+            except Killed:
+                self.service = self._start()
+                messages.append(command)  # the queue gives it to the next one
+            messages.extend(one for one in taken(self.estate.cloud, self.estate.account.name) if _moves(one))
+
+    @property
+    def month(self) -> Month:
+        return self.service.ledger.month("stories", MONTH)
+
+    def _start(self) -> Service:
+        account, file = self.estate.account.name, self.estate.config_file
+        return build(Settings(storage_account=account, config_file=file, environ=dict(os.environ)))
+
+
+def _moves(command: AnyCommand) -> bool:
+    """Whether it brings the month on, now."""
+    return not isinstance(command, Notify) and getattr(command, "due", None) is None
+
+
+def test_killed_after_every_write_a_month_is_published_once(estate: Estate) -> None:
+    estate.upload(MONTH, FILES)
+    journey = Journey(estate)
+
+    journey.go()
+
+    scorings = {f"{claim.name}": claim.generation.state.value for claim in journey.month.claims}
+    assert scorings == {"209901-1-g1": "scored"}
+    assert journey.month.result == "209901-1-g1"
+    assert estate.jobs() == {"score-stories-209901-1-g1-a1": "Completed"}
+    assert [data.version for data in estate.ml.data.list(name="stories")] == ["209901-1"]
+    assert [data.version for data in estate.ml.data.list(name="stories-predictions")] == ["209901-1-g1"]
+    told = journey.service.ledger.activities(f"stories:{MONTH}")
+    assert Counter(one.kind for one in told) == {"month.registered": 1, "month.scored": 1}
+    assert len(journey.switch.writes) > 15
+
+
+def test_a_process_that_dies_after_a_write_is_followed_by_one_that_goes_on(
+    estate: Estate, running: Running
+) -> None:
+    last = writes_of_a_month(estate, running)
+    for kill in range(KILLS):
+        month, number = f"21000{kill + 1}", 1 + kill * (last - 1) // (KILLS - 1)
         running.site.kill_worker_after(number)
         estate.upload(month, FILES)
         running.drive(month)
