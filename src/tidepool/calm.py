@@ -10,7 +10,7 @@ from tidepool.parts import Parts
 
 SOON_S = 3.0
 _LOOK_S = 0.05
-_TIMER = "timer "
+_NO_WORK = ("timer ", "message ")  # the first may fire for ever, the second are looked at themselves
 
 
 class Calm:
@@ -37,13 +37,12 @@ class Calm:
         parts = self._parts
         apps = parts.sites.apps()
         soon = parts.scheduler.now() + timedelta(seconds=SOON_S)
-        due = [
-            label for due, label in parts.scheduler.waiting() if due <= soon and not label.startswith(_TIMER)
-        ]
+        waiting = ((due, label) for due, label in parts.scheduler.waiting() if due <= soon)
+        due = [label for _, label in waiting if not label.startswith(_NO_WORK)]
         listened = [listener.queue for app in apps if app.triggers for listener in app.triggers.listeners]
         queues = {(queue.account, queue.queue) for queue in listened}
         messages = [
-            f"message {message.id} in {message.queue}, due {message.due:%H:%M:%S}"
+            f"{message.label}, due {message.due:%H:%M:%S}"
             for message in parts.queues.unfinished(SOON_S)
             if (message.account, message.queue) in queues
         ]

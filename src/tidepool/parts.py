@@ -66,8 +66,9 @@ class Parts:
         self.azurite = Azurite(
             data_dir=self.data_dir / "azurite", log_file=self.logs / "azurite.log", authority=self.authority
         )
+        self._to_azurite = AzuriteClient(ports=self.azurite.ports, authority=self.authority.authority)
         self.storage = StorageGateway(
-            client=AzuriteClient(ports=self.azurite.ports, authority=self.authority.authority),
+            client=self._to_azurite,
             queues=self.queues,
             access=StorageAccess(self.identity),
             copies=Copies(faults=self.faults, scheduler=self.scheduler),
@@ -164,6 +165,7 @@ class Parts:
         await self.sites.close()
         await self.eventgrid.close()
         self._scheduling.cancel()
+        await self._to_azurite.close()
         await self.azurite.stop()
         self.store.close()
 

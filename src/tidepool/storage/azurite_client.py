@@ -1,13 +1,18 @@
 """The pooled connections to Azurite. Sends requests as they are; knows neither events nor accounts."""
 
 import ssl
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-import httpcore
+import aiohttp
+from yarl import URL
 
+from tidepool.errors import AzureError
 from tidepool.storage.request import Headers, StorageRequest, header
+
+_NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
 @dataclass(frozen=True)
@@ -22,24 +27,66 @@ class Answer:
         return header(self.headers, name)
 
 
+class Response:
+    """An answer of Azurite of which the body is still to be read; whoever asked closes it."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self._answer = answer
+        self.status = answer.status
+        self.headers: Headers = list(answer.raw_headers)
+
+    async def read(self) -> bytes:
+        """The whole body, as often as one likes."""
+        return await self._answer.read()
+
+    def stream(self) -> AsyncIterator[bytes]:
+        return self._answer.content.iter_any()
+
+    def close(self) -> None:
+        self._answer.release()
+
+
 class AzuriteClient:
-    """HTTP to the three services of one Azurite; header bytes, raw path and query go out untouched."""
+    """HTTP to the three services of one Azurite; headers, raw path and query go out untouched."""
 
     def __init__(self, *, ports: Mapping[str, int], authority: Path) -> None:
         self.ports = ports
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(cafile=authority),
-            max_connections=200,
-            max_keepalive_connections=100,
-            retries=2,
+        self._authority = authority
+
+    async def open(self, request: StorageRequest, body: bytes | AsyncIterable[bytes]) -> Response:
+        """The response, unread; the caller reads and closes it."""
+        target = request.target.decode("latin-1")
+        return Response(
+            await self._session.request(
+                request.method,
+                URL(f"https://127.0.0.1:{self.ports[request.service]}{target}", encoded=True),
+                headers=_texts(request.headers),
+                data=body or None,
+                allow_redirects=False,
+            )
         )
 
-    async def open(self, request: StorageRequest, body: bytes | AsyncIterable[bytes]) -> httpcore.Response:
-        """The response, unread; the caller reads and closes it."""
-        port = self.ports[request.service]
-        url = httpcore.URL(scheme=b"https", host=b"127.0.0.1", port=port, target=request.target)
-        sent = httpcore.Request(request.method, url, headers=request.headers, content=body)
-        return await self._pool.handle_async_request(sent)
-
     async def close(self) -> None:
-        await self._pool.aclose()
+        await self._session.close()
+
+    @cached_property
+    def _session(self) -> aiohttp.ClientSession:
+        """Made at the first request, as it belongs to the loop that runs then."""
+        context = ssl.create_default_context(cafile=self._authority)
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context, limit=200, keepalive_timeout=600),
+            timeout=aiohttp.ClientTimeout(),  # storage takes the time that it takes
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=_NOT_ADDED,
+            auto_decompress=False,
+        )
+
+
+def _texts(headers: Headers) -> list[tuple[str, str]]:
+    """As aiohttp wants them: it writes UTF-8, and frames what has no length itself."""
+    try:
+        texts = [(name.decode("ascii"), value.decode()) for name, value in headers]
+    except UnicodeDecodeError as error:
+        message = "The value for one of the HTTP headers is not in the correct format."
+        raise AzureError(400, "InvalidHeaderValue", message) from error
+    return [(name, value) for name, value in texts if name.lower() != "transfer-encoding"]

@@ -6,8 +6,7 @@ Asks storage what requests do not say.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import httpcore
-
+from tidepool.storage.azurite_client import Response
 from tidepool.storage.blob_batches import answers_in, is_batch, requests_in
 from tidepool.storage.blob_events import DELETE, Event, api_of, event, is_told, stated
 from tidepool.storage.request import Headers, StorageRequest, header
@@ -42,13 +41,13 @@ class BlobWatch:
                 changes[number] = Change(inside, api, former)
         return changes
 
-    async def after(self, changes: dict[str, Change], response: httpcore.Response) -> list[Event]:
+    async def after(self, changes: dict[str, Change], response: Response) -> list[Event]:
         """The events of the changes that the answer says have happened."""
         if not changes or response.status >= 300:
             return []
         answers = {"": (response.status, response.headers)}
         if "" not in changes:
-            answers = answers_in(await response.aread(), header(response.headers, "content-type"))
+            answers = answers_in(await response.read(), header(response.headers, "content-type"))
         return [
             await self._event(changes[number], headers)
             for number, (status, headers) in answers.items()

@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
 
-import httpcore
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from tidepool.access.storage_access import StorageAccess
 from tidepool.estate import storage_account_id
-from tidepool.storage.azurite_client import Answer, AzuriteClient
+from tidepool.storage.azurite_client import Answer, AzuriteClient, Response
 from tidepool.storage.blob_batches import is_batch
 from tidepool.storage.blob_events import Event
 from tidepool.storage.blob_watch import BlobWatch
@@ -59,19 +58,19 @@ class StorageGateway:
         response, events = await self._exchange(request, await _body(request, receive))
         try:
             if self._copies.lists(request):
-                await _send_whole(send, response, self._copies.listed(request, await response.aread()))
+                await _send_whole(send, response, self._copies.listed(request, await response.read()))
                 return
             await send(
                 {"type": "http.response.start", "status": response.status, "headers": response.headers}
             )
             if request.service != "blob" or is_batch(request):
-                await send({"type": "http.response.body", "body": await response.aread()})
+                await send({"type": "http.response.body", "body": await response.read()})
                 return
-            async for chunk in response.aiter_stream():
+            async for chunk in response.stream():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         finally:
-            await response.aclose()
+            response.close()
             self._publish_later(request.account, events)
 
     async def send(  # noqa: PLR0913 - an HTTP request has this many parts
@@ -92,9 +91,9 @@ class StorageGateway:
         bare = StorageRequest(account, service, method, target.encode("latin-1"), [])
         response, events = await self._exchange(self._own(bare, headers or {}, body), body, holds=holds)
         try:
-            return Answer(response.status, response.headers, await response.aread())
+            return Answer(response.status, response.headers, await response.read())
         finally:
-            await response.aclose()
+            response.close()
             self._publish_later(account, events)
 
     def publishing(self) -> list[str]:
@@ -103,19 +102,19 @@ class StorageGateway:
 
     async def _exchange(
         self, request: StorageRequest, body: bytes | AsyncIterable[bytes], *, holds: bool = False
-    ) -> tuple[httpcore.Response, list[Event]]:
+    ) -> tuple[Response, list[Event]]:
         changes = await self._blobs.before(request, body)
         response = await self._client.open(*rewritten(request, body, self._client.ports))
         response.headers = self._copies.told(request, response.headers)
         if request.service == "queue":
-            answer = Answer(response.status, response.headers, await response.aread())
+            answer = Answer(response.status, response.headers, await response.read())
             self.queues.saw(request, answer, holds=holds)
         return response, await self._blobs.after(changes, response)
 
     async def _head(self, request: StorageRequest) -> Headers:
         asked = StorageRequest(request.account, "blob", "HEAD", request.path.encode("latin-1"), [])
         response = await self._client.open(self._own(asked, {}, b""), b"")
-        await response.aclose()
+        response.close()
         return response.headers
 
     def _own(self, request: StorageRequest, headers: Mapping[str, str], body: bytes) -> StorageRequest:
@@ -143,7 +142,7 @@ class StorageGateway:
             log.exception("event_not_published subject=%s", event["subject"])
 
 
-async def _send_whole(send: Send, response: httpcore.Response, body: bytes) -> None:
+async def _send_whole(send: Send, response: Response, body: bytes) -> None:
     """An answer whose body was changed."""
     framing = (b"content-length", b"transfer-encoding")
     headers = [pair for pair in response.headers if pair[0].lower() not in framing]

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from urllib.parse import urlencode
 from xml.etree import ElementTree
 
@@ -17,6 +18,7 @@ from tidepool.store import Store
 
 _MESSAGES = re.compile(r"([^/]+)/messages(?:/([^/]+))?")
 _KEPT = "/queued"
+_SURELY_S = 0.02  # Azurite's clock and ours are read at different moments
 Key = tuple[str, str, str]
 
 
@@ -37,6 +39,10 @@ class QueuedMessage:
     @property
     def key(self) -> Key:
         return self.account, self.queue, self.id
+
+    @property
+    def label(self) -> str:
+        return f"message {self.id} in {self.queue}"
 
     @property
     def kept_at(self) -> str:
@@ -107,8 +113,14 @@ class QueueWatch:
     def _note(self, message: QueuedMessage) -> None:
         self._messages[message.key] = message
         self._store.put(message.kept_at, {**asdict(message), "due": message.due.isoformat()})
-        if message.due <= self._scheduler.now():
+        wait_s = (message.due - self._scheduler.now()).total_seconds()
+        if wait_s <= 0:
             self._visible(message.account, message.queue)
+        elif not message.held:
+            self._scheduler.call_later(wait_s + _SURELY_S, partial(self._appears, message), message.label)
+
+    async def _appears(self, message: QueuedMessage) -> None:
+        self._visible(message.account, message.queue)
 
     def _forget(self, account: str, queue: str, message_id: str | None = None) -> None:
         wanted = (account, queue) if message_id is None else (account, queue, message_id)
