@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
 from azure.core import MatchConditions
 from azure.core.exceptions import (
     ClientAuthenticationError,
@@ -202,6 +203,20 @@ def test_large_blobs_travel_in_pieces(container: ContainerClient, events: Events
 
     assert container.download_blob("large.bin").readall() == content
     assert events()[-1]["data"]["contentLength"] == len(content)
+
+
+def test_metadata_in_latin_1_is_refused(container: ContainerClient) -> None:
+    token = DefaultAzureCredential().get_token("https://storage.azure.com/.default").token
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "x-ms-version": "2021-12-02",
+        "x-ms-blob-type": "BlockBlob",
+        "x-ms-meta-city": "Z\xfcrich",
+    }
+
+    answer = requests.put(f"{container.url}/a.txt", data=b"1", headers=headers, timeout=10)
+
+    assert (answer.status_code, answer.headers["x-ms-error-code"]) == (400, "InvalidHeaderValue")
 
 
 def test_sas_of_key_and_of_user_delegation(
