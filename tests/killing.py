@@ -8,7 +8,7 @@ from typing import Any
 from azure.core.pipeline.transport import RequestsTransport
 
 _READS = {"GET", "HEAD", "OPTIONS"}
-_ASKS = ("comp=userdelegationkey", "/listSecrets")  # by POST, and nothing changes
+_ASKS = ("comp=userdelegationkey", "/listSecrets", "/listKeys", "/getLogs")  # by POST, and nothing changes
 
 
 class Killed(BaseException):
@@ -46,7 +46,9 @@ class KillSwitch:
         """What is made again looks the same; queries differ where they are signed."""
         if any(one in request.url for one in _ASKS):
             return False
-        content = f"{request.method} {request.url.partition('?')[0]} {request.data or request.body}"
+        asked = request.headers.get("azureml-model-deployment", "")
+        body = request.data or request.body
+        content = f"{request.method} {request.url.partition('?')[0]} {asked} {body}"
         digest = hashlib.sha256(content.encode()).hexdigest()
         new = digest not in self._made
         self._made.add(digest)

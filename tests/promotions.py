@@ -125,7 +125,7 @@ class Promotions:
         command = PromoteModel(cause="test", model=MODEL, version=version)
         if follow:
             return self.run(command)
-        self.service.worker.carry_out(encode(command))
+        self.carry_out(command)
         self.waiting = taken(self.cloud, self.account)
         return []
 
@@ -138,11 +138,14 @@ class Promotions:
         """Carry out commands, and promotions that follow; the rest of what follows, telling people aside."""
         queue, rest = deque(given), list[AnyCommand]()
         while queue:
-            self.service.worker.carry_out(encode(queue.popleft()))
+            self.carry_out(queue.popleft())
             follows = taken(self.cloud, self.account)
             queue.extend(one for one in follows if isinstance(one, PromoteModel))
             rest += [one for one in follows if not isinstance(one, PromoteModel | Notify)]
         return rest
+
+    def carry_out(self, command: AnyCommand) -> None:
+        self.service.worker.carry_out(encode(command))
 
     def cluster(self, name: str = "cpu") -> str:
         """A cluster in development; its identity's object id."""

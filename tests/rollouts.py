@@ -11,7 +11,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from tests.promotions import MODEL, Promotions
 from tests.service import taken
-from tidegate.commands import AdvanceRollout, AnyCommand, Notify, PromoteModel, encode
+from tidegate.commands import AdvanceRollout, AnyCommand, Notify, PromoteModel, RollbackModel
 from tidegate.models.records import RolloutRecord
 from tidepool.cloud import Tidepool
 
@@ -33,6 +33,8 @@ ROLLOUT: dict[str, Any] = {
     "smoke": "smoke.json",
     "min_requests": 20,
 }
+
+_FOLLOWED = (PromoteModel, AdvanceRollout, RollbackModel)
 
 
 class Rollouts(Promotions):
@@ -70,12 +72,12 @@ class Rollouts(Promotions):
             if not queue:
                 return rest
             command = queue.popleft()
-            self.service.worker.carry_out(encode(command))
+            self.carry_out(command)
             if twice:
-                self.service.worker.carry_out(encode(command))
+                self.carry_out(command)
             follows = list(dict.fromkeys(taken(self.cloud, self.account)))
-            queue.extend(one for one in follows if isinstance(one, PromoteModel | AdvanceRollout))
-            rest += [one for one in follows if not isinstance(one, PromoteModel | AdvanceRollout | Notify)]
+            queue.extend(one for one in follows if isinstance(one, _FOLLOWED))
+            rest += [one for one in follows if not isinstance(one, (*_FOLLOWED, Notify))]
             if until and until in self.where():
                 self.waiting = list(queue)
                 return rest

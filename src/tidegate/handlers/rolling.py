@@ -117,10 +117,10 @@ class Rolling:
         if other and other.version != record.version and other.rollout and not other.rollout.final:
             return self._later(subject.command, _SMOKE_PAUSE)
         seen = self._workspace.endpoints.look(subject.place.endpoint)
-        restoring = record.state is ModelState.CHAMPION
         if seen and seen.busy:
             return self._later(subject.command, _SMOKE_PAUSE)
-        after = begin_rollout(subject.place, seen, self.now(), restoring=restoring)
+        restoring, since = record.state is ModelState.CHAMPION, _since(record, model)
+        after = begin_rollout(subject.place, seen, since or self.now(), restoring=restoring)
         return self._turn(subject, None, after)
 
     def _may_go_on(self, subject: _Subject) -> bool:
@@ -217,6 +217,13 @@ class Rolling:
 
 def _is_timer(command: AdvanceRollout) -> bool:
     return command.cause.startswith(FROM_TIMER)
+
+
+def _since(record: ModelVersion, model: Model) -> datetime | None:
+    """When what leads to its rollout happened: it is told of under that time, and so once."""
+    if record.state is ModelState.CHAMPION:
+        return model.champion.since if model.champion else None
+    return record.promotion.ended_at if record.promotion else None
 
 
 def _is_to_be_restored(record: ModelVersion, model: Model) -> bool:

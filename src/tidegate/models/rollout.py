@@ -28,9 +28,12 @@ _SMOKE_TRIES = 3
 
 
 def begin_rollout(
-    place: Place, seen: EndpointSeen | None, now: datetime, *, restoring: bool
+    place: Place, seen: EndpointSeen | None, since: datetime, *, restoring: bool
 ) -> RolloutRecord:
-    """The record of a rollout that begins; one that cannot begins with its end."""
+    """The record of a rollout that begins; one that cannot begins with its end.
+
+    `since` is when it was promoted, or rolled back to: the same however often the beginning is repeated.
+    """
     live = list(seen.traffic) if seen else []
     others = [name for name in live if name != place.deployment]
     record = RolloutRecord(
@@ -39,11 +42,11 @@ def begin_rollout(
         before=max(others, key=lambda name: seen.traffic[name]) if seen and others else None,
         phase="deploying",
         restoring=restoring,
-        began_at=now,
+        began_at=since,
     )
     if len(live) > 1 and not restoring:
         split = f"traffic of {place.endpoint} is split between {', '.join(live)}: give all of it to one"
-        return _ended(record, "rolled_back", now, split)
+        return _ended(record, "rolled_back", since, split)
     return record
 
 

@@ -1,0 +1,130 @@
+"""The service is killed after every single write of a rollout: all the way there, and all the ways back."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import tidegate_yml
+from tests.killing import Killed, KillSwitch
+from tests.promotions import MODEL
+from tests.rollouts import ENDPOINT, Rollouts
+from tidegate.commands import AnyCommand, Reconcile, RollbackModel
+from tidepool.cloud import Tidepool
+
+TICK = Reconcile(cause="timer-1")
+BEGINS = ["rollout.started", "rollout.step", "rollout.step"]  # mirrored, then a tenth of the traffic
+ARRIVES = [*BEGINS, "rollout.step", "model.promoted", "rollout.done"]
+FAILS = [*BEGINS, "rollout.failed"]
+COMES_BACK = ["model.rolled_back", "rollout.started", "rollout.step", "rollout.done"]
+
+
+class Perilous(Rollouts):
+    """Each process of its service ends after a write that nobody made before.
+
+    The queue gives the command to the next process; each fourth is lost, and the timer is all that is left.
+    """
+
+    def __init__(self, cloud: Tidepool, folder: Path) -> None:
+        super().__init__(cloud, folder, mirror=20)
+        self.configure_feed(tidegate_yml.a_feed(self.account, starts=209901))  # no month is expected
+        self.switch = KillSwitch()
+        self._perilous, self._lost = True, False
+
+    @contextmanager
+    def in_peace(self) -> Iterator[None]:
+        self._perilous = False
+        yield
+        self._perilous = True
+
+    def carry_out(self, command: AnyCommand) -> None:
+        try:
+            with self.switch.armed() if self._perilous else nullcontext():
+                super().carry_out(command)
+        except Killed:
+            del self.service
+            self._lost = len(self.switch.writes) % 4 == 0 and not isinstance(command, RollbackModel)
+            if not self._lost:
+                self.service.queue.send(command)
+
+    def roll(self, *given: AnyCommand, **options: Any) -> list[AnyCommand]:
+        rest = super().roll(*given, **options)
+        while not self.waiting and (self._lost or self.unfinished()):
+            self._lost = False
+            self._hear()
+            rest += super().roll(TICK, **options)
+        return rest
+
+    def _hear(self) -> None:
+        """People know what was told until now: the timer has nothing to do with that."""
+        for activity in self.service.ledger.unsent_activities():
+            activity.done = True
+            self.service.ledger.save(activity)
+
+    def rollback(self, to: str) -> list[AnyCommand]:
+        return self.roll(RollbackModel(cause="test", model=MODEL, to=to, by="ada", reason="cats everywhere"))
+
+    def unfinished(self) -> bool:
+        versions = self.service.ledger.model_versions(MODEL, open_only=False)
+        return any(not one.state.final or (one.rollout and not one.rollout.final) for one in versions)
+
+    def touched(self) -> Counter[str]:
+        """What the service did to the endpoint and its deployments, and how often."""
+        place = f"{self.production.id}/onlineEndpoints/{ENDPOINT}"
+        done = [one for one in self.cloud.requests if one["path"].startswith(place) and one["status"] < 400]
+        writes = (one for one in done if one["method"] in ("PUT", "DELETE"))
+        return Counter(f"{one['method']} {one['path'].removeprefix(place)}" for one in writes)
+
+
+@pytest.fixture
+def perilous(tidepool: Tidepool, tmp_path: Path) -> Iterator[Perilous]:
+    yield Perilous(tidepool, tmp_path)
+    tidepool.clear_faults()
+
+
+def test_killed_after_every_write_versions_take_over_once(perilous: Perilous) -> None:
+    perilous.arrive("1")
+    assert (perilous.traffic, perilous.champions) == ({"v-1": 100}, ("1", None, None))
+    assert perilous.touched() == {"PUT ": 2, "PUT /deployments/v-1": 1}
+
+    perilous.arrive("2")
+
+    assert (perilous.traffic, perilous.champions) == ({"v-2": 100}, ("2", "1", None))
+    assert perilous.states == {"1": "retired", "2": "champion"}
+    assert Counter(perilous.news("2")) == Counter(ARRIVES)
+    assert perilous.deployments == ["v-2"]
+    both = {"PUT /deployments/v-1": 1, "PUT /deployments/v-2": 1, "DELETE /deployments/v-1": 1}
+    assert perilous.touched() == {"PUT ": 5, **both}
+    assert len(perilous.switch.writes) > 50
+
+
+def test_killed_after_every_write_a_failing_step_and_a_rollback_each_go_back_once(
+    perilous: Perilous,
+) -> None:
+    with perilous.in_peace():
+        for version in ("1", "2"):
+            perilous.arrive(version)
+    before, told = perilous.touched(), Counter(perilous.news("1"))
+
+    perilous.arrive("3", until="10")
+    perilous.cloud.fault("scoring", "status", match={"deployment": "v-3"}, value=500, times=None)
+    perilous.roll()
+
+    assert (perilous.traffic, perilous.champions) == ({"v-2": 100}, ("2", "1", None))
+    assert perilous.states["3"] == "rolled_back"
+    assert Counter(perilous.news("3")) == Counter(FAILS)
+    failed = {"PUT ": 3, "PUT /deployments/v-3": 1, "DELETE /deployments/v-3": 1}
+    assert perilous.touched() - before == failed
+
+    perilous.rollback("1")
+
+    assert (perilous.traffic, perilous.champions) == ({"v-1": 100}, ("1", None, None))
+    assert perilous.states == {"1": "champion", "2": "rolled_back", "3": "rolled_back"}
+    assert Counter(perilous.news("1")) - told == Counter(COMES_BACK)
+    assert perilous.deployments == ["v-1"]
+    back = {"PUT ": 1, "PUT /deployments/v-1": 1, "DELETE /deployments/v-2": 1}
+    assert perilous.touched() - before - Counter(failed) == back
+    assert len(perilous.switch.writes) > 40
