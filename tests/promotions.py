@@ -35,6 +35,7 @@ class Promotions:
         self.cloud = cloud
         self.folder = folder
         self.clock = Clock()
+        self.mlmodel = MLMODEL
         self.account = cloud.create_storage_account().name
         self.development = cloud.create_workspace()
         self.production = cloud.create_workspace()
@@ -78,7 +79,7 @@ class Promotions:
 
         model = self.folder / f"model-{version}"
         (model / "data").mkdir(parents=True)
-        (model / "MLmodel").write_text(MLMODEL)
+        (model / "MLmodel").write_text(self.mlmodel)
         (model / "data/weights.bin").write_bytes(b"weights of " + version.encode())
         self.ml.models.create_or_update(
             Model(name=MODEL, version=version, path=model, type="mlflow_model", tags=tags or {})

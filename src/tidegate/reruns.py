@@ -73,13 +73,14 @@ class Reruns:
         """A model that is there and fits, as `name:version`: what does not is told before it is claimed."""
         assets = self.claims.workspaces[feed.score.workspace].assets
         name, _, pinned = feed.score.model.partition(":")
-        version = wanted or pinned
         try:
-            version = version or assets.newest_model(name)
+            version = wanted or pinned or self.claims.model_version(feed, name)
+        except NotThereError as error:
+            raise RefusedError(422, "There is no such model", str(error)) from error
+        try:
             problem = model_problem(assets.mlmodel(name, version))
         except NotThereError as error:
-            which = f"version {version} of model {name}" if version else f"model {name}"
-            detail = f"{feed.score.workspace} has no {which}"
+            detail = f"{feed.score.workspace} has no version {version} of model {name}"
             raise RefusedError(422, "There is no such model", detail) from error
         except PermanentError as error:
             raise RefusedError(422, "The model cannot be used", str(error)) from error

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from tests import tidegate_yml
+from tests.asking import Api, content
+from tests.estate import MLMODEL
 from tests.promotions import Promotions
 
 from tidegate.errors import NotThereError
@@ -62,6 +64,36 @@ def test_the_champion_scores_and_not_the_newest(promotions: Promotions) -> None:
 
     assert _claim(promotions).model_version == "7"
     assert _claim(promotions, model="classifier:8").model_version == "8"
+
+
+def _rerun(promotions: Promotions) -> tuple[int, dict[str, Any]]:
+    """A person asks for it over HTTP."""
+    service = promotions.start()
+    answer = Api(lambda: service).post("/api/feeds/digits/months/202611/jobs", {"reason": "new labels"})
+    return answer.status_code, content(answer)
+
+
+def test_a_rerun_takes_the_champion_too_and_not_the_newest(promotions: Promotions) -> None:
+    promotions.mlmodel = MLMODEL
+    promotions.version("7")
+    promotions.promote("7")
+    _claim(promotions)
+    promotions.register("8")
+
+    status, scoring = _rerun(promotions)
+
+    assert (status, scoring["model"]) == (202, "classifier:7")
+
+
+def test_a_rerun_without_a_champion_is_refused_and_claims_nothing(promotions: Promotions) -> None:
+    promotions.version("7", approved=False)
+    _claim(promotions, model="classifier:7")
+
+    status, problem = _rerun(promotions)
+
+    assert status == 422
+    assert "classifier has no champion yet" in problem["detail"]
+    assert len(_month(promotions).claims) == 1
 
 
 def test_a_claimed_month_keeps_its_model(promotions: Promotions) -> None:

@@ -64,7 +64,7 @@ class Claims:
         generation = Generation(
             number=len(version.generations) + 1,
             model_name=name,
-            model_version=pinned or self._version(feed, name),
+            model_version=pinned or self.model_version(feed, name),
             compute=feed.score.compute,
             reason=wish.reason,
             idempotency_key=wish.idempotency_key,
@@ -74,8 +74,11 @@ class Claims:
         self.ledger.save(record)
         return generation
 
-    def _version(self, feed: Feed, name: str) -> str:
-        """The champion of a model whose policy promotes, as the feed's workspace has it; else the newest."""
+    def model_version(self, feed: Feed, name: str) -> str:
+        """The champion of a model whose policy promotes, as the feed's workspace has it; else the newest.
+
+        NotThereError where there is none.
+        """
         policy, role = self.config().models.get(name), feed.score.workspace
         if policy is None or not policy.crowns:
             return self.workspaces[role].assets.newest_model(name)
