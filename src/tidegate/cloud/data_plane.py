@@ -3,18 +3,21 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from tidegate.cloud.arm import Arm
 from tidegate.cloud.faults import azure_errors
-from tidegate.cloud.ml_client import Client, ml_errors
+from tidegate.cloud.ml_client import Client
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient
 
+_API = "2024-04-01"
 _AUDIENCE = "https://ml.azure.com/.default"
 
 
 class DataPlane:
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, arm: Arm) -> None:
         self._client = client
+        self._arm = arm
 
     def get(self, service: str, path: str) -> dict[str, Any]:
         """`service` is `history/v1.0` or the like; `path` is below the workspace."""
@@ -57,13 +60,22 @@ class DataPlane:
 
         return PipelineClient("", policies=[RetryPolicy()])
 
+    @property
+    def tracking_uri(self) -> str:
+        """Where MLflow finds the workspace."""
+        return str(self._properties["mlFlowTrackingUri"])
+
     @cached_property
     def _endpoint(self) -> str:
         from azure.core.rest import HttpRequest
 
-        with ml_errors("read the workspace"):
-            url = str(self._client.ml.workspaces.get(self._client.workspace.name).discovery_url)
         with azure_errors("discover the services of the workspace"):
-            response = self._anonymous.send_request(HttpRequest("GET", url))
+            request = HttpRequest("GET", str(self._properties["discoveryUrl"]))
+            response = self._anonymous.send_request(request)
             response.raise_for_status()
             return str(response.json()["api"])
+
+    @cached_property
+    def _properties(self) -> dict[str, Any]:
+        """Not from azure-ai-ml, which imports all of MLflow (a second or more) to answer that."""
+        return dict(self._arm.get(self._client.workspace.arm_id, _API)["properties"])

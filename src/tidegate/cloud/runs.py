@@ -1,17 +1,14 @@
 """What runs measured, and files beside what they logged. Knows nothing of jobs' ends."""
 
-from functools import cached_property
 from urllib.parse import quote
 
 from tidegate.cloud.data_plane import DataPlane
 from tidegate.cloud.faults import mlflow_errors
-from tidegate.cloud.ml_client import Client, ml_errors
 from tidegate.errors import NotThereError
 
 
 class Runs:
-    def __init__(self, client: Client, data_plane: DataPlane) -> None:
-        self._client = client
+    def __init__(self, data_plane: DataPlane) -> None:
         self._data_plane = data_plane
 
     def metrics(self, run: str) -> dict[str, float]:
@@ -22,7 +19,7 @@ class Runs:
         MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(1)  # the worker backs off: a function waits for nothing
         try:
             with mlflow_errors(f"read the metrics of run {run}"):
-                return dict(MlflowClient(self._tracking_uri).get_run(run).data.metrics)
+                return dict(MlflowClient(self._data_plane.tracking_uri).get_run(run).data.metrics)
         except NotThereError:
             return {}
 
@@ -35,8 +32,3 @@ class Runs:
         path = f"experiments/{quote(experiment)}/runs/{run}/artifacts/batch/metadata"
         answer = self._data_plane.post("history/v1.0", path, {"paths": [{"path": name}]})
         self._data_plane.write(answer["artifactContentInformation"][name]["contentUri"], content)
-
-    @cached_property
-    def _tracking_uri(self) -> str:
-        with ml_errors("read the workspace"):
-            return str(self._client.ml.workspaces.get(self._client.workspace.name).mlflow_tracking_uri)
