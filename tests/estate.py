@@ -113,9 +113,10 @@ class Estate:
         if marker:
             self.images.upload_blob(f"{month}/_SUCCESS", b"", overwrite=True)
 
-    def jobs(self) -> dict[str, str]:
-        """Name -> status of the scoring jobs that Azure ML has, their steps aside."""
-        return {job.name: job.status for job in self.ml.jobs.list() if job.name.startswith("score-")}
+    def jobs(self, month: str = "") -> dict[str, str]:
+        """Name -> status of the scoring jobs that Azure ML has (of a month), their steps aside."""
+        ours = f"score-stories-{month}"
+        return {job.name: job.status for job in self.ml.jobs.list() if job.name.startswith(ours)}
 
     def wait_for_job(self, name: str, *, status: str = "") -> None:
         """Until it is there, and has that status where one is given."""

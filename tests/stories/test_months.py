@@ -3,11 +3,37 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
+from itertools import count
+
+import pytest
 
 from tests.estate import Estate, Running
 from tests.payloads import blob_event
+from tidepool.cloud import Tidepool
 
 FILES = {"a.png": "cat", "b.png": "dog", "c.png": "cat"}
+
+
+_MONTHS = (f"{2099 + number // 12}{number % 12 + 1:02}" for number in count())
+
+
+@pytest.fixture(scope="module")
+def estate(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Estate:
+    """One for all stories: each has a month of its own."""
+    return Estate(tidepool, tmp_path_factory.mktemp("months"))
+
+
+@pytest.fixture(scope="module")
+def running(estate: Estate) -> Iterator[Running]:
+    with estate.start() as running:
+        yield running
+
+
+@pytest.fixture
+def month(estate: Estate) -> Iterator[str]:
+    yield next(_MONTHS)
+    estate.cloud.clear_faults()
 
 
 def predictions(estate: Estate, result: str) -> dict[str, str]:
@@ -19,180 +45,191 @@ def predictions(estate: Estate, result: str) -> dict[str, str]:
 
 
 def test_a_month_of_files_becomes_reconciled_predictions_and_people_are_told(
-    estate: Estate, running: Running
+    estate: Estate, running: Running, month: str
 ) -> None:
-    estate.upload("209901", FILES)
+    estate.upload(month, FILES)
     running.settle()
 
-    month = running.month("209901")
-    assert (month["state"], month["result"], month["files"]) == ("scored", "209901-1-g1", 3)
-    assert predictions(estate, "209901-1-g1") == FILES
-    data = estate.ml.data.get("stories", "209901-1")
-    assert data.tags["tidegate_month"] == "209901"
+    shown = running.month(month)
+    assert (shown["state"], shown["result"], shown["files"]) == ("scored", f"{month}-1-g1", 3)
+    assert predictions(estate, f"{month}-1-g1") == FILES
+    data = estate.ml.data.get("stories", f"{month}-1")
+    assert data.tags["tidegate_month"] == month
     assert data.tags["tidegate_files"] == "3"
-    assert estate.jobs() == {"score-stories-209901-1-g1-a1": "Completed"}
+    assert estate.jobs(month) == {f"score-stories-{month}-1-g1-a1": "Completed"}
     told = json.dumps(estate.letters())
-    assert "209901" in told
+    assert month in told
     assert "predictions.csv" in told
-    assert f"{running.site.url}/api/feeds/stories/months/209901" in told
+    assert f"{running.site.url}/api/feeds/stories/months/{month}" in told
     own = [one for one in estate.cloud.events if one.get("eventType") == "Tidegate.MonthScored"]
-    assert any("209901-1-g1" in json.dumps(one) for one in own)
+    assert any(f"{month}-1-g1" in json.dumps(one) for one in own)
 
 
-def test_the_same_content_again_registers_and_runs_nothing(estate: Estate, running: Running) -> None:
-    estate.upload("209901", FILES)
+def test_the_same_content_again_registers_and_runs_nothing(
+    estate: Estate, running: Running, month: str
+) -> None:
+    estate.upload(month, FILES)
     running.settle()
 
-    estate.upload("209901", FILES)
+    estate.upload(month, FILES)
     running.settle()
     running.reconcile()
 
-    assert running.scorings("209901") == {"209901-1-g1": "scored"}
-    assert [data.version for data in estate.ml.data.list(name="stories")] == ["209901-1"]
+    assert running.scorings(month) == {f"{month}-1-g1": "scored"}
+    assert list(estate.jobs(month)) == [f"score-stories-{month}-1-g1-a1"]
+    registered = [data.version for data in estate.ml.data.list(name="stories")]
+    assert [version for version in registered if version.startswith(month)] == [f"{month}-1"]
 
 
-def test_doubled_and_reordered_events_submit_one_job(estate: Estate, running: Running) -> None:
+def test_doubled_and_reordered_events_submit_one_job(estate: Estate, running: Running, month: str) -> None:
     topics = {"topic": f"*{estate.account.name}*"}
     estate.cloud.fault("event", "duplicate", match=topics, value=2, times=None, probability=0.5)
     estate.cloud.fault("event", "reorder", match=topics, value=2, times=None)
     estate.cloud.fault("event", "duplicate", match={"topic": f"*{estate.workspace.name}"}, times=None)
 
-    for month in ("209901", "209902"):
-        estate.upload(month, FILES)
+    both = (month, next(_MONTHS))
+    for one in both:
+        estate.upload(one, FILES)
     running.settle()
 
-    assert sorted(estate.jobs()) == ["score-stories-209901-1-g1-a1", "score-stories-209902-1-g1-a1"]
-    assert running.month("209901")["state"] == "scored"
-    assert running.month("209902")["state"] == "scored"
+    for one in both:
+        assert list(estate.jobs(one)) == [f"score-stories-{one}-1-g1-a1"]
+        assert running.month(one)["state"] == "scored"
 
 
-def test_lost_events_are_found_by_the_timer(estate: Estate, running: Running) -> None:
-    estate.upload("209901", FILES)
+def test_lost_events_are_found_by_the_timer(estate: Estate, running: Running, month: str) -> None:
+    estate.upload(month, FILES)
     running.settle()
     estate.cloud.fault("event", "drop", match={"topic": f"*{estate.workspace.name}"}, times=None)
     estate.cloud.fault("event", "drop", match={"topic": f"*{estate.account.name}"}, times=None)
 
-    response = running.post("/api/feeds/stories/months/209901/jobs", {"reason": "again"})
+    response = running.post(f"/api/feeds/stories/months/{month}/jobs", {"reason": "again"})
     assert response.status_code == 202, response.text
-    estate.wait_for_job("score-stories-209901-1-g2-a1", status="Completed")
+    estate.wait_for_job(f"score-stories-{month}-1-g2-a1", status="Completed")
     running.reconcile()
 
-    assert running.scorings("209901") == {"209901-1-g1": "scored", "209901-1-g2": "scored"}
+    assert running.scorings(month) == {f"{month}-1-g1": "scored", f"{month}-1-g2": "scored"}
 
 
-def test_a_late_file_makes_a_new_version_and_the_result_moves_on(estate: Estate, running: Running) -> None:
-    estate.upload("209901", FILES)
+def test_a_late_file_makes_a_new_version_and_the_result_moves_on(
+    estate: Estate, running: Running, month: str
+) -> None:
+    estate.upload(month, FILES)
     running.settle()
 
-    estate.upload("209901", {"late.png": "bird"}, marker=False)
+    estate.upload(month, {"late.png": "bird"}, marker=False)
     running.settle()
 
-    assert running.scorings("209901") == {"209901-1-g1": "scored", "209901-2-g1": "scored"}
-    assert running.month("209901")["result"] == "209901-2-g1"
-    assert predictions(estate, "209901-2-g1") == {**FILES, "late.png": "bird"}
+    assert running.scorings(month) == {f"{month}-1-g1": "scored", f"{month}-2-g1": "scored"}
+    assert running.month(month)["result"] == f"{month}-2-g1"
+    assert predictions(estate, f"{month}-2-g1") == {**FILES, "late.png": "bird"}
 
 
 def test_a_rerun_is_a_new_generation_and_its_key_brings_the_same_one(
-    estate: Estate, running: Running
+    estate: Estate, running: Running, month: str
 ) -> None:
-    estate.upload("209901", FILES)
+    estate.upload(month, FILES)
     running.settle()
 
-    path, key = "/api/feeds/stories/months/209901/jobs", {"Idempotency-Key": "one"}
+    path, key = f"/api/feeds/stories/months/{month}/jobs", {"Idempotency-Key": "one"}
     answers = [running.post(path, {"reason": "new labels"}, **key) for _ in range(2)]
     running.settle()
 
     assert [answer.status_code for answer in answers] == [202, 202]
     assert answers[0].headers["Location"] == answers[1].headers["Location"]
-    assert running.scorings("209901") == {"209901-1-g1": "scored", "209901-1-g2": "scored"}
-    assert running.month("209901")["result"] == "209901-1-g2"
+    assert running.scorings(month) == {f"{month}-1-g1": "scored", f"{month}-1-g2": "scored"}
+    assert running.month(month)["result"] == f"{month}-1-g2"
 
 
-def test_a_folder_that_moves_or_goes_is_one_event_and_is_seen(estate: Estate, running: Running) -> None:
+def test_a_folder_that_moves_or_goes_is_one_event_and_is_seen(
+    estate: Estate, running: Running, month: str
+) -> None:
     """So it is with a hierarchical namespace. Azurite has none: here the files come and go unannounced."""
     unannounced = {"topic": estate.account.id, "type": "Microsoft.Storage.Blob*"}
     estate.cloud.fault("event", "drop", match=unannounced, times=None)
-    estate.upload("209901", {**FILES, "more/d.png": "ant"})
+    estate.upload(month, {**FILES, "more/d.png": "ant"})
     running.settle()
-    assert running.request("GET", "/api/feeds/stories/months/209901").status_code == 404
+    assert running.request("GET", f"/api/feeds/stories/months/{month}").status_code == 404
 
     topic, upload = estate.account.id, f"https://{estate.account.name}.dfs.core.windows.net/images/upload"
-    moved = blob_event("209901", kind="DirectoryRenamed", topic=topic, data={"sourceUrl": upload})
+    moved = blob_event(month, kind="DirectoryRenamed", topic=topic, data={"sourceUrl": upload})
     estate.cloud.inject(topic, moved)
     running.settle()
-    estate.images.delete_blob("209901/more/d.png")
-    estate.cloud.inject(topic, blob_event("209901/more", kind="DirectoryDeleted", topic=topic))
+    estate.images.delete_blob(f"{month}/more/d.png")
+    estate.cloud.inject(topic, blob_event(f"{month}/more", kind="DirectoryDeleted", topic=topic))
     running.settle()
 
-    assert running.scorings("209901") == {"209901-1-g1": "scored", "209901-2-g1": "scored"}
-    assert predictions(estate, "209901-2-g1") == FILES
+    assert running.scorings(month) == {f"{month}-1-g1": "scored", f"{month}-2-g1": "scored"}
+    assert predictions(estate, f"{month}-2-g1") == FILES
 
 
 def test_a_gap_marks_the_version_incomplete_and_what_was_published_stays(
-    estate: Estate, running: Running
+    estate: Estate, running: Running, month: str
 ) -> None:
-    estate.upload("209901", FILES)
+    estate.upload(month, FILES)
     running.settle()
 
-    estate.upload("209901", {"b.png": "skip", "d.png": "ant"})
+    estate.upload(month, {"b.png": "skip", "d.png": "ant"})
     running.settle()
 
-    month = running.month("209901")
-    assert running.scorings("209901")["209901-2-g1"] == "incomplete"
-    assert month["result"] == "209901-1-g1"
-    assert "b.png" in json.dumps(month["versions"][1]["scorings"])
+    shown = running.month(month)
+    assert running.scorings(month)[f"{month}-2-g1"] == "incomplete"
+    assert shown["result"] == f"{month}-1-g1"
+    assert "b.png" in json.dumps(shown["versions"][1]["scorings"])
 
 
-def test_a_preempted_job_comes_back_and_then_moves_to_the_fallback(estate: Estate, running: Running) -> None:
+def test_a_preempted_job_comes_back_and_then_moves_to_the_fallback(
+    estate: Estate, running: Running, month: str
+) -> None:
     match = {"workspace": f"*{estate.workspace.name}", "run": "score-*"}
     estate.cloud.fault("run", "preempt", match=match, times=2)
 
-    estate.upload("209901", FILES)
+    estate.upload(month, FILES)
     running.settle()
 
-    last = running.month("209901")["versions"][0]["scorings"][0]
+    last = running.month(month)["versions"][0]["scorings"][0]
     assert (last["state"], last["attempt"], last["compute"]) == ("scored", 3, "gpu-dedicated")
-    assert len(estate.jobs()) == 3
-    assert "preempt" in json.dumps(running.month("209901")["activities"])
+    assert len(estate.jobs(month)) == 3
+    assert "preempt" in json.dumps(running.month(month)["activities"])
 
 
-def test_a_job_that_a_person_cancelled_stays_cancelled(estate: Estate, running: Running) -> None:
+def test_a_job_that_a_person_cancelled_stays_cancelled(estate: Estate, running: Running, month: str) -> None:
     match = {"workspace": f"*{estate.workspace.name}", "run": "score-*"}
     estate.cloud.fault("run", "never_start", match=match)
-    estate.upload("209901", FILES)
-    name = "score-stories-209901-1-g1-a1"
+    estate.upload(month, FILES)
+    name = f"score-stories-{month}-1-g1-a1"
     estate.wait_for_job(name)
 
     estate.ml.jobs.begin_cancel(name)
     running.settle()
     running.reconcile()
 
-    assert running.scorings("209901") == {"209901-1-g1": "cancelled"}
-    assert list(estate.jobs()) == [name]
+    assert running.scorings(month) == {f"{month}-1-g1": "cancelled"}
+    assert list(estate.jobs(month)) == [name]
 
 
-def test_a_storm_of_429_delays_and_loses_nothing(estate: Estate, running: Running) -> None:
+def test_a_storm_of_429_delays_and_loses_nothing(estate: Estate, running: Running, month: str) -> None:
     for host in ("management.azure.com", f"{estate.account.name}.table.core.windows.net"):
         match = {"host": host, "origin": running.site.name}
         estate.cloud.fault("request", "status", match=match, value=429, times=15, probability=0.4)
 
-    estate.upload("209901", FILES)
-    running.drive("209901")
+    estate.upload(month, FILES)
+    running.drive(month)
 
-    assert running.scorings("209901") == {"209901-1-g1": "scored"}
-    assert list(estate.jobs()) == ["score-stories-209901-1-g1-a1"]
+    assert running.scorings(month) == {f"{month}-1-g1": "scored"}
+    assert list(estate.jobs(month)) == [f"score-stories-{month}-1-g1-a1"]
 
 
-def test_bad_configuration_loses_no_event(estate: Estate, running: Running) -> None:
+def test_bad_configuration_loses_no_event(estate: Estate, running: Running, month: str) -> None:
     good = estate.config_file.read_text()
     estate.config_file.write_text(good.replace("complete_when", "complete_wen"))
-    estate.upload("209901", FILES)
+    estate.upload(month, FILES)
     running.settle()
     health = running.request("GET", "/api/health")
 
     estate.config_file.write_text(good)
-    running.drive("209901")
+    running.drive(month)
 
     assert health.status_code == 503
     assert "complete_wen" in health.text
-    assert running.scorings("209901") == {"209901-1-g1": "scored"}
+    assert running.scorings(month) == {f"{month}-1-g1": "scored"}
