@@ -98,7 +98,10 @@ class Tidepool:
     # What it says
 
     def environment(self, principal: str = "developer") -> dict[str, str]:
-        """The variables under which a program finds it, as `developer`, `tidegate` or `compute`."""
+        """The variables under which a program finds it, as `developer` or `tidegate`.
+
+        The id of a resource (a cluster, a workspace, an endpoint) stands for its managed identity.
+        """
         return dict(self._ask("GET", "/environment", params={"principal": principal}))
 
     def token(self, audience: str, principal: str = "developer", lifetime_s: int = 3600) -> str:

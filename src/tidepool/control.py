@@ -82,8 +82,9 @@ class Control:
 
     async def _token(self, request: Request) -> JSONResponse:
         asked = request.query_params
-        token = self._parts.identity.issue(asked["audience"], asked["principal"], int(asked["lifetime_s"]))
-        return JSONResponse(token)
+        identity = self._parts.identity
+        principal = identity.principal(asked["principal"])
+        return JSONResponse(identity.issue(asked["audience"], principal, int(asked["lifetime_s"])))
 
     async def _requests(self, request: Request) -> JSONResponse:
         return JSONResponse(self._parts.gateway.requests(request.query_params.get("origin")))

@@ -105,7 +105,7 @@ class Parts:
             tracking=self.tracking,
             folder=self.data_dir / "jobs",
             python=Path(sys.executable),
-            environment=lambda: self.environment("compute"),
+            environment=self.environment,
             **given,
         )
         self.online = Online(
@@ -114,7 +114,7 @@ class Parts:
             faults=self.faults,
             data_dir=self.data_dir,
             seed=self.seed,
-            environment=lambda: self.environment("compute"),
+            environment=self.environment,
             **given,
         )
         self.resources = Resources(
@@ -170,13 +170,17 @@ class Parts:
         self.store.close()
 
     def environment(self, principal: str, proxy_port: int | None = None) -> dict[str, str]:
-        """What `tidepool env` exports, for a program that runs as that principal; ValueError: no such one."""
+        """What `tidepool env` exports, for a program that runs as that principal; ValueError: no such one.
+
+        The id of a resource stands for its managed identity.
+        """
+        origin = "compute" if principal.startswith("/") else "developer"
         exported = {
             **environment(
-                proxy_port=proxy_port or self.proxy_ports.get(principal) or self.proxy_ports["developer"],
+                proxy_port=proxy_port or self.proxy_ports[origin],
                 authority=self.authority,
                 identity_url=f"http://127.0.0.1:{self.control_port}/msi/token",
-                identity_header=self.managed_identity.header(principal),
+                identity_header=self.managed_identity.header(self.identity.principal(principal)),
             ),
             **estate.variables(),
             "EVENTGRID_KEY": self._keys.event_grid,

@@ -14,6 +14,7 @@ from tests.integration.receiver import Receiver
 
 from tidepool import estate
 from tidepool.access.identity import Identity
+from tidepool.access.principals import PRINCIPALS
 from tidepool.cloud import StorageAccount, Tidepool
 from tidepool.events.eventgrid import EventGrid
 from tidepool.faults import Faults
@@ -94,7 +95,7 @@ class Grid:
         )
         self.topic_id = estate.custom_topic_id("mine")
         self.key = self.eventgrid.create_topic(self.topic_id)
-        self.bearer = self.identity.issue("https://eventgrid.azure.net", "developer")
+        self.bearer = self.identity.issue("https://eventgrid.azure.net", PRINCIPALS["developer"])
 
     async def post(self, body: Any, media_type: str = "application/json", **headers: str) -> httpx.Response:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()

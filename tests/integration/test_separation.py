@@ -94,7 +94,12 @@ def test_who_only_reads_there_or_writes_elsewhere_does_no_harm(
 ) -> None:
     cluster = promotions.cluster()
     _assign(tidepool, cluster, READER, promotions.production.id)
-    _assign(tidepool, cluster, DATA_SCIENTIST, promotions.development.id)
+    writes = Arm(promotions.service.credential).list(
+        f"{promotions.development.id}/providers/Microsoft.Authorization/roleAssignments",
+        "2022-04-01",
+        f"atScope() and assignedTo('{cluster}')",
+    )
+    assert any(one["properties"]["roleDefinitionId"].endswith(DATA_SCIENTIST) for one in writes)
     promotions.version("7")
 
     promotions.promote("7")

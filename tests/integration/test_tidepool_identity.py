@@ -66,7 +66,7 @@ def test_the_endpoint_answers_as_app_service_does(tidepool: Tidepool) -> None:
     )
 
 
-def test_each_principal_is_itself(tidepool: Tidepool) -> None:
+def test_each_principal_is_itself(tidepool: Tidepool, workspace: Workspace) -> None:
     def appid(principal: str) -> object:
         environment = tidepool.environment(principal)
         answer = requests.get(
@@ -77,7 +77,7 @@ def test_each_principal_is_itself(tidepool: Tidepool) -> None:
         )
         return claims(answer.json()["access_token"])["appid"]
 
-    assert len({appid(principal) for principal in ("developer", "tidegate", "compute")}) == 3
+    assert len({appid(principal) for principal in ("developer", "tidegate", workspace.id)}) == 3
 
 
 def test_a_good_token_is_let_in(read_workspace: Get) -> None:

@@ -370,7 +370,7 @@ def test_requests_without_a_good_token_are_refused_as_azure_does(
 
 
 def test_roles_decide_who_may_write(tidepool: Tidepool, bearer: str, workspace: Workspace) -> None:
-    compute = token(tidepool, "compute")
+    app = token(tidepool, "tidegate")
     principal = "11111111-2222-3333-4444-555555555555"
     reader = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
     path = f"{workspace.id}/providers/Microsoft.Authorization/roleAssignments/{principal}"
@@ -381,7 +381,7 @@ def test_roles_decide_who_may_write(tidepool: Tidepool, bearer: str, workspace: 
         }
     }
 
-    refused, made = arm("PUT", path, compute, body), arm("PUT", path, bearer, body)
+    refused, made = arm("PUT", path, app, body), arm("PUT", path, bearer, body)
 
     assert (refused.status_code, refused.json()["error"]["code"]) == (403, "AuthorizationFailed")
     assert "Microsoft.Authorization/roleAssignments/write" in refused.json()["error"]["message"]

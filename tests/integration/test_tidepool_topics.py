@@ -15,6 +15,7 @@ from tests.integration.receiver import Receiver
 from tests.roles import EVENT_GRID_DATA_SENDER
 
 from tidepool import estate
+from tidepool.access.principals import PRINCIPALS
 from tidepool.cloud import Tidepool
 
 # Custom topics, through the real publisher
@@ -122,8 +123,8 @@ def test_what_a_custom_topic_accepts(body: Any, media_type: str, status: int) ->
 
 def test_who_may_publish() -> None:
     async def test(grid: Grid) -> None:
-        wrong_audience = grid.identity.issue("https://management.azure.com", "developer")
-        expired = grid.identity.issue("https://eventgrid.azure.net", "developer", lifetime_s=-1)
+        wrong_audience = grid.identity.issue("https://management.azure.com", PRINCIPALS["developer"])
+        expired = grid.identity.issue("https://eventgrid.azure.net", PRINCIPALS["developer"], lifetime_s=-1)
         answers = {
             "nobody": await grid.post([]),
             "key": await grid.post([], aeg_sas_key=grid.key),
@@ -132,9 +133,10 @@ def test_who_may_publish() -> None:
             "wrong audience": await grid.post([], authorization=f"Bearer {wrong_audience}"),
             "expired": await grid.post([], authorization=f"Bearer {expired}"),
         }
-        for held in grid.identity.assignments(grid.topic_id):
+        assignments = grid.identity.assignments
+        for held in assignments.at(grid.topic_id):
             if held["properties"]["roleDefinitionId"].endswith(EVENT_GRID_DATA_SENDER):
-                grid.identity.unassign(held["id"])
+                assignments.unassign(held["id"])
         answers["no role"] = await grid.post([], authorization=f"Bearer {grid.bearer}")
 
         assert {name for name, answer in answers.items() if answer.status_code == 200} == {"key", "bearer"}

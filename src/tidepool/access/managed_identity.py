@@ -8,7 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from tidepool.access.identity import LIFETIME_S, PRINCIPALS, Identity, Principal
+from tidepool.access.identity import LIFETIME_S, Identity
+from tidepool.access.principals import PRINCIPALS, Principal
 
 
 class ManagedIdentity:
@@ -17,13 +18,15 @@ class ManagedIdentity:
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
         self.app = Starlette(routes=[Route("/token", self._token)])
-        self._askers = {self.header(name): principal for name, principal in PRINCIPALS.items()}
+        self._askers: dict[str, Principal] = {}
+        for principal in PRINCIPALS.values():  # their programs may have the header from before a restart
+            self.header(principal)
 
-    def header(self, principal: str) -> str:
-        """The value of IDENTITY_HEADER for a principal; ValueError names the ones there are."""
-        if principal not in PRINCIPALS:
-            raise ValueError(f"there is no principal {principal!r}; there are: {', '.join(PRINCIPALS)}")
-        return self._identity.secret_for(f"identity-header/{principal}")
+    def header(self, principal: Principal) -> str:
+        """The value of IDENTITY_HEADER for a principal."""
+        header = self._identity.secret_for(f"identity-header/{principal.id}")
+        self._askers[header] = principal
+        return header
 
     async def _token(self, request: Request) -> JSONResponse:
         asker = self._askers.get(request.headers.get("x-identity-header", ""))
@@ -39,7 +42,7 @@ class ManagedIdentity:
 
     def _answer(self, audience: str, asker: Principal) -> dict[str, Any]:
         return {
-            "access_token": self._identity.issue(audience, asker.client_id),
+            "access_token": self._identity.issue(audience, asker),
             "client_id": asker.client_id,
             "expires_on": str(int(time.time()) + LIFETIME_S),
             "resource": audience,

@@ -11,6 +11,7 @@ from tidepool.learning.arm import Call, Routes, kind, listed, resource
 
 PROVIDER = "Microsoft.Authorization"
 _PRINCIPAL = re.compile(r"(?:principalId eq|assignedTo\()\s*'([^']+)'", re.IGNORECASE)
+_AT_SCOPE = re.compile(r"atScope\(\)", re.IGNORECASE)
 
 
 class RoleAssignments:
@@ -18,6 +19,7 @@ class RoleAssignments:
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
+        self._held = identity.assignments
 
     def routes(self) -> Routes:
         assignments = kind("roleAssignments", provider=PROVIDER)
@@ -31,14 +33,17 @@ class RoleAssignments:
         }
 
     async def _list(self, call: Call) -> Response:
-        found = self._identity.assignments(call.path.scope)
-        wanted = _PRINCIPAL.search(call.query.get("$filter", ""))
-        if wanted:
-            found = [one for one in found if one["properties"]["principalId"] == wanted[1]]
-        return listed(found, call.query, call.url)
+        """With `atScope()` those that hold at the scope, otherwise those below it, too.
+
+        https://learn.microsoft.com/azure/role-based-access-control/role-assignments-list-rest
+        """
+        condition = call.query.get("$filter", "")
+        wanted = _PRINCIPAL.search(condition)
+        held = self._held.at if _AT_SCOPE.search(condition) else self._held.around
+        return listed(held(call.path.scope, wanted[1] if wanted else None), call.query, call.url)
 
     async def _get(self, call: Call) -> Response:
-        found = self._identity.assignment(call.path.text)
+        found = self._held.get(call.path.text)
         if found is None:
             raise AzureError(
                 404, "RoleAssignmentNotFound", f"The role assignment '{call.path.names[0]}' is not found."
@@ -52,7 +57,7 @@ class RoleAssignments:
                 raise AzureError(
                     400, "InvalidRequestContent", f"A role assignment needs a value for '{name}'."
                 )
-        document = self._identity.assign(
+        document = self._held.assign(
             principal_id=properties["principalId"],
             role_definition_id=properties["roleDefinitionId"],
             scope=call.path.scope,
@@ -61,7 +66,7 @@ class RoleAssignments:
         return JSONResponse(document, status_code=201)
 
     async def _delete(self, call: Call) -> Response:
-        if not self._identity.unassign(call.path.text):
+        if not self._held.unassign(call.path.text):
             raise not_found(call.path.text)
         return Response(status_code=200)
 

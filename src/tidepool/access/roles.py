@@ -124,8 +124,10 @@ _WORK = ("AzureML Data Scientist", "AzureML Compute Operator", "EventGrid Data S
 DEFAULT_ROLES: dict[str, tuple[str, ...]] = {
     "developer": ("Owner", "EventGrid Data Sender", *_DATA),
     "tidegate": (*_WORK, "Reader", "AzureML Registry User"),
-    "compute": _WORK,
 }
+# What those who run jobs get in their own workspace and its storage, and what serves models in it.
+JOB_ROLES = ("AzureML Data Scientist",), ("Storage Blob Data Contributor",)
+SERVING_ROLES = (), ("Storage Blob Data Reader",)
 
 
 def roles_named(names: Iterable[str]) -> list[Role]:

@@ -3,6 +3,7 @@
 from starlette.requests import Request
 
 from tidepool.access.identity import Identity
+from tidepool.access.principals import PRINCIPALS
 from tidepool.errors import AzureError
 from tidepool.estate import storage_account_id
 from tidepool.storage.blob_batches import is_batch
@@ -25,7 +26,7 @@ class StorageAccess:
 
     def token(self) -> str:
         """What Tidepool's own requests carry."""
-        return self._identity.issue(AUDIENCE, "developer")
+        return self._identity.issue(AUDIENCE, PRINCIPALS["developer"])
 
     def check(self, asked: Request, request: StorageRequest) -> None:
         """AzureError 401 or 403 for a bearer token that does not allow this."""

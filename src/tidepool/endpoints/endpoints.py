@@ -4,19 +4,19 @@ from collections.abc import Awaitable, Callable
 
 from starlette.responses import JSONResponse, Response
 
-from tidepool.access.identity import Principal
+from tidepool.access.principals import Principal, guid
 from tidepool.endpoints.keys import EndpointKeys
 from tidepool.endpoints.records import EndpointRecords
 from tidepool.endpoints.rules import AUTH_MODES, check_name, mirror_of, refused, traffic_of
-from tidepool.estate import LOCATION
+from tidepool.estate import LOCATION, TENANT
 from tidepool.learning.arm import Call, Routes, kind, listed, resource
+from tidepool.learning.newcomers import Newcomers
 from tidepool.learning.operations import POLL, Operations
 from tidepool.scheduler import Scheduler
 from tidepool.stamps import stamp
 from tidepool.store import Document
 
 PROVISIONING_S = 0.05  # Azure needs a minute or two
-_IDENTITY = {"type": "SystemAssigned"}
 
 Retire = Callable[[str], Awaitable[None]]
 Forget = Callable[[str], None]
@@ -34,6 +34,7 @@ class Endpoints:
         keys: EndpointKeys,
         retire: Retire,
         forget: Forget,
+        newcomers: Newcomers,
     ) -> None:
         self._records = records
         self._scheduler = scheduler
@@ -41,6 +42,7 @@ class Endpoints:
         self._keys = keys
         self._retire = retire
         self._forget = forget
+        self._newcomers = newcomers
 
     def routes(self) -> Routes:
         endpoints = kind("workspaces", "onlineEndpoints")
@@ -73,6 +75,7 @@ class Endpoints:
         wanted = self._wanted(call, found)
         if found is None:
             self._keys.create(endpoint_id)
+            self._newcomers.serves(wanted)
         return self._provision(wanted, found, call.principal)
 
     async def _patch(self, call: Call) -> Response:
@@ -95,6 +98,7 @@ class Endpoints:
                 await self._retire(deployment["id"])
             self._keys.forget(endpoint_id)
             self._forget(endpoint_id)
+            self._newcomers.leaves(endpoint or {})
             self._records.forget(endpoint or {})
 
         headers = self._operations.begin(PROVISIONING_S, gone, f"delete endpoint {call.path.names[-1]}")
@@ -142,7 +146,7 @@ class Endpoints:
             "location": call.body.get("location") or LOCATION,
             "kind": "Managed",
             "tags": call.body.get("tags") or {},
-            "identity": call.body.get("identity") or _IDENTITY,
+            "identity": _identified(call),
         }
 
     def _provision(self, wanted: Document, found: Document | None, by: Principal) -> Response:
@@ -159,6 +163,14 @@ class Endpoints:
 
         headers = self._operations.begin(PROVISIONING_S, done, label)
         return JSONResponse(_in_state(wanted, state), status_code=200 if found else 201, headers=headers)
+
+
+def _identified(call: Call) -> Document:
+    """With the object id that Azure gives to an identity of its own."""
+    asked: Document = call.body.get("identity") or {"type": "SystemAssigned"}
+    if "SystemAssigned" not in str(asked.get("type")):
+        return asked
+    return {**asked, "principalId": guid(call.path.text.lower()), "tenantId": TENANT}
 
 
 def _in_state(endpoint: Document, state: str) -> Document:

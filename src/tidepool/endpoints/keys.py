@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from tidepool.access.identity import LIFETIME_S, Identity, Principal
+from tidepool.access.identity import LIFETIME_S, Identity
+from tidepool.access.principals import Principal
 from tidepool.endpoints.rules import refused
 from tidepool.errors import AzureError
 from tidepool.learning.arm import ML
@@ -59,7 +60,7 @@ class EndpointKeys:
         self._expect(endpoint, "AMLToken")
         now = int(datetime.now(UTC).timestamp())
         return {
-            "accessToken": self._identity.issue(endpoint["properties"]["scoringUri"], principal.client_id),
+            "accessToken": self._identity.issue(endpoint["properties"]["scoringUri"], principal),
             "tokenType": "Bearer",
             "expiryTimeUtc": now + LIFETIME_S,
             "refreshAfterTimeUtc": now + LIFETIME_S // 2,

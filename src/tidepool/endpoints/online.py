@@ -17,6 +17,7 @@ from tidepool.faults import Faults
 from tidepool.jobs.staging import Staging
 from tidepool.learning.arm import Routes
 from tidepool.learning.model_events import ModelEvents
+from tidepool.learning.newcomers import Newcomers
 from tidepool.learning.operations import Operations
 from tidepool.learning.references import References
 from tidepool.scheduler import Scheduler
@@ -37,7 +38,7 @@ class Online:
         faults: Faults,
         data_dir: Path,
         seed: int,
-        environment: Callable[[], dict[str, str]],
+        environment: Callable[[str], dict[str, str]],
     ) -> None:
         self.records = EndpointRecords(store)
         self._scheduler = scheduler
@@ -61,7 +62,14 @@ class Online:
             seed=seed,
         )
 
-    def routes(self, *, operations: Operations, references: References, events: ModelEvents) -> Routes:
+    def routes(
+        self,
+        *,
+        operations: Operations,
+        references: References,
+        events: ModelEvents,
+        newcomers: Newcomers,
+    ) -> Routes:
         endpoints = Endpoints(
             records=self.records,
             scheduler=self._scheduler,
@@ -69,6 +77,7 @@ class Online:
             keys=self._keys,
             retire=self.serving.retire,
             forget=self._requests.forget,
+            newcomers=newcomers,
         )
         deployments = Deployments(
             records=self.records,

@@ -36,7 +36,7 @@ class Serving:
         staging: Staging,
         folder: Path,
         python: Path,
-        environment: Callable[[], dict[str, str]],
+        environment: Callable[[str], dict[str, str]],
     ) -> None:
         self._records = records
         self._scheduler = scheduler
@@ -166,7 +166,7 @@ class Serving:
         """This process's variables, Tidepool's, the container's and the deployment's own; later ones win."""
         return {
             **os.environ,
-            **self._environment(),
+            **self._environment(endpoint_of(deployment["id"])),
             "PATH": f"{self._python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
             "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from tidepool.access.principals import Principal
 from tidepool.learning.arm import name_in
 from tidepool.learning.experiments import experiment_number
 from tidepool.learning.workspaces import DATA_PLANE
@@ -10,8 +11,8 @@ from tidepool.learning.workspaces import DATA_PLANE
 _HOST = f"https://{DATA_PLANE}"
 
 
-def variables(workspace_id: str, run: Mapping[str, Any], client_id: str) -> dict[str, str]:
-    """For a run of run history, whose processes act as the identity with that client id."""
+def variables(workspace_id: str, run: Mapping[str, Any], actor: Principal | None) -> dict[str, str]:
+    """For a run of run history, whose processes act as that identity."""
     experiment = run["experimentName"]
     return {
         "AZUREML_RUN_ID": run["runId"],
@@ -31,5 +32,5 @@ def variables(workspace_id: str, run: Mapping[str, Any], client_id: str) -> dict
         "MLFLOW_EXPERIMENT_NAME": experiment,
         "MLFLOW_EXPERIMENT_ID": str(experiment_number(workspace_id, experiment)),
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DEFAULT_IDENTITY_CLIENT_ID": client_id,
+        **({"DEFAULT_IDENTITY_CLIENT_ID": actor.client_id} if actor else {}),
     }

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from tidepool.access.identity import Principal
+from tidepool.access.principals import Principal
 from tidepool.errors import AzureError
 from tidepool.estate import workspace_id as workspace_path
 from tidepool.faults import Faults
@@ -50,7 +50,7 @@ class Jobs:
         tracking: Tracker,
         folder: Path,
         python: Path,
-        environment: Callable[[], dict[str, str]],
+        environment: Callable[[str], dict[str, str]],
     ) -> None:
         self._store = store
         self._runs = runs

@@ -5,7 +5,7 @@ import os
 from collections.abc import Coroutine
 from typing import Any
 
-from tidepool.access.identity import PRINCIPALS
+from tidepool.access.principals import identity_of
 from tidepool.faults import Faults
 from tidepool.jobs.environment import variables
 from tidepool.jobs.expressions import UnknownReferenceError
@@ -16,6 +16,7 @@ from tidepool.jobs.step_commands import command_line
 from tidepool.jobs.workplace import Machine, StagingError, StepRun, Workplace
 from tidepool.learning.arm import name_in
 from tidepool.learning.history import Runs
+from tidepool.learning.workspaces import workspace
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 
@@ -140,22 +141,32 @@ class Steps:
         outputs = {
             f"AZURE_ML_OUTPUT_{name}": place.texts[f"outputs.{name}"] for name in place.run.step.outputs
         }
+        actor = self._actor(place.run)
         return {
             **os.environ,
-            **self._machine.environment(),
+            **self._machine.environment(actor["id"]),
             "PATH": f"{self._machine.python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
-            **variables(place.run.workspace_id, record, PRINCIPALS["compute"].client_id),
+            **variables(place.run.workspace_id, record, identity_of(actor)),
             **inputs,
             **outputs,
             **place.run.step.environment_variables,
         }
 
+    def _actor(self, run: StepRun) -> Document:
+        """As what the process acts: the cluster, or the workspace where that has no identity."""
+        cluster = self._compute(run)
+        if cluster is not None and identity_of(cluster):
+            return cluster
+        return workspace(self._store, run.workspace_id)
+
+    def _compute(self, run: StepRun) -> Document | None:
+        name = run.step.compute
+        return self._store.get(f"{run.workspace_id}/computes/{name}") if name else None
+
     def _cluster(self, run: StepRun) -> Document | None:
         """The properties of the step's compute; None where it is serverless."""
-        found = (
-            self._store.get(f"{run.workspace_id}/computes/{run.step.compute}") if run.step.compute else None
-        )
+        found = self._compute(run)
         return (found["properties"].get("properties") or {}) if found else None
 
     def _fault(self, run: StepRun, record: Document, cluster: Document | None) -> str | None:

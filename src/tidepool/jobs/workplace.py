@@ -27,12 +27,15 @@ class StagingError(Exception):
 
 @dataclass(frozen=True)
 class Machine:
-    """What jobs run on: this machine, its Python, and the variables that lead to Tidepool."""
+    """What jobs run on: this machine, its Python, and the variables that lead to Tidepool.
+
+    The variables are those of what acts as the managed identity of a resource, by its id.
+    """
 
     folder: Path
     staging: Staging
     python: Path
-    environment: Callable[[], dict[str, str]]
+    environment: Callable[[str], dict[str, str]]
     warm_mlflow: Callable[[], None]
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from tidepool.access.identity import Principal
+from tidepool.access.principals import Principal
 from tidepool.errors import AzureError
 from tidepool.store import Document
 

@@ -1,13 +1,14 @@
 """Computes of a workspace: provisioned, resized, started, stopped and deleted in time. Runs no job."""
 
 import re
-import uuid
 
 from starlette.responses import JSONResponse, Response
 
+from tidepool.access.principals import guid
 from tidepool.estate import LOCATION, SUBSCRIPTION, TENANT
 from tidepool.learning.arm import Call, Handler, Routes, kind, listed, resource
 from tidepool.learning.ml_errors import UserError, missing
+from tidepool.learning.newcomers import Newcomers
 from tidepool.learning.operations import POLL, Finish, Operations
 from tidepool.learning.vm_sizes import VM_SIZES, sizes, usages
 from tidepool.scheduler import Scheduler
@@ -28,10 +29,13 @@ _TYPES = ("AmlCompute", "ComputeInstance", "Kubernetes", "VirtualMachine", "Syna
 class Computes:
     """The routes of computes. A new one is `Creating` first, and `Succeeded` when the scheduler says so."""
 
-    def __init__(self, *, store: Store, scheduler: Scheduler, operations: Operations) -> None:
+    def __init__(
+        self, *, store: Store, scheduler: Scheduler, operations: Operations, newcomers: Newcomers
+    ) -> None:
         self._store = store
         self._scheduler = scheduler
         self._operations = operations
+        self._newcomers = newcomers
 
     def routes(self) -> Routes:
         computes = kind("workspaces", "computes")
@@ -71,6 +75,8 @@ class Computes:
             call.principal.name,
         )
         self._store.put(call.path.text, document)
+        if not (found or {}).get("identity"):
+            self._newcomers.works(document)
         headers = self._operations.begin(
             PROVISIONING_S, self._settle(call.path.text), f"provision {call.path.names[-1]}"
         )
@@ -83,6 +89,7 @@ class Computes:
 
         async def gone() -> None:
             self._store.delete(call.path.text)
+            self._newcomers.leaves(document)
 
         headers = self._operations.begin(PROVISIONING_S, gone, f"delete {call.path.names[-1]}")
         return Response(status_code=202, headers=headers)
@@ -204,14 +211,10 @@ def _identified(call: Call) -> Document | None:
     if not isinstance(asked, dict):
         return None
     assigned = asked.get("userAssignedIdentities") or {}
-    ids = {name: _ids(name.lower()) | {"clientId": _guid(f"{name}/client")} for name in assigned}
+    ids = {name: _ids(name.lower()) | {"clientId": guid(f"{name}/client")} for name in assigned}
     own = _ids(call.path.text.lower()) if "SystemAssigned" in str(asked.get("type")) else {}
     return {**asked, **own, **({"userAssignedIdentities": ids} if ids else {})}
 
 
 def _ids(of: str) -> Document:
-    return {"principalId": _guid(of), "tenantId": TENANT}
-
-
-def _guid(text: str) -> str:
-    return str(uuid.uuid5(uuid.UUID(SUBSCRIPTION), text))
+    return {"principalId": guid(of), "tenantId": TENANT}

@@ -8,7 +8,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
-from tidepool.access.identity import Identity, Principal
+from tidepool.access.identity import Identity
+from tidepool.access.principals import Principal
 from tidepool.errors import AzureError, not_emulated
 from tidepool.estate import workspace_id
 from tidepool.learning.arm import MANAGEMENT, ML, read_json

@@ -23,6 +23,7 @@ from tidepool.learning.event_resources import EventResources, Subscriptions
 from tidepool.learning.history import Runs
 from tidepool.learning.locations import BlobLocation, locate
 from tidepool.learning.model_events import ModelEvents
+from tidepool.learning.newcomers import Newcomers
 from tidepool.learning.operations import Operations
 from tidepool.learning.references import References
 from tidepool.learning.registries import DEFAULT as REGISTRY
@@ -86,18 +87,24 @@ class Resources:
         )
         self.data_plane = data_plane.app
         operations = Operations(**parts)
+        self._newcomers = Newcomers(store=store, identity=identity)
         self._routes: Routes = {
             **Estate(store).routes(),
             **operations.routes(),
             **self._datastores.routes(),
-            **Computes(operations=operations, **parts).routes(),
+            **Computes(operations=operations, newcomers=self._newcomers, **parts).routes(),
             **self._submissions.routes(),
             **Schedules(references=self._references, **parts).routes(),
             **Uploads(store=store, blobs=blobs).routes(),
             **self._registries.routes(),
             **RoleAssignments(identity).routes(),
             **EventResources(store=store, eventgrid=eventgrid).routes(),
-            **online.routes(operations=operations, references=self._references, events=events),
+            **online.routes(
+                operations=operations,
+                references=self._references,
+                events=events,
+                newcomers=self._newcomers,
+            ),
         }
         for assets in self._assets.values():
             self._routes |= AssetRoutes(assets).routes("workspaces") | AssetRoutes(assets).routes(
@@ -161,6 +168,7 @@ class Resources:
     async def create_workspace(self, name: str, storage_account: str) -> Document:
         """Make a workspace with its datastores and their containers, or find it."""
         document = create_workspace(self._store, name, storage_account)
+        self._newcomers.works(document)
         self._datastores.create_defaults(document["id"])
         for container in default_containers(self._store, document["id"]).values():
             await self._blobs.ensure_container(default_account(self._store, document["id"]), container)

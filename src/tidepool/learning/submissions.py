@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 from starlette.responses import JSONResponse, Response
 
-from tidepool.access.identity import Principal
+from tidepool.access.principals import Principal
 from tidepool.learning.arm import MANAGEMENT, Call, Routes, kind, listed, resource
 from tidepool.learning.asset_routes import has_tags, in_view
 from tidepool.learning.history import FINAL, Runs, check_limits

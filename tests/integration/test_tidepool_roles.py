@@ -1,0 +1,212 @@
+"""Roles at workspaces: jobs may write in their own workspace, and nowhere else unless somebody says so."""
+
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from azure.ai.ml import MLClient, command
+from azure.ai.ml.entities import AmlCompute, Data, Environment, IdentityConfiguration
+from azure.core.credentials import AccessToken
+from azure.core.exceptions import HttpResponseError
+from azure.identity import DefaultAzureCredential
+from azure.storage.blob import ContainerClient
+from tests.roles import ARM, BLOB_DATA_CONTRIBUTOR, DATA_SCIENTIST, OWNER, READER, claims
+
+from tidepool.cloud import Tidepool, Workspace
+
+SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
+PATH = "azureml://datastores/workspaceblobstore/paths/digits/"
+
+
+class As:
+    """A credential of whatever has that identity."""
+
+    def __init__(self, tidepool: Tidepool, principal: str) -> None:
+        self._tidepool = tidepool
+        self.principal = principal
+
+    def get_token(self, *scopes: str, **_: Any) -> AccessToken:
+        audience = scopes[0].removesuffix("/.default")
+        return AccessToken(self._tidepool.token(audience, self.principal), 2**31)
+
+
+class World:
+    """Two workspaces, and a cluster with an identity in the first."""
+
+    def __init__(self, tidepool: Tidepool) -> None:
+        self.tidepool = tidepool
+        self.home, self.other = tidepool.create_workspace(), tidepool.create_workspace()
+        self.ml = self.client(self.home, DefaultAzureCredential())
+        self.cluster = f"{self.home.id}/computes/cpu"
+        self.make_cluster()
+
+    def make_cluster(self) -> None:
+        identity = IdentityConfiguration(type="system_assigned")
+        cluster = AmlCompute(name="cpu", size="Standard_DS3_v2", identity=identity)
+        self.ml.compute.begin_create_or_update(cluster).result()
+
+    def client(self, workspace: Workspace, credential: Any) -> MLClient:
+        group = os.environ["AZURE_RESOURCE_GROUP"]
+        return MLClient(credential, os.environ["AZURE_SUBSCRIPTION_ID"], group, workspace.name)
+
+    @property
+    def principal(self) -> str:
+        return str(claims(self.tidepool.token(ARM, self.cluster))["oid"])
+
+    def register(self, workspace: Workspace, who: str = "") -> None:
+        ml = self.client(workspace, As(self.tidepool, who or self.cluster))
+        ml.data.create_or_update(Data(name="d", version=uuid.uuid4().hex, path=PATH, type="uri_folder"))
+
+    def write(self, workspace: Workspace) -> None:
+        account = f"https://{workspace.storage_account}.blob.core.windows.net"
+        store = self.ml if workspace is self.home else self.client(workspace, DefaultAzureCredential())
+        container = store.datastores.get("workspaceblobstore").container_name
+        client = ContainerClient(account, container, As(self.tidepool, self.cluster))
+        client.upload_blob(uuid.uuid4().hex, b"1")
+
+    def track(self, workspace: Workspace) -> None:
+        url = f"https://japaneast.api.azureml.ms/mlflow/v2.0{workspace.id}/api/2.0/mlflow/experiments/create"
+        token = self.tidepool.token("https://ml.azure.com", self.cluster)
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = requests.post(url, json={"name": uuid.uuid4().hex}, headers=headers, timeout=60)
+        if not answer.ok:
+            raise HttpResponseError(answer.text, response=None)
+
+    def arm(self, method: str, path: str, body: Any = None, **query: str) -> Any:
+        headers = {"Authorization": f"Bearer {self.tidepool.token(ARM)}"}
+        given = {"api-version": "2022-04-01", **query}
+        answer = requests.request(method, ARM + path, params=given, headers=headers, json=body, timeout=5)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def assign(self, role: str, scope: str) -> str:
+        path = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
+        definition = f"/providers/Microsoft.Authorization/roleDefinitions/{role}"
+        self.arm("PUT", path, {"properties": {"principalId": self.principal, "roleDefinitionId": definition}})
+        return path
+
+    def assignments(self, scope: str, condition: str) -> set[str]:
+        """The scopes of those of the cluster."""
+        chosen = condition.format(id=self.principal)
+        path = f"{scope}/providers/Microsoft.Authorization/roleAssignments"
+        found = self.arm("GET", path, **{"$filter": chosen})["value"]
+        return {one["properties"]["scope"] for one in found if self._is_ours(one)}
+
+    def _is_ours(self, assignment: Any) -> bool:
+        return bool(assignment["properties"]["principalId"] == self.principal)
+
+
+@pytest.fixture
+def world(tidepool: Tidepool) -> World:
+    return World(tidepool)
+
+
+Do = Callable[[World, Workspace], None]
+
+
+@pytest.mark.parametrize(
+    ("do", "code"),
+    [
+        (World.register, "AuthorizationFailed"),
+        (World.track, "AuthorizationFailed"),
+        (World.write, "AuthorizationPermissionMismatch"),
+    ],
+    ids=["ARM", "MLflow", "storage"],
+)
+def test_a_cluster_writes_in_its_own_workspace_and_nowhere_else(world: World, do: Do, code: str) -> None:
+    do(world, world.home)
+
+    with pytest.raises(HttpResponseError) as refused:
+        do(world, world.other)
+
+    assert code in str(refused.value)
+
+
+def test_a_role_is_inherited_downwards_until_it_is_taken_away(world: World) -> None:
+    group = world.other.id.partition("/providers/")[0]
+    assignment = world.assign(DATA_SCIENTIST, group)
+
+    world.register(world.other)
+    world.arm("DELETE", assignment)
+
+    with pytest.raises(HttpResponseError, match="AuthorizationFailed"):
+        world.register(world.other)
+
+
+def test_a_role_at_one_workspace_says_nothing_about_its_storage(world: World) -> None:
+    world.assign(DATA_SCIENTIST, world.other.id)
+
+    world.register(world.other)
+    with pytest.raises(HttpResponseError, match="not authorized"):
+        world.write(world.other)
+
+    world.assign(READER, world.other.id)
+    world.assign(BLOB_DATA_CONTRIBUTOR, _account(world.other))
+    world.write(world.other)
+
+
+def test_assignments_are_listed_as_azure_does(world: World) -> None:
+    subscription = f"/subscriptions/{SUBSCRIPTION}"
+    group = world.other.id.partition("/providers/")[0]
+    world.assign(READER, group)
+    world.assign(DATA_SCIENTIST, world.other.id)
+
+    at, below = "atScope() and assignedTo('{id}')", "principalId eq '{id}'"
+
+    assert world.assignments(world.other.id, at) == {world.other.id, group}
+    assert world.assignments(group, at) == {group}
+    assert world.assignments(subscription, at) == set()
+    everywhere = {world.home.id, _account(world.home), world.other.id, group}
+    assert world.assignments(subscription, below) == everywhere
+    assert world.assignments(group, "") == everywhere
+
+
+def test_the_identity_of_a_cluster_goes_with_it(world: World) -> None:
+    world.assign(OWNER, world.other.id)
+    world.ml.compute.begin_delete("cpu").result()
+
+    assert world.arm("GET", f"{world.other.id}/providers/Microsoft.Authorization/roleAssignments")["value"]
+    with pytest.raises(Exception, match="there is no principal"):
+        world.tidepool.token(ARM, world.cluster)
+
+    world.make_cluster()
+    assert world.assignments(world.other.id, "atScope()") == set()
+    world.register(world.home)
+
+
+SCRIPT = """
+import os, sys, uuid
+from azure.ai.ml import MLClient
+from azure.ai.ml.entities import Data
+from azure.identity import DefaultAzureCredential
+place = [os.environ[f"AZUREML_ARM_{name}"] for name in ("SUBSCRIPTION", "RESOURCEGROUP")]
+client_id = os.environ["DEFAULT_IDENTITY_CLIENT_ID"]
+credential = DefaultAzureCredential(managed_identity_client_id=client_id)
+data = Data(name="d", version=uuid.uuid4().hex, path=sys.argv[2], type="uri_folder")
+MLClient(credential, *place, sys.argv[1]).data.create_or_update(data)
+"""
+
+
+def test_a_job_is_allowed_what_its_cluster_is_allowed(world: World, tmp_path: Path) -> None:
+    world.ml.environments.create_or_update(Environment(name="env", version="1", image="python"))
+    (tmp_path / "write.py").write_text(SCRIPT)
+
+    def ends(workspace: Workspace) -> str:
+        line = f"python write.py {workspace.name} {PATH}"
+        job = command(command=line, code=str(tmp_path), environment="azureml:env:1", compute="cpu")
+        name = world.ml.jobs.create_or_update(job).name
+        world.tidepool.settle()
+        return world.ml.jobs.get(name).status
+
+    assert (ends(world.home), ends(world.other)) == ("Completed", "Failed")
+    world.assign(DATA_SCIENTIST, world.other.id)
+    assert ends(world.other) == "Completed"
+
+
+def _account(workspace: Workspace) -> str:
+    group = workspace.id.partition("/providers/")[0]
+    return f"{group}/providers/Microsoft.Storage/storageAccounts/{workspace.storage_account}"
