@@ -11,7 +11,7 @@ from tidepool.access.identity import Identity
 from tidepool.access.role_assignments import RoleAssignments
 from tidepool.endpoints.online import Online
 from tidepool.errors import AzureError, not_emulated
-from tidepool.estate import STORAGE_ACCOUNT, SUBSCRIPTION, WORKSPACES
+from tidepool.estate import STORAGE_ACCOUNT, SUBSCRIPTION, WORKSPACES, workspace_id
 from tidepool.learning.arm import MANAGEMENT, ML, ArmPath, Call, Routes, parse, read_json
 from tidepool.learning.asset_kinds import KINDS
 from tidepool.learning.asset_routes import AssetRoutes
@@ -167,8 +167,10 @@ class Resources:
 
     async def create_workspace(self, name: str, storage_account: str) -> Document:
         """Make a workspace with its datastores and their containers, or find it."""
+        known = self._store.get(workspace_id(name)) is not None
         document = create_workspace(self._store, name, storage_account)
-        self._newcomers.works(document)
+        if not known:  # roles that were taken away stay so
+            self._newcomers.works(document)
         self._datastores.create_defaults(document["id"])
         for container in default_containers(self._store, document["id"]).values():
             await self._blobs.ensure_container(default_account(self._store, document["id"]), container)
