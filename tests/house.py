@@ -58,7 +58,7 @@ class House:
         self.jobs = Jobs(config=config, ledger=ledger, workspaces=workspaces, now=now)
         self.finishing = Finishing(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
         self.telling = Telling(config=config, ledger=ledger, people=People(), topic=topic, now=now)
-        registrations = Registrations(ledger=ledger, workspaces=workspaces)
+        registrations = Registrations(ledger=ledger, workspaces=workspaces, now=now)
         self.upkeep = Upkeep(config=config, ledger=ledger, registrations=registrations, now=now)
 
     def do(self, command: AnyCommand) -> list[Next]:

@@ -92,7 +92,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     scoring = Scoring(config=config, ledger=ledger, workspaces=workspaces, claims=claims, now=now)
     jobs = Jobs(config=config, ledger=ledger, workspaces=workspaces, now=now)
     finishing = Finishing(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
-    registrations = Registrations(ledger=ledger, workspaces=workspaces)
+    registrations = Registrations(ledger=ledger, workspaces=workspaces, now=now)
     judging = Judging(config=config, ledger=ledger, workspaces=workspaces, now=now)
     succession = Succession(ledger=ledger, now=now)
     promoting = Promoting(

@@ -1,17 +1,39 @@
 """Registered models of a workspace or a registry: found, registered, shared. Reads and moves no files."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 
+from tidegate.cloud.arm import Arm
 from tidegate.cloud.ml_client import Client, ml_errors
 from tidegate.errors import NotThereError
 from tidegate.models.lineage import RegisteredModel
 
+_API = "2024-04-01"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A version, as lists of versions show it."""
+
+    version: str
+    created_at: datetime
+    tags: Mapping[str, str]
+
 
 class Models:
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, arm: Arm) -> None:
         self._client = client
+        self._arm = arm
         self._registry = cache(self._open_registry)
+
+    def newest(self, name: str, most: int) -> list[Listed]:
+        """The versions that were registered last, archived ones aside. The SDK can only list all."""
+        path = f"{self._client.workspace.arm_id}/models/{name}/versions"
+        query = {"$orderBy": "createdtime desc", "$top": str(most)}
+        return [_listed(one) for one in self._arm.get(path, _API, **query)["value"]]
 
     def find(self, name: str, version: str, *, registry: str | None = None) -> RegisteredModel | None:
         """None where there is no such version."""
@@ -56,6 +78,11 @@ class Models:
         from azure.ai.ml import MLClient
 
         return MLClient(self._client.credential, registry_name=name)
+
+
+def _listed(version: Mapping[str, Any]) -> Listed:
+    created_at = datetime.fromisoformat(version["systemData"]["createdAt"])
+    return Listed(version["name"], created_at, version["properties"].get("tags") or {})
 
 
 def _read(model: Any) -> RegisteredModel:

@@ -38,7 +38,7 @@ class Workspace:
         data_plane = DataPlane(self.client, arm)
         self.jobs = Jobs(self.client, data_plane)
         self.runs = Runs(data_plane)
-        self.models = Models(self.client)
+        self.models = Models(self.client, arm)
         self.endpoints = Endpoints(place, arm)
         self.endpoint_metrics = EndpointMetrics(arm)
         self.questions = Questions(self.client)

@@ -193,6 +193,9 @@ class Model(Record):
     champion: Champion | None = None
     previous: Champion | None = None
     rolling: str | None = Field(default=None, description="The version that is promoted or rolled out now.")
+    policy_since: datetime | None = Field(
+        default=None, description="When the timer first saw its policy: versions before that are left alone."
+    )
     signals: list[SignalRecord] = Field(default=[], description="The newest 100.")
     retraining: Retraining | None = Field(default=None, description="The one that is under way.")
     retrained_at: list[datetime] = Field(default=[])

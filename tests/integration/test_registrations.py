@@ -1,0 +1,141 @@
+"""Registered versions whose events were lost: which ones the timer finds, and which it leaves alone."""
+
+import itertools
+import os
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests.model_estate import MODEL, POLICY, ModelEstate
+from tests.service import Clock
+
+from tidegate.commands import JudgeModel
+from tidegate.config import Config
+from tidegate.handlers.registrations import Registrations
+from tidegate.models.records import ModelVersion
+from tidegate.settings import Settings
+from tidegate.wiring import build
+from tidepool.cloud import Tidepool
+
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="module")
+def estate(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> ModelEstate:
+    return ModelEstate(tidepool, tmp_path_factory.mktemp("estate"))
+
+
+class Register:
+    """A model name of its own, and what the timer finds of it. Its clock is right until it is moved."""
+
+    def __init__(self, estate: ModelEstate) -> None:
+        self._estate = estate
+        self.model = f"registered{next(NUMBERS)}"
+        self.clock = Clock(datetime.now(UTC))
+        file = estate.config_file
+        settings = Settings(storage_account=estate.account.name, config_file=file, environ=dict(os.environ))
+        self._service = build(settings, now=self.clock)
+        self._registrations = Registrations(
+            ledger=self._service.ledger, workspaces=self._service.workspaces, now=self.clock
+        )
+
+    def has(self, *versions: str, **more: Any) -> None:
+        for version in versions:
+            self._estate.register(version, name=self.model, **more)
+
+    def found(self, *, policy: bool = True) -> list[str]:
+        """The versions that it has judged, in that order."""
+        policies = {MODEL: POLICY, **({self.model: POLICY} if policy else {})}
+        self._estate.configure(models=policies)
+        self.clock.move(minutes=1)  # a file is looked at again after some seconds
+        config: Config = self._service.config()
+        commands = list(self._registrations.unseen(config, "timer-1"))
+        assert all(one.cause == "timer-1" for one in commands)
+        return [one.version for one in commands if isinstance(one, JudgeModel) and one.model == self.model]
+
+    def judged(self, *versions: str) -> None:
+        for version in versions:
+            record = ModelVersion(model=self.model, version=version, registered_at=self.clock.now)
+            self._service.ledger.save(record)
+
+
+@pytest.fixture
+def register(estate: ModelEstate) -> Register:
+    return Register(estate)
+
+
+def test_of_what_was_there_before_its_policy_only_the_newest_is_judged(register: Register) -> None:
+    register.has("1", "2", "3")
+    register.clock.move(hours=1)
+
+    assert register.found() == ["3"]
+    assert register.found() == ["3"]  # until it is in the ledger
+    register.judged("3")
+    assert register.found() == []
+
+
+def test_each_of_several_versions_whose_events_were_lost_is_found(register: Register) -> None:
+    register.has("1")
+    register.found()
+    register.judged("1")
+    register.has("2", "10", "3")
+
+    assert register.found() == ["2", "10", "3"]
+    register.judged("3", "10")
+    assert register.found() == ["2"]
+
+
+def test_the_older_of_the_first_two_is_found_though_the_newer_was_seen(register: Register) -> None:
+    assert register.found() == []
+    register.has("1", "2")
+    register.judged("2")
+
+    assert register.found() == ["1"]
+
+
+def test_copies_of_our_own_and_archived_versions_are_nobodys_candidates(
+    register: Register, estate: ModelEstate
+) -> None:
+    register.found()
+    register.has("1", "2")
+    register.has("3", tags={"tidegate_source_workspace": "mlw-dev"})
+    estate.ml.models.archive(register.model, "1")
+
+    assert register.found() == ["2"]
+
+
+def test_what_came_while_there_was_no_policy_is_left_alone(register: Register) -> None:
+    register.has("1")
+    register.found()
+    register.judged("1")
+    register.found(policy=False)
+    register.has("2", "3")
+    register.clock.move(hours=1)
+
+    assert register.found() == ["3"]
+
+
+def test_only_the_newest_are_looked_at(register: Register) -> None:
+    register.found()
+    register.has(*(str(number) for number in range(1, 23)))
+
+    assert register.found() == [str(number) for number in range(3, 23)]
+
+
+def test_a_model_that_azure_ml_does_not_tell_of_holds_up_no_other(
+    register: Register, estate: ModelEstate
+) -> None:
+    register.has("1")
+    estate.cloud.fault("request", "status", match={"path": f"*/{MODEL}/versions*"}, value=503, times=None)
+
+    try:
+        assert register.found() == ["1"]
+    finally:
+        estate.cloud.clear_faults()
+
+
+def test_a_policy_is_dated_some_minutes_back_as_the_timer_comes_late(register: Register) -> None:
+    register.has("1", "2")
+    register.clock.now += timedelta(minutes=5)
+
+    assert register.found() == ["1", "2"]
