@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field
 
 from tidegate.api.problems import RefusedError
 from tidegate.commands import AnyCommand, Notify, PromoteModel, RollbackModel
@@ -16,6 +16,7 @@ from tidegate.models.names import model_reference
 from tidegate.models.policies import Policy
 from tidegate.models.records import Approval, Model, ModelState, ModelVersion, Verdict
 from tidegate.notifications import models as news
+from tidegate.voices import Person, Voice, Words
 
 if TYPE_CHECKING:
     from tidegate.cloud.queue import Queue
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 log = Log(__name__)
 
 _ROUNDS = 5
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-Person = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
 
 class Decision(BaseModel):
@@ -34,7 +33,7 @@ class Decision(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     approved: Annotated[bool, Field(strict=True)]
-    by: Person
+    by: Person = None
     reason: Words
     verdict: str = Field(description="The verdict's id: what is decided on.")
 
@@ -44,7 +43,7 @@ class Rollback(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    by: Person
+    by: Person = None
     reason: Words
     to: str | None = Field(default=None, description="The production version; without it, the previous one.")
 
@@ -55,7 +54,9 @@ class Approvals:
     queue: "Queue"
     now: Callable[[], datetime]
 
-    def decide(self, model: str, version: str, policy: Policy | None, wanted: Decision) -> ModelVersion:
+    def decide(
+        self, model: str, version: str, policy: Policy | None, wanted: Decision, voice: Voice
+    ) -> ModelVersion:
         """Record the decision under the version's ETag; the same again is the same.
 
         RefusedError where it cannot count: refused by the gate, decided before, too late, another verdict.
@@ -66,7 +67,7 @@ class Approvals:
                 detail = f"Nothing is known of {model_reference(model, version)}: it has not been judged"
                 raise RefusedError(404, "There is no such version", detail)
             try:
-                self._record(record, policy, wanted)
+                self._record(record, policy, wanted, voice)
             except ConflictError:
                 continue
             cause = f"request-{uuid4()}"
@@ -75,7 +76,7 @@ class Approvals:
             return record
         raise ConflictError(f"{model_reference(model, version)} is being changed by others all the time")
 
-    def roll_back(self, model: str, wanted: Rollback) -> RollbackModel:
+    def roll_back(self, model: str, wanted: Rollback, voice: Voice) -> RollbackModel:
         """Send the command; saying it twice goes back once, as it names the version to go back to."""
         record = self.ledger.model(model)
         to = wanted.to or (record.previous.version if record.previous else None)
@@ -84,19 +85,29 @@ class Approvals:
             detail = f"{model} can go back to its previous champion only: {there}"
             raise RefusedError(409, "There is nothing to go back to", detail)
         command = RollbackModel(
-            cause=f"request-{uuid4()}", model=model, to=to, by=wanted.by, reason=wanted.reason
+            cause=f"request-{uuid4()}",
+            model=model,
+            to=to,
+            by=voice.by,
+            by_source=voice.source,
+            reason=wanted.reason,
         )
         self.queue.send(command)
         return command
 
-    def _record(self, record: ModelVersion, policy: Policy | None, wanted: Decision) -> None:
-        if decided_already(record, wanted):
+    def _record(self, record: ModelVersion, policy: Policy | None, wanted: Decision, voice: Voice) -> None:
+        if decided_already(record, wanted, voice):
             return
         now = self.now()
         if problem := refusal(record, policy, wanted, now):
             raise problem
         record.approval = Approval(
-            verdict=wanted.verdict, approved=wanted.approved, by=wanted.by, reason=wanted.reason, at=now
+            verdict=wanted.verdict,
+            approved=wanted.approved,
+            by=voice.by,
+            by_source=voice.source,
+            reason=wanted.reason,
+            at=now,
         )
         self.ledger.save(record)
         log.info("model_decided", model=record.model, version=record.version, approved=wanted.approved)
@@ -116,13 +127,13 @@ class Approvals:
             log.warning("decision_left_to_timer", command=command.kind, error=error)
 
 
-def decided_already(record: ModelVersion, wanted: Decision) -> bool:
+def decided_already(record: ModelVersion, wanted: Decision, voice: Voice) -> bool:
     """Whether the same person said the same of the same verdict."""
     given = record.approval
     return given is not None and (given.verdict, given.approved, given.by) == (
         wanted.verdict,
         wanted.approved,
-        wanted.by,
+        voice.by,
     )
 
 

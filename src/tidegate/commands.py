@@ -93,6 +93,7 @@ class RollbackModel(_Command):
     model: Name
     to: Name = Field(description="The production version to go back to: a repetition goes back once.")
     by: str
+    by_source: Literal["entra", "caller"] = "caller"
     reason: str
 
 

@@ -22,6 +22,7 @@ class Settings:
     client_id: str | None = None
     check_delay: timedelta = timedelta(seconds=10)
     public_url: str | None = None
+    authenticated: bool = False  # App Service's authentication is on, and says who calls
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -39,6 +40,7 @@ class Settings:
             client_id=environ.get("AZURE_CLIENT_ID") or None,
             check_delay=_seconds(environ, "TIDEGATE_CHECK_DELAY_S", cls.check_delay, wrong),
             public_url=_https(environ, "TIDEGATE_PUBLIC_URL", wrong) or _own_url(environ),
+            authenticated=environ.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
             environ=environ,
         )
         if wrong:

@@ -1,5 +1,6 @@
 """A person's word on a verdict, over the API, on a real ledger and queue: what counts and what does not."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,14 @@ class Desk:
             ModelVersion(model=MODEL, version="3", state=state, registered_at=now, verdict=verdict, error=why)
         )
 
-    def post(self, **changes: Any) -> tuple[int, str]:
-        answer = self.api.post(PLACE, {**YES, **changes})
+    def post(self, signed_in: dict[str, str] | None = None, **changes: Any) -> tuple[int, str]:
+        answer = self.api.post(PLACE, {**YES, **changes}, **(signed_in or {}))
         return answer.status_code, answer.get_body().decode()
+
+    def authenticate(self) -> None:
+        """App Service's authentication is on."""
+        settings = replace(self.service.settings, authenticated=True)
+        self.service = replace(self.service, settings=settings)
 
     @property
     def record(self) -> ModelVersion:
@@ -123,6 +129,46 @@ def test_by_nobody_or_without_reason_nothing_is_approved(desk: Desk, changes: di
     assert desk.post(**changes)[0] == 422
 
     assert (desk.record.approval, desk.sent()) == (None, [])
+
+
+ADA = {"x_ms_client_principal_name": "ada@contoso.com", "x_ms_client_principal_id": "0f1e"}
+
+
+@pytest.mark.parametrize("by", ["Grace", None])
+def test_whom_entra_signed_in_decides_whoever_the_caller_names(desk: Desk, by: str | None) -> None:
+    desk.authenticate()
+    desk.version()
+
+    status, body = desk.post(ADA, by=by)
+
+    assert status == 200
+    assert '"by":"ada@contoso.com","by_source":"entra"' in body
+    assert desk.post(ADA, by="Somebody else")[0] == 200  # the same person says the same
+    assert desk.post({**ADA, "x_ms_client_principal_name": "grace@contoso.com"})[0] == 409
+
+
+def test_an_app_that_entra_signed_in_has_an_id_only(desk: Desk) -> None:
+    desk.authenticate()
+    desk.version()
+
+    desk.post({"x_ms_client_principal_id": "0f1e"})
+
+    assert desk.record.approval is not None
+    assert (desk.record.approval.by, desk.record.approval.by_source) == ("0f1e", "entra")
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_where_nobody_is_signed_in_the_callers_word_stands_as_such(desk: Desk, on: bool) -> None:
+    """Where the authentication is off, anybody can send its headers."""
+    if on:
+        desk.authenticate()
+    desk.version()
+
+    assert desk.post(None if on else ADA, by=None)[0] == 422
+    desk.post(None if on else ADA)
+
+    assert desk.record.approval is not None
+    assert (desk.record.approval.by, desk.record.approval.by_source) == ("Ada", "caller")
 
 
 def test_the_same_person_saying_the_same_twice_is_one_approval(desk: Desk) -> None:
@@ -249,6 +295,13 @@ def test_a_rollback_names_where_it_goes_and_only_the_previous_champion_will_do(d
     assert isinstance(command, RollbackModel)
     assert (command.to, command.by) == ("4", "Ada")
     assert desk.api.post(place, {"by": "Ada"}).status_code == 422
+    assert desk.api.post(place, {"reason": "Wrong at night"}).status_code == 422
+
+    desk.authenticate()
+    desk.api.post(place, word, **ADA)
+
+    (command,) = desk.sent()
+    assert (command.by, command.by_source) == ("ada@contoso.com", "entra")
 
 
 def test_without_a_previous_champion_there_is_no_way_back(desk: Desk) -> None:

@@ -6,13 +6,14 @@ from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel
 
 from tidegate.addresses import model_url
-from tidegate.api.access import FUNCTION_KEY, Services
+from tidegate.api.access import FUNCTION_KEY, Services, SignedIn
 from tidegate.api.model_views import ModelSummary, ModelView, VersionView, model_view
 from tidegate.api.problems import RefusedError, documented
 from tidegate.approvals import Approvals, Decision, Rollback
 from tidegate.models.policies import Policy
 from tidegate.models.records import Model
 from tidegate.notifications.models import subject_of_model
+from tidegate.voices import Voice
 from tidegate.wiring import Service
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$"
@@ -27,6 +28,7 @@ class RollbackView(BaseModel):
     model: str
     to: str
     by: str
+    by_source: str
     reason: str
     url: str
 
@@ -75,17 +77,20 @@ def version(found: NamedModel, version: Name, service: Services) -> VersionView:
 
 
 @router.post("/{model}/versions/{version}/approval", responses=documented(400, 404, 409, 422, 503))
-def decide(found: NamedModel, version: Name, wanted: Decision, desk: Desk) -> VersionView:
+def decide(
+    found: NamedModel, version: Name, wanted: Decision, desk: Desk, signed_in: SignedIn
+) -> VersionView:
     """Approve a verdict, or refuse it. The same person saying the same again changes nothing."""
     record, policy = found
-    return VersionView.of(desk.decide(record.model, version, policy, wanted))
+    voice = Voice.of(wanted.by, signed_in)
+    return VersionView.of(desk.decide(record.model, version, policy, wanted, voice))
 
 
 @router.post("/{model}/rollback", status_code=202, responses=documented(400, 404, 409, 422, 503))
-def roll_back(found: NamedModel, wanted: Rollback, desk: Desk) -> RollbackView:
+def roll_back(found: NamedModel, wanted: Rollback, desk: Desk, signed_in: SignedIn) -> RollbackView:
     """Make the previous champion the champion again, its endpoint included."""
-    command = desk.roll_back(found[0].model, wanted)
-    told = command.model_dump(include={"model", "to", "by", "reason"})
+    command = desk.roll_back(found[0].model, wanted, Voice.of(wanted.by, signed_in))
+    told = command.model_dump(include={"model", "to", "by", "by_source", "reason"})
     return RollbackView(**told, url=model_url(command.model))
 
 

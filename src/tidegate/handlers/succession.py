@@ -44,7 +44,7 @@ class Succession:
 
     def bring_back(self, command: RollbackModel) -> Follows:
         """Make the previous champion the champion again."""
-        model, why = self.ledger.model(command.model), f"rollback by {command.by}: {command.reason}"
+        model, why = self.ledger.model(command.model), _words(command)
         after = rolled_back(model, command.to, why, self.now())
         if after is None:
             raise PermanentError(f"{command.model}:{command.to} is not what was champion before")
@@ -107,3 +107,8 @@ class Succession:
         for other in self.ledger.model_versions(record.model):
             if other.state is ModelState.PASSED and other.version != record.version:
                 yield Next(PromoteModel(cause=cause, model=other.model, version=other.version))
+
+
+def _words(command: RollbackModel) -> str:
+    signed_in = " (signed in with Entra ID)" if command.by_source == "entra" else ""
+    return f"rollback by {command.by}{signed_in}: {command.reason}"

@@ -46,6 +46,7 @@ def lineage(record: ModelVersion, source: RegisteredModel, workspace: str) -> di
         "verdict_job": verdict.job if verdict else "",
         "verdict_champion": (verdict.champion or "none") if verdict else "",
         "approved_by": approval.by if approval else "nobody was asked",
+        "approved_by_source": approval.by_source if approval else "",
         "approved_at": approval.at.isoformat() if approval else "",
         "approval_reason": approval.reason if approval else "",
         "tags": dict(source.tags),

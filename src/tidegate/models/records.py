@@ -79,12 +79,16 @@ class Verdict(BaseModel):
     at: datetime
 
 
+BySource = Literal["entra", "caller"]  # who Entra ID signed in, or who the caller says
+
+
 class Approval(BaseModel):
     """A person's word on one verdict."""
 
     verdict: str
     approved: bool
     by: str
+    by_source: BySource = "caller"
     reason: str
     at: datetime
 
