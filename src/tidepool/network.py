@@ -9,7 +9,6 @@ from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext, SSLError
 from typing import Any, cast
 
-import certifi
 import trustme
 import uvicorn
 from starlette.types import ASGIApp
@@ -39,7 +38,6 @@ class Authority:
     """The CA of this Tidepool and the certificate of all its hosts; kept over restarts."""
 
     def __init__(self, folder: Path) -> None:
-        self.bundle = folder / "bundle.pem"
         self.authority = folder / "authority.pem"
         self.certificate = folder / "certificate.pem"
         self.key = folder / "key.pem"
@@ -59,7 +57,6 @@ class Authority:
         leaf.private_key_pem.write_to_path(self.key)
         self.certificate.write_bytes(b"".join(part.bytes() for part in leaf.cert_chain_pems))
         self.authority.write_bytes(authority.cert_pem.bytes())
-        self.bundle.write_bytes(Path(certifi.where()).read_bytes() + b"\n" + authority.cert_pem.bytes())
         self.hosts.write_text("\n".join(HOSTS))
 
 
@@ -70,15 +67,16 @@ def environment(
 
     In both cases, as urllib and requests prefer the lower one.
     """
-    proxy, direct, bundle = f"http://127.0.0.1:{proxy_port}", "127.0.0.1,localhost", str(authority.bundle)
+    proxy, direct = f"http://127.0.0.1:{proxy_port}", "127.0.0.1,localhost"
+    authorities = str(authority.authority)  # no other: the proxy lets nobody through to other hosts
     return {
         "HTTPS_PROXY": proxy,
         "https_proxy": proxy,
         "NO_PROXY": direct,
         "no_proxy": direct,
-        "REQUESTS_CA_BUNDLE": bundle,
-        "SSL_CERT_FILE": bundle,
-        "CURL_CA_BUNDLE": bundle,
+        "REQUESTS_CA_BUNDLE": authorities,
+        "SSL_CERT_FILE": authorities,
+        "CURL_CA_BUNDLE": authorities,
         "IDENTITY_ENDPOINT": identity_url,
         "IDENTITY_HEADER": identity_header,
     }
