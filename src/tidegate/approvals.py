@@ -158,7 +158,8 @@ def _untimely(name: str, record: ModelVersion, until: datetime, now: datetime) -
         said = f"{given.by} {'approved' if given.approved else 'refused'} {name}"
         return _no("It is decided already", f"{said} at {given.at:%Y-%m-%d %H:%M %Z}: {given.reason}")
     if record.state is ModelState.EXPIRED or now >= until:
-        over = f"The time to approve {name} was over at {until:%Y-%m-%d %H:%M %Z}: register it again"
+        again = f"have it judged again (tidegate judge {record.model} {record.version})"
+        over = f"The time to approve {name} was over at {until:%Y-%m-%d %H:%M %Z}: {again}"
         return _no("It is too late", over)
     if record.state is not ModelState.PASSED:
         return _no("Nobody's word is waited for", f"{name} is {record.state.value}")

@@ -16,6 +16,7 @@ from tidegate.commands import AnyCommand, JudgeModel, Notify, PromoteModel
 from tidegate.errors import NotThereError, TidegateError
 from tidegate.handlers.judging import Judging
 from tidegate.models.records import Approval, Champion, ModelState, ModelVersion
+from tidegate.models.rejudging import void
 from tidegate.notifications.models import subject_of_model
 from tidegate.settings import Settings
 from tidegate.wiring import build
@@ -208,12 +209,15 @@ def test_of_two_candidates_at_once_the_second_is_judged_again_beside_the_first(c
     )
 
     court.crown("2")
-    third.state = ModelState.REGISTERED  # as a promotion leaves it that finds another champion
+    void(third, "2 is champion now", court.clock.now)  # as a promotion does that finds another champion
     court.ledger.save(third)
     again = court.verdict("3")
 
     assert again.state is ModelState.REFUSED
     assert again.approval is None
+    assert [(one.verdict.id, one.approval and one.approval.by) for one in again.history] == [
+        (first_verdict.id, "a person")
+    ]
     assert again.verdict is not None
     assert (again.verdict.champion, again.verdict.id != first_verdict.id) == ("2", True)
 

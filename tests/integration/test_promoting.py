@@ -230,6 +230,21 @@ def test_a_rollback_to_what_never_was_champion_is_told_and_changes_nothing(promo
     assert "classifier:3 is not what was champion before" in failed.text
 
 
+def test_a_place_that_nobody_holds_any_longer_is_free_again(promotions: Promotions) -> None:
+    """Its holder was judged again just when it claimed its place."""
+    holder = promotions.version("7")
+    holder.state = ModelState.REFUSED
+    promotions.service.ledger.save(holder)
+    model = promotions.model
+    model.rolling = "7"
+    promotions.service.ledger.save(model)
+    promotions.version("8")
+
+    promotions.promote("8")
+
+    assert promotions.champions == ("8", None, None)
+
+
 def test_a_rollback_while_another_is_on_its_way_has_that_judged_again(promotions: Promotions) -> None:
     for version in ("7", "8"):
         promotions.version(version)

@@ -36,6 +36,22 @@ def version(running: Running, number: str) -> ModelVersion:
     return found
 
 
+def judged_again_by_another_rule(estate: ModelEstate, running: Running) -> None:
+    estate.change(gate={"metrics": {"accuracy": {"min": 0.75}}})
+    running.site.restart()  # as when it is deployed
+
+    assert ends("judge", MODEL, "1", "--reason", "0.75 will do for now", "--by", "Ada") == 0
+    running.settle()
+
+    record = version(running, "1")
+    assert record.state is ModelState.PASSED
+    assert record.evaluation is not None
+    assert record.evaluation.number == 2
+    assert [past.verdict.passed for past in record.history] == [False]
+    assert estate.ml.models.get(MODEL, "1").tags["tidegate_verdict"] == "passed"
+    assert "Judged again, as Ada wished: 0.75 will do for now." in json.dumps(estate.letters())
+
+
 def ends(*arguments: str) -> int:
     """The exit code of a command."""
     with pytest.raises(SystemExit) as ended:
@@ -93,4 +109,7 @@ def test_a_bad_model_is_refused_and_no_person_can_approve_it(
     assert "FAILED accuracy min: 0.79; asked: at least 0.8" in json.dumps(letter)
     assert ends("approve", MODEL, "1", "--reason", "It is urgent") == 1
     assert "no person can approve it" in capsys.readouterr().err
+    judged_again_by_another_rule(estate, running)
+    assert ends("model", MODEL, "1") == 0
+    assert "before: verdict e1-" in capsys.readouterr().out
     assert ends("rollback", MODEL, "--reason", "Nothing is there to go back to") == 1

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from pydantic import BaseModel
 
 from tidegate.api import docs_page, failures
 from tidegate.api import models as model_api
-from tidegate.api.access import FUNCTION_KEY, Services
+from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services
 from tidegate.api.problems import RefusedError, documented, handle_problems
 from tidegate.api.views import FeedView, JobView, MonthSummary, MonthView, ScoringView, month_view
 from tidegate.commands import MonthId
@@ -25,15 +25,6 @@ from tidegate.wiring import Service
 
 _DESCRIPTION = """Files arrive monthly; predictions come out, reconciled with them. This is what happened,
 and the way to have a month scored again. Send the function key as `x-functions-key`."""
-
-Key = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        pattern=r"^[\x21-\x7e]{1,200}$",
-        description="The same key brings the same generation, however often it is sent.",
-    ),
-]
 
 
 class Health(BaseModel):
@@ -157,7 +148,7 @@ def rerun(
     wanted: Rerun,
     reruns: Annotated[Reruns, Depends(_reruns)],
     response: Response,
-    key: Key = None,
+    key: IdempotencyKey = None,
 ) -> ScoringView:
     """Score a version of the month again, as a new generation. `Location` and `url` say where to look."""
     claim = reruns.request(place.feed, place.record, wanted, key)

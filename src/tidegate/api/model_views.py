@@ -13,8 +13,10 @@ from tidegate.models.records import (
     Approval,
     Champion,
     Evaluation,
+    JudgingRequest,
     Model,
     ModelVersion,
+    PastVerdict,
     Promotion,
     Retraining,
     RolloutRecord,
@@ -65,12 +67,14 @@ class VersionView(VersionSummary):
     job_url: str | None
     judged: Verdict | None
     approval: Approval | None
+    requests: list[JudgingRequest]
+    history: list[PastVerdict]
     promotion: Promotion | None
     rollout: RolloutRecord | None
 
     @classmethod
     def of(cls, record: ModelVersion) -> Self:
-        parts = ("source", "evaluation", "approval", "promotion", "rollout")
+        parts = ("source", "evaluation", "approval", "requests", "history", "promotion", "rollout")
         evaluation = record.evaluation
         return cls.model_validate(
             {

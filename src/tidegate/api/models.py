@@ -2,17 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel
 
 from tidegate.addresses import model_url
-from tidegate.api.access import FUNCTION_KEY, Services, SignedIn
+from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services, SignedIn
 from tidegate.api.model_views import ModelSummary, ModelView, VersionView, model_view
 from tidegate.api.problems import RefusedError, documented
 from tidegate.approvals import Approvals, Decision, Rollback
 from tidegate.models.policies import Policy
 from tidegate.models.records import Model
 from tidegate.notifications.models import subject_of_model
+from tidegate.rejudgings import Rejudging, Rejudgings
 from tidegate.voices import Voice
 from tidegate.wiring import Service
 
@@ -48,8 +49,15 @@ def _approvals(service: Services) -> Approvals:
     return Approvals(ledger=service.ledger, queue=service.queue, now=service.now)
 
 
+def _rejudgings(service: Services) -> Rejudgings:
+    return Rejudgings(
+        ledger=service.ledger, queue=service.queue, workspaces=service.workspaces, now=service.now
+    )
+
+
 NamedModel = Annotated[tuple[Model, Policy | None], Depends(_model)]
 Desk = Annotated[Approvals, Depends(_approvals)]
+Bench = Annotated[Rejudgings, Depends(_rejudgings)]
 
 
 @router.get("")
@@ -84,6 +92,29 @@ def decide(
     record, policy = found
     voice = Voice.of(wanted.by, signed_in)
     return VersionView.of(desk.decide(record.model, version, policy, wanted, voice))
+
+
+@router.post(
+    "/{model}/versions/{version}/verdicts", status_code=202, responses=documented(400, 404, 409, 422, 503)
+)
+def judge(  # noqa: PLR0913, PLR0917 - what a request brings
+    found: NamedModel,
+    version: Name,
+    wanted: Rejudging,
+    bench: Bench,
+    signed_in: SignedIn,
+    response: Response,
+    key: IdempotencyKey = None,
+) -> VersionView:
+    """Have a version judged again, or for the first time; its verdict, and what was decided on it, is void.
+
+    `Location` and `url` say where to look.
+    """
+    record, policy = found
+    voice = Voice.of(wanted.by, signed_in)
+    view = VersionView.of(bench.request((record.model, version), policy, wanted, voice, key))
+    response.headers["Location"] = view.url
+    return view
 
 
 @router.post("/{model}/rollback", status_code=202, responses=documented(400, 404, 409, 422, 503))

@@ -63,6 +63,10 @@ def show_model(model: dict[str, Any]) -> None:
 
 def show_version(version: dict[str, Any]) -> None:
     console.print(f"[bold]{version['model']}:{version['version']}[/]  {_state(version['state'])}")
+    for past in version["history"]:
+        console.print(
+            f"[dim]before: verdict {past['verdict']['id']}, {past['state']}. {escape(past['why'])}[/]"
+        )
     verdict = version["judged"]
     if verdict is None:
         console.print("It has no verdict yet.")
@@ -77,6 +81,11 @@ def show_version(version: dict[str, Any]) -> None:
     if approval := version["approval"]:
         word = "approved" if approval["approved"] else "refused"
         console.print(f"{word} by {escape(approval['by'])}: {escape(approval['reason'])}")
+
+
+def show_judging(version: dict[str, Any]) -> None:
+    console.print(f"[green]✓[/] {version['model']}:{version['version']} is going to be judged")
+    console.print(f"  look: tidegate model {version['model']} {version['version']}")
 
 
 def show_decision(version: dict[str, Any]) -> None:

@@ -20,7 +20,7 @@ Verdict = Annotated[
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (models, model, approve, refuse, rollback):
+    for command in (models, model, judge, approve, refuse, rollback):
         app.command(epilog=EXIT_CODES)(command)
 
 
@@ -46,6 +46,25 @@ def model(
         model_terminal.show_version(found)
     else:
         model_terminal.show_model(found)
+
+
+def judge(  # noqa: PLR0913, PLR0917 - options of a command
+    name: Model,
+    version: Version,
+    reason: Reason,
+    by: By,
+    idempotency_key: Annotated[
+        str, typer.Option(help="The same key never has it judged twice.", show_default=False)
+    ] = "",
+    url: Url = "",
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Have a version judged again; its verdict, and what was decided on it, is void."""
+    path = f"{_version_path(name, version)}/verdicts"
+    body = {"by": by, "reason": reason}
+    found = client(url, key).post(path, body, idempotency_key=idempotency_key or str(uuid4()))
+    print_json(found) if as_json else model_terminal.show_judging(found)
 
 
 def approve(  # noqa: PLR0913, PLR0917 - options of a command

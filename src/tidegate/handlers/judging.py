@@ -9,14 +9,15 @@ from tidegate.commands import FROM_TIMER, Follows, JudgeModel, Next, PromoteMode
 from tidegate.config import Config
 from tidegate.datasets import BLOBSTORE
 from tidegate.errors import NotThereError
+from tidegate.handlers.candidates import candidate, is_copy
 from tidegate.handlers.endings import tell
 from tidegate.log import Log
 from tidegate.models.evaluations import decide_verdict, kept, plan_evaluation, state_after
 from tidegate.models.evidence import EVIDENCE, Evidence, NoEvidence, number, read_evidence
-from tidegate.models.lineage import SOURCE_TAG
 from tidegate.models.names import evaluation_folder, judge_job
 from tidegate.models.policies import Policy
 from tidegate.models.records import Evaluation, ModelState, ModelVersion, Verdict
+from tidegate.models.rejudging import next_number
 from tidegate.notifications import models as news
 from tidegate.pipelines import Attempt, JobCancelled, JobDone, JobFailed, Resubmit, StillLive, decide_end
 
@@ -57,33 +58,18 @@ class Judging:
         return []
 
     def _register(self, command: JudgeModel, policy: Policy) -> Follows:
-        """Into the ledger, with where it comes from; a copy that we made ourselves is nobody's candidate."""
-        model = self._workspace.models.find(command.model, command.version)
-        if model is None:
-            raise NotThereError(f"development has no model {command.model}:{command.version}")
-        if SOURCE_TAG in model.tags:
+        """Into the ledger, unless it is a copy that we made ourselves."""
+        record = candidate(self._workspace, command.model, command.version, self.now())
+        if is_copy(record):
             return []
-        record = ModelVersion(
-            model=command.model,
-            version=command.version,
-            registered_at=self.now(),
-            source={
-                "run": model.run,
-                "uri": model.uri,
-                "tags": dict(model.tags),
-                "properties": dict(model.properties),
-                "data": self._workspace.jobs.data_of(model.run) if model.run else {},
-            },
-        )
         told = tell(self.ledger, news.registered(record, command.cause))
         self.ledger.save(record)
         return [told, *self._claim(command, policy, record)]
 
     def _claim(self, command: JudgeModel, policy: Policy, record: ModelVersion) -> Follows:
-        """The next evaluation, beside the champion of now; what was decided before is void."""
-        before = record.evaluation.number if record.evaluation else 0
-        record.evaluation = self._planned(policy, record, before + 1)
-        record.state, record.verdict, record.approval = ModelState.EVALUATING, None, None
+        """The next evaluation, beside the champion of now."""
+        record.evaluation = self._planned(policy, record, next_number(record))
+        record.state = ModelState.EVALUATING
         self.ledger.save(record)
         return self._launch(command, policy, record, record.evaluation)
 

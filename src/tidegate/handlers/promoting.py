@@ -14,7 +14,9 @@ from tidegate.handlers.succession import Succession
 from tidegate.log import Log
 from tidegate.models.policies import Policy, Promote
 from tidegate.models.promotion import (
+    ON_ITS_WAY,
     AwaitApproval,
+    AwaitTurn,
     Begin,
     GoOn,
     HandOver,
@@ -84,9 +86,9 @@ class Promoting:
                 return self.succession.stop(record, state, why, cause)
             case JudgeAgain(why):
                 log.info("judged_again", model=record.model, version=record.version, why=why)
-                return self.succession.judge_again(record, cause)
-            case AwaitApproval(until):
-                return self._ask(record, until, cause)
+                return self.succession.judge_again(record, why, cause)
+            case AwaitTurn() | AwaitApproval():
+                return self._wait(subject, step)
             case Begin() | GoOn():
                 if isinstance(step, Begin):
                     self._claim(subject)
@@ -94,6 +96,21 @@ class Promoting:
             case HandOver():
                 return self.succession.crown(record, cause)
         return []
+
+    def _wait(self, subject: _Subject, step: AwaitTurn | AwaitApproval) -> Follows:
+        if isinstance(step, AwaitApproval):
+            return self._ask(subject.record, step.until, subject.command.cause)
+        return self._await_turn(subject, step.version)
+
+    def _await_turn(self, subject: _Subject, other: str) -> Follows:
+        """One that left the way while it claimed its place holds it no longer."""
+        model, holder = subject.model, self.ledger.model_version(subject.model.model, other)
+        if holder and holder.state in ON_ITS_WAY:
+            return []
+        model.rolling = None
+        self.ledger.save(model)
+        log.warning("place_freed", model=model.model, version=other)
+        return [Next(subject.command)]
 
     def _ask(self, record: ModelVersion, until: datetime, cause: str) -> Follows:
         """The answer sends the command again, and so does the timer, which sees the time run out."""

@@ -13,7 +13,7 @@ from tidegate.handlers.succession import Succession
 from tidegate.log import Log
 from tidegate.models.names import deployment_name
 from tidegate.models.policies import Policy, Rollout
-from tidegate.models.promotion import champion_source, stands
+from tidegate.models.promotion import OTHER_CHAMPION, champion_source, stands
 from tidegate.models.records import Model, ModelState, ModelVersion, RolloutRecord
 from tidegate.models.rollout import after_health, after_smoke, begin_rollout, decide_step, failing, taken_over
 from tidegate.models.rollout_steps import (
@@ -131,10 +131,10 @@ class Rolling:
 
     def _give_up(self, subject: _Subject, rollout: RolloutRecord) -> Follows:
         if rollout.final:
-            return self.succession.judge_again(subject.record, subject.command.cause)
+            return self.succession.judge_again(subject.record, OTHER_CHAMPION, subject.command.cause)
         if rollout.phase == "failing":
             return self._step(subject, rollout)
-        return self._turn(subject, rollout, failing(rollout, "another version became champion meanwhile"))
+        return self._turn(subject, rollout, failing(rollout, OTHER_CHAMPION))
 
     def _step(self, subject: _Subject, rollout: RolloutRecord) -> Follows:
         seen = self._workspace.endpoints.look(rollout.endpoint)

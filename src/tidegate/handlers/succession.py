@@ -9,8 +9,9 @@ from tidegate.commands import Follows, JudgeModel, Next, PromoteModel, RollbackM
 from tidegate.errors import PermanentError
 from tidegate.handlers.endings import tell
 from tidegate.log import Log
-from tidegate.models.promotion import champion_source, crowned, released, rolled_back, stands
+from tidegate.models.promotion import OTHER_CHAMPION, champion_source, crowned, released, rolled_back, stands
 from tidegate.models.records import Model, ModelState, ModelVersion
+from tidegate.models.rejudging import void
 from tidegate.notifications import promotion as promotion_news
 from tidegate.notifications.kinds import Occasion
 
@@ -33,7 +34,7 @@ class Succession:
         if champion_source(model) != record.version and not (
             record.verdict and stands(record.verdict, model)
         ):
-            return self.judge_again(record, cause)
+            return self.judge_again(record, OTHER_CHAMPION, cause)
         after = crowned(model, record, self.now())
         if after is not model:
             self.ledger.save(after)
@@ -55,11 +56,10 @@ class Succession:
         log.info("champion_rolled_back", model=command.model, to=command.to)
         return [told]
 
-    def judge_again(self, record: ModelVersion, cause: str) -> Follows:
-        """Verdict and approval are void; the evaluation stays, as the next one's number follows from it."""
+    def judge_again(self, record: ModelVersion, why: str, cause: str) -> Follows:
+        """Verdict and approval are void."""
         self._release(record)
-        record.state, record.due = ModelState.REGISTERED, None
-        record.verdict = record.approval = record.promotion = record.rollout = None
+        void(record, why, self.now())
         self.ledger.save(record)
         judge = JudgeModel(cause=cause, model=record.model, version=record.version)
         return [Next(judge), *self._next_in_line(record, cause)]

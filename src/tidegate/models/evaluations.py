@@ -34,6 +34,8 @@ def plan_evaluation(policy: Policy, record: ModelVersion, evaluation: Evaluation
         "data": evaluation.data,
         "champion": question.champion or _NONE,
     }
+    if record.requests and record.requests[-1].number == evaluation.number:
+        subject["reason"] = record.requests[-1].reason[:500]
     folder = evaluation_folder(record.model, record.version, evaluation.number)
     return JobPlan(
         job=evaluation.job,
@@ -89,13 +91,13 @@ def state_after(verdict: Verdict) -> ModelState:
     return ModelState.PASSED if verdict.passed else ModelState.REFUSED
 
 
-def kept(verdict: Verdict) -> Verdict:
+def kept(verdict: Verdict, most: int = _MOST_LINES) -> Verdict:
     """As the ledger keeps it: where there are very many lines, those that failed come first."""
-    if len(verdict.rules) <= _MOST_LINES:
+    if len(verdict.rules) <= most:
         return verdict
     lines = sorted(verdict.rules, key=lambda line: line.passed)
-    left = len(lines) - _MOST_LINES
-    failed = sum(not line.passed for line in lines[_MOST_LINES:])
+    left = len(lines) - most
+    failed = sum(not line.passed for line in lines[most:])
     rest = RuleResult(
         rule="more",
         metric="",
@@ -104,4 +106,4 @@ def kept(verdict: Verdict) -> Verdict:
         passed=not failed,
         why=f"{left} more lines, {failed} of them failed; verdict.json has them all",
     )
-    return verdict.model_copy(update={"rules": [*lines[:_MOST_LINES], rest]})
+    return verdict.model_copy(update={"rules": [*lines[:most], rest]})

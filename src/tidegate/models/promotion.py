@@ -6,6 +6,9 @@ from datetime import datetime
 from tidegate.models.policies import Promote
 from tidegate.models.records import Approval, Champion, Model, ModelState, ModelVersion, Verdict
 
+ON_ITS_WAY = (ModelState.PASSED, ModelState.PROMOTING, ModelState.CHALLENGER)
+OTHER_CHAMPION = "another version became champion meanwhile"
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -59,7 +62,7 @@ Step = Settled | Stop | JudgeAgain | AwaitApproval | AwaitTurn | Begin | GoOn | 
 
 def decide_promotion(record: ModelVersion, model: Model, promote: Promote, now: datetime) -> Step:
     """The next step of a version, seen together with the record of its model."""
-    if record.state not in (ModelState.PASSED, ModelState.PROMOTING, ModelState.CHALLENGER):
+    if record.state not in ON_ITS_WAY:
         return Settled()
     if champion_source(model) == record.version:
         return HandOver()

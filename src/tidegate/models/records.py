@@ -93,6 +93,28 @@ class Approval(BaseModel):
     at: datetime
 
 
+class JudgingRequest(BaseModel):
+    """A person's wish to have a version judged again: it brings the evaluation of that number."""
+
+    number: int = Field(ge=1)
+    by: str
+    by_source: BySource = "caller"
+    reason: str
+    idempotency_key: str | None = None
+    at: datetime
+
+
+class PastVerdict(BaseModel):
+    """A verdict that is void, and what was decided on it."""
+
+    verdict: Verdict = Field(description="Of many lines those that failed; verdict.json has all.")
+    approval: Approval | None
+    state: ModelState = Field(description="Where the version stood.")
+    error: str | None
+    void_since: datetime
+    why: str
+
+
 class Promotion(BaseModel):
     """The copy into production: begun, looked at again, verified, registered last."""
 
@@ -152,6 +174,8 @@ class ModelVersion(Record):
     evaluation: Evaluation | None = None
     verdict: Verdict | None = None
     approval: Approval | None = None
+    requests: list[JudgingRequest] = Field(default=[], description="The newest 20.")
+    history: list[PastVerdict] = Field(default=[], description="The newest 10, oldest first.")
     promotion: Promotion | None = None
     rollout: RolloutRecord | None = None
     due: datetime | None = Field(default=None, description="When to look again: approval's end, bake's end.")

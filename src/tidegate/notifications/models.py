@@ -6,6 +6,7 @@ from datetime import datetime
 from tidegate.ledger import Activity
 from tidegate.models.names import model_reference
 from tidegate.models.records import Approval, ModelState, ModelVersion, RuleResult, Verdict
+from tidegate.models.rejudging import asked_for
 from tidegate.notifications.kinds import Occasion
 from tidegate.pipelines import Resubmit
 
@@ -41,6 +42,7 @@ def judged(record: ModelVersion, verdict: Verdict, state: ModelState, cause: str
         title=_title(record, verdict, state),
         text="\n".join(
             [
+                *_asked(record),
                 f"On {verdict.data}, beside {beside}. Job {verdict.job}, verdict {verdict.id}.",
                 *_lines(verdict.rules),
             ]
@@ -83,6 +85,11 @@ def preempted(record: ModelVersion, job: str, again: Resubmit, at: datetime, cau
         text=f"{again.reason}. It is submitted again.",
         data={"job": job},
     )
+
+
+def _asked(record: ModelVersion) -> Iterator[str]:
+    if record.evaluation and (asked := asked_for(record, record.evaluation.number)):
+        yield f"Judged again, as {asked.by} wished: {asked.reason}."
 
 
 def _title(record: ModelVersion, verdict: Verdict, state: ModelState) -> str:

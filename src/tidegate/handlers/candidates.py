@@ -1,0 +1,31 @@
+"""A version's first record: where it comes from, as development has it. Judges nothing."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tidegate.errors import NotThereError
+from tidegate.models.lineage import SOURCE_TAG
+from tidegate.models.records import ModelVersion
+
+if TYPE_CHECKING:
+    from tidegate.cloud.workspaces import Workspace
+
+
+def candidate(workspace: "Workspace", name: str, version: str, at: datetime) -> ModelVersion:
+    """NotThereError where development has no such version."""
+    model = workspace.models.find(name, version)
+    if model is None:
+        raise NotThereError(f"development has no model {name}:{version}")
+    source = {
+        "run": model.run,
+        "uri": model.uri,
+        "tags": dict(model.tags),
+        "properties": dict(model.properties),
+        "data": workspace.jobs.data_of(model.run) if model.run else {},
+    }
+    return ModelVersion(model=name, version=version, registered_at=at, source=source)
+
+
+def is_copy(record: ModelVersion) -> bool:
+    """One that we made ourselves is nobody's candidate."""
+    return SOURCE_TAG in record.source.get("tags", {})
