@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,12 +26,12 @@ def estate(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Mode
 
 
 class Register:
-    """A model name of its own, and what the timer finds of it. Its clock is right until it is moved."""
+    """A model name of its own, and what the timer finds of it. Its clock is Tidepool's until it is moved."""
 
     def __init__(self, estate: ModelEstate) -> None:
         self._estate = estate
         self.model = f"registered{next(NUMBERS)}"
-        self.clock = Clock(datetime.now(UTC))
+        self.clock = Clock(datetime.fromisoformat(estate.cloud.status()["now"]))
         file = estate.config_file
         settings = Settings(storage_account=estate.account.name, config_file=file, environ=dict(os.environ))
         self._service = build(settings, now=self.clock)
