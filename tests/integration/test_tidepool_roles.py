@@ -93,7 +93,11 @@ class World:
         """The scopes of those of the cluster."""
         chosen = condition.format(id=self.principal)
         path = f"{scope}/providers/Microsoft.Authorization/roleAssignments"
-        found = self.arm("GET", path, **{"$filter": chosen})["value"]
+        page = self.arm("GET", path, **{"$filter": chosen})
+        found = list(page["value"])
+        while page.get("nextLink"):
+            page = self.arm("GET", page["nextLink"].removeprefix(ARM))
+            found += page["value"]
         return {one["properties"]["scope"] for one in found if self._is_ours(one)}
 
     def _is_ours(self, assignment: Any) -> bool:
