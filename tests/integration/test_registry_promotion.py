@@ -10,12 +10,14 @@ from azure.ai.ml.entities import Model
 from azure.identity import DefaultAzureCredential
 from tests.killing import Killed, KillSwitch
 from tests.promotions import MODEL, Promotions
+from tests.rollouts import ENDPOINT, ROLLOUT, Rollouts
 
 from tidegate.commands import PromoteModel, encode
 from tidegate.models.records import ModelState
 from tidepool.cloud import Tidepool
 
 REGISTRY = "tidepool-registry"
+PROMOTE = {"to": "production", "via": "registry", "registry": REGISTRY, "approval": "none"}
 NUMBERS = itertools.count(uuid.uuid4().int % 10**6 * 1000)
 
 
@@ -24,7 +26,7 @@ def promotions(tidepool: Tidepool, tmp_path: Path) -> Promotions:
     return Promotions(
         tidepool,
         tmp_path,
-        promote={"to": "production", "via": "registry", "registry": REGISTRY, "approval": "none"},
+        promote=PROMOTE,
     )
 
 
@@ -52,6 +54,23 @@ def test_a_version_is_shared_with_its_lineage(
     tags = registry.models.get(MODEL, number).tags
     assert (tags["team"], tags["tidegate_source_version"]) == ("vision", number)
     assert tags["tidegate_source_workspace"] == promotions.development.name
+
+
+def test_a_version_is_served_from_the_registry_with_the_roles_of_the_app(
+    tidepool: Tidepool, tmp_path: Path, number: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rollouts = Rollouts(tidepool, tmp_path)
+    rollouts.configure(promote=PROMOTE, rollout=ROLLOUT)
+    rollouts.version(number, approved=False)
+    monkeypatch.setenv("IDENTITY_HEADER", tidepool.environment("tidegate")["IDENTITY_HEADER"])
+
+    rollouts.roll(PromoteModel(cause="test", model=MODEL, version=number))
+
+    assert rollouts.champions == (number, None, None)
+    assert (rollouts.traffic, rollouts.ask()) == ({f"v-{number}": 100}, [number])
+    [deployment] = rollouts.production_ml.online_deployments.list(ENDPOINT)
+    assert deployment.model == f"azureml://registries/{REGISTRY}/models/{MODEL}/versions/{number}"
+    assert rollouts.in_production() == {}
 
 
 def test_what_somebody_else_has_there_is_not_taken_over(

@@ -18,6 +18,7 @@ from tidepool.cloud import Tidepool
 ARM = "https://management.azure.com"
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
+REGISTRY_USER = "1823dd4f-9b8c-4ab6-ab4e-7397a3684615"
 BLOB_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
 
 
@@ -105,3 +106,23 @@ def test_who_only_reads_there_or_writes_elsewhere_does_no_harm(
     promotions.promote("7")
 
     assert promotions.champions == ("7", None, None)
+
+
+def test_a_cluster_that_can_write_to_the_registry_stops_promotions_through_it(
+    tidepool: Tidepool, promotions: Promotions
+) -> None:
+    promotions.configure(promote={"via": "registry", "registry": "tidepool-registry", "approval": "none"})
+    version, group = str(uuid.uuid4().int % 10**9), promotions.production.id.partition("/providers/")[0]
+    registry = f"{group}/providers/Microsoft.MachineLearningServices/registries/tidepool-registry"
+    assignment = _assign(tidepool, promotions.cluster(), REGISTRY_USER, registry)
+    promotions.version(version)
+
+    promotions.promote(version)
+
+    assert promotions.states == {version: "passed"}
+    assert "cluster cpu" in promotions.activities()[0].text
+    assert [one.state for one in _doctor(promotions)] == [State.FAIL]
+    _arm(tidepool, "DELETE", assignment)
+    promotions.promote(version)
+    assert promotions.champions == (version, None, None)
+    assert [one.state for one in _doctor(promotions)] == [State.OK]

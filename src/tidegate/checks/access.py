@@ -68,11 +68,15 @@ def topic(installation: Installation) -> Iterable[Found]:
 def separation(installation: Installation) -> Iterable[Found]:
     """Promotion refuses while those who train could change what is in production."""
     places = installation.config.workspaces
-    promoting = [name for name, policy in installation.config.models.items() if policy.promote]
+    promoting = {name: one.promote for name, one in installation.config.models.items() if one.promote}
     if not promoting:
         yield ok("no model is promoted")
         return
-    found = Separation(installation.arm).trespassers(places.development.arm_id, places.production.arm_id)
+    models = installation.service.workspaces["development"].models
+    registries = {one.registry for one in promoting.values() if one.via == "registry" and one.registry}
+    found = Separation(installation.arm).trespassers(
+        places.development.arm_id, places.production.arm_id, map(models.registry_id, sorted(registries))
+    )
     for trespasser in found:
         yield fail(
             f"{trespasser}: {', '.join(promoting)} will not be promoted",

@@ -29,6 +29,10 @@ class Client:
 
     @cached_property
     def _client(self) -> Any:
+        return self.another()
+
+    def another(self) -> Any:
+        """For what changes a client while it goes on."""
         from azure.ai.ml import MLClient
 
         return MLClient(

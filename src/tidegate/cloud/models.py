@@ -60,10 +60,20 @@ class Models:
         with ml_errors(f"register model {model.name}:{model.version}"):
             self._operations(registry).create_or_update(entity)
 
+    def registry_id(self, name: str) -> str:
+        """The ARM id of a registry. NotThereError, PermanentError: there is none, or none for us."""
+        with ml_errors(f"find registry {name}"):
+            client = self._registry(name)
+            group = f"/subscriptions/{client.subscription_id}/resourceGroups/{client.resource_group_name}"
+            return f"{group}/providers/Microsoft.MachineLearningServices/registries/{name}"
+
     def share(self, name: str, version: str, registry: str) -> None:
-        """Have Azure copy the version, with its files, to a registry under the same name and version."""
+        """Have Azure copy the version, with its files, to a registry under the same name and version.
+
+        Waits until that is done. Meanwhile the SDK leads all of the client's operations to the registry.
+        """
         with ml_errors(f"share model {name}:{version} with {registry}"):
-            self._client.ml.models.share(
+            self._client.another().models.share(
                 name=name,
                 version=version,
                 share_with_name=name,

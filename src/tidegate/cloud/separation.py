@@ -1,6 +1,6 @@
 """Who trains in one workspace, and whether they can write where another one is. Assigns nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -10,6 +10,7 @@ from tidegate.cloud.roles import Permissions
 _ML_VERSION, _ROLES_VERSION = "2024-04-01", "2022-04-01"
 _AUTHORIZATION = "providers/Microsoft.Authorization"
 _REGISTERING = "Microsoft.MachineLearningServices/workspaces/models/versions/write"
+_SHARING = "Microsoft.MachineLearningServices/registries/assets/write"
 _OVERWRITING = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"
 
 
@@ -19,10 +20,13 @@ class Separation:
     def __init__(self, arm: Arm) -> None:
         self._arm = arm
 
-    def trespassers(self, training: str, production: str) -> list[str]:
-        """Identities of the workspace `training` that can write models, or their files, of `production`."""
+    def trespassers(self, training: str, production: str, registries: Iterable[str] = ()) -> list[str]:
+        """Identities of the workspace `training` that can write models, or their files, of `production`.
+
+        Or models of the registries, by their ids, that production takes them from.
+        """
         account = self._arm.get(production, _ML_VERSION)["properties"]["storageAccount"]
-        places = {production: _REGISTERING, account: _OVERWRITING}
+        places = {production: _REGISTERING, account: _OVERWRITING} | dict.fromkeys(registries, _SHARING)
         permissions = cache(self._permissions)
         return [
             f"{who} ({principal}) can write to {scope.rpartition('/')[2]} by role {role}"

@@ -47,6 +47,12 @@ class Delivering:
     workspaces: "Workspaces"
     copies: "Copies"
 
+    def registries(self, promote: Promote) -> list[str]:
+        """The id of the registry that it goes through, where it does."""
+        if promote.via != "registry" or not promote.registry:
+            return []
+        return [self.workspaces["development"].models.registry_id(promote.registry)]
+
     def deliver(self, record: ModelVersion, promotion: Promotion, promote: Promote) -> Delivery:
         """A step of the way. What came of it is noted in `promotion`, which is the record's."""
         development = self.workspaces["development"]

@@ -123,7 +123,7 @@ class Promoting:
 
     def _claim(self, subject: _Subject) -> None:
         record, model = subject.record, subject.model
-        self._refuse_trespassers()
+        self._refuse_trespassers(subject.promote)
         if model.rolling != record.version:
             model.rolling = record.version
             self.ledger.save(model)
@@ -131,9 +131,9 @@ class Promoting:
         record.promotion = Promotion(via=subject.promote.via, begun_at=self.now())
         self.ledger.save(record)
 
-    def _refuse_trespassers(self) -> None:
-        places = self.config().workspaces
-        found = self.separation.trespassers(places.development.arm_id, places.production.arm_id)
+    def _refuse_trespassers(self, promote: Promote) -> None:
+        places, registries = self.config().workspaces, self.delivering.registries(promote)
+        found = self.separation.trespassers(places.development.arm_id, places.production.arm_id, registries)
         if found:
             raise PermanentError(
                 f"nothing is promoted while those who train can write to production: {'; '.join(found[:5])}. "

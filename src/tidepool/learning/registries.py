@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from tidepool.errors import AzureError
 from tidepool.estate import LOCATION, RESOURCE_GROUP, SUBSCRIPTION, TENANT, storage_account_id
-from tidepool.learning.arm import Call, Routes, kind, listed, resource
+from tidepool.learning.arm import ML, ArmPath, Call, Routes, kind, listed, resource
 from tidepool.learning.assets import Assets
 from tidepool.learning.ids import registry_id
 from tidepool.learning.locations import BlobLocation, locate
@@ -180,6 +180,19 @@ class Registries:
             name = resource_id.rpartition("/")[2]
             raise UserError(404, f"The registry '{name}' was not found.", "NotFound", "RegistryNotFound")
         return found
+
+
+def in_registry(path: ArmPath, verb: str) -> str | None:
+    """The action of a request about what is in a registry: one for all kinds of assets. None of others.
+
+    https://learn.microsoft.com/azure/machine-learning/how-to-manage-registries#add-users-to-the-registry
+    """
+    kinds = [one.lower() for one in path.types]
+    is_ours = path.provider.lower() == ML.lower() and kinds[0] == "registries"
+    if not is_ours or (len(kinds) == 1 and verb != "import"):
+        return None
+    reads = verb in ("GET", "LIST") or kinds[1:2] == ["datarefs"]
+    return f"{ML}/registries/assets/{'read' if reads else 'delete' if verb == 'DELETE' else 'write'}"
 
 
 def blob_reference(blobs: Blobs, account: str, container: str, permission: str) -> Document:

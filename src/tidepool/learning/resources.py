@@ -27,7 +27,7 @@ from tidepool.learning.newcomers import Newcomers
 from tidepool.learning.operations import Operations
 from tidepool.learning.references import References
 from tidepool.learning.registries import DEFAULT as REGISTRY
-from tidepool.learning.registries import Registries
+from tidepool.learning.registries import Registries, in_registry
 from tidepool.learning.schedules import Schedules
 from tidepool.learning.shapes import check_shapes
 from tidepool.learning.submissions import Runner, Submissions
@@ -133,7 +133,7 @@ class Resources:
         if handler is None:
             raise not_emulated(request.method, str(request.url))
         self._check_owner(path)
-        action = path.action(request.method, verb if verb.islower() else "")
+        action = in_registry(path, verb) or path.action(request.method, verb if verb.islower() else "")
         self._identity.authorize(
             principal, action, path.scope if path.provider == "Microsoft.Authorization" else path.text
         )
