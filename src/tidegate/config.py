@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tidegate.models.policies import Policy
+from tidegate.policies import Policy
 from tidegate.values import (
     Account,
     ActivityPattern,

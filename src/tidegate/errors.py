@@ -27,3 +27,11 @@ class NotThereError(TidegateError):
 
 class PermanentError(TidegateError):
     """Trying again cannot help: recorded and announced, and replayable by a person."""
+
+
+class RefusedError(TidegateError):
+    """A person's request that is understood and not carried out; `status` is that of the answer over HTTP."""
+
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.title, self.detail = status, title, detail

@@ -11,8 +11,8 @@ from typing import Any
 from tests.bench.table import Row
 from tidegate.models.evaluations import decide_verdict
 from tidegate.models.evidence import read_evidence
-from tidegate.models.policies import Gate
 from tidegate.models.records import Evaluation, ModelState, ModelVersion
+from tidegate.policies import Gate
 
 MANY = 10_000
 ROUNDS = 200

@@ -343,6 +343,7 @@ def test_of_a_very_large_verdict_the_ledger_keeps_what_failed(estate: ModelEstat
     assert len(record.verdict.rules) == 301
     assert "more lines, 0 of them failed" in record.verdict.rules[-1].why
     assert failed(record) == "min accuracy: 0.6; asked: at least 0.7"
+    assert record.error == "accuracy [camera-299]: 0.6; asked: at least 0.7"
 
 
 def test_stopped_before_any_write_it_goes_on_and_judges_once(court: Court) -> None:

@@ -20,7 +20,6 @@ from tidegate.models.drift import (
     with_retraining,
     with_signal,
 )
-from tidegate.models.policies import Drift, Renew
 from tidegate.models.records import Model, Retraining
 from tidegate.models.retraining import plan_retraining, retrain_job, retrained_by
 from tidegate.models.signals import (
@@ -31,6 +30,7 @@ from tidegate.models.signals import (
     renewal,
     signal_id,
 )
+from tidegate.policies import Drift, Renew
 from tidegate.routes import Record, Routes, Send
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)

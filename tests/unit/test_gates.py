@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tidegate.models.evidence import Evidence, NoEvidence, read_evidence
 from tidegate.models.gates import Question, decide_rules, passes
-from tidegate.models.policies import Gate
+from tidegate.policies import Gate
 
 QUESTION = Question("m:3", "m:2", "holdout:4")
 ALONE = Question("m:3", None, "holdout:4")

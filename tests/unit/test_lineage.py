@@ -35,6 +35,13 @@ def test_the_source_the_verdict_and_the_approver_are_said() -> None:
     assert (tags["tidegate_approved_by"], tags["tidegate_approval_reason"]) == ("ada", "looks right")
 
 
+def test_what_a_run_that_is_no_job_was_trained_on_is_said_by_its_tag_or_unknown() -> None:
+    told = _model({"tidegate_training_data": "digits:202611-1"})
+
+    assert lineage(_version(), told, "mlw-dev")["training_data"] == "digits:202611-1"
+    assert lineage(_version(), _model(), "mlw-dev")["training_data"] == "unknown"
+
+
 def test_an_approval_of_another_verdict_is_nobodys() -> None:
     approval = Approval(verdict="before", approved=True, by="ada", reason="looks right", at=NOW)
 

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from tests import tidegate_yml
 
 from tidegate.config import Config
-from tidegate.models.policies import Policy
+from tidegate.policies import Policy
 
 POLICY: dict[str, Any] = {
     "evaluate": {"data": "holdout:4", "compute": "cpu"},

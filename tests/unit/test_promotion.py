@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tidegate.models.policies import Promote
 from tidegate.models.promotion import (
     AwaitApproval,
     AwaitTurn,
@@ -22,6 +21,7 @@ from tidegate.models.promotion import (
     rolled_back,
 )
 from tidegate.models.records import Approval, Champion, Model, ModelState, ModelVersion, Promotion, Verdict
+from tidegate.policies import Promote
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 PROMOTE = Promote(within=timedelta(days=3))

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from tidegate.models.evaluations import plan_evaluation
-from tidegate.models.policies import Policy
 from tidegate.models.records import (
     Approval,
     Champion,
@@ -19,6 +18,7 @@ from tidegate.models.records import (
     Verdict,
 )
 from tidegate.models.rejudging import ask, next_number, unfit, void
+from tidegate.policies import Policy
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 POLICY = Policy.model_validate(

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from tidegate.api.problems import RefusedError
+from tidegate.errors import RefusedError
 from tidegate.ledger import Month, MonthVersion
-from tidegate.reruns import Rerun, refuse_version
+from tidegate.people.reruns import Rerun, refuse_version
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -47,7 +47,7 @@ def test_another_is_refused_and_it_says_why(month: Month, wanted: int | None, st
     with pytest.raises(RefusedError, match=says) as refused:
         refuse_version(month, wanted)
 
-    assert refused.value.problem.status == status
+    assert refused.value.status == status
 
 
 def test_a_reason_is_kept_without_the_blanks_around_it() -> None:

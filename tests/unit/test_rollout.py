@@ -16,7 +16,6 @@ from tidegate.models.health import (
     read_smoke,
 )
 from tidegate.models.names import deployment_name
-from tidegate.models.policies import Rollout
 from tidegate.models.records import RolloutRecord
 from tidegate.models.rollout import after_health, after_smoke, begin_rollout, decide_step
 from tidegate.models.rollout_steps import (
@@ -34,6 +33,7 @@ from tidegate.models.rollout_steps import (
     Turn,
     Wait,
 )
+from tidegate.policies import Rollout
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 POLICY = Rollout(endpoint="digits", steps=[10, 100], bake=timedelta(minutes=30), smoke="smoke.json")

@@ -13,14 +13,14 @@ from pydantic import BaseModel
 from tidegate.api import docs_page, failures
 from tidegate.api import models as model_api
 from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services
-from tidegate.api.problems import RefusedError, documented, handle_problems
+from tidegate.api.problems import documented, handle_problems
 from tidegate.api.views import FeedView, JobView, MonthSummary, MonthView, ScoringView, month_view
 from tidegate.commands import MonthId
 from tidegate.config import Feed
-from tidegate.errors import ConfigError, TidegateError
+from tidegate.errors import ConfigError, RefusedError, TidegateError
 from tidegate.handlers.claims import Claims
 from tidegate.ledger import Month
-from tidegate.reruns import Rerun, Reruns
+from tidegate.people.reruns import Rerun, Reruns
 from tidegate.wiring import Service
 
 _DESCRIPTION = """Files arrive monthly; predictions come out, reconciled with them. This is what happened,

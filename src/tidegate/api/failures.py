@@ -9,8 +9,8 @@ from pydantic import BaseModel
 from tidegate.addresses import failure_url
 from tidegate.api.access import FUNCTION_KEY, Services
 from tidegate.api.problems import documented
-from tidegate.failures import Failures
 from tidegate.ledger import Activity
+from tidegate.people.failures import Failures
 
 router = APIRouter(prefix="/api/failures", dependencies=[Depends(FUNCTION_KEY)])
 

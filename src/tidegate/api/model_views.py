@@ -8,7 +8,6 @@ from pydantic import BaseModel
 from tidegate.addresses import job_url, model_url, version_url
 from tidegate.api.views import ActivityView
 from tidegate.ledger import Activity
-from tidegate.models.policies import Policy
 from tidegate.models.records import (
     Approval,
     Champion,
@@ -23,6 +22,7 @@ from tidegate.models.records import (
     SignalRecord,
     Verdict,
 )
+from tidegate.policies import Policy
 
 
 class ModelSummary(BaseModel):

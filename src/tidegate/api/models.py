@@ -8,13 +8,14 @@ from pydantic import BaseModel
 from tidegate.addresses import model_url
 from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services, SignedIn
 from tidegate.api.model_views import ModelSummary, ModelView, VersionView, model_view
-from tidegate.api.problems import RefusedError, documented
-from tidegate.approvals import Approvals, Decision, Rollback
-from tidegate.models.policies import Policy
+from tidegate.api.problems import documented
+from tidegate.errors import RefusedError
 from tidegate.models.records import Model
 from tidegate.notifications.models import subject_of_model
-from tidegate.rejudgings import Rejudging, Rejudgings
-from tidegate.voices import Voice
+from tidegate.people.approvals import Approvals, Decision, Rollback
+from tidegate.people.rejudgings import Rejudging, Rejudgings
+from tidegate.people.voices import Voice
+from tidegate.policies import Policy
 from tidegate.wiring import Service
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$"

@@ -9,7 +9,14 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from tidegate.errors import ConfigError, NotThereError, PermanentError, TidegateError, TransientError
+from tidegate.errors import (
+    ConfigError,
+    NotThereError,
+    PermanentError,
+    RefusedError,
+    TidegateError,
+    TransientError,
+)
 from tidegate.log import Log
 
 log = Log(__name__)
@@ -25,14 +32,6 @@ class Problem(BaseModel):
     status: int
     detail: str
     mistakes: list[str] = []
-
-
-class RefusedError(TidegateError):
-    """A request that the API understands and does not carry out."""
-
-    def __init__(self, status: int, title: str, detail: str) -> None:
-        super().__init__(detail)
-        self.problem = Problem(title=title, status=status, detail=detail)
 
 
 _BY_ERROR: tuple[tuple[type[TidegateError], int, str], ...] = (
@@ -59,7 +58,7 @@ def handle_problems(app: FastAPI) -> None:
 
 async def _of_refusal(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RefusedError)
-    return answer(error.problem)
+    return answer(Problem(title=error.title, status=error.status, detail=error.detail))
 
 
 async def _of_error(_request: Request, error: Exception) -> JSONResponse:

@@ -11,8 +11,8 @@ from tidegate.cloud.arm import Arm
 from tidegate.config import Workspace
 from tidegate.errors import ConflictError, NotThereError
 from tidegate.log import Log
-from tidegate.models.policies import Rollout
 from tidegate.models.rollout_steps import DeploymentSeen, EndpointSeen, Place
+from tidegate.policies import Rollout
 
 log = Log(__name__)
 

@@ -7,9 +7,9 @@ from tidegate.cloud.assets import place_of
 from tidegate.datasets import BLOBSTORE, datastore_uri
 from tidegate.errors import TransientError
 from tidegate.models.lineage import RegisteredModel, is_copy_of, lineage, lineage_tags
-from tidegate.models.policies import Promote
 from tidegate.models.records import ModelVersion, Promotion
 from tidegate.models.transfers import Transfer
+from tidegate.policies import Promote
 
 if TYPE_CHECKING:
     from tidegate.cloud.copies import Copies

@@ -12,7 +12,6 @@ from tidegate.errors import NotThereError
 from tidegate.handlers.endings import tell
 from tidegate.log import Log
 from tidegate.models.drift import Decision, decide_drift, scored_months, with_retraining, with_signal
-from tidegate.models.policies import Drift
 from tidegate.models.records import Model, Retraining, SignalRecord
 from tidegate.models.retraining import plan_retraining, retrain_job
 from tidegate.models.signals import (
@@ -26,6 +25,7 @@ from tidegate.models.signals import (
 from tidegate.notifications import drift as drift_news
 from tidegate.notifications.kinds import Occasion
 from tidegate.pipelines import Attempt, JobCancelled, JobDone, JobFailed, Resubmit, StillLive, decide_end
+from tidegate.policies import Drift
 
 if TYPE_CHECKING:
     from tidegate.cloud.tables import Ledger

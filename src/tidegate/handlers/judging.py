@@ -15,11 +15,11 @@ from tidegate.log import Log
 from tidegate.models.evaluations import decide_verdict, kept, plan_evaluation, state_after
 from tidegate.models.evidence import EVIDENCE, Evidence, NoEvidence, number, read_evidence
 from tidegate.models.names import evaluation_folder, judge_job
-from tidegate.models.policies import Policy
-from tidegate.models.records import Evaluation, ModelState, ModelVersion, Verdict
+from tidegate.models.records import Evaluation, ModelState, ModelVersion, RuleResult, Verdict
 from tidegate.models.rejudging import next_number
 from tidegate.notifications import models as news
 from tidegate.pipelines import Attempt, JobCancelled, JobDone, JobFailed, Resubmit, StillLive, decide_end
+from tidegate.policies import Policy
 
 if TYPE_CHECKING:
     from tidegate.cloud.tables import Ledger
@@ -197,4 +197,9 @@ def _promotion(command: JudgeModel, policy: Policy) -> Follows:
 
 def _why(verdict: Verdict) -> str:
     failed = [line for line in verdict.rules if not line.passed]
-    return "; ".join(f"{line.metric or line.rule}: {line.why}" for line in failed[:5])[:2000]
+    return "; ".join(f"{_about(line)}: {line.why}" for line in failed[:5])[:2000]
+
+
+def _about(line: RuleResult) -> str:
+    """`accuracy`, `accuracy [night]`; the rule's own name where it is about no metric."""
+    return f"{line.metric} [{line.slice}]" if line.slice else line.metric or line.rule

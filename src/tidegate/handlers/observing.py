@@ -15,8 +15,8 @@ from tidegate.models.health import (
     read_smoke,
     too_early,
 )
-from tidegate.models.policies import Rollout
 from tidegate.models.rollout_steps import Place
+from tidegate.policies import Rollout
 
 if TYPE_CHECKING:
     from tidegate.cloud.workspaces import Workspace, Workspaces

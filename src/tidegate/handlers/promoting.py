@@ -12,7 +12,6 @@ from tidegate.handlers.delivering import Delivering, Undeliverable, UnderWay
 from tidegate.handlers.endings import tell
 from tidegate.handlers.succession import Succession
 from tidegate.log import Log
-from tidegate.models.policies import Policy, Promote
 from tidegate.models.promotion import (
     ON_ITS_WAY,
     AwaitApproval,
@@ -27,6 +26,7 @@ from tidegate.models.promotion import (
 from tidegate.models.records import Model, ModelState, ModelVersion, Promotion
 from tidegate.notifications import promotion as promotion_news
 from tidegate.notifications.kinds import Occasion
+from tidegate.policies import Policy, Promote
 
 if TYPE_CHECKING:
     from tidegate.cloud.separation import Separation

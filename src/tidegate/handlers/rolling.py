@@ -12,7 +12,6 @@ from tidegate.handlers.observing import Observing
 from tidegate.handlers.succession import Succession
 from tidegate.log import Log
 from tidegate.models.names import deployment_name
-from tidegate.models.policies import Policy, Rollout
 from tidegate.models.promotion import OTHER_CHAMPION, champion_source, stands
 from tidegate.models.records import Model, ModelState, ModelVersion, RolloutRecord
 from tidegate.models.rollout import after_health, after_smoke, begin_rollout, decide_step, failing, taken_over
@@ -32,6 +31,7 @@ from tidegate.models.rollout_steps import (
 )
 from tidegate.notifications import rollout as rollout_news
 from tidegate.notifications.kinds import Occasion
+from tidegate.policies import Policy, Rollout
 
 if TYPE_CHECKING:
     from tidegate.cloud.tables import Ledger

@@ -6,9 +6,9 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from tidegate.ledger import Month
-from tidegate.models.policies import Drift, Renew
 from tidegate.models.records import Model, Retraining, SignalRecord
 from tidegate.models.signals import DriftSignal
+from tidegate.policies import Drift, Renew
 
 _MOST_SIGNALS = 100
 _LATEST_RENEWAL_H = 24  # after an installation, or a long pause, the next month's will do

@@ -7,9 +7,9 @@ from tidegate.datasets import BLOBSTORE, datastore_uri
 from tidegate.models.evidence import Evidence, NoEvidence
 from tidegate.models.gates import Question, decide_rules, passes, verdict_id
 from tidegate.models.names import evaluation_folder, model_reference
-from tidegate.models.policies import Gate, GateMode, Policy
 from tidegate.models.records import Evaluation, ModelState, ModelVersion, RuleResult, Verdict
 from tidegate.pipelines import JobPlan
+from tidegate.policies import Gate, GateMode, Policy
 
 _NONE = "none"  # a literal of a job cannot be empty
 _MOST_LINES = 300  # a row of the ledger holds 1 MB; every line is in verdict.json

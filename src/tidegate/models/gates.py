@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tidegate.models.evidence import Compared, Evidence, Figure, Group, NoEvidence
-from tidegate.models.policies import Gate, Rule
 from tidegate.models.records import RuleResult
+from tidegate.policies import Gate, Rule
 
 _ROUNDING = 1e-9  # 0.8 - 0.005 is a little more than 0.795 in binary
 _NUMBER = ".6g"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidegate.models.policies import Rollout
+from tidegate.policies import Rollout
 
 _OF_THE_MODEL = frozenset({408, 424, 429})  # time-out, the model failed, too slow for what comes in
 

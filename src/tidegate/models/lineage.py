@@ -39,7 +39,8 @@ def lineage(record: ModelVersion, source: RegisteredModel, workspace: str) -> di
         "source_version": source.version,
         "source_uri": source.uri,
         "run": record.source.get("run") or source.run,
-        "training_data": _words(record.source.get("data")) or source.tags.get("tidegate_training_data", ""),
+        "training_data": _words(record.source.get("data"))
+        or source.tags.get("tidegate_training_data", "unknown"),
         "evaluation_data": verdict.data if verdict else "",
         "verdict": "passed" if verdict and verdict.passed else "none",
         "verdict_id": verdict.id if verdict else "",

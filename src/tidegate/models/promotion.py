@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from tidegate.models.policies import Promote
 from tidegate.models.records import Approval, Champion, Model, ModelState, ModelVersion, Verdict
+from tidegate.policies import Promote
 
 ON_ITS_WAY = (ModelState.PASSED, ModelState.PROMOTING, ModelState.CHALLENGER)
 OTHER_CHAMPION = "another version became champion meanwhile"

@@ -4,9 +4,9 @@ import re
 from collections.abc import Iterable
 
 from tidegate.models.names import job_part
-from tidegate.models.policies import Drift
 from tidegate.models.records import Retraining
 from tidegate.pipelines import JobPlan
+from tidegate.policies import Drift
 
 _SIGNAL = re.compile(r"((?:measurement|monitor|dataset-monitor|renew)-.+)-a\d+")
 

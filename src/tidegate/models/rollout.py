@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from tidegate.models.health import Health, SmokeAnswer
-from tidegate.models.policies import Rollout
 from tidegate.models.records import RolloutRecord, RolloutStep
 from tidegate.models.rollout_steps import (
     EndpointSeen,
@@ -23,6 +22,7 @@ from tidegate.models.rollout_steps import (
     Turn,
     Wait,
 )
+from tidegate.policies import Rollout
 
 _SMOKE_TRIES = 3
 

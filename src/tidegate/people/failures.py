@@ -9,9 +9,8 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
-from tidegate.api.problems import RefusedError
 from tidegate.commands import FROM_REPLAY, AnyCommand, CheckMonth, decode
-from tidegate.errors import ConflictError
+from tidegate.errors import ConflictError, RefusedError
 from tidegate.inbox import Inbox
 from tidegate.ledger import Activity
 from tidegate.log import Log

@@ -6,11 +6,10 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from tidegate.api.problems import RefusedError
 from tidegate.commands import ScoreMonth
 from tidegate.config import Feed
 from tidegate.datasets import version_name
-from tidegate.errors import NotThereError, PermanentError, TransientError
+from tidegate.errors import NotThereError, PermanentError, RefusedError, TransientError
 from tidegate.handlers.claims import Claims, Wish
 from tidegate.ledger import Claim, Month
 from tidegate.log import Log

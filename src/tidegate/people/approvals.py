@@ -8,15 +8,14 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tidegate.api.problems import RefusedError
 from tidegate.commands import AnyCommand, Notify, PromoteModel, RollbackModel
-from tidegate.errors import ConflictError, TransientError
+from tidegate.errors import ConflictError, RefusedError, TransientError
 from tidegate.log import Log
 from tidegate.models.names import model_reference
-from tidegate.models.policies import Policy
 from tidegate.models.records import Approval, Model, ModelState, ModelVersion, Verdict
 from tidegate.notifications import models as news
-from tidegate.voices import Person, Voice, Words
+from tidegate.people.voices import Person, Voice, Words
+from tidegate.policies import Policy
 
 if TYPE_CHECKING:
     from tidegate.cloud.queue import Queue

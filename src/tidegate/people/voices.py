@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from tidegate.api.problems import RefusedError
+from tidegate.errors import RefusedError
 from tidegate.models.records import BySource
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]

@@ -8,16 +8,15 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
 
-from tidegate.api.problems import RefusedError
 from tidegate.commands import JudgeModel
-from tidegate.errors import ConflictError, NotThereError, TransientError
+from tidegate.errors import ConflictError, NotThereError, RefusedError, TransientError
 from tidegate.handlers.candidates import candidate, is_copy
 from tidegate.log import Log
 from tidegate.models.names import model_reference
-from tidegate.models.policies import Policy
 from tidegate.models.records import JudgingRequest, ModelVersion
 from tidegate.models.rejudging import ask, next_number, unfit
-from tidegate.voices import Person, Voice, Words
+from tidegate.people.voices import Person, Voice, Words
+from tidegate.policies import Policy
 
 if TYPE_CHECKING:
     from tidegate.cloud.queue import Queue
