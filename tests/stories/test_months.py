@@ -210,8 +210,8 @@ def test_a_job_that_a_person_cancelled_stays_cancelled(estate: Estate, running: 
 
 def test_a_storm_of_429_delays_and_loses_nothing(estate: Estate, running: Running, month: str) -> None:
     for host in ("management.azure.com", f"{estate.account.name}.table.core.windows.net"):
-        match = {"host": host, "origin": running.site.name}
-        estate.cloud.fault("request", "status", match=match, value=429, times=15, probability=0.4)
+        storm = {"match": {"host": host, "origin": running.site.name}, "times": 15, "probability": 0.4}
+        estate.cloud.fault("request", "status", value=429, retry_after_s=0.1, **storm)
 
     estate.upload(month, FILES)
     running.drive(month)
