@@ -133,7 +133,7 @@ def test_a_request_waits_for_the_new_worker_when_the_old_one_was_killed(tmp_path
 
 def test_a_function_that_takes_too_long_is_ended_with_its_worker(tmp_path: Path) -> None:
     async def test(on: Host) -> None:
-        app = await on.start(WAITING, {"functionTimeout": "00:00:01"})
+        app = await on.start(WAITING, {"functionTimeout": "00:00:03"})
 
         assert (await get(app, "/sleep")).status_code == 500
         assert (await get(app, "/quick")).text == "quick"
