@@ -2,14 +2,18 @@
 
 import os
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tests import tidegate_yml
 from tidegate.commands import AnyCommand, decode
 from tidegate.settings import Settings
 from tidegate.wiring import Service, build
 from tidepool.cloud import Tidepool
+
+if TYPE_CHECKING:
+    from azure.storage.queue import QueueClient
 
 
 class Clock:
@@ -43,23 +47,27 @@ def a_service(
 def taken(tidepool: Tidepool, account: str, queue: str = "tidegate-work") -> list[AnyCommand]:
     """Everything that is in the queue, delayed or not, in no order; it is empty afterwards."""
     from azure.core.exceptions import ResourceNotFoundError
+
+    client = _queue(account, queue)
+    tidepool.advance(timedelta(hours=1).total_seconds())
+    try:
+        messages = list(client.receive_messages(messages_per_page=32))
+    except ResourceNotFoundError:
+        return []
+    for message in messages:
+        client.delete_message(message)
+    return [decode(message.content) for message in messages]
+
+
+@cache
+def _queue(account: str, queue: str) -> "QueueClient":
+    """One connection to each, however often it is asked."""
     from azure.identity import DefaultAzureCredential
     from azure.storage.queue import QueueClient, TextBase64DecodePolicy
 
-    with QueueClient(
-        f"https://{account}.queue.core.windows.net",
-        queue,
-        credential=DefaultAzureCredential(),
-        message_decode_policy=TextBase64DecodePolicy(),
-    ) as client:
-        tidepool.advance(timedelta(hours=1).total_seconds())
-        try:
-            messages = list(client.receive_messages(messages_per_page=32))
-        except ResourceNotFoundError:
-            return []
-        for message in messages:
-            client.delete_message(message)
-    return [decode(message.content) for message in messages]
+    url = f"https://{account}.queue.core.windows.net"
+    policy = TextBase64DecodePolicy()
+    return QueueClient(url, queue, credential=DefaultAzureCredential(), message_decode_policy=policy)
 
 
 def delays(tidepool: Tidepool, account: str) -> list[int]:
