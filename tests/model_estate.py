@@ -1,6 +1,7 @@
-"""An installation whose model `classifier` has a policy; what a version is worth, its folder says itself."""
+"""An installation whose models have a policy; what a version is worth, its folder says itself."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +18,29 @@ POLICY: dict[str, Any] = {
 
 
 class ModelEstate(Estate):
-    """`policy`: changes of POLICY, key by key."""
+    """`policy`: changes of POLICY, key by key, for each of its `models`."""
 
-    def __init__(self, cloud: Tidepool, folder: Path, *, policy: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        cloud: Tidepool,
+        folder: Path,
+        *,
+        policy: dict[str, Any] | None = None,
+        models: Sequence[str] = (MODEL,),
+    ) -> None:
         self._folder = folder
-        self._policy = {**POLICY, **(policy or {})}
-        super().__init__(cloud, folder, models={MODEL: self._policy})
+        self._policies = {model: {**POLICY, **(policy or {})} for model in models}
+        super().__init__(cloud, folder, models=self._policies)
         self.register_holdout()
         self._register_evaluation()
 
-    def change(self, **policy: Any) -> None:
+    def change(self, model: str = MODEL, **policy: Any) -> None:
         """Another policy from now on."""
-        self._policy |= policy
-        self.configure(models={MODEL: self._policy})
+        self._policies[model] |= policy
+        self.configure(models=self._policies)
 
     def register(self, version: str, accuracy: Any = 0.9, **more: Any) -> None:
-        """A version of `classifier` and what an evaluation finds of it; `tags`, `n`, `slices`, `metrics`."""
+        """A version and what an evaluation finds of it; `tags`, `n`, `slices`, `metrics`; of `name`."""
         from azure.ai.ml.entities import Model
 
         tags, name = more.pop("tags", {}), more.pop("name", MODEL)
@@ -53,9 +61,10 @@ class ModelEstate(Estate):
         (folder / "columns.txt").write_text(columns)
         self.ml.data.create_or_update(Data(name=name, version=version, path=folder, type="uri_folder"))
 
-    def evaluations(self) -> dict[str, str]:
-        """Name -> status of the evaluation jobs that Azure ML has."""
-        return {job.name: job.status for job in self.ml.jobs.list() if job.name.startswith("judge-")}
+    def evaluations(self, model: str = "") -> dict[str, str]:
+        """Name -> status of the evaluation jobs that Azure ML has (of a model)."""
+        ours = f"judge-{model}-" if model else "judge-"
+        return {job.name: job.status for job in self.ml.jobs.list() if job.name.startswith(ours)}
 
     def _register_evaluation(self) -> None:
         from azure.ai.ml import load_component

@@ -2,53 +2,58 @@
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.estate import Running
-from tests.model_estate import MODEL, ModelEstate
+from tests.model_estate import ModelEstate
 from tidegate.cli.app import main
 from tidegate.models.records import ModelState, ModelVersion
 from tidepool.cloud import Tidepool
 
 APPROVED = {"promote": {"approval": "required", "within": "3d"}}
+GOOD, LOST, BAD = "cats", "dogs", "birds"  # each story has a model of its own
 
 
-@pytest.fixture
-def estate(tidepool: Tidepool, tmp_path: Path) -> Iterator[ModelEstate]:
-    yield ModelEstate(tidepool, tmp_path, policy=APPROVED)
-    tidepool.clear_faults()
+@pytest.fixture(scope="module")
+def estate(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> ModelEstate:
+    return ModelEstate(tidepool, tmp_path_factory.mktemp("gate"), policy=APPROVED, models=(GOOD, LOST, BAD))
 
 
-@pytest.fixture
-def running(estate: ModelEstate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+@pytest.fixture(scope="module")
+def app(estate: ModelEstate) -> Iterator[Running]:
     with estate.start() as running:
-        monkeypatch.setenv("FUNCTIONS_URL", running.site.url)
-        monkeypatch.setenv("FUNCTIONS_KEY", running.site.key)
-        monkeypatch.setenv("COLUMNS", "160")
         yield running
 
 
-def version(running: Running, number: str) -> ModelVersion:
-    found = running.service.ledger.model_version(MODEL, number)
+@pytest.fixture
+def running(app: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    monkeypatch.setenv("FUNCTIONS_URL", app.site.url)
+    monkeypatch.setenv("FUNCTIONS_KEY", app.site.key)
+    monkeypatch.setenv("COLUMNS", "160")
+    yield app
+    app.estate.cloud.clear_faults()
+
+
+def version(running: Running, model: str, number: str = "1") -> ModelVersion:
+    found = running.service.ledger.model_version(model, number)
     assert found is not None
     return found
 
 
 def judged_again_by_another_rule(estate: ModelEstate, running: Running) -> None:
-    estate.change(gate={"metrics": {"accuracy": {"min": 0.75}}})
+    estate.change(BAD, gate={"metrics": {"accuracy": {"min": 0.75}}})
     running.site.restart()  # as when it is deployed
 
-    assert ends("judge", MODEL, "1", "--reason", "0.75 will do for now", "--by", "Ada") == 0
+    assert ends("judge", BAD, "1", "--reason", "0.75 will do for now", "--by", "Ada") == 0
     running.settle()
 
-    record = version(running, "1")
+    record = version(running, BAD)
     assert record.state is ModelState.PASSED
     assert record.evaluation is not None
     assert record.evaluation.number == 2
     assert [past.verdict.passed for past in record.history] == [False]
-    assert estate.ml.models.get(MODEL, "1").tags["tidegate_verdict"] == "passed"
+    assert estate.ml.models.get(BAD, "1").tags["tidegate_verdict"] == "passed"
     assert "Judged again, as Ada wished: 0.75 will do for now." in json.dumps(estate.letters())
 
 
@@ -62,54 +67,54 @@ def ends(*arguments: str) -> int:
 def test_a_good_model_passes_and_a_person_approves_it_on_the_command_line(
     estate: ModelEstate, running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    estate.register("1", accuracy=0.9)
+    estate.register("1", name=GOOD, accuracy=0.9)
     running.settle()
-    record = version(running, "1")
+    record = version(running, GOOD)
 
     assert record.state is ModelState.PASSED
     assert record.verdict is not None
     rules = ["subject", "no champion", "min_n", "min", "champion_tolerance"]
     assert [line.rule for line in record.verdict.rules] == rules
-    assert estate.evaluations() == {"judge-classifier-1-e1-a1": "Completed"}
-    tags = estate.ml.models.get(MODEL, "1").tags
+    assert estate.evaluations(GOOD) == {"judge-cats-1-e1-a1": "Completed"}
+    tags = estate.ml.models.get(GOOD, "1").tags
     assert (tags["tidegate_verdict"], tags["tidegate_verdict_id"]) == ("passed", record.verdict.id)
-    assert ends("model", MODEL, "1") == 0
+    assert ends("model", GOOD, "1") == 0
     assert "0.9; asked: at least 0.8" in capsys.readouterr().out
 
-    assert ends("approve", MODEL, "1", "--reason", "Better at night", "--by", "Ada") == 0
+    assert ends("approve", GOOD, "1", "--reason", "Better at night", "--by", "Ada") == 0
     running.settle()
 
-    assert version(running, "1").state is ModelState.CHAMPION
+    assert version(running, GOOD).state is ModelState.CHAMPION
     assert ends("models") == 0
-    assert MODEL in capsys.readouterr().out
+    assert GOOD in capsys.readouterr().out
     told = json.dumps(estate.letters())
-    for words in ("classifier:1 passed the gate", "waits for approval", "Ada approved classifier:1"):
+    for words in ("cats:1 passed the gate", "waits for approval", "Ada approved cats:1"):
         assert words in told
 
 
 def test_a_model_whose_event_was_lost_is_found_by_the_timer(estate: ModelEstate, running: Running) -> None:
     estate.cloud.fault("event", "drop", match={"topic": f"*{estate.workspace.name}"}, times=None)
-    estate.register("1")
+    estate.register("1", name=LOST)
     running.settle()
     for _ in range(2):  # the evaluation begins, and its end is seen
         running.reconcile()
 
-    assert version(running, "1").state is ModelState.PASSED
+    assert version(running, LOST).state is ModelState.PASSED
 
 
 def test_a_bad_model_is_refused_and_no_person_can_approve_it(
     estate: ModelEstate, running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    estate.register("1", accuracy=0.79)
+    estate.register("1", name=BAD, accuracy=0.79)
     running.settle()
 
-    assert version(running, "1").state is ModelState.REFUSED
-    assert estate.ml.models.get(MODEL, "1").tags["tidegate_verdict"] == "failed"
-    (letter,) = [one for one in estate.letters() if "refused" in json.dumps(one)]
+    assert version(running, BAD).state is ModelState.REFUSED
+    assert estate.ml.models.get(BAD, "1").tags["tidegate_verdict"] == "failed"
+    (letter,) = [one for one in estate.letters() if "birds:1 is refused" in json.dumps(one)]
     assert "FAILED accuracy min: 0.79; asked: at least 0.8" in json.dumps(letter)
-    assert ends("approve", MODEL, "1", "--reason", "It is urgent") == 1
+    assert ends("approve", BAD, "1", "--reason", "It is urgent") == 1
     assert "no person can approve it" in capsys.readouterr().err
     judged_again_by_another_rule(estate, running)
-    assert ends("model", MODEL, "1") == 0
+    assert ends("model", BAD, "1") == 0
     assert "before: verdict e1-" in capsys.readouterr().out
-    assert ends("rollback", MODEL, "--reason", "Nothing is there to go back to") == 1
+    assert ends("rollback", BAD, "--reason", "Nothing is there to go back to") == 1
