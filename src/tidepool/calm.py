@@ -10,7 +10,6 @@ from tidepool.parts import Parts
 
 SOON_S = 3.0
 _LOOK_S = 0.05
-_LOOK_TWICE_S = 0.01  # what changes hands during one look is seen by the next
 _NO_WORK = ("timer ", "message ")  # the first may fire for ever, the second are looked at themselves
 
 
@@ -31,7 +30,7 @@ class Calm:
                 return []
             if asyncio.get_running_loop().time() > deadline:
                 return going_on
-            await asyncio.sleep(_LOOK_S if going_on else _LOOK_TWICE_S)
+            await asyncio.sleep(_LOOK_S)
 
     async def going_on(self) -> list[str]:
         """One line for each thing that is queued, delivering, running, provisioning, or due soon."""
