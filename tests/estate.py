@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -35,6 +36,7 @@ FEED = {
     "score": SCORE,
 }
 LIVE = {"claimed", "submitted", "job_completed"}
+AGAIN_S = 6.0  # the service's first pause after a fault is shorter
 MLMODEL = """
 flavors: {python_function: {loader_module: nothing}}
 signature: {inputs: '[{"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, 8, 8, 1]}}]'}
@@ -190,7 +192,19 @@ class Running:
         return build(settings)
 
     def settle(self, timeout_s: float = 60) -> None:
+        """Until nothing is going on, nor tried again within seconds, as happens where all is slow."""
         self.estate.cloud.settle(timeout_s)
+        for _ in range(10):
+            if not self._is_tried_again():
+                return
+            self.estate.cloud.advance(AGAIN_S)
+            self.estate.cloud.settle(timeout_s)
+
+    def _is_tried_again(self) -> bool:
+        status = self.estate.cloud.status()
+        until = datetime.fromisoformat(status["now"]) + timedelta(seconds=AGAIN_S)
+        waiting = ((one["what"], datetime.fromisoformat(one["due"])) for one in status["waiting"])
+        return any(what.startswith("message ") and due <= until for what, due in waiting)
 
     def drive(self, month: str, rounds: int = 30) -> None:
         """Settle and let whatever waits be due, again and again, until the month's scorings have ended."""
