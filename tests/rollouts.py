@@ -120,6 +120,10 @@ class Rollouts(Promotions):
     def deployments(self) -> list[str]:
         return [one.name for one in self.production_ml.online_deployments.list(ENDPOINT)]
 
+    def delete(self, deployment: str) -> None:
+        """By hand."""
+        self.production_ml.online_deployments.begin_delete(deployment, ENDPOINT).result()
+
     def take_back(self, to: str) -> None:
         rest = self.rollback(to)
         self.roll(*(one for one in rest if isinstance(one, AdvanceRollout)))

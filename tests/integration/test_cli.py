@@ -16,15 +16,16 @@ from tidegate.cli.app import main
 from tidegate.commands import CheckJob, encode
 from tidepool.cloud import Tidepool
 
-MONTH = "209901"
+MONTH, SCORED_AGAIN = "209901", "209902"
 
 
 @pytest.fixture(scope="module")
 def running(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A service in which a month has been scored."""
+    """A service in which two months have been scored."""
     estate = Estate(tidepool, tmp_path_factory.mktemp("cli"))
     with estate.start() as running:
-        estate.upload(MONTH, {"a.png": "cat", "b.png": "dog"})
+        for month in (MONTH, SCORED_AGAIN):
+            estate.upload(month, {"a.png": "cat", "b.png": "dog"})
         running.settle()
         yield running
 
@@ -71,14 +72,14 @@ def test_a_month_shows_scorings_and_what_happened(
 def test_a_rerun_becomes_a_generation_and_the_same_key_brings_it_again(
     running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked = ("rerun", "stories", MONTH, "--reason", "new labels", "--idempotency-key", "k")
+    asked = ("rerun", "stories", SCORED_AGAIN, "--reason", "new labels", "--idempotency-key", "k")
 
     first, again = as_json(capsys, *asked), as_json(capsys, *asked)
 
-    assert first["name"] == again["name"] == f"{MONTH}-1-g2"
+    assert first["name"] == again["name"] == f"{SCORED_AGAIN}-1-g2"
     assert first["reason"] == "new labels"
     running.settle()
-    assert running.scorings(MONTH)[f"{MONTH}-1-g2"] == "scored"
+    assert running.scorings(SCORED_AGAIN)[f"{SCORED_AGAIN}-1-g2"] == "scored"
 
 
 def test_what_failed_for_good_is_listed_and_replayed(

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.rollouts import Rollouts
 
+from tidegate.models.records import RolloutRecord
 from tidepool.cloud import Tidepool
 
 
@@ -17,17 +18,25 @@ def installed(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> R
     return rollouts
 
 
+@pytest.fixture(scope="module")
+def first(installed: Rollouts) -> RolloutRecord:
+    """Its rollout as it was then; a rollback brings it back another way."""
+    return installed.rollout("1")
+
+
 @pytest.fixture
-def rollouts(installed: Rollouts) -> Iterator[Rollouts]:
+def rollouts(installed: Rollouts, first: RolloutRecord) -> Iterator[Rollouts]:
     yield installed
     installed.cloud.clear_faults()
 
 
-def test_the_first_version_has_all_traffic_after_its_smoke_test(rollouts: Rollouts) -> None:
+def test_the_first_version_has_all_traffic_after_its_smoke_test(
+    rollouts: Rollouts, first: RolloutRecord
+) -> None:
     assert rollouts.traffic == {"v-1": 100}
     assert rollouts.champions == ("1", None, None)
-    assert str(rollouts.rollout("1").smoke).startswith("200 in ")
-    assert [step.percent for step in rollouts.rollout("1").steps] == [100]
+    assert str(first.smoke).startswith("200 in ")
+    assert [step.percent for step in first.steps] == [100]
 
 
 def test_a_step_that_fails_by_its_metrics_takes_traffic_back_and_says_why(rollouts: Rollouts) -> None:
@@ -84,6 +93,7 @@ def test_an_endpoint_that_a_person_changed_meanwhile_stays_as_it_is(rollouts: Ro
     assert sorted(rollouts.news("6")) == ["rollout.failed", "rollout.started", "rollout.step"]
     assert sorted(rollouts.deployments) == ["v-1", "v-6"]
     assert rollouts.champions == ("1", None, None)
+    rollouts.delete("v-6")
 
 
 def test_a_version_takes_over_step_by_step_and_a_rollback_brings_the_other_back(rollouts: Rollouts) -> None:

@@ -169,7 +169,7 @@ def test_what_has_ended_cannot_be_cancelled(ml: MLClient) -> None:
 
 
 def test_every_move_is_told_to_event_grid(tidepool: Tidepool, place: tuple[Workspace, MLClient]) -> None:
-    events = [event for event in tidepool.events if event["topic"] == place[0].id]
+    events = [event for event in tidepool.events if event.get("topic") == place[0].id]
     moves = [event for event in events if event["data"]["runId"] == "finished"]
 
     states = [

@@ -73,7 +73,7 @@ class Lab:
         return [
             event["data"]["runStatus"]
             for event in self.cloud.events
-            if event["eventType"].endswith("RunStatusChanged") and event["data"]["runId"] == run_id
+            if event.get("eventType", "").endswith("RunStatusChanged") and event["data"]["runId"] == run_id
         ]
 
     def blobs(self) -> BlobServiceClient:

@@ -1,6 +1,8 @@
 """MLflow against a workspace: azureml-mlflow unmodified, in a script and in jobs, over the stock server."""
 
+import os
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
@@ -35,10 +37,12 @@ TRAIN = """
 
 
 @pytest.fixture
-def ml(workspace: Workspace) -> MLClient:
+def ml(workspace: Workspace) -> Iterator[MLClient]:
     client = MLClient(DefaultAzureCredential(), estate.SUBSCRIPTION, estate.RESOURCE_GROUP, workspace.name)
     mlflow.set_tracking_uri(client.workspaces.get(workspace.name).mlflow_tracking_uri)
-    return client
+    yield client
+    mlflow.set_tracking_uri(None)
+    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)  # set_experiment leaves it to all that is started later
 
 
 @pytest.fixture
@@ -82,7 +86,7 @@ def test_a_job_logs_metrics_artifacts_and_a_registered_model_under_its_own_name(
     model = ml.models.get("steps", "1")
     assert (model.type, model.job_name) == ("mlflow_model", name)
     assert "sklearn" in model.flavors
-    registered = [event for event in tidepool.events if event["eventType"].endswith("ModelRegistered")]
+    registered = [one for one in tidepool.events if one.get("eventType", "").endswith("ModelRegistered")]
     assert registered[-1]["data"]["ModelName"] == "steps"
     assert [found.name for found in tracked.search_registered_models()] == ["steps"]
     loaded = mlflow.pyfunc.load_model("models:/steps/1")

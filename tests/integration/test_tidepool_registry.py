@@ -57,7 +57,7 @@ def test_a_model_is_shared_once(ml: MLClient, shared: str) -> None:
 def test_sharing_raises_no_event_of_the_workspace(
     tidepool: Tidepool, workspace: Workspace, shared: str
 ) -> None:
-    registered = [event for event in tidepool.events if event["subject"] == f"models/{shared}:4"]
+    registered = [event for event in tidepool.events if event.get("subject") == f"models/{shared}:4"]
 
     assert [event["topic"] for event in registered] == [workspace.id]
 

@@ -166,7 +166,7 @@ def test_a_new_model_is_announced_once(
     ml.models.create_or_update(model)
     ml.models.create_or_update(model)
 
-    (event,) = [one for one in tidepool.events if one["topic"] == workspace.id]
+    (event,) = [one for one in tidepool.events if one.get("topic") == workspace.id]
     assert event["eventType"] == "Microsoft.MachineLearningServices.ModelRegistered"
     assert event["subject"] == "models/classifier:7"
     assert event["data"] == {
