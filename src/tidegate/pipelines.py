@@ -1,26 +1,25 @@
-"""Scoring jobs: what is submitted under which name, and what the end of a run means. Pure."""
+"""Scoring jobs: what is submitted, and under which name. Pure."""
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
 from tidegate.commands import ScoreMonth
-from tidegate.config import Feed, Score
+from tidegate.config import Feed
 from tidegate.datasets import (
     BLOBSTORE,
     datastore_uri,
     drift_folder,
     predictions_path,
 )
-from tidegate.ledger import Claim, Generation, Job, MonthVersion
+from tidegate.ledger import Claim, Generation, MonthVersion
 
 _JOB_NAME = re.compile(r"score-(?P<feed>.+)-(?P<month>\d{6})-(?P<version>\d+)-g(?P<generation>\d+)-a\d+")
 DRIFT_OUTPUT = "drift"
-FINAL = frozenset({"Completed", "Failed", "Canceled"})
 
 
 @dataclass(frozen=True)
@@ -37,83 +36,6 @@ class JobPlan:
     tags: Mapping[str, str]
     force_rerun: bool = False
     models: Mapping[str, str] = field(default_factory=dict)  # name -> the model that it is registered as
-
-
-@dataclass(frozen=True)
-class RunSeen:
-    """A run as run history shows it, and the runs of its steps."""
-
-    name: str
-    status: str
-    code: str = ""
-    message: str = ""
-    children: tuple["RunSeen", ...] = ()
-
-    @property
-    def final(self) -> bool:
-        return self.status in FINAL
-
-
-@dataclass(frozen=True)
-class Sign:
-    """Something that Azure shows of a run whose low-priority nodes were taken away."""
-
-    statuses: frozenset[str]
-    code: str
-    message: str
-
-
-# Not yet compared with live Azure, which documents that such a job ends Canceled or Failed, and no more:
-# https://learn.microsoft.com/azure/machine-learning/how-to-manage-optimize-cost#use-low-pri-vms
-PREEMPTION_SIGNS = (
-    Sign(statuses=frozenset({"Canceled", "Failed"}), code=r"preempt", message=r""),
-    Sign(statuses=frozenset({"Canceled", "Failed"}), code=r"(node|vm).*evict", message=r""),
-    Sign(
-        statuses=frozenset({"Canceled"}), code=r"", message=r"\bpreempt(ed|ion)\b"
-    ),  # Failed: quotes user logs
-)
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """Which submission of the same work a job is, and how many there may be on its cluster."""
-
-    number: int
-    compute: str
-    most: int = 3
-    fallback: str | None = None
-    cancel_requested: bool = False
-
-
-@dataclass(frozen=True)
-class StillLive:
-    pass
-
-
-@dataclass(frozen=True)
-class JobDone:
-    pass
-
-
-@dataclass(frozen=True)
-class Resubmit:
-    """The nodes were taken away; the next attempt goes to `compute`."""
-
-    compute: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class JobCancelled:
-    reason: str
-
-
-@dataclass(frozen=True)
-class JobFailed:
-    reason: str
-
-
-Outcome = StillLive | JobDone | Resubmit | JobCancelled | JobFailed
 
 
 def job_name(claim: Claim) -> str:
@@ -168,28 +90,6 @@ def plan_scoring(feed: Feed, claim: Claim, outputs: Collection[str] = ()) -> Job
     )
 
 
-def decide_outcome(run: RunSeen, job: Job, score: Score) -> Outcome:
-    """What a run's state means for the scoring job that it is."""
-    return decide_end(
-        run, Attempt(job.attempt, job.compute, score.attempts, score.fallback, job.cancel_requested)
-    )
-
-
-def decide_end(run: RunSeen, attempt: Attempt) -> Outcome:
-    """What a run's state means for the attempt that it is."""
-    if not run.final:
-        return StillLive()
-    if run.status == "Completed":
-        return JobDone()
-    if attempt.cancel_requested:
-        return JobCancelled("a person cancelled the job")
-    if sign := _preemption(run):
-        return _after_preemption(sign, attempt)
-    if run.status == "Canceled" and not any(_is_fault(one) for one in _all(run)):
-        return JobCancelled("the job was cancelled, and shows no sign that its nodes were taken away")
-    return JobFailed(_why(run))
-
-
 def model_problem(mlmodel: Mapping[str, Any]) -> str | None:
     """Why a model's MLmodel file does not fit images; None where it does.
 
@@ -216,42 +116,3 @@ def _told(version: MonthVersion, generation: Generation) -> dict[str, str]:
         "model": f"{generation.model_name}:{generation.model_version}",
         "reason": generation.reason[:500],
     }
-
-
-def _after_preemption(sign: RunSeen, attempt: Attempt) -> Resubmit | JobFailed:
-    reason = f"preempted on {attempt.compute} ({sign.name}: {sign.code or sign.message})"
-    if attempt.compute == attempt.fallback:
-        return JobFailed(f"{reason}, which is the fallback")
-    if attempt.number < attempt.most:
-        return Resubmit(attempt.compute, reason)
-    if attempt.fallback:
-        return Resubmit(attempt.fallback, f"{reason}; attempt {attempt.number} was the last there")
-    return JobFailed(f"{reason}; attempt {attempt.number} was the last, and there is no fallback")
-
-
-def _preemption(run: RunSeen) -> RunSeen | None:
-    """The run that shows a sign of preemption: the job itself, or one of its steps."""
-    return next((one for one in _all(run) for sign in PREEMPTION_SIGNS if _shows(one, sign)), None)
-
-
-def _shows(run: RunSeen, sign: Sign) -> bool:
-    said = bool(run.code or run.message)
-    code, message = re.search(sign.code, run.code, re.I), re.search(sign.message, run.message, re.I)
-    return said and run.status in sign.statuses and bool(code and message)
-
-
-def _is_fault(run: RunSeen) -> bool:
-    return run.status == "Failed" or bool(run.code and not re.search("cancel", run.code, re.I))
-
-
-def _why(run: RunSeen) -> str:
-    """What the steps say, or else the job: the job itself only says that a step failed."""
-    said = [one for one in _all(run) if one.message and _is_fault(one)]
-    deepest = [one for one in said if one is not run] or said
-    return "; ".join(f"{one.name}: {one.message[:1500]}" for one in deepest[:3]) or f"the job is {run.status}"
-
-
-def _all(run: RunSeen) -> Iterator[RunSeen]:
-    yield run
-    for child in run.children:
-        yield from _all(child)

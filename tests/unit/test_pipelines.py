@@ -1,4 +1,4 @@
-"""What is submitted under which name, and what the end of a run means."""
+"""What is submitted, and under which name."""
 
 import json
 from datetime import UTC, datetime
@@ -10,29 +10,11 @@ from hypothesis import strategies as st
 from tests.tidegate_yml import a_feed
 
 from tidegate.config import Feed
-from tidegate.ledger import Claim, Generation, Job, Month, MonthVersion
-from tidegate.pipelines import (
-    JobCancelled,
-    JobDone,
-    JobFailed,
-    Outcome,
-    Resubmit,
-    RunSeen,
-    StillLive,
-    decide_outcome,
-    job_name,
-    model_problem,
-    plan_scoring,
-    served_by,
-)
+from tidegate.ledger import Claim, Generation, Month, MonthVersion
+from tidegate.pipelines import job_name, model_problem, plan_scoring, served_by
 
 NOW = datetime(2026, 12, 3, 12, 0, tzinfo=UTC)
-FEED = Feed.model_validate(
-    a_feed(
-        score={**a_feed()["score"], "fallback": "gpu-dedicated", "attempts": 2, "publish_compute": "small"}
-    )
-)
-NODE_LOST = RunSeen("score_images", "Canceled", "NodePreempted", "The low-priority node was preempted.")
+FEED = Feed.model_validate(a_feed(score={**a_feed()["score"], "publish_compute": "small"}))
 
 
 def a_claim(feed: str = "digits", *, number: int = 1, version: int = 1, **generation: Any) -> Claim:
@@ -59,24 +41,6 @@ def a_claim(feed: str = "digits", *, number: int = 1, version: int = 1, **genera
         generations=[scoring],
     )
     return Claim(Month(feed=feed, month="202611", versions=[snapshot]), snapshot, scoring)
-
-
-def a_job(**changes: Any) -> Job:
-    fields = {"attempt": 1, "compute": "gpu-lowpri", **changes}
-    return Job(
-        workspace="development",
-        name="score-digits-202611-1-g1-a1",
-        feed="digits",
-        month="202611",
-        version=1,
-        generation=1,
-        submitted_at=NOW,
-        **fields,
-    )
-
-
-def outcome(run: RunSeen, **job: Any) -> Outcome:
-    return decide_outcome(run, a_job(**job), FEED.score)
 
 
 def test_a_plan_names_registered_things_only() -> None:
@@ -152,66 +116,6 @@ def test_a_jobs_name_leads_back(feed: str, version: int, number: int, attempt: i
 )
 def test_jobs_of_others_serve_nothing(name: str) -> None:
     assert served_by(name, "event-1") is None
-
-
-@pytest.mark.parametrize(
-    "status", ["NotStarted", "Queued", "Running", "Finalizing", "CancelRequested", "NotResponding", "New"]
-)
-def test_a_run_that_has_not_ended_is_live(status: str) -> None:
-    assert outcome(RunSeen("job", status)) == StillLive()
-
-
-def test_a_completed_run_is_done_whatever_was_seen_before() -> None:
-    assert outcome(RunSeen("job", "Completed"), cancel_requested=True) == JobDone()
-
-
-@pytest.mark.parametrize(
-    "run",
-    [
-        RunSeen("job", "Canceled", "NodePreempted", "gone"),
-        RunSeen("job", "Canceled", children=(NODE_LOST,)),
-        RunSeen("job", "Failed", "UserError", "Pipeline has failed child jobs.", (NODE_LOST,)),
-        RunSeen("job", "Canceled", "", "The node was preempted by the platform."),
-        RunSeen("job", "Failed", "LowPriorityNodeEvicted", "gone"),
-    ],
-)
-def test_a_preempted_run_is_submitted_again_on_its_cluster(run: RunSeen) -> None:
-    again = outcome(run)
-
-    assert isinstance(again, Resubmit)
-    assert again.compute == "gpu-lowpri"
-    assert "preempted on gpu-lowpri" in again.reason
-
-
-def test_after_the_last_attempt_the_fallback_takes_over_and_after_it_nobody() -> None:
-    last = outcome(NODE_LOST, attempt=2)
-    assert isinstance(last, Resubmit)
-    assert last.compute == "gpu-dedicated"
-    assert isinstance(outcome(NODE_LOST, attempt=3, compute="gpu-dedicated"), JobFailed)
-
-    alone = FEED.score.model_copy(update={"fallback": None})
-    assert isinstance(decide_outcome(NODE_LOST, a_job(attempt=2), alone), JobFailed)
-
-
-def test_what_a_person_cancelled_stays_cancelled() -> None:
-    assert isinstance(outcome(RunSeen("job", "Canceled")), JobCancelled)
-    assert isinstance(outcome(RunSeen("job", "Canceled", "JobCanceled", "Step was cancelled")), JobCancelled)
-    assert isinstance(outcome(NODE_LOST, cancel_requested=True), JobCancelled)
-
-
-def test_a_failed_run_says_what_its_steps_say() -> None:
-    step = RunSeen("publish_predictions", "Failed", "UserError", "No such file: rows.jsonl")
-    run = RunSeen("job", "Failed", "UserError", "Pipeline has failed child jobs.", (step,))
-
-    assert outcome(run) == JobFailed("publish_predictions: No such file: rows.jsonl")
-    assert outcome(RunSeen("job", "Failed")) == JobFailed("the job is Failed")
-    assert isinstance(outcome(RunSeen("job", "Canceled", "JobTimedOut", "longer than 3600 s")), JobFailed)
-
-
-def test_a_log_that_speaks_of_preemption_is_no_preemption() -> None:
-    step = RunSeen("score_images", "Failed", "UserError", "Execution failed. Error: ... was preempted ...")
-
-    assert isinstance(outcome(RunSeen("job", "Failed", "UserError", "failed", (step,))), JobFailed)
 
 
 def an_mlmodel(**spec: Any) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from tests.tidegate_yml import a_config, a_feed
-from tests.unit.test_pipelines import NOW, a_claim, a_job
+from tests.unit.test_outcomes import a_job
+from tests.unit.test_pipelines import NOW, a_claim
 
 from tidegate.commands import CheckJob, FinishMonth, ScoreMonth
 from tidegate.handlers.upkeep import due_activities, due_jobs, due_months, due_scorings

@@ -5,7 +5,8 @@ from typing import Any
 from tidegate.cloud.data_plane import DataPlane
 from tidegate.cloud.ml_client import Client, ml_errors
 from tidegate.errors import ConflictError, NotThereError, PermanentError
-from tidegate.pipelines import JobPlan, RunSeen
+from tidegate.outcomes import RunSeen
+from tidegate.pipelines import JobPlan
 
 
 class Jobs:

@@ -24,7 +24,7 @@ from tidegate.models.signals import (
 )
 from tidegate.notifications import drift as drift_news
 from tidegate.notifications.kinds import Occasion
-from tidegate.pipelines import Attempt, JobCancelled, JobDone, JobFailed, Resubmit, StillLive, decide_end
+from tidegate.outcomes import Attempt, JobCancelled, JobDone, JobFailed, Resubmit, StillLive, decide_end
 from tidegate.policies import Drift
 
 if TYPE_CHECKING:

@@ -12,16 +12,8 @@ from tidegate.ledger import Claim, Job, ScoringState
 from tidegate.log import Log
 from tidegate.notifications import months as notifications
 from tidegate.notifications.kinds import Occasion
-from tidegate.pipelines import (
-    JobCancelled,
-    JobDone,
-    JobFailed,
-    Outcome,
-    Resubmit,
-    StillLive,
-    decide_outcome,
-    served_by,
-)
+from tidegate.outcomes import JobCancelled, JobDone, JobFailed, Outcome, Resubmit, StillLive, decide_outcome
+from tidegate.pipelines import served_by
 from tidegate.results import Result
 
 if TYPE_CHECKING:

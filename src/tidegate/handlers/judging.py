@@ -18,7 +18,7 @@ from tidegate.models.names import evaluation_folder, judge_job
 from tidegate.models.records import Evaluation, ModelState, ModelVersion, RuleResult, Verdict
 from tidegate.models.rejudging import next_number
 from tidegate.notifications import models as news
-from tidegate.pipelines import Attempt, JobCancelled, JobDone, JobFailed, Resubmit, StillLive, decide_end
+from tidegate.outcomes import Attempt, JobCancelled, JobDone, JobFailed, Resubmit, StillLive, decide_end
 from tidegate.policies import Policy
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from tidegate.models.names import model_reference
 from tidegate.models.records import Approval, ModelState, ModelVersion, RuleResult, Verdict
 from tidegate.models.rejudging import asked_for
 from tidegate.notifications.kinds import Occasion
-from tidegate.pipelines import Resubmit
+from tidegate.outcomes import Resubmit
 
 _MOST_LINES = 40
 

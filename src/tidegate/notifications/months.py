@@ -7,7 +7,7 @@ from typing import Any
 from tidegate.datasets import version_name
 from tidegate.ledger import Activity, Claim, Generation, Job, Month, MonthVersion, ScoringState
 from tidegate.notifications.kinds import Occasion
-from tidegate.pipelines import Resubmit
+from tidegate.outcomes import Resubmit
 
 
 def subject_of(feed: str, month: str) -> str:
