@@ -1,4 +1,4 @@
-"""Takes events in: each becomes at most one command, sent before success is answered. Carries nothing out."""
+"""Takes events in: they become commands, sent before success is answered. Carries nothing out."""
 
 import hashlib
 import json
@@ -51,8 +51,8 @@ class Inbox:
         ConfigError while tidegate.yml is bad, TransientError while storage is away.
         """
         routes, now = self._routes(), self._now()
-        for event in parse(raw):
-            meaning = routes.meaning(event, now)
+        found = ((event, meaning) for event in parse(raw) for meaning in routes.meanings(event, now))
+        for event, meaning in found:
             if isinstance(meaning, Send) and self._is_covered(meaning, now):
                 continue  # before anything that costs: a burst of blobs ends here
             with bound(event_id=event.id, event_type=event.type):
@@ -72,7 +72,7 @@ class Inbox:
         Where anything in it is rejected still, none of it is taken in.
         """
         routes, now = self._routes(), self._now()
-        meanings = [routes.meaning(event, now) for event in parse(raw)]
+        meanings = [meaning for event in parse(raw) for meaning in routes.meanings(event, now)]
         if not any(isinstance(meaning, Reject) for meaning in meanings):
             self.accept(raw)
         return meanings

@@ -1,4 +1,4 @@
-"""What an event means under a configuration: at most one command, something to record, or nothing. Pure."""
+"""What an event means under a configuration: a command, something to record, or nothing. Pure."""
 
 import fnmatch
 import re
@@ -86,31 +86,37 @@ class Routes:
             config.workspaces.development.arm_id.lower(): "development",
         }
 
-    def meaning(self, event: Event, now: datetime) -> Meaning:
-        """What to do about an event that was received at `now`."""
+    def meanings(self, event: Event, now: datetime) -> list[Meaning]:
+        """What to do about an event received at `now`: one thing, or one a month that a blob touches."""
         ours = event.topic in (self._accounts if isinstance(event, BlobChanged) else self._workspaces)
         match event:
             case Unreadable() if not event.topic or event.topic in self._accounts | self._workspaces.keys():
-                return Reject(f"event {event.id}", event.reason)
+                return [Reject(f"event {event.id}", event.reason)]
             case _ if not ours:
-                return Ignore("topic is not ours")
+                return [Ignore("topic is not ours")]
             case BlobChanged():
                 return self._of_blob(event, now)
             case RunChanged():
-                return self._of_run(event, now)
+                return [self._of_run(event, now)]
             case ModelRegistered() | ModelDeployed() | DataDrifted():
-                return self._of_model(event, now)
-        return Ignore("type is not ours")
+                return [self._of_model(event, now)]
+        return [Ignore("type is not ours")]
 
-    def _of_blob(self, event: BlobChanged, now: datetime) -> Meaning:
-        places = [(event.container, event.path), *([event.source] if event.source else [])]
-        meanings = [
-            route.meaning(event, path, now)
-            for container, path in places
+    def _of_blob(self, event: BlobChanged, now: datetime) -> list[Meaning]:
+        """Where a blob is, and where it was: a rename can take it from one month to another."""
+        places = [(event.container, event.path, event.fault)]
+        if event.source:
+            places.append((*event.source, ""))
+        found: list[Meaning] = [
+            route.meaning(event, (path, fault), now)
+            for container, path, fault in places
             for route in self._containers.get((event.topic, container), ())
         ]
-        order = (Send, Reject, Ignore)
-        return min(meanings, key=lambda one: order.index(type(one)), default=Ignore("container is no feed's"))
+        return (
+            [one for one in found if not isinstance(one, Ignore)]
+            or found[:1]
+            or [Ignore("container is no feed's")]
+        )
 
     def _of_run(self, event: RunChanged, now: datetime) -> Meaning:
         workspace = self._workspaces[event.topic]
@@ -205,7 +211,9 @@ class _FeedRoute:
         quiet = min((way.quiet_for for way in feed.complete_when if way.quiet_for), default=timedelta())
         self._delay = max(quiet, check_delay)
 
-    def meaning(self, event: BlobChanged, path: str, now: datetime) -> Meaning:
+    def meaning(self, event: BlobChanged, name: tuple[str, str], now: datetime) -> Meaning:
+        """`name` is the blob's, where it is or was, and what is wrong with it."""
+        path, fault = name
         found = self._path.fullmatch(path + "/" if event.directory else path)
         if not found:
             return Ignore("path is outside the feed")
@@ -213,8 +221,8 @@ class _FeedRoute:
         month, folder = year + number, path.rpartition("/")[0]
         if not "01" <= number <= "12":
             return Reject(f"{self._name} {folder}", f"{month} is no month")
-        if event.fault:
-            return Reject(f"{self._name} {folder[:100]}", event.fault)
+        if fault:
+            return Reject(f"{self._name} {folder[:100]}", fault)
         if month < self._feed.starts:
             return Ignore("month is before the feed starts")
         return self._of_file(event, month, file, now)

@@ -18,7 +18,7 @@ def of_sklearn(truth: np.ndarray, answer: np.ndarray) -> dict[str, float]:
     return {"accuracy": metrics.accuracy_score(truth, answer), **dict(zip(names, macro[:3], strict=True))}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(ROWS)
 def test_values_and_their_difference_are_scikit_learns(rows: list[tuple[int, int, int]]) -> None:
     truth, first, second = np.array(rows).T

@@ -22,7 +22,7 @@ ANSWERS = {Send: "sent", Record: "recorded", Reject: "rejected", Ignore: "ignore
 def test_bad_input_is_answered_as_the_table_says(case: Case) -> None:
     routes = Routes(a_config(), timedelta(seconds=10))
 
-    meanings = [routes.meaning(event, NOW) for event in parse(case.payload)]
+    meanings = [meaning for event in parse(case.payload) for meaning in routes.meanings(event, NOW)]
 
     assert [ANSWERS[type(meaning)] for meaning in meanings] == case.answers
     assert [_shown(meaning) for meaning in meanings if isinstance(meaning, Send)] == case.commands
@@ -56,8 +56,8 @@ def test_whatever_stands_in_an_event_it_is_answered_and_can_be_kept(
     routes = Routes(a_config(), timedelta(seconds=10))
 
     for payload in (as_json(changed), as_json(event | {"data": data}), as_json(changes.draw(_json))):
-        for one in parse(payload):
-            match routes.meaning(one, NOW):
+        for meaning in (meaning for one in parse(payload) for meaning in routes.meanings(one, NOW)):
+            match meaning:
                 case Send(command):
                     assert decode(encode(command)) == command
                 case Record(activity):

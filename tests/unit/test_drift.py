@@ -261,7 +261,7 @@ RETIRED = DataDrifted(id="e", topic=TOPIC, type="t", monitor="old", run_id="run-
 
 @pytest.mark.parametrize(("event", "source"), [(RUN, "monitor"), (RETIRED, "dataset_monitor")])
 def test_events_of_monitors_become_signals_of_the_one_model_they_speak_of(event: Event, source: str) -> None:
-    sent = routes(m={}).meaning(event, NOW)
+    (sent,) = routes(m={}).meanings(event, NOW)
 
     assert isinstance(sent, Send)
     assert isinstance(sent.command, WeighDrift)
@@ -269,9 +269,12 @@ def test_events_of_monitors_become_signals_of_the_one_model_they_speak_of(event:
 
 
 def test_an_event_that_fits_several_models_or_none_is_recorded_only() -> None:
-    assert isinstance(routes(a={}, b={}).meaning(RUN, NOW), Record)
-    assert isinstance(routes(a={"monitors": ["other"]}).meaning(RUN, NOW), Record)
-    named = routes(a={"monitors": ["dri*"]}, b={"monitors": ["other"]}).meaning(RUN, NOW)
+    (of_several,) = routes(a={}, b={}).meanings(RUN, NOW)
+    (of_none,) = routes(a={"monitors": ["other"]}).meanings(RUN, NOW)
+    (named,) = routes(a={"monitors": ["dri*"]}, b={"monitors": ["other"]}).meanings(RUN, NOW)
+
+    assert isinstance(of_several, Record)
+    assert isinstance(of_none, Record)
     assert isinstance(named, Send)
 
 
@@ -279,6 +282,5 @@ def test_the_end_of_a_retraining_is_looked_at() -> None:
     job = retrain_job("m", "measurement-digits-202611-1-g1", 1)
     event = RunChanged(id="e", topic=TOPIC, type="t", run_id=job, status="completed", tags={})
 
-    assert routes(m={}).meaning(event, NOW) == Send(
-        RetrainModel(cause="e", model="m", signal="measurement-digits-202611-1-g1")
-    )
+    expected = Send(RetrainModel(cause="e", model="m", signal="measurement-digits-202611-1-g1"))
+    assert routes(m={}).meanings(event, NOW) == [expected]

@@ -27,7 +27,8 @@ COPY = {"tidegate_source_workspace": "mlw-dev"}
 
 def meaning(event: dict[str, Any]) -> Meaning:
     (parsed,) = parse(as_json(event))
-    return ROUTES.meaning(parsed, NOW)
+    (found,) = ROUTES.meanings(parsed, NOW)
+    return found
 
 
 def judged(found: Meaning) -> tuple[str, str] | None:
