@@ -66,7 +66,7 @@ class Completion(_Section):
 
     @model_validator(mode="after")
     def _says_something(self) -> "Completion":
-        if not self.model_fields_set:
+        if not self.model_dump(exclude_none=True):
             raise ValueError("give at least one of marker, listed_in, quiet_for, min_files")
         return self
 

@@ -49,7 +49,7 @@ class Rule(_Section):
 
     @model_validator(mode="after")
     def _says_something(self) -> "Rule":
-        if not self.model_fields_set - {"higher_is_better"}:
+        if not self.model_dump(exclude={"higher_is_better"}, exclude_none=True):
             raise ValueError(
                 "give at least one of min, max, champion_tolerance, min_improvement, non_inferiority"
             )
@@ -143,6 +143,12 @@ class Drift(_Section):
     )
     months: int = Field(default=6, ge=1, le=12, description="How many scored months it trains on.")
     compute: AssetName = "cpu"
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> "Drift":
+        if self.breaches > self.of_last:
+            raise ValueError(f"breaches: {self.breaches} never are among of_last: {self.of_last}")
+        return self
 
 
 class Renew(_Section):

@@ -79,7 +79,12 @@ def test_a_secret_stands_neither_in_repr_nor_in_an_error(tmp_path: Path) -> None
             "min_files: 0",
             "13: feeds.images.complete_when[1].min_files: Input should be gre",
         ),
-        ("{marker: _SUCCESS}", "{}", "12: feeds.images.complete_when[0]: give at least one of marker"),
+        ("{marker: _SUCCESS}", "{}", "12: feeds.images.complete_when[0]: give at least one of"),
+        (
+            "{marker: _SUCCESS}",
+            "{marker: }",
+            "12: feeds.images.complete_when[0]: give at least one of marker",
+        ),
         ("_SUCCESS", "../_SUCCESS", "12: feeds.images.complete_when[0].marker: write a file name relative"),
         ("{yyyy}{MM}/", "{yyyy}{MM}", "8: feeds.images.path: write folders with {yyyy} and {MM} and a slash"),
         ("{yyyy}{MM}/", "{MM}{yyyy}/", "8: feeds.images.path: write folders with {yyyy} and {MM}"),

@@ -33,3 +33,16 @@ def test_a_feed_in_production_cannot_be_scored_with_what_is_only_in_a_registry()
     assert Config.model_validate({**values, "models": {"classifier": POLICY}})
     with pytest.raises(ValidationError, match="has no classifier of its own"):
         Config.model_validate({**values, "models": {"classifier": shared}})
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"gate": {"metrics": {"accuracy": {"min": None}}}}, "give at least one of min, max"),
+        ({"gate": {"metrics": {"accuracy": {"higher_is_better": False}}}}, "give at least one of min, max"),
+        ({"drift": {"feed": "digits", "breaches": 3, "of_last": 2}}, "3 never are among of_last: 2"),
+    ],
+)
+def test_what_asks_for_nothing_or_for_the_impossible_is_no_policy(changes: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        Policy.model_validate({**POLICY, **changes})

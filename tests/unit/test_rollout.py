@@ -302,6 +302,23 @@ def test_probes_say_that_they_are_probes_and_why() -> None:
     assert health.problem == "1 of 2 requests failed (50.0%, at most 1.0%), by probes"
 
 
+@pytest.mark.parametrize("status", [204, 400, 401, 404, 424, 500])
+def test_a_probe_is_a_request_that_has_to_be_answered(status: int) -> None:
+    health = health_by_probes([Answer(status, 10, "")] * 5, _figures(requests=3), POLICY)
+
+    assert health.problem == "5 of 5 requests failed (100.0%, at most 1.0%), by probes"
+
+
+def test_where_times_are_asked_for_and_metrics_have_none_probes_decide() -> None:
+    policy = POLICY.model_copy(update={"max_p95_ms": 500})
+    untimed = Figures({200: 50}, None)
+
+    assert health_by_metrics(untimed, policy) is None
+    health = health_by_probes([Answer(200, 900, "")], untimed, policy)
+    assert health.figures["because"] == "metrics have no times"
+    assert health.problem == "the 95th percentile is 900 ms, at most 500 ms, by probes"
+
+
 @pytest.mark.parametrize(
     ("answer", "words"),
     [

@@ -62,21 +62,23 @@ def read_smoke(answer: Answer) -> SmokeAnswer:
 
 
 def health_by_metrics(figures: Figures, policy: Rollout) -> Health | None:
-    """None where there were too few requests to say anything."""
-    if figures.requests < policy.min_requests:
+    """None where there were too few requests to say anything, or no times where the policy asks for them."""
+    untimed = policy.max_p95_ms is not None and figures.p95_ms is None
+    if figures.requests < policy.min_requests or untimed:
         return None
-    return _health("metrics", figures, policy)
+    return _health("metrics", figures, figures.errors, policy)
 
 
 def health_by_probes(answers: Sequence[Answer], counted: Figures, policy: Rollout) -> Health:
-    """Our own requests, one after the other. The slowest stands for the 95th percentile."""
+    """Our own requests, one after the other: only 200 is success; the slowest is the 95th percentile."""
     by_status: dict[int, int] = {}
     for answer in answers:
         by_status[answer.status] = by_status.get(answer.status, 0) + 1
     slowest = max((answer.ms for answer in answers), default=None)
-    health = _health("probes", Figures(by_status, slowest), policy)
-    why = f"metrics have {counted.requests} requests, {policy.min_requests} are needed"
-    health.figures["because"] = why
+    errors = sum(answer.status != 200 for answer in answers)
+    health = _health("probes", Figures(by_status, slowest), errors, policy)
+    few = f"metrics have {counted.requests} requests, {policy.min_requests} are needed"
+    health.figures["because"] = few if counted.requests < policy.min_requests else "metrics have no times"
     return health
 
 
@@ -84,19 +86,19 @@ def too_early(counted: Figures) -> Health:
     return Health({"source": "metrics", "requests": counted.requests, "too_few": True}, None)
 
 
-def _health(source: str, figures: Figures, policy: Rollout) -> Health:
-    rate = figures.errors / figures.requests if figures.requests else 1.0
+def _health(source: str, figures: Figures, errors: int, policy: Rollout) -> Health:
+    rate = errors / figures.requests if figures.requests else 1.0
     told = {
         "source": source,
         "requests": figures.requests,
-        "errors": figures.errors,
+        "errors": errors,
         "error_rate": round(rate, 4),
         "p95_ms": round(figures.p95_ms, 1) if figures.p95_ms is not None else None,
     }
     problems = []
     if rate > policy.max_error_rate:
-        failed = f"{figures.errors} of {figures.requests} requests failed"
+        failed = f"{errors} of {figures.requests} requests failed"
         problems.append(f"{failed} ({rate:.1%}, at most {policy.max_error_rate:.1%})")
-    if policy.max_p95_ms and (figures.p95_ms or 0) > policy.max_p95_ms:
+    if policy.max_p95_ms and figures.p95_ms and figures.p95_ms > policy.max_p95_ms:
         problems.append(f"the 95th percentile is {figures.p95_ms:.0f} ms, at most {policy.max_p95_ms:.0f} ms")
     return Health(told, f"{' and '.join(problems)}, by {source}" if problems else None)
