@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tests import tidegate_yml
 from tests.service import Clock, taken
+from tidegate.cloud.copies import Copies
 from tidegate.commands import AnyCommand, Notify, PromoteModel, RollbackModel, encode
+from tidegate.handlers.candidates import files_of
 from tidegate.models.records import Approval, Model, ModelState, ModelVersion, Verdict
+from tidegate.models.transfers import Folder, fingerprint
 from tidegate.settings import Settings
 from tidegate.wiring import Service, build
 from tidepool.cloud import Tidepool
@@ -85,6 +88,17 @@ class Promotions:
             Model(name=MODEL, version=version, path=model, type="mlflow_model", tags=tags or {})
         )
 
+    def overwrite(self, version: str, weights: bytes) -> None:
+        """Somebody who may write to development's storage puts other weights under a registered version."""
+        from azure.storage.blob import BlobClient
+
+        folder = self.files_folder(version)
+        account = f"https://{folder.account}.blob.core.windows.net"
+        name = f"{folder.path.rstrip('/')}/data/weights.bin"
+        BlobClient(account, folder.container, name, credential=self.service.credential).upload_blob(
+            weights, overwrite=True
+        )
+
     def version(self, version: str, *, approved: bool = True, **changes: Any) -> ModelVersion:
         """It is registered, and has passed the gate beside the champion of now."""
         self.register(version, changes.pop("tags", None))
@@ -112,8 +126,19 @@ class Promotions:
             data="holdout:4",
             champion=champion.source if champion else None,
             job=f"judge-{MODEL}-{version}-e1-a1",
+            files=self.files(version),
             at=self.clock(),
         )
+
+    def files(self, version: str) -> str:
+        """The fingerprint of its files."""
+        return fingerprint(Copies(credential=self.service.credential).originals(self.files_folder(version)))
+
+    def files_folder(self, version: str) -> Folder:
+        workspace = self.service.workspaces["development"]
+        model = workspace.models.find(MODEL, version)
+        assert model is not None
+        return files_of(workspace, model.uri)
 
     def approval(self, record: ModelVersion) -> Approval:
         assert record.verdict is not None

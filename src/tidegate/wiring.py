@@ -93,13 +93,14 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     jobs = Jobs(config=config, ledger=ledger, workspaces=workspaces, now=now)
     finishing = Finishing(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
     registrations = Registrations(ledger=ledger, workspaces=workspaces, now=now)
-    judging = Judging(config=config, ledger=ledger, workspaces=workspaces, now=now)
+    copies = Copies(credential=credential)
+    judging = Judging(config=config, ledger=ledger, workspaces=workspaces, copies=copies, now=now)
     succession = Succession(ledger=ledger, now=now)
     promoting = Promoting(
         config=config,
         ledger=ledger,
         separation=Separation(Arm(credential)),
-        delivering=Delivering(ledger=ledger, workspaces=workspaces, copies=Copies(credential=credential)),
+        delivering=Delivering(ledger=ledger, workspaces=workspaces, copies=copies),
         succession=succession,
         now=now,
     )

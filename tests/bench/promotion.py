@@ -89,8 +89,8 @@ def _copied(folder: str, source: str, target: str) -> None:
 
     copies = Copies(credential=DefaultAzureCredential())
     here, there = Folder(source, CONTAINER, folder), Folder(target, CONTAINER, f"copied/{folder}")
-    copies.begin(here, there, copies.look(here, there).waiting)
-    while not copies.look(here, there).complete:
+    copies.begin(here, there, copies.look(copies.originals(here), there).waiting)
+    while not copies.look(copies.originals(here), there).complete:
         time.sleep(0.2)
 
 

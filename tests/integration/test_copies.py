@@ -52,10 +52,10 @@ def test_files_arrive_with_name_size_and_md5(
     copies: Copies, source: ContainerClient, target: ContainerClient
 ) -> None:
     here, there = _folder(source, "trained/7/"), _folder(target, "tidegate/models/m/7/7")
-    before = copies.look(here, there)
+    before = copies.look(copies.originals(here), there)
 
     copies.begin(here, there, before.waiting)
-    after = copies.look(here, there)
+    after = copies.look(copies.originals(here), there)
 
     assert [one.name for one in before.waiting] == sorted(FILES)
     assert (before.copied_bytes, before.complete) == (0, False)
@@ -68,7 +68,7 @@ def test_nothing_of_a_file_passes_through_the_process(
 ) -> None:
     here, there = _folder(source, "trained/7"), _folder(target, "7")
 
-    copies.begin(here, there, copies.look(here, there).waiting)
+    copies.begin(here, there, copies.look(copies.originals(here), there).waiting)
 
     ours = [one for one in tidepool.requests if one["host"].startswith(str(target.account_name))]
     assert [one["status"] for one in ours if one["method"] == "PUT"][1:] == [202] * len(FILES)
@@ -80,12 +80,12 @@ def test_what_is_there_is_not_copied_again_and_what_differs_is(
     copies: Copies, source: ContainerClient, target: ContainerClient
 ) -> None:
     here, there = _folder(source, "trained/7"), _folder(target, "7")
-    copies.begin(here, there, copies.look(here, there).waiting)
+    copies.begin(here, there, copies.look(copies.originals(here), there).waiting)
 
     target.upload_blob("7/MLmodel", b"FLAVORS", overwrite=True)
     target.delete_blob("7/empty")
     target.upload_blob("7/stranger", b"?")
-    seen = copies.look(here, there)
+    seen = copies.look(copies.originals(here), there)
 
     assert [one.name for one in seen.waiting] == ["MLmodel", "empty"]
     assert seen.strangers == ("stranger",)
@@ -96,7 +96,7 @@ def test_a_file_that_changed_since_it_was_listed_is_not_copied(
     copies: Copies, source: ContainerClient, target: ContainerClient
 ) -> None:
     here, there = _folder(source, "trained/7"), _folder(target, "7")
-    listed = copies.look(here, there).waiting
+    listed = copies.look(copies.originals(here), there).waiting
     source.upload_blob("trained/7/MLmodel", b"another", overwrite=True)
 
     with pytest.raises(ConflictError):
@@ -113,8 +113,8 @@ def test_a_model_of_one_file_and_one_without_md5(
     blob.commit_block_list(["MDAwMQ=="])
     here, there = _folder(source, "single.onnx"), _folder(target, "m/7/single.onnx")
 
-    copies.begin(here, there, copies.look(here, there).waiting)
-    seen = copies.look(here, there)
+    copies.begin(here, there, copies.look(copies.originals(here), there).waiting)
+    seen = copies.look(copies.originals(here), there)
 
     assert seen.complete
     assert (seen.without_md5, seen.bytes) == (1, 9)
@@ -124,7 +124,7 @@ def test_a_model_of_one_file_and_one_without_md5(
 def test_a_model_without_files_is_never_complete(
     copies: Copies, source: ContainerClient, target: ContainerClient
 ) -> None:
-    seen = copies.look(_folder(source, "trained/8"), _folder(target, "8"))
+    seen = copies.look(copies.originals(_folder(source, "trained/8")), _folder(target, "8"))
 
     assert seen.originals == ()
     assert not seen.complete

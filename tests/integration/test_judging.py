@@ -11,6 +11,7 @@ from tests.estate import MLMODEL
 from tests.model_estate import MODEL, POLICY, ModelEstate
 from tests.service import Clock
 
+from tidegate.cloud.copies import Copies
 from tidegate.cloud.tables import Ledger
 from tidegate.commands import AnyCommand, JudgeModel, Notify, PromoteModel
 from tidegate.errors import NotThereError, TidegateError
@@ -44,7 +45,11 @@ class Court:
         self.workspaces = service.workspaces
         self.ledger: Ledger = service.ledger
         self.judging = Judging(
-            config=service.config, ledger=service.ledger, workspaces=service.workspaces, now=self.clock
+            config=service.config,
+            ledger=service.ledger,
+            workspaces=service.workspaces,
+            copies=Copies(credential=service.credential),
+            now=self.clock,
         )
 
     def register(self, version: str, accuracy: Any = 0.9, **more: Any) -> None:

@@ -54,6 +54,46 @@ def test_an_approved_version_becomes_champion_with_its_files_and_lineage(
     assert record.lineage["tags"] == {"team": "vision"}
 
 
+def test_files_that_changed_since_they_were_judged_are_judged_again_and_not_promoted(
+    promotions: Promotions,
+) -> None:
+    promotions.version("7")
+    promotions.overwrite("7", b"other weights, in the same place")
+
+    follows = promotions.promote("7")
+
+    assert [one for one in follows if isinstance(one, JudgeModel)] == [
+        JudgeModel(cause="test", model=MODEL, version="7")
+    ]
+    again = promotions.record("7")
+    assert (again.state, again.verdict, again.approval) == (ModelState.REGISTERED, None, None)
+    assert [past.why for past in again.history] == ["its files are not those that were judged"]
+    assert promotions.in_production() == {}
+    assert promotions.champions == (None, None, None)
+
+
+def test_a_version_in_production_is_never_given_other_files(promotions: Promotions) -> None:
+    promotions.version("7")
+    promotions.promote("7")
+    uri = promotions.production_ml.models.get(MODEL, "7").path
+    promotions.overwrite("7", b"other weights, in the same place")
+    model, record = promotions.model, promotions.record("7")
+    model.champion = None
+    promotions.service.ledger.save(model)
+    record.state, record.promotion = ModelState.PASSED, None
+    record.verdict = promotions.verdict("7")
+    record.approval = promotions.approval(record)
+    promotions.service.ledger.save(record)
+
+    promotions.promote("7")
+
+    assert promotions.states == {"7": "failed"}
+    assert "has classifier:7 with other files: register these as a new version" in (
+        promotions.record("7").error or ""
+    )
+    assert promotions.production_ml.models.get(MODEL, "7").path == uri
+
+
 def test_promoting_twice_registers_and_tells_once(promotions: Promotions) -> None:
     promotions.version("7")
 

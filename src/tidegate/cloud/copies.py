@@ -24,10 +24,13 @@ class Copies:
     def __init__(self, *, credential: "TokenCredential") -> None:
         self._account = cache(lambda account: blob_service(account, credential))
 
-    def look(self, source: Folder, target: Folder) -> Transfer:
-        """Both ends as they are now."""
+    def originals(self, source: Folder) -> list[Original]:
+        """What there is to be copied."""
         with azure_errors(f"list {source.account}/{source.container}/{source.path}"):
-            originals = [_original(name, blob) for name, blob in self._blobs(source)]
+            return [_original(name, blob) for name, blob in self._blobs(source)]
+
+    def look(self, originals: Iterable[Original], target: Folder) -> Transfer:
+        """What there is to be copied beside the other end as it is now."""
         with azure_errors(f"list {target.account}/{target.container}/{target.path}"):
             copies = [_copied(name, blob) for name, blob in self._blobs(target)]
         return compare(originals, copies)

@@ -1,11 +1,13 @@
-"""A version's first record: where it comes from, as development has it. Judges nothing."""
+"""A version as development has it: where it comes from, and its files. Judges nothing."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from tidegate.cloud.assets import place_of
 from tidegate.errors import NotThereError
 from tidegate.models.lineage import SOURCE_TAG
 from tidegate.models.records import ModelVersion
+from tidegate.models.transfers import Folder
 
 if TYPE_CHECKING:
     from tidegate.cloud.workspaces import Workspace
@@ -29,3 +31,8 @@ def candidate(workspace: "Workspace", name: str, version: str, at: datetime) -> 
 def is_copy(record: ModelVersion) -> bool:
     """One that we made ourselves is nobody's candidate."""
     return SOURCE_TAG in record.source.get("tags", {})
+
+
+def files_of(workspace: "Workspace", uri: str) -> Folder:
+    """Where a version's files are. PermanentError where they are in no datastore."""
+    return workspace.datastores.folder(*place_of(uri))

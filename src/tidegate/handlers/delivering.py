@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 from tidegate.cloud.assets import place_of
 from tidegate.datasets import BLOBSTORE, datastore_uri
 from tidegate.errors import TransientError
+from tidegate.handlers.candidates import files_of
 from tidegate.models.lineage import RegisteredModel, is_copy_of, lineage, lineage_tags
 from tidegate.models.records import ModelVersion, Promotion
-from tidegate.models.transfers import Transfer
+from tidegate.models.transfers import Folder, Original, Transfer, fingerprint
 from tidegate.policies import Promote
 
 if TYPE_CHECKING:
@@ -36,7 +37,21 @@ class Undeliverable:
     why: str
 
 
-Delivery = Arrived | UnderWay | Undeliverable
+@dataclass(frozen=True)
+class NotJudged:
+    """Its files are not those that the verdict is about."""
+
+
+Delivery = Arrived | UnderWay | Undeliverable | NotJudged
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The files that the verdict is about, as they were listed: a copy is begun of these only."""
+
+    folder: Folder
+    originals: tuple[Original, ...]
+    fingerprint: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,43 +75,51 @@ class Delivering:
         if source is None:
             return Undeliverable(f"development no longer has {record.model}:{record.version}")
         promotion.lineage = lineage(record, source, development.place.name)
+        files = files_of(development, source.uri)
+        judged = record.verdict.files if record.verdict else None
+        originals = self.copies.originals(files)
+        if not originals:
+            return Undeliverable(f"{source.uri} has no files")
+        if judged is None or fingerprint(originals) != judged:
+            return NotJudged()
         if promote.registry and promote.via == "registry":
             return self._share(record, promotion, source, promote.registry)
-        return self._copy(promotion, source)
+        return self._copy(promotion, source, _Judged(files, tuple(originals), judged))
 
-    def _copy(self, promotion: Promotion, source: RegisteredModel) -> Delivery:
+    def _copy(self, promotion: Promotion, source: RegisteredModel, judged: _Judged) -> Delivery:
+        """To a folder named by what is in it: other files never come to lie under what is registered."""
         production = self.workspaces["production"].models
         there = production.find(source.name, source.version)
+        name = f"{source.name}:{source.version}"
         if there and not is_copy_of(there, promotion.lineage):
-            return Undeliverable(f"production has a {source.name}:{source.version} that is no copy of it")
-        datastore, path = place_of(source.uri)
-        target = f"tidegate/models/{source.name}/{source.version}/{path.rstrip('/').rpartition('/')[2]}"
-        transfer = self._move(datastore, path, target)
+            return Undeliverable(f"production has a {name} that is no copy of it")
+        leaf = judged.folder.path.rstrip("/").rpartition("/")[2]
+        target = f"tidegate/models/{source.name}/{source.version}/{judged.fingerprint[:16]}/{leaf}"
+        if there and place_of(there.uri)[1].rstrip("/") != target:
+            return Undeliverable(f"production has {name} with other files: register these as a new version")
+        transfer = self._move(judged, target)
         promotion.files, promotion.bytes = len(transfer.originals), transfer.bytes
         promotion.copied_bytes, promotion.without_md5 = transfer.copied_bytes, transfer.without_md5
-        if not transfer.originals:
-            return Undeliverable(f"{source.uri} has no files")
         if transfer.strangers:
             return Undeliverable(f"{target} has files of somebody else: {', '.join(transfer.strangers[:5])}")
         if not transfer.complete:
             return UnderWay(more=bool(transfer.waiting))
         tags = lineage_tags(promotion.lineage)
-        uri = datastore_uri(BLOBSTORE, target)
         if there is None or dict(there.tags) != tags:
-            production.register(replace(source, uri=there.uri if there else uri, tags=tags))
+            uri = there.uri if there else datastore_uri(BLOBSTORE, target)
+            production.register(replace(source, uri=uri, tags=tags))
         return Arrived()
 
-    def _move(self, datastore: str, path: str, target: str) -> Transfer:
+    def _move(self, judged: _Judged, target: str) -> Transfer:
         """Begin what waits, and look again: small files are there at once."""
-        here = self.workspaces["development"].datastores.folder(datastore, path)
         there = self.workspaces["production"].datastores.folder(BLOBSTORE, target)
-        seen = self.copies.look(here, there)
+        seen = self.copies.look(judged.originals, there)
         if not seen.waiting or seen.strangers:
             return seen
-        self.copies.begin(here, there, seen.waiting[:_AT_ONCE])
+        self.copies.begin(judged.folder, there, seen.waiting[:_AT_ONCE])
         if seen.failures:  # begun again, and looked at later and later
             raise TransientError(f"copies to {there.account} failed: {'; '.join(seen.failures[:3])}")
-        return self.copies.look(here, there)
+        return self.copies.look(judged.originals, there)
 
     def _share(
         self, record: ModelVersion, promotion: Promotion, source: RegisteredModel, registry: str

@@ -9,7 +9,7 @@ from tidegate.commands import FROM_TIMER, Follows, JudgeModel, Next, PromoteMode
 from tidegate.config import Config
 from tidegate.datasets import BLOBSTORE
 from tidegate.errors import NotThereError
-from tidegate.handlers.candidates import candidate, is_copy
+from tidegate.handlers.candidates import candidate, files_of, is_copy
 from tidegate.handlers.endings import tell
 from tidegate.log import Log
 from tidegate.models.evaluations import decide_verdict, kept, plan_evaluation, state_after
@@ -17,11 +17,13 @@ from tidegate.models.evidence import EVIDENCE, Evidence, NoEvidence, number, rea
 from tidegate.models.names import evaluation_folder, judge_job
 from tidegate.models.records import Evaluation, ModelState, ModelVersion, RuleResult, Verdict
 from tidegate.models.rejudging import next_number
+from tidegate.models.transfers import fingerprint
 from tidegate.notifications import models as news
 from tidegate.outcomes import Attempt, JobCancelled, JobDone, JobFailed, Resubmit, StillLive, decide_end
 from tidegate.policies import Policy
 
 if TYPE_CHECKING:
+    from tidegate.cloud.copies import Copies
     from tidegate.cloud.tables import Ledger
     from tidegate.cloud.workspaces import Workspace, Workspaces
 
@@ -39,6 +41,7 @@ class Judging:
     config: Callable[[], Config]
     ledger: "Ledger"
     workspaces: "Workspaces"
+    copies: "Copies"
     now: Callable[[], datetime]
 
     def judge_model(self, command: JudgeModel) -> Follows:
@@ -79,8 +82,13 @@ class Judging:
             job=judge_job(record.model, record.version, number, 1),
             data=policy.evaluate.data,
             champion=self._champion(record.model),
+            files=self._files(record) if policy.promote else None,
             submitted_at=self.now(),
         )
+
+    def _files(self, record: ModelVersion) -> str:
+        """Those that are judged, and so the only ones that may be promoted."""
+        return fingerprint(self.copies.originals(files_of(self._workspace, record.source["uri"])))
 
     def _launch(
         self, command: JudgeModel, policy: Policy, record: ModelVersion, evaluation: Evaluation

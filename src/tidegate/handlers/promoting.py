@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from tidegate.commands import FROM_TIMER, AdvanceRollout, Follows, Next, PromoteModel, RollbackModel
 from tidegate.config import Config
 from tidegate.errors import PermanentError
-from tidegate.handlers.delivering import Delivering, Undeliverable, UnderWay
+from tidegate.handlers.delivering import Delivering, NotJudged, Undeliverable, UnderWay
 from tidegate.handlers.endings import tell
 from tidegate.handlers.succession import Succession
 from tidegate.log import Log
 from tidegate.models.promotion import (
     ON_ITS_WAY,
+    OTHER_FILES,
     AwaitApproval,
     AwaitTurn,
     Begin,
@@ -148,6 +149,9 @@ class Promoting:
         match delivery:
             case Undeliverable(why):
                 return self.succession.stop(record, ModelState.FAILED, why, command.cause)
+            case NotJudged():
+                log.warning("files_changed", model=record.model, version=record.version)
+                return self.succession.judge_again(record, OTHER_FILES, command.cause)
             case UnderWay(more):
                 if promotion != before:
                     self.ledger.save(record)

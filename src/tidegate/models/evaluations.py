@@ -81,6 +81,7 @@ def decide_verdict(
         data=evaluation.data,
         champion=evaluation.champion,
         job=evaluation.job,
+        files=evaluation.files,
         at=at,
     )
 

@@ -8,6 +8,7 @@ from tidegate.policies import Promote
 
 ON_ITS_WAY = (ModelState.PASSED, ModelState.PROMOTING, ModelState.CHALLENGER)
 OTHER_CHAMPION = "another version became champion meanwhile"
+OTHER_FILES = "its files are not those that were judged"
 
 
 @dataclass(frozen=True)

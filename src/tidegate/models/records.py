@@ -10,7 +10,7 @@ from tidegate.ledger import Record
 
 
 class ModelState(StrEnum):
-    """Where a version stands. Final: refused, observed, expired, challenged, champion, retired, failed."""
+    """Where a version stands."""
 
     REGISTERED = "registered"
     EVALUATING = "evaluating"
@@ -49,6 +49,9 @@ class Evaluation(BaseModel):
     champion: str | None = Field(
         description="The champion's source version in development; None: there is none."
     )
+    files: str | None = Field(
+        default=None, description="Fingerprint of the version's files; None: they are nowhere to be listed."
+    )
     submitted_at: datetime
 
 
@@ -76,6 +79,9 @@ class Verdict(BaseModel):
     data: str
     champion: str | None
     job: str
+    files: str | None = Field(
+        default=None, description="Fingerprint of the files that were judged: only these are promoted."
+    )
     at: datetime
 
 

@@ -1,5 +1,7 @@
 """Copies of files from one place of storage to another: what is done, under way, or still to do. Pure."""
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -21,6 +23,12 @@ class Original:
     size: int
     md5: str | None
     etag: str
+
+
+def fingerprint(originals: Iterable[Original]) -> str:
+    """Changes when a file does; where Azure knows no MD5, also when the same is written again."""
+    lines = sorted((one.name, one.size, one.md5 or f"etag:{one.etag}") for one in originals)
+    return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
