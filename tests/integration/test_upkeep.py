@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from tests import tidegate_yml
 from tests.estate import Estate
-from tests.house import CHECK, FEED, FINISH, JOB, LOOK, MONTH, SCORE, House, commands
+from tests.house import CHECK, FEED, FINISH, JOB, LOOK, MONTH, SCORE, TOPIC, House, commands
 
 from tidegate.commands import CheckMonth, Notify, Reconcile
 from tidegate.errors import ConflictError, TransientError
@@ -180,6 +181,21 @@ def test_a_channel_that_fails_stops_no_other_and_is_tried_again(estate: Estate, 
     house.do(NEWS)
     assert house.activities[0].done
     assert len(estate.letters()) == 1
+
+
+def test_a_topic_that_is_away_is_tried_again(estate: Estate, house: House) -> None:
+    some_news(house, "month.scored")
+    estate.cloud.fault("request", "status", match={"host": urlsplit(TOPIC).hostname}, value=503, times=None)
+
+    for _ in range(2):
+        with pytest.raises(TransientError, match="publish Tidegate"):
+            house.do(NEWS)
+    assert len(estate.letters()) == 1
+
+    estate.cloud.clear_faults()
+    house.do(NEWS)
+    assert house.activities[0].done
+    assert "topic" in house.activities[0].sent
 
 
 def test_who_was_killed_while_telling_is_followed_after_two_minutes(estate: Estate, house: House) -> None:

@@ -41,10 +41,13 @@ class Telling:
             return []
         activity.taken_at = now
         self.ledger.save(activity)
-        failed = self._tell_people(activity)
-        self._tell_programs(activity)
-        activity.taken_at, activity.done = None, not failed
-        self.ledger.save(activity)
+        try:
+            failed = self._tell_people(activity)
+            self._tell_programs(activity)
+            activity.done = not failed
+        finally:  # else who tries again finds it taken, and takes that for told
+            activity.taken_at = None
+            self.ledger.save(activity)
         if failed:
             raise TransientError(f"{failed} channels did not take {activity.kind} {activity.subject}")
         return []
