@@ -93,18 +93,24 @@ def plan_scoring(feed: Feed, claim: Claim, outputs: Collection[str] = ()) -> Job
 def model_problem(mlmodel: Mapping[str, Any]) -> str | None:
     """Why a model's MLmodel file does not fit images; None where it does.
 
-    One input is asked for: a uint8 tensor (-1, height, width, 1 or 3).
+    One input is asked for: a uint8 tensor (-1, height, width, 1 or 3). The job asks for the same, in
+    `image_model.image_shape`: one test holds both to one table.
     """
     try:
         inputs = json.loads((mlmodel.get("signature") or {}).get("inputs") or "[]")
-        [tensor] = [one["tensor-spec"] for one in inputs if one.get("type") == "tensor"] or [None]
+        tensors = [one["tensor-spec"] for one in inputs if one.get("type") == "tensor"]
+        if not tensors:
+            return (
+                "it has no tensor signature: log it with one (mlflow.models.infer_signature on a uint8 array)"
+            )
+        if len(inputs) != 1:
+            return f"it takes {len(inputs)} inputs, not one tensor of images"
+        dtype, shape = tensors[0]["dtype"], tuple(tensors[0]["shape"])
+        fits = len(shape) == 4 and shape[0] == -1 and min(shape[1:3]) > 0 and shape[3] in (1, 3)
     except (ValueError, KeyError, TypeError, AttributeError):
-        return "its signature cannot be read, or has more than one tensor"
-    if tensor is None:
-        return "it has no tensor signature: log it with one (mlflow.models.infer_signature on a uint8 array)"
-    shape = tensor.get("shape") or []
-    if tensor.get("dtype") != "uint8" or len(shape) != 4 or shape[0] != -1 or shape[3] not in (1, 3):
-        return f"its input is {tensor.get('dtype')} {tuple(shape)}, not uint8 (-1, height, width, 1 or 3)"
+        return "its signature cannot be read"
+    if dtype != "uint8" or not fits:
+        return f"its input is {dtype} {shape}, not uint8 (-1, height, width, 1 or 3)"
     return None
 
 

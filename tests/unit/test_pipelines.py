@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from image_model import image_shape
 from tests.tidegate_yml import a_feed
 
 from tidegate.config import Feed
@@ -118,14 +119,31 @@ def test_jobs_of_others_serve_nothing(name: str) -> None:
     assert served_by(name, "event-1") is None
 
 
-def an_mlmodel(**spec: Any) -> dict[str, Any]:
-    tensor = {"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, 8, 8, 1], **spec}}
-    return {"signature": {"inputs": json.dumps([tensor])}}
+A_DOUBLE = {"type": "double", "name": "x"}
 
 
-@pytest.mark.parametrize("shape", [[-1, 8, 8, 1], [-1, 224, 224, 3]])
-def test_a_model_of_images_fits(shape: list[int]) -> None:
-    assert model_problem(an_mlmodel(shape=shape)) is None
+def a_tensor(*shape: int, dtype: str = "uint8") -> dict[str, Any]:
+    return {"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": shape}}
+
+
+def an_mlmodel(*inputs: dict[str, Any]) -> dict[str, Any]:
+    return {"signature": {"inputs": json.dumps(inputs)}}
+
+
+def the_job_says(mlmodel: dict[str, Any]) -> str | None:
+    """What scoring itself would say of the model, on the nodes."""
+    try:
+        image_shape(mlmodel)
+    except (ValueError, KeyError) as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("shape", [(-1, 8, 8, 1), (-1, 224, 192, 3)])
+def test_a_model_of_images_fits_the_service_and_the_job(shape: tuple[int, ...]) -> None:
+    mlmodel = an_mlmodel(a_tensor(*shape))
+
+    assert model_problem(mlmodel) is the_job_says(mlmodel) is None
 
 
 @pytest.mark.parametrize(
@@ -133,12 +151,22 @@ def test_a_model_of_images_fits(shape: list[int]) -> None:
     [
         ({}, "no tensor signature"),
         ({"signature": None}, "no tensor signature"),
-        ({"signature": {"inputs": '[{"type": "double", "name": "x"}]'}}, "no tensor signature"),
+        ({"signature": {"inputs": None}}, "no tensor signature"),
+        (an_mlmodel(A_DOUBLE), "no tensor signature"),
         ({"signature": {"inputs": "{"}}, "cannot be read"),
-        (an_mlmodel(dtype="float32"), "float32"),
-        (an_mlmodel(shape=[-1, 64]), "(-1, 64)"),
-        (an_mlmodel(shape=[-1, 8, 8, 4]), "(-1, 8, 8, 4)"),
+        (an_mlmodel({"type": "tensor"}), "cannot be read"),
+        (an_mlmodel(a_tensor(-1, 8, 8, 1), a_tensor(-1, 8, 8, 1)), "2 inputs"),
+        (an_mlmodel(a_tensor(-1, 8, 8, 1), A_DOUBLE), "2 inputs"),
+        (an_mlmodel(a_tensor(-1, 8, 8, 1, dtype="float32")), "float32"),
+        (an_mlmodel(a_tensor(-1, 64)), "(-1, 64)"),
+        (an_mlmodel(a_tensor(1, 8, 8, 1)), "(1, 8, 8, 1)"),
+        (an_mlmodel(a_tensor(-1, -1, -1, 3)), "(-1, -1, -1, 3)"),
+        (an_mlmodel(a_tensor(-1, 3, 224, 224)), "(-1, 3, 224, 224)"),
+        (an_mlmodel(a_tensor(-1, 8, 8, 4)), "(-1, 8, 8, 4)"),
     ],
 )
-def test_a_model_that_does_not_fit_is_told_why(mlmodel: dict[str, Any], problem: str) -> None:
+def test_what_the_job_would_refuse_the_service_refuses_first_and_says_why(
+    mlmodel: dict[str, Any], problem: str
+) -> None:
     assert problem in (model_problem(mlmodel) or "")
+    assert the_job_says(mlmodel)
