@@ -194,6 +194,13 @@ def test_a_model_without_a_tensor_signature_is_refused(installed: Installed, tmp
     assert "no tensor signature" in finding.what
 
 
+def test_the_clusters_of_policies_are_measured_too(installed: Installed, tmp_path: Path) -> None:
+    policy = {**POLICY, "evaluate": {**POLICY["evaluate"], "compute": "gpu-dedicated"}}
+    service = installed.service(tmp_path, models={"classifier": policy})
+
+    assert "gpu-dedicated" in " ".join(finding.what for finding in said(service, "quotas"))
+
+
 def test_another_configuration_than_the_services_is_a_warning(installed: Installed, tmp_path: Path) -> None:
     [finding] = said(installed.service(tmp_path, timezone="Asia/Tokyo"), "service")
 

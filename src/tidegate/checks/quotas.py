@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tidegate.asset_files import clusters
+from tidegate.asset_files import clusters_in
 from tidegate.checks.findings import Found, Installation, fail, ok, warn
 from tidegate.cloud.quotas import Region, region
 from tidegate.cloud.registrar import Cluster, read_cluster
@@ -17,8 +17,7 @@ def quotas(installation: Installation) -> Iterable[Found]:
         place = getattr(installation.config.workspaces, role)
         location = installation.arm.get(place.arm_id, _API_VERSION)["location"]
         offered = region(installation.arm, place.subscription, location)
-        feeds = [feed for _, feed in installation.feeds() if feed.score.workspace == role]
-        for name in dict.fromkeys(name for feed in feeds for name in clusters(feed.score)):
+        for name in clusters_in(installation.config, role):
             file = installation.assets.compute(name)
             if file is not None:
                 yield quota_of(read_cluster(file), offered)
