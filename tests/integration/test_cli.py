@@ -78,6 +78,8 @@ def test_a_rerun_becomes_a_generation_and_the_same_key_brings_it_again(
 
     assert first["name"] == again["name"] == f"{SCORED_AGAIN}-1-g2"
     assert first["reason"] == "new labels"
+    assert ends(*asked) == 0
+    assert f"look: tidegate month stories {SCORED_AGAIN}" in capsys.readouterr().out
     running.settle()
     assert running.scorings(SCORED_AGAIN)[f"{SCORED_AGAIN}-1-g2"] == "scored"
 

@@ -76,3 +76,20 @@ def test_the_description_names_the_key_and_every_refusal(api: Api) -> None:
     assert described["components"]["securitySchemes"]["functionKey"]["name"] == "x-functions-key"
     assert set(rerun["responses"]) == {"202", "400", "401", "404", "409", "422", "503"}
     assert {parameter["name"] for parameter in rerun["parameters"]} == {"feed", "month", "Idempotency-Key"}
+
+
+def test_the_description_has_names_of_our_own_and_refusals_as_they_are_answered(api: Api) -> None:
+    described = content(api.get("/api/openapi.json"))
+
+    schemas = described["components"]["schemas"]
+    assert {"MonthVersionView", "ModelVersionView"} <= schemas.keys()
+    assert not [name for name in schemas if "__" in name or "ValidationError" in name]
+    refusals = {
+        (path, status): list(response["content"])
+        for path, methods in described["paths"].items()
+        for route in methods.values()
+        for status, response in route["responses"].items()
+        if status not in ("200", "202", "401")
+    }
+    assert {media_type for kinds in refusals.values() for media_type in kinds} == {"application/problem+json"}
+    assert {path for path, status in refusals if status == "422"} == set(described["paths"])

@@ -5,7 +5,7 @@ The host checks the function key before anything here runs.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from pydantic import BaseModel
@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from tidegate.api import docs_page, failures
 from tidegate.api import models as model_api
 from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services
-from tidegate.api.problems import documented, handle_problems
+from tidegate.api.problems import Responses, documented, handle_problems
 from tidegate.api.views import FeedView, JobView, MonthSummary, MonthView, ScoringView, month_view
 from tidegate.commands import MonthId
 from tidegate.config import Feed
@@ -68,8 +68,8 @@ def _reruns(service: Services) -> Reruns:
 
 FeedMonth = Annotated[_Place, Depends(_place)]
 
-_UNAUTHORIZED: dict[int | str, dict[str, Any]] = {401: {"description": "The host's answer without the key"}}
-router = APIRouter(prefix="/api", dependencies=[Depends(FUNCTION_KEY)], responses=_UNAUTHORIZED)
+_ANYWHERE: Responses = {401: {"description": "The host's answer without the key"}, **documented(422)}
+router = APIRouter(prefix="/api", dependencies=[Depends(FUNCTION_KEY)])
 
 
 def create_app(service: Callable[[], Service]) -> FastAPI:
@@ -79,6 +79,7 @@ def create_app(service: Callable[[], Service]) -> FastAPI:
         version="1",
         description=_DESCRIPTION,
         openapi_url="/api/openapi.json",
+        responses=_ANYWHERE,
         docs_url=None,
         redoc_url=None,
     )
@@ -123,7 +124,7 @@ def months(found: NamedFeed, service: Services) -> list[MonthSummary]:
     return [MonthSummary.of(record) for record in records]
 
 
-@router.get("/feeds/{feed}/months/{month}", responses=documented(404, 422))
+@router.get("/feeds/{feed}/months/{month}", responses=documented(404))
 def month(place: FeedMonth, service: Services) -> MonthView:
     """A month with its versions, their scorings, and what happened."""
     record = place.record
@@ -134,15 +135,13 @@ def month(place: FeedMonth, service: Services) -> MonthView:
     return month_view(record, place.feed.score.workspace, activities)
 
 
-@router.get("/feeds/{feed}/months/{month}/jobs", responses=documented(404, 422))
+@router.get("/feeds/{feed}/months/{month}/jobs", responses=documented(404))
 def scorings(place: FeedMonth) -> list[ScoringView]:
     """Every scoring of the month, oldest first."""
     return [ScoringView.of(claim, place.feed.score.workspace) for claim in place.record.claims]
 
 
-@router.post(
-    "/feeds/{feed}/months/{month}/jobs", status_code=202, responses=documented(400, 404, 409, 422, 503)
-)
+@router.post("/feeds/{feed}/months/{month}/jobs", status_code=202, responses=documented(400, 404, 409, 503))
 def rerun(
     place: FeedMonth,
     wanted: Rerun,
@@ -157,7 +156,7 @@ def rerun(
     return view
 
 
-@router.get("/feeds/{feed}/months/{month}/jobs/{scoring}", responses=documented(404, 422))
+@router.get("/feeds/{feed}/months/{month}/jobs/{scoring}", responses=documented(404))
 def scoring(place: FeedMonth, scoring: str) -> ScoringView:
     """One scoring, by its name: `202611-1-g2`."""
     there = scorings(place)

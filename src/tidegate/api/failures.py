@@ -67,12 +67,12 @@ def failures(
     return [FailureView.of(one) for one in known.listed(replayed=all)]
 
 
-@router.get("/{failure}", responses=documented(404, 422))
+@router.get("/{failure}", responses=documented(404))
 def failure(failure: Id, known: Known) -> FailureView:
     return FailureView.of(known.find(failure))
 
 
-@router.post("/{failure}/replay", status_code=202, responses=documented(404, 409, 422, 503))
+@router.post("/{failure}/replay", status_code=202, responses=documented(404, 409, 503))
 def replay(failure: Id, known: Known) -> ReplayView:
     """Try it again: an event goes through the inbox, a command to the queue. Twice does no harm."""
     found, came = known.replay(failure)

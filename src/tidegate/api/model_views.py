@@ -59,7 +59,7 @@ class VersionSummary(BaseModel):
         return cls.model_validate(_version(record))
 
 
-class VersionView(VersionSummary):
+class ModelVersionView(VersionSummary):
     """A version, and everything that was decided about it, each rule with its number."""
 
     source: dict[str, Any]

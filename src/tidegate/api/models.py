@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from tidegate.addresses import model_url
 from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services, SignedIn
-from tidegate.api.model_views import ModelSummary, ModelView, VersionView, model_view
+from tidegate.api.model_views import ModelSummary, ModelVersionView, ModelView, model_view
 from tidegate.api.problems import documented
 from tidegate.errors import RefusedError
 from tidegate.models.records import Model
@@ -70,7 +70,7 @@ def models(service: Services) -> list[ModelSummary]:
     return [ModelSummary.of(known.get(name, Model(model=name)), policies.get(name)) for name in names]
 
 
-@router.get("/{model}", responses=documented(404, 422))
+@router.get("/{model}", responses=documented(404))
 def model(found: NamedModel, service: Services) -> ModelView:
     """A model with its versions, newest first, and what happened."""
     record, policy = found
@@ -79,24 +79,24 @@ def model(found: NamedModel, service: Services) -> ModelView:
     return model_view(record, policy, versions[::-1], activities)
 
 
-@router.get("/{model}/versions/{version}", responses=documented(404, 422))
-def version(found: NamedModel, version: Name, service: Services) -> VersionView:
+@router.get("/{model}/versions/{version}", responses=documented(404))
+def version(found: NamedModel, version: Name, service: Services) -> ModelVersionView:
     """A version of the development workspace, with its verdict, rule by rule."""
     return _version(found[0].model, version, service)
 
 
-@router.post("/{model}/versions/{version}/approval", responses=documented(400, 404, 409, 422, 503))
+@router.post("/{model}/versions/{version}/approval", responses=documented(400, 404, 409, 503))
 def decide(
     found: NamedModel, version: Name, wanted: Decision, desk: Desk, signed_in: SignedIn
-) -> VersionView:
+) -> ModelVersionView:
     """Approve a verdict, or refuse it. The same person saying the same again changes nothing."""
     record, policy = found
     voice = Voice.of(wanted.by, signed_in)
-    return VersionView.of(desk.decide(record.model, version, policy, wanted, voice))
+    return ModelVersionView.of(desk.decide(record.model, version, policy, wanted, voice))
 
 
 @router.post(
-    "/{model}/versions/{version}/verdicts", status_code=202, responses=documented(400, 404, 409, 422, 503)
+    "/{model}/versions/{version}/verdicts", status_code=202, responses=documented(400, 404, 409, 503)
 )
 def judge(  # noqa: PLR0913, PLR0917 - what a request brings
     found: NamedModel,
@@ -106,19 +106,19 @@ def judge(  # noqa: PLR0913, PLR0917 - what a request brings
     signed_in: SignedIn,
     response: Response,
     key: IdempotencyKey = None,
-) -> VersionView:
+) -> ModelVersionView:
     """Have a version judged again, or for the first time; its verdict, and what was decided on it, is void.
 
     `Location` and `url` say where to look.
     """
     record, policy = found
     voice = Voice.of(wanted.by, signed_in)
-    view = VersionView.of(bench.request((record.model, version), policy, wanted, voice, key))
+    view = ModelVersionView.of(bench.request((record.model, version), policy, wanted, voice, key))
     response.headers["Location"] = view.url
     return view
 
 
-@router.post("/{model}/rollback", status_code=202, responses=documented(400, 404, 409, 422, 503))
+@router.post("/{model}/rollback", status_code=202, responses=documented(400, 404, 409, 503))
 def roll_back(found: NamedModel, wanted: Rollback, desk: Desk, signed_in: SignedIn) -> RollbackView:
     """Make the previous champion the champion again, its endpoint included."""
     command = desk.roll_back(found[0].model, wanted, Voice.of(wanted.by, signed_in))
@@ -126,7 +126,7 @@ def roll_back(found: NamedModel, wanted: Rollback, desk: Desk, signed_in: Signed
     return RollbackView(**told, url=model_url(command.model))
 
 
-def _version(model: str, version: str, service: Service) -> VersionView:
+def _version(model: str, version: str, service: Service) -> ModelVersionView:
     record = service.ledger.model_version(model, version)
     if record is None:
         there = [one.version for one in service.ledger.model_versions(model, open_only=False)]
@@ -134,4 +134,4 @@ def _version(model: str, version: str, service: Service) -> VersionView:
             f"{model} has no version {version!r} that was judged; it has {', '.join(there[-20:]) or 'none'}"
         )
         raise RefusedError(404, "There is no such version", detail)
-    return VersionView.of(record)
+    return ModelVersionView.of(record)

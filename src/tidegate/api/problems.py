@@ -23,6 +23,7 @@ log = Log(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_S = 10
+Responses = dict[int | str, dict[str, Any]]
 
 
 class Problem(BaseModel):
@@ -42,7 +43,7 @@ _BY_ERROR: tuple[tuple[type[TidegateError], int, str], ...] = (
 )
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def documented(*statuses: int) -> Responses:
     """For `responses=` of a route: these statuses answer with a Problem."""
     content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
     return {status: {"description": "Problem", "content": content} for status in statuses}

@@ -45,6 +45,8 @@ class ScoringView(BaseModel):
     """One scoring of a month version: a generation, and where its newest job is."""
 
     name: str
+    feed: str
+    month: str
     version: int
     generation: int
     attempt: int
@@ -65,6 +67,8 @@ class ScoringView(BaseModel):
         record, version, generation = claim.record, claim.version, claim.generation
         return cls(
             name=claim.name,
+            feed=record.feed,
+            month=record.month,
             version=version.number,
             generation=generation.number,
             attempt=generation.attempt,
@@ -82,7 +86,7 @@ class ScoringView(BaseModel):
         )
 
 
-class VersionView(BaseModel):
+class MonthVersionView(BaseModel):
     """A snapshot of a month's files, and what was made of it."""
 
     name: str
@@ -144,7 +148,7 @@ class MonthView(MonthSummary):
 
     check_due: datetime | None
     listed_at: datetime | None
-    versions: list[VersionView]
+    versions: list[MonthVersionView]
     activities: list[ActivityView]
 
 
@@ -182,7 +186,7 @@ def month_view(record: Month, workspace: str, activities: list[Activity]) -> Mon
         **summary(record),
         check_due=record.check_due,
         listed_at=record.listed_at,
-        versions=[VersionView.of(record, workspace, version) for version in record.versions],
+        versions=[MonthVersionView.of(record, workspace, version) for version in record.versions],
         activities=[ActivityView.of(activity) for activity in activities],
     )
 

@@ -87,7 +87,7 @@ def show_month(month: dict[str, Any]) -> None:
 
 def show_rerun(scoring: dict[str, Any]) -> None:
     console.print(f"[green]✓[/] {scoring['name']} will score with {scoring['model']} on {scoring['compute']}")
-    console.print(f"  look: tidegate month {scoring['name'][:6]}")
+    console.print(f"  look: tidegate month {scoring['feed']} {scoring['month']}")
 
 
 def _scorings(scorings: Sequence[dict[str, Any]]) -> Table:
