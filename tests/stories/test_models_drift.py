@@ -10,6 +10,7 @@ import pytest
 from tests.estate import ROOT, SCORE, Running
 from tests.model_estate import MODEL, ModelEstate
 from tidegate.models.records import Model, ModelState
+from tidegate.notifications.models import subject_of_model
 from tidepool.cloud import Tidepool
 
 RETRAINING = ROOT / "tests/stories/quick_retraining/pipeline.yml"
@@ -97,3 +98,6 @@ def test_a_training_that_fails_is_told_and_leaves_the_way_free(estate: DriftEsta
     assert len(record.retrained_at) == 1
     assert sorted(one.version for one in estate.ml.models.list(MODEL)) == ["1"]
     assert "nothing can be learned from that" in json.dumps(estate.letters())
+    told = running.service.ledger.activities(subject_of_model(MODEL))
+    assert "model.retraining_failed" in [one.kind for one in told]
+    assert running.service.ledger.failures() == []

@@ -44,7 +44,7 @@ def failed(model: str, begun: Retraining, why: str, occasion: Occasion) -> Activ
     return Activity(
         subject=subject_of_model(model),
         id=f"retraining-{begun.signal}-failed",
-        kind="work.failed",
+        kind="model.retraining_failed",
         at=occasion.at,
         title=f"Training {model} anew failed",
         text=f"{why}. Job {begun.job}, because of {begun.signal}.",

@@ -31,6 +31,7 @@ KINDS: Mapping[str, str] = {
     "model.promoted": "a model is champion in production",
     "model.rolled_back": "the previous champion is champion again",
     "model.retraining": "a new model is being trained",
+    "model.retraining_failed": "training a new model failed, or a person cancelled it",
     "model.deployed": "a model was deployed",
     "rollout.started": "a model in production begins to take traffic",
     "rollout.step": "a rollout took its next step",
