@@ -24,8 +24,10 @@ class ApiClient:
     def get(self, path: str, **query: str) -> Any:
         return self._ask("GET", path, query=query)
 
-    def post(self, path: str, body: dict[str, Any], *, idempotency_key: str) -> Any:
-        return self._ask("POST", path, body=body, headers={"Idempotency-Key": idempotency_key})
+    def post(self, path: str, body: dict[str, Any], *, idempotency_key: str | None = None) -> Any:
+        """The key is for routes that take one: with the same key they do the same once."""
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return self._ask("POST", path, body=body, headers=headers)
 
     def _ask(
         self,

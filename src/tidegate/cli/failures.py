@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Any
-from uuid import uuid4
 
 import typer
 from rich.markup import escape
@@ -35,7 +34,7 @@ def replay(
     as_json: AsJson = False,
 ) -> None:
     """Have it tried again, once its reason is mended."""
-    found = client(url, key).post(f"/api/failures/{failure}/replay", {}, idempotency_key=str(uuid4()))
+    found = client(url, key).post(f"/api/failures/{failure}/replay", {})
     if as_json:
         print_json(found)
     else:

@@ -108,7 +108,7 @@ def rollback(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Make the previous champion the champion again, its endpoint included."""
     body = {"by": by, "reason": reason, **({"to": to} if to else {})}
-    found = client(url, key).post(f"/api/models/{name}/rollback", body, idempotency_key=str(uuid4()))
+    found = client(url, key).post(f"/api/models/{name}/rollback", body)
     print_json(found) if as_json else model_terminal.show_rollback(found)
 
 
@@ -118,7 +118,7 @@ def _decide(api: ApiClient, place: tuple[str, str], decision: dict[str, Any], *,
         decision["verdict"] = api.get(path)["verdict"]
     if not decision["verdict"]:
         raise ApiError(f"{place[0]}:{place[1]} has no verdict yet: there is nothing to decide on")
-    found = api.post(f"{path}/approval", decision, idempotency_key=str(uuid4()))
+    found = api.post(f"{path}/approval", decision)
     print_json(found) if as_json else model_terminal.show_decision(found)
 
 
