@@ -54,13 +54,16 @@ class Assets:
             return str(self._client.ml.models.get(name, label="latest").version)
 
     def tag_model(self, name: str, version: str, tags: Mapping[str, str]) -> None:
-        """Add tags, where there is room: what the ledger knows must not depend on them."""
+        """Add tags in their order, as many as there is room for: the ledger must not depend on them."""
         with ml_errors(f"tag model {name}:{version}"):
             model = self._client.ml.models.get(name, version)
-            wanted = {**(model.tags or {}), **tags}
-            if len(wanted) > _MOST_TAGS:
-                log.warning("model_not_tagged", model=name, version=version, tags=len(wanted))
-            elif wanted != model.tags:
+            there = model.tags or {}
+            new = [tag for tag in tags if tag not in there]
+            left_out = new[max(_MOST_TAGS - len(there), 0) :]
+            if left_out:
+                log.warning("model_tags_left_out", model=name, version=version, tags=",".join(left_out))
+            wanted = {**there, **{tag: text for tag, text in tags.items() if tag not in left_out}}
+            if wanted != there:
                 model.tags = wanted
                 self._client.ml.models.create_or_update(model)
 
