@@ -9,10 +9,6 @@ class ConfigError(TidegateError):
     """tidegate.yml or the environment cannot be used. Events are refused, commands back off."""
 
 
-class EventError(TidegateError):
-    """An event of ours that cannot be understood: kept in `tidegate-rejected` and announced."""
-
-
 class TransientError(TidegateError):
     """Azure is away, busy or slow: the same command is tried again, later and later, for up to 24 h."""
 
