@@ -26,6 +26,8 @@ class AssetFiles:
         from ruamel.yaml import YAML
 
         file = self.root / name / "pipeline.yml"
+        if not self.root.is_dir():
+            raise ConfigError(f"pipeline {name}: there is no {self.root}; run tidegate from its checkout")
         if not file.is_file():
             there = ", ".join(sorted(found.parent.name for found in self.root.glob("*/pipeline.yml")))
             raise ConfigError(f"pipeline {name}: there is no {file}; there are pipelines: {there or 'none'}")

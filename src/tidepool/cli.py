@@ -8,7 +8,11 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import typer
+try:
+    import httpx  # noqa: F401 - asked for here, so that what is missing is said once
+    import typer
+except ImportError:  # the service is installed without them
+    sys.exit("Tidepool is an extra of its package: pip install -e '.[tidepool]' in a checkout")
 
 from tidepool.cloud import Tidepool
 from tidepool.launch import TidepoolError

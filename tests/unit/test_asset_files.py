@@ -1,12 +1,15 @@
-"""Which pipelines and clusters a configuration names, workspace by workspace."""
+"""Which pipelines and clusters a configuration names, workspace by workspace, and where their files are."""
 
+from pathlib import Path
 from typing import Any
 
+import pytest
 from tests import tidegate_yml
 from tests.model_estate import POLICY
 
-from tidegate.asset_files import clusters_in, pipelines_in, roles_in
+from tidegate.asset_files import AssetFiles, clusters_in, pipelines_in, roles_in
 from tidegate.config import Config
+from tidegate.errors import ConfigError
 
 DRIFT = {"feed": "digits", "retrain": "retraining", "compute": "gpu-dedicated"}
 
@@ -31,3 +34,8 @@ def test_without_policies_only_feeds_need_anything() -> None:
 
     assert roles_in(config) == ["production"]
     assert pipelines_in(config, "development") == clusters_in(config, "development") == []
+
+
+def test_where_only_the_package_is_installed_it_asks_for_a_checkout(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="run tidegate from its checkout"):
+        AssetFiles(tmp_path / "assets").pipeline("monthly_scoring")

@@ -9,7 +9,9 @@ try:
     import typer
     from rich.console import Console  # noqa: F401 - asked for here, so that what is missing is said once
 except ImportError:  # Azure installs the service without them
-    sys.exit("The command line needs more than the service: pip install 'tidegate[cli]'")
+    sys.exit(
+        "The command line needs more than the service. In a checkout of Tidegate: pip install -e '.[cli]'"
+    )
 
 from tidegate.checks.findings import State
 from tidegate.cli import failures
