@@ -1,6 +1,6 @@
 """The pytest plugin: one Tidepool for the session; each test has a workspace and an account of its own.
 
-`tidepool` starts it at first use and leads this process into it. Where no test asks for it nothing is imported,
+`tidepool` starts it at first use and leads this process into it. Where no test asks, nothing is imported,
 as pytest loads this wherever the package is installed, with its extra or without.
 """
 
