@@ -156,8 +156,14 @@ class Promotions:
         return []
 
     def rollback(self, to: str) -> list[AnyCommand]:
-        return self.run(
-            RollbackModel(cause="test", model=MODEL, to=to, by="ada", reason="it sees cats everywhere")
+        return self.run(self.rollback_to(to))
+
+    def rollback_to(self, to: str) -> RollbackModel:
+        """As a person asks for it, seeing the champion of now."""
+        champion = self.model.champion
+        assert champion is not None
+        return RollbackModel(
+            cause="test", model=MODEL, to=to, champion=champion.version, by="ada", reason="cats everywhere"
         )
 
     def run(self, *given: AnyCommand) -> list[AnyCommand]:

@@ -92,6 +92,7 @@ class RollbackModel(_Command):
     kind: Literal["RollbackModel"] = "RollbackModel"
     model: Name
     to: Name = Field(description="The production version to go back to: a repetition goes back once.")
+    champion: Name = Field(description="The one of when it was asked for: another one is not taken back.")
     by: str
     by_source: Literal["entra", "caller"] = "caller"
     reason: str

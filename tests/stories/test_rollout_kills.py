@@ -65,7 +65,7 @@ class Perilous(Rollouts):
             self.service.ledger.save(activity)
 
     def rollback(self, to: str) -> list[AnyCommand]:
-        return self.roll(RollbackModel(cause="test", model=MODEL, to=to, by="ada", reason="cats everywhere"))
+        return self.roll(self.rollback_to(to))
 
     def unfinished(self) -> bool:
         versions = self.service.ledger.model_versions(MODEL, open_only=False)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tidegate.commands import RollbackModel
 from tidegate.models.promotion import (
     AwaitApproval,
     AwaitTurn,
@@ -153,18 +154,39 @@ def test_nobody_is_crowned_who_is_not_in_production() -> None:
         crowned(Model(model="m"), _version(), NOW)
 
 
+def _back(to: str, champion: str) -> RollbackModel:
+    return RollbackModel(cause="c", model="m", to=to, champion=champion, by="ada", reason="bad")
+
+
 def test_a_rollback_goes_back_once() -> None:
     model = Model(model="m", champion=FIVE, previous=ONE, rolling="7")
     later = NOW + timedelta(hours=1)
 
-    once = rolled_back(model, "1", "rollback by ada", later)
+    once = rolled_back(model, _back("1", "5"), later, unrestored=False)
     assert once is not None
-    twice = rolled_back(once, "1", "rollback by ada", later)
+    twice = rolled_back(once, _back("1", "5"), later + timedelta(hours=1), unrestored=False)
 
-    assert once.champion == Champion(version="1", source="1", since=later, by="rollback by ada")
+    assert once.champion == Champion(version="1", source="1", since=later, by="rollback by ada: bad")
     assert (once.previous, once.rolling) == (None, "7")
     assert twice == once
-    assert rolled_back(once, "5", "again", later) is None
+    assert rolled_back(once, _back("5", "1"), later, unrestored=False) is None
+
+
+def test_a_rollback_that_comes_late_takes_no_other_champion_back() -> None:
+    model = Model(model="m", champion=Champion(version="7", source="7", since=NOW, by="v"), previous=ONE)
+
+    assert rolled_back(model, _back("1", "5"), NOW, unrestored=False) is None
+
+
+def test_a_champion_whose_endpoint_could_not_be_brought_back_begins_anew_when_asked_for() -> None:
+    model, later = Model(model="m", champion=ONE), NOW + timedelta(hours=1)
+
+    again = rolled_back(model, _back("1", "1"), later, unrestored=True)
+
+    assert again is not None
+    assert again.champion == ONE.model_copy(update={"since": later})
+    assert rolled_back(model, _back("1", "5"), later, unrestored=True) == model
+    assert rolled_back(model, _back("1", "1"), later, unrestored=False) == model
 
 
 def test_only_its_own_claim_is_released() -> None:

@@ -16,8 +16,8 @@ from tidegate.models.health import (
     read_smoke,
 )
 from tidegate.models.names import deployment_name
-from tidegate.models.records import RolloutRecord
-from tidegate.models.rollout import after_health, after_smoke, begin_rollout, decide_step
+from tidegate.models.records import ModelVersion, RolloutRecord
+from tidegate.models.rollout import after_health, after_smoke, begin_rollout, decide_step, refused, unrestored
 from tidegate.models.rollout_steps import (
     DeploymentSeen,
     EndpointSeen,
@@ -252,6 +252,98 @@ def test_a_rollback_gives_all_traffic_back_at_once() -> None:
     assert world.shifts == [{"v-2": 100}]
     assert record.phase == "done"
     assert not any(isinstance(step, TryOut | Measure) for step in world.done)
+
+
+@pytest.mark.parametrize("phase", ["traffic", "baking"])
+@pytest.mark.parametrize("restoring", [False, True])
+def test_a_deployment_that_was_deleted_by_hand_ends_the_rollout(phase: str, restoring: bool) -> None:
+    world = World(restoring=restoring)
+    world.until(phase)
+    world.act(Shift({"v-1": 100}, {}))
+    world.act(Remove("v-2"))
+
+    record = world.end()
+
+    assert (record.phase, record.why) == (
+        "rolled_back",
+        "digits was changed by hand: v-2 is gone; it stays so",
+    )
+    assert world.seen
+    assert (world.seen.traffic, list(world.seen.deployments)) == ({"v-1": 100}, ["v-1"])
+
+
+def test_where_what_was_there_before_is_gone_the_traffic_stays() -> None:
+    world = World()
+    while world.seen and world.seen.traffic != {"v-2": 100}:
+        world.step()
+    world.until("baking")
+    world.act(Remove("v-1"))
+
+    record = world.end(health=SICK)
+
+    assert record.phase == "rolled_back"
+    assert str(record.why).endswith("; v-1, which had the traffic before, is gone: v-2 keeps it")
+    assert world.seen
+    assert world.seen.traffic == {"v-2": 100}
+
+
+def test_what_earlier_rollouts_left_goes_and_what_is_not_theirs_stays() -> None:
+    left = {
+        "v-0": DeploymentSeen("Succeeded", "/ws/models/m/versions/0"),
+        "shadow": DeploymentSeen("Succeeded", "/ws/models/m/versions/0"),
+        "v-9": DeploymentSeen("Succeeded", "/ws/models/other/versions/9"),
+    }
+    world = World(seen=replace(OLD, deployments={**OLD.deployments, **left}), restoring=True)
+
+    world.until("baking")
+    world.now += POLICY.bake
+    world.end()
+
+    assert world.seen
+    assert list(world.seen.deployments) == ["shadow", "v-9", "v-2"]
+
+
+def test_a_rollback_that_does_not_come_up_is_tried_three_times() -> None:
+    world = World(restoring=True)
+
+    for _ in range(3):
+        world.deploy("Failed")
+        world.until("failing")
+        while world.record.phase == "failing":
+            world.step()
+
+    assert (world.record.phase, world.record.why) == ("rolled_back", "the deployment is Failed")
+    assert sum(isinstance(step, Remove) for step in world.done) == 3
+    champion = ModelVersion(model="m", version="2", registered_at=NOW, rollout=world.record)
+    assert unrestored(champion)
+
+
+@pytest.mark.parametrize(
+    ("phase", "end", "why"),
+    [
+        ("deploying", "rolled_back", "400: no such model"),
+        ("traffic", "rolled_back", "400: no such model"),
+        ("cleaning", "done", None),
+    ],
+)
+def test_what_azure_refuses_ends_the_rollout_and_blocks_nobody(phase: str, end: str, why: str | None) -> None:
+    world = World()
+    world.until(phase)
+
+    world.record = refused(world.record, "400: no such model", world.now)
+
+    assert (world.end().phase, world.record.why) == (end, why)
+
+
+def test_where_azure_refuses_to_take_traffic_back_it_is_said() -> None:
+    world = World()
+    world.until("baking")
+    world.step(health=SICK)
+
+    world.record = refused(world.record, "400: no", world.now)
+
+    assert world.record.final
+    assert str(world.record.why).endswith("; traffic could not go back: 400: no")
 
 
 def _figures(*, requests: int, errors: int = 0, p95_ms: float = 20) -> Figures:

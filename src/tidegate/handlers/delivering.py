@@ -83,7 +83,8 @@ class Delivering:
         if judged is None or fingerprint(originals) != judged:
             return NotJudged()
         if promote.registry and promote.via == "registry":
-            return self._share(record, promotion, source, promote.registry)
+            record.promotion = promotion
+            return self._share(record, source, promote.registry, judged)
         return self._copy(promotion, source, _Judged(files, tuple(originals), judged))
 
     def _copy(self, promotion: Promotion, source: RegisteredModel, judged: _Judged) -> Delivery:
@@ -121,22 +122,24 @@ class Delivering:
             raise TransientError(f"copies to {there.account} failed: {'; '.join(seen.failures[:3])}")
         return self.copies.look(judged.originals, there)
 
-    def _share(
-        self, record: ModelVersion, promotion: Promotion, source: RegisteredModel, registry: str
-    ) -> Delivery:
+    def _share(self, record: ModelVersion, source: RegisteredModel, registry: str, judged: str) -> Delivery:
         """The claim comes before the sharing: so what is found there is known to be ours."""
-        models = self.workspaces["development"].models
+        assert record.promotion is not None
+        models, whole = self.workspaces["development"].models, record.promotion.lineage
+        name = f"{source.name}:{source.version}"
         there = models.find(source.name, source.version, registry=registry)
-        if there and not (promotion.shared or is_copy_of(there, promotion.lineage)):
+        if there and not (record.shared_files or is_copy_of(there, whole)):
+            return Undeliverable(f"registry {registry} has a {name} that is no copy of it")
+        if there and record.shared_files not in (None, judged):
             return Undeliverable(
-                f"registry {registry} has a {source.name}:{source.version} that is no copy of it"
+                f"registry {registry} has {name} with other files: register these as a new version"
             )
         if there is None:
-            promotion.shared = True
+            record.shared_files = judged
             self.ledger.save(record)
             models.share(source.name, source.version, registry)
             return UnderWay(more=False)
-        tags = lineage_tags(promotion.lineage)
+        tags = lineage_tags(whole)
         if dict(there.tags) != tags:
             models.register(replace(there, tags=tags), registry=registry)
         return Arrived()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.commands import FROM_TIMER, AdvanceRollout, Follows, Next
 from tidegate.config import Config
+from tidegate.errors import PermanentError
 from tidegate.handlers.endings import tell
 from tidegate.handlers.observing import Observing
 from tidegate.handlers.succession import Succession
@@ -14,9 +15,16 @@ from tidegate.log import Log
 from tidegate.models.names import deployment_name
 from tidegate.models.promotion import OTHER_CHAMPION, champion_source, stands
 from tidegate.models.records import Model, ModelState, ModelVersion, RolloutRecord
-from tidegate.models.rollout import after_health, after_smoke, begin_rollout, decide_step, failing, taken_over
+from tidegate.models.rollout import (
+    after_health,
+    after_smoke,
+    begin_rollout,
+    decide_step,
+    failing,
+    refused,
+    taken_over,
+)
 from tidegate.models.rollout_steps import (
-    EndpointSeen,
     MakeDeployment,
     MakeEndpoint,
     Measure,
@@ -93,10 +101,9 @@ class Rolling:
             return None
         if record.state not in (ModelState.CHALLENGER, ModelState.CHAMPION):
             return None
+        # Champion since before there was a rollout: only a rollback brings it to the endpoint.
         if record.rollout is None and record.state is ModelState.CHAMPION and _is_timer(command):
-            return (
-                None  # champion since before there was a rollout: only a rollback brings it to the endpoint
-            )
+            return None
         place = self._place(policy, policy.rollout, record)
         return _Subject(command, policy, policy.rollout, record, self.ledger.model(record.model), place)
 
@@ -107,7 +114,11 @@ class Rolling:
             model = f"azureml://registries/{policy.promote.registry}/{names}"
         else:
             model = f"{self._workspace.place.arm_id}/{names}"
-        return Place(rollout.endpoint, deployment_name(version), model)
+        live = (
+            record.rollout and not record.rollout.final
+        )  # it ends where it began, whatever the policy says now
+        endpoint = record.rollout.endpoint if record.rollout and live else rollout.endpoint
+        return Place(endpoint, deployment_name(version), model)
 
     def _begin(self, subject: _Subject) -> Follows:
         """Not while the champion itself still is on its way: its end decides what takes the traffic now."""
@@ -145,23 +156,32 @@ class Rolling:
             case Wait(why):
                 log.info("rollout_waits", why=why)
                 return self._look_again(subject, rollout)
-            case Turn(after):
-                return self._turn(subject, rollout, after)
-            case TryOut():
-                answer = self.observing.try_out(subject.place, subject.rollout)
-                after = after_smoke(rollout, answer, subject.rollout, self.now())
-                return self._turn(subject, rollout, after)
-            case Measure(since, last):
-                health = self.observing.health(subject.place, subject.rollout, since, last=last)
-                after = after_health(rollout, health, subject.rollout, self.now(), last=last)
-                return self._turn(subject, rollout, after)
-        self._act(subject, step, seen)
+            case Turn() | TryOut() | Measure():
+                return self._turn(subject, rollout, self._after(subject, rollout, step))
+        log.info("endpoint_changes", step=type(step).__name__, endpoint=rollout.endpoint, seen=bool(seen))
+        try:
+            self._act(subject, step)
+        except PermanentError as error:  # asked again, Azure would say the same
+            return self._turn(subject, rollout, refused(rollout, str(error), self.now()))
         return self._look_again(subject, rollout)
 
-    def _act(self, subject: _Subject, step: Step, seen: EndpointSeen | None) -> None:
+    def _after(
+        self, subject: _Subject, rollout: RolloutRecord, step: Turn | TryOut | Measure
+    ) -> RolloutRecord:
+        """The record after a step that leaves the endpoint as it is."""
+        match step:
+            case Turn(after):
+                return after
+            case TryOut():
+                answer = self.observing.try_out(subject.place, subject.rollout)
+                return after_smoke(rollout, answer, subject.rollout, self.now())
+            case Measure(since, last):
+                health = self.observing.health(subject.place, subject.rollout, since, last=last)
+                return after_health(rollout, health, subject.rollout, self.now(), last=last)
+
+    def _act(self, subject: _Subject, step: Step) -> None:
         endpoints, place, record = self._workspace.endpoints, subject.place, subject.record
         tags = {"tidegate_model": record.model, "tidegate_version": record.version}
-        log.info("endpoint_changes", step=type(step).__name__, endpoint=place.endpoint, seen=bool(seen))
         match step:
             case MakeEndpoint():
                 endpoints.make(place.endpoint, {"tidegate_model": record.model})

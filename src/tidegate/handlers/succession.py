@@ -12,6 +12,7 @@ from tidegate.log import Log
 from tidegate.models.promotion import OTHER_CHAMPION, champion_source, crowned, released, rolled_back, stands
 from tidegate.models.records import Model, ModelState, ModelVersion
 from tidegate.models.rejudging import void
+from tidegate.models.rollout import unrestored
 from tidegate.notifications import promotion as promotion_news
 from tidegate.notifications.kinds import Occasion
 
@@ -45,10 +46,15 @@ class Succession:
 
     def bring_back(self, command: RollbackModel) -> Follows:
         """Make the previous champion the champion again."""
-        model, why = self.ledger.model(command.model), _words(command)
-        after = rolled_back(model, command.to, why, self.now())
+        model, champion = self.ledger.model(command.model), None
+        if source := champion_source(model):
+            champion = self.ledger.model_version(command.model, source)
+        after = rolled_back(model, command, self.now(), unrestored=unrestored(champion))
         if after is None:
-            raise PermanentError(f"{command.model}:{command.to} is not what was champion before")
+            before = f"{command.model}:{command.to} is not what was champion before {command.champion}"
+            raise PermanentError(
+                f"{before}, or that is champion no longer: see tidegate model {command.model}"
+            )
         if after is not model:
             self.ledger.save(after)
         told = tell(self.ledger, promotion_news.rolled_back(after, command.cause))
@@ -107,8 +113,3 @@ class Succession:
         for other in self.ledger.model_versions(record.model):
             if other.state is ModelState.PASSED and other.version != record.version:
                 yield Next(PromoteModel(cause=cause, model=other.model, version=other.version))
-
-
-def _words(command: RollbackModel) -> str:
-    signed_in = " (signed in with Entra ID)" if command.by_source == "entra" else ""
-    return f"rollback by {command.by}{signed_in}: {command.reason}"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from tidegate.commands import RollbackModel
 from tidegate.models.records import Approval, Champion, Model, ModelState, ModelVersion, Verdict
 from tidegate.policies import Promote
 
@@ -111,17 +112,26 @@ def crowned(model: Model, record: ModelVersion, at: datetime) -> Model:
     )
 
 
-def rolled_back(model: Model, to: str, why: str, at: datetime) -> Model | None:
+def rolled_back(model: Model, command: RollbackModel, at: datetime, *, unrestored: bool) -> Model | None:
     """The model's record once production's version `to` is champion again; None where it never was.
 
-    What was taken back is nobody's previous: saying it twice does not bring it back.
+    What was taken back is nobody's previous: saying it twice does not bring it back. `unrestored`: it is
+    champion again, and its endpoint could not be brought back; that begins anew.
     """
-    if model.champion and model.champion.version == to:
-        return model
-    if model.previous is None or model.previous.version != to:
+    champion, previous = model.champion, model.previous
+    if champion and champion.version == command.to:
+        begins = unrestored and command.champion == command.to
+        return (
+            model.model_copy(update={"champion": champion.model_copy(update={"since": at})})
+            if begins
+            else model
+        )
+    if previous is None or champion is None:
         return None
-    champion = model.previous.model_copy(update={"since": at, "by": why})
-    return model.model_copy(update={"champion": champion, "previous": None})
+    if (champion.version, previous.version) != (command.champion, command.to):
+        return None
+    again = previous.model_copy(update={"since": at, "by": _words(command)})
+    return model.model_copy(update={"champion": again, "previous": None})
 
 
 def released(model: Model, record: ModelVersion) -> Model:
@@ -170,3 +180,8 @@ def _changed(verdict: Verdict, model: Model) -> str:
 
 def _without(model: Model, record: ModelVersion) -> str | None:
     return None if model.rolling == record.version else model.rolling
+
+
+def _words(command: RollbackModel) -> str:
+    signed_in = " (signed in with Entra ID)" if command.by_source == "entra" else ""
+    return f"rollback by {command.by}{signed_in}: {command.reason}"

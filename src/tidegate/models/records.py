@@ -130,7 +130,6 @@ class Promotion(BaseModel):
     bytes: int = 0
     copied_bytes: int = 0
     without_md5: int = Field(default=0, description="Files whose size only could be compared.")
-    shared: bool = Field(default=False, description="via registry: the registry had no such version before.")
     lineage: dict[str, Any] = Field(default={}, description="Whole; the tags in production are abridged.")
     production_version: str | None = None
     ended_at: datetime | None = None
@@ -159,6 +158,7 @@ class RolloutRecord(BaseModel):
     steps: list[RolloutStep] = []
     smoke: str | None = Field(default=None, description="What the smoke test said last.")
     smoke_tries: int = 0
+    failed_tries: int = Field(default=0, description="Of a rollback: how often it could not be brought up.")
     began_at: datetime
     ended_at: datetime | None = None
     due: datetime | None = Field(default=None, description="The bake's end.")
@@ -183,6 +183,9 @@ class ModelVersion(Record):
     requests: list[JudgingRequest] = Field(default=[], description="The newest 20.")
     history: list[PastVerdict] = Field(default=[], description="The newest 10, oldest first.")
     promotion: Promotion | None = None
+    shared_files: str | None = Field(
+        default=None, description="Fingerprint of the files that were shared with a registry under its name."
+    )
     rollout: RolloutRecord | None = None
     due: datetime | None = Field(default=None, description="When to look again: approval's end, bake's end.")
     error: str | None = None

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from tidegate.models.health import Health, SmokeAnswer
-from tidegate.models.records import RolloutRecord, RolloutStep
+from tidegate.models.names import deployment_name
+from tidegate.models.records import ModelVersion, RolloutRecord, RolloutStep
 from tidegate.models.rollout_steps import (
     EndpointSeen,
     MakeDeployment,
@@ -25,6 +26,7 @@ from tidegate.models.rollout_steps import (
 from tidegate.policies import Rollout
 
 _SMOKE_TRIES = 3
+_RESTORING_TRIES = 3
 
 
 def begin_rollout(
@@ -69,7 +71,7 @@ def decide_step(
         case "baking" if seen:
             step = _baking(record, seen, now)
         case "cleaning":
-            step = _cleaning(record, seen, now)
+            step = _cleaning(record, seen, model, now)
         case "failing":
             step = _failing(record, seen, now)
         case _:
@@ -104,9 +106,24 @@ def failing(record: RolloutRecord, why: str) -> RolloutRecord:
     return record.model_copy(update={"phase": "failing", "why": why, "due": None})
 
 
+def refused(record: RolloutRecord, why: str, now: datetime) -> RolloutRecord:
+    """Azure does not do what the next step asks for, and would not if it were asked again."""
+    if record.phase == "cleaning":
+        return _ended(record, "done", now)
+    if record.phase == "failing":
+        return _ended(record, "rolled_back", now, f"{record.why}; traffic could not go back: {why}")
+    return failing(record, why)
+
+
 def taken_over(record: RolloutRecord) -> bool:
     """Whether the last bake is over: the version is to be champion."""
     return record.phase in ("cleaning", "done")
+
+
+def unrestored(champion: ModelVersion | None) -> bool:
+    """Whether a rollback made it champion, and could not bring back its endpoint."""
+    rollout = champion.rollout if champion else None
+    return rollout is not None and rollout.restoring and rollout.phase == "rolled_back"
 
 
 def _deploying(
@@ -127,6 +144,8 @@ def _deploying(
 
 
 def _traffic(record: RolloutRecord, seen: EndpointSeen, policy: Rollout, now: datetime) -> Step:
+    if record.deployment not in seen.deployments:
+        return Turn(_by_hand(record, f"{record.deployment} is gone", now))
     there, wanted = (dict(seen.traffic), dict(seen.mirror)), _shares(record, record.steps[-1])
     if there == wanted:
         step = record.steps[-1].model_copy(update={"began_at": now})
@@ -140,6 +159,8 @@ def _traffic(record: RolloutRecord, seen: EndpointSeen, policy: Rollout, now: da
 
 def _baking(record: RolloutRecord, seen: EndpointSeen, now: datetime) -> Step:
     step = record.steps[-1]
+    if record.deployment not in seen.deployments:
+        return Turn(_by_hand(record, f"{record.deployment} is gone", now))
     wanted, last = _shares(record, step), record.due is None or now >= record.due
     if (dict(seen.traffic), dict(seen.mirror)) != wanted:
         if record.restoring:
@@ -150,21 +171,26 @@ def _baking(record: RolloutRecord, seen: EndpointSeen, now: datetime) -> Step:
     return Turn(record.model_copy(update={"phase": "cleaning", "due": None})) if last else Wait("it bakes")
 
 
-def _cleaning(record: RolloutRecord, seen: EndpointSeen | None, now: datetime) -> Step:
-    old = record.before
-    if seen and old in seen.deployments and old != record.deployment and not _takes_any(seen, old):
-        return Remove(str(old))
-    return Turn(_ended(record, "done", now))
+def _cleaning(record: RolloutRecord, seen: EndpointSeen | None, model: str, now: datetime) -> Step:
+    """Whoever took the traffic before goes, and what earlier rollouts of the model left."""
+    old = {record.before, *(_versions_of(model, seen) if seen else ())} - {record.deployment}
+    idle = [name for name in (seen.deployments if seen else ()) if name in old and not _takes_any(seen, name)]
+    return Remove(idle[0]) if idle else Turn(_ended(record, "done", now))
 
 
 def _failing(record: RolloutRecord, seen: EndpointSeen | None, now: datetime) -> Step:
     """Back to what was there before; where nothing was, nobody is served by what failed."""
     name, before = record.deployment, record.before
     if seen and _takes_any(seen, name):
-        there = before is not None and before in seen.deployments
-        return Shift({str(before): 100} if there else {}, {})
+        if before and before not in seen.deployments:
+            stays = f"{before}, which had the traffic before, is gone: {name} keeps it"
+            return Turn(_ended(record, "rolled_back", now, f"{record.why}; {stays}"))
+        return Shift({before: 100} if before else {}, {})
     if seen and name in seen.deployments:
         return Remove(name)
+    if record.restoring and record.failed_tries + 1 < _RESTORING_TRIES:
+        again = {"phase": "deploying", "steps": [], "failed_tries": record.failed_tries + 1}
+        return Turn(record.model_copy(update=again))
     return Turn(_ended(record, "rolled_back", now, record.why))
 
 
@@ -205,8 +231,18 @@ def _ended(record: RolloutRecord, phase: str, now: datetime, why: str | None = N
     return record.model_copy(update={"phase": phase, "ended_at": now, "due": None, "why": why})
 
 
-def _takes_any(seen: EndpointSeen, name: str | None) -> bool:
-    return bool(name and (seen.traffic.get(name) or seen.mirror.get(name)))
+def _takes_any(seen: EndpointSeen | None, name: str) -> bool:
+    return bool(seen and (seen.traffic.get(name) or seen.mirror.get(name)))
+
+
+def _versions_of(model: str, seen: EndpointSeen) -> list[str]:
+    """Deployments that serve a version of the same model under the name that a rollout gives it."""
+    versions = f"{model.rpartition('/')[0]}/".lower()
+    return [
+        name
+        for name, one in seen.deployments.items()
+        if one.model.lower().startswith(versions) and name == deployment_name(one.model.rpartition("/")[2])
+    ]
 
 
 def _share(step: RolloutStep) -> str:

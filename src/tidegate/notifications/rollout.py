@@ -15,8 +15,8 @@ def changes(
     """What is worth telling of a rollout that came from one state to another."""
     if before is None and not after.final:
         return _started(version, after, occasion)
-    if after.why and (before is None or not before.why):
-        return _failed(version, after, occasion)
+    if after.why and (before is None or after.why != before.why):
+        return _failed(version, after, occasion, "end" if before and before.why else "")
     if before and (before.phase, after.phase) == ("traffic", "baking"):
         return _step(version, after, occasion)
     return _done(version, after, occasion) if after.phase == "done" else None
@@ -39,12 +39,12 @@ def _step(version: ModelVersion, after: RolloutRecord, occasion: Occasion) -> Ac
     return _activity(version, after, occasion, "step", title, "\n".join(lines), f"{len(after.steps)}")
 
 
-def _failed(version: ModelVersion, after: RolloutRecord, occasion: Occasion) -> Activity:
+def _failed(version: ModelVersion, after: RolloutRecord, occasion: Occasion, part: str) -> Activity:
     back = f"Traffic goes back to {after.before}." if after.before else "Nothing was there before."
     kept = "" if after.final else f"\n{back}"
     lines = [f"{after.why}.{kept}", *(_health(one) for one in after.steps)]
     title = f"The rollout of {_name(version)} to {after.endpoint} failed"
-    return _activity(version, after, occasion, "failed", title, "\n".join(lines))
+    return _activity(version, after, occasion, "failed", title, "\n".join(lines), part)
 
 
 def _done(version: ModelVersion, after: RolloutRecord, occasion: Occasion) -> Activity:

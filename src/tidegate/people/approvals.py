@@ -13,6 +13,7 @@ from tidegate.errors import ConflictError, RefusedError, TransientError
 from tidegate.log import Log
 from tidegate.models.names import model_reference
 from tidegate.models.records import Approval, Model, ModelState, ModelVersion, Verdict
+from tidegate.models.rollout import unrestored
 from tidegate.notifications import models as news
 from tidegate.people.voices import Person, Voice, Words
 from tidegate.policies import Policy
@@ -77,22 +78,32 @@ class Approvals:
 
     def roll_back(self, model: str, wanted: Rollback, voice: Voice) -> RollbackModel:
         """Send the command; saying it twice goes back once, as it names the version to go back to."""
-        record = self.ledger.model(model)
-        to = wanted.to or (record.previous.version if record.previous else None)
-        if to is None or to not in _places(record):
-            there = record.previous.version if record.previous else "none"
-            detail = f"{model} can go back to its previous champion only: {there}"
-            raise RefusedError(409, "There is nothing to go back to", detail)
+        champion, to = self._way_back(self.ledger.model(model), wanted)
         command = RollbackModel(
             cause=f"request-{uuid4()}",
             model=model,
             to=to,
+            champion=champion,
             by=voice.by,
             by_source=voice.source,
             reason=wanted.reason,
         )
         self.queue.send(command)
         return command
+
+    def _way_back(self, model: Model, wanted: Rollback) -> tuple[str, str]:
+        """The champion, and the production version to go back to. RefusedError where there is no way."""
+        champion, previous = model.champion, model.previous
+        to = wanted.to or (previous.version if previous else None)
+        if champion and to == champion.version:
+            if unrestored(self.ledger.model_version(model.model, champion.source)):
+                return champion.version, to
+            raise _no("It is champion", f"{model_reference(model.model, to)} is champion already")
+        if champion is None or previous is None or to != previous.version:
+            there = previous.version if previous else "none"
+            detail = f"{model.model} can go back to its previous champion only: {there}"
+            raise _no("There is nothing to go back to", detail)
+        return champion.version, to
 
     def _record(self, record: ModelVersion, policy: Policy | None, wanted: Decision, voice: Voice) -> None:
         if decided_already(record, wanted, voice):
@@ -183,7 +194,3 @@ def _unfit(name: str, record: ModelVersion, verdict: Verdict, policy: Policy | N
 
 def _no(title: str, detail: str) -> RefusedError:
     return RefusedError(409, title, detail)
-
-
-def _places(model: Model) -> set[str]:
-    return {one.version for one in (model.champion, model.previous) if one}
