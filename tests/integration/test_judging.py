@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from azure.identity import DefaultAzureCredential
 from tests.estate import MLMODEL
 from tests.model_estate import MODEL, POLICY, ModelEstate
 from tests.service import Clock
 
+from tidegate.cloud.arm import Arm
 from tidegate.cloud.copies import Copies
 from tidegate.cloud.tables import Ledger
 from tidegate.commands import AnyCommand, JudgeModel, Notify, PromoteModel
 from tidegate.errors import NotThereError, TidegateError
 from tidegate.handlers.judging import Judging
 from tidegate.models.records import Approval, Champion, ModelState, ModelVersion
-from tidegate.models.rejudging import void
+from tidegate.models.rejudging import unfit, void
 from tidegate.notifications.models import subject_of_model
 from tidegate.settings import Settings
 from tidegate.wiring import build
@@ -199,6 +201,31 @@ def test_a_champion_that_is_gone_from_development_refuses_and_says_what_to_do(co
     assert record.state is ModelState.REFUSED
     assert "version 1 is no longer in development: roll back, or restore it" in failed(record)
     assert court.jobs() == []
+
+
+def test_an_evaluation_that_azure_does_not_accept_is_a_refusal_and_can_be_asked_for_again(
+    estate: ModelEstate,
+) -> None:
+    court = make_court(estate, evaluate={**POLICY["evaluate"], "data": "holdout:99"})
+    court.register("1")
+
+    record = court.verdict("1")
+
+    assert record.state is ModelState.REFUSED
+    assert "the evaluation failed: it could not begin" in failed(record)
+    assert "holdout" in failed(record)
+    assert unfit(record, court.ledger.model(court.model)) is None
+
+
+def test_a_candidate_that_is_deleted_while_it_is_judged_gets_its_verdict_all_the_same(court: Court) -> None:
+    court.register("1")
+    court.judge("1")
+    development = court.workspaces["development"]
+    Arm(DefaultAzureCredential()).delete(
+        f"{development.place.arm_id}/models/{court.model}/versions/1", "2024-04-01"
+    )
+
+    assert court.verdict("1").verdict is not None
 
 
 def test_of_two_candidates_at_once_the_second_is_judged_again_beside_the_first(court: Court) -> None:

@@ -56,10 +56,20 @@ def _account(tidepool: Tidepool, promotions: Promotions) -> str:
     return str(found["properties"]["storageAccount"])
 
 
+def _container(tidepool: Tidepool, promotions: Promotions) -> str:
+    store = promotions.production_ml.datastores.get("workspaceblobstore")
+    return f"{_account(tidepool, promotions)}/blobServices/default/containers/{store.container_name}"
+
+
 @pytest.mark.parametrize(
     ("role", "where"),
-    [(DATA_SCIENTIST, "workspace"), (BLOB_CONTRIBUTOR, "account"), (DATA_SCIENTIST, "group")],
-    ids=["registers models", "overwrites files", "by inheritance"],
+    [
+        (DATA_SCIENTIST, "workspace"),
+        (BLOB_CONTRIBUTOR, "account"),
+        (BLOB_CONTRIBUTOR, "container"),
+        (DATA_SCIENTIST, "group"),
+    ],
+    ids=["registers models", "overwrites files", "overwrites files in the container", "by inheritance"],
 )
 def test_a_cluster_that_can_write_to_production_stops_promotions_until_it_cannot(
     tidepool: Tidepool, promotions: Promotions, role: str, where: str
@@ -69,6 +79,7 @@ def test_a_cluster_that_can_write_to_production_stops_promotions_until_it_cannot
     scopes = {
         "workspace": promotions.production.id,
         "account": _account(tidepool, promotions),
+        "container": _container(tidepool, promotions),
         "group": group,
     }
     assignment = _assign(tidepool, cluster, role, scopes[where])

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from tests.estate import ROOT, SCORE, Running
 from tests.model_estate import MODEL, ModelEstate
-from tidegate.models.records import Model, ModelState
+from tidegate.commands import RetrainModel
+from tidegate.models.records import Model, ModelState, Retraining
 from tidegate.notifications.models import subject_of_model
 from tidepool.cloud import Tidepool
 
@@ -101,3 +103,20 @@ def test_a_training_that_fails_is_told_and_leaves_the_way_free(estate: DriftEsta
     told = running.service.ledger.activities(subject_of_model(MODEL))
     assert "model.retraining_failed" in [one.kind for one in told]
     assert running.service.ledger.failures() == []
+
+
+def test_a_training_on_data_that_is_gone_leaves_the_way_free(estate: DriftEstate, running: Running) -> None:
+    ledger, now = running.service.ledger, datetime(2098, 12, 3, tzinfo=UTC)
+    record = ledger.model(MODEL)
+    job = f"retrain-{MODEL}-renew-209812-a1"
+    record.retraining = Retraining(signal="renew-209812", job=job, data=["stories:209801-1"], since=now)
+    ledger.save(record)
+
+    running.service.queue.send(RetrainModel(cause="test", model=MODEL, signal="renew-209812"))
+    running.settle()
+
+    assert model(running).retraining is None
+    [told] = ledger.activities(subject_of_model(MODEL))
+    assert told.kind == "model.retraining_failed"
+    assert "it could not begin" in told.text
+    assert "209801-1" in told.text

@@ -6,6 +6,7 @@ from typing import Any
 
 from tidegate.cloud.arm import Arm
 from tidegate.cloud.roles import Permissions
+from tidegate.datasets import BLOBSTORE
 
 _ML_VERSION, _ROLES_VERSION = "2024-04-01", "2022-04-01"
 _AUTHORIZATION = "providers/Microsoft.Authorization"
@@ -25,8 +26,8 @@ class Separation:
 
         Or models of the registries, by their ids, that production takes them from.
         """
-        account = self._arm.get(production, _ML_VERSION)["properties"]["storageAccount"]
-        places = {production: _REGISTERING, account: _OVERWRITING} | dict.fromkeys(registries, _SHARING)
+        places = {production: _REGISTERING, self._container(production): _OVERWRITING}
+        places |= dict.fromkeys(registries, _SHARING)
         permissions = cache(self._permissions)
         return [
             f"{who} ({principal}) can write to {scope.rpartition('/')[2]} by role {role}"
@@ -35,6 +36,12 @@ class Separation:
             for role in self._roles(principal, scope)
             if permissions(role).allow(action) or permissions(role).allow(action, data=True)
         ]
+
+    def _container(self, workspace: str) -> str:
+        """Where the workspace's models lie: what is assigned at the account counts there, too."""
+        account = self._arm.get(workspace, _ML_VERSION)["properties"]["storageAccount"]
+        store = self._arm.get(f"{workspace}/datastores/{BLOBSTORE}", _ML_VERSION)["properties"]
+        return f"{account}/blobServices/default/containers/{store['containerName']}"
 
     def _identities(self, workspace: str) -> dict[str, str]:
         """Object id -> whose it is: of the workspace itself, and of the clusters that its jobs run on."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tidegate.commands import FROM_TIMER, Follows, JudgeModel, Next, RetrainModel, WeighDrift
 from tidegate.config import Config
 from tidegate.datasets import BLOBSTORE, drift_path, result_order
-from tidegate.errors import NotThereError
+from tidegate.errors import NotThereError, PermanentError
 from tidegate.handlers.endings import tell
 from tidegate.log import Log
 from tidegate.models.drift import Decision, decide_drift, scored_months, with_retraining, with_signal
@@ -71,7 +71,7 @@ class Drifting:
         if drift is None or begun is None or begun.signal != command.signal:
             return []
         if not self._workspace.jobs.exists(begun.job):
-            return self._launch(command, drift, begun)
+            return self._launch(command, drift, model, begun)
         match decide_end(self._workspace.jobs.look(begun.job), Attempt(begun.attempt, drift.compute)):
             case StillLive():
                 return []
@@ -82,15 +82,9 @@ class Drifting:
                 job = retrain_job(model.model, begun.signal, attempt)
                 model.retraining = begun.model_copy(update={"attempt": attempt, "job": job})
                 self.ledger.save(model)
-                return self._launch(command, drift, model.retraining)
+                return self._launch(command, drift, model, model.retraining)
             case JobCancelled(reason) | JobFailed(reason):
-                told = tell(
-                    self.ledger,
-                    drift_news.failed(model.model, begun, reason, Occasion(self.now(), command.cause)),
-                )
-                model.retraining = None
-                self.ledger.save(model)
-                return [told]
+                return self._give_up(command, model, begun, reason)
 
     def _drift(self, model: str) -> Drift | None:
         policy = self.config().models.get(model)
@@ -149,12 +143,16 @@ class Drifting:
         versions = [f"{drift.feed}:{version}" for version in scored_months(months, drift.months)]
         return [*([drift.training] if drift.training else []), *versions]
 
-    def _launch(self, command: RetrainModel, drift: Drift, begun: Retraining) -> Follows:
+    def _launch(self, command: RetrainModel, drift: Drift, model: Model, begun: Retraining) -> Follows:
         workspace = self._workspace
         if not workspace.computes.is_ready(drift.compute):
             return self._wait_for_cluster(command, begun)
         plan = plan_retraining(command.model, drift, begun)
-        workspace.jobs.submit(plan, workspace.assets.newest_component(plan.pipeline))
+        pipeline = workspace.assets.newest_component(plan.pipeline)
+        try:
+            workspace.jobs.submit(plan, pipeline)
+        except PermanentError as error:
+            return self._give_up(command, model, begun, f"it could not begin: {error}")
         log.info("job_submitted", job=plan.job, compute=drift.compute)
         told = tell(self.ledger, drift_news.retraining(command.model, begun, command.cause))
         return [Next(command, _FIRST_LOOK), told]
@@ -165,6 +163,14 @@ class Drifting:
             return []
         so_far = self.now() - begun.since
         return [Next(command, min(max(so_far / 10, _SHORTEST_PAUSE), _LONGEST_PAUSE))]
+
+    def _give_up(self, command: RetrainModel, model: Model, begun: Retraining, why: str) -> Follows:
+        """It leaves its place to the next; that it began counts all the same."""
+        occasion = Occasion(self.now(), command.cause)
+        told = tell(self.ledger, drift_news.failed(model.model, begun, why, occasion))
+        model.retraining = None
+        self.ledger.save(model)
+        return [told]
 
     def _finish(self, command: RetrainModel, model: Model) -> Follows:
         """The job registered the version itself; whether the event of that came or not, it is judged."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tidegate.commands import FROM_TIMER, Follows, JudgeModel, Next, PromoteModel
 from tidegate.config import Config
 from tidegate.datasets import BLOBSTORE
-from tidegate.errors import NotThereError
+from tidegate.errors import NotThereError, PermanentError
 from tidegate.handlers.candidates import candidate, files_of, is_copy
 from tidegate.handlers.endings import tell
 from tidegate.log import Log
@@ -100,7 +100,11 @@ class Judging:
         if not workspace.computes.is_ready(policy.evaluate.compute):
             return self._wait_for_cluster(command, evaluation)
         plan = plan_evaluation(policy, record, evaluation)
-        workspace.jobs.submit(plan, workspace.assets.newest_component(plan.pipeline))
+        pipeline = workspace.assets.newest_component(plan.pipeline)
+        try:
+            workspace.jobs.submit(plan, pipeline)
+        except PermanentError as error:
+            return self._conclude(command, policy, record, NoEvidence(f"it could not begin: {error}"))
         log.info("job_submitted", job=plan.job, compute=policy.evaluate.compute)
         return [Next(command, _FIRST_LOOK)]
 
@@ -185,7 +189,10 @@ class Judging:
             "tidegate_verdict_champion": verdict.champion or "none",
             "tidegate_verdict_mode": verdict.mode,
         }
-        workspace.assets.tag_model(record.model, record.version, tags)
+        try:
+            workspace.assets.tag_model(record.model, record.version, tags)
+        except NotThereError as error:  # deleted while it was judged
+            log.warning("model_not_tagged", model=record.model, version=record.version, error=error)
 
     def _champion(self, model: str) -> str | None:
         """The champion's version in development."""
