@@ -22,16 +22,8 @@ _WHERE = {
     "Notify": "telling.notify",
     "Reconcile": "upkeep.reconcile",
 }
-
-
-_LOOKS_AGAIN = {
-    "CheckJob",
-    "FinishMonth",
-    "JudgeModel",
-    "PromoteModel",
-    "AdvanceRollout",
-    "Notify",
-}  # as when two looked at once: the second looks again
+# As when two looked at once: the second looks again.
+_LOOKS_AGAIN = {"CheckJob", "FinishMonth", "JudgeModel", "PromoteModel", "AdvanceRollout", "Notify"}
 
 
 class Progress:

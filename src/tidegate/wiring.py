@@ -62,9 +62,8 @@ class Service:
 
     settings: Settings
     now: Callable[[], datetime]
-    config: Callable[
-        [], Config
-    ]  # reads tidegate.yml again when it has changed; ConfigError says what is wrong
+    # Reads tidegate.yml again when it has changed; ConfigError says what is wrong.
+    config: Callable[[], Config]
     credential: Identity
     queue: Queue
     ledger: Ledger

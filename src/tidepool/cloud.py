@@ -64,8 +64,6 @@ class Tidepool:
     ) -> None:
         self.stop()
 
-    # Life
-
     def start(self, *, detach: bool = False) -> None:
         """Start the supervisor and wait until it is ready. Not detached, it ends when this process does."""
         arguments = [f"--seed={self._seed}"]
@@ -94,8 +92,6 @@ class Tidepool:
     def delete(self) -> None:
         """Delete the state of a Tidepool that does not run."""
         self._launch.delete()
-
-    # What it says
 
     def environment(self, principal: str = "developer") -> dict[str, str]:
         """The variables under which a program finds it, as `developer` or `tidegate`.
@@ -127,8 +123,6 @@ class Tidepool:
         """What was posted to the mailbox, oldest first: `time`, `path`, `body`."""
         return list(self._ask("GET", "/mailbox"))
 
-    # Time
-
     def advance(self, seconds: float) -> None:
         """Move the time: what waits until then (retries, timers, delayed messages ...) is due now."""
         self._post("/advance", {"seconds": seconds})
@@ -137,8 +131,6 @@ class Tidepool:
         """Wait until nothing is queued, delivering, running or provisioning; UnsettledError lists what is."""
         if going_on := self._post("/settle", {"timeout_s": timeout_s}):
             raise UnsettledError(f"after {timeout_s:g} s there is still:\n  " + "\n  ".join(going_on))
-
-    # Making things
 
     def create_storage_account(self) -> StorageAccount:
         return StorageAccount(**self._post("/storage-accounts"))
@@ -172,8 +164,6 @@ class Tidepool:
     def fire_timer(self, function: str, site: str = DEFAULT_SITE) -> None:
         """Run a timer function now, and wait for it."""
         self._post(f"/sites/{site}/fire/{function}")
-
-    # Misbehaviour
 
     def fault(self, kind: str, action: str, **rule: Any) -> None:
         """Add a rule of misbehaviour: the fields of faults.Rule."""

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 log = Log(__name__)
 
 _LONGEST_DELAY = timedelta(hours=1)
-_LISTED_AGAIN = timedelta(
-    hours=1
-)  # how old the record of the last listing may become before it is written anew
+# How old the record of the last listing may become before it is written anew.
+_LISTED_AGAIN = timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -90,8 +90,6 @@ class Identity:
             )
         return Principal(claims["app_displayname"], claims["oid"], claims["appid"])
 
-    # Roles
-
     def authorize(self, principal: Principal, action: str, scope: str) -> None:
         """Raise 403 AuthorizationFailed unless a role of the principal allows the action at this scope."""
         if not self.allows(principal, action, scope):

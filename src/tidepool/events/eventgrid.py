@@ -91,8 +91,6 @@ class EventGrid:
                 for delivery in wanted:
                     delivery.add(event, after_s)
 
-    # Subscriptions, as resources
-
     async def subscribe(self, scope: str, name: str, properties: Mapping[str, Any]) -> Document:
         """Create or replace an event subscription of a topic, after the handshake; the ARM resource."""
         subscription = Subscription.read(scope.rstrip("/"), name, properties)
@@ -137,8 +135,6 @@ class EventGrid:
         start = f"{scope.rstrip('/')}{COLLECTION}/".lower()
         documents = (document for _, document in self._store.children(_SUBSCRIPTIONS))
         return [document for document in documents if document["id"].lower().startswith(start)]
-
-    # What is going on
 
     def delivering(self) -> list[str]:
         """One line for each subscription that has events on their way right now."""

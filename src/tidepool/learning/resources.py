@@ -163,8 +163,6 @@ class Resources:
         if path.provider.lower() == ML.lower() and path.types[0].lower() == "workspaces" and path.names:
             workspace(self._store, path.root)
 
-    # For other parts
-
     async def create_workspace(self, name: str, storage_account: str) -> Document:
         """Make a workspace with its datastores and their containers, or find it."""
         known = self._store.get(workspace_id(name)) is not None

@@ -130,8 +130,6 @@ class Submissions:
         self._runs.patch(workspace_id, name, changes)
         return self.view(found)
 
-    # Routes
-
     async def _put(self, call: Call) -> Response:
         document, new = await self.submit(call.path.root, call.path.names[1], call.body, call.principal)
         return JSONResponse(document, status_code=201 if new else 200)

@@ -72,10 +72,6 @@ class Blobs:
     async def delete(self, account: str, container: str, name: str) -> None:
         _checked(await self._storage.send(account, "blob", "DELETE", _path(container, name)), or_status=404)
 
-    async def delete_prefix(self, account: str, container: str, prefix: str) -> None:
-        for item in await self.list(account, container, prefix):
-            await self.delete(account, container, item.name)
-
     async def ensure_container(self, account: str, container: str) -> None:
         answer = await self._storage.send(account, "blob", "PUT", f"/{container}?restype=container")
         _checked(answer, or_status=409)
