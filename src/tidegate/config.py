@@ -169,6 +169,18 @@ class Config(_Section):
                 raise ValueError(f"models.{name}.drift.feed is {policy.drift.feed}; there are: {feeds}")
         return self
 
+    @model_validator(mode="after")
+    def _one_model_an_endpoint(self) -> "Config":
+        owners: dict[str, str] = {}
+        for name, policy in self.models.items():
+            other = owners.setdefault(policy.rollout.endpoint, name) if policy.rollout else name
+            if other != name and policy.rollout:
+                raise ValueError(
+                    f"models {other} and {name} have the same rollout.endpoint {policy.rollout.endpoint}: "
+                    "give each its own"
+                )
+        return self
+
     @property
     def digest(self) -> str:
         """Changes with whatever the file means; tells nothing of what it says."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.promotions import MODEL, Promotions
+from tests.promotions import MODEL, POLICY, Promotions
 
 from tidegate.commands import JudgeModel
 from tidegate.models.records import Approval, ModelState
@@ -148,6 +148,17 @@ def test_a_refusal_by_a_person_is_final(promotions: Promotions) -> None:
 
     assert promotions.states == {"7": "refused"}
     assert promotions.record("7").error == "ada refused it: ask legal first"
+
+
+def test_a_gate_that_observes_by_now_promotes_nothing_that_passed_before(promotions: Promotions) -> None:
+    promotions.version("7")
+    promotions.configure(gate={**POLICY["gate"], "mode": "observe"})
+    promotions.service = promotions.start()
+
+    promotions.promote("7")
+
+    assert promotions.states == {"7": "passed"}
+    assert promotions.champions == (None, None, None)
 
 
 def test_of_two_candidates_the_second_is_judged_again(promotions: Promotions) -> None:

@@ -30,6 +30,7 @@ from tidegate.models.signals import (
     renewal,
     signal_id,
 )
+from tidegate.notifications.drift import weighed
 from tidegate.policies import Drift, Renew
 from tidegate.routes import Record, Routes, Send
 
@@ -56,7 +57,6 @@ MEASURED = {
 def a_signal(month: int, *, breached: bool = True, generation: int = 1) -> DriftSignal:
     of = f"digits:2026{month:02}-1-g{generation}"
     signal = read_measurement(of, json.dumps({**MEASURED, "breached": breached}).encode(), NOW)
-    assert signal
     return signal
 
 
@@ -98,14 +98,19 @@ def test_a_measurement_says_what_drifted() -> None:
         b"\xff",
     ],
 )
-def test_what_was_not_measured_is_no_signal(content: bytes) -> None:
-    assert read_measurement("digits:202611-1-g1", content, NOW) is None
+def test_what_was_not_measured_is_recorded_and_does_not_count(content: bytes) -> None:
+    signal = read_measurement("digits:202611-1-g1", content, NOW)
+
+    assert (signal.counts, signal.breached) == (False, False)
+    model = a_model(a_signal(9), signal)
+    assert [one.counts for one in model.signals] == [True, False]
+    assert decide(model, signal) == Decision(False, signal.why)
+    assert decide(model, a_signal(10)).taken
 
 
 def test_a_monitors_list_that_was_cut_off_is_read_as_far_as_it_goes() -> None:
     signal = read_monitor("run-1:drift", BREACH, NOW)
 
-    assert signal
     assert signal.breached
     assert signal.why == "a monitor saw thresholds violated: brightness"
     assert signal.evidence["features"] == [
@@ -113,8 +118,23 @@ def test_a_monitors_list_that_was_cut_off_is_read_as_far_as_it_goes() -> None:
     ]
 
 
-def test_a_tag_that_speaks_of_no_breach_is_no_signal() -> None:
-    assert read_monitor("run-1:drift", "all is well", NOW) is None
+def test_a_tag_in_unknown_words_is_recorded_told_and_does_not_count() -> None:
+    signal = read_monitor("run-1:drift", "all is well", NOW)
+
+    record = with_signal(Model(model="m"), signal, decide(Model(model="m"), signal))
+    assert (record.counts, record.breached, record.taken) == (False, False, False)
+    assert record.why == "its tag is not in the words that are known: all is well"
+    told = weighed("m", record, "event-1")
+    assert told
+    assert told.kind == "drift.ignored"
+
+
+def test_signals_of_one_run_of_a_monitor_count_once() -> None:
+    first, second = (read_monitor(f"run-1:{name}", BREACH, NOW) for name in ("drift", "quality"))
+    other = read_monitor("run-2:drift", BREACH, NOW)
+
+    assert not decide(a_model(first), second).taken
+    assert decide(a_model(first, second), other).taken
 
 
 def test_the_same_is_the_same_signal_and_names_stay_apart() -> None:
@@ -149,7 +169,6 @@ def test_a_month_that_is_scored_again_counts_once() -> None:
 
 def test_sources_count_together() -> None:
     monitor = read_monitor("run-1:drift", BREACH, NOW)
-    assert monitor
     retired = read_dataset_monitor("d:run-2", "0.83", NOW)
 
     assert decide(a_model(monitor), retired).taken

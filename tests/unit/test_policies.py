@@ -46,3 +46,10 @@ def test_a_feed_in_production_cannot_be_scored_with_what_is_only_in_a_registry()
 def test_what_asks_for_nothing_or_for_the_impossible_is_no_policy(changes: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         Policy.model_validate({**POLICY, **changes})
+
+
+def test_two_models_cannot_share_an_endpoint() -> None:
+    policy = {**POLICY, "rollout": {"endpoint": "one", "smoke": "smoke.json"}}
+
+    with pytest.raises(ValidationError, match=r"models a and b have the same rollout\.endpoint one"):
+        Config.model_validate(tidegate_yml.values() | {"models": {"a": policy, "b": policy}})

@@ -66,6 +66,9 @@ class Promoting:
         if record is None or policy is None or policy.promote is None:
             log.info("nothing_to_promote", model=command.model, version=command.version)
             return []
+        if record.state is ModelState.PASSED and not policy.crowns:
+            log.info("gate_only_observes", model=command.model, version=command.version)
+            return []
         subject = _Subject(command, policy, policy.promote, record, self.ledger.model(command.model))
         if record.state is ModelState.CHALLENGER:
             return self._hand_over(subject)

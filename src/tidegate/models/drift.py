@@ -24,6 +24,8 @@ class Decision:
 
 def decide_drift(model: Model, signal: DriftSignal, drift: Drift, now: datetime, zone: ZoneInfo) -> Decision:
     """What a signal means after those that the model's record has."""
+    if not signal.counts:
+        return Decision(False, signal.why)
     if signal.source != "renew":
         if not signal.breached:
             return Decision(False, "no drift")
@@ -53,6 +55,7 @@ def with_signal(model: Model, signal: DriftSignal, decision: Decision) -> Signal
         about=signal.about,
         at=signal.at,
         breached=signal.breached,
+        counts=signal.counts,
         taken=decision.taken,
         why=decision.why,
         evidence=signal.evidence,
@@ -84,7 +87,7 @@ def _window(model: Model, signal: DriftSignal, size: int) -> list[DriftSignal | 
     newest: dict[tuple[str, str], DriftSignal | SignalRecord] = {}
     every: list[DriftSignal | SignalRecord] = [*model.signals, signal]
     for one in every:
-        if one.source == "renew" or (since and one.at <= since):
+        if one.source == "renew" or not one.counts or (since and one.at <= since):
             continue
         newest.pop((one.source, one.about), None)
         newest[(one.source, one.about)] = one

@@ -208,6 +208,7 @@ class SignalRecord(BaseModel):
     about: str = Field(default="", description="A later signal of the same source about it takes its place.")
     at: datetime
     breached: bool
+    counts: bool = Field(default=True, description="False: nothing was measured, or it cannot be read.")
     taken: bool = False
     why: str
     evidence: dict[str, Any] = {}

@@ -19,7 +19,10 @@ _KEPT = ("group", "metric_name", "metric_value", "threshold_value")
 
 @dataclass(frozen=True)
 class DriftSignal:
-    """`about` is what it speaks of: a later signal of the same source about the same takes its place."""
+    """`about` is what it speaks of: a later signal of the same source about the same takes its place.
+
+    One that does not count says nothing, neither drift nor none: it is recorded with its reason.
+    """
 
     id: str
     source: Source
@@ -28,6 +31,7 @@ class DriftSignal:
     breached: bool
     why: str
     evidence: dict[str, Any] = field(default_factory=dict)
+    counts: bool = True
 
 
 def signal_id(source: Source, of: str) -> str:
@@ -37,50 +41,51 @@ def signal_id(source: Source, of: str) -> str:
     return f"{source.replace('_', '-')}-{words}" + ("" if plain else f"-{_digest(of)}")
 
 
-def read_measurement(of: str, content: bytes, at: datetime) -> DriftSignal | None:
-    """From drift.json of a result (`digits:202611-1-g1`); None where nothing was measured, or readable."""
+def read_measurement(of: str, content: bytes, at: datetime) -> DriftSignal:
+    """From drift.json of a result (`digits:202611-1-g1`); it counts where something was measured."""
     try:
         told = json.loads(content)
         measured = told.get("measured", True) is True and isinstance(told["breached"], bool)
+        why = (
+            _measured(told) if measured else f"it was not measured: {told.get('why') or 'drift.json is odd'}"
+        )
     except (ValueError, KeyError, AttributeError):
-        return None
-    if not measured:
-        return None
-    drifted = [*_drifted(told.get("features")), *_drifted(told.get("predictions"))]
-    share = told.get("share_drifted")
-    much = f"{share:.0%} of what is compared" if isinstance(share, float | int) else "some of it"
-    why = f"{much} differs from {told.get('reference') or 'the training data'}"
+        told, measured, why = {}, False, "its drift.json cannot be read"
     return DriftSignal(
         id=signal_id("measurement", of),
         source="measurement",
         about=of.rpartition("-")[0].rpartition("-")[0],
         at=at,
-        breached=told["breached"],
-        why=f"{why}: {', '.join(drifted[:5])}" if drifted else why,
+        breached=measured and told["breached"],
+        why=why,
         evidence={
             "result": of,
-            "share_drifted": share,
+            "share_drifted": told.get("share_drifted"),
             "n": told.get("n"),
-            "drifted": drifted[:_MOST_FEATURES],
+            "drifted": _all_drifted(told)[:_MOST_FEATURES],
         },
+        counts=measured,
     )
 
 
-def read_monitor(of: str, said: str, at: datetime) -> DriftSignal | None:
-    """From the tag of a monitor's run; None where it does not speak of a breach. The list can be cut off."""
-    if _BREACH not in said:
-        return None
+def read_monitor(of: str, said: str, at: datetime) -> DriftSignal:
+    """From the tag of a monitor's run, `of` run and signal; its list of features can be cut off.
+
+    All signals of a run are about the same data. A tag in other words than Azure's of today does not count.
+    """
+    breached = _BREACH in said
     features = [kept for text in _FEATURE.findall(said.replace('\\"', '"')) if (kept := _feature(text))]
     names = [str(one.get("group")) for one in features]
-    why = f"a monitor saw thresholds violated: {', '.join(names[:5]) or 'it does not say of what'}"
+    seen = f"a monitor saw thresholds violated: {', '.join(names[:5]) or 'it does not say of what'}"
     return DriftSignal(
         id=signal_id("monitor", of),
         source="monitor",
-        about=of,
+        about=of.partition(":")[0],
         at=at,
-        breached=True,
-        why=why,
+        breached=breached,
+        why=seen if breached else f"its tag is not in the words that are known: {said[:200]}",
         evidence={"run": of, "features": features[:_MOST_FEATURES]},
+        counts=breached,
     )
 
 
@@ -102,6 +107,17 @@ def renewal(month: str, at: datetime) -> DriftSignal:
     return DriftSignal(
         signal_id("renew", month), "renew", month, at, breached=False, why=f"renewal of {month}"
     )
+
+
+def _measured(told: dict[str, Any]) -> str:
+    drifted, share = _all_drifted(told), told.get("share_drifted")
+    much = f"{share:.0%} of what is compared" if isinstance(share, float | int) else "some of it"
+    why = f"{much} differs from {told.get('reference') or 'the training data'}"
+    return f"{why}: {', '.join(drifted[:5])}" if drifted else why
+
+
+def _all_drifted(told: dict[str, Any]) -> list[str]:
+    return [*_drifted(told.get("features")), *_drifted(told.get("predictions"))]
 
 
 def _drifted(found: Any) -> list[str]:

@@ -7,10 +7,10 @@ from tidegate.notifications.models import subject_of_model
 
 
 def weighed(model: str, signal: SignalRecord, cause: str) -> Activity | None:
-    """Of a signal, taken or ignored; nothing of a month that is as it should be."""
+    """Of a signal, taken or ignored; nothing of a month that is as it should be, or was not measured."""
     if signal.source == "renew" and signal.taken:
         return None
-    if not signal.breached and signal.source != "renew":
+    if not signal.breached and signal.source not in ("renew", "monitor"):
         return None
     word = "detected" if signal.taken else "ignored"
     what = "The renewal" if signal.source == "renew" else f"Drift ({signal.source.replace('_', ' ')})"

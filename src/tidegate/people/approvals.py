@@ -16,7 +16,7 @@ from tidegate.models.records import Approval, Model, ModelState, ModelVersion, V
 from tidegate.models.rollout import unrestored
 from tidegate.notifications import models as news
 from tidegate.people.voices import Person, Voice, Words
-from tidegate.policies import Policy
+from tidegate.policies import GateMode, Policy
 
 if TYPE_CHECKING:
     from tidegate.cloud.queue import Queue
@@ -181,7 +181,8 @@ def _approval_within(policy: Policy | None) -> timedelta:
 
 
 def _unfit(name: str, record: ModelVersion, verdict: Verdict, policy: Policy | None) -> RefusedError | None:
-    if verdict.mode == "observe" or record.state is ModelState.OBSERVED:
+    observes = policy is not None and policy.gate.mode is GateMode.OBSERVE
+    if observes or verdict.mode == "observe" or record.state is ModelState.OBSERVED:
         return _no("The gate only observed", f"{name} is never promoted: its gate has mode observe")
     if not verdict.passed:
         return _no("The gate refused it", f"{name} is refused; no person can approve it: {record.error}")
