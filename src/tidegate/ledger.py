@@ -104,6 +104,10 @@ class Month(Record):
         wanted = (version, generation)
         return next((c for c in self.claims if (c.version.number, c.generation.number) == wanted), None)
 
+    def claimed_with(self, key: str | None) -> "Claim | None":
+        """The generation that a request with this idempotency key became."""
+        return next((c for c in self.claims if key and c.generation.idempotency_key == key), None)
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -112,6 +116,16 @@ class Claim:
     record: Month
     version: MonthVersion
     generation: Generation
+
+    @property
+    def ids(self) -> dict[str, Any]:
+        """As commands and jobs name it."""
+        return {
+            "feed": self.record.feed,
+            "month": self.record.month,
+            "version": self.version.number,
+            "generation": self.generation.number,
+        }
 
     @property
     def version_name(self) -> str:

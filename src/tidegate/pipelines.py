@@ -58,10 +58,9 @@ def plan_scoring(feed: Feed, claim: Claim, outputs: Collection[str] = ()) -> Job
     `outputs` are those that the pipeline has: one that measures no drift has none for it.
     """
     record, version, generation = claim.record, claim.version, claim.generation
-    place = (record.feed, record.month, version.number, generation.number)
-    folders = {"predictions": predictions_path(*place)}
+    folders = {"predictions": predictions_path(**claim.ids)}
     if DRIFT_OUTPUT in outputs:
-        folders[DRIFT_OUTPUT] = drift_folder(*place)
+        folders[DRIFT_OUTPUT] = drift_folder(**claim.ids)
     subject = {
         "feed": record.feed,
         "month": record.month,

@@ -43,7 +43,7 @@ def _claim(promotions: Promotions, model: str | None = None, **score: Any) -> Ge
     claims = Claims(
         config=service.config, ledger=service.ledger, workspaces=service.workspaces, now=promotions.clock
     )
-    return claims.claim(Wish(feed="digits", month="202611", model=model, reason="test"))[1]
+    return claims.claim(Wish(feed="digits", month="202611", model=model, reason="test")).generation
 
 
 def _month(promotions: Promotions) -> Month:

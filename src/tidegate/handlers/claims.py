@@ -38,7 +38,7 @@ class Claims:
     workspaces: "Workspaces"
     now: Callable[[], datetime]
 
-    def claim(self, wish: Wish) -> tuple[MonthVersion, Generation]:
+    def claim(self, wish: Wish) -> Claim:
         """A new generation, or the one that the same idempotency key already has.
 
         NotThereError where there is no such feed, version or model; ConflictError where the record
@@ -49,16 +49,15 @@ class Claims:
             raise NotThereError(f"there is no feed {wish.feed}")
         for _ in range(_ROUNDS):
             record = self.ledger.month(wish.feed, wish.month)
-            if found := _claimed_before(record, wish.idempotency_key):
-                return found.version, found.generation
-            version = _wanted(record, wish)
+            if found := record.claimed_with(wish.idempotency_key):
+                return found
             try:
-                return version, self.add(feed, record, version, wish)
+                return self.add(feed, record, _wanted(record, wish), wish)
             except ConflictError:
                 continue
         raise ConflictError(f"{wish.feed} {wish.month} is being changed by others all the time")
 
-    def add(self, feed: Feed, record: Month, version: MonthVersion, wish: Wish) -> Generation:
+    def add(self, feed: Feed, record: Month, version: MonthVersion, wish: Wish) -> Claim:
         """The version's next generation. The model is resolved here, once. ConflictError: look again."""
         name, _, pinned = (wish.model or feed.score.model).partition(":")
         generation = Generation(
@@ -72,7 +71,7 @@ class Claims:
         )
         version.generations.append(generation)
         self.ledger.save(record)
-        return generation
+        return Claim(record, version, generation)
 
     def model_version(self, feed: Feed, name: str) -> str:
         """The champion of a model whose policy promotes, as the feed's workspace has it; else the newest.
@@ -86,10 +85,6 @@ class Claims:
         if champion is None:
             raise NotThereError(f"{name} has no champion yet; its policy lets no other version score months")
         return champion
-
-
-def _claimed_before(record: Month, key: str | None) -> Claim | None:
-    return next((one for one in record.claims if key and one.generation.idempotency_key == key), None)
 
 
 def _wanted(record: Month, wish: Wish) -> MonthVersion:

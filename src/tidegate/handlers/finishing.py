@@ -103,8 +103,7 @@ class Finishing:
 
 
 def _folder(claim: Claim) -> str:
-    record = claim.record
-    return predictions_path(record.feed, record.month, claim.version.number, claim.generation.number)
+    return predictions_path(**claim.ids)
 
 
 def _predictions(claim: Claim) -> DataAsset:

@@ -98,5 +98,5 @@ def _after(claim: Claim, serves: ScoreMonth) -> list[Next]:
         case ScoringState.CLAIMED:
             return [Next(serves)]
         case ScoringState.JOB_COMPLETED:
-            return [Next(FinishMonth.model_validate(serves.model_dump(exclude={"kind"})))]
+            return [Next(FinishMonth(cause=serves.cause, **claim.ids))]
     return []

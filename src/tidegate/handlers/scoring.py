@@ -55,13 +55,13 @@ class Scoring:
             case ScoringState.SUBMITTED:
                 return [_look_at(command, feed, claim)]
             case ScoringState.JOB_COMPLETED:
-                return [Next(FinishMonth(**command.model_dump(include=set(_IDS))))]
+                return [Next(FinishMonth(cause=command.cause, **claim.ids))]
         return []
 
     def _claim(self, feed: Feed, record: Month, version: MonthVersion) -> Claim:
         """The generation that follows from a month's being complete."""
         wish = Wish(feed=record.feed, month=record.month, reason=version.reason)
-        return Claim(record, version, self.claims.add(feed, record, version, wish))
+        return self.claims.add(feed, record, version, wish)
 
     def _launch(self, command: ScoreMonth, feed: Feed, claim: Claim) -> Follows:
         """Submit the attempt's job, unless it was; then record it: first the job, then what it serves."""
@@ -93,10 +93,7 @@ class Scoring:
             job = Job(
                 workspace=role,
                 name=name,
-                feed=claim.record.feed,
-                month=claim.record.month,
-                version=claim.version.number,
-                generation=claim.generation.number,
+                **claim.ids,
                 attempt=claim.generation.attempt,
                 compute=claim.generation.compute,
                 submitted_at=self.now(),
@@ -107,9 +104,6 @@ class Scoring:
 
     def _workspace(self, feed: Feed) -> "Workspace":
         return self.workspaces[feed.score.workspace]
-
-
-_IDS = ("cause", "feed", "month", "version", "generation")
 
 
 def _look_at(command: ScoreMonth, feed: Feed, claim: Claim) -> Next:

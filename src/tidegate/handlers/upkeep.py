@@ -24,7 +24,7 @@ from tidegate.commands import (
 )
 from tidegate.config import Config, Feed
 from tidegate.handlers.registrations import Registrations
-from tidegate.ledger import Activity, Claim, Job, Month, ScoringState
+from tidegate.ledger import Activity, Job, Month, ScoringState
 from tidegate.log import Log
 from tidegate.models.drift import due_renewal
 from tidegate.models.records import Model, ModelState, ModelVersion
@@ -76,15 +76,14 @@ def due_scorings(feed: Feed, records: Sequence[Month], cause: str) -> Iterator[A
     """What each live generation waits for."""
     for record in records:
         for claim in record.claims:
-            ids = _ids(claim, cause)
             match claim.generation.state:
                 case ScoringState.CLAIMED:
-                    yield ScoreMonth.model_validate(ids)
+                    yield ScoreMonth(cause=cause, **claim.ids)
                 case ScoringState.SUBMITTED if claim.generation.job:
                     job = claim.generation.job
                     yield CheckJob(cause=cause, workspace=feed.score.workspace, job=job)
                 case ScoringState.JOB_COMPLETED:
-                    yield FinishMonth.model_validate(ids)
+                    yield FinishMonth(cause=cause, **claim.ids)
 
 
 def due_jobs(jobs: Sequence[Job], config: Config, cause: str) -> Iterator[CheckJob]:
@@ -126,13 +125,3 @@ def due_activities(activities: Sequence[Activity], now: datetime, cause: str) ->
     for activity in activities:
         if _BEING_TOLD <= now - activity.at < _OLD_NEWS:
             yield Notify(cause=cause, subject=activity.subject, activity=activity.id)
-
-
-def _ids(claim: Claim, cause: str) -> dict[str, object]:
-    return {
-        "cause": cause,
-        "feed": claim.record.feed,
-        "month": claim.record.month,
-        "version": claim.version.number,
-        "generation": claim.generation.number,
-    }

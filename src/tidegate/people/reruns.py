@@ -47,7 +47,7 @@ class Reruns:
 
         RefusedError where the month has no such version, or the model is not there or does not fit.
         """
-        claim = _with_key(record, key) or self._claim(feed, record, wanted, key)
+        claim = record.claimed_with(key) or self._claim(feed, record, wanted, key)
         if not _says_the_same(wanted, claim):
             detail = (
                 f"It brought another request, which became {claim.name}: send a new request with a new key"
@@ -66,7 +66,7 @@ class Reruns:
             reason=wanted.reason,
             idempotency_key=key,
         )
-        return Claim(record, *self.claims.claim(wish))
+        return self.claims.claim(wish)
 
     def _model(self, feed: Feed, wanted: str | None) -> str:
         """A model that is there and fits, as `name:version`: what does not is told before it is claimed."""
@@ -91,13 +91,7 @@ class Reruns:
         """The claim is what counts: where the queue is away, the timer finds it."""
         if claim.generation.state.final:
             return
-        command = ScoreMonth(
-            cause=f"request-{uuid4()}",
-            feed=claim.record.feed,
-            month=claim.record.month,
-            version=claim.version.number,
-            generation=claim.generation.number,
-        )
+        command = ScoreMonth(cause=f"request-{uuid4()}", **claim.ids)
         try:
             self.queue.send(command)
         except TransientError as error:
@@ -119,10 +113,6 @@ def refuse_version(record: Month, wanted: int | None) -> None:
     if not version.registered:
         detail = f"{version_name(record.month, version.number)} is being registered; try again in a minute"
         raise RefusedError(409, "The version is not ready", detail)
-
-
-def _with_key(record: Month, key: str | None) -> Claim | None:
-    return next((claim for claim in record.claims if key and claim.generation.idempotency_key == key), None)
 
 
 def _says_the_same(wanted: Rerun, claim: Claim) -> bool:
