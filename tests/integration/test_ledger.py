@@ -114,10 +114,8 @@ def test_an_empty_ledger_has_nothing(service: Service) -> None:
 
 
 def test_making_what_is_there_changes_nothing(service: Service) -> None:
-    for _ in range(2):
-        service.ledger.create()
-        service.queue.create()
-        service.rejected.create()
+    assert [service.ledger.create(), service.queue.create(), service.rejected.create()] == [True] * 3
+    assert [service.ledger.create(), service.queue.create(), service.rejected.create()] == [False] * 3
 
 
 def test_a_listing_has_names_sizes_and_md5(service: Service, storage_account: StorageAccount) -> None:
