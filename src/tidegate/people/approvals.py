@@ -70,7 +70,7 @@ class Approvals:
                 self._record(record, policy, wanted, voice)
             except ConflictError:
                 continue
-            cause = f"request-{uuid4()}"
+            cause = f"decision-{wanted.verdict}"
             self._tell(record, cause)
             self._send(PromoteModel(cause=cause, model=model, version=version))
             return record
