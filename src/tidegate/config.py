@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from tidegate.policies import Policy
 from tidegate.values import (
@@ -22,14 +22,11 @@ from tidegate.values import (
     ModelReference,
     Month,
     MonthPattern,
+    Section,
 )
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Workspace(_Section):
+class Workspace(Section):
     subscription: Filled
     resource_group: Filled
     name: Filled
@@ -42,7 +39,7 @@ class Workspace(_Section):
         )
 
 
-class FeedStorage(_Section):
+class FeedStorage(Section):
     subscription: Filled
     resource_group: Filled
     account: Account
@@ -56,7 +53,7 @@ class FeedStorage(_Section):
         )
 
 
-class Completion(_Section):
+class Completion(Section):
     """One way to be complete: every condition that is given must hold."""
 
     marker: FileInMonth | None = None
@@ -76,7 +73,7 @@ class AfterDeadline(StrEnum):
     SCORE = "score"
 
 
-class Deadline(_Section):
+class Deadline(Section):
     day: int = Field(ge=1, le=28)
     at: ClockTime = "00:00"
     of: Literal["next_month", "same_month"] = "next_month"
@@ -89,13 +86,13 @@ class LatePolicy(StrEnum):
     IGNORE = "ignore"
 
 
-class LateFiles(_Section):
+class LateFiles(Section):
     then: LatePolicy = LatePolicy.NEW_VERSION
     quiet_for: Duration = timedelta(minutes=15)
     max_versions: int = Field(default=5, ge=1)
 
 
-class Score(_Section):
+class Score(Section):
     workspace: Literal["development", "production"] = "development"
     pipeline: AssetName
     model: ModelReference = Field(
@@ -108,8 +105,14 @@ class Score(_Section):
     attempts: int = Field(default=3, ge=1, le=10)
     max_error_rate: float = Field(default=0.01, ge=0, le=1)
 
+    @model_validator(mode="after")
+    def _falls_back_elsewhere(self) -> "Score":
+        if self.fallback == self.compute:
+            raise ValueError(f"fallback: {self.fallback} is compute, too: name another cluster, or none")
+        return self
 
-class Feed(_Section):
+
+class Feed(Section):
     storage: FeedStorage
     path: MonthPattern
     only: Filled = "*"
@@ -120,22 +123,22 @@ class Feed(_Section):
     score: Score
 
 
-class Channel(_Section):
+class Channel(Section):
     url: Filled = Field(description="An Apprise URL.", repr=False)
     events: list[ActivityPattern] = Field(default=["*"], min_length=1)
 
 
-class Workspaces(_Section):
+class Workspaces(Section):
     development: Workspace
     production: Workspace
 
 
-class Config(_Section):
+class Config(Section):
     timezone: ZoneInfo = ZoneInfo("UTC")
     workspaces: Workspaces
     feeds: dict[FeedName, Feed] = Field(min_length=1)
-    models: dict[AssetName, Policy] = {}
-    notify: list[Channel] = []
+    models: dict[AssetName, Policy] = Field(default={})
+    notify: list[Channel] = Field(default=[])
 
     @model_validator(mode="after")
     def _one_feed_a_folder(self) -> "Config":

@@ -3,8 +3,9 @@
 Never writes, and knows no environment but the one it is given.
 """
 
+import fnmatch
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from tidegate.config import Config
 from tidegate.errors import ConfigError
+from tidegate.notifications.kinds import KINDS
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _LOOK_AGAIN = timedelta(seconds=1)
@@ -74,10 +76,13 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     if mistakes:
         raise document.error(mistakes)
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
     except ValidationError as error:
         found = error.errors(include_url=False)
         raise document.error([_mistake(dict(one), document) for one in found]) from None
+    if mistakes := list(_never_told(config)):
+        raise document.error(mistakes)
+    return config
 
 
 @dataclass(frozen=True)
@@ -170,6 +175,15 @@ def _mistake(error: dict[str, Any], document: _Document) -> Mistake:
             return where, what if isinstance(
                 written, dict | list | None
             ) else f"{what} (not {str(written)!r})"
+
+
+def _never_told(config: Config) -> Iterator[Mistake]:
+    """Patterns that fit no kind of activity: whoever wrote them would wait in vain."""
+    for at, channel in enumerate(config.notify):
+        for number, pattern in enumerate(channel.events):
+            if not fnmatch.filter(KINDS, pattern):
+                what = f"there is no such kind of activity (not {pattern!r}); there are: {', '.join(KINDS)}"
+                yield ("notify", at, "events", number), what
 
 
 def _section(where: Location) -> type[BaseModel] | None:

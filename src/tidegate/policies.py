@@ -4,22 +4,21 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from tidegate.values import AssetName, ClockTime, Duration, FeedName, Filled
+from tidegate.values import (
+    AssetName,
+    ClockTime,
+    DataVersion,
+    Duration,
+    EndpointName,
+    FeedName,
+    Filled,
+    Section,
+)
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-DataVersion = Annotated[
-    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*:[A-Za-z0-9][A-Za-z0-9_.-]*$")
-]
-EndpointName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{1,30}[a-z0-9]$")]
-
-
-class Evaluate(_Section):
+class Evaluate(Section):
     """How a candidate is scored beside the champion, on one holdout version that is never `latest`."""
 
     pipeline: AssetName = "evaluation"
@@ -27,10 +26,10 @@ class Evaluate(_Section):
     compute: AssetName
 
 
-class Rule(_Section):
+class Rule(Section):
     """What one metric must show; every bound that is given must hold."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
 
     min: float | None = None
     max: float | None = None
@@ -53,10 +52,12 @@ class Rule(_Section):
             raise ValueError(
                 "give at least one of min, max, champion_tolerance, min_improvement, non_inferiority"
             )
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"nothing is at least min: {self.min:g} and at most max: {self.max:g}")
         return self
 
 
-class Slices(_Section):
+class Slices(Section):
     """The same for each value of a column of the holdout; a slice with fewer rows than `min_n` fails."""
 
     by: Filled
@@ -69,7 +70,7 @@ class GateMode(StrEnum):
     OBSERVE = "observe"
 
 
-class Gate(_Section):
+class Gate(Section):
     mode: GateMode = GateMode.ENFORCE
     min_n: int = Field(default=30, ge=1, description="Fewer rows of the holdout than this fail the gate.")
     metrics: dict[str, Rule] = Field(min_length=1)
@@ -88,7 +89,7 @@ class Gate(_Section):
         return self
 
 
-class Promote(_Section):
+class Promote(Section):
     to: Literal["production"] = "production"
     via: Literal["workspace", "registry"] = "workspace"
     registry: AssetName | None = None
@@ -99,10 +100,12 @@ class Promote(_Section):
     def _names_registry(self) -> "Promote":
         if self.via == "registry" and not self.registry:
             raise ValueError("via: registry needs registry: the registry's name")
+        if self.via == "workspace" and self.registry:
+            raise ValueError("registry is for via: registry; via: workspace needs none")
         return self
 
 
-class Rollout(_Section):
+class Rollout(Section):
     endpoint: EndpointName
     steps: list[Annotated[int, Field(ge=1, le=100)]] = Field(default=[10, 50, 100], min_length=1)
     bake: Duration = timedelta(minutes=30)
@@ -125,7 +128,7 @@ class Rollout(_Section):
         return self
 
 
-class Drift(_Section):
+class Drift(Section):
     feed: FeedName
     breaches: int = Field(default=2, ge=1)
     of_last: int = Field(default=3, ge=1)
@@ -151,14 +154,14 @@ class Drift(_Section):
         return self
 
 
-class Renew(_Section):
+class Renew(Section):
     """Train anew on a day of the month, drift or not."""
 
     day: int = Field(ge=1, le=28)
     at: ClockTime = "00:00"
 
 
-class Policy(_Section):
+class Policy(Section):
     """Everything about one model name. Without `evaluate` and `gate` there is no policy."""
 
     evaluate: Evaluate

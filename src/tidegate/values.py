@@ -4,10 +4,16 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 
 _ASSET_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class Section(BaseModel):
+    """A part of the file: frozen, and with no key that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def _duration(value: Any) -> timedelta:
@@ -73,6 +79,13 @@ FileInMonth = Annotated[str, AfterValidator(_file_in_month)]
 AssetName = Annotated[str, _like(_ASSET_NAME, "a name of Azure ML: letters, digits, _ . -")]
 ModelReference = Annotated[
     str, _like(_ASSET_NAME + r"(:[1-9]\d{0,9})?", "a model's name, or name:3 for version 3")
+]
+DataVersion = Annotated[
+    str, _like(rf"{_ASSET_NAME}:{_ASSET_NAME}", "a Data asset's name and version: holdout:4")
+]
+EndpointName = Annotated[
+    str,
+    _like(r"[a-z][a-z0-9-]{1,30}[a-z0-9]", "an endpoint's name: 3 to 32 small letters, digits and dashes"),
 ]
 ClockTime = Annotated[str, _like(r"([01]\d|2[0-3]):[0-5]\d", 'a time of day in quotes: "06:00"')]
 ActivityPattern = Annotated[

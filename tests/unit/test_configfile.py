@@ -113,6 +113,13 @@ def test_a_secret_stands_neither_in_repr_nor_in_an_error(tmp_path: Path) -> None
         ("Asia/Tokyo", "Tokyo", "1: timezone: write a time zone's name: Europe/Paris, Asia/Tokyo"),
         ("month.scored", "monthly", "18: notify[0].events[0]: write the kind of an activity"),
         (
+            "month.scored",
+            "month.score",
+            "18: notify[0].events[0]: there is no such kind of activity (not 'month.score'); there are",
+        ),
+        ("rollout.*", "rollouts.*", "18: notify[0].events[1]: there is no such kind of activity"),
+        ("gpu-dedicated", "gpu", "16: feeds.images.score: fallback: gpu is compute, too: name another"),
+        (
             "${SUB}",
             "${SUBS}",
             "3: workspaces.development.subscription: the environment variable SUBS is not set",

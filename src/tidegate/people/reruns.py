@@ -13,6 +13,7 @@ from tidegate.errors import NotThereError, PermanentError, RefusedError, Transie
 from tidegate.handlers.claims import Claims, Wish
 from tidegate.ledger import Claim, Month
 from tidegate.log import Log
+from tidegate.people.voices import Words
 from tidegate.pipelines import model_problem
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Rerun(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+    reason: Words
     version: Annotated[int, Field(ge=1, strict=True)] | None = Field(
         default=None, description="Number of the month's version; without it, the latest."
     )
