@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tidegate.commands import FROM_TIMER, Follows, JudgeModel, Next, RetrainModel, WeighDrift
+from tidegate.commands import Follows, JudgeModel, Next, RetrainModel, WeighDrift
 from tidegate.config import Config
 from tidegate.datasets import BLOBSTORE, drift_path, result_order
 from tidegate.errors import NotThereError, PermanentError
 from tidegate.handlers.endings import tell
+from tidegate.handlers.pauses import FIRST_LOOK, look_again
 from tidegate.log import Log
 from tidegate.models.drift import Decision, decide_drift, scored_months, with_retraining, with_signal
 from tidegate.models.records import Model, Retraining, SignalRecord
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from tidegate.cloud.workspaces import Workspace, Workspaces
 
 log = Log(__name__)
-
-_SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=1)
-_FIRST_LOOK = timedelta(minutes=1)  # the job's events come sooner, and the timer looks later
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +144,7 @@ class Drifting:
     def _launch(self, command: RetrainModel, drift: Drift, model: Model, begun: Retraining) -> Follows:
         workspace = self._workspace
         if not workspace.computes.is_ready(drift.compute):
-            return self._wait_for_cluster(command, begun)
+            return look_again(command, self.now() - begun.since)
         plan = plan_retraining(command.model, drift, begun)
         pipeline = workspace.assets.newest_component(plan.pipeline)
         try:
@@ -155,14 +153,7 @@ class Drifting:
             return self._give_up(command, model, begun, f"it could not begin: {error}")
         log.info("job_submitted", job=plan.job, compute=drift.compute)
         told = tell(self.ledger, drift_news.retraining(command.model, begun, command.cause))
-        return [Next(command, _FIRST_LOOK), told]
-
-    def _wait_for_cluster(self, command: RetrainModel, begun: Retraining) -> Follows:
-        """Longer the longer it takes. What the timer began, it begins again: chains must not pile up."""
-        if command.cause.startswith(FROM_TIMER):
-            return []
-        so_far = self.now() - begun.since
-        return [Next(command, min(max(so_far / 10, _SHORTEST_PAUSE), _LONGEST_PAUSE))]
+        return [Next(command, FIRST_LOOK), told]
 
     def _give_up(self, command: RetrainModel, model: Model, begun: Retraining, why: str) -> Follows:
         """It leaves its place to the next; that it began counts all the same."""

@@ -2,19 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tidegate.commands import FROM_TIMER, Follows, JudgeModel, Next, PromoteModel
+from tidegate.commands import Follows, JudgeModel, Next, PromoteModel
 from tidegate.config import Config
 from tidegate.datasets import BLOBSTORE
 from tidegate.errors import NotThereError, PermanentError
 from tidegate.handlers.candidates import candidate, files_of, is_copy
 from tidegate.handlers.endings import tell
+from tidegate.handlers.pauses import FIRST_LOOK, look_again
 from tidegate.log import Log
 from tidegate.models.evaluations import decide_verdict, kept, plan_evaluation, state_after
 from tidegate.models.evidence import EVIDENCE, Evidence, NoEvidence, number, read_evidence
 from tidegate.models.names import evaluation_folder, judge_job
+from tidegate.models.promotion import champion_source
 from tidegate.models.records import Evaluation, ModelState, ModelVersion, RuleResult, Verdict
 from tidegate.models.rejudging import next_number
 from tidegate.models.transfers import fingerprint
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 log = Log(__name__)
 
 VERDICT = "verdict.json"
-_SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=1)
-_FIRST_LOOK = timedelta(minutes=1)  # the job's events come sooner, and the timer looks later
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +81,7 @@ class Judging:
             number=number,
             job=judge_job(record.model, record.version, number, 1),
             data=policy.evaluate.data,
-            champion=self._champion(record.model),
+            champion=champion_source(self.ledger.model(record.model)),
             files=self._files(record) if policy.promote else None,
             submitted_at=self.now(),
         )
@@ -98,7 +98,7 @@ class Judging:
             gone = f"the champion's version {champion} is no longer in development: roll back, or restore it"
             return self._conclude(command, policy, record, NoEvidence(gone))
         if not workspace.computes.is_ready(policy.evaluate.compute):
-            return self._wait_for_cluster(command, evaluation)
+            return look_again(command, self.now() - evaluation.submitted_at)
         plan = plan_evaluation(policy, record, evaluation)
         pipeline = workspace.assets.newest_component(plan.pipeline)
         try:
@@ -106,14 +106,7 @@ class Judging:
         except PermanentError as error:
             return self._conclude(command, policy, record, NoEvidence(f"it could not begin: {error}"))
         log.info("job_submitted", job=plan.job, compute=policy.evaluate.compute)
-        return [Next(command, _FIRST_LOOK)]
-
-    def _wait_for_cluster(self, command: JudgeModel, evaluation: Evaluation) -> Follows:
-        """Longer the longer it takes. What the timer began, it begins again: chains must not pile up."""
-        if command.cause.startswith(FROM_TIMER):
-            return []
-        so_far = self.now() - evaluation.submitted_at
-        return [Next(command, min(max(so_far / 10, _SHORTEST_PAUSE), _LONGEST_PAUSE))]
+        return [Next(command, FIRST_LOOK)]
 
     def _look(self, command: JudgeModel, policy: Policy, record: ModelVersion) -> Follows:
         """What became of the evaluation's job; one that was claimed and is not there is submitted."""
@@ -156,7 +149,7 @@ class Judging:
     ) -> Follows:
         """The verdict, or another evaluation where the champion is another one meanwhile."""
         assert record.evaluation is not None
-        if self._champion(record.model) != record.evaluation.champion:
+        if champion_source(self.ledger.model(record.model)) != record.evaluation.champion:
             log.info("champion_changed", judged_beside=record.evaluation.champion)
             return self._claim(command, policy, record)
         training = self._training(policy, record)
@@ -193,11 +186,6 @@ class Judging:
             workspace.assets.tag_model(record.model, record.version, tags)
         except NotThereError as error:  # deleted while it was judged
             log.warning("model_not_tagged", model=record.model, version=record.version, error=error)
-
-    def _champion(self, model: str) -> str | None:
-        """The champion's version in development."""
-        champion = self.ledger.model(model).champion
-        return champion.source if champion else None
 
     @property
     def _workspace(self) -> "Workspace":

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tidegate.commands import FROM_TIMER, AdvanceRollout, Follows, Next, PromoteModel, RollbackModel
+from tidegate.commands import AdvanceRollout, Follows, Next, PromoteModel, RollbackModel
 from tidegate.config import Config
 from tidegate.errors import PermanentError
 from tidegate.handlers.delivering import Delivering, NotJudged, Undeliverable, UnderWay
 from tidegate.handlers.endings import tell
+from tidegate.handlers.pauses import look_again
 from tidegate.handlers.succession import Succession
 from tidegate.log import Log
 from tidegate.models.promotion import (
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 log = Log(__name__)
 
-_SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=5)
+_LONGEST_PAUSE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -158,21 +159,14 @@ class Promoting:
             case UnderWay(more):
                 if promotion != before:
                     self.ledger.save(record)
-                return self._look_again(command, promotion, more=more)
+                if more:
+                    return [Next(command)]
+                return look_again(command, self.now() - promotion.begun_at, _LONGEST_PAUSE)
         promotion.production_version, promotion.ended_at = record.version, self.now()
         record.promotion, record.state = promotion, ModelState.CHALLENGER
         self.ledger.save(record)
         log.info("version_in_production", model=record.model, version=record.version, bytes=promotion.bytes)
         return self._hand_over(subject)
-
-    def _look_again(self, command: PromoteModel, promotion: Promotion, *, more: bool) -> Follows:
-        """Later the longer it takes. What the timer began, it begins again: chains must not pile up."""
-        if more:
-            return [Next(command)]
-        if command.cause.startswith(FROM_TIMER):
-            return []
-        so_far = self.now() - promotion.begun_at
-        return [Next(command, min(max(so_far / 10, _SHORTEST_PAUSE), _LONGEST_PAUSE))]
 
     def _hand_over(self, subject: _Subject) -> Follows:
         command = subject.command

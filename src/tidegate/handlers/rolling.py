@@ -10,6 +10,7 @@ from tidegate.config import Config
 from tidegate.errors import PermanentError
 from tidegate.handlers.endings import tell
 from tidegate.handlers.observing import Observing
+from tidegate.handlers.pauses import LONGEST, later, look_again
 from tidegate.handlers.succession import Succession
 from tidegate.log import Log
 from tidegate.models.names import deployment_name
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
 log = Log(__name__)
 
-_SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=1)
 _SMOKE_PAUSE = timedelta(seconds=10)
 _LONGEST_DELAY = timedelta(hours=1)
 _LOG_LINES = 20
@@ -102,7 +102,8 @@ class Rolling:
         if record.state not in (ModelState.CHALLENGER, ModelState.CHAMPION):
             return None
         # Champion since before there was a rollout: only a rollback brings it to the endpoint.
-        if record.rollout is None and record.state is ModelState.CHAMPION and _is_timer(command):
+        crowned_before = record.rollout is None and record.state is ModelState.CHAMPION
+        if crowned_before and command.cause.startswith(FROM_TIMER):
             return None
         place = self._place(policy, policy.rollout, record)
         return _Subject(command, policy, policy.rollout, record, self.ledger.model(record.model), place)
@@ -126,10 +127,10 @@ class Rolling:
         champion = champion_source(model)
         other = self.ledger.model_version(record.model, champion) if champion else None
         if other and other.version != record.version and other.rollout and not other.rollout.final:
-            return self._later(subject.command, _SMOKE_PAUSE)
+            return later(subject.command, _SMOKE_PAUSE)
         seen = self._workspace.endpoints.look(subject.place.endpoint)
         if seen and seen.busy:
-            return self._later(subject.command, _SMOKE_PAUSE)
+            return later(subject.command, _SMOKE_PAUSE)
         restoring, since = record.state is ModelState.CHAMPION, _since(record, model)
         after = begin_rollout(subject.place, seen, since or self.now(), restoring=restoring)
         return self._turn(subject, None, after)
@@ -204,9 +205,9 @@ class Rolling:
             self.ledger.save(record)
             log.info("rollout_moved", phase=after.phase, endpoint=after.endpoint, why=after.why)
         if before and after.phase == before.phase == "smoke":
-            return [*self._later(command, _SMOKE_PAUSE), *news]
+            return [*later(command, _SMOKE_PAUSE), *news]
         if after.due:
-            return [*self._later(command, min(after.due - self.now(), _LONGEST_DELAY)), *news]
+            return [*later(command, min(after.due - self.now(), _LONGEST_DELAY)), *news]
         return [Next(command), *news]
 
     def _explained(self, before: RolloutRecord | None, after: RolloutRecord) -> RolloutRecord:
@@ -218,25 +219,13 @@ class Rolling:
         return after.model_copy(update={"why": f"{after.why}: {lines[-1][:500]}"}) if lines else after
 
     def _look_again(self, subject: _Subject, rollout: RolloutRecord) -> Follows:
-        """Later the longer it takes."""
-        pause = (self.now() - rollout.began_at) / 10
         if rollout.due:
-            pause = rollout.due - self.now()
-        return self._later(subject.command, min(max(pause, _SHORTEST_PAUSE), _LONGEST_PAUSE))
-
-    def _later(self, command: AdvanceRollout, pause: timedelta) -> Follows:
-        """What the timer began, it begins again: chains must not pile up."""
-        if _is_timer(command):
-            return []
-        return [Next(command, max(pause, _SHORTEST_PAUSE))]
+            return later(subject.command, min(rollout.due - self.now(), LONGEST))
+        return look_again(subject.command, self.now() - rollout.began_at)
 
     @property
     def _workspace(self) -> "Workspace":
         return self.workspaces["production"]
-
-
-def _is_timer(command: AdvanceRollout) -> bool:
-    return command.cause.startswith(FROM_TIMER)
 
 
 def _since(record: ModelVersion, model: Model) -> datetime | None:

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tidegate.commands import FROM_TIMER, CheckJob, CheckMonth, FinishMonth, Follows, Next, ScoreMonth
+from tidegate.commands import CheckJob, CheckMonth, FinishMonth, Follows, Next, ScoreMonth
 from tidegate.config import Config, Feed
 from tidegate.errors import PermanentError
 from tidegate.handlers.claims import Claims, Wish
 from tidegate.handlers.endings import end
+from tidegate.handlers.pauses import FIRST_LOOK, look_again
 from tidegate.handlers.sight import feed_of
 from tidegate.ledger import Claim, Job, Month, MonthVersion, ScoringState
 from tidegate.log import Log
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from tidegate.cloud.workspaces import Workspace, Workspaces
 
 log = Log(__name__)
-
-_SHORTEST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=2), timedelta(minutes=1)
-_FIRST_LOOK = timedelta(minutes=1)  # the job's events come sooner, and the timer looks later
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,20 +70,13 @@ class Scoring:
             result = Result(ScoringState.FAILED, why)
             return [end(self.ledger, claim, result, at=self.now(), cause=command.cause)]
         if not _have_clusters(workspace, generation.compute, feed.score.publish_compute):
-            return self._wait_for_clusters(command, claim)
+            return look_again(command, self.now() - generation.claimed_at)
         component, outputs = workspace.assets.newest_pipeline(feed.score.pipeline)
         plan = plan_scoring(feed, claim, outputs)
         workspace.jobs.submit(plan, component)
         self._record(feed, claim)
         log.info("job_submitted", job=plan.job, compute=generation.compute)
         return [_look_at(command, feed, claim)]
-
-    def _wait_for_clusters(self, command: ScoreMonth, claim: Claim) -> Follows:
-        """Longer the longer it takes. What the timer began, it begins again: chains must not pile up."""
-        if command.cause.startswith(FROM_TIMER):
-            return []
-        so_far = self.now() - claim.generation.claimed_at
-        return [Next(command, min(max(so_far / 10, _SHORTEST_PAUSE), _LONGEST_PAUSE))]
 
     def _record(self, feed: Feed, claim: Claim) -> None:
         role, name = feed.score.workspace, job_name(claim)
@@ -108,7 +99,7 @@ class Scoring:
 
 def _look_at(command: ScoreMonth, feed: Feed, claim: Claim) -> Next:
     check = CheckJob(cause=command.cause, workspace=feed.score.workspace, job=job_name(claim))
-    return Next(check, _FIRST_LOOK)
+    return Next(check, FIRST_LOOK)
 
 
 def _have_clusters(workspace: "Workspace", *names: str) -> bool:
