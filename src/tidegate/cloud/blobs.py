@@ -26,7 +26,6 @@ class Feeds:
     def listing(self, storage: FeedStorage, prefix: str) -> list[Listed]:
         """All files below a prefix, by name. NotThereError where the container does not exist."""
         with azure_errors(f"list {storage.account}/{storage.container}/{prefix}"):
-            # Metadata, since that is where accounts with a hierarchical namespace mark their directories.
             found = self._container(storage).list_blobs(name_starts_with=prefix, include=["metadata"])
             return sorted(_files(found), key=lambda listed: listed.name)
 
@@ -106,14 +105,24 @@ def blob_service(account: str, credential: "TokenCredential") -> "BlobServiceCli
     )
 
 
+def is_directory(blob: "BlobProperties") -> bool:
+    """As accounts with a hierarchical namespace mark them: in the metadata, which must have been listed."""
+    return (blob.metadata or {}).get("hdi_isfolder") == "true"
+
+
+def md5_of(blob: "BlobProperties") -> str | None:
+    """In base64, where storage has it."""
+    md5 = blob.content_settings.content_md5
+    return base64.b64encode(md5).decode() if md5 else None
+
+
 def _files(found: "Iterable[BlobProperties]") -> Iterable[Listed]:
     for blob in found:
-        if (blob.metadata or {}).get("hdi_isfolder") != "true":
-            md5 = blob.content_settings.content_md5
+        if not is_directory(blob):
             yield Listed(
                 name=blob.name,
                 size=blob.size,
-                md5=base64.b64encode(md5).decode() if md5 else None,
+                md5=md5_of(blob),
                 etag=blob.etag.strip('"'),
                 modified=blob.last_modified,
             )

@@ -1,12 +1,11 @@
 """Blobs copied from account to account by Azure Storage itself: none passes through this process."""
 
-import base64
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
-from tidegate.cloud.blobs import blob_service
+from tidegate.cloud.blobs import blob_service, is_directory, md5_of
 from tidegate.cloud.faults import azure_errors, error_code_of
 from tidegate.models.transfers import Copied, Folder, Original, Transfer, compare
 
@@ -89,10 +88,8 @@ class Copies:
         service: BlobServiceClient = self._account(folder.account)
         container = service.get_container_client(folder.container)
         base = folder.path.rstrip("/")
-        # Metadata, since that is where accounts with a hierarchical namespace mark their directories.
         for blob in container.list_blobs(name_starts_with=base, include=["copy", "metadata"]):
-            directory = (blob.metadata or {}).get("hdi_isfolder") == "true"
-            if not directory and (blob.name == base or blob.name.startswith(f"{base}/")):
+            if not is_directory(blob) and (blob.name == base or blob.name.startswith(f"{base}/")):
                 yield blob.name.removeprefix(base).lstrip("/"), blob
 
 
@@ -101,7 +98,7 @@ def _inside(folder: Folder, name: str) -> str:
 
 
 def _original(name: str, blob: "BlobProperties") -> Original:
-    return Original(name=name, size=blob.size, md5=_md5(blob), etag=blob.etag.strip('"'))
+    return Original(name=name, size=blob.size, md5=md5_of(blob), etag=blob.etag.strip('"'))
 
 
 def _copied(name: str, blob: "BlobProperties") -> Copied:
@@ -109,13 +106,8 @@ def _copied(name: str, blob: "BlobProperties") -> Copied:
     return Copied(
         name=name,
         size=blob.size,
-        md5=_md5(blob),
+        md5=md5_of(blob),
         status=blob.copy.status,
         copied_bytes=int(done),
         trouble=str(blob.copy.status_description or ""),
     )
-
-
-def _md5(blob: "BlobProperties") -> str | None:
-    md5 = blob.content_settings.content_md5
-    return base64.b64encode(md5).decode() if md5 else None

@@ -31,11 +31,11 @@ def _started(version: ModelVersion, after: RolloutRecord, occasion: Occasion) ->
 
 def _step(version: ModelVersion, after: RolloutRecord, occasion: Occasion) -> Activity:
     step = after.steps[-1]
-    share = f"{step.mirror} % of the traffic mirrored" if step.mirror else f"{step.percent} % of the traffic"
+    share, how = (step.mirror, " mirrored") if step.mirror else (step.percent, "")
     lines = [f"Baked until {after.due:%Y-%m-%d %H:%M:%S %Z}." if after.due else "It bakes."]
     lines += [f"Smoke test: {after.smoke}."] if after.smoke and len(after.steps) == 1 else []
     lines += [_health(one) for one in after.steps[:-1]]
-    title = f"{_name(version)} has {share} of {after.endpoint}".replace("traffic of", "traffic at")
+    title = f"{_name(version)} has {share} % of the traffic{how} at {after.endpoint}"
     return _activity(version, after, occasion, "step", title, "\n".join(lines), f"{len(after.steps)}")
 
 
