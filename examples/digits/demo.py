@@ -17,6 +17,7 @@ from examples.digits.models import MODEL, DemoError
 from examples.digits.outcome import Outcome, find_scoring, promises, rerun, show
 from examples.digits.progress import Progress
 from examples.digits.screen import console, step, title
+from tidegate.cli.client import ApiError
 from tidepool.cloud import Tidepool, TidepoolError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def main() -> int:
     demo = Demo(cloud)
     try:
         demo.run()
-    except DemoError as error:
+    except (DemoError, ApiError) as error:
         demo.broken.append(str(error))
     for promise in demo.broken:
         console.print(f"[red]Not as promised:[/] {promise}")

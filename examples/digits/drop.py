@@ -3,14 +3,13 @@
 import argparse
 import os
 import time
-from pathlib import Path
 
 from examples.digits import images
 from examples.digits.arrivals import Arrivals
+from examples.digits.installation import DATA
 from examples.digits.outcome import FINAL, latest_scoring
 from tidepool.cloud import Tidepool
 
-DATA = Path(__file__).resolve().parents[2] / ".tidepool"
 PATIENCE_S = 180
 
 

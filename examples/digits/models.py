@@ -3,20 +3,19 @@
 import contextlib
 import io
 import logging
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import requests
-
+from examples.digits.api import api
 from examples.digits.screen import console
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
 MODEL = "digit-classifier"
+_PATH = f"/api/models/{MODEL}"
 FINAL = {"champion", "refused", "observed", "expired", "retired", "rolled_back", "failed"}
 TRAINING_JOB = Path(__file__).parent / "training" / "job.yml"
 PATIENCE_S = 180
@@ -51,7 +50,7 @@ def crown(version: str, show: Callable[[], None]) -> dict[str, Any]:
         "reason": "the verdict says why",
         "verdict": judged["verdict"],
     }
-    _ask("POST", f"/api/models/{MODEL}/versions/{version}/approval", decision)
+    api().post(f"{_PATH}/versions/{version}/approval", decision)
     console.print(f"  [bold]{MODEL}:{version} is approved[/] by the demo")
     ended = wait_for(version, FINAL, show)
     for step in (ended["rollout"] or {"steps": []})["steps"]:
@@ -88,25 +87,11 @@ def print_verdict(version: dict[str, Any]) -> None:
 
 def champion() -> str | None:
     """The version in production, if there is one."""
-    answer = _send("GET", f"/api/models/{MODEL}")
-    found = answer.json()["champion"] if answer.ok else None
+    found = api().get(_PATH)["champion"]
     return str(found["version"]) if found else None
 
 
 def find(version: str) -> dict[str, Any] | None:
-    answer = _send("GET", f"/api/models/{MODEL}/versions/{version}")
-    if answer.status_code == 404:
-        return None
-    answer.raise_for_status()
-    return dict(answer.json())
-
-
-def _ask(method: str, path: str, body: dict[str, Any]) -> None:
-    answer = _send(method, path, body)
-    if not answer.ok:
-        raise DemoError(f"{method} {path}: {answer.text}")
-
-
-def _send(method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
-    url, headers = os.environ["FUNCTIONS_URL"] + path, {"x-functions-key": os.environ["FUNCTIONS_KEY"]}
-    return requests.request(method, url, json=body, headers=headers, timeout=60)
+    """None where it is not registered yet."""
+    known = {one["version"] for one in api().get(_PATH)["versions"]}
+    return dict(api().get(f"{_PATH}/versions/{version}")) if version in known else None

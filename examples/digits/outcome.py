@@ -2,17 +2,16 @@
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import requests
 from rich.console import Console
 from rich.table import Table
 
 from examples.digits import images
+from examples.digits.api import api
 from examples.digits.arrivals import LATE, MONTHS, Arrivals
 
 FEED = "digits"
@@ -124,17 +123,16 @@ def latest_scoring(month: str) -> dict[str, Any] | None:
 
 def scorings(month: str) -> list[dict[str, Any]]:
     """Every scoring of a month, oldest first, from the API."""
-    url = f"{os.environ['FUNCTIONS_URL']}/api/feeds/{FEED}/months/{month}/jobs"
-    answer = requests.get(url, headers={"x-functions-key": os.environ["FUNCTIONS_KEY"]}, timeout=60)
-    answer.raise_for_status()
-    return list(answer.json())
+    return list(api().get(_jobs(month)))
 
 
 def rerun(month: str, reason: str) -> None:
     """Ask for a new generation of the month's latest version."""
-    url = f"{os.environ['FUNCTIONS_URL']}/api/feeds/{FEED}/months/{month}/jobs"
-    headers = {"x-functions-key": os.environ["FUNCTIONS_KEY"]}
-    requests.post(url, json={"reason": reason}, headers=headers, timeout=60).raise_for_status()
+    api().post(_jobs(month), {"reason": reason})
+
+
+def _jobs(month: str) -> str:
+    return f"/api/feeds/{FEED}/months/{month}/jobs"
 
 
 def _predictions(result: str) -> tuple[str, list[dict[str, str]]]:

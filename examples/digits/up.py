@@ -11,13 +11,14 @@ from examples.digits.installation import DATA, LOG, ROOT
 from examples.digits.models import MODEL, DemoError
 from examples.digits.progress import Progress
 from examples.digits.screen import console, step, title
+from tidegate.cli.client import ApiError
 from tidepool.cloud import Tidepool, TidepoolError
 
 
 def main() -> None:
     try:
         _up()
-    except DemoError as error:
+    except (DemoError, ApiError) as error:
         raise SystemExit(f"Not ready: {error}. See .tidepool/logs/functions.log") from error
 
 
