@@ -117,13 +117,26 @@ def decide_month(feed: Feed, record: Month, seen: Seen, now: datetime, deadline:
 def needs_look(record: Month, now: datetime, timezone: ZoneInfo) -> bool:
     """Whether the timer should have a month's files listed, with no event asking for it.
 
-    Unfinished months each time; finished and long past ones once a day, for files whose events were lost.
+    Unfinished months each time, and those whose due check has not come; finished and long past ones once a
+    day, for files whose events were lost.
     """
+    if record.check_due is not None and record.check_due <= now:
+        return True
     recent = record.month >= _months_back(now.astimezone(timezone), _RECENT_MONTHS - 1)
     unfinished = record.latest is None or not record.latest.registered or not record.latest.generations
     if recent and unfinished:
         return True
     return (recent or unfinished) and (record.listed_at is None or now - record.listed_at >= _DAY)
+
+
+def unclaimed(feed: Feed, record: Month, seen: Seen) -> tuple[Listed, ...]:
+    """Files that differ from the last version's, where the policy makes no version of them; else none."""
+    files, late = _complete_files(feed, seen), feed.late_files
+    latest = record.latest
+    by_itself = late.then is LatePolicy.NEW_VERSION and len(record.versions) < late.max_versions
+    if latest is None or by_itself or Manifest.of(files).hash == latest.manifest_hash:
+        return ()
+    return files
 
 
 def _decide_first(

@@ -65,9 +65,12 @@ class Result:
 
 
 def decide_result(published: Reconciliation, claim: Claim, changed: Sequence[str]) -> Result:
-    """`changed`: files of the manifest that have another content now."""
+    """`changed`: files of the manifest that have another content now.
+
+    A newer version that was there already when it was claimed supersedes nothing: a person chose this one.
+    """
     version, latest = claim.version, claim.record.latest
-    if latest and latest.number > version.number:
+    if latest and latest.number > version.number and latest.snapshot_at >= claim.generation.claimed_at:
         newer = version_name(claim.record.month, latest.number)
         return Result(ScoringState.SUPERSEDED, f"version {newer} was registered meanwhile")
     if changed:

@@ -70,6 +70,8 @@ class Service:
     feeds: Feeds
     rejected: Rejected
     workspaces: Workspaces
+    arrival: Arrival
+    claims: Claims
     inbox: Inbox
     worker: Worker
 
@@ -147,6 +149,8 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         feeds=feeds,
         rejected=rejected,
         workspaces=workspaces,
+        arrival=arrival,
+        claims=claims,
         inbox=Inbox(
             routes=CurrentRoutes(config, settings.check_delay),
             queue=queue,

@@ -2,19 +2,23 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.estate import Estate
 from tests.house import CHECK, FINISH, JOB, LOOK, MONTH, SCORE, House, commands
 
-from tidegate.commands import CheckMonth, ScoreMonth
+from tidegate.commands import CheckMonth, Reconcile, ScoreMonth
 from tidegate.datasets import BLOBSTORE, Manifest
 from tidegate.errors import ConflictError, NotThereError, PermanentError
 from tidegate.handlers.claims import Wish
+from tidegate.handlers.endings import end
 from tidegate.ledger import ScoringState
+from tidegate.people.reruns import Rerun, Reruns
 from tidegate.pipelines import plan_scoring
+from tidegate.results import Result
 from tidepool.cloud import Tidepool
 
 FILES = {"a.png": "cat", "b.png": "dog", "sub/c.png": "cat"}
@@ -70,6 +74,45 @@ def test_a_chain_of_checks_neither_multiplies_nor_dies(estate: Estate, house: Ho
     house.clock.move(minutes=16)
     [score] = commands(house.do(wait.command))
     assert score == SCORE
+
+
+def test_a_late_file_is_found_though_the_check_of_it_was_lost(estate: Estate, house: House) -> None:
+    estate.configure(starts="209801", late_files={"quiet_for": "1h"})
+    estate.upload(MONTH, FILES)
+    house.run(CHECK)
+    house.clock.move(days=1)
+    estate.upload(MONTH, {"late.png": "cat"}, marker=False)
+    house.clock.now = datetime.now(UTC)
+
+    [lost] = house.do(CHECK.model_copy(update={"due": house.clock.now}))
+    assert isinstance(lost.command, CheckMonth)
+    house.clock.now += timedelta(hours=2)
+    timer = [one.command for one in house.do(Reconcile(cause="timer"))]
+
+    assert CheckMonth(cause="timer", feed="stories", month=MONTH) in timer
+    house.run(CHECK)
+    assert [version.number for version in house.month.versions] == [1, 2]
+    assert house.month.check_due is None
+
+
+def test_a_version_that_comes_while_another_is_finished_leaves_no_news_of_success(
+    estate: Estate, house: House
+) -> None:
+    estate.upload(MONTH, FILES)
+    house.until_submitted()
+    house.do(LOOK)
+    stale = house.finishing.ledger.month("stories", MONTH)
+    estate.upload(MONTH, {"late.png": "cat"})
+    house.clock.move(hours=1)
+    house.do(CHECK)
+    assert house.month.versions[-1].number == 2
+
+    with pytest.raises(ConflictError):
+        end(house.ledger, stale.claims[0], Result(ScoringState.SCORED), at=house.clock(), cause="test")
+
+    assert "month.scored" not in house.kinds
+    house.do(FINISH)
+    assert "month.scored" not in house.kinds
 
 
 def test_two_checks_at_once_make_one_version(estate: Estate, house: House) -> None:
@@ -254,3 +297,25 @@ def test_a_version_that_was_overtaken_before_it_was_scored_is_left(estate: Estat
     assert house.do(SCORE) == []
     with pytest.raises(PermanentError, match="no version 3"):
         house.do(ScoreMonth(cause="test", feed="stories", month=MONTH, version=3))
+
+
+@pytest.mark.parametrize("late", [{"then": "alert"}, {"then": "ignore"}, {"max_versions": 1}], ids=str)
+def test_a_rerun_makes_the_version_that_the_policy_does_not(
+    estate: Estate, house: House, late: dict[str, Any]
+) -> None:
+    estate.configure(late_files={"quiet_for": "1m", **late})
+    estate.upload(MONTH, FILES)
+    house.run(CHECK)
+    estate.upload(MONTH, {"a.png": "dog"}, marker=False)
+    house.clock.move(hours=1)
+    house.run(CHECK)
+    assert [version.number for version in house.month.versions] == [1]
+
+    feed = house.config().feeds["stories"]
+    reruns = Reruns(claims=house.claims, arrival=house.arrival, queue=house.service.queue)
+    claim = reruns.request(feed, house.month, Rerun(reason="they are right now"), None)
+
+    assert claim.name == "209901-2-g1"
+    assert house.month.versions[-1].reason == "asked for: they are right now"
+    again = reruns.request(feed, house.month, Rerun(reason="once more"), None)
+    assert again.name == "209901-2-g2"

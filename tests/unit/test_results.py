@@ -1,5 +1,6 @@
 """Which results count, and what people are told of them."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -72,6 +73,12 @@ def test_a_result_is_superseded_by_changed_files_and_by_a_newer_version() -> Non
     assert (changed.state, newer.state) == (ScoringState.SUPERSEDED, ScoringState.SUPERSEDED)
     assert "b.png" in (changed.why or "")
     assert "202611-2" in (newer.why or "")
+
+
+def test_a_version_that_was_there_when_a_person_chose_an_older_one_supersedes_nothing() -> None:
+    chosen = with_newer_version(a_claim(claimed_at=NOW + timedelta(days=30)))
+
+    assert decide_result(published(), chosen, []).state is ScoringState.SCORED
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,6 @@ from tidegate.api.views import FeedView, JobView, MonthSummary, MonthView, Scori
 from tidegate.commands import MonthId
 from tidegate.config import Feed
 from tidegate.errors import ConfigError, RefusedError, TidegateError
-from tidegate.handlers.claims import Claims
 from tidegate.ledger import Month
 from tidegate.people.reruns import Rerun, Reruns
 from tidegate.wiring import Service
@@ -60,10 +59,7 @@ def _place(found: NamedFeed, month: MonthId, service: Services) -> _Place:
 
 
 def _reruns(service: Services) -> Reruns:
-    claims = Claims(
-        config=service.config, ledger=service.ledger, workspaces=service.workspaces, now=service.now
-    )
-    return Reruns(claims=claims, queue=service.queue)
+    return Reruns(claims=service.claims, arrival=service.arrival, queue=service.queue)
 
 
 FeedMonth = Annotated[_Place, Depends(_place)]

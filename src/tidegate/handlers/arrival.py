@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from tidegate.commands import CheckMonth, Follows, Next, ScoreMonth
 from tidegate.config import Config, Feed
@@ -14,7 +15,7 @@ from tidegate.handlers.endings import tell
 from tidegate.handlers.sight import feed_of, look
 from tidegate.ledger import Month, MonthVersion
 from tidegate.log import Log
-from tidegate.months import Changed, NewVersion, Same, Wait, deadline_of, decide_month, prefix_of
+from tidegate.months import Changed, NewVersion, Same, Wait, deadline_of, decide_month, prefix_of, unclaimed
 from tidegate.notifications import months as notifications
 from tidegate.notifications.kinds import Occasion
 
@@ -62,8 +63,14 @@ class Arrival:
             case Changed() as change:
                 return [*unfinished, *self._tell_changed(command, record, change)]
             case Same():
-                self._note_listing(record, now)
+                self._note_listing(record, now, also=self._is_looked_at(record))
                 return unfinished
+
+    def bring_up_to_date(self, feed: Feed, record: Month, why: str) -> None:
+        """A person's wish: the next version of what changed, though the policy makes none. ConflictError."""
+        if files := unclaimed(feed, record, look(self.feeds, feed, record.month)):
+            command = CheckMonth(cause=f"request-{uuid4()}", feed=record.feed, month=record.month)
+            self._add(command, feed, record, NewVersion(files, why))
 
     def _add(self, command: CheckMonth, feed: Feed, record: Month, new: NewVersion) -> Follows:
         """The next version, claimed under the record's ETag: of two that see the same files, one wins."""
@@ -116,12 +123,12 @@ class Arrival:
 
     def _wait(self, command: CheckMonth, record: Month, wait: Wait, now: datetime) -> list[Next]:
         """One delayed check is under way for each `check_due`; the timer makes good for one that is lost."""
-        if wait.until is None or wait.until == record.check_due:
+        if wait.until == record.check_due:
             self._note_listing(record, now, also=wait.late)
             return []
         record.check_due = wait.until
         self._note_listing(record, now, also=True)
-        return [_later(command, wait.until, now)]
+        return [_later(command, wait.until, now)] if wait.until else []
 
     def _tell_late(
         self, command: CheckMonth, record: Month, deadline: datetime | None, files: int
@@ -135,8 +142,14 @@ class Arrival:
         occasion = Occasion(self.now(), command.cause)
         told = tell(self.ledger, notifications.changed(record, change.hash, change.why, occasion))
         record.late_announced = [*record.late_announced[-19:], change.hash]
+        self._is_looked_at(record)
         self._note_listing(record, self.now(), also=True)
         return [told]
+
+    def _is_looked_at(self, record: Month) -> bool:
+        """Nothing is left to wait for; whether that is news."""
+        waited, record.check_due = record.check_due, None
+        return waited is not None
 
     def _note_listing(self, record: Month, now: datetime, *, also: bool = False) -> None:
         """Write the record where it changed, or where its last listing is long ago."""

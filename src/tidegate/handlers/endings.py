@@ -16,15 +16,17 @@ log = Log(__name__)
 
 
 def end(ledger: "Ledger", claim: Claim, result: Result, *, at: datetime, cause: str) -> Next:
-    """Bring a live generation to its final state. ConflictError where its record changed: look again."""
+    """Bring a live generation to its final state. ConflictError where its record changed: look again.
+
+    Told is what is recorded, never what another record overtook. Whoever comes again tells it again.
+    """
     generation = claim.generation
     generation.state, generation.error, generation.ended_at = result.state, result.why, at
     if result.counts:
         claim.record.result = current_result(claim)
-    follow = tell(ledger, notifications.ended(claim, cause))
     ledger.save(claim.record)
     log.info("generation_ended", result=claim.name, state=result.state.value, why=result.why)
-    return follow
+    return tell(ledger, notifications.ended(claim, cause))
 
 
 def tell(ledger: "Ledger", activity: Activity) -> Next:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Finishing:
-    """The asset first, then the activity, then the ledger: what is recorded as scored can be found."""
+    """The asset first, then the ledger, then the news: what is recorded as scored can be found."""
 
     config: Callable[[], Config]
     ledger: "Ledger"

@@ -84,6 +84,8 @@ class Jobs:
                 return [end(self.ledger, claim, result, at=at, cause=cause)]
             case JobFailed(reason) if current:
                 return [end(self.ledger, claim, Result(ScoringState.FAILED, reason), at=at, cause=cause)]
+            case JobCancelled() | JobFailed() if generation.state.final and generation.job == job.name:
+                return [tell(self.ledger, notifications.ended(claim, cause))]  # it ended, and was not told
         return []
 
     def _record(self, job: Job, status: str) -> None:

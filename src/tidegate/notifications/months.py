@@ -49,7 +49,7 @@ def changed(record: Month, hash: str, why: str, occasion: Occasion) -> Activity:
         occasion,
         id=f"changed-{hash[:16]}",
         title=f"{record.feed} {record.month} changed after it was complete",
-        text=f"{why}. Nothing is scored again by itself.",
+        text=f"{why}. Nothing is scored again by itself: tidegate rerun makes the next version.",
         data={"hash": hash},
     )
 

@@ -10,6 +10,7 @@ from tidegate.commands import ScoreMonth
 from tidegate.config import Feed
 from tidegate.datasets import version_name
 from tidegate.errors import NotThereError, PermanentError, RefusedError, TransientError
+from tidegate.handlers.arrival import Arrival
 from tidegate.handlers.claims import Claims, Wish
 from tidegate.ledger import Claim, Month
 from tidegate.log import Log
@@ -41,11 +42,13 @@ class Rerun(BaseModel):
 @dataclass(frozen=True, kw_only=True)
 class Reruns:
     claims: Claims
+    arrival: Arrival
     queue: "Queue"
 
     def request(self, feed: Feed, record: Month, wanted: Rerun, key: str | None) -> Claim:
         """Claim a generation and send its command; the same key again brings the same one.
 
+        Of a month whose files changed, and whose policy makes no version of that, it is the next version's.
         RefusedError where the month has no such version, or the model is not there or does not fit.
         """
         claim = record.claimed_with(key) or self._claim(feed, record, wanted, key)
@@ -59,11 +62,14 @@ class Reruns:
 
     def _claim(self, feed: Feed, record: Month, wanted: Rerun, key: str | None) -> Claim:
         refuse_version(record, wanted.version)
+        model = self._model(feed, wanted.model_version)
+        if wanted.version is None:
+            self.arrival.bring_up_to_date(feed, record, f"asked for: {wanted.reason}")
         wish = Wish(
             feed=record.feed,
             month=record.month,
             version=wanted.version,
-            model=self._model(feed, wanted.model_version),
+            model=model,
             reason=wanted.reason,
             idempotency_key=key,
         )
