@@ -147,6 +147,7 @@ class Parts:
         self.sites.environment = self.environment
         self._scheduling = asyncio.create_task(self.scheduler.run())
         await self.azurite.start(self.accounts.declared())
+        await self.storage.forget_lost_messages()
         self.eventgrid.create_topic(estate.custom_topic_id(estate.CUSTOM_TOPIC), self._keys.event_grid)
         await self.resources.create_estate()
         self.online.serving.revive()

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
@@ -95,6 +96,13 @@ class StorageGateway:
         finally:
             response.close()
             self._publish_later(account, events)
+
+    async def forget_lost_messages(self) -> None:
+        """Drop the messages of a former process that Azurite does not have."""
+        for message in self.queues.kept():
+            answer = await self.send(message.account, "queue", "PUT", message.probe_target())
+            if answer.status == HTTPStatus.NOT_FOUND:
+                self.queues.lost(message)
 
     def publishing(self) -> list[str]:
         """Events on their way to Event Grid."""

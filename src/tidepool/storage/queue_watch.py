@@ -50,7 +50,14 @@ class QueuedMessage:
 
     def release_target(self) -> str:
         """The Update Message that makes it visible now."""
-        query = urlencode({"popreceipt": self.pop_receipt, "visibilitytimeout": 0})
+        return self._update_target(self.pop_receipt)
+
+    def probe_target(self) -> str:
+        """An Update Message that changes nothing, as its receipt is wrong: 404 where the message is gone."""
+        return self._update_target("none")
+
+    def _update_target(self, pop_receipt: str) -> str:
+        query = urlencode({"popreceipt": pop_receipt, "visibilitytimeout": 0})
         return f"/{self.queue}/messages/{self.id}?{query}"
 
 
@@ -100,6 +107,14 @@ class QueueWatch:
         """The same, and those that a functions host holds."""
         until = self._due(within_s)
         return [message for message in self._messages.values() if message.held or message.due <= until]
+
+    def kept(self) -> list[QueuedMessage]:
+        """All messages that are known of."""
+        return list(self._messages.values())
+
+    def lost(self, message: QueuedMessage) -> None:
+        """Azurite does not have it: it was killed before it had written it down."""
+        self._forget(*message.key)
 
     def let_go(self, account: str, queue: str) -> None:
         """The functions host that held messages of this queue is gone."""
