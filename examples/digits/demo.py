@@ -145,13 +145,12 @@ def _fresh_cloud() -> Tidepool:
     """Tidepool with the service in it, and nothing from before."""
     cloud = Tidepool(DATA, app=ROOT)
     try:
-        cloud.attach()
         cloud.stop()
-    except TidepoolError:
-        pass
-    cloud.delete()
-    with step("Tidepool starts: identity, storage, Azure ML, Event Grid, Functions host"):
-        cloud.start(detach=True)
+        cloud.delete()
+        with step("Tidepool starts: identity, storage, Azure ML, Event Grid, Functions host"):
+            cloud.start(detach=True)
+    except TidepoolError as error:
+        raise SystemExit(f"The demo cannot begin: {error}") from error
     return cloud
 
 

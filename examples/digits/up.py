@@ -20,13 +20,15 @@ def main() -> None:
         _up()
     except (DemoError, ApiError) as error:
         raise SystemExit(f"Not ready: {error}. See .tidepool/logs/functions.log") from error
+    except TidepoolError as error:
+        raise SystemExit(f"Not ready: {error}") from error
 
 
 def _up() -> None:
     cloud = Tidepool(DATA, app=ROOT)
-    try:
+    if cloud.is_running:
         cloud.attach()
-    except TidepoolError:
+    else:
         with step("Tidepool starts: identity, storage, Azure ML, Event Grid, Functions host"):
             cloud.start(detach=True)
     os.environ.update(cloud.environment())

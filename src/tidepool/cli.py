@@ -15,6 +15,7 @@ except ImportError:  # the service is installed without them
     sys.exit("Tidepool is an extra of its package: pip install -e '.[tidepool]' in a checkout")
 
 from tidepool.cloud import Tidepool
+from tidepool.data_folder import DEFAULT, typed
 from tidepool.launch import TidepoolError
 from tidepool.storage.azurite import AzuriteError
 
@@ -23,8 +24,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
-Data = Annotated[Path, typer.Option("--data", envvar="TIDEPOOL_DATA", help="Where its state is kept.")]
-_DATA = Path(".tidepool")
+Data = Annotated[
+    Path, typer.Option("--data", envvar="TIDEPOOL_DATA", help="Where its state is kept.", file_okay=False)
+]
 
 
 @app.command()
@@ -33,12 +35,13 @@ def up(
     functions: Annotated[
         Path | None, typer.Option("--app", help="The folder of a functions app to run in it.", exists=True)
     ] = None,
-    data: Data = _DATA,
+    data: Data = DEFAULT,
     seed: Annotated[int, typer.Option(help="The seed of its faults and of its delays.")] = 0,
 ) -> None:
     """Start Tidepool. Without --detach it runs until Ctrl-C."""
     cloud = Tidepool(data, app=functions, seed=seed)
-    if _is_running(cloud):
+    if cloud.is_running:
+        cloud.attach()
         typer.echo(f"Tidepool is running on {cloud.data_dir} already.")
         return
     cloud.start(detach=detach)
@@ -48,18 +51,17 @@ def up(
 
 
 @app.command()
-def down(data: Data = _DATA) -> None:
+def down(data: Data = DEFAULT) -> None:
     """Stop Tidepool. Its state is kept."""
     cloud = Tidepool(data)
-    if not _is_running(cloud):
+    if cloud.stop():
+        typer.echo(f"Stopped. The state is kept ({typed('reset', cloud.data_dir)} deletes it).")
+    else:
         typer.echo(f"No Tidepool is running on {cloud.data_dir}.")
-        return
-    cloud.stop()
-    typer.echo(f"Stopped. The state is kept in {cloud.data_dir} (tidepool reset deletes it).")
 
 
 @app.command()
-def status(data: Data = _DATA) -> None:
+def status(data: Data = DEFAULT) -> None:
     """Say what is running, and what it is doing."""
     found = _attached(data).status()
     typer.echo(f"Tidepool (process {found['pid']}) on {found['data']}, time {found['now']:.19}")
@@ -81,7 +83,7 @@ def logs(
     part: Annotated[
         str | None, typer.Argument(help="supervisor, azurite ...; without it: which logs there are.")
     ] = None,
-    data: Data = _DATA,
+    data: Data = DEFAULT,
 ) -> None:
     """Print the log of a part."""
     folder = data.resolve() / "logs"
@@ -95,7 +97,7 @@ def logs(
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def run(context: typer.Context, data: Data = _DATA) -> None:
+def run(context: typer.Context, data: Data = DEFAULT) -> None:
     """Run a command inside Tidepool: tidepool run -- python my_script.py"""
     if not context.args:
         raise TidepoolError("which command? tidepool run -- python my_script.py")
@@ -106,20 +108,19 @@ def run(context: typer.Context, data: Data = _DATA) -> None:
 
 
 @app.command()
-def env(data: Data = _DATA) -> None:
+def env(data: Data = DEFAULT) -> None:
     """Print the variables that lead programs into Tidepool: eval "$(tidepool env)"."""
     for name, value in _attached(data).environment().items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 
 @app.command()
-def reset(data: Data = _DATA) -> None:
+def reset(data: Data = DEFAULT) -> None:
     """Stop Tidepool and delete its state."""
     cloud = Tidepool(data)
-    if _is_running(cloud):
-        cloud.stop()
-    cloud.delete()
-    typer.echo(f"Deleted {cloud.data_dir}.")
+    cloud.stop()
+    deleted = cloud.delete()
+    typer.echo(f"Deleted {cloud.data_dir}." if deleted else f"There is no {cloud.data_dir} to delete.")
 
 
 def main() -> None:
@@ -137,14 +138,6 @@ def _attached(data: Path) -> Tidepool:
     return cloud
 
 
-def _is_running(cloud: Tidepool) -> bool:
-    try:
-        cloud.attach()
-    except TidepoolError:
-        return False
-    return True
-
-
 def _say_started(cloud: Tidepool) -> None:
     typer.echo(f"Tidepool is up; its state is in {cloud.data_dir}.")
     for site in cloud.status()["sites"]:
@@ -152,7 +145,8 @@ def _say_started(cloud: Tidepool) -> None:
             typer.secho(f"Functions app {site['name']} has no functions:\n{site['error']}", fg="red")
         else:
             typer.echo(f"Functions app {site['name']}: {site['url']}, {len(site['functions'])} functions")
-    typer.echo('Reach it with:  eval "$(tidepool env)"   Stop it with:  tidepool down')
+    env, down = typed("env", cloud.data_dir), typed("down", cloud.data_dir)
+    typer.echo(f'Reach it with:  eval "$({env})"   Stop it with:  {down}')
 
 
 if __name__ == "__main__":

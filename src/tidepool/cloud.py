@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import httpx
 
+from tidepool.data_folder import DEFAULT, typed
 from tidepool.estate import CONTROL_HEADER, DEFAULT_SITE
 from tidepool.launch import Launch, TidepoolError
 
@@ -47,7 +48,7 @@ class Tidepool:
     """
 
     def __init__(
-        self, data_dir: Path | str = ".tidepool", *, app: Path | str | None = None, seed: int = 0
+        self, data_dir: Path | str = DEFAULT, *, app: Path | str | None = None, seed: int = 0
     ) -> None:
         self.data_dir = Path(data_dir).resolve()
         self._app = None if app is None else Path(app).resolve()
@@ -72,15 +73,31 @@ class Tidepool:
         self._connect(self._launch.start(arguments, detach=detach))
 
     def attach(self) -> None:
-        """Use the Tidepool that runs on the data folder; TidepoolError where none does."""
+        """Use the Tidepool that runs on the data folder; TidepoolError where none does, or not with `app`."""
         self._connect(self._launch.find())
+        if self._app is not None and str(self._app) not in [
+            site["app_dir"] for site in self.status()["sites"]
+        ]:
+            raise TidepoolError(
+                f"the Tidepool that is running on {self.data_dir} is without the functions app {self._app}; "
+                f"end it first: {typed('down', self.data_dir)}"
+            )
 
-    def stop(self) -> None:
-        """End it with all its children, and wait; the state stays."""
-        self._post("/stop")
-        self._launch.wait()
+    @property
+    def is_running(self) -> bool:
+        """Whether one runs on the data folder, ready to be asked."""
+        try:
+            self._launch.find()
+        except TidepoolError:
+            return False
+        return True
+
+    def stop(self) -> bool:
+        """End it with all its children, and wait; the state stays. Whether there was anything to end."""
         if self._http is not None:
             self._http.close()
+            self._http = None
+        return self._launch.end()
 
     def wait(self) -> None:
         """Until it ends, or until Ctrl-C, which ends it."""
@@ -89,9 +106,9 @@ class Tidepool:
         except KeyboardInterrupt:
             self.stop()
 
-    def delete(self) -> None:
-        """Delete the state of a Tidepool that does not run."""
-        self._launch.delete()
+    def delete(self) -> bool:
+        """Delete the state of a Tidepool that does not run; False where there is none."""
+        return self._launch.delete()
 
     def environment(self, principal: str = "developer") -> dict[str, str]:
         """The variables under which a program finds it, as `developer` or `tidegate`.

@@ -5,7 +5,6 @@ Plain HTTP on 127.0.0.1, with a secret header.
 
 import os
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,13 +26,11 @@ from tidepool.parts import Parts
 class Control:
     """`app` serves the control API, and under `/msi` managed identity, which has its own secret."""
 
-    def __init__(self, *, parts: Parts, token: str, stop: Callable[[], None]) -> None:
+    def __init__(self, *, parts: Parts, token: str) -> None:
         self._parts = parts
-        self._stop_all = stop
         self._calm = Calm(parts)
         routes = [
             Route("/status", self._status),
-            Route("/stop", self._stop, methods=["POST"]),
             Route("/environment", self._environment),
             Route("/token", self._token),
             Route("/requests", self._requests),
@@ -72,10 +69,6 @@ class Control:
                 "waiting": waiting,
             }
         )
-
-    async def _stop(self, _: Request) -> JSONResponse:
-        self._stop_all()
-        return JSONResponse({})
 
     async def _environment(self, request: Request) -> JSONResponse:
         return JSONResponse(self._parts.environment(request.query_params.get("principal", "developer")))

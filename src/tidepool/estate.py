@@ -18,6 +18,7 @@ DEFAULT_SITE = "tidegate"  # the functions app of `tidepool up --app`
 # How a handle finds its supervisor: a file in the data folder, and the header for the secret in it.
 STATE_FILE = "tidepool.json"
 CONTROL_HEADER = "x-tidepool-token"
+STOP_WITHIN_S = 30  # a supervisor that was told to end is gone then, come what may
 
 _GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers"
 

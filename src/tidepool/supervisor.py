@@ -5,7 +5,7 @@ Opens the listeners, says when it is ready, ends cleanly.
 
 import argparse
 import asyncio
-import fcntl
+import faulthandler
 import json
 import logging
 import os
@@ -19,6 +19,7 @@ import uvloop
 
 from tidepool import estate
 from tidepool.control import Control
+from tidepool.data_folder import holder, take, typed
 from tidepool.functions.sites import SiteSpec
 from tidepool.network import listen_http
 from tidepool.parts import Parts
@@ -27,8 +28,8 @@ from tidepool.processes import start_reaper
 _FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
-async def serve(parts: Parts, *, app_dir: Path | None, parent_fd: int | None) -> None:
-    """Start, print the line that says ready, serve until a signal, a stop, or the end of the pipe."""
+async def serve(parts: Parts, *, app_dir: Path | None, parent_fd: int | None, stop_within_s: float) -> None:
+    """Start, print the line that says ready, serve until a signal or the end of the pipe."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -36,7 +37,7 @@ async def serve(parts: Parts, *, app_dir: Path | None, parent_fd: int | None) ->
     if parent_fd is not None:
         loop.add_reader(parent_fd, stopping.set)
     token = secrets.token_hex(16)
-    control = Control(parts=parts, token=token, stop=stopping.set)
+    control = Control(parts=parts, token=token)
     listener, port = await listen_http(control.app)
     await parts.start(port)
     if app_dir is not None:
@@ -44,11 +45,13 @@ async def serve(parts: Parts, *, app_dir: Path | None, parent_fd: int | None) ->
     await parts.start_events()
     _say_ready(parts, f"http://127.0.0.1:{port}", token)
     await stopping.wait()
+    # What hangs from here on is told to the log, and ends this process; the reaper then ends its children.
+    faulthandler.dump_traceback_later(stop_within_s, exit=True)
     if parent_fd is not None:
         loop.remove_reader(parent_fd)
     listener.close()
     await parts.stop()
-    (parts.data_dir / estate.STATE_FILE).unlink()
+    (parts.data_dir / estate.STATE_FILE).unlink(missing_ok=True)
 
 
 def _say_ready(parts: Parts, control: str, token: str) -> None:
@@ -66,13 +69,13 @@ def main() -> None:
     parser.add_argument("--app", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--parent-fd", type=int)
+    parser.add_argument("--stop-within", type=float, default=estate.STOP_WITHIN_S)
     arguments = parser.parse_args()
     data_dir: Path = arguments.data.resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
     if os.getpgrp() != os.getpid():
         os.setsid()
-    with (data_dir / "lock").open("w") as lock:
-        _take(lock, data_dir)
+    with _taken(data_dir):
         start_reaper()
         _log_to(data_dir / "logs")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -92,14 +95,21 @@ def _log_to(folder: Path) -> None:
 
 async def _run(data_dir: Path, arguments: argparse.Namespace) -> None:
     parts = Parts(data_dir, arguments.seed)
-    await serve(parts, app_dir=arguments.app and arguments.app.resolve(), parent_fd=arguments.parent_fd)
+    await serve(
+        parts,
+        app_dir=arguments.app and arguments.app.resolve(),
+        parent_fd=arguments.parent_fd,
+        stop_within_s=arguments.stop_within,
+    )
 
 
-def _take(lock: IO[str], data_dir: Path) -> None:
+def _taken(data_dir: Path) -> IO[str]:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return take(data_dir)
     except BlockingIOError:
-        sys.exit(f"a Tidepool is running on {data_dir} already")
+        held = holder(data_dir)
+        process = f" (process {held.pid})" if held else ""
+        sys.exit(f"a Tidepool{process} is running on {data_dir} already; end it: {typed('down', data_dir)}")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,9 @@ from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
 
 from tidepool.cloud import StorageAccount, Tidepool, TidepoolError, UnsettledError, Workspace
+from tidepool.data_folder import holder
 from tidepool.estate import SUBSCRIPTION
+from tidepool.launch import Launch
 
 SCRIPT = """
 import os
@@ -87,8 +89,11 @@ class Shell:
 
     def processes(self) -> list[psutil.Process]:
         """The supervisor and all that descends from it."""
-        supervisor = psutil.Process(json.loads((self.data / "tidepool.json").read_text())["pid"])
-        return [supervisor, *supervisor.children(recursive=True)]
+        return family(json.loads((self.data / "tidepool.json").read_text())["pid"])
+
+
+def family(pid: int) -> list[psutil.Process]:
+    return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
 
 
 @pytest.fixture
@@ -130,21 +135,86 @@ def test_its_state_survives_a_restart_and_nothing_survives_a_kill(
     assert "no Tidepool is running" in shell("env").stderr
     assert "Deleted" in shell("reset").stdout
     assert not shell.data.exists()
+    assert "There is no" in shell("reset").stdout
 
 
-def test_reset_deletes_nothing_that_is_not_tidepools(tmp_path: Path) -> None:
+def test_a_folder_with_something_else_in_it_is_neither_taken_nor_deleted(tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("mine")
+    shell = Shell(tmp_path)
 
-    refused = Shell(tmp_path)("reset")
+    started, deleted = shell("up", "--detach"), shell("reset")
 
-    assert refused.returncode == 1
-    assert "is not a data folder of Tidepool" in refused.stderr
-    assert (tmp_path / "precious.txt").exists()
+    assert (started.returncode, deleted.returncode) == (1, 1)
+    assert "name another one (--data)" in started.stderr
+    assert "is not a data folder of Tidepool" in deleted.stderr
+    assert list(tmp_path.iterdir()) == [tmp_path / "precious.txt"]
 
 
 def test_a_folder_has_one_tidepool(tidepool: Tidepool) -> None:
-    with pytest.raises(TidepoolError, match=r"running on .* already"):
+    with pytest.raises(TidepoolError, match=r"running on .* already; end it: tidepool down --data /"):
         Tidepool(tidepool.data_dir).start()
+
+
+def test_an_app_that_is_not_running_in_it_is_not_passed_over(tidepool: Tidepool, tmp_path: Path) -> None:
+    app = write_app(tmp_path / "app")
+
+    refused = Shell(tidepool.data_dir)("up", "--detach", "--app", str(app))
+
+    assert refused.returncode == 1
+    assert f"without the functions app {app}; end it first: tidepool down" in refused.stderr
+
+
+def test_one_that_nobody_can_ask_is_ended_by_its_lock(shell: Shell) -> None:
+    started = shell("up", "--detach").stdout
+    (shell.data / "tidepool.json").unlink()
+
+    refused = shell("up", "--detach")
+
+    assert f"""eval "$(tidepool env --data {shell.data})\"""" in started
+    assert refused.returncode == 1
+    assert f"end it: tidepool down --data {shell.data}" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "is starting or ending" in shell("status").stderr
+    assert "Stopped" in shell("down").stdout
+    assert "No Tidepool is running" in shell("down").stdout
+
+
+def test_a_shutdown_that_hangs_is_ended_with_all_its_processes(tmp_path: Path) -> None:
+    """Nobody reads the pipe that is put for Azurite's log: who writes to it, waits for ever."""
+    launch = Launch(tmp_path)
+    state = launch.start(["--stop-within=1"], detach=False)
+    processes = family(state["pid"])
+    (tmp_path / "logs" / "azurite.log").unlink()
+    os.mkfifo(tmp_path / "logs" / "azurite.log")
+
+    assert launch.end()
+
+    assert psutil.wait_procs(processes, timeout=5)[1] == []
+    assert "Timeout (0:00:01)!" in (tmp_path / "logs" / "supervisor.log").read_text()
+    assert holder(tmp_path) is None
+
+
+def test_one_that_does_not_even_hear_is_killed(tmp_path: Path) -> None:
+    launch = Launch(tmp_path)
+    processes = family(launch.start([], detach=False)["pid"])
+    processes[0].suspend()
+
+    assert launch.end(patience_s=0.1)
+
+    assert psutil.wait_procs(processes, timeout=5)[1] == []
+
+
+def test_a_message_that_azurite_lost_is_not_waited_for(tmp_path: Path) -> None:
+    """Killed, it loses what it has not yet written; here the file of its queues stands for that."""
+    app = write_app(tmp_path / "app")
+    with Tidepool(tmp_path / "data", app=app) as first:
+        requests.post(f"{first.status()['sites'][0]['url']}/api/begin", timeout=10)
+        with pytest.raises(UnsettledError, match="in slow-work"):
+            first.settle(timeout_s=0.1)
+    (tmp_path / "data" / "azurite" / "__azurite_db_queue__.json").unlink()
+
+    with Tidepool(tmp_path / "data", app=app) as second:
+        second.settle(timeout_s=5)
 
 
 def test_foreign_hosts_are_refused_with_a_reason(tidepool: Tidepool) -> None:

@@ -180,6 +180,7 @@ class FunctionsApp:
     def status(self) -> dict[str, Any]:
         return {
             "name": self.name,
+            "app_dir": str(self.app_dir),
             "url": self.url,
             "state": "Error" if self.error else "Running" if self._worker.is_ready else "Starting",
             "functions": self._triggers.names() if self._triggers else [],
