@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MODEL = "digit-classifier"
 _PATH = f"/api/models/{MODEL}"
 FINAL = {"champion", "refused", "observed", "expired", "retired", "rolled_back", "failed"}
-TRAINING_JOB = Path(__file__).parent / "training" / "job.yml"
+TRAINING_JOB = Path(__file__).parent / "training.yml"
 PATIENCE_S = 180
 
 

@@ -113,7 +113,7 @@ def test_the_environment_pins_what_jobs_were_tested_with() -> None:
 
 
 def test_the_training_job_registers_its_model() -> None:
-    job = load_job("examples/digits/training/job.yml")
+    job = load_job("examples/digits/training.yml")
 
     assert job._validate().passed
     assert (job.outputs.model.type, job.outputs.model.name) == ("mlflow_model", "digit-classifier")

@@ -16,17 +16,18 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from drift_reference import load
-from examples.digits.images import accuracy, holdout_set, month, write
+from examples.digits.images import TRAINING_DATA, accuracy, holdout_set, month, write
+from examples.digits.labelled_sets import write_training
 from image_model import ImageModel, ImageShape, image_shape
 from PIL import Image
 from rows import Row, format_row, parse_rows
 from score_images import Scorer
 
 PUBLISHING = Path("src/assets/monthly_scoring").resolve()
-DIGITS = Path("examples/digits").resolve()
-# What train.yml includes of the assets.
+TRAINING = Path("src/assets/retraining").resolve()
+# What train_classifier.yml includes of the others.
 INCLUDED = os.pathsep.join(
-    str(Path("src/assets", name).resolve()) for name in ("monthly_scoring", "retraining")
+    str(Path("src/assets", name).resolve()) for name in ("monthly_scoring", "evaluation")
 )
 
 ODD_NAMES = ["a,b.png", 'say "hi".png', "line\nbreak.png", "back\rspace.png", "猫.png", "=1+1.png"]
@@ -84,6 +85,16 @@ def publish_command(folder: Path) -> list[str | Path]:
     ]
 
 
+def training_command(folder: Path) -> list[str | Path]:
+    subject = {"data": TRAINING_DATA, "model-name": "digit-classifier", "signal": "a person"}
+    settings = {"image-shape": "8x8x1", "hidden": "64", "iterations": "1000"}
+    return [
+        "retrain.py",
+        *("--training", folder / "training", "--model", folder / "model"),
+        *(argument for key, value in {**subject, **settings}.items() for argument in (f"--{key}", value)),
+    ]
+
+
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory: pytest.TempPathFactory) -> Jobs:
     import mlflow
@@ -92,6 +103,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Jobs:
     lines = [*map(format_row, ROWS), '["missing.png", "ca']
     (folder / "rows.jsonl").write_text("\n".join(lines))
     (folder / "manifest.jsonl").write_text("".join(json.dumps({"name": name}) + "\n" for name in MANIFEST))
+    write_training(folder / "training")
     (folder / "model").mkdir()  # as Azure ML mounts an output
     store = f"sqlite:///{folder}/mlflow.db"
     client = mlflow.MlflowClient(store)
@@ -102,8 +114,8 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Jobs:
     processes = [
         start(PUBLISHING, publish_command(folder), MLFLOW_TRACKING_URI=store, MLFLOW_RUN_ID=step),
         start(
-            DIGITS,
-            ["-m", "training.train", "--model", folder / "model"],
+            TRAINING,
+            training_command(folder),
             MLFLOW_TRACKING_URI=store,
             MLFLOW_EXPERIMENT_NAME="pets",
             PYTHONPATH=INCLUDED,

@@ -38,8 +38,7 @@ class Lab:
             self.ml.components.create_or_update(load_component(ASSETS / name / "pipeline.yml"), version="1")
 
     def arrive(self) -> None:
-        """The labelled sets; and a dark month, of which somebody labelled 40 images."""
-        labelled_sets.register(self.ml)
+        """A dark month, of which somebody labelled 40 images."""
         month = self.folder / "month"
         images.write(MONTH, month)
         (month / "labels.csv").write_text(images.labels_csv(MONTH[:40]))
@@ -97,7 +96,8 @@ def lab(tidepool: Tidepool, ml_client: Any, tmp_path_factory: pytest.TempPathFac
     """After a first training (in a hurry), a month's scoring, an evaluation, and a training anew."""
     lab = Lab(tidepool, ml_client(tidepool.create_workspace().name), tmp_path_factory.mktemp("lab"))
     lab.deploy()
-    training = load_job("examples/digits/training/job.yml", params_override=[{"inputs.iterations": 40}])
+    labelled_sets.register(lab.ml)
+    training = load_job("examples/digits/training.yml", params_override=[{"inputs.iterations": 40}])
     first = str(lab.ml.jobs.create_or_update(training).name)
     lab.arrive()
     lab.wait(first)
