@@ -17,7 +17,7 @@ EXPORT := $(UV) export --frozen --quiet --no-default-groups --no-hashes --no-emi
 help:  ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
-demo: .tools/local  ## three months of images arrive, are scored and checked, on the local cloud
+demo: .tools/local  ## on a fresh local cloud: models are judged, months arrive and are scored; .tidepool begins anew
 	@.venv/bin/python -m examples.digits.demo
 
 up: .tools/local  ## the local cloud with the digits example installed, ready for a month of images

@@ -146,6 +146,8 @@ def _fresh_cloud() -> Tidepool:
     cloud = Tidepool(DATA, app=ROOT)
     try:
         cloud.stop()
+        if DATA.exists():
+            console.print("From the beginning: what Tidepool kept in .tidepool until now is deleted.")
         cloud.delete()
         with step("Tidepool starts: identity, storage, Azure ML, Event Grid, Functions host"):
             cloud.start(detach=True)

@@ -61,7 +61,7 @@ class Outcome:
     def of(cls, promise: Promise, seconds: float) -> "Outcome":
         scoring = find_scoring(promise.result)
         assert scoring is not None
-        path, rows = _predictions(promise.result) if scoring["state"] == "scored" else ("", [])
+        path, rows = predictions(promise.result) if scoring["state"] == "scored" else ("", [])
         counts = scoring["outcome"] or {"files": 0, "errors": 0}
         names = {digit.name for digit in promise.measured}
         return cls(
@@ -135,7 +135,7 @@ def _jobs(month: str) -> str:
     return f"/api/feeds/{FEED}/months/{month}/jobs"
 
 
-def _predictions(result: str) -> tuple[str, list[dict[str, str]]]:
+def predictions(result: str) -> tuple[str, list[dict[str, str]]]:
     """URL and rows of the CSV, found through the Data asset of the predictions."""
     from azure.identity import DefaultAzureCredential
     from azure.storage.blob import BlobClient
