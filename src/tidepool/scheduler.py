@@ -4,6 +4,7 @@ Time moves by itself, and by hand with `advance`.
 """
 
 import asyncio
+import contextlib
 import heapq
 import itertools
 import logging
@@ -80,10 +81,10 @@ class Scheduler:
         while True:
             self._changed.clear()
             self._start_due()
-            try:
-                await asyncio.wait_for(self._changed.wait(), timeout=self._seconds_to_next())
-            except TimeoutError:
-                pass
+            # Not wait_for: it loses a cancellation that comes together with the event (Python 3.11).
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._seconds_to_next()):
+                    await self._changed.wait()
 
     def _start_due(self) -> None:
         while self._heap and self._heap[0].due <= self.now():

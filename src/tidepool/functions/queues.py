@@ -1,6 +1,7 @@
 """Queue triggers: polls a queue as the Functions host does, invokes, deletes, retries, poisons."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -65,10 +66,10 @@ class QueueListener:
             pause_s = min(2 * pause_s, self._options.max_polling_interval_s)
 
     async def _rest(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._woken.wait(), seconds)
-        except TimeoutError:
-            pass
+        # Not wait_for: it loses a cancellation that comes together with the event (Python 3.11).
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
 
     async def _wait_for_room(self) -> None:
         while len(self._working) > self._options.new_batch_threshold:
