@@ -70,8 +70,8 @@ def _ended(month: str, before: str | None) -> dict[str, str]:
             return scoring
         time.sleep(1)
     raise SystemExit(
-        f"Nothing new in {PATIENCE_S} s: .venv/bin/tidegate month {month}. Without a marker it may wait for more "
-        "files; --complete brings one"
+        f"Nothing new in {PATIENCE_S} s: .venv/bin/tidegate month {month}. Without a marker it may wait for "
+        "more files; --complete brings one"
     )
 
 

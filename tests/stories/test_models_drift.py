@@ -74,6 +74,7 @@ def test_a_month_that_drifts_trains_a_model_that_the_gate_then_judges(
     judged = running.service.ledger.model_version(MODEL, "2")
     assert judged
     assert judged.state is ModelState.PASSED
+    assert judged.source["data"] == {"month_1": "stories:209901-1", "month_2": "stories:209902-1"}
     record = model(running)
     assert [(one.breached, one.taken) for one in record.signals] == [(False, False), (True, True)]
     assert record.retraining is None

@@ -1,5 +1,6 @@
 """Jobs of a workspace: whether they exist, their submission, and what run history says of them."""
 
+import re
 from typing import Any
 
 from tidegate.cloud.data_plane import DataPlane
@@ -7,6 +8,8 @@ from tidegate.cloud.ml_client import Client, ml_errors
 from tidegate.errors import ConflictError, NotThereError, PermanentError
 from tidegate.outcomes import RunSeen
 from tidegate.pipelines import JobPlan
+
+_DATA = re.compile(r".*/data/(?P<name>[^/]+)/versions/(?P<version>[^/]+)")
 
 
 class Jobs:
@@ -23,15 +26,20 @@ class Jobs:
         return True
 
     def data_of(self, name: str) -> dict[str, str]:
-        """The data that a job read, by the name of its input; none of a run that is no job."""
+        """The data that a job read, by the name of its input; of a step, that of its pipeline job.
+
+        None of a run that is no job.
+        """
         from azure.ai.ml.exceptions import MlException
 
         try:
-            with ml_errors(f"look for job {name}"):
-                inputs = getattr(self._client.ml.jobs.get(name), "inputs", None) or {}
+            root = str(self._history(name).get("rootRunId") or name)
+            with ml_errors(f"look for job {root}"):
+                inputs = getattr(self._client.ml.jobs.get(root), "inputs", None) or {}
         except (NotThereError, MlException):
             return {}
-        return {key: str(one.path) for key, one in inputs.items() if getattr(one, "path", None)}
+        paths = {key: _path(one) for key, one in inputs.items()}
+        return {key: _reference(path) for key, path in paths.items() if path}
 
     def submit(self, plan: JobPlan, component: str) -> None:
         """Submit the job under its name; one that is there under that name is the same one, and stays.
@@ -60,6 +68,22 @@ class Jobs:
     def _history(self, path: str) -> dict[str, Any]:
         """The SDK shows no errors of runs, so this asks where its `jobs.stream` does."""
         return self._data_plane.get("history/v1.0", f"runs/{path}")
+
+
+def _path(given: Any) -> str:
+    """Of an input that is data; empty of a literal, which the SDK wraps in the same class."""
+    from azure.ai.ml.exceptions import ValidationException
+
+    try:
+        return str(getattr(given, "path", None) or "")
+    except ValidationException:
+        return ""
+
+
+def _reference(path: str) -> str:
+    """`name:version` of a Data asset, in whichever way it is written; other paths as they are."""
+    found = _DATA.fullmatch(path)
+    return f"{found['name']}:{found['version']}" if found else path.removeprefix("azureml:")
 
 
 def _pipeline_job(plan: JobPlan, component: str) -> Any:
