@@ -8,7 +8,7 @@ from examples.digits.screen import console
 _LINE = re.compile(
     r"function_log function=\S+ invocation=\S+ logger=tidegate\.\S+ (?P<name>\w+)(?P<fields>.*)"
 )
-_FIELD = re.compile(r"(\w+)=('[^']*'|\S+)")
+_FIELD = re.compile(r"""(\w+)=('[^']*'|"[^"]*"|\S+)""")
 _WHERE = {
     "CheckMonth": "arrival.check_month",
     "ScoreMonth": "scoring.score_month",
@@ -53,7 +53,7 @@ def arrow(line: str) -> str | None:
     found = _LINE.search(line)
     if not found:
         return None
-    fields = {key: value.strip("'") for key, value in _FIELD.findall(found["fields"])}
+    fields = {key: value.strip("\"'") for key, value in _FIELD.findall(found["fields"])}
     what = f"{fields.get('command', '')} {_subject(fields)}".strip()
     match found["name"]:
         case "command_sent":

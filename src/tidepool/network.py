@@ -152,7 +152,7 @@ class _Tunnel(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             self._entering = asyncio.ensure_future(self._enter(self._transport))
         else:
-            self._transport.write(_refusal(f"{host} is not in Tidepool (unset HTTPS_PROXY)"))
+            self._transport.write(_refusal(f"{host} is not in Tidepool (unset HTTPS_PROXY https_proxy)"))
             self._transport.close()
 
 

@@ -219,7 +219,8 @@ def test_a_message_that_azurite_lost_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_foreign_hosts_are_refused_with_a_reason(tidepool: Tidepool) -> None:
     with pytest.raises(
-        requests.exceptions.ProxyError, match=r"github.com is not in Tidepool \(unset HTTPS_PROXY\)"
+        requests.exceptions.ProxyError,
+        match=r"github.com is not in Tidepool \(unset HTTPS_PROXY https_proxy\)",
     ):
         requests.get("https://github.com", timeout=5)
 

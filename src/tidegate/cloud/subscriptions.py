@@ -1,4 +1,4 @@
-"""Event subscriptions and custom topics, as Azure has them. Makes none: the templates do."""
+"""Event subscriptions and custom topics, as Azure has them. Makes none."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
