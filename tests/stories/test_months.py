@@ -209,13 +209,15 @@ def test_a_job_that_a_person_cancelled_stays_cancelled(estate: Estate, running: 
 
 
 def test_a_storm_of_429_delays_and_loses_nothing(estate: Estate, running: Running, month: str) -> None:
-    for host in ("management.azure.com", f"{estate.account.name}.table.core.windows.net"):
+    tables = f"{estate.account.name}.table.core.windows.net"
+    for host in ("management.azure.com", tables):
         storm = {"match": {"host": host, "origin": running.site.name}, "times": 15, "probability": 0.4}
         estate.cloud.fault("request", "status", value=429, retry_after_s=0.1, **storm)
 
     estate.upload(month, FILES)
     running.drive(month)
 
+    assert 429 in {request["status"] for request in estate.cloud.requests if request["host"] == tables}
     assert running.scorings(month) == {f"{month}-1-g1": "scored"}
     assert list(estate.jobs(month)) == [f"score-stories-{month}-1-g1-a1"]
 
