@@ -48,7 +48,7 @@ def crown(version: str, show: Callable[[], None]) -> dict[str, Any]:
         "approved": True,
         "by": "the demo",
         "reason": "the verdict says why",
-        "verdict": judged["verdict"],
+        "verdict": judged["verdict_id"],
     }
     api().post(f"{_PATH}/versions/{version}/approval", decision)
     console.print(f"  [bold]{MODEL}:{version} is approved[/] by the demo")
@@ -75,7 +75,7 @@ def wait_for(version: str, states: set[str], show: Callable[[], None]) -> dict[s
 
 def print_verdict(version: dict[str, Any]) -> None:
     """Each rule with its number: why a version passed, or did not."""
-    verdict = version["judged"]
+    verdict = version["verdict"]
     word = "[green]passes[/]" if verdict["passed"] else "[red]is refused[/]"
     against = f" against {verdict['champion']}" if verdict["champion"] else ", the first of its name"
     console.print(f"  [bold]{MODEL}:{version['version']}[/] {word}{against}:")

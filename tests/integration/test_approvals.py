@@ -275,10 +275,10 @@ def test_models_and_versions_are_shown_with_what_was_decided(desk: Desk) -> None
     version = content(desk.api.get(f"/api/models/{MODEL}/versions/3"))
 
     assert (summary["name"], summary["mode"], summary["approval"]) == (MODEL, "enforce", "required")
-    assert [(one["version"], one["state"], one["verdict"]) for one in model["versions"]] == [
+    assert [(one["version"], one["state"], one["verdict_id"]) for one in model["versions"]] == [
         ("3", "passed", "e1-abc")
     ]
-    assert version["judged"]["data"] == "holdout:4"
+    assert version["verdict"]["data"] == "holdout:4"
 
 
 def test_a_rollback_names_where_it_goes_and_only_the_previous_champion_will_do(desk: Desk) -> None:

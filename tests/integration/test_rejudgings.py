@@ -77,7 +77,7 @@ def test_a_refused_version_is_judged_again_and_keeps_what_was_decided(bench: Ben
 
     status, view = bench.post()
 
-    assert (status, view["state"], view["judged"]) == (202, "registered", None)
+    assert (status, view["state"], view["verdict"]) == (202, "registered", None)
     assert [one["verdict"]["id"] for one in view["history"]] == ["e1-abc"]
     assert [(one["number"], one["by"], one["by_source"]) for one in view["requests"]] == [
         (1, "Ada", "caller")

@@ -38,7 +38,7 @@ def in_production(estate: ModelEstate, model: str) -> dict[str, str]:
 
 def approve(running: Running, model: str, version: str) -> None:
     running.settle()
-    verdict = running.get(f"/api/models/{model}/versions/{version}")["judged"]["id"]
+    verdict = running.get(f"/api/models/{model}/versions/{version}")["verdict_id"]
     answer = running.post(
         f"/api/models/{model}/versions/{version}/approval", {**APPROVAL, "verdict": verdict}
     )
@@ -92,7 +92,7 @@ def test_of_two_candidates_at_once_the_second_is_judged_beside_the_first(
 
     assert champion(running, AT_ONCE) == "1"
     assert again["state"] == "passed"
-    assert again["judged"]["champion"] == "1"
+    assert again["verdict"]["champion"] == "1"
     assert again["approval"] is None
     assert estate.evaluations(AT_ONCE) == {
         "judge-dogs-1-e1-a1": "Completed",

@@ -49,7 +49,7 @@ class VersionSummary(BaseModel):
     state: str
     registered_at: datetime
     passed: bool | None
-    verdict: str | None
+    verdict_id: str | None
     error: str | None
     due: datetime | None
     url: str
@@ -65,7 +65,7 @@ class ModelVersionView(VersionSummary):
     source: dict[str, Any]
     evaluation: Evaluation | None
     job_url: str | None
-    judged: Verdict | None
+    verdict: Verdict | None
     approval: Approval | None
     requests: list[JudgingRequest]
     history: list[PastVerdict]
@@ -80,7 +80,7 @@ class ModelVersionView(VersionSummary):
             {
                 **_version(record),
                 **{name: getattr(record, name) for name in parts},
-                "judged": record.verdict,
+                "verdict": record.verdict,
                 "job_url": job_url("development", evaluation.job) if evaluation else None,
             }
         )
@@ -128,7 +128,7 @@ def _version(record: ModelVersion) -> dict[str, Any]:
         "state": record.state.value,
         "registered_at": record.registered_at,
         "passed": verdict.passed if verdict else None,
-        "verdict": verdict.id if verdict else None,
+        "verdict_id": verdict.id if verdict else None,
         "error": record.error,
         "due": record.due,
         "url": version_url(record.model, record.version),

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from tidegate.cli.tables import console, make_table, short_time
+from tidegate.cli.tables import console, make_table, short_time, show_activities
 
 _COLOURS = {
     "registered": "blue",
@@ -50,15 +50,11 @@ def show_model(model: dict[str, Any]) -> None:
                 one["version"],
                 _state(one["state"]),
                 short_time(one["registered_at"]),
-                one["verdict"] or "",
+                one["verdict_id"] or "",
                 escape(one["error"] or ""),
             )
         console.print(table)
-    if model["activities"]:
-        table = make_table("when", "what", "")
-        for activity in model["activities"]:
-            table.add_row(short_time(activity["at"]), activity["kind"], escape(activity["title"]))
-        console.print(table)
+    show_activities(model["activities"])
 
 
 def show_version(version: dict[str, Any]) -> None:
@@ -67,7 +63,9 @@ def show_version(version: dict[str, Any]) -> None:
         console.print(
             f"[dim]before: verdict {past['verdict']['id']}, {past['state']}. {escape(past['why'])}[/]"
         )
-    verdict = version["judged"]
+    if version["error"]:
+        console.print(f"[red]{escape(version['error'])}[/]")
+    verdict = version["verdict"]
     if verdict is None:
         console.print("It has no verdict yet.")
         return

@@ -115,7 +115,7 @@ def rollback(  # noqa: PLR0913, PLR0917 - options of a command
 def _decide(api: ApiClient, place: tuple[str, str], decision: dict[str, Any], *, as_json: bool) -> None:
     path = _version_path(*place)
     if not decision["verdict"]:
-        decision["verdict"] = api.get(path)["verdict"]
+        decision["verdict"] = api.get(path)["verdict_id"]
     if not decision["verdict"]:
         raise ApiError(f"{place[0]}:{place[1]} has no verdict yet: there is nothing to decide on")
     found = api.post(f"{path}/approval", decision)

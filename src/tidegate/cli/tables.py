@@ -23,7 +23,9 @@ _COLOURS = {
     "job_completed": "yellow",
     "superseded": "dim",
 }
-_TO_COPY = {"scoring", "job", "id"}  # names that people copy stay in one piece; other columns give way
+# what people copy or look for stays in one piece; other columns give way
+_WHOLE = {"feed", "month", "state", "result", "scoring", "id", "when", "event"}
+_LONGEST_TEXT = 400  # a verdict's may have hundreds of lines; --json has them all
 _SIGNS = {
     State.OK: "[green]✓[/]",
     State.WARN: "[yellow]![/]",
@@ -75,14 +77,24 @@ def show_month(month: dict[str, Any]) -> None:
         if version["scorings"]:
             console.print(_scorings(version["scorings"]))
         for scoring in version["scorings"]:
+            if scoring["job"]:
+                console.print(f"{scoring['name']}: job {scoring['job']}", soft_wrap=True)
             if scoring["error"]:
                 console.print(f"{scoring['name']}: [red]{escape(scoring['error'])}[/]")
-    if month["activities"]:
-        console.print()
-        table = make_table("when", "what", "")
-        for activity in month["activities"]:
-            table.add_row(short_time(activity["at"]), activity["kind"], escape(activity["title"]))
-        console.print(table)
+    show_activities(month["activities"])
+
+
+def show_activities(activities: Sequence[dict[str, Any]]) -> None:
+    """What happened, and why: the text says what the title does not."""
+    if not activities:
+        return
+    console.print()
+    table = make_table("when", "event", "")
+    for activity in activities:
+        title, text = escape(activity["title"]), escape(_shortened(activity["text"]))
+        what = title if activity["text"] == activity["title"] else f"{title}\n[dim]{text}[/]"
+        table.add_row(short_time(activity["at"]), activity["kind"], what)
+    console.print(table)
 
 
 def show_rerun(scoring: dict[str, Any]) -> None:
@@ -91,14 +103,13 @@ def show_rerun(scoring: dict[str, Any]) -> None:
 
 
 def _scorings(scorings: Sequence[dict[str, Any]]) -> Table:
-    table = make_table("scoring", "state", "model", "rows>", "errors>", "job", "reason")
+    table = make_table("scoring", "state", "model", "rows>", "errors>", "reason")
     for scoring in scorings:
         table.add_row(
             scoring["name"],
             _state(scoring["state"]),
             scoring["model"],
             *_cells(scoring["outcome"] or {}, "rows", "errors"),
-            scoring["job"] or "",
             escape(scoring["reason"]),
         )
     return table
@@ -111,7 +122,7 @@ def make_table(*headings: str) -> Table:
         numbers = heading.endswith(">")
         name = heading.removesuffix(">")
         justify: JustifyMethod = "right" if numbers else "left"
-        table.add_column(name, justify=justify, overflow="fold", no_wrap=name in _TO_COPY)
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name in _WHOLE)
     return table
 
 
@@ -121,6 +132,10 @@ def _cells(values: dict[str, Any], *names: str) -> list[str]:
 
 def _state(state: str) -> str:
     return f"[{_COLOURS.get(state, 'red')}]{state}[/]"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
 
 
 def short_time(text: str) -> str:
