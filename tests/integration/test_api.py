@@ -205,6 +205,15 @@ def test_an_idempotency_key_that_is_none_is_refused(api: Api) -> None:
     assert "Idempotency-Key" in content(response)["detail"]
 
 
+def test_a_body_that_is_not_sent_as_json_is_refused_with_the_header_that_it_lacks(api: Api) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
+
+    response = api.post(jobs_of("202601"), {"reason": "new labels"}, **form)
+
+    assert response.status_code == 422
+    assert "Content-Type: application/json" in content(response)["detail"]
+
+
 def test_feeds_and_months_show_what_there_is(service: Service, api: Api) -> None:
     a_month(service, "202701", "unfit")
     a_month(service, "202702", "unfit", versions=2)

@@ -70,12 +70,15 @@ async def _of_error(_request: Request, error: Exception) -> JSONResponse:
     raise error
 
 
-async def _of_request(_request: Request, error: Exception) -> JSONResponse:
+async def _of_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found: Sequence[Any] = error.errors()
     if broken := next((one for one in found if one["type"] == "json_invalid"), None):
         detail = f"The body is no JSON: {broken['ctx']['error']} at character {broken['loc'][-1]}"
         return answer(Problem(title="Malformed JSON", status=400, detail=detail))
+    if found[0]["loc"] == ("body",) and not _is_json(request):
+        detail = "body: send JSON, and with it the header Content-Type: application/json"
+        return answer(Problem(title="The body is not sent as JSON", status=422, detail=detail))
     mistakes = [f"{_place(one['loc'])}: {_what(one)}" for one in found]
     title, detail = "The request is not valid", "; ".join(mistakes)
     return answer(Problem(title=title, status=422, detail=detail, mistakes=mistakes))
@@ -93,6 +96,11 @@ def answer(problem: Problem, headers: dict[str, str] | None = None) -> JSONRespo
     return JSONResponse(
         problem.model_dump(), problem.status, headers={**(headers or {}), **more}, media_type=MEDIA_TYPE
     )
+
+
+def _is_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 def _place(where: Sequence[str | int]) -> str:
