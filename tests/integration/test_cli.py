@@ -120,7 +120,7 @@ def test_json_is_what_the_api_answers(running: Running, capsys: pytest.CaptureFi
         (["month", "209912"], 1, "Nothing is known of stories 209912"),
         (["rerun", MONTH, "--reason", "x", "--version", "9"], 1, f"it has {MONTH}-1"),
         (["months", "--key", "wrong"], 1, "The key was refused (401)"),
-        (["months", "--url", "nonsense"], 3, "nonsense"),
+        (["months", "--url", "nonsense"], 2, "nonsense is no address"),
         (["months", "--url", ""], 2, "Set FUNCTIONS_URL or give --url"),
         (["month", "a", "b", "c"], 2, "write FEED MONTH"),
         (["rerun", MONTH], 2, "--reason"),

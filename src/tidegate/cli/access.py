@@ -2,7 +2,8 @@
 
 import json
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 
@@ -20,11 +21,23 @@ AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
 def client(url: str, key: str) -> ApiClient:
     if not url:
-        terminal.errors.print(
-            'Set FUNCTIONS_URL or give --url (locally: eval "$(tidepool env)").', style="red"
-        )
-        raise typer.Exit(USED_WRONGLY)
+        _refuse('Set FUNCTIONS_URL or give --url (locally: eval "$(tidepool env)").')
+    if not _is_address(url):
+        _refuse(f"{url} is no address: FUNCTIONS_URL or --url is as https://NAME.azurewebsites.net")
     return ApiClient(url, key)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
+
+
+def _refuse(what: str) -> NoReturn:
+    terminal.errors.print(what, style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(USED_WRONGLY)
 
 
 def print_json(value: Any) -> None:
