@@ -20,6 +20,7 @@ CHECKS: Mapping[str, Check] = {
     "pipelines": learning.pipelines,
     "models": learning.models,
     "holdouts": learning.holdouts,
+    "rollouts": learning.rollouts,
     "computes": learning.computes,
     "quotas": quotas.quotas,
     "subscriptions": plumbing.subscriptions,

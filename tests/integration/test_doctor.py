@@ -123,6 +123,7 @@ def test_of_an_empty_installation_it_says_what_to_do_about_everything(
         "pipelines": State.FAIL,
         "models": State.FAIL,
         "holdouts": State.OK,
+        "rollouts": State.OK,
         "computes": State.OK,
         "quotas": State.OK,
         "subscriptions": State.FAIL,
@@ -168,6 +169,33 @@ def test_it_names_what_the_configuration_names_and_is_not_there(
 
     assert says in finding.what
     assert finding.do
+
+
+def test_a_pipeline_that_deploy_would_not_find_either_is_not_sent_to_deploy(
+    installed: Installed, tmp_path: Path
+) -> None:
+    [finding] = said(installed.service(tmp_path, score={"pipeline": "weekly"}), "pipelines")
+
+    assert finding.state is State.FAIL
+    assert "weekly/pipeline.yml" in finding.what
+    assert "mend its name in tidegate.yml" in finding.do
+    assert "deploy" not in finding.do
+
+
+def test_a_smoke_test_without_its_file_is_named_before_anything_is_deployed(
+    installed: Installed, tmp_path: Path
+) -> None:
+    rollout = {"endpoint": "classifier-x7", "smoke": "smoke.json"}
+    policy = {**POLICY, "promote": {"approval": "none"}, "rollout": rollout}
+    service = installed.service(tmp_path, models={"other": policy})
+
+    [missing] = said(service, "rollouts")
+    (tmp_path / "smoke.json").write_text("{}")
+    [there] = said(service, "rollouts")
+
+    assert (missing.state, there.state) == (State.FAIL, State.OK)
+    assert str(tmp_path / "smoke.json") in missing.what
+    assert "models.other.rollout.smoke" in missing.do
 
 
 def test_a_workspace_that_is_not_there_is_named(installed: Installed, tmp_path: Path) -> None:

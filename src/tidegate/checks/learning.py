@@ -30,18 +30,26 @@ def pipelines(installation: Installation) -> Iterable[Found]:
     config = installation.config
     wanted = [(role, name) for role in installation.roles() for name in pipelines_in(config, role)]
     for role, name in wanted:
-        try:
-            there = installation.registrar(role).newest_content(name)
-            current = installation.assets.content(name)
-        except NotThereError:
-            yield fail(f"{name} is not registered in {role}", _DEPLOY)
-        except ConfigError as error:
-            yield warn(f"{name} is registered in {role}, but is not here: {error}", "deploy from where it is")
-        else:
-            if there == current:
-                yield ok(f"{name} in {role} is what is here")
-            else:
-                yield warn(f"{name} in {role} is not what is here", _DEPLOY)
+        yield _pipeline(installation, role, name)
+
+
+def _pipeline(installation: Installation, role: str, name: str) -> Found:
+    try:
+        current, why_not = installation.assets.content(name), ""
+    except ConfigError as error:
+        current, why_not = "", str(error)
+    try:
+        there = installation.registrar(role).newest_content(name)
+    except NotThereError:
+        if why_not:
+            what = f"{name} is not registered in {role}, and is not here: {why_not}"
+            return fail(what, "mend its name in tidegate.yml, or write that pipeline")
+        return fail(f"{name} is not registered in {role}", _DEPLOY)
+    if why_not:
+        return warn(f"{name} is registered in {role}, but is not here: {why_not}", "deploy from where it is")
+    if there != current:
+        return warn(f"{name} in {role} is not what is here", _DEPLOY)
+    return ok(f"{name} in {role} is what is here")
 
 
 def models(installation: Installation) -> Iterable[Found]:
@@ -103,6 +111,23 @@ def holdouts(installation: Installation) -> Iterable[Found]:
             yield fail(f"development has no data asset {data}", "register it; until then no model is judged")
         else:
             yield ok(f"{data} in development")
+
+
+def rollouts(installation: Installation) -> Iterable[Found]:
+    """Without the body of its smoke test a deployment is made, and then fails."""
+    folder = installation.service.settings.config_file.parent
+    wanted = {name: policy.rollout for name, policy in installation.config.models.items() if policy.rollout}
+    if not wanted:
+        yield ok("no model is rolled out")
+    for name, rollout in wanted.items():
+        file = folder / rollout.smoke
+        if file.is_file():
+            yield ok(f"{name}: its smoke test sends {file}")
+        else:
+            yield fail(
+                f"{name}: there is no file {file} for its smoke test",
+                f"write it, or mend models.{name}.rollout.smoke in tidegate.yml; until then rollouts fail",
+            )
 
 
 def datastores(installation: Installation) -> Iterable[Found]:
