@@ -111,6 +111,7 @@ class WorkerLife:
                 result = await worker.invoke(request)
         except TimeoutError:
             worker.kill()
+            self._ended(worker)  # before its end is heard of: who asks now waits for the next one
             raise InvocationError(
                 f"Timeout value of {timeout_s} s exceeded by {request['function']}"
             ) from None
