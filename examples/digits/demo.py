@@ -57,6 +57,9 @@ class Demo:
         self._ended: dict[str, float] = {}
 
     def run(self) -> None:
+        console.print(
+            "\nBelow: what comes in, an event or a command → the handler that takes it → what that sends on."
+        )
         self._first_model()
         self._months()
         self._drift()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from examples.digits import labelled_sets, models
 from examples.digits.arrivals import Arrivals
 from examples.digits.models import MODEL, DemoError
-from examples.digits.screen import console, step
+from examples.digits.screen import console, silent, step
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -34,7 +34,8 @@ def prepare(ml: "MLClient") -> None:
     from azure.ai.ml import load_compute
 
     Arrivals().make_container()
-    labelled_sets.register(ml)
+    with silent():
+        labelled_sets.register(ml)
     ml.compute.begin_create_or_update(load_compute(ROOT / "src/assets/compute/cpu.yml")).result()
 
 

@@ -1,7 +1,5 @@
 """The demo's models, for the data scientist who trains them and the person who approves."""
 
-import contextlib
-import io
 import logging
 import time
 from collections.abc import Callable
@@ -9,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from examples.digits.api import api
-from examples.digits.screen import console
+from examples.digits.screen import console, silent
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -34,7 +32,7 @@ def begin_training(ml: "MLClient", *, iterations: int = 1000) -> str:
 
     logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
     job = load_job(TRAINING_JOB, params_override=[{"inputs.iterations": iterations}])
-    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+    with silent():
         return str(ml.jobs.create_or_update(job).name)
 
 

@@ -1,6 +1,9 @@
 """What the example prints: titles, and steps with the time that they took."""
 
+import contextlib
+import io
 import time
+from collections.abc import Iterator
 
 from rich.console import Console
 
@@ -23,3 +26,10 @@ class step:  # noqa: N801 - reads as the statement that it is
 
     def __exit__(self, *_: object) -> None:
         console.print(f" {time.monotonic() - self._started:.1f} s")
+
+
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Without what the SDK prints while it uploads."""
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        yield
