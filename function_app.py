@@ -9,7 +9,7 @@ import azure.functions as func
 
 sys.path.insert(0, str(Path(__file__).parent / "src"))  # Functions puts only the root on the path, and last
 
-from tidegate.wiring import service
+from tidegate.bootstrap import service
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 STORAGE = "AzureWebJobsStorage"

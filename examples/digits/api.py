@@ -2,7 +2,7 @@
 
 import os
 
-from tidegate.cli.client import ApiClient
+from tidegate.api_client import ApiClient
 
 
 def api() -> ApiClient:

@@ -17,7 +17,7 @@ from examples.digits.models import MODEL, DemoError
 from examples.digits.outcome import Outcome, find_scoring, promises, rerun, show
 from examples.digits.progress import Progress
 from examples.digits.screen import console, step, title
-from tidegate.cli.client import ApiError
+from tidegate.api_client import ApiError
 from tidepool.cloud import Tidepool, TidepoolError
 
 if TYPE_CHECKING:

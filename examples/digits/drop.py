@@ -9,7 +9,7 @@ from examples.digits import images
 from examples.digits.arrivals import Arrivals
 from examples.digits.installation import DATA
 from examples.digits.outcome import FINAL, latest_scoring, predictions
-from tidegate.cli.client import ApiError
+from tidegate.api_client import ApiError
 from tidepool.cloud import Tidepool, TidepoolError
 
 PATIENCE_S = 180

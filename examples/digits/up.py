@@ -11,7 +11,7 @@ from examples.digits.installation import DATA, LOG, ROOT
 from examples.digits.models import MODEL, DemoError
 from examples.digits.progress import Progress
 from examples.digits.screen import console, step, title
-from tidegate.cli.client import ApiError
+from tidegate.api_client import ApiError
 from tidepool.cloud import Tidepool, TidepoolError
 
 

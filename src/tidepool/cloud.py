@@ -13,7 +13,7 @@ from typing import Any, Self
 import httpx
 
 from tidepool.data_folder import DEFAULT, typed
-from tidepool.estate import CONTROL_HEADER, DEFAULT_SITE
+from tidepool.default_resources import CONTROL_HEADER, DEFAULT_SITE
 from tidepool.launch import Launch, TidepoolError
 
 

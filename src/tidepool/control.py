@@ -15,12 +15,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tidepool import estate
-from tidepool.calm import Calm
+from tidepool import default_resources as estate
+from tidepool.composition import Parts
 from tidepool.errors import AzureError
 from tidepool.functions.sites import SiteSpec
 from tidepool.functions.worker_process import InvocationError
-from tidepool.parts import Parts
+from tidepool.quiescence import Calm
 
 
 class Control:

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from tidepool.data_folder import claim, holder, is_own, typed
-from tidepool.estate import STATE_FILE, STOP_WITHIN_S
+from tidepool.default_resources import STATE_FILE, STOP_WITHIN_S
 from tidepool.storage import azurite
 
 _PATIENCE_S = STOP_WITHIN_S + 5  # it ends a shutdown that hangs by itself

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from tidepool.estate import LOCATION, MAILBOX_HOST
+from tidepool.default_resources import LOCATION, MAILBOX_HOST
 
 # Every host of Azure that Tidepool stands in for; the certificate and the proxy both go by this list.
 HOSTS = (

@@ -17,12 +17,12 @@ from typing import IO
 
 import uvloop
 
-from tidepool import estate
+from tidepool import default_resources as estate
+from tidepool.composition import Parts
 from tidepool.control import Control
 from tidepool.data_folder import holder, take, typed
 from tidepool.functions.sites import SiteSpec
 from tidepool.network import listen_http
-from tidepool.parts import Parts
 from tidepool.processes import start_reaper
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.table import Row
-from tests.estate import Estate, Running
+from tests.support.installation import Estate, Running
 from tidepool.cloud import Tidepool
 
 MONTHS = 20

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Self
 import psutil
 
 from tests.bench.table import Row
-from tests.model_estate import MODEL, ModelEstate
+from tests.support.model_versions import MODEL, ModelEstate
 from tidegate.cloud.copies import Copies
-from tidegate.models.transfers import Folder
+from tidegate.domain.lifecycle.file_copy import Folder
 from tidepool.cloud import Tidepool
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from typing import Any
 
 import httpx
 
-from tests import payloads, tidegate_yml
 from tests.bench.indexing import EMPTY
 from tests.bench.table import Row
+from tests.support import config_yaml as tidegate_yml
+from tests.support import payloads
 from tidepool.cloud import Site, StorageAccount, Tidepool
 
 EVENTS = 20_000

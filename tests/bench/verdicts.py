@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.table import Row
-from tidegate.models.evaluations import decide_verdict
-from tidegate.models.evidence import read_evidence
-from tidegate.models.records import Evaluation, ModelState, ModelVersion
-from tidegate.policies import Gate
+from tidegate.config.model_policy import Gate
+from tidegate.domain.lifecycle.evaluation import decide_verdict
+from tidegate.domain.lifecycle.evidence import read_evidence
+from tidegate.domain.lifecycle.records import Evaluation, ModelState, ModelVersion
 
 MANY = 10_000
 ROUNDS = 200

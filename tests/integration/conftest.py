@@ -4,8 +4,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.grid import custom_topic, receiver, subscriber  # noqa: F401 - fixtures
-from tests.integration.sample_site import notes, site  # noqa: F401 - fixtures
 
 from tidepool.cloud import Workspace
 

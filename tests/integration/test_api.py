@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from tests.asking import Api, content
-from tests.estate import MLMODEL
-from tests.service import Clock, a_service, taken
-from tests.tidegate_yml import a_feed
+from tests.support.api_requests import Api, content
+from tests.support.config_yaml import a_feed
+from tests.support.installation import MLMODEL
+from tests.support.service import Clock, a_service, taken
 
 from tidegate.api.app import create_app
-from tidegate.commands import ScoreMonth
-from tidegate.ledger import Activity, Job, Month, MonthVersion, ScoringState
-from tidegate.wiring import Service
+from tidegate.bootstrap import Service
+from tidegate.domain.activities.activity import Activity
+from tidegate.domain.jobs.records import Job
+from tidegate.domain.partitions.records import Month, MonthVersion, ScoringState
+from tidegate.messages.commands import ScoreMonth
 from tidepool.cloud import StorageAccount, Tidepool
 
 CLOCK = Clock()

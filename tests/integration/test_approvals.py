@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.asking import Api, content
-from tests.model_estate import POLICY
-from tests.service import Clock, a_service, taken
+from tests.support.api_requests import Api, content
+from tests.support.model_versions import POLICY
+from tests.support.service import Clock, a_service, taken
 
-from tidegate.commands import Notify, PromoteModel, RollbackModel
-from tidegate.models.records import Champion, ModelState, ModelVersion, Verdict
-from tidegate.wiring import Service
+from tidegate.bootstrap import Service
+from tidegate.domain.lifecycle.records import Champion, ModelState, ModelVersion, Verdict
+from tidegate.messages.commands import Notify, PromoteModel, RollbackModel
 from tidepool.cloud import StorageAccount, Tidepool
 
 MODEL = "classifier"

@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import tidegate_yml
-from tests.asking import Api, content
-from tests.estate import MLMODEL
-from tests.promotions import Promotions
+from tests.support import config_yaml as tidegate_yml
+from tests.support.api_requests import Api, content
+from tests.support.installation import MLMODEL
+from tests.support.promotions import Promotions
 
+from tidegate.domain.partitions.records import Generation, Month, MonthVersion
 from tidegate.errors import NotThereError
-from tidegate.handlers.claims import Claims, Wish
-from tidegate.ledger import Generation, Month, MonthVersion
+from tidegate.service.steps.generation_claims import Claims, Wish
 from tidepool.cloud import Tidepool
 
 

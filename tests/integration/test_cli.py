@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.estate import Estate, Running
+from tests.support.installation import Estate, Running
 
 from tidegate.cli.app import main
-from tidegate.commands import CheckJob, encode
+from tidegate.messages.commands import CheckJob, encode
 from tidepool.cloud import Tidepool
 
 MONTH, SCORED_AGAIN = "209901", "209902"

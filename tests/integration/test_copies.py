@@ -7,8 +7,8 @@ from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettings
 
 from tidegate.cloud.copies import Copies
+from tidegate.domain.lifecycle.file_copy import Folder, Original
 from tidegate.errors import ConflictError, NotThereError
-from tidegate.models.transfers import Folder, Original
 from tidepool.cloud import StorageAccount, Tidepool
 
 FILES = {"MLmodel": b"flavors", "data/model pkl#1.bin": b"weights", "empty": b""}

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.service import Clock, a_service
-from tests.tidegate_yml import a_feed
+from tests.support.config_yaml import a_feed
+from tests.support.service import Clock, a_service
 
-from tidegate.asset_files import AssetFiles
-from tidegate.deploy import Deployment, Step
+from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError
-from tidegate.wiring import Service
+from tidegate.installation.asset_files import AssetFiles
+from tidegate.installation.deploy import Deployment, Step
 from tidepool.cloud import StorageAccount, Tidepool, Workspace
 
 if TYPE_CHECKING:

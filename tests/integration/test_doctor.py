@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests import tidegate_yml
-from tests.estate import MLMODEL, ROOT
-from tests.model_estate import POLICY
-from tests.roles import EVENT_GRID_DATA_SENDER, READER, without_role
-from tests.service import Clock, a_service
+from tests.support import config_yaml as tidegate_yml
+from tests.support.installation import MLMODEL, ROOT
+from tests.support.model_versions import POLICY
+from tests.support.roles import EVENT_GRID_DATA_SENDER, READER, without_role
+from tests.support.service import Clock, a_service
 
-from tidegate.checks.findings import State
-from tidegate.deploy import Deployment
-from tidegate.doctor import CHECKS, Finding, examine
+from tidegate.bootstrap import Service, build
+from tidegate.installation.checks.findings import State
+from tidegate.installation.deploy import Deployment
+from tidegate.installation.doctor import CHECKS, Finding, examine
 from tidegate.settings import Settings
-from tidegate.wiring import Service, build
 from tidepool.cloud import Site, StorageAccount, Tidepool, Workspace
 
 if TYPE_CHECKING:

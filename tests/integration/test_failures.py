@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.asking import Api, content
-from tests.payloads import as_json, blob_event
-from tests.service import Clock, a_service, taken
+from tests.support.api_requests import Api, content
+from tests.support.payloads import as_json, blob_event
+from tests.support.service import Clock, a_service, taken
 
-from tidegate.commands import CheckMonth, Notify, ScoreMonth, encode
-from tidegate.ledger import Activity
-from tidegate.wiring import Service
+from tidegate.bootstrap import Service
+from tidegate.domain.activities.activity import Activity
+from tidegate.messages.commands import CheckMonth, Notify, ScoreMonth, encode
 from tidepool.cloud import StorageAccount, Tidepool
 
 SCORE = ScoreMonth(cause="event-1", feed="digits", month="202611", version=1)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests import tidegate_yml
-from tests.payloads import as_json, blob_event
-from tests.service import taken
+from tests.support import config_yaml as tidegate_yml
+from tests.support.payloads import as_json, blob_event
+from tests.support.service import taken
 
 from tidepool.cloud import Site, StorageAccount, Tidepool
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.bad_input import CASES, JOB
-from tests.payloads import as_json, blob_event, learning_event, run_event
-from tests.service import Clock, a_service, delays, taken
+from tests.support.bad_input import CASES, JOB
+from tests.support.payloads import as_json, blob_event, learning_event, run_event
+from tests.support.service import Clock, a_service, delays, taken
 
-from tidegate.commands import AnyCommand, Notify
+from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError, TransientError
-from tidegate.wiring import Service
+from tidegate.messages.commands import AnyCommand, Notify
 from tidepool.cloud import StorageAccount, Tidepool
 
 

@@ -8,21 +8,21 @@ from typing import Any
 
 import pytest
 from azure.identity import DefaultAzureCredential
-from tests.estate import MLMODEL
-from tests.model_estate import MODEL, POLICY, ModelEstate
-from tests.service import Clock
+from tests.support.installation import MLMODEL
+from tests.support.model_versions import MODEL, POLICY, ModelEstate
+from tests.support.service import Clock
 
+from tidegate.bootstrap import build
 from tidegate.cloud.arm import Arm
 from tidegate.cloud.copies import Copies
-from tidegate.cloud.tables import Ledger
-from tidegate.commands import AnyCommand, JudgeModel, Notify, PromoteModel
+from tidegate.cloud.ledger import Ledger
+from tidegate.domain.activities.verdict_texts import subject_of_model
+from tidegate.domain.lifecycle.records import Approval, Champion, ModelState, ModelVersion
+from tidegate.domain.lifecycle.rejudging import unfit, void
 from tidegate.errors import NotThereError, TidegateError
-from tidegate.handlers.judging import Judging
-from tidegate.models.records import Approval, Champion, ModelState, ModelVersion
-from tidegate.models.rejudging import unfit, void
-from tidegate.notifications.models import subject_of_model
+from tidegate.messages.commands import AnyCommand, JudgeModel, Notify, PromoteModel
+from tidegate.service.handlers.judge_model import Judging
 from tidegate.settings import Settings
-from tidegate.wiring import build
 from tidepool.cloud import Tidepool
 
 NUMBERS = itertools.count(1)

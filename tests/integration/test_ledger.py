@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.service import Clock, a_service
+from tests.support.service import Clock, a_service
 
-from tidegate.config import FeedStorage
+from tidegate.bootstrap import Service
+from tidegate.config.schema import FeedStorage
+from tidegate.domain.activities.activity import Activity
+from tidegate.domain.jobs.records import Job
+from tidegate.domain.partitions.records import MonthVersion
 from tidegate.errors import ConflictError, NotThereError, PermanentError
-from tidegate.ledger import Activity, Job, MonthVersion
-from tidegate.wiring import Service
 from tidepool.cloud import StorageAccount
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)

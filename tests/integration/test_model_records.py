@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.service import Clock, a_service
+from tests.support.service import Clock, a_service
 
+from tidegate.bootstrap import Service
+from tidegate.domain.lifecycle.records import Champion, ModelState, ModelVersion
 from tidegate.errors import ConflictError
-from tidegate.models.records import Champion, ModelState, ModelVersion
-from tidegate.wiring import Service
 from tidepool.cloud import StorageAccount
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)

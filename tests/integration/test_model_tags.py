@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.estate import MLMODEL
-from tests.service import Clock, a_service
+from tests.support.installation import MLMODEL
+from tests.support.service import Clock, a_service
 
 from tidegate.cloud.assets import Assets
 from tidepool.cloud import StorageAccount, Workspace

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.promotions import MODEL, POLICY, Promotions
+from tests.support.promotions import MODEL, POLICY, Promotions
 
-from tidegate.commands import JudgeModel
-from tidegate.models.records import Approval, ModelState
+from tidegate.domain.lifecycle.records import Approval, ModelState
+from tidegate.messages.commands import JudgeModel
 from tidepool.cloud import Tidepool
 
 

@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.model_estate import MODEL, POLICY, ModelEstate
-from tests.service import Clock
+from tests.support.model_versions import MODEL, POLICY, ModelEstate
+from tests.support.service import Clock
 
-from tidegate.commands import JudgeModel
-from tidegate.config import Config
-from tidegate.handlers.registrations import Registrations
-from tidegate.models.records import ModelVersion
+from tidegate.bootstrap import build
+from tidegate.config.schema import Config
+from tidegate.domain.lifecycle.records import ModelVersion
+from tidegate.messages.commands import JudgeModel
+from tidegate.service.steps.missed_registrations import Registrations
 from tidegate.settings import Settings
-from tidegate.wiring import build
 from tidepool.cloud import Tidepool
 
 NUMBERS = itertools.count(1)

@@ -8,12 +8,12 @@ import pytest
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Model
 from azure.identity import DefaultAzureCredential
-from tests.killing import Killed, KillSwitch
-from tests.promotions import MODEL, Promotions
-from tests.rollouts import ENDPOINT, ROLLOUT, Rollouts
+from tests.support.killing import Killed, KillSwitch
+from tests.support.promotions import MODEL, Promotions
+from tests.support.rollouts import ENDPOINT, ROLLOUT, Rollouts
 
-from tidegate.commands import PromoteModel, encode
-from tidegate.models.records import ModelState
+from tidegate.domain.lifecycle.records import ModelState
+from tidegate.messages.commands import PromoteModel, encode
 from tidepool.cloud import Tidepool
 
 REGISTRY = "tidepool-registry"

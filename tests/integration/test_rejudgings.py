@@ -4,14 +4,14 @@ import os
 from typing import Any
 
 import pytest
-from tests.asking import Api, content
-from tests.model_estate import MODEL, ModelEstate
-from tests.service import Clock, taken
+from tests.support.api_requests import Api, content
+from tests.support.model_versions import MODEL, ModelEstate
+from tests.support.service import Clock, taken
 
-from tidegate.commands import AnyCommand, JudgeModel
-from tidegate.models.records import Approval, Champion, ModelState, ModelVersion, Verdict
+from tidegate.bootstrap import Service, build
+from tidegate.domain.lifecycle.records import Approval, Champion, ModelState, ModelVersion, Verdict
+from tidegate.messages.commands import AnyCommand, JudgeModel
 from tidegate.settings import Settings
-from tidegate.wiring import Service, build
 from tidepool.cloud import Tidepool
 
 WORD = {"by": "Ada", "reason": "The holdout was wrong"}

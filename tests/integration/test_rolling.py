@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.rollouts import Rollouts
+from tests.support.rollouts import Rollouts
 
-from tidegate.models.records import RolloutRecord
+from tidegate.domain.lifecycle.records import RolloutRecord
 from tidepool.cloud import Tidepool
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.rollouts import Rollouts
+from tests.support.rollouts import Rollouts
 
 from tidepool.cloud import Tidepool
 

@@ -9,7 +9,7 @@ from azure.identity import DefaultAzureCredential
 from tidegate.cloud.runs import Runs
 from tidegate.cloud.workspaces import COMPUTE_FOLDER
 from tidegate.cloud.workspaces import Workspace as Connection
-from tidegate.config import Workspace as Place
+from tidegate.config.schema import Workspace as Place
 from tidegate.errors import TransientError
 from tidepool.cloud import Tidepool, Workspace
 

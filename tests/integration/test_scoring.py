@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.estate import Estate
-from tests.house import CHECK, FINISH, JOB, LOOK, MONTH, SCORE, House, commands
+from tests.support.handler_harness import CHECK, FINISH, JOB, LOOK, MONTH, SCORE, House, commands
+from tests.support.installation import Estate
 
-from tidegate.commands import CheckMonth, Reconcile, ScoreMonth
-from tidegate.datasets import BLOBSTORE, Manifest
+from tidegate.domain.assets import BLOBSTORE
+from tidegate.domain.jobs.plan import plan_scoring
+from tidegate.domain.partitions.manifest import Manifest
+from tidegate.domain.partitions.records import ScoringState
+from tidegate.domain.partitions.result import Result
 from tidegate.errors import ConflictError, NotThereError, PermanentError
-from tidegate.handlers.claims import Wish
-from tidegate.handlers.endings import end
-from tidegate.ledger import ScoringState
-from tidegate.people.reruns import Rerun, Reruns
-from tidegate.pipelines import plan_scoring
-from tidegate.results import Result
+from tidegate.messages.commands import CheckMonth, Reconcile, ScoreMonth
+from tidegate.service.manual_actions.rerun import Rerun, Reruns
+from tidegate.service.steps.generation_claims import Wish
+from tidegate.service.steps.generation_end import end
 from tidepool.cloud import Tidepool
 
 FILES = {"a.png": "cat", "b.png": "dog", "sub/c.png": "cat"}
@@ -235,7 +236,7 @@ def test_a_model_without_a_signature_of_images_fails_before_any_job(estate: Esta
 def test_what_is_not_registered_yet_is_waited_for(
     estate: Estate, house: House, changes: dict[str, str], missing: str
 ) -> None:
-    from tests.estate import SCORE as SETTINGS
+    from tests.support.installation import SCORE as SETTINGS
 
     estate.configure(score={**SETTINGS, **changes})
     estate.upload(MONTH, FILES)

@@ -7,12 +7,12 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.promotions import Promotions
+from tests.support.promotions import Promotions
 
-from tidegate.asset_files import AssetFiles
-from tidegate.checks.access import separation
-from tidegate.checks.findings import Found, Installation, State
 from tidegate.cloud.arm import Arm
+from tidegate.installation.asset_files import AssetFiles
+from tidegate.installation.checks.access import separation
+from tidegate.installation.checks.findings import Found, Installation, State
 from tidepool.cloud import Tidepool
 
 ARM = "https://management.azure.com"

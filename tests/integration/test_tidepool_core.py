@@ -17,7 +17,7 @@ from azure.storage.blob import BlobServiceClient
 
 from tidepool.cloud import StorageAccount, Tidepool, TidepoolError, UnsettledError, Workspace
 from tidepool.data_folder import holder
-from tidepool.estate import SUBSCRIPTION
+from tidepool.default_resources import SUBSCRIPTION
 from tidepool.launch import Launch
 
 SCRIPT = """

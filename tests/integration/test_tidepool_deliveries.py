@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.grid import TOPIC, Grid, run_grid, wire_event
-from tests.integration.receiver import Receiver
+from tests.support.event_grid import TOPIC, Grid, run_grid, wire_event
+from tests.support.webhook_receiver import Receiver
 
 from tidepool.errors import AzureError
 from tidepool.events.subscriptions import Subscription, read_file

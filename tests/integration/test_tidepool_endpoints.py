@@ -15,8 +15,8 @@ from azure.ai.ml import MLClient
 from azure.ai.ml.entities import ManagedOnlineEndpoint, Model, OnlineRequestSettings
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import DefaultAzureCredential
-from tests.integration.online import NUMBERS, SCRIPT, Online
 from tests.integration.test_tidepool_resources import arm
+from tests.support.online_endpoint import NUMBERS, SCRIPT, Online
 
 from tidepool.cloud import Tidepool, Workspace
 

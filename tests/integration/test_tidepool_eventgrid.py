@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
-from tests.integration.grid import Subscriber
-from tests.integration.receiver import Receiver
+from tests.support.event_grid import Subscriber
+from tests.support.webhook_receiver import Receiver
 
 from tidepool.cloud import StorageAccount, Tidepool
 

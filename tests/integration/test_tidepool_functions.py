@@ -6,9 +6,9 @@ import httpx
 import pytest
 import requests
 from azure.identity import DefaultAzureCredential
-from tests.integration.sample_site import SAMPLE, SETTINGS, Notes, ask, event
+from tests.support.sample_site import SAMPLE, SETTINGS, Notes, ask, event
 
-from tidepool import estate
+from tidepool import default_resources as estate
 from tidepool.cloud import Site, StorageAccount, Tidepool
 
 # HTTP

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.functions_host import Host, get, run_host
+from tests.support.functions_host import Host, get, run_host
 
 from tidepool.functions.host import FunctionsApp
 from tidepool.functions.worker_process import InvocationError

@@ -12,7 +12,7 @@ from azure.ai.ml.entities import AmlCompute, Environment, Job, PipelineJob
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import DefaultAzureCredential
 
-from tidepool import estate
+from tidepool import default_resources as estate
 from tidepool.cloud import Tidepool, Workspace
 
 SCRIPT = (

@@ -13,7 +13,7 @@ from azure.ai.ml.entities import Data
 from azure.core.exceptions import HttpResponseError
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient
-from tests.roles import ARM, BLOB_DATA_CONTRIBUTOR, DATA_SCIENTIST, OWNER, claims, without_role
+from tests.support.roles import ARM, BLOB_DATA_CONTRIBUTOR, DATA_SCIENTIST, OWNER, claims, without_role
 
 from tidepool.cloud import StorageAccount, Tidepool, Workspace
 

@@ -16,7 +16,7 @@ from azure.ai.ml.entities import AmlCompute, Data, Environment, Job
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
 
-from tidepool import estate
+from tidepool import default_resources as estate
 from tidepool.cloud import Tidepool, Workspace
 
 

@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tidepool import estate
-from tidepool.calm import Calm
+from tidepool import default_resources as estate
+from tidepool.composition import Parts
 from tidepool.functions.queue_client import QueueClient
 from tidepool.functions.queues import QueueListener
 from tidepool.functions.settings import QueueOptions
 from tidepool.functions.worker_process import InvocationError
-from tidepool.parts import Parts
+from tidepool.quiescence import Calm
 from tidepool.storage.queue_watch import QueuedMessage
 
 HOUR_S = 3600

@@ -13,7 +13,7 @@ from azure.ai.ml import MLClient, command
 from azure.ai.ml.entities import AmlCompute, Environment
 from azure.identity import DefaultAzureCredential
 
-from tidepool import estate
+from tidepool import default_resources as estate
 from tidepool.cloud import Tidepool, Workspace
 
 TRAIN = """

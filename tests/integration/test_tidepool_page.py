@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.estate import ROOT
+from tests.support.installation import ROOT
 
 JOB = """
 type: command

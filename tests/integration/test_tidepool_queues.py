@@ -7,7 +7,7 @@ import signal
 from azure.core.exceptions import ResourceExistsError
 from azure.identity import DefaultAzureCredential
 from azure.storage.queue import QueueClient
-from tests.integration.sample_site import Notes, ask, described, wait_until
+from tests.support.sample_site import Notes, ask, described, wait_until
 
 from tidepool.cloud import Site, StorageAccount, Tidepool
 

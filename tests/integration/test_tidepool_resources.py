@@ -23,7 +23,7 @@ from azure.ai.ml.entities import (
 )
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from tidepool import estate
+from tidepool import default_resources as estate
 from tidepool.cloud import Tidepool, Workspace
 
 IMAGES = "azureml://datastores/workspaceblobstore/paths/images"

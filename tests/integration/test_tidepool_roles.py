@@ -14,7 +14,7 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import ContainerClient
-from tests.roles import ARM, BLOB_DATA_CONTRIBUTOR, DATA_SCIENTIST, OWNER, READER, claims
+from tests.support.roles import ARM, BLOB_DATA_CONTRIBUTOR, DATA_SCIENTIST, OWNER, READER, claims
 
 from tidepool.cloud import Tidepool, Workspace
 

@@ -10,11 +10,11 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.core.messaging import CloudEvent
 from azure.eventgrid import EventGridEvent, EventGridPublisherClient
 from azure.identity import DefaultAzureCredential
-from tests.integration.grid import ENDPOINT, Grid, Subscriber, run_grid, wire_event
-from tests.integration.receiver import Receiver
-from tests.roles import EVENT_GRID_DATA_SENDER
+from tests.support.event_grid import ENDPOINT, Grid, Subscriber, run_grid, wire_event
+from tests.support.roles import EVENT_GRID_DATA_SENDER
+from tests.support.webhook_receiver import Receiver
 
-from tidepool import estate
+from tidepool import default_resources as estate
 from tidepool.access.principals import PRINCIPALS
 from tidepool.cloud import Tidepool
 

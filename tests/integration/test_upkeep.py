@@ -7,14 +7,15 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from tests import tidegate_yml
-from tests.estate import Estate
-from tests.house import CHECK, FEED, FINISH, JOB, LOOK, MONTH, SCORE, TOPIC, House, commands
+from tests.support import config_yaml as tidegate_yml
+from tests.support.handler_harness import CHECK, FEED, FINISH, JOB, LOOK, MONTH, SCORE, TOPIC, House, commands
+from tests.support.installation import Estate
 
-from tidegate.commands import CheckMonth, Notify, Reconcile
+from tidegate.domain.activities.activity import Activity
+from tidegate.domain.partitions.records import ScoringState
 from tidegate.errors import ConflictError, TransientError
-from tidegate.handlers.claims import Wish
-from tidegate.ledger import Activity, ScoringState
+from tidegate.messages.commands import CheckMonth, Notify, Reconcile
+from tidegate.service.steps.generation_claims import Wish
 from tidepool.cloud import Tidepool
 
 FILES = {"a.png": "cat", "b.png": "dog"}

@@ -6,12 +6,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.service import Clock, a_service, delays, taken
+from tests.support.service import Clock, a_service, delays, taken
 
-from tidegate.commands import AnyCommand, CheckJob, CheckMonth, Follows, Next, Notify, Reconcile, encode
+from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError, ConflictError, NotThereError, PermanentError, TransientError
-from tidegate.wiring import Service
-from tidegate.worker import Worker
+from tidegate.messages.commands import (
+    AnyCommand,
+    CheckJob,
+    CheckMonth,
+    Follows,
+    Next,
+    Notify,
+    Reconcile,
+    encode,
+)
+from tidegate.service.worker import Worker
 from tidepool.cloud import StorageAccount, Tidepool
 
 CHECK = CheckMonth(cause="event-1", feed="digits", month="202611")

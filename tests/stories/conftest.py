@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.estate import Estate, Running
+from tests.support.installation import Estate, Running
 from tidepool.cloud import Tidepool
 
 

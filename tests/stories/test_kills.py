@@ -3,13 +3,21 @@
 import os
 from collections import Counter, deque
 
-from tests.estate import Estate, Running
-from tests.killing import Killed, KillSwitch
-from tests.service import taken
-from tidegate.commands import AnyCommand, CheckJob, CheckMonth, FinishMonth, Notify, ScoreMonth, encode
-from tidegate.ledger import Month
+from tests.support.installation import Estate, Running
+from tests.support.killing import Killed, KillSwitch
+from tests.support.service import taken
+from tidegate.bootstrap import Service, build
+from tidegate.domain.partitions.records import Month
+from tidegate.messages.commands import (
+    AnyCommand,
+    CheckJob,
+    CheckMonth,
+    FinishMonth,
+    Notify,
+    ScoreMonth,
+    encode,
+)
 from tidegate.settings import Settings
-from tidegate.wiring import Service, build
 
 FILES = {"a.png": "cat", "b.png": "dog"}
 MONTH = "209901"

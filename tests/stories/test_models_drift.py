@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.estate import ROOT, SCORE, Running
-from tests.model_estate import MODEL, ModelEstate
-from tidegate.commands import RetrainModel
-from tidegate.models.records import Model, ModelState, Retraining
-from tidegate.notifications.models import subject_of_model
+from tests.support.installation import ROOT, SCORE, Running
+from tests.support.model_versions import MODEL, ModelEstate
+from tidegate.domain.activities.verdict_texts import subject_of_model
+from tidegate.domain.lifecycle.records import Model, ModelState, Retraining
+from tidegate.messages.commands import RetrainModel
 from tidepool.cloud import Tidepool
 
 RETRAINING = ROOT / "tests/stories/quick_retraining/pipeline.yml"

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.estate import Running
-from tests.model_estate import ModelEstate
+from tests.support.installation import Running
+from tests.support.model_versions import ModelEstate
 from tidegate.cli.app import main
-from tidegate.models.records import ModelState, ModelVersion
+from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidepool.cloud import Tidepool
 
 APPROVED = {"promote": {"approval": "required", "within": "3d"}}

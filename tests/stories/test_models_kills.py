@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from tests.killing import Killed, KillSwitch
-from tests.model_estate import MODEL, ModelEstate
-from tests.service import Clock, taken
-from tidegate.commands import AnyCommand, JudgeModel, Notify, PromoteModel, encode
-from tidegate.models.records import ModelState, ModelVersion
-from tidegate.notifications.models import subject_of_model
-from tidegate.people.approvals import Approvals, Decision
-from tidegate.people.voices import Voice
+from tests.support.killing import Killed, KillSwitch
+from tests.support.model_versions import MODEL, ModelEstate
+from tests.support.service import Clock, taken
+from tidegate.bootstrap import Service, build
+from tidegate.domain.activities.verdict_texts import subject_of_model
+from tidegate.domain.lifecycle.records import ModelState, ModelVersion
+from tidegate.messages.commands import AnyCommand, JudgeModel, Notify, PromoteModel, encode
+from tidegate.service.manual_actions.approve import Approvals, Decision
+from tidegate.service.manual_actions.requester import Voice
 from tidegate.settings import Settings
-from tidegate.wiring import Service, build
 from tidepool.cloud import Tidepool
 
 PROMOTION = {"promote": {"to": "production", "approval": "required"}}

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.estate import Running
-from tests.model_estate import ModelEstate
+from tests.support.installation import Running
+from tests.support.model_versions import ModelEstate
 from tidepool.cloud import Tidepool
 
 APPROVAL = {"approved": True, "by": "ada", "reason": "better at night"}

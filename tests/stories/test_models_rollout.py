@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.estate import Running
-from tests.model_estate import MODEL, ModelEstate
-from tests.rollouts import LOADER, QUESTION
-from tests.rollouts import MLMODEL as SERVED
-from tidegate.models.records import ModelState, ModelVersion
+from tests.support.installation import Running
+from tests.support.model_versions import MODEL, ModelEstate
+from tests.support.rollouts import LOADER, QUESTION
+from tests.support.rollouts import MLMODEL as SERVED
+from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidepool.cloud import Tidepool
 
 if TYPE_CHECKING:

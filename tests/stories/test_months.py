@@ -8,8 +8,8 @@ from itertools import count
 
 import pytest
 
-from tests.estate import Estate, Running
-from tests.payloads import blob_event
+from tests.support.installation import Estate, Running
+from tests.support.payloads import blob_event
 from tidepool.cloud import Tidepool
 
 FILES = {"a.png": "cat", "b.png": "dog", "c.png": "cat"}

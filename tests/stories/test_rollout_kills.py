@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests import tidegate_yml
-from tests.killing import Killed, KillSwitch
-from tests.promotions import MODEL
-from tests.rollouts import ENDPOINT, Rollouts
-from tidegate.commands import AnyCommand, Reconcile, RollbackModel
+from tests.support import config_yaml as tidegate_yml
+from tests.support.killing import Killed, KillSwitch
+from tests.support.promotions import MODEL
+from tests.support.rollouts import ENDPOINT, Rollouts
+from tidegate.messages.commands import AnyCommand, Reconcile, RollbackModel
 from tidepool.cloud import Tidepool
 
 TICK = Reconcile(cause="timer-1")

@@ -5,7 +5,7 @@ import json
 from azure.identity import DefaultAzureCredential
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
 
-from tests.estate import Estate, Running
+from tests.support.installation import Estate, Running
 
 
 def test_a_month_that_arrives_while_the_configuration_is_bad_is_scored_when_it_is_mended(

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tidegate.addresses import url_of
-from tidegate.ledger import Activity
-from tidegate.notifications.kinds import words
+from tidegate.domain.activities.activity import Activity
+from tidegate.domain.activities.channels import words
+from tidegate.domain.activities.links import url_of
 
 
 def an_activity(subject: str, kind: str = "month.scored", **data: Any) -> Activity:

@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from tests.asking import Api, content
+from tests.support.api_requests import Api, content
 
+from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError
-from tidegate.wiring import Service
 
 
 def unusable() -> Service:

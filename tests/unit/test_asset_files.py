@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import tidegate_yml
-from tests.model_estate import POLICY
+from tests.support import config_yaml as tidegate_yml
+from tests.support.model_versions import POLICY
 
-from tidegate.asset_files import AssetFiles, clusters_in, pipelines_in, roles_in
-from tidegate.config import Config
+from tidegate.config.schema import Config
 from tidegate.errors import ConfigError
+from tidegate.installation.asset_files import AssetFiles, clusters_in, pipelines_in, roles_in
 
 DRIFT = {"feed": "digits", "retrain": "retraining", "compute": "gpu-dedicated"}
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.bad_input import CASES, JOB, Case
-from tests.payloads import as_json, blob_event, learning_event, run_event
-from tests.tidegate_yml import a_config
+from tests.support.bad_input import CASES, JOB, Case
+from tests.support.config_yaml import a_config
+from tests.support.payloads import as_json, blob_event, learning_event, run_event
 
-from tidegate.commands import decode, encode
-from tidegate.events import parse
-from tidegate.routes import Ignore, Record, Reject, Routes, Send
+from tidegate.messages.commands import decode, encode
+from tidegate.messages.events import parse
+from tidegate.service.routing import Ignore, Record, Reject, Routes, Send
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 ANSWERS = {Send: "sent", Record: "recorded", Reject: "rejected", Ignore: "ignored"}

@@ -8,8 +8,9 @@ from tidegate.api.model_views import model_view
 from tidegate.api.views import month_view
 from tidegate.cli.model_tables import show_model
 from tidegate.cli.tables import show_month
-from tidegate.ledger import Activity, Generation, Month, MonthVersion, ScoringState
-from tidegate.models.records import Model
+from tidegate.domain.activities.activity import Activity
+from tidegate.domain.lifecycle.records import Model
+from tidegate.domain.partitions.records import Generation, Month, MonthVersion, ScoringState
 
 NOW = datetime(2027, 2, 1, 9, 30, tzinfo=UTC)
 MISSING = "Asset cat-classifier does not exist in workspace mlw-dev"

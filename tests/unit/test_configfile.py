@@ -5,9 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.service import Clock
+from tests.support.service import Clock
 
-from tidegate.configfile import ConfigFile, load
+from tidegate.config.loader import ConfigFile, load
 from tidegate.errors import ConfigError
 
 GOOD = """\

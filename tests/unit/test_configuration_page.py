@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from tidegate.config import Config
-from tidegate.notifications.kinds import KINDS
+from tidegate.config.activity_kinds import KINDS
+from tidegate.config.schema import Config
 
 PAGE = Path("docs/configuration.md").read_text(encoding="utf-8")
 # Sections that the page describes once and that stand in several places.

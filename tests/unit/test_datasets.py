@@ -5,12 +5,11 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tidegate_yml import a_config, a_feed
+from tests.support.config_yaml import a_config, a_feed
 
-from tidegate.datasets import (
-    Listed,
-    Manifest,
-    datastore_name,
+from tidegate.domain.assets import datastore_name
+from tidegate.domain.partitions.manifest import Listed, Manifest
+from tidegate.domain.partitions.names import (
     manifest_path,
     predictions_path,
     result_name,

@@ -6,13 +6,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from tests.tidegate_yml import values
+from tests.support.config_yaml import values
 
-from tidegate.commands import RetrainModel, WeighDrift
-from tidegate.config import Config
-from tidegate.events import DataDrifted, Event, RunChanged
-from tidegate.ledger import Month
-from tidegate.models.drift import (
+from tidegate.config.model_policy import Drift, Renew
+from tidegate.config.schema import Config
+from tidegate.domain.activities.drift_texts import weighed
+from tidegate.domain.lifecycle.drift import (
     Decision,
     decide_drift,
     due_renewal,
@@ -20,9 +19,7 @@ from tidegate.models.drift import (
     with_retraining,
     with_signal,
 )
-from tidegate.models.records import Model, Retraining
-from tidegate.models.retraining import plan_retraining, retrain_job, retrained_by
-from tidegate.models.signals import (
+from tidegate.domain.lifecycle.drift_signals import (
     DriftSignal,
     read_dataset_monitor,
     read_measurement,
@@ -30,9 +27,12 @@ from tidegate.models.signals import (
     renewal,
     signal_id,
 )
-from tidegate.notifications.drift import weighed
-from tidegate.policies import Drift, Renew
-from tidegate.routes import Record, Routes, Send
+from tidegate.domain.lifecycle.records import Model, Retraining
+from tidegate.domain.lifecycle.retraining import plan_retraining, retrain_job, retrained_by
+from tidegate.domain.partitions.records import Month
+from tidegate.messages.commands import RetrainModel, WeighDrift
+from tidegate.messages.events import DataDrifted, Event, RunChanged
+from tidegate.service.routing import Record, Routes, Send
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 TOKYO = ZoneInfo("Asia/Tokyo")

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.models.evidence import Evidence, NoEvidence, read_evidence
-from tidegate.models.gates import Question, decide_rules, passes
-from tidegate.policies import Gate
+from tidegate.config.model_policy import Gate
+from tidegate.domain.lifecycle.evidence import Evidence, NoEvidence, read_evidence
+from tidegate.domain.lifecycle.gate import Question, decide_rules, passes
 
 QUESTION = Question("m:3", "m:2", "holdout:4")
 ALONE = Question("m:3", None, "holdout:4")

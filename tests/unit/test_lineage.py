@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tidegate.models.lineage import RegisteredModel, is_copy_of, lineage, lineage_tags
-from tidegate.models.records import Approval, ModelState, ModelVersion, Verdict
+from tidegate.domain.lifecycle.lineage import RegisteredModel, is_copy_of, lineage, lineage_tags
+from tidegate.domain.lifecycle.records import Approval, ModelState, ModelVersion, Verdict
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 

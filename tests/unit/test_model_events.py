@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests import tidegate_yml
-from tests.model_estate import POLICY
-from tests.payloads import as_json, learning_event, run_event, workspace_id
+from tests.support import config_yaml as tidegate_yml
+from tests.support.model_versions import POLICY
+from tests.support.payloads import as_json, learning_event, run_event, workspace_id
 
-from tidegate.commands import JudgeModel
-from tidegate.config import Config
-from tidegate.events import parse
-from tidegate.models.names import judge_job, judged_by
-from tidegate.routes import Ignore, Meaning, Record, Reject, Routes, Send
+from tidegate.config.schema import Config
+from tidegate.domain.lifecycle.names import judge_job, judged_by
+from tidegate.messages.commands import JudgeModel
+from tidegate.messages.events import parse
+from tidegate.service.routing import Ignore, Meaning, Record, Reject, Routes, Send
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 MODELS = ("digits", "digits-2", "a.model_with.dots")

@@ -7,24 +7,21 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tidegate_yml import a_feed
+from tests.support.config_yaml import a_feed
 
-from tidegate.config import Deadline, Feed
-from tidegate.datasets import Listed, Manifest
-from tidegate.ledger import Generation, Month, MonthVersion
-from tidegate.months import (
+from tidegate.config.schema import Deadline, Feed
+from tidegate.domain.partitions.calendar import deadline_of, expected_months, needs_look, prefix_of
+from tidegate.domain.partitions.completeness import (
     Changed,
     Decision,
     NewVersion,
     Same,
     Wait,
-    deadline_of,
     decide_month,
-    expected_months,
-    needs_look,
-    prefix_of,
     see,
 )
+from tidegate.domain.partitions.manifest import Listed, Manifest
+from tidegate.domain.partitions.records import Generation, Month, MonthVersion
 
 NOW = datetime(2026, 12, 3, 12, 0, tzinfo=UTC)
 TOKYO = ZoneInfo("Asia/Tokyo")

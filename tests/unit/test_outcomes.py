@@ -4,11 +4,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from tests.tidegate_yml import a_feed
+from tests.support.config_yaml import a_feed
 
-from tidegate.config import Score
-from tidegate.ledger import Job
-from tidegate.outcomes import (
+from tidegate.config.schema import Score
+from tidegate.domain.jobs.outcome import (
     JobCancelled,
     JobDone,
     JobFailed,
@@ -18,6 +17,7 @@ from tidegate.outcomes import (
     StillLive,
     decide_outcome,
 )
+from tidegate.domain.jobs.records import Job
 
 NOW = datetime(2026, 12, 3, 12, 0, tzinfo=UTC)
 SCORE = Score.model_validate({**a_feed()["score"], "fallback": "gpu-dedicated", "attempts": 2})

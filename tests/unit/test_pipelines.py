@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from image_model import image_shape
-from tests.tidegate_yml import a_feed
+from tests.support.config_yaml import a_feed
 
-from tidegate.config import Feed
-from tidegate.ledger import Claim, Generation, Month, MonthVersion
-from tidegate.pipelines import job_name, model_problem, plan_scoring, served_by
+from tidegate.config.schema import Feed
+from tidegate.domain.jobs.plan import job_name, model_problem, plan_scoring, served_by
+from tidegate.domain.partitions.records import Claim, Generation, Month, MonthVersion
 
 NOW = datetime(2026, 12, 3, 12, 0, tzinfo=UTC)
 FEED = Feed.model_validate(a_feed(score={**a_feed()["score"], "publish_compute": "small"}))

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests import tidegate_yml
+from tests.support import config_yaml as tidegate_yml
 
-from tidegate.config import Config
-from tidegate.policies import Policy
+from tidegate.config.model_policy import Policy
+from tidegate.config.schema import Config
 
 POLICY: dict[str, Any] = {
     "evaluate": {"data": "holdout:4", "compute": "cpu"},

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tidegate.commands import RollbackModel
-from tidegate.models.promotion import (
+from tidegate.config.model_policy import Promote
+from tidegate.domain.lifecycle.promotion import (
     AwaitApproval,
     AwaitTurn,
     Begin,
@@ -21,8 +21,16 @@ from tidegate.models.promotion import (
     released,
     rolled_back,
 )
-from tidegate.models.records import Approval, Champion, Model, ModelState, ModelVersion, Promotion, Verdict
-from tidegate.policies import Promote
+from tidegate.domain.lifecycle.records import (
+    Approval,
+    Champion,
+    Model,
+    ModelState,
+    ModelVersion,
+    Promotion,
+    Verdict,
+)
+from tidegate.messages.commands import RollbackModel
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 PROMOTE = Promote(within=timedelta(days=3))

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from tidegate.checks.findings import State
-from tidegate.checks.quotas import quota_of
 from tidegate.cloud.quotas import Region, VmSize
 from tidegate.cloud.registrar import Cluster
+from tidegate.installation.checks.findings import State
+from tidegate.installation.checks.quotas import quota_of
 
 SIZES = {
     "STANDARD_NC4AS_T4_V3": VmSize("STANDARD_NC4AS_T4_V3", "Standard NCASv3_T4 Family", 4, low_priority=True),

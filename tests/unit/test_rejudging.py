@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from tidegate.models.evaluations import plan_evaluation
-from tidegate.models.records import (
+from tidegate.config.model_policy import Policy
+from tidegate.domain.lifecycle.evaluation import plan_evaluation
+from tidegate.domain.lifecycle.records import (
     Approval,
     Champion,
     Evaluation,
@@ -17,8 +18,7 @@ from tidegate.models.records import (
     RuleResult,
     Verdict,
 )
-from tidegate.models.rejudging import ask, next_number, unfit, void
-from tidegate.policies import Policy
+from tidegate.domain.lifecycle.rejudging import ask, next_number, unfit, void
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 POLICY = Policy.model_validate(

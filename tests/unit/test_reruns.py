@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
+from tidegate.domain.partitions.records import Month, MonthVersion
 from tidegate.errors import RefusedError
-from tidegate.ledger import Month, MonthVersion
-from tidegate.people.reruns import Rerun, refuse_version
+from tidegate.service.manual_actions.rerun import Rerun, refuse_version
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 

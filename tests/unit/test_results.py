@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 from tests.unit.test_pipelines import NOW, a_claim
 
-from tidegate.config import Channel
-from tidegate.ledger import Claim, MonthVersion, ScoringState
-from tidegate.notifications.kinds import KINDS, event_id, wants
-from tidegate.notifications.months import ended
-from tidegate.results import Reconciliation, current_result, decide_result
+from tidegate.config.activity_kinds import KINDS
+from tidegate.config.schema import Channel
+from tidegate.domain.activities.channels import event_id, wants
+from tidegate.domain.activities.month_texts import ended
+from tidegate.domain.partitions.records import Claim, MonthVersion, ScoringState
+from tidegate.domain.partitions.result import Reconciliation, current_result, decide_result
 
 
 def published(**changes: Any) -> Reconciliation:

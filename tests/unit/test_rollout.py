@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from tidegate.models.health import (
+from tidegate.config.model_policy import Rollout
+from tidegate.domain.lifecycle.health import (
     Answer,
     Figures,
     Health,
@@ -15,10 +16,17 @@ from tidegate.models.health import (
     health_by_probes,
     read_smoke,
 )
-from tidegate.models.names import deployment_name
-from tidegate.models.records import ModelVersion, RolloutRecord
-from tidegate.models.rollout import after_health, after_smoke, begin_rollout, decide_step, refused, unrestored
-from tidegate.models.rollout_steps import (
+from tidegate.domain.lifecycle.names import deployment_name
+from tidegate.domain.lifecycle.records import ModelVersion, RolloutRecord
+from tidegate.domain.lifecycle.rollout import (
+    after_health,
+    after_smoke,
+    begin_rollout,
+    decide_step,
+    refused,
+    unrestored,
+)
+from tidegate.domain.lifecycle.rollout_steps import (
     DeploymentSeen,
     EndpointSeen,
     MakeDeployment,
@@ -33,7 +41,6 @@ from tidegate.models.rollout_steps import (
     Turn,
     Wait,
 )
-from tidegate.policies import Rollout
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 POLICY = Rollout(endpoint="digits", steps=[10, 100], bake=timedelta(minutes=30), smoke="smoke.json")

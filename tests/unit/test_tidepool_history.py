@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from tidepool.azureml.run_history import FINAL, TRANSITIONS, Runs
+from tidepool.default_resources import workspace_id
 from tidepool.errors import AzureError
-from tidepool.estate import workspace_id
-from tidepool.learning.history import FINAL, TRANSITIONS, Runs
 from tidepool.scheduler import Scheduler
 from tidepool.store import Store
 

@@ -2,12 +2,12 @@
 
 import pytest
 
+from tidepool.azureml.ids import Reference, read_reference, registry_id
+from tidepool.azureml.locations import BlobLocation, locate
+from tidepool.azureml.references import References
+from tidepool.azureml.workspaces import create_workspace
+from tidepool.default_resources import workspace_id
 from tidepool.errors import AzureError
-from tidepool.estate import workspace_id
-from tidepool.learning.ids import Reference, read_reference, registry_id
-from tidepool.learning.locations import BlobLocation, locate
-from tidepool.learning.references import References
-from tidepool.learning.workspaces import create_workspace
 from tidepool.store import Store
 
 WS = workspace_id("mlw")

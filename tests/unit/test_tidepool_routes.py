@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidepool.learning.routes import route
+from tidepool.functions.routes import route
 
 GET = frozenset({"GET"})
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.models.transfers import Copied, Original, compare
+from tidegate.domain.lifecycle.file_copy import Copied, Original, compare
 
 A = Original(name="a", size=10, md5="AAAA", etag="1")
 B = Original(name="b", size=5, md5=None, etag="2")

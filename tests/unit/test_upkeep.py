@@ -3,13 +3,14 @@
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
-from tests.tidegate_yml import a_config, a_feed
+from tests.support.config_yaml import a_config, a_feed
 from tests.unit.test_outcomes import a_job
 from tests.unit.test_pipelines import NOW, a_claim
 
-from tidegate.commands import CheckJob, FinishMonth, ScoreMonth
-from tidegate.handlers.upkeep import due_activities, due_jobs, due_months, due_scorings
-from tidegate.ledger import Activity, Month, ScoringState
+from tidegate.domain.activities.activity import Activity
+from tidegate.domain.partitions.records import Month, ScoringState
+from tidegate.messages.commands import CheckJob, FinishMonth, ScoreMonth
+from tidegate.service.handlers.reconcile import due_activities, due_jobs, due_months, due_scorings
 
 UTC = ZoneInfo("UTC")
 CONFIG = a_config(digits=a_feed(starts="202610"))

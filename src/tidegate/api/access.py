@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Header, Request
 from fastapi.security import APIKeyHeader
 
-from tidegate.wiring import Service
+from tidegate.bootstrap import Service
 
 FUNCTION_KEY = APIKeyHeader(name="x-functions-key", scheme_name="functionKey", auto_error=False)
 

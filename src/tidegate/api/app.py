@@ -15,12 +15,12 @@ from tidegate.api import models as model_api
 from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services
 from tidegate.api.problems import Responses, documented, handle_problems
 from tidegate.api.views import FeedView, JobView, MonthSummary, MonthView, ScoringView, month_view
-from tidegate.commands import MonthId
-from tidegate.config import Feed
+from tidegate.bootstrap import Service
+from tidegate.config.schema import Feed
+from tidegate.domain.partitions.records import Month
 from tidegate.errors import ConfigError, RefusedError, TidegateError
-from tidegate.ledger import Month
-from tidegate.people.reruns import Rerun, Reruns
-from tidegate.wiring import Service
+from tidegate.messages.commands import MonthId
+from tidegate.service.manual_actions.rerun import Rerun, Reruns
 
 _DESCRIPTION = """Files arrive monthly; predictions come out, reconciled with them. This is what happened,
 and the way to have a month scored again. Send the function key as `x-functions-key`."""

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Self
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
 
-from tidegate.addresses import failure_url
 from tidegate.api.access import FUNCTION_KEY, Services
 from tidegate.api.problems import documented
-from tidegate.ledger import Activity
-from tidegate.people.failures import Failures
+from tidegate.domain.activities.activity import Activity
+from tidegate.domain.activities.links import failure_url
+from tidegate.service.manual_actions.replay import Failures
 
 router = APIRouter(prefix="/api/failures", dependencies=[Depends(FUNCTION_KEY)])
 

@@ -5,10 +5,11 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from tidegate.addresses import job_url, model_url, version_url
 from tidegate.api.views import ActivityView
-from tidegate.ledger import Activity
-from tidegate.models.records import (
+from tidegate.config.model_policy import Policy
+from tidegate.domain.activities.activity import Activity
+from tidegate.domain.activities.links import job_url, model_url, version_url
+from tidegate.domain.lifecycle.records import (
     Approval,
     Champion,
     Evaluation,
@@ -22,7 +23,6 @@ from tidegate.models.records import (
     SignalRecord,
     Verdict,
 )
-from tidegate.policies import Policy
 
 
 class ModelSummary(BaseModel):

@@ -5,18 +5,18 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel
 
-from tidegate.addresses import model_url
 from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services, SignedIn
 from tidegate.api.model_views import ModelSummary, ModelVersionView, ModelView, model_view
 from tidegate.api.problems import documented
+from tidegate.bootstrap import Service
+from tidegate.config.model_policy import Policy
+from tidegate.domain.activities.links import model_url
+from tidegate.domain.activities.verdict_texts import subject_of_model
+from tidegate.domain.lifecycle.records import Model
 from tidegate.errors import RefusedError
-from tidegate.models.records import Model
-from tidegate.notifications.models import subject_of_model
-from tidegate.people.approvals import Approvals, Decision, Rollback
-from tidegate.people.rejudgings import Rejudging, Rejudgings
-from tidegate.people.voices import Voice
-from tidegate.policies import Policy
-from tidegate.wiring import Service
+from tidegate.service.manual_actions.approve import Approvals, Decision, Rollback
+from tidegate.service.manual_actions.rejudge import Rejudging, Rejudgings
+from tidegate.service.manual_actions.requester import Voice
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$"
 Name = Annotated[str, Path(pattern=_NAME)]

@@ -5,10 +5,12 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from tidegate.addresses import feed_url, job_url, month_url
-from tidegate.config import Feed
-from tidegate.datasets import version_name
-from tidegate.ledger import Activity, Claim, Job, Month, MonthVersion
+from tidegate.config.schema import Feed
+from tidegate.domain.activities.activity import Activity
+from tidegate.domain.activities.links import feed_url, job_url, month_url
+from tidegate.domain.jobs.records import Job
+from tidegate.domain.partitions.names import version_name
+from tidegate.domain.partitions.records import Claim, Month, MonthVersion
 
 
 class FeedView(BaseModel):

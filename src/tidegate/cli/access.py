@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import typer
 
+from tidegate.api_client import ApiClient
 from tidegate.cli import tables as terminal
-from tidegate.cli.client import ApiClient
 
 EXIT_CODES = """Exit codes: 0 done; 1 refused, failed, or doctor found something wrong; 2 used wrongly; \
 3 the service or Azure cannot be reached."""

@@ -13,16 +13,16 @@ except ImportError:  # Azure installs the service without them
         "The command line needs more than the service. In a checkout of Tidegate: pip install -e '.[cli]'"
     )
 
-from tidegate.checks.findings import State
+from tidegate.api_client import ApiClient, ApiError, UnreachableError
+from tidegate.bootstrap import build
 from tidegate.cli import failures
 from tidegate.cli import models as model_cli
 from tidegate.cli import tables as terminal
 from tidegate.cli.access import EXIT_CODES, FAILED, UNREACHABLE, AsJson, Key, Url, client, print_json
-from tidegate.cli.client import ApiClient, ApiError, UnreachableError
-from tidegate.deploy import ROLES, Deployment, Role
-from tidegate.doctor import examine
 from tidegate.errors import TidegateError, TransientError
-from tidegate.wiring import build
+from tidegate.installation.checks.findings import State
+from tidegate.installation.deploy import ROLES, Deployment, Role
+from tidegate.installation.doctor import examine
 
 app = typer.Typer(
     help="Files arrive monthly; predictions come out, reconciled with them.",

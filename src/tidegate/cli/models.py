@@ -6,9 +6,9 @@ from uuid import uuid4
 
 import typer
 
+from tidegate.api_client import ApiClient, ApiError
 from tidegate.cli import model_tables as model_terminal
 from tidegate.cli.access import EXIT_CODES, AsJson, Key, Url, client, print_json
-from tidegate.cli.client import ApiClient, ApiError
 
 Model = Annotated[str, typer.Argument(help="The model's name.")]
 Version = Annotated[str, typer.Argument(help="Its version in the development workspace.")]

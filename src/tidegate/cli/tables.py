@@ -7,9 +7,9 @@ from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
-from tidegate.checks.findings import State
-from tidegate.deploy import Step
-from tidegate.doctor import Finding
+from tidegate.installation.checks.findings import State
+from tidegate.installation.deploy import Step
+from tidegate.installation.doctor import Finding
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from tidegate.cloud.faults import azure_errors
+from tidegate.cloud.azure_errors import azure_errors
 from tidegate.errors import NotThereError
 
 if TYPE_CHECKING:

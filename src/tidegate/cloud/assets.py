@@ -7,7 +7,7 @@ from typing import Any
 
 from tidegate.cloud.datastores import Datastores
 from tidegate.cloud.ml_client import Client, ml_errors
-from tidegate.datasets import DataAsset
+from tidegate.domain.assets import DataAsset
 from tidegate.errors import NotThereError, PermanentError
 from tidegate.log import Log
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
-from tidegate.cloud.faults import azure_errors
-from tidegate.config import FeedStorage
-from tidegate.datasets import Listed
+from tidegate.cloud.azure_errors import azure_errors
+from tidegate.config.schema import FeedStorage
+from tidegate.domain.partitions.manifest import Listed
 from tidegate.errors import PermanentError
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tidegate.cloud.faults import azure_errors
+from tidegate.cloud.azure_errors import azure_errors
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

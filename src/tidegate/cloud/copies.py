@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
+from tidegate.cloud.azure_errors import azure_errors, error_code_of
 from tidegate.cloud.blobs import blob_service, is_directory, md5_of
-from tidegate.cloud.faults import azure_errors, error_code_of
-from tidegate.models.transfers import Copied, Folder, Original, Transfer, compare
+from tidegate.domain.lifecycle.file_copy import Copied, Folder, Original, Transfer, compare
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

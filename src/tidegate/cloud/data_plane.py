@@ -4,7 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tidegate.cloud.arm import Arm
-from tidegate.cloud.faults import azure_errors
+from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.ml_client import Client
 
 if TYPE_CHECKING:

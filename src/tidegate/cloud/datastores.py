@@ -3,11 +3,11 @@
 from functools import cache
 from typing import TYPE_CHECKING
 
+from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.blobs import blob_service
-from tidegate.cloud.faults import azure_errors
 from tidegate.cloud.ml_client import Client, ml_errors
+from tidegate.domain.lifecycle.file_copy import Folder
 from tidegate.errors import PermanentError
-from tidegate.models.transfers import Folder
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, ContainerClient

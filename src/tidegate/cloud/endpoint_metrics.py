@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tidegate.cloud.arm import Arm
-from tidegate.models.health import Figures
+from tidegate.domain.lifecycle.health import Figures
 
 _API = "2024-02-01"
 _METRICS = "/providers/Microsoft.Insights/metrics"

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tidegate.cloud.arm import Arm
-from tidegate.config import Workspace
+from tidegate.config.model_policy import Rollout
+from tidegate.config.schema import Workspace
+from tidegate.domain.lifecycle.rollout_steps import DeploymentSeen, EndpointSeen, Place
 from tidegate.errors import ConflictError, NotThereError
 from tidegate.log import Log
-from tidegate.models.rollout_steps import DeploymentSeen, EndpointSeen, Place
-from tidegate.policies import Rollout
 
 log = Log(__name__)
 

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.blobs import blob_service
-from tidegate.cloud.faults import azure_errors
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

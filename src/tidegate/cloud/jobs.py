@@ -5,9 +5,9 @@ from typing import Any
 
 from tidegate.cloud.data_plane import DataPlane
 from tidegate.cloud.ml_client import Client, ml_errors
+from tidegate.domain.jobs.outcome import RunSeen
+from tidegate.domain.jobs.plan import JobPlan
 from tidegate.errors import ConflictError, NotThereError, PermanentError
-from tidegate.outcomes import RunSeen
-from tidegate.pipelines import JobPlan
 
 _DATA = re.compile(r".*/data/(?P<name>[^/]+)/versions/(?P<version>[^/]+)")
 

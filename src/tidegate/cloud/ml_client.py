@@ -6,8 +6,8 @@ from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-from tidegate.cloud.faults import azure_errors, status_of
-from tidegate.config import Workspace
+from tidegate.cloud.azure_errors import azure_errors, status_of
+from tidegate.config.schema import Workspace
 from tidegate.errors import NotThereError, PermanentError
 
 if TYPE_CHECKING:

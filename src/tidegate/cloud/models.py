@@ -8,8 +8,8 @@ from typing import Any
 
 from tidegate.cloud.arm import Arm
 from tidegate.cloud.ml_client import Client, ml_errors
+from tidegate.domain.lifecycle.lineage import RegisteredModel
 from tidegate.errors import NotThereError
-from tidegate.models.lineage import RegisteredModel
 
 _API = "2024-04-01"
 

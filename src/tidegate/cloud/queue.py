@@ -4,8 +4,8 @@ from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tidegate.cloud.faults import azure_errors
-from tidegate.commands import AnyCommand, encode
+from tidegate.cloud.azure_errors import azure_errors
+from tidegate.messages.commands import AnyCommand, encode
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential

@@ -2,8 +2,8 @@
 
 from urllib.parse import quote
 
+from tidegate.cloud.azure_errors import mlflow_errors
 from tidegate.cloud.data_plane import DataPlane
-from tidegate.cloud.faults import mlflow_errors
 from tidegate.errors import NotThereError
 
 

@@ -15,10 +15,10 @@ from tidegate.cloud.endpoints import Endpoints
 from tidegate.cloud.jobs import Jobs
 from tidegate.cloud.ml_client import Client
 from tidegate.cloud.models import Models
-from tidegate.cloud.questions import Questions
 from tidegate.cloud.runs import Runs
-from tidegate.config import Config
-from tidegate.config import Workspace as Place
+from tidegate.cloud.scoring_client import Questions
+from tidegate.config.schema import Config
+from tidegate.config.schema import Workspace as Place
 from tidegate.errors import NotThereError
 
 if TYPE_CHECKING:

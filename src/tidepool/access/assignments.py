@@ -5,8 +5,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from tidepool.access.roles import Role, role_of
+from tidepool.default_resources import SUBSCRIPTION
 from tidepool.errors import AzureError
-from tidepool.estate import SUBSCRIPTION
 from tidepool.store import Document, Store
 
 _TYPE = "Microsoft.Authorization/roleAssignments"

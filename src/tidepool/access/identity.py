@@ -11,8 +11,8 @@ from starlette.requests import Request
 from tidepool.access.assignments import Assignments
 from tidepool.access.principals import PRINCIPALS, Principal, identity_of
 from tidepool.access.roles import DEFAULT_ROLES, roles_named
+from tidepool.default_resources import SUBSCRIPTION, TENANT
 from tidepool.errors import AzureError
-from tidepool.estate import SUBSCRIPTION, TENANT
 from tidepool.store import Document, Store
 
 ISSUER = f"https://sts.windows.net/{TENANT}/"

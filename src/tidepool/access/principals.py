@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass
 
-from tidepool.estate import SUBSCRIPTION
+from tidepool.default_resources import SUBSCRIPTION
 from tidepool.store import Document
 
 

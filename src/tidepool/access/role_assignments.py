@@ -6,8 +6,8 @@ from starlette.responses import JSONResponse, Response
 
 from tidepool.access.identity import Identity
 from tidepool.access.roles import role_of
+from tidepool.arm.requests import Call, Routes, kind, listed, resource
 from tidepool.errors import AzureError, not_found
-from tidepool.learning.arm import Call, Routes, kind, listed, resource
 
 PROVIDER = "Microsoft.Authorization"
 _PRINCIPAL = re.compile(r"(?:principalId eq|assignedTo\()\s*'([^']+)'", re.IGNORECASE)

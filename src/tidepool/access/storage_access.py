@@ -4,8 +4,8 @@ from starlette.requests import Request
 
 from tidepool.access.identity import Identity
 from tidepool.access.principals import PRINCIPALS
+from tidepool.default_resources import storage_account_id
 from tidepool.errors import AzureError
-from tidepool.estate import storage_account_id
 from tidepool.storage.blob_batches import is_batch
 from tidepool.storage.request import StorageRequest
 

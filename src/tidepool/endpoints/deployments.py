@@ -2,6 +2,12 @@
 
 from starlette.responses import JSONResponse, Response
 
+from tidepool.arm.operations import POLL, Operations
+from tidepool.arm.requests import Call, Routes, kind, listed, name_in, resource
+from tidepool.arm.system_data import stamp
+from tidepool.azureml.model_events import ModelEvents
+from tidepool.azureml.references import References
+from tidepool.default_resources import LOCATION
 from tidepool.endpoints.records import EndpointRecords, endpoint_of, workspace_of
 from tidepool.endpoints.rules import (
     MOST_DEPLOYMENTS,
@@ -12,14 +18,8 @@ from tidepool.endpoints.rules import (
 )
 from tidepool.endpoints.serving import Serving
 from tidepool.endpoints.serving_process import ServingError
-from tidepool.estate import LOCATION
 from tidepool.faults import Faults
-from tidepool.learning.arm import Call, Routes, kind, listed, name_in, resource
-from tidepool.learning.model_events import ModelEvents
-from tidepool.learning.operations import POLL, Operations
-from tidepool.learning.references import References
 from tidepool.scheduler import Scheduler
-from tidepool.stamps import stamp
 from tidepool.store import Document
 
 PROVISIONING_S = 0.05  # Azure needs 10 to 20 minutes

@@ -5,15 +5,15 @@ from collections.abc import Awaitable, Callable
 from starlette.responses import JSONResponse, Response
 
 from tidepool.access.principals import Principal, guid
+from tidepool.arm.operations import POLL, Operations
+from tidepool.arm.requests import Call, Routes, kind, listed, resource
+from tidepool.arm.system_data import stamp
+from tidepool.azureml.default_roles import Newcomers
+from tidepool.default_resources import LOCATION, TENANT
 from tidepool.endpoints.keys import EndpointKeys
 from tidepool.endpoints.records import EndpointRecords
 from tidepool.endpoints.rules import AUTH_MODES, check_name, mirror_of, refused, traffic_of
-from tidepool.estate import LOCATION, TENANT
-from tidepool.learning.arm import Call, Routes, kind, listed, resource
-from tidepool.learning.newcomers import Newcomers
-from tidepool.learning.operations import POLL, Operations
 from tidepool.scheduler import Scheduler
-from tidepool.stamps import stamp
 from tidepool.store import Document
 
 PROVISIONING_S = 0.05  # Azure needs a minute or two

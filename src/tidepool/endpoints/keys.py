@@ -9,9 +9,9 @@ from starlette.responses import PlainTextResponse
 
 from tidepool.access.identity import LIFETIME_S, Identity
 from tidepool.access.principals import Principal
+from tidepool.arm.requests import ML
 from tidepool.endpoints.rules import refused
 from tidepool.errors import AzureError
-from tidepool.learning.arm import ML
 from tidepool.store import Document, Store
 
 AUDIENCE = "https://ml.azure.com"

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from starlette.responses import JSONResponse, Response
 
+from tidepool.arm.requests import Call, Routes
+from tidepool.default_resources import LOCATION
 from tidepool.endpoints.metric_series import (
     DEPLOYMENT_METRICS,
     ENDPOINT_METRICS,
@@ -16,9 +18,7 @@ from tidepool.endpoints.metric_series import (
 from tidepool.endpoints.records import EndpointRecords, endpoint_of
 from tidepool.endpoints.request_metrics import RequestMetrics
 from tidepool.errors import not_found
-from tidepool.estate import LOCATION
 from tidepool.jobs.bodies import seconds
-from tidepool.learning.arm import Call, Routes
 from tidepool.store import Document
 
 _INTERVALS = ("PT1M", "PT5M", "PT15M", "PT30M", "PT1H", "PT6H", "PT12H", "P1D")

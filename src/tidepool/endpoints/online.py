@@ -5,6 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tidepool.access.identity import Identity
+from tidepool.arm.operations import Operations
+from tidepool.arm.requests import Routes
+from tidepool.azureml.default_roles import Newcomers
+from tidepool.azureml.model_events import ModelEvents
+from tidepool.azureml.references import References
 from tidepool.endpoints.deployments import Deployments
 from tidepool.endpoints.endpoints import Endpoints
 from tidepool.endpoints.keys import EndpointKeys
@@ -15,11 +20,6 @@ from tidepool.endpoints.scoring import Scoring
 from tidepool.endpoints.serving import Serving
 from tidepool.faults import Faults
 from tidepool.jobs.staging import Staging
-from tidepool.learning.arm import Routes
-from tidepool.learning.model_events import ModelEvents
-from tidepool.learning.newcomers import Newcomers
-from tidepool.learning.operations import Operations
-from tidepool.learning.references import References
 from tidepool.scheduler import Scheduler
 from tidepool.storage.blobs import Blobs
 from tidepool.store import Store

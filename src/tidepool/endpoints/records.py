@@ -3,10 +3,10 @@
 import hashlib
 from collections.abc import Iterator
 
+from tidepool.azureml.ids import read_reference
+from tidepool.azureml.ml_errors import missing
+from tidepool.default_resources import LOCATION
 from tidepool.errors import AzureError
-from tidepool.estate import LOCATION
-from tidepool.learning.ids import read_reference
-from tidepool.learning.ml_errors import missing
 from tidepool.store import Document, Store
 
 SCORING_DOMAIN = f"{LOCATION}.inference.ml.azure.com"

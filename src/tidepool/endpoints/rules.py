@@ -4,10 +4,10 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from tidepool.azureml.ml_errors import UserError
 from tidepool.errors import AzureError
 from tidepool.jobs.bodies import seconds
 from tidepool.jobs.graph import GraphError
-from tidepool.learning.ml_errors import UserError
 from tidepool.store import Document
 
 MOST_DEPLOYMENTS = 20

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tidepool.arm.requests import name_in
+from tidepool.azureml.locations import BlobLocation, locate
 from tidepool.endpoints.records import EndpointRecords, endpoint_of, workspace_of
 from tidepool.endpoints.rules import entry_script
 from tidepool.endpoints.serving_process import Served, ServingError, ServingProcess
 from tidepool.errors import AzureError
 from tidepool.jobs.staging import DataMissingError, Staging
-from tidepool.learning.arm import name_in
-from tidepool.learning.locations import BlobLocation, locate
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document
 

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 
 from starlette.types import ASGIApp
 
-from tidepool.functions.door import HostDoor
 from tidepool.functions.frames import Message
+from tidepool.functions.http_app import HostDoor
 from tidepool.functions.keys import FunctionKeys
 from tidepool.functions.queue_client import Send
 from tidepool.functions.settings import HostSettings, read_host_settings

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from tidepool.functions.frames import Message
 from tidepool.functions.keys import FunctionKeys, Level
+from tidepool.functions.routes import Route, route
 from tidepool.functions.worker_process import InvocationError
-from tidepool.learning.routes import Route, route
 
 Invoke = Callable[[str, Message], Awaitable[Message]]
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidepool import estate
+from tidepool import default_resources as estate
 from tidepool.events.eventgrid import EventGrid
 from tidepool.functions.host import FunctionsApp
 from tidepool.network import Proxy

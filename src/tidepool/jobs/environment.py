@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidepool.access.principals import Principal
-from tidepool.learning.arm import name_in
-from tidepool.learning.experiments import experiment_number
-from tidepool.learning.workspaces import DATA_PLANE
+from tidepool.arm.requests import name_in
+from tidepool.azureml.experiments import experiment_number
+from tidepool.azureml.workspaces import DATA_PLANE
 
 _HOST = f"https://{DATA_PLANE}"
 

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from tidepool.access.principals import Principal
+from tidepool.arm.router import Resources
+from tidepool.azureml.run_history import FINAL, Runs
+from tidepool.default_resources import workspace_id as workspace_path
 from tidepool.errors import AzureError
-from tidepool.estate import workspace_id as workspace_path
 from tidepool.faults import Faults
 from tidepool.jobs.bodies import Body, read_job, short_name
 from tidepool.jobs.graph import Graph
@@ -20,8 +22,6 @@ from tidepool.jobs.run import JobRun, Toolbox
 from tidepool.jobs.staging import Staging
 from tidepool.jobs.steps import Steps
 from tidepool.jobs.workplace import Machine
-from tidepool.learning.history import FINAL, Runs
-from tidepool.learning.resources import Resources
 from tidepool.scheduler import Scheduler
 from tidepool.storage.blobs import Blobs
 from tidepool.store import Document, Store

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from tidepool.arm.router import Resources
+from tidepool.azureml.run_history import FINAL, Runs
 from tidepool.jobs.graph import Output, Value
 from tidepool.jobs.workplace import StepRun
-from tidepool.learning.history import FINAL, Runs
-from tidepool.learning.resources import Resources
 from tidepool.store import Document
 
 _MODELS = {"mlflow_model", "custom_model", "triton_model"}

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from tidepool.learning.locations import BlobLocation
+from tidepool.azureml.locations import BlobLocation
 from tidepool.storage.blobs import BlobItem, Blobs
 
 _TRANSFERS = 16  # blobs that travel at once

@@ -6,6 +6,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 from tidepool.access.principals import identity_of
+from tidepool.arm.requests import name_in
+from tidepool.azureml.run_history import Runs
+from tidepool.azureml.workspaces import workspace
 from tidepool.faults import Faults
 from tidepool.jobs.environment import variables
 from tidepool.jobs.expressions import UnknownReferenceError
@@ -14,9 +17,6 @@ from tidepool.jobs.process import LogStream, run_process
 from tidepool.jobs.slots import Slots
 from tidepool.jobs.step_commands import command_line
 from tidepool.jobs.workplace import Machine, StagingError, StepRun, Workplace
-from tidepool.learning.arm import name_in
-from tidepool.learning.history import Runs
-from tidepool.learning.workspaces import workspace
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 

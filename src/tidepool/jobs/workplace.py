@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tidepool.azureml.locations import BlobLocation, locate
+from tidepool.azureml.run_history import artifact_path
+from tidepool.azureml.workspaces import artifact_store
 from tidepool.errors import AzureError
 from tidepool.jobs.expressions import fill_known
 from tidepool.jobs.graph import Output, Step, Value
 from tidepool.jobs.staging import DataMissingError, Staging
-from tidepool.learning.history import artifact_path
-from tidepool.learning.locations import BlobLocation, locate
-from tidepool.learning.workspaces import artifact_store
 from tidepool.store import Store
 
 DEFAULT_DATASTORE = "workspaceblobstore"

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 
-from tidepool.estate import STORAGE_ACCOUNT, WORKSPACES
+from tidepool.default_resources import STORAGE_ACCOUNT, WORKSPACES
 from tidepool.store import Store
 
 POOL = 1000  # one environment variable of at most 128 KiB holds them all

@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from tidepool.estate import storage_account_id
+from tidepool.default_resources import storage_account_id
 from tidepool.storage.request import Headers, StorageRequest, header
 
 Event = dict[str, Any]

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from tidepool.access.storage_access import StorageAccess
-from tidepool.estate import storage_account_id
+from tidepool.default_resources import storage_account_id
 from tidepool.storage.azurite_client import Answer, AzuriteClient, Response
 from tidepool.storage.blob_batches import is_batch
 from tidepool.storage.blob_events import Event

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 from starlette.responses import JSONResponse
 
+from tidepool.arm.router import Resources
+from tidepool.azureml.locations import BlobLocation
 from tidepool.errors import AzureError
-from tidepool.learning.locations import BlobLocation
-from tidepool.learning.resources import Resources
 from tidepool.storage.blobs import Blobs
 from tidepool.store import Document, Store
 

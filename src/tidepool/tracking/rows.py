@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tidepool.learning.experiments import DEFAULT, experiment_number, mlflow_workspace
-from tidepool.learning.workspaces import DATA_PLANE
+from tidepool.azureml.experiments import DEFAULT, experiment_number, mlflow_workspace
+from tidepool.azureml.workspaces import DATA_PLANE
 
 # Run history's states in MLflow's words; what is not here has not started.
 _STATUS = {

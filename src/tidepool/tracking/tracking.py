@@ -12,13 +12,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from tidepool.access.identity import Identity
+from tidepool.arm.requests import MANAGEMENT, ML
+from tidepool.arm.router import Resources
+from tidepool.azureml.experiments import mlflow_workspace
+from tidepool.azureml.run_history import Runs
+from tidepool.azureml.workspaces import workspace
+from tidepool.default_resources import workspace_id as workspace_path
 from tidepool.errors import AzureError, not_emulated
-from tidepool.estate import workspace_id as workspace_path
-from tidepool.learning.arm import MANAGEMENT, ML
-from tidepool.learning.experiments import mlflow_workspace
-from tidepool.learning.history import Runs
-from tidepool.learning.resources import Resources
-from tidepool.learning.workspaces import workspace
 from tidepool.storage.blobs import Blobs
 from tidepool.store import Document, Store
 from tidepool.tracking.models import MlflowModels

@@ -1,0 +1,226 @@
+"""The ledger in Azure Tables: one row a record, held as JSON, changed only under its ETag."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import quote
+
+from tidegate.cloud.azure_errors import azure_errors
+from tidegate.domain.activities.activity import Activity
+from tidegate.domain.jobs.records import Job
+from tidegate.domain.ledger_record import Record
+from tidegate.domain.lifecycle.records import Model, ModelVersion
+from tidegate.domain.partitions.records import Month
+from tidegate.errors import ConflictError, NotThereError
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.data.tables import TableClient
+
+_CHUNK = 32_000  # a property holds 64 KB of UTF-16: https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
+TABLES = (
+    "tidegateMonths",
+    "tidegateJobs",
+    "tidegateActivities",
+    "tidegateModels",
+    "tidegateModelVersions",
+)
+_MODEL_ROW = "model"  # one row a model name
+_LONGEST_KEY = 400
+R = TypeVar("R", bound=Record)
+
+
+class Ledger:
+    """Months, jobs, models and activities. Tables are made at their first use."""
+
+    def __init__(self, *, account: str, credential: "TokenCredential") -> None:
+        self._months = _Rows(TABLES[0], Month, account=account, credential=credential)
+        self._jobs = _Rows(TABLES[1], Job, account=account, credential=credential)
+        self._activities = _Rows(TABLES[2], Activity, account=account, credential=credential)
+        self._models = _Rows(TABLES[3], Model, account=account, credential=credential)
+        self._versions = _Rows(TABLES[4], ModelVersion, account=account, credential=credential)
+
+    def month(self, feed: str, month: str) -> Month:
+        """The month's record, or a fresh one (etag None) where there is none."""
+        return self._months.get(feed, month) or Month(feed=feed, month=month)
+
+    def months(self, feed: str) -> list[Month]:
+        return list(self._months.query("PartitionKey eq @key", key=_key(feed)))
+
+    def job(self, workspace: str, name: str) -> Job | None:
+        return self._jobs.get(workspace, name)
+
+    def jobs(self, *, open_only: bool = True) -> list[Job]:
+        return list(self._jobs.query("final eq false" if open_only else ""))
+
+    def model(self, name: str) -> Model:
+        """The model's record, or a fresh one (etag None) where there is none."""
+        return self._models.get(name, _MODEL_ROW) or Model(model=name)
+
+    def models(self) -> list[Model]:
+        return list(self._models.query(""))
+
+    def model_version(self, model: str, version: str) -> ModelVersion | None:
+        """By its version in the development workspace."""
+        return self._versions.get(model, version)
+
+    def model_versions(self, model: str | None = None, *, open_only: bool = True) -> list[ModelVersion]:
+        """Oldest first: those of one model, or of all."""
+        conditions = [
+            *(["PartitionKey eq @key"] if model else []),
+            *(["final eq false"] if open_only else []),
+        ]
+        keys = {"key": _key(model)} if model else {}
+        found = self._versions.query(" and ".join(conditions), **keys)
+        return sorted(found, key=lambda version: version.registered_at)
+
+    def activity(self, subject: str, id: str) -> Activity | None:
+        return self._activities.get(subject, id)
+
+    def activities(self, subject: str) -> list[Activity]:
+        """What happened to a subject, oldest first."""
+        found = self._activities.query("PartitionKey eq @key", key=_key(subject))
+        return sorted(found, key=lambda activity: activity.at)
+
+    def unsent_activities(self) -> list[Activity]:
+        """What somebody still waits to hear of."""
+        return list(self._activities.query("done eq false"))
+
+    def failures(self) -> list[Activity]:
+        """What failed for good, newest first, whether a person had it tried again or not."""
+        found = self._activities.query("failed eq true")
+        return sorted(found, key=lambda activity: activity.at, reverse=True)
+
+    def add_activity(self, activity: Activity) -> bool:
+        """Record it unless it is there already; says whether it was new."""
+        try:
+            self.save(activity)
+        except ConflictError:
+            return False
+        return True
+
+    def add_failure(self, activity: Activity) -> None:
+        """Record it unless it is there already. What a person had tried again since then failed anew."""
+        while not self.add_activity(activity):
+            there = self.activity(activity.subject, activity.id)
+            if there is None or there.replayed_at is None:
+                return
+            activity.id = f"{activity.id}-{there.replayed_at:%H%M%S}"
+
+    def save(self, record: Record) -> None:
+        """Insert a record without etag, replace one that has it; ConflictError where somebody was quicker."""
+        match record:
+            case Month():
+                self._months.save(record.feed, record.month, record)
+            case Job():
+                self._jobs.save(record.workspace, record.name, record, final=record.final)
+            case Model():
+                self._models.save(record.model, _MODEL_ROW, record)
+            case ModelVersion():
+                self._versions.save(record.model, record.version, record, final=record.state.final)
+            case Activity():
+                columns = {"done": record.done, "failed": record.failed}
+                self._activities.save(record.subject, record.id, record, **columns)
+            case _:
+                raise TypeError(type(record).__name__)
+
+    def create(self) -> bool:
+        """Make the tables that are missing; says whether any was."""
+        every = (self._months, self._jobs, self._activities, self._models, self._versions)
+        made = [rows.create() for rows in every]
+        return any(made)
+
+
+class _Rows(Generic[R]):
+    """One table of records of one type."""
+
+    def __init__(
+        self, table: str, record_type: type[R], *, account: str, credential: "TokenCredential"
+    ) -> None:
+        self._table = table
+        self._type = record_type
+        self._account = account
+        self._credential = credential
+
+    def get(self, partition: str, row: str) -> R | None:
+        try:
+            with azure_errors(f"read {self._table}"):
+                return self._record(self._client.get_entity(_key(partition), _key(row)))
+        except NotThereError:
+            return None
+
+    def query(self, condition: str, **values: str) -> Iterator[R]:
+        """Records that match an OData condition; a table that is not there yet has none."""
+        try:
+            with azure_errors(f"query {self._table}"):
+                entities = self._client.query_entities(condition, parameters=values or None)
+                yield from (self._record(entity) for entity in entities)
+        except NotThereError:
+            return
+
+    def save(self, partition: str, row: str, record: R, **columns: bool) -> None:
+        entity = {"PartitionKey": _key(partition), "RowKey": _key(row), **columns, **_body(record)}
+        with azure_errors(f"write {self._table} {partition} {row}"):
+            record.etag = self._write(entity, record.etag)
+
+    def create(self) -> bool:
+        from azure.core.exceptions import ResourceExistsError
+
+        with azure_errors(f"create {self._table}"):
+            try:
+                self._client.create_table()
+            except ResourceExistsError:
+                return False
+            return True
+
+    def _write(self, entity: dict[str, Any], etag: str | None) -> str:
+        from azure.core import MatchConditions
+        from azure.core.exceptions import ResourceNotFoundError
+        from azure.data.tables import UpdateMode
+
+        if etag is not None:
+            condition = MatchConditions.IfNotModified
+            answer = self._client.update_entity(
+                entity, mode=UpdateMode.REPLACE, etag=etag, match_condition=condition
+            )
+            return str(answer["etag"])
+        try:
+            return str(self._client.create_entity(entity)["etag"])
+        except ResourceNotFoundError:  # of the table
+            self.create()
+            return str(self._client.create_entity(entity)["etag"])
+
+    def _record(self, entity: Mapping[str, Any]) -> R:
+        chunks = sorted(
+            (int(name[4:]), value) for name, value in entity.items() if re.match(r"body\d+$", name)
+        )
+        record = self._type.model_validate_json("".join(value for _, value in chunks))
+        record.etag = entity.metadata["etag"]  # type: ignore[attr-defined]
+        return record
+
+    @cached_property
+    def _client(self) -> "TableClient":
+        from azure.data.tables import TableClient
+
+        endpoint = f"https://{self._account}.table.core.windows.net"
+        return TableClient(
+            endpoint, self._table, credential=self._credential, connection_timeout=5, read_timeout=20
+        )
+
+
+def _body(record: Record) -> dict[str, str]:
+    text = json.dumps(record.model_dump(mode="json"))  # ASCII: one character is one UTF-16 unit
+    return {f"body{number}": text[at : at + _CHUNK] for number, at in enumerate(range(0, len(text), _CHUNK))}
+
+
+def _key(text: str) -> str:
+    r"""A key that Azure Tables accepts: no / \ # ? and control characters, at most 1 KiB."""
+    key = quote(text, safe=":@").replace("%", "=")
+    return (
+        key
+        if len(key) <= _LONGEST_KEY
+        else f"{key[:_LONGEST_KEY]}={hashlib.sha256(key.encode()).hexdigest()}"
+    )

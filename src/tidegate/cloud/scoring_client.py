@@ -1,0 +1,60 @@
+"""Requests to one deployment of an endpoint, as its callers send them. Tells answers apart no further."""
+
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tidegate.cloud.azure_errors import azure_errors
+from tidegate.cloud.ml_client import Client, ml_errors
+from tidegate.domain.lifecycle.health import Answer
+
+if TYPE_CHECKING:
+    from azure.core import PipelineClient
+
+_TIMEOUT_S = 15.0  # an endpoint gives a model 5 s unless it is told otherwise
+_LONGEST_TEXT = 2000
+
+
+class Questions:
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def ask(self, endpoint: str, deployment: str, body: bytes, times: int = 1) -> list[Answer]:
+        """The deployment's answers to one request sent again and again, whatever its share of traffic."""
+        with ml_errors(f"find endpoint {endpoint}"):
+            operations = self._client.ml.online_endpoints
+            url, key = str(operations.get(endpoint).scoring_uri), _secret(operations.get_keys(endpoint))
+        headers = {
+            "Authorization": f"Bearer {key}",
+            "Content-Type": "application/json",
+            "azureml-model-deployment": deployment,
+        }
+        with azure_errors(f"ask {endpoint}"):
+            return [self._ask(url, headers, body) for _ in range(times)]
+
+    def _ask(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
+        """No answer in time is one, too."""
+        from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+        from azure.core.rest import HttpRequest
+
+        began = time.perf_counter()
+        try:
+            request = HttpRequest("POST", url, headers=headers, content=body)
+            response = self._http.send_request(
+                request, connection_timeout=_TIMEOUT_S, read_timeout=_TIMEOUT_S
+            )
+            status, text = response.status_code, response.text()[:_LONGEST_TEXT]
+        except (ServiceRequestError, ServiceResponseError) as error:
+            status, text = 0, str(error)
+        return Answer(status, (time.perf_counter() - began) * 1000, text)
+
+    @cached_property
+    def _http(self) -> "PipelineClient[Any, Any]":
+        """Without retries: a failure is what we want to see."""
+        from azure.core import PipelineClient
+
+        return PipelineClient("", policies=[])
+
+
+def _secret(keys: Any) -> str:
+    return str(getattr(keys, "primary_key", None) or keys.access_token)

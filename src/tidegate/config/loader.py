@@ -1,0 +1,220 @@
+"""Reads tidegate.yml: fills in variables, and says of every mistake its file, line, key and what is allowed.
+
+Never writes, and knows no environment but the one it is given.
+"""
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Lock
+from types import UnionType
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from tidegate.config.activity_kinds import KINDS
+from tidegate.config.schema import Config
+from tidegate.errors import ConfigError
+
+_VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_LOOK_AGAIN = timedelta(seconds=1)
+Location = tuple[int | str, ...]
+Mistake = tuple[Location, str]
+
+
+class ConfigFile:
+    """The file as it is now: a good one is looked at again after a second, a bad one at every use."""
+
+    def __init__(self, path: Path, environ: Mapping[str, str], *, now: Callable[[], datetime]) -> None:
+        self._path = path
+        self._environ = environ
+        self._now = now
+        self._lock = Lock()
+        self._stamp: tuple[int, int] | None = None
+        self._error = ""
+        self._good: tuple[Config, datetime] | None = None  # and until when it is not looked at
+
+    def current(self) -> Config:
+        """ConfigError with every mistake where the file cannot be used."""
+        good, now = self._good, self._now()
+        if good and now < good[1]:  # no lock, no stat: a burst of events comes through here
+            return good[0]
+        with self._lock:
+            return self._looked_at(now)
+
+    def _looked_at(self, now: datetime) -> Config:
+        try:
+            status = self._path.stat()
+        except OSError as error:
+            self._stamp = self._good = None
+            raise ConfigError(_unreadable(self._path, error)) from error
+        stamp = (status.st_mtime_ns, status.st_size)
+        config = self._good[0] if self._good else None
+        if stamp != self._stamp:
+            config, self._error = self._loaded()
+            self._stamp = stamp
+        self._good = (config, now + _LOOK_AGAIN) if config else None
+        if not config:
+            raise ConfigError(self._error)
+        return config
+
+    def _loaded(self) -> tuple[Config | None, str]:
+        try:
+            return load(self._path, self._environ), ""
+        except ConfigError as error:
+            return None, str(error)
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """The configuration in a file. One ConfigError has all that is wrong with it, a line each."""
+    document = _Document(path.name, _parsed(path))
+    mistakes: list[Mistake] = []
+    values = _filled(document.root, (), environ, mistakes)
+    if mistakes:
+        raise document.error(mistakes)
+    try:
+        config = Config.model_validate(values)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        raise document.error([_mistake(dict(one), document) for one in found]) from None
+    if mistakes := list(_never_told(config)):
+        raise document.error(mistakes)
+    return config
+
+
+@dataclass(frozen=True)
+class _Document:
+    """What the YAML parser gave, which knows where each key stands."""
+
+    file: str
+    root: Any
+
+    def error(self, mistakes: list[Mistake]) -> ConfigError:
+        located = sorted((self._line(where), _dotted(where), what) for where, what in mistakes)
+        return ConfigError("\n".join(f"{self.file}:{line}: {key}: {what}" for line, key, what in located))
+
+    def written(self, where: Location) -> Any:
+        """The value that stands there, variables not filled in; None where there is none."""
+        steps = self._steps(where)
+        return steps[-1][0][steps[-1][1]] if steps and len(steps) == len(where) else None
+
+    def _line(self, where: Location) -> int:
+        """Of the innermost key on the way that the file does have."""
+        steps = self._steps(where)
+        if not steps:
+            return 1
+        node, key = steps[-1]
+        lines = node.lc
+        position = lines.key(key) if isinstance(node, dict) else lines.item(key)
+        return int(position[0]) + 1
+
+    def _steps(self, where: Location) -> list[tuple[Any, int | str]]:
+        node, steps = self.root, []
+        for key in where:
+            if not (
+                key in node if isinstance(node, dict) else isinstance(node, list) and key in range(len(node))
+            ):
+                break
+            steps.append((node, key))
+            node = node[key]
+        return steps
+
+
+def _parsed(path: Path) -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        root = YAML(typ="rt").load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(_unreadable(path, error)) from error
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        problem = str(error.problem).partition(" with value ")[0]  # which may be a secret
+        raise ConfigError(f"{path.name}:{line}: this is no YAML: {problem}") from None
+    except YAMLError as error:
+        raise ConfigError(f"{path.name}:1: this is no YAML ({type(error).__name__})") from None
+    if not isinstance(root, dict):
+        raise ConfigError(f"{path.name}:1: the file has to start with keys: {_keys(Config)}")
+    return root
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    why = error.strerror if isinstance(error, OSError) else error
+    return f"{path}: cannot be read ({why}); TIDEGATE_CONFIG says where the file is"
+
+
+def _filled(node: Any, where: Location, environ: Mapping[str, str], mistakes: list[Mistake]) -> Any:
+    """A plain copy with `${NAME}` replaced; a variable that is not set is a mistake."""
+    if isinstance(node, dict):
+        return {key: _filled(value, (*where, key), environ, mistakes) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_filled(value, (*where, at), environ, mistakes) for at, value in enumerate(node)]
+    if not isinstance(node, str):
+        return node
+    missing = sorted({name for name in _VARIABLE.findall(node) if not environ.get(name)})
+    mistakes += [(where, f"the environment variable {name or '(no name)'} is not set") for name in missing]
+    return _VARIABLE.sub(lambda match: environ.get(match[1], ""), node)
+
+
+def _mistake(error: dict[str, Any], document: _Document) -> Mistake:
+    where = tuple(key for key in error["loc"] if key != "[key]")
+    match error["type"]:
+        case "extra_forbidden":
+            return where, f"there is no such key; allowed here: {_keys(_section(where[:-1]))}"
+        case "missing":
+            return where, "this key is needed"
+        case "zoneinfo_str":
+            return where, "write a time zone's name: Europe/Paris, Asia/Tokyo, UTC"
+        case _:
+            what = str(error["msg"]).removeprefix("Value error, ")
+            written = document.written(where)
+            return where, what if isinstance(
+                written, dict | list | None
+            ) else f"{what} (not {str(written)!r})"
+
+
+def _never_told(config: Config) -> Iterator[Mistake]:
+    """Patterns that fit no kind of activity: whoever wrote them would wait in vain."""
+    for at, channel in enumerate(config.notify):
+        for number, pattern in enumerate(channel.events):
+            if not fnmatch.filter(KINDS, pattern):
+                what = f"there is no such kind of activity (not {pattern!r}); there are: {', '.join(KINDS)}"
+                yield ("notify", at, "events", number), what
+
+
+def _section(where: Location) -> type[BaseModel] | None:
+    """The model that stands at a place in the file."""
+    kind: Any = Config
+    for key in where:
+        if _is_model(kind):
+            field = kind.model_fields.get(str(key))
+            kind = field.annotation if field else None
+        else:  # what a dict or a list holds
+            kind = (get_args(kind) or (None,))[-1]
+        kind = (
+            next((option for option in get_args(kind) if _is_model(option)), kind)
+            if _is_union(kind)
+            else kind
+        )
+    return kind if _is_model(kind) else None
+
+
+def _is_union(kind: Any) -> bool:
+    return isinstance(kind, UnionType)
+
+
+def _is_model(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, BaseModel)
+
+
+def _keys(section: type[BaseModel] | None) -> str:
+    return ", ".join(section.model_fields) if section else "none"
+
+
+def _dotted(where: Location) -> str:
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in where)
+    return text.removeprefix(".") or "(the whole file)"

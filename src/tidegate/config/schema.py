@@ -1,0 +1,190 @@
+"""tidegate.yml as values: what each key means and allows. configfile.py reads it."""
+
+import hashlib
+from datetime import timedelta
+from enum import StrEnum
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, model_validator
+
+from tidegate.config.model_policy import Policy
+from tidegate.config.types import (
+    Account,
+    ActivityPattern,
+    AssetName,
+    ClockTime,
+    Container,
+    Duration,
+    FeedName,
+    FileInMonth,
+    Filled,
+    ModelReference,
+    Month,
+    MonthPattern,
+    Section,
+)
+
+
+class Workspace(Section):
+    subscription: Filled
+    resource_group: Filled
+    name: Filled
+
+    @property
+    def arm_id(self) -> str:
+        return (
+            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.name}"
+        )
+
+
+class FeedStorage(Section):
+    subscription: Filled
+    resource_group: Filled
+    account: Account
+    container: Container
+
+    @property
+    def arm_id(self) -> str:
+        return (
+            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.Storage/storageAccounts/{self.account}"
+        )
+
+
+class Completion(Section):
+    """One way to be complete: every condition that is given must hold."""
+
+    marker: FileInMonth | None = None
+    listed_in: FileInMonth | None = None
+    quiet_for: Duration | None = None
+    min_files: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "Completion":
+        if not self.model_dump(exclude_none=True):
+            raise ValueError("give at least one of marker, listed_in, quiet_for, min_files")
+        return self
+
+
+class AfterDeadline(StrEnum):
+    ALERT = "alert"
+    SCORE = "score"
+
+
+class Deadline(Section):
+    day: int = Field(ge=1, le=28)
+    at: ClockTime = "00:00"
+    of: Literal["next_month", "same_month"] = "next_month"
+    then: AfterDeadline = AfterDeadline.ALERT
+
+
+class LatePolicy(StrEnum):
+    NEW_VERSION = "new_version"
+    ALERT = "alert"
+    IGNORE = "ignore"
+
+
+class LateFiles(Section):
+    then: LatePolicy = LatePolicy.NEW_VERSION
+    quiet_for: Duration = timedelta(minutes=15)
+    max_versions: int = Field(default=5, ge=1)
+
+
+class Score(Section):
+    workspace: Literal["development", "production"] = "development"
+    pipeline: AssetName
+    model: ModelReference = Field(
+        description="When a generation is claimed, `name` is the champion, or the newest version of a model "
+        "that no policy promotes; `name:3` pins it."
+    )
+    compute: AssetName
+    fallback: AssetName | None = None
+    publish_compute: AssetName = "cpu"
+    attempts: int = Field(default=3, ge=1, le=10)
+    max_error_rate: float = Field(default=0.01, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _falls_back_elsewhere(self) -> "Score":
+        if self.fallback == self.compute:
+            raise ValueError(f"fallback: {self.fallback} is compute, too: name another cluster, or none")
+        return self
+
+
+class Feed(Section):
+    storage: FeedStorage
+    path: MonthPattern
+    only: Filled = "*"
+    starts: Month
+    complete_when: list[Completion] = Field(min_length=1)
+    deadline: Deadline | None = None
+    late_files: LateFiles = LateFiles()
+    score: Score
+
+
+class Channel(Section):
+    url: Filled = Field(description="An Apprise URL.", repr=False)
+    events: list[ActivityPattern] = Field(default=["*"], min_length=1)
+
+
+class Workspaces(Section):
+    development: Workspace
+    production: Workspace
+
+
+class Config(Section):
+    timezone: ZoneInfo = ZoneInfo("UTC")
+    workspaces: Workspaces
+    feeds: dict[FeedName, Feed] = Field(min_length=1)
+    models: dict[AssetName, Policy] = Field(default={})
+    notify: list[Channel] = Field(default=[])
+
+    @model_validator(mode="after")
+    def _one_feed_a_folder(self) -> "Config":
+        owners: dict[tuple[str, str, str], str] = {}
+        for name, feed in self.feeds.items():
+            place = (feed.storage.account, feed.storage.container, feed.path)
+            other = owners.setdefault(place, name)
+            if other != name:
+                raise ValueError(
+                    f"feeds {other} and {name} read the same {'/'.join(place)}: give each its own path"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _models_are_where_they_score(self) -> "Config":
+        for name, feed in self.feeds.items():
+            policy = self.models.get(feed.score.model)
+            shared = policy and policy.promote and policy.promote.via == "registry"
+            if shared and feed.score.workspace == "production":
+                raise ValueError(
+                    f"feed {name} scores in production, which has no {feed.score.model} of its own: that is "
+                    "promoted via registry. Promote it via workspace, or score in development"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _drift_is_of_a_feed(self) -> "Config":
+        for name, policy in self.models.items():
+            if policy.drift and policy.drift.feed not in self.feeds:
+                feeds = ", ".join(self.feeds)
+                raise ValueError(f"models.{name}.drift.feed is {policy.drift.feed}; there are: {feeds}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_model_an_endpoint(self) -> "Config":
+        owners: dict[str, str] = {}
+        for name, policy in self.models.items():
+            other = owners.setdefault(policy.rollout.endpoint, name) if policy.rollout else name
+            if other != name and policy.rollout:
+                raise ValueError(
+                    f"models {other} and {name} have the same rollout.endpoint {policy.rollout.endpoint}: "
+                    "give each its own"
+                )
+        return self
+
+    @property
+    def digest(self) -> str:
+        """Changes with whatever the file means; tells nothing of what it says."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]

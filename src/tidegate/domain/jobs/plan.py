@@ -1,0 +1,119 @@
+"""Scoring jobs: what is submitted, and under which name. Pure."""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from tidegate.config.schema import Feed
+from tidegate.domain.assets import BLOBSTORE, datastore_uri
+from tidegate.domain.partitions.names import drift_folder, predictions_path
+from tidegate.domain.partitions.records import Claim, Generation, MonthVersion
+from tidegate.messages.commands import ScoreMonth
+
+_JOB_NAME = re.compile(r"score-(?P<feed>.+)-(?P<month>\d{6})-(?P<version>\d+)-g(?P<generation>\d+)-a\d+")
+DRIFT_OUTPUT = "drift"
+
+
+@dataclass(frozen=True)
+class JobPlan:
+    """One job, as it is submitted: names of registered things, and literals."""
+
+    job: str
+    experiment: str
+    display_name: str
+    pipeline: str
+    inputs: Mapping[str, tuple[str, str]]  # name -> (type, reference)
+    literals: Mapping[str, str | float]
+    outputs: Mapping[str, str]  # name -> folder in a datastore
+    tags: Mapping[str, str]
+    force_rerun: bool = False
+    models: Mapping[str, str] = field(default_factory=dict)  # name -> the model that it is registered as
+
+
+def job_name(claim: Claim) -> str:
+    """The same work has the same name: `score-digits-202611-1-g1-a1`."""
+    return f"score-{claim.record.feed}-{claim.name}-a{claim.generation.attempt}"
+
+
+def served_by(job: str, cause: str) -> ScoreMonth | None:
+    """The command that a job of this name serves; None where the name is not one of ours."""
+    found = _JOB_NAME.fullmatch(job)
+    try:
+        return ScoreMonth.model_validate({"cause": cause, **found.groupdict()}) if found else None
+    except ValidationError:  # somebody's job with a name much like ours: month 202613, version 0
+        return None
+
+
+def plan_scoring(feed: Feed, claim: Claim, outputs: Collection[str] = ()) -> JobPlan:
+    """Everything that the job is made of; the same for each repetition of the same attempt.
+
+    `outputs` are those that the pipeline has: one that measures no drift has none for it.
+    """
+    record, version, generation = claim.record, claim.version, claim.generation
+    folders = {"predictions": predictions_path(**claim.ids)}
+    if DRIFT_OUTPUT in outputs:
+        folders[DRIFT_OUTPUT] = drift_folder(**claim.ids)
+    subject = {
+        "feed": record.feed,
+        "month": record.month,
+        "version": claim.version_name,
+        "generation": str(generation.number),
+    }
+    return JobPlan(
+        job=job_name(claim),
+        experiment=record.feed,
+        display_name=f"{record.feed} {claim.name}",
+        pipeline=feed.score.pipeline,
+        inputs={
+            "images": ("uri_folder", f"azureml:{record.feed}:{subject['version']}"),
+            "manifest": ("uri_file", datastore_uri(BLOBSTORE, version.manifest_path)),
+            "model": ("mlflow_model", f"azureml:{generation.model_name}:{generation.model_version}"),
+        },
+        literals={
+            "max_error_rate": feed.score.max_error_rate,
+            **subject,
+            "score_compute": generation.compute,
+            "publish_compute": feed.score.publish_compute,
+        },
+        outputs={name: datastore_uri(BLOBSTORE, folder) for name, folder in folders.items()},
+        tags={f"tidegate_{word}": text for word, text in {**subject, **_told(version, generation)}.items()},
+        force_rerun=generation.number > 1,
+    )
+
+
+def model_problem(mlmodel: Mapping[str, Any]) -> str | None:
+    """Why a model's MLmodel file does not fit images; None where it does.
+
+    One input is asked for: a uint8 tensor (-1, height, width, 1 or 3). The job asks for the same, in
+    `image_model.image_shape`: one test holds both to one table.
+    """
+    try:
+        inputs = json.loads((mlmodel.get("signature") or {}).get("inputs") or "[]")
+        tensors = [one["tensor-spec"] for one in inputs if one.get("type") == "tensor"]
+        if not tensors:
+            return (
+                "it has no tensor signature: log it with one (mlflow.models.infer_signature on a uint8 array)"
+            )
+        if len(inputs) != 1:
+            return f"it takes {len(inputs)} inputs, not one tensor of images"
+        dtype, shape = tensors[0]["dtype"], tuple(tensors[0]["shape"])
+        fits = len(shape) == 4 and shape[0] == -1 and min(shape[1:3]) > 0 and shape[3] in (1, 3)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "its signature cannot be read"
+    if dtype != "uint8" or not fits:
+        return f"its input is {dtype} {shape}, not uint8 (-1, height, width, 1 or 3)"
+    return None
+
+
+def _told(version: MonthVersion, generation: Generation) -> dict[str, str]:
+    return {
+        "attempt": str(generation.attempt),
+        "files": str(version.files),
+        "manifest": version.manifest_hash,
+        "model": f"{generation.model_name}:{generation.model_version}",
+        "reason": generation.reason[:500],
+    }

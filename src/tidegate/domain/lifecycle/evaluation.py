@@ -1,0 +1,110 @@
+"""The evaluation of a model version: what is submitted, and the verdict that its outcome makes. Pure."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from tidegate.config.model_policy import Gate, GateMode, Policy
+from tidegate.domain.assets import BLOBSTORE, datastore_uri
+from tidegate.domain.jobs.plan import JobPlan
+from tidegate.domain.lifecycle.evidence import Evidence, NoEvidence
+from tidegate.domain.lifecycle.gate import Question, decide_rules, passes, verdict_id
+from tidegate.domain.lifecycle.names import evaluation_folder, model_reference
+from tidegate.domain.lifecycle.records import Evaluation, ModelState, ModelVersion, RuleResult, Verdict
+
+_NONE = "none"  # a literal of a job cannot be empty
+_MOST_LINES = 300  # a row of the ledger holds 1 MB; every line is in verdict.json
+
+
+def question_of(record: ModelVersion, evaluation: Evaluation) -> Question:
+    champion = model_reference(record.model, evaluation.champion) if evaluation.champion else None
+    return Question(model_reference(record.model, record.version), champion, evaluation.data)
+
+
+def plan_evaluation(policy: Policy, record: ModelVersion, evaluation: Evaluation) -> JobPlan:
+    """Candidate and champion on the same holdout version; the same for each repetition of the attempt."""
+    question = question_of(record, evaluation)
+    models = {"candidate": question.candidate} | (
+        {"champion": question.champion} if question.champion else {}
+    )
+    subject = {
+        "model": record.model,
+        "model_version": record.version,
+        "evaluation": str(evaluation.number),
+        "attempt": str(evaluation.attempt),
+        "data": evaluation.data,
+        "champion": question.champion or _NONE,
+    }
+    if record.requests and record.requests[-1].number == evaluation.number:
+        subject["reason"] = record.requests[-1].reason[:500]
+    folder = evaluation_folder(record.model, record.version, evaluation.number)
+    return JobPlan(
+        job=evaluation.job,
+        experiment=record.model,
+        display_name=f"judge {question.candidate}",
+        pipeline=policy.evaluate.pipeline,
+        inputs={
+            **{name: ("mlflow_model", f"azureml:{model}") for name, model in models.items()},
+            "holdout": ("uri_folder", f"azureml:{evaluation.data}"),
+        },
+        literals={
+            "model": record.model,
+            "version": record.version,
+            "evaluation": str(evaluation.number),
+            "candidate_name": question.candidate,
+            "champion_name": question.champion or _NONE,
+            "data": evaluation.data,
+            "slice_by": policy.gate.slices.by if policy.gate.slices else _NONE,
+            "evaluation_compute": policy.evaluate.compute,
+        },
+        outputs={"verdict_evidence": datastore_uri(BLOBSTORE, folder)},
+        tags={f"tidegate_{word}": text for word, text in subject.items()},
+    )
+
+
+def decide_verdict(
+    gate: Gate,
+    record: ModelVersion,
+    seen: Evidence | NoEvidence,
+    training: Mapping[str, float | None],
+    at: datetime,
+) -> Verdict:
+    """The gate's decision on the evaluation that the record names."""
+    evaluation = record.evaluation
+    assert evaluation is not None
+    question = question_of(record, evaluation)
+    lines = decide_rules(gate, question, seen, training)
+    return Verdict(
+        id=verdict_id(question, evaluation.number),
+        passed=passes(lines),
+        mode=gate.mode.value,
+        rules=lines,
+        data=evaluation.data,
+        champion=evaluation.champion,
+        job=evaluation.job,
+        files=evaluation.files,
+        at=at,
+    )
+
+
+def state_after(verdict: Verdict) -> ModelState:
+    if verdict.mode == GateMode.OBSERVE.value:
+        return ModelState.OBSERVED
+    return ModelState.PASSED if verdict.passed else ModelState.REFUSED
+
+
+def kept(verdict: Verdict, most: int = _MOST_LINES) -> Verdict:
+    """As the ledger keeps it: where there are very many lines, those that failed come first."""
+    if len(verdict.rules) <= most:
+        return verdict
+    lines = sorted(verdict.rules, key=lambda line: line.passed)
+    left = len(lines) - most
+    failed = sum(not line.passed for line in lines[most:])
+    rest = RuleResult(
+        rule="more",
+        metric="",
+        value=None,
+        threshold=None,
+        passed=not failed,
+        why=f"{left} more lines, {failed} of them failed; verdict.json has them all",
+    )
+    return verdict.model_copy(update={"rules": [*lines[:most], rest]})

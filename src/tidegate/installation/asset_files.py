@@ -1,0 +1,109 @@
+"""The files of what runs on Azure ML: a folder a pipeline, environments, clusters. Registers nothing."""
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tidegate.config.schema import Config, Score
+from tidegate.errors import ConfigError
+
+ASSETS = Path(__file__).resolve().parents[2] / "assets"
+
+
+@dataclass(frozen=True)
+class AssetFiles:
+    """`root/<pipeline>/pipeline.yml`, `root/environments/*.yml`, `root/compute/<cluster>.yml`."""
+
+    root: Path = ASSETS
+
+    def environments(self) -> list[Path]:
+        return sorted((self.root / "environments").glob("*.yml"))
+
+    def pipeline(self, name: str) -> Path:
+        """ConfigError where there is no such pipeline, or its YAML gives it another name."""
+        from ruamel.yaml import YAML
+
+        file = self.root / name / "pipeline.yml"
+        if not self.root.is_dir():
+            raise ConfigError(f"pipeline {name}: there is no {self.root}; run tidegate from its checkout")
+        if not file.is_file():
+            there = ", ".join(sorted(found.parent.name for found in self.root.glob("*/pipeline.yml")))
+            raise ConfigError(f"pipeline {name}: there is no {file}; there are pipelines: {there or 'none'}")
+        named = YAML(typ="safe").load(file.read_text(encoding="utf-8")).get("name")
+        if named != name:
+            raise ConfigError(f"pipeline {name}: {file} is named {named!r}; give it the name of its folder")
+        return file
+
+    def compute(self, name: str) -> Path | None:
+        file = self.root / "compute" / f"{name}.yml"
+        return file if file.is_file() else None
+
+    def content(self, pipeline: str) -> str:
+        """Changes with a pipeline's files and with the environments, whose versions its steps name."""
+        files = list(_files_in(self.pipeline(pipeline).parent))
+        return self._content((*files, *_included_by(files), *self.environments()))
+
+    def content_of_environment(self, file: Path) -> str:
+        return self._content([file])
+
+    def _content(self, files: Iterable[Path]) -> str:
+        """A hash of names and bytes."""
+        digest = hashlib.sha256()
+        for file in files:
+            data = file.read_bytes().replace(b"\r\n", b"\n")
+            digest.update(f"{file.relative_to(self.root).as_posix()} {len(data)}\n".encode() + data)
+        return digest.hexdigest()[:32]
+
+
+def roles_in(config: Config) -> list[str]:
+    """The workspaces that jobs are launched in; models are judged and trained in development."""
+    scoring = [feed.score.workspace for feed in config.feeds.values()]
+    return list(dict.fromkeys([*scoring, *(["development"] if config.models else [])]))
+
+
+def pipelines_in(config: Config, role: str) -> list[str]:
+    """Every pipeline component that is launched in a workspace."""
+    names = [feed.score.pipeline for feed in config.feeds.values() if feed.score.workspace == role]
+    for policy in config.models.values() if role == "development" else ():
+        names += [policy.evaluate.pipeline, *([policy.drift.retrain] if policy.drift else [])]
+    return list(dict.fromkeys(names))
+
+
+def clusters_in(config: Config, role: str) -> list[str]:
+    """Every cluster that the jobs of a workspace may name."""
+    scores = [feed.score for feed in config.feeds.values() if feed.score.workspace == role]
+    names = [name for score in scores for name in clusters(score)]
+    for policy in config.models.values() if role == "development" else ():
+        names += [policy.evaluate.compute, *([policy.drift.compute] if policy.drift else [])]
+    return list(dict.fromkeys(names))
+
+
+def clusters(score: Score) -> list[str]:
+    """Every cluster that a feed's jobs may name."""
+    return list(
+        dict.fromkeys(name for name in (score.compute, score.fallback, score.publish_compute) if name)
+    )
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    """What is registered: no documents, no bytecode, nothing hidden."""
+    for file in sorted(folder.rglob("*")):
+        parts = file.relative_to(folder).parts
+        aside = any(part.startswith(".") or part == "__pycache__" for part in parts)
+        if file.is_file() and not aside and file.suffix != ".md":
+            yield file
+
+
+def _included_by(files: Iterable[Path]) -> list[Path]:
+    """The files of other folders that components upload with their own."""
+    from ruamel.yaml import YAML
+
+    found = set()
+    for file in files:
+        if file.suffix == ".yml":
+            component = YAML(typ="safe").load(file.read_text(encoding="utf-8")) or {}
+            includes = component.get("additional_includes", ())
+            found |= {Path(os.path.normpath(file.parent / name)) for name in includes}
+    return sorted(found)

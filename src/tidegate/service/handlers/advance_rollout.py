@@ -1,0 +1,247 @@
+"""AdvanceRollout: one step of a version's way to all of the traffic, or back. Waits for nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tidegate.config.model_policy import Policy, Rollout
+from tidegate.config.schema import Config
+from tidegate.domain.activities import rollout_texts as rollout_news
+from tidegate.domain.activities.channels import Occasion
+from tidegate.domain.lifecycle.names import deployment_name
+from tidegate.domain.lifecycle.promotion import OTHER_CHAMPION, champion_source, stands
+from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion, RolloutRecord
+from tidegate.domain.lifecycle.rollout import (
+    after_health,
+    after_smoke,
+    begin_rollout,
+    decide_step,
+    failing,
+    refused,
+    taken_over,
+)
+from tidegate.domain.lifecycle.rollout_steps import (
+    MakeDeployment,
+    MakeEndpoint,
+    Measure,
+    Place,
+    Remove,
+    Settled,
+    Shift,
+    Step,
+    TryOut,
+    Turn,
+    Wait,
+)
+from tidegate.errors import PermanentError
+from tidegate.log import Log
+from tidegate.messages.commands import FROM_TIMER, AdvanceRollout, Follows, Next
+from tidegate.service.retry import LONGEST, later, look_again
+from tidegate.service.steps.champion_change import Succession
+from tidegate.service.steps.deployment_health import Observing
+from tidegate.service.steps.generation_end import tell
+
+if TYPE_CHECKING:
+    from tidegate.cloud.ledger import Ledger
+    from tidegate.cloud.workspaces import Workspace, Workspaces
+
+log = Log(__name__)
+
+_SMOKE_PAUSE = timedelta(seconds=10)
+_LONGEST_DELAY = timedelta(hours=1)
+_LOG_LINES = 20
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """A version, with what its rollout is decided by."""
+
+    command: AdvanceRollout
+    policy: Policy
+    rollout: Rollout
+    record: ModelVersion
+    model: Model
+    place: Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rolling:
+    """What is intended is in the ledger before the endpoint is touched, so a repetition goes on with it."""
+
+    config: Callable[[], Config]
+    ledger: "Ledger"
+    workspaces: "Workspaces"
+    succession: Succession
+    observing: Observing
+    now: Callable[[], datetime]
+
+    def advance_rollout(self, command: AdvanceRollout) -> Follows:
+        subject = self._subject(command)
+        if subject is None:
+            return []
+        record, rollout = subject.record, subject.record.rollout
+        if rollout is None or _is_to_be_restored(record, subject.model):
+            return self._begin(subject)
+        if record.state is ModelState.CHALLENGER:
+            if not self._may_go_on(subject):
+                return self._give_up(subject, rollout)
+            if taken_over(rollout):
+                return [*self.succession.crown(record, command.cause), Next(command)]
+            if rollout.phase == "rolled_back":
+                why = rollout.why or "its rollout failed"
+                return self.succession.withdraw(record, why, command.cause)
+        return self._step(subject, rollout)
+
+    def _subject(self, command: AdvanceRollout) -> _Subject | None:
+        """None for a version that has nothing to do with an endpoint."""
+        policy = self.config().models.get(command.model)
+        record = self.ledger.model_version(command.model, command.version)
+        if record is None or policy is None or policy.rollout is None or record.promotion is None:
+            return None
+        if record.state not in (ModelState.CHALLENGER, ModelState.CHAMPION):
+            return None
+        # Champion since before there was a rollout: only a rollback brings it to the endpoint.
+        crowned_before = record.rollout is None and record.state is ModelState.CHAMPION
+        if crowned_before and command.cause.startswith(FROM_TIMER):
+            return None
+        place = self._place(policy, policy.rollout, record)
+        return _Subject(command, policy, policy.rollout, record, self.ledger.model(record.model), place)
+
+    def _place(self, policy: Policy, rollout: Rollout, record: ModelVersion) -> Place:
+        version = (record.promotion.production_version if record.promotion else None) or record.version
+        names = f"models/{record.model}/versions/{version}"
+        if policy.promote and policy.promote.via == "registry":
+            model = f"azureml://registries/{policy.promote.registry}/{names}"
+        else:
+            model = f"{self._workspace.place.arm_id}/{names}"
+        live = (
+            record.rollout and not record.rollout.final
+        )  # it ends where it began, whatever the policy says now
+        endpoint = record.rollout.endpoint if record.rollout and live else rollout.endpoint
+        return Place(endpoint, deployment_name(version), model)
+
+    def _begin(self, subject: _Subject) -> Follows:
+        """Not while the champion itself still is on its way: its end decides what takes the traffic now."""
+        record, model = subject.record, subject.model
+        champion = champion_source(model)
+        other = self.ledger.model_version(record.model, champion) if champion else None
+        if other and other.version != record.version and other.rollout and not other.rollout.final:
+            return later(subject.command, _SMOKE_PAUSE)
+        seen = self._workspace.endpoints.look(subject.place.endpoint)
+        if seen and seen.busy:
+            return later(subject.command, _SMOKE_PAUSE)
+        restoring, since = record.state is ModelState.CHAMPION, _since(record, model)
+        after = begin_rollout(subject.place, seen, since or self.now(), restoring=restoring)
+        return self._turn(subject, None, after)
+
+    def _may_go_on(self, subject: _Subject) -> bool:
+        """Whether the verdict still says what it said: nobody else became champion meanwhile."""
+        verdict = subject.record.verdict
+        crowned = champion_source(subject.model) == subject.record.version
+        return crowned or (verdict is not None and stands(verdict, subject.model))
+
+    def _give_up(self, subject: _Subject, rollout: RolloutRecord) -> Follows:
+        if rollout.final:
+            return self.succession.judge_again(subject.record, OTHER_CHAMPION, subject.command.cause)
+        if rollout.phase == "failing":
+            return self._step(subject, rollout)
+        return self._turn(subject, rollout, failing(rollout, OTHER_CHAMPION))
+
+    def _step(self, subject: _Subject, rollout: RolloutRecord) -> Follows:
+        seen = self._workspace.endpoints.look(rollout.endpoint)
+        step = decide_step(rollout, seen, subject.place.model, subject.rollout, self.now())
+        match step:
+            case Settled():
+                return []
+            case Wait(why):
+                log.info("rollout_waits", why=why)
+                return self._look_again(subject, rollout)
+            case Turn() | TryOut() | Measure():
+                return self._turn(subject, rollout, self._after(subject, rollout, step))
+        log.info("endpoint_changes", step=type(step).__name__, endpoint=rollout.endpoint, seen=bool(seen))
+        try:
+            self._act(subject, step)
+        except PermanentError as error:  # asked again, Azure would say the same
+            return self._turn(subject, rollout, refused(rollout, str(error), self.now()))
+        return self._look_again(subject, rollout)
+
+    def _after(
+        self, subject: _Subject, rollout: RolloutRecord, step: Turn | TryOut | Measure
+    ) -> RolloutRecord:
+        """The record after a step that leaves the endpoint as it is."""
+        match step:
+            case Turn(after):
+                return after
+            case TryOut():
+                answer = self.observing.try_out(subject.place, subject.rollout)
+                return after_smoke(rollout, answer, subject.rollout, self.now())
+            case Measure(since, last):
+                health = self.observing.health(subject.place, subject.rollout, since, last=last)
+                return after_health(rollout, health, subject.rollout, self.now(), last=last)
+
+    def _act(self, subject: _Subject, step: Step) -> None:
+        endpoints, place, record = self._workspace.endpoints, subject.place, subject.record
+        tags = {"tidegate_model": record.model, "tidegate_version": record.version}
+        match step:
+            case MakeEndpoint():
+                endpoints.make(place.endpoint, {"tidegate_model": record.model})
+            case MakeDeployment():
+                endpoints.deploy(place, subject.rollout, tags)
+            case Shift(traffic, mirror):
+                endpoints.shift(place.endpoint, traffic, mirror)
+            case Remove(deployment):
+                endpoints.remove(place.endpoint, deployment)
+
+    def _turn(self, subject: _Subject, before: RolloutRecord | None, after: RolloutRecord) -> Follows:
+        """Told, recorded, gone on with: at once where something changed, at the bake's end where it bakes."""
+        command, record = subject.command, subject.record
+        after = self._explained(before, after)
+        occasion = Occasion(self.now(), command.cause)
+        told = rollout_news.changes(record, before, after, occasion)
+        news = [tell(self.ledger, told)] if told else []
+        if after != before:
+            record.rollout, record.due = after, after.due
+            self.ledger.save(record)
+            log.info("rollout_moved", phase=after.phase, endpoint=after.endpoint, why=after.why)
+        if before and after.phase == before.phase == "smoke":
+            return [*later(command, _SMOKE_PAUSE), *news]
+        if after.due:
+            return [*later(command, min(after.due - self.now(), _LONGEST_DELAY)), *news]
+        return [Next(command), *news]
+
+    def _explained(self, before: RolloutRecord | None, after: RolloutRecord) -> RolloutRecord:
+        """With the last words of a deployment that did not come up: it goes, and its log with it."""
+        if before is None or (before.phase, after.phase) != ("deploying", "failing"):
+            return after
+        tail = self._workspace.endpoints.log_tail(after.endpoint, after.deployment, _LOG_LINES)
+        lines = [line for line in tail.splitlines() if line.strip()]
+        return after.model_copy(update={"why": f"{after.why}: {lines[-1][:500]}"}) if lines else after
+
+    def _look_again(self, subject: _Subject, rollout: RolloutRecord) -> Follows:
+        if rollout.due:
+            return later(subject.command, min(rollout.due - self.now(), LONGEST))
+        return look_again(subject.command, self.now() - rollout.began_at)
+
+    @property
+    def _workspace(self) -> "Workspace":
+        return self.workspaces["production"]
+
+
+def _since(record: ModelVersion, model: Model) -> datetime | None:
+    """When what leads to its rollout happened: it is told of under that time, and so once."""
+    if record.state is ModelState.CHAMPION:
+        return model.champion.since if model.champion else None
+    return record.promotion.ended_at if record.promotion else None
+
+
+def _is_to_be_restored(record: ModelVersion, model: Model) -> bool:
+    """A rollback made it champion after its own rollout had ended."""
+    rollout, champion = record.rollout, model.champion
+    if record.state is not ModelState.CHAMPION or not rollout or not champion:
+        return False
+    return (
+        champion.source == record.version
+        and rollout.ended_at is not None
+        and champion.since > rollout.ended_at
+    )

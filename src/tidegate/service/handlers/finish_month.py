@@ -1,0 +1,125 @@
+"""FinishMonth: from a completed job to a result that counts, or one that does not. Starts nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from tidegate.config.schema import Config, Feed
+from tidegate.domain.activities import month_texts as notifications
+from tidegate.domain.assets import BLOBSTORE, DataAsset, datastore_uri
+from tidegate.domain.partitions.manifest import Manifest
+from tidegate.domain.partitions.names import predictions_asset, predictions_path
+from tidegate.domain.partitions.records import Claim, ScoringState
+from tidegate.domain.partitions.result import CSV, RECONCILIATION, Reconciliation, Result, decide_result
+from tidegate.errors import NotThereError
+from tidegate.messages.commands import CheckMonth, FinishMonth, Follows, Next, WeighDrift
+from tidegate.service.steps.generation_end import end, tell
+from tidegate.service.steps.partition_listing import feed_of, look
+
+if TYPE_CHECKING:
+    from tidegate.cloud.blobs import Feeds
+    from tidegate.cloud.datastores import Datastores
+    from tidegate.cloud.ledger import Ledger
+    from tidegate.cloud.workspaces import Workspaces
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finishing:
+    """The asset first, then the ledger, then the news: what is recorded as scored can be found."""
+
+    config: Callable[[], Config]
+    ledger: "Ledger"
+    feeds: "Feeds"
+    workspaces: "Workspaces"
+    now: Callable[[], datetime]
+
+    def finish_month(self, command: FinishMonth) -> Follows:
+        feed = feed_of(self.config(), command.feed)
+        claim = self.ledger.month(command.feed, command.month).claim(command.version, command.generation)
+        if claim is None:
+            return []
+        match claim.generation.state:
+            case ScoringState.CLAIMED | ScoringState.SUBMITTED:
+                return []
+            case ScoringState.JOB_COMPLETED:
+                told = self._finish(feed, claim, command.cause)
+            case _:
+                told = tell(self.ledger, notifications.ended(claim, command.cause))
+        if claim.generation.state is ScoringState.SUPERSEDED:
+            return [told, Next(CheckMonth(cause=command.cause, feed=command.feed, month=command.month))]
+        return [told, *self._weigh(claim, command)]
+
+    def _weigh(self, claim: Claim, command: FinishMonth) -> list[Next]:
+        """What was measured of drift, for the model that scored the month, where a policy asks for it."""
+        model = claim.generation.model_name
+        policy = self.config().models.get(model)
+        scored = claim.generation.state is ScoringState.SCORED
+        if not (scored and policy and policy.drift and policy.drift.feed == command.feed):
+            return []
+        of = f"{command.feed}:{claim.name}"
+        return [Next(WeighDrift(cause=command.cause, model=model, source="measurement", of=of))]
+
+    def _finish(self, feed: Feed, claim: Claim, cause: str) -> Next:
+        result = self._result(feed, claim)
+        if result.counts:
+            self._register(feed, claim)
+        return end(self.ledger, claim, result, at=self.now(), cause=cause)
+
+    def _result(self, feed: Feed, claim: Claim) -> Result:
+        """Reads what was published into the generation's outcome, and looks whether it still holds."""
+        datastores = self.workspaces[feed.score.workspace].datastores
+        folder = _folder(claim)
+        try:
+            published = Reconciliation.model_validate_json(
+                datastores.read(BLOBSTORE, folder + RECONCILIATION)
+            )
+        except NotThereError:
+            return Result(ScoringState.FAILED, f"the job completed and left no {RECONCILIATION}")
+        except ValidationError as error:
+            why = f"{RECONCILIATION} cannot be read: {error.errors(include_url=False)[0]['msg']}"
+            return Result(ScoringState.FAILED, why)
+        csv = datastores.url(BLOBSTORE, folder + CSV)
+        claim.generation.outcome = {**published.kept(), "csv": csv}
+        return decide_result(published, claim, self._changed(feed, claim, datastores))
+
+    def _changed(self, feed: Feed, claim: Claim, datastores: "Datastores") -> list[str]:
+        manifest = Manifest.from_text(datastores.read(BLOBSTORE, claim.version.manifest_path).decode())
+        seen = look(self.feeds, feed, claim.record.month)
+        return manifest.changed_in((*seen.files, *seen.others))
+
+    def _register(self, feed: Feed, claim: Claim) -> None:
+        assets = self.workspaces[feed.score.workspace].assets
+        asset = _predictions(claim)
+        if assets.data_tags(asset.name, asset.version) is None:
+            assets.register_data(asset)
+
+
+def _folder(claim: Claim) -> str:
+    return predictions_path(**claim.ids)
+
+
+def _predictions(claim: Claim) -> DataAsset:
+    """The published folder, with its lineage."""
+    record, generation, outcome = claim.record, claim.generation, claim.generation.outcome or {}
+    lineage = {
+        "feed": record.feed,
+        "month": record.month,
+        "version": claim.version_name,
+        "generation": str(generation.number),
+        "data": f"{record.feed}:{claim.version_name}",
+        "manifest": claim.version.manifest_hash,
+        "model": f"{generation.model_name}:{generation.model_version}",
+        "job": generation.job or "",
+        "files": str(outcome.get("files", "")),
+        "errors": str(outcome.get("errors", "")),
+    }
+    return DataAsset(
+        name=predictions_asset(record.feed),
+        version=claim.name,
+        path=datastore_uri(BLOBSTORE, _folder(claim)),
+        description=f"Predictions for {record.feed} {claim.version_name}: {generation.reason}",
+        tags={f"tidegate_{word}": text for word, text in lineage.items()},
+    )

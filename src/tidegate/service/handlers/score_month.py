@@ -1,0 +1,109 @@
+"""ScoreMonth: from a registered version of a month to a submitted job. Waits for nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from tidegate.config.schema import Config, Feed
+from tidegate.domain.jobs.plan import job_name, model_problem, plan_scoring
+from tidegate.domain.jobs.records import Job
+from tidegate.domain.partitions.records import Claim, Month, MonthVersion, ScoringState
+from tidegate.domain.partitions.result import Result
+from tidegate.errors import PermanentError
+from tidegate.log import Log
+from tidegate.messages.commands import CheckJob, CheckMonth, FinishMonth, Follows, Next, ScoreMonth
+from tidegate.service.retry import FIRST_LOOK, look_again
+from tidegate.service.steps.generation_claims import Claims, Wish
+from tidegate.service.steps.generation_end import end
+from tidegate.service.steps.partition_listing import feed_of
+
+if TYPE_CHECKING:
+    from tidegate.cloud.ledger import Ledger
+    from tidegate.cloud.workspaces import Workspace, Workspaces
+
+log = Log(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scoring:
+    """Claims under the month's ETag, submits under a derived name: so there is one live job a generation."""
+
+    config: Callable[[], Config]
+    ledger: "Ledger"
+    workspaces: "Workspaces"
+    claims: Claims
+    now: Callable[[], datetime]
+
+    def score_month(self, command: ScoreMonth) -> Follows:
+        feed = feed_of(self.config(), command.feed)
+        record = self.ledger.month(command.feed, command.month)
+        version = record.version(command.version)
+        if version is None:
+            raise PermanentError(f"{command.feed} {command.month} has no version {command.version}")
+        if not version.registered:
+            return [Next(CheckMonth(cause=command.cause, feed=command.feed, month=command.month))]
+        claim = record.claim(command.version, command.generation)
+        if claim is None:
+            if command.generation != 1 or version is not record.latest:
+                return []  # people's generations are claimed before; a version that was overtaken needs none
+            claim = self._claim(feed, record, version)
+        match claim.generation.state:
+            case ScoringState.CLAIMED:
+                return self._launch(command, feed, claim)
+            case ScoringState.SUBMITTED:
+                return [_look_at(command, feed, claim)]
+            case ScoringState.JOB_COMPLETED:
+                return [Next(FinishMonth(cause=command.cause, **claim.ids))]
+        return []
+
+    def _claim(self, feed: Feed, record: Month, version: MonthVersion) -> Claim:
+        """The generation that follows from a month's being complete."""
+        wish = Wish(feed=record.feed, month=record.month, reason=version.reason)
+        return self.claims.add(feed, record, version, wish)
+
+    def _launch(self, command: ScoreMonth, feed: Feed, claim: Claim) -> Follows:
+        """Submit the attempt's job, unless it was; then record it: first the job, then what it serves."""
+        workspace, generation = self._workspace(feed), claim.generation
+        mlmodel = workspace.assets.mlmodel(generation.model_name, generation.model_version)
+        if problem := model_problem(mlmodel):
+            why = f"model {generation.model_name}:{generation.model_version} cannot score images: {problem}"
+            result = Result(ScoringState.FAILED, why)
+            return [end(self.ledger, claim, result, at=self.now(), cause=command.cause)]
+        if not _have_clusters(workspace, generation.compute, feed.score.publish_compute):
+            return look_again(command, self.now() - generation.claimed_at)
+        component, outputs = workspace.assets.newest_pipeline(feed.score.pipeline)
+        plan = plan_scoring(feed, claim, outputs)
+        workspace.jobs.submit(plan, component)
+        self._record(feed, claim)
+        log.info("job_submitted", job=plan.job, compute=generation.compute)
+        return [_look_at(command, feed, claim)]
+
+    def _record(self, feed: Feed, claim: Claim) -> None:
+        role, name = feed.score.workspace, job_name(claim)
+        if self.ledger.job(role, name) is None:
+            job = Job(
+                workspace=role,
+                name=name,
+                **claim.ids,
+                attempt=claim.generation.attempt,
+                compute=claim.generation.compute,
+                submitted_at=self.now(),
+            )
+            self.ledger.save(job)
+        claim.generation.state, claim.generation.job = ScoringState.SUBMITTED, name
+        self.ledger.save(claim.record)
+
+    def _workspace(self, feed: Feed) -> "Workspace":
+        return self.workspaces[feed.score.workspace]
+
+
+def _look_at(command: ScoreMonth, feed: Feed, claim: Claim) -> Next:
+    check = CheckJob(cause=command.cause, workspace=feed.score.workspace, job=job_name(claim))
+    return Next(check, FIRST_LOOK)
+
+
+def _have_clusters(workspace: "Workspace", *names: str) -> bool:
+    """All of them are asked for, so that those that are missing are made side by side."""
+    ready = [workspace.computes.is_ready(name) for name in dict.fromkeys(names)]
+    return all(ready)

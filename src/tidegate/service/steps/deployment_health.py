@@ -1,0 +1,61 @@
+"""How a new deployment does: asked with the smoke test's body, counted by Azure Monitor. Changes nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tidegate.config.model_policy import Rollout
+from tidegate.domain.lifecycle.health import (
+    Health,
+    SmokeAnswer,
+    health_by_metrics,
+    health_by_probes,
+    read_smoke,
+    too_early,
+)
+from tidegate.domain.lifecycle.rollout_steps import Place
+from tidegate.errors import PermanentError
+
+if TYPE_CHECKING:
+    from tidegate.cloud.workspaces import Workspace, Workspaces
+
+_PROBES = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observing:
+    """`folder` is where tidegate.yml lies: the smoke test's file is named from there."""
+
+    workspaces: "Workspaces"
+    folder: Path
+    now: Callable[[], datetime]
+
+    def try_out(self, place: Place, rollout: Rollout) -> SmokeAnswer:
+        """The smoke test, once."""
+        body = self._question(rollout)
+        [answer] = self._workspace.questions.ask(place.endpoint, place.deployment, body)
+        return read_smoke(answer)
+
+    def health(self, place: Place, rollout: Rollout, since: datetime, *, last: bool) -> Health:
+        """By metrics from `since` on; where they say too little and it is the `last` look, by probes."""
+        deployment = self._workspace.endpoints.id(place.endpoint, place.deployment)
+        counted = self._workspace.endpoint_metrics.figures(deployment, since, self.now())
+        if health := health_by_metrics(counted, rollout):
+            return health
+        if not last:
+            return too_early(counted)
+        body = self._question(rollout)
+        answers = self._workspace.questions.ask(place.endpoint, place.deployment, body, _PROBES)
+        return health_by_probes(answers, counted, rollout)
+
+    def _question(self, rollout: Rollout) -> bytes:
+        file = self.folder / rollout.smoke
+        if not file.is_file():
+            raise PermanentError(f"rollout.smoke of endpoint {rollout.endpoint}: there is no file {file}")
+        return file.read_bytes()
+
+    @property
+    def _workspace(self) -> "Workspace":
+        return self.workspaces["production"]

@@ -1,0 +1,102 @@
+"""Artifacts of runs: lists them, and signs the URLs to read and write them. Carries none of their bytes."""
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from tidepool.arm.requests import read_json
+from tidepool.azureml.workspaces import artifact_store
+from tidepool.errors import AzureError
+from tidepool.storage.blobs import BlobItem, Blobs
+from tidepool.store import Document, Store
+
+WRITE = "racw"
+
+
+class Artifacts:
+    """Routes of a folder `{origin}/{container}` of artifacts; a run's is `ExperimentRun/dcid.<run>`."""
+
+    def __init__(self, *, store: Store, blobs: Blobs) -> None:
+        self._store = store
+        self._blobs = blobs
+
+    def routes(self, prefix: str) -> list[Route]:
+        return [
+            Route(prefix, self._list, methods=["GET"]),
+            Route(f"{prefix}/path", self._list, methods=["GET"]),
+            Route(f"{prefix}/metadata", self._metadata, methods=["GET"]),
+            Route(f"{prefix}/contentinfo", self._content, methods=["GET"]),
+            Route(f"{prefix}/artifacturi", self._uri, methods=["GET"]),
+            Route(f"{prefix}/prefix/contentinfo", self._contents, methods=["GET"]),
+            Route(f"{prefix}/batch/metadata", self._create, methods=["POST"]),
+        ]
+
+    async def _list(self, request: Request) -> Response:
+        found = await self._found(request, request.query_params.get("path", ""))
+        return JSONResponse(
+            {"value": [_artifact(_folder(request), blob) for blob in found], "continuationToken": None}
+        )
+
+    async def _metadata(self, request: Request) -> Response:
+        return JSONResponse(_artifact(_folder(request), await self._one(request)))
+
+    async def _content(self, request: Request) -> Response:
+        return JSONResponse(self._link(request, (await self._one(request)).name))
+
+    async def _uri(self, request: Request) -> Response:
+        return JSONResponse(self._link(request, (await self._one(request)).name)["contentUri"])
+
+    async def _contents(self, request: Request) -> Response:
+        found = await self._found(request, request.query_params.get("path", ""))
+        return JSONResponse(
+            {"value": [self._link(request, blob.name) for blob in found], "continuationToken": None}
+        )
+
+    async def _create(self, request: Request) -> Response:
+        """Say where new artifacts are to be written; they exist when somebody has written them there."""
+        folder = _folder(request)
+        names = [entry["path"] for entry in (await read_json(request)).get("paths", [])]
+        links = {name: self._link(request, f"{folder}/{name}", WRITE) for name in names}
+        artifacts = {name: _reference(folder, name) for name in names}
+        return JSONResponse({"artifacts": artifacts, "artifactContentInformation": links, "errors": {}})
+
+    async def _found(self, request: Request, path: str) -> list[BlobItem]:
+        account, container = artifact_store(self._store, request.state.workspace)
+        return await self._blobs.list(account, container, f"{_folder(request)}/{path.lstrip('/')}")
+
+    async def _one(self, request: Request) -> BlobItem:
+        path = request.query_params.get("path", "")
+        name = f"{_folder(request)}/{path.lstrip('/')}"
+        for blob in await self._found(request, path):
+            if blob.name == name:
+                return blob
+        raise AzureError(404, "UserError", f"The artifact '{path}' was not found in '{_folder(request)}'.")
+
+    def _link(self, request: Request, blob: str, permission: str = "r") -> Document:
+        account, container = artifact_store(self._store, request.state.workspace)
+        folder = _folder(request)
+        url = self._blobs.sas(account, container, blob, permission=permission)
+        return {**_reference(folder, blob.removeprefix(f"{folder}/")), "contentUri": url}
+
+
+def _folder(request: Request) -> str:
+    given = request.path_params
+    if "run" in given:
+        return f"ExperimentRun/dcid.{given['run']}"
+    return f"{given['origin']}/{given['container']}"
+
+
+def _reference(folder: str, path: str) -> Document:
+    origin, _, container = folder.partition("/")
+    return {
+        "artifactId": f"{folder}/{path}",
+        "origin": origin,
+        "container": container,
+        "path": path,
+        "tags": None,
+    }
+
+
+def _artifact(folder: str, blob: BlobItem) -> Document:
+    reference = _reference(folder, blob.name.removeprefix(f"{folder}/"))
+    return {**reference, "etag": blob.etag, "createdTime": blob.last_modified.isoformat()}

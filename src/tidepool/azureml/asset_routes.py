@@ -1,0 +1,91 @@
+"""Versioned assets as requests: containers and versions, listed by view, tags, hash and order."""
+
+from starlette.responses import JSONResponse, Response
+
+from tidepool.arm.requests import Call, Routes, kind, listed
+from tidepool.azureml.assets import Assets
+from tidepool.azureml.ml_errors import missing
+from tidepool.store import Document
+
+
+class AssetRoutes:
+    """The routes of one kind of asset."""
+
+    def __init__(self, assets: Assets) -> None:
+        self._assets = assets
+
+    def routes(self, owner: str) -> Routes:
+        """`owner` is `workspaces` or `registries`."""
+        containers = kind(owner, self._assets.kind.type)
+        versions = kind(owner, self._assets.kind.type, "versions")
+        return {
+            (containers, "LIST"): self._list_containers,
+            (containers, "GET"): self._get_container,
+            (containers, "PUT"): self._put_container,
+            (versions, "LIST"): self._list,
+            (versions, "GET"): self._get,
+            (versions, "PUT"): self._put,
+            (versions, "DELETE"): self._delete,
+        }
+
+    async def _get(self, call: Call) -> Response:
+        return JSONResponse(self._assets.existing(call.path.root, *call.path.names[1:3]))
+
+    async def _put(self, call: Call) -> Response:
+        name, version = call.path.names[1:3]
+        document, new = await self._assets.put(
+            call.path.root, name, version, call.properties, by=call.principal.name
+        )
+        return JSONResponse(document, status_code=201 if new else 200)
+
+    async def _delete(self, call: Call) -> Response:
+        self._assets.delete(call.path.root, *call.path.names[1:3])
+        return Response(status_code=200)
+
+    async def _list(self, call: Call) -> Response:
+        content_hash = call.query.get("hash")
+        if content_hash and self._assets.kind.found_by_hash:
+            found = self._assets.by_hash(call.path.root, content_hash)
+        else:
+            found = self._assets.versions(call.path.root, call.path.names[1])
+        order = call.query.get("$orderBy") or call.query.get("orderBy") or ""
+        shown = [document for document in found if _is_shown(document, call)]
+        return listed(shown[::-1] if order.lower() == "createdtime asc" else shown, call.query, call.url)
+
+    async def _get_container(self, call: Call) -> Response:
+        found = self._assets.container(call.path.root, call.path.names[1])
+        if found is None:
+            raise missing(self._assets.kind.noun, call.path.names[1], root=call.path.root, status=404)
+        return JSONResponse(found)
+
+    async def _put_container(self, call: Call) -> Response:
+        name, by = call.path.names[1], call.principal.name
+        return JSONResponse(self._assets.describe(call.path.root, name, call.properties, by=by))
+
+    async def _list_containers(self, call: Call) -> Response:
+        root = call.path.root
+        found = [
+            container
+            for name in self._assets.names(root)
+            if (container := self._assets.container(root, name))
+        ]
+        return listed([document for document in found if _is_shown(document, call)], call.query, call.url)
+
+
+def in_view(view: str, archived: bool) -> bool:
+    """Whether a `listViewType` (ActiveOnly, ArchivedOnly, All) shows what is, or is not, archived."""
+    return view == "All" or archived == (view == "ArchivedOnly")
+
+
+def has_tags(tags: Document, wanted: str) -> bool:
+    """Whether tags have every one that is wanted: `name,name=value`."""
+    entries = [entry.partition("=") for entry in wanted.split(",") if entry]
+    return all(name in tags and (not equals or tags[name] == value) for name, equals, value in entries)
+
+
+def _is_shown(document: Document, call: Call) -> bool:
+    properties = document["properties"]
+    view = call.query.get("listViewType", "ActiveOnly")
+    return in_view(view, properties["isArchived"]) and has_tags(
+        properties["tags"], call.query.get("$tags", "")
+    )

@@ -1,0 +1,220 @@
+"""Computes of a workspace: provisioned, resized, started, stopped and deleted in time. Runs no job."""
+
+import re
+
+from starlette.responses import JSONResponse, Response
+
+from tidepool.access.principals import guid
+from tidepool.arm.operations import POLL, Finish, Operations
+from tidepool.arm.requests import Call, Handler, Routes, kind, listed, resource
+from tidepool.arm.system_data import stamp
+from tidepool.azureml.default_roles import Newcomers
+from tidepool.azureml.ml_errors import UserError, missing
+from tidepool.azureml.vm_sizes import VM_SIZES, sizes, usages
+from tidepool.default_resources import LOCATION, SUBSCRIPTION, TENANT
+from tidepool.scheduler import Scheduler
+from tidepool.store import Document, Store
+
+PROVISIONING_S = 0.05
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
+# action -> (state on the way, state at the end)
+_ACTIONS = {
+    "start": ("Starting", "Running"),
+    "stop": ("Stopping", "Stopped"),
+    "restart": ("Restarting", "Running"),
+}
+_TYPES = ("AmlCompute", "ComputeInstance", "Kubernetes", "VirtualMachine", "SynapseSpark")
+
+
+class Computes:
+    """The routes of computes. A new one is `Creating` first, and `Succeeded` when the scheduler says so."""
+
+    def __init__(
+        self, *, store: Store, scheduler: Scheduler, operations: Operations, newcomers: Newcomers
+    ) -> None:
+        self._store = store
+        self._scheduler = scheduler
+        self._operations = operations
+        self._newcomers = newcomers
+
+    def routes(self) -> Routes:
+        computes = kind("workspaces", "computes")
+        actions: Routes = {(computes, action): self._act(action) for action in _ACTIONS}
+        return {
+            (computes, "LIST"): self._list,
+            (computes, "GET"): self._get,
+            (computes, "PUT"): self._put,
+            (computes, "PATCH"): self._put,
+            (computes, "DELETE"): self._delete,
+            (computes, "listnodes"): self._nodes,
+            (kind("locations", "vmSizes"), "LIST"): self._sizes,
+            (kind("locations", "usages"), "LIST"): self._usages,
+            **actions,
+        }
+
+    async def _list(self, call: Call) -> Response:
+        documents = [document for _, document in self._store.children(f"{call.path.root}/computes")]
+        return listed(documents, call.query, call.url)
+
+    async def _get(self, call: Call) -> Response:
+        return JSONResponse(self._existing(call), headers=POLL)
+
+    async def _put(self, call: Call) -> Response:
+        found = self._store.get(call.path.text)
+        properties = _wanted(call, found)
+        document = resource(
+            call.path.text,
+            {**properties, "provisioningState": "Updating" if found else "Creating"},
+            location=call.body.get("location") or LOCATION,
+            tags=call.body.get("tags") or (found or {}).get("tags") or {},
+            identity=_identified(call) or (found or {}).get("identity"),
+        )
+        document = stamp(
+            {**document, "systemData": (found or {}).get("systemData", {})},
+            self._scheduler.now(),
+            call.principal.name,
+        )
+        self._store.put(call.path.text, document)
+        if not (found or {}).get("identity"):
+            self._newcomers.works(document)
+        headers = self._operations.begin(
+            PROVISIONING_S, self._settle(call.path.text), f"provision {call.path.names[-1]}"
+        )
+        return JSONResponse(document, status_code=200 if found else 201, headers=headers)
+
+    async def _delete(self, call: Call) -> Response:
+        document = self._existing(call)
+        document["properties"]["provisioningState"] = "Deleting"
+        self._store.put(call.path.text, document)
+
+        async def gone() -> None:
+            self._store.delete(call.path.text)
+            self._newcomers.leaves(document)
+
+        headers = self._operations.begin(PROVISIONING_S, gone, f"delete {call.path.names[-1]}")
+        return Response(status_code=202, headers=headers)
+
+    def _act(self, action: str) -> Handler:
+        passing, final = _ACTIONS[action]
+
+        async def act(call: Call) -> Response:
+            document = self._existing(call)
+            if document["properties"]["computeType"] != "ComputeInstance":
+                raise UserError(
+                    400,
+                    f"'{action}' is for compute instances; '{call.path.names[-1]}' is none.",
+                    "BadArgument",
+                )
+            self._set_state(call.path.text, passing)
+            settle = self._settle(call.path.text, final)
+            return Response(
+                status_code=202,
+                headers=self._operations.begin(PROVISIONING_S, settle, f"{action} {call.path.names[-1]}"),
+            )
+
+        return act
+
+    async def _nodes(self, call: Call) -> Response:
+        self._existing(call)
+        return JSONResponse({"nodes": []})
+
+    async def _sizes(self, _call: Call) -> Response:
+        return JSONResponse({"value": sizes()})
+
+    async def _usages(self, _call: Call) -> Response:
+        return JSONResponse({"value": usages(SUBSCRIPTION)})
+
+    def _settle(self, path: str, state: str = "Running") -> Finish:
+        async def settled() -> None:
+            document = self._store.get(path)
+            if document is None:
+                return
+            document["properties"]["provisioningState"] = "Succeeded"
+            self._store.put(path, document)
+            if document["properties"]["computeType"] == "ComputeInstance":
+                self._set_state(path, state)
+
+        return settled
+
+    def _set_state(self, path: str, state: str) -> None:
+        document = self._store.get(path)
+        if document is not None:
+            document["properties"].setdefault("properties", {})["state"] = state
+            self._store.put(path, document)
+
+    def _existing(self, call: Call) -> Document:
+        found = self._store.get(call.path.text)
+        if found is None:
+            raise missing("compute", call.path.names[1], root=call.path.root, status=404)
+        return found
+
+
+def _wanted(call: Call, found: Document | None) -> Document:
+    """The properties of a compute after this request; AzureError 400 for what Azure refuses."""
+    given, before = call.properties, (found or {}).get("properties", {})
+    inner = {**(before.get("properties") or {}), **(given.get("properties") or {})}
+    wanted = {**before, **given, "properties": inner, "computeLocation": LOCATION, "isAttachedCompute": False}
+    name = call.path.names[-1]
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            400,
+            f"The compute name '{name}' is not valid: 3 to 32 letters, digits and '-', a letter first.",
+            "BadArgument",
+        )
+    if wanted.get("computeType") not in _TYPES:
+        raise UserError(
+            400,
+            f"computeType is {wanted.get('computeType')!r}; it must be one of {', '.join(_TYPES)}.",
+            "BadArgument",
+        )
+    if wanted["computeType"] == "AmlCompute":
+        wanted["properties"] = _cluster(inner, before.get("properties") or {})
+    return wanted
+
+
+def _cluster(wanted: Document, before: Document) -> Document:
+    size = str(wanted.get("vmSize") or "")
+    if size.upper() not in VM_SIZES:
+        raise UserError(
+            400, f"The VM size '{size}' is not available in {LOCATION}.", "BadArgument", "VmSizeNotAvailable"
+        )
+    if before and before["vmSize"].upper() != size.upper():
+        raise UserError(
+            400, f"The VM size of a cluster cannot change ('{before['vmSize']}' to '{size}').", "Immutable"
+        )
+    scale = {
+        "minNodeCount": 0,
+        "nodeIdleTimeBeforeScaleDown": "PT120S",
+        **(wanted.get("scaleSettings") or {}),
+    }
+    if not 0 <= scale["minNodeCount"] <= scale.get("maxNodeCount", 1):
+        raise UserError(
+            400,
+            f"minNodeCount is {scale['minNodeCount']}: it must be from 0 to {scale.get('maxNodeCount')}.",
+            "BadArgument",
+        )
+    return {
+        "vmPriority": "Dedicated",
+        "osType": "Linux",
+        "remoteLoginPortPublicAccess": "NotSpecified",
+        "allocationState": "Steady",
+        **wanted,
+        "scaleSettings": {"maxNodeCount": 1, **scale},
+        "currentNodeCount": scale["minNodeCount"],
+        "targetNodeCount": scale["minNodeCount"],
+    }
+
+
+def _identified(call: Call) -> Document | None:
+    """The identity that is asked for, with the object ids that Azure gives: one a cluster."""
+    asked = call.body.get("identity")
+    if not isinstance(asked, dict):
+        return None
+    assigned = asked.get("userAssignedIdentities") or {}
+    ids = {name: _ids(name.lower()) | {"clientId": guid(f"{name}/client")} for name in assigned}
+    own = _ids(call.path.text.lower()) if "SystemAssigned" in str(asked.get("type")) else {}
+    return {**asked, **own, **({"userAssignedIdentities": ids} if ids else {})}
+
+
+def _ids(of: str) -> Document:
+    return {"principalId": guid(of), "tenantId": TENANT}

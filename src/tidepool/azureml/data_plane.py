@@ -1,0 +1,191 @@
+"""The data plane, `<region>.api.azureml.ms`: discovery, run history, artifacts. Keeps nothing itself."""
+
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import Receive, Scope, Send
+
+from tidepool.access.identity import Identity
+from tidepool.access.principals import Principal
+from tidepool.arm.requests import MANAGEMENT, ML, read_json
+from tidepool.azureml.artifacts import Artifacts
+from tidepool.azureml.locations import locate
+from tidepool.azureml.registries import Registries
+from tidepool.azureml.run_history import Runs
+from tidepool.azureml.workspaces import workspace
+from tidepool.default_resources import workspace_id
+from tidepool.errors import AzureError, not_emulated
+from tidepool.storage.blobs import Blobs
+from tidepool.store import Document, Store
+
+AUDIENCES = ("https://ml.azure.com", MANAGEMENT)
+_WORKSPACE = (
+    f"/subscriptions/{{subscription}}/resourceGroups/{{group}}/providers/{ML}/workspaces/{{workspace}}"
+)
+_HISTORY = f"/history/v1.0{_WORKSPACE}"
+_PATCHED = ("displayName", "description", "tags", "properties", "hidden")
+# What needs no token.
+_OPEN = ("/discovery",)
+
+
+class DataPlane:
+    """Every request but discovery needs a token, and the right to read or write runs of the workspace."""
+
+    def __init__(
+        self, *, store: Store, identity: Identity, blobs: Blobs, runs: Runs, registries: Registries
+    ) -> None:
+        self._store = store
+        self._identity = identity
+        self._runs = runs
+        artifacts = Artifacts(store=store, blobs=blobs)
+        by_run = [
+            Route(f"{_HISTORY}/{experiments}/{{experiment}}/runs/{{run}}{rest}", handler, methods=[method])
+            for experiments in ("experiments", "experimentids")
+            for rest, method, handler in (
+                ("", "GET", self._get),
+                ("", "PATCH", self._patch),
+                ("/details", "GET", self._details),
+                ("/children", "GET", self._children),
+            )
+        ]
+        self._router = Router(
+            routes=[
+                Route("/discovery", self._discovery, methods=["GET"]),
+                Route(
+                    "/registrymanagement/v1.0/registries/{registry}/discovery",
+                    registries.discovery,
+                    methods=["GET"],
+                ),
+                Route(f"{_HISTORY}/runs/{{run}}", self._get, methods=["GET"]),
+                Route(f"{_HISTORY}/runs/{{run}}", self._patch, methods=["PATCH"]),
+                Route(f"{_HISTORY}/runs/{{run}}/details", self._details, methods=["GET"]),
+                Route(f"{_HISTORY}/runs/{{run}}/children", self._children, methods=["GET"]),
+                Route(f"{_HISTORY}/rundata", self._run_data, methods=["POST"]),
+                *by_run,
+                *artifacts.routes(f"{_HISTORY}/experiments/{{experiment}}/runs/{{run}}/artifacts"),
+                *artifacts.routes(f"{_HISTORY}/experimentids/{{experiment}}/runs/{{run}}/artifacts"),
+                *artifacts.routes(f"/artifact/v2.0{_WORKSPACE}/artifacts/{{origin}}/{{container}}"),
+                Route(
+                    f"/data/v1.0{_WORKSPACE}/dataversion/batchGetResolvedUris",
+                    self._resolve("uri"),
+                    methods=["POST"],
+                ),
+                Route(
+                    f"/modelregistry/v1.0{_WORKSPACE}/models/batchGetResolvedUris",
+                    self._resolve("path"),
+                    methods=["POST"],
+                ),
+            ],
+            default=_unknown,
+        )
+
+    async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        if request.url.path not in _OPEN:
+            self._authorize(request)
+        await self._router(scope, receive, send)
+
+    def _authorize(self, request: Request) -> None:
+        principal = self._principal(request)
+        parts = request.url.path.split("/workspaces/")
+        if len(parts) == 2:
+            resource_id = workspace_id(parts[1].partition("/")[0])
+            workspace(self._store, resource_id)
+            reads = request.method == "GET" or request.url.path.endswith(("/rundata", "batchGetResolvedUris"))
+            action = f"{ML}/workspaces/experiments/runs/{'read' if reads else 'write'}"
+            self._identity.authorize(principal, action, resource_id)
+            request.state.workspace = resource_id
+
+    def _principal(self, request: Request) -> Principal:
+        """The SDK comes with a token for Azure ML, the MLflow plugin with one for ARM: both are good here."""
+        try:
+            return self._identity.check(request, AUDIENCES[0])
+        except AzureError as error:
+            if error.code != "InvalidAuthenticationTokenAudience":
+                raise
+            return self._identity.check(request, AUDIENCES[1])
+
+    async def _discovery(self, request: Request) -> Response:
+        base = f"https://{request.url.hostname}"
+        services = (
+            "api",
+            "history",
+            "experimentation",
+            "modelregistry",
+            "artifact",
+            "notebooks",
+            "pipelines",
+            "metric",
+        )
+        return JSONResponse({**dict.fromkeys(services, base), "studio": "https://ml.azure.com"})
+
+    async def _get(self, request: Request) -> Response:
+        return JSONResponse(shown(self._run(request)))
+
+    async def _patch(self, request: Request) -> Response:
+        run, body = self._run(request), await read_json(request)
+        changes = {name: body[name] for name in _PATCHED if name in body}
+        return JSONResponse(shown(self._runs.patch(request.state.workspace, run["runId"], changes)))
+
+    async def _details(self, request: Request) -> Response:
+        run = shown(self._run(request))
+        logs = await self._runs.log_files(request.state.workspace, run["runId"])
+        return JSONResponse({**run, "createdTimeUtc": run["createdUtc"], "logFiles": logs, "warnings": []})
+
+    async def _children(self, request: Request) -> Response:
+        children = self._runs.children(request.state.workspace, self._run(request)["runId"])
+        top = int(request.query_params.get("$top") or len(children))
+        return JSONResponse({"value": [shown(child) for child in children[:top]], "continuationToken": None})
+
+    async def _run_data(self, request: Request) -> Response:
+        body = await read_json(request)
+        run = self._runs.existing(request.state.workspace, str(body.get("runId")))
+        return JSONResponse({"runMetadata": shown(run), "runDefinition": None, "jobSpecification": None})
+
+    def _resolve(self, place: str) -> Callable[[Request], Any]:
+        """Asset ids -> where their bytes are, in the form that the SDK downloads from."""
+
+        async def resolve(request: Request) -> Response:
+            values = (await read_json(request)).get("values", [])
+            found = {
+                value: {place: self._uri(request.state.workspace, value), "type": None} for value in values
+            }
+            return JSONResponse({"values": found})
+
+        return resolve
+
+    def _uri(self, root: str, asset: str) -> str:
+        location = locate(self._store, root, asset)
+        for _, document in self._store.children(f"{root}/datastores"):
+            properties = document["properties"]
+            if (properties["accountName"], properties.get("containerName")) == (
+                location.account,
+                location.container,
+            ):
+                return f"azureml://datastores/{document['name']}/paths/{location.path}"
+        return location.url
+
+    def _run(self, request: Request) -> Document:
+        return self._runs.existing(request.state.workspace, request.path_params["run"])
+
+
+def shown(run: Document) -> Document:
+    """A run as run history shows it."""
+    target = run.get("target")
+    outputs = {
+        name: {**output, "assetId": output.get("assetId") or output.get("uri")}
+        for name, output in (run.get("outputs") or {}).items()
+    }
+    return {
+        **run,
+        "outputs": outputs,
+        "compute": {"target": target} if target else None,
+        "createdBy": {"userName": run.get("createdBy")},
+    }
+
+
+async def _unknown(scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise not_emulated(scope["method"], str(Request(scope).url))

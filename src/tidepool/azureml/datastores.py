@@ -1,0 +1,139 @@
+"""Datastores of a workspace: the two that every one has, and those that users make, with their secrets."""
+
+from starlette.responses import JSONResponse, Response
+
+from tidepool.arm.requests import Call, Routes, kind, listed, resource
+from tidepool.arm.system_data import stamp
+from tidepool.azureml.ml_errors import UserError, missing
+from tidepool.azureml.workspaces import ARTIFACTS, default_account, workspace
+from tidepool.default_resources import RESOURCE_GROUP, SUBSCRIPTION
+from tidepool.scheduler import Scheduler
+from tidepool.storage.accounts import Accounts
+from tidepool.store import Document, Store
+
+_REQUIRED = {
+    "AzureBlob": ("accountName", "containerName"),
+    "AzureDataLakeGen2": ("accountName", "filesystem"),
+    "AzureFile": ("accountName", "fileShareName"),
+}
+_SECRETS = ("AccountKey", "Sas")
+
+
+def default_containers(store: Store, workspace_id: str) -> dict[str, str]:
+    """Datastore -> container of the two that every workspace has."""
+    guid = workspace(store, workspace_id)["properties"]["workspaceId"]
+    return {"workspaceblobstore": f"azureml-blobstore-{guid}", "workspaceartifactstore": ARTIFACTS}
+
+
+class Datastores:
+    """The routes of datastores. A credential-less one is opened with the caller's own identity."""
+
+    def __init__(self, *, store: Store, scheduler: Scheduler, accounts: Accounts) -> None:
+        self._store = store
+        self._scheduler = scheduler
+        self._accounts = accounts
+
+    def routes(self) -> Routes:
+        datastores = kind("workspaces", "datastores")
+        return {
+            (datastores, "LIST"): self._list,
+            (datastores, "GET"): self._get,
+            (datastores, "PUT"): self._put,
+            (datastores, "DELETE"): self._delete,
+            (datastores, "listsecrets"): self._secrets,
+        }
+
+    def create_defaults(self, workspace_id: str) -> None:
+        account = default_account(self._store, workspace_id)
+        for name, container in default_containers(self._store, workspace_id).items():
+            properties = {
+                "datastoreType": "AzureBlob",
+                "accountName": account,
+                "containerName": container,
+                "credentials": {"credentialsType": "AccountKey"},
+            }
+            self._save(
+                f"{workspace_id}/datastores/{name}",
+                properties,
+                default=name == "workspaceblobstore",
+                by="system",
+            )
+
+    async def _list(self, call: Call) -> Response:
+        documents = [document for _, document in self._store.children(f"{call.path.root}/datastores")]
+        if call.query.get("isDefault", "").lower() == "true":
+            documents = [document for document in documents if document["properties"]["isDefault"]]
+        return listed(documents, call.query, call.url)
+
+    async def _get(self, call: Call) -> Response:
+        return JSONResponse(self._existing(call))
+
+    async def _put(self, call: Call) -> Response:
+        found = self._store.get(call.path.text)
+        default = bool((found or {}).get("properties", {}).get("isDefault"))
+        document = self._save(
+            call.path.text, _checked(call.properties), default=default, by=call.principal.name
+        )
+        return JSONResponse(document, status_code=200 if found else 201)
+
+    async def _delete(self, call: Call) -> Response:
+        document = self._existing(call)
+        if call.path.names[1].lower() in default_containers(self._store, call.path.root):
+            raise UserError(
+                400,
+                f"The datastore '{document['name']}' belongs to the workspace and cannot be deleted.",
+                "BadArgument",
+            )
+        self._store.delete(call.path.text)
+        return Response(status_code=200)
+
+    async def _secrets(self, call: Call) -> Response:
+        properties = self._existing(call)["properties"]
+        kept = properties["credentials"]["credentialsType"]
+        if kept not in _SECRETS:
+            raise UserError(
+                400,
+                f"The datastore '{call.path.names[1]}' has no secrets: its credentials are '{kept}'.",
+                "BadArgument",
+            )
+        return JSONResponse(
+            {"secretsType": "AccountKey", "key": self._accounts.key(properties["accountName"])}
+        )
+
+    def _save(self, path: str, properties: Document, *, default: bool, by: str) -> Document:
+        full = {
+            "description": None,
+            "tags": {},
+            "properties": {},
+            "subscriptionId": SUBSCRIPTION,
+            "resourceGroup": RESOURCE_GROUP,
+            "protocol": "https",
+            "endpoint": "core.windows.net",
+            "serviceDataAccessAuthIdentity": "None",
+            **{key: value for key, value in properties.items() if value is not None},
+            "isDefault": default,
+        }
+        full["credentials"] = {
+            "credentialsType": (properties.get("credentials") or {}).get("credentialsType", "None")
+        }
+        document = stamp(resource(path, full), self._scheduler.now(), by)
+        self._store.put(path, document)
+        return document
+
+    def _existing(self, call: Call) -> Document:
+        found = self._store.get(call.path.text)
+        if found is None:
+            raise missing("datastore", call.path.names[1], root=call.path.root, status=404)
+        return found
+
+
+def _checked(properties: Document) -> Document:
+    kind_of = properties.get("datastoreType")
+    if kind_of not in _REQUIRED:
+        raise UserError(
+            400, f"datastoreType is {kind_of!r}; it must be one of {', '.join(_REQUIRED)}.", "BadArgument"
+        )
+    for name in _REQUIRED[kind_of]:
+        if not properties.get(name):
+            raise UserError(400, f"A datastore of type {kind_of} needs a value for '{name}'.", "BadArgument")
+    return properties

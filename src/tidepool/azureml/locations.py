@@ -1,0 +1,90 @@
+"""Where data is: follows URIs and asset ids down to a storage account, a container and a path."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from tidepool.azureml.ids import Reference, read_reference
+from tidepool.azureml.workspaces import artifact_store
+from tidepool.errors import AzureError
+from tidepool.store import Store
+
+_STORAGE = re.compile(r"(?P<account>[a-z0-9]+)\.(?:blob|dfs)\.core\.windows\.net")
+
+DEPTH = 8  # data that points at data that points at data
+
+
+@dataclass(frozen=True)
+class BlobLocation:
+    """A blob, or a folder of blobs when `path` is one; an empty path is the whole container."""
+
+    account: str
+    container: str
+    path: str
+
+    @property
+    def url(self) -> str:
+        return f"https://{self.account}.blob.core.windows.net/{self.container}/{self.path}"
+
+
+def locate(store: Store, root: str, text: str) -> BlobLocation:
+    """The blobs that a URI or an asset id stands for; AzureError 400 for what is not there."""
+    for _ in range(DEPTH):
+        url = urlsplit(text)
+        if url.scheme in ("https", "abfss", "wasbs"):
+            return _from_url(text)
+        reference = read_reference(store, root, text)
+        if reference is None:
+            break
+        if reference.kind == "artifacts":
+            account, container = artifact_store(store, reference.root)
+            return BlobLocation(account, container, reference.path)
+        if reference.kind == "datastores":
+            return _in_datastore(store, reference)
+        root, text = reference.root, _uri(store, reference)
+    raise AzureError(400, "UserError", f"'{text}' is no place where data could be.")
+
+
+def _in_datastore(store: Store, reference: Reference) -> BlobLocation:
+    found = store.get(f"{reference.root}/datastores/{reference.name}")
+    if found is None:
+        raise AzureError(400, "UserError", f"The datastore '{reference.name}' was not found.")
+    properties = found["properties"]
+    container = properties.get("containerName") or properties.get("filesystem")
+    return BlobLocation(properties["accountName"], container, reference.path)
+
+
+def _uri(store: Store, reference: Reference) -> str:
+    """The URI that an asset, or the output of a job, has."""
+    if reference.kind == "jobs":
+        run = store.get(f"/history{reference.root}/runs/{reference.name}") or {}
+        output = (run.get("outputs") or {}).get(reference.output) or {}
+        uri = (
+            output.get("uri")
+            or output.get("assetId")
+            or f"azureml://datastores/workspaceblobstore/paths/azureml/{reference.name}/{reference.output}/"
+        )
+        return f"{uri.rstrip('/')}/{reference.path}" if reference.path else uri
+    found = store.get(f"{reference.root}/{reference.kind}/{reference.name}/versions/{reference.version}")
+    if found is None:
+        raise AzureError(
+            400,
+            "UserError",
+            f"'{reference.name}' version '{reference.version}' was not found in {reference.kind}.",
+        )
+    properties = found["properties"]
+    return str(properties.get("dataUri") or properties.get("modelUri") or properties.get("codeUri"))
+
+
+def _from_url(text: str) -> BlobLocation:
+    url = urlsplit(text)
+    host = url.hostname or ""
+    match = _STORAGE.fullmatch(host)
+    if not match:
+        raise AzureError(400, "UserError", f"'{text}' is not in a storage account of Tidepool.")
+    path = unquote(url.path).lstrip("/")
+    if url.scheme == "https":
+        container, _, path = path.partition("/")
+    else:
+        container = unquote(url.username or "")
+    return BlobLocation(match["account"], container, path)

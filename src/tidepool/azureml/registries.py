@@ -1,0 +1,211 @@
+"""Registries: their discovery, their storage, and the import of a workspace's assets (`models.share`)."""
+
+import uuid
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from tidepool.arm.requests import ML, ArmPath, Call, Routes, kind, listed, resource
+from tidepool.azureml.assets import Assets
+from tidepool.azureml.ids import registry_id
+from tidepool.azureml.locations import BlobLocation, locate
+from tidepool.azureml.ml_errors import UserError, missing
+from tidepool.azureml.references import References
+from tidepool.azureml.workspaces import create_storage_account
+from tidepool.default_resources import LOCATION, RESOURCE_GROUP, SUBSCRIPTION, TENANT, storage_account_id
+from tidepool.errors import AzureError
+from tidepool.storage.accounts import Accounts
+from tidepool.storage.blobs import Blobs
+from tidepool.store import Document, Store
+
+DEFAULT = "tidepool-registry"
+HOST = f"cert-{LOCATION}.experiments.azureml.net"
+_WRITE = "racwdl"
+_URIS = {"models": "modelUri", "data": "dataUri"}
+
+
+class Registries:
+    """The routes of registries that are not those of their assets."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        blobs: Blobs,
+        accounts: Accounts,
+        references: References,
+        assets: dict[str, Assets],
+    ) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._accounts = accounts
+        self._references = references
+        self._assets = assets
+
+    def routes(self) -> Routes:
+        registries = kind("registries")
+        return {
+            (registries, "LIST"): self._list,
+            (registries, "GET"): self._get,
+            (registries, "import"): self._import,
+            (kind("registries", "tempdatarefs", "versions"), "PUT"): self._upload,
+            (kind("registries", "datarefs", "versions"), "POST"): self._download,
+        }
+
+    def create(self, name: str) -> Document:
+        """Make a registry with a storage account of its own, or find it."""
+        resource_id = registry_id(name)
+        found = self._store.get(resource_id)
+        if found:
+            return found
+        account = self._accounts.hand_out()
+        create_storage_account(self._store, account)
+        properties = {
+            "storageAccount": storage_account_id(account),
+            "discoveryUrl": f"https://{LOCATION}.api.azureml.ms/registrymanagement/v1.0/registries/{name}/discovery",
+            "mlFlowRegistryUri": f"azureml://{LOCATION}.api.azureml.ms/mlflow/v1.0{resource_id}",
+            "publicNetworkAccess": "Enabled",
+            "regionDetails": [{"location": LOCATION}],
+            "provisioningState": "Succeeded",
+        }
+        document = resource(
+            resource_id, properties, location=LOCATION, tags={}, identity={"type": "SystemAssigned"}
+        )
+        self._store.put(resource_id, document)
+        return document
+
+    async def discovery(self, request: Request) -> Response:
+        """Where the registry's data plane is; all that its name alone tells."""
+        name = request.path_params["registry"]
+        self._existing(registry_id(name))
+        return JSONResponse(
+            {
+                "registryName": name,
+                "tenantId": TENANT,
+                "primaryRegion": LOCATION,
+                "regions": [LOCATION],
+                "registryFqdns": {LOCATION: {"discoveryFqdn": HOST, "registryFqdn": HOST}},
+                "subscriptionId": SUBSCRIPTION,
+                "resourceGroup": RESOURCE_GROUP,
+                "workspaceName": None,
+                "primaryRegionResourceProviderUri": f"https://{HOST}/",
+            }
+        )
+
+    async def _list(self, call: Call) -> Response:
+        collection = registry_id("").rstrip("/")
+        return listed([document for _, document in self._store.children(collection)], call.query, call.url)
+
+    async def _get(self, call: Call) -> Response:
+        return JSONResponse(self._existing(call.path.text))
+
+    async def _import(self, call: Call) -> Response:
+        """Copy an asset of a workspace, with its files, under a name and version of the registry's."""
+        registry = call.path.ancestor(1)
+        self._existing(registry)
+        asked = str(call.properties.get("sourceAssetId"))
+        source = self._references.read(registry, asked)
+        if source is None or source.kind not in self._assets:
+            raise UserError(400, f"'{asked}' is no id of an asset that a registry can hold.", "BadArgument")
+        found = self._references.resolve(source)
+        if found is None:
+            raise missing(
+                self._assets[source.kind].kind.version_noun,
+                source.name,
+                source.version,
+                root=source.root,
+                status=404,
+            )
+        name = call.properties.get("destinationName") or source.name
+        version = call.properties.get("destinationVersion") or source.version
+        assets = self._assets[source.kind]
+        if assets.get(registry, name, version):
+            raise UserError(409, f"'{name}' version '{version}' exists in the registry already.", "Conflict")
+        properties = {**found["properties"], "isArchived": False}
+        if source.kind in _URIS:
+            uri = properties[_URIS[source.kind]]
+            properties[_URIS[source.kind]] = (
+                await self._copy(source.root, uri, registry, f"{name}-{version}")
+            ).url
+        await assets.put(registry, name, version, properties, by=call.principal.name)
+        return Response(status_code=200)
+
+    async def _copy(self, root: str, uri: str, registry: str, folder: str) -> BlobLocation:
+        origin = locate(self._store, root, uri)
+        account = self._account(registry)
+        container = _container(registry, folder)
+        await self._blobs.ensure_container(account, container)
+        base = origin.path.rstrip("/")
+        for blob in await self._blobs.list(origin.account, origin.container, base):
+            if blob.name == base or blob.name.startswith(f"{base}/"):
+                data = await self._blobs.read(origin.account, origin.container, blob.name)
+                name = f"{base.rpartition('/')[2]}{blob.name.removeprefix(base)}"
+                await self._blobs.write(account, container, name, data)
+        return BlobLocation(account, container, base.rpartition("/")[2])
+
+    async def _upload(self, call: Call) -> Response:
+        """A place, with a SAS to write there, for the files of a new asset; 409 where it exists."""
+        registry = call.path.ancestor(1)
+        self._existing(registry)
+        name, version = call.path.names[1:3]
+        _, _, rest = str(call.body.get("assetId", "")).partition(f"/registries/{call.path.names[0]}/")
+        assets = self._assets.get(rest.partition("/")[0])
+        if assets is not None and assets.get(registry, name, version):
+            raise UserError(409, f"'{name}' version '{version}' exists in the registry already.", "Conflict")
+        account, container = self._account(registry), _container(registry, f"{name}-{version}")
+        await self._blobs.ensure_container(account, container)
+        return JSONResponse(
+            {
+                "blobReferenceForConsumption": blob_reference(self._blobs, account, container, _WRITE),
+                "temporaryDataReferenceId": str(uuid.uuid4()),
+                "temporaryDataReferenceType": "TemporaryBlobReference",
+            }
+        )
+
+    async def _download(self, call: Call) -> Response:
+        registry = call.path.ancestor(1)
+        location = locate(self._store, registry, str(call.body.get("blobUri")))
+        if location.account != self._account(registry):
+            raise AzureError(403, "Forbidden", f"{location.url} is not in the storage of this registry.")
+        reference = blob_reference(self._blobs, location.account, location.container, "rl")
+        return JSONResponse({"blobReferenceForConsumption": reference})
+
+    def _account(self, registry: str) -> str:
+        account: str = self._existing(registry)["properties"]["storageAccount"]
+        return account.rpartition("/")[2]
+
+    def _existing(self, resource_id: str) -> Document:
+        found = self._store.get(resource_id)
+        if found is None:
+            name = resource_id.rpartition("/")[2]
+            raise UserError(404, f"The registry '{name}' was not found.", "NotFound", "RegistryNotFound")
+        return found
+
+
+def in_registry(path: ArmPath, verb: str) -> str | None:
+    """The action of a request about what is in a registry: one for all kinds of assets. None of others.
+
+    https://learn.microsoft.com/azure/machine-learning/how-to-manage-registries#add-users-to-the-registry
+    """
+    kinds = [one.lower() for one in path.types]
+    is_ours = path.provider.lower() == ML.lower() and kinds[0] == "registries"
+    if not is_ours or (len(kinds) == 1 and verb != "import"):
+        return None
+    reads = verb in ("GET", "LIST") or kinds[1:2] == ["datarefs"]
+    return f"{ML}/registries/assets/{'read' if reads else 'delete' if verb == 'DELETE' else 'write'}"
+
+
+def blob_reference(blobs: Blobs, account: str, container: str, permission: str) -> Document:
+    """`blobReferenceForConsumption`: a container and a SAS for it."""
+    return {
+        "blobUri": f"https://{account}.blob.core.windows.net/{container}",
+        "storageAccountArmId": storage_account_id(account),
+        "credential": {
+            "credentialType": "SAS",
+            "sasUri": blobs.sas(account, container, permission=permission),
+        },
+    }
+
+
+def _container(registry: str, folder: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{registry.lower()}/{folder}"))

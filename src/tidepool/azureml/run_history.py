@@ -1,0 +1,219 @@
+"""Run history: the record of each run, the states it may move through, their events. Runs nothing."""
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+from tidepool.azureml.ml_errors import UserError
+from tidepool.azureml.workspaces import artifact_store
+from tidepool.errors import AzureError
+from tidepool.scheduler import Scheduler
+from tidepool.storage.blobs import Blobs
+from tidepool.store import Document, Store
+
+# https://learn.microsoft.com/python/api/azureml-core/azureml.core.run.run#azureml-core-run-run-get-status
+_LIVE = ("NotStarted", "Provisioning", "Preparing", "Starting", "Queued", "Running", "Finalizing")
+_ENDINGS = frozenset({"CancelRequested", "Canceled", "Failed"})
+# A run may skip states, and goes back only from Running to Queued: a preempted one waits for nodes again.
+TRANSITIONS: dict[str, frozenset[str]] = {
+    **{state: frozenset(_LIVE[place + 1 :]) | _ENDINGS for place, state in enumerate(_LIVE)},
+    "Running": frozenset({"Queued", "Finalizing", "Completed", "NotResponding"}) | _ENDINGS,
+    "Finalizing": frozenset({"Completed"}) | _ENDINGS,
+    "NotResponding": frozenset({"Running", "Completed"}) | _ENDINGS,
+    "CancelRequested": frozenset({"Canceled", "Completed", "Failed"}),
+    "Completed": frozenset(),
+    "Canceled": frozenset(),
+    "Failed": frozenset(),
+}
+FINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
+
+# https://learn.microsoft.com/azure/machine-learning/resource-limits-capacity
+LIMITS = {"tags": 50, "properties": 50}
+MAX_NAME, MAX_VALUE = 100, 1000
+
+LOG_FOLDERS = ("user_logs/", "system_logs/", "logs/", "azureml-logs/")
+
+_EVENTS = "Microsoft.MachineLearningServices"
+
+
+class Publisher(Protocol):
+    async def publish(self, topic_id: str, events: list[dict[str, Any]]) -> None: ...
+
+
+class Runs:
+    """The runs of every workspace. A run's id is its job's name; a pipeline's step is a run with a parent."""
+
+    def __init__(self, *, store: Store, scheduler: Scheduler, eventgrid: Publisher, blobs: Blobs) -> None:
+        self._store = store
+        self._scheduler = scheduler
+        self._eventgrid = eventgrid
+        self._blobs = blobs
+
+    def create(self, workspace_id: str, run: Mapping[str, Any]) -> Document:
+        """Record a run that has not started. `run` names at least `runId`; its keys are run history's."""
+        run_id = run["runId"]
+        parent = self.get(workspace_id, run["parentRunId"]) if run.get("parentRunId") else None
+        experiment = run.get("experimentName") or (parent or {}).get("experimentName") or "Default"
+        now = self._now()
+        record: Document = {
+            "displayName": run_id,
+            "tags": {},
+            "properties": {},
+            "runType": None,
+            "hidden": False,
+            "inputs": {},
+            "outputs": {},
+            **{name: value for name, value in run.items() if value is not None},
+            "runNumber": self._store.next(f"runs{workspace_id.lower()}"),
+            "rootRunId": (parent or {}).get("rootRunId") or run.get("parentRunId") or run_id,
+            "runUuid": str(uuid.uuid4()),
+            "experimentName": experiment,
+            "experimentId": experiment_id(workspace_id, experiment),
+            "dataContainerId": f"dcid.{run_id}",
+            "status": "NotStarted",
+            "createdUtc": now,
+            "lastModifiedUtc": now,
+            "startTimeUtc": None,
+            "endTimeUtc": None,
+            "error": None,
+        }
+        check_limits(record)
+        self._store.put(_path(workspace_id, run_id), record)
+        if run.get("parentRunId"):
+            self._store.put(_child(workspace_id, run["parentRunId"], run_id), {"runId": run_id})
+        return record
+
+    def get(self, workspace_id: str, run_id: str) -> Document | None:
+        return self._store.get(_path(workspace_id, run_id))
+
+    def existing(self, workspace_id: str, run_id: str) -> Document:
+        """The record; AzureError 404 where there is none."""
+        run = self.get(workspace_id, run_id)
+        if run is None:
+            raise AzureError(404, "UserError", f"Run {run_id} was not found.")
+        return run
+
+    def all(self, workspace_id: str) -> list[Document]:
+        """Every run of a workspace, oldest first."""
+        return [run for _, run in self._store.children(_path(workspace_id))]
+
+    def children(self, workspace_id: str, run_id: str) -> list[Document]:
+        """The runs whose parent this run is, oldest first."""
+        children = (child["runId"] for _, child in self._store.children(_child(workspace_id, run_id)))
+        return [self.existing(workspace_id, child) for child in children]
+
+    def patch(self, workspace_id: str, run_id: str, changes: Mapping[str, Any]) -> Document:
+        """Change a record: dictionaries are merged, all else is replaced; None leaves a value as it is."""
+        run = self.existing(workspace_id, run_id)
+        for name, value in changes.items():
+            if isinstance(value, dict):
+                run[name] = {**(run.get(name) or {}), **value}
+            elif value is not None:
+                run[name] = value
+        check_limits(run)
+        run["lastModifiedUtc"] = self._now()
+        self._store.put(_path(workspace_id, run_id), run)
+        return run
+
+    async def move(
+        self, workspace_id: str, run_id: str, status: str, error: Mapping[str, Any] | None = None
+    ) -> Document:
+        """Bring a run to its next state, stamp the time, raise the events. ValueError for an illegal move."""
+        run = self.existing(workspace_id, run_id)
+        if status not in TRANSITIONS[run["status"]]:
+            raise ValueError(f"run {run_id} cannot go from {run['status']} to {status}")
+        now = self._now()
+        run["status"] = status
+        run["lastModifiedUtc"] = now
+        if status == "Running" and not run["startTimeUtc"]:
+            run["startTimeUtc"] = now
+        if status in FINAL:
+            run["endTimeUtc"] = now
+        if error is not None:
+            run["error"] = {"error": dict(error), "time": now}
+        self._store.put(_path(workspace_id, run_id), run)
+        await self._announce(workspace_id, run)
+        return run
+
+    async def log(self, workspace_id: str, run_id: str, name: str, data: bytes) -> None:
+        """Write a file of the run, such as `user_logs/std_log.txt`; what was there is replaced."""
+        account, container = artifact_store(self._store, workspace_id)
+        await self._blobs.write(account, container, artifact_path(run_id, name), data)
+
+    async def log_files(self, workspace_id: str, run_id: str) -> dict[str, str]:
+        """Name -> URL with a SAS of each log file of the run."""
+        account, container = artifact_store(self._store, workspace_id)
+        folder = artifact_path(run_id)
+        blobs = await self._blobs.list(account, container, folder)
+        return {
+            blob.name.removeprefix(folder): self._blobs.sas(account, container, blob.name)
+            for blob in blobs
+            if blob.name.removeprefix(folder).startswith(LOG_FOLDERS)
+        }
+
+    async def _announce(self, workspace_id: str, run: Document) -> None:
+        await self._eventgrid.publish(
+            workspace_id, [self._event("RunStatusChanged", workspace_id, run, runStatus=run["status"])]
+        )
+        if run["status"] == "Completed":
+            await self._eventgrid.publish(workspace_id, [self._event("RunCompleted", workspace_id, run)])
+
+    def _event(self, kind: str, topic: str, run: Document, **more: Any) -> dict[str, Any]:
+        return {
+            "topic": topic,
+            "id": str(uuid.uuid4()),
+            "eventType": f"{_EVENTS}.{kind}",
+            "subject": f"experiments/{run['experimentId']}/runs/{run['runId']}",
+            "eventTime": self._now(),
+            "data": {
+                "experimentId": run["experimentId"],
+                "experimentName": run["experimentName"],
+                "runId": run["runId"],
+                "runType": run["runType"],
+                "runTags": run["tags"],
+                "runProperties": run["properties"],
+                **more,
+            },
+            "dataVersion": "",
+            "metadataVersion": "1",
+        }
+
+    def _now(self) -> str:
+        return timestamp(self._scheduler.now())
+
+
+def experiment_id(workspace_id: str, experiment: str) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{workspace_id.lower()}/experiments/{experiment}"))
+
+
+def artifact_path(run_id: str, name: str = "") -> str:
+    """Where a run's file is in the workspace's artifact container."""
+    return f"ExperimentRun/dcid.{run_id}/{name}"
+
+
+def check_limits(record: Mapping[str, Any]) -> None:
+    """Refuse more tags or properties than Azure keeps, and longer ones."""
+    for field, most in LIMITS.items():
+        entries = record.get(field) or {}
+        if len(entries) > most:
+            raise UserError(
+                400, f"The number of {field} ({len(entries)}) exceeds the maximum of {most}.", "BadArgument"
+            )
+        for name, value in entries.items():
+            if len(name) > MAX_NAME or len(str(value)) > MAX_VALUE:
+                allowed = f"{MAX_NAME} characters for the name and {MAX_VALUE} for the value"
+                message = f"The entry '{name[:MAX_NAME]}' of {field} exceeds what is allowed: {allowed}."
+                raise UserError(400, message, "BadArgument")
+
+
+def timestamp(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _path(workspace_id: str, run_id: str = "") -> str:
+    return f"/history{workspace_id}/runs/{run_id}".rstrip("/")
+
+
+def _child(workspace_id: str, parent: str, run_id: str = "") -> str:
+    return f"/history{workspace_id}/children/{parent}/{run_id}".rstrip("/")

@@ -1,0 +1,47 @@
+"""A tidegate.yml for tests, as values and as a file."""
+
+from pathlib import Path
+from typing import Any
+
+from tidegate.config.schema import Config
+
+SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
+GROUP = "rg-tidepool"
+
+
+def a_feed(account: str = "stimages", container: str = "images", **changes: Any) -> dict[str, Any]:
+    storage = {
+        "subscription": SUBSCRIPTION,
+        "resource_group": GROUP,
+        "account": account,
+        "container": container,
+    }
+    score = {"pipeline": "monthly_scoring", "model": "classifier", "compute": "gpu-lowpri"}
+    return {
+        "storage": storage,
+        "path": "{yyyy}{MM}/",
+        "starts": 202601,
+        "complete_when": [{"marker": "_SUCCESS"}, {"listed_in": "files.txt"}, {"quiet_for": "15m"}],
+        "score": score,
+    } | changes
+
+
+def a_config(**feeds: dict[str, Any]) -> Config:
+    return Config.model_validate(values(**feeds))
+
+
+def values(
+    *, development: str = "mlw-dev", production: str = "mlw-prod", **feeds: dict[str, Any]
+) -> dict[str, Any]:
+    place = {"subscription": SUBSCRIPTION, "resource_group": GROUP}
+    workspaces = {"development": {**place, "name": development}, "production": {**place, "name": production}}
+    return {"workspaces": workspaces, "feeds": feeds or {"digits": a_feed()}}
+
+
+def write(folder: Path, content: dict[str, Any]) -> Path:
+    """As a file that the service can read."""
+    from ruamel.yaml import YAML
+
+    file = folder / "tidegate.yml"
+    YAML().dump(content, file)
+    return file

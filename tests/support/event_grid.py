@@ -1,0 +1,134 @@
+"""Event Grid for tests: subscriptions through ARM, endpoints, and an Event Grid in this process."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+import requests
+from azure.identity import DefaultAzureCredential
+
+from tests.support.webhook_receiver import Receiver
+from tidepool import default_resources as estate
+from tidepool.access.identity import Identity
+from tidepool.access.principals import PRINCIPALS
+from tidepool.cloud import StorageAccount, Tidepool
+from tidepool.events.eventgrid import EventGrid
+from tidepool.faults import Faults
+from tidepool.scheduler import Scheduler
+from tidepool.store import Store
+
+ENDPOINT = f"https://{estate.custom_topic_host(estate.CUSTOM_TOPIC)}/api/events"
+TOPIC = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/mine"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as started:
+        yield started
+
+
+MANAGEMENT = "https://management.azure.com"
+
+
+class Subscriber:
+    """Makes event subscriptions of one topic through ARM, as any client does; gone after the test."""
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        token = DefaultAzureCredential().get_token(f"{MANAGEMENT}/.default").token
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self._made: list[str] = []
+
+    def put(self, name: str, url: str, **properties: Any) -> requests.Response:
+        destination = {"endpointUrl": url, **properties.pop("delivery", {})}
+        body = {
+            "properties": {
+                "destination": {"endpointType": "WebHook", "properties": destination},
+                **properties,
+            }
+        }
+        self._made.append(name)
+        return self._send("PUT", name, json=body)
+
+    def get(self, name: str) -> requests.Response:
+        return self._send("GET", name)
+
+    def close(self) -> None:
+        for name in self._made:
+            self._send("DELETE", name)
+
+    def _send(self, method: str, name: str, **arguments: Any) -> requests.Response:
+        path = f"{self.scope}/providers/Microsoft.EventGrid/eventSubscriptions/{name}?api-version=2025-02-15"
+        return requests.request(method, MANAGEMENT + path, headers=self._headers, timeout=30, **arguments)
+
+
+@pytest.fixture
+def subscriber(tidepool: Tidepool, storage_account: StorageAccount) -> Iterator[Subscriber]:
+    made = Subscriber(storage_account.id)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def custom_topic(tidepool: Tidepool) -> Iterator[Subscriber]:
+    made = Subscriber(estate.custom_topic_id(estate.CUSTOM_TOPIC))
+    yield made
+    made.close()
+
+
+class Grid:
+    """An Event Grid of one's own, and what its custom topic answers."""
+
+    def __init__(self, store: Store) -> None:
+        self.scheduler = Scheduler()
+        self.identity = Identity(store=store, secret="s" * 32)
+        self.eventgrid = EventGrid(
+            store=store,
+            scheduler=self.scheduler,
+            blobs=None,  # type: ignore[arg-type] - nothing dies here
+            faults=Faults(0),
+            identity=self.identity,
+        )
+        self.topic_id = estate.custom_topic_id("mine")
+        self.key = self.eventgrid.create_topic(self.topic_id)
+        self.bearer = self.identity.issue("https://eventgrid.azure.net", PRINCIPALS["developer"])
+
+    async def post(self, body: Any, media_type: str = "application/json", **headers: str) -> httpx.Response:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        transport = httpx.ASGITransport(self.eventgrid.app)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="https://mine.japaneast-1.eventgrid.azure.net"
+        ) as client:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            return await client.post(
+                "/api/events", content=content, headers={"content-type": media_type, **named}
+            )
+
+
+def run_grid(test: Callable[[Grid], Awaitable[None]], store: Store | None = None) -> None:
+    async def run() -> None:
+        grid = Grid(store or Store(":memory:"))
+        scheduling = asyncio.create_task(grid.scheduler.run())
+        try:
+            await test(grid)
+        finally:
+            scheduling.cancel()
+            await grid.eventgrid.close()
+
+    asyncio.run(run())
+
+
+def wire_event(**changed: Any) -> dict[str, Any]:
+    event = {
+        "id": "1",
+        "subject": "/a",
+        "eventType": "T",
+        "eventTime": datetime.now(UTC).isoformat(),
+        "dataVersion": "1",
+        "data": {},
+    }
+    return {name: value for name, value in {**event, **changed}.items() if value is not None}

@@ -1,0 +1,241 @@
+"""An installation of the service on Tidepool for one test: its own account, workspaces and functions app."""
+
+import json
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import httpx
+
+from tests.support import config_yaml as tidegate_yml
+from tidegate.bootstrap import Service
+from tidegate.domain.assets import datastore_name
+from tidepool.cloud import Site, Tidepool
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.storage.blob import ContainerClient
+
+ROOT = Path(__file__).parents[2]
+QUICK = ROOT / "tests/stories/quick/pipeline.yml"
+SCORE = {
+    "pipeline": "quick",
+    "model": "quick-model",
+    "compute": "gpu-lowpri",
+    "fallback": "gpu-dedicated",
+    "attempts": 2,
+    "max_error_rate": 0.2,
+}
+FEED = {
+    "starts": 209901,  # months of the calendar are no part of what is tested here
+    "complete_when": [{"marker": "_SUCCESS"}],
+    "late_files": {"then": "new_version", "quiet_for": "1s", "max_versions": 5},
+    "score": SCORE,
+}
+LIVE = {"claimed", "submitted", "job_completed"}
+AGAIN_S = 6.0  # the service's first pause after a fault is shorter
+MLMODEL = """
+flavors: {python_function: {loader_module: nothing}}
+signature: {inputs: '[{"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, 8, 8, 1]}}]'}
+"""
+
+
+class Estate:
+    """Everything that one installation consists of. Months are to be 2099 or later."""
+
+    def __init__(
+        self, cloud: Tidepool, folder: Path, *, models: dict[str, Any] | None = None, **feed: Any
+    ) -> None:
+        self.cloud = cloud
+        self.account = cloud.create_storage_account()
+        self.workspace = cloud.create_workspace()
+        self.production = cloud.create_workspace()
+        self.config_file = folder / "tidegate.yml"
+        self.configure(models=models, **feed)
+        self.images.create_container()
+        self._register(folder)
+
+    def configure(self, *, models: dict[str, Any] | None = None, **feed: Any) -> None:
+        """`models`: the policies, by the name of the model."""
+        values = tidegate_yml.values(
+            development=self.workspace.name,
+            production=self.production.name,
+            stories=tidegate_yml.a_feed(self.account.name, **{**FEED, **feed}),
+        )
+        values["notify"] = [{"url": "jsons://mailbox.tidepool/" + self.account.name, "events": ["*"]}]
+        if models:
+            values["models"] = models
+        tidegate_yml.write(self.config_file.parent, values)
+
+    def start(self, **settings: str) -> "Running":
+        settings = {"TIDEGATE_CONFIG": str(self.config_file), "TIDEGATE_CHECK_DELAY_S": "1", **settings}
+        topics = {
+            "storage": self.account.id,
+            "development": self.workspace.id,
+            "production": self.production.id,
+        }
+        return Running(self, self.cloud.functions_app(ROOT, settings, topics))
+
+    @cached_property
+    def images(self) -> "ContainerClient":
+        from azure.identity import DefaultAzureCredential
+        from azure.storage.blob import BlobServiceClient
+
+        url = f"https://{self.account.name}.blob.core.windows.net"
+        return BlobServiceClient(url, credential=DefaultAzureCredential()).get_container_client("images")
+
+    @cached_property
+    def blobstore(self) -> "ContainerClient":
+        """The container of the workspace's own blob store."""
+        from azure.identity import DefaultAzureCredential
+        from azure.storage.blob import BlobServiceClient
+
+        store = self.ml.datastores.get("workspaceblobstore")
+        service = BlobServiceClient(
+            f"https://{store.account_name}.blob.core.windows.net", credential=DefaultAzureCredential()
+        )
+        return service.get_container_client(store.container_name)
+
+    @cached_property
+    def ml(self) -> "MLClient":
+        import os
+
+        from azure.ai.ml import MLClient
+        from azure.identity import DefaultAzureCredential
+
+        place = (os.environ["AZURE_SUBSCRIPTION_ID"], os.environ["AZURE_RESOURCE_GROUP"])
+        return MLClient(DefaultAzureCredential(), *place, self.workspace.name, show_progress=False)
+
+    def upload(self, month: str, files: Mapping[str, str], *, marker: bool = True) -> None:
+        for name, content in files.items():
+            self.images.upload_blob(f"{month}/{name}", content, overwrite=True)
+        if marker:
+            self.images.upload_blob(f"{month}/_SUCCESS", b"", overwrite=True)
+
+    def jobs(self, month: str = "") -> dict[str, str]:
+        """Name -> status of the scoring jobs that Azure ML has (of a month), their steps aside."""
+        ours = f"score-stories-{month}"
+        return {job.name: job.status for job in self.ml.jobs.list() if job.name.startswith(ours)}
+
+    def wait_for_job(self, name: str, *, status: str = "") -> None:
+        """Until it is there, and has that status where one is given."""
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            found = self.jobs().get(name)
+            if found and found == (status or found):
+                return
+            time.sleep(0.1)
+        raise AssertionError(f"no job {name} {status} after 60 s; there are {self.jobs()}")
+
+    def letters(self) -> list[dict[str, Any]]:
+        """What this installation told people, oldest first."""
+        sent = [one for one in self.cloud.mailbox() if one["path"].endswith(self.account.name)]
+        return [json.loads(one["body"]) if isinstance(one["body"], str) else one["body"] for one in sent]
+
+    def _register(self, folder: Path) -> None:
+        from azure.ai.ml import load_component, load_compute
+        from azure.ai.ml.entities import AzureBlobDatastore, Environment, Model
+
+        from tidegate.config.schema import FeedStorage
+
+        model = folder / "model"
+        model.mkdir()
+        (model / "MLmodel").write_text(MLMODEL)
+        storage = FeedStorage.model_validate(tidegate_yml.a_feed(self.account.name)["storage"])
+        self.ml.datastores.create_or_update(
+            AzureBlobDatastore(
+                name=datastore_name(storage), account_name=self.account.name, container_name="images"
+            )
+        )
+        for cluster in ("gpu-lowpri", "gpu-dedicated", "cpu"):
+            file = ROOT / f"src/assets/compute/{cluster}.yml"
+            self.ml.compute.begin_create_or_update(load_compute(file)).result()
+        self.ml.environments.create_or_update(Environment(name="quick", version="1", image="python:3.11"))
+        self.ml.components.create_or_update(load_component(QUICK), version="1")
+        self.ml.models.create_or_update(
+            Model(name="quick-model", version="1", path=model, type="mlflow_model")
+        )
+
+
+class Running:
+    """The service of an estate while its functions app runs."""
+
+    def __init__(self, estate: Estate, site: Site) -> None:
+        self.estate = estate
+        self.site = site
+        self._http = httpx.Client(
+            base_url=site.url, headers={"x-functions-key": site.key}, trust_env=False, timeout=60
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+        self.site.stop()
+
+    @cached_property
+    def service(self) -> Service:
+        """The same service in this process, to read its ledger."""
+        import os
+
+        from tidegate.bootstrap import build
+        from tidegate.settings import Settings
+
+        file = self.estate.config_file
+        settings = Settings(
+            storage_account=self.estate.account.name, config_file=file, environ=dict(os.environ)
+        )
+        return build(settings)
+
+    def settle(self, timeout_s: float = 60) -> None:
+        """Until nothing is going on, nor tried again within seconds, as happens where all is slow."""
+        self.estate.cloud.settle(timeout_s)
+        for _ in range(10):
+            if not self._is_tried_again():
+                return
+            self.estate.cloud.advance(AGAIN_S)
+            self.estate.cloud.settle(timeout_s)
+
+    def _is_tried_again(self) -> bool:
+        status = self.estate.cloud.status()
+        until = datetime.fromisoformat(status["now"]) + timedelta(seconds=AGAIN_S)
+        waiting = ((one["what"], datetime.fromisoformat(one["due"])) for one in status["waiting"])
+        return any(what.startswith("message ") and due <= until for what, due in waiting)
+
+    def drive(self, month: str, rounds: int = 30) -> None:
+        """Settle and let whatever waits be due, again and again, until the month's scorings have ended."""
+        for _ in range(rounds):
+            self.settle()
+            scorings = self.scorings(month)
+            if scorings and not set(scorings.values()) & LIVE:
+                return
+            self.estate.cloud.advance(60)
+            self.site.fire_timer("reconcile")
+        raise AssertionError(f"{month} did not end: {scorings}")
+
+    def scorings(self, month: str) -> dict[str, str]:
+        """Name -> state of each scoring of a month, from the API."""
+        return {one["name"]: one["state"] for one in self.get(f"/api/feeds/stories/months/{month}/jobs")}
+
+    def month(self, month: str) -> dict[str, Any]:
+        return dict(self.get(f"/api/feeds/stories/months/{month}"))
+
+    def reconcile(self) -> None:
+        """The timer's turn, and everything that follows."""
+        self.site.fire_timer("reconcile")
+        self.settle()
+
+    def get(self, path: str) -> Any:
+        answer = self.request("GET", path)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def request(self, method: str, path: str) -> httpx.Response:
+        return self._http.request(method, path)
+
+    def post(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        return self._http.post(path, json=body, headers=headers)

@@ -1,0 +1,72 @@
+"""An installation whose models have a policy; what a version is worth, its folder says itself."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.support.installation import MLMODEL, ROOT, Estate
+from tidepool.cloud import Tidepool
+
+MODEL = "classifier"
+HOLDOUT = "holdout:4"
+QUICK_EVALUATION = ROOT / "tests/stories/quick_evaluation/pipeline.yml"
+POLICY: dict[str, Any] = {
+    "evaluate": {"pipeline": "quick_evaluation", "data": HOLDOUT, "compute": "cpu"},
+    "gate": {"metrics": {"accuracy": {"min": 0.8, "champion_tolerance": 0.005}}},
+}
+
+
+class ModelEstate(Estate):
+    """`policy`: changes of POLICY, key by key, for each of its `models`."""
+
+    def __init__(
+        self,
+        cloud: Tidepool,
+        folder: Path,
+        *,
+        policy: dict[str, Any] | None = None,
+        models: Sequence[str] = (MODEL,),
+    ) -> None:
+        self._folder = folder
+        self._policies = {model: {**POLICY, **(policy or {})} for model in models}
+        super().__init__(cloud, folder, models=self._policies)
+        self.register_holdout()
+        self._register_evaluation()
+
+    def change(self, model: str = MODEL, **policy: Any) -> None:
+        """Another policy from now on."""
+        self._policies[model] |= policy
+        self.configure(models=self._policies)
+
+    def register(self, version: str, accuracy: Any = 0.9, **more: Any) -> None:
+        """A version and what an evaluation finds of it; `tags`, `n`, `slices`, `metrics`; of `name`."""
+        from azure.ai.ml.entities import Model
+
+        tags, name = more.pop("tags", {}), more.pop("name", MODEL)
+        folder = self._folder / f"{name}-{version}"
+        folder.mkdir(exist_ok=True)
+        (folder / "MLmodel").write_text(MLMODEL)
+        figures = {"metrics": {"accuracy": accuracy}, **more}
+        (folder / "figures.json").write_text(json.dumps(figures))
+        model = Model(name=name, version=version, path=folder, type="mlflow_model", tags=tags)
+        self.ml.models.create_or_update(model)
+
+    def register_holdout(self, data: str = HOLDOUT, columns: str = "image label") -> None:
+        from azure.ai.ml.entities import Data
+
+        name, _, version = data.partition(":")
+        folder = self._folder / f"{name}-{version}"
+        folder.mkdir(exist_ok=True)
+        (folder / "columns.txt").write_text(columns)
+        self.ml.data.create_or_update(Data(name=name, version=version, path=folder, type="uri_folder"))
+
+    def evaluations(self, model: str = "") -> dict[str, str]:
+        """Name -> status of the evaluation jobs that Azure ML has (of a model)."""
+        ours = f"judge-{model}-" if model else "judge-"
+        return {job.name: job.status for job in self.ml.jobs.list() if job.name.startswith(ours)}
+
+    def _register_evaluation(self) -> None:
+        from azure.ai.ml import load_component
+
+        self.ml.components.create_or_update(load_component(QUICK_EVALUATION), version="1")

@@ -1,0 +1,230 @@
+"""Models on their way to production, in this process: real storage and workspaces, a clock moved by hand."""
+
+import os
+from collections import deque
+from datetime import timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.support import config_yaml as tidegate_yml
+from tests.support.service import Clock, taken
+from tidegate.bootstrap import Service, build
+from tidegate.cloud.copies import Copies
+from tidegate.domain.lifecycle.file_copy import Folder, fingerprint
+from tidegate.domain.lifecycle.records import Approval, Model, ModelState, ModelVersion, Verdict
+from tidegate.messages.commands import AnyCommand, Notify, PromoteModel, RollbackModel, encode
+from tidegate.service.steps.model_candidates import files_of
+from tidegate.settings import Settings
+from tidepool.cloud import Tidepool
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+COMPUTES = Path(__file__).parents[2] / "src/assets/compute"
+MODEL = "classifier"
+MLMODEL = "flavors: {python_function: {loader_module: nothing}}\n"
+POLICY: dict[str, Any] = {
+    "evaluate": {"pipeline": "evaluation", "data": "holdout:4", "compute": "cpu"},
+    "gate": {"metrics": {"accuracy": {"min": 0.8}}},
+    "promote": {"to": "production", "approval": "required", "within": "3d"},
+}
+
+
+class Promotions:
+    """One installation with a model policy; `version` makes a version that has passed the gate."""
+
+    def __init__(self, cloud: Tidepool, folder: Path, **policy: Any) -> None:
+        self.cloud = cloud
+        self.folder = folder
+        self.clock = Clock()
+        self.mlmodel = MLMODEL
+        self.account = cloud.create_storage_account().name
+        self.development = cloud.create_workspace()
+        self.production = cloud.create_workspace()
+        self.configure(**policy)
+
+    def configure(self, **policy: Any) -> None:
+        """Anew, with these parts of the policy in place of the usual ones."""
+        self._policy = {**POLICY, **policy}
+        self.configure_feed(tidegate_yml.a_feed(self.account))
+
+    def configure_feed(self, feed: dict[str, Any]) -> None:
+        """The feed `digits`, which is scored with the model."""
+        values = tidegate_yml.values(
+            development=self.development.name, production=self.production.name, digits=feed
+        )
+        values["models"] = {MODEL: self._policy}
+        self.config_file = tidegate_yml.write(self.folder, values)
+
+    def start(self) -> Service:
+        """The service as it is after a start: it remembers nothing."""
+        settings = Settings(
+            storage_account=self.account, config_file=self.config_file, environ=dict(os.environ)
+        )
+        return build(settings, now=self.clock)
+
+    @cached_property
+    def service(self) -> Service:
+        return self.start()
+
+    @cached_property
+    def ml(self) -> "MLClient":
+        return self._client(self.development.name)
+
+    @cached_property
+    def production_ml(self) -> "MLClient":
+        return self._client(self.production.name)
+
+    def register(self, version: str, tags: dict[str, str] | None = None) -> None:
+        """A model of a few files in development."""
+        from azure.ai.ml.entities import Model
+
+        model = self.folder / f"model-{version}"
+        (model / "data").mkdir(parents=True)
+        (model / "MLmodel").write_text(self.mlmodel)
+        (model / "data/weights.bin").write_bytes(b"weights of " + version.encode())
+        self.ml.models.create_or_update(
+            Model(name=MODEL, version=version, path=model, type="mlflow_model", tags=tags or {})
+        )
+
+    def overwrite(self, version: str, weights: bytes) -> None:
+        """Somebody who may write to development's storage puts other weights under a registered version."""
+        from azure.storage.blob import BlobClient
+
+        folder = self.files_folder(version)
+        account = f"https://{folder.account}.blob.core.windows.net"
+        name = f"{folder.path.rstrip('/')}/data/weights.bin"
+        BlobClient(account, folder.container, name, credential=self.service.credential).upload_blob(
+            weights, overwrite=True
+        )
+
+    def version(self, version: str, *, approved: bool = True, **changes: Any) -> ModelVersion:
+        """It is registered, and has passed the gate beside the champion of now."""
+        self.register(version, changes.pop("tags", None))
+        record = ModelVersion(
+            model=MODEL,
+            version=version,
+            state=ModelState.PASSED,
+            registered_at=self.clock(),
+            source={"run": "train-1", "data": {"images": "digits:202609-1"}},
+            verdict=self.verdict(version),
+        )
+        if approved:
+            record.approval = self.approval(record)
+        record = record.model_copy(update=changes)
+        self.service.ledger.save(record)
+        return record
+
+    def verdict(self, version: str) -> Verdict:
+        champion = self.model.champion
+        return Verdict(
+            id=f"e1-{version}",
+            passed=True,
+            mode="enforce",
+            rules=[],
+            data="holdout:4",
+            champion=champion.source if champion else None,
+            job=f"judge-{MODEL}-{version}-e1-a1",
+            files=self.files(version),
+            at=self.clock(),
+        )
+
+    def files(self, version: str) -> str:
+        """The fingerprint of its files."""
+        return fingerprint(Copies(credential=self.service.credential).originals(self.files_folder(version)))
+
+    def files_folder(self, version: str) -> Folder:
+        workspace = self.service.workspaces["development"]
+        model = workspace.models.find(MODEL, version)
+        assert model is not None
+        return files_of(workspace, model.uri)
+
+    def approval(self, record: ModelVersion) -> Approval:
+        assert record.verdict is not None
+        return Approval(
+            verdict=record.verdict.id, approved=True, by="ada", reason="looks right", at=self.clock()
+        )
+
+    def promote(self, version: str, *, follow: bool = True) -> list[AnyCommand]:
+        """One look at it and, if asked to `follow`, all looks that follow from that."""
+        command = PromoteModel(cause="test", model=MODEL, version=version)
+        if follow:
+            return self.run(command)
+        self.carry_out(command)
+        self.waiting = taken(self.cloud, self.account)
+        return []
+
+    def rollback(self, to: str) -> list[AnyCommand]:
+        return self.run(self.rollback_to(to))
+
+    def rollback_to(self, to: str) -> RollbackModel:
+        """As a person asks for it, seeing the champion of now."""
+        champion = self.model.champion
+        assert champion is not None
+        return RollbackModel(
+            cause="test", model=MODEL, to=to, champion=champion.version, by="ada", reason="cats everywhere"
+        )
+
+    def run(self, *given: AnyCommand) -> list[AnyCommand]:
+        """Carry out commands, and promotions that follow; the rest of what follows, telling people aside."""
+        queue, rest = deque(given), list[AnyCommand]()
+        while queue:
+            self.carry_out(queue.popleft())
+            follows = taken(self.cloud, self.account)
+            queue.extend(one for one in follows if isinstance(one, PromoteModel))
+            rest += [one for one in follows if not isinstance(one, PromoteModel | Notify)]
+        return rest
+
+    def carry_out(self, command: AnyCommand) -> None:
+        self.service.worker.carry_out(encode(command))
+
+    def cluster(self, name: str = "cpu") -> str:
+        """A cluster in development; its identity's object id."""
+        from azure.ai.ml import load_compute
+
+        made = self.ml.compute.begin_create_or_update(load_compute(COMPUTES / f"{name}.yml")).result()
+        return str(made.identity.principal_id)
+
+    def later(self, **by: float) -> None:
+        self.clock.now += timedelta(**by)
+
+    @property
+    def model(self) -> Model:
+        return self.service.ledger.model(MODEL)
+
+    @property
+    def states(self) -> dict[str, str]:
+        """Version -> state."""
+        found = self.service.ledger.model_versions(MODEL, open_only=False)
+        return {record.version: record.state.value for record in found}
+
+    @property
+    def champions(self) -> tuple[str | None, str | None, str | None]:
+        """Champion and previous, by their version in production, and the version on its way."""
+        model = self.model
+        pair = (one.version if one else None for one in (model.champion, model.previous))
+        return (*pair, model.rolling)  # type: ignore[return-value]
+
+    def record(self, version: str) -> ModelVersion:
+        found = self.service.ledger.model_version(MODEL, version)
+        assert found is not None
+        return found
+
+    def told(self) -> list[str]:
+        """Kind and title of what happened, oldest first."""
+        return [f"{one.kind}: {one.title}" for one in self.activities()]
+
+    def activities(self) -> list[Any]:
+        return self.service.ledger.activities(f"model:development:{MODEL}")
+
+    def in_production(self) -> dict[str, dict[str, str]]:
+        """Version -> tags of what is registered there."""
+        return {model.version: model.tags for model in self.production_ml.models.list(MODEL)}
+
+    def _client(self, workspace: str) -> "MLClient":
+        from azure.ai.ml import MLClient
+        from azure.identity import DefaultAzureCredential
+
+        place = (os.environ["AZURE_SUBSCRIPTION_ID"], os.environ["AZURE_RESOURCE_GROUP"])
+        return MLClient(DefaultAzureCredential(), *place, workspace, show_progress=False)

@@ -1,0 +1,143 @@
+"""Versions that passed, on their way to an endpoint that serves them for real, with a clock moved by hand."""
+
+import json
+from collections import deque
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import requests
+from azure.core.exceptions import ResourceNotFoundError
+
+from tests.support.promotions import MODEL, Promotions
+from tests.support.service import taken
+from tidegate.domain.lifecycle.records import RolloutRecord
+from tidegate.messages.commands import AdvanceRollout, AnyCommand, Notify, PromoteModel, RollbackModel
+from tidepool.cloud import Tidepool
+
+ENDPOINT = "classifier"
+QUESTION = {"input_data": [[1.0, 2.0]]}
+MLMODEL = "flavors: {python_function: {loader_module: tells_version, code: code}}\n"
+LOADER = """
+class Model:
+    def predict(self, data, params=None):
+        return [VERSION for _ in range(len(data))]
+
+def _load_pyfunc(path):
+    return Model()
+"""
+ROLLOUT: dict[str, Any] = {
+    "endpoint": ENDPOINT,
+    "steps": [10, 100],
+    "bake": "30m",
+    "smoke": "smoke.json",
+    "min_requests": 20,
+}
+
+_FOLLOWED = (PromoteModel, AdvanceRollout, RollbackModel)
+
+
+class Rollouts(Promotions):
+    """`rollout`: changes of ROLLOUT, key by key."""
+
+    def __init__(self, cloud: Tidepool, folder: Path, **rollout: Any) -> None:
+        (folder / "smoke.json").write_text(json.dumps(QUESTION))
+        super().__init__(cloud, folder, rollout={**ROLLOUT, **rollout})
+        self.clock.now = datetime.now(UTC)
+        self.waiting: list[AnyCommand] = []
+
+    def register(self, version: str, tags: dict[str, str] | None = None) -> None:
+        """A model that answers with its version."""
+        from azure.ai.ml.entities import Model
+
+        model = self.folder / f"model-{version}"
+        (model / "code").mkdir(parents=True)
+        (model / "MLmodel").write_text(MLMODEL)
+        (model / "code/tells_version.py").write_text(f"VERSION = {version!r}\n{LOADER}")
+        self.ml.models.create_or_update(
+            Model(name=MODEL, version=version, path=model, type="mlflow_model", tags=tags or {})
+        )
+
+    def roll(
+        self, *given: AnyCommand, until: str = "", twice: bool = False, rounds: int = 200
+    ) -> list[AnyCommand]:
+        """Carry commands out, and the promotions and rollouts that follow; a wait ends when all is settled.
+
+        To the end, or `until` a phase or a share (`baking`, `10`) of some rollout. The rest of what follows.
+        `twice`: as Azure Storage may deliver them.
+        """
+        queue, rest = deque([*given, *self.waiting]), []
+        self.waiting = []
+        for _ in range(rounds):
+            if not queue:
+                return rest
+            command = queue.popleft()
+            self.carry_out(command)
+            if twice:
+                self.carry_out(command)
+            follows = list(dict.fromkeys(taken(self.cloud, self.account)))
+            queue.extend(one for one in follows if isinstance(one, _FOLLOWED))
+            rest += [one for one in follows if not isinstance(one, (*_FOLLOWED, Notify))]
+            if until and until in self.where():
+                self.waiting = list(queue)
+                return rest
+            self.cloud.settle()
+            self.clock.now += timedelta(minutes=10 if "baking" in self.where() else 0, seconds=1)
+        raise AssertionError(f"it does not end: {self.where()}, {self.told()}")
+
+    def arrive(self, version: str, until: str = "", *, twice: bool = False) -> None:
+        """A version passes the gate, is promoted and rolled out."""
+        self.version(version)
+        self.roll(PromoteModel(cause="test", model=MODEL, version=version), until=until, twice=twice)
+
+    def where(self) -> list[str]:
+        """Phase and share of each rollout that has not ended."""
+        found = (one.rollout for one in self.service.ledger.model_versions(MODEL, open_only=False))
+        live = [one for one in found if one and not one.final]
+        return [part for one in live for part in (one.phase, str(one.steps[-1].percent) if one.steps else "")]
+
+    def rollout(self, version: str) -> RolloutRecord:
+        found = self.record(version).rollout
+        assert found is not None
+        return found
+
+    @property
+    def traffic(self) -> dict[str, int]:
+        try:
+            traffic = self.production_ml.online_endpoints.get(ENDPOINT).traffic
+        except ResourceNotFoundError:
+            return {}
+        return {name: share for name, share in traffic.items() if share}
+
+    @traffic.setter
+    def traffic(self, wanted: dict[str, int]) -> None:
+        """By hand."""
+        endpoint = self.production_ml.online_endpoints.get(ENDPOINT)
+        endpoint.traffic = wanted
+        self.production_ml.online_endpoints.begin_create_or_update(endpoint).result()
+
+    @property
+    def deployments(self) -> list[str]:
+        return [one.name for one in self.production_ml.online_deployments.list(ENDPOINT)]
+
+    def delete(self, deployment: str) -> None:
+        """By hand."""
+        self.production_ml.online_deployments.begin_delete(deployment, ENDPOINT).result()
+
+    def take_back(self, to: str) -> None:
+        rest = self.rollback(to)
+        self.roll(*(one for one in rest if isinstance(one, AdvanceRollout)))
+
+    def news(self, version: str) -> list[str]:
+        """Kinds of what was told of a version, oldest first."""
+        return [one.kind for one in self.activities() if f"{MODEL}:{version}" in one.title]
+
+    def ask(self, times: int = 1, deployment: str = "") -> list[str]:
+        """The version that answers, as callers see it; of errors the status."""
+        endpoints = self.production_ml.online_endpoints
+        uri, key = endpoints.get(ENDPOINT).scoring_uri, endpoints.get_keys(ENDPOINT).primary_key
+        headers = {"Authorization": f"Bearer {key}"}
+        if deployment:
+            headers["azureml-model-deployment"] = deployment
+        answers = [requests.post(uri, json=QUESTION, headers=headers, timeout=30) for _ in range(times)]
+        return [str(one.json()[0] if one.ok else one.status_code) for one in answers]

@@ -1,0 +1,81 @@
+"""The service in this process, on a storage account of Tidepool, with a clock that is moved by hand."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.support import config_yaml as tidegate_yml
+from tidegate.bootstrap import Service, build
+from tidegate.messages.commands import AnyCommand, decode
+from tidegate.settings import Settings
+from tidepool.cloud import Tidepool
+
+if TYPE_CHECKING:
+    from azure.storage.queue import QueueClient
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self, now: datetime = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+def a_service(
+    folder: Path,
+    account: str,
+    clock: Clock,
+    *,
+    models: dict[str, Any] | None = None,
+    **feeds: dict[str, Any],
+) -> Service:
+    """Its own ledger and queue are in `account`; its feeds are by default one in an account `stimages`."""
+    values = tidegate_yml.values(**feeds)
+    file = tidegate_yml.write(folder, values | ({"models": models} if models else {}))
+    settings = Settings(storage_account=account, config_file=file, environ=dict(os.environ))
+    return build(settings, now=clock)
+
+
+def taken(tidepool: Tidepool, account: str, queue: str = "tidegate-work") -> list[AnyCommand]:
+    """Everything that is in the queue, delayed or not, in no order; it is empty afterwards."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    client = _queue(account, queue)
+    tidepool.advance(timedelta(hours=1).total_seconds())
+    try:
+        messages = list(client.receive_messages(messages_per_page=32))
+    except ResourceNotFoundError:
+        return []
+    for message in messages:
+        client.delete_message(message)
+    return [decode(message.content) for message in messages]
+
+
+@cache
+def _queue(account: str, queue: str) -> "QueueClient":
+    """One connection to each, however often it is asked."""
+    from azure.identity import DefaultAzureCredential
+    from azure.storage.queue import QueueClient, TextBase64DecodePolicy
+
+    url = f"https://{account}.queue.core.windows.net"
+    policy = TextBase64DecodePolicy()
+    return QueueClient(url, queue, credential=DefaultAzureCredential(), message_decode_policy=policy)
+
+
+def delays(tidepool: Tidepool, account: str) -> list[int]:
+    """Seconds that each message sent to the account's queues was hidden for, oldest first."""
+    sent = [
+        one
+        for one in tidepool.requests
+        if one["host"].startswith(f"{account}.queue.") and one["method"] == "POST" and one["status"] == 201
+    ]
+    queries = [dict(part.partition("=")[::2] for part in one["query"].split("&")) for one in sent]
+    return [int(query["visibilitytimeout"]) for query in queries]
