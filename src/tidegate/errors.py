@@ -1,32 +1,32 @@
-"""Every error of the service; each one's docstring says what it means, its message what to do about it."""
+"""The errors of the service: the class says how a failure is handled, the message says what to do."""
 
 
 class TidegateError(Exception):
-    """Something that the service says about itself or its input."""
+    """The root of all errors that the service raises on purpose."""
 
 
 class ConfigError(TidegateError):
-    """tidegate.yml or the environment cannot be used. Events are refused, commands back off."""
+    """A fault in tidegate.yml or in the environment: events are refused, and commands back off."""
 
 
 class TransientError(TidegateError):
-    """Azure is away, busy or slow: the same command is tried again, later and later, for up to 24 h."""
+    """A failure that may pass, for example while Azure is busy: the command is retried for up to 24 hours."""
 
 
 class ConflictError(TransientError):
-    """Somebody else wrote the record since it was read: look again."""
+    """A write that lost a race (409 or 412): the record or resource changed since it was read."""
 
 
-class NotThereError(TidegateError):
-    """Azure or the ledger has no such thing (404)."""
+class NotFoundError(TidegateError):
+    """A resource of Azure or a record of the ledger that does not exist (404)."""
 
 
 class PermanentError(TidegateError):
-    """Trying again cannot help: recorded and announced, and replayable by a person."""
+    """A failure that a retry cannot repair: it is recorded and announced, and a person can replay it."""
 
 
 class RefusedError(TidegateError):
-    """A person's request that is understood and not carried out; `status` is that of the answer over HTTP."""
+    """A person's request that the service refuses; `status`, `title` and `detail` make its HTTP answer."""
 
     def __init__(self, status: int, title: str, detail: str) -> None:
         super().__init__(detail)

@@ -10,7 +10,7 @@ from tests.support.installation import MLMODEL
 from tests.support.promotions import Promotions
 
 from tidegate.domain.partitions.records import Generation, Month, MonthVersion
-from tidegate.errors import NotThereError
+from tidegate.errors import NotFoundError
 from tidegate.service.steps.generation_claims import Claims, Wish
 from tidepool.cloud import Tidepool
 
@@ -53,7 +53,7 @@ def _month(promotions: Promotions) -> Month:
 def test_without_a_champion_months_wait(promotions: Promotions) -> None:
     promotions.version("7", approved=False)
 
-    with pytest.raises(NotThereError, match="classifier has no champion yet"):
+    with pytest.raises(NotFoundError, match="classifier has no champion yet"):
         _claim(promotions)
 
 

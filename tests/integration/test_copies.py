@@ -8,7 +8,7 @@ from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettin
 
 from tidegate.cloud.copies import Copies
 from tidegate.domain.lifecycle.file_copy import Folder, Original
-from tidegate.errors import ConflictError, NotThereError
+from tidegate.errors import ConflictError, NotFoundError
 from tidepool.cloud import StorageAccount, Tidepool
 
 FILES = {"MLmodel": b"flavors", "data/model pkl#1.bin": b"weights", "empty": b""}
@@ -135,5 +135,5 @@ def test_a_source_that_is_gone_is_not_there(
 ) -> None:
     nowhere = Folder(storage_account.name, "nowhere", "7")
 
-    with pytest.raises(NotThereError, match="models/7/a"):
+    with pytest.raises(NotFoundError, match="models/7/a"):
         copies.begin(nowhere, _folder(target, "7"), [Original(name="a", size=1, md5=None, etag="0x1")])

@@ -19,7 +19,7 @@ from tidegate.cloud.ledger import Ledger
 from tidegate.domain.activities.verdict_texts import subject_of_model
 from tidegate.domain.lifecycle.records import Approval, Champion, ModelState, ModelVersion
 from tidegate.domain.lifecycle.rejudging import unfit, void
-from tidegate.errors import NotThereError, TidegateError
+from tidegate.errors import NotFoundError, TidegateError
 from tidegate.messages.commands import AnyCommand, JudgeModel, Notify, PromoteModel
 from tidegate.service.handlers.judge_model import Judging
 from tidegate.settings import Settings
@@ -122,7 +122,7 @@ def test_a_version_registered_twice_is_evaluated_and_told_once(court: Court) -> 
 
 
 def test_events_that_are_stale_or_out_of_order_change_no_verdict(court: Court) -> None:
-    with pytest.raises(NotThereError):  # the run's event before the model can be read: tried again
+    with pytest.raises(NotFoundError):  # the run's event before the model can be read: tried again
         court.judge("1")
     court.register("1", accuracy=0.5)
     before = court.verdict("1")

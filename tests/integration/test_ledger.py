@@ -13,7 +13,7 @@ from tidegate.config.schema import FeedStorage
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.partitions.records import MonthVersion
-from tidegate.errors import ConflictError, NotThereError, PermanentError
+from tidegate.errors import ConflictError, NotFoundError, PermanentError
 from tidepool.cloud import StorageAccount
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
@@ -150,14 +150,14 @@ def test_small_files_are_read_as_text(service: Service, storage_account: Storage
         service.feeds.read_text(storage, "files.txt", 5)
     with pytest.raises(PermanentError, match="UTF-8"):
         service.feeds.read_text(storage, "image.txt", 100)
-    with pytest.raises(NotThereError):
+    with pytest.raises(NotFoundError):
         service.feeds.read_text(storage, "missing.txt", 100)
 
 
 def test_a_missing_container_is_not_an_empty_one(service: Service, storage_account: StorageAccount) -> None:
     storage = _images(storage_account, {}).model_copy(update={"container": "nothing"})
 
-    with pytest.raises(NotThereError):
+    with pytest.raises(NotFoundError):
         service.feeds.listing(storage, "202611/")
 
 

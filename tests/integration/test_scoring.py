@@ -15,7 +15,7 @@ from tidegate.domain.jobs.plan import plan_scoring
 from tidegate.domain.partitions.manifest import Manifest
 from tidegate.domain.partitions.records import ScoringState
 from tidegate.domain.partitions.result import Result
-from tidegate.errors import ConflictError, NotThereError, PermanentError
+from tidegate.errors import ConflictError, NotFoundError, PermanentError
 from tidegate.messages.commands import CheckMonth, Reconcile, ScoreMonth
 from tidegate.service.manual_actions.rerun import Rerun, Reruns
 from tidegate.service.steps.generation_claims import Wish
@@ -242,7 +242,7 @@ def test_what_is_not_registered_yet_is_waited_for(
     estate.upload(MONTH, FILES)
     house.do(CHECK)
 
-    with pytest.raises(NotThereError, match=missing):
+    with pytest.raises(NotFoundError, match=missing):
         house.run(SCORE)
 
     assert estate.jobs() == {}
@@ -284,7 +284,7 @@ def test_the_same_key_claims_once_also_at_the_same_time(estate: Estate, house: H
     assert numbers == {1}
     other = house.claims.claim(Wish(feed="stories", month=MONTH, reason="and again")).generation
     assert other.number == 2
-    with pytest.raises(NotThereError):
+    with pytest.raises(NotFoundError):
         house.claims.claim(Wish(feed="stories", month="209912", reason="nothing there"))
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.service import Clock, a_service, delays, taken
 
 from tidegate.bootstrap import Service
-from tidegate.errors import ConfigError, ConflictError, NotThereError, PermanentError, TransientError
+from tidegate.errors import ConfigError, ConflictError, NotFoundError, PermanentError, TransientError
 from tidegate.messages.commands import (
     AnyCommand,
     CheckJob,
@@ -75,7 +75,7 @@ def test_a_message_is_kept_where_what_follows_cannot_be_sent(
         works(follows=[Next(CHECK)]).carry_out(encode(CHECK))
 
 
-@pytest.mark.parametrize("error", [TransientError("busy"), NotThereError("no pipeline"), ConfigError("bad")])
+@pytest.mark.parametrize("error", [TransientError("busy"), NotFoundError("no pipeline"), ConfigError("bad")])
 def test_a_passing_fault_brings_the_same_command_back_later_and_later(
     works: Works, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount, error: Exception
 ) -> None:
@@ -112,7 +112,7 @@ def test_waiting_is_never_longer_than_an_hour(
 def test_a_fault_of_some_minutes_is_announced_once(
     works: Works, service: Service, tidepool: Tidepool, storage_account: StorageAccount
 ) -> None:
-    worker = works(raises=NotThereError("no pipeline"))
+    worker = works(raises=NotFoundError("no pipeline"))
 
     worker.carry_out(encode(CHECK.model_copy(update={"tries": 4})))
     worker.carry_out(encode(CHECK.model_copy(update={"tries": 5})))

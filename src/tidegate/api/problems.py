@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from tidegate.errors import (
     ConfigError,
-    NotThereError,
+    NotFoundError,
     PermanentError,
     RefusedError,
     TidegateError,
@@ -38,7 +38,7 @@ class Problem(BaseModel):
 _BY_ERROR: tuple[tuple[type[TidegateError], int, str], ...] = (
     (ConfigError, 503, "The configuration cannot be used"),
     (TransientError, 503, "Azure is away or busy"),
-    (NotThereError, 404, "There is no such thing"),
+    (NotFoundError, 404, "There is no such thing"),
     (PermanentError, 422, "This cannot be done"),
 )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from tidegate.cloud.azure_errors import azure_errors
-from tidegate.errors import NotThereError
+from tidegate.errors import NotFoundError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -23,7 +23,7 @@ class Arm:
         self._credential = credential
 
     def get(self, path: str, api_version: str, **query: str) -> dict[str, Any]:
-        """A resource. NotThereError where there is none."""
+        """A resource. NotFoundError where there is none."""
         return self._ask(_url(path, api_version, query))
 
     def put(self, path: str, api_version: str, body: Mapping[str, Any]) -> None:
@@ -38,7 +38,7 @@ class Arm:
         """Begin to delete a resource; one that is not there is deleted."""
         try:
             self._send("DELETE", _url(path, api_version))
-        except NotThereError:
+        except NotFoundError:
             return
 
     def list(self, path: str, api_version: str, condition: str = "") -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 from tidegate.cloud.datastores import Datastores
 from tidegate.cloud.ml_client import Client, ml_errors
 from tidegate.domain.assets import DataAsset
-from tidegate.errors import NotThereError, PermanentError
+from tidegate.errors import NotFoundError, PermanentError
 from tidegate.log import Log
 
 # Where a model's files may be: a path of a datastore, or the artifacts of a job.
@@ -31,7 +31,7 @@ class Assets:
         try:
             with ml_errors(f"read data asset {name}:{version}"):
                 return dict(self._client.ml.data.get(name, version).tags or {})
-        except NotThereError:
+        except NotFoundError:
             return None
 
     def register_data(self, asset: DataAsset) -> None:
@@ -49,7 +49,7 @@ class Assets:
             self._client.ml.data.create_or_update(data)
 
     def newest_model(self, name: str) -> str:
-        """The version registered last; the greatest may be another, as they are strings. NotThereError."""
+        """The version registered last; the greatest may be another, as they are strings. NotFoundError."""
         with ml_errors(f"find the newest model {name}"):
             return str(self._client.ml.models.get(name, label="latest").version)
 
@@ -77,11 +77,11 @@ class Assets:
         try:
             text = self._datastores.read(datastore, f"{path.rstrip('/')}/MLmodel").decode()
             return dict(YAML(typ="safe").load(StringIO(text)))
-        except (NotThereError, YAMLError, ValueError, TypeError) as error:
+        except (NotFoundError, YAMLError, ValueError, TypeError) as error:
             raise PermanentError(f"model {name}:{version} has no readable MLmodel file: {error}") from error
 
     def newest_component(self, name: str) -> str:
-        """The ARM id of the version that was registered last. NotThereError."""
+        """The ARM id of the version that was registered last. NotFoundError."""
         with ml_errors(f"find the newest pipeline component {name}"):
             return str(self._client.ml.components.get(name, label="latest").id)
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tidegate.errors import ConflictError, NotThereError, PermanentError, TidegateError, TransientError
+from tidegate.errors import ConflictError, NotFoundError, PermanentError, TidegateError, TransientError
 
 # 401 and 403 pass as role assignments take minutes to reach every server; a person sees them as delayed work.
 _PASSING = {401, 403, 408, 425, 429}
@@ -63,7 +63,7 @@ def _ours(error: BaseException, message: str) -> TidegateError:
 def error_for(status: int | None, message: str) -> TidegateError:
     """What an answer with that status means; None is no answer."""
     if status == 404:
-        return NotThereError(message)
+        return NotFoundError(message)
     if status in _CONFLICTS:
         return ConflictError(message)
     if status is None or status in _PASSING or status >= 500:

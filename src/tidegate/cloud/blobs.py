@@ -24,13 +24,13 @@ class Feeds:
         self._account = cache(lambda account: blob_service(account, credential))
 
     def listing(self, storage: FeedStorage, prefix: str) -> list[Listed]:
-        """All files below a prefix, by name. NotThereError where the container does not exist."""
+        """All files below a prefix, by name. NotFoundError where the container does not exist."""
         with azure_errors(f"list {storage.account}/{storage.container}/{prefix}"):
             found = self._container(storage).list_blobs(name_starts_with=prefix, include=["metadata"])
             return sorted(_files(found), key=lambda listed: listed.name)
 
     def read_text(self, storage: FeedStorage, path: str, max_bytes: int) -> str:
-        """A small file. NotThereError where it is missing, PermanentError where it is too long or no text."""
+        """A small file. NotFoundError where it is missing, PermanentError where it is too long or no text."""
         where = f"{storage.account}/{storage.container}/{path}"
         with azure_errors(f"read {where}"):
             download = self._container(storage).download_blob(path)
@@ -67,7 +67,7 @@ class Rejected:
             return blob.url
 
     def read(self, url: str) -> str:
-        """What was kept under that URL. NotThereError where it was deleted since."""
+        """What was kept under that URL. NotFoundError where it was deleted since."""
         name = url.partition(f"/{REJECTED}/")[2]
         with azure_errors(f"read {REJECTED}/{name}"):
             return str(self._container.download_blob(name, encoding="utf-8").readall())

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.cloud.ml_client import Client, ml_errors
-from tidegate.errors import NotThereError, PermanentError
+from tidegate.errors import NotFoundError, PermanentError
 
 
 class Computes:
@@ -15,7 +15,7 @@ class Computes:
         self._folder = folder
 
     def is_ready(self, name: str) -> bool:
-        """Whether jobs can name the cluster now; one that is missing is begun. NotThereError without YAML."""
+        """Whether jobs can name the cluster now; one that is missing is begun. NotFoundError without YAML."""
         found = self._get(name)
         if found is None:
             self._begin(name)
@@ -28,13 +28,13 @@ class Computes:
         try:
             with ml_errors(f"find compute {name}"):
                 return self._client.ml.compute.get(name)
-        except NotThereError:
+        except NotFoundError:
             return None
 
     def _begin(self, name: str) -> None:
         file = self._folder / f"{name}.yml"
         if not file.is_file():
-            raise NotThereError(
+            raise NotFoundError(
                 f"the workspace has no compute {name}, and there is no {file.name} to make one"
             )
         from azure.ai.ml import load_compute

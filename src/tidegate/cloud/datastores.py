@@ -23,7 +23,7 @@ class Datastores:
         self._container = cache(self._open)
 
     def read(self, datastore: str, path: str) -> bytes:
-        """NotThereError where there is no such blob."""
+        """NotFoundError where there is no such blob."""
         with azure_errors(f"read {datastore}/{path}"):
             download = self._blob(datastore, path).download_blob()
             if download.size > _MOST_BYTES:

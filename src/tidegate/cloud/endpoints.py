@@ -11,7 +11,7 @@ from tidegate.cloud.arm import Arm
 from tidegate.config.model_policy import Rollout
 from tidegate.config.schema import Workspace
 from tidegate.domain.lifecycle.rollout_steps import DeploymentSeen, EndpointSeen, Place
-from tidegate.errors import ConflictError, NotThereError
+from tidegate.errors import ConflictError, NotFoundError
 from tidegate.log import Log
 
 log = Log(__name__)
@@ -32,7 +32,7 @@ class Endpoints:
         """None where there is no such endpoint."""
         try:
             endpoint = self._arm.get(self.id(name), _API)["properties"]
-        except NotThereError:
+        except NotFoundError:
             return None
         return EndpointSeen(
             state=str(endpoint.get("provisioningState")),
@@ -94,7 +94,7 @@ class Endpoints:
         try:
             path = f"{self.id(name, deployment)}/getLogs"
             return str(self._arm.post(path, _API, {"tail": lines}).get("content") or "")
-        except NotThereError:
+        except NotFoundError:
             return ""
 
     def id(self, name: str, deployment: str = "") -> str:

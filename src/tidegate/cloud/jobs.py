@@ -7,7 +7,7 @@ from tidegate.cloud.data_plane import DataPlane
 from tidegate.cloud.ml_client import Client, ml_errors
 from tidegate.domain.jobs.outcome import RunSeen
 from tidegate.domain.jobs.plan import JobPlan
-from tidegate.errors import ConflictError, NotThereError, PermanentError
+from tidegate.errors import ConflictError, NotFoundError, PermanentError
 
 _DATA = re.compile(r".*/data/(?P<name>[^/]+)/versions/(?P<version>[^/]+)")
 
@@ -21,7 +21,7 @@ class Jobs:
         try:
             with ml_errors(f"look for job {name}"):
                 self._client.ml.jobs.get(name)
-        except NotThereError:
+        except NotFoundError:
             return False
         return True
 
@@ -36,7 +36,7 @@ class Jobs:
             root = str(self._history(name).get("rootRunId") or name)
             with ml_errors(f"look for job {root}"):
                 inputs = getattr(self._client.ml.jobs.get(root), "inputs", None) or {}
-        except (NotThereError, MlException):
+        except (NotFoundError, MlException):
             return {}
         paths = {key: _path(one) for key, one in inputs.items()}
         return {key: _reference(path) for key, path in paths.items() if path}
@@ -58,7 +58,7 @@ class Jobs:
                 raise
 
     def look(self, name: str) -> RunSeen:
-        """State and error of a job; of one that did not complete, those of its steps too. NotThereError."""
+        """State and error of a job; of one that did not complete, those of its steps too. NotFoundError."""
         details = self._history(f"{name}/details")
         if details["status"] not in ("Failed", "Canceled"):
             return _seen(details)

@@ -14,7 +14,7 @@ from tidegate.domain.jobs.records import Job
 from tidegate.domain.ledger_record import Record
 from tidegate.domain.lifecycle.records import Model, ModelVersion
 from tidegate.domain.partitions.records import Month
-from tidegate.errors import ConflictError, NotThereError
+from tidegate.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -149,7 +149,7 @@ class _Rows(Generic[R]):
         try:
             with azure_errors(f"read {self._table}"):
                 return self._record(self._client.get_entity(_key(partition), _key(row)))
-        except NotThereError:
+        except NotFoundError:
             return None
 
     def query(self, condition: str, **values: str) -> Iterator[R]:
@@ -158,7 +158,7 @@ class _Rows(Generic[R]):
             with azure_errors(f"query {self._table}"):
                 entities = self._client.query_entities(condition, parameters=values or None)
                 yield from (self._record(entity) for entity in entities)
-        except NotThereError:
+        except NotFoundError:
             return
 
     def save(self, partition: str, row: str, record: R, **columns: bool) -> None:

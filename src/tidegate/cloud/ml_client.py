@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.cloud.azure_errors import azure_errors, status_of
 from tidegate.config.schema import Workspace
-from tidegate.errors import NotThereError, PermanentError
+from tidegate.errors import NotFoundError, PermanentError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -58,7 +58,7 @@ def ml_errors(doing: str) -> Iterator[None]:
                 raise cause from error
             missing = getattr(error, "error_type", None) is ValidationErrorType.RESOURCE_NOT_FOUND
             if missing:
-                raise NotThereError(f"{doing}: {error.message}") from error
+                raise NotFoundError(f"{doing}: {error.message}") from error
             if isinstance(error, ValidationException):
                 raise PermanentError(f"{doing}: {error.message}") from error
             raise

@@ -9,7 +9,7 @@ from typing import Any
 from tidegate.cloud.arm import Arm
 from tidegate.cloud.ml_client import Client, ml_errors
 from tidegate.domain.lifecycle.lineage import RegisteredModel
-from tidegate.errors import NotThereError
+from tidegate.errors import NotFoundError
 
 _API = "2024-04-01"
 
@@ -40,7 +40,7 @@ class Models:
         try:
             with ml_errors(f"find model {name}:{version}"):
                 return _read(self._operations(registry).get(name, version))
-        except NotThereError:
+        except NotFoundError:
             return None
 
     def register(self, model: RegisteredModel, *, registry: str | None = None) -> None:
@@ -61,7 +61,7 @@ class Models:
             self._operations(registry).create_or_update(entity)
 
     def registry_id(self, name: str) -> str:
-        """The ARM id of a registry. NotThereError, PermanentError: there is none, or none for us."""
+        """The ARM id of a registry. NotFoundError, PermanentError: there is none, or none for us."""
         with ml_errors(f"find registry {name}"):
             client = self._registry(name)
             group = f"/subscriptions/{client.subscription_id}/resourceGroups/{client.resource_group_name}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.cloud.ml_client import Client, ml_errors
-from tidegate.errors import NotThereError
+from tidegate.errors import NotFoundError
 
 CONTENT_TAG = "tidegate_content"
 
@@ -52,7 +52,7 @@ class Registrar:
             return _register(self._client.ml.components, load_component(file), content)
 
     def newest_content(self, name: str) -> str | None:
-        """The content that a component's newest version was registered with. NotThereError."""
+        """The content that a component's newest version was registered with. NotFoundError."""
         with ml_errors(f"find component {name}"):
             return _content(self._client.ml.components.get(name, label="latest").tags)
 
@@ -77,14 +77,14 @@ class Registrar:
         try:
             with ml_errors(f"find datastore {name}"):
                 return self._client.ml.datastores.get(name)
-        except NotThereError:
+        except NotFoundError:
             return None
 
     def has_compute(self, name: str) -> bool:
         try:
             with ml_errors(f"find compute {name}"):
                 self._client.ml.compute.get(name)
-        except NotThereError:
+        except NotFoundError:
             return False
         return True
 

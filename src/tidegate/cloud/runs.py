@@ -4,7 +4,7 @@ from urllib.parse import quote
 
 from tidegate.cloud.azure_errors import mlflow_errors
 from tidegate.cloud.data_plane import DataPlane
-from tidegate.errors import NotThereError
+from tidegate.errors import NotFoundError
 
 
 class Runs:
@@ -20,7 +20,7 @@ class Runs:
         try:
             with mlflow_errors(f"read the metrics of run {run}"):
                 return dict(MlflowClient(self._data_plane.tracking_uri).get_run(run).data.metrics)
-        except NotThereError:
+        except NotFoundError:
             return {}
 
     def attach(self, run: str, experiment: str, name: str, content: bytes) -> None:

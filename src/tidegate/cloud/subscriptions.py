@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.cloud.arm import Arm
-from tidegate.errors import NotThereError
+from tidegate.errors import NotFoundError
 
 _API_VERSION = "2025-02-15"
 _PROVIDER = "providers/Microsoft.EventGrid"
@@ -54,7 +54,7 @@ def _of(arm: Arm, source: str) -> Iterator[dict[str, Any]]:
     group = source.partition("/providers/")[0]
     try:
         topics = list(arm.list(f"{group}/{_PROVIDER}/systemTopics", _API_VERSION))
-    except NotThereError:
+    except NotFoundError:
         return
     for topic in topics:
         if str(topic["properties"].get("source", "")).lower() == source.lower():

@@ -19,7 +19,7 @@ from tidegate.cloud.runs import Runs
 from tidegate.cloud.scoring_client import Questions
 from tidegate.config.schema import Config
 from tidegate.config.schema import Workspace as Place
-from tidegate.errors import NotThereError
+from tidegate.errors import NotFoundError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -64,4 +64,4 @@ class Workspaces:
                 return self._open(places.development)
             case "production":
                 return self._open(places.production)
-        raise NotThereError(f"there is no workspace {role}: development, production")
+        raise NotFoundError(f"there is no workspace {role}: development, production")

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.verdict_texts import subject_of_model
-from tidegate.errors import ConfigError, ConflictError, NotThereError, PermanentError, TransientError
+from tidegate.errors import ConfigError, ConflictError, NotFoundError, PermanentError, TransientError
 from tidegate.log import Log, bound
 from tidegate.messages.commands import (
     FROM_REPLAY,
@@ -76,7 +76,7 @@ class Worker:
     def _follows(self, command: AnyCommand) -> Follows:
         try:
             return self._handlers[type(command)](command)
-        except (TransientError, NotThereError, ConfigError) as error:
+        except (TransientError, NotFoundError, ConfigError) as error:
             return self._try_again(command, error)
         except PermanentError as error:
             log.warning("command_failed", error=error)

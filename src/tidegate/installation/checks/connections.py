@@ -11,7 +11,7 @@ from tidegate.cloud.inventory import our_containers, our_queues, our_tables
 from tidegate.cloud.ledger import TABLES
 from tidegate.cloud.queue import WORK_QUEUE
 from tidegate.cloud.subscriptions import EventSubscription, event_subscriptions
-from tidegate.errors import NotThereError
+from tidegate.errors import NotFoundError
 from tidegate.installation.checks.findings import Found, Installation, fail, ok, warn
 from tidegate.installation.deploy import DEAD_LETTERS
 
@@ -36,7 +36,7 @@ def storage(installation: Installation) -> Iterable[Found]:
         place = f"{feed.storage.account}/{feed.storage.container}"
         try:
             installation.service.feeds.listing(feed.storage, "tidegate-doctor-looks-here/")
-        except NotThereError:
+        except NotFoundError:
             yield fail(f"{place} of feed {name} does not exist", f"create the container, or {_DEPLOY}")
         else:
             yield ok(f"{place} of feed {name} can be listed")

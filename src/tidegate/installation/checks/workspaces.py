@@ -7,7 +7,7 @@ from tidegate.config.schema import Feed
 from tidegate.domain.assets import datastore_name
 from tidegate.domain.jobs.plan import model_problem
 from tidegate.domain.lifecycle.promotion import champion_in
-from tidegate.errors import ConfigError, NotThereError, PermanentError
+from tidegate.errors import ConfigError, NotFoundError, PermanentError
 from tidegate.installation.asset_files import clusters_in, pipelines_in
 from tidegate.installation.checks.findings import Found, Installation, fail, ok, warn
 
@@ -20,7 +20,7 @@ def workspaces(installation: Installation) -> Iterable[Found]:
         place = getattr(installation.config.workspaces, role)
         try:
             location = installation.arm.get(place.arm_id, _API_VERSION)["location"]
-        except NotThereError as error:
+        except NotFoundError as error:
             yield fail(f"{role}: {error}", f"create it, or mend workspaces.{role} in tidegate.yml")
         else:
             yield ok(f"{role}: {place.name} in {location}")
@@ -40,7 +40,7 @@ def _pipeline(installation: Installation, role: str, name: str) -> Found:
         current, why_not = "", str(error)
     try:
         there = installation.registrar(role).newest_content(name)
-    except NotThereError:
+    except NotFoundError:
         if why_not:
             what = f"{name} is not registered in {role}, and is not here: {why_not}"
             return fail(what, "mend its name in tidegate.yml, or write that pipeline")
@@ -68,7 +68,7 @@ def models(installation: Installation) -> Iterable[Found]:
         try:
             version = pinned or champion or assets.newest_model(name)
             problem = model_problem(assets.mlmodel(name, version))
-        except NotThereError:
+        except NotFoundError:
             yield fail(f"{role} has no model {reference}", "register it; until then months wait")
         except PermanentError as error:
             yield fail(

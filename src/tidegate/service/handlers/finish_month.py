@@ -14,7 +14,7 @@ from tidegate.domain.partitions.manifest import Manifest
 from tidegate.domain.partitions.names import predictions_asset, predictions_path
 from tidegate.domain.partitions.records import Claim, ScoringState
 from tidegate.domain.partitions.result import CSV, RECONCILIATION, Reconciliation, Result, decide_result
-from tidegate.errors import NotThereError
+from tidegate.errors import NotFoundError
 from tidegate.messages.commands import CheckMonth, FinishMonth, Follows, Next, WeighDrift
 from tidegate.service.steps.generation_end import end, tell
 from tidegate.service.steps.partition_listing import feed_of, look
@@ -76,7 +76,7 @@ class Finishing:
             published = Reconciliation.model_validate_json(
                 datastores.read(BLOBSTORE, folder + RECONCILIATION)
             )
-        except NotThereError:
+        except NotFoundError:
             return Result(ScoringState.FAILED, f"the job completed and left no {RECONCILIATION}")
         except ValidationError as error:
             why = f"{RECONCILIATION} cannot be read: {error.errors(include_url=False)[0]['msg']}"

@@ -25,7 +25,7 @@ from tidegate.domain.lifecycle.names import evaluation_folder, judge_job
 from tidegate.domain.lifecycle.promotion import champion_source
 from tidegate.domain.lifecycle.records import Evaluation, ModelState, ModelVersion, RuleResult, Verdict
 from tidegate.domain.lifecycle.rejudging import next_number
-from tidegate.errors import NotThereError, PermanentError
+from tidegate.errors import NotFoundError, PermanentError
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, JudgeModel, Next, PromoteModel
 from tidegate.service.retry import FIRST_LOOK, look_again
@@ -149,7 +149,7 @@ class Judging:
         folder = evaluation_folder(record.model, record.version, evaluation.number)
         try:
             return read_evidence(self._workspace.datastores.read(BLOBSTORE, folder + EVIDENCE))
-        except NotThereError:
+        except NotFoundError:
             return NoEvidence(f"the evaluation completed and left no {EVIDENCE}")
 
     def _conclude(
@@ -192,7 +192,7 @@ class Judging:
         }
         try:
             workspace.assets.tag_model(record.model, record.version, tags)
-        except NotThereError as error:  # deleted while it was judged
+        except NotFoundError as error:  # deleted while it was judged
             log.warning("model_not_tagged", model=record.model, version=record.version, error=error)
 
     @property

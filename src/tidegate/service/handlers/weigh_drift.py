@@ -37,7 +37,7 @@ from tidegate.domain.lifecycle.drift_signals import (
 from tidegate.domain.lifecycle.records import Model, Retraining, SignalRecord
 from tidegate.domain.lifecycle.retraining import plan_retraining, retrain_job
 from tidegate.domain.partitions.names import drift_path, result_order
-from tidegate.errors import NotThereError, PermanentError
+from tidegate.errors import NotFoundError, PermanentError
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, JudgeModel, Next, RetrainModel, WeighDrift
 from tidegate.service.retry import FIRST_LOOK, look_again
@@ -125,7 +125,7 @@ class Drifting:
         path = drift_path(name, result[:6], version, generation)
         try:
             return self.workspaces[feed.score.workspace].datastores.read(BLOBSTORE, path)
-        except NotThereError:
+        except NotFoundError:
             return None
 
     def _weigh(self, model: Model, signal: DriftSignal, drift: Drift) -> SignalRecord:

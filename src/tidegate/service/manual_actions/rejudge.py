@@ -12,7 +12,7 @@ from tidegate.config.model_policy import Policy
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import JudgingRequest, ModelVersion
 from tidegate.domain.lifecycle.rejudging import ask, next_number, unfit
-from tidegate.errors import ConflictError, NotThereError, RefusedError, TransientError
+from tidegate.errors import ConflictError, NotFoundError, RefusedError, TransientError
 from tidegate.log import Log
 from tidegate.messages.commands import JudgeModel
 from tidegate.service.manual_actions.requester import Person, Voice, Words
@@ -98,7 +98,7 @@ class Rejudgings:
         """One that nobody has judged yet: from before its policy, perhaps."""
         try:
             return candidate(self.workspaces["development"], model, version, self.now())
-        except NotThereError as error:
+        except NotFoundError as error:
             raise RefusedError(404, "There is no such version", f"{error}: register it") from error
 
     def _send(self, record: ModelVersion) -> None:

@@ -10,7 +10,7 @@ from tidegate.config.schema import Feed
 from tidegate.domain.jobs.plan import model_problem
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import Claim, Month
-from tidegate.errors import NotThereError, PermanentError, RefusedError, TransientError
+from tidegate.errors import NotFoundError, PermanentError, RefusedError, TransientError
 from tidegate.log import Log
 from tidegate.messages.commands import ScoreMonth
 from tidegate.service.handlers.check_month import Arrival
@@ -81,11 +81,11 @@ class Reruns:
         name, _, pinned = feed.score.model.partition(":")
         try:
             version = wanted or pinned or self.claims.model_version(feed, name)
-        except NotThereError as error:
+        except NotFoundError as error:
             raise RefusedError(422, "There is no such model", str(error)) from error
         try:
             problem = model_problem(assets.mlmodel(name, version))
-        except NotThereError as error:
+        except NotFoundError as error:
             detail = f"{feed.score.workspace} has no version {version} of model {name}"
             raise RefusedError(422, "There is no such model", detail) from error
         except PermanentError as error:

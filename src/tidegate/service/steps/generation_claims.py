@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tidegate.config.schema import Config, Feed
 from tidegate.domain.lifecycle.promotion import champion_in
 from tidegate.domain.partitions.records import Claim, Generation, Month, MonthVersion
-from tidegate.errors import ConflictError, NotThereError
+from tidegate.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
@@ -41,12 +41,12 @@ class Claims:
     def claim(self, wish: Wish) -> Claim:
         """A new generation, or the one that the same idempotency key already has.
 
-        NotThereError where there is no such feed, version or model; ConflictError where the record
+        NotFoundError where there is no such feed, version or model; ConflictError where the record
         keeps being changed by others.
         """
         feed = self.config().feeds.get(wish.feed)
         if feed is None:
-            raise NotThereError(f"there is no feed {wish.feed}")
+            raise NotFoundError(f"there is no feed {wish.feed}")
         for _ in range(_ROUNDS):
             record = self.ledger.month(wish.feed, wish.month)
             if found := record.claimed_with(wish.idempotency_key):
@@ -76,14 +76,14 @@ class Claims:
     def model_version(self, feed: Feed, name: str) -> str:
         """The champion of a model whose policy promotes, as the feed's workspace has it; else the newest.
 
-        NotThereError where there is none.
+        NotFoundError where there is none.
         """
         policy, role = self.config().models.get(name), feed.score.workspace
         if policy is None or not policy.crowns:
             return self.workspaces[role].assets.newest_model(name)
         champion = champion_in(self.ledger.model(name), role)
         if champion is None:
-            raise NotThereError(f"{name} has no champion yet; its policy lets no other version score months")
+            raise NotFoundError(f"{name} has no champion yet; its policy lets no other version score months")
         return champion
 
 
@@ -91,5 +91,5 @@ def _wanted(record: Month, wish: Wish) -> MonthVersion:
     version = record.version(wish.version) if wish.version else record.latest
     if version is None:
         which = f"version {wish.version}" if wish.version else "version yet"
-        raise NotThereError(f"{wish.feed} {wish.month} has no {which}")
+        raise NotFoundError(f"{wish.feed} {wish.month} has no {which}")
     return version

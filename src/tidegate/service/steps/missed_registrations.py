@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tidegate.config.schema import Config
 from tidegate.domain.lifecycle.lineage import SOURCE_TAG
 from tidegate.domain.lifecycle.records import Model
-from tidegate.errors import NotThereError, PermanentError, TransientError
+from tidegate.errors import NotFoundError, PermanentError, TransientError
 from tidegate.log import Log
 from tidegate.messages.commands import JudgeModel
 
@@ -55,7 +55,7 @@ class Registrations:
     def _newest(self, model: str) -> "list[Listed]":
         try:
             return self.workspaces["development"].models.newest(model, _MOST)
-        except NotThereError:
+        except NotFoundError:
             return []
 
     def _date(self, model: Model, since: datetime | None) -> datetime | None:

@@ -7,17 +7,17 @@ from tidegate.cloud.assets import place_of
 from tidegate.domain.lifecycle.file_copy import Folder
 from tidegate.domain.lifecycle.lineage import SOURCE_TAG
 from tidegate.domain.lifecycle.records import ModelVersion
-from tidegate.errors import NotThereError
+from tidegate.errors import NotFoundError
 
 if TYPE_CHECKING:
     from tidegate.cloud.workspaces import Workspace
 
 
 def candidate(workspace: "Workspace", name: str, version: str, at: datetime) -> ModelVersion:
-    """NotThereError where development has no such version."""
+    """NotFoundError where development has no such version."""
     model = workspace.models.find(name, version)
     if model is None:
-        raise NotThereError(f"development has no model {name}:{version}")
+        raise NotFoundError(f"development has no model {name}:{version}")
     source = {
         "run": model.run,
         "uri": model.uri,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from tidegate.config.schema import Config, Feed
 from tidegate.domain.partitions.calendar import prefix_of
 from tidegate.domain.partitions.completeness import Seen, list_files, see
-from tidegate.errors import NotThereError, PermanentError
+from tidegate.errors import NotFoundError, PermanentError
 
 if TYPE_CHECKING:
     from tidegate.cloud.blobs import Feeds
@@ -26,7 +26,7 @@ def look(feeds: "Feeds", feed: Feed, month: str) -> Seen:
     prefix = prefix_of(feed.path, month)
     try:
         listing = feeds.listing(feed.storage, prefix)
-    except NotThereError:
+    except NotFoundError:
         return see(feed, prefix, [], {})
     there = {file.name for file in listing}
     paths = {name: prefix + name for name in list_files(feed) if prefix + name in there}
