@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.event_grid import custom_topic, receiver, subscriber  # noqa: F401 - fixtures
+from tests.support.sample_site import notes, site  # noqa: F401 - fixtures
 
 from tidepool.cloud import Workspace
 
