@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Lock
 
-from tidegate.cloud.arm import Arm
-from tidegate.cloud.blobs import Feeds, Rejected
-from tidegate.cloud.channels import People, Topic
-from tidegate.cloud.copies import Copies
-from tidegate.cloud.identity import Identity
+from tidegate.cloud.arm import ArmClient
+from tidegate.cloud.blobs import FeedFiles, RejectedEvents
+from tidegate.cloud.channels import EventPublisher, NotificationSender
+from tidegate.cloud.copies import BlobCopyClient
+from tidegate.cloud.credential import ServiceCredential
 from tidegate.cloud.ledger import Ledger
-from tidegate.cloud.queue import Queue
-from tidegate.cloud.role_separation import Separation
-from tidegate.cloud.workspaces import Workspaces
+from tidegate.cloud.queue import WorkQueue
+from tidegate.cloud.role_separation import RoleSeparation
+from tidegate.cloud.workspaces import ConfiguredWorkspaces
 from tidegate.config.loader import ConfigFile
 from tidegate.config.schema import Config
 from tidegate.log import quiet_sdks
@@ -64,12 +64,12 @@ class Service:
     now: Callable[[], datetime]
     # Reads tidegate.yml again when it has changed; ConfigError says what is wrong.
     config: Callable[[], Config]
-    credential: Identity
-    queue: Queue
+    credential: ServiceCredential
+    queue: WorkQueue
     ledger: Ledger
-    feeds: Feeds
-    rejected: Rejected
-    workspaces: Workspaces
+    feeds: FeedFiles
+    rejected: RejectedEvents
+    workspaces: ConfiguredWorkspaces
     arrival: Arrival
     claims: Claims
     inbox: Inbox
@@ -81,26 +81,26 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     quiet_sdks()
     settings = settings or Settings.from_env()
     config = ConfigFile(settings.config_file, settings.environ, now=now).current
-    account, credential = settings.storage_account, Identity(settings.client_id)
-    queue = Queue(account=account, credential=credential)
+    account, credential = settings.storage_account, ServiceCredential(settings.client_id)
+    queue = WorkQueue(account=account, credential=credential)
     ledger = Ledger(account=account, credential=credential)
-    feeds = Feeds(credential=credential)
-    rejected = Rejected(account=account, credential=credential)
-    workspaces = Workspaces(config=config, credential=credential)
-    topic = Topic(endpoint=settings.events_endpoint, credential=credential)
+    feeds = FeedFiles(credential=credential)
+    rejected = RejectedEvents(account=account, credential=credential)
+    workspaces = ConfiguredWorkspaces(config=config, credential=credential)
+    topic = EventPublisher(endpoint=settings.events_endpoint, credential=credential)
     arrival = Arrival(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
     claims = Claims(config=config, ledger=ledger, workspaces=workspaces, now=now)
     scoring = Scoring(config=config, ledger=ledger, workspaces=workspaces, claims=claims, now=now)
     jobs = Jobs(config=config, ledger=ledger, workspaces=workspaces, now=now)
     finishing = Finishing(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
     registrations = Registrations(ledger=ledger, workspaces=workspaces, now=now)
-    copies = Copies(credential=credential)
+    copies = BlobCopyClient(credential=credential)
     judging = Judging(config=config, ledger=ledger, workspaces=workspaces, copies=copies, now=now)
     succession = Succession(ledger=ledger, now=now)
     promoting = Promoting(
         config=config,
         ledger=ledger,
-        separation=Separation(Arm(credential)),
+        separation=RoleSeparation(ArmClient(credential)),
         delivering=Delivering(ledger=ledger, workspaces=workspaces, copies=copies),
         succession=succession,
         now=now,
@@ -116,7 +116,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     telling = Telling(
         config=config,
         ledger=ledger,
-        people=People(),
+        people=NotificationSender(),
         topic=topic,
         now=now,
         public_url=settings.public_url,

@@ -19,7 +19,7 @@ import psutil
 
 from tests.bench.table import Row
 from tests.support.model_versions import MODEL, ModelEstate
-from tidegate.cloud.copies import Copies
+from tidegate.cloud.copies import BlobCopyClient
 from tidegate.domain.lifecycle.file_copy import Folder
 from tidepool.cloud import Tidepool
 
@@ -87,10 +87,10 @@ def _gate_to_champion(cloud: Tidepool, folder: Path) -> Row:
 def _copied(folder: str, source: str, target: str) -> None:
     from azure.identity import DefaultAzureCredential
 
-    copies = Copies(credential=DefaultAzureCredential())
+    copies = BlobCopyClient(credential=DefaultAzureCredential())
     here, there = Folder(source, CONTAINER, folder), Folder(target, CONTAINER, f"copied/{folder}")
-    copies.begin(here, there, copies.look(copies.originals(here), there).waiting)
-    while not copies.look(copies.originals(here), there).complete:
+    copies.begin(here, there, copies.compare(copies.list_files(here), there).waiting)
+    while not copies.compare(copies.list_files(here), there).complete:
         time.sleep(0.2)
 
 

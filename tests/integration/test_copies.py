@@ -6,7 +6,7 @@ import pytest
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettings
 
-from tidegate.cloud.copies import Copies
+from tidegate.cloud.copies import BlobCopyClient
 from tidegate.domain.lifecycle.file_copy import Folder, Original
 from tidegate.errors import ConflictError, NotFoundError
 from tidepool.cloud import StorageAccount, Tidepool
@@ -40,8 +40,8 @@ def target(container: Callable[[], ContainerClient]) -> ContainerClient:
 
 
 @pytest.fixture
-def copies(tidepool: Tidepool) -> Copies:
-    return Copies(credential=DefaultAzureCredential())
+def copies(tidepool: Tidepool) -> BlobCopyClient:
+    return BlobCopyClient(credential=DefaultAzureCredential())
 
 
 def _folder(container: ContainerClient, path: str) -> Folder:
@@ -49,13 +49,13 @@ def _folder(container: ContainerClient, path: str) -> Folder:
 
 
 def test_files_arrive_with_name_size_and_md5(
-    copies: Copies, source: ContainerClient, target: ContainerClient
+    copies: BlobCopyClient, source: ContainerClient, target: ContainerClient
 ) -> None:
     here, there = _folder(source, "trained/7/"), _folder(target, "tidegate/models/m/7/7")
-    before = copies.look(copies.originals(here), there)
+    before = copies.compare(copies.list_files(here), there)
 
     copies.begin(here, there, before.waiting)
-    after = copies.look(copies.originals(here), there)
+    after = copies.compare(copies.list_files(here), there)
 
     assert [one.name for one in before.waiting] == sorted(FILES)
     assert (before.copied_bytes, before.complete) == (0, False)
@@ -64,11 +64,11 @@ def test_files_arrive_with_name_size_and_md5(
 
 
 def test_nothing_of_a_file_passes_through_the_process(
-    tidepool: Tidepool, copies: Copies, source: ContainerClient, target: ContainerClient
+    tidepool: Tidepool, copies: BlobCopyClient, source: ContainerClient, target: ContainerClient
 ) -> None:
     here, there = _folder(source, "trained/7"), _folder(target, "7")
 
-    copies.begin(here, there, copies.look(copies.originals(here), there).waiting)
+    copies.begin(here, there, copies.compare(copies.list_files(here), there).waiting)
 
     ours = [one for one in tidepool.requests if one["host"].startswith(str(target.account_name))]
     assert [one["status"] for one in ours if one["method"] == "PUT"][1:] == [202] * len(FILES)
@@ -77,15 +77,15 @@ def test_nothing_of_a_file_passes_through_the_process(
 
 
 def test_what_is_there_is_not_copied_again_and_what_differs_is(
-    copies: Copies, source: ContainerClient, target: ContainerClient
+    copies: BlobCopyClient, source: ContainerClient, target: ContainerClient
 ) -> None:
     here, there = _folder(source, "trained/7"), _folder(target, "7")
-    copies.begin(here, there, copies.look(copies.originals(here), there).waiting)
+    copies.begin(here, there, copies.compare(copies.list_files(here), there).waiting)
 
     target.upload_blob("7/MLmodel", b"FLAVORS", overwrite=True)
     target.delete_blob("7/empty")
     target.upload_blob("7/stranger", b"?")
-    seen = copies.look(copies.originals(here), there)
+    seen = copies.compare(copies.list_files(here), there)
 
     assert [one.name for one in seen.waiting] == ["MLmodel", "empty"]
     assert seen.strangers == ("stranger",)
@@ -93,10 +93,10 @@ def test_what_is_there_is_not_copied_again_and_what_differs_is(
 
 
 def test_a_file_that_changed_since_it_was_listed_is_not_copied(
-    copies: Copies, source: ContainerClient, target: ContainerClient
+    copies: BlobCopyClient, source: ContainerClient, target: ContainerClient
 ) -> None:
     here, there = _folder(source, "trained/7"), _folder(target, "7")
-    listed = copies.look(copies.originals(here), there).waiting
+    listed = copies.compare(copies.list_files(here), there).waiting
     source.upload_blob("trained/7/MLmodel", b"another", overwrite=True)
 
     with pytest.raises(ConflictError):
@@ -106,15 +106,15 @@ def test_a_file_that_changed_since_it_was_listed_is_not_copied(
 
 
 def test_a_model_of_one_file_and_one_without_md5(
-    copies: Copies, source: ContainerClient, target: ContainerClient
+    copies: BlobCopyClient, source: ContainerClient, target: ContainerClient
 ) -> None:
     blob = source.upload_blob("single.onnx", b"onnx", content_settings=ContentSettings(content_md5=None))
     blob.stage_block("MDAwMQ==", b"in blocks")
     blob.commit_block_list(["MDAwMQ=="])
     here, there = _folder(source, "single.onnx"), _folder(target, "m/7/single.onnx")
 
-    copies.begin(here, there, copies.look(copies.originals(here), there).waiting)
-    seen = copies.look(copies.originals(here), there)
+    copies.begin(here, there, copies.compare(copies.list_files(here), there).waiting)
+    seen = copies.compare(copies.list_files(here), there)
 
     assert seen.complete
     assert (seen.without_md5, seen.bytes) == (1, 9)
@@ -122,16 +122,16 @@ def test_a_model_of_one_file_and_one_without_md5(
 
 
 def test_a_model_without_files_is_never_complete(
-    copies: Copies, source: ContainerClient, target: ContainerClient
+    copies: BlobCopyClient, source: ContainerClient, target: ContainerClient
 ) -> None:
-    seen = copies.look(copies.originals(_folder(source, "trained/8")), _folder(target, "8"))
+    seen = copies.compare(copies.list_files(_folder(source, "trained/8")), _folder(target, "8"))
 
     assert seen.originals == ()
     assert not seen.complete
 
 
 def test_a_source_that_is_gone_is_not_there(
-    copies: Copies, storage_account: StorageAccount, target: ContainerClient
+    copies: BlobCopyClient, storage_account: StorageAccount, target: ContainerClient
 ) -> None:
     nowhere = Folder(storage_account.name, "nowhere", "7")
 

@@ -13,8 +13,8 @@ from tests.support.model_versions import MODEL, POLICY, ModelEstate
 from tests.support.service import Clock
 
 from tidegate.bootstrap import build
-from tidegate.cloud.arm import Arm
-from tidegate.cloud.copies import Copies
+from tidegate.cloud.arm import ArmClient
+from tidegate.cloud.copies import BlobCopyClient
 from tidegate.cloud.ledger import Ledger
 from tidegate.domain.activities.verdict_texts import subject_of_model
 from tidegate.domain.lifecycle.records import Approval, Champion, ModelState, ModelVersion
@@ -50,7 +50,7 @@ class Court:
             config=service.config,
             ledger=service.ledger,
             workspaces=service.workspaces,
-            copies=Copies(credential=service.credential),
+            copies=BlobCopyClient(credential=service.credential),
             now=self.clock,
         )
 
@@ -221,8 +221,8 @@ def test_a_candidate_that_is_deleted_while_it_is_judged_gets_its_verdict_all_the
     court.register("1")
     court.judge("1")
     development = court.workspaces["development"]
-    Arm(DefaultAzureCredential()).delete(
-        f"{development.place.arm_id}/models/{court.model}/versions/1", "2024-04-01"
+    ArmClient(DefaultAzureCredential()).delete(
+        f"{development.config.arm_id}/models/{court.model}/versions/1", "2024-04-01"
     )
 
     assert court.verdict("1").verdict is not None

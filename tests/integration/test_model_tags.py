@@ -9,7 +9,7 @@ import pytest
 from tests.support.installation import MLMODEL
 from tests.support.service import Clock, a_service
 
-from tidegate.cloud.assets import Assets
+from tidegate.cloud.assets import AssetClient
 from tidepool.cloud import StorageAccount, Workspace
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def tags_of_theirs(count: int) -> dict[str, str]:
 @dataclass(frozen=True)
 class Tagged:
     ml: "MLClient"
-    assets: Assets
+    assets: AssetClient
     folder: Path
 
     def register(self, tags: dict[str, str]) -> None:

@@ -6,31 +6,30 @@ import mlflow
 import pytest
 from azure.identity import DefaultAzureCredential
 
-from tidegate.cloud.runs import Runs
-from tidegate.cloud.workspaces import COMPUTE_FOLDER
-from tidegate.cloud.workspaces import Workspace as Connection
-from tidegate.config.schema import Workspace as Place
+from tidegate.cloud.runs import RunClient
+from tidegate.cloud.workspaces import COMPUTE_FOLDER, WorkspaceClients
+from tidegate.config.schema import WorkspaceConfig
 from tidegate.errors import TransientError
 from tidepool.cloud import Tidepool, Workspace
 
 
 @pytest.fixture
-def connection(workspace: Workspace) -> Connection:
-    place = Place(
+def connection(workspace: Workspace) -> WorkspaceClients:
+    config = WorkspaceConfig(
         subscription=os.environ["AZURE_SUBSCRIPTION_ID"],
         resource_group=os.environ["AZURE_RESOURCE_GROUP"],
         name=workspace.name,
     )
-    return Connection(place, DefaultAzureCredential(), COMPUTE_FOLDER)
+    return WorkspaceClients(config, DefaultAzureCredential(), COMPUTE_FOLDER)
 
 
 @pytest.fixture
-def runs(connection: Connection) -> Runs:
+def runs(connection: WorkspaceClients) -> RunClient:
     return connection.runs
 
 
-def a_run(connection: Connection, **metrics: float) -> str:
-    workspace = connection.client.ml.workspaces.get(connection.place.name)
+def a_run(connection: WorkspaceClients, **metrics: float) -> str:
+    workspace = connection.client.ml.workspaces.get(connection.config.name)
     mlflow.set_tracking_uri(workspace.mlflow_tracking_uri)
     mlflow.set_experiment("training")
     with mlflow.start_run() as run:
@@ -38,7 +37,7 @@ def a_run(connection: Connection, **metrics: float) -> str:
     return str(run.info.run_id)
 
 
-def test_the_newest_value_of_each_metric_is_read(runs: Runs, connection: Connection) -> None:
+def test_the_newest_value_of_each_metric_is_read(runs: RunClient, connection: WorkspaceClients) -> None:
     run = a_run(connection, accuracy=0.9, loss=float("nan"))
 
     found = runs.metrics(run)
@@ -47,11 +46,11 @@ def test_the_newest_value_of_each_metric_is_read(runs: Runs, connection: Connect
     assert found["loss"] != found["loss"]
 
 
-def test_a_run_that_is_not_there_measured_nothing(runs: Runs) -> None:
+def test_a_run_that_is_not_there_measured_nothing(runs: RunClient) -> None:
     assert runs.metrics("nobody") == {}
 
 
-def test_mlflow_that_is_away_for_now_is_asked_again_later(runs: Runs, faults: Tidepool) -> None:
+def test_mlflow_that_is_away_for_now_is_asked_again_later(runs: RunClient, faults: Tidepool) -> None:
     faults.fault("request", "status", value=503, times=None, match={"path": "*/mlflow/*/runs/get"})
 
     with pytest.raises(TransientError, match="read the metrics of run"):

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from tests.support.promotions import Promotions
 
-from tidegate.cloud.arm import Arm
+from tidegate.cloud.arm import ArmClient
 from tidegate.installation.asset_files import AssetFiles
 from tidegate.installation.checks.access import separation
 from tidegate.installation.checks.findings import Found, Installation, State
@@ -46,13 +46,13 @@ def _arm(tidepool: Tidepool, method: str, url: str, body: Any = None) -> None:
 def _doctor(promotions: Promotions) -> list[Found]:
     service = promotions.start()
     installation = Installation(
-        service=service, config=service.config(), arm=Arm(service.credential), assets=AssetFiles()
+        service=service, config=service.config(), arm=ArmClient(service.credential), assets=AssetFiles()
     )
     return list(separation(installation))
 
 
 def _account(tidepool: Tidepool, promotions: Promotions) -> str:
-    found = Arm(promotions.service.credential).get(promotions.production.id, "2024-04-01")
+    found = ArmClient(promotions.service.credential).get(promotions.production.id, "2024-04-01")
     return str(found["properties"]["storageAccount"])
 
 
@@ -106,7 +106,7 @@ def test_who_only_reads_there_or_writes_elsewhere_does_no_harm(
 ) -> None:
     cluster = promotions.cluster()
     _assign(tidepool, cluster, READER, promotions.production.id)
-    writes = Arm(promotions.service.credential).list(
+    writes = ArmClient(promotions.service.credential).list(
         f"{promotions.development.id}/providers/Microsoft.Authorization/roleAssignments",
         "2022-04-01",
         f"atScope() and assignedTo('{cluster}')",

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from tests.support.installation import Estate
 from tests.support.service import Clock
 from tidegate.bootstrap import build
-from tidegate.cloud.channels import People, Topic
+from tidegate.cloud.channels import EventPublisher, NotificationSender
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.partitions.records import Claim, Month
 from tidegate.messages.commands import (
@@ -49,7 +49,7 @@ class House:
         )
         self.ledger, self.workspaces, self.config = service.ledger, service.workspaces, service.config
         feeds, now = service.feeds, self.clock
-        topic = Topic(endpoint=TOPIC, credential=service.credential)
+        topic = EventPublisher(endpoint=TOPIC, credential=service.credential)
         config, ledger, workspaces = self.config, self.ledger, self.workspaces
         self.claims = Claims(config=config, ledger=ledger, workspaces=workspaces, now=now)
         self.arrival = Arrival(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
@@ -58,7 +58,9 @@ class House:
         )
         self.jobs = Jobs(config=config, ledger=ledger, workspaces=workspaces, now=now)
         self.finishing = Finishing(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
-        self.telling = Telling(config=config, ledger=ledger, people=People(), topic=topic, now=now)
+        self.telling = Telling(
+            config=config, ledger=ledger, people=NotificationSender(), topic=topic, now=now
+        )
         registrations = Registrations(ledger=ledger, workspaces=workspaces, now=now)
         self.upkeep = Upkeep(config=config, ledger=ledger, registrations=registrations, now=now)
 

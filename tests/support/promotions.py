@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support import config_yaml as tidegate_yml
 from tests.support.service import Clock, taken
 from tidegate.bootstrap import Service, build
-from tidegate.cloud.copies import Copies
+from tidegate.cloud.copies import BlobCopyClient
 from tidegate.domain.lifecycle.file_copy import Folder, fingerprint
 from tidegate.domain.lifecycle.records import Approval, Model, ModelState, ModelVersion, Verdict
 from tidegate.messages.commands import AnyCommand, Notify, PromoteModel, RollbackModel, encode
@@ -132,7 +132,9 @@ class Promotions:
 
     def files(self, version: str) -> str:
         """The fingerprint of its files."""
-        return fingerprint(Copies(credential=self.service.credential).originals(self.files_folder(version)))
+        return fingerprint(
+            BlobCopyClient(credential=self.service.credential).list_files(self.files_folder(version))
+        )
 
     def files_folder(self, version: str) -> Folder:
         workspace = self.service.workspaces["development"]

@@ -18,7 +18,7 @@ SCOPE = f"{_MANAGEMENT}/.default"
 _DOING = {"GET": "read", "PUT": "write", "POST": "call", "DELETE": "delete"}
 
 
-class Arm:
+class ArmClient:
     def __init__(self, credential: "TokenCredential") -> None:
         self._credential = credential
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from io import StringIO
 from typing import Any
 
-from tidegate.cloud.datastores import Datastores
-from tidegate.cloud.ml_client import Client, ml_errors
+from tidegate.cloud.datastores import DatastoreClient
+from tidegate.cloud.ml_client import LazyMLClient, ml_errors
 from tidegate.domain.assets import DataAsset
 from tidegate.errors import NotFoundError, PermanentError
 from tidegate.log import Log
@@ -21,8 +21,8 @@ _MOST_TAGS = 50  # https://learn.microsoft.com/azure/machine-learning/resource-l
 log = Log(__name__)
 
 
-class Assets:
-    def __init__(self, client: Client, datastores: Datastores) -> None:
+class AssetClient:
+    def __init__(self, client: LazyMLClient, datastores: DatastoreClient) -> None:
         self._client = client
         self._datastores = datastores
 
@@ -73,7 +73,7 @@ class Assets:
 
         with ml_errors(f"find model {name}:{version}"):
             uri = str(self._client.ml.models.get(name, version).path)
-        datastore, path = place_of(uri)
+        datastore, path = datastore_path_of(uri)
         try:
             text = self._datastores.read(datastore, f"{path.rstrip('/')}/MLmodel").decode()
             return dict(YAML(typ="safe").load(StringIO(text)))
@@ -92,7 +92,7 @@ class Assets:
             return str(found.id), frozenset(found.outputs or ())
 
 
-def place_of(uri: str) -> tuple[str, str]:
+def datastore_path_of(uri: str) -> tuple[str, str]:
     """Datastore and path of a model's files. PermanentError where they are in no datastore."""
     if found := _IN_DATASTORE.fullmatch(uri):
         return found["datastore"], found["path"]

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobProperties, BlobServiceClient, ContainerClient
 
 REJECTED = "tidegate-rejected"
+_TIDEGATE = "tidegate"
 
 
-class Feeds:
+class FeedFiles:
     """The containers that files arrive in; always those of the configuration, never what an event names."""
 
     def __init__(self, *, credential: "TokenCredential") -> None:
@@ -46,7 +47,7 @@ class Feeds:
         return self._account(storage.account).get_container_client(storage.container)
 
 
-class Rejected:
+class RejectedEvents:
     """Where events of ours that cannot be understood are kept, as they came."""
 
     def __init__(self, *, account: str, credential: "TokenCredential") -> None:
@@ -91,6 +92,13 @@ def create_container(account: str, name: str, credential: "TokenCredential") -> 
         except ResourceExistsError:
             return False
         return True
+
+
+def tidegate_containers(account: str, credential: "TokenCredential") -> set[str]:
+    """Return the names of the account's containers that begin with `tidegate`."""
+    with azure_errors(f"list containers of {account}"):
+        containers = blob_service(account, credential).list_containers(name_starts_with=_TIDEGATE)
+        return {str(container.name) for container in containers}
 
 
 def blob_service(account: str, credential: "TokenCredential") -> "BlobServiceClient":

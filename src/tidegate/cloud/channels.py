@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from azure.eventgrid import EventGridPublisherClient
 
 
-class People:
+class NotificationSender:
     """Teams, Slack, e-mail, webhooks: whatever Apprise knows."""
 
     def send(self, url: str, title: str, text: str) -> bool:
@@ -23,14 +23,14 @@ class People:
         )
 
 
-def takes(url: str) -> bool:
+def is_supported_url(url: str) -> bool:
     """Whether Apprise knows what to do with such an address; nothing is sent."""
     from apprise import Apprise
 
     return Apprise.instantiate(url) is not None
 
 
-class Topic:
+class EventPublisher:
     """Our own events, on a custom topic of Event Grid; nowhere where no endpoint is set."""
 
     def __init__(self, *, endpoint: str | None, credential: "TokenCredential") -> None:

@@ -3,14 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from tidegate.cloud.ml_client import Client, ml_errors
+from tidegate.cloud.ml_client import LazyMLClient, ml_errors
 from tidegate.errors import NotFoundError, PermanentError
 
 
-class Computes:
+class ComputeClient:
     """`folder` holds one YAML a cluster, named as the cluster."""
 
-    def __init__(self, client: Client, folder: Path) -> None:
+    def __init__(self, client: LazyMLClient, folder: Path) -> None:
         self._client = client
         self._folder = folder
 

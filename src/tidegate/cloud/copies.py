@@ -17,18 +17,18 @@ _READABLE_FOR = timedelta(hours=24)  # a copy reads its source with the signatur
 _SKEW = timedelta(minutes=15)
 
 
-class Copies:
+class BlobCopyClient:
     """Begins copies and looks at them; waits for none."""
 
     def __init__(self, *, credential: "TokenCredential") -> None:
         self._account = cache(lambda account: blob_service(account, credential))
 
-    def originals(self, source: Folder) -> list[Original]:
+    def list_files(self, source: Folder) -> list[Original]:
         """What there is to be copied."""
         with azure_errors(f"list {source.account}/{source.container}/{source.path}"):
             return [_original(name, blob) for name, blob in self._blobs(source)]
 
-    def look(self, originals: Iterable[Original], target: Folder) -> Transfer:
+    def compare(self, originals: Iterable[Original], target: Folder) -> Transfer:
         """What there is to be copied beside the other end as it is now."""
         with azure_errors(f"list {target.account}/{target.container}/{target.path}"):
             copies = [_copied(name, blob) for name, blob in self._blobs(target)]

@@ -3,9 +3,9 @@
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from tidegate.cloud.arm import Arm
+from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.azure_errors import azure_errors
-from tidegate.cloud.ml_client import Client
+from tidegate.cloud.ml_client import LazyMLClient
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient
@@ -14,8 +14,8 @@ _API = "2024-04-01"
 _AUDIENCE = "https://ml.azure.com/.default"
 
 
-class DataPlane:
-    def __init__(self, client: Client, arm: Arm) -> None:
+class DataPlaneClient:
+    def __init__(self, client: LazyMLClient, arm: ArmClient) -> None:
         self._client = client
         self._arm = arm
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.blobs import blob_service
-from tidegate.cloud.ml_client import Client, ml_errors
+from tidegate.cloud.ml_client import LazyMLClient, ml_errors
 from tidegate.domain.lifecycle.file_copy import Folder
 from tidegate.errors import PermanentError
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 _MOST_BYTES = 64 * 1024 * 1024
 
 
-class Datastores:
+class DatastoreClient:
     """Reads and writes with the service's own identity, not with the datastore's credentials."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: LazyMLClient) -> None:
         self._client = client
         self._container = cache(self._open)
 

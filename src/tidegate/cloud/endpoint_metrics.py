@@ -6,7 +6,7 @@ https://learn.microsoft.com/azure/azure-monitor/reference/supported-metrics/micr
 from datetime import datetime, timedelta
 from typing import Any
 
-from tidegate.cloud.arm import Arm
+from tidegate.cloud.arm import ArmClient
 from tidegate.domain.lifecycle.health import Figures
 
 _API = "2024-02-01"
@@ -16,10 +16,10 @@ _STATUS = "envoy_response_code"
 _MINUTE = timedelta(minutes=1)
 
 
-class EndpointMetrics:
+class EndpointMetricsClient:
     """Minute by minute, as both are averages: of a minute, the average of a count is the count."""
 
-    def __init__(self, arm: Arm) -> None:
+    def __init__(self, arm: ArmClient) -> None:
         self._arm = arm
 
     def figures(self, deployment_id: str, since: datetime, until: datetime) -> Figures:

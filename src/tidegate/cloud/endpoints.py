@@ -7,9 +7,9 @@ https://learn.microsoft.com/rest/api/azureml/online-deployments/create-or-update
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from tidegate.cloud.arm import Arm
+from tidegate.cloud.arm import ArmClient
 from tidegate.config.model_policy import Rollout
-from tidegate.config.schema import Workspace
+from tidegate.config.schema import WorkspaceConfig
 from tidegate.domain.lifecycle.rollout_steps import DeploymentSeen, EndpointSeen, Place
 from tidegate.errors import ConflictError, NotFoundError
 from tidegate.log import Log
@@ -21,14 +21,14 @@ _KEPT_BESIDE = ("location", "tags", "kind", "identity")
 _KEPT = ("authMode", "description", "properties", "publicNetworkAccess")
 
 
-class Endpoints:
+class EndpointClient:
     """Whoever begins something looks again later: what Azure refuses with 409 is as well begun later."""
 
-    def __init__(self, place: Workspace, arm: Arm) -> None:
-        self._place = place
+    def __init__(self, workspace: WorkspaceConfig, arm: ArmClient) -> None:
+        self._workspace = workspace
         self._arm = arm
 
-    def look(self, name: str) -> EndpointSeen | None:
+    def get(self, name: str) -> EndpointSeen | None:
         """None where there is no such endpoint."""
         try:
             endpoint = self._arm.get(self.id(name), _API)["properties"]
@@ -47,7 +47,7 @@ class Endpoints:
             },
         )
 
-    def make(self, name: str, tags: Mapping[str, str]) -> None:
+    def create(self, name: str, tags: Mapping[str, str]) -> None:
         """An endpoint with keys; one that people made before keeps its way of letting callers in."""
         body = {
             "location": self._location,
@@ -58,7 +58,7 @@ class Endpoints:
         }
         self._begin(f"endpoint {name}", lambda: self._arm.put(self.id(name), _API, body))
 
-    def deploy(self, place: Place, rollout: Rollout, tags: Mapping[str, str]) -> None:
+    def deploy(self, target: Place, rollout: Rollout, tags: Mapping[str, str]) -> None:
         """An MLflow model, which needs no script and no environment."""
         body = {
             "location": self._location,
@@ -67,15 +67,15 @@ class Endpoints:
             "sku": {"name": "Default", "tier": "Standard", "capacity": rollout.instance_count},
             "properties": {
                 "endpointComputeType": "Managed",
-                "model": place.model,
+                "model": target.model,
                 "instanceType": rollout.instance_type,
                 "scaleSettings": {"scaleType": "Default"},
             },
         }
-        path = self.id(place.endpoint, place.deployment)
-        self._begin(f"deployment {place.deployment}", lambda: self._arm.put(path, _API, body))
+        path = self.id(target.endpoint, target.deployment)
+        self._begin(f"deployment {target.deployment}", lambda: self._arm.put(path, _API, body))
 
-    def shift(self, name: str, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
+    def set_traffic(self, name: str, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
         """Give each deployment its share; what else is said about the endpoint stays."""
         found = self._arm.get(self.id(name), _API)
         properties = {key: found["properties"].get(key) for key in _KEPT}
@@ -85,7 +85,7 @@ class Endpoints:
         }
         self._begin(f"traffic of {name}", lambda: self._arm.put(self.id(name), _API, body))
 
-    def remove(self, name: str, deployment: str) -> None:
+    def delete_deployment(self, name: str, deployment: str) -> None:
         path = self.id(name, deployment)
         self._begin(f"end of {deployment}", lambda: self._arm.delete(path, _API))
 
@@ -99,11 +99,11 @@ class Endpoints:
 
     def id(self, name: str, deployment: str = "") -> str:
         below = f"/deployments/{deployment}" if deployment else ""
-        return f"{self._place.arm_id}/onlineEndpoints/{name}{below}"
+        return f"{self._workspace.arm_id}/onlineEndpoints/{name}{below}"
 
     @property
     def _location(self) -> str:
-        return str(self._arm.get(self._place.arm_id, _API)["location"])
+        return str(self._arm.get(self._workspace.arm_id, _API)["location"])
 
     def _begin(self, what: str, operation: Callable[[], None]) -> None:
         try:

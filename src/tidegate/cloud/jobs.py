@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from tidegate.cloud.data_plane import DataPlane
-from tidegate.cloud.ml_client import Client, ml_errors
+from tidegate.cloud.data_plane import DataPlaneClient
+from tidegate.cloud.ml_client import LazyMLClient, ml_errors
 from tidegate.domain.jobs.outcome import RunSeen
 from tidegate.domain.jobs.plan import JobPlan
 from tidegate.errors import ConflictError, NotFoundError, PermanentError
@@ -12,8 +12,8 @@ from tidegate.errors import ConflictError, NotFoundError, PermanentError
 _DATA = re.compile(r".*/data/(?P<name>[^/]+)/versions/(?P<version>[^/]+)")
 
 
-class Jobs:
-    def __init__(self, client: Client, data_plane: DataPlane) -> None:
+class JobClient:
+    def __init__(self, client: LazyMLClient, data_plane: DataPlaneClient) -> None:
         self._client = client
         self._data_plane = data_plane
 
@@ -25,7 +25,7 @@ class Jobs:
             return False
         return True
 
-    def data_of(self, name: str) -> dict[str, str]:
+    def input_data(self, name: str) -> dict[str, str]:
         """The data that a job read, by the name of its input; of a step, that of its pipeline job.
 
         None of a run that is no job.
@@ -57,7 +57,7 @@ class Jobs:
             if not self.exists(plan.job):
                 raise
 
-    def look(self, name: str) -> RunSeen:
+    def get(self, name: str) -> RunSeen:
         """State and error of a job; of one that did not complete, those of its steps too. NotFoundError."""
         details = self._history(f"{name}/details")
         if details["status"] not in ("Failed", "Canceled"):

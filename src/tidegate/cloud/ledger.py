@@ -211,6 +211,15 @@ class _Rows(Generic[R]):
         )
 
 
+def tidegate_tables(account: str, credential: "TokenCredential") -> set[str]:
+    """Return the names of the account's tables that begin with `tidegate`."""
+    from azure.data.tables import TableServiceClient
+
+    with azure_errors(f"list tables of {account}"):
+        service = TableServiceClient(f"https://{account}.table.core.windows.net", credential=credential)
+        return {table.name for table in service.list_tables() if table.name.startswith("tidegate")}
+
+
 def _body(record: Record) -> dict[str, str]:
     text = json.dumps(record.model_dump(mode="json"))  # ASCII: one character is one UTF-16 unit
     return {f"body{number}": text[at : at + _CHUNK] for number, at in enumerate(range(0, len(text), _CHUNK))}

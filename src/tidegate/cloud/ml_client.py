@@ -7,17 +7,17 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from tidegate.cloud.azure_errors import azure_errors, status_of
-from tidegate.config.schema import Workspace
+from tidegate.config.schema import WorkspaceConfig
 from tidegate.errors import NotFoundError, PermanentError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 
-class Client:
+class LazyMLClient:
     """azure-ai-ml takes a second to import: only commands that need it do, and not the event path."""
 
-    def __init__(self, workspace: Workspace, credential: "TokenCredential") -> None:
+    def __init__(self, workspace: WorkspaceConfig, credential: "TokenCredential") -> None:
         self.workspace = workspace
         self.credential = credential
         self._lock = RLock()
@@ -29,9 +29,9 @@ class Client:
 
     @cached_property
     def _client(self) -> Any:
-        return self.another()
+        return self.new_client()
 
-    def another(self) -> Any:
+    def new_client(self) -> Any:
         """For what changes a client while it goes on."""
         from azure.ai.ml import MLClient
 

@@ -6,8 +6,8 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from tidegate.cloud.arm import Arm
-from tidegate.cloud.ml_client import Client, ml_errors
+from tidegate.cloud.arm import ArmClient
+from tidegate.cloud.ml_client import LazyMLClient, ml_errors
 from tidegate.domain.lifecycle.lineage import RegisteredModel
 from tidegate.errors import NotFoundError
 
@@ -15,7 +15,7 @@ _API = "2024-04-01"
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedModel:
     """A version, as lists of versions show it."""
 
     version: str
@@ -23,13 +23,13 @@ class Listed:
     tags: Mapping[str, str]
 
 
-class Models:
-    def __init__(self, client: Client, arm: Arm) -> None:
+class ModelClient:
+    def __init__(self, client: LazyMLClient, arm: ArmClient) -> None:
         self._client = client
         self._arm = arm
         self._registry = cache(self._open_registry)
 
-    def newest(self, name: str, most: int) -> list[Listed]:
+    def newest(self, name: str, most: int) -> list[ListedModel]:
         """The versions that were registered last, archived ones aside. The SDK can only list all."""
         path = f"{self._client.workspace.arm_id}/models/{name}/versions"
         query = {"$orderBy": "createdtime desc", "$top": str(most)}
@@ -73,7 +73,7 @@ class Models:
         Waits until that is done. Meanwhile the SDK leads all of the client's operations to the registry.
         """
         with ml_errors(f"share model {name}:{version} with {registry}"):
-            self._client.another().models.share(
+            self._client.new_client().models.share(
                 name=name,
                 version=version,
                 share_with_name=name,
@@ -90,9 +90,9 @@ class Models:
         return MLClient(self._client.credential, registry_name=name)
 
 
-def _listed(version: Mapping[str, Any]) -> Listed:
+def _listed(version: Mapping[str, Any]) -> ListedModel:
     created_at = datetime.fromisoformat(version["systemData"]["createdAt"])
-    return Listed(version["name"], created_at, version["properties"].get("tags") or {})
+    return ListedModel(version["name"], created_at, version["properties"].get("tags") or {})
 
 
 def _read(model: Any) -> RegisteredModel:

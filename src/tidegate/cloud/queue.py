@@ -15,7 +15,7 @@ WORK_QUEUE = "tidegate-work"
 LONGEST_DELAY = timedelta(hours=1)
 
 
-class Queue:
+class WorkQueue:
     """Commands on their way. Messages never expire; a longer delay than an hour wakes up early instead."""
 
     def __init__(self, *, account: str, credential: "TokenCredential", name: str = WORK_QUEUE) -> None:
@@ -60,3 +60,12 @@ class Queue:
             connection_timeout=5,
             read_timeout=10,
         )
+
+
+def tidegate_queues(account: str, credential: "TokenCredential") -> set[str]:
+    """Return the names of the account's queues that begin with `tidegate`."""
+    from azure.storage.queue import QueueServiceClient
+
+    with azure_errors(f"list queues of {account}"):
+        service = QueueServiceClient(f"https://{account}.queue.core.windows.net", credential=credential)
+        return {str(queue.name) for queue in service.list_queues(name_starts_with="tidegate")}

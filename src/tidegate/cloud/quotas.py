@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tidegate.cloud.arm import Arm
+from tidegate.cloud.arm import ArmClient
 
 _API_VERSION = "2024-04-01"
 _ML = "Microsoft.MachineLearningServices"
@@ -42,7 +42,7 @@ class Region:
         return _least([*of_family, *(one for one in self.usages if _kind(one) == "dedicatedcores")])
 
 
-def region(arm: Arm, subscription: str, name: str) -> Region:
+def region(arm: ArmClient, subscription: str, name: str) -> Region:
     location = f"/subscriptions/{subscription}/providers/{_ML}/locations/{name}"
     sizes = (_size(one) for one in arm.list(f"{location}/vmSizes", _API_VERSION))
     usages = tuple(arm.list(f"{location}/usages", _API_VERSION))

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tidegate.cloud.ml_client import Client, ml_errors
+from tidegate.cloud.ml_client import LazyMLClient, ml_errors
 from tidegate.errors import NotFoundError
 
 CONTENT_TAG = "tidegate_content"
 
 
 @dataclass(frozen=True)
-class Registered:
+class RegisteredVersion:
     """A version that is there now, and whether it was made just now."""
 
     name: str
@@ -34,17 +34,17 @@ class Cluster:
 
 
 class Registrar:
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: LazyMLClient) -> None:
         self._client = client
 
-    def environment(self, file: Path, content: str) -> Registered:
+    def environment(self, file: Path, content: str) -> RegisteredVersion:
         """Register an environment from its YAML unless its newest version has this content."""
         from azure.ai.ml import load_environment
 
         with ml_errors(f"register environment {file.stem}"):
             return _register(self._client.ml.environments, load_environment(file), content)
 
-    def component(self, file: Path, content: str) -> Registered:
+    def component(self, file: Path, content: str) -> RegisteredVersion:
         """The same for a component with its code and, for a pipeline, those of its steps."""
         from azure.ai.ml import load_component
 
@@ -103,15 +103,15 @@ def read_cluster(file: Path) -> Cluster:
     )
 
 
-def _register(operations: Any, entity: Any, content: str) -> Registered:
+def _register(operations: Any, entity: Any, content: str) -> RegisteredVersion:
     versions = [found for found in operations.list(name=entity.name) if found.version]
     numbers = {int(found.version): found for found in versions if found.version.isdecimal()}
     newest = numbers.get(max(numbers, default=0))
     if newest is not None and _content(newest.tags) == content:
-        return Registered(entity.name, newest.version, made=False)
+        return RegisteredVersion(entity.name, newest.version, made=False)
     entity.version = str(max(numbers, default=0) + 1)
     entity.tags = {**(entity.tags or {}), CONTENT_TAG: content}
-    return Registered(entity.name, str(operations.create_or_update(entity).version), made=True)
+    return RegisteredVersion(entity.name, str(operations.create_or_update(entity).version), made=True)
 
 
 def _content(tags: Mapping[str, str] | None) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from tidegate.cloud.arm import Arm
+from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.roles import Permissions
 from tidegate.domain.assets import BLOBSTORE
 
@@ -15,24 +15,26 @@ _SHARING = "Microsoft.MachineLearningServices/registries/assets/write"
 _OVERWRITING = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"
 
 
-class Separation:
+class RoleSeparation:
     """By role assignments, as `permissions` only tells of the caller. Groups are looked through by Azure."""
 
-    def __init__(self, arm: Arm) -> None:
+    def __init__(self, arm: ArmClient) -> None:
         self._arm = arm
 
-    def trespassers(self, training: str, production: str, registries: Iterable[str] = ()) -> list[str]:
+    def principals_with_write_access(
+        self, training: str, production: str, registries: Iterable[str] = ()
+    ) -> list[str]:
         """Identities of the workspace `training` that can write models, or their files, of `production`.
 
         Or models of the registries, by their ids, that production takes them from.
         """
-        places = {production: _REGISTERING, self._container(production): _OVERWRITING}
-        places |= dict.fromkeys(registries, _SHARING)
+        action_by_scope = {production: _REGISTERING, self._container(production): _OVERWRITING}
+        action_by_scope |= dict.fromkeys(registries, _SHARING)
         permissions = cache(self._permissions)
         return [
             f"{who} ({principal}) can write to {scope.rpartition('/')[2]} by role {role}"
             for principal, who in self._identities(training).items()
-            for scope, action in places.items()
+            for scope, action in action_by_scope.items()
             for role in self._roles(principal, scope)
             if permissions(role).allow(action) or permissions(role).allow(action, data=True)
         ]

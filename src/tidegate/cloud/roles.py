@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tidegate.cloud.arm import SCOPE, Arm
+from tidegate.cloud.arm import SCOPE, ArmClient
 from tidegate.errors import TransientError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Permissions:
         )
 
 
-def permissions(arm: Arm, scope: str) -> Permissions:
+def permissions(arm: ArmClient, scope: str) -> Permissions:
     """At a resource, what is assigned above it included."""
     path = f"{scope}/providers/Microsoft.Authorization/permissions"
     return Permissions(list(arm.list(path, _API_VERSION)))

@@ -3,12 +3,12 @@
 from urllib.parse import quote
 
 from tidegate.cloud.azure_errors import mlflow_errors
-from tidegate.cloud.data_plane import DataPlane
+from tidegate.cloud.data_plane import DataPlaneClient
 from tidegate.errors import NotFoundError
 
 
-class Runs:
-    def __init__(self, data_plane: DataPlane) -> None:
+class RunClient:
+    def __init__(self, data_plane: DataPlaneClient) -> None:
         self._data_plane = data_plane
 
     def metrics(self, run: str) -> dict[str, float]:

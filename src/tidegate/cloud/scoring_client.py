@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tidegate.cloud.azure_errors import azure_errors
-from tidegate.cloud.ml_client import Client, ml_errors
+from tidegate.cloud.ml_client import LazyMLClient, ml_errors
 from tidegate.domain.lifecycle.health import Answer
 
 if TYPE_CHECKING:
@@ -15,11 +15,11 @@ _TIMEOUT_S = 15.0  # an endpoint gives a model 5 s unless it is told otherwise
 _LONGEST_TEXT = 2000
 
 
-class Questions:
-    def __init__(self, client: Client) -> None:
+class ScoringClient:
+    def __init__(self, client: LazyMLClient) -> None:
         self._client = client
 
-    def ask(self, endpoint: str, deployment: str, body: bytes, times: int = 1) -> list[Answer]:
+    def send(self, endpoint: str, deployment: str, body: bytes, times: int = 1) -> list[Answer]:
         """The deployment's answers to one request sent again and again, whatever its share of traffic."""
         with ml_errors(f"find endpoint {endpoint}"):
             operations = self._client.ml.online_endpoints
@@ -30,9 +30,9 @@ class Questions:
             "azureml-model-deployment": deployment,
         }
         with azure_errors(f"ask {endpoint}"):
-            return [self._ask(url, headers, body) for _ in range(times)]
+            return [self._send_once(url, headers, body) for _ in range(times)]
 
-    def _ask(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
+    def _send_once(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
         """No answer in time is one, too."""
         from azure.core.exceptions import ServiceRequestError, ServiceResponseError
         from azure.core.rest import HttpRequest

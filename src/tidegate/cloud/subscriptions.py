@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tidegate.cloud.arm import Arm
+from tidegate.cloud.arm import ArmClient
 from tidegate.errors import NotFoundError
 
 _API_VERSION = "2025-02-15"
@@ -33,7 +33,7 @@ class CustomTopic:
         return self.schema == "EventGridSchema"
 
 
-def custom_topic(arm: Arm, subscriptions: Iterable[str], endpoint: str) -> CustomTopic | None:
+def custom_topic(arm: ArmClient, subscriptions: Iterable[str], endpoint: str) -> CustomTopic | None:
     """The topic that has this address, in any resource group of these subscriptions."""
     for subscription in subscriptions:
         for one in arm.list(f"/subscriptions/{subscription}/{_PROVIDER}/topics", _API_VERSION):
@@ -43,13 +43,13 @@ def custom_topic(arm: Arm, subscriptions: Iterable[str], endpoint: str) -> Custo
     return None
 
 
-def event_subscriptions(arm: Arm, source: str) -> list[EventSubscription]:
+def event_subscriptions(arm: ArmClient, source: str) -> list[EventSubscription]:
     """Of a storage account or a workspace (an ARM id): made on it, or on a system topic of its group."""
     found = {one["id"].lower(): one for one in _of(arm, source)}
     return [_read(one) for one in found.values()]
 
 
-def _of(arm: Arm, source: str) -> Iterator[dict[str, Any]]:
+def _of(arm: ArmClient, source: str) -> Iterator[dict[str, Any]]:
     yield from arm.list(f"{source}/{_PROVIDER}/eventSubscriptions", _API_VERSION)
     group = source.partition("/providers/")[0]
     try:

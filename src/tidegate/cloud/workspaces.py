@@ -5,20 +5,19 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tidegate.cloud.arm import Arm
-from tidegate.cloud.assets import Assets
-from tidegate.cloud.computes import Computes
-from tidegate.cloud.data_plane import DataPlane
-from tidegate.cloud.datastores import Datastores
-from tidegate.cloud.endpoint_metrics import EndpointMetrics
-from tidegate.cloud.endpoints import Endpoints
-from tidegate.cloud.jobs import Jobs
-from tidegate.cloud.ml_client import Client
-from tidegate.cloud.models import Models
-from tidegate.cloud.runs import Runs
-from tidegate.cloud.scoring_client import Questions
-from tidegate.config.schema import Config
-from tidegate.config.schema import Workspace as Place
+from tidegate.cloud.arm import ArmClient
+from tidegate.cloud.assets import AssetClient
+from tidegate.cloud.computes import ComputeClient
+from tidegate.cloud.data_plane import DataPlaneClient
+from tidegate.cloud.datastores import DatastoreClient
+from tidegate.cloud.endpoint_metrics import EndpointMetricsClient
+from tidegate.cloud.endpoints import EndpointClient
+from tidegate.cloud.jobs import JobClient
+from tidegate.cloud.ml_client import LazyMLClient
+from tidegate.cloud.models import ModelClient
+from tidegate.cloud.runs import RunClient
+from tidegate.cloud.scoring_client import ScoringClient
+from tidegate.config.schema import Config, WorkspaceConfig
 from tidegate.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -27,24 +26,24 @@ if TYPE_CHECKING:
 COMPUTE_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "compute"
 
 
-class Workspace:
-    def __init__(self, place: Place, credential: "TokenCredential", computes: Path) -> None:
-        self.place = place
-        self.client = Client(place, credential)
-        self.datastores = Datastores(self.client)
-        self.assets = Assets(self.client, self.datastores)
-        self.computes = Computes(self.client, computes)
-        arm = Arm(credential)
-        data_plane = DataPlane(self.client, arm)
-        self.jobs = Jobs(self.client, data_plane)
-        self.runs = Runs(data_plane)
-        self.models = Models(self.client, arm)
-        self.endpoints = Endpoints(place, arm)
-        self.endpoint_metrics = EndpointMetrics(arm)
-        self.questions = Questions(self.client)
+class WorkspaceClients:
+    def __init__(self, config: WorkspaceConfig, credential: "TokenCredential", computes: Path) -> None:
+        self.config = config
+        self.client = LazyMLClient(config, credential)
+        self.datastores = DatastoreClient(self.client)
+        self.assets = AssetClient(self.client, self.datastores)
+        self.computes = ComputeClient(self.client, computes)
+        arm = ArmClient(credential)
+        data_plane = DataPlaneClient(self.client, arm)
+        self.jobs = JobClient(self.client, data_plane)
+        self.runs = RunClient(data_plane)
+        self.models = ModelClient(self.client, arm)
+        self.endpoints = EndpointClient(config, arm)
+        self.endpoint_metrics = EndpointMetricsClient(arm)
+        self.scoring_client = ScoringClient(self.client)
 
 
-class Workspaces:
+class ConfiguredWorkspaces:
     """By their role in the configuration: development, production."""
 
     def __init__(
@@ -55,13 +54,13 @@ class Workspaces:
         computes: Path = COMPUTE_FOLDER,
     ) -> None:
         self._config = config
-        self._open = cache(lambda place: Workspace(place, credential, computes))
+        self._open = cache(lambda workspace: WorkspaceClients(workspace, credential, computes))
 
-    def __getitem__(self, role: str) -> Workspace:
-        places = self._config().workspaces
+    def __getitem__(self, role: str) -> WorkspaceClients:
+        configured = self._config().workspaces
         match role:
             case "development":
-                return self._open(places.development)
+                return self._open(configured.development)
             case "production":
-                return self._open(places.production)
+                return self._open(configured.production)
         raise NotFoundError(f"there is no workspace {role}: development, production")

@@ -26,7 +26,7 @@ from tidegate.config.types import (
 )
 
 
-class Workspace(Section):
+class WorkspaceConfig(Section):
     subscription: Filled
     resource_group: Filled
     name: Filled
@@ -128,14 +128,14 @@ class Channel(Section):
     events: list[ActivityPattern] = Field(default=["*"], min_length=1)
 
 
-class Workspaces(Section):
-    development: Workspace
-    production: Workspace
+class WorkspacePair(Section):
+    development: WorkspaceConfig
+    production: WorkspaceConfig
 
 
 class Config(Section):
     timezone: ZoneInfo = ZoneInfo("UTC")
-    workspaces: Workspaces
+    workspaces: WorkspacePair
     feeds: dict[FeedName, Feed] = Field(min_length=1)
     models: dict[AssetName, Policy] = Field(default={})
     notify: list[Channel] = Field(default=[])

@@ -6,7 +6,7 @@ from typing import Literal
 
 from tidegate.bootstrap import Service
 from tidegate.cloud.blobs import REJECTED, create_container
-from tidegate.cloud.queue import WORK_QUEUE, Queue
+from tidegate.cloud.queue import WORK_QUEUE, WorkQueue
 from tidegate.cloud.registrar import Registrar, read_cluster
 from tidegate.config.schema import Config, Feed, FeedStorage
 from tidegate.domain.assets import datastore_name
@@ -47,7 +47,7 @@ class Deployment:
 
     def _storage(self, feeds: Sequence[FeedStorage]) -> Iterator[Step]:
         account, credential = self._service.settings.storage_account, self._service.credential
-        poison = Queue(account=account, credential=credential, name=f"{WORK_QUEUE}-poison")
+        poison = WorkQueue(account=account, credential=credential, name=f"{WORK_QUEUE}-poison")
         made: list[tuple[str, Callable[[], bool]]] = [
             (f"queue {WORK_QUEUE}", self._service.queue.create),
             (f"queue {WORK_QUEUE}-poison", poison.create),
@@ -62,7 +62,7 @@ class Deployment:
 
     def _workspace(self, role: Role, config: Config) -> Iterator[Step]:
         workspace = self._service.workspaces[role]
-        place, registrar = workspace.place.name, Registrar(workspace.client)
+        place, registrar = workspace.config.name, Registrar(workspace.client)
         for storage in dict.fromkeys(feed.storage for feed in _feeds_of(config, role)):
             name = datastore_name(storage)
             made = registrar.datastore(name, storage.account, storage.container)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from tidegate.bootstrap import Service, build
-from tidegate.cloud.arm import Arm
+from tidegate.cloud.arm import ArmClient
 from tidegate.errors import ConfigError, TidegateError
 from tidegate.installation.asset_files import AssetFiles
 from tidegate.installation.checks import access, quotas
@@ -54,7 +54,7 @@ def examine(service: Callable[[], Service] = build, assets: AssetFiles | None = 
     file, feeds = built.settings.config_file, ", ".join(config.feeds)
     yield Finding("configuration", State.OK, f"{file} has the feeds {feeds}")
     installation = Installation(
-        service=built, config=config, arm=Arm(built.credential), assets=assets or AssetFiles()
+        service=built, config=config, arm=ArmClient(built.credential), assets=assets or AssetFiles()
     )
     for name, check in CHECKS.items():
         yield from _carried_out(name, check, installation)

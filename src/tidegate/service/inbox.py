@@ -14,9 +14,9 @@ from tidegate.messages.events import Event, Unreadable, parse
 from tidegate.service.routing import Ignore, Meaning, Record, Reject, Routes, Send
 
 if TYPE_CHECKING:
-    from tidegate.cloud.blobs import Rejected
+    from tidegate.cloud.blobs import RejectedEvents
     from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.queue import Queue
+    from tidegate.cloud.queue import WorkQueue
 
 log = Log(__name__)
 
@@ -32,9 +32,9 @@ class Inbox:
         self,
         *,
         routes: Callable[[], Routes],
-        queue: "Queue",
+        queue: "WorkQueue",
         ledger: "Ledger",
-        rejected: "Rejected",
+        rejected: "RejectedEvents",
         now: Callable[[], datetime],
     ) -> None:
         self._routes = routes

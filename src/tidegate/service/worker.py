@@ -26,7 +26,7 @@ from tidegate.messages.commands import (
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.queue import Queue
+    from tidegate.cloud.queue import WorkQueue
 
 log = Log(__name__)
 
@@ -46,7 +46,7 @@ class Worker:
     """Decode, hand to the handler, send what follows; only then is the message let go of."""
 
     def __init__(
-        self, *, handlers: Handlers, queue: "Queue", ledger: "Ledger", now: Callable[[], datetime]
+        self, *, handlers: Handlers, queue: "WorkQueue", ledger: "Ledger", now: Callable[[], datetime]
     ) -> None:
         self._handlers = handlers
         self._queue = queue

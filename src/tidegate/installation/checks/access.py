@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from tidegate.cloud.role_separation import Separation
+from tidegate.cloud.role_separation import RoleSeparation
 from tidegate.cloud.roles import caller, permissions
 from tidegate.cloud.subscriptions import custom_topic
 from tidegate.errors import TransientError
@@ -74,7 +74,7 @@ def separation(installation: Installation) -> Iterable[Found]:
         return
     models = installation.service.workspaces["development"].models
     registries = {one.registry for one in promoting.values() if one.via == "registry" and one.registry}
-    found = Separation(installation.arm).trespassers(
+    found = RoleSeparation(installation.arm).principals_with_write_access(
         places.development.arm_id, places.production.arm_id, map(models.registry_id, sorted(registries))
     )
     for trespasser in found:

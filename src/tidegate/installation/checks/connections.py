@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.api_client import ApiClient, ApiError
-from tidegate.cloud.blobs import REJECTED
-from tidegate.cloud.channels import takes
-from tidegate.cloud.inventory import our_containers, our_queues, our_tables
-from tidegate.cloud.ledger import TABLES
-from tidegate.cloud.queue import WORK_QUEUE
+from tidegate.cloud.blobs import REJECTED, tidegate_containers
+from tidegate.cloud.channels import is_supported_url
+from tidegate.cloud.ledger import TABLES, tidegate_tables
+from tidegate.cloud.queue import WORK_QUEUE, tidegate_queues
 from tidegate.cloud.subscriptions import EventSubscription, event_subscriptions
 from tidegate.errors import NotFoundError
 from tidegate.installation.checks.findings import Found, Installation, fail, ok, warn
@@ -22,9 +21,9 @@ _SUBSCRIPTIONS = Path(__file__).resolve().parents[4] / "infra" / "subscriptions.
 def storage(installation: Installation) -> Iterable[Found]:
     account, credential = installation.service.settings.storage_account, installation.service.credential
     wanted = (
-        ("queue", {WORK_QUEUE}, our_queues(account, credential)),
-        ("table", set(TABLES), our_tables(account, credential)),
-        ("container", {REJECTED, DEAD_LETTERS}, our_containers(account, credential)),
+        ("queue", {WORK_QUEUE}, tidegate_queues(account, credential)),
+        ("table", set(TABLES), tidegate_tables(account, credential)),
+        ("container", {REJECTED, DEAD_LETTERS}, tidegate_containers(account, credential)),
     )
     missing = [f"{kind} {name}" for kind, names, there in wanted for name in sorted(names - there)]
     yield (
@@ -64,7 +63,7 @@ def notifications(installation: Installation) -> Iterable[Found]:
         yield warn("nobody is told of anything", "add a channel under notify in tidegate.yml")
     for number, channel in enumerate(channels):
         scheme = channel.url.partition(":")[0]
-        if takes(channel.url):
+        if is_supported_url(channel.url):
             yield ok(f"notify[{number}] ({scheme}) for {', '.join(channel.events)}")
         else:
             yield fail(

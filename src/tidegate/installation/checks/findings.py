@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from tidegate.bootstrap import Service
-from tidegate.cloud.arm import Arm
+from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.registrar import Registrar
 from tidegate.config.schema import Config, Feed
 from tidegate.installation.asset_files import AssetFiles, roles_in
@@ -45,7 +45,7 @@ class Installation:
 
     service: Service
     config: Config
-    arm: Arm
+    arm: ArmClient
     assets: AssetFiles
 
     def feeds(self) -> Iterable[tuple[str, Feed]]:

@@ -44,7 +44,7 @@ from tidegate.service.steps.generation_end import tell
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.workspaces import Workspace, Workspaces
+    from tidegate.cloud.workspaces import ConfiguredWorkspaces, WorkspaceClients
 
 log = Log(__name__)
 
@@ -71,7 +71,7 @@ class Rolling:
 
     config: Callable[[], Config]
     ledger: "Ledger"
-    workspaces: "Workspaces"
+    workspaces: "ConfiguredWorkspaces"
     succession: Succession
     observing: Observing
     now: Callable[[], datetime]
@@ -114,7 +114,7 @@ class Rolling:
         if policy.promote and policy.promote.via == "registry":
             model = f"azureml://registries/{policy.promote.registry}/{names}"
         else:
-            model = f"{self._workspace.place.arm_id}/{names}"
+            model = f"{self._workspace.config.arm_id}/{names}"
         live = (
             record.rollout and not record.rollout.final
         )  # it ends where it began, whatever the policy says now
@@ -128,7 +128,7 @@ class Rolling:
         other = self.ledger.model_version(record.model, champion) if champion else None
         if other and other.version != record.version and other.rollout and not other.rollout.final:
             return later(subject.command, _SMOKE_PAUSE)
-        seen = self._workspace.endpoints.look(subject.place.endpoint)
+        seen = self._workspace.endpoints.get(subject.place.endpoint)
         if seen and seen.busy:
             return later(subject.command, _SMOKE_PAUSE)
         restoring, since = record.state is ModelState.CHAMPION, _since(record, model)
@@ -149,7 +149,7 @@ class Rolling:
         return self._turn(subject, rollout, failing(rollout, OTHER_CHAMPION))
 
     def _step(self, subject: _Subject, rollout: RolloutRecord) -> Follows:
-        seen = self._workspace.endpoints.look(rollout.endpoint)
+        seen = self._workspace.endpoints.get(rollout.endpoint)
         step = decide_step(rollout, seen, subject.place.model, subject.rollout, self.now())
         match step:
             case Settled():
@@ -185,13 +185,13 @@ class Rolling:
         tags = {"tidegate_model": record.model, "tidegate_version": record.version}
         match step:
             case MakeEndpoint():
-                endpoints.make(place.endpoint, {"tidegate_model": record.model})
+                endpoints.create(place.endpoint, {"tidegate_model": record.model})
             case MakeDeployment():
                 endpoints.deploy(place, subject.rollout, tags)
             case Shift(traffic, mirror):
-                endpoints.shift(place.endpoint, traffic, mirror)
+                endpoints.set_traffic(place.endpoint, traffic, mirror)
             case Remove(deployment):
-                endpoints.remove(place.endpoint, deployment)
+                endpoints.delete_deployment(place.endpoint, deployment)
 
     def _turn(self, subject: _Subject, before: RolloutRecord | None, after: RolloutRecord) -> Follows:
         """Told, recorded, gone on with: at once where something changed, at the bake's end where it bakes."""
@@ -224,7 +224,7 @@ class Rolling:
         return look_again(subject.command, self.now() - rollout.began_at)
 
     @property
-    def _workspace(self) -> "Workspace":
+    def _workspace(self) -> "WorkspaceClients":
         return self.workspaces["production"]
 
 

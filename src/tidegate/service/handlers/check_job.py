@@ -27,7 +27,7 @@ from tidegate.service.steps.generation_end import end, tell
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.workspaces import Workspaces
+    from tidegate.cloud.workspaces import ConfiguredWorkspaces
 
 log = Log(__name__)
 
@@ -40,7 +40,7 @@ class Jobs:
 
     config: Callable[[], Config]
     ledger: "Ledger"
-    workspaces: "Workspaces"
+    workspaces: "ConfiguredWorkspaces"
     now: Callable[[], datetime]
 
     def check_job(self, command: CheckJob) -> Follows:
@@ -56,7 +56,7 @@ class Jobs:
             return [] if claim.generation.state.final else [Next(serves, _RECORDING)]
         if job.final:
             return _after(claim, serves)
-        run = self.workspaces[command.workspace].jobs.look(job.name)
+        run = self.workspaces[command.workspace].jobs.get(job.name)
         if run.status == "CancelRequested":
             job.cancel_requested = True
         outcome = decide_outcome(run, job, feeds[serves.feed].score)

@@ -23,9 +23,9 @@ from tidegate.service.steps.generation_end import tell
 from tidegate.service.steps.partition_listing import feed_of, look
 
 if TYPE_CHECKING:
-    from tidegate.cloud.blobs import Feeds
+    from tidegate.cloud.blobs import FeedFiles
     from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.workspaces import Workspaces
+    from tidegate.cloud.workspaces import ConfiguredWorkspaces
 
 log = Log(__name__)
 
@@ -40,8 +40,8 @@ class Arrival:
 
     config: Callable[[], Config]
     ledger: "Ledger"
-    feeds: "Feeds"
-    workspaces: "Workspaces"
+    feeds: "FeedFiles"
+    workspaces: "ConfiguredWorkspaces"
     now: Callable[[], datetime]
 
     def check_month(self, command: CheckMonth) -> Follows:

@@ -20,10 +20,10 @@ from tidegate.service.steps.generation_end import end, tell
 from tidegate.service.steps.partition_listing import feed_of, look
 
 if TYPE_CHECKING:
-    from tidegate.cloud.blobs import Feeds
-    from tidegate.cloud.datastores import Datastores
+    from tidegate.cloud.blobs import FeedFiles
+    from tidegate.cloud.datastores import DatastoreClient
     from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.workspaces import Workspaces
+    from tidegate.cloud.workspaces import ConfiguredWorkspaces
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +32,8 @@ class Finishing:
 
     config: Callable[[], Config]
     ledger: "Ledger"
-    feeds: "Feeds"
-    workspaces: "Workspaces"
+    feeds: "FeedFiles"
+    workspaces: "ConfiguredWorkspaces"
     now: Callable[[], datetime]
 
     def finish_month(self, command: FinishMonth) -> Follows:
@@ -85,7 +85,7 @@ class Finishing:
         claim.generation.outcome = {**published.kept(), "csv": csv}
         return decide_result(published, claim, self._changed(feed, claim, datastores))
 
-    def _changed(self, feed: Feed, claim: Claim, datastores: "Datastores") -> list[str]:
+    def _changed(self, feed: Feed, claim: Claim, datastores: "DatastoreClient") -> list[str]:
         manifest = Manifest.from_text(datastores.read(BLOBSTORE, claim.version.manifest_path).decode())
         seen = look(self.feeds, feed, claim.record.month)
         return manifest.changed_in((*seen.files, *seen.others))

@@ -33,9 +33,9 @@ from tidegate.service.steps.generation_end import tell
 from tidegate.service.steps.model_candidates import candidate, files_of, is_copy
 
 if TYPE_CHECKING:
-    from tidegate.cloud.copies import Copies
+    from tidegate.cloud.copies import BlobCopyClient
     from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.workspaces import Workspace, Workspaces
+    from tidegate.cloud.workspaces import ConfiguredWorkspaces, WorkspaceClients
 
 log = Log(__name__)
 
@@ -48,8 +48,8 @@ class Judging:
 
     config: Callable[[], Config]
     ledger: "Ledger"
-    workspaces: "Workspaces"
-    copies: "Copies"
+    workspaces: "ConfiguredWorkspaces"
+    copies: "BlobCopyClient"
     now: Callable[[], datetime]
 
     def judge_model(self, command: JudgeModel) -> Follows:
@@ -96,7 +96,7 @@ class Judging:
 
     def _files(self, record: ModelVersion) -> str:
         """Those that are judged, and so the only ones that may be promoted."""
-        return fingerprint(self.copies.originals(files_of(self._workspace, record.source["uri"])))
+        return fingerprint(self.copies.list_files(files_of(self._workspace, record.source["uri"])))
 
     def _launch(
         self, command: JudgeModel, policy: Policy, record: ModelVersion, evaluation: Evaluation
@@ -123,7 +123,7 @@ class Judging:
         if not jobs.exists(evaluation.job):
             return self._launch(command, policy, record, evaluation)
         attempt = Attempt(evaluation.attempt, policy.evaluate.compute)
-        match decide_end(jobs.look(evaluation.job), attempt):
+        match decide_end(jobs.get(evaluation.job), attempt):
             case StillLive():
                 return []
             case JobDone():
@@ -196,7 +196,7 @@ class Judging:
             log.warning("model_not_tagged", model=record.model, version=record.version, error=error)
 
     @property
-    def _workspace(self) -> "Workspace":
+    def _workspace(self) -> "WorkspaceClients":
         return self.workspaces["development"]
 
 

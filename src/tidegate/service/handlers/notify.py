@@ -14,7 +14,7 @@ from tidegate.log import Log
 from tidegate.messages.commands import Follows, Notify
 
 if TYPE_CHECKING:
-    from tidegate.cloud.channels import People, Topic
+    from tidegate.cloud.channels import EventPublisher, NotificationSender
     from tidegate.cloud.ledger import Ledger
 
 log = Log(__name__)
@@ -29,8 +29,8 @@ class Telling:
 
     config: Callable[[], Config]
     ledger: "Ledger"
-    people: "People"
-    topic: "Topic"
+    people: "NotificationSender"
+    topic: "EventPublisher"
     now: Callable[[], datetime]
     public_url: str | None = None
 

@@ -32,7 +32,7 @@ from tidegate.service.steps.model_delivery import Delivering, NotJudged, Undeliv
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.role_separation import Separation
+    from tidegate.cloud.role_separation import RoleSeparation
 
 log = Log(__name__)
 
@@ -56,7 +56,7 @@ class Promoting:
 
     config: Callable[[], Config]
     ledger: "Ledger"
-    separation: "Separation"
+    separation: "RoleSeparation"
     delivering: Delivering
     succession: Succession
     now: Callable[[], datetime]
@@ -138,7 +138,9 @@ class Promoting:
 
     def _refuse_trespassers(self, promote: Promote) -> None:
         places, registries = self.config().workspaces, self.delivering.registries(promote)
-        found = self.separation.trespassers(places.development.arm_id, places.production.arm_id, registries)
+        found = self.separation.principals_with_write_access(
+            places.development.arm_id, places.production.arm_id, registries
+        )
         if found:
             raise PermanentError(
                 f"nothing is promoted while those who train can write to production: {'; '.join(found[:5])}. "

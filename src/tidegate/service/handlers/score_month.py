@@ -20,7 +20,7 @@ from tidegate.service.steps.partition_listing import feed_of
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.workspaces import Workspace, Workspaces
+    from tidegate.cloud.workspaces import ConfiguredWorkspaces, WorkspaceClients
 
 log = Log(__name__)
 
@@ -31,7 +31,7 @@ class Scoring:
 
     config: Callable[[], Config]
     ledger: "Ledger"
-    workspaces: "Workspaces"
+    workspaces: "ConfiguredWorkspaces"
     claims: Claims
     now: Callable[[], datetime]
 
@@ -94,7 +94,7 @@ class Scoring:
         claim.generation.state, claim.generation.job = ScoringState.SUBMITTED, name
         self.ledger.save(claim.record)
 
-    def _workspace(self, feed: Feed) -> "Workspace":
+    def _workspace(self, feed: Feed) -> "WorkspaceClients":
         return self.workspaces[feed.score.workspace]
 
 
@@ -103,7 +103,7 @@ def _look_at(command: ScoreMonth, feed: Feed, claim: Claim) -> Next:
     return Next(check, FIRST_LOOK)
 
 
-def _have_clusters(workspace: "Workspace", *names: str) -> bool:
+def _have_clusters(workspace: "WorkspaceClients", *names: str) -> bool:
     """All of them are asked for, so that those that are missing are made side by side."""
     ready = [workspace.computes.is_ready(name) for name in dict.fromkeys(names)]
     return all(ready)

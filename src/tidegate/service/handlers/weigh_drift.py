@@ -45,7 +45,7 @@ from tidegate.service.steps.generation_end import tell
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.workspaces import Workspace, Workspaces
+    from tidegate.cloud.workspaces import ConfiguredWorkspaces, WorkspaceClients
 
 log = Log(__name__)
 
@@ -56,7 +56,7 @@ class Drifting:
 
     config: Callable[[], Config]
     ledger: "Ledger"
-    workspaces: "Workspaces"
+    workspaces: "ConfiguredWorkspaces"
     now: Callable[[], datetime]
 
     def weigh_drift(self, command: WeighDrift) -> Follows:
@@ -85,7 +85,7 @@ class Drifting:
             return []
         if not self._workspace.jobs.exists(begun.job):
             return self._launch(command, drift, model, begun)
-        match decide_end(self._workspace.jobs.look(begun.job), Attempt(begun.attempt, drift.compute)):
+        match decide_end(self._workspace.jobs.get(begun.job), Attempt(begun.attempt, drift.compute)):
             case StillLive():
                 return []
             case JobDone():
@@ -187,5 +187,5 @@ class Drifting:
         return [Next(JudgeModel(cause=command.cause, model=model.model, version=version))]
 
     @property
-    def _workspace(self) -> "Workspace":
+    def _workspace(self) -> "WorkspaceClients":
         return self.workspaces["development"]

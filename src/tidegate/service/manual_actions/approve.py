@@ -20,7 +20,7 @@ from tidegate.service.manual_actions.requester import Person, Voice, Words
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.queue import Queue
+    from tidegate.cloud.queue import WorkQueue
 
 log = Log(__name__)
 
@@ -51,7 +51,7 @@ class Rollback(BaseModel):
 @dataclass(frozen=True, kw_only=True)
 class Approvals:
     ledger: "Ledger"
-    queue: "Queue"
+    queue: "WorkQueue"
     now: Callable[[], datetime]
 
     def decide(

@@ -20,8 +20,8 @@ from tidegate.service.steps.model_candidates import candidate, is_copy
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.queue import Queue
-    from tidegate.cloud.workspaces import Workspaces
+    from tidegate.cloud.queue import WorkQueue
+    from tidegate.cloud.workspaces import ConfiguredWorkspaces
 
 log = Log(__name__)
 
@@ -40,8 +40,8 @@ class Rejudging(BaseModel):
 @dataclass(frozen=True, kw_only=True)
 class Rejudgings:
     ledger: "Ledger"
-    queue: "Queue"
-    workspaces: "Workspaces"
+    queue: "WorkQueue"
+    workspaces: "ConfiguredWorkspaces"
     now: Callable[[], datetime]
 
     def request(

@@ -17,9 +17,9 @@ from tidegate.service.inbox import Inbox
 from tidegate.service.routing import Ignore, Meaning, Record, Reject, Send
 
 if TYPE_CHECKING:
-    from tidegate.cloud.blobs import Rejected
+    from tidegate.cloud.blobs import RejectedEvents
     from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.queue import Queue
+    from tidegate.cloud.queue import WorkQueue
 
 log = Log(__name__)
 
@@ -31,9 +31,9 @@ class Failures:
     """A replayed event goes through the inbox again, a replayed command to the queue."""
 
     ledger: "Ledger"
-    queue: "Queue"
+    queue: "WorkQueue"
     inbox: Inbox
-    rejected: "Rejected"
+    rejected: "RejectedEvents"
     now: Callable[[], datetime]
 
     def listed(self, *, replayed: bool) -> list[Activity]:

@@ -18,7 +18,7 @@ from tidegate.service.manual_actions.requester import Words
 from tidegate.service.steps.generation_claims import Claims, Wish
 
 if TYPE_CHECKING:
-    from tidegate.cloud.queue import Queue
+    from tidegate.cloud.queue import WorkQueue
 
 log = Log(__name__)
 
@@ -43,7 +43,7 @@ class Rerun(BaseModel):
 class Reruns:
     claims: Claims
     arrival: Arrival
-    queue: "Queue"
+    queue: "WorkQueue"
 
     def request(self, feed: Feed, record: Month, wanted: Rerun, key: str | None) -> Claim:
         """Claim a generation and send its command; the same key again brings the same one.

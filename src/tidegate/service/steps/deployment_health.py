@@ -19,7 +19,7 @@ from tidegate.domain.lifecycle.rollout_steps import Place
 from tidegate.errors import PermanentError
 
 if TYPE_CHECKING:
-    from tidegate.cloud.workspaces import Workspace, Workspaces
+    from tidegate.cloud.workspaces import ConfiguredWorkspaces, WorkspaceClients
 
 _PROBES = 5
 
@@ -28,14 +28,14 @@ _PROBES = 5
 class Observing:
     """`folder` is where tidegate.yml lies: the smoke test's file is named from there."""
 
-    workspaces: "Workspaces"
+    workspaces: "ConfiguredWorkspaces"
     folder: Path
     now: Callable[[], datetime]
 
     def try_out(self, place: Place, rollout: Rollout) -> SmokeAnswer:
         """The smoke test, once."""
         body = self._question(rollout)
-        [answer] = self._workspace.questions.ask(place.endpoint, place.deployment, body)
+        [answer] = self._workspace.scoring_client.send(place.endpoint, place.deployment, body)
         return read_smoke(answer)
 
     def health(self, place: Place, rollout: Rollout, since: datetime, *, last: bool) -> Health:
@@ -47,7 +47,7 @@ class Observing:
         if not last:
             return too_early(counted)
         body = self._question(rollout)
-        answers = self._workspace.questions.ask(place.endpoint, place.deployment, body, _PROBES)
+        answers = self._workspace.scoring_client.send(place.endpoint, place.deployment, body, _PROBES)
         return health_by_probes(answers, counted, rollout)
 
     def _question(self, rollout: Rollout) -> bytes:
@@ -57,5 +57,5 @@ class Observing:
         return file.read_bytes()
 
     @property
-    def _workspace(self) -> "Workspace":
+    def _workspace(self) -> "WorkspaceClients":
         return self.workspaces["production"]

@@ -12,7 +12,7 @@ from tidegate.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.workspaces import Workspaces
+    from tidegate.cloud.workspaces import ConfiguredWorkspaces
 
 _ROUNDS = 10
 
@@ -35,7 +35,7 @@ class Claims:
 
     config: Callable[[], Config]
     ledger: "Ledger"
-    workspaces: "Workspaces"
+    workspaces: "ConfiguredWorkspaces"
     now: Callable[[], datetime]
 
     def claim(self, wish: Wish) -> Claim:

@@ -15,8 +15,8 @@ from tidegate.messages.commands import JudgeModel
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.models import Listed
-    from tidegate.cloud.workspaces import Workspaces
+    from tidegate.cloud.models import ListedModel
+    from tidegate.cloud.workspaces import ConfiguredWorkspaces
 
 log = Log(__name__)
 
@@ -30,7 +30,7 @@ class Registrations:
     """Events that were lost, and the newest model that was there before its policy, are found here."""
 
     ledger: "Ledger"
-    workspaces: "Workspaces"
+    workspaces: "ConfiguredWorkspaces"
     now: Callable[[], datetime]
 
     def unseen(self, config: Config, cause: str) -> Iterator[JudgeModel]:
@@ -52,7 +52,7 @@ class Registrations:
         found = _candidates(self._newest(model.model), since)
         return [one for one in found if self.ledger.model_version(model.model, one) is None]
 
-    def _newest(self, model: str) -> "list[Listed]":
+    def _newest(self, model: str) -> "list[ListedModel]":
         try:
             return self.workspaces["development"].models.newest(model, _MOST)
         except NotFoundError:
@@ -65,7 +65,7 @@ class Registrations:
         return since
 
 
-def _candidates(newest: "list[Listed]", since: datetime | None) -> list[str]:
+def _candidates(newest: "list[ListedModel]", since: datetime | None) -> list[str]:
     """The newest of all, and what was registered since then; copies that we made are nobody's candidates."""
     theirs = [one for one in newest if SOURCE_TAG not in one.tags and _VERSION.fullmatch(one.version)]
     wanted = [*theirs[:1], *(one for one in theirs[1:] if since and one.created_at >= since)]

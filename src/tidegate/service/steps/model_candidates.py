@@ -3,17 +3,17 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tidegate.cloud.assets import place_of
+from tidegate.cloud.assets import datastore_path_of
 from tidegate.domain.lifecycle.file_copy import Folder
 from tidegate.domain.lifecycle.lineage import SOURCE_TAG
 from tidegate.domain.lifecycle.records import ModelVersion
 from tidegate.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from tidegate.cloud.workspaces import Workspace
+    from tidegate.cloud.workspaces import WorkspaceClients
 
 
-def candidate(workspace: "Workspace", name: str, version: str, at: datetime) -> ModelVersion:
+def candidate(workspace: "WorkspaceClients", name: str, version: str, at: datetime) -> ModelVersion:
     """NotFoundError where development has no such version."""
     model = workspace.models.find(name, version)
     if model is None:
@@ -23,7 +23,7 @@ def candidate(workspace: "Workspace", name: str, version: str, at: datetime) -> 
         "uri": model.uri,
         "tags": dict(model.tags),
         "properties": dict(model.properties),
-        "data": workspace.jobs.data_of(model.run) if model.run else {},
+        "data": workspace.jobs.input_data(model.run) if model.run else {},
     }
     return ModelVersion(model=name, version=version, registered_at=at, source=source)
 
@@ -33,6 +33,6 @@ def is_copy(record: ModelVersion) -> bool:
     return SOURCE_TAG in record.source.get("tags", {})
 
 
-def files_of(workspace: "Workspace", uri: str) -> Folder:
+def files_of(workspace: "WorkspaceClients", uri: str) -> Folder:
     """Where a version's files are. PermanentError where they are in no datastore."""
-    return workspace.datastores.folder(*place_of(uri))
+    return workspace.datastores.folder(*datastore_path_of(uri))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tidegate.cloud.assets import place_of
+from tidegate.cloud.assets import datastore_path_of
 from tidegate.config.model_policy import Promote
 from tidegate.domain.assets import BLOBSTORE, datastore_uri
 from tidegate.domain.lifecycle.file_copy import Folder, Original, Transfer, fingerprint
@@ -13,9 +13,9 @@ from tidegate.errors import TransientError
 from tidegate.service.steps.model_candidates import files_of
 
 if TYPE_CHECKING:
-    from tidegate.cloud.copies import Copies
+    from tidegate.cloud.copies import BlobCopyClient
     from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.workspaces import Workspaces
+    from tidegate.cloud.workspaces import ConfiguredWorkspaces
 
 _AT_ONCE = 100  # copies that one message begins: a second or two
 
@@ -59,8 +59,8 @@ class Delivering:
     """Looks at both ends each time and does what is missing; the ledger only hears of it."""
 
     ledger: "Ledger"
-    workspaces: "Workspaces"
-    copies: "Copies"
+    workspaces: "ConfiguredWorkspaces"
+    copies: "BlobCopyClient"
 
     def registries(self, promote: Promote) -> list[str]:
         """The id of the registry that it goes through, where it does."""
@@ -74,10 +74,10 @@ class Delivering:
         source = development.models.find(record.model, record.version)
         if source is None:
             return Undeliverable(f"development no longer has {record.model}:{record.version}")
-        promotion.lineage = lineage(record, source, development.place.name)
+        promotion.lineage = lineage(record, source, development.config.name)
         files = files_of(development, source.uri)
         judged = record.verdict.files if record.verdict else None
-        originals = self.copies.originals(files)
+        originals = self.copies.list_files(files)
         if not originals:
             return Undeliverable(f"{source.uri} has no files")
         if judged is None or fingerprint(originals) != judged:
@@ -96,7 +96,7 @@ class Delivering:
             return Undeliverable(f"production has a {name} that is no copy of it")
         leaf = judged.folder.path.rstrip("/").rpartition("/")[2]
         target = f"tidegate/models/{source.name}/{source.version}/{judged.fingerprint[:16]}/{leaf}"
-        if there and place_of(there.uri)[1].rstrip("/") != target:
+        if there and datastore_path_of(there.uri)[1].rstrip("/") != target:
             return Undeliverable(f"production has {name} with other files: register these as a new version")
         transfer = self._move(judged, target)
         promotion.files, promotion.bytes = len(transfer.originals), transfer.bytes
@@ -114,13 +114,13 @@ class Delivering:
     def _move(self, judged: _Judged, target: str) -> Transfer:
         """Begin what waits, and look again: small files are there at once."""
         there = self.workspaces["production"].datastores.folder(BLOBSTORE, target)
-        seen = self.copies.look(judged.originals, there)
+        seen = self.copies.compare(judged.originals, there)
         if not seen.waiting or seen.strangers:
             return seen
         self.copies.begin(judged.folder, there, seen.waiting[:_AT_ONCE])
         if seen.failures:  # begun again, and looked at later and later
             raise TransientError(f"copies to {there.account} failed: {'; '.join(seen.failures[:3])}")
-        return self.copies.look(judged.originals, there)
+        return self.copies.compare(judged.originals, there)
 
     def _share(self, record: ModelVersion, source: RegisteredModel, registry: str, judged: str) -> Delivery:
         """The claim comes before the sharing: so what is found there is known to be ours."""

@@ -8,7 +8,7 @@ from tidegate.domain.partitions.completeness import Seen, list_files, see
 from tidegate.errors import NotFoundError, PermanentError
 
 if TYPE_CHECKING:
-    from tidegate.cloud.blobs import Feeds
+    from tidegate.cloud.blobs import FeedFiles
 
 _LONGEST_LIST = 64 * 1024 * 1024
 
@@ -21,7 +21,7 @@ def feed_of(config: Config, name: str) -> Feed:
     return feed
 
 
-def look(feeds: "Feeds", feed: Feed, month: str) -> Seen:
+def look(feeds: "FeedFiles", feed: Feed, month: str) -> Seen:
     """The month's files as they are now, with the texts of its list files. No container: no files."""
     prefix = prefix_of(feed.path, month)
     try:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from azure.identity import DefaultAzureCredential
 
 
-class Identity:
+class ServiceCredential:
     """The managed identity in Azure, a developer's sign-in on a workstation: a TokenCredential for all SDKs.
 
     azure.identity is imported with the first token, so that starting the app does not wait for it.
