@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.table import Row
-from tests.support.installation import Estate, Running
+from tests.support.installation import Installation, Running
 from tidepool.cloud import Tidepool
 
 MONTHS = 20
@@ -28,12 +28,12 @@ LITERALS = {
 def measure(_: Path) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder, Tidepool(Path(folder, "tidepool")) as cloud:
         os.environ.update(cloud.environment())
-        estate = Estate(cloud, Path(folder))
-        with estate.start() as running:
-            _one(estate, running, "209901")  # the first finds cold imports and no clusters
+        installation = Installation(cloud, Path(folder))
+        with installation.start() as running:
+            _one(installation, running, "209901")  # the first finds cold imports and no clusters
             months = [f"{2100 + number // 12}{number % 12 + 1:02}" for number in range(MONTHS)]
-            ours = [_one(estate, running, month) for month in months]
-        bare = [_submit(estate, number) for number in range(MONTHS)]
+            ours = [_one(installation, running, month) for month in months]
+        bare = [_submit(installation, number) for number in range(MONTHS)]
     quantiles = statistics.quantiles(ours, n=20), statistics.quantiles(bare, n=20)
     beside = "SDK's create_or_update"
     return [
@@ -42,11 +42,11 @@ def measure(_: Path) -> list[Row]:
     ]
 
 
-def _one(estate: Estate, running: Running, month: str) -> float:
+def _one(installation: Installation, running: Running, month: str) -> float:
     """Seconds from the marker's write to the end of the job's submission, both as the gateway saw them."""
-    estate.upload(month, {"a.png": "cat", "b.png": "dog"})
+    installation.upload(month, {"a.png": "cat", "b.png": "dog"})
     running.settle()
-    requests = estate.cloud.requests
+    requests = installation.cloud.requests
     marker = next(
         one for one in requests if one["method"] == "PUT" and one["path"].endswith(f"/{month}/_SUCCESS")
     )
@@ -60,15 +60,15 @@ def _end(request: dict[str, Any]) -> float:
     return datetime.fromisoformat(request["time"]).timestamp() + float(request["ms"]) / 1000
 
 
-def _submit(estate: Estate, number: int) -> float:
+def _submit(installation: Installation, number: int) -> float:
     """Seconds that the SDK takes to submit the same kind of job, with nothing around it."""
     from azure.ai.ml import Input
     from azure.ai.ml.entities import PipelineJob
 
-    job = estate.ml.jobs.get("score-stories-209901-1-g1-a1")
+    job = installation.ml.jobs.get("score-stories-209901-1-g1-a1")
     again = PipelineJob(
         name=f"bare-{number}",
-        component=estate.ml.components.get("quick", label="latest").id,
+        component=installation.ml.components.get("quick", label="latest").id,
         experiment_name="bare",
         inputs={
             **{name: Input(type=kind, path=job.inputs[name].path) for name, kind in DATA.items()},
@@ -76,5 +76,5 @@ def _submit(estate: Estate, number: int) -> float:
         },
     )
     started = time.perf_counter()
-    estate.ml.jobs.create_or_update(again)
+    installation.ml.jobs.create_or_update(again)
     return time.perf_counter() - started

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Self
 import psutil
 
 from tests.bench.table import Row
-from tests.support.model_versions import MODEL, ModelEstate
+from tests.support.model_versions import MODEL, ModelInstallation
 from tidegate.cloud.copies import BlobCopyClient
 from tidegate.domain.lifecycle.file_copy import Folder
 from tidepool.cloud import Tidepool
@@ -67,11 +67,13 @@ def _size(root: Path, size: str, source: str, target: str) -> Iterator[Row]:
 def _gate_to_champion(cloud: Tidepool, folder: Path) -> Row:
     """From the verdict to the crown, through queue and Functions host: two files a model, nobody is asked."""
     folder.mkdir()
-    estate = ModelEstate(cloud, folder, policy={"promote": {"to": "production", "approval": "none"}})
+    installation = ModelInstallation(
+        cloud, folder, policy={"promote": {"to": "production", "approval": "none"}}
+    )
     took = []
-    with estate.start() as running:
+    with installation.start() as running:
         for number in map(str, range(1, MODELS + 2)):
-            estate.register(number)
+            installation.register(number)
             running.settle()
             record = running.service.ledger.model_version(MODEL, number)
             champion = running.service.ledger.model(MODEL).champion

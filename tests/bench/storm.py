@@ -12,8 +12,7 @@ import httpx
 
 from tests.bench.indexing import EMPTY
 from tests.bench.table import Row
-from tests.support import config_yaml as tidegate_yml
-from tests.support import payloads
+from tests.support import config_yaml, payloads
 from tidepool.cloud import Site, StorageAccount, Tidepool
 
 EVENTS = 20_000
@@ -63,8 +62,8 @@ def _noop(cloud: Tidepool, folder: Path) -> Site:
 
 def _service(cloud: Tidepool, root: Path, folder: Path, account: StorageAccount) -> Site:
     """A fresh process, so that no check is held back from before."""
-    feed = tidegate_yml.a_feed(account.name, complete_when=[{"quiet_for": "15m"}])
-    settings = {"TIDEGATE_CONFIG": str(tidegate_yml.write(folder, tidegate_yml.values(digits=feed)))}
+    feed = config_yaml.a_feed(account.name, complete_when=[{"quiet_for": "15m"}])
+    settings = {"TIDEGATE_CONFIG": str(config_yaml.write(folder, config_yaml.values(digits=feed)))}
     return cloud.functions_app(root, settings, {"storage": account.id})
 
 

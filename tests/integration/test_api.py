@@ -10,9 +10,10 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from tests.support.api_requests import Api, content
+from tests.support.clock import Clock
 from tests.support.config_yaml import a_feed
 from tests.support.installation import MLMODEL
-from tests.support.service import Clock, a_service, taken
+from tests.support.service import a_service, taken
 
 from tidegate.api.app import create_app
 from tidegate.bootstrap import Service

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support import config_yaml as tidegate_yml
+from tests.support import config_yaml
 from tests.support.api_requests import Api, content
 from tests.support.installation import MLMODEL
 from tests.support.promotions import Promotions
@@ -22,7 +22,7 @@ def promotions(tidepool: Tidepool, tmp_path: Path) -> Promotions:
 
 def _claim(promotions: Promotions, model: str | None = None, **score: Any) -> Generation:
     if score:
-        feed = tidegate_yml.a_feed(promotions.account)
+        feed = config_yaml.a_feed(promotions.account)
         promotions.configure_feed(feed | {"score": feed["score"] | score})
     service = promotions.start()
     month = service.ledger.month("digits", "202611")

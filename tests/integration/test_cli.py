@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.support.installation import Estate, Running
+from tests.support.installation import Installation, Running
 
 from tidegate.cli.app import main
 from tidegate.messages.commands import CheckJob, encode
@@ -22,10 +22,10 @@ MONTH, SCORED_AGAIN = "209901", "209902"
 @pytest.fixture(scope="module")
 def running(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A service in which two months have been scored."""
-    estate = Estate(tidepool, tmp_path_factory.mktemp("cli"))
-    with estate.start() as running:
+    installation = Installation(tidepool, tmp_path_factory.mktemp("cli"))
+    with installation.start() as running:
         for month in (MONTH, SCORED_AGAIN):
-            estate.upload(month, {"a.png": "cat", "b.png": "dog"})
+            installation.upload(month, {"a.png": "cat", "b.png": "dog"})
         running.settle()
         yield running
 
@@ -151,8 +151,8 @@ def test_a_service_that_does_not_run_is_said_with_what_to_do(capsys: pytest.Capt
 def test_deploy_and_doctor_say_what_they_find(
     running: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("TIDEGATE_CONFIG", str(running.estate.config_file))
-    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", running.estate.account.name)
+    monkeypatch.setenv("TIDEGATE_CONFIG", str(running.installation.config_file))
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", running.installation.account.name)
 
     deployed, refusal = ends("deploy"), capsys.readouterr().err
     found, report = ends("doctor"), capsys.readouterr().out

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.support.clock import Clock
 from tests.support.config_yaml import a_feed
-from tests.support.service import Clock, a_service
+from tests.support.service import a_service
 
 from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support import config_yaml as tidegate_yml
+from tests.support import config_yaml
+from tests.support.clock import Clock
 from tests.support.installation import MLMODEL, ROOT
 from tests.support.model_versions import POLICY
 from tests.support.roles import EVENT_GRID_DATA_SENDER, READER, without_role
-from tests.support.service import Clock, a_service
+from tests.support.service import a_service
 
 from tidegate.bootstrap import Service, build
 from tidegate.installation.checks.findings import State
@@ -54,7 +55,7 @@ class Installed:
         if "score" in changes:
             feed = values["feeds"]["digits"]
             values["feeds"] = {"digits": feed | {"score": feed["score"] | changes["score"]}}
-        return build(replace(self.settings, config_file=tidegate_yml.write(folder, values)))
+        return build(replace(self.settings, config_file=config_yaml.write(folder, values)))
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +70,10 @@ def installed(
         tidepool.create_workspace(),
         tidepool.create_workspace(),
     )
-    feed = tidegate_yml.a_feed(account.name, **FEED)
-    values = tidegate_yml.values(development=development.name, production=production.name, digits=feed)
+    feed = config_yaml.a_feed(account.name, **FEED)
+    values = config_yaml.values(development=development.name, production=production.name, digits=feed)
     values["notify"] = [CHANNEL]
-    file = tidegate_yml.write(folder, values)
+    file = config_yaml.write(folder, values)
     topics = {"storage": account.id, "development": development.id, "production": production.id}
     ml = ml_client(development.name)
     (folder / "model").mkdir()
@@ -106,7 +107,7 @@ def test_it_finds_nothing_wrong_with_a_whole_installation(installed: Installed, 
 def test_of_an_empty_installation_it_says_what_to_do_about_everything(
     storage_account: StorageAccount, workspace: Workspace, tmp_path: Path
 ) -> None:
-    feed = tidegate_yml.a_feed(storage_account.name, **FEED)
+    feed = config_yaml.a_feed(storage_account.name, **FEED)
     service = a_service(tmp_path, storage_account.name, Clock(), development=workspace.name, digits=feed)  # type: ignore[arg-type]
     installation = replace(service, settings=replace(service.settings, environ={}))
 
@@ -135,7 +136,7 @@ def test_of_an_empty_installation_it_says_what_to_do_about_everything(
 
 
 def test_with_a_bad_configuration_it_names_the_line_and_skips_the_rest(tmp_path: Path) -> None:
-    service = a_service(tmp_path, "unused", Clock(), digits=tidegate_yml.a_feed(begins=202601))
+    service = a_service(tmp_path, "unused", Clock(), digits=config_yaml.a_feed(begins=202601))
 
     first, *rest = examine(lambda: service)
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 from tests.support.api_requests import Api, content
+from tests.support.clock import Clock
 from tests.support.payloads import as_json, blob_event
-from tests.support.service import Clock, a_service, taken
+from tests.support.service import a_service, taken
 
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.activity import Activity

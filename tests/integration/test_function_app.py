@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.support import config_yaml as tidegate_yml
+from tests.support import config_yaml
 from tests.support.payloads import as_json, blob_event
 from tests.support.service import taken
 
@@ -46,7 +46,7 @@ print(*sys.modules)
 """
     environ = tidepool.environment() | {
         "AzureWebJobsStorage__accountName": storage_account.name,
-        "TIDEGATE_CONFIG": str(tidegate_yml.write(tmp_path, tidegate_yml.values())),
+        "TIDEGATE_CONFIG": str(config_yaml.write(tmp_path, config_yaml.values())),
     }
 
     modules = set(_python(code, str(ROOT), as_json(blob_event("202611/a.png")), **environ).split())
@@ -71,8 +71,8 @@ class Installation:
 @pytest.fixture(scope="module")
 def installed(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     account = tidepool.create_storage_account()
-    feed = tidegate_yml.a_feed(account.name)
-    file = tidegate_yml.write(tmp_path_factory.mktemp("tidegate"), tidegate_yml.values(digits=feed))
+    feed = config_yaml.a_feed(account.name)
+    file = config_yaml.write(tmp_path_factory.mktemp("tidegate"), config_yaml.values(digits=feed))
     settings = {"AzureWebJobsStorage__accountName": account.name, "TIDEGATE_CONFIG": str(file)}
     with tidepool.functions_app(ROOT, settings, {"storage": account.id}) as site:
         yield Installation(site, file, account)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from tests.support.bad_input import CASES, JOB
+from tests.support.clock import Clock
 from tests.support.payloads import as_json, blob_event, learning_event, run_event
-from tests.support.service import Clock, a_service, delays, taken
+from tests.support.service import a_service, delays, taken
 
 from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError, TransientError

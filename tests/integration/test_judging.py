@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from azure.identity import DefaultAzureCredential
+from tests.support.clock import Clock
 from tests.support.installation import MLMODEL
-from tests.support.model_versions import MODEL, POLICY, ModelEstate
-from tests.support.service import Clock
+from tests.support.model_versions import MODEL, POLICY, ModelInstallation
 
 from tidegate.bootstrap import build
 from tidegate.cloud.arm import ArmClient
@@ -29,19 +29,21 @@ NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def estate(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> ModelEstate:
-    return ModelEstate(tidepool, tmp_path_factory.mktemp("estate"))
+def installation(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> ModelInstallation:
+    return ModelInstallation(tidepool, tmp_path_factory.mktemp("installation"))
 
 
 class Court:
-    """One model name of the estate, judged in this process."""
+    """One model name of the installation, judged in this process."""
 
-    def __init__(self, estate: ModelEstate, model: str) -> None:
-        self.estate = estate
+    def __init__(self, installation: ModelInstallation, model: str) -> None:
+        self.installation = installation
         self.model = model
         self.clock = Clock()
         settings = Settings(
-            storage_account=estate.account.name, config_file=estate.config_file, environ=dict(os.environ)
+            storage_account=installation.account.name,
+            config_file=installation.config_file,
+            environ=dict(os.environ),
         )
         service = build(settings, now=self.clock)
         self.workspaces = service.workspaces
@@ -55,7 +57,7 @@ class Court:
         )
 
     def register(self, version: str, accuracy: Any = 0.9, **more: Any) -> None:
-        self.estate.register(version, accuracy, name=self.model, **more)
+        self.installation.register(version, accuracy, name=self.model, **more)
 
     def judge(self, version: str, cause: str = "test") -> list[AnyCommand]:
         """One look; what follows, telling people aside."""
@@ -67,7 +69,7 @@ class Court:
         for _ in range(6):
             self.judge(version)
             self.judge(version)
-            self.estate.cloud.settle()
+            self.installation.cloud.settle()
             if self.record(version).state is not ModelState.EVALUATING:
                 return self.record(version)
         raise AssertionError(self.record(version))
@@ -84,22 +86,22 @@ class Court:
         self.ledger.save(model)
 
     def jobs(self) -> list[str]:
-        return sorted(name for name in self.estate.evaluations() if f"-{self.model}-" in name)
+        return sorted(name for name in self.installation.evaluations() if f"-{self.model}-" in name)
 
     def kinds(self) -> list[str]:
         return sorted(one.kind for one in self.ledger.activities(subject_of_model(self.model)))
 
 
 @pytest.fixture
-def court(estate: ModelEstate) -> Iterator[Court]:
-    yield make_court(estate)
-    estate.cloud.clear_faults()
+def court(installation: ModelInstallation) -> Iterator[Court]:
+    yield make_court(installation)
+    installation.cloud.clear_faults()
 
 
-def make_court(estate: ModelEstate, **policy: Any) -> Court:
+def make_court(installation: ModelInstallation, **policy: Any) -> Court:
     model = f"model{next(NUMBERS)}"
-    estate.configure(models={MODEL: POLICY, model: {**POLICY, **policy}})
-    return Court(estate, model)
+    installation.configure(models={MODEL: POLICY, model: {**POLICY, **policy}})
+    return Court(installation, model)
 
 
 def failed(record: ModelVersion) -> str:
@@ -168,7 +170,7 @@ def test_a_champion_that_changed_while_judging_means_another_evaluation(court: C
     court.crown("1")
     court.judge("3")
     court.crown("2")
-    court.estate.cloud.settle()
+    court.installation.cloud.settle()
 
     record = court.verdict("3")
 
@@ -204,9 +206,9 @@ def test_a_champion_that_is_gone_from_development_refuses_and_says_what_to_do(co
 
 
 def test_an_evaluation_that_azure_does_not_accept_is_a_refusal_and_can_be_asked_for_again(
-    estate: ModelEstate,
+    installation: ModelInstallation,
 ) -> None:
-    court = make_court(estate, evaluate={**POLICY["evaluate"], "data": "holdout:99"})
+    court = make_court(installation, evaluate={**POLICY["evaluate"], "data": "holdout:99"})
     court.register("1")
 
     record = court.verdict("1")
@@ -254,9 +256,11 @@ def test_of_two_candidates_at_once_the_second_is_judged_again_beside_the_first(c
     assert (again.verdict.champion, again.verdict.id != first_verdict.id) == ("2", True)
 
 
-def test_a_holdout_whose_schema_does_not_fit_refuses_with_the_words_of_the_job(estate: ModelEstate) -> None:
-    estate.register_holdout("odd-holdout:1", columns="image class")
-    court = make_court(estate, evaluate={**POLICY["evaluate"], "data": "odd-holdout:1"})
+def test_a_holdout_whose_schema_does_not_fit_refuses_with_the_words_of_the_job(
+    installation: ModelInstallation,
+) -> None:
+    installation.register_holdout("odd-holdout:1", columns="image class")
+    court = make_court(installation, evaluate={**POLICY["evaluate"], "data": "odd-holdout:1"})
     court.register("1")
 
     record = court.verdict("1")
@@ -283,16 +287,16 @@ def test_what_is_no_number_is_refused(court: Court, metrics: dict[str, Any]) -> 
 def test_an_evaluation_that_leaves_no_evidence_is_refused(court: Court) -> None:
     court.register("1")
     court.judge("1")
-    court.estate.cloud.settle()
-    court.estate.blobstore.delete_blob(f"evaluations/{court.model}/1/e1/evidence.json")
+    court.installation.cloud.settle()
+    court.installation.blobstore.delete_blob(f"evaluations/{court.model}/1/e1/evidence.json")
 
     assert "left no evidence.json" in failed(court.verdict("1"))
 
 
-def test_an_evaluation_whose_nodes_were_taken_comes_back(estate: ModelEstate) -> None:
-    court = make_court(estate, evaluate={**POLICY["evaluate"], "compute": "gpu-lowpri"})
-    match = {"workspace": f"*{court.estate.workspace.name}", "run": f"judge-{court.model}-*"}
-    court.estate.cloud.fault("run", "preempt", match=match, times=1)
+def test_an_evaluation_whose_nodes_were_taken_comes_back(installation: ModelInstallation) -> None:
+    court = make_court(installation, evaluate={**POLICY["evaluate"], "compute": "gpu-lowpri"})
+    match = {"workspace": f"*{court.installation.workspace.name}", "run": f"judge-{court.model}-*"}
+    court.installation.cloud.fault("run", "preempt", match=match, times=1)
     court.register("1")
 
     record = court.verdict("1")
@@ -303,12 +307,12 @@ def test_an_evaluation_whose_nodes_were_taken_comes_back(estate: ModelEstate) ->
 
 
 def test_an_evaluation_that_a_person_cancelled_is_refused(court: Court) -> None:
-    match = {"workspace": f"*{court.estate.workspace.name}", "run": f"judge-{court.model}-*"}
-    court.estate.cloud.fault("run", "never_start", match=match)
+    match = {"workspace": f"*{court.installation.workspace.name}", "run": f"judge-{court.model}-*"}
+    court.installation.cloud.fault("run", "never_start", match=match)
     court.register("1")
     court.judge("1")
-    court.estate.ml.jobs.begin_cancel(f"judge-{court.model}-1-e1-a1")
-    court.estate.cloud.settle()
+    court.installation.ml.jobs.begin_cancel(f"judge-{court.model}-1-e1-a1")
+    court.installation.cloud.settle()
 
     assert "was cancelled" in failed(court.verdict("1"))
 
@@ -317,9 +321,9 @@ def test_an_evaluation_that_a_person_cancelled_is_refused(court: Court) -> None:
     ("accuracy", "would"), [(0.9, "would have passed"), (0.5, "would have been REFUSED")]
 )
 def test_a_gate_that_observes_promotes_nothing_and_says_so(
-    estate: ModelEstate, accuracy: float, would: str
+    installation: ModelInstallation, accuracy: float, would: str
 ) -> None:
-    court = make_court(estate, gate={**POLICY["gate"], "mode": "observe"}, promote={"approval": "none"})
+    court = make_court(installation, gate={**POLICY["gate"], "mode": "observe"}, promote={"approval": "none"})
     court.register("1", accuracy)
 
     record = court.verdict("1")
@@ -333,8 +337,10 @@ def test_a_gate_that_observes_promotes_nothing_and_says_so(
     assert "nothing was blocked" in told.title
 
 
-def test_what_passed_goes_on_to_promotion_as_often_as_it_is_looked_at(estate: ModelEstate) -> None:
-    court = make_court(estate, promote={"approval": "none"})
+def test_what_passed_goes_on_to_promotion_as_often_as_it_is_looked_at(
+    installation: ModelInstallation,
+) -> None:
+    court = make_court(installation, promote={"approval": "none"})
     court.register("1")
     court.verdict("1")
 
@@ -361,9 +367,9 @@ def test_a_model_with_as_many_tags_as_azure_takes_is_judged_all_the_same(court: 
     assert len(court.record("1").source["tags"]) == 49
 
 
-def test_of_a_very_large_verdict_the_ledger_keeps_what_failed(estate: ModelEstate) -> None:
+def test_of_a_very_large_verdict_the_ledger_keeps_what_failed(installation: ModelInstallation) -> None:
     slices = {"by": "camera", "min_n": 10, "metrics": {"accuracy": {"min": 0.7}}}
-    court = make_court(estate, gate={**POLICY["gate"], "slices": slices})
+    court = make_court(installation, gate={**POLICY["gate"], "slices": slices})
     many = {f"camera-{number}": {"n": 20, "metrics": {"accuracy": 0.9}} for number in range(300)}
     many["camera-299"]["metrics"] = {"accuracy": 0.6}
     court.register("1", slices=many)
@@ -382,10 +388,10 @@ def test_stopped_before_any_write_it_goes_on_and_judges_once(court: Court) -> No
     for number in itertools.count():
         version = str(number + 1)
         court.register(version)
-        court.estate.cloud.fault("request", "status", match={"method": "P*"}, value=403, skip=number)
+        court.installation.cloud.fault("request", "status", match={"method": "P*"}, value=403, skip=number)
 
         stopped = until_judged(court, version)
-        court.estate.cloud.clear_faults()
+        court.installation.cloud.clear_faults()
 
         assert court.record(version).state is ModelState.PASSED, f"stopped before write {number + 1}"
         assert f"judge-{court.model}-{version}-e1-a1" in court.jobs()
@@ -405,7 +411,7 @@ def until_judged(court: Court, version: str) -> bool:
             court.judge(version)
         except TidegateError:
             stopped = True
-        court.estate.cloud.settle()
+        court.installation.cloud.settle()
         found = court.ledger.model_version(court.model, version)
         if found and found.verdict:
             break
@@ -417,14 +423,14 @@ def until_judged(court: Court, version: str) -> bool:
     [(0.2, ModelState.PASSED), (0.4, ModelState.REFUSED), (float("nan"), ModelState.REFUSED)],
 )
 def test_a_model_registered_with_mlflow_is_judged_by_its_training_run_too(
-    estate: ModelEstate, tmp_path: Path, loss: float, state: ModelState
+    installation: ModelInstallation, tmp_path: Path, loss: float, state: ModelState
 ) -> None:
     import mlflow
 
-    court = make_court(estate, gate={**POLICY["gate"], "training": {"loss": {"max": 0.3}}})
+    court = make_court(installation, gate={**POLICY["gate"], "training": {"loss": {"max": 0.3}}})
     (tmp_path / "MLmodel").write_text(MLMODEL)
     (tmp_path / "figures.json").write_text('{"metrics": {"accuracy": 0.9}}')
-    mlflow.set_tracking_uri(estate.ml.workspaces.get(estate.workspace.name).mlflow_tracking_uri)
+    mlflow.set_tracking_uri(installation.ml.workspaces.get(installation.workspace.name).mlflow_tracking_uri)
     mlflow.set_experiment("training")
     with mlflow.start_run() as run:
         mlflow.log_metric("loss", loss)

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.support.service import Clock, a_service
+from tests.support.clock import Clock
+from tests.support.service import a_service
 
 from tidegate.bootstrap import Service
 from tidegate.config.schema import FeedStorage

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.support.service import Clock, a_service
+from tests.support.clock import Clock
+from tests.support.service import a_service
 
 from tidegate.bootstrap import Service
 from tidegate.domain.lifecycle.records import Champion, ModelState, ModelVersion

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.clock import Clock
 from tests.support.installation import MLMODEL
-from tests.support.service import Clock, a_service
+from tests.support.service import a_service
 
 from tidegate.cloud.assets import AssetClient
 from tidepool.cloud import StorageAccount, Workspace

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.support.model_versions import MODEL, POLICY, ModelEstate
-from tests.support.service import Clock
+from tests.support.clock import Clock
+from tests.support.model_versions import MODEL, POLICY, ModelInstallation
 
 from tidegate.bootstrap import build
 from tidegate.config.schema import Config
@@ -21,19 +21,21 @@ NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def estate(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> ModelEstate:
-    return ModelEstate(tidepool, tmp_path_factory.mktemp("estate"))
+def installation(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> ModelInstallation:
+    return ModelInstallation(tidepool, tmp_path_factory.mktemp("installation"))
 
 
 class Register:
     """A model name of its own, and what the timer finds of it. Its clock is Tidepool's until it is moved."""
 
-    def __init__(self, estate: ModelEstate) -> None:
-        self._estate = estate
+    def __init__(self, installation: ModelInstallation) -> None:
+        self._installation = installation
         self.model = f"registered{next(NUMBERS)}"
-        self.clock = Clock(datetime.fromisoformat(estate.cloud.status()["now"]))
-        file = estate.config_file
-        settings = Settings(storage_account=estate.account.name, config_file=file, environ=dict(os.environ))
+        self.clock = Clock(datetime.fromisoformat(installation.cloud.status()["now"]))
+        file = installation.config_file
+        settings = Settings(
+            storage_account=installation.account.name, config_file=file, environ=dict(os.environ)
+        )
         self._service = build(settings, now=self.clock)
         self._registrations = Registrations(
             ledger=self._service.ledger, workspaces=self._service.workspaces, now=self.clock
@@ -41,12 +43,12 @@ class Register:
 
     def has(self, *versions: str, **more: Any) -> None:
         for version in versions:
-            self._estate.register(version, name=self.model, **more)
+            self._installation.register(version, name=self.model, **more)
 
     def found(self, *, policy: bool = True) -> list[str]:
         """The versions that it has judged, in that order."""
         policies = {MODEL: POLICY, **({self.model: POLICY} if policy else {})}
-        self._estate.configure(models=policies)
+        self._installation.configure(models=policies)
         self.clock.move(minutes=1)  # a file is looked at again after some seconds
         config: Config = self._service.config()
         commands = list(self._registrations.unseen(config, "timer-1"))
@@ -60,8 +62,8 @@ class Register:
 
 
 @pytest.fixture
-def register(estate: ModelEstate) -> Register:
-    return Register(estate)
+def register(installation: ModelInstallation) -> Register:
+    return Register(installation)
 
 
 def test_of_what_was_there_before_its_policy_only_the_newest_is_judged(register: Register) -> None:
@@ -94,12 +96,12 @@ def test_the_older_of_the_first_two_is_found_though_the_newer_was_seen(register:
 
 
 def test_copies_of_our_own_and_archived_versions_are_nobodys_candidates(
-    register: Register, estate: ModelEstate
+    register: Register, installation: ModelInstallation
 ) -> None:
     register.found()
     register.has("1", "2")
     register.has("3", tags={"tidegate_source_workspace": "mlw-dev"})
-    estate.ml.models.archive(register.model, "1")
+    installation.ml.models.archive(register.model, "1")
 
     assert register.found() == ["2"]
 
@@ -123,15 +125,17 @@ def test_only_the_newest_are_looked_at(register: Register) -> None:
 
 
 def test_a_model_that_azure_ml_does_not_tell_of_holds_up_no_other(
-    register: Register, estate: ModelEstate
+    register: Register, installation: ModelInstallation
 ) -> None:
     register.has("1")
-    estate.cloud.fault("request", "status", match={"path": f"*/{MODEL}/versions*"}, value=503, times=None)
+    installation.cloud.fault(
+        "request", "status", match={"path": f"*/{MODEL}/versions*"}, value=503, times=None
+    )
 
     try:
         assert register.found() == ["1"]
     finally:
-        estate.cloud.clear_faults()
+        installation.cloud.clear_faults()
 
 
 def test_a_policy_is_dated_some_minutes_back_as_the_timer_comes_late(register: Register) -> None:

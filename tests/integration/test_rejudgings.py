@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 from tests.support.api_requests import Api, content
-from tests.support.model_versions import MODEL, ModelEstate
-from tests.support.service import Clock, taken
+from tests.support.clock import Clock
+from tests.support.model_versions import MODEL, ModelInstallation
+from tests.support.service import taken
 
 from tidegate.bootstrap import Service, build
 from tidegate.domain.lifecycle.records import Approval, Champion, ModelState, ModelVersion, Verdict
@@ -18,22 +19,22 @@ WORD = {"by": "Ada", "reason": "The holdout was wrong"}
 
 
 @pytest.fixture(scope="module")
-def estate(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> ModelEstate:
-    estate = ModelEstate(
-        tidepool, tmp_path_factory.mktemp("estate"), policy={"promote": {"approval": "required"}}
+def installation(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> ModelInstallation:
+    installation = ModelInstallation(
+        tidepool, tmp_path_factory.mktemp("installation"), policy={"promote": {"approval": "required"}}
     )
     for version in ("old", "copy"):
         tags = {"tidegate_source_workspace": "mlw-dev"} if version == "copy" else {}
-        estate.register(version, tags=tags)
-    return estate
+        installation.register(version, tags=tags)
+    return installation
 
 
 class Bench:
-    """The API of a ledger of its own, on the estate's workspaces."""
+    """The API of a ledger of its own, on the installation's workspaces."""
 
-    def __init__(self, estate: ModelEstate, account: str) -> None:
-        self.estate, self.account, self.clock = estate, account, Clock()
-        file = estate.config_file
+    def __init__(self, installation: ModelInstallation, account: str) -> None:
+        self.installation, self.account, self.clock = installation, account, Clock()
+        file = installation.config_file
         settings = Settings(storage_account=account, config_file=file, environ=dict(os.environ))
         self.service: Service = build(settings, now=self.clock)
         self.api = Api(lambda: self.service)
@@ -64,12 +65,12 @@ class Bench:
         return self.service.ledger.model_version(MODEL, version)
 
     def sent(self) -> list[AnyCommand]:
-        return taken(self.estate.cloud, self.account)
+        return taken(self.installation.cloud, self.account)
 
 
 @pytest.fixture
-def bench(estate: ModelEstate, tidepool: Tidepool) -> Bench:
-    return Bench(estate, tidepool.create_storage_account().name)
+def bench(installation: ModelInstallation, tidepool: Tidepool) -> Bench:
+    return Bench(installation, tidepool.create_storage_account().name)
 
 
 def test_a_refused_version_is_judged_again_and_keeps_what_was_decided(bench: Bench) -> None:
@@ -184,13 +185,13 @@ def test_where_the_queue_is_away_the_timer_finds_it(bench: Bench) -> None:
     bench.version()
     bench.service.queue.send(JudgeModel(cause="test", model=MODEL, version="3"))  # its queue exists
     bench.sent()
-    bench.estate.cloud.fault(
+    bench.installation.cloud.fault(
         "request", "status", match={"host": f"{bench.account}.queue*"}, value=503, times=None
     )
     try:
         assert bench.post()[0] == 202
     finally:
-        bench.estate.cloud.clear_faults()
+        bench.installation.cloud.clear_faults()
 
     record = bench.record()
     assert record is not None

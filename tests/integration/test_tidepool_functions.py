@@ -8,7 +8,7 @@ import requests
 from azure.identity import DefaultAzureCredential
 from tests.support.sample_site import SAMPLE, SETTINGS, Notes, ask, event
 
-from tidepool import default_resources as estate
+from tidepool import default_resources
 from tidepool.cloud import Site, StorageAccount, Tidepool
 
 # HTTP
@@ -145,7 +145,7 @@ def test_event_grid_delivers_to_a_function_and_tries_again(
     tidepool: Tidepool, storage_account: StorageAccount, site: Site, notes: Notes
 ) -> None:
     token = DefaultAzureCredential().get_token("https://management.azure.com/.default").token
-    function = f"{estate.site_id(site.name)}/functions/arrived"
+    function = f"{default_resources.site_id(site.name)}/functions/arrived"
     destination = {"endpointType": "AzureFunction", "properties": {"resourceId": function}}
     made = requests.put(
         f"https://management.azure.com{storage_account.id}/providers/Microsoft.EventGrid/eventSubscriptions/a"

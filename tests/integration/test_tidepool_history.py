@@ -12,7 +12,7 @@ from azure.ai.ml.entities import AmlCompute, Environment, Job, PipelineJob
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import DefaultAzureCredential
 
-from tidepool import default_resources as estate
+from tidepool import default_resources
 from tidepool.cloud import Tidepool, Workspace
 
 SCRIPT = (
@@ -60,7 +60,7 @@ def ml(place: tuple[Workspace, MLClient]) -> MLClient:
 def get(place: tuple[Workspace, MLClient]) -> Callable[[str], Any]:
     """What run history answers to a GET below the workspace."""
     bearer = DefaultAzureCredential().get_token("https://ml.azure.com/.default").token
-    history = f"https://{estate.LOCATION}.api.azureml.ms/history/v1.0{place[0].id}"
+    history = f"https://{default_resources.LOCATION}.api.azureml.ms/history/v1.0{place[0].id}"
 
     def ask(path: str) -> Any:
         answer = requests.get(f"{history}{path}", headers={"Authorization": f"Bearer {bearer}"}, timeout=10)
@@ -145,7 +145,7 @@ def test_artifacts_are_listed_read_and_written_by_signed_urls(
 ) -> None:
     run = "/experiments/scoring/runs/finished/artifacts"
     bearer = DefaultAzureCredential().get_token("https://management.azure.com/.default").token
-    base = f"https://{estate.LOCATION}.api.azureml.ms/history/v1.0{place[0].id}{run}"
+    base = f"https://{default_resources.LOCATION}.api.azureml.ms/history/v1.0{place[0].id}{run}"
 
     made = requests.post(
         f"{base}/batch/metadata",
@@ -183,6 +183,6 @@ def test_every_move_is_told_to_event_grid(tidepool: Tidepool, place: tuple[Works
 
 
 def test_run_history_needs_a_token(place: tuple[Workspace, MLClient]) -> None:
-    url = f"https://{estate.LOCATION}.api.azureml.ms/history/v1.0{place[0].id}/runs/finished"
+    url = f"https://{default_resources.LOCATION}.api.azureml.ms/history/v1.0{place[0].id}/runs/finished"
 
     assert requests.get(url, timeout=10).status_code == 401

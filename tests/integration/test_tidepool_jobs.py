@@ -16,7 +16,7 @@ from azure.ai.ml.entities import AmlCompute, Data, Environment, Job
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
 
-from tidepool import default_resources as estate
+from tidepool import default_resources
 from tidepool.cloud import Tidepool, Workspace
 
 
@@ -28,7 +28,10 @@ class Lab:
         self.workspace = workspace
         self.folder = folder
         self.ml = MLClient(
-            DefaultAzureCredential(), estate.SUBSCRIPTION, estate.RESOURCE_GROUP, workspace.name
+            DefaultAzureCredential(),
+            default_resources.SUBSCRIPTION,
+            default_resources.RESOURCE_GROUP,
+            workspace.name,
         )
         self.cluster("cpu", 2)
         self.ml.environments.create_or_update(Environment(name="env", version="1", image="python"))

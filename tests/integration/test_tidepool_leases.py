@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tidepool import default_resources as estate
+from tidepool import default_resources
 from tidepool.composition import Parts
 from tidepool.functions.queue_client import QueueClient
 from tidepool.functions.queues import QueueListener
@@ -38,7 +38,7 @@ class Host:
         self.parts = parts
         self.work = Work()
         self.queue, poison = (
-            QueueClient(send=parts.storage.send, account=estate.STORAGE_ACCOUNT, queue=name)
+            QueueClient(send=parts.storage.send, account=default_resources.STORAGE_ACCOUNT, queue=name)
             for name in ("work", "work-poison")
         )
         options = QueueOptions(max_polling_interval_s=0.05, visibility_timeout_s=600)

@@ -13,7 +13,7 @@ from azure.ai.ml import MLClient, command
 from azure.ai.ml.entities import AmlCompute, Environment
 from azure.identity import DefaultAzureCredential
 
-from tidepool import default_resources as estate
+from tidepool import default_resources
 from tidepool.cloud import Tidepool, Workspace
 
 TRAIN = """
@@ -38,7 +38,12 @@ TRAIN = """
 
 @pytest.fixture
 def ml(workspace: Workspace) -> Iterator[MLClient]:
-    client = MLClient(DefaultAzureCredential(), estate.SUBSCRIPTION, estate.RESOURCE_GROUP, workspace.name)
+    client = MLClient(
+        DefaultAzureCredential(),
+        default_resources.SUBSCRIPTION,
+        default_resources.RESOURCE_GROUP,
+        workspace.name,
+    )
     mlflow.set_tracking_uri(client.workspaces.get(workspace.name).mlflow_tracking_uri)
     yield client
     mlflow.set_tracking_uri(None)
@@ -117,7 +122,7 @@ def test_a_request_without_a_token_for_azure_ml_is_refused(
     workspace: Workspace, audience: str | None
 ) -> None:
     token = DefaultAzureCredential().get_token(audience).token if audience else None
-    url = f"https://{estate.LOCATION}.api.azureml.ms/mlflow/v2.0{workspace.id}/api/2.0/mlflow/experiments/search"
+    url = f"https://{default_resources.LOCATION}.api.azureml.ms/mlflow/v2.0{workspace.id}/api/2.0/mlflow/experiments/search"
 
     answer = requests.post(url, json={}, headers={"Authorization": f"Bearer {token}"} if token else {})
 
@@ -127,7 +132,7 @@ def test_a_request_without_a_token_for_azure_ml_is_refused(
 
 def test_a_route_of_the_registry_that_is_not_emulated_says_so(workspace: Workspace) -> None:
     token = DefaultAzureCredential().get_token("https://ml.azure.com/.default").token
-    url = f"https://{estate.LOCATION}.api.azureml.ms/mlflow/v2.0{workspace.id}/api/2.0/mlflow"
+    url = f"https://{default_resources.LOCATION}.api.azureml.ms/mlflow/v2.0{workspace.id}/api/2.0/mlflow"
 
     answer = requests.post(
         f"{url}/registered-models/alias", json={}, headers={"Authorization": f"Bearer {token}"}

@@ -23,7 +23,7 @@ from azure.ai.ml.entities import (
 )
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
-from tidepool import default_resources as estate
+from tidepool import default_resources
 from tidepool.cloud import Tidepool, Workspace
 
 IMAGES = "azureml://datastores/workspaceblobstore/paths/images"
@@ -132,7 +132,9 @@ def test_long_listings_come_in_pages(ml: MLClient, bearer: str, workspace: Works
 
 
 def test_a_user_makes_a_datastore_without_credentials(ml: MLClient) -> None:
-    feeds = AzureBlobDatastore(name="feeds", account_name=estate.STORAGE_ACCOUNT, container_name="images")
+    feeds = AzureBlobDatastore(
+        name="feeds", account_name=default_resources.STORAGE_ACCOUNT, container_name="images"
+    )
 
     ml.datastores.create_or_update(feeds)
 
@@ -403,11 +405,13 @@ def test_an_unknown_workspace_is_not_found(ml_client: Callable[[str], MLClient])
         ml_client("nowhere").data.get("images", "1")
 
 
-# The rest of the estate
+# The rest of the default resources
 
 
-def test_the_estate_can_be_looked_at(bearer: str, workspace: Workspace, ml: MLClient) -> None:
-    group = f"/subscriptions/{estate.SUBSCRIPTION}/resourceGroups/{estate.RESOURCE_GROUP}"
+def test_the_default_resources_can_be_read(bearer: str, workspace: Workspace, ml: MLClient) -> None:
+    group = (
+        f"/subscriptions/{default_resources.SUBSCRIPTION}/resourceGroups/{default_resources.RESOURCE_GROUP}"
+    )
     topic = f"{group}/providers/Microsoft.EventGrid/systemTopics/{workspace.name}"
     endpoints = requests.get(
         "https://management.azure.com/metadata/endpoints?api-version=2019-05-01", timeout=10
@@ -416,7 +420,9 @@ def test_the_estate_can_be_looked_at(bearer: str, workspace: Workspace, ml: MLCl
     assert ml.workspaces.get(workspace.name).mlflow_tracking_uri.endswith(workspace.id)
     assert workspace.name in [one.name for one in ml.workspaces.list()]
     assert arm("GET", group, bearer).json()["location"] == os.environ["AZURE_LOCATION"]
-    assert arm("GET", estate.storage_account_id(workspace.storage_account), bearer).status_code == 200
+    assert (
+        arm("GET", default_resources.storage_account_id(workspace.storage_account), bearer).status_code == 200
+    )
     assert arm("GET", topic, bearer).json()["properties"]["source"] == workspace.id
     assert endpoints.json()[0]["authentication"]["audiences"]
 

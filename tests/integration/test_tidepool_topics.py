@@ -14,7 +14,7 @@ from tests.support.event_grid import ENDPOINT, Grid, Subscriber, run_grid, wire_
 from tests.support.roles import EVENT_GRID_DATA_SENDER
 from tests.support.webhook_receiver import Receiver
 
-from tidepool import default_resources as estate
+from tidepool import default_resources
 from tidepool.access.principals import PRINCIPALS
 from tidepool.cloud import Tidepool
 
@@ -84,7 +84,7 @@ def test_a_wrong_key_is_refused(tidepool: Tidepool) -> None:
     [
         ([wire_event()], "application/json", 200),
         ([], "application/json", 200),
-        ([wire_event(topic=estate.custom_topic_id("mine").upper())], "application/json", 200),
+        ([wire_event(topic=default_resources.custom_topic_id("mine").upper())], "application/json", 200),
         ([wire_event(topic="/another")], "application/json", 400),
         (wire_event(), "application/json", 400),
         ([wire_event(id=None)], "application/json", 400),

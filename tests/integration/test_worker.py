@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.service import Clock, a_service, delays, taken
+from tests.support.clock import Clock
+from tests.support.service import a_service, delays, taken
 
 from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError, ConflictError, NotFoundError, PermanentError, TransientError

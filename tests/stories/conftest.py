@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.installation import Estate, Running
+from tests.support.installation import Installation, Running
 from tidepool.cloud import Tidepool
 
 
 @pytest.fixture
-def estate(tidepool: Tidepool, tmp_path: Path) -> Iterator[Estate]:
-    yield Estate(tidepool, tmp_path)
+def installation(tidepool: Tidepool, tmp_path: Path) -> Iterator[Installation]:
+    yield Installation(tidepool, tmp_path)
     tidepool.clear_faults()
 
 
 @pytest.fixture
-def running(estate: Estate) -> Iterator[Running]:
-    with estate.start() as running:
+def running(installation: Installation) -> Iterator[Running]:
+    with installation.start() as running:
         yield running

@@ -3,7 +3,7 @@
 import os
 from collections import Counter, deque
 
-from tests.support.installation import Estate, Running
+from tests.support.installation import Installation, Running
 from tests.support.killing import Killed, KillSwitch
 from tests.support.service import taken
 from tidegate.bootstrap import Service, build
@@ -28,8 +28,8 @@ KILLS = 4  # of a real process, which then starts anew: evenly over the month
 class Journey:
     """One month on its way in this process; each kill leaves a service that remembers nothing."""
 
-    def __init__(self, estate: Estate) -> None:
-        self.estate = estate
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
         self.switch = KillSwitch()
         self.service = self._start()
 
@@ -39,21 +39,23 @@ class Journey:
         while messages:
             command = messages.popleft()
             if isinstance(command, ScoreMonth | CheckJob | FinishMonth):
-                self.estate.cloud.settle()
+                self.installation.cloud.settle()
             try:
                 with self.switch.armed():
                     self.service.worker.carry_out(encode(command))
             except Killed:
                 self.service = self._start()
                 messages.append(command)  # the queue gives it to the next one
-            messages.extend(one for one in taken(self.estate.cloud, self.estate.account.name) if _moves(one))
+            messages.extend(
+                one for one in taken(self.installation.cloud, self.installation.account.name) if _moves(one)
+            )
 
     @property
     def month(self) -> Month:
         return self.service.ledger.month("stories", MONTH)
 
     def _start(self) -> Service:
-        account, file = self.estate.account.name, self.estate.config_file
+        account, file = self.installation.account.name, self.installation.config_file
         return build(Settings(storage_account=account, config_file=file, environ=dict(os.environ)))
 
 
@@ -62,47 +64,49 @@ def _moves(command: AnyCommand) -> bool:
     return not isinstance(command, Notify) and getattr(command, "due", None) is None
 
 
-def test_killed_after_every_write_a_month_is_published_once(estate: Estate) -> None:
-    estate.upload(MONTH, FILES)
-    journey = Journey(estate)
+def test_killed_after_every_write_a_month_is_published_once(installation: Installation) -> None:
+    installation.upload(MONTH, FILES)
+    journey = Journey(installation)
 
     journey.go()
 
     scorings = {f"{claim.name}": claim.generation.state.value for claim in journey.month.claims}
     assert scorings == {"209901-1-g1": "scored"}
     assert journey.month.result == "209901-1-g1"
-    assert estate.jobs() == {"score-stories-209901-1-g1-a1": "Completed"}
-    assert [data.version for data in estate.ml.data.list(name="stories")] == ["209901-1"]
-    assert [data.version for data in estate.ml.data.list(name="stories-predictions")] == ["209901-1-g1"]
+    assert installation.jobs() == {"score-stories-209901-1-g1-a1": "Completed"}
+    assert [data.version for data in installation.ml.data.list(name="stories")] == ["209901-1"]
+    assert [data.version for data in installation.ml.data.list(name="stories-predictions")] == ["209901-1-g1"]
     told = journey.service.ledger.activities(f"stories:{MONTH}")
     assert Counter(one.kind for one in told) == {"month.registered": 1, "month.scored": 1}
     assert len(journey.switch.writes) > 15
 
 
 def test_a_process_that_dies_after_a_write_is_followed_by_one_that_goes_on(
-    estate: Estate, running: Running
+    installation: Installation, running: Running
 ) -> None:
-    last = writes_of_a_month(estate, running)
+    last = writes_of_a_month(installation, running)
     for kill in range(KILLS):
         month, number = f"21000{kill + 1}", 1 + kill * (last - 1) // (KILLS - 1)
         running.site.kill_worker_after(number)
-        estate.upload(month, FILES)
+        installation.upload(month, FILES)
         running.drive(month)
-        estate.cloud.clear_faults()
+        installation.cloud.clear_faults()
 
         assert running.scorings(month) == {f"{month}-1-g1": "scored"}, f"killed after write {number}"
-        jobs = [name for name in estate.jobs() if month in name]
+        jobs = [name for name in installation.jobs() if month in name]
         assert jobs == [f"score-stories-{month}-1-g1-a1"], f"killed after write {number}"
-        versions = [data.version for data in estate.ml.data.list(name="stories") if month in data.version]
+        versions = [
+            data.version for data in installation.ml.data.list(name="stories") if month in data.version
+        ]
         assert versions == [f"{month}-1"], f"killed after write {number}"
 
 
-def writes_of_a_month(estate: Estate, running: Running) -> int:
+def writes_of_a_month(installation: Installation, running: Running) -> int:
     """How many there are until the result is in the ledger; telling people of it comes after."""
-    estate.upload("209901", FILES)
+    installation.upload("209901", FILES)
     running.settle()
     warm = len(running.site.writes())
-    estate.upload("209902", FILES)
+    installation.upload("209902", FILES)
     running.settle()
     tables = [write["path"].startswith("/tidegateMonths") for write in running.site.writes()[warm:]]
     last = len(tables) - tables[::-1].index(True)

@@ -1,4 +1,4 @@
-"""Drift through the whole house: a month measured, a model trained anew on named data, and judged."""
+"""Drift through the whole harness: a month measured, a model trained anew on named data, and judged."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.installation import ROOT, SCORE, Running
-from tests.support.model_versions import MODEL, ModelEstate
+from tests.support.model_versions import MODEL, ModelInstallation
 from tidegate.domain.activities.verdict_texts import subject_of_model
 from tidegate.domain.lifecycle.records import Model, ModelState, Retraining
 from tidegate.messages.commands import RetrainModel
@@ -21,7 +21,7 @@ DARK = {"a.png": "dark", "b.png": "dark"}
 DRIFT = {"feed": "stories", "breaches": 1, "of_last": 3, "retrain": "quick_retraining", "months": 2}
 
 
-class DriftEstate(ModelEstate):
+class DriftInstallation(ModelInstallation):
     """Its months are scored with the model that has the policy."""
 
     def __init__(self, cloud: Tidepool, folder: Path) -> None:
@@ -40,14 +40,14 @@ class DriftEstate(ModelEstate):
 
 
 @pytest.fixture
-def estate(tidepool: Tidepool, tmp_path: Path) -> Iterator[DriftEstate]:
-    yield DriftEstate(tidepool, tmp_path)
+def installation(tidepool: Tidepool, tmp_path: Path) -> Iterator[DriftInstallation]:
+    yield DriftInstallation(tidepool, tmp_path)
     tidepool.clear_faults()
 
 
 @pytest.fixture
-def running(estate: DriftEstate) -> Iterator[Running]:
-    with estate.start() as running:
+def running(installation: DriftInstallation) -> Iterator[Running]:
+    with installation.start() as running:
         yield running
 
 
@@ -56,20 +56,20 @@ def model(running: Running) -> Model:
 
 
 def test_a_month_that_drifts_trains_a_model_that_the_gate_then_judges(
-    estate: DriftEstate, running: Running
+    installation: DriftInstallation, running: Running
 ) -> None:
-    estate.upload("209901", LIGHT)
+    installation.upload("209901", LIGHT)
     running.settle()
     assert [(one.breached, one.taken) for one in model(running).signals] == [(False, False)]
 
-    estate.upload("209902", DARK)
+    installation.upload("209902", DARK)
     running.settle()
 
     job = f"retrain-{MODEL}-measurement-stories-209902-1-g1-a1"
-    assert estate.retrainings() == {job: "Completed"}
-    trained = estate.ml.jobs.get(job)
+    assert installation.retrainings() == {job: "Completed"}
+    trained = installation.ml.jobs.get(job)
     assert trained.tags["tidegate_data"] == "stories:209901-1,stories:209902-1"
-    versions = sorted(one.version for one in estate.ml.models.list(MODEL))
+    versions = sorted(one.version for one in installation.ml.models.list(MODEL))
     assert versions == ["1", "2"]
     judged = running.service.ledger.model_version(MODEL, "2")
     assert judged
@@ -79,34 +79,38 @@ def test_a_month_that_drifts_trains_a_model_that_the_gate_then_judges(
     assert [(one.breached, one.taken) for one in record.signals] == [(False, False), (True, True)]
     assert record.retraining is None
 
-    estate.upload("209903", DARK)
+    installation.upload("209903", DARK)
     running.settle()
     running.reconcile()
 
-    assert len(estate.retrainings()) == 1
+    assert len(installation.retrainings()) == 1
     ignored = model(running).signals[-1]
     assert (ignored.breached, ignored.taken) == (True, False)
     assert "cool-down" in ignored.why
-    told = json.dumps(estate.letters())
+    told = json.dumps(installation.letters())
     for words in ("it is trained anew", "nothing is done", "100% of what is compared differs"):
         assert words in told
 
 
-def test_a_training_that_fails_is_told_and_leaves_the_way_free(estate: DriftEstate, running: Running) -> None:
-    estate.upload("209901", {**DARK, "c.png": "dark", "d.png": "hopeless"})
+def test_a_training_that_fails_is_told_and_leaves_the_way_free(
+    installation: DriftInstallation, running: Running
+) -> None:
+    installation.upload("209901", {**DARK, "c.png": "dark", "d.png": "hopeless"})
     running.settle()
 
     record = model(running)
     assert record.retraining is None
     assert len(record.retrained_at) == 1
-    assert sorted(one.version for one in estate.ml.models.list(MODEL)) == ["1"]
-    assert "nothing can be learned from that" in json.dumps(estate.letters())
+    assert sorted(one.version for one in installation.ml.models.list(MODEL)) == ["1"]
+    assert "nothing can be learned from that" in json.dumps(installation.letters())
     told = running.service.ledger.activities(subject_of_model(MODEL))
     assert "model.retraining_failed" in [one.kind for one in told]
     assert running.service.ledger.failures() == []
 
 
-def test_a_training_on_data_that_is_gone_leaves_the_way_free(estate: DriftEstate, running: Running) -> None:
+def test_a_training_on_data_that_is_gone_leaves_the_way_free(
+    installation: DriftInstallation, running: Running
+) -> None:
     ledger, now = running.service.ledger, datetime(2098, 12, 3, tzinfo=UTC)
     record = ledger.model(MODEL)
     job = f"retrain-{MODEL}-renew-209812-a1"

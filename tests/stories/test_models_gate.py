@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.installation import Running
-from tests.support.model_versions import ModelEstate
+from tests.support.model_versions import ModelInstallation
 from tidegate.cli.app import main
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidepool.cloud import Tidepool
@@ -16,13 +16,15 @@ GOOD, LOST, BAD = "cats", "dogs", "birds"  # each story has a model of its own
 
 
 @pytest.fixture(scope="module")
-def estate(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> ModelEstate:
-    return ModelEstate(tidepool, tmp_path_factory.mktemp("gate"), policy=APPROVED, models=(GOOD, LOST, BAD))
+def installation(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> ModelInstallation:
+    return ModelInstallation(
+        tidepool, tmp_path_factory.mktemp("gate"), policy=APPROVED, models=(GOOD, LOST, BAD)
+    )
 
 
 @pytest.fixture(scope="module")
-def app(estate: ModelEstate) -> Iterator[Running]:
-    with estate.start() as running:
+def app(installation: ModelInstallation) -> Iterator[Running]:
+    with installation.start() as running:
         yield running
 
 
@@ -32,7 +34,7 @@ def running(app: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     monkeypatch.setenv("FUNCTIONS_KEY", app.site.key)
     monkeypatch.setenv("COLUMNS", "160")
     yield app
-    app.estate.cloud.clear_faults()
+    app.installation.cloud.clear_faults()
 
 
 def version(running: Running, model: str, number: str = "1") -> ModelVersion:
@@ -41,8 +43,8 @@ def version(running: Running, model: str, number: str = "1") -> ModelVersion:
     return found
 
 
-def judged_again_by_another_rule(estate: ModelEstate, running: Running) -> None:
-    estate.change(BAD, gate={"metrics": {"accuracy": {"min": 0.75}}})
+def judged_again_by_another_rule(installation: ModelInstallation, running: Running) -> None:
+    installation.change(BAD, gate={"metrics": {"accuracy": {"min": 0.75}}})
     running.site.restart()  # as when it is deployed
 
     assert ends("judge", BAD, "1", "--reason", "0.75 will do for now", "--by", "Ada") == 0
@@ -53,8 +55,8 @@ def judged_again_by_another_rule(estate: ModelEstate, running: Running) -> None:
     assert record.evaluation is not None
     assert record.evaluation.number == 2
     assert [past.verdict.passed for past in record.history] == [False]
-    assert estate.ml.models.get(BAD, "1").tags["tidegate_verdict"] == "passed"
-    assert "Judged again, as Ada wished: 0.75 will do for now." in json.dumps(estate.letters())
+    assert installation.ml.models.get(BAD, "1").tags["tidegate_verdict"] == "passed"
+    assert "Judged again, as Ada wished: 0.75 will do for now." in json.dumps(installation.letters())
 
 
 def ends(*arguments: str) -> int:
@@ -65,9 +67,9 @@ def ends(*arguments: str) -> int:
 
 
 def test_a_good_model_passes_and_a_person_approves_it_on_the_command_line(
-    estate: ModelEstate, running: Running, capsys: pytest.CaptureFixture[str]
+    installation: ModelInstallation, running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    estate.register("1", name=GOOD, accuracy=0.9)
+    installation.register("1", name=GOOD, accuracy=0.9)
     running.settle()
     record = version(running, GOOD)
 
@@ -75,8 +77,8 @@ def test_a_good_model_passes_and_a_person_approves_it_on_the_command_line(
     assert record.verdict is not None
     rules = ["subject", "no champion", "min_n", "min", "champion_tolerance"]
     assert [line.rule for line in record.verdict.rules] == rules
-    assert estate.evaluations(GOOD) == {"judge-cats-1-e1-a1": "Completed"}
-    tags = estate.ml.models.get(GOOD, "1").tags
+    assert installation.evaluations(GOOD) == {"judge-cats-1-e1-a1": "Completed"}
+    tags = installation.ml.models.get(GOOD, "1").tags
     assert (tags["tidegate_verdict"], tags["tidegate_verdict_id"]) == ("passed", record.verdict.id)
     assert ends("model", GOOD, "1") == 0
     assert "0.9; asked: at least 0.8" in capsys.readouterr().out
@@ -87,14 +89,16 @@ def test_a_good_model_passes_and_a_person_approves_it_on_the_command_line(
     assert version(running, GOOD).state is ModelState.CHAMPION
     assert ends("models") == 0
     assert GOOD in capsys.readouterr().out
-    told = json.dumps(estate.letters())
+    told = json.dumps(installation.letters())
     for words in ("cats:1 passed the gate", "waits for approval", "Ada approved cats:1"):
         assert words in told
 
 
-def test_a_model_whose_event_was_lost_is_found_by_the_timer(estate: ModelEstate, running: Running) -> None:
-    estate.cloud.fault("event", "drop", match={"topic": f"*{estate.workspace.name}"}, times=None)
-    estate.register("1", name=LOST)
+def test_a_model_whose_event_was_lost_is_found_by_the_timer(
+    installation: ModelInstallation, running: Running
+) -> None:
+    installation.cloud.fault("event", "drop", match={"topic": f"*{installation.workspace.name}"}, times=None)
+    installation.register("1", name=LOST)
     running.settle()
     for _ in range(2):  # the evaluation begins, and its end is seen
         running.reconcile()
@@ -103,18 +107,18 @@ def test_a_model_whose_event_was_lost_is_found_by_the_timer(estate: ModelEstate,
 
 
 def test_a_bad_model_is_refused_and_no_person_can_approve_it(
-    estate: ModelEstate, running: Running, capsys: pytest.CaptureFixture[str]
+    installation: ModelInstallation, running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    estate.register("1", name=BAD, accuracy=0.79)
+    installation.register("1", name=BAD, accuracy=0.79)
     running.settle()
 
     assert version(running, BAD).state is ModelState.REFUSED
-    assert estate.ml.models.get(BAD, "1").tags["tidegate_verdict"] == "failed"
-    (letter,) = [one for one in estate.letters() if "birds:1 is refused" in json.dumps(one)]
+    assert installation.ml.models.get(BAD, "1").tags["tidegate_verdict"] == "failed"
+    (letter,) = [one for one in installation.letters() if "birds:1 is refused" in json.dumps(one)]
     assert "FAILED accuracy min: 0.79; asked: at least 0.8" in json.dumps(letter)
     assert ends("approve", BAD, "1", "--reason", "It is urgent") == 1
     assert "no person can approve it" in capsys.readouterr().err
-    judged_again_by_another_rule(estate, running)
+    judged_again_by_another_rule(installation, running)
     assert ends("model", BAD, "1") == 0
     assert "before: verdict e1-" in capsys.readouterr().out
     assert ends("rollback", BAD, "--reason", "Nothing is there to go back to") == 1

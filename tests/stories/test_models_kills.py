@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.clock import Clock
 from tests.support.killing import Killed, KillSwitch
-from tests.support.model_versions import MODEL, ModelEstate
-from tests.support.service import Clock, taken
+from tests.support.model_versions import MODEL, ModelInstallation
+from tests.support.service import taken
 from tidegate.bootstrap import Service, build
 from tidegate.domain.activities.verdict_texts import subject_of_model
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
@@ -25,19 +26,19 @@ TOLD = ("model.registered", "model.judged", "model.needs_approval", "model.appro
 
 
 @pytest.fixture
-def estate(tidepool: Tidepool, tmp_path: Path) -> Iterator[ModelEstate]:
-    yield ModelEstate(tidepool, tmp_path, policy=PROMOTION)
+def installation(tidepool: Tidepool, tmp_path: Path) -> Iterator[ModelInstallation]:
+    yield ModelInstallation(tidepool, tmp_path, policy=PROMOTION)
     tidepool.clear_faults()
 
 
 class Journey:
     """One model on its way, with a person who approves it when asked."""
 
-    def __init__(self, estate: ModelEstate) -> None:
-        self.estate = estate
+    def __init__(self, installation: ModelInstallation) -> None:
+        self.installation = installation
         self.clock = Clock()
         self.switch = KillSwitch()
-        estate.register("1")
+        installation.register("1")
         self.messages: deque[AnyCommand] = deque([self._command(JudgeModel)])
         self.service = self._start()
 
@@ -58,7 +59,7 @@ class Journey:
         return (isinstance(one, kind) for one in self.messages)
 
     def _start(self) -> Service:
-        account, file = self.estate.account.name, self.estate.config_file
+        account, file = self.installation.account.name, self.installation.config_file
         settings = Settings(storage_account=account, config_file=file, environ=dict(os.environ))
         return build(settings, now=self.clock)
 
@@ -71,7 +72,7 @@ class Journey:
             self.messages.append(command)  # the queue gives it to the next one
 
     def _sent(self) -> list[AnyCommand]:
-        sent = taken(self.estate.cloud, self.estate.account.name)
+        sent = taken(self.installation.cloud, self.installation.account.name)
         return [one for one in sent if not isinstance(one, Notify)]
 
     def _approve(self) -> None:
@@ -115,11 +116,11 @@ class Journey:
         return self.record.verdict.id
 
 
-def test_killed_after_every_write_a_model_becomes_champion_once(estate: ModelEstate) -> None:
-    journey = Journey(estate)
+def test_killed_after_every_write_a_model_becomes_champion_once(installation: ModelInstallation) -> None:
+    journey = Journey(installation)
 
     while journey.go():
-        estate.cloud.settle()
+        installation.cloud.settle()
 
     assert journey.arrived() == {
         "state": "champion",
@@ -129,4 +130,4 @@ def test_killed_after_every_write_a_model_becomes_champion_once(estate: ModelEst
         "in_production": journey.verdict,
     }
     assert len(journey.switch.writes) > 20
-    assert estate.evaluations() == {f"judge-{MODEL}-1-e1-a1": "Completed"}
+    assert installation.evaluations() == {f"judge-{MODEL}-1-e1-a1": "Completed"}

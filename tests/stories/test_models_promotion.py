@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.installation import Running
-from tests.support.model_versions import ModelEstate
+from tests.support.model_versions import ModelInstallation
 from tidepool.cloud import Tidepool
 
 APPROVAL = {"approved": True, "by": "ada", "reason": "better at night"}
@@ -15,24 +15,24 @@ ONE_BY_ONE, AT_ONCE = "cats", "dogs"  # each story has a model of its own
 
 
 @pytest.fixture(scope="module")
-def estate(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> ModelEstate:
+def installation(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> ModelInstallation:
     folder = tmp_path_factory.mktemp("promotion")
-    return ModelEstate(tidepool, folder, policy=POLICY, models=(ONE_BY_ONE, AT_ONCE))
+    return ModelInstallation(tidepool, folder, policy=POLICY, models=(ONE_BY_ONE, AT_ONCE))
 
 
 @pytest.fixture(scope="module")
-def running(estate: ModelEstate) -> Iterator[Running]:
-    with estate.start() as running:
+def running(installation: ModelInstallation) -> Iterator[Running]:
+    with installation.start() as running:
         yield running
 
 
-def in_production(estate: ModelEstate, model: str) -> dict[str, str]:
+def in_production(installation: ModelInstallation, model: str) -> dict[str, str]:
     """Version -> who approved it."""
     from azure.ai.ml import MLClient
     from azure.identity import DefaultAzureCredential
 
     place = (os.environ["AZURE_SUBSCRIPTION_ID"], os.environ["AZURE_RESOURCE_GROUP"])
-    found = MLClient(DefaultAzureCredential(), *place, estate.production.name).models.list(model)
+    found = MLClient(DefaultAzureCredential(), *place, installation.production.name).models.list(model)
     return {one.version: one.tags["tidegate_approved_by"] for one in found}
 
 
@@ -56,18 +56,18 @@ def kinds(running: Running, model: str) -> set[str]:
 
 
 def test_approved_models_are_promoted_one_after_the_other_and_taken_back_in_one_call(
-    estate: ModelEstate, running: Running
+    installation: ModelInstallation, running: Running
 ) -> None:
-    estate.register("1", name=ONE_BY_ONE, accuracy=0.90)
+    installation.register("1", name=ONE_BY_ONE, accuracy=0.90)
     running.settle()
     assert champion(running, ONE_BY_ONE) is None
-    assert in_production(estate, ONE_BY_ONE) == {}
+    assert in_production(installation, ONE_BY_ONE) == {}
 
     approve(running, ONE_BY_ONE, "1")
     assert champion(running, ONE_BY_ONE) == "1"
-    assert in_production(estate, ONE_BY_ONE) == {"1": "ada"}
+    assert in_production(installation, ONE_BY_ONE) == {"1": "ada"}
 
-    estate.register("2", name=ONE_BY_ONE, accuracy=0.95)
+    installation.register("2", name=ONE_BY_ONE, accuracy=0.95)
     approve(running, ONE_BY_ONE, "2")
     assert champion(running, ONE_BY_ONE) == "2"
 
@@ -75,15 +75,15 @@ def test_approved_models_are_promoted_one_after_the_other_and_taken_back_in_one_
     assert answer.status_code == 202
     running.settle()
     assert champion(running, ONE_BY_ONE) == "1"
-    assert in_production(estate, ONE_BY_ONE) == {"1": "ada", "2": "ada"}
+    assert in_production(installation, ONE_BY_ONE) == {"1": "ada", "2": "ada"}
     assert {"model.needs_approval", "model.promoted", "model.rolled_back"} <= kinds(running, ONE_BY_ONE)
 
 
 def test_of_two_candidates_at_once_the_second_is_judged_beside_the_first(
-    estate: ModelEstate, running: Running
+    installation: ModelInstallation, running: Running
 ) -> None:
-    estate.register("1", name=AT_ONCE, accuracy=0.90)
-    estate.register("2", name=AT_ONCE, accuracy=0.95)
+    installation.register("1", name=AT_ONCE, accuracy=0.90)
+    installation.register("2", name=AT_ONCE, accuracy=0.95)
     running.settle()
 
     approve(running, AT_ONCE, "1")
@@ -94,7 +94,7 @@ def test_of_two_candidates_at_once_the_second_is_judged_beside_the_first(
     assert again["state"] == "passed"
     assert again["verdict"]["champion"] == "1"
     assert again["approval"] is None
-    assert estate.evaluations(AT_ONCE) == {
+    assert installation.evaluations(AT_ONCE) == {
         "judge-dogs-1-e1-a1": "Completed",
         "judge-dogs-2-e1-a1": "Completed",
         "judge-dogs-2-e2-a1": "Completed",

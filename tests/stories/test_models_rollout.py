@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.installation import Running
-from tests.support.model_versions import MODEL, ModelEstate
+from tests.support.model_versions import MODEL, ModelInstallation
 from tests.support.rollouts import LOADER, QUESTION
 from tests.support.rollouts import MLMODEL as SERVED
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
@@ -24,7 +24,7 @@ POLICY: dict[str, Any] = {
 }
 
 
-class LiveEstate(ModelEstate):
+class LiveInstallation(ModelInstallation):
     """Its models answer with their version."""
 
     def __init__(self, cloud: Tidepool, folder: Path) -> None:
@@ -63,14 +63,14 @@ class LiveEstate(ModelEstate):
 
 
 @pytest.fixture
-def estate(tidepool: Tidepool, tmp_path: Path) -> Iterator[LiveEstate]:
-    yield LiveEstate(tidepool, tmp_path)
+def installation(tidepool: Tidepool, tmp_path: Path) -> Iterator[LiveInstallation]:
+    yield LiveInstallation(tidepool, tmp_path)
     tidepool.clear_faults()
 
 
 @pytest.fixture
-def running(estate: LiveEstate) -> Iterator[Running]:
-    with estate.start() as running:
+def running(installation: LiveInstallation) -> Iterator[Running]:
+    with installation.start() as running:
         yield running
 
 
@@ -87,33 +87,33 @@ def drive(running: Running, number: str) -> ModelVersion:
         record = version(running, number)
         if record.state.final and (record.rollout is None or record.rollout.final):
             return record
-        running.estate.cloud.advance(10)
+        running.installation.cloud.advance(10)
     raise AssertionError(f"{number} does not end: {record}")
 
 
 def test_versions_take_over_the_endpoint_in_steps_and_one_that_fails_gives_it_back(
-    estate: LiveEstate, running: Running
+    installation: LiveInstallation, running: Running
 ) -> None:
-    estate.register_served("1", accuracy=0.85)
+    installation.register_served("1", accuracy=0.85)
     assert drive(running, "1").state is ModelState.CHAMPION
-    assert (estate.traffic, estate.ask()) == ({"v-1": 100}, "1")
+    assert (installation.traffic, installation.ask()) == ({"v-1": 100}, "1")
 
-    estate.register_served("2", accuracy=0.9)
+    installation.register_served("2", accuracy=0.9)
     second = drive(running, "2")
 
     assert second.state is ModelState.CHAMPION
     assert second.rollout
     assert [step.percent for step in second.rollout.steps] == [50, 100]
-    assert (estate.traffic, estate.ask()) == ({"v-2": 100}, "2")
+    assert (installation.traffic, installation.ask()) == ({"v-2": 100}, "2")
     assert version(running, "1").state is ModelState.RETIRED
 
-    estate.cloud.fault("scoring", "status", match={"deployment": "v-3"}, value=424, times=None)
-    estate.register_served("3", accuracy=0.95)
+    installation.cloud.fault("scoring", "status", match={"deployment": "v-3"}, value=424, times=None)
+    installation.register_served("3", accuracy=0.95)
     third = drive(running, "3")
 
     assert third.state is ModelState.ROLLED_BACK
     assert "the smoke test failed 3 times: status 424" in str(third.error)
-    assert (estate.traffic, estate.ask()) == ({"v-2": 100}, "2")
-    told = json.dumps(estate.letters())
+    assert (installation.traffic, installation.ask()) == ({"v-2": 100}, "2")
+    told = json.dumps(installation.letters())
     for words in ("50 % of the traffic", "has all traffic", "The rollout of classifier:3"):
         assert words in told

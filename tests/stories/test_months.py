@@ -1,4 +1,4 @@
-"""Months through the whole house: Event Grid, the Functions host, the queue, Azure ML, and back."""
+"""Months through the whole harness: Event Grid, the Functions host, the queue, Azure ML, and back."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from tests.support.installation import Estate, Running
+from tests.support.installation import Installation, Running
 from tests.support.payloads import blob_event
 from tidepool.cloud import Tidepool
 
@@ -19,116 +19,120 @@ _MONTHS = (f"{2099 + number // 12}{number % 12 + 1:02}" for number in count())
 
 
 @pytest.fixture(scope="module")
-def estate(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Estate:
+def installation(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """One for all stories: each has a month of its own."""
-    return Estate(tidepool, tmp_path_factory.mktemp("months"))
+    return Installation(tidepool, tmp_path_factory.mktemp("months"))
 
 
 @pytest.fixture(scope="module")
-def running(estate: Estate) -> Iterator[Running]:
-    with estate.start() as running:
+def running(installation: Installation) -> Iterator[Running]:
+    with installation.start() as running:
         yield running
 
 
 @pytest.fixture
-def month(estate: Estate) -> Iterator[str]:
+def month(installation: Installation) -> Iterator[str]:
     yield next(_MONTHS)
-    estate.cloud.clear_faults()
+    installation.cloud.clear_faults()
 
 
-def predictions(estate: Estate, result: str) -> dict[str, str]:
+def predictions(installation: Installation, result: str) -> dict[str, str]:
     """Label by image, from the CSV that the Data asset of the predictions points at."""
-    path = str(estate.ml.data.get("stories-predictions", result).path).partition("/paths/")[2]
-    container = estate.blobstore
+    path = str(installation.ml.data.get("stories-predictions", result).path).partition("/paths/")[2]
+    container = installation.blobstore
     text = container.download_blob(f"{path.rstrip('/')}/predictions.csv").readall().decode()
     return {row["img"]: row["label"] for row in csv.DictReader(io.StringIO(text))}
 
 
 def test_a_month_of_files_becomes_reconciled_predictions_and_people_are_told(
-    estate: Estate, running: Running, month: str
+    installation: Installation, running: Running, month: str
 ) -> None:
-    estate.upload(month, FILES)
+    installation.upload(month, FILES)
     running.settle()
 
     shown = running.month(month)
     assert (shown["state"], shown["result"], shown["files"]) == ("scored", f"{month}-1-g1", 3)
-    assert predictions(estate, f"{month}-1-g1") == FILES
-    data = estate.ml.data.get("stories", f"{month}-1")
+    assert predictions(installation, f"{month}-1-g1") == FILES
+    data = installation.ml.data.get("stories", f"{month}-1")
     assert data.tags["tidegate_month"] == month
     assert data.tags["tidegate_files"] == "3"
-    assert estate.jobs(month) == {f"score-stories-{month}-1-g1-a1": "Completed"}
-    told = json.dumps(estate.letters())
+    assert installation.jobs(month) == {f"score-stories-{month}-1-g1-a1": "Completed"}
+    told = json.dumps(installation.letters())
     assert month in told
     assert "predictions.csv" in told
     assert f"{running.site.url}/api/feeds/stories/months/{month}" in told
-    own = [one for one in estate.cloud.events if one.get("eventType") == "Tidegate.MonthScored"]
+    own = [one for one in installation.cloud.events if one.get("eventType") == "Tidegate.MonthScored"]
     assert any(f"{month}-1-g1" in json.dumps(one) for one in own)
 
 
 def test_the_same_content_again_registers_and_runs_nothing(
-    estate: Estate, running: Running, month: str
+    installation: Installation, running: Running, month: str
 ) -> None:
-    estate.upload(month, FILES)
+    installation.upload(month, FILES)
     running.settle()
 
-    estate.upload(month, FILES)
+    installation.upload(month, FILES)
     running.settle()
     running.reconcile()
 
     assert running.scorings(month) == {f"{month}-1-g1": "scored"}
-    assert list(estate.jobs(month)) == [f"score-stories-{month}-1-g1-a1"]
-    registered = [data.version for data in estate.ml.data.list(name="stories")]
+    assert list(installation.jobs(month)) == [f"score-stories-{month}-1-g1-a1"]
+    registered = [data.version for data in installation.ml.data.list(name="stories")]
     assert [version for version in registered if version.startswith(month)] == [f"{month}-1"]
 
 
-def test_doubled_and_reordered_events_submit_one_job(estate: Estate, running: Running, month: str) -> None:
-    topics = {"topic": f"*{estate.account.name}*"}
-    estate.cloud.fault("event", "duplicate", match=topics, value=2, times=None, probability=0.5)
-    estate.cloud.fault("event", "reorder", match=topics, value=2, times=None)
-    estate.cloud.fault("event", "duplicate", match={"topic": f"*{estate.workspace.name}"}, times=None)
+def test_doubled_and_reordered_events_submit_one_job(
+    installation: Installation, running: Running, month: str
+) -> None:
+    topics = {"topic": f"*{installation.account.name}*"}
+    installation.cloud.fault("event", "duplicate", match=topics, value=2, times=None, probability=0.5)
+    installation.cloud.fault("event", "reorder", match=topics, value=2, times=None)
+    installation.cloud.fault(
+        "event", "duplicate", match={"topic": f"*{installation.workspace.name}"}, times=None
+    )
 
     both = (month, next(_MONTHS))
     for one in both:
-        estate.upload(one, FILES)
+        installation.upload(one, FILES)
     running.settle()
 
     for one in both:
-        assert list(estate.jobs(one)) == [f"score-stories-{one}-1-g1-a1"]
+        assert list(installation.jobs(one)) == [f"score-stories-{one}-1-g1-a1"]
         assert running.month(one)["state"] == "scored"
 
 
-def test_lost_events_are_found_by_the_timer(estate: Estate, running: Running, month: str) -> None:
-    estate.upload(month, FILES)
+def test_lost_events_are_found_by_the_timer(installation: Installation, running: Running, month: str) -> None:
+    installation.upload(month, FILES)
     running.settle()
-    estate.cloud.fault("event", "drop", match={"topic": f"*{estate.workspace.name}"}, times=None)
-    estate.cloud.fault("event", "drop", match={"topic": f"*{estate.account.name}"}, times=None)
+    installation.cloud.fault("event", "drop", match={"topic": f"*{installation.workspace.name}"}, times=None)
+    installation.cloud.fault("event", "drop", match={"topic": f"*{installation.account.name}"}, times=None)
 
     response = running.post(f"/api/feeds/stories/months/{month}/jobs", {"reason": "again"})
     assert response.status_code == 202, response.text
-    estate.wait_for_job(f"score-stories-{month}-1-g2-a1", status="Completed")
+    installation.wait_for_job(f"score-stories-{month}-1-g2-a1", status="Completed")
     running.reconcile()
 
     assert running.scorings(month) == {f"{month}-1-g1": "scored", f"{month}-1-g2": "scored"}
 
 
 def test_a_late_file_makes_a_new_version_and_the_result_moves_on(
-    estate: Estate, running: Running, month: str
+    installation: Installation, running: Running, month: str
 ) -> None:
-    estate.upload(month, FILES)
+    installation.upload(month, FILES)
     running.settle()
 
-    estate.upload(month, {"late.png": "bird"}, marker=False)
+    installation.upload(month, {"late.png": "bird"}, marker=False)
     running.settle()
 
     assert running.scorings(month) == {f"{month}-1-g1": "scored", f"{month}-2-g1": "scored"}
     assert running.month(month)["result"] == f"{month}-2-g1"
-    assert predictions(estate, f"{month}-2-g1") == {**FILES, "late.png": "bird"}
+    assert predictions(installation, f"{month}-2-g1") == {**FILES, "late.png": "bird"}
 
 
 def test_a_rerun_is_a_new_generation_and_its_key_brings_the_same_one(
-    estate: Estate, running: Running, month: str
+    installation: Installation, running: Running, month: str
 ) -> None:
-    estate.upload(month, FILES)
+    installation.upload(month, FILES)
     running.settle()
 
     path, key = f"/api/feeds/stories/months/{month}/jobs", {"Idempotency-Key": "one"}
@@ -142,34 +146,37 @@ def test_a_rerun_is_a_new_generation_and_its_key_brings_the_same_one(
 
 
 def test_a_folder_that_moves_or_goes_is_one_event_and_is_seen(
-    estate: Estate, running: Running, month: str
+    installation: Installation, running: Running, month: str
 ) -> None:
     """So it is with a hierarchical namespace. Azurite has none: here the files come and go unannounced."""
-    unannounced = {"topic": estate.account.id, "type": "Microsoft.Storage.Blob*"}
-    estate.cloud.fault("event", "drop", match=unannounced, times=None)
-    estate.upload(month, {**FILES, "more/d.png": "ant"})
+    unannounced = {"topic": installation.account.id, "type": "Microsoft.Storage.Blob*"}
+    installation.cloud.fault("event", "drop", match=unannounced, times=None)
+    installation.upload(month, {**FILES, "more/d.png": "ant"})
     running.settle()
     assert running.request("GET", f"/api/feeds/stories/months/{month}").status_code == 404
 
-    topic, upload = estate.account.id, f"https://{estate.account.name}.dfs.core.windows.net/images/upload"
+    topic, upload = (
+        installation.account.id,
+        f"https://{installation.account.name}.dfs.core.windows.net/images/upload",
+    )
     moved = blob_event(month, kind="DirectoryRenamed", topic=topic, data={"sourceUrl": upload})
-    estate.cloud.inject(topic, moved)
+    installation.cloud.inject(topic, moved)
     running.settle()
-    estate.images.delete_blob(f"{month}/more/d.png")
-    estate.cloud.inject(topic, blob_event(f"{month}/more", kind="DirectoryDeleted", topic=topic))
+    installation.images.delete_blob(f"{month}/more/d.png")
+    installation.cloud.inject(topic, blob_event(f"{month}/more", kind="DirectoryDeleted", topic=topic))
     running.settle()
 
     assert running.scorings(month) == {f"{month}-1-g1": "scored", f"{month}-2-g1": "scored"}
-    assert predictions(estate, f"{month}-2-g1") == FILES
+    assert predictions(installation, f"{month}-2-g1") == FILES
 
 
 def test_a_gap_marks_the_version_incomplete_and_what_was_published_stays(
-    estate: Estate, running: Running, month: str
+    installation: Installation, running: Running, month: str
 ) -> None:
-    estate.upload(month, FILES)
+    installation.upload(month, FILES)
     running.settle()
 
-    estate.upload(month, {"b.png": "skip", "d.png": "ant"})
+    installation.upload(month, {"b.png": "skip", "d.png": "ant"})
     running.settle()
 
     shown = running.month(month)
@@ -179,59 +186,65 @@ def test_a_gap_marks_the_version_incomplete_and_what_was_published_stays(
 
 
 def test_a_preempted_job_comes_back_and_then_moves_to_the_fallback(
-    estate: Estate, running: Running, month: str
+    installation: Installation, running: Running, month: str
 ) -> None:
-    match = {"workspace": f"*{estate.workspace.name}", "run": "score-*"}
-    estate.cloud.fault("run", "preempt", match=match, times=2)
+    match = {"workspace": f"*{installation.workspace.name}", "run": "score-*"}
+    installation.cloud.fault("run", "preempt", match=match, times=2)
 
-    estate.upload(month, FILES)
+    installation.upload(month, FILES)
     running.settle()
 
     last = running.month(month)["versions"][0]["scorings"][0]
     assert (last["state"], last["attempt"], last["compute"]) == ("scored", 3, "gpu-dedicated")
-    assert len(estate.jobs(month)) == 3
+    assert len(installation.jobs(month)) == 3
     assert "preempt" in json.dumps(running.month(month)["activities"])
 
 
-def test_a_job_that_a_person_cancelled_stays_cancelled(estate: Estate, running: Running, month: str) -> None:
-    match = {"workspace": f"*{estate.workspace.name}", "run": "score-*"}
-    estate.cloud.fault("run", "never_start", match=match)
-    estate.upload(month, FILES)
+def test_a_job_that_a_person_cancelled_stays_cancelled(
+    installation: Installation, running: Running, month: str
+) -> None:
+    match = {"workspace": f"*{installation.workspace.name}", "run": "score-*"}
+    installation.cloud.fault("run", "never_start", match=match)
+    installation.upload(month, FILES)
     name = f"score-stories-{month}-1-g1-a1"
-    estate.wait_for_job(name)
+    installation.wait_for_job(name)
 
-    estate.ml.jobs.begin_cancel(name)
+    installation.ml.jobs.begin_cancel(name)
     running.settle()
     running.reconcile()
 
     assert running.scorings(month) == {f"{month}-1-g1": "cancelled"}
-    assert list(estate.jobs(month)) == [name]
+    assert list(installation.jobs(month)) == [name]
 
 
-def test_a_storm_of_429_delays_and_loses_nothing(estate: Estate, running: Running, month: str) -> None:
-    tables = f"{estate.account.name}.table.core.windows.net"
+def test_a_storm_of_429_delays_and_loses_nothing(
+    installation: Installation, running: Running, month: str
+) -> None:
+    tables = f"{installation.account.name}.table.core.windows.net"
     for host in ("management.azure.com", tables):
         storm = {"match": {"host": host, "origin": running.site.name}, "times": 15, "probability": 0.4}
-        estate.cloud.fault("request", "status", value=429, retry_after_s=0.1, **storm)
+        installation.cloud.fault("request", "status", value=429, retry_after_s=0.1, **storm)
 
-    estate.upload(month, FILES)
+    installation.upload(month, FILES)
     running.drive(month)
 
-    assert 429 in {request["status"] for request in estate.cloud.requests if request["host"] == tables}
+    assert 429 in {request["status"] for request in installation.cloud.requests if request["host"] == tables}
     assert running.scorings(month) == {f"{month}-1-g1": "scored"}
-    assert list(estate.jobs(month)) == [f"score-stories-{month}-1-g1-a1"]
+    assert list(installation.jobs(month)) == [f"score-stories-{month}-1-g1-a1"]
 
 
-def test_bad_configuration_loses_no_event(estate: Estate, running: Running, month: str) -> None:
-    estate.cloud.advance(3600)  # what other months left to be looked at later is looked at while it can be
+def test_bad_configuration_loses_no_event(installation: Installation, running: Running, month: str) -> None:
+    installation.cloud.advance(
+        3600
+    )  # what other months left to be looked at later is looked at while it can be
     running.settle()
-    good = estate.config_file.read_text()
-    estate.config_file.write_text(good.replace("complete_when", "complete_wen"))
-    estate.upload(month, FILES)
+    good = installation.config_file.read_text()
+    installation.config_file.write_text(good.replace("complete_when", "complete_wen"))
+    installation.upload(month, FILES)
     running.settle()
     health = running.request("GET", "/api/health")
 
-    estate.config_file.write_text(good)
+    installation.config_file.write_text(good)
     running.drive(month)
 
     assert health.status_code == 503

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import config_yaml as tidegate_yml
+from tests.support import config_yaml
 from tests.support.killing import Killed, KillSwitch
 from tests.support.promotions import MODEL
 from tests.support.rollouts import ENDPOINT, Rollouts
@@ -30,7 +30,7 @@ class Perilous(Rollouts):
 
     def __init__(self, cloud: Tidepool, folder: Path) -> None:
         super().__init__(cloud, folder, mirror=20)
-        self.configure_feed(tidegate_yml.a_feed(self.account, starts=209901))  # no month is expected
+        self.configure_feed(config_yaml.a_feed(self.account, starts=209901))  # no month is expected
         self.switch = KillSwitch()
         self._perilous, self._lost = True, False
 

@@ -12,7 +12,7 @@ import requests
 from azure.identity import DefaultAzureCredential
 
 from tests.support.webhook_receiver import Receiver
-from tidepool import default_resources as estate
+from tidepool import default_resources
 from tidepool.access.identity import Identity
 from tidepool.access.principals import PRINCIPALS
 from tidepool.cloud import StorageAccount, Tidepool
@@ -21,7 +21,7 @@ from tidepool.faults import Faults
 from tidepool.scheduler import Scheduler
 from tidepool.store import Store
 
-ENDPOINT = f"https://{estate.custom_topic_host(estate.CUSTOM_TOPIC)}/api/events"
+ENDPOINT = f"https://{default_resources.custom_topic_host(default_resources.CUSTOM_TOPIC)}/api/events"
 TOPIC = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/mine"
 
 
@@ -75,7 +75,7 @@ def subscriber(tidepool: Tidepool, storage_account: StorageAccount) -> Iterator[
 
 @pytest.fixture
 def custom_topic(tidepool: Tidepool) -> Iterator[Subscriber]:
-    made = Subscriber(estate.custom_topic_id(estate.CUSTOM_TOPIC))
+    made = Subscriber(default_resources.custom_topic_id(default_resources.CUSTOM_TOPIC))
     yield made
     made.close()
 
@@ -93,7 +93,7 @@ class Grid:
             faults=Faults(0),
             identity=self.identity,
         )
-        self.topic_id = estate.custom_topic_id("mine")
+        self.topic_id = default_resources.custom_topic_id("mine")
         self.key = self.eventgrid.create_topic(self.topic_id)
         self.bearer = self.identity.issue("https://eventgrid.azure.net", PRINCIPALS["developer"])
 

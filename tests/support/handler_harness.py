@@ -4,8 +4,8 @@ import os
 from collections import deque
 from datetime import UTC, datetime
 
-from tests.support.installation import Estate
-from tests.support.service import Clock
+from tests.support.clock import Clock
+from tests.support.installation import Installation
 from tidegate.bootstrap import build
 from tidegate.cloud.channels import EventPublisher, NotificationSender
 from tidegate.domain.activities.activity import Activity
@@ -39,11 +39,11 @@ JOB = f"score-{FEED}-{MONTH}-1-g1-a1"
 LOOK = CheckJob(cause="test", workspace="development", job=JOB)
 
 
-class House:
-    def __init__(self, estate: Estate) -> None:
-        self.estate = estate
+class HandlerHarness:
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
         self.clock = Clock(datetime.now(UTC))
-        account, file = estate.account.name, estate.config_file
+        account, file = installation.account.name, installation.config_file
         self.service = service = build(
             Settings(storage_account=account, config_file=file, environ=dict(os.environ)), now=self.clock
         )
@@ -89,7 +89,7 @@ class House:
         while queue:
             command = queue.popleft()
             if isinstance(command, CheckJob | ScoreMonth):
-                self.estate.cloud.settle()
+                self.installation.cloud.settle()
             follows = self.do(command)
             if twice:
                 assert commands(self.do(command)) == commands(follows), command
@@ -98,9 +98,9 @@ class House:
     def until_submitted(self) -> None:
         """The month's files are complete and its first job is on its way."""
         self.do(CHECK)
-        while not self.estate.jobs():
+        while not self.installation.jobs():
             self.do(SCORE)
-            self.estate.cloud.settle()
+            self.installation.cloud.settle()
 
     @property
     def month(self) -> Month:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import httpx
 
-from tests.support import config_yaml as tidegate_yml
+from tests.support import config_yaml
 from tidegate.bootstrap import Service
 from tidegate.domain.assets import datastore_name
 from tidepool.cloud import Site, Tidepool
@@ -43,7 +43,7 @@ signature: {inputs: '[{"type": "tensor", "tensor-spec": {"dtype": "uint8", "shap
 """
 
 
-class Estate:
+class Installation:
     """Everything that one installation consists of. Months are to be 2099 or later."""
 
     def __init__(
@@ -60,15 +60,15 @@ class Estate:
 
     def configure(self, *, models: dict[str, Any] | None = None, **feed: Any) -> None:
         """`models`: the policies, by the name of the model."""
-        values = tidegate_yml.values(
+        values = config_yaml.values(
             development=self.workspace.name,
             production=self.production.name,
-            stories=tidegate_yml.a_feed(self.account.name, **{**FEED, **feed}),
+            stories=config_yaml.a_feed(self.account.name, **{**FEED, **feed}),
         )
         values["notify"] = [{"url": "jsons://mailbox.tidepool/" + self.account.name, "events": ["*"]}]
         if models:
             values["models"] = models
-        tidegate_yml.write(self.config_file.parent, values)
+        config_yaml.write(self.config_file.parent, values)
 
     def start(self, **settings: str) -> "Running":
         settings = {"TIDEGATE_CONFIG": str(self.config_file), "TIDEGATE_CHECK_DELAY_S": "1", **settings}
@@ -144,7 +144,7 @@ class Estate:
         model = folder / "model"
         model.mkdir()
         (model / "MLmodel").write_text(MLMODEL)
-        storage = FeedStorage.model_validate(tidegate_yml.a_feed(self.account.name)["storage"])
+        storage = FeedStorage.model_validate(config_yaml.a_feed(self.account.name)["storage"])
         self.ml.datastores.create_or_update(
             AzureBlobDatastore(
                 name=datastore_name(storage), account_name=self.account.name, container_name="images"
@@ -161,10 +161,10 @@ class Estate:
 
 
 class Running:
-    """The service of an estate while its functions app runs."""
+    """The service of an installation while its functions app runs."""
 
-    def __init__(self, estate: Estate, site: Site) -> None:
-        self.estate = estate
+    def __init__(self, installation: Installation, site: Site) -> None:
+        self.installation = installation
         self.site = site
         self._http = httpx.Client(
             base_url=site.url, headers={"x-functions-key": site.key}, trust_env=False, timeout=60
@@ -185,23 +185,23 @@ class Running:
         from tidegate.bootstrap import build
         from tidegate.settings import Settings
 
-        file = self.estate.config_file
+        file = self.installation.config_file
         settings = Settings(
-            storage_account=self.estate.account.name, config_file=file, environ=dict(os.environ)
+            storage_account=self.installation.account.name, config_file=file, environ=dict(os.environ)
         )
         return build(settings)
 
     def settle(self, timeout_s: float = 60) -> None:
         """Until nothing is going on, nor tried again within seconds, as happens where all is slow."""
-        self.estate.cloud.settle(timeout_s)
+        self.installation.cloud.settle(timeout_s)
         for _ in range(10):
             if not self._is_tried_again():
                 return
-            self.estate.cloud.advance(AGAIN_S)
-            self.estate.cloud.settle(timeout_s)
+            self.installation.cloud.advance(AGAIN_S)
+            self.installation.cloud.settle(timeout_s)
 
     def _is_tried_again(self) -> bool:
-        status = self.estate.cloud.status()
+        status = self.installation.cloud.status()
         until = datetime.fromisoformat(status["now"]) + timedelta(seconds=AGAIN_S)
         waiting = ((one["what"], datetime.fromisoformat(one["due"])) for one in status["waiting"])
         return any(what.startswith("message ") and due <= until for what, due in waiting)
@@ -213,7 +213,7 @@ class Running:
             scorings = self.scorings(month)
             if scorings and not set(scorings.values()) & LIVE:
                 return
-            self.estate.cloud.advance(60)
+            self.installation.cloud.advance(60)
             self.site.fire_timer("reconcile")
         raise AssertionError(f"{month} did not end: {scorings}")
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.support.installation import MLMODEL, ROOT, Estate
+from tests.support.installation import MLMODEL, ROOT, Installation
 from tidepool.cloud import Tidepool
 
 MODEL = "classifier"
@@ -17,7 +17,7 @@ POLICY: dict[str, Any] = {
 }
 
 
-class ModelEstate(Estate):
+class ModelInstallation(Installation):
     """`policy`: changes of POLICY, key by key, for each of its `models`."""
 
     def __init__(

@@ -7,8 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support import config_yaml as tidegate_yml
-from tests.support.service import Clock, taken
+from tests.support import config_yaml
+from tests.support.clock import Clock
+from tests.support.service import taken
 from tidegate.bootstrap import Service, build
 from tidegate.cloud.copies import BlobCopyClient
 from tidegate.domain.lifecycle.file_copy import Folder, fingerprint
@@ -47,15 +48,15 @@ class Promotions:
     def configure(self, **policy: Any) -> None:
         """Anew, with these parts of the policy in place of the usual ones."""
         self._policy = {**POLICY, **policy}
-        self.configure_feed(tidegate_yml.a_feed(self.account))
+        self.configure_feed(config_yaml.a_feed(self.account))
 
     def configure_feed(self, feed: dict[str, Any]) -> None:
         """The feed `digits`, which is scored with the model."""
-        values = tidegate_yml.values(
+        values = config_yaml.values(
             development=self.development.name, production=self.production.name, digits=feed
         )
         values["models"] = {MODEL: self._policy}
-        self.config_file = tidegate_yml.write(self.folder, values)
+        self.config_file = config_yaml.write(self.folder, values)
 
     def start(self) -> Service:
         """The service as it is after a start: it remembers nothing."""

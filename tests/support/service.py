@@ -1,12 +1,13 @@
 """The service in this process, on a storage account of Tidepool, with a clock that is moved by hand."""
 
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support import config_yaml as tidegate_yml
+from tests.support import config_yaml
+from tests.support.clock import Clock
 from tidegate.bootstrap import Service, build
 from tidegate.messages.commands import AnyCommand, decode
 from tidegate.settings import Settings
@@ -14,19 +15,6 @@ from tidepool.cloud import Tidepool
 
 if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self, now: datetime = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)) -> None:
-        self.now = now
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def move(self, **by: float) -> None:
-        self.now += timedelta(**by)
 
 
 def a_service(
@@ -38,8 +26,8 @@ def a_service(
     **feeds: dict[str, Any],
 ) -> Service:
     """Its own ledger and queue are in `account`; its feeds are by default one in an account `stimages`."""
-    values = tidegate_yml.values(**feeds)
-    file = tidegate_yml.write(folder, values | ({"models": models} if models else {}))
+    values = config_yaml.values(**feeds)
+    file = config_yaml.write(folder, values | ({"models": models} if models else {}))
     settings = Settings(storage_account=account, config_file=file, environ=dict(os.environ))
     return build(settings, now=clock)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support import config_yaml as tidegate_yml
+from tests.support import config_yaml
 from tests.support.model_versions import POLICY
 
 from tidegate.config.schema import Config
@@ -15,9 +15,9 @@ DRIFT = {"feed": "digits", "retrain": "retraining", "compute": "gpu-dedicated"}
 
 
 def a_config(workspace: str, models: dict[str, Any]) -> Config:
-    feed = tidegate_yml.a_feed()
+    feed = config_yaml.a_feed()
     feed["score"] = {**feed["score"], "workspace": workspace}
-    return Config.model_validate(tidegate_yml.values(digits=feed) | {"models": models})
+    return Config.model_validate(config_yaml.values(digits=feed) | {"models": models})
 
 
 def test_models_are_judged_and_trained_in_development_wherever_feeds_are_scored() -> None:

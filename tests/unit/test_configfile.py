@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.support.service import Clock
+from tests.support.clock import Clock
 
 from tidegate.config.loader import ConfigFile, load
 from tidegate.errors import ConfigError

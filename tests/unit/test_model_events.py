@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support import config_yaml as tidegate_yml
+from tests.support import config_yaml
 from tests.support.model_versions import POLICY
 from tests.support.payloads import as_json, learning_event, run_event, workspace_id
 
@@ -19,7 +19,7 @@ from tidegate.service.routing import Ignore, Meaning, Record, Reject, Routes, Se
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 MODELS = ("digits", "digits-2", "a.model_with.dots")
 ROUTES = Routes(
-    Config.model_validate(tidegate_yml.values() | {"models": dict.fromkeys(MODELS, POLICY)}),
+    Config.model_validate(config_yaml.values() | {"models": dict.fromkeys(MODELS, POLICY)}),
     timedelta(seconds=10),
 )
 COPY = {"tidegate_source_workspace": "mlw-dev"}

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
-from tests.support import config_yaml as tidegate_yml
+from tests.support import config_yaml
 
 from tidegate.config.model_policy import Policy
 from tidegate.config.schema import Config
@@ -26,8 +26,8 @@ def test_only_a_policy_that_promotes_ever_has_a_champion(changes: dict[str, Any]
 
 
 def test_a_feed_in_production_cannot_be_scored_with_what_is_only_in_a_registry() -> None:
-    feed = tidegate_yml.a_feed()
-    values = tidegate_yml.values(digits=feed | {"score": {**feed["score"], "workspace": "production"}})
+    feed = config_yaml.a_feed()
+    values = config_yaml.values(digits=feed | {"score": {**feed["score"], "workspace": "production"}})
     shared = {**POLICY, "promote": {"via": "registry", "registry": "shared"}}
 
     assert Config.model_validate({**values, "models": {"classifier": POLICY}})
@@ -59,4 +59,4 @@ def test_two_models_cannot_share_an_endpoint() -> None:
     policy = {**POLICY, "rollout": {"endpoint": "one", "smoke": "smoke.json"}}
 
     with pytest.raises(ValidationError, match=r"models a and b have the same rollout\.endpoint one"):
-        Config.model_validate(tidegate_yml.values() | {"models": {"a": policy, "b": policy}})
+        Config.model_validate(config_yaml.values() | {"models": {"a": policy, "b": policy}})
