@@ -9,11 +9,11 @@ from typing import Any
 from tidepool import default_resources as estate
 from tidepool.access.identity import Identity
 from tidepool.access.managed_identity import ManagedIdentity
-from tidepool.access.storage_access import StorageAccess
 from tidepool.arm.router import Resources
 from tidepool.azureml.run_history import Runs
 from tidepool.endpoints.online import Online
 from tidepool.events.eventgrid import EventGrid
+from tidepool.events.subscribed_apps import SubscribedApps
 from tidepool.faults import Faults
 from tidepool.functions.keys import FunctionKeys
 from tidepool.functions.sites import Sites
@@ -23,6 +23,7 @@ from tidepool.mailbox import Mailbox
 from tidepool.network import Authority, Proxy, environment
 from tidepool.scheduler import Scheduler
 from tidepool.storage.accounts import Accounts
+from tidepool.storage.authorization import StorageAuthorization
 from tidepool.storage.azurite import Azurite
 from tidepool.storage.azurite_client import AzuriteClient
 from tidepool.storage.blobs import Blobs
@@ -70,7 +71,7 @@ class Parts:
         self.storage = StorageGateway(
             client=self._to_azurite,
             queues=self.queues,
-            access=StorageAccess(self.identity),
+            authorization=StorageAuthorization(self.identity),
             copies=Copies(faults=self.faults, scheduler=self.scheduler),
             publish=self._publish,
             sequence=lambda: self.store.next("sequencer"),
@@ -78,21 +79,23 @@ class Parts:
         self.blobs = Blobs(storage=self.storage, accounts=self.accounts)
 
     def _add_events(self) -> None:
+        self.sites = Sites(
+            store=self.store,
+            scheduler=self.scheduler,
+            proxy=self.proxy,
+            storage=self.storage,
+            environment=self.environment,
+        )
         self.eventgrid = EventGrid(
             store=self.store,
             scheduler=self.scheduler,
             blobs=self.blobs,
             faults=self.faults,
             identity=self.identity,
+            apps=self.sites.apps,
             seed=self.seed,
         )
-        self.sites = Sites(
-            store=self.store,
-            scheduler=self.scheduler,
-            proxy=self.proxy,
-            eventgrid=self.eventgrid,
-            storage=self.storage,
-        )
+        self.subscribed_apps = SubscribedApps(store=self.store, sites=self.sites, eventgrid=self.eventgrid)
 
     def _add_control_plane(self) -> None:
         given: dict[str, Any] = {"store": self.store, "blobs": self.blobs}
@@ -144,7 +147,6 @@ class Parts:
         """Open the proxy, start Azurite, make the estate. `control_port` serves the identity endpoint."""
         self.control_port = control_port
         self.proxy_ports = {name: await self.proxy.listen(name) for name in ("developer", "compute")}
-        self.sites.environment = self.environment
         self._scheduling = asyncio.create_task(self.scheduler.run())
         await self.azurite.start(self.accounts.declared())
         await self.storage.forget_lost_messages()
@@ -156,7 +158,7 @@ class Parts:
         """Take up the events of a former process, once the app that shall receive them is there."""
         self.eventgrid.start()
         await self.jobs.recover()
-        self.sites.forget_former()
+        self.subscribed_apps.remove_former()
 
     async def stop(self) -> None:
         self.proxy.close()
@@ -186,7 +188,7 @@ class Parts:
             **estate.variables(),
             "EVENTGRID_KEY": self._keys.event_grid,
         }
-        site = self.eventgrid.sites.get(estate.DEFAULT_SITE)
+        site = self.sites.apps.get(estate.DEFAULT_SITE)
         if site is None:
             return exported
         return {**exported, "FUNCTIONS_URL": site.url, "FUNCTIONS_KEY": site.keys.default}
@@ -203,7 +205,7 @@ class Parts:
         self.sites.get(origin).kill_worker()
 
     def _message_visible(self, account: str, queue: str) -> None:
-        for app in self.sites.apps():
+        for app in self.sites.apps.values():
             app.nudge(account, queue)
 
 

@@ -20,7 +20,7 @@ from tidepool.composition import Parts
 from tidepool.errors import AzureError
 from tidepool.functions.sites import SiteSpec
 from tidepool.functions.worker_process import InvocationError
-from tidepool.quiescence import Calm
+from tidepool.quiescence import Quiescence
 
 
 class Control:
@@ -28,7 +28,7 @@ class Control:
 
     def __init__(self, *, parts: Parts, token: str) -> None:
         self._parts = parts
-        self._calm = Calm(parts)
+        self._quiescence = Quiescence(parts)
         routes = [
             Route("/status", self._status),
             Route("/environment", self._environment),
@@ -64,8 +64,8 @@ class Control:
                 "pid": os.getpid(),
                 "data": str(parts.data_dir),
                 "now": parts.scheduler.now().isoformat(),
-                "sites": [app.status() for app in parts.sites.apps()],
-                "going_on": await self._calm.going_on(),
+                "sites": [app.status() for app in parts.sites.apps.values()],
+                "going_on": await self._quiescence.going_on(),
                 "waiting": waiting,
             }
         )
@@ -110,11 +110,11 @@ class Control:
         return JSONResponse({})
 
     async def _advance(self, request: Request) -> JSONResponse:
-        await self._calm.advance(float((await request.json())["seconds"]))
+        await self._quiescence.advance(float((await request.json())["seconds"]))
         return JSONResponse({"now": self._parts.scheduler.now().isoformat()})
 
     async def _settle(self, request: Request) -> JSONResponse:
-        return JSONResponse(await self._calm.settle(float((await request.json())["timeout_s"])))
+        return JSONResponse(await self._quiescence.settle(float((await request.json())["timeout_s"])))
 
     async def _create_storage_account(self, _: Request) -> JSONResponse:
         name = self._parts.accounts.hand_out()
@@ -129,11 +129,13 @@ class Control:
 
     async def _start_site(self, request: Request) -> JSONResponse:
         asked = await request.json()
-        site = await self._parts.sites.start(SiteSpec(**{**asked, "app_dir": Path(asked["app_dir"])}))
+        site = await self._parts.subscribed_apps.start(
+            SiteSpec(**{**asked, "app_dir": Path(asked["app_dir"])})
+        )
         return JSONResponse(_described(site))
 
     async def _stop_site(self, request: Request) -> JSONResponse:
-        await self._parts.sites.stop(request.path_params["name"])
+        await self._parts.subscribed_apps.stop(request.path_params["name"])
         return JSONResponse({})
 
     async def _restart_site(self, request: Request) -> JSONResponse:

@@ -13,7 +13,7 @@ _LOOK_S = 0.05
 _NO_WORK = ("timer ", "message ")  # the first may fire for ever, the second are looked at themselves
 
 
-class Calm:
+class Quiescence:
     """Looks at all parts at once."""
 
     def __init__(self, parts: Parts) -> None:
@@ -35,7 +35,7 @@ class Calm:
     async def going_on(self) -> list[str]:
         """One line for each thing that is queued, delivering, running, provisioning, or due soon."""
         parts = self._parts
-        apps = parts.sites.apps()
+        apps = list(parts.sites.apps.values())
         soon = parts.scheduler.now() + timedelta(seconds=SOON_S)
         waiting = ((due, label) for due, label in parts.scheduler.waiting() if due <= soon)
         due = [label for _, label in waiting if not label.startswith(_NO_WORK)]

@@ -41,7 +41,9 @@ async def serve(parts: Parts, *, app_dir: Path | None, parent_fd: int | None, st
     listener, port = await listen_http(control.app)
     await parts.start(port)
     if app_dir is not None:
-        await parts.sites.start(SiteSpec(name=estate.DEFAULT_SITE, app_dir=app_dir, settings={}, topics={}))
+        await parts.subscribed_apps.start(
+            SiteSpec(name=estate.DEFAULT_SITE, app_dir=app_dir, settings={}, topics={})
+        )
     await parts.start_events()
     _say_ready(parts, f"http://127.0.0.1:{port}", token)
     await stopping.wait()

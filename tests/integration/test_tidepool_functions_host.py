@@ -52,7 +52,7 @@ def test_an_app_without_functions_says_so_loudly(
 
     run_host(tmp_path, test)
 
-    assert "Azure would find 0 functions here, silently" in caplog.text
+    assert "Azure would find 0 functions here and report no error" in caplog.text
 
 
 TALKING = """

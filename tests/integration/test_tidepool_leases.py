@@ -10,7 +10,7 @@ from tidepool.functions.queue_client import QueueClient
 from tidepool.functions.queues import QueueListener
 from tidepool.functions.settings import QueueOptions
 from tidepool.functions.worker_process import InvocationError
-from tidepool.quiescence import Calm
+from tidepool.quiescence import Quiescence
 from tidepool.storage.queue_watch import QueuedMessage
 
 HOUR_S = 3600
@@ -47,7 +47,7 @@ class Host:
         )
 
     async def advance(self, seconds: float) -> None:
-        await Calm(self.parts).advance(seconds)
+        await Quiescence(self.parts).advance(seconds)
 
     def message(self) -> QueuedMessage | None:
         found = self.parts.queues.unfinished(2 * HOUR_S)

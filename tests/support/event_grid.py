@@ -92,6 +92,7 @@ class Grid:
             blobs=None,  # type: ignore[arg-type] - nothing dies here
             faults=Faults(0),
             identity=self.identity,
+            apps={},
         )
         self.topic_id = default_resources.custom_topic_id("mine")
         self.key = self.eventgrid.create_topic(self.topic_id)

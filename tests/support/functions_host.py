@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 
 from tidepool.functions.host import FunctionsApp
+from tidepool.functions.http_app import HttpApp
 from tidepool.scheduler import Scheduler
 from tidepool.storage.azurite_client import Answer
 from tidepool.store import Store
@@ -24,7 +25,7 @@ class Host:
         self._folder = folder
         self.store = store
         self.scheduler = Scheduler()
-        self.apps: list[FunctionsApp] = []
+        self.running: list[tuple[FunctionsApp, HttpApp]] = []
 
     async def start(self, text: str, host: dict[str, Any] | None = None, **settings: str) -> FunctionsApp:
         head = "import logging, os, time\nimport azure.functions as func\napp = func.FunctionApp()\n"
@@ -38,8 +39,9 @@ class Host:
             scheduler=self.scheduler,
             send=no_storage,
         )
-        self.apps.append(app)
-        await app.start()
+        http_app = HttpApp(app)
+        self.running.append((app, http_app))
+        await app.start(await http_app.listen())
         return app
 
 
@@ -54,8 +56,9 @@ def run_host(folder: Path, test: Callable[[Host], Awaitable[None]], store: Store
         try:
             await test(host)
         finally:
-            for app in host.apps:
+            for app, http_app in host.running:
                 await app.stop()
+                http_app.close()
             scheduling.cancel()
 
     asyncio.run(run())

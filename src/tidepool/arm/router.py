@@ -39,7 +39,8 @@ from tidepool.azureml.workspaces import (
 from tidepool.default_resources import STORAGE_ACCOUNT, SUBSCRIPTION, WORKSPACES, workspace_id
 from tidepool.endpoints.online import Online
 from tidepool.errors import AzureError, not_emulated
-from tidepool.events.resources import EventResources, Subscriptions
+from tidepool.events.eventgrid import EventGrid
+from tidepool.events.resources import EventResources
 from tidepool.scheduler import Scheduler
 from tidepool.storage.accounts import Accounts
 from tidepool.storage.blobs import Blobs
@@ -60,7 +61,7 @@ class Resources:
         identity: Identity,
         blobs: Blobs,
         accounts: Accounts,
-        eventgrid: Subscriptions,
+        eventgrid: EventGrid,
         jobs: Runner,
         runs: Runs,
         online: Online,

@@ -5,16 +5,14 @@ import logging
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tidepool.events.outbox import Envelope, Outbox
 from tidepool.events.retries import outcome
 from tidepool.events.schemas import is_cloud_event
 from tidepool.events.subscriptions import Subscription
 from tidepool.scheduler import Action, Scheduler
-
-if TYPE_CHECKING:
-    from tidepool.storage.blobs import Blobs
+from tidepool.storage.blobs import Blobs
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +23,7 @@ GIVE_UP_AFTER = timedelta(hours=4)
 class DeadLetters:
     """Writes them; where the store is away it tries again for four hours, and then drops them."""
 
-    def __init__(self, *, blobs: "Blobs", scheduler: Scheduler) -> None:
+    def __init__(self, *, blobs: Blobs, scheduler: Scheduler) -> None:
         self._blobs = blobs
         self._scheduler = scheduler
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.types import ASGIApp
 
@@ -19,12 +19,10 @@ from tidepool.events.schemas import Event
 from tidepool.events.subscriptions import COLLECTION, Subscription, read_file
 from tidepool.events.topics import Topics
 from tidepool.faults import Faults
+from tidepool.functions.host import FunctionsApp
 from tidepool.scheduler import Scheduler
+from tidepool.storage.blobs import Blobs
 from tidepool.store import Document, Store
-
-if TYPE_CHECKING:
-    from tidepool.functions.host import FunctionsApp
-    from tidepool.storage.blobs import Blobs
 
 log = logging.getLogger(__name__)
 
@@ -40,17 +38,17 @@ class EventGrid:
         *,
         store: Store,
         scheduler: Scheduler,
-        blobs: "Blobs",
+        blobs: Blobs,
         faults: Faults,
         identity: Identity,
+        apps: Mapping[str, FunctionsApp],
         seed: int = 0,
     ) -> None:
         self._store = store
         self._scheduler = scheduler
         self._faults = faults
         self._random = Random(seed)
-        self.sites: dict[str, FunctionsApp] = {}
-        self._push = Push(self.sites)
+        self._push = Push(apps)
         self._dead_letters = DeadLetters(blobs=blobs, scheduler=scheduler)
         self._topics = Topics(store=store, identity=identity, publish=self.publish)
         self._deliveries: dict[str, Delivery] = {}

@@ -5,7 +5,7 @@ import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
@@ -14,9 +14,7 @@ from tidepool.events.outbox import Envelope
 from tidepool.events.retries import TIMED_OUT, UNREACHABLE
 from tidepool.events.schemas import Event, to_cloud_event
 from tidepool.events.subscriptions import CLOUD_EVENT_SCHEMA, Subscription
-
-if TYPE_CHECKING:
-    from tidepool.functions.host import FunctionsApp
+from tidepool.functions.host import FunctionsApp
 
 log = logging.getLogger(__name__)
 
@@ -25,11 +23,11 @@ ORIGIN = "eventgrid.azure.net"
 
 
 class Push:
-    """The sending side of Event Grid. `sites` are the functions apps by name; they may come and go."""
+    """The sending side of Event Grid. `apps` are the functions apps that run now, by name."""
 
-    def __init__(self, sites: Mapping[str, "FunctionsApp"]) -> None:
-        self._sites = sites
-        # Idle connections are dropped well before any server drops them: no event meets a closed one.
+    def __init__(self, apps: Mapping[str, FunctionsApp]) -> None:
+        self._apps = apps
+        # Close idle connections before any server does, so that no event is sent on a closed connection.
         limits = httpx.Limits(max_connections=None, keepalive_expiry=1.0)
         self._http = httpx.AsyncClient(timeout=ANSWER_WITHIN_S, trust_env=False, limits=limits)
 
@@ -76,8 +74,8 @@ class Push:
         destination = subscription.destination
         if destination.is_webhook:
             return destination.url
-        site = self._sites.get(destination.site)
-        return site.webhook_url(destination.function) if site else None
+        app = self._apps.get(destination.site)
+        return app.webhook_url(destination.function) if app else None
 
     async def _ask_with_code(self, url: str, subscription: Subscription, now: datetime) -> None:
         code = str(uuid.uuid4())

@@ -1,12 +1,11 @@
 """Microsoft.EventGrid as resources: topics and event subscriptions. Their state is eventgrid's."""
 
-from typing import Any, Protocol
-
 from starlette.responses import JSONResponse, Response
 
 from tidepool.arm.requests import Call, Routes, kind, listed, resource
 from tidepool.default_resources import LOCATION, RESOURCE_GROUP, SUBSCRIPTION, custom_topic_host
 from tidepool.errors import not_found
+from tidepool.events.eventgrid import EventGrid
 from tidepool.store import Document, Store
 
 PROVIDER = "Microsoft.EventGrid"
@@ -18,24 +17,10 @@ _SOURCES = {
 _GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers"
 
 
-class Subscriptions(Protocol):
-    """What is asked of Event Grid."""
-
-    async def publish(self, topic_id: str, events: list[dict[str, Any]]) -> None: ...
-
-    async def subscribe(self, scope: str, name: str, properties: Document) -> Document: ...
-
-    def unsubscribe(self, scope: str, name: str) -> None: ...
-
-    def subscription(self, scope: str, name: str) -> Document: ...
-
-    def subscriptions(self, scope: str) -> list[Document]: ...
-
-
 class EventResources:
     """Routes of topics, system topics, and `{topic}/providers/Microsoft.EventGrid/eventSubscriptions`."""
 
-    def __init__(self, *, store: Store, eventgrid: Subscriptions) -> None:
+    def __init__(self, *, store: Store, eventgrid: EventGrid) -> None:
         self._store = store
         self._eventgrid = eventgrid
 

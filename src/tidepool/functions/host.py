@@ -1,7 +1,4 @@
-"""The Functions host: one functions app, from its folder to its triggers.
-
-The worker's life is in worker_life; what calls a function and when is in triggers and what it names.
-"""
+"""The Functions host of one functions app: it starts the worker and the triggers, and runs functions."""
 
 import asyncio
 import logging
@@ -12,10 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from starlette.types import ASGIApp
-
 from tidepool.functions.frames import Message
-from tidepool.functions.http_app import HostDoor
 from tidepool.functions.keys import FunctionKeys
 from tidepool.functions.queue_client import Send
 from tidepool.functions.settings import HostSettings, read_host_settings
@@ -23,18 +17,17 @@ from tidepool.functions.triggers import Surroundings, Triggers
 from tidepool.functions.webhook import PATH
 from tidepool.functions.worker_life import NoFunctionsError, WorkerLife
 from tidepool.functions.worker_process import InvocationError, LogLine
-from tidepool.network import listen_http
 from tidepool.scheduler import Scheduler
 from tidepool.store import Store
 
 log = logging.getLogger("tidepool.functions.host")
 
-# What the worker inherits; everything else that it sees are app settings.
+# The variables that the worker inherits. All its other environment variables are app settings.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
 
 
 class FunctionsApp:
-    """One functions app. `send` reaches its queues (`StorageGateway.send`)."""
+    """A functions app. `send` is `StorageGateway.send`, for its queues."""
 
     def __init__(  # noqa: PLR0913 - its dependencies, by keyword
         self,
@@ -55,20 +48,14 @@ class FunctionsApp:
         self._store = store
         self._scheduler = scheduler
         self._send = send
-        self._server: asyncio.Server | None = None
         self._worker = WorkerLife(name=name, app_dir=self.app_dir, failed=self._fail)
         self._triggers: Triggers | None = None
         self._host = HostSettings()
         self._starts = 0
-        self._door = HostDoor(self)
-
-    @property
-    def app(self) -> ASGIApp:
-        return self._door.app
 
     @property
     def triggers(self) -> Triggers | None:
-        """None while there are no functions: before the start, and when the app cannot be indexed."""
+        """The triggers, or None before the start and if the app cannot be indexed."""
         return self._triggers
 
     @property
@@ -77,14 +64,15 @@ class FunctionsApp:
         return self._worker.lines
 
     def webhook_url(self, function: str) -> str:
-        """Where Event Grid delivers the events of this function."""
+        """Return the URL at which Event Grid delivers the events of a function."""
         return f"{self.url}{PATH}?{urlencode({'functionName': function, 'code': self.keys.event_grid})}"
 
-    async def start(self) -> None:
-        """Listen, start worker and triggers. An app that cannot be indexed starts too, with an `error`."""
-        if self._server is None:
-            self._server, port = await listen_http(self.app)
-            self.url = f"http://127.0.0.1:{port}"
+    async def start(self, url: str) -> None:
+        """Start the worker and the triggers of an app that is served at `url`.
+
+        An app that cannot be indexed starts too: it has an `error` and no triggers.
+        """
+        self.url = url
         self._worker.hold()
         self._starts += 1
         self.error = ""
@@ -98,27 +86,22 @@ class FunctionsApp:
         self._worker.release()
 
     async def stop(self) -> None:
-        """End triggers, worker and listener. What is at work fails, and comes back later."""
+        """Stop the triggers and the worker. Running invocations fail; their messages return to the queue."""
         self.error = "the functions app was stopped"
         triggers, self._triggers = self._triggers, None
         await self._worker.stop()
         if triggers:
             await triggers.stop()
-        if self._server:
-            self._server.close()
-            self._server = None
 
     async def restart(self, settings: Mapping[str, str] | None = None) -> None:
-        """Read host.json and the app again, with other app settings where they are given; the URL stays."""
-        server, self._server = self._server, None
+        """Stop the app and start it at the same URL, with `settings` as its new app settings if given."""
         await self.stop()
-        self._server = server
         if settings is not None:
             self.settings = dict(settings)
-        await self.start()
+        await self.start(self.url)
 
     def kill_worker(self) -> None:
-        """As if the worker had crashed: what it works on fails, and a new one is started."""
+        """Kill the worker, as a crash would. Its invocations fail, and a new worker starts."""
         self._worker.kill()
 
     async def invoke(
@@ -128,26 +111,29 @@ class FunctionsApp:
         metadata: Mapping[str, str] | None = None,
         retry: Mapping[str, int] | None = None,
     ) -> Message:
-        """Run a function once and send its outputs on; InvocationError where it failed or there is none."""
+        """Run a function once and send its outputs to their queues.
+
+        Raise InvocationError if the function fails or does not exist.
+        """
         await self._worker.until_ready()
         triggers = self._triggers
-        found = triggers.find(function) if triggers else None
-        if triggers is None or found is None:
+        indexed = triggers.find(function) if triggers else None
+        if triggers is None or indexed is None:
             raise InvocationError(
-                f"there is no function '{function}': {self.error or 'the app does not have it'}"
+                f"function '{function}' not found: {self.error or f'the app {self.name} does not have it'}"
             )
         request = {
-            "function": found["name"],
+            "function": indexed["name"],
             "data": data,
             "metadata": dict(metadata or {}),
             "retry": dict(retry) if retry else None,
         }
         result = await self._worker.invoke(request, self._host.function_timeout_s)
-        await triggers.outputs.send(found["bindings"], result)
+        await triggers.outputs.send(indexed["bindings"], result)
         return result
 
     async def fire(self, function: str, text: str = "") -> None:
-        """Run a function by hand, as POST /admin/functions/{name} does, and wait for it."""
+        """Run a function by hand, as POST /admin/functions/{name} does, and wait until it ends."""
         await self._worker.until_ready()
         timer = self._triggers.timers.get(function.lower()) if self._triggers else None
         if timer:
@@ -157,18 +143,18 @@ class FunctionsApp:
         await self.invoke(function, {"type": kind, "value": text}, {"Id": "by-hand", "DequeueCount": "1"})
 
     def nudge(self, account: str, queue: str) -> None:
-        """A message was put, or became visible, in that queue: look now."""
+        """Poll a queue now, because a message in it became visible."""
         for listener in self._triggers.listeners if self._triggers else []:
             if (listener.queue.account, listener.queue.queue) == (account, queue):
                 listener.nudge()
 
     def running(self) -> list[str]:
-        """One line for each invocation at work, and for a worker that is being started."""
+        """Return one line for each running invocation, and one if the worker is starting."""
         lines = [f"{self.name}: {name} is running" for name in self._worker.running()]
         return lines if self._worker.is_ready else [*lines, f"{self.name}: the worker is starting"]
 
     async def queued(self) -> list[str]:
-        """One line for each queue of a trigger that has visible messages."""
+        """Return one line for each queue of a trigger that has visible messages."""
         listeners = self._triggers.listeners if self._triggers else []
         counts = await asyncio.gather(*(listener.queue.visible() for listener in listeners))
         return [
@@ -218,5 +204,6 @@ class FunctionsApp:
             self._ending = asyncio.create_task(triggers.stop())
         self.error = error
         log.error(
-            "no_functions_found app=%s: Azure would find 0 functions here, silently.\n%s", self.name, error
+            "no_functions_found app=%s: Azure would find 0 functions here and report no error.\n%s",
+            *(self.name, error),
         )

@@ -1,31 +1,30 @@
-"""What a functions host answers over HTTP: its triggers' routes, the Event Grid webhook, the admin routes."""
+"""The HTTP side of a functions app: its HTTP triggers, the Event Grid webhook and the admin routes."""
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from tidepool.functions.host import FunctionsApp
 from tidepool.functions.keys import EVENT_GRID_EXTENSION, Level
 from tidepool.functions.webhook import PATH, Webhook
 from tidepool.functions.worker_process import InvocationError
-
-if TYPE_CHECKING:
-    from tidepool.functions.host import FunctionsApp
+from tidepool.network import listen_http
 
 _ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
-class HostDoor:
-    """The ASGI app of one functions app."""
+class HttpApp:
+    """The ASGI app of one functions app, and its listener."""
 
-    def __init__(self, functions: "FunctionsApp") -> None:
+    def __init__(self, functions: FunctionsApp) -> None:
         self._functions = functions
         self._webhook = Webhook(has_function=self._takes_events, invoke=functions.invoke)
-        self._by_hand: set[asyncio.Task[None]] = set()
-        self.app = Starlette(
+        self._manual_runs: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self._app = Starlette(
             routes=[
                 Route(PATH, self._event_grid, methods=_ALL_METHODS),
                 Route("/admin/host/status", self._status),
@@ -35,6 +34,16 @@ class HostDoor:
                 Route("/{path:path}", self._http, methods=_ALL_METHODS),
             ]
         )
+
+    async def listen(self) -> str:
+        """Listen on a free port and return the URL."""
+        self._server, port = await listen_http(self._app)
+        return f"http://127.0.0.1:{port}"
+
+    def close(self) -> None:
+        """Close the listener."""
+        if self._server:
+            self._server.close()
 
     def _takes_events(self, name: str) -> bool:
         return self._functions.triggers is not None and self._functions.triggers.takes_events(name)
@@ -50,9 +59,9 @@ class HostDoor:
         return await self._functions.triggers.http.answer(request)
 
     async def _status(self, request: Request) -> Response:
-        return (
-            JSONResponse(self._functions.status()) if self._is_admin(request) else Response(status_code=401)
-        )
+        if not self._is_admin(request):
+            return Response(status_code=401)
+        return JSONResponse(self._functions.status())
 
     async def _system_key(self, request: Request) -> Response:
         if not self._is_admin(request):
@@ -66,7 +75,7 @@ class HostDoor:
         return JSONResponse([{"name": name} for name in names])
 
     async def _fire(self, request: Request) -> Response:
-        """Run a function by hand with `{"input": text}`: answered before it has run, as in Azure."""
+        """Start a function by hand with the body `{"input": text}`. Azure answers before it has run, too."""
         if not self._is_admin(request):
             return Response(status_code=401)
         name = request.path_params["name"]
@@ -75,15 +84,15 @@ class HostDoor:
         body = await request.body()
         text = (await request.json()).get("input", "") if body else ""
         task = asyncio.create_task(self._run(name, str(text or "")))
-        self._by_hand.add(task)
-        task.add_done_callback(self._by_hand.discard)
+        self._manual_runs.add(task)
+        task.add_done_callback(self._manual_runs.discard)
         return Response(status_code=202)
 
     async def _run(self, name: str, text: str) -> None:
         try:
             await self._functions.fire(name, text)
         except InvocationError:
-            pass  # it is in the function's log
+            pass  # the log of the function has the error
 
     def _is_admin(self, request: Request) -> bool:
         return self._functions.keys.opens(request, Level.ADMIN, "")

@@ -1,39 +1,53 @@
-"""The functions apps of a Tidepool: gives each its settings, a proxy port and its subscriptions."""
+"""The functions apps that run in a Tidepool, each with its app settings and a proxy port."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidepool import default_resources as estate
-from tidepool.events.eventgrid import EventGrid
+from tidepool.default_resources import (
+    DEVELOPMENT,
+    PRODUCTION,
+    STORAGE_ACCOUNT,
+    storage_account_id,
+    workspace_id,
+)
 from tidepool.functions.host import FunctionsApp
+from tidepool.functions.http_app import HttpApp
 from tidepool.network import Proxy
 from tidepool.scheduler import Scheduler
 from tidepool.storage.gateway import StorageGateway
 from tidepool.store import Store
 
-TOPICS = {
-    "storage": estate.storage_account_id(estate.STORAGE_ACCOUNT),
-    "development": estate.workspace_id(estate.DEVELOPMENT),
-    "production": estate.workspace_id(estate.PRODUCTION),
+DEFAULT_TOPICS = {
+    "storage": storage_account_id(STORAGE_ACCOUNT),
+    "development": workspace_id(DEVELOPMENT),
+    "production": workspace_id(PRODUCTION),
 }
-_SUBSCRIPTIONS = Path("infra/subscriptions.yaml")
 
 
 @dataclass(frozen=True, kw_only=True)
 class SiteSpec:
-    """A functions app to start: `settings` over the usual ones, `topics` (ARM ids) over the estate's."""
+    """A functions app to start.
+
+    `settings` replace default app settings of the same name. `topics` are ARM ids by the names of
+    DEFAULT_TOPICS, and replace them.
+    """
 
     name: str
     app_dir: Path
     settings: Mapping[str, str]
     topics: Mapping[str, str]
 
+    @property
+    def all_topics(self) -> dict[str, str]:
+        return {**DEFAULT_TOPICS, **self.topics}
+
 
 class Sites:
-    """Starts and stops functions apps.
+    """The running functions apps.
 
-    `environment(principal, proxy_port)` are the variables that reach Tidepool.
+    `environment(principal, proxy_port)` returns the environment variables with which an app reaches Tidepool.
+    `apps` are the apps by name; other parts read it.
     """
 
     def __init__(
@@ -42,34 +56,30 @@ class Sites:
         store: Store,
         scheduler: Scheduler,
         proxy: Proxy,
-        eventgrid: EventGrid,
         storage: StorageGateway,
+        environment: Callable[[str, int], dict[str, str]],
     ) -> None:
         self._store = store
         self._scheduler = scheduler
         self._proxy = proxy
-        self._eventgrid = eventgrid
         self._storage = storage
+        self._environment = environment
         self._ports: dict[str, int] = {}
-        self.environment: Callable[[str, int], dict[str, str]] = lambda _principal, _port: {}
-
-    def apps(self) -> list[FunctionsApp]:
-        return list(self._eventgrid.sites.values())
+        self._http_apps: dict[str, HttpApp] = {}
+        self.apps: dict[str, FunctionsApp] = {}
 
     def get(self, name: str) -> FunctionsApp:
-        """ValueError names the ones there are."""
-        found = self._eventgrid.sites.get(name)
-        if found is None:
+        """Return a running app. Raise ValueError, with the names of the running apps, if it does not run."""
+        if name not in self.apps:
             raise ValueError(
-                f"no functions app {name!r} is running; "
-                f"there are: {', '.join(self._eventgrid.sites) or 'none'}"
+                f"no functions app {name!r} is running; running apps: {', '.join(self.apps) or 'none'}"
             )
-        return found
+        return self.apps[name]
 
     async def start(self, spec: SiteSpec) -> FunctionsApp:
-        """Start an app and subscribe it to its events, as `infra/subscriptions.yaml` in its folder says."""
+        """Start an app. Raise ValueError if an app of that name runs already."""
         if spec.name in self._ports:
-            raise ValueError(f"a functions app {spec.name!r} is running already")
+            raise ValueError(f"a functions app {spec.name!r} is already running")
         port = self._ports[spec.name] = await self._proxy.listen(spec.name)
         app = FunctionsApp(
             name=spec.name,
@@ -79,56 +89,35 @@ class Sites:
             scheduler=self._scheduler,
             send=self._storage.send,
         )
-        self._eventgrid.sites[spec.name] = app
-        await app.start()
-        file = spec.app_dir / _SUBSCRIPTIONS
-        if file.exists():
-            topics = {**TOPICS, **spec.topics}
-            prefix = "" if spec.name == estate.DEFAULT_SITE else f"{spec.name}-"
-            made = await self._eventgrid.subscribe_file(
-                file, topics=topics, site=estate.site_id(spec.name), prefix=prefix
-            )
-            named = [(document["properties"]["topic"], document["name"]) for document in made]
-            self._store.put(f"/sites/{spec.name}", {"subscriptions": named})
+        self.apps[spec.name] = app
+        http_app = self._http_apps[spec.name] = HttpApp(app)
+        await app.start(await http_app.listen())
         return app
 
-    def forget_former(self) -> None:
-        """Drop the subscriptions of apps that a former process started for a while."""
-        for path, _ in list(self._store.children("/sites")):
-            name = path.rpartition("/")[2]
-            if name != estate.DEFAULT_SITE and name not in self._ports:
-                self._forget_subscriptions(name)
-
     async def stop(self, name: str) -> None:
-        """Stop an app; its subscriptions go with it."""
+        """Stop an app and free its ports. Its queue messages become available to other apps."""
         app = self.get(name)
-        self._forget_subscriptions(name)
-        listened = [listener.queue for listener in app.triggers.listeners] if app.triggers else []
+        queues = [listener.queue for listener in app.triggers.listeners] if app.triggers else []
         await app.stop()
-        for queue in listened:
+        self._http_apps.pop(name).close()
+        for queue in queues:
             self._storage.queues.let_go(queue.account, queue.queue)
-        del self._eventgrid.sites[name]
+        del self.apps[name]
         self._proxy.close([self._ports.pop(name)])
 
     async def close(self) -> None:
-        """Stop all apps; their subscriptions stay."""
-        for app in self.apps():
+        """Stop all apps when Tidepool stops."""
+        for name, app in list(self.apps.items()):
             await app.stop()
+            self._http_apps[name].close()
 
     def _settings(self, spec: SiteSpec, port: int) -> dict[str, str]:
-        topics = {**TOPICS, **spec.topics}
-        names = {kind: topic.rpartition("/")[2] for kind, topic in topics.items()}
+        names = {kind: topic.rpartition("/")[2] for kind, topic in spec.all_topics.items()}
         return {
-            **self.environment("tidegate", port),
+            **self._environment("tidegate", port),
             "AzureWebJobsStorage__accountName": names["storage"],
             "AZURE_STORAGE_ACCOUNT": names["storage"],
             "AZUREML_WORKSPACE_DEVELOPMENT": names["development"],
             "AZUREML_WORKSPACE_PRODUCTION": names["production"],
             "TIDEGATE_CONFIG": str(spec.app_dir / "tidegate.yml"),
         }
-
-    def _forget_subscriptions(self, name: str) -> None:
-        remembered = self._store.get(f"/sites/{name}") or {"subscriptions": []}
-        for topic, subscription in remembered["subscriptions"]:
-            self._eventgrid.unsubscribe(topic, subscription)
-        self._store.delete(f"/sites/{name}")

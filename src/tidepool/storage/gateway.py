@@ -11,8 +11,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from tidepool.access.storage_access import StorageAccess
 from tidepool.default_resources import storage_account_id
+from tidepool.storage.authorization import StorageAuthorization
 from tidepool.storage.azurite_client import Answer, AzuriteClient, Response
 from tidepool.storage.blob_batches import is_batch
 from tidepool.storage.blob_events import Event
@@ -40,14 +40,14 @@ class StorageGateway:
         *,
         client: AzuriteClient,
         queues: QueueWatch,
-        access: StorageAccess,
+        authorization: StorageAuthorization,
         copies: Copies,
         publish: Publish,
         sequence: Callable[[], int],
     ) -> None:
         self._client = client
         self.queues = queues
-        self._access = access
+        self._authorization = authorization
         self._copies = copies
         self._publish = publish
         self._blobs = BlobWatch(head=self._head, sequence=sequence)
@@ -55,7 +55,7 @@ class StorageGateway:
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request(scope)
-        self._access.check(Request(scope), request)
+        self._authorization.check(Request(scope), request)
         response, events = await self._exchange(request, await _body(request, receive))
         try:
             if self._copies.lists(request):
@@ -129,7 +129,7 @@ class StorageGateway:
         return request.with_headers(
             {
                 "Host": f"{request.account}.{request.service}.core.windows.net",
-                "Authorization": f"Bearer {self._access.token()}",
+                "Authorization": f"Bearer {self._authorization.token()}",
                 "x-ms-version": _VERSION,
                 "x-ms-date": format_datetime(datetime.now(UTC), usegmt=True),
                 "Content-Length": str(len(body)),

@@ -1,4 +1,4 @@
-"""Who may do what with storage: the actions of Azure's roles that a request needs."""
+"""The authorization of requests to storage by bearer token and role."""
 
 from starlette.requests import Request
 
@@ -18,21 +18,21 @@ _SERVICES = {
 }
 
 
-class StorageAccess:
-    """Checks bearer tokens and roles; keys and SAS are Azurite's to check."""
+class StorageAuthorization:
+    """The check of bearer tokens and roles. Azurite checks account keys and SAS itself."""
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
 
     def token(self) -> str:
-        """What Tidepool's own requests carry."""
+        """Return the bearer token of Tidepool's own requests."""
         return self._identity.issue(AUDIENCE, PRINCIPALS["developer"])
 
-    def check(self, asked: Request, request: StorageRequest) -> None:
-        """AzureError 401 or 403 for a bearer token that does not allow this."""
+    def check(self, http_request: Request, request: StorageRequest) -> None:
+        """Raise AzureError 401 or 403 if the request has a bearer token that does not allow it."""
         if not request.header("authorization").lower().startswith("bearer "):
             return
-        principal = self._identity.check(asked, AUDIENCE)
+        principal = self._identity.check(http_request, AUDIENCE)
         scope, data = storage_account_id(request.account), _is_inside(request)
         if not self._identity.allows(principal, action_of(request), scope, data=data):
             raise AzureError(
@@ -43,7 +43,7 @@ class StorageAccess:
 
 
 def action_of(request: StorageRequest) -> str:
-    """The action of Microsoft.Storage that the request needs."""
+    """Return the action of Microsoft.Storage that the request needs."""
     if request.query.get("comp") == "userdelegationkey":
         return "Microsoft.Storage/storageAccounts/blobServices/generateUserDelegationKey/action"
     outer, inner = _SERVICES[request.service]
@@ -53,7 +53,7 @@ def action_of(request: StorageRequest) -> str:
 
 
 def _is_inside(request: StorageRequest) -> bool:
-    """Whether it is about a blob, a message or an entity, and not about what holds it."""
+    """Return whether the request is about a blob, a message or an entity, not about its container."""
     if request.service == "table":
         return not request.path.strip("/").lower().startswith("tables")
     return is_batch(request) or bool(request.segments[1])

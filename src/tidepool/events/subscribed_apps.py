@@ -1,0 +1,54 @@
+"""Functions apps with the event subscriptions that `infra/subscriptions.yaml` in their folder lists."""
+
+from pathlib import Path
+
+from tidepool.default_resources import DEFAULT_SITE, site_id
+from tidepool.events.eventgrid import EventGrid
+from tidepool.functions.host import FunctionsApp
+from tidepool.functions.sites import Sites, SiteSpec
+from tidepool.store import Store
+
+_SUBSCRIPTIONS = Path("infra/subscriptions.yaml")
+_COLLECTION = "/sites"
+
+
+class SubscribedApps:
+    """Starts and stops functions apps with their event subscriptions, as `azd up` deploys both."""
+
+    def __init__(self, *, store: Store, sites: Sites, eventgrid: EventGrid) -> None:
+        self._store = store
+        self._sites = sites
+        self._eventgrid = eventgrid
+
+    async def start(self, spec: SiteSpec) -> FunctionsApp:
+        """Start an app, then subscribe it to its events."""
+        app = await self._sites.start(spec)
+        file = spec.app_dir / _SUBSCRIPTIONS
+        if file.exists():
+            # A topic cannot have two subscriptions of the same name, so additional apps use a prefix.
+            prefix = "" if spec.name == DEFAULT_SITE else f"{spec.name}-"
+            documents = await self._eventgrid.subscribe_file(
+                file, topics=spec.all_topics, site=site_id(spec.name), prefix=prefix
+            )
+            names = [(document["properties"]["topic"], document["name"]) for document in documents]
+            self._store.put(f"{_COLLECTION}/{spec.name}", {"subscriptions": names})
+        return app
+
+    async def stop(self, name: str) -> None:
+        """Delete the subscriptions of an app, then stop it. Raise ValueError if it does not run."""
+        self._sites.get(name)
+        self._unsubscribe(name)
+        await self._sites.stop(name)
+
+    def remove_former(self) -> None:
+        """Delete the subscriptions of additional apps that an earlier process of Tidepool ran."""
+        for path, _ in list(self._store.children(_COLLECTION)):
+            name = path.rpartition("/")[2]
+            if name != DEFAULT_SITE and name not in self._sites.apps:
+                self._unsubscribe(name)
+
+    def _unsubscribe(self, name: str) -> None:
+        document = self._store.get(f"{_COLLECTION}/{name}") or {"subscriptions": []}
+        for topic, subscription in document["subscriptions"]:
+            self._eventgrid.unsubscribe(topic, subscription)
+        self._store.delete(f"{_COLLECTION}/{name}")
