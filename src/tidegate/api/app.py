@@ -128,13 +128,13 @@ def month(place: FeedMonth, service: Services) -> MonthView:
     if record.etag is None and not activities:
         detail = f"Nothing is known of {record.feed} {record.month}; the feed starts {place.feed.starts}"
         raise RefusedError(404, "There is no such month", detail)
-    return month_view(record, place.feed.score.workspace, activities)
+    return month_view(record, place.feed.workspace, activities)
 
 
 @router.get("/feeds/{feed}/months/{month}/jobs", responses=documented(404))
 def scorings(place: FeedMonth) -> list[ScoringView]:
     """Every scoring of the month, oldest first."""
-    return [ScoringView.of(claim, place.feed.score.workspace) for claim in place.record.claims]
+    return [ScoringView.of(claim, place.feed.workspace) for claim in place.record.claims]
 
 
 @router.post("/feeds/{feed}/months/{month}/jobs", status_code=202, responses=documented(400, 404, 409, 503))
@@ -147,7 +147,7 @@ def rerun(
 ) -> ScoringView:
     """Score a version of the month again, as a new generation. `Location` and `url` say where to look."""
     claim = reruns.request(place.feed, place.record, wanted, key)
-    view = ScoringView.of(claim, place.feed.score.workspace)
+    view = ScoringView.of(claim, place.feed.workspace)
     response.headers["Location"] = view.url
     return view
 

@@ -35,7 +35,7 @@ class FeedView(BaseModel):
             container=feed.storage.container,
             path=feed.path,
             starts=feed.starts,
-            workspace=feed.score.workspace,
+            workspace=feed.workspace,
             pipeline=feed.score.pipeline,
             model=feed.score.model,
             compute=feed.score.compute,

@@ -19,9 +19,10 @@ from tidegate.cli import failures
 from tidegate.cli import models as model_cli
 from tidegate.cli import tables as terminal
 from tidegate.cli.access import EXIT_CODES, FAILED, UNREACHABLE, AsJson, Key, Url, client, print_json
+from tidegate.config.schema import WorkspaceRole
 from tidegate.errors import TidegateError, TransientError
 from tidegate.installation.checks.findings import State
-from tidegate.installation.deploy import ROLES, Deployment, Role
+from tidegate.installation.deploy import ROLES, Deployment
 from tidegate.installation.doctor import examine
 
 app = typer.Typer(
@@ -49,7 +50,7 @@ def deploy(
 
     Again and again: what is there with the same content stays as it is.
     """
-    roles: tuple[Role, ...] = ROLES if workspace == "all" else (workspace,)
+    roles: tuple[WorkspaceRole, ...] = ROLES if workspace == "all" else (workspace,)
     steps = []
     for step in Deployment(build()).run(roles):
         steps.append(step)

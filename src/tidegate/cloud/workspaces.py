@@ -57,10 +57,7 @@ class ConfiguredWorkspaces:
         self._open = cache(lambda workspace: WorkspaceClients(workspace, credential, computes))
 
     def __getitem__(self, role: str) -> WorkspaceClients:
-        configured = self._config().workspaces
-        match role:
-            case "development":
-                return self._open(configured.development)
-            case "production":
-                return self._open(configured.production)
-        raise NotFoundError(f"there is no workspace {role}: development, production")
+        configured = self._config().workspaces.by_role()
+        if role not in configured:
+            raise NotFoundError(f"there is no workspace {role}; there are: {', '.join(configured)}")
+        return self._open(configured[role])

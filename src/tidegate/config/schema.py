@@ -25,6 +25,8 @@ from tidegate.config.types import (
     Section,
 )
 
+WorkspaceRole = Literal["development", "production"]
+
 
 class WorkspaceConfig(Section):
     subscription: Filled
@@ -93,7 +95,7 @@ class LateFiles(Section):
 
 
 class Score(Section):
-    workspace: Literal["development", "production"] = "development"
+    workspace: WorkspaceRole = "development"
     pipeline: AssetName
     model: ModelReference = Field(
         description="When a generation is claimed, `name` is the champion, or the newest version of a model "
@@ -122,6 +124,11 @@ class Feed(Section):
     late_files: LateFiles = LateFiles()
     score: Score
 
+    @property
+    def workspace(self) -> WorkspaceRole:
+        """Return the role of the workspace that has the feed's data assets, jobs and results."""
+        return self.score.workspace
+
 
 class Channel(Section):
     url: Filled = Field(description="An Apprise URL.", repr=False)
@@ -131,6 +138,10 @@ class Channel(Section):
 class WorkspacePair(Section):
     development: WorkspaceConfig
     production: WorkspaceConfig
+
+    def by_role(self) -> dict[str, WorkspaceConfig]:
+        """Return every workspace of the installation with its role."""
+        return {"development": self.development, "production": self.production}
 
 
 class Config(Section):
@@ -157,7 +168,7 @@ class Config(Section):
         for name, feed in self.feeds.items():
             policy = self.models.get(feed.score.model)
             shared = policy and policy.promote and policy.promote.via == "registry"
-            if shared and feed.score.workspace == "production":
+            if shared and feed.workspace == "production":
                 raise ValueError(
                     f"feed {name} scores in production, which has no {feed.score.model} of its own: that is "
                     "promoted via registry. Promote it via workspace, or score in development"
@@ -183,6 +194,10 @@ class Config(Section):
                     "give each its own"
                 )
         return self
+
+    def feeds_in(self, role: str) -> dict[str, Feed]:
+        """Return the feeds whose work is in the workspace of this role."""
+        return {name: feed for name, feed in self.feeds.items() if feed.workspace == role}
 
     @property
     def digest(self) -> str:

@@ -59,13 +59,13 @@ class AssetFiles:
 
 def roles_in(config: Config) -> list[str]:
     """The workspaces that jobs are launched in; models are judged and trained in development."""
-    scoring = [feed.score.workspace for feed in config.feeds.values()]
+    scoring = [feed.workspace for feed in config.feeds.values()]
     return list(dict.fromkeys([*scoring, *(["development"] if config.models else [])]))
 
 
 def pipelines_in(config: Config, role: str) -> list[str]:
     """Every pipeline component that is launched in a workspace."""
-    names = [feed.score.pipeline for feed in config.feeds.values() if feed.score.workspace == role]
+    names = [feed.score.pipeline for feed in config.feeds_in(role).values()]
     for policy in config.models.values() if role == "development" else ():
         names += [policy.evaluate.pipeline, *([policy.drift.retrain] if policy.drift else [])]
     return list(dict.fromkeys(names))
@@ -73,7 +73,7 @@ def pipelines_in(config: Config, role: str) -> list[str]:
 
 def clusters_in(config: Config, role: str) -> list[str]:
     """Every cluster that the jobs of a workspace may name."""
-    scores = [feed.score for feed in config.feeds.values() if feed.score.workspace == role]
+    scores = [feed.score for feed in config.feeds_in(role).values()]
     names = [name for score in scores for name in clusters(score)]
     for policy in config.models.values() if role == "development" else ():
         names += [policy.evaluate.compute, *([policy.drift.compute] if policy.drift else [])]

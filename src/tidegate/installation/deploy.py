@@ -2,19 +2,18 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
 from tidegate.bootstrap import Service
 from tidegate.cloud.blobs import REJECTED, create_container
 from tidegate.cloud.queue import WORK_QUEUE, WorkQueue
 from tidegate.cloud.registrar import Registrar, read_cluster
-from tidegate.config.schema import Config, Feed, FeedStorage
+from tidegate.config.schema import Config, FeedStorage, WorkspaceRole
 from tidegate.domain.assets import datastore_name
 from tidegate.errors import ConfigError
 from tidegate.installation.asset_files import AssetFiles, clusters_in, pipelines_in, roles_in
 
-Role = Literal["development", "production"]
-ROLES: tuple[Role, ...] = ("development", "production")
+ROLES: tuple[WorkspaceRole, ...] = get_args(WorkspaceRole)
 DEAD_LETTERS = "tidegate-deadletter"
 
 
@@ -34,14 +33,14 @@ class Deployment:
         self._service = service
         self._assets = assets or AssetFiles()
 
-    def run(self, roles: Sequence[Role] = ROLES) -> Iterator[Step]:
+    def run(self, roles: Sequence[WorkspaceRole] = ROLES) -> Iterator[Step]:
         """ConfigError before anything is made, where tidegate.yml names what is not there."""
         config = self._service.config()
         wanted = [role for role in roles if role in roles_in(config)]
         for role in wanted:
             for name in pipelines_in(config, role):
                 self._assets.pipeline(name)
-        yield from self._storage([feed.storage for role in wanted for feed in _feeds_of(config, role)])
+        yield from self._storage([feed.storage for role in wanted for feed in config.feeds_in(role).values()])
         for role in wanted:
             yield from self._workspace(role, config)
 
@@ -60,10 +59,10 @@ class Deployment:
         for storage in dict.fromkeys((feed.account, feed.container) for feed in feeds):
             yield Step(storage[0], f"container {storage[1]}", create_container(*storage, credential))
 
-    def _workspace(self, role: Role, config: Config) -> Iterator[Step]:
+    def _workspace(self, role: WorkspaceRole, config: Config) -> Iterator[Step]:
         workspace = self._service.workspaces[role]
         place, registrar = workspace.config.name, Registrar(workspace.client)
-        for storage in dict.fromkeys(feed.storage for feed in _feeds_of(config, role)):
+        for storage in dict.fromkeys(feed.storage for feed in config.feeds_in(role).values()):
             name = datastore_name(storage)
             made = registrar.datastore(name, storage.account, storage.container)
             yield Step(place, f"datastore {name}", made)
@@ -87,7 +86,3 @@ class Deployment:
         if read_cluster(file).name != name:
             raise ConfigError(f"compute {name}: {file} has another name; give it the name of its file")
         return f"compute {name} (will be made at the first launch)"
-
-
-def _feeds_of(config: Config, role: Role) -> list[Feed]:
-    return [feed for feed in config.feeds.values() if feed.score.workspace == role]

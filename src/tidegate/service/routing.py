@@ -74,10 +74,9 @@ class Routes:
             place = (feed.storage.arm_id.lower(), feed.storage.container)
             self._containers.setdefault(place, []).append(_FeedRoute(name, feed, check_delay))
         self._accounts = {account for account, _ in self._containers}
-        self._workspaces = {
-            config.workspaces.production.arm_id.lower(): "production",
-            config.workspaces.development.arm_id.lower(): "development",
-        }
+        # If both roles are one workspace, it counts as development.
+        roles = reversed(config.workspaces.by_role().items())
+        self._workspaces = {workspace.arm_id.lower(): role for role, workspace in roles}
 
     def meanings(self, event: Event, now: datetime) -> list[Meaning]:
         """What to do about an event received at `now`: one thing, or one a month that a blob touches."""
@@ -126,8 +125,8 @@ class Routes:
         if not served:
             return Ignore("run is not ours")
         feed = self._config.feeds.get(served.feed)
-        if feed and getattr(self._config.workspaces, feed.score.workspace).arm_id.lower() == event.topic:
-            workspace = feed.score.workspace
+        if feed and self._config.workspaces.by_role()[feed.workspace].arm_id.lower() == event.topic:
+            workspace = feed.workspace
         return Send(CheckJob(cause=event.id, workspace=workspace, job=event.run_id))
 
     def _of_model(self, event: ModelRegistered | ModelDeployed | DataDrifted, now: datetime) -> Meaning:

@@ -31,7 +31,7 @@ def identity(installation: Installation) -> Iterable[Found]:
 
 def roles(installation: Installation) -> Iterable[Found]:
     """Of whoever runs this: in Azure run it as the function app's identity to see that one's."""
-    workspaces = [getattr(installation.config.workspaces, role).arm_id for role in installation.roles()]
+    workspaces = [installation.config.workspaces.by_role()[role].arm_id for role in installation.roles()]
     storages = dict.fromkeys(feed.storage.arm_id for _, feed in installation.feeds())
     for scope in workspaces:
         yield from _at(installation, scope, _IN_WORKSPACE)

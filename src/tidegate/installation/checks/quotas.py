@@ -14,7 +14,7 @@ _ASK = "ask for more: https://learn.microsoft.com/azure/machine-learning/how-to-
 def quotas(installation: Installation) -> Iterable[Found]:
     """Of the clusters whose YAML is here; what is used already counts, be it ours or not."""
     for role in installation.roles():
-        place = getattr(installation.config.workspaces, role)
+        place = installation.config.workspaces.by_role()[role]
         location = installation.arm.get(place.arm_id, _API_VERSION)["location"]
         offered = region(installation.arm, place.subscription, location)
         for name in clusters_in(installation.config, role):

@@ -16,8 +16,7 @@ _DEPLOY = "run: tidegate deploy"
 
 
 def workspaces(installation: Installation) -> Iterable[Found]:
-    for role in ("development", "production"):
-        place = getattr(installation.config.workspaces, role)
+    for role, place in installation.config.workspaces.by_role().items():
         try:
             location = installation.arm.get(place.arm_id, _API_VERSION)["location"]
         except NotFoundError as error:
@@ -54,7 +53,7 @@ def _pipeline(installation: Installation, role: str, name: str) -> Found:
 
 def models(installation: Installation) -> Iterable[Found]:
     for role, reference in dict.fromkeys(
-        (feed.score.workspace, feed.score.model) for _, feed in installation.feeds()
+        (feed.workspace, feed.score.model) for _, feed in installation.feeds()
     ):
         name, _, pinned = reference.partition(":")
         assets, policy = installation.service.workspaces[role].assets, installation.config.models.get(name)
@@ -137,9 +136,9 @@ def datastores(installation: Installation) -> Iterable[Found]:
 
 def _datastore(installation: Installation, name: str, feed: Feed) -> Found:
     wanted = datastore_name(feed.storage)
-    found = installation.registrar(feed.score.workspace).find_datastore(wanted)
+    found = installation.registrar(feed.workspace).find_datastore(wanted)
     if found is None:
-        return fail(f"{feed.score.workspace} has no datastore {wanted} for feed {name}", _DEPLOY)
+        return fail(f"{feed.workspace} has no datastore {wanted} for feed {name}", _DEPLOY)
     if (found.account_name, found.container_name) != (feed.storage.account, feed.storage.container):
         return fail(f"{wanted} is of {found.account_name}/{found.container_name}", _DEPLOY)
-    return ok(f"{wanted} in {feed.score.workspace}")
+    return ok(f"{wanted} in {feed.workspace}")

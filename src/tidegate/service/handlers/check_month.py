@@ -79,7 +79,7 @@ class Arrival:
         """The next version, claimed under the record's ETag: of two that see the same files, one wins."""
         manifest = Manifest.of(new.files)
         path = manifest_path(command.feed, command.month, manifest.hash)
-        datastores = self.workspaces[feed.score.workspace].datastores
+        datastores = self.workspaces[feed.workspace].datastores
         datastores.write(BLOBSTORE, path, manifest.text.encode())
         version = MonthVersion(
             number=len(record.versions) + 1,
@@ -109,7 +109,7 @@ class Arrival:
 
     def _register(self, command: CheckMonth, feed: Feed, record: Month, version: MonthVersion) -> Next:
         asset = _data_asset(feed, record, version)
-        assets = self.workspaces[feed.score.workspace].assets
+        assets = self.workspaces[feed.workspace].assets
         tags = assets.data_tags(asset.name, asset.version)
         if tags is None:
             assets.register_data(asset)

@@ -70,7 +70,7 @@ class Finishing:
 
     def _result(self, feed: Feed, claim: Claim) -> Result:
         """Reads what was published into the generation's outcome, and looks whether it still holds."""
-        datastores = self.workspaces[feed.score.workspace].datastores
+        datastores = self.workspaces[feed.workspace].datastores
         folder = _folder(claim)
         try:
             published = Reconciliation.model_validate_json(
@@ -91,7 +91,7 @@ class Finishing:
         return manifest.changed_in((*seen.files, *seen.others))
 
     def _register(self, feed: Feed, claim: Claim) -> None:
-        assets = self.workspaces[feed.score.workspace].assets
+        assets = self.workspaces[feed.workspace].assets
         asset = _predictions(claim)
         if assets.data_tags(asset.name, asset.version) is None:
             assets.register_data(asset)

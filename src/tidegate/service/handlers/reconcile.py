@@ -83,7 +83,7 @@ def due_scorings(feed: Feed, records: Sequence[Month], cause: str) -> Iterator[A
                     yield ScoreMonth(cause=cause, **claim.ids)
                 case ScoringState.SUBMITTED if claim.generation.job:
                     job = claim.generation.job
-                    yield CheckJob(cause=cause, workspace=feed.score.workspace, job=job)
+                    yield CheckJob(cause=cause, workspace=feed.workspace, job=job)
                 case ScoringState.JOB_COMPLETED:
                     yield FinishMonth(cause=cause, **claim.ids)
 

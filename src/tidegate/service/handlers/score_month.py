@@ -80,7 +80,7 @@ class Scoring:
         return [_look_at(command, feed, claim)]
 
     def _record(self, feed: Feed, claim: Claim) -> None:
-        role, name = feed.score.workspace, job_name(claim)
+        role, name = feed.workspace, job_name(claim)
         if self.ledger.job(role, name) is None:
             job = Job(
                 workspace=role,
@@ -95,11 +95,11 @@ class Scoring:
         self.ledger.save(claim.record)
 
     def _workspace(self, feed: Feed) -> "WorkspaceClients":
-        return self.workspaces[feed.score.workspace]
+        return self.workspaces[feed.workspace]
 
 
 def _look_at(command: ScoreMonth, feed: Feed, claim: Claim) -> Next:
-    check = CheckJob(cause=command.cause, workspace=feed.score.workspace, job=job_name(claim))
+    check = CheckJob(cause=command.cause, workspace=feed.workspace, job=job_name(claim))
     return Next(check, FIRST_LOOK)
 
 

@@ -124,7 +124,7 @@ class Drifting:
         version, generation = result_order(result)
         path = drift_path(name, result[:6], version, generation)
         try:
-            return self.workspaces[feed.score.workspace].datastores.read(BLOBSTORE, path)
+            return self.workspaces[feed.workspace].datastores.read(BLOBSTORE, path)
         except NotFoundError:
             return None
 
@@ -152,7 +152,7 @@ class Drifting:
     def _data(self, drift: Drift) -> list[str]:
         """Names and versions, the training set first. What is scored in production cannot be trained on."""
         feed = self.config().feeds[drift.feed]
-        months = self.ledger.months(drift.feed) if feed.score.workspace == "development" else []
+        months = self.ledger.months(drift.feed) if feed.workspace == "development" else []
         versions = [f"{drift.feed}:{version}" for version in scored_months(months, drift.months)]
         return [*([drift.training] if drift.training else []), *versions]
 

@@ -77,7 +77,7 @@ class Reruns:
 
     def _model(self, feed: Feed, wanted: str | None) -> str:
         """A model that is there and fits, as `name:version`: what does not is told before it is claimed."""
-        assets = self.claims.workspaces[feed.score.workspace].assets
+        assets = self.claims.workspaces[feed.workspace].assets
         name, _, pinned = feed.score.model.partition(":")
         try:
             version = wanted or pinned or self.claims.model_version(feed, name)
@@ -86,7 +86,7 @@ class Reruns:
         try:
             problem = model_problem(assets.mlmodel(name, version))
         except NotFoundError as error:
-            detail = f"{feed.score.workspace} has no version {version} of model {name}"
+            detail = f"{feed.workspace} has no version {version} of model {name}"
             raise RefusedError(422, "There is no such model", detail) from error
         except PermanentError as error:
             raise RefusedError(422, "The model cannot be used", str(error)) from error

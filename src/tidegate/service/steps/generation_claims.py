@@ -78,7 +78,7 @@ class Claims:
 
         NotFoundError where there is none.
         """
-        policy, role = self.config().models.get(name), feed.score.workspace
+        policy, role = self.config().models.get(name), feed.workspace
         if policy is None or not policy.crowns:
             return self.workspaces[role].assets.newest_model(name)
         champion = champion_in(self.ledger.model(name), role)
