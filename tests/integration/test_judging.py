@@ -79,7 +79,7 @@ class Court:
         assert found is not None
         return found
 
-    def crown(self, source: str | None) -> None:
+    def make_champion(self, source: str | None) -> None:
         model = self.ledger.model(self.model)
         now = self.clock.now
         model.champion = Champion(version=source, source=source, since=now, by="test") if source else None
@@ -151,7 +151,7 @@ def test_the_champion_is_evaluated_on_the_same_rows_and_compared(court: Court) -
     court.register("1", accuracy=0.9)
     court.register("2", accuracy=0.896)
     court.register("3", accuracy=0.89)
-    court.crown("1")
+    court.make_champion("1")
 
     passed, refused = court.verdict("2"), court.verdict("3")
 
@@ -167,9 +167,9 @@ def test_the_champion_is_evaluated_on_the_same_rows_and_compared(court: Court) -
 def test_a_champion_that_changed_while_judging_means_another_evaluation(court: Court) -> None:
     for version, accuracy in (("1", 0.85), ("2", 0.95), ("3", 0.9)):
         court.register(version, accuracy)
-    court.crown("1")
+    court.make_champion("1")
     court.judge("3")
-    court.crown("2")
+    court.make_champion("2")
     court.installation.cloud.settle()
 
     record = court.verdict("3")
@@ -183,9 +183,9 @@ def test_a_champion_that_changed_while_judging_means_another_evaluation(court: C
 def test_a_champion_that_vanished_from_the_ledger_means_another_evaluation(court: Court) -> None:
     court.register("1", 0.99)
     court.register("2", 0.9)
-    court.crown("1")
+    court.make_champion("1")
     court.judge("2")
-    court.crown(None)
+    court.make_champion(None)
 
     record = court.verdict("2")
 
@@ -196,7 +196,7 @@ def test_a_champion_that_vanished_from_the_ledger_means_another_evaluation(court
 
 def test_a_champion_that_is_gone_from_development_refuses_and_says_what_to_do(court: Court) -> None:
     court.register("2")
-    court.crown("1")
+    court.make_champion("1")
 
     record = court.verdict("2")
 
@@ -233,7 +233,7 @@ def test_a_candidate_that_is_deleted_while_it_is_judged_gets_its_verdict_all_the
 def test_of_two_candidates_at_once_the_second_is_judged_again_beside_the_first(court: Court) -> None:
     for version, accuracy in (("1", 0.85), ("2", 0.95), ("3", 0.9)):
         court.register(version, accuracy)
-    court.crown("1")
+    court.make_champion("1")
     assert (court.verdict("2").state, court.verdict("3").state) == (ModelState.PASSED, ModelState.PASSED)
     third = court.record("3")
     first_verdict = third.verdict
@@ -242,7 +242,7 @@ def test_of_two_candidates_at_once_the_second_is_judged_again_beside_the_first(c
         verdict=first_verdict.id, approved=True, by="a person", reason="good", at=court.clock.now
     )
 
-    court.crown("2")
+    court.make_champion("2")
     void(third, "2 is champion now", court.clock.now)  # as a promotion does that finds another champion
     court.ledger.save(third)
     again = court.verdict("3")

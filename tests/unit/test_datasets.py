@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.support.config_yaml import a_config, a_feed
 
 from tidegate.domain.assets import datastore_name
-from tidegate.domain.partitions.manifest import Listed, Manifest
+from tidegate.domain.partitions.manifest import ListedBlob, Manifest
 from tidegate.domain.partitions.names import (
     manifest_path,
     predictions_path,
@@ -19,7 +19,7 @@ from tidegate.domain.partitions.names import (
 
 AT = datetime(2026, 12, 1, tzinfo=UTC)
 LISTED = st.builds(
-    Listed,
+    ListedBlob,
     name=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
     size=st.integers(0, 2**40),
     md5=st.none() | st.sampled_from(["1B2M2Y8AsgTpgAmY7PhCfg==", "x"]),
@@ -29,12 +29,12 @@ LISTED = st.builds(
 FILES = st.lists(LISTED, unique_by=lambda file: file.name)
 
 
-def file(name: str, *, size: int = 1, md5: str | None = None, etag: str = "0x1") -> Listed:
-    return Listed(name, size, md5, etag, AT)
+def file(name: str, *, size: int = 1, md5: str | None = None, etag: str = "0x1") -> ListedBlob:
+    return ListedBlob(name, size, md5, etag, AT)
 
 
 @given(FILES)
-def test_a_manifest_comes_back_from_its_text_as_it_was(files: list[Listed]) -> None:
+def test_a_manifest_comes_back_from_its_text_as_it_was(files: list[ListedBlob]) -> None:
     manifest = Manifest.of(files)
 
     assert Manifest.from_text(manifest.text) == manifest
@@ -43,7 +43,7 @@ def test_a_manifest_comes_back_from_its_text_as_it_was(files: list[Listed]) -> N
 
 
 @given(FILES, st.randoms())
-def test_the_hash_does_not_depend_on_the_order(files: list[Listed], random: object) -> None:
+def test_the_hash_does_not_depend_on_the_order(files: list[ListedBlob], random: object) -> None:
     shuffled = list(files)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
 
@@ -54,7 +54,7 @@ def test_the_hash_does_not_depend_on_the_order(files: list[Listed], random: obje
     "other",
     [file("b.png"), file("a.png", size=2), file("a.png", etag="0x2"), file("a.png", md5="m")],
 )
-def test_other_content_has_another_hash(other: Listed) -> None:
+def test_other_content_has_another_hash(other: ListedBlob) -> None:
     assert Manifest.of([file("a.png")]).hash != Manifest.of([other]).hash
 
 

@@ -12,7 +12,7 @@ from tidegate.config.model_policy import Drift, Renew
 from tidegate.config.schema import Config
 from tidegate.domain.activities.drift_texts import weighed
 from tidegate.domain.lifecycle.drift import (
-    Decision,
+    DriftDecision,
     decide_drift,
     due_renewal,
     scored_months,
@@ -63,7 +63,7 @@ def a_signal(month: int, *, breached: bool = True, generation: int = 1) -> Drift
 def a_model(*signals: DriftSignal, **fields: Any) -> Model:
     model = Model(model="m", **fields)
     for signal in signals:
-        with_signal(model, signal, Decision(False, "before"))
+        with_signal(model, signal, DriftDecision(False, "before"))
     return model
 
 
@@ -72,7 +72,7 @@ def a_retraining(**fields: Any) -> Retraining:
     return Retraining.model_validate({**given, "since": NOW, **fields})
 
 
-def decide(model: Model, signal: DriftSignal, now: datetime = NOW) -> Decision:
+def decide(model: Model, signal: DriftSignal, now: datetime = NOW) -> DriftDecision:
     return decide_drift(model, signal, DRIFT, now, TOKYO)
 
 
@@ -104,7 +104,7 @@ def test_what_was_not_measured_is_recorded_and_does_not_count(content: bytes) ->
     assert (signal.counts, signal.breached) == (False, False)
     model = a_model(a_signal(9), signal)
     assert [one.counts for one in model.signals] == [True, False]
-    assert decide(model, signal) == Decision(False, signal.why)
+    assert decide(model, signal) == DriftDecision(False, signal.why)
     assert decide(model, a_signal(10)).taken
 
 

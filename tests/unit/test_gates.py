@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from tidegate.config.model_policy import Gate
 from tidegate.domain.lifecycle.evidence import Evidence, NoEvidence, read_evidence
-from tidegate.domain.lifecycle.gate import Question, decide_rules, passes
+from tidegate.domain.lifecycle.gate import EvaluationSubject, decide_rules, passes
 
-QUESTION = Question("m:3", "m:2", "holdout:4")
-ALONE = Question("m:3", None, "holdout:4")
+QUESTION = EvaluationSubject("m:3", "m:2", "holdout:4")
+ALONE = EvaluationSubject("m:3", None, "holdout:4")
 
 
 def a_metric(value: Any = 0.9, beside: Any = 0.88, low: Any = -0.01, high: Any = 0.05) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def evidence(**changes: Any) -> bytes:
 
 
 def verdict(
-    content: bytes, question: Question = QUESTION, *, run: Any = None, **gate: Any
+    content: bytes, question: EvaluationSubject = QUESTION, *, run: Any = None, **gate: Any
 ) -> tuple[bool, str]:
     policy = Gate.model_validate({"metrics": {"accuracy": {"min": 0.8}}} | gate)
     lines = decide_rules(policy, question, read_evidence(content), run)

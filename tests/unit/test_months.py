@@ -12,15 +12,15 @@ from tests.support.config_yaml import a_feed
 from tidegate.config.schema import Deadline, Feed
 from tidegate.domain.partitions.calendar import deadline_of, expected_months, needs_look, prefix_of
 from tidegate.domain.partitions.completeness import (
-    Changed,
-    Decision,
+    ChangedAfterCompletion,
+    CompletenessDecision,
     NewVersion,
-    Same,
-    Wait,
-    decide_month,
-    see,
+    Unchanged,
+    WaitForFiles,
+    decide_completeness,
+    sort_listing,
 )
-from tidegate.domain.partitions.manifest import Listed, Manifest
+from tidegate.domain.partitions.manifest import ListedBlob, Manifest
 from tidegate.domain.partitions.records import Generation, Month, MonthVersion
 
 NOW = datetime(2026, 12, 3, 12, 0, tzinfo=UTC)
@@ -35,16 +35,18 @@ def feed(*complete_when: dict[str, Any], **changes: Any) -> Feed:
     )
 
 
-def listed(name: str, *, modified: datetime = EARLIER, etag: str = "0x1", md5: str | None = None) -> Listed:
-    return Listed(PREFIX + name, 10, md5, etag, modified)
+def listed(
+    name: str, *, modified: datetime = EARLIER, etag: str = "0x1", md5: str | None = None
+) -> ListedBlob:
+    return ListedBlob(PREFIX + name, 10, md5, etag, modified)
 
 
-def month(*versions: list[Listed], **fields: Any) -> Month:
+def month(*versions: list[ListedBlob], **fields: Any) -> Month:
     """A month whose versions had these files."""
     record = Month(feed="digits", month="202611", **fields)
     for number, files in enumerate(versions, 1):
         manifest = Manifest.of(
-            [Listed(f.name.removeprefix(PREFIX), f.size, f.md5, f.etag, NOW) for f in files]
+            [ListedBlob(f.name.removeprefix(PREFIX), f.size, f.md5, f.etag, NOW) for f in files]
         )
         record.versions.append(
             MonthVersion(
@@ -63,16 +65,16 @@ def month(*versions: list[Listed], **fields: Any) -> Month:
 def decide(
     of: Feed,
     record: Month,
-    *files: Listed,
+    *files: ListedBlob,
     now: datetime = NOW,
     deadline: datetime | None = None,
     **lists: str,
-) -> Decision:
+) -> CompletenessDecision:
     texts = {f"{name}.txt": text for name, text in lists.items()}
-    return decide_month(of, record, see(of, PREFIX, files, texts), now, deadline)
+    return decide_completeness(of, record, sort_listing(of, PREFIX, files, texts), now, deadline)
 
 
-def names(decision: Decision) -> list[str]:
+def names(decision: CompletenessDecision) -> list[str]:
     assert isinstance(decision, NewVersion), decision
     return [file.name for file in decision.files]
 
@@ -84,7 +86,7 @@ def test_a_marker_completes_a_month_with_all_its_files_and_without_the_marker() 
 
 
 def test_a_marker_alone_completes_nothing() -> None:
-    assert decide(feed(), month(), listed("_SUCCESS")) == Wait()
+    assert decide(feed(), month(), listed("_SUCCESS")) == WaitForFiles()
 
 
 def test_files_that_are_not_of_the_kind_do_not_count() -> None:
@@ -112,7 +114,7 @@ def test_a_list_that_the_files_do_not_fulfil_is_waited_for(text: str) -> None:
         feed({"listed_in": "files.txt"}), month(), listed("a.png"), listed("files.txt"), files=text
     )
 
-    assert decision == Wait()
+    assert decision == WaitForFiles()
 
 
 def test_quiet_time_is_measured_from_the_newest_change() -> None:
@@ -120,14 +122,14 @@ def test_quiet_time_is_measured_from_the_newest_change() -> None:
     newest = NOW - timedelta(minutes=14)
     listing = [listed("a.png"), listed("b.png", modified=newest)]
 
-    assert decide(quiet, month(), *listing) == Wait(until=newest + timedelta(minutes=15))
+    assert decide(quiet, month(), *listing) == WaitForFiles(until=newest + timedelta(minutes=15))
     assert isinstance(decide(quiet, month(), *listing, now=NOW + timedelta(minutes=1)), NewVersion)
 
 
 def test_every_condition_of_an_entry_must_hold() -> None:
     both = feed({"quiet_for": "15m", "min_files": 2})
 
-    assert decide(both, month(), listed("a.png")) == Wait()
+    assert decide(both, month(), listed("a.png")) == WaitForFiles()
     assert names(decide(both, month(), listed("a.png"), listed("b.png"))) == ["a.png", "b.png"]
 
 
@@ -136,30 +138,32 @@ def test_any_entry_suffices() -> None:
     now = EARLIER + timedelta(minutes=1)
 
     assert isinstance(decide(either, month(), listed("a.png"), listed("_SUCCESS"), now=now), NewVersion)
-    assert decide(either, month(), listed("a.png"), now=now) == Wait(until=EARLIER + timedelta(minutes=15))
+    assert decide(either, month(), listed("a.png"), now=now) == WaitForFiles(
+        until=EARLIER + timedelta(minutes=15)
+    )
 
 
 def test_a_month_is_late_once_after_its_deadline_files_or_not() -> None:
     due = feed(deadline={"day": 3})
 
-    assert decide(due, month(), deadline=NOW) == Wait(late=True)
-    assert decide(due, month(), listed("a.png"), deadline=NOW) == Wait(late=True)
-    assert decide(due, month(), deadline=NOW + timedelta(seconds=1)) == Wait()
-    assert decide(due, month(deadline_announced=True), deadline=NOW) == Wait()
+    assert decide(due, month(), deadline=NOW) == WaitForFiles(late=True)
+    assert decide(due, month(), listed("a.png"), deadline=NOW) == WaitForFiles(late=True)
+    assert decide(due, month(), deadline=NOW + timedelta(seconds=1)) == WaitForFiles()
+    assert decide(due, month(deadline_announced=True), deadline=NOW) == WaitForFiles()
 
 
 def test_after_the_deadline_what_is_there_is_scored_where_that_is_wanted() -> None:
     due = feed(deadline={"day": 3, "then": "score"})
 
     assert names(decide(due, month(), listed("a.png"), deadline=NOW)) == ["a.png"]
-    assert decide(due, month(), deadline=NOW) == Wait(late=True)
+    assert decide(due, month(), deadline=NOW) == WaitForFiles(late=True)
 
 
 def test_the_same_files_again_change_nothing() -> None:
     files = [listed("a.png", md5="m1"), listed("b.png", etag="0x2")]
     again = [listed("b.png", etag="0x2", modified=NOW), listed("a.png", md5="m1", etag="0x9", modified=NOW)]
 
-    assert decide(feed(), month(files), *again, listed("_SUCCESS", modified=NOW)) == Same()
+    assert decide(feed(), month(files), *again, listed("_SUCCESS", modified=NOW)) == Unchanged()
 
 
 @pytest.mark.parametrize(
@@ -171,18 +175,18 @@ def test_the_same_files_again_change_nothing() -> None:
     ],
     ids=["late", "uploaded again", "another"],
 )
-def test_other_files_become_the_next_version_once_they_are_quiet(changed: list[Listed]) -> None:
+def test_other_files_become_the_next_version_once_they_are_quiet(changed: list[ListedBlob]) -> None:
     record, marker = month([listed("a.png")]), listed("_SUCCESS")
     fresh = listed("a.png", etag="0x3", modified=NOW)
 
     assert isinstance(decide(feed(), record, *changed, marker), NewVersion)
-    assert decide(feed(), record, fresh, marker) == Wait(until=NOW + timedelta(minutes=15))
+    assert decide(feed(), record, fresh, marker) == WaitForFiles(until=NOW + timedelta(minutes=15))
 
 
 def test_a_month_stays_complete_when_its_marker_is_gone() -> None:
     record = month([listed("a.png")])
 
-    assert decide(feed(), record, listed("a.png")) == Same()
+    assert decide(feed(), record, listed("a.png")) == Unchanged()
     assert names(decide(feed(), record, listed("a.png"), listed("b.png"))) == ["a.png", "b.png"]
 
 
@@ -191,8 +195,8 @@ def test_a_listed_month_changes_with_its_list_only() -> None:
     record = month([listed("a.png")])
     listing = [listed("a.png"), listed("b.png"), listed("files.txt")]
 
-    assert decide(by_list, record, *listing, files="a.png") == Same()
-    assert decide(by_list, record, *listing, files="a.png\nb.png\nnot there.png") == Same()
+    assert decide(by_list, record, *listing, files="a.png") == Unchanged()
+    assert decide(by_list, record, *listing, files="a.png\nb.png\nnot there.png") == Unchanged()
     assert names(decide(by_list, record, *listing, files="a.png\nb.png")) == ["a.png", "b.png"]
 
 
@@ -206,12 +210,12 @@ def test_a_list_says_which_files_count_whatever_else_completes_the_month(quiet_f
     assert names(decide(of, month(), *listing, files="a.png")) == ["a.png"]
 
     record, tomorrow = month([listed("a.png")]), NOW + timedelta(days=1)
-    assert decide(of, record, *listing, now=tomorrow, files="a.png") == Same()
-    assert decide(of, record, *listing, listed("_SUCCESS"), now=tomorrow, files="a.png") == Same()
+    assert decide(of, record, *listing, now=tomorrow, files="a.png") == Unchanged()
+    assert decide(of, record, *listing, listed("_SUCCESS"), now=tomorrow, files="a.png") == Unchanged()
 
 
 def test_files_that_were_all_deleted_make_no_version() -> None:
-    assert decide(feed(), month([listed("a.png")])) == Same()
+    assert decide(feed(), month([listed("a.png")])) == Unchanged()
 
 
 def test_late_files_are_told_of_once_where_no_version_is_wanted() -> None:
@@ -221,11 +225,11 @@ def test_late_files_are_told_of_once_where_no_version_is_wanted() -> None:
     )
     decision = decide(alert, month([listed("a.png")]), *late)
 
-    assert isinstance(decision, Changed)
+    assert isinstance(decision, ChangedAfterCompletion)
     assert "2 now, 1 before" in decision.why
-    assert decide(alert, month([listed("a.png")], late_announced=[decision.hash]), *late) == Same()
+    assert decide(alert, month([listed("a.png")], late_announced=[decision.hash]), *late) == Unchanged()
     ignore = feed(late_files={"then": "ignore"})
-    assert decide(ignore, month([listed("a.png")]), *late) == Same()
+    assert decide(ignore, month([listed("a.png")]), *late) == Unchanged()
 
 
 def test_a_month_has_no_more_versions_than_allowed() -> None:
@@ -233,7 +237,7 @@ def test_a_month_has_no_more_versions_than_allowed() -> None:
 
     decision = decide(few, month([listed("a.png")], [listed("b.png")]), listed("c.png"), listed("_SUCCESS"))
 
-    assert isinstance(decision, Changed)
+    assert isinstance(decision, ChangedAfterCompletion)
     assert "2 versions are the most" in decision.why
 
 
@@ -310,7 +314,7 @@ WAYS = st.lists(
 
 @given(FILES, FILES, WAYS, st.sampled_from(["a.png", "a.png\nb.png", "nothing"]))
 def test_a_version_is_made_of_files_that_are_there_and_is_made_once(
-    before: list[Listed], now: list[Listed], ways: list[dict[str, Any]], text: str
+    before: list[ListedBlob], now: list[ListedBlob], ways: list[dict[str, Any]], text: str
 ) -> None:
     of = feed(*ways, only="*.png")
     record = month(*([before] if before else []))
@@ -325,11 +329,11 @@ def test_a_version_is_made_of_files_that_are_there_and_is_made_once(
         assert {file.name for file in decision.files} <= there - {"_SUCCESS", "files.txt"}
         made = [listed(file.name, etag=file.etag, md5=file.md5) for file in decision.files]
         later = month(*([before] if before else []), made)
-        assert decide(of, later, *now, now=NOW + timedelta(days=1), **lists) == Same()
+        assert decide(of, later, *now, now=NOW + timedelta(days=1), **lists) == Unchanged()
 
 
 @given(FILES, st.integers(0, 200))
-def test_a_month_that_still_changes_is_never_taken_for_quiet(files: list[Listed], minutes: int) -> None:
+def test_a_month_that_still_changes_is_never_taken_for_quiet(files: list[ListedBlob], minutes: int) -> None:
     now = NOW + timedelta(minutes=minutes)
     counted = [file for file in files if file.name.endswith(".png")]
 

@@ -9,19 +9,19 @@ from tests.support.config_yaml import a_feed
 from tidegate.config.schema import Score
 from tidegate.domain.jobs.outcome import (
     JobCancelled,
-    JobDone,
+    JobCompleted,
     JobFailed,
-    Outcome,
-    Resubmit,
-    RunSeen,
-    StillLive,
+    JobOutcome,
+    JobRunning,
+    ResubmitJob,
+    RunSnapshot,
     decide_outcome,
 )
 from tidegate.domain.jobs.records import Job
 
 NOW = datetime(2026, 12, 3, 12, 0, tzinfo=UTC)
 SCORE = Score.model_validate({**a_feed()["score"], "fallback": "gpu-dedicated", "attempts": 2})
-NODE_LOST = RunSeen("score_images", "Canceled", "NodePreempted", "The low-priority node was preempted.")
+NODE_LOST = RunSnapshot("score_images", "Canceled", "NodePreempted", "The low-priority node was preempted.")
 
 
 def a_job(**changes: Any) -> Job:
@@ -38,7 +38,7 @@ def a_job(**changes: Any) -> Job:
     )
 
 
-def outcome(run: RunSeen, **job: Any) -> Outcome:
+def outcome(run: RunSnapshot, **job: Any) -> JobOutcome:
     return decide_outcome(run, a_job(**job), SCORE)
 
 
@@ -46,34 +46,34 @@ def outcome(run: RunSeen, **job: Any) -> Outcome:
     "status", ["NotStarted", "Queued", "Running", "Finalizing", "CancelRequested", "NotResponding", "New"]
 )
 def test_a_run_that_has_not_ended_is_live(status: str) -> None:
-    assert outcome(RunSeen("job", status)) == StillLive()
+    assert outcome(RunSnapshot("job", status)) == JobRunning()
 
 
 def test_a_completed_run_is_done_whatever_was_seen_before() -> None:
-    assert outcome(RunSeen("job", "Completed"), cancel_requested=True) == JobDone()
+    assert outcome(RunSnapshot("job", "Completed"), cancel_requested=True) == JobCompleted()
 
 
 @pytest.mark.parametrize(
     "run",
     [
-        RunSeen("job", "Canceled", "NodePreempted", "gone"),
-        RunSeen("job", "Canceled", children=(NODE_LOST,)),
-        RunSeen("job", "Failed", "UserError", "Pipeline has failed child jobs.", (NODE_LOST,)),
-        RunSeen("job", "Canceled", "", "The node was preempted by the platform."),
-        RunSeen("job", "Failed", "LowPriorityNodeEvicted", "gone"),
+        RunSnapshot("job", "Canceled", "NodePreempted", "gone"),
+        RunSnapshot("job", "Canceled", children=(NODE_LOST,)),
+        RunSnapshot("job", "Failed", "UserError", "Pipeline has failed child jobs.", (NODE_LOST,)),
+        RunSnapshot("job", "Canceled", "", "The node was preempted by the platform."),
+        RunSnapshot("job", "Failed", "LowPriorityNodeEvicted", "gone"),
     ],
 )
-def test_a_preempted_run_is_submitted_again_on_its_cluster(run: RunSeen) -> None:
+def test_a_preempted_run_is_submitted_again_on_its_cluster(run: RunSnapshot) -> None:
     again = outcome(run)
 
-    assert isinstance(again, Resubmit)
+    assert isinstance(again, ResubmitJob)
     assert again.compute == "gpu-lowpri"
     assert "preempted on gpu-lowpri" in again.reason
 
 
 def test_after_the_last_attempt_the_fallback_takes_over_and_after_it_nobody() -> None:
     last = outcome(NODE_LOST, attempt=2)
-    assert isinstance(last, Resubmit)
+    assert isinstance(last, ResubmitJob)
     assert last.compute == "gpu-dedicated"
     assert isinstance(outcome(NODE_LOST, attempt=3, compute="gpu-dedicated"), JobFailed)
 
@@ -82,21 +82,25 @@ def test_after_the_last_attempt_the_fallback_takes_over_and_after_it_nobody() ->
 
 
 def test_what_a_person_cancelled_stays_cancelled() -> None:
-    assert isinstance(outcome(RunSeen("job", "Canceled")), JobCancelled)
-    assert isinstance(outcome(RunSeen("job", "Canceled", "JobCanceled", "Step was cancelled")), JobCancelled)
+    assert isinstance(outcome(RunSnapshot("job", "Canceled")), JobCancelled)
+    assert isinstance(
+        outcome(RunSnapshot("job", "Canceled", "JobCanceled", "Step was cancelled")), JobCancelled
+    )
     assert isinstance(outcome(NODE_LOST, cancel_requested=True), JobCancelled)
 
 
 def test_a_failed_run_says_what_its_steps_say() -> None:
-    step = RunSeen("publish_predictions", "Failed", "UserError", "No such file: rows.jsonl")
-    run = RunSeen("job", "Failed", "UserError", "Pipeline has failed child jobs.", (step,))
+    step = RunSnapshot("publish_predictions", "Failed", "UserError", "No such file: rows.jsonl")
+    run = RunSnapshot("job", "Failed", "UserError", "Pipeline has failed child jobs.", (step,))
 
     assert outcome(run) == JobFailed("publish_predictions: No such file: rows.jsonl")
-    assert outcome(RunSeen("job", "Failed")) == JobFailed("the job is Failed")
-    assert isinstance(outcome(RunSeen("job", "Canceled", "JobTimedOut", "longer than 3600 s")), JobFailed)
+    assert outcome(RunSnapshot("job", "Failed")) == JobFailed("the job is Failed")
+    assert isinstance(outcome(RunSnapshot("job", "Canceled", "JobTimedOut", "longer than 3600 s")), JobFailed)
 
 
 def test_a_log_that_speaks_of_preemption_is_no_preemption() -> None:
-    step = RunSeen("score_images", "Failed", "UserError", "Execution failed. Error: ... was preempted ...")
+    step = RunSnapshot(
+        "score_images", "Failed", "UserError", "Execution failed. Error: ... was preempted ..."
+    )
 
-    assert isinstance(outcome(RunSeen("job", "Failed", "UserError", "failed", (step,))), JobFailed)
+    assert isinstance(outcome(RunSnapshot("job", "Failed", "UserError", "failed", (step,))), JobFailed)

@@ -17,12 +17,12 @@ POLICY: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("changes", "crowns"),
+    ("changes", "promotes"),
     [({}, True), ({"promote": None}, False), ({"gate": {**POLICY["gate"], "mode": "observe"}}, False)],
     ids=["promotes", "only judges", "only observes"],
 )
-def test_only_a_policy_that_promotes_ever_has_a_champion(changes: dict[str, Any], crowns: bool) -> None:
-    assert Policy.model_validate({**POLICY, **changes}).crowns is crowns
+def test_only_a_policy_that_promotes_ever_has_a_champion(changes: dict[str, Any], promotes: bool) -> None:
+    assert Policy.model_validate({**POLICY, **changes}).promotes is promotes
 
 
 def test_a_feed_in_production_cannot_be_scored_with_what_is_only_in_a_registry() -> None:

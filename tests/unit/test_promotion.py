@@ -8,18 +8,18 @@ import pytest
 from tidegate.config.model_policy import Promote
 from tidegate.domain.lifecycle.promotion import (
     AwaitApproval,
-    AwaitTurn,
-    Begin,
-    GoOn,
-    HandOver,
+    AwaitOtherPromotion,
+    BeginPromotion,
+    ContinueCopy,
+    InProduction,
     JudgeAgain,
-    Settled,
-    Step,
-    Stop,
-    crowned,
+    PromotionSettled,
+    PromotionStep,
+    StopPromotion,
     decide_promotion,
-    released,
     rolled_back,
+    with_champion,
+    without_claim,
 )
 from tidegate.domain.lifecycle.records import (
     Approval,
@@ -53,18 +53,20 @@ def _version(**changes: Any) -> ModelVersion:
     return ModelVersion.model_validate({**given, "verdict": _verdict(), "approval": _approval(), **changes})
 
 
-def _decide(record: ModelVersion, model: Model | None = None, later: timedelta = timedelta()) -> Step:
+def _decide(
+    record: ModelVersion, model: Model | None = None, later: timedelta = timedelta()
+) -> PromotionStep:
     return decide_promotion(record, model or Model(model="m"), PROMOTE, NOW + later)
 
 
 def test_an_approved_version_is_promoted() -> None:
-    assert _decide(_version()) == Begin()
+    assert _decide(_version()) == BeginPromotion()
 
 
 def test_without_approval_required_nobody_is_asked() -> None:
     at_once = Promote(approval="none")
 
-    assert decide_promotion(_version(approval=None), Model(model="m"), at_once, NOW) == Begin()
+    assert decide_promotion(_version(approval=None), Model(model="m"), at_once, NOW) == BeginPromotion()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def test_it_ends_where_a_person_is_late_or_refuses(
 ) -> None:
     stop = _decide(_version(approval=approval), later=after)
 
-    assert isinstance(stop, Stop)
+    assert isinstance(stop, StopPromotion)
     assert stop.state is state
     assert says in stop.why
 
@@ -98,7 +100,7 @@ def test_it_ends_where_a_person_is_late_or_refuses(
 def test_an_approval_in_time_holds_while_it_waits_for_its_turn() -> None:
     model = Model(model="m", rolling="6")
 
-    assert _decide(_version(), model, later=timedelta(days=30)) == AwaitTurn("6")
+    assert _decide(_version(), model, later=timedelta(days=30)) == AwaitOtherPromotion("6")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +110,7 @@ def test_an_approval_in_time_holds_while_it_waits_for_its_turn() -> None:
 def test_nothing_goes_without_a_verdict_that_passed(verdict: Verdict | None, state: ModelState) -> None:
     stop = _decide(_version(verdict=verdict, state=state))
 
-    assert isinstance(stop, Stop)
+    assert isinstance(stop, StopPromotion)
     assert stop.state is ModelState.REFUSED
 
 
@@ -127,21 +129,26 @@ def test_it_is_judged_again_once_the_champion_is_gone() -> None:
 def test_a_claimed_place_is_kept() -> None:
     held = Model(model="m", rolling="7")
 
-    assert _decide(_version(), held) == Begin()
-    assert _decide(_version(state=ModelState.PROMOTING), held) == GoOn()
-    assert _decide(_version(state=ModelState.PROMOTING)) == Begin()
-    assert _decide(_version(state=ModelState.PROMOTING), Model(model="m", rolling="6")) == AwaitTurn("6")
+    assert _decide(_version(), held) == BeginPromotion()
+    assert _decide(_version(state=ModelState.PROMOTING), held) == ContinueCopy()
+    assert _decide(_version(state=ModelState.PROMOTING)) == BeginPromotion()
+    assert _decide(
+        _version(state=ModelState.PROMOTING), Model(model="m", rolling="6")
+    ) == AwaitOtherPromotion("6")
 
 
 @pytest.mark.parametrize("state", [state for state in ModelState if state.final])
 def test_final_states_stay(state: ModelState) -> None:
-    assert _decide(_version(state=state), Model(model="m", champion=ONE)) == Settled()
+    assert _decide(_version(state=state), Model(model="m", champion=ONE)) == PromotionSettled()
 
 
 def test_whoever_is_champion_already_is_handed_over_whatever_else() -> None:
     model = Model(model="m", champion=Champion(version="7", source="7", since=NOW, by="verdict v"))
 
-    assert _decide(_version(state=ModelState.CHALLENGER, verdict=_verdict(champion="5")), model) == HandOver()
+    assert (
+        _decide(_version(state=ModelState.CHALLENGER, verdict=_verdict(champion="5")), model)
+        == InProduction()
+    )
 
 
 def test_the_crown_goes_over_once() -> None:
@@ -149,8 +156,8 @@ def test_the_crown_goes_over_once() -> None:
     record = _version(state=ModelState.CHALLENGER, promotion=promotion)
     model = Model(model="m", champion=ONE, rolling="7")
 
-    once = crowned(model, record, NOW)
-    twice = crowned(once, record, NOW + timedelta(hours=1))
+    once = with_champion(model, record, NOW)
+    twice = with_champion(once, record, NOW + timedelta(hours=1))
 
     assert once.champion == Champion(version="7", source="7", since=NOW, by="verdict v")
     assert (once.previous, once.rolling) == (ONE, None)
@@ -159,7 +166,7 @@ def test_the_crown_goes_over_once() -> None:
 
 def test_nobody_is_crowned_who_is_not_in_production() -> None:
     with pytest.raises(ValueError, match="m:7 is not in production"):
-        crowned(Model(model="m"), _version(), NOW)
+        with_champion(Model(model="m"), _version(), NOW)
 
 
 def _back(to: str, champion: str) -> RollbackModel:
@@ -198,5 +205,5 @@ def test_a_champion_whose_endpoint_could_not_be_brought_back_begins_anew_when_as
 
 
 def test_only_its_own_claim_is_released() -> None:
-    assert released(Model(model="m", rolling="7"), _version()).rolling is None
-    assert released(Model(model="m", rolling="6"), _version()).rolling == "6"
+    assert without_claim(Model(model="m", rolling="7"), _version()).rolling is None
+    assert without_claim(Model(model="m", rolling="6"), _version()).rolling == "6"

@@ -8,10 +8,10 @@ import pytest
 
 from tidegate.config.model_policy import Rollout
 from tidegate.domain.lifecycle.health import (
-    Answer,
-    Figures,
-    Health,
-    SmokeAnswer,
+    DeploymentHealth,
+    RequestMetrics,
+    ScoringAnswer,
+    SmokeTestResult,
     health_by_metrics,
     health_by_probes,
     read_smoke,
@@ -27,73 +27,73 @@ from tidegate.domain.lifecycle.rollout import (
     unrestored,
 )
 from tidegate.domain.lifecycle.rollout_steps import (
-    DeploymentSeen,
-    EndpointSeen,
-    MakeDeployment,
-    MakeEndpoint,
-    Measure,
-    Place,
-    Remove,
-    Settled,
-    Shift,
-    Step,
-    TryOut,
-    Turn,
-    Wait,
+    CreateDeployment,
+    CreateEndpoint,
+    DeleteDeployment,
+    DeploymentSnapshot,
+    EndpointSnapshot,
+    MeasureHealth,
+    RolloutAction,
+    RolloutSettled,
+    RolloutTarget,
+    RunSmokeTest,
+    SetTraffic,
+    UpdateRecord,
+    WaitForEndpoint,
 )
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 POLICY = Rollout(endpoint="digits", steps=[10, 100], bake=timedelta(minutes=30), smoke="smoke.json")
-PLACE = Place("digits", "v-2", "/ws/models/m/versions/2")
-OLD = EndpointSeen(
-    "Succeeded", {"v-1": 100}, {}, {"v-1": DeploymentSeen("Succeeded", "/ws/models/m/versions/1")}
+TARGET = RolloutTarget("digits", "v-2", "/ws/models/m/versions/2")
+OLD = EndpointSnapshot(
+    "Succeeded", {"v-1": 100}, {}, {"v-1": DeploymentSnapshot("Succeeded", "/ws/models/m/versions/1")}
 )
-HEALTHY = Health({"source": "metrics"}, None)
-SICK = Health({"source": "metrics"}, "9 of 20 requests failed")
+HEALTHY = DeploymentHealth({"source": "metrics"}, None)
+SICK = DeploymentHealth({"source": "metrics"}, "9 of 20 requests failed")
 
 
 class World:
     """An endpoint to which every step is done at once, and a clock."""
 
-    def __init__(self, seen: EndpointSeen | None = OLD, policy: Rollout = POLICY, **place: Any) -> None:
+    def __init__(self, seen: EndpointSnapshot | None = OLD, policy: Rollout = POLICY, **options: Any) -> None:
         self.seen, self.policy, self.now = seen, policy, NOW
-        self.record = begin_rollout(PLACE, seen, NOW, restoring=place.get("restoring", False))
-        self.done: list[Step] = []
+        self.record = begin_rollout(TARGET, seen, NOW, restoring=options.get("restoring", False))
+        self.done: list[RolloutAction] = []
 
-    def step(self, health: Health = HEALTHY, smoke: bool = True) -> Step:
+    def step(self, health: DeploymentHealth = HEALTHY, smoke: bool = True) -> RolloutAction:
         """Decide, and do it."""
-        step = decide_step(self.record, self.seen, PLACE.model, self.policy, self.now)
+        step = decide_step(self.record, self.seen, TARGET.model, self.policy, self.now)
         self.done.append(step)
         match step:
-            case Turn(after):
+            case UpdateRecord(after):
                 self.record = after
-            case TryOut():
-                self.record = after_smoke(self.record, SmokeAnswer(smoke, "said"), self.policy, self.now)
-            case Measure(_, last):
+            case RunSmokeTest():
+                self.record = after_smoke(self.record, SmokeTestResult(smoke, "said"), self.policy, self.now)
+            case MeasureHealth(_, last):
                 self.record = after_health(self.record, health, self.policy, self.now, last=last)
                 self.now = self.record.due or self.now
             case _:
                 self.act(step)
         return step
 
-    def act(self, step: Step) -> None:
-        seen = self.seen or EndpointSeen("Succeeded", {}, {}, {})
+    def act(self, step: RolloutAction) -> None:
+        seen = self.seen or EndpointSnapshot("Succeeded", {}, {}, {})
         match step:
-            case MakeEndpoint():
+            case CreateEndpoint():
                 self.seen = seen
-            case MakeDeployment():
+            case CreateDeployment():
                 self.deploy("Succeeded")
-            case Shift(traffic, mirror):
+            case SetTraffic(traffic, mirror):
                 self.seen = replace(seen, traffic=traffic, mirror=mirror)
-            case Remove(name):
+            case DeleteDeployment(name):
                 assert not seen.traffic.get(name), "Azure refuses to delete what has traffic"
                 left = {key: one for key, one in seen.deployments.items() if key != name}
                 self.seen = replace(seen, deployments=left)
 
-    def deploy(self, state: str, model: str = PLACE.model) -> None:
+    def deploy(self, state: str, model: str = TARGET.model) -> None:
         assert self.seen
         self.seen = replace(
-            self.seen, deployments={**self.seen.deployments, "v-2": DeploymentSeen(state, model)}
+            self.seen, deployments={**self.seen.deployments, "v-2": DeploymentSnapshot(state, model)}
         )
 
     def until(self, phase: str) -> None:
@@ -105,13 +105,13 @@ class World:
 
     def end(self, **answers: Any) -> RolloutRecord:
         for _ in range(50):
-            if isinstance(self.step(**answers), Settled):
+            if isinstance(self.step(**answers), RolloutSettled):
                 return self.record
         raise AssertionError(f"it does not end: {self.record}")
 
     @property
     def shifts(self) -> list[dict[str, int]]:
-        return [dict(step.traffic) for step in self.done if isinstance(step, Shift)]
+        return [dict(step.traffic) for step in self.done if isinstance(step, SetTraffic)]
 
 
 def test_traffic_moves_in_steps_and_the_old_deployment_goes_last() -> None:
@@ -123,7 +123,7 @@ def test_traffic_moves_in_steps_and_the_old_deployment_goes_last() -> None:
     assert (record.phase, [step.percent for step in record.steps]) == ("done", [10, 100])
     assert world.seen
     assert list(world.seen.deployments) == ["v-2"]
-    assert isinstance(world.done[-3], Remove)
+    assert isinstance(world.done[-3], DeleteDeployment)
 
 
 def test_the_first_deployment_takes_everything_after_its_smoke_test() -> None:
@@ -131,7 +131,12 @@ def test_the_first_deployment_takes_everything_after_its_smoke_test() -> None:
 
     assert world.end().phase == "done"
     assert world.shifts == [{"v-2": 100}]
-    assert [type(step) for step in world.done[:4]] == [MakeEndpoint, MakeDeployment, Turn, TryOut]
+    assert [type(step) for step in world.done[:4]] == [
+        CreateEndpoint,
+        CreateDeployment,
+        UpdateRecord,
+        RunSmokeTest,
+    ]
 
 
 def test_mirrored_traffic_comes_before_the_first_step() -> None:
@@ -144,7 +149,7 @@ def test_nothing_is_begun_while_azure_is_busy() -> None:
     world = World()
     world.deploy("Creating")
 
-    assert world.step() == Wait("v-2 is Creating")
+    assert world.step() == WaitForEndpoint("v-2 is Creating")
 
 
 @pytest.mark.parametrize("share", [10, 100])
@@ -169,7 +174,7 @@ def test_a_sick_deployment_is_not_left_to_bake() -> None:
 
     step = world.step(health=SICK)
 
-    assert step == Measure(since=NOW, last=False)
+    assert step == MeasureHealth(since=NOW, last=False)
     assert world.record.phase == "failing"
 
 
@@ -242,7 +247,7 @@ def test_a_deployment_of_somebody_else_under_our_name_is_not_touched() -> None:
     assert "v-2" in world.seen.deployments
 
 
-def test_split_traffic_is_no_place_to_begin_from() -> None:
+def test_split_traffic_is_refused_as_a_start() -> None:
     split = replace(OLD, traffic={"v-1": 50, "v-0": 50})
 
     assert "is split between v-1, v-0" in str(World(seen=split).end().why)
@@ -258,7 +263,7 @@ def test_a_rollback_gives_all_traffic_back_at_once() -> None:
 
     assert world.shifts == [{"v-2": 100}]
     assert record.phase == "done"
-    assert not any(isinstance(step, TryOut | Measure) for step in world.done)
+    assert not any(isinstance(step, RunSmokeTest | MeasureHealth) for step in world.done)
 
 
 @pytest.mark.parametrize("phase", ["traffic", "baking"])
@@ -266,8 +271,8 @@ def test_a_rollback_gives_all_traffic_back_at_once() -> None:
 def test_a_deployment_that_was_deleted_by_hand_ends_the_rollout(phase: str, restoring: bool) -> None:
     world = World(restoring=restoring)
     world.until(phase)
-    world.act(Shift({"v-1": 100}, {}))
-    world.act(Remove("v-2"))
+    world.act(SetTraffic({"v-1": 100}, {}))
+    world.act(DeleteDeployment("v-2"))
 
     record = world.end()
 
@@ -284,7 +289,7 @@ def test_where_what_was_there_before_is_gone_the_traffic_stays() -> None:
     while world.seen and world.seen.traffic != {"v-2": 100}:
         world.step()
     world.until("baking")
-    world.act(Remove("v-1"))
+    world.act(DeleteDeployment("v-1"))
 
     record = world.end(health=SICK)
 
@@ -296,9 +301,9 @@ def test_where_what_was_there_before_is_gone_the_traffic_stays() -> None:
 
 def test_what_earlier_rollouts_left_goes_and_what_is_not_theirs_stays() -> None:
     left = {
-        "v-0": DeploymentSeen("Succeeded", "/ws/models/m/versions/0"),
-        "shadow": DeploymentSeen("Succeeded", "/ws/models/m/versions/0"),
-        "v-9": DeploymentSeen("Succeeded", "/ws/models/other/versions/9"),
+        "v-0": DeploymentSnapshot("Succeeded", "/ws/models/m/versions/0"),
+        "shadow": DeploymentSnapshot("Succeeded", "/ws/models/m/versions/0"),
+        "v-9": DeploymentSnapshot("Succeeded", "/ws/models/other/versions/9"),
     }
     world = World(seen=replace(OLD, deployments={**OLD.deployments, **left}), restoring=True)
 
@@ -320,7 +325,7 @@ def test_a_rollback_that_does_not_come_up_is_tried_three_times() -> None:
             world.step()
 
     assert (world.record.phase, world.record.why) == ("rolled_back", "the deployment is Failed")
-    assert sum(isinstance(step, Remove) for step in world.done) == 3
+    assert sum(isinstance(step, DeleteDeployment) for step in world.done) == 3
     champion = ModelVersion(model="m", version="2", registered_at=NOW, rollout=world.record)
     assert unrestored(champion)
 
@@ -353,8 +358,8 @@ def test_where_azure_refuses_to_take_traffic_back_it_is_said() -> None:
     assert str(world.record.why).endswith("; traffic could not go back: 400: no")
 
 
-def _figures(*, requests: int, errors: int = 0, p95_ms: float = 20) -> Figures:
-    return Figures({200: requests - errors, 424: errors}, p95_ms)
+def _figures(*, requests: int, errors: int = 0, p95_ms: float = 20) -> RequestMetrics:
+    return RequestMetrics({200: requests - errors, 424: errors}, p95_ms)
 
 
 def test_metrics_count_from_the_minimum_of_requests_on() -> None:
@@ -379,11 +384,11 @@ def test_metrics_count_from_the_minimum_of_requests_on() -> None:
             _figures(requests=100, p95_ms=900),
             "the 95th percentile is 900 ms, at most 500 ms, by metrics",
         ),
-        (Figures({200: 99, 400: 50}, 20), None),
+        (RequestMetrics({200: 99, 400: 50}, 20), None),
     ],
 )
 def test_errors_and_slowness_are_problems_and_callers_mistakes_are_not(
-    figures: Figures, problem: str | None
+    figures: RequestMetrics, problem: str | None
 ) -> None:
     health = health_by_metrics(figures, POLICY.model_copy(update={"max_p95_ms": 500}))
 
@@ -392,7 +397,7 @@ def test_errors_and_slowness_are_problems_and_callers_mistakes_are_not(
 
 
 def test_probes_say_that_they_are_probes_and_why() -> None:
-    answers = [Answer(200, 10, ""), Answer(0, 15000, "timed out")]
+    answers = [ScoringAnswer(200, 10, ""), ScoringAnswer(0, 15000, "timed out")]
 
     health = health_by_probes(answers, _figures(requests=3), POLICY)
 
@@ -403,17 +408,17 @@ def test_probes_say_that_they_are_probes_and_why() -> None:
 
 @pytest.mark.parametrize("status", [204, 400, 401, 404, 424, 500])
 def test_a_probe_is_a_request_that_has_to_be_answered(status: int) -> None:
-    health = health_by_probes([Answer(status, 10, "")] * 5, _figures(requests=3), POLICY)
+    health = health_by_probes([ScoringAnswer(status, 10, "")] * 5, _figures(requests=3), POLICY)
 
     assert health.problem == "5 of 5 requests failed (100.0%, at most 1.0%), by probes"
 
 
 def test_where_times_are_asked_for_and_metrics_have_none_probes_decide() -> None:
     policy = POLICY.model_copy(update={"max_p95_ms": 500})
-    untimed = Figures({200: 50}, None)
+    untimed = RequestMetrics({200: 50}, None)
 
     assert health_by_metrics(untimed, policy) is None
-    health = health_by_probes([Answer(200, 900, "")], untimed, policy)
+    health = health_by_probes([ScoringAnswer(200, 900, "")], untimed, policy)
     assert health.figures["because"] == "metrics have no times"
     assert health.problem == "the 95th percentile is 900 ms, at most 500 ms, by probes"
 
@@ -421,13 +426,13 @@ def test_where_times_are_asked_for_and_metrics_have_none_probes_decide() -> None
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (Answer(200, 12, "[1]"), "200 in 12 ms"),
-        (Answer(0, 15000, "read timed out"), "no answer after 15000 ms: read timed out"),
-        (Answer(424, 5, "model failed"), "status 424 after 5 ms: model failed"),
+        (ScoringAnswer(200, 12, "[1]"), "200 in 12 ms"),
+        (ScoringAnswer(0, 15000, "read timed out"), "no answer after 15000 ms: read timed out"),
+        (ScoringAnswer(424, 5, "model failed"), "status 424 after 5 ms: model failed"),
     ],
 )
-def test_only_an_answer_of_the_model_passes_the_smoke_test(answer: Answer, words: str) -> None:
-    assert read_smoke(answer) == SmokeAnswer(answer.status == 200, words)
+def test_only_an_answer_of_the_model_passes_the_smoke_test(answer: ScoringAnswer, words: str) -> None:
+    assert read_smoke(answer) == SmokeTestResult(answer.status == 200, words)
 
 
 @pytest.mark.parametrize(

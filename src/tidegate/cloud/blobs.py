@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.cloud.azure_errors import azure_errors
 from tidegate.config.schema import FeedStorage
-from tidegate.domain.partitions.manifest import Listed
+from tidegate.domain.partitions.manifest import ListedBlob
 from tidegate.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class FeedFiles:
     def __init__(self, *, credential: "TokenCredential") -> None:
         self._account = cache(lambda account: blob_service(account, credential))
 
-    def listing(self, storage: FeedStorage, prefix: str) -> list[Listed]:
+    def listing(self, storage: FeedStorage, prefix: str) -> list[ListedBlob]:
         """All files below a prefix, by name. NotFoundError where the container does not exist."""
         with azure_errors(f"list {storage.account}/{storage.container}/{prefix}"):
             found = self._container(storage).list_blobs(name_starts_with=prefix, include=["metadata"])
@@ -124,10 +124,10 @@ def md5_of(blob: "BlobProperties") -> str | None:
     return base64.b64encode(md5).decode() if md5 else None
 
 
-def _files(found: "Iterable[BlobProperties]") -> Iterable[Listed]:
+def _files(found: "Iterable[BlobProperties]") -> Iterable[ListedBlob]:
     for blob in found:
         if not is_directory(blob):
-            yield Listed(
+            yield ListedBlob(
                 name=blob.name,
                 size=blob.size,
                 md5=md5_of(blob),

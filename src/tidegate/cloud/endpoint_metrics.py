@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tidegate.cloud.arm import ArmClient
-from tidegate.domain.lifecycle.health import Figures
+from tidegate.domain.lifecycle.health import RequestMetrics
 
 _API = "2024-02-01"
 _METRICS = "/providers/Microsoft.Insights/metrics"
@@ -22,7 +22,7 @@ class EndpointMetricsClient:
     def __init__(self, arm: ArmClient) -> None:
         self._arm = arm
 
-    def figures(self, deployment_id: str, since: datetime, until: datetime) -> Figures:
+    def figures(self, deployment_id: str, since: datetime, until: datetime) -> RequestMetrics:
         """Requests by status between two moments, whole minutes; figures come some minutes late."""
         start, end = _floor(since), _floor(until) + _MINUTE
         by_status: dict[int, int] = {}
@@ -32,7 +32,7 @@ class EndpointMetricsClient:
         latency = [
             point for _, points in self._series(deployment_id, start, end, _LATENCY) for point in points
         ]
-        return Figures(by_status, sum(latency) / len(latency) if latency else None)
+        return RequestMetrics(by_status, sum(latency) / len(latency) if latency else None)
 
     def _series(
         self, deployment_id: str, start: datetime, end: datetime, metric: str, condition: str = ""

@@ -10,7 +10,7 @@ from typing import Any
 from tidegate.cloud.arm import ArmClient
 from tidegate.config.model_policy import Rollout
 from tidegate.config.schema import WorkspaceConfig
-from tidegate.domain.lifecycle.rollout_steps import DeploymentSeen, EndpointSeen, Place
+from tidegate.domain.lifecycle.rollout_steps import DeploymentSnapshot, EndpointSnapshot, RolloutTarget
 from tidegate.errors import ConflictError, NotFoundError
 from tidegate.log import Log
 
@@ -28,18 +28,18 @@ class EndpointClient:
         self._workspace = workspace
         self._arm = arm
 
-    def get(self, name: str) -> EndpointSeen | None:
+    def get(self, name: str) -> EndpointSnapshot | None:
         """None where there is no such endpoint."""
         try:
             endpoint = self._arm.get(self.id(name), _API)["properties"]
         except NotFoundError:
             return None
-        return EndpointSeen(
+        return EndpointSnapshot(
             state=str(endpoint.get("provisioningState")),
             traffic=_shares(endpoint.get("traffic")),
             mirror=_shares(endpoint.get("mirrorTraffic")),
             deployments={
-                one["name"]: DeploymentSeen(
+                one["name"]: DeploymentSnapshot(
                     state=str(one["properties"].get("provisioningState")),
                     model=str(one["properties"].get("model") or ""),
                 )
@@ -58,7 +58,7 @@ class EndpointClient:
         }
         self._begin(f"endpoint {name}", lambda: self._arm.put(self.id(name), _API, body))
 
-    def deploy(self, target: Place, rollout: Rollout, tags: Mapping[str, str]) -> None:
+    def deploy(self, target: RolloutTarget, rollout: Rollout, tags: Mapping[str, str]) -> None:
         """An MLflow model, which needs no script and no environment."""
         body = {
             "location": self._location,

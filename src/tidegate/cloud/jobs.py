@@ -5,7 +5,7 @@ from typing import Any
 
 from tidegate.cloud.data_plane import DataPlaneClient
 from tidegate.cloud.ml_client import LazyMLClient, ml_errors
-from tidegate.domain.jobs.outcome import RunSeen
+from tidegate.domain.jobs.outcome import RunSnapshot
 from tidegate.domain.jobs.plan import JobPlan
 from tidegate.errors import ConflictError, NotFoundError, PermanentError
 
@@ -57,7 +57,7 @@ class JobClient:
             if not self.exists(plan.job):
                 raise
 
-    def get(self, name: str) -> RunSeen:
+    def get(self, name: str) -> RunSnapshot:
         """State and error of a job; of one that did not complete, those of its steps too. NotFoundError."""
         details = self._history(f"{name}/details")
         if details["status"] not in ("Failed", "Canceled"):
@@ -105,9 +105,9 @@ def _pipeline_job(plan: JobPlan, component: str) -> Any:
     )
 
 
-def _seen(run: dict[str, Any], children: tuple[RunSeen, ...] = ()) -> RunSeen:
+def _seen(run: dict[str, Any], children: tuple[RunSnapshot, ...] = ()) -> RunSnapshot:
     error = ((run.get("error") or {}).get("error")) or {}
-    return RunSeen(
+    return RunSnapshot(
         name=run.get("displayName") or run["runId"],
         status=run["status"],
         code=str(error.get("code") or ""),

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from tidegate.cloud.azure_errors import azure_errors
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Job
-from tidegate.domain.ledger_record import Record
+from tidegate.domain.ledger_record import LedgerRecord
 from tidegate.domain.lifecycle.records import Model, ModelVersion
 from tidegate.domain.partitions.records import Month
 from tidegate.errors import ConflictError, NotFoundError
@@ -30,7 +30,7 @@ TABLES = (
 )
 _MODEL_ROW = "model"  # one row a model name
 _LONGEST_KEY = 400
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=LedgerRecord)
 
 
 class Ledger:
@@ -110,7 +110,7 @@ class Ledger:
                 return
             activity.id = f"{activity.id}-{there.replayed_at:%H%M%S}"
 
-    def save(self, record: Record) -> None:
+    def save(self, record: LedgerRecord) -> None:
         """Insert a record without etag, replace one that has it; ConflictError where somebody was quicker."""
         match record:
             case Month():
@@ -220,7 +220,7 @@ def tidegate_tables(account: str, credential: "TokenCredential") -> set[str]:
         return {table.name for table in service.list_tables() if table.name.startswith("tidegate")}
 
 
-def _body(record: Record) -> dict[str, str]:
+def _body(record: LedgerRecord) -> dict[str, str]:
     text = json.dumps(record.model_dump(mode="json"))  # ASCII: one character is one UTF-16 unit
     return {f"body{number}": text[at : at + _CHUNK] for number, at in enumerate(range(0, len(text), _CHUNK))}
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.ml_client import LazyMLClient, ml_errors
-from tidegate.domain.lifecycle.health import Answer
+from tidegate.domain.lifecycle.health import ScoringAnswer
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient
@@ -19,7 +19,7 @@ class ScoringClient:
     def __init__(self, client: LazyMLClient) -> None:
         self._client = client
 
-    def send(self, endpoint: str, deployment: str, body: bytes, times: int = 1) -> list[Answer]:
+    def send(self, endpoint: str, deployment: str, body: bytes, times: int = 1) -> list[ScoringAnswer]:
         """The deployment's answers to one request sent again and again, whatever its share of traffic."""
         with ml_errors(f"find endpoint {endpoint}"):
             operations = self._client.ml.online_endpoints
@@ -32,7 +32,7 @@ class ScoringClient:
         with azure_errors(f"ask {endpoint}"):
             return [self._send_once(url, headers, body) for _ in range(times)]
 
-    def _send_once(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
+    def _send_once(self, url: str, headers: dict[str, str], body: bytes) -> ScoringAnswer:
         """No answer in time is one, too."""
         from azure.core.exceptions import ServiceRequestError, ServiceResponseError
         from azure.core.rest import HttpRequest
@@ -46,7 +46,7 @@ class ScoringClient:
             status, text = response.status_code, response.text()[:_LONGEST_TEXT]
         except (ServiceRequestError, ServiceResponseError) as error:
             status, text = 0, str(error)
-        return Answer(status, (time.perf_counter() - began) * 1000, text)
+        return ScoringAnswer(status, (time.perf_counter() - began) * 1000, text)
 
     @cached_property
     def _http(self) -> "PipelineClient[Any, Any]":

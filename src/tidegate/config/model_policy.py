@@ -172,7 +172,7 @@ class Policy(Section):
     renew: Renew | None = None
 
     @property
-    def crowns(self) -> bool:
+    def promotes(self) -> bool:
         """Whether it ever makes a version champion."""
         return self.promote is not None and self.gate.mode is GateMode.ENFORCE
 

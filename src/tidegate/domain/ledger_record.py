@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Record(BaseModel):
+class LedgerRecord(BaseModel):
     """A row; `etag` is None until it was read from or written to the ledger."""
 
     model_config = ConfigDict(extra="ignore", validate_assignment=True)

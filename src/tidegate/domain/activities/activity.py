@@ -1,15 +1,24 @@
 """An activity: something that happened and that people may want to know."""
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from pydantic import Field
 
-from tidegate.domain.ledger_record import Record
+from tidegate.domain.ledger_record import LedgerRecord
 
 
-class Activity(Record):
+@dataclass(frozen=True)
+class Trigger:
+    """The time at which something was noticed, and the id of the event, request or timer tick behind it."""
+
+    at: datetime
+    cause: str
+
+
+class Activity(LedgerRecord):
     """Something that happened and that people may want to know. Its id is derived, so it happens once."""
 
     subject: str = Field(description="What it is about: `feed:month`, a job or a rejected event.")

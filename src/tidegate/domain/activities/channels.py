@@ -2,21 +2,11 @@
 
 import hashlib
 import uuid
-from dataclasses import dataclass
-from datetime import datetime
 from fnmatch import fnmatchcase
 
 from tidegate.config.schema import Channel
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.links import url_of
-
-
-@dataclass(frozen=True)
-class Occasion:
-    """When something was seen to have happened, and through which cause."""
-
-    at: datetime
-    cause: str
 
 
 def wants(channel: Channel, kind: str) -> bool:

@@ -1,7 +1,6 @@
 """What people are told about drift and retraining: activities with derived ids, and their words. Pure."""
 
-from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.channels import Occasion
+from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.verdict_texts import subject_of_model
 from tidegate.domain.lifecycle.records import Retraining, SignalRecord
 
@@ -40,14 +39,14 @@ def retraining(model: str, begun: Retraining, cause: str) -> Activity:
     )
 
 
-def failed(model: str, begun: Retraining, why: str, occasion: Occasion) -> Activity:
+def failed(model: str, begun: Retraining, why: str, trigger: Trigger) -> Activity:
     return Activity(
         subject=subject_of_model(model),
         id=f"retraining-{begun.signal}-failed",
         kind="model.retraining_failed",
-        at=occasion.at,
+        at=trigger.at,
         title=f"Training {model} anew failed",
         text=f"{why}. Job {begun.job}, because of {begun.signal}.",
         data={"model": model, "why": why, **begun.model_dump(mode="json")},
-        cause=occasion.cause,
+        cause=trigger.cause,
     )

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.channels import Occasion
-from tidegate.domain.jobs.outcome import Resubmit
+from tidegate.domain.activities.activity import Activity, Trigger
+from tidegate.domain.jobs.outcome import ResubmitJob
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import Claim, Generation, Month, MonthVersion, ScoringState
@@ -17,13 +16,13 @@ def subject_of(feed: str, month: str) -> str:
     return f"{feed}:{month}"
 
 
-def registered(record: Month, version: MonthVersion, occasion: Occasion) -> Activity:
+def registered(record: Month, version: MonthVersion, trigger: Trigger) -> Activity:
     name = version_name(record.month, version.number)
     size = f"{version.files} files, {version.bytes:,} bytes"
     return _activity(
         record,
         "registered",
-        occasion,
+        trigger,
         id=f"{name}-registered",
         title=f"{record.feed} {name} is complete",
         text=f"{size}. Why now: {version.reason}.",
@@ -31,12 +30,12 @@ def registered(record: Month, version: MonthVersion, occasion: Occasion) -> Acti
     )
 
 
-def late(record: Month, deadline: datetime, files: int, occasion: Occasion) -> Activity:
+def late(record: Month, deadline: datetime, files: int, trigger: Trigger) -> Activity:
     there = f"{files} files are there" if files else "no file is there"
     return _activity(
         record,
         "late",
-        occasion,
+        trigger,
         id="late",
         title=f"{record.feed} {record.month} is late",
         text=f"It was due on {deadline:%Y-%m-%d %H:%M %Z} and is not complete; {there}.",
@@ -44,11 +43,11 @@ def late(record: Month, deadline: datetime, files: int, occasion: Occasion) -> A
     )
 
 
-def changed(record: Month, hash: str, why: str, occasion: Occasion) -> Activity:
+def changed(record: Month, hash: str, why: str, trigger: Trigger) -> Activity:
     return _activity(
         record,
         "changed",
-        occasion,
+        trigger,
         id=f"changed-{hash[:16]}",
         title=f"{record.feed} {record.month} changed after it was complete",
         text=f"{why}. Nothing is scored again by itself: tidegate rerun makes the next version.",
@@ -56,11 +55,11 @@ def changed(record: Month, hash: str, why: str, occasion: Occasion) -> Activity:
     )
 
 
-def preempted(record: Month, job: Job, again: Resubmit, occasion: Occasion) -> Activity:
+def preempted(record: Month, job: Job, again: ResubmitJob, trigger: Trigger) -> Activity:
     return _activity(
         record,
         "preempted",
-        occasion,
+        trigger,
         id=f"{job.name}-preempted",
         title=f"{job.name} was preempted",
         text=f"{again.reason}. It is submitted again, on {again.compute}.",
@@ -72,11 +71,11 @@ def ended(claim: Claim, cause: str) -> Activity:
     """A generation's final state, in words. Says the same each time."""
     record, generation, name = claim.record, claim.generation, claim.name
     outcome = generation.outcome or {}
-    occasion = Occasion(generation.ended_at or generation.claimed_at, cause)
+    trigger = Trigger(generation.ended_at or generation.claimed_at, cause)
     return _activity(
         record,
         generation.state.value,
-        occasion,
+        trigger,
         id=f"{name}-{generation.state.value}",
         title=f"{record.feed} {name} is {_TITLES[generation.state]}",
         text="\n".join(_story(generation, outcome)),
@@ -121,12 +120,12 @@ def _worst(one: Mapping[str, Any]) -> str:
     return f"- {one['count']} x {one['error']}: {', '.join(one['images'])}"
 
 
-def _activity(record: Month, word: str, occasion: Occasion, **told: Any) -> Activity:
+def _activity(record: Month, word: str, trigger: Trigger, **told: Any) -> Activity:
     """`told`: id, title, text and data."""
     return Activity(
         subject=subject_of(record.feed, record.month),
         kind=f"month.{word}",
-        at=occasion.at,
-        cause=occasion.cause,
+        at=trigger.at,
+        cause=trigger.cause,
         **told,
     )

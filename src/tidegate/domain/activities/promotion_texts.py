@@ -4,15 +4,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.channels import Occasion
+from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.verdict_texts import subject_of_model
 from tidegate.domain.lifecycle.records import Champion, Model, ModelVersion, RuleResult
 
 _MOST_LINES = 40
 
 
-def needs_approval(record: ModelVersion, until: datetime, occasion: Occasion) -> Activity:
+def needs_approval(record: ModelVersion, until: datetime, trigger: Trigger) -> Activity:
     """Everything that a person needs to decide."""
     verdict, name = record.verdict, f"{record.model}:{record.version}"
     assert verdict is not None
@@ -26,7 +25,7 @@ def needs_approval(record: ModelVersion, until: datetime, occasion: Occasion) ->
     return _activity(
         record.model,
         "needs_approval",
-        occasion,
+        trigger,
         id=f"{record.version}-needs-approval-{verdict.id}",
         title=f"{name} waits for approval",
         text="\n".join(lines),
@@ -39,12 +38,12 @@ def needs_approval(record: ModelVersion, until: datetime, occasion: Occasion) ->
     )
 
 
-def stopped(record: ModelVersion, why: str, occasion: Occasion) -> Activity:
+def stopped(record: ModelVersion, why: str, trigger: Trigger) -> Activity:
     verdict = record.verdict.id if record.verdict else "none"
     return _activity(
         record.model,
         "refused",
-        occasion,
+        trigger,
         id=f"{record.version}-{record.state.value}-{verdict}",
         title=f"{record.model}:{record.version} is not promoted: it is {record.state.value}",
         text=f"{why}.",
@@ -58,7 +57,7 @@ def promoted(model: Model, cause: str) -> Activity:
     return _activity(
         model.model,
         "promoted",
-        Occasion(champion.since, cause),
+        Trigger(champion.since, cause),
         id=f"{champion.source}-promoted-{champion.since:%Y%m%dT%H%M%S}",
         title=f"{model.model}:{champion.version} is champion",
         text=f"By {champion.by}; version {champion.source} in development. {_instead(before)}",
@@ -71,7 +70,7 @@ def rolled_back(model: Model, cause: str) -> Activity:
     return _activity(
         model.model,
         "rolled_back",
-        Occasion(champion.since, cause),
+        Trigger(champion.since, cause),
         id=f"{champion.source}-rolled-back-{champion.since:%Y%m%dT%H%M%S}",
         title=f"{model.model}:{champion.version} is champion again",
         text=f"{champion.by}. What was scored with the other keeps its model.",
@@ -110,12 +109,12 @@ def _rules(rules: list[RuleResult]) -> Iterator[str]:
         yield f"- and {len(rules) - _MOST_LINES} more"
 
 
-def _activity(model: str, word: str, occasion: Occasion, **told: Any) -> Activity:
+def _activity(model: str, word: str, trigger: Trigger, **told: Any) -> Activity:
     """`told`: id, title, text and data."""
     return Activity(
         subject=subject_of_model(model),
         kind=f"model.{word}",
-        at=occasion.at,
-        cause=occasion.cause,
+        at=trigger.at,
+        cause=trigger.cause,
         **told,
     )

@@ -3,9 +3,8 @@
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.channels import Occasion
-from tidegate.domain.jobs.outcome import Resubmit
+from tidegate.domain.activities.activity import Activity, Trigger
+from tidegate.domain.jobs.outcome import ResubmitJob
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import Approval, ModelState, ModelVersion, RuleResult, Verdict
 from tidegate.domain.lifecycle.rejudging import asked_for
@@ -23,7 +22,7 @@ def registered(record: ModelVersion, cause: str) -> Activity:
     return _activity(
         record,
         "registered",
-        Occasion(record.registered_at, cause),
+        Trigger(record.registered_at, cause),
         id=f"registered-{record.version}",
         title=f"Model {name} was registered in development",
         text=f"{name} is going to be judged. Run: {record.source.get('run') or 'unknown'}.",
@@ -37,7 +36,7 @@ def judged(record: ModelVersion, verdict: Verdict, state: ModelState, cause: str
     return _activity(
         record,
         "refused" if refused else "judged",
-        Occasion(verdict.at, cause),
+        Trigger(verdict.at, cause),
         id=f"{record.version}-judged-{verdict.id}",
         title=_title(record, verdict, state),
         text="\n".join(
@@ -67,7 +66,7 @@ def approved(record: ModelVersion, approval: Approval, cause: str) -> Activity:
     return _activity(
         record,
         "approved",
-        Occasion(approval.at, cause),
+        Trigger(approval.at, cause),
         id=f"{record.version}-approved-{approval.verdict}",
         title=f"{approval.by} approved {model_reference(record.model, record.version)}",
         text=f"{approval.reason}. Verdict {approval.verdict}.",
@@ -75,11 +74,11 @@ def approved(record: ModelVersion, approval: Approval, cause: str) -> Activity:
     )
 
 
-def preempted(record: ModelVersion, job: str, again: Resubmit, at: datetime, cause: str) -> Activity:
+def preempted(record: ModelVersion, job: str, again: ResubmitJob, at: datetime, cause: str) -> Activity:
     return _activity(
         record,
         "preempted",
-        Occasion(at, cause),
+        Trigger(at, cause),
         id=f"{job}-preempted",
         title=f"{job} was preempted",
         text=f"{again.reason}. It is submitted again.",
@@ -111,7 +110,7 @@ def _lines(rules: Iterable[RuleResult]) -> Iterator[str]:
         yield f"and {len(ordered) - _MOST_LINES} more"
 
 
-def _activity(record: ModelVersion, word: str, occasion: Occasion, **told: object) -> Activity:
+def _activity(record: ModelVersion, word: str, trigger: Trigger, **told: object) -> Activity:
     """`told`: id, title, text and data."""
     about = {"model": record.model, "version": record.version}
     data = told.pop("data", None)
@@ -119,8 +118,8 @@ def _activity(record: ModelVersion, word: str, occasion: Occasion, **told: objec
         {
             "subject": subject_of_model(record.model),
             "kind": f"model.{word}",
-            "at": occasion.at,
-            "cause": occasion.cause,
+            "at": trigger.at,
+            "cause": trigger.cause,
             "data": about | (data if isinstance(data, dict) else {}),
             **told,
         }

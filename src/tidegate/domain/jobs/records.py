@@ -4,11 +4,11 @@ from datetime import datetime
 
 from pydantic import Field
 
-from tidegate.domain.ledger_record import Record
+from tidegate.domain.ledger_record import LedgerRecord
 from tidegate.messages.commands import MonthId, Name
 
 
-class Job(Record):
+class Job(LedgerRecord):
     """An Azure ML job that we launched, and the generation that it serves."""
 
     workspace: Name

@@ -15,30 +15,32 @@ _LATEST_RENEWAL_H = 24  # after an installation, or a long pause, the next month
 
 
 @dataclass(frozen=True)
-class Decision:
+class DriftDecision:
     """Whether to train, and why or why not."""
 
     taken: bool
     why: str
 
 
-def decide_drift(model: Model, signal: DriftSignal, drift: Drift, now: datetime, zone: ZoneInfo) -> Decision:
+def decide_drift(
+    model: Model, signal: DriftSignal, drift: Drift, now: datetime, zone: ZoneInfo
+) -> DriftDecision:
     """What a signal means after those that the model's record has."""
     if not signal.counts:
-        return Decision(False, signal.why)
+        return DriftDecision(False, signal.why)
     if signal.source != "renew":
         if not signal.breached:
-            return Decision(False, "no drift")
+            return DriftDecision(False, "no drift")
         window = _window(model, signal, drift.of_last)
         breaches = sum(one.breached for one in window)
         if breaches < drift.breaches:
             asked = f"{drift.breaches} of the last {drift.of_last} are asked for"
-            return Decision(
+            return DriftDecision(
                 False, f"{breaches} of {len(window)} signals breached since the last training; {asked}"
             )
     if obstacle := _obstacle(model, drift, now, zone):
-        return Decision(False, obstacle)
-    return Decision(True, signal.why)
+        return DriftDecision(False, obstacle)
+    return DriftDecision(True, signal.why)
 
 
 def scored_months(months: Sequence[Month], most: int) -> list[str]:
@@ -47,7 +49,7 @@ def scored_months(months: Sequence[Month], most: int) -> list[str]:
     return [result.rpartition("-")[0] for result in results[-most:]]
 
 
-def with_signal(model: Model, signal: DriftSignal, decision: Decision) -> SignalRecord:
+def with_signal(model: Model, signal: DriftSignal, decision: DriftDecision) -> SignalRecord:
     """Note a signal and what was decided in the model's record, of which the newest are kept."""
     record = SignalRecord(
         id=signal.id,

@@ -7,7 +7,7 @@ from tidegate.config.model_policy import Gate, GateMode, Policy
 from tidegate.domain.assets import BLOBSTORE, datastore_uri
 from tidegate.domain.jobs.plan import JobPlan
 from tidegate.domain.lifecycle.evidence import Evidence, NoEvidence
-from tidegate.domain.lifecycle.gate import Question, decide_rules, passes, verdict_id
+from tidegate.domain.lifecycle.gate import EvaluationSubject, decide_rules, passes, verdict_id
 from tidegate.domain.lifecycle.names import evaluation_folder, model_reference
 from tidegate.domain.lifecycle.records import Evaluation, ModelState, ModelVersion, RuleResult, Verdict
 
@@ -15,9 +15,9 @@ _NONE = "none"  # a literal of a job cannot be empty
 _MOST_LINES = 300  # a row of the ledger holds 1 MB; every line is in verdict.json
 
 
-def question_of(record: ModelVersion, evaluation: Evaluation) -> Question:
+def question_of(record: ModelVersion, evaluation: Evaluation) -> EvaluationSubject:
     champion = model_reference(record.model, evaluation.champion) if evaluation.champion else None
-    return Question(model_reference(record.model, record.version), champion, evaluation.data)
+    return EvaluationSubject(model_reference(record.model, record.version), champion, evaluation.data)
 
 
 def plan_evaluation(policy: Policy, record: ModelVersion, evaluation: Evaluation) -> JobPlan:

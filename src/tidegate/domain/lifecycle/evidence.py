@@ -10,7 +10,7 @@ EVIDENCE = "evidence.json"
 
 
 @dataclass(frozen=True)
-class Figure:
+class MetricEstimate:
     """A metric's value and its confidence interval."""
 
     value: float | None = None
@@ -19,20 +19,20 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Compared:
+class MetricComparison:
     """One metric of candidate and champion; `difference` is paired: candidate minus champion."""
 
-    candidate: Figure = Figure()
-    champion: Figure = Figure()
-    difference: Figure = Figure()
+    candidate: MetricEstimate = MetricEstimate()
+    champion: MetricEstimate = MetricEstimate()
+    difference: MetricEstimate = MetricEstimate()
 
 
 @dataclass(frozen=True)
-class Group:
+class MetricGroup:
     """The metrics of `n` rows: of the whole holdout, or of a slice."""
 
     n: float | None
-    metrics: Mapping[str, Compared]
+    metrics: Mapping[str, MetricComparison]
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Evidence:
     candidate: str
     champion: str | None
     data: str
-    whole: Group
+    whole: MetricGroup
     by: str
-    slices: Mapping[str, Group]
+    slices: Mapping[str, MetricGroup]
 
 
 @dataclass(frozen=True)
@@ -82,17 +82,21 @@ def number(value: Any) -> float | None:
         return None
 
 
-def _group(raw: Mapping[str, Any]) -> Group:
+def _group(raw: Mapping[str, Any]) -> MetricGroup:
     metrics = _mapping(raw.get("metrics"))
-    return Group(number(raw.get("n")), {name: _compared(_mapping(one)) for name, one in metrics.items()})
+    return MetricGroup(
+        number(raw.get("n")), {name: _compared(_mapping(one)) for name, one in metrics.items()}
+    )
 
 
-def _compared(raw: Mapping[str, Any]) -> Compared:
-    return Compared(**{side: _figure(_mapping(raw.get(side))) for side in Compared.__dataclass_fields__})
+def _compared(raw: Mapping[str, Any]) -> MetricComparison:
+    return MetricComparison(
+        **{side: _figure(_mapping(raw.get(side))) for side in MetricComparison.__dataclass_fields__}
+    )
 
 
-def _figure(raw: Mapping[str, Any]) -> Figure:
-    return Figure(**{end: number(raw.get(end)) for end in Figure.__dataclass_fields__})
+def _figure(raw: Mapping[str, Any]) -> MetricEstimate:
+    return MetricEstimate(**{end: number(raw.get(end)) for end in MetricEstimate.__dataclass_fields__})
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -8,7 +8,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tidegate.config.model_policy import Gate, Rule
-from tidegate.domain.lifecycle.evidence import Compared, Evidence, Figure, Group, NoEvidence
+from tidegate.domain.lifecycle.evidence import (
+    Evidence,
+    MetricComparison,
+    MetricEstimate,
+    MetricGroup,
+    NoEvidence,
+)
 from tidegate.domain.lifecycle.records import RuleResult
 
 _ROUNDING = 1e-9  # 0.8 - 0.005 is a little more than 0.795 in binary
@@ -16,7 +22,7 @@ _NUMBER = ".6g"
 
 
 @dataclass(frozen=True)
-class Question:
+class EvaluationSubject:
     """What was to be judged: `name:version` of candidate, champion (None: there is none yet) and holdout."""
 
     candidate: str
@@ -36,7 +42,7 @@ class _Test:
 
 def decide_rules(
     gate: Gate,
-    question: Question,
+    question: EvaluationSubject,
     seen: Evidence | NoEvidence,
     training: Mapping[str, float | None] | None = None,
 ) -> list[RuleResult]:
@@ -48,7 +54,7 @@ def decide_rules(
     if gate.slices:
         lines += _slices(gate, question, seen)
     for metric, rule in gate.training.items():
-        figures = Compared(candidate=Figure((training or {}).get(metric)))
+        figures = MetricComparison(candidate=MetricEstimate((training or {}).get(metric)))
         tests = _tests(rule, figures, None)
         lines += [_line(f"training {name}", metric, None, test) for name, test in tests]
     return lines
@@ -59,21 +65,21 @@ def passes(lines: Sequence[RuleResult]) -> bool:
     return bool(lines) and all(line.passed for line in lines)
 
 
-def verdict_id(question: Question, evaluation: int) -> str:
+def verdict_id(question: EvaluationSubject, evaluation: int) -> str:
     """The same question has the same verdict; an approval names it."""
     text = f"{question.candidate} {question.champion} {question.data} {evaluation}"
     return f"e{evaluation}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _subject(question: Question, seen: Evidence) -> RuleResult:
+def _subject(question: EvaluationSubject, seen: Evidence) -> RuleResult:
     """Numbers about something else say nothing."""
-    about = Question(seen.candidate, seen.champion, seen.data)
+    about = EvaluationSubject(seen.candidate, seen.champion, seen.data)
     if about == question:
         return _stated("subject", True, f"measured on {seen.data}")
     return _stated("subject", False, f"the evidence is about {_words(about)}, not {_words(question)}")
 
 
-def _no_champion(gate: Gate, question: Question) -> Iterator[RuleResult]:
+def _no_champion(gate: Gate, question: EvaluationSubject) -> Iterator[RuleResult]:
     if question.champion is None and gate.no_champion == "absolute":
         yield _stated("no champion", True, "there is no champion yet: only min and max count")
     elif question.champion is None:
@@ -83,15 +89,19 @@ def _no_champion(gate: Gate, question: Question) -> Iterator[RuleResult]:
 
 
 def _group(
-    rules: Mapping[str, Rule], group: Group, min_n: int, question: Question, slice: str | None = None
+    rules: Mapping[str, Rule],
+    group: MetricGroup,
+    min_n: int,
+    question: EvaluationSubject,
+    slice: str | None = None,
 ) -> Iterator[RuleResult]:
     yield _line("min_n", "rows", slice, _at_least(group.n, min_n))
     for metric, rule in rules.items():
-        for name, test in _tests(rule, group.metrics.get(metric, Compared()), question.champion):
+        for name, test in _tests(rule, group.metrics.get(metric, MetricComparison()), question.champion):
             yield _line(name, metric, slice, test)
 
 
-def _slices(gate: Gate, question: Question, seen: Evidence) -> Iterator[RuleResult]:
+def _slices(gate: Gate, question: EvaluationSubject, seen: Evidence) -> Iterator[RuleResult]:
     assert gate.slices is not None
     if seen.by != gate.slices.by or not seen.slices:
         yield _stated("slices", False, f"the evaluation gives no figures by {gate.slices.by}")
@@ -100,7 +110,7 @@ def _slices(gate: Gate, question: Question, seen: Evidence) -> Iterator[RuleResu
         yield from _group(gate.slices.metrics, group, gate.slices.min_n, question, name)
 
 
-def _tests(rule: Rule, figures: Compared, champion: str | None) -> Iterator[tuple[str, _Test]]:
+def _tests(rule: Rule, figures: MetricComparison, champion: str | None) -> Iterator[tuple[str, _Test]]:
     """What each bound of a rule asks for."""
     value = figures.candidate.value
     if rule.min is not None:
@@ -115,7 +125,7 @@ def _tests(rule: Rule, figures: Compared, champion: str | None) -> Iterator[tupl
             yield name, test(rule, figures, bound)
 
 
-def _tolerance(rule: Rule, figures: Compared, tolerance: float) -> _Test:
+def _tolerance(rule: Rule, figures: MetricComparison, tolerance: float) -> _Test:
     value, champion = figures.candidate.value, figures.champion.value
     if champion is None:
         return _without_champion(value)
@@ -125,7 +135,7 @@ def _tolerance(rule: Rule, figures: Compared, tolerance: float) -> _Test:
     return _at_most(value, champion + tolerance, beside)
 
 
-def _improvement(rule: Rule, figures: Compared, least: float) -> _Test:
+def _improvement(rule: Rule, figures: MetricComparison, least: float) -> _Test:
     value, champion = figures.candidate.value, figures.champion.value
     if champion is None:
         return _without_champion(value)
@@ -133,7 +143,7 @@ def _improvement(rule: Rule, figures: Compared, least: float) -> _Test:
     return _at_least(gain, least, f" better than the champion's {champion:{_NUMBER}}")
 
 
-def _non_inferiority(rule: Rule, figures: Compared, margin: float) -> _Test:
+def _non_inferiority(rule: Rule, figures: MetricComparison, margin: float) -> _Test:
     """By the worse end of the paired difference's interval, as if higher were better."""
     low, high = figures.difference.low, figures.difference.high
     worst = low if rule.higher_is_better else None if high is None else -high
@@ -141,7 +151,7 @@ def _non_inferiority(rule: Rule, figures: Compared, margin: float) -> _Test:
     return _Test(worst, -margin, worst is not None and worst > -margin, asked)
 
 
-_BESIDE_CHAMPION: Mapping[str, Callable[[Rule, Compared, float], _Test]] = {
+_BESIDE_CHAMPION: Mapping[str, Callable[[Rule, MetricComparison, float], _Test]] = {
     "champion_tolerance": _tolerance,
     "min_improvement": _improvement,
     "non_inferiority": _non_inferiority,
@@ -180,5 +190,5 @@ def _stated(rule: str, passed: bool, why: str) -> RuleResult:
     return RuleResult(rule=rule, metric="", value=None, threshold=None, passed=passed, why=why)
 
 
-def _words(question: Question) -> str:
+def _words(question: EvaluationSubject) -> str:
     return f"{question.candidate} beside {question.champion or 'no champion'} on {question.data}"

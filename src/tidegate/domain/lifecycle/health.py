@@ -10,7 +10,7 @@ _OF_THE_MODEL = frozenset({408, 424, 429})  # time-out, the model failed, too sl
 
 
 @dataclass(frozen=True)
-class Figures:
+class RequestMetrics:
     """Requests by status, and the 95th percentile of their times, as Azure Monitor has them."""
 
     by_status: Mapping[int, int] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class Figures:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ScoringAnswer:
     """What came of one request; status 0: nothing."""
 
     status: int
@@ -35,13 +35,13 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class SmokeAnswer:
+class SmokeTestResult:
     ok: bool
     words: str
 
 
 @dataclass(frozen=True)
-class Health:
+class DeploymentHealth:
     """`figures` go into the record, with where they came from; `problem` fails the step."""
 
     figures: dict[str, Any]
@@ -53,15 +53,15 @@ def is_fault(status: int) -> bool:
     return status == 0 or status >= 500 or status in _OF_THE_MODEL
 
 
-def read_smoke(answer: Answer) -> SmokeAnswer:
+def read_smoke(answer: ScoringAnswer) -> SmokeTestResult:
     """Only 200 is success: the request is one that the model has to understand."""
     if answer.status == 200:
-        return SmokeAnswer(True, f"200 in {answer.ms:.0f} ms")
+        return SmokeTestResult(True, f"200 in {answer.ms:.0f} ms")
     what = f"status {answer.status}" if answer.status else "no answer"
-    return SmokeAnswer(False, f"{what} after {answer.ms:.0f} ms: {answer.text[:500]}".rstrip(": "))
+    return SmokeTestResult(False, f"{what} after {answer.ms:.0f} ms: {answer.text[:500]}".rstrip(": "))
 
 
-def health_by_metrics(figures: Figures, policy: Rollout) -> Health | None:
+def health_by_metrics(figures: RequestMetrics, policy: Rollout) -> DeploymentHealth | None:
     """None where there were too few requests to say anything, or no times where the policy asks for them."""
     untimed = policy.max_p95_ms is not None and figures.p95_ms is None
     if figures.requests < policy.min_requests or untimed:
@@ -69,24 +69,26 @@ def health_by_metrics(figures: Figures, policy: Rollout) -> Health | None:
     return _health("metrics", figures, figures.errors, policy)
 
 
-def health_by_probes(answers: Sequence[Answer], counted: Figures, policy: Rollout) -> Health:
+def health_by_probes(
+    answers: Sequence[ScoringAnswer], counted: RequestMetrics, policy: Rollout
+) -> DeploymentHealth:
     """Our own requests, one after the other: only 200 is success; the slowest is the 95th percentile."""
     by_status: dict[int, int] = {}
     for answer in answers:
         by_status[answer.status] = by_status.get(answer.status, 0) + 1
     slowest = max((answer.ms for answer in answers), default=None)
     errors = sum(answer.status != 200 for answer in answers)
-    health = _health("probes", Figures(by_status, slowest), errors, policy)
+    health = _health("probes", RequestMetrics(by_status, slowest), errors, policy)
     few = f"metrics have {counted.requests} requests, {policy.min_requests} are needed"
     health.figures["because"] = few if counted.requests < policy.min_requests else "metrics have no times"
     return health
 
 
-def too_early(counted: Figures) -> Health:
-    return Health({"source": "metrics", "requests": counted.requests, "too_few": True}, None)
+def too_early(counted: RequestMetrics) -> DeploymentHealth:
+    return DeploymentHealth({"source": "metrics", "requests": counted.requests, "too_few": True}, None)
 
 
-def _health(source: str, figures: Figures, errors: int, policy: Rollout) -> Health:
+def _health(source: str, figures: RequestMetrics, errors: int, policy: Rollout) -> DeploymentHealth:
     rate = errors / figures.requests if figures.requests else 1.0
     told = {
         "source": source,
@@ -101,4 +103,4 @@ def _health(source: str, figures: Figures, errors: int, policy: Rollout) -> Heal
         problems.append(f"{failed} ({rate:.1%}, at most {policy.max_error_rate:.1%})")
     if policy.max_p95_ms and figures.p95_ms and figures.p95_ms > policy.max_p95_ms:
         problems.append(f"the 95th percentile is {figures.p95_ms:.0f} ms, at most {policy.max_p95_ms:.0f} ms")
-    return Health(told, f"{' and '.join(problems)}, by {source}" if problems else None)
+    return DeploymentHealth(told, f"{' and '.join(problems)}, by {source}" if problems else None)

@@ -7,18 +7,18 @@ from tidegate.config.model_policy import Promote
 from tidegate.domain.lifecycle.records import Approval, Champion, Model, ModelState, ModelVersion, Verdict
 from tidegate.messages.commands import RollbackModel
 
-ON_ITS_WAY = (ModelState.PASSED, ModelState.PROMOTING, ModelState.CHALLENGER)
+IN_PROMOTION = (ModelState.PASSED, ModelState.PROMOTING, ModelState.CHALLENGER)
 OTHER_CHAMPION = "another version became champion meanwhile"
 OTHER_FILES = "its files are not those that were judged"
 
 
 @dataclass(frozen=True)
-class Settled:
+class PromotionSettled:
     """Nothing is to be done about it, or not by promotion."""
 
 
 @dataclass(frozen=True)
-class Stop:
+class StopPromotion:
     """It goes no further."""
 
     state: ModelState
@@ -38,47 +38,56 @@ class AwaitApproval:
 
 
 @dataclass(frozen=True)
-class AwaitTurn:
+class AwaitOtherPromotion:
     """One promotion at a time: that of `version` is under way."""
 
     version: str
 
 
 @dataclass(frozen=True)
-class Begin:
+class BeginPromotion:
     """Claim the model's one place for what is on its way, and copy."""
 
 
 @dataclass(frozen=True)
-class GoOn:
+class ContinueCopy:
     """The place is claimed; the copy is not registered yet."""
 
 
 @dataclass(frozen=True)
-class HandOver:
+class InProduction:
     """It is in production: to its rollout, or to the throne."""
 
 
-Step = Settled | Stop | JudgeAgain | AwaitApproval | AwaitTurn | Begin | GoOn | HandOver
+PromotionStep = (
+    PromotionSettled
+    | StopPromotion
+    | JudgeAgain
+    | AwaitApproval
+    | AwaitOtherPromotion
+    | BeginPromotion
+    | ContinueCopy
+    | InProduction
+)
 
 
-def decide_promotion(record: ModelVersion, model: Model, promote: Promote, now: datetime) -> Step:
+def decide_promotion(record: ModelVersion, model: Model, promote: Promote, now: datetime) -> PromotionStep:
     """The next step of a version, seen together with the record of its model."""
-    if record.state not in ON_ITS_WAY:
-        return Settled()
+    if record.state not in IN_PROMOTION:
+        return PromotionSettled()
     if champion_source(model) == record.version:
-        return HandOver()
+        return InProduction()
     verdict = record.verdict
     if verdict is None or not verdict.passed or verdict.mode != "enforce":
-        return Stop(ModelState.REFUSED, "it has no verdict that lets it pass")
-    if not stands(verdict, model):
+        return StopPromotion(ModelState.REFUSED, "it has no verdict that lets it pass")
+    if not verdict_is_current(verdict, model):
         return JudgeAgain(_changed(verdict, model))
     if record.state is ModelState.CHALLENGER:
-        return HandOver()
+        return InProduction()
     return _unapproved(record, verdict, promote, now) or _in_turn(record, model)
 
 
-def stands(verdict: Verdict, model: Model) -> bool:
+def verdict_is_current(verdict: Verdict, model: Model) -> bool:
     """Whether the champion that a verdict compared with still is the champion."""
     return verdict.champion == champion_source(model)
 
@@ -95,7 +104,7 @@ def champion_in(model: Model, role: str) -> str | None:
     return model.champion.version if role == "production" else model.champion.source
 
 
-def crowned(model: Model, record: ModelVersion, at: datetime) -> Model:
+def with_champion(model: Model, record: ModelVersion, at: datetime) -> Model:
     """The model's record once the version is champion; the same where it is already."""
     if champion_source(model) == record.version:
         return model
@@ -134,7 +143,7 @@ def rolled_back(model: Model, command: RollbackModel, at: datetime, *, unrestore
     return model.model_copy(update={"champion": again, "previous": None})
 
 
-def released(model: Model, record: ModelVersion) -> Model:
+def without_claim(model: Model, record: ModelVersion) -> Model:
     """The model's record without the version's claim on its place."""
     return model.model_copy(update={"rolling": _without(model, record)})
 
@@ -149,27 +158,29 @@ def valid_approval(record: ModelVersion) -> Approval | None:
 
 def _unapproved(
     record: ModelVersion, verdict: Verdict, promote: Promote, now: datetime
-) -> Stop | AwaitApproval | None:
+) -> StopPromotion | AwaitApproval | None:
     if promote.approval != "required":
         return None
     until, approval = verdict.at + promote.within, valid_approval(record)
     if approval and not approval.approved:
-        return Stop(ModelState.REFUSED, f"{approval.by} refused it: {approval.reason}")
+        return StopPromotion(ModelState.REFUSED, f"{approval.by} refused it: {approval.reason}")
     if approval and approval.at <= until:
         return None
     if approval:
         late = f"{approval.by} approved it at {approval.at:%Y-%m-%d %H:%M %Z}"
-        return Stop(ModelState.EXPIRED, f"{late}, after its time was over at {until:%Y-%m-%d %H:%M %Z}")
+        return StopPromotion(
+            ModelState.EXPIRED, f"{late}, after its time was over at {until:%Y-%m-%d %H:%M %Z}"
+        )
     if now >= until:
-        return Stop(ModelState.EXPIRED, f"nobody approved it until {until:%Y-%m-%d %H:%M %Z}")
+        return StopPromotion(ModelState.EXPIRED, f"nobody approved it until {until:%Y-%m-%d %H:%M %Z}")
     return AwaitApproval(until)
 
 
-def _in_turn(record: ModelVersion, model: Model) -> AwaitTurn | Begin | GoOn:
+def _in_turn(record: ModelVersion, model: Model) -> AwaitOtherPromotion | BeginPromotion | ContinueCopy:
     if model.rolling not in (None, record.version):
-        return AwaitTurn(str(model.rolling))
+        return AwaitOtherPromotion(str(model.rolling))
     claimed = record.state is ModelState.PROMOTING and model.rolling == record.version
-    return GoOn() if claimed else Begin()
+    return ContinueCopy() if claimed else BeginPromotion()
 
 
 def _changed(verdict: Verdict, model: Model) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from tidegate.domain.ledger_record import Record
+from tidegate.domain.ledger_record import LedgerRecord
 
 
 class ModelState(StrEnum):
@@ -169,7 +169,7 @@ class RolloutRecord(BaseModel):
         return self.phase in ("done", "rolled_back")
 
 
-class ModelVersion(Record):
+class ModelVersion(LedgerRecord):
     """A model version of the development workspace, and everything that was decided about it."""
 
     model: str
@@ -224,7 +224,7 @@ class Retraining(BaseModel):
     since: datetime
 
 
-class Model(Record):
+class Model(LedgerRecord):
     """A model name: champion, previous champion, and the one version that is on its way."""
 
     model: str

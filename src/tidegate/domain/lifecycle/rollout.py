@@ -7,22 +7,22 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from tidegate.config.model_policy import Rollout
-from tidegate.domain.lifecycle.health import Health, SmokeAnswer
+from tidegate.domain.lifecycle.health import DeploymentHealth, SmokeTestResult
 from tidegate.domain.lifecycle.names import deployment_name
 from tidegate.domain.lifecycle.records import ModelVersion, RolloutRecord, RolloutStep
 from tidegate.domain.lifecycle.rollout_steps import (
-    EndpointSeen,
-    MakeDeployment,
-    MakeEndpoint,
-    Measure,
-    Place,
-    Remove,
-    Settled,
-    Shift,
-    Step,
-    TryOut,
-    Turn,
-    Wait,
+    CreateDeployment,
+    CreateEndpoint,
+    DeleteDeployment,
+    EndpointSnapshot,
+    MeasureHealth,
+    RolloutAction,
+    RolloutSettled,
+    RolloutTarget,
+    RunSmokeTest,
+    SetTraffic,
+    UpdateRecord,
+    WaitForEndpoint,
 )
 
 _SMOKE_TRIES = 3
@@ -30,42 +30,42 @@ _RESTORING_TRIES = 3
 
 
 def begin_rollout(
-    place: Place, seen: EndpointSeen | None, since: datetime, *, restoring: bool
+    target: RolloutTarget, seen: EndpointSnapshot | None, since: datetime, *, restoring: bool
 ) -> RolloutRecord:
     """The record of a rollout that begins; one that cannot begins with its end.
 
     `since` is when it was promoted, or rolled back to: the same however often the beginning is repeated.
     """
     live = list(seen.traffic) if seen else []
-    others = [name for name in live if name != place.deployment]
+    others = [name for name in live if name != target.deployment]
     record = RolloutRecord(
-        endpoint=place.endpoint,
-        deployment=place.deployment,
+        endpoint=target.endpoint,
+        deployment=target.deployment,
         before=max(others, key=lambda name: seen.traffic[name]) if seen and others else None,
         phase="deploying",
         restoring=restoring,
         began_at=since,
     )
     if len(live) > 1 and not restoring:
-        split = f"traffic of {place.endpoint} is split between {', '.join(live)}: give all of it to one"
+        split = f"traffic of {target.endpoint} is split between {', '.join(live)}: give all of it to one"
         return _ended(record, "rolled_back", since, split)
     return record
 
 
 def decide_step(
-    record: RolloutRecord, seen: EndpointSeen | None, model: str, policy: Rollout, now: datetime
-) -> Step:
+    record: RolloutRecord, seen: EndpointSnapshot | None, model: str, policy: Rollout, now: datetime
+) -> RolloutAction:
     """What is next, where `model` is what the deployment is to serve."""
     if record.final:
-        return Settled()
+        return RolloutSettled()
     if seen and seen.busy:
-        return Wait(seen.busy)
-    step: Step
+        return WaitForEndpoint(seen.busy)
+    step: RolloutAction
     match record.phase:
         case "deploying":
             step = _deploying(record, seen, model, policy, now)
         case "smoke" if seen and record.deployment in seen.deployments:
-            step = TryOut()
+            step = RunSmokeTest()
         case "traffic" if seen:
             step = _traffic(record, seen, policy, now)
         case "baking" if seen:
@@ -75,11 +75,13 @@ def decide_step(
         case "failing":
             step = _failing(record, seen, now)
         case _:
-            step = Turn(_by_hand(record, "what was deployed is gone", now))
+            step = UpdateRecord(_by_hand(record, "what was deployed is gone", now))
     return step
 
 
-def after_smoke(record: RolloutRecord, answer: SmokeAnswer, policy: Rollout, now: datetime) -> RolloutRecord:
+def after_smoke(
+    record: RolloutRecord, answer: SmokeTestResult, policy: Rollout, now: datetime
+) -> RolloutRecord:
     """A deployment that just started may be slow once: only the third failure counts."""
     tries = record.smoke_tries + 1
     tried = record.model_copy(update={"smoke_tries": tries, "smoke": answer.words})
@@ -91,7 +93,7 @@ def after_smoke(record: RolloutRecord, answer: SmokeAnswer, policy: Rollout, now
 
 
 def after_health(
-    record: RolloutRecord, health: Health, policy: Rollout, now: datetime, *, last: bool
+    record: RolloutRecord, health: DeploymentHealth, policy: Rollout, now: datetime, *, last: bool
 ) -> RolloutRecord:
     """Too few requests to say anything change nothing, as long as there is time."""
     step = record.steps[-1].model_copy(update={"health": health.figures})
@@ -127,71 +129,79 @@ def unrestored(champion: ModelVersion | None) -> bool:
 
 
 def _deploying(
-    record: RolloutRecord, seen: EndpointSeen | None, model: str, policy: Rollout, now: datetime
-) -> Step:
+    record: RolloutRecord, seen: EndpointSnapshot | None, model: str, policy: Rollout, now: datetime
+) -> RolloutAction:
     if seen is None:
-        return MakeEndpoint()
+        return CreateEndpoint()
     found = seen.deployments.get(record.deployment)
     if found is None and seen.state == "Succeeded":
-        return MakeDeployment()
+        return CreateDeployment()
     if found and found.model.lower() != model.lower():
-        return Turn(_by_hand(record, f"{record.deployment} serves {found.model}, which is not ours", now))
+        return UpdateRecord(
+            _by_hand(record, f"{record.deployment} serves {found.model}, which is not ours", now)
+        )
     if found is None or found.state != "Succeeded":
         what = f"the deployment is {found.state}" if found else f"endpoint {record.endpoint} is {seen.state}"
-        return Turn(failing(record, what))
+        return UpdateRecord(failing(record, what))
     ready = record.model_copy(update={"phase": "smoke"})
-    return Turn(_next(record, policy, now) if record.restoring else ready)
+    return UpdateRecord(_next(record, policy, now) if record.restoring else ready)
 
 
-def _traffic(record: RolloutRecord, seen: EndpointSeen, policy: Rollout, now: datetime) -> Step:
+def _traffic(record: RolloutRecord, seen: EndpointSnapshot, policy: Rollout, now: datetime) -> RolloutAction:
     if record.deployment not in seen.deployments:
-        return Turn(_by_hand(record, f"{record.deployment} is gone", now))
+        return UpdateRecord(_by_hand(record, f"{record.deployment} is gone", now))
     there, wanted = (dict(seen.traffic), dict(seen.mirror)), _shares(record, record.steps[-1])
     if there == wanted:
         step = record.steps[-1].model_copy(update={"began_at": now})
         changes = {"phase": "baking", "due": now + policy.bake, "steps": [*record.steps[:-1], step]}
-        return Turn(record.model_copy(update=changes))
+        return UpdateRecord(record.model_copy(update=changes))
     former = _shares(record, record.steps[-2] if len(record.steps) > 1 else RolloutStep.none(now))
     if there == former or record.restoring:
-        return Shift(*wanted)
-    return Turn(_by_hand(record, _found(seen, former[0]), now))
+        return SetTraffic(*wanted)
+    return UpdateRecord(_by_hand(record, _found(seen, former[0]), now))
 
 
-def _baking(record: RolloutRecord, seen: EndpointSeen, now: datetime) -> Step:
+def _baking(record: RolloutRecord, seen: EndpointSnapshot, now: datetime) -> RolloutAction:
     step = record.steps[-1]
     if record.deployment not in seen.deployments:
-        return Turn(_by_hand(record, f"{record.deployment} is gone", now))
+        return UpdateRecord(_by_hand(record, f"{record.deployment} is gone", now))
     wanted, last = _shares(record, step), record.due is None or now >= record.due
     if (dict(seen.traffic), dict(seen.mirror)) != wanted:
         if record.restoring:
-            return Shift(*wanted)
-        return Turn(_by_hand(record, _found(seen, wanted[0]), now))
+            return SetTraffic(*wanted)
+        return UpdateRecord(_by_hand(record, _found(seen, wanted[0]), now))
     if not record.restoring:
-        return Measure(step.began_at, last)
-    return Turn(record.model_copy(update={"phase": "cleaning", "due": None})) if last else Wait("it bakes")
+        return MeasureHealth(step.began_at, last)
+    return (
+        UpdateRecord(record.model_copy(update={"phase": "cleaning", "due": None}))
+        if last
+        else WaitForEndpoint("it bakes")
+    )
 
 
-def _cleaning(record: RolloutRecord, seen: EndpointSeen | None, model: str, now: datetime) -> Step:
+def _cleaning(
+    record: RolloutRecord, seen: EndpointSnapshot | None, model: str, now: datetime
+) -> RolloutAction:
     """Whoever took the traffic before goes, and what earlier rollouts of the model left."""
     old = {record.before, *(_versions_of(model, seen) if seen else ())} - {record.deployment}
     idle = [name for name in (seen.deployments if seen else ()) if name in old and not _takes_any(seen, name)]
-    return Remove(idle[0]) if idle else Turn(_ended(record, "done", now))
+    return DeleteDeployment(idle[0]) if idle else UpdateRecord(_ended(record, "done", now))
 
 
-def _failing(record: RolloutRecord, seen: EndpointSeen | None, now: datetime) -> Step:
+def _failing(record: RolloutRecord, seen: EndpointSnapshot | None, now: datetime) -> RolloutAction:
     """Back to what was there before; where nothing was, nobody is served by what failed."""
     name, before = record.deployment, record.before
     if seen and _takes_any(seen, name):
         if before and before not in seen.deployments:
             stays = f"{before}, which had the traffic before, is gone: {name} keeps it"
-            return Turn(_ended(record, "rolled_back", now, f"{record.why}; {stays}"))
-        return Shift({before: 100} if before else {}, {})
+            return UpdateRecord(_ended(record, "rolled_back", now, f"{record.why}; {stays}"))
+        return SetTraffic({before: 100} if before else {}, {})
     if seen and name in seen.deployments:
-        return Remove(name)
+        return DeleteDeployment(name)
     if record.restoring and record.failed_tries + 1 < _RESTORING_TRIES:
         again = {"phase": "deploying", "steps": [], "failed_tries": record.failed_tries + 1}
-        return Turn(record.model_copy(update=again))
-    return Turn(_ended(record, "rolled_back", now, record.why))
+        return UpdateRecord(record.model_copy(update=again))
+    return UpdateRecord(_ended(record, "rolled_back", now, record.why))
 
 
 def _next(record: RolloutRecord, policy: Rollout, now: datetime) -> RolloutRecord:
@@ -221,7 +231,7 @@ def _by_hand(record: RolloutRecord, what: str, now: datetime) -> RolloutRecord:
     return _ended(record, "rolled_back", now, f"{record.endpoint} was changed by hand: {what}; it stays so")
 
 
-def _found(seen: EndpointSeen, expected: Mapping[str, int]) -> str:
+def _found(seen: EndpointSnapshot, expected: Mapping[str, int]) -> str:
     return (
         f"traffic is {dict(seen.traffic) or 'none'}, mirrored {dict(seen.mirror) or 'none'}, not {expected}"
     )
@@ -231,11 +241,11 @@ def _ended(record: RolloutRecord, phase: str, now: datetime, why: str | None = N
     return record.model_copy(update={"phase": phase, "ended_at": now, "due": None, "why": why})
 
 
-def _takes_any(seen: EndpointSeen | None, name: str) -> bool:
+def _takes_any(seen: EndpointSnapshot | None, name: str) -> bool:
     return bool(seen and (seen.traffic.get(name) or seen.mirror.get(name)))
 
 
-def _versions_of(model: str, seen: EndpointSeen) -> list[str]:
+def _versions_of(model: str, seen: EndpointSnapshot) -> list[str]:
     """Deployments that serve a version of the same model under the name that a rollout gives it."""
     versions = f"{model.rpartition('/')[0]}/".lower()
     return [

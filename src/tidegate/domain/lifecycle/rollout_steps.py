@@ -10,19 +10,19 @@ _BUSY = frozenset({"Creating", "Updating", "Deleting", "Scaling"})
 
 
 @dataclass(frozen=True)
-class DeploymentSeen:
+class DeploymentSnapshot:
     state: str
     model: str
 
 
 @dataclass(frozen=True)
-class EndpointSeen:
+class EndpointSnapshot:
     """An endpoint as Azure shows it: shares in percent, those of nothing left out."""
 
     state: str
     traffic: Mapping[str, int]
     mirror: Mapping[str, int]
-    deployments: Mapping[str, DeploymentSeen]
+    deployments: Mapping[str, DeploymentSnapshot]
 
     @property
     def busy(self) -> str | None:
@@ -32,34 +32,34 @@ class EndpointSeen:
 
 
 @dataclass(frozen=True)
-class Settled:
+class RolloutSettled:
     """It has ended."""
 
 
 @dataclass(frozen=True)
-class Wait:
+class WaitForEndpoint:
     why: str
 
 
 @dataclass(frozen=True)
-class Turn:
+class UpdateRecord:
     """The record moves on; nothing is to be done to the endpoint."""
 
     record: RolloutRecord
 
 
 @dataclass(frozen=True)
-class MakeEndpoint:
+class CreateEndpoint:
     pass
 
 
 @dataclass(frozen=True)
-class MakeDeployment:
+class CreateDeployment:
     pass
 
 
 @dataclass(frozen=True)
-class Shift:
+class SetTraffic:
     """Give the endpoint these shares."""
 
     traffic: Mapping[str, int]
@@ -67,28 +67,38 @@ class Shift:
 
 
 @dataclass(frozen=True)
-class Remove:
+class DeleteDeployment:
     deployment: str
 
 
 @dataclass(frozen=True)
-class TryOut:
+class RunSmokeTest:
     """Ask the deployment the question of the smoke test: `after_smoke` takes the answer."""
 
 
 @dataclass(frozen=True)
-class Measure:
+class MeasureHealth:
     """See how the deployment does, for `after_health`. `last`: the bake is over, now it has to be known."""
 
     since: datetime
     last: bool
 
 
-Step = Settled | Wait | Turn | MakeEndpoint | MakeDeployment | Shift | Remove | TryOut | Measure
+RolloutAction = (
+    RolloutSettled
+    | WaitForEndpoint
+    | UpdateRecord
+    | CreateEndpoint
+    | CreateDeployment
+    | SetTraffic
+    | DeleteDeployment
+    | RunSmokeTest
+    | MeasureHealth
+)
 
 
 @dataclass(frozen=True)
-class Place:
+class RolloutTarget:
     """Where a version goes: its deployment's name, and the model that this is to serve."""
 
     endpoint: str

@@ -6,17 +6,17 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 
 from tidegate.config.schema import AfterDeadline, Completion, Feed, LatePolicy
-from tidegate.domain.partitions.manifest import Listed, Manifest
+from tidegate.domain.partitions.manifest import ListedBlob, Manifest
 from tidegate.domain.partitions.records import Month
 
 
 @dataclass(frozen=True)
-class Seen:
+class PartitionListing:
     """What a listing of a month shows. Names are relative to the month's folder."""
 
-    files: tuple[Listed, ...]  # that match `only`
-    others: tuple[Listed, ...]  # that do not; a list file may name them
-    signals: tuple[Listed, ...]  # marker and list files that are there
+    files: tuple[ListedBlob, ...]  # that match `only`
+    others: tuple[ListedBlob, ...]  # that do not; a list file may name them
+    signals: tuple[ListedBlob, ...]  # marker and list files that are there
     lists: Mapping[str, tuple[str, ...]]  # names in each list file that is there
 
     @property
@@ -28,12 +28,12 @@ class Seen:
 class NewVersion:
     """These files are the month's next version."""
 
-    files: tuple[Listed, ...]
+    files: tuple[ListedBlob, ...]
     reason: str
 
 
 @dataclass(frozen=True)
-class Wait:
+class WaitForFiles:
     """Not complete, or still changing. `until` is when it may be; None where only another file can tell.
 
     `late`: the deadline has passed, and nobody was told yet.
@@ -44,7 +44,7 @@ class Wait:
 
 
 @dataclass(frozen=True)
-class Changed:
+class ChangedAfterCompletion:
     """Files changed after the last version, and no version will be made of it; to be told once a `hash`."""
 
     hash: str
@@ -52,27 +52,29 @@ class Changed:
 
 
 @dataclass(frozen=True)
-class Same:
+class Unchanged:
     """The last version has it all."""
 
 
-Decision = NewVersion | Wait | Changed | Same
+CompletenessDecision = NewVersion | WaitForFiles | ChangedAfterCompletion | Unchanged
 
 
 def list_files(feed: Feed) -> set[str]:
     return {way.listed_in for way in feed.complete_when if way.listed_in}
 
 
-def see(feed: Feed, prefix: str, listing: Sequence[Listed], lists: Mapping[str, str]) -> Seen:
+def sort_listing(
+    feed: Feed, prefix: str, listing: Sequence[ListedBlob], lists: Mapping[str, str]
+) -> PartitionListing:
     """Sort all below `prefix`; `lists` has the texts of its list files, by name in the month."""
     relative = [
-        Listed(name, file.size, file.md5, file.etag, file.modified)
+        ListedBlob(name, file.size, file.md5, file.etag, file.modified)
         for file in listing
         if (name := file.name.removeprefix(prefix)) and not name.endswith("/")
     ]
     names = {way.marker for way in feed.complete_when if way.marker} | list_files(feed)
     data = [file for file in relative if file.name not in names]
-    return Seen(
+    return PartitionListing(
         files=tuple(file for file in data if fnmatchcase(file.name, feed.only)),
         others=tuple(file for file in data if not fnmatchcase(file.name, feed.only)),
         signals=tuple(file for file in relative if file.name in names),
@@ -80,14 +82,16 @@ def see(feed: Feed, prefix: str, listing: Sequence[Listed], lists: Mapping[str, 
     )
 
 
-def decide_month(feed: Feed, record: Month, seen: Seen, now: datetime, deadline: datetime | None) -> Decision:
+def decide_completeness(
+    feed: Feed, record: Month, seen: PartitionListing, now: datetime, deadline: datetime | None
+) -> CompletenessDecision:
     """What the listing means for a month whose versions so far are in the record."""
     if record.latest is None:
         return _decide_first(feed, record, seen, now, deadline)
     return _decide_later(feed, record, seen, now)
 
 
-def unclaimed(feed: Feed, record: Month, seen: Seen) -> tuple[Listed, ...]:
+def unclaimed(feed: Feed, record: Month, seen: PartitionListing) -> tuple[ListedBlob, ...]:
     """Files that differ from the last version's, where the policy makes no version of them; else none."""
     files, late = _complete_files(feed, seen), feed.late_files
     latest = record.latest
@@ -98,8 +102,8 @@ def unclaimed(feed: Feed, record: Month, seen: Seen) -> tuple[Listed, ...]:
 
 
 def _decide_first(
-    feed: Feed, record: Month, seen: Seen, now: datetime, deadline: datetime | None
-) -> NewVersion | Wait:
+    feed: Feed, record: Month, seen: PartitionListing, now: datetime, deadline: datetime | None
+) -> NewVersion | WaitForFiles:
     ready: list[datetime] = []
     for way in feed.complete_when:
         if not _files_of(way, seen):
@@ -111,28 +115,30 @@ def _decide_first(
     overdue = deadline is not None and deadline <= now
     if overdue and seen.files and feed.deadline and feed.deadline.then is AfterDeadline.SCORE:
         return NewVersion(_complete_files(feed, seen) or seen.files, "the deadline has passed")
-    return Wait(until=min(ready, default=None), late=overdue and not record.deadline_announced)
+    return WaitForFiles(until=min(ready, default=None), late=overdue and not record.deadline_announced)
 
 
-def _decide_later(feed: Feed, record: Month, seen: Seen, now: datetime) -> Decision:
+def _decide_later(feed: Feed, record: Month, seen: PartitionListing, now: datetime) -> CompletenessDecision:
     files = _complete_files(feed, seen)
     latest, manifest = record.versions[-1], Manifest.of(files)
     late = feed.late_files
     if not files or manifest.hash == latest.manifest_hash or late.then is LatePolicy.IGNORE:
-        return Same()
+        return Unchanged()
     quiet_at = _quiet_at(seen, late.quiet_for)
     if quiet_at is not None and quiet_at > now:
-        return Wait(until=quiet_at)
+        return WaitForFiles(until=quiet_at)
     what = f"files changed after version {latest.number}: {len(files)} now, {latest.files} before"
     if late.then is LatePolicy.NEW_VERSION and len(record.versions) < late.max_versions:
         return NewVersion(files, what)
     if manifest.hash in record.late_announced:
-        return Same()
+        return Unchanged()
     full = late.then is LatePolicy.NEW_VERSION
-    return Changed(manifest.hash, f"{what}; {late.max_versions} versions are the most" if full else what)
+    return ChangedAfterCompletion(
+        manifest.hash, f"{what}; {late.max_versions} versions are the most" if full else what
+    )
 
 
-def _complete_files(feed: Feed, seen: Seen) -> tuple[Listed, ...]:
+def _complete_files(feed: Feed, seen: PartitionListing) -> tuple[ListedBlob, ...]:
     """Which files count, apart from when: those of a list that holds, or else all, if a way allows that.
 
     The same before and after completion, whichever way it came about: the same files make no second version.
@@ -142,9 +148,9 @@ def _complete_files(feed: Feed, seen: Seen) -> tuple[Listed, ...]:
     return next(listed, anything)
 
 
-def _files_of(way: Completion, seen: Seen) -> tuple[Listed, ...]:
+def _files_of(way: Completion, seen: PartitionListing) -> tuple[ListedBlob, ...]:
     """The files that make the month complete in this way, quiet time aside; none where they do not."""
-    files: tuple[Listed, ...] = seen.files
+    files: tuple[ListedBlob, ...] = seen.files
     if way.marker and all(way.marker != file.name for file in seen.signals):
         return ()
     if way.listed_in:
@@ -156,7 +162,7 @@ def _files_of(way: Completion, seen: Seen) -> tuple[Listed, ...]:
     return files if len(files) >= (way.min_files or 1) else ()
 
 
-def _quiet_at(seen: Seen, quiet_for: timedelta | None) -> datetime | None:
+def _quiet_at(seen: PartitionListing, quiet_for: timedelta | None) -> datetime | None:
     return seen.newest + quiet_for if quiet_for and seen.newest else None
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True)
-class Listed:
+class ListedBlob:
     """A blob as a listing shows it. `etag` without quotes, `md5` in base64, where Azure knows it."""
 
     name: str
@@ -30,7 +30,7 @@ class Manifest:
     entries: tuple[tuple[str, int, str], ...]
 
     @classmethod
-    def of(cls, files: Iterable[Listed]) -> "Manifest":
+    def of(cls, files: Iterable[ListedBlob]) -> "Manifest":
         return cls(tuple(sorted((file.name, file.size, file.content) for file in files)))
 
     @classmethod
@@ -55,7 +55,7 @@ class Manifest:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def changed_in(self, files: Iterable[Listed]) -> list[str]:
+    def changed_in(self, files: Iterable[ListedBlob]) -> list[str]:
         """Names of entries whose file has another content now. What is gone or new is not among them."""
         now = {file.name: (file.size, file.content) for file in files}
         return [name for name, *content in self.entries if name in now and now[name] != tuple(content)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from tidegate.domain.ledger_record import Record
+from tidegate.domain.ledger_record import LedgerRecord
 from tidegate.domain.partitions.names import result_name, version_name
 from tidegate.messages.commands import MonthId, Name
 
@@ -63,7 +63,7 @@ class MonthVersion(BaseModel):
     generations: list[Generation] = []
 
 
-class Month(Record):
+class Month(LedgerRecord):
     """One partition of a feed, with its versions and their generations."""
 
     feed: Name

@@ -57,9 +57,9 @@ def models(installation: Installation) -> Iterable[Found]:
     ):
         name, _, pinned = reference.partition(":")
         assets, policy = installation.service.workspaces[role].assets, installation.config.models.get(name)
-        crowns = bool(policy and policy.crowns)
-        champion = champion_in(installation.service.ledger.model(name), role) if crowns else None
-        if crowns and not (pinned or champion):
+        promotes = bool(policy and policy.promotes)
+        champion = champion_in(installation.service.ledger.model(name), role) if promotes else None
+        if promotes and not (pinned or champion):
             yield warn(
                 f"{name} has no champion yet", "have a version judged and promoted; until then months wait"
             )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from tidegate.config.model_policy import Policy, Rollout
 from tidegate.config.schema import Config
 from tidegate.domain.activities import rollout_texts as rollout_news
-from tidegate.domain.activities.channels import Occasion
+from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.lifecycle.names import deployment_name
-from tidegate.domain.lifecycle.promotion import OTHER_CHAMPION, champion_source, stands
+from tidegate.domain.lifecycle.promotion import OTHER_CHAMPION, champion_source, verdict_is_current
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion, RolloutRecord
 from tidegate.domain.lifecycle.rollout import (
     after_health,
@@ -22,17 +22,17 @@ from tidegate.domain.lifecycle.rollout import (
     taken_over,
 )
 from tidegate.domain.lifecycle.rollout_steps import (
-    MakeDeployment,
-    MakeEndpoint,
-    Measure,
-    Place,
-    Remove,
-    Settled,
-    Shift,
-    Step,
-    TryOut,
-    Turn,
-    Wait,
+    CreateDeployment,
+    CreateEndpoint,
+    DeleteDeployment,
+    MeasureHealth,
+    RolloutAction,
+    RolloutSettled,
+    RolloutTarget,
+    RunSmokeTest,
+    SetTraffic,
+    UpdateRecord,
+    WaitForEndpoint,
 )
 from tidegate.errors import PermanentError
 from tidegate.log import Log
@@ -62,7 +62,7 @@ class _Subject:
     rollout: Rollout
     record: ModelVersion
     model: Model
-    place: Place
+    target: RolloutTarget
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class Rolling:
             if not self._may_go_on(subject):
                 return self._give_up(subject, rollout)
             if taken_over(rollout):
-                return [*self.succession.crown(record, command.cause), Next(command)]
+                return [*self.succession.make_champion(record, command.cause), Next(command)]
             if rollout.phase == "rolled_back":
                 why = rollout.why or "its rollout failed"
                 return self.succession.withdraw(record, why, command.cause)
@@ -105,10 +105,10 @@ class Rolling:
         crowned_before = record.rollout is None and record.state is ModelState.CHAMPION
         if crowned_before and command.cause.startswith(FROM_TIMER):
             return None
-        place = self._place(policy, policy.rollout, record)
-        return _Subject(command, policy, policy.rollout, record, self.ledger.model(record.model), place)
+        target = self._target(policy, policy.rollout, record)
+        return _Subject(command, policy, policy.rollout, record, self.ledger.model(record.model), target)
 
-    def _place(self, policy: Policy, rollout: Rollout, record: ModelVersion) -> Place:
+    def _target(self, policy: Policy, rollout: Rollout, record: ModelVersion) -> RolloutTarget:
         version = (record.promotion.production_version if record.promotion else None) or record.version
         names = f"models/{record.model}/versions/{version}"
         if policy.promote and policy.promote.via == "registry":
@@ -119,7 +119,7 @@ class Rolling:
             record.rollout and not record.rollout.final
         )  # it ends where it began, whatever the policy says now
         endpoint = record.rollout.endpoint if record.rollout and live else rollout.endpoint
-        return Place(endpoint, deployment_name(version), model)
+        return RolloutTarget(endpoint, deployment_name(version), model)
 
     def _begin(self, subject: _Subject) -> Follows:
         """Not while the champion itself still is on its way: its end decides what takes the traffic now."""
@@ -128,18 +128,18 @@ class Rolling:
         other = self.ledger.model_version(record.model, champion) if champion else None
         if other and other.version != record.version and other.rollout and not other.rollout.final:
             return later(subject.command, _SMOKE_PAUSE)
-        seen = self._workspace.endpoints.get(subject.place.endpoint)
+        seen = self._workspace.endpoints.get(subject.target.endpoint)
         if seen and seen.busy:
             return later(subject.command, _SMOKE_PAUSE)
         restoring, since = record.state is ModelState.CHAMPION, _since(record, model)
-        after = begin_rollout(subject.place, seen, since or self.now(), restoring=restoring)
+        after = begin_rollout(subject.target, seen, since or self.now(), restoring=restoring)
         return self._turn(subject, None, after)
 
     def _may_go_on(self, subject: _Subject) -> bool:
         """Whether the verdict still says what it said: nobody else became champion meanwhile."""
         verdict = subject.record.verdict
         crowned = champion_source(subject.model) == subject.record.version
-        return crowned or (verdict is not None and stands(verdict, subject.model))
+        return crowned or (verdict is not None and verdict_is_current(verdict, subject.model))
 
     def _give_up(self, subject: _Subject, rollout: RolloutRecord) -> Follows:
         if rollout.final:
@@ -150,14 +150,14 @@ class Rolling:
 
     def _step(self, subject: _Subject, rollout: RolloutRecord) -> Follows:
         seen = self._workspace.endpoints.get(rollout.endpoint)
-        step = decide_step(rollout, seen, subject.place.model, subject.rollout, self.now())
+        step = decide_step(rollout, seen, subject.target.model, subject.rollout, self.now())
         match step:
-            case Settled():
+            case RolloutSettled():
                 return []
-            case Wait(why):
+            case WaitForEndpoint(why):
                 log.info("rollout_waits", why=why)
                 return self._look_again(subject, rollout)
-            case Turn() | TryOut() | Measure():
+            case UpdateRecord() | RunSmokeTest() | MeasureHealth():
                 return self._turn(subject, rollout, self._after(subject, rollout, step))
         log.info("endpoint_changes", step=type(step).__name__, endpoint=rollout.endpoint, seen=bool(seen))
         try:
@@ -167,38 +167,38 @@ class Rolling:
         return self._look_again(subject, rollout)
 
     def _after(
-        self, subject: _Subject, rollout: RolloutRecord, step: Turn | TryOut | Measure
+        self, subject: _Subject, rollout: RolloutRecord, step: UpdateRecord | RunSmokeTest | MeasureHealth
     ) -> RolloutRecord:
         """The record after a step that leaves the endpoint as it is."""
         match step:
-            case Turn(after):
+            case UpdateRecord(after):
                 return after
-            case TryOut():
-                answer = self.observing.try_out(subject.place, subject.rollout)
+            case RunSmokeTest():
+                answer = self.observing.try_out(subject.target, subject.rollout)
                 return after_smoke(rollout, answer, subject.rollout, self.now())
-            case Measure(since, last):
-                health = self.observing.health(subject.place, subject.rollout, since, last=last)
+            case MeasureHealth(since, last):
+                health = self.observing.health(subject.target, subject.rollout, since, last=last)
                 return after_health(rollout, health, subject.rollout, self.now(), last=last)
 
-    def _act(self, subject: _Subject, step: Step) -> None:
-        endpoints, place, record = self._workspace.endpoints, subject.place, subject.record
+    def _act(self, subject: _Subject, step: RolloutAction) -> None:
+        endpoints, target, record = self._workspace.endpoints, subject.target, subject.record
         tags = {"tidegate_model": record.model, "tidegate_version": record.version}
         match step:
-            case MakeEndpoint():
-                endpoints.create(place.endpoint, {"tidegate_model": record.model})
-            case MakeDeployment():
-                endpoints.deploy(place, subject.rollout, tags)
-            case Shift(traffic, mirror):
-                endpoints.set_traffic(place.endpoint, traffic, mirror)
-            case Remove(deployment):
-                endpoints.delete_deployment(place.endpoint, deployment)
+            case CreateEndpoint():
+                endpoints.create(target.endpoint, {"tidegate_model": record.model})
+            case CreateDeployment():
+                endpoints.deploy(target, subject.rollout, tags)
+            case SetTraffic(traffic, mirror):
+                endpoints.set_traffic(target.endpoint, traffic, mirror)
+            case DeleteDeployment(deployment):
+                endpoints.delete_deployment(target.endpoint, deployment)
 
     def _turn(self, subject: _Subject, before: RolloutRecord | None, after: RolloutRecord) -> Follows:
         """Told, recorded, gone on with: at once where something changed, at the bake's end where it bakes."""
         command, record = subject.command, subject.record
         after = self._explained(before, after)
-        occasion = Occasion(self.now(), command.cause)
-        told = rollout_news.changes(record, before, after, occasion)
+        trigger = Trigger(self.now(), command.cause)
+        told = rollout_news.changes(record, before, after, trigger)
         news = [tell(self.ledger, told)] if told else []
         if after != before:
             record.rollout, record.due = after, after.due

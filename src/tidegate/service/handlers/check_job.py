@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from tidegate.config.schema import Config
 from tidegate.domain.activities import month_texts as notifications
-from tidegate.domain.activities.channels import Occasion
+from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.jobs.outcome import (
     JobCancelled,
-    JobDone,
+    JobCompleted,
     JobFailed,
-    Outcome,
-    Resubmit,
-    StillLive,
+    JobOutcome,
+    JobRunning,
+    ResubmitJob,
     decide_outcome,
 )
 from tidegate.domain.jobs.plan import served_by
@@ -60,7 +60,7 @@ class Jobs:
         if run.status == "CancelRequested":
             job.cancel_requested = True
         outcome = decide_outcome(run, job, feeds[serves.feed].score)
-        if isinstance(outcome, StillLive):
+        if isinstance(outcome, JobRunning):
             self._record(job, run.status)
             return []
         told = self._apply(claim, job, outcome, command.cause)
@@ -68,7 +68,7 @@ class Jobs:
         self._record(job, run.status)
         return [*_after(claim, serves), *told]
 
-    def _apply(self, claim: Claim, job: Job, outcome: Outcome, cause: str) -> list[Next]:
+    def _apply(self, claim: Claim, job: Job, outcome: JobOutcome, cause: str) -> list[Next]:
         """What the end of the current attempt means for its generation; that of an earlier one is applied."""
         generation, at = claim.generation, self.now()
         waited_for = generation.state in (ScoringState.CLAIMED, ScoringState.SUBMITTED)
@@ -76,12 +76,12 @@ class Jobs:
         log.info("job_ended", outcome=type(outcome).__name__, current=current)
         generation.job = job.name if current else generation.job
         match outcome:
-            case JobDone() if current:
+            case JobCompleted() if current:
                 generation.state = ScoringState.JOB_COMPLETED
                 self.ledger.save(claim.record)
-            case Resubmit() as again:
+            case ResubmitJob() as again:
                 told = tell(
-                    self.ledger, notifications.preempted(claim.record, job, again, Occasion(at, cause))
+                    self.ledger, notifications.preempted(claim.record, job, again, Trigger(at, cause))
                 )
                 if current:
                     generation.state, generation.compute = ScoringState.CLAIMED, again.compute

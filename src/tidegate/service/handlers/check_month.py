@@ -8,10 +8,17 @@ from uuid import uuid4
 
 from tidegate.config.schema import Config, Feed
 from tidegate.domain.activities import month_texts as notifications
-from tidegate.domain.activities.channels import Occasion
+from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.assets import BLOBSTORE, DataAsset, datastore_name, datastore_uri
 from tidegate.domain.partitions.calendar import deadline_of, prefix_of
-from tidegate.domain.partitions.completeness import Changed, NewVersion, Same, Wait, decide_month, unclaimed
+from tidegate.domain.partitions.completeness import (
+    ChangedAfterCompletion,
+    NewVersion,
+    Unchanged,
+    WaitForFiles,
+    decide_completeness,
+    unclaimed,
+)
 from tidegate.domain.partitions.manifest import Manifest
 from tidegate.domain.partitions.names import manifest_path
 from tidegate.domain.partitions.names import version_name as name_of
@@ -57,15 +64,15 @@ class Arrival:
         unfinished = self._carry_on(command, feed, record)
         seen = look(self.feeds, feed, command.month)
         deadline = deadline_of(feed.deadline, command.month, config.timezone) if feed.deadline else None
-        match decide_month(feed, record, seen, now, deadline):
+        match decide_completeness(feed, record, seen, now, deadline):
             case NewVersion() as new:
                 return self._add(command, feed, record, new)
-            case Wait() as wait:
+            case WaitForFiles() as wait:
                 told = self._tell_late(command, record, deadline, len(seen.files)) if wait.late else []
                 return [*unfinished, *told, *self._wait(command, record, wait, now)]
-            case Changed() as change:
+            case ChangedAfterCompletion() as change:
                 return [*unfinished, *self._tell_changed(command, record, change)]
-            case Same():
+            case Unchanged():
                 self._note_listing(record, now, also=self._is_looked_at(record))
                 return unfinished
 
@@ -118,13 +125,13 @@ class Arrival:
                 f"Data asset {asset.name}:{asset.version} exists already with other files than the ledger "
                 f"says: archive it, or bring the ledger back"
             )
-        occasion = Occasion(version.snapshot_at, command.cause)
-        told = tell(self.ledger, notifications.registered(record, version, occasion))
+        trigger = Trigger(version.snapshot_at, command.cause)
+        told = tell(self.ledger, notifications.registered(record, version, trigger))
         version.registered = True
         self.ledger.save(record)
         return told
 
-    def _wait(self, command: CheckMonth, record: Month, wait: Wait, now: datetime) -> list[Next]:
+    def _wait(self, command: CheckMonth, record: Month, wait: WaitForFiles, now: datetime) -> list[Next]:
         """One delayed check is under way for each `check_due`; the timer makes good for one that is lost."""
         if wait.until == record.check_due:
             self._note_listing(record, now, also=wait.late)
@@ -137,13 +144,13 @@ class Arrival:
         self, command: CheckMonth, record: Month, deadline: datetime | None, files: int
     ) -> list[Next]:
         assert deadline is not None
-        occasion = Occasion(self.now(), command.cause)
+        trigger = Trigger(self.now(), command.cause)
         record.deadline_announced = True
-        return [tell(self.ledger, notifications.late(record, deadline, files, occasion))]
+        return [tell(self.ledger, notifications.late(record, deadline, files, trigger))]
 
-    def _tell_changed(self, command: CheckMonth, record: Month, change: Changed) -> list[Next]:
-        occasion = Occasion(self.now(), command.cause)
-        told = tell(self.ledger, notifications.changed(record, change.hash, change.why, occasion))
+    def _tell_changed(self, command: CheckMonth, record: Month, change: ChangedAfterCompletion) -> list[Next]:
+        trigger = Trigger(self.now(), command.cause)
+        told = tell(self.ledger, notifications.changed(record, change.hash, change.why, trigger))
         record.late_announced = [*record.late_announced[-19:], change.hash]
         self._is_looked_at(record)
         self._note_listing(record, self.now(), also=True)

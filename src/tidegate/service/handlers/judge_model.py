@@ -10,12 +10,12 @@ from tidegate.config.schema import Config
 from tidegate.domain.activities import verdict_texts as news
 from tidegate.domain.assets import BLOBSTORE
 from tidegate.domain.jobs.outcome import (
-    Attempt,
+    JobAttempt,
     JobCancelled,
-    JobDone,
+    JobCompleted,
     JobFailed,
-    Resubmit,
-    StillLive,
+    JobRunning,
+    ResubmitJob,
     decide_end,
 )
 from tidegate.domain.lifecycle.evaluation import decide_verdict, kept, plan_evaluation, state_after
@@ -122,19 +122,19 @@ class Judging:
         assert evaluation is not None
         if not jobs.exists(evaluation.job):
             return self._launch(command, policy, record, evaluation)
-        attempt = Attempt(evaluation.attempt, policy.evaluate.compute)
+        attempt = JobAttempt(evaluation.attempt, policy.evaluate.compute)
         match decide_end(jobs.get(evaluation.job), attempt):
-            case StillLive():
+            case JobRunning():
                 return []
-            case JobDone():
+            case JobCompleted():
                 return self._conclude(command, policy, record, self._evidence(record, evaluation))
-            case Resubmit() as again:
+            case ResubmitJob() as again:
                 return self._resubmit(command, policy, record, again)
             case JobCancelled(reason) | JobFailed(reason):
                 return self._conclude(command, policy, record, NoEvidence(reason))
 
     def _resubmit(
-        self, command: JudgeModel, policy: Policy, record: ModelVersion, again: Resubmit
+        self, command: JudgeModel, policy: Policy, record: ModelVersion, again: ResubmitJob
     ) -> Follows:
         evaluation = record.evaluation
         assert evaluation is not None

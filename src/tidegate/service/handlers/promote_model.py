@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from tidegate.config.model_policy import Policy, Promote
 from tidegate.config.schema import Config
 from tidegate.domain.activities import promotion_texts as promotion_news
-from tidegate.domain.activities.channels import Occasion
+from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.lifecycle.promotion import (
-    ON_ITS_WAY,
+    IN_PROMOTION,
     OTHER_FILES,
     AwaitApproval,
-    AwaitTurn,
-    Begin,
-    GoOn,
-    HandOver,
+    AwaitOtherPromotion,
+    BeginPromotion,
+    ContinueCopy,
+    InProduction,
     JudgeAgain,
-    Stop,
+    StopPromotion,
     decide_promotion,
 )
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion, Promotion
@@ -67,7 +67,7 @@ class Promoting:
         if record is None or policy is None or policy.promote is None:
             log.info("nothing_to_promote", model=command.model, version=command.version)
             return []
-        if record.state is ModelState.PASSED and not policy.crowns:
+        if record.state is ModelState.PASSED and not policy.promotes:
             log.info("gate_only_observes", model=command.model, version=command.version)
             return []
         subject = _Subject(command, policy, policy.promote, record, self.ledger.model(command.model))
@@ -87,22 +87,22 @@ class Promoting:
         record, cause = subject.record, subject.command.cause
         step = decide_promotion(record, subject.model, subject.promote, self.now())
         match step:
-            case Stop(state, why):
+            case StopPromotion(state, why):
                 return self.succession.stop(record, state, why, cause)
             case JudgeAgain(why):
                 log.info("judged_again", model=record.model, version=record.version, why=why)
                 return self.succession.judge_again(record, why, cause)
-            case AwaitTurn() | AwaitApproval():
+            case AwaitOtherPromotion() | AwaitApproval():
                 return self._wait(subject, step)
-            case Begin() | GoOn():
-                if isinstance(step, Begin):
+            case BeginPromotion() | ContinueCopy():
+                if isinstance(step, BeginPromotion):
                     self._claim(subject)
                 return self._deliver(subject)
-            case HandOver():
-                return self.succession.crown(record, cause)
+            case InProduction():
+                return self.succession.make_champion(record, cause)
         return []
 
-    def _wait(self, subject: _Subject, step: AwaitTurn | AwaitApproval) -> Follows:
+    def _wait(self, subject: _Subject, step: AwaitOtherPromotion | AwaitApproval) -> Follows:
         if isinstance(step, AwaitApproval):
             return self._ask(subject.record, step.until, subject.command.cause)
         return self._await_turn(subject, step.version)
@@ -110,7 +110,7 @@ class Promoting:
     def _await_turn(self, subject: _Subject, other: str) -> Follows:
         """One that left the way while it claimed its place holds it no longer."""
         model, holder = subject.model, self.ledger.model_version(subject.model.model, other)
-        if holder and holder.state in ON_ITS_WAY:
+        if holder and holder.state in IN_PROMOTION:
             return []
         model.rolling = None
         self.ledger.save(model)
@@ -120,7 +120,7 @@ class Promoting:
     def _ask(self, record: ModelVersion, until: datetime, cause: str) -> Follows:
         """The answer sends the command again, and so does the timer, which sees the time run out."""
         verdict_at = record.verdict.at if record.verdict else until
-        told = tell(self.ledger, promotion_news.needs_approval(record, until, Occasion(verdict_at, cause)))
+        told = tell(self.ledger, promotion_news.needs_approval(record, until, Trigger(verdict_at, cause)))
         if record.due != until:
             record.due = until
             self.ledger.save(record)
@@ -175,4 +175,4 @@ class Promoting:
         if subject.policy.rollout:
             advance = AdvanceRollout(cause=command.cause, model=command.model, version=command.version)
             return [Next(advance)]
-        return self.succession.crown(subject.record, command.cause)
+        return self.succession.make_champion(subject.record, command.cause)

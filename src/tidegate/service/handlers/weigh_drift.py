@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 from tidegate.config.model_policy import Drift
 from tidegate.config.schema import Config
 from tidegate.domain.activities import drift_texts as drift_news
-from tidegate.domain.activities.channels import Occasion
+from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.assets import BLOBSTORE
 from tidegate.domain.jobs.outcome import (
-    Attempt,
+    JobAttempt,
     JobCancelled,
-    JobDone,
+    JobCompleted,
     JobFailed,
-    Resubmit,
-    StillLive,
+    JobRunning,
+    ResubmitJob,
     decide_end,
 )
 from tidegate.domain.lifecycle.drift import (
-    Decision,
+    DriftDecision,
     decide_drift,
     scored_months,
     with_retraining,
@@ -85,12 +85,12 @@ class Drifting:
             return []
         if not self._workspace.jobs.exists(begun.job):
             return self._launch(command, drift, model, begun)
-        match decide_end(self._workspace.jobs.get(begun.job), Attempt(begun.attempt, drift.compute)):
-            case StillLive():
+        match decide_end(self._workspace.jobs.get(begun.job), JobAttempt(begun.attempt, drift.compute)):
+            case JobRunning():
                 return []
-            case JobDone():
+            case JobCompleted():
                 return self._finish(command, model)
-            case Resubmit():
+            case ResubmitJob():
                 attempt = begun.attempt + 1
                 job = retrain_job(model.model, begun.signal, attempt)
                 model.retraining = begun.model_copy(update={"attempt": attempt, "job": job})
@@ -134,7 +134,9 @@ class Drifting:
         decision = decide_drift(model, signal, drift, now, config.timezone)
         data = self._data(drift) if decision.taken else []
         if decision.taken and not data:
-            decision = Decision(False, "there is nothing to train on: no month is scored in development yet")
+            decision = DriftDecision(
+                False, "there is nothing to train on: no month is scored in development yet"
+            )
         if decision.taken:
             job = retrain_job(model.model, signal.id, 1)
             with_retraining(model, Retraining(signal=signal.id, job=job, data=data, since=now))
@@ -172,8 +174,8 @@ class Drifting:
 
     def _give_up(self, command: RetrainModel, model: Model, begun: Retraining, why: str) -> Follows:
         """It leaves its place to the next; that it began counts all the same."""
-        occasion = Occasion(self.now(), command.cause)
-        told = tell(self.ledger, drift_news.failed(model.model, begun, why, occasion))
+        trigger = Trigger(self.now(), command.cause)
+        told = tell(self.ledger, drift_news.failed(model.model, begun, why, trigger))
         model.retraining = None
         self.ledger.save(model)
         return [told]

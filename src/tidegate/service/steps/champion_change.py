@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tidegate.domain.activities import promotion_texts as promotion_news
-from tidegate.domain.activities.channels import Occasion
+from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.lifecycle.promotion import (
     OTHER_CHAMPION,
     champion_source,
-    crowned,
-    released,
     rolled_back,
-    stands,
+    verdict_is_current,
+    with_champion,
+    without_claim,
 )
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
 from tidegate.domain.lifecycle.rejudging import void
@@ -36,14 +36,14 @@ class Succession:
     ledger: "Ledger"
     now: Callable[[], datetime]
 
-    def crown(self, record: ModelVersion, cause: str) -> Follows:
+    def make_champion(self, record: ModelVersion, cause: str) -> Follows:
         """Make a version that is in production the champion; judge it again where it beat another one."""
         model = self.ledger.model(record.model)
         if champion_source(model) != record.version and not (
-            record.verdict and stands(record.verdict, model)
+            record.verdict and verdict_is_current(record.verdict, model)
         ):
             return self.judge_again(record, OTHER_CHAMPION, cause)
-        after = crowned(model, record, self.now())
+        after = with_champion(model, record, self.now())
         if after is not model:
             self.ledger.save(after)
         told = tell(self.ledger, promotion_news.promoted(after, cause))
@@ -81,7 +81,7 @@ class Succession:
         """A version goes no further, and people hear of it: refused, expired, failed."""
         self._release(record)
         record.state = state
-        told = tell(self.ledger, promotion_news.stopped(record, why, Occasion(self.now(), cause)))
+        told = tell(self.ledger, promotion_news.stopped(record, why, Trigger(self.now(), cause)))
         return [told, *self._leave(record, why, cause)]
 
     def withdraw(self, record: ModelVersion, why: str, cause: str) -> Follows:
@@ -101,7 +101,7 @@ class Succession:
         """First of all: a version that has left the way would hold its place forever."""
         model = self.ledger.model(record.model)
         if model.rolling == record.version:
-            self.ledger.save(released(model, record))
+            self.ledger.save(without_claim(model, record))
 
     def _settle(self, model: Model, displaced: ModelState) -> None:
         """Each version's row says what the model's row says; the champion's last."""

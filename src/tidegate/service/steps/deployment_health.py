@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from tidegate.config.model_policy import Rollout
 from tidegate.domain.lifecycle.health import (
-    Health,
-    SmokeAnswer,
+    DeploymentHealth,
+    SmokeTestResult,
     health_by_metrics,
     health_by_probes,
     read_smoke,
     too_early,
 )
-from tidegate.domain.lifecycle.rollout_steps import Place
+from tidegate.domain.lifecycle.rollout_steps import RolloutTarget
 from tidegate.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -32,22 +32,24 @@ class Observing:
     folder: Path
     now: Callable[[], datetime]
 
-    def try_out(self, place: Place, rollout: Rollout) -> SmokeAnswer:
+    def try_out(self, target: RolloutTarget, rollout: Rollout) -> SmokeTestResult:
         """The smoke test, once."""
         body = self._question(rollout)
-        [answer] = self._workspace.scoring_client.send(place.endpoint, place.deployment, body)
+        [answer] = self._workspace.scoring_client.send(target.endpoint, target.deployment, body)
         return read_smoke(answer)
 
-    def health(self, place: Place, rollout: Rollout, since: datetime, *, last: bool) -> Health:
+    def health(
+        self, target: RolloutTarget, rollout: Rollout, since: datetime, *, last: bool
+    ) -> DeploymentHealth:
         """By metrics from `since` on; where they say too little and it is the `last` look, by probes."""
-        deployment = self._workspace.endpoints.id(place.endpoint, place.deployment)
+        deployment = self._workspace.endpoints.id(target.endpoint, target.deployment)
         counted = self._workspace.endpoint_metrics.figures(deployment, since, self.now())
         if health := health_by_metrics(counted, rollout):
             return health
         if not last:
             return too_early(counted)
         body = self._question(rollout)
-        answers = self._workspace.scoring_client.send(place.endpoint, place.deployment, body, _PROBES)
+        answers = self._workspace.scoring_client.send(target.endpoint, target.deployment, body, _PROBES)
         return health_by_probes(answers, counted, rollout)
 
     def _question(self, rollout: Rollout) -> bytes:

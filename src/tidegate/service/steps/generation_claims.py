@@ -79,7 +79,7 @@ class Claims:
         NotFoundError where there is none.
         """
         policy, role = self.config().models.get(name), feed.workspace
-        if policy is None or not policy.crowns:
+        if policy is None or not policy.promotes:
             return self.workspaces[role].assets.newest_model(name)
         champion = champion_in(self.ledger.model(name), role)
         if champion is None:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.config.schema import Config, Feed
 from tidegate.domain.partitions.calendar import prefix_of
-from tidegate.domain.partitions.completeness import Seen, list_files, see
+from tidegate.domain.partitions.completeness import PartitionListing, list_files, sort_listing
 from tidegate.errors import NotFoundError, PermanentError
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ def feed_of(config: Config, name: str) -> Feed:
     return feed
 
 
-def look(feeds: "FeedFiles", feed: Feed, month: str) -> Seen:
+def look(feeds: "FeedFiles", feed: Feed, month: str) -> PartitionListing:
     """The month's files as they are now, with the texts of its list files. No container: no files."""
     prefix = prefix_of(feed.path, month)
     try:
         listing = feeds.listing(feed.storage, prefix)
     except NotFoundError:
-        return see(feed, prefix, [], {})
+        return sort_listing(feed, prefix, [], {})
     there = {file.name for file in listing}
     paths = {name: prefix + name for name in list_files(feed) if prefix + name in there}
     lists = {name: feeds.read_text(feed.storage, path, _LONGEST_LIST) for name, path in paths.items()}
-    return see(feed, prefix, listing, lists)
+    return sort_listing(feed, prefix, listing, lists)
