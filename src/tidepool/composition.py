@@ -1,18 +1,37 @@
-"""The parts of one Tidepool, and the one place that puts them together."""
+"""The components of one Tidepool, and the one place that constructs them."""
 
-import asyncio
 import secrets
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tidepool import default_resources as estate
+from tidepool import default_resources
 from tidepool.access.identity import Identity
 from tidepool.access.managed_identity import ManagedIdentity
-from tidepool.arm.router import Resources
+from tidepool.arm import subscriptions
+from tidepool.arm.operations import Operations
+from tidepool.arm.requests import Routes
+from tidepool.arm.role_assignments import RoleAssignments
+from tidepool.arm.router import Router
+from tidepool.azureml.asset_catalog import AssetCatalog
+from tidepool.azureml.computes import Computes
+from tidepool.azureml.data_plane import DataPlane
+from tidepool.azureml.datastores import Datastores
+from tidepool.azureml.default_roles import DefaultRoles
+from tidepool.azureml.model_events import ModelEvents
+from tidepool.azureml.references import References
+from tidepool.azureml.registries import Registries, registry_action
 from tidepool.azureml.run_history import Runs
+from tidepool.azureml.schedules import Schedules
+from tidepool.azureml.submissions import Submissions
+from tidepool.azureml.uploads import Uploads
+from tidepool.azureml.workspace_creation import WorkspaceCreation
+from tidepool.azureml.workspaces import WorkspaceRoutes, check_workspace
 from tidepool.endpoints.online import Online
+from tidepool.endpoints.records import EndpointRecords
 from tidepool.events.eventgrid import EventGrid
+from tidepool.events.resources import EventResources
 from tidepool.events.subscribed_apps import SubscribedApps
 from tidepool.faults import Faults
 from tidepool.functions.keys import FunctionKeys
@@ -20,8 +39,10 @@ from tidepool.functions.sites import Sites
 from tidepool.gateway import Gateway
 from tidepool.jobs.jobs import Jobs
 from tidepool.mailbox import Mailbox
-from tidepool.network import Authority, Proxy, environment
+from tidepool.network import Authority, Proxy
+from tidepool.program_environment import ProgramEnvironment
 from tidepool.scheduler import Scheduler
+from tidepool.storage.account_resources import StorageAccountRoutes
 from tidepool.storage.accounts import Accounts
 from tidepool.storage.authorization import StorageAuthorization
 from tidepool.storage.azurite import Azurite
@@ -34,11 +55,8 @@ from tidepool.store import Store
 from tidepool.tracking.tracking import Tracking
 
 
-class Parts:
-    """Everything inside one supervisor; the attributes are the parts.
-
-    `start` brings up what has to be started.
-    """
+class Composition:
+    """All components of one supervisor, as attributes."""
 
     def __init__(self, data_dir: Path, seed: int) -> None:
         self.data_dir = data_dir
@@ -48,7 +66,8 @@ class Parts:
         secret = _secret(data_dir / "secret")
         self.store = Store(data_dir / "store.sqlite")
         self.scheduler = Scheduler()
-        self._keys = FunctionKeys(self.store, estate.DEFAULT_SITE)  # one key opens its webhook and the topic
+        # One key opens the webhook of the default app and the custom topic.
+        self.function_keys = FunctionKeys(self.store, default_resources.DEFAULT_SITE)
         self.faults = Faults(seed)
         self.identity = Identity(store=self.store, secret=secret)
         self.managed_identity = ManagedIdentity(self.identity)
@@ -57,8 +76,16 @@ class Parts:
         self.mailbox = Mailbox(store=self.store)
         self.gateway = Gateway(faults=self.faults, kill_worker=self._kill_worker)
         self.proxy = Proxy(gateway=self.gateway, context=self.authority.context())
+        self.environment = ProgramEnvironment(
+            authority=self.authority,
+            identity=self.identity,
+            managed_identity=self.managed_identity,
+            keys=self.function_keys,
+            default_app=lambda: self.sites.apps.get(default_resources.DEFAULT_SITE),
+        )
         self._add_storage()
         self._add_events()
+        self._add_azureml()
         self._add_control_plane()
         self._mount()
 
@@ -67,9 +94,9 @@ class Parts:
         self.azurite = Azurite(
             data_dir=self.data_dir / "azurite", log_file=self.logs / "azurite.log", authority=self.authority
         )
-        self._to_azurite = AzuriteClient(ports=self.azurite.ports, authority=self.authority.authority)
+        self.azurite_client = AzuriteClient(ports=self.azurite.ports, authority=self.authority.authority)
         self.storage = StorageGateway(
-            client=self._to_azurite,
+            client=self.azurite_client,
             queues=self.queues,
             authorization=StorageAuthorization(self.identity),
             copies=Copies(faults=self.faults, scheduler=self.scheduler),
@@ -84,7 +111,7 @@ class Parts:
             scheduler=self.scheduler,
             proxy=self.proxy,
             storage=self.storage,
-            environment=self.environment,
+            environment=self.environment.variables,
         )
         self.eventgrid = EventGrid(
             store=self.store,
@@ -97,106 +124,122 @@ class Parts:
         )
         self.subscribed_apps = SubscribedApps(store=self.store, sites=self.sites, eventgrid=self.eventgrid)
 
-    def _add_control_plane(self) -> None:
+    def _add_azureml(self) -> None:
         given: dict[str, Any] = {"store": self.store, "blobs": self.blobs}
-        self.runs = Runs(scheduler=self.scheduler, eventgrid=self.eventgrid, **given)
-        self.tracking = Tracking(identity=self.identity, runs=self.runs, data_dir=self.data_dir, **given)
+        endpoint_records = EndpointRecords(self.store)
+        self._references = References(self.store)
+        self._model_events = ModelEvents(publish=self._publish, scheduler=self.scheduler)
+        self._catalog = AssetCatalog(
+            store=self.store,
+            scheduler=self.scheduler,
+            references=self._references,
+            created=self._model_events.registered,
+            used_by=endpoint_records.user_of_model,
+        )
+        self.runs = Runs(scheduler=self.scheduler, publish=self._publish, **given)
+        self.tracking = Tracking(
+            identity=self.identity, runs=self.runs, catalog=self._catalog, data_dir=self.data_dir, **given
+        )
         self.jobs = Jobs(
             scheduler=self.scheduler,
             runs=self.runs,
             faults=self.faults,
             tracking=self.tracking,
+            catalog=self._catalog,
             folder=self.data_dir / "jobs",
             python=Path(sys.executable),
-            environment=self.environment,
+            environment=self.environment.variables,
             **given,
         )
         self.online = Online(
+            records=endpoint_records,
             scheduler=self.scheduler,
             identity=self.identity,
             faults=self.faults,
             data_dir=self.data_dir,
             seed=self.seed,
-            environment=self.environment,
+            environment=self.environment.variables,
             **given,
         )
-        self.resources = Resources(
-            scheduler=self.scheduler,
-            identity=self.identity,
+
+    def _add_control_plane(self) -> None:
+        given: dict[str, Any] = {"store": self.store, "scheduler": self.scheduler}
+        self.operations = Operations(**given)
+        self._default_roles = DefaultRoles(store=self.store, identity=self.identity)
+        self._datastores = Datastores(accounts=self.accounts, **given)
+        self.registries = Registries(
+            store=self.store,
+            blobs=self.blobs,
             accounts=self.accounts,
-            eventgrid=self.eventgrid,
-            jobs=self.jobs,
+            references=self._references,
+            assets=self._catalog.kinds,
+        )
+        self.workspaces = WorkspaceCreation(
+            store=self.store,
+            blobs=self.blobs,
+            datastores=self._datastores,
+            default_roles=self._default_roles,
+        )
+        self.router = Router(
+            identity=self.identity,
+            routes={**self._arm_routes(), **self._azureml_routes()},
+            check_parent=partial(check_workspace, self.store),
+            action_of=registry_action,
+        )
+        self.data_plane = DataPlane(
+            store=self.store,
+            identity=self.identity,
+            blobs=self.blobs,
             runs=self.runs,
-            online=self.online,
+            registries=self.registries,
+        )
+
+    def _arm_routes(self) -> Routes:
+        return {
+            **subscriptions.routes(),
+            **RoleAssignments(self.identity).routes(),
+            **StorageAccountRoutes(self.store).routes(),
+            **EventResources(store=self.store, eventgrid=self.eventgrid).routes(),
+        }
+
+    def _azureml_routes(self) -> Routes:
+        given: dict[str, Any] = {"store": self.store, "scheduler": self.scheduler}
+        submissions = Submissions(
+            references=self._references,
+            runs=self.runs,
+            start=self.jobs.submit,
+            cancel=self.jobs.cancel,
             **given,
         )
-        self.jobs.resources = self.tracking.resources = self.resources
+        online = self.online.routes(
+            operations=self.operations,
+            references=self._references,
+            events=self._model_events,
+            default_roles=self._default_roles,
+        )
+        return {
+            **self.operations.routes(),
+            **WorkspaceRoutes(self.store).routes(),
+            **self._datastores.routes(),
+            **Computes(operations=self.operations, default_roles=self._default_roles, **given).routes(),
+            **submissions.routes(),
+            **Schedules(references=self._references, **given).routes(),
+            **Uploads(store=self.store, blobs=self.blobs).routes(),
+            **self.registries.routes(),
+            **self._catalog.routes(),
+            **online,
+        }
 
     def _mount(self) -> None:
         self.gateway.mount(r"[^/]+\.(blob|queue|table)\.core\.windows\.net/", self.storage.app)
         self.gateway.mount(
-            r"(management\.azure\.com|cert-[^/]+\.experiments\.azureml\.net)/", self.resources.app
+            r"(management\.azure\.com|cert-[^/]+\.experiments\.azureml\.net)/", self.router.app
         )
         self.gateway.mount(r"[^/]+\.inference\.ml\.azure\.com/", self.online.scoring.app)
         self.gateway.mount(r"[^/]+\.api\.azureml\.ms/mlflow/", self.tracking.app)
-        self.gateway.mount(r"[^/]+\.api\.azureml\.ms/", self.resources.data_plane)
+        self.gateway.mount(r"[^/]+\.api\.azureml\.ms/", self.data_plane.app)
         self.gateway.mount(r"[^/]+\.eventgrid\.azure\.net/", self.eventgrid.app)
-        self.gateway.mount(rf"{estate.MAILBOX_HOST}/", self.mailbox.app)
-
-    async def start(self, control_port: int) -> None:
-        """Open the proxy, start Azurite, make the estate. `control_port` serves the identity endpoint."""
-        self.control_port = control_port
-        self.proxy_ports = {name: await self.proxy.listen(name) for name in ("developer", "compute")}
-        self._scheduling = asyncio.create_task(self.scheduler.run())
-        await self.azurite.start(self.accounts.declared())
-        await self.storage.forget_lost_messages()
-        self.eventgrid.create_topic(estate.custom_topic_id(estate.CUSTOM_TOPIC), self._keys.event_grid)
-        await self.resources.create_estate()
-        self.online.serving.revive()
-
-    async def start_events(self) -> None:
-        """Take up the events of a former process, once the app that shall receive them is there."""
-        self.eventgrid.start()
-        await self.jobs.recover()
-        self.subscribed_apps.remove_former()
-
-    async def stop(self) -> None:
-        self.proxy.close()
-        await self.jobs.stop()
-        await self.online.serving.stop()
-        await self.tracking.stop()
-        await self.sites.close()
-        await self.eventgrid.close()
-        self._scheduling.cancel()
-        await self._to_azurite.close()
-        await self.azurite.stop()
-        self.store.close()
-
-    def environment(self, principal: str, proxy_port: int | None = None) -> dict[str, str]:
-        """What `tidepool env` exports, for a program that runs as that principal; ValueError: no such one.
-
-        The id of a resource stands for its managed identity.
-        """
-        origin = "compute" if principal.startswith("/") else "developer"
-        exported = {
-            **environment(
-                proxy_port=proxy_port or self.proxy_ports[origin],
-                authority=self.authority,
-                identity_url=f"http://127.0.0.1:{self.control_port}/msi/token",
-                identity_header=self.managed_identity.header(self.identity.principal(principal)),
-            ),
-            **estate.variables(),
-            "EVENTGRID_KEY": self._keys.event_grid,
-        }
-        site = self.sites.apps.get(estate.DEFAULT_SITE)
-        if site is None:
-            return exported
-        return {**exported, "FUNCTIONS_URL": site.url, "FUNCTIONS_KEY": site.keys.default}
-
-    def operations(self) -> list[str]:
-        """The long-running operations that have not ended."""
-        documents = (document for _, document in self.store.children("/operations"))
-        return [document["name"] for document in documents if document["status"] == "InProgress"]
+        self.gateway.mount(rf"{default_resources.MAILBOX_HOST}/", self.mailbox.app)
 
     async def _publish(self, topic_id: str, events: list[dict[str, Any]]) -> None:
         await self.eventgrid.publish(topic_id, events)

@@ -15,20 +15,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from tidepool import default_resources as estate
-from tidepool.composition import Parts
+from tidepool import default_resources
+from tidepool.composition import Composition
 from tidepool.errors import AzureError
 from tidepool.functions.sites import SiteSpec
 from tidepool.functions.worker_process import InvocationError
 from tidepool.quiescence import Quiescence
+from tidepool.storage.account_resources import create_storage_account
 
 
 class Control:
     """`app` serves the control API, and under `/msi` managed identity, which has its own secret."""
 
-    def __init__(self, *, parts: Parts, token: str) -> None:
-        self._parts = parts
-        self._quiescence = Quiescence(parts)
+    def __init__(self, *, composition: Composition, token: str) -> None:
+        self._composition = composition
+        self._quiescence = Quiescence(composition)
         routes = [
             Route("/status", self._status),
             Route("/environment", self._environment),
@@ -53,40 +54,42 @@ class Control:
             exception_handlers=dict.fromkeys((AzureError, ValueError, InvocationError), _refuse),
         )
         self.app = Starlette(
-            routes=[Mount("/msi", parts.managed_identity.app), Mount("/", _Guard(api, token))]
+            routes=[Mount("/msi", composition.managed_identity.app), Mount("/", _Guard(api, token))]
         )
 
     async def _status(self, _: Request) -> JSONResponse:
-        parts = self._parts
-        waiting = [{"due": due.isoformat(), "what": label} for due, label in parts.scheduler.waiting()]
+        composition = self._composition
+        waiting = [{"due": due.isoformat(), "what": label} for due, label in composition.scheduler.waiting()]
         return JSONResponse(
             {
                 "pid": os.getpid(),
-                "data": str(parts.data_dir),
-                "now": parts.scheduler.now().isoformat(),
-                "sites": [app.status() for app in parts.sites.apps.values()],
+                "data": str(composition.data_dir),
+                "now": composition.scheduler.now().isoformat(),
+                "sites": [app.status() for app in composition.sites.apps.values()],
                 "going_on": await self._quiescence.going_on(),
                 "waiting": waiting,
             }
         )
 
     async def _environment(self, request: Request) -> JSONResponse:
-        return JSONResponse(self._parts.environment(request.query_params.get("principal", "developer")))
+        return JSONResponse(
+            self._composition.environment.variables(request.query_params.get("principal", "developer"))
+        )
 
     async def _token(self, request: Request) -> JSONResponse:
         asked = request.query_params
-        identity = self._parts.identity
+        identity = self._composition.identity
         principal = identity.principal(asked["principal"])
         return JSONResponse(identity.issue(asked["audience"], principal, int(asked["lifetime_s"])))
 
     async def _requests(self, request: Request) -> JSONResponse:
-        return JSONResponse(self._parts.gateway.requests(request.query_params.get("origin")))
+        return JSONResponse(self._composition.gateway.requests(request.query_params.get("origin")))
 
     async def _mailbox(self, _: Request) -> JSONResponse:
-        return JSONResponse(self._parts.mailbox.letters())
+        return JSONResponse(self._composition.mailbox.letters())
 
     async def _events(self, _: Request) -> JSONResponse:
-        return JSONResponse(list(self._parts.eventgrid.published))
+        return JSONResponse(list(self._composition.eventgrid.published))
 
     async def _inject(self, request: Request) -> JSONResponse:
         asked = await request.json()
@@ -98,53 +101,53 @@ class Control:
             "metadataVersion": "1",
             **asked["event"],
         }
-        await self._parts.eventgrid.publish(asked["topic"], [event])
+        await self._composition.eventgrid.publish(asked["topic"], [event])
         return JSONResponse(event)
 
     async def _add_fault(self, request: Request) -> JSONResponse:
-        self._parts.faults.add(await request.json())
+        self._composition.faults.add(await request.json())
         return JSONResponse({})
 
     async def _clear_faults(self, _: Request) -> JSONResponse:
-        self._parts.faults.clear()
+        self._composition.faults.clear()
         return JSONResponse({})
 
     async def _advance(self, request: Request) -> JSONResponse:
         await self._quiescence.advance(float((await request.json())["seconds"]))
-        return JSONResponse({"now": self._parts.scheduler.now().isoformat()})
+        return JSONResponse({"now": self._composition.scheduler.now().isoformat()})
 
     async def _settle(self, request: Request) -> JSONResponse:
         return JSONResponse(await self._quiescence.settle(float((await request.json())["timeout_s"])))
 
     async def _create_storage_account(self, _: Request) -> JSONResponse:
-        name = self._parts.accounts.hand_out()
-        self._parts.resources.create_storage_account(name)
-        key = self._parts.accounts.key(name)
-        return JSONResponse({"name": name, "id": estate.storage_account_id(name), "key": key})
+        name = self._composition.accounts.hand_out()
+        create_storage_account(self._composition.store, name)
+        key = self._composition.accounts.key(name)
+        return JSONResponse({"name": name, "id": default_resources.storage_account_id(name), "key": key})
 
     async def _create_workspace(self, request: Request) -> JSONResponse:
-        name, account = (await request.json())["name"], self._parts.accounts.hand_out()
-        document = await self._parts.resources.create_workspace(name, account)
+        name, account = (await request.json())["name"], self._composition.accounts.hand_out()
+        document = await self._composition.workspaces.create(name, account)
         return JSONResponse({"name": name, "id": document["id"], "storage_account": account})
 
     async def _start_site(self, request: Request) -> JSONResponse:
         asked = await request.json()
-        site = await self._parts.subscribed_apps.start(
+        site = await self._composition.subscribed_apps.start(
             SiteSpec(**{**asked, "app_dir": Path(asked["app_dir"])})
         )
         return JSONResponse(_described(site))
 
     async def _stop_site(self, request: Request) -> JSONResponse:
-        await self._parts.subscribed_apps.stop(request.path_params["name"])
+        await self._composition.subscribed_apps.stop(request.path_params["name"])
         return JSONResponse({})
 
     async def _restart_site(self, request: Request) -> JSONResponse:
-        site = self._parts.sites.get(request.path_params["name"])
+        site = self._composition.sites.get(request.path_params["name"])
         await site.restart()
         return JSONResponse(_described(site))
 
     async def _fire(self, request: Request) -> JSONResponse:
-        await self._parts.sites.get(request.path_params["name"]).fire(request.path_params["function"])
+        await self._composition.sites.get(request.path_params["name"]).fire(request.path_params["function"])
         return JSONResponse({})
 
 
@@ -160,7 +163,7 @@ class _Guard:
         self._token = token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        wanted = estate.CONTROL_HEADER.encode()
+        wanted = default_resources.CONTROL_HEADER.encode()
         given = next((value for name, value in scope["headers"] if name == wanted), b"")
         refused = JSONResponse({"error": {"code": "Unauthorized", "message": "wrong token"}}, 401)
         await (self._app if given == self._token else refused)(scope, receive, send)

@@ -1,7 +1,4 @@
-"""The names of the estate that every Tidepool starts with, and how resource ids are spelt.
-
-Holds data only.
-"""
+"""The names and ids of the resources that each Tidepool starts with."""
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
 TENANT = "00000000-0000-4000-8000-00000000000a"
@@ -11,14 +8,15 @@ STORAGE_ACCOUNT = "tidepooldata"
 # workspace -> its default storage account
 WORKSPACES = {"mlw-dev": "mlwdevstore", "mlw-prod": "mlwprodstore"}
 DEVELOPMENT, PRODUCTION = WORKSPACES
+REGISTRY = "tidepool-registry"
 CUSTOM_TOPIC = "tidegate-events"
 MAILBOX_HOST = "mailbox.tidepool"
 DEFAULT_SITE = "tidegate"  # the functions app of `tidepool up --app`
 
-# How a handle finds its supervisor: a file in the data folder, and the header for the secret in it.
+# A handle finds its supervisor by this file in the data folder, and sends its secret in this header.
 STATE_FILE = "tidepool.json"
 CONTROL_HEADER = "x-tidepool-token"
-STOP_WITHIN_S = 30  # a supervisor that was told to end is gone then, come what may
+STOP_WITHIN_S = 30  # a supervisor ends within this time after the request, even if a component hangs
 
 _GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers"
 
@@ -39,8 +37,12 @@ def custom_topic_host(name: str) -> str:
     return f"{name}.{LOCATION}-1.eventgrid.azure.net"
 
 
+def site_id(name: str) -> str:
+    return f"{_GROUP}/Microsoft.Web/sites/{name}"
+
+
 def variables() -> dict[str, str]:
-    """The estate as environment variables: what a program has to be told, here as in Azure."""
+    """Return the environment variables that name the default resources to a program."""
     return {
         "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION,
         "AZURE_RESOURCE_GROUP": RESOURCE_GROUP,
@@ -51,7 +53,3 @@ def variables() -> dict[str, str]:
         "NOTIFY_URL": f"jsons://{MAILBOX_HOST}/notify",
         "TIDEGATE_EVENTS_ENDPOINT": f"https://{custom_topic_host(CUSTOM_TOPIC)}/api/events",
     }
-
-
-def site_id(name: str) -> str:
-    return f"{_GROUP}/Microsoft.Web/sites/{name}"

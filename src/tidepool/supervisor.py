@@ -17,18 +17,21 @@ from typing import IO
 
 import uvloop
 
-from tidepool import default_resources as estate
-from tidepool.composition import Parts
+from tidepool import default_resources
+from tidepool.composition import Composition
 from tidepool.control import Control
 from tidepool.data_folder import holder, take, typed
 from tidepool.functions.sites import SiteSpec
+from tidepool.lifecycle import Lifecycle
 from tidepool.network import listen_http
 from tidepool.processes import start_reaper
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
-async def serve(parts: Parts, *, app_dir: Path | None, parent_fd: int | None, stop_within_s: float) -> None:
+async def serve(
+    composition: Composition, *, app_dir: Path | None, parent_fd: int | None, stop_within_s: float
+) -> None:
     """Start, print the line that says ready, serve until a signal or the end of the pipe."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -37,28 +40,29 @@ async def serve(parts: Parts, *, app_dir: Path | None, parent_fd: int | None, st
     if parent_fd is not None:
         loop.add_reader(parent_fd, stopping.set)
     token = secrets.token_hex(16)
-    control = Control(parts=parts, token=token)
+    control = Control(composition=composition, token=token)
     listener, port = await listen_http(control.app)
-    await parts.start(port)
+    lifecycle = Lifecycle(composition)
+    await lifecycle.start(port)
     if app_dir is not None:
-        await parts.subscribed_apps.start(
-            SiteSpec(name=estate.DEFAULT_SITE, app_dir=app_dir, settings={}, topics={})
+        await composition.subscribed_apps.start(
+            SiteSpec(name=default_resources.DEFAULT_SITE, app_dir=app_dir, settings={}, topics={})
         )
-    await parts.start_events()
-    _say_ready(parts, f"http://127.0.0.1:{port}", token)
+    await lifecycle.start_events()
+    _say_ready(composition, f"http://127.0.0.1:{port}", token)
     await stopping.wait()
     # What hangs from here on is told to the log, and ends this process; the reaper then ends its children.
     faulthandler.dump_traceback_later(stop_within_s, exit=True)
     if parent_fd is not None:
         loop.remove_reader(parent_fd)
     listener.close()
-    await parts.stop()
-    (parts.data_dir / estate.STATE_FILE).unlink(missing_ok=True)
+    await lifecycle.stop()
+    (composition.data_dir / default_resources.STATE_FILE).unlink(missing_ok=True)
 
 
-def _say_ready(parts: Parts, control: str, token: str) -> None:
+def _say_ready(composition: Composition, control: str, token: str) -> None:
     state = json.dumps({"pid": os.getpid(), "control": control, "token": token})
-    file = parts.data_dir / estate.STATE_FILE
+    file = composition.data_dir / default_resources.STATE_FILE
     file.touch(mode=0o600)
     file.write_text(state)
     print(state, flush=True)
@@ -71,7 +75,7 @@ def main() -> None:
     parser.add_argument("--app", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--parent-fd", type=int)
-    parser.add_argument("--stop-within", type=float, default=estate.STOP_WITHIN_S)
+    parser.add_argument("--stop-within", type=float, default=default_resources.STOP_WITHIN_S)
     arguments = parser.parse_args()
     data_dir: Path = arguments.data.resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -96,9 +100,9 @@ def _log_to(folder: Path) -> None:
 
 
 async def _run(data_dir: Path, arguments: argparse.Namespace) -> None:
-    parts = Parts(data_dir, arguments.seed)
+    composition = Composition(data_dir, arguments.seed)
     await serve(
-        parts,
+        composition,
         app_dir=arguments.app and arguments.app.resolve(),
         parent_fd=arguments.parent_fd,
         stop_within_s=arguments.stop_within,

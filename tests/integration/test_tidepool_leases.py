@@ -5,11 +5,12 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tidepool import default_resources
-from tidepool.composition import Parts
+from tidepool.composition import Composition
 from tidepool.functions.queue_client import QueueClient
 from tidepool.functions.queues import QueueListener
 from tidepool.functions.settings import QueueOptions
 from tidepool.functions.worker_process import InvocationError
+from tidepool.lifecycle import Lifecycle
 from tidepool.quiescence import Quiescence
 from tidepool.storage.queue_watch import QueuedMessage
 
@@ -34,11 +35,11 @@ class Work:
 class Host:
     """One queue, a listener with a lease of a second, and the Tidepool around them."""
 
-    def __init__(self, parts: Parts) -> None:
-        self.parts = parts
+    def __init__(self, composition: Composition) -> None:
+        self.composition = composition
         self.work = Work()
         self.queue, poison = (
-            QueueClient(send=parts.storage.send, account=default_resources.STORAGE_ACCOUNT, queue=name)
+            QueueClient(send=composition.storage.send, account=default_resources.STORAGE_ACCOUNT, queue=name)
             for name in ("work", "work-poison")
         )
         options = QueueOptions(max_polling_interval_s=0.05, visibility_timeout_s=600)
@@ -47,10 +48,10 @@ class Host:
         )
 
     async def advance(self, seconds: float) -> None:
-        await Quiescence(self.parts).advance(seconds)
+        await Quiescence(self.composition).advance(seconds)
 
     def message(self) -> QueuedMessage | None:
-        found = self.parts.queues.unfinished(2 * HOUR_S)
+        found = self.composition.queues.unfinished(2 * HOUR_S)
         return found[0] if found else None
 
     async def until(self, holds: Callable[[], bool]) -> None:
@@ -73,9 +74,10 @@ class Host:
 
 def run(folder: Path, test: Callable[[Host], Awaitable[None]]) -> None:
     async def within() -> None:
-        parts = Parts(folder, seed=0)
-        await parts.start(control_port=0)
-        host = Host(parts)
+        composition = Composition(folder, seed=0)
+        lifecycle = Lifecycle(composition)
+        await lifecycle.start(control_port=0)
+        host = Host(composition)
         try:
             await host.queue.put("aGVsbG8=")
             host.listener.start()
@@ -83,7 +85,7 @@ def run(folder: Path, test: Callable[[Host], Awaitable[None]]) -> None:
         finally:
             host.work.end.set()
             await host.listener.stop()
-            await parts.stop()
+            await lifecycle.stop()
 
     asyncio.run(within())
 
@@ -98,8 +100,8 @@ def test_a_message_under_a_renewed_lease_is_not_handed_out_again_when_time_is_mo
         assert host.work.calls == 1
         assert held
         assert held.held
-        assert [message.id for message in host.parts.queues.unfinished(0)] == [held.id]
-        assert host.parts.queues.waiting(2 * HOUR_S) == []
+        assert [message.id for message in host.composition.queues.unfinished(0)] == [held.id]
+        assert host.composition.queues.waiting(2 * HOUR_S) == []
         host.work.end.set()
         await host.until(lambda: host.message() is None)
         assert host.work.calls == 1
@@ -112,9 +114,9 @@ def test_a_message_whose_function_failed_after_renewals_waits_and_comes_back(tmp
         host.work.fails = True
         await host.until_renewed()
         host.work.end.set()
-        await host.until(lambda: bool(host.parts.queues.waiting(600)))
+        await host.until(lambda: bool(host.composition.queues.waiting(600)))
 
-        assert host.parts.queues.waiting(500) == []
+        assert host.composition.queues.waiting(500) == []
         assert host.work.calls == 1
         await host.advance(600)
         await host.until(lambda: host.work.calls == 2)

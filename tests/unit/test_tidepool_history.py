@@ -32,7 +32,7 @@ def topics() -> Topics:
 
 @pytest.fixture
 def runs(topics: Topics) -> Runs:
-    return Runs(store=Store(":memory:"), scheduler=Scheduler(), eventgrid=topics, blobs=None)  # type: ignore[arg-type]
+    return Runs(store=Store(":memory:"), scheduler=Scheduler(), publish=topics.publish, blobs=None)  # type: ignore[arg-type]
 
 
 def walk(runs: Runs, *states: str) -> None:

@@ -1,8 +1,9 @@
-"""Role assignments: who has which role at which scope, and below it. Decides about no request."""
+"""Role assignments: which principal has which role at a scope and below it."""
 
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable
+from itertools import chain
 
 from tidepool.access.roles import Role, role_of
 from tidepool.default_resources import SUBSCRIPTION
@@ -13,19 +14,22 @@ _TYPE = "Microsoft.Authorization/roleAssignments"
 
 
 class Assignments:
-    """Kept in the store, and by principal in memory: every request asks for those of its sender."""
+    """All role assignments, in the store and, by principal, in memory: each request needs its sender's."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._held: dict[str, list[Document]] = defaultdict(list)
-        self._known: dict[tuple[str, str], list[Role]] = {}
+        self._by_principal: dict[str, list[Document]] = defaultdict(list)
+        self._roles: dict[tuple[str, str], list[Role]] = {}
         for _, document in store.children("/roleAssignments"):
-            self._held[document["properties"]["principalId"]].append(document)
+            self._by_principal[document["properties"]["principalId"]].append(document)
 
     def assign(
         self, *, principal_id: str, role_definition_id: str, scope: str, name: str | None = None
     ) -> Document:
-        """Create a role assignment; the same principal, role and scope again is 409, as in Azure."""
+        """Create a role assignment.
+
+        Raise AzureError 409 if the principal has this role at this scope already, as Azure does.
+        """
         role = role_of(role_definition_id)
         if self.has(principal_id, role, scope):
             raise AzureError(409, "RoleAssignmentExists", "The role assignment already exists.")
@@ -43,57 +47,67 @@ class Assignments:
             },
         }
         self._store.put(_key(path), document)
-        self._held[principal_id].append(document)
-        self._known.clear()
+        self._by_principal[principal_id].append(document)
+        self._roles.clear()
         return document
 
     def has(self, principal_id: str, role: Role, scope: str) -> bool:
-        """Whether it was made for just this scope."""
-        return any(_is(document, role, scope) for document in self._held[principal_id])
+        """Return whether the principal was assigned this role at exactly this scope."""
+        return any(_is(document, role, scope) for document in self._by_principal[principal_id])
 
     def get(self, path: str) -> Document | None:
         return self._store.get(_key(path))
 
     def unassign(self, path: str) -> bool:
-        """Remove a role assignment by its ARM id; False where there is none."""
-        found = self.get(path)
-        if found is None:
+        """Remove a role assignment by its id. Return False if it does not exist."""
+        assignment = self.get(path)
+        if assignment is None:
             return False
-        self._held[found["properties"]["principalId"]].remove(found)
-        self._known.clear()
+        self._by_principal[assignment["properties"]["principalId"]].remove(assignment)
+        self._roles.clear()
         return self._store.delete(_key(path))
 
     def forget(self, principal_id: str) -> None:
-        """Remove all roles of somebody who is gone."""
-        for document in list(self._held[principal_id]):
+        """Remove all assignments of a principal that was deleted."""
+        for document in list(self._by_principal[principal_id]):
             self.unassign(document["id"])
 
     def at(self, scope: str, principal_id: str | None = None) -> list[Document]:
-        """Those that hold at this scope: made here or above."""
-        return [one for one in self._of(principal_id) if covers(one["properties"]["scope"], scope)]
+        """Return the assignments that hold at this scope: those at the scope itself and above it."""
+        return [
+            assignment
+            for assignment in self._of(principal_id)
+            if covers(assignment["properties"]["scope"], scope)
+        ]
 
-    def around(self, scope: str, principal_id: str | None = None) -> list[Document]:
-        """Those that hold at this scope, and those that were made below it."""
-        below = (one for one in self._of(principal_id) if covers(scope, one["properties"]["scope"]))
-        found = {one["id"]: one for one in (*self.at(scope, principal_id), *below)}
-        return list(found.values())
+    def at_or_below(self, scope: str, principal_id: str | None = None) -> list[Document]:
+        """Return the assignments that hold at this scope, and those at scopes below it."""
+        below = (
+            assignment
+            for assignment in self._of(principal_id)
+            if covers(scope, assignment["properties"]["scope"])
+        )
+        by_id = {assignment["id"]: assignment for assignment in (*self.at(scope, principal_id), *below)}
+        return list(by_id.values())
 
     def roles(self, principal_id: str, scope: str) -> list[Role]:
-        """What somebody is at a scope."""
-        asked = (principal_id, scope)
-        if asked not in self._known:
-            held = self.at(scope, principal_id)
-            self._known[asked] = [role_of(one["properties"]["roleDefinitionId"]) for one in held]
-        return self._known[asked]
+        """Return the roles that a principal has at a scope."""
+        key = (principal_id, scope)
+        if key not in self._roles:
+            self._roles[key] = [
+                role_of(assignment["properties"]["roleDefinitionId"])
+                for assignment in self.at(scope, principal_id)
+            ]
+        return self._roles[key]
 
     def _of(self, principal_id: str | None) -> Iterable[Document]:
         if principal_id is not None:
-            return tuple(self._held.get(principal_id, ()))
-        return tuple(one for held in self._held.values() for one in held)
+            return tuple(self._by_principal.get(principal_id, ()))
+        return tuple(chain.from_iterable(self._by_principal.values()))
 
 
 def covers(assigned: str, scope: str) -> bool:
-    """Whether what is assigned at one scope holds at another: roles are inherited downwards."""
+    """Return whether a role that is assigned at one scope holds at another: scopes inherit roles."""
     above = assigned.rstrip("/").lower() + "/"
     return (scope.rstrip("/").lower() + "/").startswith(above)
 

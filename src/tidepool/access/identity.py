@@ -1,4 +1,4 @@
-"""Tokens and roles: issues tokens, checks them as Azure does, and says who may do what where."""
+"""Tokens and authorization: issues and checks tokens, and decides which actions a principal may take."""
 
 import hashlib
 import hmac
@@ -17,15 +17,12 @@ from tidepool.store import Document, Store
 
 ISSUER = f"https://sts.windows.net/{TENANT}/"
 LIFETIME_S = 24 * 3600
-# What each audience is also called; compared without the trailing slash.
+# The second names of audiences, without the trailing slash.
 _ALIASES = {"https://management.core.windows.net": "https://management.azure.com"}
 
 
 class Identity:
-    """The directory of this Tidepool.
-
-    Tokens are signed with its own secret; role assignments live in the store.
-    """
+    """The directory of this Tidepool. It signs tokens with its own secret."""
 
     def __init__(self, *, store: Store, secret: str) -> None:
         self._store = store
@@ -34,21 +31,26 @@ class Identity:
         self._assign_defaults()
 
     def secret_for(self, purpose: str) -> str:
-        """A secret that only this Tidepool knows, the same after a restart."""
+        """Return a secret of this Tidepool for one purpose. It is the same after a restart."""
         return hmac.digest(self._secret.encode(), purpose.encode(), hashlib.sha256).hex()
 
-    def principal(self, who: str) -> Principal:
-        """By name, or the managed identity of the resource with that id. ValueError: there is none."""
-        if who in PRINCIPALS:
-            return PRINCIPALS[who]
-        found = identity_of(self._store.get(who) or {}) if who.startswith("/") else None
-        if found is None:
-            there = ", ".join(PRINCIPALS)
-            raise ValueError(f"there is no principal {who!r}: {there}, or a resource that has an identity")
-        return found
+    def principal(self, name: str) -> Principal:
+        """Return a principal by its name, or the managed identity of the resource with that id.
+
+        Raise ValueError if there is no such principal.
+        """
+        if name in PRINCIPALS:
+            return PRINCIPALS[name]
+        principal = identity_of(self._store.get(name) or {}) if name.startswith("/") else None
+        if principal is None:
+            names = ", ".join(PRINCIPALS)
+            raise ValueError(
+                f"there is no principal {name!r}; use {names}, or the id of a resource with an identity"
+            )
+        return principal
 
     def issue(self, audience: str, principal: Principal, lifetime_s: int = LIFETIME_S) -> str:
-        """A bearer token."""
+        """Return a bearer token for an audience."""
         now = int(time.time())
         claims = {
             "aud": audience,
@@ -66,7 +68,10 @@ class Identity:
         return jwt.encode(claims, self._secret, "HS256")
 
     def check(self, request: Request, *audiences: str) -> Principal:
-        """Who sent this; AzureError 401 unless its token is ours, current and for one of the audiences."""
+        """Return the principal that sent a request.
+
+        Raise AzureError 401 if its token is missing, invalid, expired or for another audience.
+        """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise _unauthorized(
@@ -91,7 +96,7 @@ class Identity:
         return Principal(claims["app_displayname"], claims["oid"], claims["appid"])
 
     def authorize(self, principal: Principal, action: str, scope: str) -> None:
-        """Raise 403 AuthorizationFailed unless a role of the principal allows the action at this scope."""
+        """Raise AzureError 403 unless a role of the principal allows the action at this scope."""
         if not self.allows(principal, action, scope):
             raise AzureError(
                 403,
@@ -102,16 +107,16 @@ class Identity:
             )
 
     def allows(self, principal: Principal, action: str, scope: str, *, data: bool = False) -> bool:
-        """Whether a role of the principal allows an action, or a data action, at this scope."""
+        """Return whether a role of the principal allows an action (or a data action) at this scope."""
         roles = self.assignments.roles(principal.id, scope)
         return any(role.allows(action, data=data) for role in roles)
 
     def permissions(self, principal: Principal, scope: str) -> list[Document]:
-        """The answer of GET {scope}/providers/Microsoft.Authorization/permissions."""
+        """Return the permissions that the principal's roles give at a scope."""
         return [role.permission() for role in self.assignments.roles(principal.id, scope)]
 
-    def endow(self, principal: Principal, roles: Mapping[str, Iterable[str]]) -> None:
-        """Give somebody who is new these roles, by scope; what is there already stays."""
+    def grant(self, principal: Principal, roles: Mapping[str, Iterable[str]]) -> None:
+        """Assign these roles, by scope, to a principal. Assignments that exist are kept."""
         for scope, names in roles.items():
             for role in roles_named(names):
                 if not self.assignments.has(principal.id, role, scope):
@@ -123,7 +128,7 @@ class Identity:
         if self._store.get("/identity/defaults"):
             return
         for name, roles in DEFAULT_ROLES.items():
-            self.endow(PRINCIPALS[name], {f"/subscriptions/{SUBSCRIPTION}": roles})
+            self.grant(PRINCIPALS[name], {f"/subscriptions/{SUBSCRIPTION}": roles})
         self._store.put("/identity/defaults", {"assigned": True})
 
 

@@ -1,4 +1,4 @@
-"""App Service's managed identity endpoint: who asks with a right header gets a token for any audience."""
+"""App Service's managed identity endpoint, which issues tokens to callers with a valid identity header."""
 
 import time
 from typing import Any
@@ -13,37 +13,37 @@ from tidepool.access.principals import PRINCIPALS, Principal
 
 
 class ManagedIdentity:
-    """`app` answers `/token`; each principal has a header of its own, which says who is asking."""
+    """The ASGI app `app` of `/token`. The identity header of a request names the principal."""
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
         self.app = Starlette(routes=[Route("/token", self._token)])
-        self._askers: dict[str, Principal] = {}
-        for principal in PRINCIPALS.values():  # their programs may have the header from before a restart
+        self._principals: dict[str, Principal] = {}
+        for principal in PRINCIPALS.values():  # running programs may hold a header from before a restart
             self.header(principal)
 
     def header(self, principal: Principal) -> str:
-        """The value of IDENTITY_HEADER for a principal."""
+        """Return the value of IDENTITY_HEADER for a principal."""
         header = self._identity.secret_for(f"identity-header/{principal.id}")
-        self._askers[header] = principal
+        self._principals[header] = principal
         return header
 
     async def _token(self, request: Request) -> JSONResponse:
-        asker = self._askers.get(request.headers.get("x-identity-header", ""))
+        principal = self._principals.get(request.headers.get("x-identity-header", ""))
         audience = request.query_params.get("resource")
-        if asker is None:
+        if principal is None:
             return _refused(401, "X-IDENTITY-HEADER is missing or wrong")
         if not audience:
             return _refused(400, "resource is missing")
-        client_id = request.query_params.get("client_id", asker.client_id)
-        if client_id != asker.client_id:
+        client_id = request.query_params.get("client_id", principal.client_id)
+        if client_id != principal.client_id:
             return _refused(400, f"No managed identity found for client id {client_id}")
-        return JSONResponse(self._answer(audience, asker))
+        return JSONResponse(self._answer(audience, principal))
 
-    def _answer(self, audience: str, asker: Principal) -> dict[str, Any]:
+    def _answer(self, audience: str, principal: Principal) -> dict[str, Any]:
         return {
-            "access_token": self._identity.issue(audience, asker),
-            "client_id": asker.client_id,
+            "access_token": self._identity.issue(audience, principal),
+            "client_id": principal.client_id,
             "expires_on": str(int(time.time()) + LIFETIME_S),
             "resource": audience,
             "token_type": "Bearer",

@@ -1,4 +1,4 @@
-"""Who can hold roles: the people and the app of this Tidepool, and the managed identities of resources."""
+"""Principals, which can have roles: the developer, the service, and managed identities of resources."""
 
 import uuid
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from tidepool.store import Document
 
 @dataclass(frozen=True)
 class Principal:
-    """`id` is the object id, `client_id` the application id."""
+    """A security principal. `id` is its object id, `client_id` its application id."""
 
     name: str
     id: str
@@ -21,7 +21,7 @@ def _principal(name: str) -> Principal:
 
 
 def guid(text: str) -> str:
-    """The same text has the same one, after a restart as well."""
+    """Return a GUID that is derived from a text. It is the same after a restart."""
     return str(uuid.uuid5(uuid.UUID(SUBSCRIPTION), text))
 
 
@@ -29,9 +29,14 @@ PRINCIPALS = {name: _principal(name) for name in ("developer", "tidegate")}
 
 
 def identity_of(resource: Document) -> Principal | None:
-    """The managed identity that a resource acts as: its own, or else the first that was given to it."""
+    """Return the managed identity that a resource acts as.
+
+    It is the system-assigned identity, or else the first user-assigned one, or None.
+    """
     identity = resource.get("identity") or {}
-    for one in (identity, *(identity.get("userAssignedIdentities") or {}).values()):
-        if one and (object_id := one.get("principalId")):
-            return Principal(resource["name"], object_id, one.get("clientId") or guid(f"{object_id}/client"))
+    for candidate in (identity, *(identity.get("userAssignedIdentities") or {}).values()):
+        if candidate and (object_id := candidate.get("principalId")):
+            return Principal(
+                resource["name"], object_id, candidate.get("clientId") or guid(f"{object_id}/client")
+            )
     return None

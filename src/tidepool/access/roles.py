@@ -1,4 +1,4 @@
-"""Azure's built-in roles as data: their ids and the actions they allow. Who holds them is identity's."""
+"""Azure's built-in roles as data: their ids and the actions that they allow."""
 
 import fnmatch
 import re
@@ -14,7 +14,7 @@ SEND_EVENTS = "Microsoft.EventGrid/events/send/action"
 
 @dataclass(frozen=True)
 class Role:
-    """A role definition, abridged to what Tidepool asks about."""
+    """A role definition with the actions that Tidepool checks."""
 
     name: str
     id: str
@@ -125,7 +125,7 @@ DEFAULT_ROLES: dict[str, tuple[str, ...]] = {
     "developer": ("Owner", "EventGrid Data Sender", *_DATA),
     "tidegate": (*_WORK, "Reader", "AzureML Registry User"),
 }
-# What those who run jobs get in their own workspace and its storage, and what serves models in it.
+# The roles of identities that run jobs, and of those that serve models: (in the workspace, on its storage).
 JOB_ROLES = ("AzureML Data Scientist",), ("Storage Blob Data Contributor",)
 SERVING_ROLES = (), ("Storage Blob Data Reader",)
 
@@ -136,7 +136,10 @@ def roles_named(names: Iterable[str]) -> list[Role]:
 
 
 def role_of(definition_id: str) -> Role:
-    """The role that a role definition id (or its guid) means; 400 where there is none."""
+    """Return the role with a role definition id or its GUID.
+
+    Raise AzureError 400 if Tidepool has no such role.
+    """
     guid = definition_id.rstrip("/").rpartition("/")[2].lower()
     for role in ROLES:
         if role.id == guid:

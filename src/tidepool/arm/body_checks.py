@@ -1,4 +1,4 @@
-"""The shapes of what bodies hold, by the names of properties: refused before anybody reads a wrong one."""
+"""Checks of the JSON types in request bodies, by the names of properties, before a handler reads them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 from tidepool.errors import AzureError
 from tidepool.store import Document
 
-_WORDS: dict[type, str] = {dict: "an object", str: "a string", int: "a number"}
-_SHAPES: dict[str, type] = {
+_TYPE_NAMES: dict[type, str] = {dict: "an object", str: "a string", int: "a number"}
+_TYPES: dict[str, type] = {
     **dict.fromkeys(
         ("tags", "inputs", "outputs", "jobs", "componentSpec", "credentials", "scaleSettings"), dict
     ),
@@ -19,13 +19,14 @@ _SHAPES: dict[str, type] = {
     **dict.fromkeys(("principalId", "roleDefinitionId", "environmentId", "codeId", "componentId"), str),
     **dict.fromkeys(("minNodeCount", "maxNodeCount"), int),
 }
-# What these hold are objects too; and nobody but the user says what is in those.
+# The members of these are objects.
 _OF_OBJECTS = frozenset({"inputs", "outputs", "jobs"})
+# The content of these belongs to the user and is not checked.
 _FREE = frozenset({"tags", "environmentVariables", "componentSpec"})
 
 
-def check_shapes(body: Mapping[str, Any]) -> None:
-    """AzureError 400 for a body whose properties have not the shapes that their names ask for."""
+def check_body(body: Mapping[str, Any]) -> None:
+    """Raise AzureError 400 if a property of the body has not the type that its name requires."""
     properties = _expect(body, "properties", dict)
     _expect(body, "tags", dict)
     if properties is None:
@@ -43,8 +44,8 @@ def _walk(value: Any) -> None:
     if not isinstance(value, dict):
         return
     for name, item in value.items():
-        if name in _SHAPES:
-            _expect(value, name, _SHAPES[name])
+        if name in _TYPES:
+            _expect(value, name, _TYPES[name])
         if name in _OF_OBJECTS:
             for member in item or {}:
                 _expect(item, member, dict)
@@ -52,9 +53,9 @@ def _walk(value: Any) -> None:
             _walk(item)
 
 
-def _expect(holder: Mapping[str, Any], name: str, shape: type) -> Document | None:
+def _expect(holder: Mapping[str, Any], name: str, expected: type) -> Document | None:
     value = holder.get(name)
-    if value is not None and (not isinstance(value, shape) or isinstance(value, bool)):
-        message = f"The request content was invalid: '{name}' must be {_WORDS[shape]}."
+    if value is not None and (not isinstance(value, expected) or isinstance(value, bool)):
+        message = f"The request content was invalid: '{name}' must be {_TYPE_NAMES[expected]}."
         raise AzureError(400, "InvalidRequestContent", message)
     return value if isinstance(value, dict) else None

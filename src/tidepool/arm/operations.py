@@ -1,4 +1,4 @@
-"""Long-running operations: what `Azure-AsyncOperation` points at until the scheduler has ended them."""
+"""Long-running operations, whose state clients poll at the URL in `Azure-AsyncOperation`."""
 
 import uuid
 from collections.abc import Awaitable, Callable
@@ -11,14 +11,14 @@ from tidepool.errors import not_found
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 
-# How often clients shall look: without this header the SDKs wait 30 s between two looks.
+# The pause between two polls of a client. Without this header the SDKs wait 30 s.
 POLL = {"retry-after-ms": "30"}
 
 Finish = Callable[[], Awaitable[Document | None]]
 
 
 class Operations:
-    """Begins operations and answers for them. One that a restart cut off counts as failed."""
+    """The operations of this Tidepool. An operation that a restart interrupted has failed."""
 
     def __init__(self, *, store: Store, scheduler: Scheduler) -> None:
         self._store = store
@@ -35,9 +35,9 @@ class Operations:
         return {(kind("locations", "operationsStatus"), "GET"): self._get}
 
     def begin(self, after_s: float, finish: Finish, label: str) -> dict[str, str]:
-        """Run `finish` after so many emulated seconds; the headers of the answer that begins the operation.
+        """Run `finish` after `after_s` emulated seconds, and return the headers of the first response.
 
-        `finish` may return an error (`{"code", "message"}`): the operation failed, then.
+        The operation fails if `finish` returns an error (`{"code", "message"}`).
         """
         operation = str(uuid.uuid4())
         resource_id = (
@@ -55,6 +55,11 @@ class Operations:
         self._scheduler.call_later(after_s, end, label)
         url = f"{MANAGEMENT}{resource_id}?api-version=2024-04-01"
         return {"Azure-AsyncOperation": url, "Location": url, **POLL}
+
+    def unfinished(self) -> list[str]:
+        """Return the names of the operations that have not ended."""
+        documents = (document for _, document in self._store.children("/operations"))
+        return [document["name"] for document in documents if document["status"] == "InProgress"]
 
     async def _get(self, call: Call) -> Response:
         operation = self._store.get(f"/operations/{call.path.names[1]}")

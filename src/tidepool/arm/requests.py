@@ -1,4 +1,4 @@
-"""Resource ids and requests of Azure Resource Manager, parsed. Knows no resource and keeps nothing."""
+"""Resource ids and requests of Azure Resource Manager, parsed."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -21,9 +21,10 @@ _VERBS = {"PUT": "write", "PATCH": "write", "DELETE": "delete", "GET": "read", "
 
 @dataclass(frozen=True)
 class ArmPath:
-    """`{scope}/providers/{provider}/{type}/{name}/{type}/{name}...`; an odd type is a collection or action.
+    """A path `{scope}/providers/{provider}/{type}/{name}/{type}/{name}...`.
 
-    `scope` stands before the last `/providers/`: a resource group, or the resource that this one extends.
+    A last type without a name is a collection or an action. `scope` stands before the last
+    `/providers/`: it is a resource group, or the resource that this one extends.
     """
 
     text: str
@@ -34,7 +35,7 @@ class ArmPath:
 
     @property
     def kind(self) -> str:
-        """`provider/type/type` in lower case: what the tables of routes are keyed with."""
+        """Return `provider/type/type` in lower case, which is the key in the tables of routes."""
         return "/".join((self.provider, *self.types)).lower()
 
     @property
@@ -43,30 +44,30 @@ class ArmPath:
 
     @property
     def root(self) -> str:
-        """The id of the outermost resource: the workspace, the registry."""
+        """Return the id of the outermost resource, such as the workspace or the registry."""
         return self.ancestor(1)
 
     def ancestor(self, depth: int) -> str:
-        """The id made of the first `depth` pairs of type and name."""
+        """Return the id that the first `depth` pairs of type and name make."""
         if depth == 0:
             return self.scope
         pairs = zip(self.types[:depth], self.names[:depth], strict=True)
         return f"{self.scope}/providers/{self.provider}/" + "/".join("/".join(pair) for pair in pairs)
 
     def action(self, method: str, verb: str = "") -> str:
-        """The operation that Azure asks roles about, such as `.../workspaces/data/versions/write`."""
+        """Return the action that a role must allow, such as `.../workspaces/data/versions/write`."""
         operation = "/".join((self.provider, *self.types))
         return f"{operation}/{verb}/action" if verb else f"{operation}/{_VERBS.get(method, 'action')}"
 
 
 def parse(path: str) -> ArmPath:
-    """The parts of an id. Subscriptions and resource groups are resources of Microsoft.Resources."""
+    """Parse an id. Subscriptions and resource groups are resources of Microsoft.Resources."""
     text = "/" + path.strip("/")
-    scope, found, rest = text.rpartition("/providers/")
-    segments = rest.split("/") if found else ["Microsoft.Resources", *text.strip("/").split("/")]
+    scope, separator, rest = text.rpartition("/providers/")
+    segments = rest.split("/") if separator else ["Microsoft.Resources", *text.strip("/").split("/")]
     return ArmPath(
         text=text,
-        scope=scope if found else "",
+        scope=scope if separator else "",
         provider=segments[0],
         types=tuple(segments[1::2]),
         names=tuple(segments[2::2]),
@@ -75,7 +76,7 @@ def parse(path: str) -> ArmPath:
 
 @dataclass(frozen=True)
 class Call:
-    """One request to a resource: what it is about, who sends it, what it brings."""
+    """A request to a resource, with its sender, query and body."""
 
     path: ArmPath
     principal: Principal
@@ -94,7 +95,8 @@ class Call:
 
 
 Handler = Callable[[Call], Awaitable[Response]]
-# (kind in lower case, verb): GET, LIST, PUT, PATCH, DELETE, or the name of an action in lower case.
+# Keys are (kind in lower case, verb). A verb is GET, LIST, PUT, PATCH, DELETE, or the name of an action
+# in lower case.
 Routes = dict[tuple[str, str], Handler]
 
 
@@ -103,7 +105,10 @@ def kind(*types: str, provider: str = ML) -> str:
 
 
 async def read_json(request: Request) -> Document:
-    """The body as an object; none is an empty one. 400 for anything else."""
+    """Return the body as an object, which is empty if there is no body.
+
+    Raise AzureError 400 if the body is not a JSON object.
+    """
     raw = await request.body()
     if not raw:
         return {}
@@ -121,7 +126,7 @@ async def read_json(request: Request) -> Document:
 
 
 def resource(resource_id: str, properties: Document, **more: Any) -> Document:
-    """The envelope that every ARM resource comes in."""
+    """Return a resource in the envelope that all resources of Resource Manager have."""
     path = parse(resource_id)
     return {
         "id": resource_id,
@@ -133,7 +138,7 @@ def resource(resource_id: str, properties: Document, **more: Any) -> Document:
 
 
 def listed(items: list[Document], query: Mapping[str, str], url: str, page: int = 100) -> JSONResponse:
-    """One page of a collection: `$top` items from `$skip` on, and the link to the next page, if any."""
+    """Return one page of a collection: `$top` items from `$skip` on, and the link to the next page."""
     start = _number(query, "$skip", 0)
     size = min(page, _number(query, "$top", page))
     answer: Document = {"value": items[start : start + size]}
@@ -143,13 +148,13 @@ def listed(items: list[Document], query: Mapping[str, str], url: str, page: int 
 
 
 def _number(query: Mapping[str, str], name: str, default: int) -> int:
-    given = query.get(name) or str(default)
-    if not given.isdecimal():
-        raise AzureError(400, "InvalidQueryParameter", f"'{name}' is '{given}': it must be a number.")
-    return int(given)
+    value = query.get(name) or str(default)
+    if not value.isdecimal():
+        raise AzureError(400, "InvalidQueryParameter", f"'{name}' is '{value}': it must be a number.")
+    return int(value)
 
 
 def name_in(resource_id: str, type_: str) -> str:
-    """The name that follows `/{type}/` in an id, or an empty string."""
+    """Return the name that follows `/{type}/` in an id, or an empty string."""
     match = re.search(rf"/{type_}/([^/]+)", resource_id, re.IGNORECASE)
     return match[1] if match else ""

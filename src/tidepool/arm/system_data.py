@@ -1,12 +1,12 @@
-"""`systemData`: who made and who last changed a resource, and when."""
+"""`systemData`: who created a resource, who last changed it, and when."""
 
 from datetime import datetime
 
 from tidepool.store import Document
 
 
-def stamp(document: Document, now: datetime, by: str) -> Document:
-    """The document with its `systemData` brought up to date; the creation stays what it was."""
+def with_system_data(document: Document, now: datetime, by: str) -> Document:
+    """Return the document with an updated `systemData`. The creation that it records is kept."""
     moment = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     changed = {"lastModifiedAt": moment, "lastModifiedBy": by, "lastModifiedByType": "Application"}
     created = {"createdAt": moment, "createdBy": by, "createdByType": "Application"}

@@ -1,4 +1,4 @@
-"""Artifacts of runs: lists them, and signs the URLs to read and write them. Carries none of their bytes."""
+"""Artifacts of runs: lists of them, and signed URLs to read and write them."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,7 +14,10 @@ WRITE = "racw"
 
 
 class Artifacts:
-    """Routes of a folder `{origin}/{container}` of artifacts; a run's is `ExperimentRun/dcid.<run>`."""
+    """The routes of a folder of artifacts, `{origin}/{container}`.
+
+    The folder of a run is `ExperimentRun/dcid.<run>`.
+    """
 
     def __init__(self, *, store: Store, blobs: Blobs) -> None:
         self._store = store
@@ -32,42 +35,42 @@ class Artifacts:
         ]
 
     async def _list(self, request: Request) -> Response:
-        found = await self._found(request, request.query_params.get("path", ""))
+        blobs = await self._blobs_below(request, request.query_params.get("path", ""))
         return JSONResponse(
-            {"value": [_artifact(_folder(request), blob) for blob in found], "continuationToken": None}
+            {"value": [_artifact(_folder(request), blob) for blob in blobs], "continuationToken": None}
         )
 
     async def _metadata(self, request: Request) -> Response:
-        return JSONResponse(_artifact(_folder(request), await self._one(request)))
+        return JSONResponse(_artifact(_folder(request), await self._blob(request)))
 
     async def _content(self, request: Request) -> Response:
-        return JSONResponse(self._link(request, (await self._one(request)).name))
+        return JSONResponse(self._link(request, (await self._blob(request)).name))
 
     async def _uri(self, request: Request) -> Response:
-        return JSONResponse(self._link(request, (await self._one(request)).name)["contentUri"])
+        return JSONResponse(self._link(request, (await self._blob(request)).name)["contentUri"])
 
     async def _contents(self, request: Request) -> Response:
-        found = await self._found(request, request.query_params.get("path", ""))
+        blobs = await self._blobs_below(request, request.query_params.get("path", ""))
         return JSONResponse(
-            {"value": [self._link(request, blob.name) for blob in found], "continuationToken": None}
+            {"value": [self._link(request, blob.name) for blob in blobs], "continuationToken": None}
         )
 
     async def _create(self, request: Request) -> Response:
-        """Say where new artifacts are to be written; they exist when somebody has written them there."""
+        """Return signed URLs for new artifacts. An artifact exists when the client has written it there."""
         folder = _folder(request)
         names = [entry["path"] for entry in (await read_json(request)).get("paths", [])]
         links = {name: self._link(request, f"{folder}/{name}", WRITE) for name in names}
         artifacts = {name: _reference(folder, name) for name in names}
         return JSONResponse({"artifacts": artifacts, "artifactContentInformation": links, "errors": {}})
 
-    async def _found(self, request: Request, path: str) -> list[BlobItem]:
+    async def _blobs_below(self, request: Request, path: str) -> list[BlobItem]:
         account, container = artifact_store(self._store, request.state.workspace)
         return await self._blobs.list(account, container, f"{_folder(request)}/{path.lstrip('/')}")
 
-    async def _one(self, request: Request) -> BlobItem:
+    async def _blob(self, request: Request) -> BlobItem:
         path = request.query_params.get("path", "")
         name = f"{_folder(request)}/{path.lstrip('/')}"
-        for blob in await self._found(request, path):
+        for blob in await self._blobs_below(request, path):
             if blob.name == name:
                 return blob
         raise AzureError(404, "UserError", f"The artifact '{path}' was not found in '{_folder(request)}'.")
@@ -80,10 +83,10 @@ class Artifacts:
 
 
 def _folder(request: Request) -> str:
-    given = request.path_params
-    if "run" in given:
-        return f"ExperimentRun/dcid.{given['run']}"
-    return f"{given['origin']}/{given['container']}"
+    parameters = request.path_params
+    if "run" in parameters:
+        return f"ExperimentRun/dcid.{parameters['run']}"
+    return f"{parameters['origin']}/{parameters['container']}"
 
 
 def _reference(folder: str, path: str) -> Document:

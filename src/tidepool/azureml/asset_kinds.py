@@ -1,4 +1,4 @@
-"""The kinds of versioned assets as data: what each keeps, needs and forbids. Stores nothing."""
+"""The kinds of versioned assets as data: their required, default and fixed properties."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +9,11 @@ from tidepool.store import Document
 
 @dataclass(frozen=True, kw_only=True)
 class AssetKind:
-    """`fixed` cannot change once a version exists: `refused` says so.
+    """A kind of versioned asset.
 
-    `uri` names the property that is a place, `named_in` the one in which name and version stand once more;
-    only what is `provisioned` has a provisioningState.
+    The properties in `fixed` cannot change once a version exists; `refused` is the message then.
+    The property `uri` is the location of the files. The property `named_in` repeats the name and the
+    version. A kind that is `provisioned` has a provisioningState.
     """
 
     type: str
@@ -34,9 +35,9 @@ class AssetKind:
     def state(self) -> Document:
         return {"provisioningState": "Succeeded"} if self.provisioned else {}
 
-    def changes(self, found: Document, wanted: Document) -> bool:
-        """Whether `wanted` would change what is fixed."""
-        return any(_content(found.get(key)) != _content(wanted.get(key)) for key in self.fixed)
+    def changes(self, existing: Document, requested: Document) -> bool:
+        """Return whether the requested properties differ from the existing ones in a fixed property."""
+        return any(_content(existing.get(key)) != _content(requested.get(key)) for key in self.fixed)
 
 
 _PATHS = "Asset paths cannot be updated."
@@ -90,7 +91,6 @@ KINDS = (
         named_in="componentSpec",
     ),
 )
-ASSET_KINDS = {one.type: one for one in KINDS}
 
 DEFAULTS: Document = {
     "description": None,
@@ -99,15 +99,15 @@ DEFAULTS: Document = {
     "isArchived": False,
 }
 MUTABLE = ("description", "tags", "isArchived", "stage", "properties")
-# The versions that mean "the latest one": the SDK asks for a component without a version by this name.
+# Versions that mean the latest one. The SDK asks by this name for a component without a version.
 LATEST = ("azureml_default",)
 
-# Of a component's specification: what may differ without making another component.
+# The keys of a component's specification that may differ between equal components.
 _DESCRIBING = frozenset({"description", "display_name", "tags", "name", "version", "_source", "$schema"})
 
 
 def _content(value: Any) -> Any:
-    """What a value says: a slash at the end of a place says nothing, and absent is the same as empty."""
+    """Return a value in the form to compare: no slash at the end of a URI, and None for an empty value."""
     if isinstance(value, dict):
         return {key: item for key, item in value.items() if key not in _DESCRIBING} or None
     return value.rstrip("/") if isinstance(value, str) else value or None

@@ -1,4 +1,4 @@
-"""Versioned assets as requests: containers and versions, listed by view, tags, hash and order."""
+"""The routes of versioned assets: containers and versions, listed by view, tags, hash and order."""
 
 from starlette.responses import JSONResponse, Response
 
@@ -15,7 +15,7 @@ class AssetRoutes:
         self._assets = assets
 
     def routes(self, owner: str) -> Routes:
-        """`owner` is `workspaces` or `registries`."""
+        """Return the routes for an owner, which is `workspaces` or `registries`."""
         containers = kind(owner, self._assets.kind.type)
         versions = kind(owner, self._assets.kind.type, "versions")
         return {
@@ -45,18 +45,18 @@ class AssetRoutes:
     async def _list(self, call: Call) -> Response:
         content_hash = call.query.get("hash")
         if content_hash and self._assets.kind.found_by_hash:
-            found = self._assets.by_hash(call.path.root, content_hash)
+            versions = self._assets.by_hash(call.path.root, content_hash)
         else:
-            found = self._assets.versions(call.path.root, call.path.names[1])
+            versions = self._assets.versions(call.path.root, call.path.names[1])
         order = call.query.get("$orderBy") or call.query.get("orderBy") or ""
-        shown = [document for document in found if _is_shown(document, call)]
+        shown = [document for document in versions if _is_shown(document, call)]
         return listed(shown[::-1] if order.lower() == "createdtime asc" else shown, call.query, call.url)
 
     async def _get_container(self, call: Call) -> Response:
-        found = self._assets.container(call.path.root, call.path.names[1])
-        if found is None:
+        container = self._assets.container(call.path.root, call.path.names[1])
+        if container is None:
             raise missing(self._assets.kind.noun, call.path.names[1], root=call.path.root, status=404)
-        return JSONResponse(found)
+        return JSONResponse(container)
 
     async def _put_container(self, call: Call) -> Response:
         name, by = call.path.names[1], call.principal.name
@@ -64,22 +64,23 @@ class AssetRoutes:
 
     async def _list_containers(self, call: Call) -> Response:
         root = call.path.root
-        found = [
+        containers = [
             container
             for name in self._assets.names(root)
             if (container := self._assets.container(root, name))
         ]
-        return listed([document for document in found if _is_shown(document, call)], call.query, call.url)
+        shown = [container for container in containers if _is_shown(container, call)]
+        return listed(shown, call.query, call.url)
 
 
 def in_view(view: str, archived: bool) -> bool:
-    """Whether a `listViewType` (ActiveOnly, ArchivedOnly, All) shows what is, or is not, archived."""
+    """Return whether a `listViewType` (ActiveOnly, ArchivedOnly, All) includes an asset."""
     return view == "All" or archived == (view == "ArchivedOnly")
 
 
-def has_tags(tags: Document, wanted: str) -> bool:
-    """Whether tags have every one that is wanted: `name,name=value`."""
-    entries = [entry.partition("=") for entry in wanted.split(",") if entry]
+def has_tags(tags: Document, required: str) -> bool:
+    """Return whether the tags have all that are required, written as `name,name=value`."""
+    entries = [entry.partition("=") for entry in required.split(",") if entry]
     return all(name in tags and (not equals or tags[name] == value) for name, equals, value in entries)
 
 

@@ -1,9 +1,9 @@
-"""Versioned assets of workspaces and registries: made once, described again, never with another content."""
+"""Versioned assets of workspaces and registries. The content of a version never changes."""
 
 from collections.abc import Awaitable, Callable
 
 from tidepool.arm.requests import resource
-from tidepool.arm.system_data import stamp
+from tidepool.arm.system_data import with_system_data
 from tidepool.azureml.asset_kinds import DEFAULTS, LATEST, MUTABLE, AssetKind
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.azureml.references import References
@@ -15,12 +15,13 @@ UsedBy = Callable[[str], str | None]
 
 
 class Assets:
-    """The assets of one kind. `root`: their workspace or registry. `created` hears of each new version.
+    """The assets of one kind. `root` is the id of their workspace or registry.
 
-    `used_by` names who uses the version with an id, so that it cannot be deleted.
+    `created` is called for each new version. `used_by` names the deployment that uses the version
+    with an id: such a version cannot be deleted.
     """
 
-    def __init__(  # noqa: PLR0913  # what an asset touches
+    def __init__(  # noqa: PLR0913  # its dependencies, by keyword
         self,
         kind: AssetKind,
         *,
@@ -43,17 +44,17 @@ class Assets:
         return self._store.get(self._path(root, name, version))
 
     def existing(self, root: str, name: str, version: str) -> Document:
-        found = self.get(root, name, version)
-        if found is None:
+        document = self.get(root, name, version)
+        if document is None:
             raise missing(self.kind.version_noun, name, version, root=root, status=404)
-        return found
+        return document
 
     def versions(self, root: str, name: str) -> list[Document]:
-        """All versions, newest first."""
+        """Return all versions, newest first."""
         return [document for _, document in self._store.children(f"{self._path(root, name)}/versions")][::-1]
 
     def by_hash(self, root: str, content_hash: str) -> list[Document]:
-        """Every version of any name with that content."""
+        """Return the versions with that content hash, of any name."""
         return [
             document
             for path, document in self._store.below(f"{root}/{self.kind.type}")
@@ -62,55 +63,59 @@ class Assets:
         ]
 
     def latest(self, root: str, name: str) -> Document | None:
-        """The version that was created last, archived ones aside."""
-        return next((one for one in self.versions(root, name) if not one["properties"]["isArchived"]), None)
+        """Return the version that was created last and is not archived, or None."""
+        active = (version for version in self.versions(root, name) if not version["properties"]["isArchived"])
+        return next(active, None)
 
     def names(self, root: str) -> list[str]:
-        """Newest first; assets that belong to one job only have no name of their own."""
-        found = [document["name"] for _, document in self._store.children(f"{root}/{self.kind.type}")]
-        return [name for name in found[::-1] if not self._is_anonymous(root, name)]
+        """Return the names of the assets, newest first, without the anonymous ones of jobs."""
+        names = [document["name"] for _, document in self._store.children(f"{root}/{self.kind.type}")]
+        return [name for name in names[::-1] if not self._is_anonymous(root, name)]
 
     def container(self, root: str, name: str) -> Document | None:
-        """The asset without a version: which one is the latest, and which number comes next."""
-        found = self._store.get(self._path(root, name))
-        if found is None:
+        """Return the asset as a whole, with its latest version and the next version number."""
+        container = self._store.get(self._path(root, name))
+        if container is None:
             return None
         versions = self.versions(root, name)
         latest = self.latest(root, name)
         numbers = [int(document["name"]) for document in versions if document["name"].isdecimal()]
-        found["properties"]["latestVersion"] = latest["name"] if latest else None
-        found["properties"]["nextVersion"] = str(max(numbers, default=0) + 1)
+        container["properties"]["latestVersion"] = latest["name"] if latest else None
+        container["properties"]["nextVersion"] = str(max(numbers, default=0) + 1)
         if versions and "dataType" in versions[0]["properties"]:
-            found["properties"]["dataType"] = versions[0]["properties"]["dataType"]
-        return found
+            container["properties"]["dataType"] = versions[0]["properties"]["dataType"]
+        return container
 
     async def put(
         self, root: str, name: str, version: str, properties: Document, *, by: str
     ) -> tuple[Document, bool]:
-        """Create a version, or update what may change of it; (document, whether it is new)."""
-        wanted = self._wanted(root, properties)
-        found = self.get(root, name, version)
-        if found is not None:
-            self._refuse_changes(found["properties"], wanted)
-            kept = {key: wanted[key] for key in MUTABLE if properties.get(key) is not None}
-            path = self._path(root, name, found["name"])
-            return self._save(path, {**found["properties"], **kept}, found, by), False
-        self._check(root, wanted)
-        if self.kind.named_in:
-            wanted[self.kind.named_in] = {**wanted[self.kind.named_in], "name": name, "version": version}
+        """Create a version, or update the properties of it that may change.
+
+        Return its document, and whether it is new.
+        """
+        requested = self._with_defaults(root, properties)
+        existing = self.get(root, name, version)
+        if existing is not None:
+            self._refuse_changes(existing["properties"], requested)
+            changes = {key: requested[key] for key in MUTABLE if properties.get(key) is not None}
+            path = self._path(root, name, existing["name"])
+            return self._save(path, {**existing["properties"], **changes}, existing, by), False
+        self._check(root, requested)
+        if key := self.kind.named_in:
+            requested[key] = {**requested[key], "name": name, "version": version}
         self._ensure_container(root, name, by)
-        document = self._save(self._path(root, name, version), wanted, {}, by)
+        document = self._save(self._path(root, name, version), requested, {}, by)
         await self._created(root, self.kind, document)
         return document, True
 
     def describe(self, root: str, name: str, properties: Document, *, by: str) -> Document:
-        """Change what may change of the asset as a whole; archiving it hides it, not its versions."""
+        """Update the asset as a whole. Archiving it hides the asset, but not its versions."""
         self._ensure_container(root, name, by)
         path = self._path(root, name)
-        found = self._store.get(path) or {}
+        existing = self._store.get(path) or {}
         changes = {key: properties[key] for key in MUTABLE if key in properties}
-        found = self._save(path, {**found["properties"], **changes}, found, by)
-        return self.container(root, name) or found
+        document = self._save(path, {**existing["properties"], **changes}, existing, by)
+        return self.container(root, name) or document
 
     def delete(self, root: str, name: str, version: str) -> None:
         path = self._path(root, name, self.existing(root, name, version)["name"])
@@ -119,24 +124,24 @@ class Assets:
             raise UserError(409, message, "Conflict", "AssetInUse")
         self._store.delete(path)
 
-    def _refuse_changes(self, found: Document, wanted: Document) -> None:
-        if self.kind.changes(found, wanted):
+    def _refuse_changes(self, existing: Document, requested: Document) -> None:
+        if self.kind.changes(existing, requested):
             raise UserError(400, self.kind.refused.format(noun=self.kind.noun), "Immutable", "AssetImmutable")
 
-    def _save(self, path: str, properties: Document, found: Document, by: str) -> Document:
-        document = {**resource(path, properties), "systemData": found.get("systemData", {})}
-        if "/registries/" in path:  # the ids of what a registry holds are not those of ARM
+    def _save(self, path: str, properties: Document, existing: Document, by: str) -> Document:
+        document = {**resource(path, properties), "systemData": existing.get("systemData", {})}
+        if "/registries/" in path:  # assets of a registry have other ids than resources of ARM
             document["id"] = f"azureml://registries/{path.partition('/registries/')[2]}"
-        stamped = stamp(document, self._scheduler.now(), by)
-        self._store.put(path, stamped)
-        return stamped
+        document = with_system_data(document, self._scheduler.now(), by)
+        self._store.put(path, document)
+        return document
 
-    def _wanted(self, root: str, properties: Document) -> Document:
+    def _with_defaults(self, root: str, properties: Document) -> Document:
         given = {key: value for key, value in properties.items() if value is not None}
-        wanted = {**DEFAULTS, "isAnonymous": False, **self.kind.defaults, **given, **self.kind.state}
-        if self.kind.uri in wanted:
-            wanted[self.kind.uri] = self._references.long_uri(root, wanted[self.kind.uri])
-        return wanted
+        full = {**DEFAULTS, "isAnonymous": False, **self.kind.defaults, **given, **self.kind.state}
+        if self.kind.uri in full:
+            full[self.kind.uri] = self._references.long_uri(root, full[self.kind.uri])
+        return full
 
     def _check(self, root: str, properties: Document) -> None:
         for name in self.kind.required:

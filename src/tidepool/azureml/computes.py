@@ -1,4 +1,4 @@
-"""Computes of a workspace: provisioned, resized, started, stopped and deleted in time. Runs no job."""
+"""Computes of a workspace: provision, resize, start, stop and delete them."""
 
 import re
 
@@ -7,8 +7,8 @@ from starlette.responses import JSONResponse, Response
 from tidepool.access.principals import guid
 from tidepool.arm.operations import POLL, Finish, Operations
 from tidepool.arm.requests import Call, Handler, Routes, kind, listed, resource
-from tidepool.arm.system_data import stamp
-from tidepool.azureml.default_roles import Newcomers
+from tidepool.arm.system_data import with_system_data
+from tidepool.azureml.default_roles import DefaultRoles
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.azureml.vm_sizes import VM_SIZES, sizes, usages
 from tidepool.default_resources import LOCATION, SUBSCRIPTION, TENANT
@@ -17,7 +17,7 @@ from tidepool.store import Document, Store
 
 PROVISIONING_S = 0.05
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
-# action -> (state on the way, state at the end)
+# action -> (state during the operation, state at its end)
 _ACTIONS = {
     "start": ("Starting", "Running"),
     "stop": ("Stopping", "Stopped"),
@@ -27,15 +27,15 @@ _TYPES = ("AmlCompute", "ComputeInstance", "Kubernetes", "VirtualMachine", "Syna
 
 
 class Computes:
-    """The routes of computes. A new one is `Creating` first, and `Succeeded` when the scheduler says so."""
+    """The routes of computes. A new compute is `Creating`, and `Succeeded` after the provisioning time."""
 
     def __init__(
-        self, *, store: Store, scheduler: Scheduler, operations: Operations, newcomers: Newcomers
+        self, *, store: Store, scheduler: Scheduler, operations: Operations, default_roles: DefaultRoles
     ) -> None:
         self._store = store
         self._scheduler = scheduler
         self._operations = operations
-        self._newcomers = newcomers
+        self._default_roles = default_roles
 
     def routes(self) -> Routes:
         computes = kind("workspaces", "computes")
@@ -60,56 +60,56 @@ class Computes:
         return JSONResponse(self._existing(call), headers=POLL)
 
     async def _put(self, call: Call) -> Response:
-        found = self._store.get(call.path.text)
-        properties = _wanted(call, found)
+        existing = self._store.get(call.path.text)
+        properties = _requested(call, existing)
         document = resource(
             call.path.text,
-            {**properties, "provisioningState": "Updating" if found else "Creating"},
+            {**properties, "provisioningState": "Updating" if existing else "Creating"},
             location=call.body.get("location") or LOCATION,
-            tags=call.body.get("tags") or (found or {}).get("tags") or {},
-            identity=_identified(call) or (found or {}).get("identity"),
+            tags=call.body.get("tags") or (existing or {}).get("tags") or {},
+            identity=_with_object_ids(call) or (existing or {}).get("identity"),
         )
-        document = stamp(
-            {**document, "systemData": (found or {}).get("systemData", {})},
+        document = with_system_data(
+            {**document, "systemData": (existing or {}).get("systemData", {})},
             self._scheduler.now(),
             call.principal.name,
         )
         self._store.put(call.path.text, document)
-        if not (found or {}).get("identity"):
-            self._newcomers.works(document)
+        if not (existing or {}).get("identity"):
+            self._default_roles.grant_job_roles(document)
         headers = self._operations.begin(
-            PROVISIONING_S, self._settle(call.path.text), f"provision {call.path.names[-1]}"
+            PROVISIONING_S, self._provisioned(call.path.text), f"provision {call.path.names[-1]}"
         )
-        return JSONResponse(document, status_code=200 if found else 201, headers=headers)
+        return JSONResponse(document, status_code=200 if existing else 201, headers=headers)
 
     async def _delete(self, call: Call) -> Response:
         document = self._existing(call)
         document["properties"]["provisioningState"] = "Deleting"
         self._store.put(call.path.text, document)
 
-        async def gone() -> None:
+        async def finish() -> None:
             self._store.delete(call.path.text)
-            self._newcomers.leaves(document)
+            self._default_roles.revoke(document)
 
-        headers = self._operations.begin(PROVISIONING_S, gone, f"delete {call.path.names[-1]}")
+        headers = self._operations.begin(PROVISIONING_S, finish, f"delete {call.path.names[-1]}")
         return Response(status_code=202, headers=headers)
 
     def _act(self, action: str) -> Handler:
-        passing, final = _ACTIONS[action]
+        transitional, final = _ACTIONS[action]
 
         async def act(call: Call) -> Response:
             document = self._existing(call)
             if document["properties"]["computeType"] != "ComputeInstance":
                 raise UserError(
                     400,
-                    f"'{action}' is for compute instances; '{call.path.names[-1]}' is none.",
+                    f"The compute '{call.path.names[-1]}' is not an instance: '{action}' is refused.",
                     "BadArgument",
                 )
-            self._set_state(call.path.text, passing)
-            settle = self._settle(call.path.text, final)
+            self._set_state(call.path.text, transitional)
+            finish = self._provisioned(call.path.text, final)
             return Response(
                 status_code=202,
-                headers=self._operations.begin(PROVISIONING_S, settle, f"{action} {call.path.names[-1]}"),
+                headers=self._operations.begin(PROVISIONING_S, finish, f"{action} {call.path.names[-1]}"),
             )
 
         return act
@@ -124,8 +124,8 @@ class Computes:
     async def _usages(self, _call: Call) -> Response:
         return JSONResponse({"value": usages(SUBSCRIPTION)})
 
-    def _settle(self, path: str, state: str = "Running") -> Finish:
-        async def settled() -> None:
+    def _provisioned(self, path: str, state: str = "Running") -> Finish:
+        async def finish() -> None:
             document = self._store.get(path)
             if document is None:
                 return
@@ -134,7 +134,7 @@ class Computes:
             if document["properties"]["computeType"] == "ComputeInstance":
                 self._set_state(path, state)
 
-        return settled
+        return finish
 
     def _set_state(self, path: str, state: str) -> None:
         document = self._store.get(path)
@@ -143,37 +143,46 @@ class Computes:
             self._store.put(path, document)
 
     def _existing(self, call: Call) -> Document:
-        found = self._store.get(call.path.text)
-        if found is None:
+        document = self._store.get(call.path.text)
+        if document is None:
             raise missing("compute", call.path.names[1], root=call.path.root, status=404)
-        return found
+        return document
 
 
-def _wanted(call: Call, found: Document | None) -> Document:
-    """The properties of a compute after this request; AzureError 400 for what Azure refuses."""
-    given, before = call.properties, (found or {}).get("properties", {})
-    inner = {**(before.get("properties") or {}), **(given.get("properties") or {})}
-    wanted = {**before, **given, "properties": inner, "computeLocation": LOCATION, "isAttachedCompute": False}
+def _requested(call: Call, existing: Document | None) -> Document:
+    """Return the properties of a compute after this request.
+
+    Raise AzureError 400 if Azure would refuse them.
+    """
+    changes, before = call.properties, (existing or {}).get("properties", {})
+    inner = {**(before.get("properties") or {}), **(changes.get("properties") or {})}
+    requested = {
+        **before,
+        **changes,
+        "properties": inner,
+        "computeLocation": LOCATION,
+        "isAttachedCompute": False,
+    }
     name = call.path.names[-1]
     if not _NAME.fullmatch(name):
         raise UserError(
             400,
-            f"The compute name '{name}' is not valid: 3 to 32 letters, digits and '-', a letter first.",
+            f"The compute name '{name}' is not valid: use 3 to 32 letters, digits and '-', a letter first.",
             "BadArgument",
         )
-    if wanted.get("computeType") not in _TYPES:
+    if requested.get("computeType") not in _TYPES:
         raise UserError(
             400,
-            f"computeType is {wanted.get('computeType')!r}; it must be one of {', '.join(_TYPES)}.",
+            f"computeType is {requested.get('computeType')!r}; it must be one of {', '.join(_TYPES)}.",
             "BadArgument",
         )
-    if wanted["computeType"] == "AmlCompute":
-        wanted["properties"] = _cluster(inner, before.get("properties") or {})
-    return wanted
+    if requested["computeType"] == "AmlCompute":
+        requested["properties"] = _cluster(inner, before.get("properties") or {})
+    return requested
 
 
-def _cluster(wanted: Document, before: Document) -> Document:
-    size = str(wanted.get("vmSize") or "")
+def _cluster(requested: Document, before: Document) -> Document:
+    size = str(requested.get("vmSize") or "")
     if size.upper() not in VM_SIZES:
         raise UserError(
             400, f"The VM size '{size}' is not available in {LOCATION}.", "BadArgument", "VmSizeNotAvailable"
@@ -185,7 +194,7 @@ def _cluster(wanted: Document, before: Document) -> Document:
     scale = {
         "minNodeCount": 0,
         "nodeIdleTimeBeforeScaleDown": "PT120S",
-        **(wanted.get("scaleSettings") or {}),
+        **(requested.get("scaleSettings") or {}),
     }
     if not 0 <= scale["minNodeCount"] <= scale.get("maxNodeCount", 1):
         raise UserError(
@@ -198,23 +207,23 @@ def _cluster(wanted: Document, before: Document) -> Document:
         "osType": "Linux",
         "remoteLoginPortPublicAccess": "NotSpecified",
         "allocationState": "Steady",
-        **wanted,
+        **requested,
         "scaleSettings": {"maxNodeCount": 1, **scale},
         "currentNodeCount": scale["minNodeCount"],
         "targetNodeCount": scale["minNodeCount"],
     }
 
 
-def _identified(call: Call) -> Document | None:
-    """The identity that is asked for, with the object ids that Azure gives: one a cluster."""
-    asked = call.body.get("identity")
-    if not isinstance(asked, dict):
+def _with_object_ids(call: Call) -> Document | None:
+    """Return the requested identity with the object ids that Azure assigns, or None if none is requested."""
+    identity = call.body.get("identity")
+    if not isinstance(identity, dict):
         return None
-    assigned = asked.get("userAssignedIdentities") or {}
+    assigned = identity.get("userAssignedIdentities") or {}
     ids = {name: _ids(name.lower()) | {"clientId": guid(f"{name}/client")} for name in assigned}
-    own = _ids(call.path.text.lower()) if "SystemAssigned" in str(asked.get("type")) else {}
-    return {**asked, **own, **({"userAssignedIdentities": ids} if ids else {})}
+    own = _ids(call.path.text.lower()) if "SystemAssigned" in str(identity.get("type")) else {}
+    return {**identity, **own, **({"userAssignedIdentities": ids} if ids else {})}
 
 
-def _ids(of: str) -> Document:
-    return {"principalId": guid(of), "tenantId": TENANT}
+def _ids(name: str) -> Document:
+    return {"principalId": guid(name), "tenantId": TENANT}

@@ -1,4 +1,4 @@
-"""The data plane, `<region>.api.azureml.ms`: discovery, run history, artifacts. Keeps nothing itself."""
+"""The data plane, `<region>.api.azureml.ms`: discovery, run history and artifacts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -27,12 +27,15 @@ _WORKSPACE = (
 )
 _HISTORY = f"/history/v1.0{_WORKSPACE}"
 _PATCHED = ("displayName", "description", "tags", "properties", "hidden")
-# What needs no token.
+# The paths that need no token.
 _OPEN = ("/discovery",)
 
 
 class DataPlane:
-    """Every request but discovery needs a token, and the right to read or write runs of the workspace."""
+    """ASGI app of the data plane.
+
+    Each request except discovery needs a token, and the right to read or write runs of the workspace.
+    """
 
     def __init__(
         self, *, store: Store, identity: Identity, blobs: Blobs, runs: Runs, registries: Registries
@@ -100,7 +103,7 @@ class DataPlane:
             request.state.workspace = resource_id
 
     def _principal(self, request: Request) -> Principal:
-        """The SDK comes with a token for Azure ML, the MLflow plugin with one for ARM: both are good here."""
+        """Return the sender. The SDK sends a token for Azure ML, the MLflow plugin one for ARM."""
         try:
             return self._identity.check(request, AUDIENCES[0])
         except AzureError as error:
@@ -123,37 +126,39 @@ class DataPlane:
         return JSONResponse({**dict.fromkeys(services, base), "studio": "https://ml.azure.com"})
 
     async def _get(self, request: Request) -> Response:
-        return JSONResponse(shown(self._run(request)))
+        return JSONResponse(run_view(self._run(request)))
 
     async def _patch(self, request: Request) -> Response:
         run, body = self._run(request), await read_json(request)
         changes = {name: body[name] for name in _PATCHED if name in body}
-        return JSONResponse(shown(self._runs.patch(request.state.workspace, run["runId"], changes)))
+        return JSONResponse(run_view(self._runs.patch(request.state.workspace, run["runId"], changes)))
 
     async def _details(self, request: Request) -> Response:
-        run = shown(self._run(request))
+        run = run_view(self._run(request))
         logs = await self._runs.log_files(request.state.workspace, run["runId"])
         return JSONResponse({**run, "createdTimeUtc": run["createdUtc"], "logFiles": logs, "warnings": []})
 
     async def _children(self, request: Request) -> Response:
         children = self._runs.children(request.state.workspace, self._run(request)["runId"])
         top = int(request.query_params.get("$top") or len(children))
-        return JSONResponse({"value": [shown(child) for child in children[:top]], "continuationToken": None})
+        return JSONResponse(
+            {"value": [run_view(child) for child in children[:top]], "continuationToken": None}
+        )
 
     async def _run_data(self, request: Request) -> Response:
         body = await read_json(request)
         run = self._runs.existing(request.state.workspace, str(body.get("runId")))
-        return JSONResponse({"runMetadata": shown(run), "runDefinition": None, "jobSpecification": None})
+        return JSONResponse({"runMetadata": run_view(run), "runDefinition": None, "jobSpecification": None})
 
-    def _resolve(self, place: str) -> Callable[[Request], Any]:
-        """Asset ids -> where their bytes are, in the form that the SDK downloads from."""
+    def _resolve(self, key: str) -> Callable[[Request], Any]:
+        """Return a handler that maps asset ids to the URIs that the SDK downloads from."""
 
         async def resolve(request: Request) -> Response:
             values = (await read_json(request)).get("values", [])
-            found = {
-                value: {place: self._uri(request.state.workspace, value), "type": None} for value in values
+            resolved = {
+                value: {key: self._uri(request.state.workspace, value), "type": None} for value in values
             }
-            return JSONResponse({"values": found})
+            return JSONResponse({"values": resolved})
 
         return resolve
 
@@ -172,8 +177,8 @@ class DataPlane:
         return self._runs.existing(request.state.workspace, request.path_params["run"])
 
 
-def shown(run: Document) -> Document:
-    """A run as run history shows it."""
+def run_view(run: Document) -> Document:
+    """Return a run as the run history API shows it."""
     target = run.get("target")
     outputs = {
         name: {**output, "assetId": output.get("assetId") or output.get("uri")}

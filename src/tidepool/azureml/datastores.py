@@ -1,9 +1,9 @@
-"""Datastores of a workspace: the two that every one has, and those that users make, with their secrets."""
+"""Datastores of a workspace: the two default ones, those that users create, and their secrets."""
 
 from starlette.responses import JSONResponse, Response
 
 from tidepool.arm.requests import Call, Routes, kind, listed, resource
-from tidepool.arm.system_data import stamp
+from tidepool.arm.system_data import with_system_data
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.azureml.workspaces import ARTIFACTS, default_account, workspace
 from tidepool.default_resources import RESOURCE_GROUP, SUBSCRIPTION
@@ -20,13 +20,13 @@ _SECRETS = ("AccountKey", "Sas")
 
 
 def default_containers(store: Store, workspace_id: str) -> dict[str, str]:
-    """Datastore -> container of the two that every workspace has."""
+    """Return the containers of the two default datastores, by datastore."""
     guid = workspace(store, workspace_id)["properties"]["workspaceId"]
     return {"workspaceblobstore": f"azureml-blobstore-{guid}", "workspaceartifactstore": ARTIFACTS}
 
 
 class Datastores:
-    """The routes of datastores. A credential-less one is opened with the caller's own identity."""
+    """The routes of datastores. One without credentials is opened with the identity of the caller."""
 
     def __init__(self, *, store: Store, scheduler: Scheduler, accounts: Accounts) -> None:
         self._store = store
@@ -69,12 +69,12 @@ class Datastores:
         return JSONResponse(self._existing(call))
 
     async def _put(self, call: Call) -> Response:
-        found = self._store.get(call.path.text)
-        default = bool((found or {}).get("properties", {}).get("isDefault"))
+        existing = self._store.get(call.path.text)
+        default = bool((existing or {}).get("properties", {}).get("isDefault"))
         document = self._save(
             call.path.text, _checked(call.properties), default=default, by=call.principal.name
         )
-        return JSONResponse(document, status_code=200 if found else 201)
+        return JSONResponse(document, status_code=200 if existing else 201)
 
     async def _delete(self, call: Call) -> Response:
         document = self._existing(call)
@@ -89,11 +89,11 @@ class Datastores:
 
     async def _secrets(self, call: Call) -> Response:
         properties = self._existing(call)["properties"]
-        kept = properties["credentials"]["credentialsType"]
-        if kept not in _SECRETS:
+        credentials = properties["credentials"]["credentialsType"]
+        if credentials not in _SECRETS:
             raise UserError(
                 400,
-                f"The datastore '{call.path.names[1]}' has no secrets: its credentials are '{kept}'.",
+                f"The datastore '{call.path.names[1]}' has no secrets: its credentials are '{credentials}'.",
                 "BadArgument",
             )
         return JSONResponse(
@@ -116,24 +116,28 @@ class Datastores:
         full["credentials"] = {
             "credentialsType": (properties.get("credentials") or {}).get("credentialsType", "None")
         }
-        document = stamp(resource(path, full), self._scheduler.now(), by)
+        document = with_system_data(resource(path, full), self._scheduler.now(), by)
         self._store.put(path, document)
         return document
 
     def _existing(self, call: Call) -> Document:
-        found = self._store.get(call.path.text)
-        if found is None:
+        document = self._store.get(call.path.text)
+        if document is None:
             raise missing("datastore", call.path.names[1], root=call.path.root, status=404)
-        return found
+        return document
 
 
 def _checked(properties: Document) -> Document:
-    kind_of = properties.get("datastoreType")
-    if kind_of not in _REQUIRED:
+    datastore_type = properties.get("datastoreType")
+    if datastore_type not in _REQUIRED:
         raise UserError(
-            400, f"datastoreType is {kind_of!r}; it must be one of {', '.join(_REQUIRED)}.", "BadArgument"
+            400,
+            f"datastoreType is {datastore_type!r}; it must be one of {', '.join(_REQUIRED)}.",
+            "BadArgument",
         )
-    for name in _REQUIRED[kind_of]:
+    for name in _REQUIRED[datastore_type]:
         if not properties.get(name):
-            raise UserError(400, f"A datastore of type {kind_of} needs a value for '{name}'.", "BadArgument")
+            raise UserError(
+                400, f"A datastore of type {datastore_type} needs a value for '{name}'.", "BadArgument"
+            )
     return properties

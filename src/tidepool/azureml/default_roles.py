@@ -1,4 +1,4 @@
-"""Gives identities of new resources the roles that somebody would assign in Azure; takes none from others."""
+"""The roles that the identities of new resources get, as an administrator would assign them in Azure."""
 
 from collections.abc import Sequence
 
@@ -10,28 +10,28 @@ from tidepool.azureml.workspaces import workspace
 from tidepool.store import Document, Store
 
 
-class Newcomers:
-    """In their own workspace and its storage account, and nowhere else."""
+class DefaultRoles:
+    """Role assignments in the workspace of a new resource, and on that workspace's storage account."""
 
     def __init__(self, *, store: Store, identity: Identity) -> None:
         self._store = store
         self._identity = identity
 
-    def works(self, resource: Document) -> None:
-        """A workspace or one of its clusters: jobs act as it."""
-        self._endow(resource, *JOB_ROLES)
+    def grant_job_roles(self, resource: Document) -> None:
+        """Grant the roles that jobs need to the identity of a workspace or a cluster."""
+        self._grant(resource, *JOB_ROLES)
 
-    def serves(self, resource: Document) -> None:
-        """An endpoint: its deployments act as it."""
-        self._endow(resource, *SERVING_ROLES)
+    def grant_serving_roles(self, resource: Document) -> None:
+        """Grant the roles that deployments need to the identity of an endpoint."""
+        self._grant(resource, *SERVING_ROLES)
 
-    def leaves(self, resource: Document) -> None:
-        """An identity of its own goes with a resource."""
+    def revoke(self, resource: Document) -> None:
+        """Remove all roles of a deleted resource's own identity."""
         if object_id := (resource.get("identity") or {}).get("principalId"):
             self._identity.assignments.forget(object_id)
 
-    def _endow(self, resource: Document, in_workspace: Sequence[str], on_storage: Sequence[str]) -> None:
+    def _grant(self, resource: Document, in_workspace: Sequence[str], on_storage: Sequence[str]) -> None:
         principal, root = identity_of(resource), parse(resource["id"]).root
         if principal is not None:
             account = workspace(self._store, root)["properties"]["storageAccount"]
-            self._identity.endow(principal, {root: in_workspace, account: on_storage})
+            self._identity.grant(principal, {root: in_workspace, account: on_storage})

@@ -1,4 +1,4 @@
-"""Ids of Azure ML: every form that bodies and URIs have, read into what it names. Knows no asset."""
+"""Ids of Azure ML: parse each form that bodies and URIs have into the resource that it names."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,8 @@ from tidepool.store import Store
 _NAMED = r"/(?P<kind>\w+)/(?P<name>[^/:]+)"
 _VERSION = r"(?:(?:/versions/|:)(?P<version>[^/]+)|/labels/(?P<label>[^/]+))"
 _ML = r"/providers/Microsoft\.MachineLearningServices"
-# What an id names; `id`, `workspace`, `guid` and `registry` say whose it is. The first form that fits counts.
+# The forms of an id. The groups `id`, `workspace`, `guid` and `registry` name the owner.
+# The first form that matches is taken.
 _FORMS = tuple(
     re.compile(form, re.IGNORECASE)
     for form in (
@@ -34,7 +35,10 @@ _FORMS = tuple(
 
 @dataclass(frozen=True)
 class Reference:
-    """What an id names: `kind` as in ARM (`data`, `models` ...), in the workspace or registry `root`."""
+    """A resource that an id names, in the workspace or registry `root`.
+
+    `kind` is the name of its type in ARM (`data`, `models` ...).
+    """
 
     root: str
     kind: str
@@ -46,7 +50,10 @@ class Reference:
 
 
 def read_reference(store: Store, root: str, text: str) -> Reference | None:
-    """What `text` names, seen from the workspace (or registry) `root`; None where it is no reference."""
+    """Return the resource that a text names, or None if the text is no reference.
+
+    A short id belongs to the workspace or registry `root`.
+    """
     for form in _FORMS:
         match = form.fullmatch(text.rstrip("/") if "/paths/" not in text else text)
         if match:
@@ -54,30 +61,30 @@ def read_reference(store: Store, root: str, text: str) -> Reference | None:
     return None
 
 
-def _reference(store: Store, root: str, found: dict[str, str | None]) -> Reference:
-    if found.get("run"):
-        return Reference(root, "artifacts", "", path=f"ExperimentRun/dcid.{found['run']}/{found['path']}")
+def _reference(store: Store, root: str, groups: dict[str, str | None]) -> Reference:
+    if groups.get("run"):
+        return Reference(root, "artifacts", "", path=f"ExperimentRun/dcid.{groups['run']}/{groups['path']}")
     return Reference(
-        root=_owner(store, root, found),
-        kind=(found["kind"] or "").lower(),
-        name=found.get("name") or "",
-        version=found.get("version") or "",
-        label=found.get("label") or "",
-        path=(found.get("path") or "").lstrip("/"),
-        output=found.get("output") or "",
+        root=_owner(store, root, groups),
+        kind=(groups["kind"] or "").lower(),
+        name=groups.get("name") or "",
+        version=groups.get("version") or "",
+        label=groups.get("label") or "",
+        path=(groups.get("path") or "").lstrip("/"),
+        output=groups.get("output") or "",
     )
 
 
-def _owner(store: Store, root: str, found: dict[str, str | None]) -> str:
-    if found.get("id"):
-        return str(found["id"])
-    if found.get("workspace"):
-        return workspace_id(str(found["workspace"]))
-    if found.get("registry"):
-        return registry_id(str(found["registry"]))
-    if found.get("guid"):
-        owner = workspace_by_guid(store, str(found["guid"]))
-        return owner["id"] if owner else f"{workspace_id('')}{found['guid']}"
+def _owner(store: Store, root: str, groups: dict[str, str | None]) -> str:
+    if groups.get("id"):
+        return str(groups["id"])
+    if groups.get("workspace"):
+        return workspace_id(str(groups["workspace"]))
+    if groups.get("registry"):
+        return registry_id(str(groups["registry"]))
+    if groups.get("guid"):
+        owner = workspace_by_guid(store, str(groups["guid"]))
+        return owner["id"] if owner else f"{workspace_id('')}{groups['guid']}"
     return root
 
 

@@ -1,4 +1,4 @@
-"""Where data is: follows URIs and asset ids down to a storage account, a container and a path."""
+"""Locations of data: resolve URIs and asset ids to a storage account, a container and a path."""
 
 import re
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from tidepool.store import Store
 
 _STORAGE = re.compile(r"(?P<account>[a-z0-9]+)\.(?:blob|dfs)\.core\.windows\.net")
 
-DEPTH = 8  # data that points at data that points at data
+DEPTH = 8  # how many assets may refer to each other on the way to a location
 
 
 @dataclass(frozen=True)
 class BlobLocation:
-    """A blob, or a folder of blobs when `path` is one; an empty path is the whole container."""
+    """A blob or a folder of blobs. An empty path is the whole container."""
 
     account: str
     container: str
@@ -28,7 +28,10 @@ class BlobLocation:
 
 
 def locate(store: Store, root: str, text: str) -> BlobLocation:
-    """The blobs that a URI or an asset id stands for; AzureError 400 for what is not there."""
+    """Return the location of a URI or an asset id.
+
+    Raise AzureError 400 if it does not exist.
+    """
     for _ in range(DEPTH):
         url = urlsplit(text)
         if url.scheme in ("https", "abfss", "wasbs"):
@@ -42,20 +45,24 @@ def locate(store: Store, root: str, text: str) -> BlobLocation:
         if reference.kind == "datastores":
             return _in_datastore(store, reference)
         root, text = reference.root, _uri(store, reference)
-    raise AzureError(400, "UserError", f"'{text}' is no place where data could be.")
+    raise AzureError(
+        400,
+        "UserError",
+        f"'{text}' does not lead to data. Use a datastore path, an asset id or a storage URL.",
+    )
 
 
 def _in_datastore(store: Store, reference: Reference) -> BlobLocation:
-    found = store.get(f"{reference.root}/datastores/{reference.name}")
-    if found is None:
+    datastore = store.get(f"{reference.root}/datastores/{reference.name}")
+    if datastore is None:
         raise AzureError(400, "UserError", f"The datastore '{reference.name}' was not found.")
-    properties = found["properties"]
+    properties = datastore["properties"]
     container = properties.get("containerName") or properties.get("filesystem")
     return BlobLocation(properties["accountName"], container, reference.path)
 
 
 def _uri(store: Store, reference: Reference) -> str:
-    """The URI that an asset, or the output of a job, has."""
+    """Return the URI of an asset, or of an output of a job."""
     if reference.kind == "jobs":
         run = store.get(f"/history{reference.root}/runs/{reference.name}") or {}
         output = (run.get("outputs") or {}).get(reference.output) or {}
@@ -65,14 +72,14 @@ def _uri(store: Store, reference: Reference) -> str:
             or f"azureml://datastores/workspaceblobstore/paths/azureml/{reference.name}/{reference.output}/"
         )
         return f"{uri.rstrip('/')}/{reference.path}" if reference.path else uri
-    found = store.get(f"{reference.root}/{reference.kind}/{reference.name}/versions/{reference.version}")
-    if found is None:
+    version = store.get(f"{reference.root}/{reference.kind}/{reference.name}/versions/{reference.version}")
+    if version is None:
         raise AzureError(
             400,
             "UserError",
             f"'{reference.name}' version '{reference.version}' was not found in {reference.kind}.",
         )
-    properties = found["properties"]
+    properties = version["properties"]
     return str(properties.get("dataUri") or properties.get("modelUri") or properties.get("codeUri"))
 
 
@@ -81,7 +88,11 @@ def _from_url(text: str) -> BlobLocation:
     host = url.hostname or ""
     match = _STORAGE.fullmatch(host)
     if not match:
-        raise AzureError(400, "UserError", f"'{text}' is not in a storage account of Tidepool.")
+        raise AzureError(
+            400,
+            "UserError",
+            f"'{text}' is not in a storage account of Tidepool. Tidepool reads no other storage.",
+        )
     path = unquote(url.path).lstrip("/")
     if url.scheme == "https":
         container, _, path = path.partition("/")

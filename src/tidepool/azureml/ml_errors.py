@@ -1,4 +1,4 @@
-"""Refusals as Azure Machine Learning words them: `UserError`, and the inner codes that tell them apart."""
+"""Errors in the format of Azure Machine Learning: `UserError` with inner codes."""
 
 from starlette.responses import JSONResponse
 
@@ -7,7 +7,7 @@ from tidepool.errors import AzureError
 
 
 class UserError(AzureError):
-    """A refusal of Azure ML's management front end; `inner`: its inner codes, outermost first."""
+    """An error of Azure ML's management front end. `inner` are its inner codes, outermost first."""
 
     def __init__(self, status: int, message: str, *inner: str) -> None:
         super().__init__(status, "UserError", message)
@@ -22,13 +22,12 @@ class UserError(AzureError):
         return JSONResponse({"error": error}, status_code=self.status, headers={"x-ms-error-code": self.code})
 
 
-def missing(what: str, name: str, version: str = "", *, root: str, status: int = 400) -> UserError:
-    """A resource that somebody names and that is not there."""
-    place = root.rpartition("/")[2]
-    holder = "registry" if "/registries/" in root.lower() else "workspace"
-    called = f"'{name}' version '{version}'" if version else f"'{name}'"
-    message = f"The {what} {called} was not found in {holder} '{place}'."
-    return UserError(status, message, "NotFound", f"{what.title().replace(' ', '')}NotFound")
+def missing(noun: str, name: str, version: str = "", *, root: str, status: int = 400) -> UserError:
+    """Return the error for a resource that does not exist in the workspace or registry `root`."""
+    owner = "registry" if "/registries/" in root.lower() else "workspace"
+    label = f"'{name}' version '{version}'" if version else f"'{name}'"
+    message = f"The {noun} {label} was not found in {owner} '{root.rpartition('/')[2]}'."
+    return UserError(status, message, "NotFound", f"{noun.title().replace(' ', '')}NotFound")
 
 
 def _nested(codes: tuple[str, ...]) -> dict[str, object]:

@@ -1,27 +1,28 @@
-"""The events of the control plane itself: models registered and deployed, on their workspace's topic."""
+"""The events of registered and deployed models, on the topic of their workspace."""
 
 import uuid
-from typing import Any, Protocol
 
 from tidepool.azureml.asset_kinds import AssetKind
-from tidepool.azureml.run_history import timestamp
+from tidepool.azureml.run_history import Publish, timestamp
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document
 
 
-class Publisher(Protocol):
-    async def publish(self, topic_id: str, events: list[dict[str, Any]]) -> None: ...
-
-
 class ModelEvents:
-    """Raises ModelRegistered and ModelDeployed, with the PascalCase keys of Microsoft's own samples."""
+    """The publisher of ModelRegistered and ModelDeployed.
 
-    def __init__(self, *, eventgrid: Publisher, scheduler: Scheduler) -> None:
-        self._eventgrid = eventgrid
+    Their keys are PascalCase, as in Microsoft's samples.
+    """
+
+    def __init__(self, *, publish: Publish, scheduler: Scheduler) -> None:
+        self._publish = publish
         self._scheduler = scheduler
 
-    async def announce(self, root: str, kind: AssetKind, document: Document) -> None:
-        """Told of every new version of any asset; only models of workspaces have an event."""
+    async def registered(self, root: str, kind: AssetKind, document: Document) -> None:
+        """Publish ModelRegistered for a new version, if it is a model of a workspace.
+
+        It is called for each new version of any asset.
+        """
         if kind.type != "models" or "/registries/" in root.lower():
             return
         name, version = document["id"].split("/")[-3], document["name"]
@@ -32,10 +33,10 @@ class ModelEvents:
             "ModelTags": properties["tags"],
             "ModelProperties": properties["properties"],
         }
-        await self._publish(root, "ModelRegistered", f"models/{name}:{version}", data)
+        await self._send(root, "ModelRegistered", f"models/{name}:{version}", data)
 
     async def deployed(self, root: str, endpoint: str, model_id: str, deployment: Document) -> None:
-        """Told of every deployment that was provisioned; `model_id` is `name:version`."""
+        """Publish ModelDeployed for a provisioned deployment. `model_id` is `name:version`."""
         data = {
             "ServiceName": endpoint,
             "ServiceComputeType": "Managed",
@@ -43,9 +44,9 @@ class ModelEvents:
             "ServiceTags": deployment["tags"],
             "ServiceProperties": deployment["properties"]["properties"],
         }
-        await self._publish(root, "ModelDeployed", f"endpoints/{endpoint}", data)
+        await self._send(root, "ModelDeployed", f"endpoints/{endpoint}", data)
 
-    async def _publish(self, root: str, kind: str, subject: str, data: Document) -> None:
+    async def _send(self, root: str, kind: str, subject: str, data: Document) -> None:
         event = {
             "topic": root,
             "id": str(uuid.uuid4()),
@@ -56,4 +57,4 @@ class ModelEvents:
             "dataVersion": "",
             "metadataVersion": "1",
         }
-        await self._eventgrid.publish(root, [event])
+        await self._publish(root, [event])

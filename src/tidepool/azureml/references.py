@@ -1,4 +1,4 @@
-"""References between resources: finds each one in a body, and refuses those that lead nowhere."""
+"""References between resources: find them in a body, and refuse those to resources that do not exist."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,11 +7,11 @@ from tidepool.azureml.ids import Reference, read_reference
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.store import Document, Store
 
-# What a person wrote, where an id would only be mentioned.
-_PROSE = frozenset(
+# Keys with free text. An id in it is no reference.
+_FREE_TEXT = frozenset(
     {"description", "tags", "displayname", "display_name", "properties", "command", "environmentvariables"}
 )
-# Keys whose value may be the bare name of a compute, and the names that are no cluster of the workspace.
+# Keys whose value may be the name of a compute, and the values that name no cluster of the workspace.
 _COMPUTE_KEYS = frozenset({"compute", "computeid", "default_compute", "defaultcompute"})
 _NO_CLUSTER = frozenset({"", "local", "serverless", "none"})
 
@@ -31,13 +31,16 @@ VERSIONED = frozenset({"data", "models", "environments", "components", "codes"})
 
 
 class References:
-    """What is referred to, seen from one workspace or registry."""
+    """The references of bodies. `root` is the workspace or registry that a body belongs to."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def check(self, root: str, body: Any) -> None:
-        """Refuse the first reference in a body that names something which is not there, or not in `root`."""
+        """Check all references in a body.
+
+        Raise UserError for the first that names a resource that does not exist or is in another workspace.
+        """
         for text in _strings(body):
             reference = read_reference(self._store, root, text)
             if reference is not None:
@@ -47,21 +50,24 @@ class References:
                 raise missing("compute", name, root=root)
 
     def resolve(self, reference: Reference) -> Document | None:
-        """The resource that a reference names; a label (`latest`) is the version created last."""
+        """Return the resource that a reference names, or None.
+
+        A label (`latest`) names the newest version that is not archived.
+        """
         if reference.kind not in VERSIONED:
             return self._store.get(f"{reference.root}/{reference.kind}/{reference.name}")
         versions = f"{reference.root}/{reference.kind}/{reference.name}/versions"
         if reference.label:
-            found = [document for _, document in self._store.children(versions)]
-            live = [document for document in found if not document["properties"]["isArchived"]]
-            return live[-1] if live else None
+            documents = (document for _, document in self._store.children(versions))
+            active = [document for document in documents if not document["properties"]["isArchived"]]
+            return active[-1] if active else None
         return self._store.get(f"{versions}/{reference.version}")
 
     def read(self, root: str, text: str) -> Reference | None:
         return read_reference(self._store, root, text)
 
     def long_uri(self, root: str, uri: str) -> str:
-        """A datastore's path in the long form, in which Azure ML keeps it."""
+        """Return the path of a datastore in the long form, in which Azure ML stores it."""
         reference = read_reference(self._store, root, uri)
         if reference is None or reference.kind != "datastores" or "/workspaces/" not in reference.root:
             return uri
@@ -93,10 +99,10 @@ class References:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Every string in a body that may be a reference; expressions and prose are left out."""
+    """Yield each string in a body that may be a reference, without expressions and free text."""
     if isinstance(value, dict):
         for key, item in value.items():
-            if key.lower() not in _PROSE:
+            if key.lower() not in _FREE_TEXT:
                 yield from _strings(item)
     elif isinstance(value, list):
         for item in value:
@@ -106,7 +112,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _computes(value: Any) -> Iterator[str]:
-    """The names of computes that stand in a body without an id around them."""
+    """Yield the computes that a body refers to by name only."""
     if isinstance(value, dict):
         for key, item in value.items():
             if (
@@ -118,7 +124,7 @@ def _computes(value: Any) -> Iterator[str]:
                 name = item.removeprefix("azureml:")
                 if name.lower() not in _NO_CLUSTER:
                     yield name
-            elif key.lower() not in _PROSE:
+            elif key.lower() not in _FREE_TEXT:
                 yield from _computes(item)
     elif isinstance(value, list):
         for item in value:

@@ -1,6 +1,7 @@
-"""Registries: their discovery, their storage, and the import of a workspace's assets (`models.share`)."""
+"""Registries: their discovery, their storage, and the import of workspace assets (`models.share`)."""
 
 import uuid
+from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -11,21 +12,20 @@ from tidepool.azureml.ids import registry_id
 from tidepool.azureml.locations import BlobLocation, locate
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.azureml.references import References
-from tidepool.azureml.workspaces import create_storage_account
 from tidepool.default_resources import LOCATION, RESOURCE_GROUP, SUBSCRIPTION, TENANT, storage_account_id
 from tidepool.errors import AzureError
+from tidepool.storage.account_resources import create_storage_account
 from tidepool.storage.accounts import Accounts
 from tidepool.storage.blobs import Blobs
 from tidepool.store import Document, Store
 
-DEFAULT = "tidepool-registry"
 HOST = f"cert-{LOCATION}.experiments.azureml.net"
 _WRITE = "racwdl"
 _URIS = {"models": "modelUri", "data": "dataUri"}
 
 
 class Registries:
-    """The routes of registries that are not those of their assets."""
+    """The routes of registries, without those of their assets."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class Registries:
         blobs: Blobs,
         accounts: Accounts,
         references: References,
-        assets: dict[str, Assets],
+        assets: Mapping[str, Assets],
     ) -> None:
         self._store = store
         self._blobs = blobs
@@ -53,11 +53,11 @@ class Registries:
         }
 
     def create(self, name: str) -> Document:
-        """Make a registry with a storage account of its own, or find it."""
+        """Return a registry, and create it with a storage account of its own if it does not exist."""
         resource_id = registry_id(name)
-        found = self._store.get(resource_id)
-        if found:
-            return found
+        existing = self._store.get(resource_id)
+        if existing:
+            return existing
         account = self._accounts.hand_out()
         create_storage_account(self._store, account)
         properties = {
@@ -75,7 +75,7 @@ class Registries:
         return document
 
     async def discovery(self, request: Request) -> Response:
-        """Where the registry's data plane is; all that its name alone tells."""
+        """Answer with the hosts of the registry's data plane, which clients find by the registry's name."""
         name = request.path_params["registry"]
         self._existing(registry_id(name))
         return JSONResponse(
@@ -100,15 +100,17 @@ class Registries:
         return JSONResponse(self._existing(call.path.text))
 
     async def _import(self, call: Call) -> Response:
-        """Copy an asset of a workspace, with its files, under a name and version of the registry's."""
+        """Copy an asset of a workspace, with its files, to a name and version in the registry."""
         registry = call.path.ancestor(1)
         self._existing(registry)
-        asked = str(call.properties.get("sourceAssetId"))
-        source = self._references.read(registry, asked)
+        source_id = str(call.properties.get("sourceAssetId"))
+        source = self._references.read(registry, source_id)
         if source is None or source.kind not in self._assets:
-            raise UserError(400, f"'{asked}' is no id of an asset that a registry can hold.", "BadArgument")
-        found = self._references.resolve(source)
-        if found is None:
+            raise UserError(
+                400, f"'{source_id}' is not the id of an asset that a registry can have.", "BadArgument"
+            )
+        asset = self._references.resolve(source)
+        if asset is None:
             raise missing(
                 self._assets[source.kind].kind.version_noun,
                 source.name,
@@ -121,7 +123,7 @@ class Registries:
         assets = self._assets[source.kind]
         if assets.get(registry, name, version):
             raise UserError(409, f"'{name}' version '{version}' exists in the registry already.", "Conflict")
-        properties = {**found["properties"], "isArchived": False}
+        properties = {**asset["properties"], "isArchived": False}
         if source.kind in _URIS:
             uri = properties[_URIS[source.kind]]
             properties[_URIS[source.kind]] = (
@@ -144,7 +146,10 @@ class Registries:
         return BlobLocation(account, container, base.rpartition("/")[2])
 
     async def _upload(self, call: Call) -> Response:
-        """A place, with a SAS to write there, for the files of a new asset; 409 where it exists."""
+        """Return a container, with a SAS to write to it, for the files of a new asset.
+
+        Raise UserError 409 if the asset exists.
+        """
         registry = call.path.ancestor(1)
         self._existing(registry)
         name, version = call.path.names[1:3]
@@ -175,28 +180,29 @@ class Registries:
         return account.rpartition("/")[2]
 
     def _existing(self, resource_id: str) -> Document:
-        found = self._store.get(resource_id)
-        if found is None:
+        document = self._store.get(resource_id)
+        if document is None:
             name = resource_id.rpartition("/")[2]
             raise UserError(404, f"The registry '{name}' was not found.", "NotFound", "RegistryNotFound")
-        return found
+        return document
 
 
-def in_registry(path: ArmPath, verb: str) -> str | None:
-    """The action of a request about what is in a registry: one for all kinds of assets. None of others.
+def registry_action(path: ArmPath, verb: str) -> str | None:
+    """Return the action of a request about the content of a registry, or None for other requests.
 
+    It is the same for all kinds of assets.
     https://learn.microsoft.com/azure/machine-learning/how-to-manage-registries#add-users-to-the-registry
     """
-    kinds = [one.lower() for one in path.types]
-    is_ours = path.provider.lower() == ML.lower() and kinds[0] == "registries"
-    if not is_ours or (len(kinds) == 1 and verb != "import"):
+    types = [name.lower() for name in path.types]
+    in_registry = path.provider.lower() == ML.lower() and types[0] == "registries"
+    if not in_registry or (len(types) == 1 and verb != "import"):
         return None
-    reads = verb in ("GET", "LIST") or kinds[1:2] == ["datarefs"]
+    reads = verb in ("GET", "LIST") or types[1:2] == ["datarefs"]
     return f"{ML}/registries/assets/{'read' if reads else 'delete' if verb == 'DELETE' else 'write'}"
 
 
 def blob_reference(blobs: Blobs, account: str, container: str, permission: str) -> Document:
-    """`blobReferenceForConsumption`: a container and a SAS for it."""
+    """Return `blobReferenceForConsumption`: a container and a SAS for it."""
     return {
         "blobUri": f"https://{account}.blob.core.windows.net/{container}",
         "storageAccountArmId": storage_account_id(account),

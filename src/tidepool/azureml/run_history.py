@@ -1,9 +1,9 @@
-"""Run history: the record of each run, the states it may move through, their events. Runs nothing."""
+"""Run history: the record of each run, the transitions between its states, and their events."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any
 
 from tidepool.azureml.ml_errors import UserError
 from tidepool.azureml.workspaces import artifact_store
@@ -15,9 +15,9 @@ from tidepool.store import Document, Store
 # https://learn.microsoft.com/python/api/azureml-core/azureml.core.run.run#azureml-core-run-run-get-status
 _LIVE = ("NotStarted", "Provisioning", "Preparing", "Starting", "Queued", "Running", "Finalizing")
 _ENDINGS = frozenset({"CancelRequested", "Canceled", "Failed"})
-# A run may skip states, and goes back only from Running to Queued: a preempted one waits for nodes again.
+# A run may skip states. It goes back only from Running to Queued: a preempted run waits for nodes again.
 TRANSITIONS: dict[str, frozenset[str]] = {
-    **{state: frozenset(_LIVE[place + 1 :]) | _ENDINGS for place, state in enumerate(_LIVE)},
+    **{state: frozenset(_LIVE[index + 1 :]) | _ENDINGS for index, state in enumerate(_LIVE)},
     "Running": frozenset({"Queued", "Finalizing", "Completed", "NotResponding"}) | _ENDINGS,
     "Finalizing": frozenset({"Completed"}) | _ENDINGS,
     "NotResponding": frozenset({"Running", "Completed"}) | _ENDINGS,
@@ -37,21 +37,27 @@ LOG_FOLDERS = ("user_logs/", "system_logs/", "logs/", "azureml-logs/")
 _EVENTS = "Microsoft.MachineLearningServices"
 
 
-class Publisher(Protocol):
-    async def publish(self, topic_id: str, events: list[dict[str, Any]]) -> None: ...
+# Publishes events on the topic with that id.
+Publish = Callable[[str, list[dict[str, Any]]], Awaitable[None]]
 
 
 class Runs:
-    """The runs of every workspace. A run's id is its job's name; a pipeline's step is a run with a parent."""
+    """The runs of all workspaces.
 
-    def __init__(self, *, store: Store, scheduler: Scheduler, eventgrid: Publisher, blobs: Blobs) -> None:
+    The id of a run is the name of its job. A step of a pipeline is a run with a parent.
+    """
+
+    def __init__(self, *, store: Store, scheduler: Scheduler, publish: Publish, blobs: Blobs) -> None:
         self._store = store
         self._scheduler = scheduler
-        self._eventgrid = eventgrid
+        self._publish = publish
         self._blobs = blobs
 
     def create(self, workspace_id: str, run: Mapping[str, Any]) -> Document:
-        """Record a run that has not started. `run` names at least `runId`; its keys are run history's."""
+        """Record a run that has not started.
+
+        `run` has the keys of run history, at least `runId`.
+        """
         run_id = run["runId"]
         parent = self.get(workspace_id, run["parentRunId"]) if run.get("parentRunId") else None
         experiment = run.get("experimentName") or (parent or {}).get("experimentName") or "Default"
@@ -88,23 +94,26 @@ class Runs:
         return self._store.get(_path(workspace_id, run_id))
 
     def existing(self, workspace_id: str, run_id: str) -> Document:
-        """The record; AzureError 404 where there is none."""
+        """Return the record of a run.
+
+        Raise AzureError 404 if it does not exist.
+        """
         run = self.get(workspace_id, run_id)
         if run is None:
             raise AzureError(404, "UserError", f"Run {run_id} was not found.")
         return run
 
     def all(self, workspace_id: str) -> list[Document]:
-        """Every run of a workspace, oldest first."""
+        """Return all runs of a workspace, oldest first."""
         return [run for _, run in self._store.children(_path(workspace_id))]
 
     def children(self, workspace_id: str, run_id: str) -> list[Document]:
-        """The runs whose parent this run is, oldest first."""
+        """Return the child runs of a run, oldest first."""
         children = (child["runId"] for _, child in self._store.children(_child(workspace_id, run_id)))
         return [self.existing(workspace_id, child) for child in children]
 
     def patch(self, workspace_id: str, run_id: str, changes: Mapping[str, Any]) -> Document:
-        """Change a record: dictionaries are merged, all else is replaced; None leaves a value as it is."""
+        """Update a record: merge dictionaries, keep the value for None, and replace all other values."""
         run = self.existing(workspace_id, run_id)
         for name, value in changes.items():
             if isinstance(value, dict):
@@ -119,7 +128,10 @@ class Runs:
     async def move(
         self, workspace_id: str, run_id: str, status: str, error: Mapping[str, Any] | None = None
     ) -> Document:
-        """Bring a run to its next state, stamp the time, raise the events. ValueError for an illegal move."""
+        """Move a run to its next state, record the time and publish the events.
+
+        Raise ValueError if the states allow no such transition.
+        """
         run = self.existing(workspace_id, run_id)
         if status not in TRANSITIONS[run["status"]]:
             raise ValueError(f"run {run_id} cannot go from {run['status']} to {status}")
@@ -137,12 +149,12 @@ class Runs:
         return run
 
     async def log(self, workspace_id: str, run_id: str, name: str, data: bytes) -> None:
-        """Write a file of the run, such as `user_logs/std_log.txt`; what was there is replaced."""
+        """Write or replace a file of the run, such as `user_logs/std_log.txt`."""
         account, container = artifact_store(self._store, workspace_id)
         await self._blobs.write(account, container, artifact_path(run_id, name), data)
 
     async def log_files(self, workspace_id: str, run_id: str) -> dict[str, str]:
-        """Name -> URL with a SAS of each log file of the run."""
+        """Return the URL, with a SAS, of each log file of the run, by its name."""
         account, container = artifact_store(self._store, workspace_id)
         folder = artifact_path(run_id)
         blobs = await self._blobs.list(account, container, folder)
@@ -153,11 +165,11 @@ class Runs:
         }
 
     async def _announce(self, workspace_id: str, run: Document) -> None:
-        await self._eventgrid.publish(
+        await self._publish(
             workspace_id, [self._event("RunStatusChanged", workspace_id, run, runStatus=run["status"])]
         )
         if run["status"] == "Completed":
-            await self._eventgrid.publish(workspace_id, [self._event("RunCompleted", workspace_id, run)])
+            await self._publish(workspace_id, [self._event("RunCompleted", workspace_id, run)])
 
     def _event(self, kind: str, topic: str, run: Document, **more: Any) -> dict[str, Any]:
         return {
@@ -188,12 +200,15 @@ def experiment_id(workspace_id: str, experiment: str) -> str:
 
 
 def artifact_path(run_id: str, name: str = "") -> str:
-    """Where a run's file is in the workspace's artifact container."""
+    """Return the path of a run's file in the artifact container of the workspace."""
     return f"ExperimentRun/dcid.{run_id}/{name}"
 
 
 def check_limits(record: Mapping[str, Any]) -> None:
-    """Refuse more tags or properties than Azure keeps, and longer ones."""
+    """Check the number and the length of tags and properties.
+
+    Raise UserError if they exceed the limits of Azure.
+    """
     for field, most in LIMITS.items():
         entries = record.get(field) or {}
         if len(entries) > most:

@@ -1,9 +1,9 @@
-"""Schedules of a workspace, as records. Nothing fires them: jobs of a schedule are not started."""
+"""Schedules of a workspace. They are stored only: Tidepool does not start the jobs of a schedule."""
 
 from starlette.responses import JSONResponse, Response
 
 from tidepool.arm.requests import Call, Routes, kind, listed, resource
-from tidepool.arm.system_data import stamp
+from tidepool.arm.system_data import with_system_data
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.azureml.references import References
 from tidepool.scheduler import Scheduler
@@ -31,9 +31,9 @@ class Schedules:
         documents = [document for _, document in self._store.children(f"{call.path.root}/schedules")]
         view = call.query.get("listViewType", "EnabledOnly")
         shown = [
-            one
-            for one in documents
-            if view == "All" or one["properties"]["isEnabled"] == (view == "EnabledOnly")
+            schedule
+            for schedule in documents
+            if view == "All" or schedule["properties"]["isEnabled"] == (view == "EnabledOnly")
         ]
         return listed(shown, call.query, call.url)
 
@@ -41,7 +41,7 @@ class Schedules:
         return JSONResponse(self._existing(call))
 
     async def _put(self, call: Call) -> Response:
-        found = self._store.get(call.path.text)
+        existing = self._store.get(call.path.text)
         for name in ("action", "trigger"):
             if not call.properties.get(name):
                 raise UserError(
@@ -55,13 +55,13 @@ class Schedules:
             **call.properties,
             "provisioningState": "Succeeded",
         }
-        document = stamp(
-            {**(found or {}), **resource(call.path.text, properties)},
+        document = with_system_data(
+            {**(existing or {}), **resource(call.path.text, properties)},
             self._scheduler.now(),
             call.principal.name,
         )
         self._store.put(call.path.text, document)
-        return JSONResponse(document, status_code=200 if found else 201)
+        return JSONResponse(document, status_code=200 if existing else 201)
 
     async def _delete(self, call: Call) -> Response:
         document = self._existing(call)
@@ -75,7 +75,7 @@ class Schedules:
         return Response(status_code=200)
 
     def _existing(self, call: Call) -> Document:
-        found = self._store.get(call.path.text)
-        if found is None:
+        document = self._store.get(call.path.text)
+        if document is None:
             raise missing("schedule", call.path.names[1], root=call.path.root, status=404)
-        return found
+        return document

@@ -1,14 +1,14 @@
-"""Jobs as resources: what was submitted, with the state that run history has of it. Runs nothing."""
+"""Jobs as resources: the submitted body with the state from run history."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
 from tidepool.access.principals import Principal
 from tidepool.arm.operations import POLL
 from tidepool.arm.requests import MANAGEMENT, Call, Routes, kind, listed, resource
-from tidepool.arm.system_data import stamp
+from tidepool.arm.system_data import with_system_data
 from tidepool.azureml.asset_routes import has_tags, in_view
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.azureml.references import References
@@ -17,31 +17,37 @@ from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 
 _MUTABLE = ("description", "tags", "displayName", "properties", "isArchived")
-# A pipeline is made of steps, or of a registered component.
+# A pipeline needs none of these: it has steps, or a registered component.
 _REQUIRED = {"Command": ("command", "environmentId")}
 _READ_ONLY = ("status", "provisioningState", "parentJobName")
 _CANCELLED = 204
 
 
-class Runner(Protocol):
-    """The part that runs jobs."""
-
-    async def submit(self, workspace_id: str, name: str, body: Document, principal: Principal) -> None: ...
-
-    async def cancel(self, workspace_id: str, name: str) -> None: ...
+# Starts the job of that workspace, name and body for a principal.
+Start = Callable[[str, str, Document, Principal], Awaitable[None]]
+# Cancels the job of that workspace and name.
+Cancel = Callable[[str, str], Awaitable[None]]
 
 
 class Submissions:
-    """The routes of jobs. A name is used once: the same body is the same job, another body is refused."""
+    """The routes of jobs. A name is used once: the same body is the same job, and another body is refused."""
 
-    def __init__(
-        self, *, store: Store, scheduler: Scheduler, references: References, runs: Runs, runner: Runner
+    def __init__(  # noqa: PLR0913  # what a job resource needs
+        self,
+        *,
+        store: Store,
+        scheduler: Scheduler,
+        references: References,
+        runs: Runs,
+        start: Start,
+        cancel: Cancel,
     ) -> None:
         self._store = store
         self._scheduler = scheduler
         self._references = references
         self._runs = runs
-        self.runner = runner
+        self._start_job = start
+        self._cancel_job = cancel
 
     def routes(self) -> Routes:
         jobs = kind("workspaces", "jobs")
@@ -56,19 +62,19 @@ class Submissions:
     async def submit(
         self, workspace_id: str, name: str, body: Document, principal: Principal
     ) -> tuple[Document, bool]:
-        """Submit a job, or find it submitted; (its resource, whether it is new)."""
+        """Submit a job, or update it if it exists. Return its resource, and whether it is new."""
         path = f"{workspace_id}/jobs/{name}"
         properties = {
             key: value for key, value in (body.get("properties") or {}).items() if key not in _READ_ONLY
         }
-        found = self._store.get(path)
-        if found is not None and self._runs.get(workspace_id, name):  # else it was cut off before it began
-            return self._update(found, properties), False
+        existing = self._store.get(path)
+        if existing is not None and self._runs.get(workspace_id, name):  # without a run it never began
+            return self._update(existing, properties), False
         self._check(workspace_id, name, properties)
-        document = stamp(resource(path, properties), self._scheduler.now(), principal.name)
+        document = with_system_data(resource(path, properties), self._scheduler.now(), principal.name)
         self._store.put(path, document)
         try:
-            await self.runner.submit(workspace_id, name, body, principal)
+            await self._start_job(workspace_id, name, body, principal)
         except BaseException:
             if self._runs.get(workspace_id, name) is None:
                 self._store.delete(path)
@@ -76,7 +82,7 @@ class Submissions:
         return self.view(document), True
 
     def view(self, document: Document) -> Document:
-        """A job as ARM shows it: what was submitted, over what run history knows by now."""
+        """Return a job as ARM shows it: the submitted properties, updated from run history."""
         workspace_id, _, name = document["id"].rpartition("/jobs/")
         run = self._runs.get(workspace_id, name) or {}
         submitted = document["properties"]
@@ -94,23 +100,23 @@ class Submissions:
         return {**document, "properties": {**submitted, **known}}
 
     def _check(self, workspace_id: str, name: str, properties: Document) -> None:
-        for needed in ("jobType", *_REQUIRED.get(properties.get("jobType", ""), ())):
-            if not properties.get(needed):
-                message = f"The job needs a value for '{needed}'."
+        for required in ("jobType", *_REQUIRED.get(properties.get("jobType", ""), ())):
+            if not properties.get(required):
+                message = f"The job needs a value for '{required}'."
                 raise UserError(400, message, "BadArgument", "ArgumentBlankOrEmpty")
         if len(name) > 255 or not name.replace("-", "").replace("_", "").isalnum():
             raise UserError(
                 400,
-                f"The job name '{name}' is not valid: letters, digits, '-' and '_', up to 255.",
+                f"The job name '{name}' is not valid: use up to 255 letters, digits, '-' and '_'.",
                 "BadArgument",
             )
         check_limits(properties)
         self._references.check(workspace_id, properties)
 
-    def _update(self, found: Document, properties: Document) -> Document:
-        changed = [key for key in sorted({*properties, *found["properties"]}) if key not in _MUTABLE]
+    def _update(self, existing: Document, properties: Document) -> Document:
+        changed = [key for key in sorted({*properties, *existing["properties"]}) if key not in _MUTABLE]
         changed = [
-            key for key in changed if _plain(properties.get(key)) != _plain(found["properties"].get(key))
+            key for key in changed if _plain(properties.get(key)) != _plain(existing["properties"].get(key))
         ]
         if changed:
             named = ",".join(f" {key[0].upper()}{key[1:]}" for key in changed)
@@ -126,9 +132,9 @@ class Submissions:
         changes = {key: properties[key] for key in _MUTABLE if properties.get(key) is not None}
         if "isArchived" in changes:
             changes["hidden"] = changes.pop("isArchived")
-        workspace_id, _, name = found["id"].rpartition("/jobs/")
+        workspace_id, _, name = existing["id"].rpartition("/jobs/")
         self._runs.patch(workspace_id, name, changes)
-        return self.view(found)
+        return self.view(existing)
 
     async def _put(self, call: Call) -> Response:
         document, new = await self.submit(call.path.root, call.path.names[1], call.body, call.principal)
@@ -136,17 +142,19 @@ class Submissions:
 
     async def _get(self, call: Call) -> Response:
         name = call.path.names[1]
-        found = self._store.get(call.path.text)
-        if found is not None:
-            return JSONResponse(self.view(found))
-        if self._runs.get(call.path.root, name):  # a step of a pipeline: ARM knows its name only
+        document = self._store.get(call.path.text)
+        if document is not None:
+            return JSONResponse(self.view(document))
+        if self._runs.get(call.path.root, name):  # a step of a pipeline: ARM has its name only
             return JSONResponse({**resource(call.path.text, {}), "properties": None})
         raise missing("job", name, root=call.path.root, status=404)
 
     async def _list(self, call: Call) -> Response:
         documents = [self.view(document) for _, document in self._store.children(f"{call.path.root}/jobs")]
         query = call.query
-        return listed([document for document in documents[::-1] if _wanted(document, query)], query, call.url)
+        return listed(
+            [document for document in documents[::-1] if _is_selected(document, query)], query, call.url
+        )
 
     async def _cancel(self, call: Call) -> Response:
         name = call.path.names[1]
@@ -156,11 +164,11 @@ class Submissions:
         if run["status"] in FINAL:
             raise UserError(
                 400,
-                f"The job '{name}' is {run['status']} already: it cannot be cancelled.",
+                f"The job '{name}' cannot be cancelled: it is {run['status']} already.",
                 "BadArgument",
                 "JobNotCancelable",
             )
-        await self.runner.cancel(call.path.root, name)
+        await self._cancel_job(call.path.root, name)
         location = f"{MANAGEMENT}{call.path.text}/cancellations/{name}?api-version=2024-04-01"
         return Response(status_code=202, headers={"Location": location, **POLL})
 
@@ -171,7 +179,7 @@ class Submissions:
         return Response(status_code=202, headers={"Location": f"{call.url}?api-version=2024-04-01", **POLL})
 
 
-def _wanted(document: Document, query: Mapping[str, str]) -> bool:
+def _is_selected(document: Document, query: Mapping[str, str]) -> bool:
     properties = document["properties"]
     job_type = query.get("jobType", properties["jobType"])
     return (
@@ -193,17 +201,17 @@ def _default_output(name: str) -> Document:
 
 
 def _outputs(submitted: Document, run: Document) -> Document:
-    """What was asked for, with the places that the run really wrote to."""
+    """Return the submitted outputs with the URIs that the run wrote to."""
     outputs: Document = {}
     for name, output in (submitted.get("outputs") or {}).items():
-        place = (run.get("outputs") or {}).get(name) or {}
-        uri = place.get("uri") or (output or {}).get("uri")
+        written = (run.get("outputs") or {}).get(name) or {}
+        uri = written.get("uri") or (output or {}).get("uri")
         outputs[name] = {**(output or {}), **({"uri": uri} if uri else {})}
     return outputs
 
 
 def _plain(value: Any) -> Any:
-    """A value without what says nothing: null and empty members."""
+    """Return a value without its null and empty members, to compare it."""
     if isinstance(value, dict):
         return {key: plain for key, item in value.items() if (plain := _plain(item)) not in (None, {}, [])}
     return [_plain(item) for item in value] if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Pending uploads: a container, and a SAS to write there, for the files of an asset yet to be made."""
+"""Pending uploads: a container, with a SAS to write to it, for the files of a new asset."""
 
 import uuid
 
@@ -14,7 +14,10 @@ _WRITE = "racwdl"
 
 
 class Uploads:
-    """`POST .../versions/{version}/startPendingUpload`: the same place for the same version."""
+    """The routes `POST .../versions/{version}/startPendingUpload`.
+
+    A version always gets the same container.
+    """
 
     def __init__(self, *, store: Store, blobs: Blobs) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""VM sizes that Azure ML offers here, and the quota of their cores. Counts no nodes: none is ever used."""
+"""VM sizes that Azure ML offers here, and the quotas of their cores, of which none is ever used."""
 
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ VM_SIZES = {
 
 
 def sizes() -> list[Document]:
-    """What GET .../locations/{region}/vmSizes has."""
+    """Return the answer to GET .../locations/{region}/vmSizes."""
     return [
         {
             "name": name,
@@ -54,9 +54,9 @@ def sizes() -> list[Document]:
 
 
 def usages(subscription: str) -> list[Document]:
-    """What GET .../locations/{region}/usages has: totals, and what each family may have of either tier."""
+    """Return the answer to GET .../locations/{region}/usages: quotas in total, and by family and tier."""
     root = f"/subscriptions/{subscription}/usages"
-    found = [
+    quotas = [
         _usage(root, "dedicatedCores", "Total Cluster Dedicated Regional vCPUs", _QUOTA),
         _usage(root, "lowPriorityCores", "Total Cluster LowPriority Regional vCPUs", _QUOTA),
     ]
@@ -64,8 +64,8 @@ def usages(subscription: str) -> list[Document]:
         words = family.replace("standard", "Standard ").replace("Family", " Family").replace("  ", " ")
         for tier, limit in (("Dedicated", _QUOTA), ("LowPriority", -1)):
             name = f"{words} Cluster {tier} vCPUs"
-            found.append(_usage(f"{root}/{name.replace(' ', '_')}", "vmFamily", name, limit))
-    return found
+            quotas.append(_usage(f"{root}/{name.replace(' ', '_')}", "vmFamily", name, limit))
+    return quotas
 
 
 def _usage(resource_id: str, kind: str, name: str, limit: int) -> Document:

@@ -4,7 +4,7 @@ from starlette.responses import JSONResponse, Response
 
 from tidepool.arm.operations import POLL, Operations
 from tidepool.arm.requests import Call, Routes, kind, listed, name_in, resource
-from tidepool.arm.system_data import stamp
+from tidepool.arm.system_data import with_system_data
 from tidepool.azureml.model_events import ModelEvents
 from tidepool.azureml.references import References
 from tidepool.default_resources import LOCATION
@@ -157,7 +157,7 @@ class Deployments:
         )
         entry_script(properties, self._records.model(wanted))
         system = (found or {}).get("systemData", {})
-        return stamp({**wanted, "systemData": system}, self._scheduler.now(), call.principal.name)
+        return with_system_data({**wanted, "systemData": system}, self._scheduler.now(), call.principal.name)
 
     def _provision(self, wanted: Document, *, new: bool) -> Response:
         wanted["properties"]["provisioningState"] = "Creating" if new else "Updating"

@@ -7,8 +7,8 @@ from starlette.responses import JSONResponse, Response
 from tidepool.access.principals import Principal, guid
 from tidepool.arm.operations import POLL, Operations
 from tidepool.arm.requests import Call, Routes, kind, listed, resource
-from tidepool.arm.system_data import stamp
-from tidepool.azureml.default_roles import Newcomers
+from tidepool.arm.system_data import with_system_data
+from tidepool.azureml.default_roles import DefaultRoles
 from tidepool.default_resources import LOCATION, TENANT
 from tidepool.endpoints.keys import EndpointKeys
 from tidepool.endpoints.records import EndpointRecords
@@ -34,7 +34,7 @@ class Endpoints:
         keys: EndpointKeys,
         retire: Retire,
         forget: Forget,
-        newcomers: Newcomers,
+        default_roles: DefaultRoles,
     ) -> None:
         self._records = records
         self._scheduler = scheduler
@@ -42,7 +42,7 @@ class Endpoints:
         self._keys = keys
         self._retire = retire
         self._forget = forget
-        self._newcomers = newcomers
+        self._default_roles = default_roles
 
     def routes(self) -> Routes:
         endpoints = kind("workspaces", "onlineEndpoints")
@@ -75,7 +75,7 @@ class Endpoints:
         wanted = self._wanted(call, found)
         if found is None:
             self._keys.create(endpoint_id)
-            self._newcomers.serves(wanted)
+            self._default_roles.grant_serving_roles(wanted)
         return self._provision(wanted, found, call.principal)
 
     async def _patch(self, call: Call) -> Response:
@@ -98,7 +98,7 @@ class Endpoints:
                 await self._retire(deployment["id"])
             self._keys.forget(endpoint_id)
             self._forget(endpoint_id)
-            self._newcomers.leaves(endpoint or {})
+            self._default_roles.revoke(endpoint or {})
             self._records.forget(endpoint or {})
 
         headers = self._operations.begin(PROVISIONING_S, gone, f"delete endpoint {call.path.names[-1]}")
@@ -154,7 +154,7 @@ class Endpoints:
         label = f"{'update' if found else 'create'} endpoint {wanted['name']}"
         state = "Updating" if found else "Creating"
         system = (found or {}).get("systemData", {})
-        wanted = stamp({**wanted, "systemData": system}, self._scheduler.now(), by.name)
+        wanted = with_system_data({**wanted, "systemData": system}, self._scheduler.now(), by.name)
         meanwhile = {**wanted, **({"properties": found["properties"]} if found else {})}
         self._records.store.put(wanted["id"], _in_state(meanwhile, state))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tidepool.access.identity import Identity
 from tidepool.arm.operations import Operations
 from tidepool.arm.requests import Routes
-from tidepool.azureml.default_roles import Newcomers
+from tidepool.azureml.default_roles import DefaultRoles
 from tidepool.azureml.model_events import ModelEvents
 from tidepool.azureml.references import References
 from tidepool.endpoints.deployments import Deployments
@@ -31,6 +31,7 @@ class Online:
     def __init__(  # noqa: PLR0913  # what a deployment touches
         self,
         *,
+        records: EndpointRecords,
         store: Store,
         scheduler: Scheduler,
         identity: Identity,
@@ -40,7 +41,7 @@ class Online:
         seed: int,
         environment: Callable[[str], dict[str, str]],
     ) -> None:
-        self.records = EndpointRecords(store)
+        self.records = records
         self._scheduler = scheduler
         self._faults = faults
         self._keys = EndpointKeys(store=store, identity=identity)
@@ -68,7 +69,7 @@ class Online:
         operations: Operations,
         references: References,
         events: ModelEvents,
-        newcomers: Newcomers,
+        default_roles: DefaultRoles,
     ) -> Routes:
         endpoints = Endpoints(
             records=self.records,
@@ -77,7 +78,7 @@ class Online:
             keys=self._keys,
             retire=self.serving.retire,
             forget=self._requests.forget,
-            newcomers=newcomers,
+            default_roles=default_roles,
         )
         deployments = Deployments(
             records=self.records,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tidepool.access.principals import Principal
-from tidepool.arm.router import Resources
+from tidepool.azureml.asset_catalog import AssetCatalog
 from tidepool.azureml.run_history import FINAL, Runs
 from tidepool.default_resources import workspace_id as workspace_path
 from tidepool.errors import AzureError
@@ -35,9 +35,7 @@ _INTERRUPTED = {
 
 
 class Jobs:
-    """All jobs of this Tidepool. `resources` is set after construction: it needs this part itself."""
-
-    resources: Resources
+    """All jobs of this Tidepool."""
 
     def __init__(  # noqa: PLR0913  # what a job touches
         self,
@@ -48,18 +46,20 @@ class Jobs:
         blobs: Blobs,
         faults: Faults,
         tracking: Tracker,
+        catalog: AssetCatalog,
         folder: Path,
         python: Path,
         environment: Callable[[str], dict[str, str]],
     ) -> None:
         self._store = store
         self._runs = runs
+        self._catalog = catalog
         work = _without_spaces(folder)
         staging = Staging(blobs=blobs, cache=work / "cache")
         machine = Machine(work, staging, python, environment, tracking.warm)
         self._steps = Steps(store=store, scheduler=scheduler, runs=runs, faults=faults, machine=machine)
         self._tools = Toolbox(
-            records=Records(runs=runs, tracking=tracking, resources=lambda: self.resources),
+            records=Records(runs=runs, tracking=tracking, catalog=catalog),
             steps=self._steps,
             reuse=Reuse(store),
             closing=lambda: self._closing,
@@ -119,7 +119,7 @@ class Jobs:
         return live <= self._steps.stuck
 
     def _component(self, workspace_id: str, identifier: str) -> Body:
-        found = self.resources.named(workspace_id, identifier)
+        found = self._catalog.named(workspace_id, identifier)
         if found is None:
             raise AzureError(400, "UserError", f"The component '{identifier}' was not found.")
         spec: Body = found["properties"]["componentSpec"]

@@ -1,9 +1,9 @@
 """What a job leaves on record: its runs in history and in MLflow, its outputs as assets. Decides no state."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
-from tidepool.arm.router import Resources
+from tidepool.azureml.asset_catalog import AssetCatalog
 from tidepool.azureml.run_history import FINAL, Runs
 from tidepool.jobs.graph import Output, Value
 from tidepool.jobs.workplace import StepRun
@@ -21,12 +21,12 @@ class Tracker(Protocol):
 
 
 class Records:
-    """The records of all jobs. `resources` is asked for when needed: it is made after the jobs are."""
+    """The records of all jobs."""
 
-    def __init__(self, *, runs: Runs, tracking: Tracker, resources: Callable[[], Resources]) -> None:
+    def __init__(self, *, runs: Runs, tracking: Tracker, catalog: AssetCatalog) -> None:
         self._runs = runs
         self._tracking = tracking
-        self._resources = resources
+        self._catalog = catalog
 
     def create(self, workspace_id: str, run: Mapping[str, Any]) -> Document:
         record = self._runs.create(workspace_id, run)
@@ -62,11 +62,10 @@ class Records:
 
     async def _asset(self, run: StepRun, output: Output, uri: str) -> str:
         name, version = str(output.asset_name), output.asset_version
-        resources = self._resources()
         if output.type in _MODELS:
             properties = {"modelUri": uri, "modelType": output.type, "jobName": run.run_id}
-            document = await resources.register_model(run.workspace_id, name, version, properties)
+            document = await self._catalog.register_model(run.workspace_id, name, version, properties)
         else:
             properties = {"dataUri": uri, "dataType": output.type}
-            document = await resources.register_data(run.workspace_id, name, version, properties)
+            document = await self._catalog.register_data(run.workspace_id, name, version, properties)
         return str(document["id"])

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from starlette.responses import JSONResponse
 
-from tidepool.arm.router import Resources
+from tidepool.azureml.asset_catalog import AssetCatalog
 from tidepool.azureml.locations import BlobLocation
 from tidepool.errors import AzureError
 from tidepool.storage.blobs import Blobs
@@ -25,9 +25,9 @@ Handler = Callable[[str, Mapping[str, Any]], Awaitable[Document]]
 class MlflowModels:
     """Answers `registered-models/*` and `model-versions/*`, as far as Azure ML's users need them."""
 
-    def __init__(self, *, store: Store, blobs: Blobs, resources: Callable[[], Resources]) -> None:
+    def __init__(self, *, store: Store, blobs: Blobs, catalog: AssetCatalog) -> None:
         self._store = store
-        self._resources = resources
+        self._catalog = catalog
         self._blobs = blobs
         self._handlers: dict[str, Handler] = {
             "registered-models/create": self._create_model,
@@ -46,7 +46,7 @@ class MlflowModels:
 
     async def _create_model(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
         name = str(body.get("name"))
-        if self._resources().latest(workspace_id, "models", name):
+        if self._catalog.latest(workspace_id, "models", name):
             message = f"Registered Model (name={name}) already exists."
             raise MlflowError(400, "RESOURCE_ALREADY_EXISTS", message)
         return {"registered_model": {"name": name, "tags": body.get("tags") or []}}
@@ -60,9 +60,9 @@ class MlflowModels:
             "jobName": body.get("run_id") or _run_of(source),
             "description": body.get("description") or None,
             "tags": {tag["key"]: tag["value"] for tag in body.get("tags") or []},
-            "flavors": await self._flavors(self._resources().resolve(workspace_id, uri)),
+            "flavors": await self._flavors(self._catalog.resolve(workspace_id, uri)),
         }
-        document = await self._resources().register_model(workspace_id, str(body["name"]), None, properties)
+        document = await self._catalog.register_model(workspace_id, str(body["name"]), None, properties)
         return {"model_version": _version(document)}
 
     async def _get_model(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
@@ -72,7 +72,7 @@ class MlflowModels:
         match = _NAMED.search(str(body.get("filter") or ""))
         names = [document["name"] for _, document in self._store.children(f"{workspace_id}/models")]
         wanted = [name for name in names if match is None or name == match["name"]]
-        newest = [self._resources().latest(workspace_id, "models", name) for name in wanted]
+        newest = [self._catalog.latest(workspace_id, "models", name) for name in wanted]
         return {"registered_models": [_model(document) for document in newest if document]}
 
     async def _latest(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
@@ -84,7 +84,7 @@ class MlflowModels:
     async def _download_uri(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
         """MLflow's own Azure client can read the blobs, wherever the model came from."""
         uri = self._existing(workspace_id, body)["properties"]["modelUri"]
-        place = self._resources().resolve(workspace_id, uri)
+        place = self._catalog.resolve(workspace_id, uri)
         host = f"{place.container}@{place.account}.blob.core.windows.net"
         return {"artifact_uri": f"wasbs://{host}/{place.path.rstrip('/')}"}
 
@@ -96,14 +96,14 @@ class MlflowModels:
         return {"model_versions": [_version(document) for _, document in found][::-1]}
 
     def _newest(self, workspace_id: str, name: str) -> Document:
-        found = self._resources().latest(workspace_id, "models", name)
+        found = self._catalog.latest(workspace_id, "models", name)
         if found is None:
             raise MlflowError(404, "RESOURCE_DOES_NOT_EXIST", f"Registered Model with name={name} not found")
         return found
 
     def _existing(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
         name, version = str(body["name"]), str(body["version"])
-        found = self._resources().asset(workspace_id, "models", name, version)
+        found = self._catalog.asset(workspace_id, "models", name, version)
         if found is None:
             message = f"Model Version (name={name}, version={version}) not found"
             raise MlflowError(404, "RESOURCE_DOES_NOT_EXIST", message)

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from tidepool.access.identity import Identity
 from tidepool.arm.requests import MANAGEMENT, ML
-from tidepool.arm.router import Resources
+from tidepool.azureml.asset_catalog import AssetCatalog
 from tidepool.azureml.experiments import mlflow_workspace
 from tidepool.azureml.run_history import Runs
 from tidepool.azureml.workspaces import workspace
@@ -37,16 +37,23 @@ _DROPPED = {"connection", "content-length", "content-encoding", "transfer-encodi
 
 
 class Tracking:
-    """`app` answers `/mlflow/...`. `resources` is set after construction, as for jobs."""
+    """The ASGI app `app` that answers `/mlflow/...`."""
 
-    resources: Resources
-
-    def __init__(self, *, store: Store, identity: Identity, runs: Runs, blobs: Blobs, data_dir: Path) -> None:
+    def __init__(  # noqa: PLR0913  # its dependencies, by keyword
+        self,
+        *,
+        store: Store,
+        identity: Identity,
+        runs: Runs,
+        blobs: Blobs,
+        catalog: AssetCatalog,
+        data_dir: Path,
+    ) -> None:
         self._store = store
         self._identity = identity
         self._runs = runs
         self._server = MlflowServer(folder=data_dir / "mlflow", log_file=data_dir / "logs" / "mlflow.log")
-        self._models = MlflowModels(store=store, blobs=blobs, resources=lambda: self.resources)
+        self._models = MlflowModels(store=store, blobs=blobs, catalog=catalog)
         self._rows: MlflowRows | None = None
         self._known: set[str] = set()
 

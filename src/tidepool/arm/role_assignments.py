@@ -1,4 +1,4 @@
-"""Microsoft.Authorization as resources: assignments, definitions, permissions. The roles are identity's."""
+"""Microsoft.Authorization as resources: role assignments, role definitions and permissions."""
 
 import re
 
@@ -15,11 +15,11 @@ _AT_SCOPE = re.compile(r"atScope\(\)", re.IGNORECASE)
 
 
 class RoleAssignments:
-    """Routes of `{scope}/providers/Microsoft.Authorization/...`."""
+    """The routes of `{scope}/providers/Microsoft.Authorization/...`."""
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
-        self._held = identity.assignments
+        self._assignments = identity.assignments
 
     def routes(self) -> Routes:
         assignments = kind("roleAssignments", provider=PROVIDER)
@@ -33,22 +33,23 @@ class RoleAssignments:
         }
 
     async def _list(self, call: Call) -> Response:
-        """With `atScope()` those that hold at the scope, otherwise those below it, too.
+        """List the assignments that hold at the scope and, without the filter `atScope()`, below it.
 
         https://learn.microsoft.com/azure/role-based-access-control/role-assignments-list-rest
         """
         condition = call.query.get("$filter", "")
-        wanted = _PRINCIPAL.search(condition)
-        held = self._held.at if _AT_SCOPE.search(condition) else self._held.around
-        return listed(held(call.path.scope, wanted[1] if wanted else None), call.query, call.url)
+        match = _PRINCIPAL.search(condition)
+        select = self._assignments.at if _AT_SCOPE.search(condition) else self._assignments.at_or_below
+        assignments = select(call.path.scope, match[1] if match else None)
+        return listed(assignments, call.query, call.url)
 
     async def _get(self, call: Call) -> Response:
-        found = self._held.get(call.path.text)
-        if found is None:
+        assignment = self._assignments.get(call.path.text)
+        if assignment is None:
             raise AzureError(
                 404, "RoleAssignmentNotFound", f"The role assignment '{call.path.names[0]}' is not found."
             )
-        return JSONResponse(found)
+        return JSONResponse(assignment)
 
     async def _put(self, call: Call) -> Response:
         properties = call.properties
@@ -57,7 +58,7 @@ class RoleAssignments:
                 raise AzureError(
                     400, "InvalidRequestContent", f"A role assignment needs a value for '{name}'."
                 )
-        document = self._held.assign(
+        document = self._assignments.assign(
             principal_id=properties["principalId"],
             role_definition_id=properties["roleDefinitionId"],
             scope=call.path.scope,
@@ -66,7 +67,7 @@ class RoleAssignments:
         return JSONResponse(document, status_code=201)
 
     async def _delete(self, call: Call) -> Response:
-        if not self._held.unassign(call.path.text):
+        if not self._assignments.unassign(call.path.text):
             raise not_found(call.path.text)
         return Response(status_code=200)
 

@@ -1,0 +1,59 @@
+"""Start and stop the components of a Tidepool, in the order that they need."""
+
+import asyncio
+
+from tidepool.composition import Composition
+from tidepool.default_resources import CUSTOM_TOPIC, REGISTRY, STORAGE_ACCOUNT, WORKSPACES, custom_topic_id
+from tidepool.storage.account_resources import create_storage_account
+
+
+class Lifecycle:
+    """The start and the end of one composition."""
+
+    def __init__(self, composition: Composition) -> None:
+        self._composition = composition
+        self._scheduling: asyncio.Task[None] | None = None
+
+    async def start(self, control_port: int) -> None:
+        """Open the proxy, start Azurite and create the default resources.
+
+        The managed identity endpoint listens on `control_port`.
+        """
+        composition = self._composition
+        ports = {name: await composition.proxy.listen(name) for name in ("developer", "compute")}
+        composition.environment.set_ports(control_port=control_port, proxy_ports=ports)
+        self._scheduling = asyncio.create_task(composition.scheduler.run())
+        await composition.azurite.start(composition.accounts.declared())
+        await composition.storage.forget_lost_messages()
+        await self._create_default_resources()
+        composition.online.serving.revive()
+
+    async def start_events(self) -> None:
+        """Resume the events and jobs of a former process. The app that receives the events must run."""
+        self._composition.eventgrid.start()
+        await self._composition.jobs.recover()
+        self._composition.subscribed_apps.remove_former()
+
+    async def stop(self) -> None:
+        composition = self._composition
+        composition.proxy.close()
+        await composition.jobs.stop()
+        await composition.online.serving.stop()
+        await composition.tracking.stop()
+        await composition.sites.close()
+        await composition.eventgrid.close()
+        if self._scheduling is not None:
+            self._scheduling.cancel()
+        await composition.azurite_client.close()
+        await composition.azurite.stop()
+        composition.store.close()
+
+    async def _create_default_resources(self) -> None:
+        composition = self._composition
+        composition.eventgrid.create_topic(
+            custom_topic_id(CUSTOM_TOPIC), composition.function_keys.event_grid
+        )
+        create_storage_account(composition.store, STORAGE_ACCOUNT)
+        for name, account in WORKSPACES.items():
+            await composition.workspaces.create(name, account)
+        composition.registries.create(REGISTRY)

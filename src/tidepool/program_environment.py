@@ -1,0 +1,58 @@
+"""The environment variables with which a program runs against this Tidepool."""
+
+from collections.abc import Callable, Mapping
+
+from tidepool import default_resources
+from tidepool.access.identity import Identity
+from tidepool.access.managed_identity import ManagedIdentity
+from tidepool.functions.host import FunctionsApp
+from tidepool.functions.keys import FunctionKeys
+from tidepool.network import Authority, environment
+
+
+class ProgramEnvironment:
+    """The variables by principal. `default_app` returns the default functions app while it runs."""
+
+    def __init__(
+        self,
+        *,
+        authority: Authority,
+        identity: Identity,
+        managed_identity: ManagedIdentity,
+        keys: FunctionKeys,
+        default_app: Callable[[], FunctionsApp | None],
+    ) -> None:
+        self._authority = authority
+        self._identity = identity
+        self._managed_identity = managed_identity
+        self._keys = keys
+        self._default_app = default_app
+        self._control_port = 0
+        self._proxy_ports: Mapping[str, int] = {}
+
+    def set_ports(self, *, control_port: int, proxy_ports: Mapping[str, int]) -> None:
+        """Set the ports that are open: the control API's, and the proxy's by origin of the requests."""
+        self._control_port = control_port
+        self._proxy_ports = proxy_ports
+
+    def variables(self, principal: str, proxy_port: int | None = None) -> dict[str, str]:
+        """Return the variables that `tidepool env` exports for a program that runs as this principal.
+
+        The id of a resource stands for its managed identity. Raise ValueError if there is no such
+        principal.
+        """
+        origin = "compute" if principal.startswith("/") else "developer"
+        variables = {
+            **environment(
+                proxy_port=proxy_port or self._proxy_ports[origin],
+                authority=self._authority,
+                identity_url=f"http://127.0.0.1:{self._control_port}/msi/token",
+                identity_header=self._managed_identity.header(self._identity.principal(principal)),
+            ),
+            **default_resources.variables(),
+            "EVENTGRID_KEY": self._keys.event_grid,
+        }
+        app = self._default_app()
+        if app is None:
+            return variables
+        return {**variables, "FUNCTIONS_URL": app.url, "FUNCTIONS_KEY": app.keys.default}
