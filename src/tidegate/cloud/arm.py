@@ -1,4 +1,7 @@
-"""Azure Resource Manager where the SDKs do not go, or wait too long: operations are begun, never awaited."""
+"""A client for Azure Resource Manager (ARM), for resources that the SDKs lack or would wait for.
+
+Long-running operations are started and never awaited.
+"""
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -15,49 +18,57 @@ if TYPE_CHECKING:
 
 _MANAGEMENT = "https://management.azure.com"
 SCOPE = f"{_MANAGEMENT}/.default"
-_DOING = {"GET": "read", "PUT": "write", "POST": "call", "DELETE": "delete"}
+_VERBS = {"GET": "read", "PUT": "write", "POST": "call", "DELETE": "delete"}
 
 
 class ArmClient:
+    """A thin client of ARM's REST API; a path is a resource id, as in `/subscriptions/...`."""
+
     def __init__(self, credential: "TokenCredential") -> None:
         self._credential = credential
 
     def get(self, path: str, api_version: str, **query: str) -> dict[str, Any]:
-        """A resource. NotFoundError where there is none."""
-        return self._ask(_url(path, api_version, query))
+        """Return a resource.
+
+        Raise NotFoundError if it does not exist.
+        """
+        return self._get(_url(path, api_version, query))
 
     def put(self, path: str, api_version: str, body: Mapping[str, Any]) -> None:
-        """Begin to make or change a resource. ConflictError while another operation goes on."""
+        """Start to create or change a resource.
+
+        Raise ConflictError while another operation on the resource is running.
+        """
         self._send("PUT", _url(path, api_version), body)
 
     def post(self, path: str, api_version: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Call an action of a resource."""
+        """Call an action of a resource and return its answer."""
         return dict(self._send("POST", _url(path, api_version), body).json())
 
     def delete(self, path: str, api_version: str) -> None:
-        """Begin to delete a resource; one that is not there is deleted."""
+        """Start to delete a resource. A resource that does not exist counts as deleted."""
         try:
             self._send("DELETE", _url(path, api_version))
         except NotFoundError:
             return
 
     def list(self, path: str, api_version: str, condition: str = "") -> Iterator[dict[str, Any]]:
-        """What is in a collection, page after page; `condition` is an OData filter."""
-        chosen = f"&$filter={quote(condition)}" if condition else ""
-        url: str | None = f"{_MANAGEMENT}{path}?api-version={api_version}{chosen}"
+        """Yield the items of a collection, page after page. `condition` is an OData filter."""
+        filter_part = f"&$filter={quote(condition)}" if condition else ""
+        url: str | None = f"{_MANAGEMENT}{path}?api-version={api_version}{filter_part}"
         while url:
-            page = self._ask(url)
+            page = self._get(url)
             yield from page.get("value", [])
             url = page.get("nextLink")
 
-    def _ask(self, url: str) -> dict[str, Any]:
+    def _get(self, url: str) -> dict[str, Any]:
         return dict(self._send("GET", url).json())
 
     def _send(self, method: str, url: str, body: Mapping[str, Any] | None = None) -> "HttpResponse":
         from azure.core.rest import HttpRequest
 
         path = url.partition("?")[0].removeprefix(_MANAGEMENT)
-        with azure_errors(f"{_DOING[method]} {path}"):
+        with azure_errors(f"{_VERBS[method]} {path}"):
             response: HttpResponse = self._client.send_request(HttpRequest(method, url, json=body))
             response.raise_for_status()
             return response

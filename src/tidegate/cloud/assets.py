@@ -1,4 +1,4 @@
-"""Registered things of a workspace: data, models, components. Resolves names to versions; decides nothing."""
+"""The registered assets of a workspace: data, models and components, and which version is the newest."""
 
 import re
 from collections.abc import Mapping
@@ -11,23 +11,24 @@ from tidegate.domain.assets import DataAsset
 from tidegate.errors import NotFoundError, PermanentError
 from tidegate.log import Log
 
-# Where a model's files may be: a path of a datastore, or the artifacts of a job.
+# The two forms of a model's address: a path in a datastore, or the artifacts of a job.
 _IN_DATASTORE = re.compile(r"azureml://.*?datastores/(?P<datastore>[^/]+)/paths/(?P<path>.+)")
 _OF_JOB = re.compile(r"azureml://jobs/(?P<job>[^/]+)/outputs/artifacts/(?:paths/)?(?P<path>.+)")
 
-
-_MOST_TAGS = 50  # https://learn.microsoft.com/azure/machine-learning/resource-limits-capacity
+_MAX_TAGS = 50  # https://learn.microsoft.com/azure/machine-learning/resource-limits-capacity
 
 log = Log(__name__)
 
 
 class AssetClient:
+    """A client for the Data assets, models and components of one workspace."""
+
     def __init__(self, client: LazyMLClient, datastores: DatastoreClient) -> None:
         self._client = client
         self._datastores = datastores
 
     def data_tags(self, name: str, version: str) -> dict[str, str] | None:
-        """Tags of a Data asset version; None where there is none."""
+        """Return the tags of a Data asset version, or None if the version does not exist."""
         try:
             with ml_errors(f"read data asset {name}:{version}"):
                 return dict(self._client.ml.data.get(name, version).tags or {})
@@ -49,26 +50,35 @@ class AssetClient:
             self._client.ml.data.create_or_update(data)
 
     def newest_model(self, name: str) -> str:
-        """The version registered last; the greatest may be another, as they are strings. NotFoundError."""
+        """Return the version that was registered last.
+
+        Versions are strings, so the greatest one may be another. Raise NotFoundError if the model has none.
+        """
         with ml_errors(f"find the newest model {name}"):
             return str(self._client.ml.models.get(name, label="latest").version)
 
     def tag_model(self, name: str, version: str, tags: Mapping[str, str]) -> None:
-        """Add tags in their order, as many as there is room for: the ledger must not depend on them."""
+        """Add tags to a model version, in the given order, up to Azure's limit of tags.
+
+        Tags that do not fit are logged. The ledger must not depend on tags.
+        """
         with ml_errors(f"tag model {name}:{version}"):
             model = self._client.ml.models.get(name, version)
-            there = model.tags or {}
-            new = [tag for tag in tags if tag not in there]
-            left_out = new[max(_MOST_TAGS - len(there), 0) :]
+            current = model.tags or {}
+            new = [tag for tag in tags if tag not in current]
+            left_out = new[max(_MAX_TAGS - len(current), 0) :]
             if left_out:
                 log.warning("model_tags_left_out", model=name, version=version, tags=",".join(left_out))
-            wanted = {**there, **{tag: text for tag, text in tags.items() if tag not in left_out}}
-            if wanted != there:
-                model.tags = wanted
+            updated = {**current, **{tag: text for tag, text in tags.items() if tag not in left_out}}
+            if updated != current:
+                model.tags = updated
                 self._client.ml.models.create_or_update(model)
 
     def mlmodel(self, name: str, version: str) -> Mapping[str, Any]:
-        """The model's MLmodel file. PermanentError where it has none."""
+        """Return the content of the model's MLmodel file.
+
+        Raise PermanentError if the model has no MLmodel file, or one that is not valid YAML.
+        """
         from ruamel.yaml import YAML, YAMLError
 
         with ml_errors(f"find model {name}:{version}"):
@@ -81,21 +91,33 @@ class AssetClient:
             raise PermanentError(f"model {name}:{version} has no readable MLmodel file: {error}") from error
 
     def newest_component(self, name: str) -> str:
-        """The ARM id of the version that was registered last. NotFoundError."""
+        """Return the ARM id of the component version that was registered last.
+
+        Raise NotFoundError if the workspace has no such component.
+        """
         with ml_errors(f"find the newest pipeline component {name}"):
             return str(self._client.ml.components.get(name, label="latest").id)
 
     def newest_pipeline(self, name: str) -> tuple[str, frozenset[str]]:
-        """The same, and the names of its outputs."""
+        """Return the ARM id of the newest version of a pipeline component, and the names of its outputs.
+
+        Raise NotFoundError if the workspace has no such component.
+        """
         with ml_errors(f"find the newest pipeline component {name}"):
-            found = self._client.ml.components.get(name, label="latest")
-            return str(found.id), frozenset(found.outputs or ())
+            component = self._client.ml.components.get(name, label="latest")
+            return str(component.id), frozenset(component.outputs or ())
 
 
 def datastore_path_of(uri: str) -> tuple[str, str]:
-    """Datastore and path of a model's files. PermanentError where they are in no datastore."""
-    if found := _IN_DATASTORE.fullmatch(uri):
-        return found["datastore"], found["path"]
-    if found := _OF_JOB.fullmatch(uri):
-        return "workspaceartifactstore", f"ExperimentRun/dcid.{found['job']}/{found['path']}"
-    raise PermanentError(f"a model at {uri} cannot be read: it is in no datastore")
+    """Return the datastore and the path of a model's files.
+
+    Raise PermanentError if the address is of neither form.
+    """
+    if match := _IN_DATASTORE.fullmatch(uri):
+        return match["datastore"], match["path"]
+    if match := _OF_JOB.fullmatch(uri):
+        return "workspaceartifactstore", f"ExperimentRun/dcid.{match['job']}/{match['path']}"
+    raise PermanentError(
+        f"the model at {uri} cannot be read: its files are not in a datastore. "
+        "Register a model whose files are in a datastore or among the artifacts of a job"
+    )

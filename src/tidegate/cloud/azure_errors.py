@@ -1,4 +1,4 @@
-"""Azure's exceptions in our words, in one place: worth another try, not worth one, not there."""
+"""The translation of Azure's exceptions to the errors of the service: retry, do not retry, not found."""
 
 import re
 from collections.abc import Iterator
@@ -6,15 +6,20 @@ from contextlib import contextmanager
 
 from tidegate.errors import ConflictError, NotFoundError, PermanentError, TidegateError, TransientError
 
-# 401 and 403 pass as role assignments take minutes to reach every server; a person sees them as delayed work.
-_PASSING = {401, 403, 408, 425, 429}
+# 401 and 403 are retried because a role assignment takes minutes to reach every server of Azure.
+# Until then people see delayed work.
+_TRANSIENT = {401, 403, 408, 425, 429}
 _CONFLICTS = {409, 412}
 _CODE = re.compile(r'"code": ?"(\w+)"')
 
 
 @contextmanager
 def azure_errors(doing: str) -> Iterator[None]:
-    """Raise what Azure's SDKs raise inside as an error of ours that says what was being done."""
+    """Translate what Azure's SDKs raise inside the block to errors of the service.
+
+    `doing` says in the imperative what the block does ("read table x"). The message is
+    "cannot read table x: " and the reason that Azure gave.
+    """
     from azure.core.exceptions import AzureError
 
     try:
@@ -22,11 +27,11 @@ def azure_errors(doing: str) -> Iterator[None]:
     except TidegateError:
         raise
     except AzureError as error:
-        raise _ours(error, f"{doing}: {_said(error)}") from error
+        raise _translated(error, f"cannot {doing}: {_one_line(error)}") from error
 
 
 def status_of(error: BaseException) -> int | None:
-    """The HTTP status behind an SDK's exception, where there is one."""
+    """Return the HTTP status behind an SDK's exception, or None if there was no answer."""
     status = getattr(error, "status_code", None)
     if status is None:
         status = getattr(getattr(error, "response", None), "status_code", None)
@@ -34,7 +39,7 @@ def status_of(error: BaseException) -> int | None:
 
 
 def error_code_of(error: BaseException) -> str:
-    """Azure's own code, as in `TableNotFound`; empty where it gave none."""
+    """Return Azure's own error code, such as `TableNotFound`, or an empty string if there is none."""
     code = getattr(error, "error_code", None) or getattr(getattr(error, "error", None), "code", None)
     if code is None:  # azure-data-tables leaves it in the body
         code = (_CODE.search(str(error)) or [None, None])[1]
@@ -43,36 +48,42 @@ def error_code_of(error: BaseException) -> str:
 
 @contextmanager
 def mlflow_errors(doing: str) -> Iterator[None]:
-    """The same of what MLflow raises: its own errors, and those of the plugin that finds it a token."""
+    """Translate what MLflow raises inside the block, as `azure_errors` does.
+
+    These are MLflow's own errors, and Azure's errors from the plugin that gets a token for MLflow.
+    """
     from mlflow.exceptions import MlflowException
 
     with azure_errors(doing):
         try:
             yield
         except MlflowException as error:
-            raise error_for(error.get_http_status_code(), f"{doing}: {error}") from error
+            raise error_for(error.get_http_status_code(), f"cannot {doing}: {error}") from error
 
 
-def _ours(error: BaseException, message: str) -> TidegateError:
+def _translated(error: BaseException, message: str) -> TidegateError:
     from azure.core.exceptions import ClientAuthenticationError
 
-    # A token that is not to be had comes without a status, or with whatever Entra ID answered.
+    # If no token can be got, the error has no status, or the status of Entra ID's answer.
     return error_for(None if isinstance(error, ClientAuthenticationError) else status_of(error), message)
 
 
 def error_for(status: int | None, message: str) -> TidegateError:
-    """What an answer with that status means; None is no answer."""
+    """Return the error of the service for an HTTP status. None means that no answer came."""
     if status == 404:
         return NotFoundError(message)
     if status in _CONFLICTS:
         return ConflictError(message)
-    if status is None or status in _PASSING or status >= 500:
+    if status is None or status in _TRANSIENT or status >= 500:
         return TransientError(message)
     return PermanentError(message)
 
 
-def _said(error: BaseException) -> str:
-    """One line; without request ids and times, which would make every occurrence another one."""
+def _one_line(error: BaseException) -> str:
+    """Return the first line of an error's text, with Azure's error code.
+
+    The other lines have request ids and times, so the same failure would get another text each time.
+    """
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
     code = error_code_of(error)
     return line if not code or code in line else f"{line} ({code})"

@@ -1,4 +1,4 @@
-"""Blobs: of feeds, to be listed and read; of rejected events, to be kept. Writes nothing into a feed."""
+"""Blobs of a storage account: the files of feeds, and the rejected events that the service keeps."""
 
 import base64
 from collections.abc import Iterable
@@ -19,71 +19,86 @@ _TIDEGATE = "tidegate"
 
 
 class FeedFiles:
-    """The containers that files arrive in; always those of the configuration, never what an event names."""
+    """The files in the feeds' containers.
+
+    The containers are always those of the configuration, never those that an event names.
+    """
 
     def __init__(self, *, credential: "TokenCredential") -> None:
         self._account = cache(lambda account: blob_service(account, credential))
 
     def listing(self, storage: FeedStorage, prefix: str) -> list[ListedBlob]:
-        """All files below a prefix, by name. NotFoundError where the container does not exist."""
+        """Return all files whose names begin with `prefix`, sorted by name.
+
+        Raise NotFoundError if the container does not exist.
+        """
         with azure_errors(f"list {storage.account}/{storage.container}/{prefix}"):
-            found = self._container(storage).list_blobs(name_starts_with=prefix, include=["metadata"])
-            return sorted(_files(found), key=lambda listed: listed.name)
+            blobs = self._container(storage).list_blobs(name_starts_with=prefix, include=["metadata"])
+            return sorted(_files(blobs), key=lambda file: file.name)
 
     def read_text(self, storage: FeedStorage, path: str, max_bytes: int) -> str:
-        """A small file. NotFoundError where it is missing, PermanentError where it is too long or no text."""
-        where = f"{storage.account}/{storage.container}/{path}"
-        with azure_errors(f"read {where}"):
+        """Return the text of a small file in UTF-8, with or without a byte order mark.
+
+        Raise NotFoundError if it does not exist, and PermanentError if it is longer than `max_bytes` or is
+        not UTF-8.
+        """
+        file = f"{storage.account}/{storage.container}/{path}"
+        with azure_errors(f"read {file}"):
             download = self._container(storage).download_blob(path)
             if download.size > max_bytes:
-                raise PermanentError(f"{where} has {download.size} bytes; at most {max_bytes} are read")
+                raise PermanentError(
+                    f"{file} has {download.size} bytes, but at most {max_bytes} are read: make it smaller"
+                )
             data = download.readall()
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
-            raise PermanentError(f"{where} is not UTF-8: {error}") from error
+            raise PermanentError(f"{file} is not UTF-8: {error}. Save it as UTF-8") from error
 
     def _container(self, storage: FeedStorage) -> "ContainerClient":
         return self._account(storage.account).get_container_client(storage.container)
 
 
 class RejectedEvents:
-    """Where events of ours that cannot be understood are kept, as they came."""
+    """The store of events that the service could not read. Each is kept as it was received."""
 
     def __init__(self, *, account: str, credential: "TokenCredential") -> None:
-        self._where = account
+        self._account = account
         self._credential = credential
 
     def keep(self, name: str, content: str) -> str:
-        """Write it under this name, over one that is there; returns its URL."""
+        """Write an event under this name, replace an older one, and return the URL of the blob."""
         from azure.core.exceptions import ResourceNotFoundError
 
         with azure_errors(f"keep {REJECTED}/{name}"):
             blob = self._container.get_blob_client(name)
             try:
                 blob.upload_blob(content.encode(), overwrite=True)
-            except ResourceNotFoundError:  # of the container
+            except ResourceNotFoundError:  # the container does not exist yet
                 self.create()
                 blob.upload_blob(content.encode(), overwrite=True)
             return blob.url
 
     def read(self, url: str) -> str:
-        """What was kept under that URL. NotFoundError where it was deleted since."""
+        """Return the event that was kept under a URL.
+
+        Raise NotFoundError if it was deleted.
+        """
         name = url.partition(f"/{REJECTED}/")[2]
         with azure_errors(f"read {REJECTED}/{name}"):
             return str(self._container.download_blob(name, encoding="utf-8").readall())
 
     def create(self) -> bool:
-        """Make the container where it is missing; says whether it was."""
-        return create_container(self._where, REJECTED, self._credential)
+        """Create the container if it does not exist. Return whether it was created."""
+        return create_container(self._account, REJECTED, self._credential)
 
     @cached_property
     def _container(self) -> "ContainerClient":
-        return blob_service(self._where, self._credential).get_container_client(REJECTED)
+        return blob_service(self._account, self._credential).get_container_client(REJECTED)
 
 
 def create_container(account: str, name: str, credential: "TokenCredential") -> bool:
-    """Make a container where it is missing; says whether it was."""
+    """Create a container if it does not exist. Return whether it was created."""
     from azure.core.exceptions import ResourceExistsError
 
     with azure_errors(f"create container {account}/{name}"):
@@ -114,18 +129,21 @@ def blob_service(account: str, credential: "TokenCredential") -> "BlobServiceCli
 
 
 def is_directory(blob: "BlobProperties") -> bool:
-    """As accounts with a hierarchical namespace mark them: in the metadata, which must have been listed."""
+    """Return whether a listed blob stands for a directory.
+
+    Accounts with a hierarchical namespace mark directories in the metadata, so list with the metadata.
+    """
     return (blob.metadata or {}).get("hdi_isfolder") == "true"
 
 
 def md5_of(blob: "BlobProperties") -> str | None:
-    """In base64, where storage has it."""
+    """Return the blob's MD5 in base64, or None if the storage account has none."""
     md5 = blob.content_settings.content_md5
     return base64.b64encode(md5).decode() if md5 else None
 
 
-def _files(found: "Iterable[BlobProperties]") -> Iterable[ListedBlob]:
-    for blob in found:
+def _files(blobs: "Iterable[BlobProperties]") -> Iterable[ListedBlob]:
+    for blob in blobs:
         if not is_directory(blob):
             yield ListedBlob(
                 name=blob.name,

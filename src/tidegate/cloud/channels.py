@@ -1,4 +1,4 @@
-"""The ways out: Apprise to people, a custom topic to programs. Decides not what to tell, or to whom."""
+"""The two ways to send notifications: Apprise for people, and a custom Event Grid topic for programs."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 class NotificationSender:
-    """Teams, Slack, e-mail, webhooks: whatever Apprise knows."""
+    """Sends messages to people over Teams, Slack, e-mail, webhooks and whatever else Apprise supports."""
 
     def send(self, url: str, title: str, text: str) -> bool:
-        """Whether the channel took it. Apprise logs why where it did not."""
+        """Send a message and return whether the channel accepted it. Apprise logs the reason if not."""
         from apprise import Apprise, NotifyFormat
 
         apprise = Apprise()
@@ -24,21 +24,21 @@ class NotificationSender:
 
 
 def is_supported_url(url: str) -> bool:
-    """Whether Apprise knows what to do with such an address; nothing is sent."""
+    """Return whether Apprise supports such an address. Nothing is sent."""
     from apprise import Apprise
 
     return Apprise.instantiate(url) is not None
 
 
 class EventPublisher:
-    """Our own events, on a custom topic of Event Grid; nowhere where no endpoint is set."""
+    """Publishes the service's own events to a custom topic of Event Grid, if an endpoint is configured."""
 
     def __init__(self, *, endpoint: str | None, credential: "TokenCredential") -> None:
         self._endpoint = endpoint
         self._credential = credential
 
     def publish(self, event_type: str, *, id: str, subject: str, data: dict[str, Any]) -> None:
-        """Under an id of the caller's, so that a repetition can be told from news."""
+        """Publish an event under an id that the caller derives, so that receivers can detect a repetition."""
         if not self._endpoint:
             return
         from azure.eventgrid import EventGridEvent

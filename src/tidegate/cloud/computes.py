@@ -1,4 +1,4 @@
-"""Clusters of a workspace: made from their YAML where they are missing. Waits for none, changes none."""
+"""The compute clusters of a workspace. A missing cluster is created from its YAML file."""
 
 from pathlib import Path
 from typing import Any
@@ -8,21 +8,28 @@ from tidegate.errors import NotFoundError, PermanentError
 
 
 class ComputeClient:
-    """`folder` holds one YAML a cluster, named as the cluster."""
+    """A client for compute clusters. `folder` has one YAML file for each cluster, named as the cluster."""
 
     def __init__(self, client: LazyMLClient, folder: Path) -> None:
         self._client = client
         self._folder = folder
 
     def is_ready(self, name: str) -> bool:
-        """Whether jobs can name the cluster now; one that is missing is begun. NotFoundError without YAML."""
-        found = self._get(name)
-        if found is None:
-            self._begin(name)
+        """Return whether jobs can use the cluster now, and start to create it if it does not exist.
+
+        Raise NotFoundError if there is neither the cluster nor its YAML file, and PermanentError if Azure
+        could not provision it.
+        """
+        compute = self._get(name)
+        if compute is None:
+            self._start_creation(name)
             return False
-        if found.provisioning_state == "Failed":
-            raise PermanentError(f"compute {name} failed to provision: {_faults_of(found)}")
-        return bool(found.provisioning_state == "Succeeded")
+        if compute.provisioning_state == "Failed":
+            raise PermanentError(
+                f"Azure could not provision compute {name}: {_provisioning_errors(compute)}. "
+                "Delete it in the workspace, correct its YAML file and try again"
+            )
+        return bool(compute.provisioning_state == "Succeeded")
 
     def _get(self, name: str) -> Any:
         try:
@@ -31,11 +38,11 @@ class ComputeClient:
         except NotFoundError:
             return None
 
-    def _begin(self, name: str) -> None:
+    def _start_creation(self, name: str) -> None:
         file = self._folder / f"{name}.yml"
         if not file.is_file():
             raise NotFoundError(
-                f"the workspace has no compute {name}, and there is no {file.name} to make one"
+                f"the workspace has no compute {name}, and there is no {file.name} to create it from"
             )
         from azure.ai.ml import load_compute
 
@@ -43,5 +50,5 @@ class ComputeClient:
             self._client.ml.compute.begin_create_or_update(load_compute(file))
 
 
-def _faults_of(compute: Any) -> str:
-    return "; ".join(str(error) for error in compute.provisioning_errors or []) or "Azure says no more"
+def _provisioning_errors(compute: Any) -> str:
+    return "; ".join(str(error) for error in compute.provisioning_errors or []) or "Azure gives no reason"

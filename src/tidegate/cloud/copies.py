@@ -1,4 +1,7 @@
-"""Blobs copied from account to account by Azure Storage itself: none passes through this process."""
+"""Copies of blobs from one storage account to another, made by Azure Storage itself.
+
+No file passes through this process.
+"""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,34 +16,34 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.storage.blob import BlobProperties, BlobServiceClient, UserDelegationKey
 
-_READABLE_FOR = timedelta(hours=24)  # a copy reads its source with the signature that it was begun with
-_SKEW = timedelta(minutes=15)
+_SIGNATURE_LIFETIME = timedelta(hours=24)  # a copy uses the signature that it was started with to its end
+_CLOCK_SKEW = timedelta(minutes=15)
 
 
 class BlobCopyClient:
-    """Begins copies and looks at them; waits for none."""
+    """A client that starts copies of blobs and compares both ends. It never waits for a copy."""
 
     def __init__(self, *, credential: "TokenCredential") -> None:
         self._account = cache(lambda account: blob_service(account, credential))
 
     def list_files(self, source: Folder) -> list[Original]:
-        """What there is to be copied."""
+        """Return the files of a folder, which are to be copied."""
         with azure_errors(f"list {source.account}/{source.container}/{source.path}"):
             return [_original(name, blob) for name, blob in self._blobs(source)]
 
     def compare(self, originals: Iterable[Original], target: Folder) -> Transfer:
-        """What there is to be copied beside the other end as it is now."""
+        """Compare the files that are to be copied with the target folder as it is now."""
         with azure_errors(f"list {target.account}/{target.container}/{target.path}"):
             copies = [_copied(name, blob) for name, blob in self._blobs(target)]
         return compare(originals, copies)
 
     def begin(self, source: Folder, target: Folder, originals: Iterable[Original]) -> None:
-        """Begin the copy of each file, as it was listed; one that is under way stays so.
+        """Start to copy each file, if it is still as it was listed. A copy that is running continues.
 
-        A user-delegation signature lets the target's storage read the one blob, and nothing else.
+        A user-delegation signature lets the target's storage account read this one blob and nothing else.
         https://learn.microsoft.com/rest/api/storageservices/copy-blob
         """
-        with azure_errors(f"sign for {source.account}/{source.container}"):
+        with azure_errors(f"sign URLs for {source.account}/{source.container}"):
             key = self._delegation_key(source.account)
         for original in originals:
             with azure_errors(
@@ -73,18 +76,21 @@ class BlobCopyClient:
             name,
             user_delegation_key=key,
             permission=BlobSasPermissions(read=True),
-            start=now - _SKEW,
-            expiry=now + _READABLE_FOR,
+            start=now - _CLOCK_SKEW,
+            expiry=now + _SIGNATURE_LIFETIME,
         )
         url = self._account(folder.account).get_blob_client(folder.container, name).url
         return f"{url}?{signature}"
 
     def _delegation_key(self, account: str) -> "UserDelegationKey":
         now = datetime.now(UTC)
-        return self._account(account).get_user_delegation_key(now - _SKEW, now + _READABLE_FOR)
+        return self._account(account).get_user_delegation_key(now - _CLOCK_SKEW, now + _SIGNATURE_LIFETIME)
 
     def _blobs(self, folder: Folder) -> "Iterator[tuple[str, BlobProperties]]":
-        """With the name below the folder; where the path is that of one blob, that is empty."""
+        """Yield each file of a folder with its name below the folder.
+
+        If the path is that of a single blob, the name is empty.
+        """
         service: BlobServiceClient = self._account(folder.account)
         container = service.get_container_client(folder.container)
         base = folder.path.rstrip("/")

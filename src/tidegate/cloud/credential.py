@@ -1,4 +1,4 @@
-"""Who the service is towards Azure: one credential for everything. Holds no secret."""
+"""The one credential that the service uses for all of Azure. It has no secret of its own."""
 
 from functools import cached_property
 from threading import Lock
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 
 class ServiceCredential:
-    """The managed identity in Azure, a developer's sign-in on a workstation: a TokenCredential for all SDKs.
+    """A TokenCredential for all SDKs: the managed identity in Azure, a developer's sign-in elsewhere.
 
-    azure.identity is imported with the first token, so that starting the app does not wait for it.
+    azure.identity is imported when the first token is needed, so that the app starts without waiting for it.
     """
 
     def __init__(self, client_id: str | None = None) -> None:

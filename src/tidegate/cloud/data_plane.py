@@ -1,4 +1,4 @@
-"""The data plane of a workspace, found by discovery: run history, which the SDK shows in part."""
+"""The data plane of a workspace, mainly its run history, of which the SDK shows only a part."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,38 +15,43 @@ _AUDIENCE = "https://ml.azure.com/.default"
 
 
 class DataPlaneClient:
+    """A client for the services of a workspace; their address is found through its discovery URL."""
+
     def __init__(self, client: LazyMLClient, arm: ArmClient) -> None:
         self._client = client
         self._arm = arm
 
     def get(self, service: str, path: str) -> dict[str, Any]:
-        """`service` is `history/v1.0` or the like; `path` is below the workspace."""
-        return self._ask("GET", service, path)
+        """Return the answer to a GET request.
+
+        `service` is for example `history/v1.0`. `path` is below the workspace.
+        """
+        return self._request("GET", service, path)
 
     def post(self, service: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        return self._ask("POST", service, path, body)
+        return self._request("POST", service, path, body)
 
     def write(self, url: str, content: bytes) -> None:
-        """To a blob, by a URL that the data plane gave and that carries its own permission."""
+        """Write a blob at a URL that the data plane gave. The URL contains the permission to write."""
         from azure.core.rest import HttpRequest
 
         with azure_errors("write an artifact"):
             request = HttpRequest("PUT", url, headers={"x-ms-blob-type": "BlockBlob"}, content=content)
             self._anonymous.send_request(request).raise_for_status()
 
-    def _ask(
+    def _request(
         self, method: str, service: str, path: str, body: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         from azure.core.rest import HttpRequest
 
         with azure_errors(f"{method} {path}"):
             url = f"{self._endpoint}/{service}{self._client.workspace.arm_id}/{path}"
-            response = self._own.send_request(HttpRequest(method, url, json=body))
+            response = self._authenticated.send_request(HttpRequest(method, url, json=body))
             response.raise_for_status()
             return dict(response.json())
 
     @cached_property
-    def _own(self) -> "PipelineClient[Any, Any]":
+    def _authenticated(self) -> "PipelineClient[Any, Any]":
         from azure.core import PipelineClient
         from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
 
@@ -62,7 +67,7 @@ class DataPlaneClient:
 
     @property
     def tracking_uri(self) -> str:
-        """Where MLflow finds the workspace."""
+        """The address under which MLflow reaches the workspace."""
         return str(self._properties["mlFlowTrackingUri"])
 
     @cached_property
@@ -77,5 +82,8 @@ class DataPlaneClient:
 
     @cached_property
     def _properties(self) -> dict[str, Any]:
-        """Not from azure-ai-ml, which imports all of MLflow (a second or more) to answer that."""
+        """The workspace's properties, read from ARM.
+
+        azure-ai-ml would import all of MLflow for them, which takes a second or more.
+        """
         return dict(self._arm.get(self._client.workspace.arm_id, _API)["properties"])

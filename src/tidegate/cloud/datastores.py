@@ -1,4 +1,4 @@
-"""Small blobs of a workspace's datastores: manifests in, results out, model files. Lists nothing."""
+"""Small files in a workspace's datastores: manifests, results and model files."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -12,23 +12,26 @@ from tidegate.errors import PermanentError
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, ContainerClient
 
-_MOST_BYTES = 64 * 1024 * 1024
+_MAX_BYTES = 64 * 1024 * 1024
 
 
 class DatastoreClient:
-    """Reads and writes with the service's own identity, not with the datastore's credentials."""
+    """A client for datastores that uses the service's own identity, not the datastore's credentials."""
 
     def __init__(self, client: LazyMLClient) -> None:
         self._client = client
         self._container = cache(self._open)
 
     def read(self, datastore: str, path: str) -> bytes:
-        """NotFoundError where there is no such blob."""
+        """Return the content of a file.
+
+        Raise NotFoundError if it does not exist, PermanentError if it is longer than 64 MiB.
+        """
         with azure_errors(f"read {datastore}/{path}"):
             download = self._blob(datastore, path).download_blob()
-            if download.size > _MOST_BYTES:
+            if download.size > _MAX_BYTES:
                 raise PermanentError(
-                    f"{datastore}/{path} has {download.size} bytes; at most {_MOST_BYTES} are read"
+                    f"{datastore}/{path} has {download.size} bytes, but at most {_MAX_BYTES} are read"
                 )
             return download.readall()
 
@@ -37,12 +40,12 @@ class DatastoreClient:
             self._blob(datastore, path).upload_blob(content, overwrite=True)
 
     def url(self, datastore: str, path: str) -> str:
-        """Where people find the blob."""
+        """Return the URL of a file, for people."""
         with azure_errors(f"locate {datastore}/{path}"):
             return self._blob(datastore, path).url
 
     def folder(self, datastore: str, path: str) -> Folder:
-        """Where the blobs below a path are."""
+        """Return the storage account, container and path of a folder in a datastore."""
         container = self._container(datastore)
         return Folder(str(container.account_name), container.container_name, path)
 
@@ -51,6 +54,6 @@ class DatastoreClient:
 
     def _open(self, datastore: str) -> "ContainerClient":
         with ml_errors(f"find datastore {datastore}"):
-            found = self._client.ml.datastores.get(datastore)
-        service = blob_service(found.account_name, self._client.credential)
-        return service.get_container_client(found.container_name)
+            entity = self._client.ml.datastores.get(datastore)
+        service = blob_service(entity.account_name, self._client.credential)
+        return service.get_container_client(entity.container_name)

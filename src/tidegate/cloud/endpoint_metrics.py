@@ -1,4 +1,4 @@
-"""What Azure Monitor counted of a deployment's requests. Judges nothing.
+"""The request metrics of an online deployment, from Azure Monitor.
 
 https://learn.microsoft.com/azure/azure-monitor/reference/supported-metrics/microsoft-machinelearningservices-workspaces-onlineendpoints-deployments-metrics
 """
@@ -17,13 +17,19 @@ _MINUTE = timedelta(minutes=1)
 
 
 class EndpointMetricsClient:
-    """Minute by minute, as both are averages: of a minute, the average of a count is the count."""
+    """A client for request metrics.
+
+    It reads averages for each minute. Within one minute, the average of a count is the count itself.
+    """
 
     def __init__(self, arm: ArmClient) -> None:
         self._arm = arm
 
     def figures(self, deployment_id: str, since: datetime, until: datetime) -> RequestMetrics:
-        """Requests by status between two moments, whole minutes; figures come some minutes late."""
+        """Return the requests by HTTP status and the mean 95th percentile latency between two times.
+
+        Both times are rounded to whole minutes. Azure Monitor has its metrics some minutes late.
+        """
         start, end = _floor(since), _floor(until) + _MINUTE
         by_status: dict[int, int] = {}
         for status, points in self._series(deployment_id, start, end, _REQUESTS, f"{_STATUS} eq '*'"):
@@ -37,20 +43,24 @@ class EndpointMetricsClient:
     def _series(
         self, deployment_id: str, start: datetime, end: datetime, metric: str, condition: str = ""
     ) -> list[tuple[str, list[float]]]:
-        """(value of the dimension, a number a minute) of each series."""
+        """Return the series of a metric, each as its dimension's value and a number for each minute."""
         query = {
             "metricnames": metric,
             "aggregation": "Average",
             "interval": "PT1M",
             "timespan": f"{start:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}",
         }
-        chosen = {"$filter": condition} if condition else {}
-        answer = self._arm.get(f"{deployment_id}{_METRICS}", _API, **query, **chosen)
-        return [(_dimension(one), _points(one)) for found in answer["value"] for one in found["timeseries"]]
+        odata_filter = {"$filter": condition} if condition else {}
+        answer = self._arm.get(f"{deployment_id}{_METRICS}", _API, **query, **odata_filter)
+        return [
+            (_dimension(series), _points(series))
+            for found in answer["value"]
+            for series in found["timeseries"]
+        ]
 
 
 def _dimension(series: dict[str, Any]) -> str:
-    return next((str(one.get("value")) for one in series.get("metadatavalues", [])), "")
+    return next((str(metadata.get("value")) for metadata in series.get("metadatavalues", [])), "")
 
 
 def _points(series: dict[str, Any]) -> list[float]:

@@ -1,6 +1,7 @@
-"""Managed online endpoints of a workspace: seen, and operations on them begun. Waits for none of them.
+"""The managed online endpoints of a workspace.
 
-Through ARM itself: the SDK's pollers stay in a thread until an operation has ended, for up to 20 minutes.
+The module calls ARM itself. The SDK's pollers would keep a thread until an operation has ended, which takes
+up to 20 minutes.
 https://learn.microsoft.com/rest/api/azureml/online-deployments/create-or-update
 """
 
@@ -17,19 +18,24 @@ from tidegate.log import Log
 log = Log(__name__)
 
 _API = "2024-04-01"
-_KEPT_BESIDE = ("location", "tags", "kind", "identity")
-_KEPT = ("authMode", "description", "properties", "publicNetworkAccess")
+# What a change of traffic must send unchanged, because a PUT replaces the whole endpoint.
+_UNCHANGED = ("location", "tags", "kind", "identity")
+_UNCHANGED_PROPERTIES = ("authMode", "description", "properties", "publicNetworkAccess")
 
 
 class EndpointClient:
-    """Whoever begins something looks again later: what Azure refuses with 409 is as well begun later."""
+    """A client that reads endpoints and starts operations on them.
+
+    It never waits for an operation. Callers read the endpoint again later. If Azure answers 409 because
+    another operation is running, the method returns normally and the caller tries again at its next look.
+    """
 
     def __init__(self, workspace: WorkspaceConfig, arm: ArmClient) -> None:
         self._workspace = workspace
         self._arm = arm
 
     def get(self, name: str) -> EndpointSnapshot | None:
-        """None where there is no such endpoint."""
+        """Return the state, traffic and deployments of an endpoint, or None if it does not exist."""
         try:
             endpoint = self._arm.get(self.id(name), _API)["properties"]
         except NotFoundError:
@@ -39,16 +45,16 @@ class EndpointClient:
             traffic=_shares(endpoint.get("traffic")),
             mirror=_shares(endpoint.get("mirrorTraffic")),
             deployments={
-                one["name"]: DeploymentSnapshot(
-                    state=str(one["properties"].get("provisioningState")),
-                    model=str(one["properties"].get("model") or ""),
+                deployment["name"]: DeploymentSnapshot(
+                    state=str(deployment["properties"].get("provisioningState")),
+                    model=str(deployment["properties"].get("model") or ""),
                 )
-                for one in self._arm.list(f"{self.id(name)}/deployments", _API)
+                for deployment in self._arm.list(f"{self.id(name)}/deployments", _API)
             },
         )
 
     def create(self, name: str, tags: Mapping[str, str]) -> None:
-        """An endpoint with keys; one that people made before keeps its way of letting callers in."""
+        """Start to create an endpoint that checks keys."""
         body = {
             "location": self._location,
             "tags": dict(tags),
@@ -56,10 +62,10 @@ class EndpointClient:
             "identity": {"type": "SystemAssigned"},
             "properties": {"authMode": "Key", "traffic": {}, "mirrorTraffic": {}},
         }
-        self._begin(f"endpoint {name}", lambda: self._arm.put(self.id(name), _API, body))
+        self._start(f"endpoint {name}", lambda: self._arm.put(self.id(name), _API, body))
 
     def deploy(self, target: RolloutTarget, rollout: Rollout, tags: Mapping[str, str]) -> None:
-        """An MLflow model, which needs no script and no environment."""
+        """Start to deploy an MLflow model, which needs neither a scoring script nor an environment."""
         body = {
             "location": self._location,
             "tags": dict(tags),
@@ -73,24 +79,28 @@ class EndpointClient:
             },
         }
         path = self.id(target.endpoint, target.deployment)
-        self._begin(f"deployment {target.deployment}", lambda: self._arm.put(path, _API, body))
+        self._start(f"deployment {target.deployment}", lambda: self._arm.put(path, _API, body))
 
     def set_traffic(self, name: str, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
-        """Give each deployment its share; what else is said about the endpoint stays."""
-        found = self._arm.get(self.id(name), _API)
-        properties = {key: found["properties"].get(key) for key in _KEPT}
+        """Start to change the shares of traffic of an endpoint's deployments.
+
+        `traffic` and `mirror` are percent by deployment. All other settings of the endpoint stay, also the
+        authentication mode of an endpoint that a person created.
+        """
+        endpoint = self._arm.get(self.id(name), _API)
+        properties = {key: endpoint["properties"].get(key) for key in _UNCHANGED_PROPERTIES}
         properties |= {"traffic": dict(traffic), "mirrorTraffic": dict(mirror)}
-        body = {key: value for key, value in found.items() if key in _KEPT_BESIDE} | {
-            "properties": properties
-        }
-        self._begin(f"traffic of {name}", lambda: self._arm.put(self.id(name), _API, body))
+        body = {key: value for key, value in endpoint.items() if key in _UNCHANGED}
+        body |= {"properties": properties}
+        self._start(f"traffic of {name}", lambda: self._arm.put(self.id(name), _API, body))
 
     def delete_deployment(self, name: str, deployment: str) -> None:
+        """Start to delete a deployment."""
         path = self.id(name, deployment)
-        self._begin(f"end of {deployment}", lambda: self._arm.delete(path, _API))
+        self._start(f"deletion of {deployment}", lambda: self._arm.delete(path, _API))
 
     def log_tail(self, name: str, deployment: str, lines: int) -> str:
-        """The last that the deployment's container wrote; nothing where there is none."""
+        """Return the last lines of the log of a deployment's container, or "" if there is no log."""
         try:
             path = f"{self.id(name, deployment)}/getLogs"
             return str(self._arm.post(path, _API, {"tail": lines}).get("content") or "")
@@ -98,6 +108,7 @@ class EndpointClient:
             return ""
 
     def id(self, name: str, deployment: str = "") -> str:
+        """Return the ARM id of an endpoint, or of one of its deployments."""
         below = f"/deployments/{deployment}" if deployment else ""
         return f"{self._workspace.arm_id}/onlineEndpoints/{name}{below}"
 
@@ -105,13 +116,13 @@ class EndpointClient:
     def _location(self) -> str:
         return str(self._arm.get(self._workspace.arm_id, _API)["location"])
 
-    def _begin(self, what: str, operation: Callable[[], None]) -> None:
+    def _start(self, what: str, operation: Callable[[], None]) -> None:
         try:
             operation()
-            log.info("operation_begun", what=what)
+            log.info("operation_started", what=what)
         except ConflictError as error:
-            log.info("operation_goes_on", what=what, error=error)
+            log.info("other_operation_running", what=what, error=error)
 
 
-def _shares(given: Any) -> dict[str, int]:
-    return {str(name): int(share) for name, share in (given or {}).items() if share}
+def _shares(traffic: Any) -> dict[str, int]:
+    return {str(name): int(share) for name, share in (traffic or {}).items() if share}

@@ -1,4 +1,4 @@
-"""Jobs of a workspace: whether they exist, their submission, and what run history says of them."""
+"""The Azure ML jobs of a workspace: submission, state and errors, and the data that they read."""
 
 import re
 from typing import Any
@@ -13,6 +13,8 @@ _DATA = re.compile(r".*/data/(?P<name>[^/]+)/versions/(?P<version>[^/]+)")
 
 
 class JobClient:
+    """A client for the jobs of one workspace."""
+
     def __init__(self, client: LazyMLClient, data_plane: DataPlaneClient) -> None:
         self._client = client
         self._data_plane = data_plane
@@ -26,9 +28,9 @@ class JobClient:
         return True
 
     def input_data(self, name: str) -> dict[str, str]:
-        """The data that a job read, by the name of its input; of a step, that of its pipeline job.
+        """Return the data that a job read, by the name of the input.
 
-        None of a run that is no job.
+        For a step it is the data of its pipeline job. Return an empty dict if the run is not a job.
         """
         from azure.ai.ml.exceptions import MlException
 
@@ -38,13 +40,13 @@ class JobClient:
                 inputs = getattr(self._client.ml.jobs.get(root), "inputs", None) or {}
         except (NotFoundError, MlException):
             return {}
-        paths = {key: _path(one) for key, one in inputs.items()}
+        paths = {key: _path(value) for key, value in inputs.items()}
         return {key: _reference(path) for key, path in paths.items() if path}
 
     def submit(self, plan: JobPlan, component: str) -> None:
-        """Submit the job under its name; one that is there under that name is the same one, and stays.
+        """Submit a job under its derived name, unless a job of that name exists: it is the same job.
 
-        `component` is the ARM id of a registered pipeline component: nothing is uploaded.
+        `component` is the ARM id of a registered pipeline component, so that nothing is uploaded.
         """
         if self.exists(plan.job):
             return
@@ -52,38 +54,44 @@ class JobClient:
             with ml_errors(f"submit job {plan.job}"):
                 self._client.ml.jobs.create_or_update(_pipeline_job(plan, component))
         except (ConflictError, PermanentError):
-            # Refused, perhaps since somebody else submitted it just now:
-            # "A job with this name already exists" comes with several codes, so look.
+            # Another worker may have submitted it just now. Azure answers "A job with this name already
+            # exists" with several error codes, so check whether the job exists.
             if not self.exists(plan.job):
                 raise
 
     def get(self, name: str) -> RunSnapshot:
-        """State and error of a job; of one that did not complete, those of its steps too. NotFoundError."""
+        """Return the state and the error of a job, and those of its steps if it failed or was cancelled.
+
+        Raise NotFoundError if it does not exist.
+        """
         details = self._history(f"{name}/details")
         if details["status"] not in ("Failed", "Canceled"):
-            return _seen(details)
+            return _snapshot(details)
         children = self._history(f"{name}/children").get("value", [])
-        return _seen(details, tuple(_seen(child) for child in children))
+        return _snapshot(details, tuple(_snapshot(child) for child in children))
 
     def _history(self, path: str) -> dict[str, Any]:
-        """The SDK shows no errors of runs, so this asks where its `jobs.stream` does."""
+        """Read run history, as the SDK's `jobs.stream` does: the SDK's job objects have no errors of runs."""
         return self._data_plane.get("history/v1.0", f"runs/{path}")
 
 
-def _path(given: Any) -> str:
-    """Of an input that is data; empty of a literal, which the SDK wraps in the same class."""
+def _path(job_input: Any) -> str:
+    """Return the path of an input that is data.
+
+    Return an empty string for a literal value, which the SDK wraps in the same class.
+    """
     from azure.ai.ml.exceptions import ValidationException
 
     try:
-        return str(getattr(given, "path", None) or "")
+        return str(getattr(job_input, "path", None) or "")
     except ValidationException:
         return ""
 
 
 def _reference(path: str) -> str:
-    """`name:version` of a Data asset, in whichever way it is written; other paths as they are."""
-    found = _DATA.fullmatch(path)
-    return f"{found['name']}:{found['version']}" if found else path.removeprefix("azureml:")
+    """Return `name:version` for any spelling of a Data asset's path, and other paths unchanged."""
+    match = _DATA.fullmatch(path)
+    return f"{match['name']}:{match['version']}" if match else path.removeprefix("azureml:")
 
 
 def _pipeline_job(plan: JobPlan, component: str) -> Any:
@@ -105,7 +113,7 @@ def _pipeline_job(plan: JobPlan, component: str) -> Any:
     )
 
 
-def _seen(run: dict[str, Any], children: tuple[RunSnapshot, ...] = ()) -> RunSnapshot:
+def _snapshot(run: dict[str, Any], children: tuple[RunSnapshot, ...] = ()) -> RunSnapshot:
     error = ((run.get("error") or {}).get("error")) or {}
     return RunSnapshot(
         name=run.get("displayName") or run["runId"],

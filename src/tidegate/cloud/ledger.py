@@ -1,4 +1,4 @@
-"""The ledger in Azure Tables: one row a record, held as JSON, changed only under its ETag."""
+"""The ledger in Azure Tables: one row for each record, stored as JSON and changed only under its ETag."""
 
 import hashlib
 import json
@@ -28,13 +28,16 @@ TABLES = (
     "tidegateModels",
     "tidegateModelVersions",
 )
-_MODEL_ROW = "model"  # one row a model name
-_LONGEST_KEY = 400
+_MODEL_ROW = "model"  # one row for each model name
+_MAX_KEY_LENGTH = 400
 R = TypeVar("R", bound=LedgerRecord)
 
 
 class Ledger:
-    """Months, jobs, models and activities. Tables are made at their first use."""
+    """The records of months, jobs, models, model versions and activities.
+
+    A table is created when the first record is written to it.
+    """
 
     def __init__(self, *, account: str, credential: "TokenCredential") -> None:
         self._months = _Rows(TABLES[0], Month, account=account, credential=credential)
@@ -44,7 +47,7 @@ class Ledger:
         self._versions = _Rows(TABLES[4], ModelVersion, account=account, credential=credential)
 
     def month(self, feed: str, month: str) -> Month:
-        """The month's record, or a fresh one (etag None) where there is none."""
+        """Return the month's record, or a new one (its `etag` is None) if there is none."""
         return self._months.get(feed, month) or Month(feed=feed, month=month)
 
     def months(self, feed: str) -> list[Month]:
@@ -57,45 +60,45 @@ class Ledger:
         return list(self._jobs.query("final eq false" if open_only else ""))
 
     def model(self, name: str) -> Model:
-        """The model's record, or a fresh one (etag None) where there is none."""
+        """Return the model's record, or a new one (its `etag` is None) if there is none."""
         return self._models.get(name, _MODEL_ROW) or Model(model=name)
 
     def models(self) -> list[Model]:
         return list(self._models.query(""))
 
     def model_version(self, model: str, version: str) -> ModelVersion | None:
-        """By its version in the development workspace."""
+        """Return the record of a version, which is numbered as in the development workspace."""
         return self._versions.get(model, version)
 
     def model_versions(self, model: str | None = None, *, open_only: bool = True) -> list[ModelVersion]:
-        """Oldest first: those of one model, or of all."""
+        """Return the versions of one model, or of all models, oldest first."""
         conditions = [
             *(["PartitionKey eq @key"] if model else []),
             *(["final eq false"] if open_only else []),
         ]
         keys = {"key": _key(model)} if model else {}
-        found = self._versions.query(" and ".join(conditions), **keys)
-        return sorted(found, key=lambda version: version.registered_at)
+        versions = self._versions.query(" and ".join(conditions), **keys)
+        return sorted(versions, key=lambda version: version.registered_at)
 
     def activity(self, subject: str, id: str) -> Activity | None:
         return self._activities.get(subject, id)
 
     def activities(self, subject: str) -> list[Activity]:
-        """What happened to a subject, oldest first."""
-        found = self._activities.query("PartitionKey eq @key", key=_key(subject))
-        return sorted(found, key=lambda activity: activity.at)
+        """Return the activities of a subject, oldest first."""
+        activities = self._activities.query("PartitionKey eq @key", key=_key(subject))
+        return sorted(activities, key=lambda activity: activity.at)
 
     def unsent_activities(self) -> list[Activity]:
-        """What somebody still waits to hear of."""
+        """Return the activities that were not sent to every channel yet."""
         return list(self._activities.query("done eq false"))
 
     def failures(self) -> list[Activity]:
-        """What failed for good, newest first, whether a person had it tried again or not."""
-        found = self._activities.query("failed eq true")
-        return sorted(found, key=lambda activity: activity.at, reverse=True)
+        """Return the permanent failures, newest first, including those that a person replayed."""
+        activities = self._activities.query("failed eq true")
+        return sorted(activities, key=lambda activity: activity.at, reverse=True)
 
     def add_activity(self, activity: Activity) -> bool:
-        """Record it unless it is there already; says whether it was new."""
+        """Record an activity unless it is recorded already. Return whether it was new."""
         try:
             self.save(activity)
         except ConflictError:
@@ -103,15 +106,21 @@ class Ledger:
         return True
 
     def add_failure(self, activity: Activity) -> None:
-        """Record it unless it is there already. What a person had tried again since then failed anew."""
+        """Record a failure unless it is recorded already.
+
+        If a person replayed the recorded one, this is another failure and is recorded under an id of its own.
+        """
         while not self.add_activity(activity):
-            there = self.activity(activity.subject, activity.id)
-            if there is None or there.replayed_at is None:
+            recorded = self.activity(activity.subject, activity.id)
+            if recorded is None or recorded.replayed_at is None:
                 return
-            activity.id = f"{activity.id}-{there.replayed_at:%H%M%S}"
+            activity.id = f"{activity.id}-{recorded.replayed_at:%H%M%S}"
 
     def save(self, record: LedgerRecord) -> None:
-        """Insert a record without etag, replace one that has it; ConflictError where somebody was quicker."""
+        """Insert a record without an etag, or replace the row of a record that has one.
+
+        Raise ConflictError if the row was changed since the record was read.
+        """
         match record:
             case Month():
                 self._months.save(record.feed, record.month, record)
@@ -128,14 +137,14 @@ class Ledger:
                 raise TypeError(type(record).__name__)
 
     def create(self) -> bool:
-        """Make the tables that are missing; says whether any was."""
-        every = (self._months, self._jobs, self._activities, self._models, self._versions)
-        made = [rows.create() for rows in every]
-        return any(made)
+        """Create the tables that do not exist. Return whether any was created."""
+        tables = (self._months, self._jobs, self._activities, self._models, self._versions)
+        created = [rows.create() for rows in tables]
+        return any(created)
 
 
 class _Rows(Generic[R]):
-    """One table of records of one type."""
+    """A table with records of one type."""
 
     def __init__(
         self, table: str, record_type: type[R], *, account: str, credential: "TokenCredential"
@@ -153,7 +162,7 @@ class _Rows(Generic[R]):
             return None
 
     def query(self, condition: str, **values: str) -> Iterator[R]:
-        """Records that match an OData condition; a table that is not there yet has none."""
+        """Yield the records that match an OData condition. A table that does not exist yet has none."""
         try:
             with azure_errors(f"query {self._table}"):
                 entities = self._client.query_entities(condition, parameters=values or None)
@@ -189,7 +198,7 @@ class _Rows(Generic[R]):
             return str(answer["etag"])
         try:
             return str(self._client.create_entity(entity)["etag"])
-        except ResourceNotFoundError:  # of the table
+        except ResourceNotFoundError:  # the table does not exist yet
             self.create()
             return str(self._client.create_entity(entity)["etag"])
 
@@ -222,14 +231,13 @@ def tidegate_tables(account: str, credential: "TokenCredential") -> set[str]:
 
 def _body(record: LedgerRecord) -> dict[str, str]:
     text = json.dumps(record.model_dump(mode="json"))  # ASCII: one character is one UTF-16 unit
-    return {f"body{number}": text[at : at + _CHUNK] for number, at in enumerate(range(0, len(text), _CHUNK))}
+    starts = range(0, len(text), _CHUNK)
+    return {f"body{number}": text[start : start + _CHUNK] for number, start in enumerate(starts)}
 
 
 def _key(text: str) -> str:
-    r"""A key that Azure Tables accepts: no / \ # ? and control characters, at most 1 KiB."""
+    r"""Return a key that Azure Tables accepts: at most 1 KiB, without / \ # ? and control characters."""
     key = quote(text, safe=":@").replace("%", "=")
-    return (
-        key
-        if len(key) <= _LONGEST_KEY
-        else f"{key[:_LONGEST_KEY]}={hashlib.sha256(key.encode()).hexdigest()}"
-    )
+    if len(key) <= _MAX_KEY_LENGTH:
+        return key
+    return f"{key[:_MAX_KEY_LENGTH]}={hashlib.sha256(key.encode()).hexdigest()}"

@@ -1,4 +1,4 @@
-"""One workspace's MLClient, made at first use, and what azure-ai-ml raises in our words."""
+"""The MLClient of a workspace, made at its first use, and the translation of azure-ai-ml's errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class LazyMLClient:
-    """azure-ai-ml takes a second to import: only commands that need it do, and not the event path."""
+    """A holder of an MLClient that imports azure-ai-ml at the first use.
+
+    The import takes a second, so only commands that need it pay for it, and the event path never does.
+    """
 
     def __init__(self, workspace: WorkspaceConfig, credential: "TokenCredential") -> None:
         self.workspace = workspace
@@ -24,7 +27,8 @@ class LazyMLClient:
 
     @property
     def ml(self) -> Any:
-        with self._lock:  # two threads that import it at once trip over each other
+        """The shared MLClient."""
+        with self._lock:  # azure-ai-ml fails if two threads import it at the same time
             return self._client
 
     @cached_property
@@ -32,7 +36,7 @@ class LazyMLClient:
         return self.new_client()
 
     def new_client(self) -> Any:
-        """For what changes a client while it goes on."""
+        """Return another MLClient, for an operation that changes the client while it runs."""
         from azure.ai.ml import MLClient
 
         return MLClient(
@@ -47,7 +51,7 @@ class LazyMLClient:
 
 @contextmanager
 def ml_errors(doing: str) -> Iterator[None]:
-    """As `azure_errors`; what azure-ai-ml itself refuses is not worth another try."""
+    """Translate errors as `azure_errors` does, and those of azure-ai-ml itself, which are permanent."""
     from azure.ai.ml.exceptions import MlException, ValidationErrorType, ValidationException
 
     with azure_errors(doing):
@@ -58,17 +62,17 @@ def ml_errors(doing: str) -> Iterator[None]:
                 raise cause from error
             missing = getattr(error, "error_type", None) is ValidationErrorType.RESOURCE_NOT_FOUND
             if missing:
-                raise NotFoundError(f"{doing}: {error.message}") from error
+                raise NotFoundError(f"cannot {doing}: {error.message}") from error
             if isinstance(error, ValidationException):
-                raise PermanentError(f"{doing}: {error.message}") from error
+                raise PermanentError(f"cannot {doing}: {error.message}") from error
             raise
 
 
 def _http_cause(error: BaseException) -> BaseException | None:
-    """The answer of Azure that the SDK's own exception wraps, where there is one."""
-    seen = [error]
-    while (cause := seen[-1].__cause__ or seen[-1].__context__) and cause not in seen:
+    """Return the exception with Azure's HTTP answer that the SDK's own exception wraps, or None."""
+    chain = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) and cause not in chain:
         if status_of(cause) is not None:
             return cause
-        seen.append(cause)
+        chain.append(cause)
     return None

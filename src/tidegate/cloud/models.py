@@ -1,4 +1,4 @@
-"""Registered models of a workspace or a registry: found, registered, shared. Reads and moves no files."""
+"""The registered models of a workspace or a registry."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _API = "2024-04-01"
 
 @dataclass(frozen=True)
 class ListedModel:
-    """A version, as lists of versions show it."""
+    """A model version, as lists of versions show it."""
 
     version: str
     created_at: datetime
@@ -24,19 +24,24 @@ class ListedModel:
 
 
 class ModelClient:
+    """A client for the models of one workspace, and of the registries that it shares models with."""
+
     def __init__(self, client: LazyMLClient, arm: ArmClient) -> None:
         self._client = client
         self._arm = arm
         self._registry = cache(self._open_registry)
 
     def newest(self, name: str, most: int) -> list[ListedModel]:
-        """The versions that were registered last, archived ones aside. The SDK can only list all."""
+        """Return at most `most` versions that were registered last, without archived ones.
+
+        This calls ARM because the SDK can only list all versions.
+        """
         path = f"{self._client.workspace.arm_id}/models/{name}/versions"
         query = {"$orderBy": "createdtime desc", "$top": str(most)}
-        return [_listed(one) for one in self._arm.get(path, _API, **query)["value"]]
+        return [_listed(version) for version in self._arm.get(path, _API, **query)["value"]]
 
     def find(self, name: str, version: str, *, registry: str | None = None) -> RegisteredModel | None:
-        """None where there is no such version."""
+        """Return a model version, or None if it does not exist."""
         try:
             with ml_errors(f"find model {name}:{version}"):
                 return _read(self._operations(registry).get(name, version))
@@ -44,7 +49,7 @@ class ModelClient:
             return None
 
     def register(self, model: RegisteredModel, *, registry: str | None = None) -> None:
-        """Make the version, or give the one that has the same files these tags and this description."""
+        """Register a version. If it exists with the same files, set its tags and description."""
         from azure.ai.ml.entities import Model
 
         entity = Model(
@@ -61,16 +66,20 @@ class ModelClient:
             self._operations(registry).create_or_update(entity)
 
     def registry_id(self, name: str) -> str:
-        """The ARM id of a registry. NotFoundError, PermanentError: there is none, or none for us."""
+        """Return the ARM id of a registry.
+
+        Raise NotFoundError or PermanentError if it does not exist or the service may not read it.
+        """
         with ml_errors(f"find registry {name}"):
             client = self._registry(name)
             group = f"/subscriptions/{client.subscription_id}/resourceGroups/{client.resource_group_name}"
             return f"{group}/providers/Microsoft.MachineLearningServices/registries/{name}"
 
     def share(self, name: str, version: str, registry: str) -> None:
-        """Have Azure copy the version, with its files, to a registry under the same name and version.
+        """Let Azure copy a version with its files to a registry, under the same name and version.
 
-        Waits until that is done. Meanwhile the SDK leads all of the client's operations to the registry.
+        This waits until the copy is done. Meanwhile the SDK sends all operations of the MLClient to the
+        registry, so the call uses a client of its own.
         """
         with ml_errors(f"share model {name}:{version} with {registry}"):
             self._client.new_client().models.share(

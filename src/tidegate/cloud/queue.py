@@ -1,4 +1,4 @@
-"""The work queue, to be sent to. Receiving is the Functions host's."""
+"""The work queue, as the service sends to it. The Functions host receives the messages."""
 
 from datetime import timedelta
 from functools import cached_property
@@ -16,7 +16,7 @@ LONGEST_DELAY = timedelta(hours=1)
 
 
 class WorkQueue:
-    """Commands on their way. Messages never expire; a longer delay than an hour wakes up early instead."""
+    """A client that sends commands. Messages never expire. A delay of more than an hour is cut to an hour."""
 
     def __init__(self, *, account: str, credential: "TokenCredential", name: str = WORK_QUEUE) -> None:
         self._account = account
@@ -24,7 +24,10 @@ class WorkQueue:
         self._name = name
 
     def send(self, command: AnyCommand, delay: timedelta = timedelta()) -> None:
-        """TransientError where the queue is away: whoever sends must not report success then."""
+        """Send a command that becomes visible after `delay`.
+
+        Raise TransientError if the queue cannot be reached. The caller must not report success then.
+        """
         from azure.core.exceptions import ResourceNotFoundError
 
         hidden_s = int(max(timedelta(), min(delay, LONGEST_DELAY)).total_seconds())
@@ -32,12 +35,12 @@ class WorkQueue:
         with azure_errors(f"send to queue {self._name}"):
             try:
                 self._client.send_message(text, visibility_timeout=hidden_s, time_to_live=-1)
-            except ResourceNotFoundError:  # of the queue
+            except ResourceNotFoundError:  # the queue does not exist yet
                 self.create()
                 self._client.send_message(text, visibility_timeout=hidden_s, time_to_live=-1)
 
     def create(self) -> bool:
-        """Make the queue where it is missing; says whether it was."""
+        """Create the queue if it does not exist. Return whether it was created."""
         from azure.core.exceptions import ResourceExistsError
 
         with azure_errors(f"create queue {self._name}"):
@@ -55,8 +58,8 @@ class WorkQueue:
             f"https://{self._account}.queue.core.windows.net",
             self._name,
             credential=self._credential,
-            message_encode_policy=TextBase64EncodePolicy(),  # as the Functions host expects by default
-            retry_policy=LinearRetry(backoff=1, retry_total=2),  # Event Grid waits 30 s for all of it
+            message_encode_policy=TextBase64EncodePolicy(),  # the default of the Functions host
+            retry_policy=LinearRetry(backoff=1, retry_total=2),  # Event Grid waits 30 s for the whole request
             connection_timeout=5,
             read_timeout=10,
         )

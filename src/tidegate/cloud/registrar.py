@@ -1,6 +1,7 @@
-"""Registers what jobs name: environments, components, datastores. Versions are numbers, content is a tag.
+"""The registration of what jobs use: environments, components and datastores.
 
-A version of the same content is never made twice, so that deploying again changes nothing.
+Versions are numbers. A tag holds the hash of the content, and a new version is registered only if the content
+changed, so that deploying again changes nothing.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ CONTENT_TAG = "tidegate_content"
 
 @dataclass(frozen=True)
 class RegisteredVersion:
-    """A version that is there now, and whether it was made just now."""
+    """The current version of an environment or component, and whether it was registered just now."""
 
     name: str
     version: str
@@ -25,7 +26,7 @@ class RegisteredVersion:
 
 @dataclass(frozen=True)
 class Cluster:
-    """An AmlCompute, as its YAML has it."""
+    """A compute cluster, as its YAML file describes it."""
 
     name: str
     size: str
@@ -34,43 +35,54 @@ class Cluster:
 
 
 class Registrar:
+    """A client that registers environments, components and datastores in one workspace."""
+
     def __init__(self, client: LazyMLClient) -> None:
         self._client = client
 
     def environment(self, file: Path, content: str) -> RegisteredVersion:
-        """Register an environment from its YAML unless its newest version has this content."""
+        """Register an environment from its YAML file unless its newest version has this content."""
         from azure.ai.ml import load_environment
 
         with ml_errors(f"register environment {file.stem}"):
             return _register(self._client.ml.environments, load_environment(file), content)
 
     def component(self, file: Path, content: str) -> RegisteredVersion:
-        """The same for a component with its code and, for a pipeline, those of its steps."""
+        """Register a component with its code unless its newest version has this content.
+
+        A pipeline component is registered together with the components of its steps.
+        """
         from azure.ai.ml import load_component
 
         with ml_errors(f"register component {file.parent.name}"):
             return _register(self._client.ml.components, load_component(file), content)
 
     def newest_content(self, name: str) -> str | None:
-        """The content that a component's newest version was registered with. NotFoundError."""
+        """Return the content hash that a component's newest version was registered with.
+
+        Raise NotFoundError if the workspace has no such component.
+        """
         with ml_errors(f"find component {name}"):
             return _content(self._client.ml.components.get(name, label="latest").tags)
 
     def datastore(self, name: str, account: str, container: str) -> bool:
-        """Make a datastore without credentials, or correct it; says whether anything had to be done."""
+        """Create a datastore without credentials, or correct its account and container.
+
+        Return whether anything had to be changed.
+        """
         from azure.ai.ml.entities import AzureBlobDatastore
 
-        found = self.find_datastore(name)
-        if found and (found.account_name, found.container_name) == (account, container):
+        current = self.find_datastore(name)
+        if current and (current.account_name, current.container_name) == (account, container):
             return False
-        wanted = AzureBlobDatastore(
+        datastore = AzureBlobDatastore(
             name=name,
             account_name=account,
             container_name=container,
-            description="A feed of Tidegate; opened with the identity of whoever reads.",
+            description="A feed of Tidegate. It is read with the identity of the reader.",
         )
-        with ml_errors(f"make datastore {name}"):
-            self._client.ml.datastores.create_or_update(wanted)
+        with ml_errors(f"create datastore {name}"):
+            self._client.ml.datastores.create_or_update(datastore)
         return True
 
     def find_datastore(self, name: str) -> Any | None:
@@ -90,22 +102,25 @@ class Registrar:
 
 
 def read_cluster(file: Path) -> Cluster:
-    """PermanentError where the SDK refuses the YAML."""
+    """Read the YAML file of a cluster.
+
+    Raise PermanentError if the SDK refuses it.
+    """
     from azure.ai.ml import load_compute
 
     with ml_errors(f"read {file.name}"):
-        found = load_compute(file)
+        compute = load_compute(file)
     return Cluster(
-        name=str(found.name),
-        size=str(found.size),
-        low_priority="low" in str(found.tier).lower(),
-        max_instances=int(found.max_instances),
+        name=str(compute.name),
+        size=str(compute.size),
+        low_priority="low" in str(compute.tier).lower(),
+        max_instances=int(compute.max_instances),
     )
 
 
 def _register(operations: Any, entity: Any, content: str) -> RegisteredVersion:
-    versions = [found for found in operations.list(name=entity.name) if found.version]
-    numbers = {int(found.version): found for found in versions if found.version.isdecimal()}
+    versions = [listed for listed in operations.list(name=entity.name) if listed.version]
+    numbers = {int(listed.version): listed for listed in versions if listed.version.isdecimal()}
     newest = numbers.get(max(numbers, default=0))
     if newest is not None and _content(newest.tags) == content:
         return RegisteredVersion(entity.name, newest.version, made=False)

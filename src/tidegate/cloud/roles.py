@@ -1,4 +1,4 @@
-"""Who the caller is, and what Azure allows the caller to do at a scope. Assigns nothing."""
+"""The identity of the caller, and the permissions that the caller has at a scope."""
 
 import base64
 import fnmatch
@@ -19,27 +19,34 @@ _API_VERSION = "2022-04-01"
 
 @dataclass(frozen=True)
 class Permissions:
-    """What the caller's roles allow together. Each role's exceptions hold for that role only."""
+    """The permissions of several roles together. The exceptions of a role hold for that role only."""
 
     roles: Sequence[dict[str, Any]]
 
     def allow(self, action: str, *, data: bool = False) -> bool:
-        """An action of the control plane, or of `data` (`.../blobs/read`), which an Owner lacks."""
+        """Return whether the roles allow an action.
+
+        `data` is for actions of the data plane, such as `.../blobs/read`, which an Owner does not have.
+        """
         actions, exceptions = ("dataActions", "notDataActions") if data else ("actions", "notActions")
         return any(
-            _any(role.get(actions) or (), action) and not _any(role.get(exceptions) or (), action)
+            _matches_any(role.get(actions) or (), action)
+            and not _matches_any(role.get(exceptions) or (), action)
             for role in self.roles
         )
 
 
 def permissions(arm: ArmClient, scope: str) -> Permissions:
-    """At a resource, what is assigned above it included."""
+    """Return the caller's permissions at a resource, including those assigned above it."""
     path = f"{scope}/providers/Microsoft.Authorization/permissions"
     return Permissions(list(arm.list(path, _API_VERSION)))
 
 
 def caller(credential: "TokenCredential") -> str:
-    """The signed-in person's name, or an identity's client id. TransientError where there is no sign-in."""
+    """Return the name of the signed-in person, or the client id of the identity.
+
+    Raise TransientError if no token can be got, for example because nobody is signed in.
+    """
     from azure.core.exceptions import ClientAuthenticationError
 
     try:
@@ -47,20 +54,21 @@ def caller(credential: "TokenCredential") -> str:
     except ClientAuthenticationError as error:
         raise TransientError(str(error).splitlines()[0]) from error
     claims = _claims(token)
-    who = next(
-        (claims[name] for name in ("upn", "unique_name", "appid", "oid") if claims.get(name)), "somebody"
-    )
-    return str(who)
+    names = (claims[name] for name in ("upn", "unique_name", "appid", "oid") if claims.get(name))
+    return str(next(names, "an unnamed identity"))
 
 
 def _claims(token: str) -> dict[str, Any]:
-    """Of a token that Azure just gave us: to be shown, not to be trusted."""
+    """Return the claims of a token that Azure has just issued.
+
+    The signature is not checked, so use the claims for display only.
+    """
     try:
-        middle = token.split(".")[1]
-        return dict(json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4))))
+        payload = token.split(".")[1]
+        return dict(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))))
     except (IndexError, ValueError):
         return {}
 
 
-def _any(patterns: Iterable[str], action: str) -> bool:
+def _matches_any(patterns: Iterable[str], action: str) -> bool:
     return any(re.fullmatch(fnmatch.translate(pattern), action, re.IGNORECASE) for pattern in patterns)

@@ -1,4 +1,4 @@
-"""What runs measured, and files beside what they logged. Knows nothing of jobs' ends."""
+"""The metrics of MLflow runs, and files that the service adds to a run's artifacts."""
 
 from urllib.parse import quote
 
@@ -8,15 +8,20 @@ from tidegate.errors import NotFoundError
 
 
 class RunClient:
+    """A client for the runs of one workspace."""
+
     def __init__(self, data_plane: DataPlaneClient) -> None:
         self._data_plane = data_plane
 
     def metrics(self, run: str) -> dict[str, float]:
-        """The newest value of each metric, which may be NaN; none where there is no such run."""
+        """Return the newest value of each metric, which may be NaN.
+
+        Return an empty dict if the run does not exist.
+        """
         from mlflow import MlflowClient
         from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
 
-        MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(1)  # the worker backs off: a function waits for nothing
+        MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(1)  # the worker retries later, so that a function never waits
         try:
             with mlflow_errors(f"read the metrics of run {run}"):
                 return dict(MlflowClient(self._data_plane.tracking_uri).get_run(run).data.metrics)
@@ -24,10 +29,10 @@ class RunClient:
             return {}
 
     def attach(self, run: str, experiment: str, name: str, content: bytes) -> None:
-        """Write a file among the artifacts of a run.
+        """Write a file to the artifacts of a run.
 
-        As azureml-mlflow does it, which itself finds its token in MLflow's one global tracking URI: this
-        process serves several workspaces in several threads.
+        This makes the same calls as azureml-mlflow. That package gets its token through MLflow's global
+        tracking URI, but this process serves several workspaces in several threads.
         """
         path = f"experiments/{quote(experiment)}/runs/{run}/artifacts/batch/metadata"
         answer = self._data_plane.post("history/v1.0", path, {"paths": [{"path": name}]})

@@ -1,4 +1,4 @@
-"""Requests to one deployment of an endpoint, as its callers send them. Tells answers apart no further."""
+"""Scoring requests to one deployment of an online endpoint, as its callers send them."""
 
 import time
 from functools import cached_property
@@ -11,16 +11,21 @@ from tidegate.domain.lifecycle.health import ScoringAnswer
 if TYPE_CHECKING:
     from azure.core import PipelineClient
 
-_TIMEOUT_S = 15.0  # an endpoint gives a model 5 s unless it is told otherwise
-_LONGEST_TEXT = 2000
+_TIMEOUT_S = 15.0  # an endpoint's default time-out for a model is 5 s
+_MAX_TEXT_LENGTH = 2000
 
 
 class ScoringClient:
+    """A client that sends scoring requests with the endpoint's own key."""
+
     def __init__(self, client: LazyMLClient) -> None:
         self._client = client
 
     def send(self, endpoint: str, deployment: str, body: bytes, times: int = 1) -> list[ScoringAnswer]:
-        """The deployment's answers to one request sent again and again, whatever its share of traffic."""
+        """Send a request `times` times to a deployment and return its answers.
+
+        The requests go to this deployment whatever its share of traffic is.
+        """
         with ml_errors(f"find endpoint {endpoint}"):
             operations = self._client.ml.online_endpoints
             url, key = str(operations.get(endpoint).scoring_uri), _secret(operations.get_keys(endpoint))
@@ -29,28 +34,28 @@ class ScoringClient:
             "Content-Type": "application/json",
             "azureml-model-deployment": deployment,
         }
-        with azure_errors(f"ask {endpoint}"):
+        with azure_errors(f"send a scoring request to {endpoint}"):
             return [self._send_once(url, headers, body) for _ in range(times)]
 
     def _send_once(self, url: str, headers: dict[str, str], body: bytes) -> ScoringAnswer:
-        """No answer in time is one, too."""
+        """Send one request. If no answer comes in time, return an answer with status 0."""
         from azure.core.exceptions import ServiceRequestError, ServiceResponseError
         from azure.core.rest import HttpRequest
 
-        began = time.perf_counter()
+        started = time.perf_counter()
         try:
             request = HttpRequest("POST", url, headers=headers, content=body)
             response = self._http.send_request(
                 request, connection_timeout=_TIMEOUT_S, read_timeout=_TIMEOUT_S
             )
-            status, text = response.status_code, response.text()[:_LONGEST_TEXT]
+            status, text = response.status_code, response.text()[:_MAX_TEXT_LENGTH]
         except (ServiceRequestError, ServiceResponseError) as error:
             status, text = 0, str(error)
-        return ScoringAnswer(status, (time.perf_counter() - began) * 1000, text)
+        return ScoringAnswer(status, (time.perf_counter() - started) * 1000, text)
 
     @cached_property
     def _http(self) -> "PipelineClient[Any, Any]":
-        """Without retries: a failure is what we want to see."""
+        """A client without retries, because the failures are what is measured."""
         from azure.core import PipelineClient
 
         return PipelineClient("", policies=[])

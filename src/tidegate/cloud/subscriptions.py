@@ -1,4 +1,4 @@
-"""Event subscriptions and custom topics, as Azure has them. Makes none."""
+"""The event subscriptions and custom topics that exist in Azure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _PROVIDER = "providers/Microsoft.EventGrid"
 
 @dataclass(frozen=True)
 class EventSubscription:
-    """One, by the function that it calls."""
+    """An event subscription, described by the function that it calls."""
 
     name: str
     function: str
@@ -23,33 +23,39 @@ class EventSubscription:
 
 @dataclass(frozen=True)
 class CustomTopic:
+    """A custom topic of Event Grid."""
+
     name: str
     id: str
     schema: str
 
     @property
     def takes_grid_events(self) -> bool:
-        """The schema that we publish in; a topic takes one only."""
+        """Whether the topic accepts the schema that the service publishes in. A topic accepts only one."""
         return self.schema == "EventGridSchema"
 
 
 def custom_topic(arm: ArmClient, subscriptions: Iterable[str], endpoint: str) -> CustomTopic | None:
-    """The topic that has this address, in any resource group of these subscriptions."""
+    """Return the topic with this endpoint in any resource group of the subscriptions, or None."""
     for subscription in subscriptions:
-        for one in arm.list(f"/subscriptions/{subscription}/{_PROVIDER}/topics", _API_VERSION):
-            properties = one["properties"]
-            if _same(str(properties.get("endpoint", "")), endpoint):
-                return CustomTopic(one["name"], one["id"], properties.get("inputSchema", "EventGridSchema"))
+        for topic in arm.list(f"/subscriptions/{subscription}/{_PROVIDER}/topics", _API_VERSION):
+            properties = topic["properties"]
+            if _same_url(str(properties.get("endpoint", "")), endpoint):
+                schema = properties.get("inputSchema", "EventGridSchema")
+                return CustomTopic(topic["name"], topic["id"], schema)
     return None
 
 
 def event_subscriptions(arm: ArmClient, source: str) -> list[EventSubscription]:
-    """Of a storage account or a workspace (an ARM id): made on it, or on a system topic of its group."""
-    found = {one["id"].lower(): one for one in _of(arm, source)}
-    return [_read(one) for one in found.values()]
+    """Return the event subscriptions of a storage account or a workspace, given by its ARM id.
+
+    They were created either on the resource itself or on a system topic in its resource group.
+    """
+    documents = {document["id"].lower(): document for document in _documents(arm, source)}
+    return [_read(document) for document in documents.values()]
 
 
-def _of(arm: ArmClient, source: str) -> Iterator[dict[str, Any]]:
+def _documents(arm: ArmClient, source: str) -> Iterator[dict[str, Any]]:
     yield from arm.list(f"{source}/{_PROVIDER}/eventSubscriptions", _API_VERSION)
     group = source.partition("/providers/")[0]
     try:
@@ -61,8 +67,8 @@ def _of(arm: ArmClient, source: str) -> Iterator[dict[str, Any]]:
             yield from arm.list(f"{topic['id']}/eventSubscriptions", _API_VERSION)
 
 
-def _same(one: str, other: str) -> bool:
-    return one.lower().rstrip("/") == other.lower().rstrip("/")
+def _same_url(first: str, second: str) -> bool:
+    return first.lower().rstrip("/") == second.lower().rstrip("/")
 
 
 def _read(document: dict[str, Any]) -> EventSubscription:

@@ -1,4 +1,4 @@
-"""The workspaces of the configuration, each with its nouns. Connects to nothing until one is used."""
+"""The workspaces of the configuration, each with its clients. A client connects when it is first used."""
 
 from collections.abc import Callable
 from functools import cache
@@ -27,6 +27,8 @@ COMPUTE_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "compute"
 
 
 class WorkspaceClients:
+    """The clients of one workspace."""
+
     def __init__(self, config: WorkspaceConfig, credential: "TokenCredential", computes: Path) -> None:
         self.config = config
         self.client = LazyMLClient(config, credential)
@@ -44,7 +46,7 @@ class WorkspaceClients:
 
 
 class ConfiguredWorkspaces:
-    """By their role in the configuration: development, production."""
+    """The workspaces by their role in the configuration, such as `development` and `production`."""
 
     def __init__(
         self,
