@@ -19,7 +19,7 @@ from tidegate.api.app import create_app
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Job
-from tidegate.domain.partitions.records import Month, MonthVersion, ScoringState
+from tidegate.domain.partitions.records import Month, MonthVersion, ScoringOutcome, ScoringState
 from tidegate.messages.commands import ScoreMonth
 from tidepool.cloud import StorageAccount, Tidepool
 
@@ -236,7 +236,7 @@ def test_a_month_shows_its_versions_scorings_outcome_and_what_happened(service: 
     api.post(jobs_of("202703"), REASON)
     record = service.ledger.month("digits", "202703")
     [claim] = record.claims
-    claim.generation.state, claim.generation.outcome = ScoringState.SCORED, {"rows": 3, "errors": 0}
+    claim.generation.state, claim.generation.outcome = ScoringState.SCORED, ScoringOutcome(rows=3, errors=0)
     record.result = claim.name
     service.ledger.save(record)
     for hours, kind in ((2, "month.scored"), (1, "month.late")):

@@ -7,7 +7,7 @@ from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettings
 
 from tidegate.cloud.copies import BlobCopyClient
-from tidegate.domain.lifecycle.file_copy import Folder, Original
+from tidegate.domain.lifecycle.file_copy import Folder, OriginalFile
 from tidegate.errors import ConflictError, NotFoundError
 from tidepool.cloud import StorageAccount, Tidepool
 
@@ -88,7 +88,7 @@ def test_what_is_there_is_not_copied_again_and_what_differs_is(
     seen = copies.compare(copies.list_files(here), there)
 
     assert [one.name for one in seen.waiting] == ["MLmodel", "empty"]
-    assert seen.strangers == ("stranger",)
+    assert seen.foreign == ("stranger",)
     assert not seen.complete
 
 
@@ -136,4 +136,4 @@ def test_a_source_that_is_gone_is_not_there(
     nowhere = Folder(storage_account.name, "nowhere", "7")
 
     with pytest.raises(NotFoundError, match="models/7/a"):
-        copies.begin(nowhere, _folder(target, "7"), [Original(name="a", size=1, md5=None, etag="0x1")])
+        copies.begin(nowhere, _folder(target, "7"), [OriginalFile(name="a", size=1, md5=None, etag="0x1")])

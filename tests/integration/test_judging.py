@@ -16,9 +16,9 @@ from tidegate.bootstrap import build
 from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.copies import BlobCopyClient
 from tidegate.cloud.ledger import Ledger
-from tidegate.domain.activities.verdict_texts import subject_of_model
+from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.records import Approval, Champion, ModelState, ModelVersion
-from tidegate.domain.lifecycle.rejudging import unfit, void
+from tidegate.domain.lifecycle.rejudging import rejudging_obstacle, without_verdict
 from tidegate.errors import NotFoundError, TidegateError
 from tidegate.messages.commands import AnyCommand, JudgeModel, Notify, PromoteModel
 from tidegate.service.handlers.judge_model import Judging
@@ -89,7 +89,7 @@ class Court:
         return sorted(name for name in self.installation.evaluations() if f"-{self.model}-" in name)
 
     def kinds(self) -> list[str]:
-        return sorted(one.kind for one in self.ledger.activities(subject_of_model(self.model)))
+        return sorted(one.kind for one in self.ledger.activities(model_subject(self.model)))
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ def test_an_evaluation_that_azure_does_not_accept_is_a_refusal_and_can_be_asked_
     assert record.state is ModelState.REFUSED
     assert "the evaluation failed: it could not begin" in failed(record)
     assert "holdout" in failed(record)
-    assert unfit(record, court.ledger.model(court.model)) is None
+    assert rejudging_obstacle(record, court.ledger.model(court.model)) is None
 
 
 def test_a_candidate_that_is_deleted_while_it_is_judged_gets_its_verdict_all_the_same(court: Court) -> None:
@@ -243,8 +243,8 @@ def test_of_two_candidates_at_once_the_second_is_judged_again_beside_the_first(c
     )
 
     court.make_champion("2")
-    void(third, "2 is champion now", court.clock.now)  # as a promotion does that finds another champion
-    court.ledger.save(third)
+    # As a promotion does that finds another champion:
+    court.ledger.save(without_verdict(third, "2 is champion now", court.clock.now))
     again = court.verdict("3")
 
     assert again.state is ModelState.REFUSED
@@ -330,9 +330,7 @@ def test_a_gate_that_observes_promotes_nothing_and_says_so(
 
     assert record.state is ModelState.OBSERVED
     assert court.judge("1") == []
-    (told,) = [
-        one for one in court.ledger.activities(subject_of_model(court.model)) if "OBSERVED" in one.title
-    ]
+    (told,) = [one for one in court.ledger.activities(model_subject(court.model)) if "OBSERVED" in one.title]
     assert would in told.title
     assert "nothing was blocked" in told.title
 
@@ -364,7 +362,7 @@ def test_a_model_with_as_many_tags_as_azure_takes_is_judged_all_the_same(court: 
     court.register("1", tags={f"tag{number}": "x" for number in range(49)})
 
     assert court.verdict("1").state is ModelState.PASSED
-    assert len(court.record("1").source["tags"]) == 49
+    assert len(court.record("1").source.tags) == 49
 
 
 def test_of_a_very_large_verdict_the_ledger_keeps_what_failed(installation: ModelInstallation) -> None:
@@ -442,4 +440,4 @@ def test_a_model_registered_with_mlflow_is_judged_by_its_training_run_too(
     record = court.verdict("1")
 
     assert record.state is state
-    assert record.source["run"] == run.info.run_id
+    assert record.source.run == run.info.run_id

@@ -51,7 +51,7 @@ def test_an_approved_version_becomes_champion_with_its_files_and_lineage(
     record = promotions.record("7").promotion
     assert record is not None
     assert (record.files, record.bytes, record.copied_bytes, record.without_md5) == (2, 65, 65, 0)
-    assert record.lineage["tags"] == {"team": "vision"}
+    assert record.lineage.tags == {"team": "vision"}
 
 
 def test_files_that_changed_since_they_were_judged_are_judged_again_and_not_promoted(
@@ -201,7 +201,7 @@ def test_sixty_tags_become_fifty_and_stay_sixty_in_the_ledger(promotions: Promot
     assert int(kept["tidegate_tags_left_out"]) == 60 - len(kept.keys() & tags.keys())
     promotion = promotions.record("7").promotion
     assert promotion is not None
-    assert promotion.lineage["tags"] == tags
+    assert promotion.lineage.tags == tags
 
 
 def test_a_copy_that_takes_its_time_is_looked_at_by_message(

@@ -162,7 +162,7 @@ def test_a_version_from_before_its_policy_is_judged_when_somebody_asks(bench: Be
     assert (status, view["state"], view["history"]) == (202, "registered", [])
     record = bench.record("old")
     assert record is not None
-    assert record.source["uri"].startswith("azureml://")
+    assert record.source.uri.startswith("azureml://")
     assert [type(one) for one in bench.sent()] == [JudgeModel]
 
 

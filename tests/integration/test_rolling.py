@@ -56,7 +56,7 @@ def test_a_step_that_fails_by_its_metrics_takes_traffic_back_and_says_why(rollou
     assert record.state.value == "rolled_back"
     assert record.rollout
     assert record.rollout.steps[-1].health
-    assert record.rollout.steps[-1].health["source"] == "metrics"
+    assert record.rollout.steps[-1].health.source == "metrics"
     assert "20 of 21 requests failed" in str(record.error)
     assert rollouts.news("3") == ["rollout.started", "rollout.step", "rollout.failed"]
     assert record.rollout.phase == "rolled_back"
@@ -109,7 +109,7 @@ def test_a_version_takes_over_step_by_step_and_a_rollback_brings_the_other_back(
     assert rollouts.champions == ("2", "1", None)
     steps = rollouts.rollout("2").steps
     assert [step.percent for step in steps] == [10, 100]
-    assert {step.health["source"] for step in steps if step.health} == {"probes"}
+    assert {step.health.source for step in steps if step.health} == {"probes"}
     assert rollouts.news("2") == [
         "rollout.started",
         "rollout.step",

@@ -55,9 +55,10 @@ def test_a_month_becomes_a_result_though_every_step_is_taken_twice(
     lineage = installation.ml.data.get("stories-predictions", "209901-1-g1").tags
     assert lineage["tidegate_data"] == "stories:209901-1"
     assert (lineage["tidegate_model"], lineage["tidegate_job"]) == ("quick-model:1", JOB)
-    outcome = harness.claim.generation.outcome or {}
-    assert (outcome["files"], outcome["rows"], outcome["errors"]) == (3, 3, 0)
-    assert outcome["csv"].endswith("predictions/stories/209901/209901-1/g1/predictions.csv")
+    outcome = harness.claim.generation.outcome
+    assert outcome is not None
+    assert (outcome.files, outcome.rows, outcome.errors) == (3, 3, 0)
+    assert str(outcome.csv).endswith("predictions/stories/209901/209901-1/g1/predictions.csv")
 
 
 def test_a_chain_of_checks_neither_multiplies_nor_dies(
@@ -149,7 +150,7 @@ def test_a_late_month_is_announced_once_and_still_completes(
 
     harness.run(CHECK, CHECK)
     assert harness.kinds == ["month.late"]
-    assert "no file is there" in harness.activities[0].text
+    assert "no file has arrived" in harness.activities[0].text
 
     installation.upload(MONTH, FILES)
     assert commands(harness.do(CHECK)) == [SCORE]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.installation import ROOT, SCORE, Running
 from tests.support.model_versions import MODEL, ModelInstallation
-from tidegate.domain.activities.verdict_texts import subject_of_model
+from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.records import Model, ModelState, Retraining
 from tidegate.messages.commands import RetrainModel
 from tidepool.cloud import Tidepool
@@ -74,7 +74,7 @@ def test_a_month_that_drifts_trains_a_model_that_the_gate_then_judges(
     judged = running.service.ledger.model_version(MODEL, "2")
     assert judged
     assert judged.state is ModelState.PASSED
-    assert judged.source["data"] == {"month_1": "stories:209901-1", "month_2": "stories:209902-1"}
+    assert judged.source.data == {"month_1": "stories:209901-1", "month_2": "stories:209902-1"}
     record = model(running)
     assert [(one.breached, one.taken) for one in record.signals] == [(False, False), (True, True)]
     assert record.retraining is None
@@ -88,7 +88,7 @@ def test_a_month_that_drifts_trains_a_model_that_the_gate_then_judges(
     assert (ignored.breached, ignored.taken) == (True, False)
     assert "cool-down" in ignored.why
     told = json.dumps(installation.letters())
-    for words in ("it is trained anew", "nothing is done", "100% of what is compared differs"):
+    for words in ("a new model is trained", "no training is started", "100% of what is compared differs"):
         assert words in told
 
 
@@ -103,7 +103,7 @@ def test_a_training_that_fails_is_told_and_leaves_the_way_free(
     assert len(record.retrained_at) == 1
     assert sorted(one.version for one in installation.ml.models.list(MODEL)) == ["1"]
     assert "nothing can be learned from that" in json.dumps(installation.letters())
-    told = running.service.ledger.activities(subject_of_model(MODEL))
+    told = running.service.ledger.activities(model_subject(MODEL))
     assert "model.retraining_failed" in [one.kind for one in told]
     assert running.service.ledger.failures() == []
 
@@ -121,7 +121,7 @@ def test_a_training_on_data_that_is_gone_leaves_the_way_free(
     running.settle()
 
     assert model(running).retraining is None
-    [told] = ledger.activities(subject_of_model(MODEL))
+    [told] = ledger.activities(model_subject(MODEL))
     assert told.kind == "model.retraining_failed"
     assert "it could not begin" in told.text
     assert "209801-1" in told.text

@@ -56,7 +56,7 @@ def judged_again_by_another_rule(installation: ModelInstallation, running: Runni
     assert record.evaluation.number == 2
     assert [past.verdict.passed for past in record.history] == [False]
     assert installation.ml.models.get(BAD, "1").tags["tidegate_verdict"] == "passed"
-    assert "Judged again, as Ada wished: 0.75 will do for now." in json.dumps(installation.letters())
+    assert "Judged again, as Ada requested: 0.75 will do for now." in json.dumps(installation.letters())
 
 
 def ends(*arguments: str) -> int:

@@ -13,7 +13,7 @@ from tests.support.killing import Killed, KillSwitch
 from tests.support.model_versions import MODEL, ModelInstallation
 from tests.support.service import taken
 from tidegate.bootstrap import Service, build
-from tidegate.domain.activities.verdict_texts import subject_of_model
+from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidegate.messages.commands import AnyCommand, JudgeModel, Notify, PromoteModel, encode
 from tidegate.service.manual_actions.approve import Approvals, Decision
@@ -105,7 +105,7 @@ class Journey:
             "state": record.state.value,
             "champion": model.champion and model.champion.version,
             "rolling": model.rolling,
-            "told": dict(Counter(one.kind for one in ledger.activities(subject_of_model(MODEL)))),
+            "told": dict(Counter(one.kind for one in ledger.activities(model_subject(MODEL)))),
             "in_production": there and there.tags["tidegate_verdict_id"],
         }
 

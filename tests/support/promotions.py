@@ -12,7 +12,7 @@ from tests.support.clock import Clock
 from tests.support.service import taken
 from tidegate.bootstrap import Service, build
 from tidegate.cloud.copies import BlobCopyClient
-from tidegate.domain.lifecycle.file_copy import Folder, fingerprint
+from tidegate.domain.lifecycle.file_copy import Folder, files_fingerprint
 from tidegate.domain.lifecycle.records import Approval, Model, ModelState, ModelVersion, Verdict
 from tidegate.messages.commands import AnyCommand, Notify, PromoteModel, RollbackModel, encode
 from tidegate.service.steps.model_candidates import files_of
@@ -133,7 +133,7 @@ class Promotions:
 
     def files(self, version: str) -> str:
         """The fingerprint of its files."""
-        return fingerprint(
+        return files_fingerprint(
             BlobCopyClient(credential=self.service.credential).list_files(self.files_folder(version))
         )
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.channels import words
-from tidegate.domain.activities.links import url_of
+from tidegate.domain.activities.channels import notification_text
+from tidegate.domain.activities.links import activity_url
 
 
 def an_activity(subject: str, kind: str = "month.scored", **data: Any) -> Activity:
@@ -33,14 +33,14 @@ def an_activity(subject: str, kind: str = "month.scored", **data: Any) -> Activi
     ],
 )
 def test_a_link_leads_to_what_an_activity_is_about(subject: str, path: str | None) -> None:
-    assert url_of(an_activity(subject)) == path
+    assert activity_url(an_activity(subject)) == path
 
 
 @pytest.mark.parametrize("kept", ["blob", "command", "message"])
 def test_what_failed_leads_to_its_replay(kept: str) -> None:
     failed = an_activity("digits:202611", "work.failed", **{kept: "x"})
 
-    said = words(failed, "https://tidegate.example.com/").splitlines()
+    said = notification_text(failed, "https://tidegate.example.com/").splitlines()
 
     assert said == [
         "Words",
@@ -52,12 +52,12 @@ def test_what_failed_leads_to_its_replay(kept: str) -> None:
 def test_what_failed_and_was_not_kept_leads_to_its_subject() -> None:
     failed = an_activity("model:development:classifier", "work.failed", why="no data")
 
-    assert words(failed, "https://a.example") == "Words\nhttps://a.example/api/models/classifier"
+    assert notification_text(failed, "https://a.example") == "Words\nhttps://a.example/api/models/classifier"
 
 
 def test_without_an_address_there_is_no_link() -> None:
-    assert words(an_activity("digits:202611"), None) == "Words"
+    assert notification_text(an_activity("digits:202611"), None) == "Words"
 
 
 def test_what_is_nowhere_in_the_api_has_no_link() -> None:
-    assert words(an_activity("drift:development:signal"), "https://a.example") == "Words"
+    assert notification_text(an_activity("drift:development:signal"), "https://a.example") == "Words"

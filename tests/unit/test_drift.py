@@ -10,12 +10,13 @@ from tests.support.config_yaml import values
 
 from tidegate.config.model_policy import Drift, Renew
 from tidegate.config.schema import Config
-from tidegate.domain.activities.drift_texts import weighed
+from tidegate.domain.activities.drift_texts import signal_weighed
 from tidegate.domain.lifecycle.drift import (
     DriftDecision,
     decide_drift,
     due_renewal,
     scored_months,
+    signal_record,
     with_retraining,
     with_signal,
 )
@@ -63,7 +64,7 @@ def a_signal(month: int, *, breached: bool = True, generation: int = 1) -> Drift
 def a_model(*signals: DriftSignal, **fields: Any) -> Model:
     model = Model(model="m", **fields)
     for signal in signals:
-        with_signal(model, signal, DriftDecision(False, "before"))
+        model = with_signal(model, signal_record(signal, DriftDecision(False, "before")))
     return model
 
 
@@ -121,10 +122,10 @@ def test_a_monitors_list_that_was_cut_off_is_read_as_far_as_it_goes() -> None:
 def test_a_tag_in_unknown_words_is_recorded_told_and_does_not_count() -> None:
     signal = read_monitor("run-1:drift", "all is well", NOW)
 
-    record = with_signal(Model(model="m"), signal, decide(Model(model="m"), signal))
+    record = signal_record(signal, decide(Model(model="m"), signal))
     assert (record.counts, record.breached, record.taken) == (False, False, False)
     assert record.why == "its tag is not in the words that are known: all is well"
-    told = weighed("m", record, "event-1")
+    told = signal_weighed("m", record, "event-1")
     assert told
     assert told.kind == "drift.ignored"
 
@@ -188,7 +189,7 @@ def test_while_a_retraining_is_under_way_nothing_else_begins() -> None:
 
 def test_the_cool_down_counts_from_the_last_training_and_old_breaches_are_forgotten() -> None:
     model = a_model(a_signal(9), a_signal(10))
-    with_retraining(model, a_retraining())
+    model = with_retraining(model, a_retraining())
     model.retraining = None
 
     assert (
@@ -203,7 +204,7 @@ def test_so_many_trainings_a_month_and_no_more() -> None:
     model = a_model(retrained_at=[at])
 
     assert (
-        decide(model, renewal("202611", NOW)).why == "it was trained 1 times this month, and may be 1 times"
+        decide(model, renewal("202611", NOW)).why == "it was trained 1 times this month; per_month allows 1"
     )
     assert decide(
         model, renewal("202612", NOW), datetime(2026, 11, 30, 16, 0, tzinfo=UTC)

@@ -18,7 +18,13 @@ from tidegate.domain.lifecycle.records import (
     RuleResult,
     Verdict,
 )
-from tidegate.domain.lifecycle.rejudging import ask, next_number, unfit, void
+from tidegate.domain.lifecycle.rejudging import (
+    next_number,
+    rejudging_obstacle,
+    request_for,
+    with_request,
+    without_verdict,
+)
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 POLICY = Policy.model_validate(
@@ -58,7 +64,7 @@ def test_what_was_decided_is_void_and_remembered() -> None:
     approval = Approval(verdict="e1-abc", approved=True, by="Grace", reason="fine", at=NOW)
     record = a_version(approval=approval, error="accuracy: 0.7", due=NOW)
 
-    ask(record, a_request())
+    record = with_request(record, a_request())
 
     assert record.state is ModelState.REGISTERED
     assert (record.verdict, record.approval, record.error, record.due) == (None, None, None, None)
@@ -68,12 +74,28 @@ def test_what_was_decided_is_void_and_remembered() -> None:
     assert next_number(record) == 2
 
 
+def test_the_record_that_is_given_stays_as_it_is() -> None:
+    record = a_version(error="accuracy: 0.7")
+    before = record.model_copy(deep=True)
+
+    with_request(record, a_request())
+
+    assert record == before
+
+
+def test_a_request_is_found_by_the_number_of_the_evaluation_that_it_caused() -> None:
+    record = with_request(a_version(), a_request(2))
+
+    assert request_for(record, 2) == a_request(2)
+    assert request_for(record, 1) is None
+
+
 def test_however_often_it_is_judged_a_row_of_the_ledger_holds_it() -> None:
     record = a_version(lines=300)
     for number in range(1, 40):
         fresh = a_version(number, lines=300)
         record.verdict, record.evaluation = fresh.verdict, fresh.evaluation
-        ask(record, a_request(number + 1))
+        record = with_request(record, a_request(number + 1))
 
     assert [past.verdict.id for past in record.history] == [f"e{number}-abc" for number in range(30, 40)]
     assert all(not past.verdict.rules[0].passed for past in record.history)
@@ -84,14 +106,13 @@ def test_however_often_it_is_judged_a_row_of_the_ledger_holds_it() -> None:
 def test_what_has_no_verdict_leaves_none_behind() -> None:
     record = a_version(verdict=None, state=ModelState.FAILED)
 
-    void(record, "for a test", NOW)
+    record = without_verdict(record, "for a test", NOW)
 
     assert record.history == []
 
 
 def test_the_job_of_an_evaluation_that_was_asked_for_says_why() -> None:
-    record = a_version()
-    ask(record, a_request())
+    record = with_request(a_version(), a_request())
     second = Evaluation(number=2, job="judge-m-3-e2-a1", data="holdout:5", champion=None, submitted_at=NOW)
 
     asked = plan_evaluation(POLICY, record, second)
@@ -114,7 +135,7 @@ def test_the_job_of_an_evaluation_that_was_asked_for_says_why() -> None:
     ],
 )
 def test_what_has_come_to_an_end_can_be_judged_again(state: ModelState) -> None:
-    assert unfit(a_version(state=state), Model(model="m")) is None
+    assert rejudging_obstacle(a_version(state=state), Model(model="m")) is None
 
 
 @pytest.mark.parametrize(
@@ -122,8 +143,8 @@ def test_what_has_come_to_an_end_can_be_judged_again(state: ModelState) -> None:
     [
         (ModelState.REGISTERED, "is being judged"),
         (ModelState.EVALUATING, "is being judged"),
-        (ModelState.PROMOTING, "is on its way to production"),
-        (ModelState.CHALLENGER, "is on its way to production"),
+        (ModelState.PROMOTING, "is being promoted to production"),
+        (ModelState.CHALLENGER, "is being promoted to production"),
         (ModelState.CHAMPION, "is champion"),
     ],
 )
@@ -131,10 +152,10 @@ def test_what_is_under_way_or_champion_cannot(state: ModelState, why: str) -> No
     champion = Champion(version="3", source="3", since=NOW, by="verdict")
     model = Model(model="m", champion=champion if state is ModelState.CHAMPION else None)
 
-    assert why in str(unfit(a_version(state=state), model))
+    assert why in str(rejudging_obstacle(a_version(state=state), model))
 
 
 def test_what_a_rollback_goes_back_to_keeps_what_it_needs_for_that() -> None:
     model = Model(model="m", previous=Champion(version="3", source="3", since=NOW, by="verdict"))
 
-    assert "rollback" in str(unfit(a_version(state=ModelState.RETIRED), model))
+    assert "rollback" in str(rejudging_obstacle(a_version(state=ModelState.RETIRED), model))

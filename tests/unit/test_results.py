@@ -9,7 +9,7 @@ from tests.unit.test_pipelines import NOW, a_claim
 from tidegate.config.activity_kinds import KINDS
 from tidegate.config.schema import Channel
 from tidegate.domain.activities.channels import event_id, wants
-from tidegate.domain.activities.month_texts import ended
+from tidegate.domain.activities.month_texts import generation_ended
 from tidegate.domain.partitions.records import Claim, MonthVersion, ScoringState
 from tidegate.domain.partitions.result import Reconciliation, current_result, decide_result
 
@@ -55,7 +55,7 @@ def test_a_reconciled_result_counts() -> None:
             "...",
         ),
         ({"verdict": "too_many_errors"}, ScoringState.FAILED, "33.33% of the files are broken"),
-        ({"files": 2}, ScoringState.FAILED, "2 files of 202611-1, not the 3"),
+        ({"files": 2}, ScoringState.FAILED, "2 files of 202611-1; 202611-1 has 3"),
         ({"version": "202611-2"}, ScoringState.FAILED, "202611-2"),
     ],
 )
@@ -101,12 +101,12 @@ def test_the_highest_reconciled_version_is_current(
 
 
 def test_people_read_counts_the_worst_errors_and_where_the_csv_is() -> None:
-    outcome = {**published().kept(), "csv": "https://store/predictions.csv"}
+    outcome = published().outcome("https://store/predictions.csv")
     claim = a_claim(
         state=ScoringState.SCORED, outcome=outcome, ended_at=NOW, job="score-digits-202611-1-g1-a1"
     )
 
-    activity = ended(claim, "event-1")
+    activity = generation_ended(claim, "event-1")
 
     assert activity.title == "digits 202611-1-g1 is scored"
     assert "3 files, 3 rows, 1 errors (33.33%, at most 50.00%)." in activity.text
@@ -119,7 +119,7 @@ def test_people_read_counts_the_worst_errors_and_where_the_csv_is() -> None:
 def test_every_end_is_an_activity_that_says_the_same_each_time(state: ScoringState) -> None:
     claim = a_claim(state=state, ended_at=NOW, error=None if state is ScoringState.SCORED else "why")
 
-    first, again = ended(claim, "event-1"), ended(claim, "event-1")
+    first, again = generation_ended(claim, "event-1"), generation_ended(claim, "event-1")
 
     assert first == again
     assert first.kind in KINDS

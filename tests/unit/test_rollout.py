@@ -14,15 +14,16 @@ from tidegate.domain.lifecycle.health import (
     SmokeTestResult,
     health_by_metrics,
     health_by_probes,
-    read_smoke,
+    read_smoke_test,
 )
 from tidegate.domain.lifecycle.names import deployment_name
-from tidegate.domain.lifecycle.records import ModelVersion, RolloutRecord
+from tidegate.domain.lifecycle.records import HealthFigures, ModelVersion, RolloutRecord
 from tidegate.domain.lifecycle.rollout import (
     after_health,
     after_smoke,
     begin_rollout,
     decide_step,
+    may_become_champion,
     refused,
     unrestored,
 )
@@ -48,8 +49,8 @@ TARGET = RolloutTarget("digits", "v-2", "/ws/models/m/versions/2")
 OLD = EndpointSnapshot(
     "Succeeded", {"v-1": 100}, {}, {"v-1": DeploymentSnapshot("Succeeded", "/ws/models/m/versions/1")}
 )
-HEALTHY = DeploymentHealth({"source": "metrics"}, None)
-SICK = DeploymentHealth({"source": "metrics"}, "9 of 20 requests failed")
+HEALTHY = DeploymentHealth(HealthFigures(source="metrics"), None)
+SICK = DeploymentHealth(HealthFigures(source="metrics"), "9 of 20 requests failed")
 
 
 class World:
@@ -366,7 +367,7 @@ def test_metrics_count_from_the_minimum_of_requests_on() -> None:
     assert health_by_metrics(_figures(requests=19), POLICY) is None
     health = health_by_metrics(_figures(requests=20), POLICY)
     assert health
-    assert health.figures == {
+    assert health.figures.model_dump() == {
         "source": "metrics",
         "requests": 20,
         "errors": 0,
@@ -401,8 +402,8 @@ def test_probes_say_that_they_are_probes_and_why() -> None:
 
     health = health_by_probes(answers, _figures(requests=3), POLICY)
 
-    assert health.figures["source"] == "probes"
-    assert health.figures["because"] == "metrics have 3 requests, 20 are needed"
+    assert health.figures.source == "probes"
+    assert health.figures.because == "metrics have 3 requests, 20 are needed"
     assert health.problem == "1 of 2 requests failed (50.0%, at most 1.0%), by probes"
 
 
@@ -419,7 +420,7 @@ def test_where_times_are_asked_for_and_metrics_have_none_probes_decide() -> None
 
     assert health_by_metrics(untimed, policy) is None
     health = health_by_probes([ScoringAnswer(200, 900, "")], untimed, policy)
-    assert health.figures["because"] == "metrics have no times"
+    assert health.figures.because == "metrics have no latency"
     assert health.problem == "the 95th percentile is 900 ms, at most 500 ms, by probes"
 
 
@@ -432,7 +433,7 @@ def test_where_times_are_asked_for_and_metrics_have_none_probes_decide() -> None
     ],
 )
 def test_only_an_answer_of_the_model_passes_the_smoke_test(answer: ScoringAnswer, words: str) -> None:
-    assert read_smoke(answer) == SmokeTestResult(answer.status == 200, words)
+    assert read_smoke_test(answer) == SmokeTestResult(answer.status == 200, words)
 
 
 @pytest.mark.parametrize(
@@ -446,3 +447,22 @@ def test_deployments_have_names_that_azure_takes(version: str, name: str) -> Non
     assert 3 <= len(made) <= 32
     assert made[0].isalpha()
     assert made[-1].isalnum()
+
+
+@pytest.mark.parametrize(
+    ("phase", "expected"),
+    [
+        ("deploying", False),
+        ("smoke", False),
+        ("traffic", False),
+        ("baking", False),
+        ("failing", False),
+        ("rolled_back", False),
+        ("cleaning", True),
+        ("done", True),
+    ],
+)
+def test_a_version_may_become_champion_once_its_last_bake_is_over(phase: str, expected: bool) -> None:
+    record = World().record.model_copy(update={"phase": phase})
+
+    assert may_become_champion(record) is expected

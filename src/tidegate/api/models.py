@@ -11,7 +11,7 @@ from tidegate.api.problems import documented
 from tidegate.bootstrap import Service
 from tidegate.config.model_policy import Policy
 from tidegate.domain.activities.links import model_url
-from tidegate.domain.activities.verdict_texts import subject_of_model
+from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.records import Model
 from tidegate.errors import RefusedError
 from tidegate.service.manual_actions.approve import Approvals, Decision, Rollback
@@ -37,7 +37,7 @@ class RollbackView(BaseModel):
 
 def _model(model: Name, service: Services) -> tuple[Model, Policy | None]:
     record, policy = service.ledger.model(model), service.config().models.get(model)
-    if not (record.etag or policy or service.ledger.activities(subject_of_model(model))):
+    if not (record.etag or policy or service.ledger.activities(model_subject(model))):
         there = ", ".join(service.config().models) or "none"
         detail = (
             f"There is no policy for {model!r}, and nothing is known of it; there are policies for: {there}"
@@ -75,7 +75,7 @@ def model(found: NamedModel, service: Services) -> ModelView:
     """A model with its versions, newest first, and what happened."""
     record, policy = found
     versions = service.ledger.model_versions(record.model, open_only=False)
-    activities = service.ledger.activities(subject_of_model(record.model))
+    activities = service.ledger.activities(model_subject(record.model))
     return model_view(record, policy, versions[::-1], activities)
 
 

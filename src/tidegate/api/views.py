@@ -10,7 +10,7 @@ from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.links import feed_url, job_url, month_url
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.partitions.names import version_name
-from tidegate.domain.partitions.records import Claim, Month, MonthVersion
+from tidegate.domain.partitions.records import Claim, Generation, Month, MonthVersion
 
 
 class FeedView(BaseModel):
@@ -80,7 +80,7 @@ class ScoringView(BaseModel):
             reason=generation.reason,
             claimed_at=generation.claimed_at,
             ended_at=generation.ended_at,
-            outcome=generation.outcome,
+            outcome=_outcome(generation),
             error=generation.error,
             job=generation.job,
             job_url=job_url(workspace, generation.job) if generation.job else None,
@@ -193,6 +193,10 @@ def month_view(record: Month, workspace: str, activities: list[Activity]) -> Mon
     )
 
 
+def _outcome(generation: Generation) -> dict[str, Any] | None:
+    return generation.outcome.model_dump(mode="json") if generation.outcome else None
+
+
 def summary(record: Month) -> dict[str, Any]:
     latest = record.latest
     newest = latest.generations[-1] if latest and latest.generations else None
@@ -204,6 +208,6 @@ def summary(record: Month) -> dict[str, Any]:
         "version": version_name(record.month, latest.number) if latest else None,
         "files": latest.files if latest else None,
         "result": record.result,
-        "outcome": result.generation.outcome if result else None,
+        "outcome": _outcome(result.generation) if result else None,
         "url": month_url(record.feed, record.month),
     }

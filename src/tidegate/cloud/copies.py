@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.cloud.azure_errors import azure_errors, error_code_of
 from tidegate.cloud.blobs import blob_service, is_directory, md5_of
-from tidegate.domain.lifecycle.file_copy import Copied, Folder, Original, Transfer, compare
+from tidegate.domain.lifecycle.file_copy import CopiedFile, CopyProgress, Folder, OriginalFile, compare_files
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -26,18 +26,18 @@ class BlobCopyClient:
     def __init__(self, *, credential: "TokenCredential") -> None:
         self._account = cache(lambda account: blob_service(account, credential))
 
-    def list_files(self, source: Folder) -> list[Original]:
+    def list_files(self, source: Folder) -> list[OriginalFile]:
         """Return the files of a folder, which are to be copied."""
         with azure_errors(f"list {source.account}/{source.container}/{source.path}"):
             return [_original(name, blob) for name, blob in self._blobs(source)]
 
-    def compare(self, originals: Iterable[Original], target: Folder) -> Transfer:
+    def compare(self, originals: Iterable[OriginalFile], target: Folder) -> CopyProgress:
         """Compare the files that are to be copied with the target folder as it is now."""
         with azure_errors(f"list {target.account}/{target.container}/{target.path}"):
             copies = [_copied(name, blob) for name, blob in self._blobs(target)]
-        return compare(originals, copies)
+        return compare_files(originals, copies)
 
-    def begin(self, source: Folder, target: Folder, originals: Iterable[Original]) -> None:
+    def begin(self, source: Folder, target: Folder, originals: Iterable[OriginalFile]) -> None:
         """Start to copy each file, if it is still as it was listed. A copy that is running continues.
 
         A user-delegation signature lets the target's storage account read this one blob and nothing else.
@@ -51,7 +51,7 @@ class BlobCopyClient:
             ):
                 self._begin(self._signed(source, original, key), target, original)
 
-    def _begin(self, url: str, target: Folder, original: Original) -> None:
+    def _begin(self, url: str, target: Folder, original: OriginalFile) -> None:
         from azure.core import MatchConditions
         from azure.core.exceptions import HttpResponseError
 
@@ -66,7 +66,7 @@ class BlobCopyClient:
             if error_code_of(error) != "PendingCopyOperation":
                 raise
 
-    def _signed(self, folder: Folder, original: Original, key: "UserDelegationKey") -> str:
+    def _signed(self, folder: Folder, original: OriginalFile, key: "UserDelegationKey") -> str:
         from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 
         name, now = _inside(folder, original.name), datetime.now(UTC)
@@ -103,13 +103,13 @@ def _inside(folder: Folder, name: str) -> str:
     return f"{folder.path.rstrip('/')}/{name}".rstrip("/")
 
 
-def _original(name: str, blob: "BlobProperties") -> Original:
-    return Original(name=name, size=blob.size, md5=md5_of(blob), etag=blob.etag.strip('"'))
+def _original(name: str, blob: "BlobProperties") -> OriginalFile:
+    return OriginalFile(name=name, size=blob.size, md5=md5_of(blob), etag=blob.etag.strip('"'))
 
 
-def _copied(name: str, blob: "BlobProperties") -> Copied:
+def _copied(name: str, blob: "BlobProperties") -> CopiedFile:
     done = str(blob.copy.progress or "0/0").partition("/")[0]
-    return Copied(
+    return CopiedFile(
         name=name,
         size=blob.size,
         md5=md5_of(blob),

@@ -1,11 +1,27 @@
-"""The base class of every record in the ledger."""
+"""The parents of everything that the ledger stores: a whole row, and a part of a row."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 
 class LedgerRecord(BaseModel):
-    """A row; `etag` is None until it was read from or written to the ledger."""
+    """A row of the ledger. `etag` is None until the row was read from the ledger or written to it."""
 
     model_config = ConfigDict(extra="ignore", validate_assignment=True)
 
     etag: str | None = Field(default=None, exclude=True)
+
+
+class PartialRecord(BaseModel):
+    """A part of a row, of which only the fields that were set are stored.
+
+    Rows that an older release wrote lack some fields, and may have others: both load.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    @model_serializer(mode="wrap")
+    def _only_set_fields(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields: dict[str, Any] = serialize(self)
+        return {name: value for name, value in fields.items() if name in self.model_fields_set}

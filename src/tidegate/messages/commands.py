@@ -165,8 +165,8 @@ class Next:
 Follows = Sequence[Next]
 
 
-def about(command: AnyCommand) -> dict[str, object]:
-    """The ids that it carries: what it is about, and not how it came here."""
+def command_ids(command: AnyCommand) -> dict[str, object]:
+    """Return the ids of what a command works on, without its cause and its tries."""
     return command.model_dump(exclude={"kind", "due", "cause", "tries", "first_tried"})
 
 

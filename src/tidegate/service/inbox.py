@@ -8,8 +8,9 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from tidegate.domain.activities.activity import Activity
+from tidegate.domain.activities.subjects import rejection_subject
 from tidegate.log import Log, bound
-from tidegate.messages.commands import FROM_TIMER, CheckMonth, Notify, Reconcile, about
+from tidegate.messages.commands import FROM_TIMER, CheckMonth, Notify, Reconcile, command_ids
 from tidegate.messages.events import Event, Unreadable, parse
 from tidegate.service.routing import Ignore, Meaning, Record, Reject, Routes, Send
 
@@ -91,7 +92,7 @@ class Inbox:
                 self._hold(_place(command), command.due, now)
         else:
             self._queue.send(command)
-        log.info("command_sent", command=command.kind, **about(command))
+        log.info("command_sent", command=command.kind, **command_ids(command))
 
     def _is_covered(self, send: Send, now: datetime) -> bool:
         """Whether a check that was sent will list late enough to see what has just arrived."""
@@ -135,7 +136,7 @@ def _place(command: CheckMonth) -> str:
 
 def _rejection(reject: Reject, event: Event, url: str, now: datetime) -> Activity:
     return Activity(
-        subject=f"rejected:{reject.about}",
+        subject=rejection_subject(reject.about),
         id=f"{now:%Y-%m-%d}",
         kind="event.rejected",
         at=now,

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tidegate.config.schema import Config, Feed
 from tidegate.domain.activities.activity import Activity
+from tidegate.domain.activities.subjects import endpoint_subject, model_subject, monitor_subject
 from tidegate.domain.jobs.plan import served_by
 from tidegate.domain.lifecycle.lineage import SOURCE_TAG
 from tidegate.domain.lifecycle.names import judged_by
@@ -243,16 +244,16 @@ def _activity(
 ) -> Activity:
     match event:
         case ModelRegistered():
-            subject, id = f"model:{workspace}:{event.name}", f"registered-{event.version}"
+            subject, id = model_subject(event.name, workspace), f"registered-{event.version}"
             kind, title = (
                 "model.registered",
                 f"Model {event.name}:{event.version} was registered in {workspace}",
             )
         case ModelDeployed():
-            subject, id = f"endpoint:{workspace}:{event.endpoint}", event.id
+            subject, id = endpoint_subject(workspace, event.endpoint), event.id
             kind, title = "model.deployed", f"{event.models} went to {event.endpoint} in {workspace}"
         case DataDrifted():
-            subject, id = f"drift:{workspace}:{event.monitor}", event.run_id or event.id
+            subject, id = monitor_subject(workspace, event.monitor), event.run_id or event.id
             kind, title = "drift.detected", f"Monitor {event.monitor} saw drift of {event.coefficient}"
     return Activity(subject=subject, id=id, kind=kind, at=now, title=title, text=title, cause=event.id)
 
@@ -265,7 +266,7 @@ def _signal_of(breach: str) -> str:
 def _breach(event: RunChanged, signal: str, breach: str, workspace: str, now: datetime) -> Activity:
     """A monitor's threshold was breached; the same run says so several times."""
     return Activity(
-        subject=f"drift:{workspace}:{signal}",
+        subject=monitor_subject(workspace, signal),
         id=event.run_id,
         kind="drift.detected",
         at=now,

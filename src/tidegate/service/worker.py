@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.verdict_texts import subject_of_model
+from tidegate.domain.activities.subjects import QUEUE_SUBJECT, command_subject
 from tidegate.errors import ConfigError, ConflictError, NotFoundError, PermanentError, TransientError
 from tidegate.log import Log, bound
 from tidegate.messages.commands import (
@@ -20,7 +20,7 @@ from tidegate.messages.commands import (
     Follows,
     Next,
     Notify,
-    about,
+    command_ids,
     decode,
 )
 
@@ -56,7 +56,7 @@ class Worker:
     def carry_out(self, message: str) -> None:
         """Any number of times, to one effect. What it raises brings the message back, then to `give_up`."""
         command = decode(message)
-        with bound(cause=command.cause, command=command.kind, **about(command)):
+        with bound(cause=command.cause, command=command.kind, **command_ids(command)):
             follows = self._follows(command)
             for follow in follows:
                 self._queue.send(follow.command, follow.delay)
@@ -104,13 +104,13 @@ class Worker:
         """Record it, once a day for the same command and reason, and tell people of it; each replay anew."""
         what = command.model_dump_json(exclude=_CARRIERS)
         what += command.cause if command.cause.startswith(FROM_REPLAY) else ""
-        now = self._now()
+        now, ended = self._now(), "failed" if kind == "work.failed" else "is delayed"
         activity = Activity(
-            subject=_subject(command),
+            subject=command_subject(command),
             id=f"{kind}-{_digest(what + _VARYING.sub('#', why))}-{now:%Y%m%d}",
             kind=kind,
             at=now,
-            title=f"{command.kind} {_subject(command)} {'failed' if kind == 'work.failed' else 'is delayed'}",
+            title=f"{command.kind} {command_subject(command)} {ended}",
             text=why,
             data={"command": command.model_dump(mode="json", exclude={"tries", "first_tried"})},
             cause=command.cause,
@@ -122,7 +122,7 @@ class Worker:
     def _unreadable(self, message: str, error: ValidationError) -> Follows:
         now = self._now()
         activity = Activity(
-            subject="queue",
+            subject=QUEUE_SUBJECT,
             id=f"unreadable-{_digest(message)}-{now:%Y%m%d}",
             kind="work.failed",
             at=now,
@@ -143,15 +143,6 @@ def _pause(tries: int, first: timedelta) -> timedelta:
 
 def _notify(activity: Activity) -> Next:
     return Next(Notify(cause=activity.cause, subject=activity.subject, activity=activity.id))
-
-
-def _subject(command: AnyCommand) -> str:
-    """The ledger's subject: `digits:202611`, `development:score-digits-202611-1-g1-a1`, `model:...`."""
-    ids = about(command)
-    if "model" in ids:
-        return subject_of_model(str(ids["model"]))
-    named = [ids[key] for key in ("feed", "month", "workspace", "job", "subject") if key in ids]
-    return ":".join(str(part) for part in named) or command.kind
 
 
 def _digest(text: str) -> str:

@@ -19,9 +19,12 @@ class Trigger:
 
 
 class Activity(LedgerRecord):
-    """Something that happened and that people may want to know. Its id is derived, so it happens once."""
+    """Something that happened and that people may want to know.
 
-    subject: str = Field(description="What it is about: `feed:month`, a job or a rejected event.")
+    Its id is derived from what happened, so that a repetition records it only once.
+    """
+
+    subject: str = Field(description="What it is about: see subjects.py.")
     id: str
     kind: str = Field(description="`month.scored`, `month.late`, `work.failed` ...")
     at: datetime
@@ -30,27 +33,28 @@ class Activity(LedgerRecord):
     data: dict[str, Any] = Field(default={})
     cause: str
     sent: list[str] = Field(
-        default=[], description="Channels that have it (hashes of their URLs, or a topic)."
+        default=[], description="Channels that received it (hashes of their URLs, or a topic)."
     )
     taken_at: datetime | None = Field(
-        default=None, description="Since when somebody tells of it; nobody else does meanwhile."
+        default=None, description="When a worker began to send it. Other workers leave it alone meanwhile."
     )
-    done: bool = Field(default=False, description="Every channel that wants it has it.")
+    done: bool = Field(default=False, description="Whether every channel that subscribes to it received it.")
     replayed_at: datetime | None = Field(
-        default=None, description="When a person had what failed tried again; that may fail, too, as another."
+        default=None,
+        description="When a person had the failed work repeated. If it fails again, that is a new activity.",
     )
 
     @property
     def failed(self) -> bool:
-        """Whether it tells of something that is not going to happen by itself."""
+        """Return whether this is work that will not be done unless a person acts."""
         return self.kind in ("event.rejected", "work.failed")
 
     @property
     def replayable(self) -> bool:
-        """Whether what failed was kept: a rejected event's blob, a command, or a message."""
+        """Return whether the failed work was kept: the blob of a rejected event, a command or a message."""
         return self.failed and not {"blob", "command", "message"}.isdisjoint(self.data)
 
     @property
     def short_id(self) -> str:
-        """Names it among all activities, for people: `3f2a9c81d04e`."""
+        """Return a short id that is unique among all activities, for people: `3f2a9c81d04e`."""
         return hashlib.sha256(f"{self.subject}/{self.id}".encode()).hexdigest()[:12]

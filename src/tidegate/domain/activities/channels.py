@@ -1,4 +1,4 @@
-"""Which channel wants an activity, and what is sent to it."""
+"""Notification channels: which activities a channel receives, and the text that is sent to it."""
 
 import hashlib
 import uuid
@@ -6,16 +6,21 @@ from fnmatch import fnmatchcase
 
 from tidegate.config.schema import Channel
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.links import url_of
+from tidegate.domain.activities.links import activity_url
 
 
 def wants(channel: Channel, kind: str) -> bool:
+    """Return whether a channel subscribes to this kind of activity."""
     return any(fnmatchcase(kind, pattern) for pattern in channel.events)
 
 
-def words(activity: Activity, public_url: str | None) -> str:
-    """What a channel gets: the text, how to have it tried again, and where to look, if that is known."""
-    lines, path = [activity.text], url_of(activity)
+def notification_text(activity: Activity, public_url: str | None) -> str:
+    """Return the text of an activity, with the command that repeats failed work and a link to details.
+
+    The link is left out if `public_url`, the address of the API, is not configured, or if the API has no page
+    about the activity's subject.
+    """
+    lines, path = [activity.text], activity_url(activity)
     if activity.replayable:
         lines += [f"To try it again: tidegate replay {activity.short_id}"]
     if public_url and path:
@@ -24,10 +29,10 @@ def words(activity: Activity, public_url: str | None) -> str:
 
 
 def channel_key(channel: Channel) -> str:
-    """Names a channel in the ledger without giving its URL away."""
+    """Return a hash that identifies a channel in the ledger without its URL, which contains a secret."""
     return hashlib.sha256(channel.url.encode()).hexdigest()[:16]
 
 
 def event_id(activity: Activity) -> str:
-    """The same activity is the same event, however often it is published."""
+    """Return the id of the Event Grid event of an activity: always the same for the same activity."""
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"tidegate/{activity.subject}/{activity.id}"))

@@ -1,52 +1,67 @@
-"""What people are told about drift and retraining: activities with derived ids, and their words. Pure."""
+"""Notifications about drift and retraining: their ids, titles and texts."""
 
 from tidegate.domain.activities.activity import Activity, Trigger
-from tidegate.domain.activities.verdict_texts import subject_of_model
+from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.records import Retraining, SignalRecord
 
 
-def weighed(model: str, signal: SignalRecord, cause: str) -> Activity | None:
-    """Of a signal, taken or ignored; nothing of a month that is as it should be, or was not measured."""
+def signal_weighed(model: str, signal: SignalRecord, cause: str) -> Activity | None:
+    """Return the activity of a drift signal, or None if people need not know about it.
+
+    A month without drift, a month that was not measured, and a renewal that starts a training (which has a
+    notification of its own) are not reported.
+    """
     if signal.source == "renew" and signal.taken:
         return None
     if not signal.breached and signal.source not in ("renew", "monitor"):
         return None
-    word = "detected" if signal.taken else "ignored"
     what = "The renewal" if signal.source == "renew" else f"Drift ({signal.source.replace('_', ' ')})"
-    end = "it is trained anew" if signal.taken else "nothing is done"
+    if signal.taken:
+        word, effect = "detected", "a new model is trained"
+        next_step = "The new version is judged when its training has completed. There is nothing to do now."
+    else:
+        word, effect = "ignored", "no training is started"
+        next_step = f"If you want to act on it, train a new version of {model} and register it."
     return Activity(
-        subject=subject_of_model(model),
+        subject=model_subject(model),
         id=f"drift-{signal.id}",
         kind=f"drift.{word}",
         at=signal.at,
-        title=f"{what} of {model}, {signal.about}: {end}",
-        text=f"{signal.why}.",
+        title=f"{what} of {model}, {signal.about}: {effect}",
+        text=f"Reason: {signal.why}.\n{next_step}",
         data={"model": model, **signal.model_dump(mode="json")},
         cause=cause,
     )
 
 
-def retraining(model: str, begun: Retraining, cause: str) -> Activity:
+def retraining_started(model: str, retraining: Retraining, cause: str) -> Activity:
     return Activity(
-        subject=subject_of_model(model),
-        id=f"retraining-{begun.signal}-{begun.attempt}",
+        subject=model_subject(model),
+        id=f"retraining-{retraining.signal}-{retraining.attempt}",
         kind="model.retraining",
-        at=begun.since,
-        title=f"{model} is trained anew",
-        text=f"Because of {begun.signal}, on {', '.join(begun.data)}. Job {begun.job}.",
-        data={"model": model, **begun.model_dump(mode="json")},
+        at=retraining.since,
+        title=f"A new version of {model} is being trained",
+        text=(
+            f"The drift signal {retraining.signal} started it. Training data: {', '.join(retraining.data)}. "
+            f"Job {retraining.job}.\nThe new version is judged when the job has completed."
+        ),
+        data={"model": model, **retraining.model_dump(mode="json")},
         cause=cause,
     )
 
 
-def failed(model: str, begun: Retraining, why: str, trigger: Trigger) -> Activity:
+def retraining_failed(model: str, retraining: Retraining, why: str, trigger: Trigger) -> Activity:
     return Activity(
-        subject=subject_of_model(model),
-        id=f"retraining-{begun.signal}-failed",
+        subject=model_subject(model),
+        id=f"retraining-{retraining.signal}-failed",
         kind="model.retraining_failed",
         at=trigger.at,
-        title=f"Training {model} anew failed",
-        text=f"{why}. Job {begun.job}, because of {begun.signal}.",
-        data={"model": model, "why": why, **begun.model_dump(mode="json")},
+        title=f"Training a new version of {model} failed",
+        text=(
+            f"{why}. Job {retraining.job}, started by the drift signal {retraining.signal}.\n"
+            "The champion stays in use. Correct the cause. The next drift signal after the cool-down starts "
+            "another training."
+        ),
+        data={"model": model, "why": why, **retraining.model_dump(mode="json")},
         cause=trigger.cause,
     )

@@ -1,12 +1,7 @@
-"""Where things are in the API, as paths: for what it answers, and for links in notifications. Pure."""
-
-import re
+"""Paths of the API: for its answers, and for the links in notifications."""
 
 from tidegate.domain.activities.activity import Activity
-
-_MONTH = re.compile(r"([a-z0-9-]+):([0-9]{6})")
-_MODEL = re.compile(r"model:development:(.+)")
-_JOB = re.compile(r"(development|production):([^:]+)")
+from tidegate.domain.activities.subjects import JobSubject, ModelSubject, MonthSubject, parse_subject
 
 
 def feed_url(feed: str) -> str:
@@ -33,11 +28,15 @@ def failure_url(id: str) -> str:
     return f"/api/failures/{id}"
 
 
-def url_of(activity: Activity) -> str | None:
-    """Where to look after what an activity tells of: the failure, the month, the model or the job."""
+def activity_url(activity: Activity) -> str | None:
+    """Return the path of the failure, month, model or job that an activity is about, or None."""
     if activity.replayable:
         return failure_url(activity.short_id)
-    for pattern, url in ((_MONTH, month_url), (_MODEL, model_url), (_JOB, job_url)):
-        if found := pattern.fullmatch(activity.subject):
-            return str(url(*found.groups()))
+    match parse_subject(activity.subject):
+        case MonthSubject(feed, month):
+            return month_url(feed, month)
+        case ModelSubject(model):
+            return model_url(model)
+        case JobSubject(workspace, job):
+            return job_url(workspace, job)
     return None

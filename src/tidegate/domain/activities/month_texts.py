@@ -1,98 +1,110 @@
-"""What people are told about months: activities with derived ids, and their words. Pure."""
+"""Notifications about months: their ids, titles and texts."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
 
 from tidegate.domain.activities.activity import Activity, Trigger
+from tidegate.domain.activities.subjects import month_subject
 from tidegate.domain.jobs.outcome import ResubmitJob
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.partitions.names import version_name
-from tidegate.domain.partitions.records import Claim, Generation, Month, MonthVersion, ScoringState
-
-
-def subject_of(feed: str, month: str) -> str:
-    """The partition of a month's activities in the ledger."""
-    return f"{feed}:{month}"
+from tidegate.domain.partitions.records import (
+    Claim,
+    Generation,
+    Month,
+    MonthVersion,
+    ScoringOutcome,
+    ScoringState,
+)
 
 
 def registered(record: Month, version: MonthVersion, trigger: Trigger) -> Activity:
     name = version_name(record.month, version.number)
     size = f"{version.files} files, {version.bytes:,} bytes"
-    return _activity(
-        record,
-        "registered",
-        trigger,
+    return Activity(
+        subject=month_subject(record.feed, record.month),
         id=f"{name}-registered",
+        kind="month.registered",
+        at=trigger.at,
         title=f"{record.feed} {name} is complete",
-        text=f"{size}. Why now: {version.reason}.",
+        text=f"It has {size}. It counts as complete because of: {version.reason}.\nScoring starts now.",
         data={"version": version.number, "files": version.files, "bytes": version.bytes},
+        cause=trigger.cause,
     )
 
 
 def late(record: Month, deadline: datetime, files: int, trigger: Trigger) -> Activity:
-    there = f"{files} files are there" if files else "no file is there"
-    return _activity(
-        record,
-        "late",
-        trigger,
+    arrived = f"{files} files have arrived" if files else "no file has arrived"
+    return Activity(
+        subject=month_subject(record.feed, record.month),
         id="late",
+        kind="month.late",
+        at=trigger.at,
         title=f"{record.feed} {record.month} is late",
-        text=f"It was due on {deadline:%Y-%m-%d %H:%M %Z} and is not complete; {there}.",
+        text=(
+            f"It was due on {deadline:%Y-%m-%d %H:%M %Z} and is not complete: {arrived}.\n"
+            "Ask the sender for the missing files. Scoring starts by itself once the month is complete."
+        ),
         data={"deadline": deadline.isoformat(), "files": files},
+        cause=trigger.cause,
     )
 
 
 def changed(record: Month, hash: str, why: str, trigger: Trigger) -> Activity:
-    return _activity(
-        record,
-        "changed",
-        trigger,
+    return Activity(
+        subject=month_subject(record.feed, record.month),
         id=f"changed-{hash[:16]}",
+        kind="month.changed",
+        at=trigger.at,
         title=f"{record.feed} {record.month} changed after it was complete",
-        text=f"{why}. Nothing is scored again by itself: tidegate rerun makes the next version.",
+        text=(
+            f"{why}.\nThe changed files are not scored by themselves. To score them as the next version: "
+            f'tidegate rerun {record.feed} {record.month} --reason "..."'
+        ),
         data={"hash": hash},
+        cause=trigger.cause,
     )
 
 
-def preempted(record: Month, job: Job, again: ResubmitJob, trigger: Trigger) -> Activity:
-    return _activity(
-        record,
-        "preempted",
-        trigger,
+def preempted(record: Month, job: Job, resubmission: ResubmitJob, trigger: Trigger) -> Activity:
+    return Activity(
+        subject=month_subject(record.feed, record.month),
         id=f"{job.name}-preempted",
+        kind="month.preempted",
+        at=trigger.at,
         title=f"{job.name} was preempted",
-        text=f"{again.reason}. It is submitted again, on {again.compute}.",
-        data={"job": job.name, "attempt": job.attempt, "compute": again.compute},
+        text=(
+            f"{resubmission.reason}.\nThe job is submitted again, on {resubmission.compute}. "
+            "There is nothing to do."
+        ),
+        data={"job": job.name, "attempt": job.attempt, "compute": resubmission.compute},
+        cause=trigger.cause,
     )
 
 
-def ended(claim: Claim, cause: str) -> Activity:
-    """A generation's final state, in words. Says the same each time."""
+def generation_ended(claim: Claim, cause: str) -> Activity:
+    """Return the activity of a generation's final state: the same each time it is called."""
     record, generation, name = claim.record, claim.generation, claim.name
-    outcome = generation.outcome or {}
-    trigger = Trigger(generation.ended_at or generation.claimed_at, cause)
-    return _activity(
-        record,
-        generation.state.value,
-        trigger,
-        id=f"{name}-{generation.state.value}",
-        title=f"{record.feed} {name} is {_TITLES[generation.state]}",
-        text="\n".join(_story(generation, outcome)),
+    outcome, state = generation.outcome or ScoringOutcome(), generation.state
+    figures = outcome.model_dump(mode="json", include={"files", "rows", "errors", "error_rate", "csv"})
+    return Activity(
+        subject=month_subject(record.feed, record.month),
+        id=f"{name}-{state.value}",
+        kind=f"month.{state.value}",
+        at=generation.ended_at or generation.claimed_at,
+        title=f"{record.feed} {name} is {_TITLES[state]}",
+        text="\n".join([*_outcome_lines(generation), *_next_step(claim)]),
         data={
             "feed": record.feed,
             "month": record.month,
             "version": claim.version_name,
             "generation": generation.number,
-            "state": generation.state.value,
+            "state": state.value,
             "job": generation.job,
             "model": f"{generation.model_name}:{generation.model_version}",
-            **{
-                key: outcome[key]
-                for key in ("files", "rows", "errors", "error_rate", "csv")
-                if key in outcome
-            },
+            **figures,
         },
+        cause=cause,
     )
 
 
@@ -105,27 +117,24 @@ _TITLES: Mapping[ScoringState, str] = {
 }
 
 
-def _story(generation: Generation, outcome: Mapping[str, Any]) -> list[str]:
-    lines = [f"{generation.error}."] if generation.error else []
+def _outcome_lines(generation: Generation) -> Iterator[str]:
+    outcome = generation.outcome
+    if generation.error:
+        yield f"{generation.error}."
     if outcome:
-        share = f"{outcome['error_rate']:.2%}, at most {outcome['max_error_rate']:.2%}"
-        lines += [f"{outcome['files']} files, {outcome['rows']} rows, {outcome['errors']} errors ({share})."]
-        lines += [_worst(one) for one in outcome.get("worst_errors", [])]
-        lines += [f"CSV: {outcome['csv']}"] if "csv" in outcome else []
-    lines += [f"Model {generation.model_name}:{generation.model_version}, job {generation.job or 'none'}."]
-    return lines
+        share = f"{outcome.error_rate:.2%}, at most {outcome.max_error_rate:.2%}"
+        yield f"{outcome.files} files, {outcome.rows} rows, {outcome.errors} errors ({share})."
+        for worst in outcome.worst_errors:
+            yield f"- {worst.count} x {worst.error}: {', '.join(worst.images)}"
+        if outcome.csv:
+            yield f"CSV: {outcome.csv}"
+    yield f"Model {generation.model_name}:{generation.model_version}, job {generation.job or 'none'}."
 
 
-def _worst(one: Mapping[str, Any]) -> str:
-    return f"- {one['count']} x {one['error']}: {', '.join(one['images'])}"
-
-
-def _activity(record: Month, word: str, trigger: Trigger, **told: Any) -> Activity:
-    """`told`: id, title, text and data."""
-    return Activity(
-        subject=subject_of(record.feed, record.month),
-        kind=f"month.{word}",
-        at=trigger.at,
-        cause=trigger.cause,
-        **told,
-    )
+def _next_step(claim: Claim) -> Iterator[str]:
+    match claim.generation.state:
+        case ScoringState.SUPERSEDED:
+            yield "These predictions do not count. The files are checked again, and the newest are scored."
+        case ScoringState.INCOMPLETE | ScoringState.FAILED | ScoringState.CANCELLED:
+            rerun = f'tidegate rerun {claim.record.feed} {claim.record.month} --reason "..."'
+            yield f"An earlier result of the month still counts. To score the month again: {rerun}"

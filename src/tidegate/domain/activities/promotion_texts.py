@@ -1,32 +1,36 @@
-"""What people are told about promotions: activities with derived ids, and their words. Pure."""
+"""Notifications about promotions and rollbacks: their ids, titles and texts."""
 
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from tidegate.domain.activities.activity import Activity, Trigger
-from tidegate.domain.activities.verdict_texts import subject_of_model
+from tidegate.domain.activities.subjects import model_subject
+from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import Champion, Model, ModelVersion, RuleResult
 
 _MOST_LINES = 40
 
 
 def needs_approval(record: ModelVersion, until: datetime, trigger: Trigger) -> Activity:
-    """Everything that a person needs to decide."""
-    verdict, name = record.verdict, f"{record.model}:{record.version}"
+    """Return the activity that asks for an approval, with everything that an approver needs to decide."""
+    verdict, name = record.verdict, model_reference(record.model, record.version)
     assert verdict is not None
-    beside = f"champion {verdict.champion}" if verdict.champion else "no champion yet"
+    compared_with = f"champion {verdict.champion}" if verdict.champion else "no champion yet"
+    command = f"tidegate approve {record.model} {record.version} --verdict {verdict.id}"
     lines = [
-        f"It passed the gate on {verdict.data}, beside {beside} (job {verdict.job}, verdict {verdict.id}):",
-        *_rules(verdict.rules),
-        f"Until {until:%Y-%m-%d %H:%M %Z}, to approve or to refuse:",
-        f'tidegate approve {record.model} {record.version} --verdict {verdict.id} --by ... --reason "..."',
+        f"It passed the gate on {verdict.data}, compared with {compared_with} "
+        f"(job {verdict.job}, verdict {verdict.id}):",
+        *_rule_lines(verdict.rules),
+        f"It is promoted to production only if a person approves it until {until:%Y-%m-%d %H:%M %Z}.",
+        f'To approve it: {command} --by ... --reason "..."',
+        f'To refuse it: {command.replace("approve", "refuse", 1)} --by ... --reason "..."',
     ]
-    return _activity(
-        record.model,
-        "needs_approval",
-        trigger,
+    return Activity(
+        subject=model_subject(record.model),
         id=f"{record.version}-needs-approval-{verdict.id}",
+        kind="model.needs_approval",
+        at=trigger.at,
         title=f"{name} waits for approval",
         text="\n".join(lines),
         data={
@@ -35,63 +39,76 @@ def needs_approval(record: ModelVersion, until: datetime, trigger: Trigger) -> A
             "verdict": verdict.id,
             "until": until.isoformat(),
         },
+        cause=trigger.cause,
     )
 
 
-def stopped(record: ModelVersion, why: str, trigger: Trigger) -> Activity:
-    verdict = record.verdict.id if record.verdict else "none"
-    return _activity(
-        record.model,
-        "refused",
-        trigger,
-        id=f"{record.version}-{record.state.value}-{verdict}",
-        title=f"{record.model}:{record.version} is not promoted: it is {record.state.value}",
-        text=f"{why}.",
-        data={"model": record.model, "version": record.version, "state": record.state.value, "why": why},
+def promotion_stopped(record: ModelVersion, why: str, trigger: Trigger) -> Activity:
+    verdict, state = record.verdict.id if record.verdict else "none", record.state.value
+    return Activity(
+        subject=model_subject(record.model),
+        id=f"{record.version}-{state}-{verdict}",
+        kind="model.refused",
+        at=trigger.at,
+        title=f"{model_reference(record.model, record.version)} is not promoted: it is {state}",
+        text=(
+            f"Reason: {why}.\nThe champion stays in use. To try this version again, once the reason is gone: "
+            f'tidegate judge {record.model} {record.version} --reason "..."'
+        ),
+        data={"model": record.model, "version": record.version, "state": state, "why": why},
+        cause=trigger.cause,
     )
 
 
 def promoted(model: Model, cause: str) -> Activity:
-    """Of the champion that the model has now."""
-    champion, before = _champion(model), model.previous
-    return _activity(
-        model.model,
-        "promoted",
-        Trigger(champion.since, cause),
+    """Return the activity of the model's present champion."""
+    champion, previous = _champion(model), model.previous
+    return Activity(
+        subject=model_subject(model.model),
         id=f"{champion.source}-promoted-{champion.since:%Y%m%dT%H%M%S}",
-        title=f"{model.model}:{champion.version} is champion",
-        text=f"By {champion.by}; version {champion.source} in development. {_instead(before)}",
+        kind="model.promoted",
+        at=champion.since,
+        title=f"{model_reference(model.model, champion.version)} is champion",
+        text=(
+            f"Decided by {champion.by}. It is version {champion.source} in development. "
+            f"{_replaced(model.model, previous)}"
+        ),
         data=_champions(model),
+        cause=cause,
     )
 
 
 def rolled_back(model: Model, cause: str) -> Activity:
     champion = _champion(model)
-    return _activity(
-        model.model,
-        "rolled_back",
-        Trigger(champion.since, cause),
+    return Activity(
+        subject=model_subject(model.model),
         id=f"{champion.source}-rolled-back-{champion.since:%Y%m%dT%H%M%S}",
-        title=f"{model.model}:{champion.version} is champion again",
-        text=f"{champion.by}. What was scored with the other keeps its model.",
+        kind="model.rolled_back",
+        at=champion.since,
+        title=f"{model_reference(model.model, champion.version)} is champion again",
+        text=(
+            f"{champion.by}.\nMonths that the other version scored keep their predictions. "
+            "To score such a month with this version, use tidegate rerun."
+        ),
         data=_champions(model),
+        cause=cause,
     )
 
 
-def _instead(before: Champion | None) -> str:
-    if before is None:
-        return "It is the first."
-    return f"It takes the place of {before.version}; tidegate rollback brings that back."
+def _replaced(model: str, previous: Champion | None) -> str:
+    if previous is None:
+        return "It is the first champion, so there is no version to roll back to."
+    return f"It replaces version {previous.version}. To go back to that: tidegate rollback {model}"
 
 
 def _champions(model: Model) -> dict[str, Any]:
-    champion, before = _champion(model), model.previous
+    champion, previous = _champion(model), model.previous
     return {
         "model": model.model,
         "champion": champion.version,
         "source": champion.source,
         "by": champion.by,
-        "previous": before.version if before else None,
+        "previous": previous.version if previous else None,
     }
 
 
@@ -101,20 +118,9 @@ def _champion(model: Model) -> Champion:
     return model.champion
 
 
-def _rules(rules: list[RuleResult]) -> Iterator[str]:
-    for rule in rules[:_MOST_LINES]:
-        where = f" [{rule.slice}]" if rule.slice else ""
-        yield f"- {rule.metric}{where} {rule.rule}: {rule.why}".replace("-  ", "- ")
+def _rule_lines(rules: list[RuleResult]) -> Iterator[str]:
+    for line in rules[:_MOST_LINES]:
+        what = " ".join(filter(None, [line.metric, f"[{line.slice}]" if line.slice else "", line.rule]))
+        yield f"- {what}: {line.why}"
     if len(rules) > _MOST_LINES:
         yield f"- and {len(rules) - _MOST_LINES} more"
-
-
-def _activity(model: str, word: str, trigger: Trigger, **told: Any) -> Activity:
-    """`told`: id, title, text and data."""
-    return Activity(
-        subject=subject_of_model(model),
-        kind=f"model.{word}",
-        at=trigger.at,
-        cause=trigger.cause,
-        **told,
-    )

@@ -1,96 +1,107 @@
-"""What people are told about rollouts: activities with derived ids, and their words. Pure."""
+"""Notifications about rollouts: their ids, titles and texts."""
 
+from dataclasses import dataclass
 from datetime import timedelta
 
 from tidegate.domain.activities.activity import Activity, Trigger
-from tidegate.domain.activities.verdict_texts import subject_of_model
+from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import ModelVersion, RolloutRecord, RolloutStep
 
 
-def changes(
+@dataclass(frozen=True)
+class _News:
+    """What is new about a rollout. `part` tells several of the same kind in one rollout apart."""
+
+    word: str
+    title: str
+    text: str
+    part: str = ""
+
+
+def rollout_changed(
     version: ModelVersion, before: RolloutRecord | None, after: RolloutRecord, trigger: Trigger
 ) -> Activity | None:
-    """What is worth telling of a rollout that came from one state to another."""
-    if before is None and not after.final:
-        return _started(version, after, trigger)
-    if after.why and (before is None or after.why != before.why):
-        return _failed(version, after, trigger, "end" if before and before.why else "")
-    if before and (before.phase, after.phase) == ("traffic", "baking"):
-        return _step(version, after, trigger)
-    return _done(version, after, trigger) if after.phase == "done" else None
-
-
-def _started(version: ModelVersion, after: RolloutRecord, trigger: Trigger) -> Activity:
-    beside = f"beside {after.before}" if after.before else "the first there"
-    way = "All traffic goes back to it at once" if after.restoring else "Traffic moves in steps"
-    title = f"{_name(version)} goes to {after.endpoint}"
-    return _activity(version, after, trigger, "started", title, f"As {after.deployment}, {beside}. {way}.")
-
-
-def _step(version: ModelVersion, after: RolloutRecord, trigger: Trigger) -> Activity:
-    step = after.steps[-1]
-    share, how = (step.mirror, " mirrored") if step.mirror else (step.percent, "")
-    lines = [f"Baked until {after.due:%Y-%m-%d %H:%M:%S %Z}." if after.due else "It bakes."]
-    lines += [f"Smoke test: {after.smoke}."] if after.smoke and len(after.steps) == 1 else []
-    lines += [_health(one) for one in after.steps[:-1]]
-    title = f"{_name(version)} has {share} % of the traffic{how} at {after.endpoint}"
-    return _activity(version, after, trigger, "step", title, "\n".join(lines), f"{len(after.steps)}")
-
-
-def _failed(version: ModelVersion, after: RolloutRecord, trigger: Trigger, part: str) -> Activity:
-    back = f"Traffic goes back to {after.before}." if after.before else "Nothing was there before."
-    kept = "" if after.final else f"\n{back}"
-    lines = [f"{after.why}.{kept}", *(_health(one) for one in after.steps)]
-    title = f"The rollout of {_name(version)} to {after.endpoint} failed"
-    return _activity(version, after, trigger, "failed", title, "\n".join(lines), part)
-
-
-def _done(version: ModelVersion, after: RolloutRecord, trigger: Trigger) -> Activity:
-    took = timedelta(seconds=round((trigger.at - after.began_at).total_seconds()))
-    lines = [f"It took {took}.", *(_health(one) for one in after.steps)]
-    title = f"{_name(version)} has all traffic of {after.endpoint}"
-    return _activity(version, after, trigger, "done", title, "\n".join(lines))
-
-
-def _health(step: RolloutStep) -> str:
-    share = f"{step.mirror} % mirrored" if step.mirror else f"{step.percent} %"
-    seen = step.health or {}
-    if "errors" not in seen:
-        return f"- {share}: not measured"
-    slow = f", 95 % within {seen['p95_ms']:.0f} ms" if seen.get("p95_ms") is not None else ""
-    why = f" ({seen['because']})" if "because" in seen else ""
-    return (
-        f"- {share}: {seen['errors']} errors in {seen['requests']} requests{slow}, by {seen['source']}{why}"
-    )
-
-
-def _name(version: ModelVersion) -> str:
-    return model_reference(version.model, version.version)
-
-
-def _activity(  # noqa: PLR0913, PLR0917  # the parts of an activity
-    version: ModelVersion,
-    rollout: RolloutRecord,
-    trigger: Trigger,
-    word: str,
-    title: str,
-    text: str,
-    part: str = "",
-) -> Activity:
-    began = f"{rollout.began_at:%Y%m%dT%H%M%S}"
+    """Return the activity of a rollout's change of state, or None if people need not know about it."""
+    news = _news(version, before, after, trigger)
+    if news is None:
+        return None
+    began = f"{after.began_at:%Y%m%dT%H%M%S}"
     return Activity(
-        subject=subject_of_model(version.model),
-        id="-".join(filter(None, [version.version, "rollout", began, word, part])),
-        kind=f"rollout.{word}",
+        subject=model_subject(version.model),
+        id="-".join(filter(None, [version.version, "rollout", began, news.word, news.part])),
+        kind=f"rollout.{news.word}",
         at=trigger.at,
-        title=title,
-        text=text,
+        title=news.title,
+        text=news.text,
         data={
             "model": version.model,
             "version": version.version,
-            **rollout.model_dump(mode="json", include={"endpoint", "deployment", "before", "phase", "why"}),
-            "steps": [step.model_dump(mode="json") for step in rollout.steps],
+            **after.model_dump(mode="json", include={"endpoint", "deployment", "before", "phase", "why"}),
+            "steps": [step.model_dump(mode="json") for step in after.steps],
         },
         cause=trigger.cause,
+    )
+
+
+def _news(
+    version: ModelVersion, before: RolloutRecord | None, after: RolloutRecord, trigger: Trigger
+) -> _News | None:
+    name = model_reference(version.model, version.version)
+    if before is None and not after.final:
+        return _started(name, after)
+    if after.why and (before is None or after.why != before.why):
+        return _failed(name, after, "end" if before and before.why else "")
+    if before and (before.phase, after.phase) == ("traffic", "baking"):
+        return _step(name, after)
+    return _done(name, after, trigger) if after.phase == "done" else None
+
+
+def _started(name: str, after: RolloutRecord) -> _News:
+    replaces = f"It replaces {after.before}" if after.before else "It is the first deployment there"
+    how = "receives all traffic at once" if after.restoring else "receives traffic step by step"
+    text = (
+        f"Deployment {after.deployment}. {replaces} and {how}.\n"
+        "If a step fails, the traffic is taken back. There is nothing to do."
+    )
+    return _News("started", f"The rollout of {name} to {after.endpoint} has started", text)
+
+
+def _step(name: str, after: RolloutRecord) -> _News:
+    step = after.steps[-1]
+    share = f"{step.mirror} % of the traffic mirrored" if step.mirror else f"{step.percent} % of the traffic"
+    lines = [f"Smoke test: {after.smoke}."] if after.smoke and len(after.steps) == 1 else []
+    lines += [_health_line(earlier) for earlier in after.steps[:-1]]
+    until = f" until {after.due:%Y-%m-%d %H:%M:%S %Z}" if after.due else ""
+    lines += [f"Its errors and latency are watched{until}. Then the next step follows, or it is taken back."]
+    return _News("step", f"{name} has {share} at {after.endpoint}", "\n".join(lines), f"{len(after.steps)}")
+
+
+def _failed(name: str, after: RolloutRecord, part: str) -> _News:
+    lines = [f"Reason: {after.why}.", *(_health_line(step) for step in after.steps)]
+    if not after.final and after.before:
+        lines += [f"All traffic goes back to {after.before}."]
+    elif not after.final:
+        lines += ["There was no deployment before it, so the endpoint answers no requests."]
+    if after.restoring:
+        lines += ["Correct the cause at the endpoint, then run tidegate rollback again."]
+    else:
+        lines += ["The version is not rolled out again by itself. Register a corrected version."]
+    return _News("failed", f"The rollout of {name} to {after.endpoint} failed", "\n".join(lines), part)
+
+
+def _done(name: str, after: RolloutRecord, trigger: Trigger) -> _News:
+    duration = timedelta(seconds=round((trigger.at - after.began_at).total_seconds()))
+    lines = [f"The rollout took {duration}.", *(_health_line(step) for step in after.steps)]
+    return _News("done", f"{name} has all traffic of {after.endpoint}", "\n".join(lines))
+
+
+def _health_line(step: RolloutStep) -> str:
+    share, health = f"{step.mirror} % mirrored" if step.mirror else f"{step.percent} %", step.health
+    if health is None or health.errors is None:
+        return f"- {share}: not measured"
+    latency = f", 95 % within {health.p95_ms:.0f} ms" if health.p95_ms is not None else ""
+    why = f" ({health.because})" if health.because else ""
+    return (
+        f"- {share}: {health.errors} errors in {health.requests} requests{latency}, by {health.source}{why}"
     )

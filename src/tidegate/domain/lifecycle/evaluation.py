@@ -92,7 +92,7 @@ def state_after(verdict: Verdict) -> ModelState:
     return ModelState.PASSED if verdict.passed else ModelState.REFUSED
 
 
-def kept(verdict: Verdict, most: int = _MOST_LINES) -> Verdict:
+def shortened(verdict: Verdict, most: int = _MOST_LINES) -> Verdict:
     """As the ledger keeps it: where there are very many lines, those that failed come first."""
     if len(verdict.rules) <= most:
         return verdict

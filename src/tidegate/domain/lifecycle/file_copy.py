@@ -1,14 +1,16 @@
-"""Copies of files from one place of storage to another: what is done, under way, or still to do. Pure."""
+"""Copies of a model's files to another storage account: what is copied, under way, or still to do."""
 
 import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tidegate.domain.partitions.manifest import file_identity
+
 
 @dataclass(frozen=True)
 class Folder:
-    """Blobs below a path of a container, or the one blob of that name."""
+    """Blobs below a path of a container, or the one blob with that name."""
 
     account: str
     container: str
@@ -16,7 +18,7 @@ class Folder:
 
 
 @dataclass(frozen=True)
-class Original:
+class OriginalFile:
     """A file to be copied, named relative to its folder. Blobs written in blocks often have no MD5."""
 
     name: str
@@ -25,15 +27,9 @@ class Original:
     etag: str
 
 
-def fingerprint(originals: Iterable[Original]) -> str:
-    """Changes when a file does; where Azure knows no MD5, also when the same is written again."""
-    lines = sorted((one.name, one.size, one.md5 or f"etag:{one.etag}") for one in originals)
-    return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
-
-
 @dataclass(frozen=True)
-class Copied:
-    """A file at the other end; `status` is Azure's, None where it was never copied but written."""
+class CopiedFile:
+    """A file at the target. `status` is Azure's copy status, or None if no copy wrote the file."""
 
     name: str
     size: int
@@ -44,58 +40,80 @@ class Copied:
 
 
 @dataclass(frozen=True)
-class Transfer:
-    """Originals beside their copies."""
+class CopyProgress:
+    """The state of a copy of a folder.
 
-    originals: tuple[Original, ...]
-    waiting: tuple[Original, ...]  # not begun, ended badly, or not the same
+    `waiting` files are not copied yet, failed to copy, or differ from the original. `failures` are in Azure's
+    words. `foreign` files are at the target and are no copy of an original.
+    """
+
+    originals: tuple[OriginalFile, ...]
+    waiting: tuple[OriginalFile, ...]
     pending: tuple[str, ...]
-    failures: tuple[str, ...]  # of copies that ended badly, in Azure's words
-    strangers: tuple[str, ...]  # at the other end, and no copy of anything
+    failures: tuple[str, ...]
+    foreign: tuple[str, ...]
     copied_bytes: int
 
     @property
     def bytes(self) -> int:
-        return sum(one.size for one in self.originals)
+        return sum(original.size for original in self.originals)
 
     @property
     def without_md5(self) -> int:
-        """Files of which only size and Azure's word are known."""
-        return sum(one.md5 is None for one in self.originals)
+        """Return how many files could be compared by size only, because Azure has no MD5 of them."""
+        return sum(original.md5 is None for original in self.originals)
 
     @property
     def complete(self) -> bool:
-        return bool(self.originals) and not (self.waiting or self.pending or self.strangers)
+        return bool(self.originals) and not (self.waiting or self.pending or self.foreign)
 
 
-def compare(originals: Iterable[Original], copies: Iterable[Copied]) -> Transfer:
-    """Each original is copied once name, size and MD5 (where it has one) are the same at both ends."""
-    wanted, there = sorted(originals, key=lambda one: one.name), {one.name: one for one in copies}
-    pairs = [(one, there.get(one.name)) for one in wanted]
-    pending = {one.name for one, copy in pairs if copy and copy.status == "pending"}
-    return Transfer(
-        originals=tuple(wanted),
-        waiting=tuple(one for one, copy in pairs if one.name not in pending and not _same(one, copy)),
+def files_fingerprint(originals: Iterable[OriginalFile]) -> str:
+    """Return a hash of names, sizes and contents, which changes if a file changes."""
+    lines = sorted((file.name, file.size, _content(file)) for file in originals)
+    return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
+
+
+def compare_files(originals: Iterable[OriginalFile], copies: Iterable[CopiedFile]) -> CopyProgress:
+    """Compare originals with the files at the target, by name, size and MD5 if the original has one."""
+    expected = sorted(originals, key=lambda original: original.name)
+    at_target = {copy.name: copy for copy in copies}
+    pairs = [(original, at_target.get(original.name)) for original in expected]
+    pending = {original.name for original, copy in pairs if copy and copy.status == "pending"}
+    return CopyProgress(
+        originals=tuple(expected),
+        waiting=tuple(
+            original
+            for original, copy in pairs
+            if original.name not in pending and not _is_same(original, copy)
+        ),
         pending=tuple(sorted(pending)),
         failures=tuple(
-            f"{one.name}: {copy.trouble or copy.status}" for one, copy in pairs if copy and _ended_badly(copy)
+            f"{original.name}: {copy.trouble or copy.status}"
+            for original, copy in pairs
+            if copy and _has_failed(copy)
         ),
-        strangers=tuple(sorted(there.keys() - {one.name for one in wanted})),
-        copied_bytes=sum(_progress(one, copy) for one, copy in pairs),
+        foreign=tuple(sorted(at_target.keys() - {original.name for original in expected})),
+        copied_bytes=sum(_copied_bytes(original, copy) for original, copy in pairs),
     )
 
 
-def _same(original: Original, copy: Copied | None) -> bool:
-    if copy is None or _ended_badly(copy) or copy.size != original.size:
+def _content(file: OriginalFile) -> str:
+    """Return the MD5 without a prefix: verdicts store fingerprints, so their form must not change."""
+    return file_identity(file.md5, file.etag).removeprefix("md5:")
+
+
+def _is_same(original: OriginalFile, copy: CopiedFile | None) -> bool:
+    if copy is None or _has_failed(copy) or copy.size != original.size:
         return False
     return original.md5 is None or copy.md5 == original.md5
 
 
-def _ended_badly(copy: Copied) -> bool:
+def _has_failed(copy: CopiedFile) -> bool:
     return copy.status in ("failed", "aborted")
 
 
-def _progress(original: Original, copy: Copied | None) -> int:
+def _copied_bytes(original: OriginalFile, copy: CopiedFile | None) -> int:
     if copy and copy.status == "pending":
         return copy.copied_bytes
-    return original.size if _same(original, copy) else 0
+    return original.size if _is_same(original, copy) else 0

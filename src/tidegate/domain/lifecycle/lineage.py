@@ -1,23 +1,23 @@
-"""Where a model in production comes from: whole for the ledger, and within Azure's limits as tags. Pure."""
+"""The lineage of a model in production: complete for the ledger, and as tags within Azure's limits."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.domain.lifecycle.promotion import valid_approval
-from tidegate.domain.lifecycle.records import ModelVersion
+from tidegate.domain.lifecycle.records import Lineage, ModelVersion
 
 # https://learn.microsoft.com/azure/machine-learning/resource-limits-capacity
 MOST_TAGS = 50
 LONGEST_NAME, LONGEST_VALUE = 100, 1000
-SOURCE_TAG = "tidegate_source_workspace"  # only copies that we made have it
-_OURS = "tidegate_"
+SOURCE_TAG = "tidegate_source_workspace"  # only copies made by a promotion have it
+_PREFIX = "tidegate_"
 _LEFT_OUT = "tidegate_tags_left_out"
 
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A version of a model, as a workspace has it. `uri` names its files, `run` the job that made it."""
+    """A model version as a workspace has it: `uri` is the path of its files, `run` the run that made it."""
 
     name: str
     version: str
@@ -30,54 +30,58 @@ class RegisteredModel:
     run: str = ""
 
 
-def lineage(record: ModelVersion, source: RegisteredModel, workspace: str) -> dict[str, Any]:
-    """Everything that led here, nothing left out: for the ledger."""
+def lineage_of(record: ModelVersion, source: RegisteredModel, workspace: str) -> Lineage:
+    """Return the complete lineage of a version that is promoted from `workspace`."""
     approval, verdict = valid_approval(record), record.verdict
-    return {
-        "source_workspace": workspace,
-        "source_model": source.name,
-        "source_version": source.version,
-        "source_uri": source.uri,
-        "run": record.source.get("run") or source.run,
-        "training_data": _words(record.source.get("data"))
+    return Lineage(
+        source_workspace=workspace,
+        source_model=source.name,
+        source_version=source.version,
+        source_uri=source.uri,
+        run=record.source.run or source.run,
+        training_data=_training_data(record.source.data)
         or source.tags.get("tidegate_training_data", "unknown"),
-        "evaluation_data": verdict.data if verdict else "",
-        "verdict": "passed" if verdict and verdict.passed else "none",
-        "verdict_id": verdict.id if verdict else "",
-        "verdict_job": verdict.job if verdict else "",
-        "verdict_champion": (verdict.champion or "none") if verdict else "",
-        "approved_by": approval.by if approval else "nobody was asked",
-        "approved_by_source": approval.by_source if approval else "",
-        "approved_at": approval.at.isoformat() if approval else "",
-        "approval_reason": approval.reason if approval else "",
-        "tags": dict(source.tags),
-        "properties": dict(source.properties),
-    }
+        evaluation_data=verdict.data if verdict else "",
+        verdict="passed" if verdict and verdict.passed else "none",
+        verdict_id=verdict.id if verdict else "",
+        verdict_job=verdict.job if verdict else "",
+        verdict_champion=(verdict.champion or "none") if verdict else "",
+        approved_by=approval.by if approval else "no approval was required",
+        approved_by_source=approval.by_source if approval else "",
+        approved_at=approval.at.isoformat() if approval else "",
+        approval_reason=approval.reason if approval else "",
+        tags=dict(source.tags),
+        properties=dict(source.properties),
+    )
 
 
-def lineage_tags(whole: Mapping[str, Any]) -> dict[str, str]:
-    """The lineage, then as many of the source's own tags as Azure takes, by name; a tag counts the rest."""
-    ours = {f"{_OURS}{name}": str(text) for name, text in whole.items() if name not in ("tags", "properties")}
-    theirs = {name: str(text) for name, text in sorted(whole["tags"].items()) if name not in ours}
+def lineage_tags(lineage_of: Lineage) -> dict[str, str]:
+    """Return the lineage as tags, followed by as many of the source's own tags as Azure allows.
+
+    The source's tags are taken in the order of their names. A tag of its own counts those that were left out.
+    """
+    fields = lineage_of.model_dump(exclude={"tags", "properties"})
+    ours = {f"{_PREFIX}{name}": str(text) for name, text in fields.items()}
+    theirs = {name: str(text) for name, text in sorted(lineage_of.tags.items()) if name not in ours}
     room = MOST_TAGS - len(ours)
     if len(theirs) > room:
         ours[_LEFT_OUT] = str(len(theirs) - room + 1)
         theirs = dict(list(theirs.items())[: room - 1])
-    return {name[:LONGEST_NAME]: _short(text) for name, text in {**theirs, **ours}.items()}
+    return {name[:LONGEST_NAME]: _shortened(text) for name, text in {**theirs, **ours}.items()}
 
 
-def is_copy_of(model: RegisteredModel, whole: Mapping[str, Any]) -> bool:
-    """Whether a version in production is the one that this lineage leads to."""
+def is_copy_of(model: RegisteredModel, lineage_of: Lineage) -> bool:
+    """Return whether a version in production is the copy that this lineage describes."""
     names = ("source_workspace", "source_model", "source_version")
-    return all(model.tags.get(f"{_OURS}{name}") == _short(str(whole[name])) for name in names)
+    return all(model.tags.get(f"{_PREFIX}{name}") == _shortened(getattr(lineage_of, name)) for name in names)
 
 
-def _words(data: Any) -> str:
-    """The run's inputs by name, or one alone."""
+def _training_data(data: Mapping[str, str] | str) -> str:
+    """Return the inputs of the training run by name, or the only one."""
     if isinstance(data, Mapping):
         return ", ".join(f"{name}: {reference}" for name, reference in sorted(data.items()))
-    return str(data or "")
+    return data
 
 
-def _short(text: str) -> str:
+def _shortened(text: str) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"

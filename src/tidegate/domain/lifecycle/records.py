@@ -1,4 +1,4 @@
-"""The ledger's records about models: one row a version, and one a name that holds who is champion."""
+"""The ledger's records of models: one row for each version, and one for each name with its champion."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -6,22 +6,22 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from tidegate.domain.ledger_record import LedgerRecord
+from tidegate.domain.ledger_record import LedgerRecord, PartialRecord
 
 
 class ModelState(StrEnum):
-    """Where a version stands."""
+    """The state of a model version."""
 
     REGISTERED = "registered"
     EVALUATING = "evaluating"
-    PASSED = "passed"  # waits for approval, or for its turn to be promoted
+    PASSED = "passed"  # waits for approval, or for another promotion to end
     REFUSED = "refused"  # by the gate or by a person
-    OBSERVED = "observed"  # the gate did not block and does not promote
-    EXPIRED = "expired"  # nobody approved in time
+    OBSERVED = "observed"  # judged with mode: observe, which neither blocks nor promotes
+    EXPIRED = "expired"  # no person approved it in time
     PROMOTING = "promoting"
-    CHALLENGER = "challenger"  # in production, on its way through the rollout
+    CHALLENGER = "challenger"  # registered in production; its rollout is under way
     CHAMPION = "champion"
-    RETIRED = "retired"  # was champion
+    RETIRED = "retired"  # was champion before
     ROLLED_BACK = "rolled_back"  # a step of its rollout failed
     FAILED = "failed"
 
@@ -40,23 +40,23 @@ _LIVE = {
 
 
 class Evaluation(BaseModel):
-    """The job that scores candidate and champion on the same holdout."""
+    """The job that scores a candidate and the champion on the same holdout."""
 
-    number: int = Field(default=1, ge=1, description="Judged again where the champion changed meanwhile.")
+    number: int = Field(default=1, ge=1, description="It rises by 1 each time the version is judged again.")
     attempt: int = Field(default=1, ge=1)
     job: str
     data: str
     champion: str | None = Field(
-        description="The champion's source version in development; None: there is none."
+        description="The champion's version in development; None if there is no champion."
     )
     files: str | None = Field(
-        default=None, description="Fingerprint of the version's files; None: they are nowhere to be listed."
+        default=None, description="Fingerprint of the version's files; None if the policy has no promote."
     )
     submitted_at: datetime
 
 
 class RuleResult(BaseModel):
-    """One line of the evidence."""
+    """The result of one rule of the gate."""
 
     rule: str
     metric: str
@@ -68,10 +68,10 @@ class RuleResult(BaseModel):
 
 
 class Verdict(BaseModel):
-    """The gate's decision, with all that it rests on."""
+    """The gate's decision, with the result of each rule."""
 
     id: str = Field(
-        description="Derived from version, evaluation and champion: an approval serves this one only."
+        description="Derived from version, champion, holdout and evaluation: an approval names it."
     )
     passed: bool
     mode: Literal["enforce", "observe"]
@@ -80,16 +80,16 @@ class Verdict(BaseModel):
     champion: str | None
     job: str
     files: str | None = Field(
-        default=None, description="Fingerprint of the files that were judged: only these are promoted."
+        default=None, description="Fingerprint of the files that were judged: no others are promoted."
     )
     at: datetime
 
 
-BySource = Literal["entra", "caller"]  # who Entra ID signed in, or who the caller says
+BySource = Literal["entra", "caller"]  # a name from Entra ID's sign-in, or one that the caller gave
 
 
 class Approval(BaseModel):
-    """A person's word on one verdict."""
+    """A person's approval or refusal of one verdict."""
 
     verdict: str
     approved: bool
@@ -100,7 +100,7 @@ class Approval(BaseModel):
 
 
 class JudgingRequest(BaseModel):
-    """A person's wish to have a version judged again: it brings the evaluation of that number."""
+    """A person's request to judge a version again. `number` is that of the evaluation it causes."""
 
     number: int = Field(ge=1)
     by: str
@@ -111,57 +111,109 @@ class JudgingRequest(BaseModel):
 
 
 class PastVerdict(BaseModel):
-    """A verdict that is void, and what was decided on it."""
+    """A verdict that is void, with the approval that belonged to it."""
 
-    verdict: Verdict = Field(description="Of many lines those that failed; verdict.json has all.")
+    verdict: Verdict = Field(
+        description="Shortened to the rules that failed if there are very many; verdict.json has all."
+    )
     approval: Approval | None
-    state: ModelState = Field(description="Where the version stood.")
+    state: ModelState = Field(description="The version's state at that time.")
     error: str | None
     void_since: datetime
     why: str
 
 
+class ModelSource(PartialRecord):
+    """Where a version in development comes from."""
+
+    run: str = Field(default="", description="The training run, or empty.")
+    uri: str = Field(default="", description="The path of its files.")
+    tags: dict[str, str] = Field(default={})
+    properties: dict[str, str] = Field(default={})
+    data: dict[str, str] | str = Field(default={}, description="The training run's inputs by name.")
+
+
+class Lineage(PartialRecord):
+    """Everything that led to a version in production. The names are those of its tags, without the prefix."""
+
+    source_workspace: str = ""
+    source_model: str = ""
+    source_version: str = ""
+    source_uri: str = ""
+    run: str = ""
+    training_data: str = ""
+    evaluation_data: str = ""
+    verdict: str = ""
+    verdict_id: str = ""
+    verdict_job: str = ""
+    verdict_champion: str = ""
+    approved_by: str = ""
+    approved_by_source: str = ""
+    approved_at: str = ""
+    approval_reason: str = ""
+    tags: dict[str, str] = Field(default={})
+    properties: dict[str, str] = Field(default={})
+
+
 class Promotion(BaseModel):
-    """The copy into production: begun, looked at again, verified, registered last."""
+    """The copy of a version to production: started, checked repeatedly, verified, and registered last."""
 
     via: Literal["workspace", "registry"]
     begun_at: datetime
     files: int = 0
     bytes: int = 0
     copied_bytes: int = 0
-    without_md5: int = Field(default=0, description="Files whose size only could be compared.")
-    lineage: dict[str, Any] = Field(default={}, description="Whole; the tags in production are abridged.")
+    without_md5: int = Field(default=0, description="How many files could be compared by size only.")
+    lineage: Lineage = Field(default=Lineage(), description="Complete; the tags in production are shortened.")
     production_version: str | None = None
     ended_at: datetime | None = None
 
 
+class HealthFigures(PartialRecord):
+    """The measured errors and latency of a deployment during a step."""
+
+    source: Literal["metrics", "probes"] = "metrics"
+    requests: int = 0
+    errors: int | None = Field(default=None, description="None if there were too few requests to judge.")
+    error_rate: float | None = None
+    p95_ms: float | None = None
+    because: str | None = Field(default=None, description="Why probes were used instead of metrics.")
+    too_few: bool = False
+
+
 class RolloutStep(BaseModel):
+    """A share of the traffic that the new deployment received, and its health at that share."""
+
     percent: int
     mirror: int = Field(default=0, description="Percent of the live traffic that is mirrored.")
     began_at: datetime
-    health: dict[str, Any] | None = Field(default=None, description="Figures and where they came from.")
+    health: HealthFigures | None = None
 
     @classmethod
     def none(cls, at: datetime) -> "RolloutStep":
-        """Before the first: no traffic at all."""
+        """Return the state before the first step: no traffic at all."""
         return cls(percent=0, began_at=at)
 
 
 class RolloutRecord(BaseModel):
-    """Blue and green: `deployment` is the new one, `before` took the traffic until now."""
+    """A blue-green rollout: `deployment` is the new deployment, `before` had the traffic until now."""
 
     endpoint: str
     deployment: str
     before: str | None
     phase: Literal["deploying", "smoke", "traffic", "baking", "cleaning", "failing", "done", "rolled_back"]
-    restoring: bool = Field(default=False, description="A rollback: all traffic at once, and no verdict.")
-    steps: list[RolloutStep] = []
-    smoke: str | None = Field(default=None, description="What the smoke test said last.")
+    restoring: bool = Field(
+        default=False, description="Whether it belongs to a rollback: all traffic at once, with no verdict."
+    )
+    steps: list[RolloutStep] = Field(default=[])
+    smoke: str | None = Field(default=None, description="The result of the last smoke test.")
     smoke_tries: int = 0
-    failed_tries: int = Field(default=0, description="Of a rollback: how often it could not be brought up.")
+    failed_tries: int = Field(
+        default=0, description="Of a rollback: how often its deployment could not be started."
+    )
     began_at: datetime
     ended_at: datetime | None = None
-    due: datetime | None = Field(default=None, description="The bake's end.")
+    due: datetime | None = Field(default=None, description="When the bake time ends.")
     why: str | None = None
 
     @property
@@ -176,46 +228,53 @@ class ModelVersion(LedgerRecord):
     version: str
     state: ModelState = ModelState.REGISTERED
     registered_at: datetime
-    source: dict[str, Any] = Field(default={}, description="Lineage: run, training data, tags.")
+    source: ModelSource = Field(default=ModelSource(), description="Where the version comes from.")
     evaluation: Evaluation | None = None
     verdict: Verdict | None = None
     approval: Approval | None = None
-    requests: list[JudgingRequest] = Field(default=[], description="The newest 20.")
+    requests: list[JudgingRequest] = Field(default=[], description="The newest 20, oldest first.")
     history: list[PastVerdict] = Field(default=[], description="The newest 10, oldest first.")
     promotion: Promotion | None = None
     shared_files: str | None = Field(
-        default=None, description="Fingerprint of the files that were shared with a registry under its name."
+        default=None, description="Fingerprint of the files that were shared with a registry."
     )
     rollout: RolloutRecord | None = None
-    due: datetime | None = Field(default=None, description="When to look again: approval's end, bake's end.")
+    due: datetime | None = Field(
+        default=None, description="When the time for approval or the bake time ends."
+    )
     error: str | None = None
 
 
 class Champion(BaseModel):
-    """A version in production; `source` is its version in development."""
+    """A version in production. `source` is its version in development."""
 
     version: str
     source: str
     since: datetime
-    by: str = Field(description="Why: the verdict, or who rolled back.")
+    by: str = Field(description="The verdict, or the person who rolled back.")
 
 
 class SignalRecord(BaseModel):
-    """A drift signal, taken or ignored, and why."""
+    """A drift signal, and whether and why it started a training."""
 
     id: str
     source: Literal["measurement", "monitor", "dataset_monitor", "renew"]
-    about: str = Field(default="", description="A later signal of the same source about it takes its place.")
+    about: str = Field(
+        default="",
+        description="What was measured: of several signals about it from one source, the newest counts.",
+    )
     at: datetime
     breached: bool
-    counts: bool = Field(default=True, description="False: nothing was measured, or it cannot be read.")
+    counts: bool = Field(
+        default=True, description="False if nothing was measured, or if the signal cannot be read."
+    )
     taken: bool = False
     why: str
-    evidence: dict[str, Any] = {}
+    evidence: dict[str, Any] = Field(default={})
 
 
 class Retraining(BaseModel):
-    """A training that was decided on; its data versions were named then."""
+    """A training that a drift signal started, with the data versions that were chosen at that time."""
 
     signal: str
     job: str
@@ -225,15 +284,17 @@ class Retraining(BaseModel):
 
 
 class Model(LedgerRecord):
-    """A model name: champion, previous champion, and the one version that is on its way."""
+    """A model name: its champion, its previous champion, and the one version that is being promoted."""
 
     model: str
     champion: Champion | None = None
     previous: Champion | None = None
-    rolling: str | None = Field(default=None, description="The version that is promoted or rolled out now.")
-    policy_since: datetime | None = Field(
-        default=None, description="When the timer first saw its policy: versions before that are left alone."
+    rolling: str | None = Field(
+        default=None, description="The version that is being promoted or rolled out now."
     )
-    signals: list[SignalRecord] = Field(default=[], description="The newest 100.")
-    retraining: Retraining | None = Field(default=None, description="The one that is under way.")
+    policy_since: datetime | None = Field(
+        default=None, description="When the timer first found its policy: older versions are not judged."
+    )
+    signals: list[SignalRecord] = Field(default=[], description="The newest 100, oldest first.")
+    retraining: Retraining | None = Field(default=None, description="The retraining that is under way.")
     retrained_at: list[datetime] = Field(default=[])

@@ -117,7 +117,7 @@ def refused(record: RolloutRecord, why: str, now: datetime) -> RolloutRecord:
     return failing(record, why)
 
 
-def taken_over(record: RolloutRecord) -> bool:
+def may_become_champion(record: RolloutRecord) -> bool:
     """Whether the last bake is over: the version is to be champion."""
     return record.phase in ("cleaning", "done")
 

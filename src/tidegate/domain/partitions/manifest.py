@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 
+def file_identity(md5: str | None, etag: str) -> str:
+    """Return what identifies the content of a blob: its MD5, or its ETag if Azure has no MD5.
+
+    An ETag also changes if the same content is written again.
+    """
+    return f"md5:{md5}" if md5 else f"etag:{etag}"
+
+
 @dataclass(frozen=True)
 class ListedBlob:
-    """A blob as a listing shows it. `etag` without quotes, `md5` in base64, where Azure knows it."""
+    """A blob as a listing shows it: `etag` without quotes, `md5` in base64 or None if Azure has none."""
 
     name: str
     size: int
@@ -19,13 +27,13 @@ class ListedBlob:
 
     @property
     def content(self) -> str:
-        """Changes when the content does; where Azure knows no MD5, also when the same is written again."""
-        return f"md5:{self.md5}" if self.md5 else f"etag:{self.etag}"
+        """Return the identity of the blob's content."""
+        return file_identity(self.md5, self.etag)
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a version of a month consists of: name -> (size, content), by name."""
+    """The files of a month version: (name, size, content) of each, sorted by name."""
 
     entries: tuple[tuple[str, int, str], ...]
 
@@ -40,7 +48,7 @@ class Manifest:
 
     @property
     def text(self) -> str:
-        """JSON lines, ASCII: the same entries are the same bytes."""
+        """Return the manifest as JSON lines in ASCII: the same entries always give the same bytes."""
         lines = ({"name": name, "size": size, "content": content} for name, size, content in self.entries)
         return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
 
@@ -56,6 +64,6 @@ class Manifest:
         return len(self.entries)
 
     def changed_in(self, files: Iterable[ListedBlob]) -> list[str]:
-        """Names of entries whose file has another content now. What is gone or new is not among them."""
+        """Return the names of entries whose file has other content now, without deleted and new files."""
         now = {file.name: (file.size, file.content) for file in files}
         return [name for name, *content in self.entries if name in now and now[name] != tuple(content)]

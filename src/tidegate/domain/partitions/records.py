@@ -1,19 +1,19 @@
-"""A month's record in the ledger, with its versions and their generations."""
+"""The record of a month in the ledger, with its versions and their generations."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from tidegate.domain.ledger_record import LedgerRecord
+from tidegate.domain.ledger_record import LedgerRecord, PartialRecord
 from tidegate.domain.partitions.names import result_name, version_name
 from tidegate.messages.commands import MonthId, Name
 
 
 class ScoringState(StrEnum):
-    """Where a generation stands; the first three are live, the others final."""
+    """The state of a generation: the first three are live, the others final."""
 
     CLAIMED = "claimed"
     SUBMITTED = "submitted"
@@ -29,46 +29,71 @@ class ScoringState(StrEnum):
         return self not in (ScoringState.CLAIMED, ScoringState.SUBMITTED, ScoringState.JOB_COMPLETED)
 
 
+class WorstError(BaseModel):
+    """An error that several images have, with the names of some of them."""
+
+    error: str
+    count: int
+    images: list[str] = Field(default=[])
+
+
+class ScoringOutcome(PartialRecord):
+    """What a job published: counts, the first names, and the URL of the CSV, from reconciliation.json."""
+
+    verdict: Literal["ok", "incomplete", "too_many_errors"] = "ok"
+    files: int = 0
+    rows: int = 0
+    errors: int = 0
+    error_rate: float = 0.0
+    max_error_rate: float = 0.0
+    missing: int = 0
+    doubled: int = 0
+    missing_names: list[str] = Field(default=[])
+    doubled_names: list[str] = Field(default=[])
+    worst_errors: list[WorstError] = Field(default=[])
+    labels: dict[str, int] = Field(default={})
+    mean_score: float | None = None
+    csv: str | None = None
+
+
 class Generation(BaseModel):
-    """One deliberate scoring of a month version: the model is resolved once, when it is claimed."""
+    """One deliberate scoring of a month version. Its model version is chosen once, when it is claimed."""
 
     number: int = Field(ge=1)
     state: ScoringState = ScoringState.CLAIMED
     model_name: str
     model_version: str
-    attempt: int = Field(default=1, ge=1, description="Resubmissions after preemption, plus one.")
+    attempt: int = Field(default=1, ge=1, description="1, plus the number of resubmissions after preemption.")
     compute: str
     job: str | None = Field(default=None, description="Name of the newest attempt's job.")
-    reason: str = Field(description="Why: complete, late files, or the words of the person who asked.")
+    reason: str = Field(description="Why: the month is complete, files changed, or a person's reason.")
     idempotency_key: str | None = None
     claimed_at: datetime
     ended_at: datetime | None = None
-    outcome: dict[str, Any] | None = Field(
-        default=None, description="Counts and paths, from reconciliation.json."
-    )
+    outcome: ScoringOutcome | None = None
     error: str | None = None
 
 
 class MonthVersion(BaseModel):
-    """A snapshot of a month's files. Its identity is the manifest's hash."""
+    """A snapshot of a month's files, identified by the hash of its manifest."""
 
     number: int = Field(ge=1)
     manifest_hash: str
     manifest_path: str = Field(description="Path of the manifest in workspaceblobstore.")
     files: int
     bytes: int
-    reason: str = Field(description="What completed it: marker, list, quiet, deadline, late files.")
+    reason: str = Field(description="What completed it: marker, list, quiet time, deadline or late files.")
     snapshot_at: datetime
     registered: bool = Field(default=False, description="Whether the Data asset version exists.")
-    generations: list[Generation] = []
+    generations: list[Generation] = Field(default=[])
 
 
 class Month(LedgerRecord):
-    """One partition of a feed, with its versions and their generations."""
+    """A month's record in the ledger: one partition of a feed, with its versions and their generations."""
 
     feed: Name
     month: MonthId
-    check_due: datetime | None = Field(default=None, description="When the one delayed check is due.")
+    check_due: datetime | None = Field(default=None, description="When the delayed check is due.")
     deadline_announced: bool = False
     late_announced: list[str] = Field(
         default=[], description="Hashes of changed listings that were announced."
@@ -86,21 +111,21 @@ class Month(LedgerRecord):
 
     @property
     def claims(self) -> list["Claim"]:
-        """Every generation of every version, oldest first."""
+        """Return every generation of every version, oldest first."""
         return [Claim(self, v, g) for v in self.versions for g in v.generations]
 
     def claim(self, version: int, generation: int) -> "Claim | None":
-        wanted = (version, generation)
-        return next((c for c in self.claims if (c.version.number, c.generation.number) == wanted), None)
+        numbers = (version, generation)
+        return next((c for c in self.claims if (c.version.number, c.generation.number) == numbers), None)
 
     def claimed_with(self, key: str | None) -> "Claim | None":
-        """The generation that a request with this idempotency key became."""
+        """Return the generation that a request with this idempotency key created, or None."""
         return next((c for c in self.claims if key and c.generation.idempotency_key == key), None)
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A generation in its place: what changes in it is saved with its record."""
+    """A generation with the version and the month that it belongs to. It is saved with the month."""
 
     record: Month
     version: MonthVersion
@@ -108,7 +133,7 @@ class Claim:
 
     @property
     def ids(self) -> dict[str, Any]:
-        """As commands and jobs name it."""
+        """Return the ids by which commands and jobs name the generation."""
         return {
             "feed": self.record.feed,
             "month": self.record.month,
@@ -118,10 +143,10 @@ class Claim:
 
     @property
     def version_name(self) -> str:
-        """`202611-1`"""
+        """Return the name of the version: `202611-1`."""
         return version_name(self.record.month, self.version.number)
 
     @property
     def name(self) -> str:
-        """`202611-1-g1`"""
+        """Return the name of the generation: `202611-1-g1`."""
         return result_name(self.record.month, self.version.number, self.generation.number)

@@ -1,23 +1,17 @@
-"""What a scoring job published, and whether it counts. Pure; reads only what `reconciliation.json` says."""
+"""The result of a scoring job: whether what `reconciliation.json` reports counts as the month's result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from tidegate.domain.partitions.names import result_order, version_name
-from tidegate.domain.partitions.records import Claim, ScoringState
+from tidegate.domain.partitions.records import Claim, ScoringOutcome, ScoringState, WorstError
 
 CSV = "predictions.csv"
 RECONCILIATION = "reconciliation.json"
 _NAMES_KEPT = 20
-
-
-class WorstError(BaseModel):
-    error: str
-    count: int
-    images: list[str] = []
 
 
 class Reconciliation(BaseModel):
@@ -42,70 +36,69 @@ class Reconciliation(BaseModel):
     labels: dict[str, int] = {}
     mean_score: float | None = None
 
-    def kept(self) -> dict[str, Any]:
-        """What the ledger keeps of it: counts, and the first names."""
-        named = {"missing_names", "doubled_names"}
-        return {
-            **self.model_dump(mode="json", exclude=named | {"month", "version", "generation"}),
-            **{name: getattr(self, name)[:_NAMES_KEPT] for name in sorted(named)},
+    def outcome(self, csv: str) -> ScoringOutcome:
+        """Return what the ledger keeps: the counts, the first 20 names, and the URL of the CSV."""
+        names = {
+            "missing_names": self.missing_names[:_NAMES_KEPT],
+            "doubled_names": self.doubled_names[:_NAMES_KEPT],
         }
+        counts = self.model_dump(exclude={"month", "version", "generation", *names})
+        return ScoringOutcome(**counts, **names, csv=csv)
 
 
 @dataclass(frozen=True)
 class Result:
-    """The state that a generation ends in, and why where it is not `scored`."""
+    """The state that a generation ends in, and the reason if it is not `scored`."""
 
     state: ScoringState
     why: str | None = None
 
     @property
     def counts(self) -> bool:
-        """Whether it may become the month's current result."""
+        """Return whether it may become the month's current result."""
         return self.state is ScoringState.SCORED
 
 
 def decide_result(published: Reconciliation, claim: Claim, changed: Sequence[str]) -> Result:
-    """`changed`: files of the manifest that have another content now.
+    """Decide how a generation ends, from what its job published.
 
-    A newer version that was there already when it was claimed supersedes nothing: a person chose this one.
+    `changed` are the files of the manifest that have other content now. A newer version supersedes the
+    generation only if it was registered after the generation was claimed: otherwise a person chose the older
+    version on purpose.
     """
     version, latest = claim.version, claim.record.latest
     if latest and latest.number > version.number and latest.snapshot_at >= claim.generation.claimed_at:
         newer = version_name(claim.record.month, latest.number)
-        return Result(ScoringState.SUPERSEDED, f"version {newer} was registered meanwhile")
+        return Result(ScoringState.SUPERSEDED, f"version {newer} was registered during the scoring")
     if changed:
-        return Result(ScoringState.SUPERSEDED, f"files changed while they were scored: {_some(changed)}")
+        return Result(ScoringState.SUPERSEDED, f"files changed during the scoring: {_first_names(changed)}")
     if published.version != claim.version_name or published.files != version.files:
-        told = f"{published.files} files of {published.version}"
-        return Result(
-            ScoringState.FAILED, f"the job published {told}, not the {version.files} of this version"
+        why = (
+            f"the job published {published.files} files of {published.version}; "
+            f"{claim.version_name} has {version.files} files"
         )
+        return Result(ScoringState.FAILED, why)
     if published.verdict == "incomplete":
         return Result(ScoringState.INCOMPLETE, _gaps(published))
     if published.verdict == "too_many_errors":
         broken, allowed = f"{published.error_rate:.2%}", f"{published.max_error_rate:.2%}"
-        return Result(ScoringState.FAILED, f"{broken} of the files are broken; at most {allowed} may be")
+        return Result(ScoringState.FAILED, f"{broken} of the files are broken; max_error_rate is {allowed}")
     return Result(ScoringState.SCORED)
 
 
 def current_result(claim: Claim) -> str:
-    """The month's result once this one is reconciled too: that of the highest version and generation."""
+    """Return the month's result once this generation counts too: the highest version and generation."""
     return max((name for name in (claim.record.result, claim.name) if name), key=result_order)
 
 
 def _gaps(published: Reconciliation) -> str:
-    missing = (
-        f"{published.missing} files are missing: {_some(published.missing_names)}"
-        if published.missing
-        else ""
-    )
-    doubled = (
-        f"{published.doubled} files are doubled: {_some(published.doubled_names)}"
-        if published.doubled
-        else ""
-    )
-    return "; ".join(filter(None, [missing, doubled]))
+    gaps = []
+    if published.missing:
+        gaps.append(f"{published.missing} files have no prediction: {_first_names(published.missing_names)}")
+    if published.doubled:
+        gaps.append(f"{published.doubled} files have several: {_first_names(published.doubled_names)}")
+    return "; ".join(gaps)
 
 
-def _some(names: Sequence[str]) -> str:
+def _first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:5]) + (" ..." if len(names) > 5 else "")

@@ -18,8 +18,8 @@ from tidegate.domain.lifecycle.rollout import (
     begin_rollout,
     decide_step,
     failing,
+    may_become_champion,
     refused,
-    taken_over,
 )
 from tidegate.domain.lifecycle.rollout_steps import (
     CreateDeployment,
@@ -86,7 +86,7 @@ class Rolling:
         if record.state is ModelState.CHALLENGER:
             if not self._may_go_on(subject):
                 return self._give_up(subject, rollout)
-            if taken_over(rollout):
+            if may_become_champion(rollout):
                 return [*self.succession.make_champion(record, command.cause), Next(command)]
             if rollout.phase == "rolled_back":
                 why = rollout.why or "its rollout failed"
@@ -198,7 +198,7 @@ class Rolling:
         command, record = subject.command, subject.record
         after = self._explained(before, after)
         trigger = Trigger(self.now(), command.cause)
-        told = rollout_news.changes(record, before, after, trigger)
+        told = rollout_news.rollout_changed(record, before, after, trigger)
         news = [tell(self.ledger, told)] if told else []
         if after != before:
             record.rollout, record.due = after, after.due

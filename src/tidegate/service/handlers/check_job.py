@@ -94,7 +94,9 @@ class Jobs:
             case JobFailed(reason) if current:
                 return [end(self.ledger, claim, Result(ScoringState.FAILED, reason), at=at, cause=cause)]
             case JobCancelled() | JobFailed() if generation.state.final and generation.job == job.name:
-                return [tell(self.ledger, notifications.ended(claim, cause))]  # it ended, and was not told
+                return [
+                    tell(self.ledger, notifications.generation_ended(claim, cause))
+                ]  # it ended, and was not told
         return []
 
     def _record(self, job: Job, status: str) -> None:

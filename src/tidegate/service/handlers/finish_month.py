@@ -47,7 +47,7 @@ class Finishing:
             case ScoringState.JOB_COMPLETED:
                 told = self._finish(feed, claim, command.cause)
             case _:
-                told = tell(self.ledger, notifications.ended(claim, command.cause))
+                told = tell(self.ledger, notifications.generation_ended(claim, command.cause))
         if claim.generation.state is ScoringState.SUPERSEDED:
             return [told, Next(CheckMonth(cause=command.cause, feed=command.feed, month=command.month))]
         return [told, *self._weigh(claim, command)]
@@ -82,7 +82,7 @@ class Finishing:
             why = f"{RECONCILIATION} cannot be read: {error.errors(include_url=False)[0]['msg']}"
             return Result(ScoringState.FAILED, why)
         csv = datastores.url(BLOBSTORE, folder + CSV)
-        claim.generation.outcome = {**published.kept(), "csv": csv}
+        claim.generation.outcome = published.outcome(csv)
         return decide_result(published, claim, self._changed(feed, claim, datastores))
 
     def _changed(self, feed: Feed, claim: Claim, datastores: "DatastoreClient") -> list[str]:
@@ -103,7 +103,7 @@ def _folder(claim: Claim) -> str:
 
 def _predictions(claim: Claim) -> DataAsset:
     """The published folder, with its lineage."""
-    record, generation, outcome = claim.record, claim.generation, claim.generation.outcome or {}
+    record, generation, outcome = claim.record, claim.generation, claim.generation.outcome
     lineage = {
         "feed": record.feed,
         "month": record.month,
@@ -113,8 +113,8 @@ def _predictions(claim: Claim) -> DataAsset:
         "manifest": claim.version.manifest_hash,
         "model": f"{generation.model_name}:{generation.model_version}",
         "job": generation.job or "",
-        "files": str(outcome.get("files", "")),
-        "errors": str(outcome.get("errors", "")),
+        "files": str(outcome.files) if outcome else "",
+        "errors": str(outcome.errors) if outcome else "",
     }
     return DataAsset(
         name=predictions_asset(record.feed),

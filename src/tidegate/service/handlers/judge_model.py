@@ -18,9 +18,9 @@ from tidegate.domain.jobs.outcome import (
     ResubmitJob,
     decide_end,
 )
-from tidegate.domain.lifecycle.evaluation import decide_verdict, kept, plan_evaluation, state_after
+from tidegate.domain.lifecycle.evaluation import decide_verdict, plan_evaluation, shortened, state_after
 from tidegate.domain.lifecycle.evidence import EVIDENCE, Evidence, NoEvidence, number, read_evidence
-from tidegate.domain.lifecycle.file_copy import fingerprint
+from tidegate.domain.lifecycle.file_copy import files_fingerprint
 from tidegate.domain.lifecycle.names import evaluation_folder, judge_job
 from tidegate.domain.lifecycle.promotion import champion_source
 from tidegate.domain.lifecycle.records import Evaluation, ModelState, ModelVersion, RuleResult, Verdict
@@ -96,7 +96,7 @@ class Judging:
 
     def _files(self, record: ModelVersion) -> str:
         """Those that are judged, and so the only ones that may be promoted."""
-        return fingerprint(self.copies.list_files(files_of(self._workspace, record.source["uri"])))
+        return files_fingerprint(self.copies.list_files(files_of(self._workspace, record.source.uri)))
 
     def _launch(
         self, command: JudgeModel, policy: Policy, record: ModelVersion, evaluation: Evaluation
@@ -165,14 +165,14 @@ class Judging:
         state = state_after(verdict)
         self._publish(record, verdict)
         told = tell(self.ledger, news.judged(record, verdict, state, command.cause))
-        record.verdict, record.state = kept(verdict), state
+        record.verdict, record.state = shortened(verdict), state
         record.error = None if verdict.passed else _why(verdict)
         self.ledger.save(record)
         log.info("model_judged", verdict=verdict.id, passed=verdict.passed, state=state.value)
         return [told, *(_promotion(command, policy) if state is ModelState.PASSED else ())]
 
     def _training(self, policy: Policy, record: ModelVersion) -> dict[str, float | None]:
-        run = record.source.get("run")
+        run = record.source.run
         if not policy.gate.training or not run:
             return {}
         return {name: number(value) for name, value in self._workspace.runs.metrics(run).items()}

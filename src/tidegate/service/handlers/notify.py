@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from tidegate.config.activity_kinds import OWN_EVENTS
 from tidegate.config.schema import Config
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.channels import channel_key, event_id, wants, words
+from tidegate.domain.activities.channels import channel_key, event_id, notification_text, wants
 from tidegate.errors import TransientError
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, Notify
@@ -56,7 +56,7 @@ class Telling:
     def _tell_people(self, activity: Activity) -> int:
         """How many channels failed."""
         waiting = {channel_key(one): one for one in self.config().notify if wants(one, activity.kind)}
-        text, failed = words(activity, self.public_url), 0
+        text, failed = notification_text(activity, self.public_url), 0
         for key in [key for key in waiting if key not in activity.sent]:
             if self.people.send(waiting[key].url, activity.title, text):
                 self._record(activity, key)

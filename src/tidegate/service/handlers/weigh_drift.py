@@ -23,6 +23,7 @@ from tidegate.domain.lifecycle.drift import (
     DriftDecision,
     decide_drift,
     scored_months,
+    signal_record,
     with_retraining,
     with_signal,
 )
@@ -70,8 +71,8 @@ class Drifting:
             if signal is None:
                 log.info("no_signal", source=command.source, of=command.of)
                 return []
-            record = self._weigh(model, signal, drift)
-        told = drift_news.weighed(command.model, record, command.cause)
+            model, record = self._weigh(model, signal, drift)
+        told = drift_news.signal_weighed(command.model, record, command.cause)
         news = [tell(self.ledger, told)] if told else []
         if model.retraining and model.retraining.signal == record.id:
             retrain = RetrainModel(cause=command.cause, model=command.model, signal=record.id)
@@ -128,7 +129,7 @@ class Drifting:
         except NotFoundError:
             return None
 
-    def _weigh(self, model: Model, signal: DriftSignal, drift: Drift) -> SignalRecord:
+    def _weigh(self, model: Model, signal: DriftSignal, drift: Drift) -> tuple[Model, SignalRecord]:
         """Decided and claimed in one write."""
         config, now = self.config(), self.now()
         decision = decide_drift(model, signal, drift, now, config.timezone)
@@ -139,8 +140,9 @@ class Drifting:
             )
         if decision.taken:
             job = retrain_job(model.model, signal.id, 1)
-            with_retraining(model, Retraining(signal=signal.id, job=job, data=data, since=now))
-        record = with_signal(model, signal, decision)
+            model = with_retraining(model, Retraining(signal=signal.id, job=job, data=data, since=now))
+        record = signal_record(signal, decision)
+        model = with_signal(model, record)
         self.ledger.save(model)
         log.info(
             "drift_weighed",
@@ -149,7 +151,7 @@ class Drifting:
             taken=decision.taken,
             why=decision.why,
         )
-        return record
+        return model, record
 
     def _data(self, drift: Drift) -> list[str]:
         """Names and versions, the training set first. What is scored in production cannot be trained on."""
@@ -169,13 +171,13 @@ class Drifting:
         except PermanentError as error:
             return self._give_up(command, model, begun, f"it could not begin: {error}")
         log.info("job_submitted", job=plan.job, compute=drift.compute)
-        told = tell(self.ledger, drift_news.retraining(command.model, begun, command.cause))
+        told = tell(self.ledger, drift_news.retraining_started(command.model, begun, command.cause))
         return [Next(command, FIRST_LOOK), told]
 
     def _give_up(self, command: RetrainModel, model: Model, begun: Retraining, why: str) -> Follows:
         """It leaves its place to the next; that it began counts all the same."""
         trigger = Trigger(self.now(), command.cause)
-        told = tell(self.ledger, drift_news.failed(model.model, begun, why, trigger))
+        told = tell(self.ledger, drift_news.retraining_failed(model.model, begun, why, trigger))
         model.retraining = None
         self.ledger.save(model)
         return [told]

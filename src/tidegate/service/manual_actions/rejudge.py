@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from tidegate.config.model_policy import Policy
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import JudgingRequest, ModelVersion
-from tidegate.domain.lifecycle.rejudging import ask, next_number, unfit
+from tidegate.domain.lifecycle.rejudging import next_number, rejudging_obstacle, with_request
 from tidegate.errors import ConflictError, NotFoundError, RefusedError, TransientError
 from tidegate.log import Log
 from tidegate.messages.commands import JudgeModel
@@ -55,7 +55,7 @@ class Rejudgings:
         for _ in range(_ROUNDS):
             found = self.ledger.model_version(model, version) or self._candidate(model, version)
             try:
-                self._record(found, policy, wanted, voice, key)
+                found = self._record(found, policy, wanted, voice, key)
             except ConflictError:
                 continue
             self._send(found)
@@ -64,10 +64,10 @@ class Rejudgings:
 
     def _record(
         self, record: ModelVersion, policy: Policy | None, wanted: Rejudging, voice: Voice, key: str | None
-    ) -> None:
+    ) -> ModelVersion:
         if before := next((one for one in record.requests if key and one.idempotency_key == key), None):
             if before.reason == wanted.reason:
-                return
+                return record
             detail = f"It brought another request, for evaluation {before.number}: use a new key"
             raise RefusedError(422, "This Idempotency-Key was used before", detail)
         self._refuse(record, policy)
@@ -79,9 +79,10 @@ class Rejudgings:
             idempotency_key=key,
             at=self.now(),
         )
-        ask(record, request)
-        self.ledger.save(record)
+        requested = with_request(record, request)
+        self.ledger.save(requested)
         log.info("judging_asked_for", model=record.model, version=record.version, number=request.number)
+        return requested
 
     def _refuse(self, record: ModelVersion, policy: Policy | None) -> None:
         name = model_reference(record.model, record.version)
@@ -91,7 +92,7 @@ class Rejudgings:
         if is_copy(record):
             raise RefusedError(409, "It is a copy", f"{name} was copied by a promotion: judge its source")
         is_new = record.etag is None
-        if not is_new and (why := unfit(record, self.ledger.model(record.model))):
+        if not is_new and (why := rejudging_obstacle(record, self.ledger.model(record.model))):
             raise RefusedError(409, "It cannot be judged now", why)
 
     def _candidate(self, model: str, version: str) -> ModelVersion:

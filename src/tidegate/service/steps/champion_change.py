@@ -16,7 +16,7 @@ from tidegate.domain.lifecycle.promotion import (
     without_claim,
 )
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
-from tidegate.domain.lifecycle.rejudging import void
+from tidegate.domain.lifecycle.rejudging import without_verdict
 from tidegate.domain.lifecycle.rollout import unrestored
 from tidegate.errors import PermanentError
 from tidegate.log import Log
@@ -72,8 +72,7 @@ class Succession:
     def judge_again(self, record: ModelVersion, why: str, cause: str) -> Follows:
         """Verdict and approval are void."""
         self._release(record)
-        void(record, why, self.now())
-        self.ledger.save(record)
+        self.ledger.save(without_verdict(record, why, self.now()))
         judge = JudgeModel(cause=cause, model=record.model, version=record.version)
         return [Next(judge), *self._next_in_line(record, cause)]
 
@@ -81,7 +80,7 @@ class Succession:
         """A version goes no further, and people hear of it: refused, expired, failed."""
         self._release(record)
         record.state = state
-        told = tell(self.ledger, promotion_news.stopped(record, why, Trigger(self.now(), cause)))
+        told = tell(self.ledger, promotion_news.promotion_stopped(record, why, Trigger(self.now(), cause)))
         return [told, *self._leave(record, why, cause)]
 
     def withdraw(self, record: ModelVersion, why: str, cause: str) -> Follows:

@@ -12,8 +12,8 @@ from tidegate.domain.lifecycle.health import (
     SmokeTestResult,
     health_by_metrics,
     health_by_probes,
-    read_smoke,
-    too_early,
+    read_smoke_test,
+    too_few_requests,
 )
 from tidegate.domain.lifecycle.rollout_steps import RolloutTarget
 from tidegate.errors import PermanentError
@@ -36,7 +36,7 @@ class Observing:
         """The smoke test, once."""
         body = self._question(rollout)
         [answer] = self._workspace.scoring_client.send(target.endpoint, target.deployment, body)
-        return read_smoke(answer)
+        return read_smoke_test(answer)
 
     def health(
         self, target: RolloutTarget, rollout: Rollout, since: datetime, *, last: bool
@@ -47,7 +47,7 @@ class Observing:
         if health := health_by_metrics(counted, rollout):
             return health
         if not last:
-            return too_early(counted)
+            return too_few_requests(counted)
         body = self._question(rollout)
         answers = self._workspace.scoring_client.send(target.endpoint, target.deployment, body, _PROBES)
         return health_by_probes(answers, counted, rollout)

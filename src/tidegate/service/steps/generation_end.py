@@ -27,7 +27,7 @@ def end(ledger: "Ledger", claim: Claim, result: Result, *, at: datetime, cause: 
         claim.record.result = current_result(claim)
     ledger.save(claim.record)
     log.info("generation_ended", result=claim.name, state=result.state.value, why=result.why)
-    return tell(ledger, notifications.ended(claim, cause))
+    return tell(ledger, notifications.generation_ended(claim, cause))
 
 
 def tell(ledger: "Ledger", activity: Activity) -> Next:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from tidegate.cloud.assets import datastore_path_of
 from tidegate.config.model_policy import Promote
 from tidegate.domain.assets import BLOBSTORE, datastore_uri
-from tidegate.domain.lifecycle.file_copy import Folder, Original, Transfer, fingerprint
-from tidegate.domain.lifecycle.lineage import RegisteredModel, is_copy_of, lineage, lineage_tags
+from tidegate.domain.lifecycle.file_copy import CopyProgress, Folder, OriginalFile, files_fingerprint
+from tidegate.domain.lifecycle.lineage import RegisteredModel, is_copy_of, lineage_of, lineage_tags
 from tidegate.domain.lifecycle.records import ModelVersion, Promotion
 from tidegate.errors import TransientError
 from tidegate.service.steps.model_candidates import files_of
@@ -50,7 +50,7 @@ class _Judged:
     """The files that the verdict is about, as they were listed: a copy is begun of these only."""
 
     folder: Folder
-    originals: tuple[Original, ...]
+    originals: tuple[OriginalFile, ...]
     fingerprint: str
 
 
@@ -74,13 +74,13 @@ class Delivering:
         source = development.models.find(record.model, record.version)
         if source is None:
             return Undeliverable(f"development no longer has {record.model}:{record.version}")
-        promotion.lineage = lineage(record, source, development.config.name)
+        promotion.lineage = lineage_of(record, source, development.config.name)
         files = files_of(development, source.uri)
         judged = record.verdict.files if record.verdict else None
         originals = self.copies.list_files(files)
         if not originals:
             return Undeliverable(f"{source.uri} has no files")
-        if judged is None or fingerprint(originals) != judged:
+        if judged is None or files_fingerprint(originals) != judged:
             return NotJudged()
         if promote.registry and promote.via == "registry":
             record.promotion = promotion
@@ -101,8 +101,8 @@ class Delivering:
         transfer = self._move(judged, target)
         promotion.files, promotion.bytes = len(transfer.originals), transfer.bytes
         promotion.copied_bytes, promotion.without_md5 = transfer.copied_bytes, transfer.without_md5
-        if transfer.strangers:
-            return Undeliverable(f"{target} has files of somebody else: {', '.join(transfer.strangers[:5])}")
+        if transfer.foreign:
+            return Undeliverable(f"{target} has files of somebody else: {', '.join(transfer.foreign[:5])}")
         if not transfer.complete:
             return UnderWay(more=bool(transfer.waiting))
         tags = lineage_tags(promotion.lineage)
@@ -111,11 +111,11 @@ class Delivering:
             production.register(replace(source, uri=uri, tags=tags))
         return Arrived()
 
-    def _move(self, judged: _Judged, target: str) -> Transfer:
+    def _move(self, judged: _Judged, target: str) -> CopyProgress:
         """Begin what waits, and look again: small files are there at once."""
         there = self.workspaces["production"].datastores.folder(BLOBSTORE, target)
         seen = self.copies.compare(judged.originals, there)
-        if not seen.waiting or seen.strangers:
+        if not seen.waiting or seen.foreign:
             return seen
         self.copies.begin(judged.folder, there, seen.waiting[:_AT_ONCE])
         if seen.failures:  # begun again, and looked at later and later

@@ -1,0 +1,89 @@
+"""Subjects of activities: what an activity is about, and so its partition in the ledger.
+
+This module is the only one that spells subjects or reads them.
+"""
+
+import re
+from dataclasses import dataclass
+
+from tidegate.messages.commands import AnyCommand, command_ids
+
+QUEUE_SUBJECT = "queue"  # messages of the work queue that cannot be read
+
+_MONTH = re.compile(r"([a-z0-9-]+):([0-9]{6})")
+_MODEL = re.compile(r"model:development:(.+)")
+_JOB = re.compile(r"(development|production):([^:]+)")
+
+
+@dataclass(frozen=True)
+class MonthSubject:
+    """A month of a feed."""
+
+    feed: str
+    month: str
+
+
+@dataclass(frozen=True)
+class ModelSubject:
+    """A model that is judged in the development workspace."""
+
+    model: str
+
+
+@dataclass(frozen=True)
+class JobSubject:
+    """A job in one of the two workspaces."""
+
+    workspace: str
+    job: str
+
+
+Subject = MonthSubject | ModelSubject | JobSubject
+
+
+def month_subject(feed: str, month: str) -> str:
+    """Return the subject of a month: `digits:202611`."""
+    return f"{feed}:{month}"
+
+
+def model_subject(model: str, workspace: str = "development") -> str:
+    """Return the subject of a model in a workspace: `model:development:classifier`."""
+    return f"model:{workspace}:{model}"
+
+
+def endpoint_subject(workspace: str, endpoint: str) -> str:
+    """Return the subject of an online endpoint: `endpoint:production:classifier`."""
+    return f"endpoint:{workspace}:{endpoint}"
+
+
+def monitor_subject(workspace: str, monitor: str) -> str:
+    """Return the subject of a drift monitor or of one of its signals: `drift:development:monitor`."""
+    return f"drift:{workspace}:{monitor}"
+
+
+def rejection_subject(about: str) -> str:
+    """Return the subject of events that were rejected: `rejected:digits 202613`."""
+    return f"rejected:{about}"
+
+
+def command_subject(command: AnyCommand) -> str:
+    """Return the subject of what a command works on, or the command's kind if it names nothing."""
+    ids = command_ids(command)
+    if "model" in ids:
+        return model_subject(str(ids["model"]))
+    parts = [ids[name] for name in ("feed", "month", "workspace", "job", "subject") if name in ids]
+    return ":".join(str(part) for part in parts) or command.kind
+
+
+def parse_subject(subject: str) -> Subject | None:
+    """Return the month, model or job that a subject names, or None if it names something else.
+
+    A feed may be called `development` or `model`, so months are tried first.
+    """
+    if match := _MONTH.fullmatch(subject):
+        return MonthSubject(match[1], match[2])
+    if match := _MODEL.fullmatch(subject):
+        return ModelSubject(match[1])
+    if match := _JOB.fullmatch(subject):
+        return JobSubject(match[1], match[2])
+    return None
