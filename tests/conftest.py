@@ -1,9 +1,8 @@
-"""What all tests share.
-
-Tidepool's fixtures (`tidepool`, `workspace`, `storage_account` ...) are its pytest plugin's.
-"""
+"""Settings of all tests; the fixtures are in `tests.support.fixtures`."""
 
 from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["tests.support.fixtures"]
 
 # No example is too slow: the machine that runs the tests may have other things to do.
 settings.register_profile(

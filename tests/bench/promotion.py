@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 import psutil
 
 from tests.bench.table import Row
+from tests.support.azure_clients import blob_service
 from tests.support.model_versions import MODEL, ModelInstallation
 from tidegate.cloud.copies import BlobCopyClient
 from tidegate.domain.lifecycle.file_copy import Folder
@@ -142,11 +143,7 @@ class Memory:
 
 
 def _service(account: str) -> "BlobServiceClient":
-    from azure.identity import DefaultAzureCredential
-    from azure.storage.blob import BlobServiceClient
-
-    url = f"https://{account}.blob.core.windows.net"
-    return BlobServiceClient(url, credential=DefaultAzureCredential(), max_block_size=8 * MEBIBYTE)
+    return blob_service(account, max_block_size=8 * MEBIBYTE)
 
 
 def _weights(mebibytes: int) -> Iterator[bytes]:

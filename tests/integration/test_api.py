@@ -1,6 +1,5 @@
 """The API on a real ledger, queue and workspace: re-runs are claimed before they are answered."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from tests.support.api_requests import Api, content
+from tests.support.azure_clients import ml_client
 from tests.support.clock import Clock
 from tests.support.config_yaml import a_feed
 from tests.support.installation import MLMODEL
@@ -36,7 +36,6 @@ def account(tidepool: Tidepool) -> StorageAccount:
 def service(
     tidepool: Tidepool,
     account: StorageAccount,
-    ml_client: Callable[[str], Any],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Service:
     """A service with the models classifier:1, classifier:2 and unfit:1; each test has a month of its own."""

@@ -11,6 +11,7 @@ import yaml
 from azure.ai.ml import Input, Output, load_component, load_compute, load_environment, load_job
 from azure.ai.ml.entities import Data, PipelineJob
 from examples.digits import images, labelled_sets
+from tests.support.azure_clients import blob_service, ml_client
 
 from tidepool.cloud import Tidepool
 
@@ -67,14 +68,10 @@ class Lab:
 
     def output(self, name: str, file: str) -> dict[str, Any]:
         """A JSON file of a finished job's output."""
-        from azure.identity import DefaultAzureCredential
-        from azure.storage.blob import BlobServiceClient
-
         store = self.ml.datastores.get("workspaceblobstore")
-        service = BlobServiceClient(
-            f"https://{store.account_name}.blob.core.windows.net", credential=DefaultAzureCredential()
+        blob = blob_service(store.account_name).get_blob_client(
+            store.container_name, f"results/{name}/{file}"
         )
-        blob = service.get_blob_client(store.container_name, f"results/{name}/{file}")
         result: dict[str, Any] = json.loads(blob.download_blob().readall())
         return result
 
@@ -92,7 +89,7 @@ def place(name: str) -> Output:
 
 
 @pytest.fixture(scope="module")
-def lab(tidepool: Tidepool, ml_client: Any, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+def lab(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Lab:
     """After a first training (in a hurry), a month's scoring, an evaluation, and a training anew."""
     lab = Lab(tidepool, ml_client(tidepool.create_workspace().name), tmp_path_factory.mktemp("lab"))
     lab.deploy()

@@ -1,6 +1,5 @@
 """Months are scored with the champion: as the feed's workspace has it, and for good once they are claimed."""
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +11,6 @@ from tests.support.promotions import Promotions
 from tidegate.domain.partitions.records import Generation, Month, MonthVersion
 from tidegate.errors import NotFoundError
 from tidegate.service.steps.generation_claims import Claims, Wish
-from tidepool.cloud import Tidepool
-
-
-@pytest.fixture
-def promotions(tidepool: Tidepool, tmp_path: Path) -> Promotions:
-    return Promotions(tidepool, tmp_path)
 
 
 def _claim(promotions: Promotions, model: str | None = None, **score: Any) -> Generation:

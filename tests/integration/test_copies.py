@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 from azure.identity import DefaultAzureCredential
-from azure.storage.blob import BlobServiceClient, ContainerClient, ContentSettings
+from azure.storage.blob import ContainerClient, ContentSettings
+from tests.support.azure_clients import blob_service
 
 from tidegate.cloud.copies import BlobCopyClient
 from tidegate.domain.lifecycle.file_copy import Folder, OriginalFile
@@ -17,10 +18,7 @@ FILES = {"MLmodel": b"flavors", "data/model pkl#1.bin": b"weights", "empty": b""
 @pytest.fixture
 def container(tidepool: Tidepool) -> Callable[[], ContainerClient]:
     def make() -> ContainerClient:
-        account = tidepool.create_storage_account()
-        url = f"https://{account.name}.blob.core.windows.net"
-        service = BlobServiceClient(url, credential=DefaultAzureCredential())
-        return service.create_container("models")
+        return blob_service(tidepool.create_storage_account().name).create_container("models")
 
     return make
 

@@ -1,11 +1,11 @@
 """What `tidegate deploy` brings into a workspace and a storage account, and what it leaves alone."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.support.azure_clients import ml_client
 from tests.support.clock import Clock
 from tests.support.config_yaml import a_feed
 from tests.support.service import a_service
@@ -47,7 +47,7 @@ def service(
 
 
 @pytest.fixture
-def production(production_workspace: Workspace, ml_client: "Callable[[str], MLClient]") -> "MLClient":
+def production(production_workspace: Workspace) -> "MLClient":
     return ml_client(production_workspace.name)
 
 

@@ -1,13 +1,14 @@
 """Doctor on an empty installation, on a whole one, and on whole ones with one thing wrong."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support import config_yaml
+from tests.support.azure_clients import ml_client
 from tests.support.clock import Clock
 from tests.support.installation import MLMODEL, ROOT
 from tests.support.model_versions import POLICY
@@ -59,9 +60,7 @@ class Installed:
 
 
 @pytest.fixture(scope="module")
-def installed(
-    tidepool: Tidepool, ml_client: "Callable[[str], MLClient]", tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installed]:
+def installed(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     from azure.ai.ml.entities import Model
 
     folder = tmp_path_factory.mktemp("doctor")

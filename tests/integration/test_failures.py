@@ -2,14 +2,14 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.api_requests import Api, content
+from tests.support.azure_clients import blob_client
 from tests.support.clock import Clock
 from tests.support.payloads import as_json, blob_event
-from tests.support.service import a_service, taken
+from tests.support.service import taken
 
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.activity import Activity
@@ -18,21 +18,6 @@ from tidepool.cloud import StorageAccount, Tidepool
 
 SCORE = ScoreMonth(cause="event-1", feed="digits", month="202611", version=1)
 OF_SITE = as_json(blob_event("202699/2026/11/_SUCCESS"))  # 202699 is a site, and no month
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def service(tmp_path: Path, storage_account: StorageAccount, clock: Clock) -> Service:
-    return a_service(tmp_path, storage_account.name, clock)
-
-
-@pytest.fixture
-def api(service: Service) -> Api:
-    return Api(lambda: service)
 
 
 def listed(api: Api, query: str = "") -> list[dict[str, Any]]:
@@ -179,12 +164,9 @@ def test_an_event_that_nobody_can_read_is_refused_and_stays(service: Service, ap
 
 
 def test_a_rejected_event_whose_blob_is_gone_cannot_be_replayed(service: Service, api: Api) -> None:
-    from azure.identity import DefaultAzureCredential
-    from azure.storage.blob import BlobClient
-
     service.inbox.accept(OF_SITE)
     [failure] = listed(api)
-    BlobClient.from_blob_url(failure["kept"]["blob"], credential=DefaultAzureCredential()).delete_blob()
+    blob_client(failure["kept"]["blob"]).delete_blob()
 
     status, problem = replay(api, failure)
 

@@ -4,29 +4,19 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.azure_clients import blob_client
 from tests.support.bad_input import CASES, JOB
 from tests.support.clock import Clock
 from tests.support.payloads import as_json, blob_event, learning_event, run_event
-from tests.support.service import a_service, delays, taken
+from tests.support.service import delays, taken
 
 from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError, TransientError
 from tidegate.messages.commands import AnyCommand, Notify
 from tidepool.cloud import StorageAccount, Tidepool
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def service(tmp_path: Path, storage_account: StorageAccount, clock: Clock) -> Service:
-    return a_service(tmp_path, storage_account.name, clock)
 
 
 def test_every_odd_event_is_answered_and_queues_exactly_what_the_table_says(
@@ -133,11 +123,7 @@ def test_a_rejected_event_is_kept_as_it_came(service: Service, storage_account: 
 
 
 def _content(url: str) -> str:
-    from azure.identity import DefaultAzureCredential
-    from azure.storage.blob import BlobClient
-
-    blob = BlobClient.from_blob_url(url, credential=DefaultAzureCredential())
-    return str(blob.download_blob(encoding="utf-8").readall())
+    return str(blob_client(url).download_blob(encoding="utf-8").readall())
 
 
 def test_a_folder_of_odd_names_is_announced_once(

@@ -3,11 +3,9 @@
 import base64
 import hashlib
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
-from tests.support.clock import Clock
-from tests.support.service import a_service
+from tests.support.azure_clients import container_client
 
 from tidegate.bootstrap import Service
 from tidegate.config.schema import FeedStorage
@@ -18,11 +16,6 @@ from tidegate.errors import ConflictError, NotFoundError, PermanentError
 from tidepool.cloud import StorageAccount
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
-
-
-@pytest.fixture
-def service(tmp_path: Path, storage_account: StorageAccount) -> Service:
-    return a_service(tmp_path, storage_account.name, Clock())
 
 
 def _job(name: str, *, final: bool = False) -> Job:
@@ -136,7 +129,9 @@ def test_a_directory_of_a_hierarchical_namespace_is_no_file(
     service: Service, storage_account: StorageAccount
 ) -> None:
     storage = _images(storage_account, {"202611/a.png": b"a"})
-    _container(storage).upload_blob("202611/sub", b"", metadata={"hdi_isfolder": "true"})
+    container_client(storage.account, storage.container).upload_blob(
+        "202611/sub", b"", metadata={"hdi_isfolder": "true"}
+    )
 
     assert [file.name for file in service.feeds.listing(storage, "202611/")] == ["202611/a.png"]
 
@@ -164,15 +159,8 @@ def test_a_missing_container_is_not_an_empty_one(service: Service, storage_accou
 
 def _images(account: StorageAccount, files: dict[str, bytes]) -> FeedStorage:
     storage = FeedStorage(subscription="s", resource_group="g", account=account.name, container="images")
-    _container(storage).create_container()
+    container = container_client(storage.account, storage.container)
+    container.create_container()
     for name, data in files.items():
-        _container(storage).upload_blob(name, data)
+        container.upload_blob(name, data)
     return storage
-
-
-def _container(storage: FeedStorage):  # type: ignore[no-untyped-def]
-    from azure.identity import DefaultAzureCredential
-    from azure.storage.blob import ContainerClient
-
-    url = f"https://{storage.account}.blob.core.windows.net"
-    return ContainerClient(url, storage.container, credential=DefaultAzureCredential())

@@ -1,23 +1,14 @@
 """Models and their versions in the ledger, on real storage."""
 
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
-from tests.support.clock import Clock
-from tests.support.service import a_service
 
 from tidegate.bootstrap import Service
 from tidegate.domain.lifecycle.records import Champion, ModelState, ModelVersion
 from tidegate.errors import ConflictError
-from tidepool.cloud import StorageAccount
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
-
-
-@pytest.fixture
-def service(tmp_path: Path, storage_account: StorageAccount) -> Service:
-    return a_service(tmp_path, storage_account.name, Clock())
 
 
 def _version(number: int, state: ModelState, model: str = "classifier") -> ModelVersion:

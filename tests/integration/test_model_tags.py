@@ -1,11 +1,11 @@
 """Tags on a model that has tags of its own; Azure takes fifty."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.support.azure_clients import ml_client
 from tests.support.clock import Clock
 from tests.support.installation import MLMODEL
 from tests.support.service import a_service
@@ -44,7 +44,6 @@ class Tagged:
 def model(
     storage_account: StorageAccount,
     workspace: Workspace,
-    ml_client: "Callable[[str], MLClient]",
     tmp_path: Path,
 ) -> Tagged:
     service = a_service(tmp_path, storage_account.name, Clock(), development=workspace.name)  # type: ignore[arg-type]

@@ -12,11 +12,6 @@ from tidepool.cloud import Tidepool
 
 
 @pytest.fixture
-def promotions(tidepool: Tidepool, tmp_path: Path) -> Promotions:
-    return Promotions(tidepool, tmp_path)
-
-
-@pytest.fixture
 def production(tidepool: Tidepool, promotions: Promotions) -> Iterator[str]:
     """The storage account of production, whose copies may misbehave."""
     yield promotions.production_ml.datastores.get("workspaceblobstore").account_name

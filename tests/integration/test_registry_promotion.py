@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Model
-from azure.identity import DefaultAzureCredential
 from tests.support.killing import Killed, KillSwitch
 from tests.support.promotions import MODEL, Promotions
 from tests.support.rollouts import ENDPOINT, ROLLOUT, Rollouts
@@ -28,11 +27,6 @@ def promotions(tidepool: Tidepool, tmp_path: Path) -> Promotions:
         tmp_path,
         promote=PROMOTE,
     )
-
-
-@pytest.fixture
-def registry(tidepool: Tidepool) -> MLClient:
-    return MLClient(DefaultAzureCredential(), registry_name=REGISTRY)
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """From files to a registered version to a job to a result: handlers with the real SDKs on Tidepool."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,20 +18,8 @@ from tidegate.messages.commands import CheckMonth, Reconcile, ScoreMonth
 from tidegate.service.manual_actions.rerun import Rerun, Reruns
 from tidegate.service.steps.generation_claims import Wish
 from tidegate.service.steps.generation_end import end
-from tidepool.cloud import Tidepool
 
 FILES = {"a.png": "cat", "b.png": "dog", "sub/c.png": "cat"}
-
-
-@pytest.fixture
-def installation(tidepool: Tidepool, tmp_path: Path) -> Iterator[Installation]:
-    yield Installation(tidepool, tmp_path)
-    tidepool.clear_faults()
-
-
-@pytest.fixture
-def harness(installation: Installation) -> HandlerHarness:
-    return HandlerHarness(installation)
 
 
 def test_a_month_becomes_a_result_though_every_step_is_taken_twice(

@@ -2,7 +2,6 @@
 
 import os
 import uuid
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -20,11 +19,6 @@ READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 DATA_SCIENTIST = "f6c7c914-8db3-469d-8ca1-694a8f32e121"
 REGISTRY_USER = "1823dd4f-9b8c-4ab6-ab4e-7397a3684615"
 BLOB_CONTRIBUTOR = "ba92f5b4-2d11-453d-a403-e96b0029c9fe"
-
-
-@pytest.fixture
-def promotions(tidepool: Tidepool, tmp_path: Path) -> Promotions:
-    return Promotions(tidepool, tmp_path)
 
 
 def _assign(tidepool: Tidepool, principal: str, role: str, scope: str) -> str:

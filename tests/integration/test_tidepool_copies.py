@@ -4,15 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from azure.core.exceptions import HttpResponseError
-from azure.identity import DefaultAzureCredential
 from azure.storage.blob import (
     BlobClient,
-    BlobServiceClient,
     ContainerClient,
     ContainerSasPermissions,
     UserDelegationKey,
     generate_container_sas,
 )
+from tests.support.azure_clients import blob_service
 
 from tidepool.cloud import StorageAccount, Tidepool
 
@@ -20,14 +19,9 @@ NAME = "LocalUpload/model 1/weights.bin"
 WEIGHTS = b"weights" * 100_000
 
 
-def connect(account: StorageAccount) -> BlobServiceClient:
-    url = f"https://{account.name}.blob.core.windows.net"
-    return BlobServiceClient(url, DefaultAzureCredential())
-
-
 @pytest.fixture
 def source(storage_account: StorageAccount) -> ContainerClient:
-    container = connect(storage_account).create_container("models")
+    container = blob_service(storage_account.name).create_container("models")
     container.upload_blob(NAME, WEIGHTS)
     return container
 
@@ -35,16 +29,14 @@ def source(storage_account: StorageAccount) -> ContainerClient:
 @pytest.fixture
 def target(tidepool: Tidepool) -> BlobClient:
     account = tidepool.create_storage_account()
-    return connect(account).create_container("production").get_blob_client(NAME)
+    return blob_service(account.name).create_container("production").get_blob_client(NAME)
 
 
 def signed(source: ContainerClient, *, minutes: float = 60, read: bool = True, name: str = NAME) -> str:
     """The URL of a blob with a SAS for the container, signed with a user delegation key."""
     now = datetime.now(UTC)
     expiry = now + timedelta(minutes=minutes)
-    service = BlobServiceClient(
-        f"https://{source.account_name}.blob.core.windows.net", DefaultAzureCredential()
-    )
+    service = blob_service(str(source.account_name))
     key: UserDelegationKey = service.get_user_delegation_key(
         now - timedelta(hours=2), now + timedelta(hours=1)
     )

@@ -13,7 +13,7 @@ import pytest
 import requests
 from azure.core.exceptions import HttpResponseError
 from azure.identity import DefaultAzureCredential
-from azure.storage.blob import BlobServiceClient
+from tests.support.azure_clients import blob_service
 
 from tidepool.cloud import StorageAccount, Tidepool, TidepoolError, UnsettledError, Workspace
 from tidepool.data_folder import holder
@@ -237,9 +237,7 @@ def test_a_route_that_is_not_emulated_is_named(tidepool: Tidepool) -> None:
 
 
 def test_requests_are_recorded(tidepool: Tidepool, storage_account: StorageAccount) -> None:
-    service = BlobServiceClient(
-        f"https://{storage_account.name}.blob.core.windows.net", DefaultAzureCredential(), retry_total=0
-    )
+    service = blob_service(storage_account.name, retry_total=0)
     service.create_container("images")
     with pytest.raises(HttpResponseError):
         service.create_container("images")

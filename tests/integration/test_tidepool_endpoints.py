@@ -1,7 +1,6 @@
 """Managed online endpoints, through the unmodified SDK: provisioned, asked for predictions, watched."""
 
 import json
-import os
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -14,8 +13,8 @@ import requests
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import ManagedOnlineEndpoint, Model, OnlineRequestSettings
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.identity import DefaultAzureCredential
 from tests.integration.test_tidepool_resources import arm
+from tests.support.azure_clients import ml_client
 from tests.support.online_endpoint import NUMBERS, SCRIPT, Online
 
 from tidepool.cloud import Tidepool, Workspace
@@ -27,7 +26,7 @@ def online(ml: MLClient, tmp_path: Path) -> Online:
 
 
 @pytest.fixture(scope="module")
-def steady(tidepool: Tidepool, ml_client: Any, tmp_path_factory: pytest.TempPathFactory) -> Online:
+def steady(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Online:
     """One with live traffic on blue and none on green, for tests that change nothing."""
     online = Online(ml_client(tidepool.create_workspace().name), tmp_path_factory.mktemp("steady"))
     online.deploy("blue", 2)
@@ -412,7 +411,7 @@ def test_a_deployment_is_slow_fails_and_crashes_when_told_to(
 
 
 def test_two_workspaces_may_have_an_endpoint_of_the_same_name(
-    online: Online, ml_client: Any, production_workspace: Workspace
+    online: Online, production_workspace: Workspace
 ) -> None:
     other = ml_client(production_workspace.name)
 
@@ -486,12 +485,7 @@ def test_endpoints_survive_a_restart_of_tidepool(tmp_path: Path, monkeypatch: py
 def _enter(cloud: Tidepool, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> MLClient:
     for variable, value in cloud.environment().items():
         monkeypatch.setenv(variable, value)
-    return MLClient(
-        DefaultAzureCredential(),
-        os.environ["AZURE_SUBSCRIPTION_ID"],
-        os.environ["AZURE_RESOURCE_GROUP"],
-        workspace.name,
-    )
+    return ml_client(workspace.name)
 
 
 def _below(cloud: Tidepool) -> list[psutil.Process]:

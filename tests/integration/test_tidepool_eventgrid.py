@@ -6,8 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from azure.identity import DefaultAzureCredential
-from azure.storage.blob import BlobServiceClient
+from tests.support.azure_clients import container_client
 from tests.support.event_grid import Subscriber
 from tests.support.webhook_receiver import Receiver
 
@@ -102,10 +101,7 @@ def test_a_missing_endpoint_is_left_alone_for_five_minutes(
 
 
 def dead_letters(account: StorageAccount) -> dict[str, Any]:
-    service = BlobServiceClient(
-        f"https://{account.name}.blob.core.windows.net", credential=DefaultAzureCredential()
-    )
-    container = service.get_container_client("dead")
+    container = container_client(account.name, "dead")
     return {name: json.loads(container.download_blob(name).readall()) for name in container.list_blob_names()}
 
 
@@ -127,10 +123,7 @@ def test_an_undeliverable_event_becomes_a_dead_letter_five_minutes_later(  # noq
     reason: str,
     outcome: str,
 ) -> None:
-    service = BlobServiceClient(
-        f"https://{storage_account.name}.blob.core.windows.net", credential=DefaultAzureCredential()
-    )
-    service.create_container("dead")
+    container_client(storage_account.name, "dead").create_container()
     destination = {"resourceId": storage_account.id, "blobContainerName": "dead"}
     subscriber.put(
         "mine-too",

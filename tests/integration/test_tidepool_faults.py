@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 import requests
 from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError
-from azure.identity import DefaultAzureCredential
-from azure.storage.blob import BlobServiceClient, ContainerClient
+from azure.storage.blob import ContainerClient
 from azure.storage.queue import QueueClient, TextBase64EncodePolicy
+from tests.support.azure_clients import blob_service, container_client, queue_client
 
 from tidepool.cloud import Site, StorageAccount, Tidepool, TidepoolError, Workspace
 from tidepool.faults import Faults
@@ -82,19 +82,14 @@ def site(tidepool: Tidepool, app_dir: Path, account: StorageAccount) -> Iterator
 
 @pytest.fixture(scope="module")
 def images(tidepool: Tidepool, account: StorageAccount) -> ContainerClient:
-    service = BlobServiceClient(f"https://{account.name}.blob.core.windows.net", DefaultAzureCredential())
+    service = blob_service(account.name)
     service.create_container("results")
     return service.create_container("images")
 
 
 @pytest.fixture(scope="module")
 def queue(account: StorageAccount, site: Site) -> QueueClient:
-    client = QueueClient(
-        f"https://{account.name}.queue.core.windows.net",
-        "work",
-        credential=DefaultAzureCredential(),
-        message_encode_policy=TextBase64EncodePolicy(),
-    )
+    client = queue_client(account.name, "work", message_encode_policy=TextBase64EncodePolicy())
     client.create_queue()
     return client
 
@@ -107,14 +102,8 @@ def seen(app_dir: Path) -> Callable[[], list[str]]:
 
 
 def client(account: StorageAccount, retries: int) -> ContainerClient:
-    url = f"https://{account.name}.blob.core.windows.net"
-    return ContainerClient(
-        url,
-        "images",
-        DefaultAzureCredential(),
-        retry_total=retries,
-        initial_backoff=0,
-        retry_to_secondary=False,
+    return container_client(
+        account.name, "images", retry_total=retries, initial_backoff=0, retry_to_secondary=False
     )
 
 
@@ -217,9 +206,7 @@ def test_a_delayed_event_comes_after_a_later_one(
 def test_the_worker_dies_after_a_write_that_took_effect(
     faults: Tidepool, site: Site, queue: QueueClient, images: ContainerClient, nth: int
 ) -> None:
-    results = BlobServiceClient(images.url.rpartition("/")[0], DefaultAzureCredential()).get_container_client(
-        "results"
-    )
+    results = container_client(str(images.account_name), "results")
     for blob in list(results.list_blob_names()):
         results.delete_blob(blob)
     before = len(site.writes())

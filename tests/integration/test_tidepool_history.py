@@ -11,6 +11,7 @@ from azure.ai.ml.constants import ListViewType
 from azure.ai.ml.entities import AmlCompute, Environment, Job, PipelineJob
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import DefaultAzureCredential
+from tests.support.azure_clients import ml_client
 
 from tidepool import default_resources
 from tidepool.cloud import Tidepool, Workspace
@@ -36,7 +37,7 @@ def score(name: str, text: str = SCRIPT, **more: Any) -> Job:
 
 
 @pytest.fixture(scope="module")
-def place(tidepool: Tidepool, ml_client: Callable[[str], MLClient]) -> tuple[Workspace, MLClient]:
+def place(tidepool: Tidepool) -> tuple[Workspace, MLClient]:
     """A workspace in which the command job `finished` and the pipeline `pipeline` have run."""
     workspace = tidepool.create_workspace()
     ml = ml_client(workspace.name)

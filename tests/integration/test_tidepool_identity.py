@@ -12,7 +12,7 @@ from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Data
 from azure.core.exceptions import HttpResponseError
 from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
-from azure.storage.blob import BlobServiceClient, ContainerClient
+from tests.support.azure_clients import container_client, ml_client
 from tests.support.roles import ARM, BLOB_DATA_CONTRIBUTOR, DATA_SCIENTIST, OWNER, claims, without_role
 
 from tidepool.cloud import StorageAccount, Tidepool, Workspace
@@ -138,8 +138,7 @@ def test_the_other_doors_ask_for_a_token_too(workspace: Workspace, url: str) -> 
 def app_client(tidepool: Tidepool, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> MLClient:
     """Azure ML as the function app sees it."""
     monkeypatch.setenv("IDENTITY_HEADER", tidepool.environment("tidegate")["IDENTITY_HEADER"])
-    subscription, group = os.environ["AZURE_SUBSCRIPTION_ID"], os.environ["AZURE_RESOURCE_GROUP"]
-    return MLClient(ManagedIdentityCredential(), subscription, group, workspace.name)
+    return ml_client(workspace.name, ManagedIdentityCredential())
 
 
 def test_without_its_role_the_app_is_forbidden_what_it_was_allowed(
@@ -159,12 +158,9 @@ def test_without_its_role_the_app_is_forbidden_what_it_was_allowed(
 def test_storage_asks_for_the_role_of_its_data(
     tidepool: Tidepool, storage_account: StorageAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    service = BlobServiceClient(
-        f"https://{storage_account.name}.blob.core.windows.net", DefaultAzureCredential()
-    )
-    service.create_container("images")
+    container_client(storage_account.name, "images").create_container()
     monkeypatch.setenv("IDENTITY_HEADER", tidepool.environment("tidegate")["IDENTITY_HEADER"])
-    app = ContainerClient(service.url, "images", ManagedIdentityCredential())
+    app = container_client(storage_account.name, "images", ManagedIdentityCredential())
     app.upload_blob("a.txt", b"1")
 
     with (

@@ -11,12 +11,11 @@ from typing import Any
 
 import psutil
 import pytest
-from azure.ai.ml import Input, MLClient, Output, command, load_job
+from azure.ai.ml import Input, Output, command, load_job
 from azure.ai.ml.entities import AmlCompute, Data, Environment, Job
-from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
+from tests.support.azure_clients import blob_service, ml_client
 
-from tidepool import default_resources
 from tidepool.cloud import Tidepool, Workspace
 
 
@@ -27,12 +26,7 @@ class Lab:
         self.cloud = cloud
         self.workspace = workspace
         self.folder = folder
-        self.ml = MLClient(
-            DefaultAzureCredential(),
-            default_resources.SUBSCRIPTION,
-            default_resources.RESOURCE_GROUP,
-            workspace.name,
-        )
+        self.ml = ml_client(workspace.name)
         self.cluster("cpu", 2)
         self.ml.environments.create_or_update(Environment(name="env", version="1", image="python"))
 
@@ -80,8 +74,7 @@ class Lab:
         ]
 
     def blobs(self) -> BlobServiceClient:
-        url = f"https://{self.workspace.storage_account}.blob.core.windows.net"
-        return BlobServiceClient(url, credential=DefaultAzureCredential())
+        return blob_service(self.workspace.storage_account)
 
     def container(self) -> str:
         return str(self.ml.datastores.get("workspaceblobstore").container_name)

@@ -12,6 +12,7 @@ import requests
 from azure.ai.ml import MLClient, command
 from azure.ai.ml.entities import AmlCompute, Environment
 from azure.identity import DefaultAzureCredential
+from tests.support.azure_clients import ml_client
 
 from tidepool import default_resources
 from tidepool.cloud import Tidepool, Workspace
@@ -38,12 +39,7 @@ TRAIN = """
 
 @pytest.fixture
 def ml(workspace: Workspace) -> Iterator[MLClient]:
-    client = MLClient(
-        DefaultAzureCredential(),
-        default_resources.SUBSCRIPTION,
-        default_resources.RESOURCE_GROUP,
-        workspace.name,
-    )
+    client = ml_client(workspace.name)
     mlflow.set_tracking_uri(client.workspaces.get(workspace.name).mlflow_tracking_uri)
     yield client
     mlflow.set_tracking_uri(None)

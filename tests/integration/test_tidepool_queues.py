@@ -5,8 +5,8 @@ import os
 import signal
 
 from azure.core.exceptions import ResourceExistsError
-from azure.identity import DefaultAzureCredential
 from azure.storage.queue import QueueClient
+from tests.support.azure_clients import queue_client
 from tests.support.sample_site import Notes, ask, described, wait_until
 
 from tidepool.cloud import Site, StorageAccount, Tidepool
@@ -15,9 +15,7 @@ from tidepool.cloud import Site, StorageAccount, Tidepool
 
 
 def queue(account: StorageAccount, name: str) -> QueueClient:
-    client = QueueClient(
-        f"https://{account.name}.queue.core.windows.net", name, credential=DefaultAzureCredential()
-    )
+    client = queue_client(account.name, name)
     try:
         client.create_queue()
     except ResourceExistsError:

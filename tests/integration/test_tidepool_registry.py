@@ -7,16 +7,11 @@ from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Data, Environment, Model
 from azure.ai.ml.exceptions import ValidationException
 from azure.core.exceptions import ResourceNotFoundError
-from azure.identity import DefaultAzureCredential
+from tests.support.azure_clients import registry_client
 
 from tidepool.cloud import Tidepool, Workspace
 
 REGISTRY = "tidepool-registry"
-
-
-@pytest.fixture
-def registry(tidepool: Tidepool) -> MLClient:
-    return MLClient(DefaultAzureCredential(), registry_name=REGISTRY)
 
 
 @pytest.fixture
@@ -81,4 +76,4 @@ def test_an_unknown_registry_or_model_is_not_found(registry: MLClient, ml: MLCli
     with pytest.raises(ResourceNotFoundError):
         registry.models.get("nobody", "1")
     with pytest.raises(ResourceNotFoundError, match="nowhere"):
-        MLClient(DefaultAzureCredential(), registry_name="nowhere")
+        registry_client("nowhere")

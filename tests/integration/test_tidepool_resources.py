@@ -3,7 +3,7 @@
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from azure.ai.ml.entities import (
     PipelineJob,
 )
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from tests.support.azure_clients import ml_client
 
 from tidepool import default_resources
 from tidepool.cloud import Tidepool, Workspace
@@ -400,7 +401,7 @@ def test_what_is_not_emulated_says_so(bearer: str, workspace: Workspace) -> None
     assert "/featuresets" in answer.json()["error"]["message"]
 
 
-def test_an_unknown_workspace_is_not_found(ml_client: Callable[[str], MLClient]) -> None:
+def test_an_unknown_workspace_is_not_found(tidepool: Tidepool) -> None:
     with pytest.raises(ResourceNotFoundError, match="workspaces/nowhere"):
         ml_client("nowhere").data.get("images", "1")
 

@@ -1,6 +1,5 @@
 """Roles at workspaces: jobs may write in their own workspace, and nowhere else unless somebody says so."""
 
-import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -8,12 +7,11 @@ from typing import Any
 
 import pytest
 import requests
-from azure.ai.ml import MLClient, command
+from azure.ai.ml import command
 from azure.ai.ml.entities import AmlCompute, Data, Environment, IdentityConfiguration
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError
-from azure.identity import DefaultAzureCredential
-from azure.storage.blob import ContainerClient
+from tests.support.azure_clients import container_client, ml_client
 from tests.support.roles import ARM, BLOB_DATA_CONTRIBUTOR, DATA_SCIENTIST, OWNER, READER, claims
 
 from tidepool.cloud import Tidepool, Workspace
@@ -40,7 +38,7 @@ class World:
     def __init__(self, tidepool: Tidepool) -> None:
         self.tidepool = tidepool
         self.home, self.other = tidepool.create_workspace(), tidepool.create_workspace()
-        self.ml = self.client(self.home, DefaultAzureCredential())
+        self.ml = ml_client(self.home.name)
         self.cluster = f"{self.home.id}/computes/cpu"
         self.make_cluster()
 
@@ -49,23 +47,18 @@ class World:
         cluster = AmlCompute(name="cpu", size="Standard_DS3_v2", identity=identity)
         self.ml.compute.begin_create_or_update(cluster).result()
 
-    def client(self, workspace: Workspace, credential: Any) -> MLClient:
-        group = os.environ["AZURE_RESOURCE_GROUP"]
-        return MLClient(credential, os.environ["AZURE_SUBSCRIPTION_ID"], group, workspace.name)
-
     @property
     def principal(self) -> str:
         return str(claims(self.tidepool.token(ARM, self.cluster))["oid"])
 
     def register(self, workspace: Workspace, who: str = "") -> None:
-        ml = self.client(workspace, As(self.tidepool, who or self.cluster))
+        ml = ml_client(workspace.name, As(self.tidepool, who or self.cluster))
         ml.data.create_or_update(Data(name="d", version=uuid.uuid4().hex, path=PATH, type="uri_folder"))
 
     def write(self, workspace: Workspace) -> None:
-        account = f"https://{workspace.storage_account}.blob.core.windows.net"
-        store = self.ml if workspace is self.home else self.client(workspace, DefaultAzureCredential())
+        store = self.ml if workspace is self.home else ml_client(workspace.name)
         container = store.datastores.get("workspaceblobstore").container_name
-        client = ContainerClient(account, container, As(self.tidepool, self.cluster))
+        client = container_client(workspace.storage_account, container, As(self.tidepool, self.cluster))
         client.upload_blob(uuid.uuid4().hex, b"1")
 
     def track(self, workspace: Workspace) -> None:

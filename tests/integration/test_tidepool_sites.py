@@ -4,8 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from azure.identity import DefaultAzureCredential
-from azure.storage.blob import ContainerClient
+from tests.support.azure_clients import container_client
 
 from tidepool.cloud import Site, StorageAccount, Tidepool
 
@@ -51,8 +50,7 @@ def start(tidepool: Tidepool, storage_account: StorageAccount, tmp_path: Path) -
 def test_two_apps_of_one_account_both_hear_of_its_blobs_until_one_is_stopped(
     tidepool: Tidepool, storage_account: StorageAccount, start: Start, tmp_path: Path
 ) -> None:
-    url = f"https://{storage_account.name}.blob.core.windows.net"
-    images = ContainerClient(url, "images", DefaultAzureCredential())
+    images = container_client(storage_account.name, "images")
     images.create_container()
 
     with start("one"):

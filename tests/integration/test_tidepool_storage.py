@@ -14,7 +14,7 @@ from azure.core.exceptions import (
     ResourceExistsError,
     ResourceModifiedError,
 )
-from azure.data.tables import TableClient, TableServiceClient, UpdateMode
+from azure.data.tables import TableClient, UpdateMode
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import (
     BlobBlock,
@@ -26,6 +26,7 @@ from azure.storage.blob import (
     generate_container_sas,
 )
 from azure.storage.queue import QueueClient
+from tests.support.azure_clients import blob_service, queue_client, table_service
 
 from tidepool.cloud import StorageAccount, Tidepool
 
@@ -34,13 +35,8 @@ Events = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def credential(tidepool: Tidepool) -> DefaultAzureCredential:
-    return DefaultAzureCredential()
-
-
-@pytest.fixture
-def service(storage_account: StorageAccount, credential: DefaultAzureCredential) -> BlobServiceClient:
-    return BlobServiceClient(f"https://{storage_account.name}.blob.core.windows.net", credential)
+def service(storage_account: StorageAccount) -> BlobServiceClient:
+    return blob_service(storage_account.name)
 
 
 @pytest.fixture
@@ -233,7 +229,7 @@ def test_sas_of_key_and_of_user_delegation(
     )
 
     for sas in (by_key, by_user):
-        account = BlobServiceClient(service.url, sas)
+        account = blob_service(storage_account.name, sas)
         assert account.get_blob_client("images", "a.txt").download_blob().readall() == b"signed"
 
 
@@ -241,7 +237,6 @@ def test_blobs_are_copied_between_accounts_by_sas(
     tidepool: Tidepool,
     container: ContainerClient,
     storage_account: StorageAccount,
-    credential: DefaultAzureCredential,
 ) -> None:
     source = container.upload_blob("models/a b.bin", b"weights")
     sas = generate_container_sas(
@@ -252,9 +247,7 @@ def test_blobs_are_copied_between_accounts_by_sas(
         expiry=datetime.now(UTC) + timedelta(hours=1),
     )
     other = tidepool.create_storage_account()
-    target = BlobServiceClient(f"https://{other.name}.blob.core.windows.net", credential).create_container(
-        "target"
-    )
+    target = blob_service(other.name).create_container("target")
 
     copy = target.get_blob_client("a b.bin").start_copy_from_url(f"{source.url}?{sas}")
 
@@ -266,16 +259,15 @@ def test_blobs_are_copied_between_accounts_by_sas(
 
 
 def test_a_wrong_key_is_refused(storage_account: StorageAccount, tidepool: Tidepool) -> None:
-    wrong = BlobServiceClient(f"https://{storage_account.name}.blob.core.windows.net", "d3Jv" * 21 + "bmc=")
+    wrong = blob_service(storage_account.name, "d3Jv" * 21 + "bmc=")
 
     with pytest.raises(ClientAuthenticationError):
         wrong.create_container("images")
 
 
 @pytest.fixture
-def table(storage_account: StorageAccount, credential: DefaultAzureCredential) -> TableClient:
-    endpoint = f"https://{storage_account.name}.table.core.windows.net"
-    return TableServiceClient(endpoint, credential=credential).create_table("ledger")
+def table(storage_account: StorageAccount) -> TableClient:
+    return table_service(storage_account.name).create_table("ledger")
 
 
 def test_entities_are_written_under_their_etag(table: TableClient) -> None:
@@ -303,10 +295,8 @@ def test_table_transactions_are_all_or_nothing(table: TableClient) -> None:
 
 
 @pytest.fixture
-def queue(storage_account: StorageAccount, credential: DefaultAzureCredential) -> Iterator[QueueClient]:
-    client = QueueClient(
-        f"https://{storage_account.name}.queue.core.windows.net", "work", credential=credential
-    )
+def queue(storage_account: StorageAccount) -> Iterator[QueueClient]:
+    client = queue_client(storage_account.name, "work")
     client.create_queue()
     yield client
     client.delete_queue()

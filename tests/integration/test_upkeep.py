@@ -1,9 +1,7 @@
 """What becomes of jobs, who is told, and what the timer finds: handlers with the real SDKs on Tidepool."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -27,22 +25,10 @@ from tidegate.domain.partitions.records import ScoringState
 from tidegate.errors import ConflictError, TransientError
 from tidegate.messages.commands import CheckMonth, Notify, Reconcile
 from tidegate.service.steps.generation_claims import Wish
-from tidepool.cloud import Tidepool
 
 FILES = {"a.png": "cat", "b.png": "dog"}
 TICK = Reconcile(cause="timer-1")
 NEWS = Notify(cause="test", subject="stories:209901", activity="news")
-
-
-@pytest.fixture
-def installation(tidepool: Tidepool, tmp_path: Path) -> Iterator[Installation]:
-    yield Installation(tidepool, tmp_path)
-    tidepool.clear_faults()
-
-
-@pytest.fixture
-def harness(installation: Installation) -> HandlerHarness:
-    return HandlerHarness(installation)
 
 
 def preempt(installation: Installation, times: int) -> None:

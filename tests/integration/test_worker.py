@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.support.clock import Clock
-from tests.support.service import a_service, delays, taken
+from tests.support.service import delays, taken
 
 from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError, ConflictError, NotFoundError, PermanentError, TransientError
@@ -26,16 +25,6 @@ from tidepool.cloud import StorageAccount, Tidepool
 
 CHECK = CheckMonth(cause="event-1", feed="digits", month="202611")
 Works = Callable[..., Worker]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def service(tmp_path: Path, storage_account: StorageAccount, clock: Clock) -> Service:
-    return a_service(tmp_path, storage_account.name, clock)
 
 
 @pytest.fixture

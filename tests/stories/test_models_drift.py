@@ -45,12 +45,6 @@ def installation(tidepool: Tidepool, tmp_path: Path) -> Iterator[DriftInstallati
     tidepool.clear_faults()
 
 
-@pytest.fixture
-def running(installation: DriftInstallation) -> Iterator[Running]:
-    with installation.start() as running:
-        yield running
-
-
 def model(running: Running) -> Model:
     return running.service.ledger.model(MODEL)
 

@@ -1,10 +1,10 @@
 """A model goes to production and back: registered with the SDK, approved over HTTP, found in production."""
 
-import os
 from collections.abc import Iterator
 
 import pytest
 
+from tests.support.azure_clients import ml_client
 from tests.support.installation import Running
 from tests.support.model_versions import ModelInstallation
 from tidepool.cloud import Tidepool
@@ -28,12 +28,8 @@ def running(installation: ModelInstallation) -> Iterator[Running]:
 
 def in_production(installation: ModelInstallation, model: str) -> dict[str, str]:
     """Version -> who approved it."""
-    from azure.ai.ml import MLClient
-    from azure.identity import DefaultAzureCredential
-
-    place = (os.environ["AZURE_SUBSCRIPTION_ID"], os.environ["AZURE_RESOURCE_GROUP"])
-    found = MLClient(DefaultAzureCredential(), *place, installation.production.name).models.list(model)
-    return {one.version: one.tags["tidegate_approved_by"] for one in found}
+    versions = ml_client(installation.production.name).models.list(model)
+    return {version.version: version.tags["tidegate_approved_by"] for version in versions}
 
 
 def approve(running: Running, model: str, version: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.azure_clients import ml_client
 from tests.support.installation import Running
 from tests.support.model_versions import MODEL, ModelInstallation
 from tests.support.rollouts import LOADER, QUESTION
@@ -44,13 +45,7 @@ class LiveInstallation(ModelInstallation):
 
     @property
     def live(self) -> "MLClient":
-        from azure.ai.ml import MLClient
-        from azure.identity import DefaultAzureCredential
-
-        ml = self.ml
-        return MLClient(
-            DefaultAzureCredential(), ml.subscription_id, ml.resource_group_name, self.production.name
-        )
+        return ml_client(self.production.name)
 
     def ask(self) -> str:
         """As anybody asks, with the SDK."""
@@ -66,12 +61,6 @@ class LiveInstallation(ModelInstallation):
 def installation(tidepool: Tidepool, tmp_path: Path) -> Iterator[LiveInstallation]:
     yield LiveInstallation(tidepool, tmp_path)
     tidepool.clear_faults()
-
-
-@pytest.fixture
-def running(installation: LiveInstallation) -> Iterator[Running]:
-    with installation.start() as running:
-        yield running
 
 
 def version(running: Running, number: str) -> ModelVersion:

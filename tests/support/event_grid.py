@@ -2,20 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx
-import pytest
 import requests
 from azure.identity import DefaultAzureCredential
 
-from tests.support.webhook_receiver import Receiver
 from tidepool import default_resources
 from tidepool.access.identity import Identity
 from tidepool.access.principals import PRINCIPALS
-from tidepool.cloud import StorageAccount, Tidepool
 from tidepool.events.eventgrid import EventGrid
 from tidepool.faults import Faults
 from tidepool.scheduler import Scheduler
@@ -23,12 +20,6 @@ from tidepool.store import Store
 
 ENDPOINT = f"https://{default_resources.custom_topic_host(default_resources.CUSTOM_TOPIC)}/api/events"
 TOPIC = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/mine"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as started:
-        yield started
 
 
 MANAGEMENT = "https://management.azure.com"
@@ -64,20 +55,6 @@ class Subscriber:
     def _send(self, method: str, name: str, **arguments: Any) -> requests.Response:
         path = f"{self.scope}/providers/Microsoft.EventGrid/eventSubscriptions/{name}?api-version=2025-02-15"
         return requests.request(method, MANAGEMENT + path, headers=self._headers, timeout=30, **arguments)
-
-
-@pytest.fixture
-def subscriber(tidepool: Tidepool, storage_account: StorageAccount) -> Iterator[Subscriber]:
-    made = Subscriber(storage_account.id)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def custom_topic(tidepool: Tidepool) -> Iterator[Subscriber]:
-    made = Subscriber(default_resources.custom_topic_id(default_resources.CUSTOM_TOPIC))
-    yield made
-    made.close()
 
 
 class Grid:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from tests.support import config_yaml
+from tests.support.azure_clients import container_client, ml_client
 from tidegate.bootstrap import Service
 from tidegate.domain.assets import datastore_name
 from tidepool.cloud import Site, Tidepool
@@ -81,33 +82,17 @@ class Installation:
 
     @cached_property
     def images(self) -> "ContainerClient":
-        from azure.identity import DefaultAzureCredential
-        from azure.storage.blob import BlobServiceClient
-
-        url = f"https://{self.account.name}.blob.core.windows.net"
-        return BlobServiceClient(url, credential=DefaultAzureCredential()).get_container_client("images")
+        return container_client(self.account.name, "images")
 
     @cached_property
     def blobstore(self) -> "ContainerClient":
         """The container of the workspace's own blob store."""
-        from azure.identity import DefaultAzureCredential
-        from azure.storage.blob import BlobServiceClient
-
         store = self.ml.datastores.get("workspaceblobstore")
-        service = BlobServiceClient(
-            f"https://{store.account_name}.blob.core.windows.net", credential=DefaultAzureCredential()
-        )
-        return service.get_container_client(store.container_name)
+        return container_client(store.account_name, store.container_name)
 
     @cached_property
     def ml(self) -> "MLClient":
-        import os
-
-        from azure.ai.ml import MLClient
-        from azure.identity import DefaultAzureCredential
-
-        place = (os.environ["AZURE_SUBSCRIPTION_ID"], os.environ["AZURE_RESOURCE_GROUP"])
-        return MLClient(DefaultAzureCredential(), *place, self.workspace.name, show_progress=False)
+        return ml_client(self.workspace.name)
 
     def upload(self, month: str, files: Mapping[str, str], *, marker: bool = True) -> None:
         for name, content in files.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.support import config_yaml
+from tests.support.azure_clients import container_client, ml_client
 from tests.support.clock import Clock
 from tests.support.service import taken
 from tidegate.bootstrap import Service, build
@@ -71,11 +72,11 @@ class Promotions:
 
     @cached_property
     def ml(self) -> "MLClient":
-        return self._client(self.development.name)
+        return ml_client(self.development.name)
 
     @cached_property
     def production_ml(self) -> "MLClient":
-        return self._client(self.production.name)
+        return ml_client(self.production.name)
 
     def register(self, version: str, tags: dict[str, str] | None = None) -> None:
         """A model of a few files in development."""
@@ -91,14 +92,9 @@ class Promotions:
 
     def overwrite(self, version: str, weights: bytes) -> None:
         """Somebody who may write to development's storage puts other weights under a registered version."""
-        from azure.storage.blob import BlobClient
-
         folder = self.files_folder(version)
-        account = f"https://{folder.account}.blob.core.windows.net"
         name = f"{folder.path.rstrip('/')}/data/weights.bin"
-        BlobClient(account, folder.container, name, credential=self.service.credential).upload_blob(
-            weights, overwrite=True
-        )
+        container_client(folder.account, folder.container).upload_blob(name, weights, overwrite=True)
 
     def version(self, version: str, *, approved: bool = True, **changes: Any) -> ModelVersion:
         """It is registered, and has passed the gate beside the champion of now."""
@@ -224,10 +220,3 @@ class Promotions:
     def in_production(self) -> dict[str, dict[str, str]]:
         """Version -> tags of what is registered there."""
         return {model.version: model.tags for model in self.production_ml.models.list(MODEL)}
-
-    def _client(self, workspace: str) -> "MLClient":
-        from azure.ai.ml import MLClient
-        from azure.identity import DefaultAzureCredential
-
-        place = (os.environ["AZURE_SUBSCRIPTION_ID"], os.environ["AZURE_RESOURCE_GROUP"])
-        return MLClient(DefaultAzureCredential(), *place, workspace, show_progress=False)

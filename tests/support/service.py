@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.support import config_yaml
+from tests.support.azure_clients import queue_client
 from tests.support.clock import Clock
 from tidegate.bootstrap import Service, build
 from tidegate.messages.commands import AnyCommand, decode
@@ -50,12 +51,9 @@ def taken(tidepool: Tidepool, account: str, queue: str = "tidegate-work") -> lis
 @cache
 def _queue(account: str, queue: str) -> "QueueClient":
     """One connection to each, however often it is asked."""
-    from azure.identity import DefaultAzureCredential
-    from azure.storage.queue import QueueClient, TextBase64DecodePolicy
+    from azure.storage.queue import TextBase64DecodePolicy
 
-    url = f"https://{account}.queue.core.windows.net"
-    policy = TextBase64DecodePolicy()
-    return QueueClient(url, queue, credential=DefaultAzureCredential(), message_decode_policy=policy)
+    return queue_client(account, queue, message_decode_policy=TextBase64DecodePolicy())
 
 
 def delays(tidepool: Tidepool, account: str) -> list[int]:

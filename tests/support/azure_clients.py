@@ -1,0 +1,81 @@
+"""Clients of the unmodified Azure SDKs for tests: the only place that makes them.
+
+A client has the identity of this process unless a test passes a `credential`. The SDKs are imported in the
+functions, because azure-ai-ml takes seconds to import. `options` are the keyword arguments of the SDK.
+"""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.data.tables import TableServiceClient
+    from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
+    from azure.storage.queue import QueueClient
+
+
+def ml_client(workspace: str, credential: Any = None) -> "MLClient":
+    """Return a client of a workspace in the resource group that the environment names."""
+    from azure.ai.ml import MLClient
+
+    return MLClient(
+        credential or _own_identity(),
+        os.environ["AZURE_SUBSCRIPTION_ID"],
+        os.environ["AZURE_RESOURCE_GROUP"],
+        workspace,
+        show_progress=False,
+    )
+
+
+def registry_client(registry: str) -> "MLClient":
+    """Return a client of an Azure ML registry."""
+    from azure.ai.ml import MLClient
+
+    return MLClient(_own_identity(), registry_name=registry)
+
+
+def blob_service(account: str, credential: Any = None, **options: Any) -> "BlobServiceClient":
+    """Return a client of an account's blobs."""
+    from azure.storage.blob import BlobServiceClient
+
+    return BlobServiceClient(_url(account, "blob"), credential or _own_identity(), **options)
+
+
+def container_client(
+    account: str, container: str, credential: Any = None, **options: Any
+) -> "ContainerClient":
+    """Return a client of a blob container, whether or not it exists."""
+    from azure.storage.blob import ContainerClient
+
+    return ContainerClient(_url(account, "blob"), container, credential or _own_identity(), **options)
+
+
+def blob_client(url: str) -> "BlobClient":
+    """Return a client of the blob at a URL."""
+    from azure.storage.blob import BlobClient
+
+    return BlobClient.from_blob_url(url, _own_identity())
+
+
+def queue_client(account: str, queue: str, **options: Any) -> "QueueClient":
+    """Return a client of a queue, whether or not it exists."""
+    from azure.storage.queue import QueueClient
+
+    return QueueClient(_url(account, "queue"), queue, credential=_own_identity(), **options)
+
+
+def table_service(account: str) -> "TableServiceClient":
+    """Return a client of an account's tables."""
+    from azure.data.tables import TableServiceClient
+
+    return TableServiceClient(_url(account, "table"), credential=_own_identity())
+
+
+def _own_identity() -> Any:
+    from azure.identity import DefaultAzureCredential
+
+    return DefaultAzureCredential()
+
+
+def _url(account: str, service: str) -> str:
+    return f"https://{account}.{service}.core.windows.net"
