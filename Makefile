@@ -1,7 +1,7 @@
 # One word per chore. Each target does the set-up that it needs, once: `make help`.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test check fix bench requirements clean
+.PHONY: help demo up down test test-fast test-long check fix bench requirements clean
 
 UV_VERSION := 0.13.8
 UV := $(or $(shell command -v uv),.tools/uv/bin/uv)
@@ -15,7 +15,7 @@ SYNC := $(UV) sync --frozen --inexact --quiet --compile-bytecode --extra cli
 EXPORT := $(UV) export --frozen --quiet --no-default-groups --no-hashes --no-emit-project --no-header --no-annotate
 
 help:  ## this list
-	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 demo: .tools/local  ## on a fresh local cloud: models are judged, months arrive and are scored; .tidepool begins anew
 	@.venv/bin/python -m examples.digits.demo
@@ -26,8 +26,15 @@ up: .tools/local  ## the local cloud with the digits example installed, ready fo
 down:  ## stop Tidepool
 	@if [ -x .venv/bin/tidepool ]; then .venv/bin/tidepool down; fi
 
-test: .tools/test  ## all tests
-	@.venv/bin/pytest -n 2 --dist worksteal
+test: .tools/test  ## run all tests that CI runs
+	@.venv/bin/pytest -n 2 --dist worksteal -m 'not long'
+
+test-fast: .tools/test  ## run the tests of pure code and of the handlers, in a minute or so
+	@.venv/bin/pytest -n 2 --dist worksteal -m 'not long' tests/unit $(HANDLER_TESTS)
+
+# pytest exits with 5 if it collects no test.
+test-long: .tools/test  ## run the tests that take longer or need large installs
+	@.venv/bin/pytest -m long || { [ $$? = 5 ] && echo 'There are no long tests yet.'; }
 
 check: .tools/test  ## format, lint, types, imports, requirements.txt
 	@.venv/bin/ruff format --check .
