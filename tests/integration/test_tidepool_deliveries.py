@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.azure_types import violations
 from tests.support.event_grid import TOPIC, Grid, run_grid, wire_event
 from tests.support.webhook_receiver import Receiver
 
@@ -96,14 +97,12 @@ def test_the_service_s_own_subscriptions_are_as_azure_wants_them(tmp_path: Path)
 
 @pytest.mark.skipif(not TYPES.exists(), reason=f"there are no type definitions at {TYPES}")
 def test_the_service_s_own_subscriptions_name_only_azure_s_properties() -> None:
-    from tests.integration.test_tidepool_schemas import wrong  # imports azure-ai-ml
-
     types = json.loads(TYPES.read_text())
     known = [one.get("name") for one in types].index("EventSubscriptionProperties")
     topics = {name: f"{TOPIC}/{name}" for name in ("storage", "development", "production")}
 
     for _, name, properties in read_file(SUBSCRIPTIONS, topics=topics, site=SITE):
-        assert list(wrong(types, {"$ref": f"#/{known}"}, properties, name)) == []
+        assert list(violations(types, {"$ref": f"#/{known}"}, properties, name)) == []
 
 
 @pytest.mark.parametrize(

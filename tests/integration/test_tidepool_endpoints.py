@@ -13,7 +13,7 @@ import requests
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import ManagedOnlineEndpoint, Model, OnlineRequestSettings
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from tests.integration.test_tidepool_resources import arm
+from tests.support.arm_requests import arm
 from tests.support.azure_clients import ml_client
 from tests.support.online_endpoint import NUMBERS, SCRIPT, Online
 

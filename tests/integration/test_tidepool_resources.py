@@ -22,29 +22,13 @@ from azure.ai.ml.entities import (
     PipelineJob,
 )
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from tests.support.arm_requests import arm, token
 from tests.support.azure_clients import ml_client
 
 from tidepool import default_resources
 from tidepool.cloud import Tidepool, Workspace
 
 IMAGES = "azureml://datastores/workspaceblobstore/paths/images"
-
-
-def token(tidepool: Tidepool, principal: str, audience: str = "https://management.azure.com") -> str:
-    environ = tidepool.environment(principal)
-    answer = requests.get(
-        environ["IDENTITY_ENDPOINT"],
-        params={"api-version": "2019-08-01", "resource": audience},
-        headers={"X-IDENTITY-HEADER": environ["IDENTITY_HEADER"]},
-        timeout=10,
-    )
-    return str(answer.json()["access_token"])
-
-
-def arm(method: str, path: str, bearer: str | None, body: Any = None) -> requests.Response:
-    headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-    url = f"https://management.azure.com{path}?api-version=2025-12-01"
-    return requests.request(method, url, headers=headers, json=body, timeout=10)
 
 
 @pytest.fixture

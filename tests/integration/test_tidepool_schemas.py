@@ -1,7 +1,6 @@
 """What Tidepool answers, against Microsoft's public type definitions: every property is Azure's."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,46 +18,12 @@ from azure.ai.ml.entities import (
     PipelineJob,
 )
 from azure.identity import DefaultAzureCredential
+from tests.support.azure_types import Types, violations
 
 from tidepool.cloud import Tidepool, Workspace
 
 TYPES = Path(__file__).parents[2].parent / "shared/schemas/mls-2025-12-01.types.json"
 pytestmark = pytest.mark.skipif(not TYPES.exists(), reason=f"there are no type definitions at {TYPES}")
-
-Types = list[dict[str, Any]]
-
-
-def wrong(types: Types, reference: dict[str, str], value: Any, path: str = "") -> Iterator[str]:
-    """The paths of properties that the type does not know, and of values that it does not allow."""
-    kind = types[int(reference["$ref"].rpartition("/")[2])]
-    match kind["$type"]:
-        case "ObjectType" | "DiscriminatedObjectType" if isinstance(value, dict):
-            yield from wrong_members(types, kind, value, path)
-        case "ArrayType" if isinstance(value, list):
-            for number, item in enumerate(value):
-                yield from wrong(types, kind["itemType"], item, f"{path}[{number}]")
-        case "StringLiteralType" if value != kind["value"]:
-            yield f"{path} is {value!r}, not {kind['value']!r}"
-        case "UnionType" if not any(not list(wrong(types, one, value, path)) for one in kind["elements"]):
-            yield f"{path} cannot be {value!r}"
-        case "ObjectType" | "DiscriminatedObjectType" | "ArrayType":
-            yield f"{path} cannot be {value!r}"
-
-
-def wrong_members(types: Types, kind: dict[str, Any], value: dict[str, Any], path: str) -> Iterator[str]:
-    known = dict(kind.get("properties") or kind.get("baseProperties") or {})
-    if "discriminator" in kind:
-        chosen = kind["elements"].get(value.get(kind["discriminator"]))
-        if chosen is None:
-            yield f"{path}.{kind['discriminator']} is {value.get(kind['discriminator'])!r}"
-            return
-        known |= types[int(chosen["$ref"].rpartition("/")[2])]["properties"]
-    for name, item in value.items():
-        member = known[name]["type"] if name in known else kind.get("additionalProperties")
-        if member is None:
-            yield f"{path}.{name}"
-        elif item is not None:
-            yield from wrong(types, member, item, f"{path}.{name}")
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +90,7 @@ def test_every_property_of_an_answer_is_one_that_azure_has(types: Types, made: d
         for kind, answer in made.items()
         if (
             problems := list(
-                wrong(
+                violations(
                     types, bodies[f"Microsoft.MachineLearningServices/{kind.split()[0]}@2025-12-01"], answer
                 )
             )

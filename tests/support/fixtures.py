@@ -1,4 +1,4 @@
-"""Fixtures of all tests; those of Tidepool (`tidepool`, `workspace`, `storage_account`) are in its pytest plugin.
+"""Fixtures of all tests; Tidepool's pytest plugin adds `tidepool`, `workspace`, `storage_account` and others.
 
 A test module may override a fixture, for example to share an installation between its tests. The fixtures
 import what they make when a test asks for it, so that tests of pure code start quickly.

@@ -1,10 +1,10 @@
 """What the end of a run means."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from tests.support.config_yaml import a_feed
+from tests.support.records import a_job
 
 from tidegate.config.schema import Score
 from tidegate.domain.jobs.outcome import (
@@ -17,25 +17,9 @@ from tidegate.domain.jobs.outcome import (
     RunSnapshot,
     decide_outcome,
 )
-from tidegate.domain.jobs.records import Job
 
-NOW = datetime(2026, 12, 3, 12, 0, tzinfo=UTC)
 SCORE = Score.model_validate({**a_feed()["score"], "fallback": "gpu-dedicated", "attempts": 2})
 NODE_LOST = RunSnapshot("score_images", "Canceled", "NodePreempted", "The low-priority node was preempted.")
-
-
-def a_job(**changes: Any) -> Job:
-    fields = {"attempt": 1, "compute": "gpu-lowpri", **changes}
-    return Job(
-        workspace="development",
-        name="score-digits-202611-1-g1-a1",
-        feed="digits",
-        month="202611",
-        version=1,
-        generation=1,
-        submitted_at=NOW,
-        **fields,
-    )
 
 
 def outcome(run: RunSnapshot, **job: Any) -> JobOutcome:

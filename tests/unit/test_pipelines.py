@@ -1,7 +1,6 @@
 """What is submitted, and under which name."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -9,39 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from image_model import image_shape
 from tests.support.config_yaml import a_feed
+from tests.support.records import a_claim
 
 from tidegate.config.schema import Feed
 from tidegate.domain.jobs.plan import job_name, model_problem, plan_scoring, served_by
-from tidegate.domain.partitions.records import Claim, Generation, Month, MonthVersion
 
-NOW = datetime(2026, 12, 3, 12, 0, tzinfo=UTC)
 FEED = Feed.model_validate(a_feed(score={**a_feed()["score"], "publish_compute": "small"}))
-
-
-def a_claim(feed: str = "digits", *, number: int = 1, version: int = 1, **generation: Any) -> Claim:
-    scoring = Generation(
-        number=number,
-        **{
-            "model_name": "classifier",
-            "model_version": "7",
-            "compute": "gpu-lowpri",
-            "reason": "marker _SUCCESS",
-            "claimed_at": NOW,
-            **generation,
-        },
-    )
-    snapshot = MonthVersion(
-        number=version,
-        manifest_hash="ab" * 32,
-        manifest_path="predictions/digits/202611/manifests/ab.jsonl",
-        files=3,
-        bytes=30,
-        reason="marker _SUCCESS",
-        snapshot_at=NOW,
-        registered=True,
-        generations=[scoring],
-    )
-    return Claim(Month(feed=feed, month="202611", versions=[snapshot]), snapshot, scoring)
 
 
 def test_a_plan_names_registered_things_only() -> None:

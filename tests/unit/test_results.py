@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from tests.unit.test_pipelines import NOW, a_claim
+from tests.support.records import NOW, a_claim
 
 from tidegate.config.activity_kinds import KINDS
 from tidegate.config.schema import Channel

@@ -4,8 +4,7 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from tests.support.config_yaml import a_config, a_feed
-from tests.unit.test_outcomes import a_job
-from tests.unit.test_pipelines import NOW, a_claim
+from tests.support.records import NOW, a_claim, a_job
 
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.partitions.records import Month, ScoringState
