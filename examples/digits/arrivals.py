@@ -1,4 +1,4 @@
-"""How the demo's months arrive: which files, and what says that a month is complete. Uploads, and no more."""
+"""The example's months: which files arrive, and how the service knows that a month is complete."""
 
 import os
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ CONTAINER = "images"
 class Arrival:
     """A month's upload: `count` PNG files, of which the first `broken` cannot be read.
 
-    A person wrote labels.csv for the first `labelled` of them; accuracy is measured on the others.
+    A labels.csv comes with the first `labelled` of them. Accuracy is measured on the others.
     """
 
     month: str
@@ -29,15 +29,15 @@ class Arrival:
     labelled: int = 0
 
     @property
-    def says(self) -> str:
+    def text(self) -> str:
         end = {
-            "marker": "then the marker _SUCCESS",
-            "list": "then files.txt, which lists them",
-            "nothing": "then silence",
+            "marker": "the marker file _SUCCESS comes last",
+            "list": "files.txt, which lists the images, comes last",
+            "nothing": "complete when no file has come for 10 s",
         }[self.ends_with]
         broken = f", {self.broken} of them broken" if self.broken else ""
-        light = ", darker and noisier than ever" if self.light else ""
-        return f"{self.count} images{broken}{light}, {end}"
+        light = ", much darker than before" if self.light else ""
+        return f"{self.count} images{broken}{light}; {end}"
 
     @property
     def digits(self) -> list[images.Digit]:
@@ -45,7 +45,7 @@ class Arrival:
 
     @property
     def measured(self) -> list[images.Digit]:
-        """The digits whose labels nobody wrote down: no model has learned from them."""
+        """Return the digits that labels.csv does not have, so that no model was trained on them."""
         return self.digits[self.labelled :]
 
 
@@ -59,7 +59,7 @@ LATE_NAME = "digit-late.png"
 
 
 class Arrivals:
-    """Uploads with azure-storage-blob, as whoever delivers the images would."""
+    """Uploads with azure-storage-blob, as a supplier of images would make them."""
 
     def upload(self, arrival: Arrival) -> None:
         digits = arrival.digits
@@ -85,19 +85,23 @@ class Arrivals:
 
     @staticmethod
     def workspace() -> "MLClient":
-        """The development workspace, through azure-ai-ml."""
+        """Return a client of the development workspace."""
         from azure.ai.ml import MLClient
         from azure.identity import DefaultAzureCredential
 
-        place = (os.environ["AZURE_SUBSCRIPTION_ID"], os.environ["AZURE_RESOURCE_GROUP"])
-        workspace = os.environ["AZUREML_WORKSPACE_DEVELOPMENT"]
-        return MLClient(DefaultAzureCredential(), *place, workspace, show_progress=False)
+        return MLClient(
+            DefaultAzureCredential(),
+            os.environ["AZURE_SUBSCRIPTION_ID"],
+            os.environ["AZURE_RESOURCE_GROUP"],
+            os.environ["AZUREML_WORKSPACE_DEVELOPMENT"],
+            show_progress=False,
+        )
 
     def put(self, name: str, content: bytes) -> None:
         self._container.upload_blob(name, content, overwrite=True)
 
     def make_container(self) -> None:
-        """Unless it is there."""
+        """Create the container of the images unless it exists."""
         if not self._container.exists():
             self._container.create_container()
 

@@ -1,22 +1,23 @@
-"""The demo: a model earns its place, three months are scored, one has drifted, a new model takes over.
+"""The demo: a model becomes champion, three months are scored, one has drifted, a new model takes over.
 
-It is a user like any other: uploads with azure-storage-blob, looks with azure-ai-ml and the service's API.
-Exits non-zero if anything that it promises did not happen.
+It uses what any user has: azure-storage-blob to upload, azure-ai-ml to train, and the API of the service.
+It exits with 1 if anything that it promises did not happen.
 """
 
+import argparse
 import os
 import sys
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from examples.digits import installation, models
-from examples.digits.arrivals import LATE, MONTHS, Arrivals
+from examples.digits import installation, models, service_api
+from examples.digits.arrivals import LATE, LATE_NAME, MONTHS, Arrivals
 from examples.digits.installation import DATA, LOG, ROOT
-from examples.digits.models import MODEL, DemoError
-from examples.digits.outcome import Outcome, find_scoring, promises, rerun, show
-from examples.digits.progress import Progress
-from examples.digits.screen import console, step, title
+from examples.digits.message_flow import MessageFlow
+from examples.digits.promises import Outcome, outcome_table, promises
+from examples.digits.screen import DemoError, Screen
+from examples.digits.service_api import FEED, MODEL
 from tidegate.api_client import ApiError
 from tidepool.cloud import Tidepool, TidepoolError
 
@@ -25,137 +26,213 @@ if TYPE_CHECKING:
 
 PATIENCE_S = 300
 BAD_ITERATIONS = 10
+DARK = MONTHS[-1].month
+
+TO_TRY = (
+    (
+        ".venv/bin/tidepool run -- .venv/bin/tidegate months",
+        "shows every month with its state and its result; `tidegate --help` lists all commands",
+    ),
+    (
+        f".venv/bin/tidepool run -- .venv/bin/tidegate model {MODEL} 3",
+        "shows why the gate refused the third model",
+    ),
+    (
+        f".venv/bin/python -m examples.digits.drop {LATE}",
+        "uploads one more image, waits until the month is scored again, and shows the prediction",
+    ),
+)
 
 
 def main() -> int:
     started = time.monotonic()
-    cloud = _fresh_cloud()
-    os.environ.update(cloud.environment())
-    installation.deploy()
-    demo = Demo(cloud)
+    verbose = _parser().parse_args().verbose
+    screen = Screen(MessageFlow(LOG) if verbose else None)
+    screen.say(
+        "[bold]Tidegate demo.[/] Images of handwritten digits arrive month by month, and a model reads them.",
+        "Everything runs on this computer, in the local cloud Tidepool; no Azure account is used.",
+        "It takes about two minutes.",
+    )
+    demo = Demo(_fresh_cloud(screen), screen)
     try:
         demo.run()
     except (DemoError, ApiError) as error:
         demo.broken.append(str(error))
-    for promise in demo.broken:
-        console.print(f"[red]Not as promised:[/] {promise}")
-    console.print(f"\n{time.monotonic() - started:.0f} s. Tidepool is still up. Try:")
-    for command, what in TO_TRY:
-        console.print(f"  [bold]{command:<60}[/] {what}")
+    demo.report(time.monotonic() - started)
     return 1 if demo.broken else 0
 
 
-class Demo:
-    """The story, from the first model to the third."""
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make demo", description="A model becomes champion, months are scored.")
+    parser.add_argument(
+        "--verbose", action="store_true", help="also show each message: event → handler → commands that follow"
+    )
+    return parser
 
-    def __init__(self, cloud: Tidepool) -> None:
+
+class Demo:
+    """The story in chapters. Each one says what happens, what the service does, and what came out."""
+
+    def __init__(self, cloud: Tidepool, screen: Screen) -> None:
         self.broken: list[str] = []
+        self._kept: list[str] = []
         self._cloud = cloud
+        self._screen = screen
         self._arrivals = Arrivals()
-        self._progress = Progress(LOG)
         self._began: dict[str, float] = {}
-        self._ended: dict[str, float] = {}
+        self._outcomes: dict[str, Outcome] = {}
 
     def run(self) -> None:
-        console.print(
-            "\nBelow: what comes in, an event or a command → the handler that takes it → what that sends on."
-        )
+        installation.deploy(self._screen)
+        installation.prepare(self._ml, self._screen)
         self._first_model()
-        self._months()
+        self._three_months()
+        self._late_file()
         self._drift()
+        self._dark_month_again()
         self._bad_model()
-        self._cloud.settle()
-        self._report()
+        with self._screen.step("The service has no work left"):
+            self._cloud.settle()
+
+    def report(self, seconds: float) -> None:
+        """Print which promises were kept, and what to try next."""
+        screen = self._screen
+        screen.chapter("What was promised, and what came out")
+        for promise in self._kept:
+            screen.say(f"[green]✓[/] {promise}")
+        for problem in self.broken:
+            screen.say(f"[red]✗[/] {problem}")
+        result = "[red]Not every promise was kept.[/]" if self.broken else "[green]Every promise was kept.[/]"
+        screen.say(f"\n{result} The demo took {seconds:.0f} s. The local cloud is still running. Try:\n")
+        for command, what_it_shows in TO_TRY:
+            screen.say_command(command, what_it_shows)
+        screen.say("\nStop the local cloud with [bold]make down[/].")
 
     def _first_model(self) -> None:
-        title("A first model: trained, judged on the holdout, approved, promoted, rolled out")
-        installation.prepare(self._ml)
+        self._screen.chapter("The first model is judged before it is used")
+        self._screen.say(
+            "A data scientist submits a training job. Azure ML announces the model, and the service evaluates it",
+            "on a holdout: images that are not trained on, a third of them dark (the slice [italic]night[/]).",
+            "The gate compares each figure with its limit in tidegate.yml.",
+        )
         models.begin_training(self._ml)
-        self._crown("1")
+        self._judge_and_promote("1")
 
-    def _months(self) -> None:
-        """Three months arrive one after the other, and a late file last."""
+    def _three_months(self) -> None:
+        self._screen.chapter("Three months of images arrive")
+        self._screen.say(
+            "For each month the service waits until its files are complete, takes a list of them (version 1),",
+            "runs the scoring pipeline, and publishes a CSV only if it has exactly one row for each file.",
+        )
         for arrival in MONTHS:
-            title(f"{arrival.month}: {arrival.says}")
-            self._arrivals.upload(arrival)
+            with self._screen.step(f"{arrival.month} is uploaded: {arrival.text}"):
+                self._arrivals.upload(arrival)
             self._begin(f"{arrival.month}-1-g1")
-        self._wait(*(f"{arrival.month}-1-g1" for arrival in MONTHS))
-        title(f"{LATE}: one more file comes late")
+        scorings = [f"{arrival.month}-1-g1" for arrival in MONTHS]
+        self._wait_for_scorings("The service scores the three months", *scorings)
+        self._screen.say(
+            f"{LATE}-1-g1 is the month {LATE}, version 1 of its files, and its first scoring (generation 1).",
+            "A broken file is a row with its error. Accuracy is measured with labels that only the demo knows.",
+            f"It is low for {DARK}, whose images are dark.",
+        )
+
+    def _late_file(self) -> None:
+        self._screen.chapter(f"One more file arrives late, for {LATE}")
+        self._screen.say(
+            f"The upload of {LATE_NAME} changes a month that was scored already. The service makes version 2 of it",
+            "and scores all files again. Version 1 and its predictions are kept.",
+        )
         self._arrivals.upload_late()
         self._begin(f"{LATE}-2-g1")
+        self._wait_for_scorings(f"The service scores version 2 of {LATE}", f"{LATE}-2-g1")
 
     def _drift(self) -> None:
-        """The last month was dark: its drift has a model trained anew, which walks the same way."""
-        dark = MONTHS[-1].month
-        title(f"{dark} has drifted: a model is trained anew on it, and has to beat the champion")
-        self._crown("2")
-        title(f"{dark} again, with the new champion")
-        rerun(dark, "the champion learned to see in the dark")
-        self._begin(f"{dark}-1-g2")
+        self._screen.chapter(f"{DARK} has drifted, so the service trains a new model")
+        signals = {signal["about"]: signal for signal in service_api.drift_signals() if signal["breached"]}
+        why = "; ".join(signal["why"] for signal in signals.values()) or "no drift was recorded"
+        self._screen.say(
+            f"After each scoring the service compares the month with the training data. For {DARK} it recorded:",
+            f"[italic]{why}[/]. It trains a model on the months and the labels that came with them.",
+            "The new model has to be as good as the champion on the same holdout.",
+        )
+        self._judge_and_promote("2")
+
+    def _dark_month_again(self) -> None:
+        self._screen.chapter(f"{DARK} is scored again, with the new champion")
+        self._screen.say(
+            "A person asks for it, as with `tidegate rerun`. It becomes generation 2 of the same files.",
+            f"Meanwhile a data scientist submits a training of {BAD_ITERATIONS} rounds, which is too few.",
+        )
+        service_api.rerun(DARK, "the new champion was trained on dark images")
+        self._begin(f"{DARK}-1-g2")
         models.begin_training(self._ml, iterations=BAD_ITERATIONS)
-        self._wait(f"{LATE}-2-g1", f"{dark}-1-g2")
+        self._wait_for_scorings(f"The service scores {DARK} again", f"{DARK}-1-g2")
+        before, after = (self._outcomes[f"{DARK}-1-g{generation}"].accuracy for generation in (1, 2))
+        if after > before:
+            self._kept.append(f"The new model reads {DARK} better: {after:.0%} instead of {before:.0%}")
+        else:
+            self.broken.append(f"The new model reads {DARK} no better: {after:.0%} after {before:.0%}")
 
     def _bad_model(self) -> None:
-        title("A bad model: trained for ten rounds only")
-        refused = models.wait_for("3", models.FINAL | {"passed"}, self._progress.show)
-        models.print_verdict(refused)
-        if refused["state"] != "refused":
-            self.broken.append(f"the bad model {MODEL}:3 is {refused['state']}, not refused")
+        self._screen.chapter("A bad model is refused")
+        with self._screen.step(f"The service judges {MODEL}:3"):
+            version = models.wait_until_judged("3", self._screen)
+        models.show_verdict(version, self._screen)
+        self._screen.say(f"The champion stays {MODEL}:{service_api.champion()} in production.")
+        if version["state"] == "refused":
+            self._kept.append(f"The bad model {MODEL}:3 is refused")
+        else:
+            self.broken.append(f"The bad model {MODEL}:3 is {version['state']}, not refused")
 
-    def _report(self) -> None:
-        console.print()
-        due = [promise for promise in promises() if promise.result in self._ended]
-        outcomes = [Outcome.of(one, self._ended[one.result] - self._began[one.result]) for one in due]
-        show(outcomes, console)
-        console.print("Accuracy: against the known labels, of the images that no model has learned from.")
-        told = (one.broken_by(outcome) for one, outcome in zip(due, outcomes, strict=True))
-        self.broken += [words for words in told if words]
-        accuracy = {outcome.result: outcome.accuracy for outcome in outcomes}
-        dark = MONTHS[-1].month
-        if accuracy[f"{dark}-1-g2"] <= accuracy[f"{dark}-1-g1"]:
-            self.broken.append(f"the new model is no better in the dark month {dark}")
+    def _judge_and_promote(self, version: str) -> None:
+        with self._screen.step(f"{MODEL}:{version} is trained and judged"):
+            judged = models.wait_until_judged(version, self._screen)
+        models.show_verdict(judged, self._screen)
+        self._screen.say("The policy asks for a person's approval. The demo approves the verdict.")
+        models.make_champion(judged, self._screen)
 
-    def _crown(self, version: str) -> None:
-        installation.crown(version, self._progress.show)
+    def _begin(self, scoring: str) -> None:
+        self._began[scoring] = time.monotonic()
+        self._screen.show_messages()
 
-    def _begin(self, result: str) -> None:
-        self._began[result] = time.monotonic()
-        self._progress.show()
+    def _wait_for_scorings(self, what: str, *scorings: str) -> None:
+        """Wait until these scorings have ended, show their outcomes, and check their promises."""
+        ended: dict[str, float] = {}
 
-    def _wait(self, *results: str) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while missing := [result for result in results if result not in self._ended]:
-            if time.monotonic() > deadline:
-                raise DemoError(f"{', '.join(missing)} did not end in {PATIENCE_S} s")
-            self._progress.show()
-            self._ended |= {result: time.monotonic() for result in missing if find_scoring(result)}
-            time.sleep(0.5)
+        def look() -> dict[str, Any] | None:
+            waiting = [scoring for scoring in scorings if scoring not in ended]
+            ended.update({name: time.monotonic() for name in waiting if service_api.ended_scoring(name)})
+            return ended if len(ended) == len(scorings) else None
+
+        with self._screen.step(what):
+            self._screen.wait(f"The end of {', '.join(scorings)} in the feed {FEED}", look, PATIENCE_S)
+        for scoring in scorings:
+            promise = promises()[scoring]
+            outcome = Outcome.of(promise, ended[scoring] - self._began[scoring])
+            self._outcomes[scoring] = outcome
+            problem = promise.broken_by(outcome)
+            (self.broken if problem else self._kept).append(problem or promise.text)
+        self._screen.show(outcome_table(self._outcomes[scoring] for scoring in scorings))
 
     @cached_property
     def _ml(self) -> "MLClient":
         return Arrivals.workspace()
 
 
-TO_TRY = (
-    ('eval "$(.venv/bin/tidepool env)"', "from here on, every Azure SDK in this shell talks to it"),
-    (".venv/bin/python -m examples.digits.drop 202611", "one more PNG arrives: see it scored"),
-    ('.venv/bin/tidegate rerun digits 202611 --reason "curious"', "score it again, as a new generation"),
-    ("make down", "stop it"),
-)
-
-
-def _fresh_cloud() -> Tidepool:
-    """Tidepool with the service in it, and nothing from before."""
+def _fresh_cloud(screen: Screen) -> Tidepool:
+    """Start Tidepool with the service in it, and without anything from an earlier run."""
     cloud = Tidepool(DATA, app=ROOT)
     try:
         cloud.stop()
         if DATA.exists():
-            console.print("From the beginning: what Tidepool kept in .tidepool until now is deleted.")
+            screen.say("The data of an earlier run, in .tidepool, is deleted first.")
         cloud.delete()
-        with step("Tidepool starts: identity, storage, Azure ML, Event Grid, Functions host"):
+        screen.chapter("The local cloud starts, and the service is deployed")
+        with screen.step("Tidepool starts: storage, Azure ML, Event Grid, Functions host"):
             cloud.start(detach=True)
     except TidepoolError as error:
-        raise SystemExit(f"The demo cannot begin: {error}") from error
+        raise SystemExit(f"The demo cannot start: {error}") from error
+    os.environ.update(cloud.environment())
     return cloud
 
 

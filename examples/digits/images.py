@@ -1,6 +1,6 @@
 """The demo's real images: the UCI handwritten digits that ship with scikit-learn, as PNG files.
 
-Which digits train, which are held out and which arrive in a month is fixed. No file name tells a label.
+It is fixed which digits train models, which are the holdout, and which arrive in a month. File names contain no label.
 """
 
 import io
@@ -18,25 +18,25 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 TRAINING, HOLDOUT = 1_000, 297  # the other 500 digits arrive in months
 TRAINING_DATA, HOLDOUT_DATA = "digits-training:1", "digits-holdout:1"
-NIGHT_OF_HOLDOUT = 3  # every third image of the holdout is as dark as DARK says
+NIGHT_OF_HOLDOUT = 3  # every third image of the holdout is made dark, with the light DARK
 Damage = Literal["truncated", "empty", "garbage"]
 
 
 class Light(TypedDict):
-    """`brightness` below 1 darkens; `noise` is the standard deviation of what is added, in grey levels."""
+    """Lighting of images: `brightness` below 1 darkens; `noise` is its standard deviation in grey levels."""
 
     brightness: float
     noise: float
 
 
 DAY = Light(brightness=1.0, noise=0.0)
-# Of such digits the first model reads two of three, and one that learned from some of them nine of ten.
+# The first model reads two of three such digits; a model that was trained on some of them reads nine of ten.
 DARK = Light(brightness=0.1, noise=4.0)
 
 
 @dataclass(frozen=True)
 class Digit:
-    """One image file, and the digit that a person wrote in it."""
+    """One image file, and its true label."""
 
     name: str
     png: bytes
@@ -45,7 +45,7 @@ class Digit:
 
 @cache
 def _all_digits() -> tuple[Pixels, np.ndarray[Any, Any]]:
-    # Read as the file that it is: importing scikit-learn takes seconds, and the demo needs no more of it.
+    # The data file is read directly, because importing scikit-learn takes seconds.
     package = find_spec("sklearn")
     if package is None or package.origin is None:
         raise ModuleNotFoundError("the digits come with scikit-learn, which is not installed")
@@ -56,31 +56,31 @@ def _all_digits() -> tuple[Pixels, np.ndarray[Any, Any]]:
 
 
 def training_set() -> tuple[Pixels, np.ndarray[Any, Any]]:
-    """Images (n, 8, 8, 1) and labels to train on."""
+    """Return images (n, 8, 8, 1) and labels to train on."""
     pixels, labels = _all_digits()
     return pixels[:TRAINING], labels[:TRAINING]
 
 
 def holdout_set() -> tuple[Pixels, np.ndarray[Any, Any]]:
-    """Images and labels to judge models on, which neither train nor arrive."""
+    """Return images and labels to judge models on. They are not trained on, and do not arrive in a month."""
     pixels, labels = _all_digits()
     return pixels[TRAINING : TRAINING + HOLDOUT], labels[TRAINING : TRAINING + HOLDOUT]
 
 
 def holdout_lights() -> list[str]:
-    """The slice of each image of the holdout: `day` as it is, `night` as it comes out of `lit_holdout`."""
+    """Return the slice of each image of the holdout: `day`, or `night` if `lit_holdout` makes it dark."""
     return ["day" if number % NIGHT_OF_HOLDOUT else "night" for number in range(HOLDOUT)]
 
 
 def lit_holdout() -> Pixels:
-    """The holdout's images, those of the slice `night` made dark."""
+    """Return the holdout's images, those of the slice `night` made dark."""
     pixels, _ = holdout_set()
     night = np.array([light == "night" for light in holdout_lights()])
     return np.where(night[:, None, None, None], _lit(pixels, np.random.default_rng(0), **DARK), pixels)
 
 
 def month(name: str, count: int = 100, *, brightness: float = 1.0, noise: float = 0.0) -> list[Digit]:
-    """The digits that arrive in a month such as "202611", in a light; the same ones whenever asked."""
+    """Return the digits that arrive in a month such as "202611". Each call returns the same ones."""
     pixels, labels = _all_digits()
     random = np.random.default_rng(seed=int(name))
     chosen = random.choice(np.arange(TRAINING + HOLDOUT, len(labels)), size=count, replace=False)
@@ -97,33 +97,33 @@ def _lit(pixels: Pixels, random: np.random.Generator, brightness: float, noise: 
 
 
 def as_png(pixels: Pixels) -> bytes:
-    """A grey image (height, width, 1) as a PNG file."""
+    """Return a grey image (height, width, 1) as the bytes of a PNG file."""
     buffer = io.BytesIO()
     Image.fromarray(pixels[..., 0]).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
 def damaged(png: bytes, how: Damage) -> bytes:
-    """The file as a broken upload leaves it."""
+    """Return the file as a broken upload leaves it."""
     return {"truncated": png[: len(png) // 2], "empty": b"", "garbage": b"\x00" * len(png)}[how]
 
 
 def write(digits: Iterable[Digit], folder: Path) -> None:
-    """The files of a month into its folder."""
+    """Write the files of a month into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for digit in digits:
         (folder / digit.name).write_bytes(digit.png)
 
 
 def labels_csv(digits: Iterable[Digit]) -> str:
-    """What a person writes down who looks at these digits: labels.csv, to lie beside the month's images."""
+    """Return the text of labels.csv, which is stored beside the month's images."""
     return "img,label\n" + "".join(f"{digit.name},{digit.label}\n" for digit in digits)
 
 
 def accuracy(predictions: Iterable[Mapping[str, str]], digits: Sequence[Digit]) -> float:
-    """The share of rows (of predictions.csv, errors aside) whose label is the known one.
+    """Return the share of rows of predictions.csv whose label is right.
 
-    Rows of other images than these digits do not count.
+    Rows with an error, and rows of images that are not among `digits`, do not count.
     """
     known = {digit.name: digit.label for digit in digits}
     hits = [

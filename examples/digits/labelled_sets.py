@@ -1,6 +1,6 @@
-"""The example's labelled sets as Data assets: what every training includes, and what models are judged on.
+"""The example's labelled sets as Data assets: the training data, and the holdout that models are judged on.
 
-`python -m examples.digits.labelled_sets` registers them; a version that is there stays as it is.
+`python -m examples.digits.labelled_sets` registers them. A version that exists is kept.
 """
 
 import io
@@ -30,12 +30,12 @@ def write_training(folder: Path) -> None:
 
 
 def write_holdout(folder: Path) -> None:
-    """With the column `light`: `day`, or the darker and noisier `night`."""
+    """Write the holdout with the column `light`: `day`, or the darker and noisier `night`."""
     _write(folder, lit_holdout(), holdout_set()[1], {"light": holdout_lights()})
 
 
 def register(ml: "MLClient") -> None:
-    """Both sets as Data assets of the workspace, unless they are there."""
+    """Register both sets as Data assets of the workspace, unless they exist."""
     from azure.ai.ml.entities import Data
     from azure.core.exceptions import ResourceNotFoundError
 
@@ -51,7 +51,7 @@ def register(ml: "MLClient") -> None:
 
 
 def _write(folder: Path, images: Pixels, labels: Sequence[str], columns: dict[str, Sequence[str]]) -> None:
-    """labels.csv and images.zip: a thousand small files each take a request to upload, one file takes one."""
+    """Write labels.csv and images.zip: a thousand small files would take a request each to upload."""
     folder.mkdir(parents=True)
     names = [f"digit-{number:04}.png" for number in range(len(images))]
     rows: Iterable[Sequence[str]] = zip(names, labels, *columns.values(), strict=True)
@@ -62,7 +62,7 @@ def _write(folder: Path, images: Pixels, labels: Sequence[str], columns: dict[st
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, image in zip(names, images, strict=True):
-            # A date of its own would make each upload another content.
+            # ZipInfo has a fixed date: with the present time each upload would have another content.
             archive.writestr(zipfile.ZipInfo(name), as_png(image))
     (folder / "images.zip").write_bytes(packed.getvalue())
 

@@ -1,32 +1,30 @@
-"""The demo's models, for the data scientist who trains them and the person who approves."""
+"""The example's models: their training, and the way of a version from its verdict to the champion."""
 
 import logging
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from examples.digits.api import api
-from examples.digits.screen import console, silent
+from rich.table import Table
+
+from examples.digits import service_api
+from examples.digits.screen import DemoError, Screen, silent
+from examples.digits.service_api import MODEL
+from tidegate.cli.model_tables import rules_table
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-MODEL = "digit-classifier"
-_PATH = f"/api/models/{MODEL}"
-FINAL = {"champion", "refused", "observed", "expired", "retired", "rolled_back", "failed"}
 TRAINING_JOB = Path(__file__).parent / "training.yml"
 PATIENCE_S = 180
 
-
-class DemoError(Exception):
-    """Something that the demo waited for did not happen."""
+_ENDED = {"champion", "refused", "observed", "expired", "retired", "rolled_back", "failed"}
+_JUDGED = _ENDED | {"passed"}
 
 
 def begin_training(ml: "MLClient", *, iterations: int = 1000) -> str:
-    """Submit the training job; returns its name. Few iterations make a bad model.
+    """Submit the training job and return its name. A model of few iterations is a bad one.
 
-    The SDK's bar and its warnings about classes of its own are no part of the demo.
+    The SDK's progress bar and its warnings about its own classes are hidden.
     """
     from azure.ai.ml import load_job
 
@@ -36,60 +34,47 @@ def begin_training(ml: "MLClient", *, iterations: int = 1000) -> str:
         return str(ml.jobs.create_or_update(job).name)
 
 
-def crown(version: str, show: Callable[[], None]) -> dict[str, Any]:
-    """Wait for the verdict, approve it, wait for the end of the rollout; returns the version."""
-    judged = wait_for(version, {"passed"} | FINAL, show)
-    print_verdict(judged)
-    if judged["state"] != "passed":
-        return judged
-    decision = {
-        "approved": True,
-        "by": "the demo",
-        "reason": "the verdict says why",
-        "verdict": judged["verdict_id"],
-    }
-    api().post(f"{_PATH}/versions/{version}/approval", decision)
-    console.print(f"  [bold]{MODEL}:{version} is approved[/] by the demo")
-    ended = wait_for(version, FINAL, show)
-    for step in (ended["rollout"] or {"steps": []})["steps"]:
-        health = step["health"] or {"source": "nothing", "requests": 0, "errors": 0}
-        seen = f"{health['errors']} errors in {health['requests']} requests, by {health['source']}"
-        console.print(f"  {step['percent']} % of the traffic: {seen}")
-    return ended
+def wait_until_judged(version: str, screen: Screen) -> dict[str, Any]:
+    """Wait for the verdict on a version, and return the version."""
+    return _wait_for(version, _JUDGED, screen)
 
 
-def wait_for(version: str, states: set[str], show: Callable[[], None]) -> dict[str, Any]:
-    """The version when it is in one of the states."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        show()
-        found = find(version)
-        if found and found["state"] in states:
-            return found
-        time.sleep(0.5)
-    state = found["state"] if found else "not registered"
-    raise DemoError(f"{MODEL}:{version} is {state} after {PATIENCE_S} s, not {' or '.join(sorted(states))}")
-
-
-def print_verdict(version: dict[str, Any]) -> None:
-    """Each rule with its number: why a version passed, or did not."""
+def show_verdict(version: dict[str, Any], screen: Screen) -> None:
+    """Print the verdict in a sentence, and each rule with its value and its limit."""
     verdict = version["verdict"]
-    word = "[green]passes[/]" if verdict["passed"] else "[red]is refused[/]"
-    against = f" against {verdict['champion']}" if verdict["champion"] else ", the first of its name"
-    console.print(f"  [bold]{MODEL}:{version['version']}[/] {word}{against}:")
-    for rule in verdict["rules"]:
-        mark = "[green]✓[/]" if rule["passed"] else "[red]✗[/]"
-        of = f" ({rule['slice']})" if rule["slice"] else ""
-        console.print(f"    {mark} {rule['metric']}{of} {rule['rule']}: {rule['why']}")
+    decision = "[green]passes[/] the gate" if verdict["passed"] else "[red]is refused[/] by the gate"
+    comparison = f"compared with {MODEL}:{verdict['champion']}" if verdict["champion"] else "the first version"
+    screen.say(f"[bold]{MODEL}:{version['version']}[/] {decision} ({comparison}):")
+    screen.show(rules_table(verdict["rules"]))
 
 
-def champion() -> str | None:
-    """The version in production, if there is one."""
-    found = api().get(_PATH)["champion"]
-    return str(found["version"]) if found else None
+def make_champion(version: dict[str, Any], screen: Screen) -> None:
+    """Approve a version that passed, and wait until it is champion. Raise DemoError if it is not."""
+    name, ended = f"{MODEL}:{version['version']}", version
+    if version["state"] == "passed":
+        service_api.approve(version)
+        with screen.step(f"{name} is approved, copied to production and rolled out"):
+            ended = _wait_for(version["version"], _ENDED, screen)
+    if ended["state"] != "champion":
+        raise DemoError(f"{name} is {ended['state']}, not champion: {ended['error']}")
+    screen.show(_rollout_table((ended["rollout"] or {"steps": []})["steps"]))
+    screen.say(f"[bold]{name} is the champion now[/]: it serves the endpoint {MODEL} and scores the months.")
 
 
-def find(version: str) -> dict[str, Any] | None:
-    """None where it is not registered yet."""
-    known = {one["version"] for one in api().get(_PATH)["versions"]}
-    return dict(api().get(f"{_PATH}/versions/{version}")) if version in known else None
+def _wait_for(version: str, states: set[str], screen: Screen) -> dict[str, Any]:
+    def look() -> dict[str, Any] | None:
+        record = service_api.model_version(version)
+        return record if record and record["state"] in states else None
+
+    return screen.wait(f"{MODEL}:{version} becoming {' or '.join(sorted(states))}", look, PATIENCE_S)
+
+
+def _rollout_table(steps: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("traffic", "requests", "errors", "measured by"):
+        table.add_column(heading, justify="left" if heading == "measured by" else "right")
+    for step in steps:
+        health = step["health"] or {"requests": "", "errors": "", "source": "not measured"}
+        figures = (str(health["requests"]), str(health["errors"]), health["source"])
+        table.add_row(f"{step['percent']} %", *figures)
+    return table

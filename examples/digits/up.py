@@ -1,55 +1,55 @@
-"""`make up`: Tidepool with the example installed in it and its first model in production, ready for a month.
-
-What is there already stays as it is.
-"""
+"""`make up`: Tidepool with the example installed and its first model in production. What exists is kept."""
 
 import os
 
-from examples.digits import installation, models
+from examples.digits import installation, models, service_api
 from examples.digits.arrivals import CONTAINER, Arrivals
-from examples.digits.installation import DATA, LOG, ROOT
-from examples.digits.models import MODEL, DemoError
-from examples.digits.progress import Progress
-from examples.digits.screen import console, step, title
+from examples.digits.installation import DATA, ROOT
+from examples.digits.screen import DemoError, Screen
+from examples.digits.service_api import MODEL
 from tidegate.api_client import ApiError
 from tidepool.cloud import Tidepool, TidepoolError
 
 
 def main() -> None:
     try:
-        _up()
+        _up(Screen())
     except (DemoError, ApiError) as error:
-        raise SystemExit(f"Not ready: {error}. See .tidepool/logs/functions.log") from error
+        raise SystemExit(f"Not ready: {error}. The log is .tidepool/logs/functions.log") from error
     except TidepoolError as error:
         raise SystemExit(f"Not ready: {error}") from error
 
 
-def _up() -> None:
+def _up(screen: Screen) -> None:
     cloud = Tidepool(DATA, app=ROOT)
     if cloud.is_running:
         cloud.attach()
     else:
-        with step("Tidepool starts: identity, storage, Azure ML, Event Grid, Functions host"):
+        with screen.step("Tidepool starts: storage, Azure ML, Event Grid, Functions host"):
             cloud.start(detach=True)
     os.environ.update(cloud.environment())
-    installation.deploy()
-    champion = models.champion()
-    if champion is None:
-        champion = _first_champion()
-    console.print(
-        f"\nTidepool is up, and {MODEL}:{champion} is in production. A month is a folder of PNG files in the "
-        f"container {CONTAINER}, such as 202612/, with the file _SUCCESS as its last one.\n"
-        'Reach it with  [bold]eval "$(.venv/bin/tidepool env)"[/]   Stop it with  [bold]make down[/]'
+    installation.deploy(screen)
+    champion = service_api.champion() or _first_champion(screen)
+    screen.say(
+        f"\nTidepool is running, and {MODEL}:{champion} is in production.",
+        f"A month is a folder of PNG files in the container {CONTAINER}, such as 202612/,",
+        "with the file _SUCCESS as its last one.",
     )
+    screen.say_command('eval "$(.venv/bin/tidepool env)"', "connects every Azure SDK of this shell to it")
+    screen.say_command("make down", "stops it, and keeps its data")
 
 
-def _first_champion() -> str:
-    title("A first model: trained, judged on the holdout, approved, promoted, rolled out")
-    ml, version = Arrivals.workspace(), "1"
-    installation.prepare(ml)
-    if models.find(version) is None:
+def _first_champion(screen: Screen) -> str:
+    """Train, judge and promote the first model, and return its version."""
+    ml = Arrivals.workspace()
+    installation.prepare(ml, screen)
+    version = "1"
+    if service_api.model_version(version) is None:
         models.begin_training(ml)
-    installation.crown(version, Progress(LOG).show)
+    with screen.step(f"A first model is trained and judged: {MODEL}:{version}"):
+        judged = models.wait_until_judged(version, screen)
+    models.show_verdict(judged, screen)
+    models.make_champion(judged, screen)
     return version
 
 

@@ -1,9 +1,10 @@
-"""How the command line shows models and verdicts. Asks nothing."""
+"""Tables and lines of the command line about models and verdicts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.markup import escape
+from rich.table import Table
 
 from tidegate.cli.tables import console, make_table, short_time, show_activities
 
@@ -17,13 +18,19 @@ _COLOURS = {
     "observed": "dim",
     "retired": "dim",
 }
+# What a limit is compared with, if it is not simply a figure of the policy.
+_LIMIT_NOTES = {
+    "champion_tolerance": ", from the champion's value",
+    "min_improvement": " better than the champion",
+    "non_inferiority": " for the difference to the champion",
+}
 
 
 def show_models(models: Sequence[dict[str, Any]]) -> None:
     if not models:
-        console.print("No model has a policy: see models in docs/configuration.md.")
+        console.print("No model has a policy. Add one under models in tidegate.yml: docs/configuration.md.")
         return
-    table = make_table("model", "champion", "previous", "on its way", "gate", "approval")
+    table = make_table("model", "champion", "previous", "in promotion", "gate", "approval")
     for model in models:
         champion, previous = model["champion"] or {}, model["previous"] or {}
         table.add_row(
@@ -44,14 +51,14 @@ def show_model(model: dict[str, Any]) -> None:
     else:
         console.print("champion: none yet")
     if model["versions"]:
-        table = make_table("version", "state", "registered", "verdict", "why not")
-        for one in model["versions"]:
+        table = make_table("version", "state", "registered", "verdict", "problem")
+        for version in model["versions"]:
             table.add_row(
-                one["version"],
-                _state(one["state"]),
-                short_time(one["registered_at"]),
-                one["verdict_id"] or "",
-                escape(one["error"] or ""),
+                version["version"],
+                _state(version["state"]),
+                short_time(version["registered_at"]),
+                version["verdict_id"] or "",
+                escape(version["error"] or ""),
             )
         console.print(table)
     show_activities(model["activities"])
@@ -61,7 +68,7 @@ def show_version(version: dict[str, Any]) -> None:
     console.print(f"[bold]{version['model']}:{version['version']}[/]  {_state(version['state'])}")
     for past in version["history"]:
         console.print(
-            f"[dim]before: verdict {past['verdict']['id']}, {past['state']}. {escape(past['why'])}[/]"
+            f"[dim]earlier verdict {past['verdict']['id']}, {past['state']}: {escape(past['why'])}[/]"
         )
     if version["error"]:
         console.print(f"[red]{escape(version['error'])}[/]")
@@ -69,33 +76,61 @@ def show_version(version: dict[str, Any]) -> None:
     if verdict is None:
         console.print("It has no verdict yet.")
         return
-    beside = f"champion {verdict['champion']}" if verdict["champion"] else "no champion yet"
-    console.print(f"verdict {verdict['id']}: on {verdict['data']}, beside {beside}, job {verdict['job']}")
-    table = make_table("", "metric", "slice", "rule", "why")
-    for line in verdict["rules"]:
-        sign = "[green]✓[/]" if line["passed"] else "[red]✗[/]"
-        table.add_row(sign, line["metric"], escape(line["slice"] or ""), line["rule"], escape(line["why"]))
-    console.print(table)
+    comparison = f"compared with champion {verdict['champion']}" if verdict["champion"] else "no champion yet"
+    console.print(f"verdict {verdict['id']}: on {verdict['data']}, {comparison}, job {verdict['job']}")
+    console.print(rules_table(verdict["rules"]))
     if approval := version["approval"]:
-        word = "approved" if approval["approved"] else "refused"
-        console.print(f"{word} by {escape(approval['by'])}: {escape(approval['reason'])}")
+        decision = "approved" if approval["approved"] else "refused"
+        console.print(f"{decision} by {escape(approval['by'])}: {escape(approval['reason'])}")
+
+
+def rules_table(rules: Iterable[dict[str, Any]]) -> Table:
+    """Return the lines of a verdict as a table: rule, value, limit and result."""
+    table = make_table("rule", "value>", "limit", "result")
+    for rule in rules:
+        result = "[green]✓ pass[/]" if rule["passed"] else "[red]✗ fail[/]"
+        table.add_row(escape(_rule_name(rule)), _number(rule["value"]), escape(_limit(rule)), result)
+    return table
 
 
 def show_judging(version: dict[str, Any]) -> None:
-    console.print(f"[green]✓[/] {version['model']}:{version['version']} is going to be judged")
-    console.print(f"  look: tidegate model {version['model']} {version['version']}")
+    console.print(f"[green]✓[/] {version['model']}:{version['version']} will be judged again")
+    console.print(f"  follow it with: tidegate model {version['model']} {version['version']}")
 
 
 def show_decision(version: dict[str, Any]) -> None:
     approval, name = version["approval"], f"{version['model']}:{version['version']}"
-    word = "approved" if approval["approved"] else "refused"
-    console.print(f"[green]✓[/] {name} is {word} by {escape(approval['by'])} (verdict {approval['verdict']})")
-    console.print(f"  look: tidegate model {version['model']} {version['version']}")
+    decision = "approved" if approval["approved"] else "refused"
+    console.print(
+        f"[green]✓[/] {name} is {decision} by {escape(approval['by'])} (verdict {approval['verdict']})"
+    )
+    console.print(f"  follow it with: tidegate model {version['model']} {version['version']}")
 
 
 def show_rollback(rollback: dict[str, Any]) -> None:
-    console.print(f"[green]✓[/] {rollback['model']} goes back to {rollback['to']}")
-    console.print(f"  look: tidegate model {rollback['model']}")
+    console.print(f"[green]✓[/] {rollback['model']} is rolled back to {rollback['to']}")
+    console.print(f"  follow it with: tidegate model {rollback['model']}")
+
+
+def _rule_name(rule: dict[str, Any]) -> str:
+    """Return `accuracy`, or `accuracy, night` for a slice; the rule's own name if it is about no metric."""
+    if not rule["metric"]:
+        return str(rule["rule"])
+    name = f"{rule['metric']}, {rule['slice']}" if rule["slice"] else str(rule["metric"])
+    return f"training: {name}" if rule["rule"].startswith("training ") else name
+
+
+def _limit(rule: dict[str, Any]) -> str:
+    """Return `at least 0.8` or `at most 0.1`; the verdict's text if the rule has no numbers to compare."""
+    value, threshold = rule["value"], rule["threshold"]
+    if value is None or threshold is None:
+        return str(rule["why"])
+    least = rule["passed"] == (value >= threshold)
+    return f"{'at least' if least else 'at most'} {_number(threshold)}{_LIMIT_NOTES.get(rule['rule'], '')}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
 
 
 def _state(state: str) -> str:
