@@ -31,13 +31,13 @@ class Arrival:
     @property
     def text(self) -> str:
         end = {
-            "marker": "the marker file _SUCCESS comes last",
-            "list": "files.txt, which lists the images, comes last",
-            "nothing": "complete when no file has come for 10 s",
+            "marker": "then the marker file _SUCCESS",
+            "list": "then files.txt, a list of their names",
+            "nothing": "then nothing for 10 s",
         }[self.ends_with]
         broken = f", {self.broken} of them broken" if self.broken else ""
-        light = ", much darker than before" if self.light else ""
-        return f"{self.count} images{broken}{light}; {end}"
+        light = " that are much darker" if self.light else ""
+        return f"{self.count} images{light}{broken}, {end}"
 
     @property
     def digits(self) -> list[images.Digit]:

@@ -63,9 +63,13 @@ def main() -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="make demo", description="A model becomes champion, months are scored.")
+    parser = argparse.ArgumentParser(
+        prog="make demo", description="A model becomes champion, months are scored."
+    )
     parser.add_argument(
-        "--verbose", action="store_true", help="also show each message: event → handler → commands that follow"
+        "--verbose",
+        action="store_true",
+        help="also show each message: event → handler → commands that follow",
     )
     return parser
 
@@ -111,9 +115,9 @@ class Demo:
     def _first_model(self) -> None:
         self._screen.chapter("The first model is judged before it is used")
         self._screen.say(
-            "A data scientist submits a training job. Azure ML announces the model, and the service evaluates it",
-            "on a holdout: images that are not trained on, a third of them dark (the slice [italic]night[/]).",
-            "The gate compares each figure with its limit in tidegate.yml.",
+            "A data scientist submits a training job. Azure ML announces the new model, and the service",
+            "evaluates it on a holdout: images that it was not trained on, a third of them dark (the slice",
+            "night). The gate compares each value with its limit in tidegate.yml.",
         )
         models.begin_training(self._ml)
         self._judge_and_promote("1")
@@ -121,26 +125,27 @@ class Demo:
     def _three_months(self) -> None:
         self._screen.chapter("Three months of images arrive")
         self._screen.say(
-            "For each month the service waits until its files are complete, takes a list of them (version 1),",
-            "runs the scoring pipeline, and publishes a CSV only if it has exactly one row for each file.",
+            "The service waits until a month is complete: here by a marker file, a list of names, or a time",
+            "without new files. It lists the files (version 1), runs the scoring pipeline, and publishes its",
+            "CSV only if that has one row for each file.",
         )
         for arrival in MONTHS:
-            with self._screen.step(f"{arrival.month} is uploaded: {arrival.text}"):
+            with self._screen.step(f"{arrival.month}: {arrival.text}"):
                 self._arrivals.upload(arrival)
             self._begin(f"{arrival.month}-1-g1")
         scorings = [f"{arrival.month}-1-g1" for arrival in MONTHS]
         self._wait_for_scorings("The service scores the three months", *scorings)
         self._screen.say(
             f"{LATE}-1-g1 is the month {LATE}, version 1 of its files, and its first scoring (generation 1).",
-            "A broken file is a row with its error. Accuracy is measured with labels that only the demo knows.",
-            f"It is low for {DARK}, whose images are dark.",
+            "A broken file is a row with its error. Accuracy is measured with labels that the service does",
+            f"not have. It is low for {DARK}, because its images are dark.",
         )
 
     def _late_file(self) -> None:
         self._screen.chapter(f"One more file arrives late, for {LATE}")
         self._screen.say(
-            f"The upload of {LATE_NAME} changes a month that was scored already. The service makes version 2 of it",
-            "and scores all files again. Version 1 and its predictions are kept.",
+            f"The file {LATE_NAME} changes a month that was scored already. The service makes version 2 of",
+            "the month and scores all its files again. Version 1 and its predictions are kept.",
         )
         self._arrivals.upload_late()
         self._begin(f"{LATE}-2-g1")
@@ -151,9 +156,10 @@ class Demo:
         signals = {signal["about"]: signal for signal in service_api.drift_signals() if signal["breached"]}
         why = "; ".join(signal["why"] for signal in signals.values()) or "no drift was recorded"
         self._screen.say(
-            f"After each scoring the service compares the month with the training data. For {DARK} it recorded:",
-            f"[italic]{why}[/]. It trains a model on the months and the labels that came with them.",
-            "The new model has to be as good as the champion on the same holdout.",
+            "After each scoring the service compares the month with the data that the model was trained on.",
+            f"For {DARK} it recorded: [italic]{why}[/].",
+            "It trains a model on the months and the labels that came with them. The new model must not be",
+            "worse than the champion on the same holdout.",
         )
         self._judge_and_promote("2")
 

@@ -29,7 +29,9 @@ def main() -> None:
     try:
         _drop(arguments.month, complete=arguments.complete)
     except ApiError as error:
-        raise SystemExit(f"{error}\nIf the service does not run, start it again: make down; make up") from error
+        raise SystemExit(
+            f"{error}\nIf the service does not run, start it again: make down; make up"
+        ) from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,7 +83,7 @@ def _wait_for_scoring(month: str, before: str | None, screen: Screen) -> dict[st
         return screen.wait(f"A new scoring of {month}", look, PATIENCE_S)
     except DemoError as error:
         raise SystemExit(
-            f"{error}. A month without the marker file may wait for more files: try --complete, or look with\n"
+            f"{error}. Without the marker file a month may wait for more files: try --complete, or see\n"
             f".venv/bin/tidepool run -- .venv/bin/tidegate month {FEED} {month}"
         ) from error
 

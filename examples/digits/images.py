@@ -1,6 +1,7 @@
 """The demo's real images: the UCI handwritten digits that ship with scikit-learn, as PNG files.
 
-It is fixed which digits train models, which are the holdout, and which arrive in a month. File names contain no label.
+It is fixed which digits train models, which are the holdout, and which arrive in a month. File names
+contain no label.
 """
 
 import io

@@ -43,7 +43,9 @@ def show_verdict(version: dict[str, Any], screen: Screen) -> None:
     """Print the verdict in a sentence, and each rule with its value and its limit."""
     verdict = version["verdict"]
     decision = "[green]passes[/] the gate" if verdict["passed"] else "[red]is refused[/] by the gate"
-    comparison = f"compared with {MODEL}:{verdict['champion']}" if verdict["champion"] else "the first version"
+    comparison = (
+        f"compared with {MODEL}:{verdict['champion']}" if verdict["champion"] else "the first version"
+    )
     screen.say(f"[bold]{MODEL}:{version['version']}[/] {decision} ({comparison}):")
     screen.show(rules_table(verdict["rules"]))
 

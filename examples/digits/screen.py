@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import textwrap
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -10,6 +11,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from examples.digits.message_flow import MessageFlow
 
@@ -38,27 +40,32 @@ class Screen:
 
     def say(self, *sentences: str) -> None:
         """Print a paragraph, wrapped at the width of the terminal."""
-        self._print(" ".join(sentences))
+        text = Text.from_markup(" ".join(sentences))
+        for line in text.wrap(self.console, self.console.width - _INDENT):
+            self.console.print(Text(" " * _INDENT) + line if line else "")
 
     def show(self, table: Table) -> None:
-        self._print(table)
+        self.console.print(Padding(table, (0, 0, 0, _INDENT), expand=False))
 
     def say_command(self, command: str, what_it_shows: str) -> None:
         """Print a command in one piece, so that it can be copied, and below it what it shows."""
         self.console.print(f"  [bold]{command}[/]", soft_wrap=True)
-        self.console.print(Padding(what_it_shows, (0, 0, 0, 6)))
+        for line in textwrap.wrap(what_it_shows, self.console.width - 6):
+            self.console.print(f"      {line}", markup=False)
 
     @contextlib.contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Say what is being done, for how long, and at its end how many seconds it took."""
-        started = time.monotonic()
-        with self._spinner(what) if self.console.is_terminal else self._plain(what):
-            try:
+        """Print what is being done, and at its end how many seconds it took."""
+        started, sign = time.monotonic(), "[green]✓[/]"
+        try:
+            with self._spinner(what) if self.console.is_terminal else self._plain_line(what):
                 yield
-            except BaseException:
-                self._end(what, started, "[red]✗[/]")
-                raise
-        self._end(what, started, "[green]✓[/]")
+        except BaseException:
+            sign = "[red]✗[/]"
+            raise
+        finally:
+            seconds = f"{time.monotonic() - started:.1f} s"
+            self.console.print(f"   {sign} {what} ({seconds})" if self.console.is_terminal else seconds)
 
     def wait(self, what: str, ask: Callable[[], Answer | None], patience_s: float) -> Answer:
         """Ask every half second until there is an answer. Raise DemoError after `patience_s`."""
@@ -88,15 +95,10 @@ class Screen:
         return progress
 
     @contextlib.contextmanager
-    def _plain(self, what: str) -> Iterator[None]:
-        self.console.print(f"   … {what}", soft_wrap=True)
+    def _plain_line(self, what: str) -> Iterator[None]:
+        """Print the start of a line; the time follows on it, or below the messages if they are shown."""
+        self.console.print(f"   - {what} ...", end="\n   " if self._flow else " ", soft_wrap=True)
         yield
-
-    def _end(self, what: str, started: float, sign: str) -> None:
-        self.console.print(f"   {sign} {what} ({time.monotonic() - started:.1f} s)", soft_wrap=True)
-
-    def _print(self, content: str | Table) -> None:
-        self.console.print(Padding(content, (0, 0, 0, _INDENT)))
 
 
 @contextlib.contextmanager

@@ -1,35 +1,37 @@
-"""The command line's way to the API: sends, and says in a sentence what went wrong. Knows no command."""
+"""The client of the service's API. An error's message says what is wrong, and what to do."""
 
 from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.errors import TidegateError
 
-_TIMEOUT_S = 60  # a function that has slept takes half a minute to wake
+_TIMEOUT_S = 60  # a cold start can take half a minute
 
 
 class ApiError(TidegateError):
-    """The API refused, or could not be asked; the message says what to do."""
+    """The API refused the request, or could not be reached."""
 
 
 class UnreachableError(ApiError):
-    """Nobody answers at that address, or not with the API."""
+    """No service answers at the address, or what answers is not the API."""
 
 
 @dataclass(frozen=True)
 class ApiClient:
+    """The API at an address. `key` is the function key."""
+
     url: str
     key: str = field(repr=False)
 
     def get(self, path: str, **query: str) -> Any:
-        return self._ask("GET", path, query=query)
+        return self._request("GET", path, query=query)
 
     def post(self, path: str, body: dict[str, Any], *, idempotency_key: str | None = None) -> Any:
-        """The key is for routes that take one: with the same key they do the same once."""
+        """Send a body as JSON. A request that is repeated with the same idempotency key takes effect once."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        return self._ask("POST", path, body=body, headers=headers)
+        return self._request("POST", path, body=body, headers=headers)
 
-    def _ask(
+    def _request(
         self,
         method: str,
         path: str,
@@ -46,28 +48,28 @@ class ApiClient:
                 method, self.url.rstrip("/") + path, params=query, json=body, headers=sent, timeout=_TIMEOUT_S
             )
         except requests.Timeout as error:
-            raise UnreachableError(f"{self.url} did not answer in {_TIMEOUT_S} s: try again") from error
+            raise UnreachableError(f"{self.url} did not answer within {_TIMEOUT_S} s. Try again.") from error
         except (requests.ConnectionError, requests.exceptions.InvalidURL) as error:
             raise UnreachableError(
-                f"Nobody answers at {self.url}. Is the service running (locally: make up)? "
-                "FUNCTIONS_URL or --url says where it is."
+                f"No service answers at {self.url}. Start it (locally: make up), or correct its address: "
+                "FUNCTIONS_URL or --url."
             ) from error
         except requests.RequestException as error:
-            raise UnreachableError(f"{self.url} cannot be asked: {error}") from error
+            raise UnreachableError(f"The request to {self.url} failed: {error}") from error
         return self._content(answer)
 
     def _content(self, answer: Any) -> Any:
         if answer.status_code in (401, 403):
             raise ApiError(
-                f"The key was refused ({answer.status_code}). FUNCTIONS_KEY or --key has it: "
-                "az functionapp keys list, or locally: tidepool env"
+                f"The service refused the function key ({answer.status_code}). Set FUNCTIONS_KEY or --key "
+                "to the key that `az functionapp keys list` shows, or locally: tidepool env"
             )
         try:
             content = answer.json()
         except ValueError as error:
             raise UnreachableError(
-                f"{self.url} answered {answer.status_code}, and not as the API does. "
-                "Is it the address of the function app? If so, its log says why it did not start."
+                f"{self.url} answered {answer.status_code}, but not as the API does. Check that it is the "
+                "address of the function app. If it is, see its log for why it did not start."
             ) from error
         if answer.ok:
             return content

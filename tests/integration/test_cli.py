@@ -79,7 +79,7 @@ def test_a_rerun_becomes_a_generation_and_the_same_key_brings_it_again(
     assert first["name"] == again["name"] == f"{SCORED_AGAIN}-1-g2"
     assert first["reason"] == "new labels"
     assert ends(*asked) == 0
-    assert f"look: tidegate month stories {SCORED_AGAIN}" in capsys.readouterr().out
+    assert f"follow it with: tidegate month stories {SCORED_AGAIN}" in capsys.readouterr().out
     running.settle()
     assert running.scorings(SCORED_AGAIN)[f"{SCORED_AGAIN}-1-g2"] == "scored"
 
@@ -101,7 +101,7 @@ def test_what_failed_for_good_is_listed_and_replayed(
     assert "CheckJob is sent" in said
     assert as_json(capsys, "failures") == []
     assert ends("failures") == 0
-    assert "Nothing waits for a person" in capsys.readouterr().out
+    assert "No failures wait for a person" in capsys.readouterr().out
     [replayed] = as_json(capsys, "failures", "--all")
     assert replayed["replayed_at"]
     running.settle()
@@ -119,9 +119,9 @@ def test_json_is_what_the_api_answers(running: Running, capsys: pytest.CaptureFi
         (["month", "dogs", MONTH], 1, "there are: stories"),
         (["month", "209912"], 1, "Nothing is known of stories 209912"),
         (["rerun", MONTH, "--reason", "x", "--version", "9"], 1, f"it has {MONTH}-1"),
-        (["months", "--key", "wrong"], 1, "The key was refused (401)"),
-        (["months", "--url", "nonsense"], 2, "nonsense is no address"),
-        (["months", "--url", ""], 2, "Set FUNCTIONS_URL or give --url"),
+        (["months", "--key", "wrong"], 1, "The service refused the function key (401)"),
+        (["months", "--url", "nonsense"], 2, "'nonsense' is not an address"),
+        (["months", "--url", ""], 2, "Set FUNCTIONS_URL or --url"),
         (["month", "a", "b", "c"], 2, "write FEED MONTH"),
         (["rerun", MONTH], 2, "--reason"),
         (["replay", "0123456789ab"], 1, "Nothing failed under '0123456789ab'"),
@@ -144,7 +144,7 @@ def test_a_service_that_does_not_run_is_said_with_what_to_do(capsys: pytest.Capt
         assert ends("months", "--url", url) == 3
 
     said = capsys.readouterr().err
-    assert f"Nobody answers at {url}" in said
+    assert f"No service answers at {url}" in said
     assert "make up" in said
 
 
@@ -160,7 +160,7 @@ def test_deploy_and_doctor_say_what_they_find(
     assert (deployed, found) == (1, 1)
     assert "pipeline quick: there is no" in refusal
     assert "✓ roles" in report
-    assert "! pipelines  quick is registered in development, but is not here" in report
+    assert "! pipelines  pipeline quick is registered in development, but is not in this checkout" in report
 
 
 def test_help_names_the_exit_codes() -> None:

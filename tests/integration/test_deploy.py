@@ -13,7 +13,7 @@ from tests.support.service import a_service
 from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError
 from tidegate.installation.asset_files import AssetFiles
-from tidegate.installation.deploy import Deployment, Step
+from tidegate.installation.deploy import Deployment, DeployStep
 from tidepool.cloud import StorageAccount, Tidepool, Workspace
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ def production(production_workspace: Workspace) -> "MLClient":
     return ml_client(production_workspace.name)
 
 
-def deploy(service: Service, assets: AssetFiles) -> list[Step]:
+def deploy(service: Service, assets: AssetFiles) -> list[DeployStep]:
     return list(Deployment(service, assets).run())
 
 
-def made(steps: list[Step]) -> list[str]:
+def made(steps: list[DeployStep]) -> list[str]:
     return [step.what for step in steps if step.made]
 
 
@@ -76,9 +76,7 @@ def test_it_makes_all_that_the_configuration_names(
         "environment quick:1",
         "component quick:1",
     ]
-    assert [step.what for step in steps if not step.made] == [
-        "compute small (will be made at the first launch)"
-    ]
+    assert [step.what for step in steps if not step.made] == ["compute small (the first job will create it)"]
     assert ml.environments.get("quick", label="latest").image == "python:3.11"
     found = ml.datastores.get(datastore)
     assert (found.account_name, found.container_name) == (storage_account.name, "images")
@@ -160,7 +158,7 @@ def test_a_wrong_datastore_is_corrected(
     [
         (
             {"pipeline": "weekly"},
-            r"pipeline weekly: there is no .*weekly/pipeline.yml; there are pipelines: quick",
+            r"pipeline weekly: there is no .*weekly/pipeline.yml; existing pipelines: quick",
         ),
         ({"compute": "huge"}, r"compute huge: the workspace has none, and there is no .*compute/huge.yml"),
         ({"fallback": "renamed"}, r"compute renamed: .*renamed.yml has another name"),

@@ -16,7 +16,7 @@ from tests.support.roles import EVENT_GRID_DATA_SENDER, READER, without_role
 from tests.support.service import a_service
 
 from tidegate.bootstrap import Service, build
-from tidegate.installation.checks.findings import State
+from tidegate.installation.checks.check import CheckState
 from tidegate.installation.deploy import Deployment
 from tidegate.installation.doctor import CHECKS, Finding, examine
 from tidegate.settings import Settings
@@ -33,12 +33,12 @@ def said(service: Service, check: str) -> list[Finding]:
     return [finding for finding in examine(lambda: service) if finding.check == check]
 
 
-def states(findings: list[Finding]) -> dict[str, State]:
+def states(findings: list[Finding]) -> dict[str, CheckState]:
     """The worst of each check."""
-    worst: dict[str, State] = {}
-    order = [State.OK, State.SKIPPED, State.WARN, State.FAIL]
+    worst: dict[str, CheckState] = {}
+    order = [CheckState.OK, CheckState.SKIPPED, CheckState.WARN, CheckState.FAIL]
     for finding in findings:
-        worst[finding.check] = max(worst.get(finding.check, State.OK), finding.state, key=order.index)
+        worst[finding.check] = max(worst.get(finding.check, CheckState.OK), finding.state, key=order.index)
     return worst
 
 
@@ -99,7 +99,7 @@ def _settings(account: StorageAccount, file: Path, site: Site) -> Settings:
 def test_it_finds_nothing_wrong_with_a_whole_installation(installed: Installed, tmp_path: Path) -> None:
     findings = list(examine(lambda: installed.service(tmp_path)))
 
-    assert [finding for finding in findings if finding.state is not State.OK] == []
+    assert [finding for finding in findings if finding.state is not CheckState.OK] == []
     assert {finding.check for finding in findings} == {"configuration", *CHECKS}
 
 
@@ -113,25 +113,25 @@ def test_of_an_empty_installation_it_says_what_to_do_about_everything(
     findings = list(examine(lambda: installation))
 
     assert states(findings) == {
-        "configuration": State.OK,
-        "identity": State.OK,
-        "roles": State.OK,
-        "separation": State.OK,
-        "workspaces": State.OK,
-        "storage": State.FAIL,
-        "datastores": State.FAIL,
-        "pipelines": State.FAIL,
-        "models": State.FAIL,
-        "holdouts": State.OK,
-        "rollouts": State.OK,
-        "computes": State.OK,
-        "quotas": State.OK,
-        "subscriptions": State.FAIL,
-        "topic": State.OK,
-        "notifications": State.WARN,
-        "service": State.WARN,
+        "configuration": CheckState.OK,
+        "identity": CheckState.OK,
+        "roles": CheckState.OK,
+        "separation": CheckState.OK,
+        "workspaces": CheckState.OK,
+        "storage": CheckState.FAIL,
+        "datastores": CheckState.FAIL,
+        "pipelines": CheckState.FAIL,
+        "models": CheckState.FAIL,
+        "holdouts": CheckState.OK,
+        "rollouts": CheckState.OK,
+        "computes": CheckState.OK,
+        "quotas": CheckState.OK,
+        "subscriptions": CheckState.FAIL,
+        "topic": CheckState.OK,
+        "notifications": CheckState.WARN,
+        "service": CheckState.WARN,
     }
-    assert all(finding.do for finding in findings if finding.state in (State.FAIL, State.WARN))
+    assert all(finding.do for finding in findings if finding.state in (CheckState.FAIL, CheckState.WARN))
 
 
 def test_with_a_bad_configuration_it_names_the_line_and_skips_the_rest(tmp_path: Path) -> None:
@@ -139,15 +139,15 @@ def test_with_a_bad_configuration_it_names_the_line_and_skips_the_rest(tmp_path:
 
     first, *rest = examine(lambda: service)
 
-    assert first.state is State.FAIL
+    assert first.state is CheckState.FAIL
     assert "feeds.digits.begins: there is no such key" in first.what
-    assert {finding.state for finding in rest} == {State.SKIPPED}
+    assert {finding.state for finding in rest} == {CheckState.SKIPPED}
 
 
 def test_a_bad_environment_is_said_too() -> None:
     first, *_ = examine(lambda: build(Settings.from_env({})))
 
-    assert first.state is State.FAIL
+    assert first.state is CheckState.FAIL
     assert "AzureWebJobsStorage__accountName" in first.what
 
 
@@ -157,14 +157,14 @@ def test_a_bad_environment_is_said_too() -> None:
         ({"score": {"model": "classifier:7"}}, "models", "has no model classifier:7"),
         ({"score": {"compute": "huge"}}, "computes", "has no compute huge"),
         ({"score": {"pipeline": "weekly"}}, "pipelines", "weekly is not registered"),
-        ({"notify": [{"url": "carrier-pigeon"}]}, "notifications", "is no address that Apprise knows"),
+        ({"notify": [{"url": "carrier-pigeon"}]}, "notifications", "is not a URL that Apprise can send to"),
     ],
 )
 def test_it_names_what_the_configuration_names_and_is_not_there(
     installed: Installed, tmp_path: Path, changes: dict[str, Any], check: str, says: str
 ) -> None:
     [finding] = [
-        one for one in said(installed.service(tmp_path, **changes), check) if one.state is State.FAIL
+        one for one in said(installed.service(tmp_path, **changes), check) if one.state is CheckState.FAIL
     ]
 
     assert says in finding.what
@@ -176,9 +176,9 @@ def test_a_pipeline_that_deploy_would_not_find_either_is_not_sent_to_deploy(
 ) -> None:
     [finding] = said(installed.service(tmp_path, score={"pipeline": "weekly"}), "pipelines")
 
-    assert finding.state is State.FAIL
+    assert finding.state is CheckState.FAIL
     assert "weekly/pipeline.yml" in finding.what
-    assert "mend its name in tidegate.yml" in finding.do
+    assert "correct its name in tidegate.yml" in finding.do
     assert "deploy" not in finding.do
 
 
@@ -193,7 +193,7 @@ def test_a_smoke_test_without_its_file_is_named_before_anything_is_deployed(
     (tmp_path / "smoke.json").write_text("{}")
     [there] = said(service, "rollouts")
 
-    assert (missing.state, there.state) == (State.FAIL, State.OK)
+    assert (missing.state, there.state) == (CheckState.FAIL, CheckState.OK)
     assert str(tmp_path / "smoke.json") in missing.what
     assert "models.other.rollout.smoke" in missing.do
 
@@ -204,7 +204,7 @@ def test_a_workspace_that_is_not_there_is_named(installed: Installed, tmp_path: 
 
     found = said(installed.service(tmp_path, workspaces=workspaces), "workspaces")
 
-    assert [finding.state for finding in found] == [State.OK, State.FAIL]
+    assert [finding.state for finding in found] == [CheckState.OK, CheckState.FAIL]
     assert "mlw-nowhere" in found[1].what
 
 
@@ -218,7 +218,7 @@ def test_a_model_without_a_tensor_signature_is_refused(installed: Installed, tmp
 
     [finding] = said(installed.service(tmp_path, score={"model": "bare"}), "models")
 
-    assert finding.state is State.FAIL
+    assert finding.state is CheckState.FAIL
     assert "no tensor signature" in finding.what
 
 
@@ -232,7 +232,7 @@ def test_the_clusters_of_policies_are_measured_too(installed: Installed, tmp_pat
 def test_another_configuration_than_the_services_is_a_warning(installed: Installed, tmp_path: Path) -> None:
     [finding] = said(installed.service(tmp_path, timezone="Asia/Tokyo"), "service")
 
-    assert finding.state is State.WARN
+    assert finding.state is CheckState.WARN
     assert "another tidegate.yml or other variables" in finding.what
 
 
@@ -242,7 +242,7 @@ def test_a_topic_that_is_not_there_is_named(installed: Installed, tmp_path: Path
 
     [finding] = said(replace(service, settings=replace(service.settings, events_endpoint=nowhere)), "topic")
 
-    assert finding.state is State.FAIL
+    assert finding.state is CheckState.FAIL
     assert nowhere in finding.what
     assert "TIDEGATE_EVENTS_ENDPOINT" in finding.do
 
@@ -254,10 +254,10 @@ def test_who_may_not_send_to_the_topic_learns_the_role(
     with without_role(tidepool, "developer", EVENT_GRID_DATA_SENDER):
         [finding] = said(installed.service(tmp_path), "topic")
 
-    assert finding.state is State.FAIL
+    assert finding.state is CheckState.FAIL
     assert "Microsoft.EventGrid/events/send/action is not allowed" in finding.what
     assert '--role "EventGrid Data Sender" --scope /subscriptions/' in finding.do
-    assert said(installed.service(tmp_path), "topic")[0].state is State.OK
+    assert said(installed.service(tmp_path), "topic")[0].state is CheckState.OK
 
 
 def test_who_may_not_look_for_the_topic_is_told_so(
@@ -269,7 +269,7 @@ def test_who_may_not_look_for_the_topic_is_told_so(
     ):
         [finding] = said(installed.service(tmp_path), "topic")
 
-    assert finding.state is State.WARN
+    assert finding.state is CheckState.WARN
     assert finding.do
 
 
@@ -285,11 +285,11 @@ def test_a_rollout_needs_to_read_the_metrics_of_its_endpoint(
     rollout = {"endpoint": "classifier-x7", "smoke": "smoke.json"}
     policy = {**POLICY, "promote": {"approval": "none"}, "rollout": rollout}
     service = installed.service(tmp_path, models={"other": policy})
-    assert State.FAIL not in states(said(service, "roles")).values()
+    assert CheckState.FAIL not in states(said(service, "roles")).values()
 
     with without_role(tidepool, "tidegate", READER):
-        failed = [one for one in said(service, "roles") if one.state is State.FAIL]
+        failed = [one for one in said(service, "roles") if one.state is CheckState.FAIL]
 
     [finding] = failed
     assert "Microsoft.Insights/metrics/read is not allowed" in finding.what
-    assert 'az role assignment create --assignee <who runs this> --role "Monitoring Reader"' in finding.do
+    assert 'az role assignment create --assignee <identity> --role "Monitoring Reader"' in finding.do

@@ -11,7 +11,7 @@ from tests.support.promotions import Promotions
 from tidegate.cloud.arm import ArmClient
 from tidegate.installation.asset_files import AssetFiles
 from tidegate.installation.checks.access import separation
-from tidegate.installation.checks.findings import Found, Installation, State
+from tidegate.installation.checks.check import CheckInputs, CheckResult, CheckState
 from tidepool.cloud import Tidepool
 
 ARM = "https://management.azure.com"
@@ -37,12 +37,12 @@ def _arm(tidepool: Tidepool, method: str, url: str, body: Any = None) -> None:
     assert answer.is_success, answer.text
 
 
-def _doctor(promotions: Promotions) -> list[Found]:
+def _doctor(promotions: Promotions) -> list[CheckResult]:
     service = promotions.start()
-    installation = Installation(
+    inputs = CheckInputs(
         service=service, config=service.config(), arm=ArmClient(service.credential), assets=AssetFiles()
     )
-    return list(separation(installation))
+    return list(separation(inputs))
 
 
 def _account(tidepool: Tidepool, promotions: Promotions) -> str:
@@ -86,13 +86,13 @@ def test_a_cluster_that_can_write_to_production_stops_promotions_until_it_cannot
     [failed] = promotions.activities()
     assert failed.kind == "work.failed"
     assert "cluster cpu" in failed.text
-    assert [one.state for one in _doctor(promotions)] == [State.FAIL]
+    assert [one.state for one in _doctor(promotions)] == [CheckState.FAIL]
 
     _arm(tidepool, "DELETE", assignment)
     promotions.promote("7")
 
     assert promotions.champions == ("7", None, None)
-    assert [one.state for one in _doctor(promotions)] == [State.OK]
+    assert [one.state for one in _doctor(promotions)] == [CheckState.OK]
 
 
 def test_who_only_reads_there_or_writes_elsewhere_does_no_harm(
@@ -126,8 +126,8 @@ def test_a_cluster_that_can_write_to_the_registry_stops_promotions_through_it(
 
     assert promotions.states == {version: "passed"}
     assert "cluster cpu" in promotions.activities()[0].text
-    assert [one.state for one in _doctor(promotions)] == [State.FAIL]
+    assert [one.state for one in _doctor(promotions)] == [CheckState.FAIL]
     _arm(tidepool, "DELETE", assignment)
     promotions.promote(version)
     assert promotions.champions == (version, None, None)
-    assert [one.state for one in _doctor(promotions)] == [State.OK]
+    assert [one.state for one in _doctor(promotions)] == [CheckState.OK]

@@ -6,7 +6,7 @@ import pytest
 
 from tidegate.cloud.quotas import Region, VmSize
 from tidegate.cloud.registrar import Cluster
-from tidegate.installation.checks.findings import State
+from tidegate.installation.checks.check import CheckState
 from tidegate.installation.checks.quotas import quota_of
 
 SIZES = {
@@ -46,32 +46,32 @@ def a_cluster(size: str = "standard_nc4as_t4_v3", *, low_priority: bool = False)
 @pytest.mark.parametrize(
     ("cluster", "region", "state", "says"),
     [
-        (a_cluster(), a_region(), State.OK, "4 nodes of 4 dedicated"),
-        (a_cluster(), a_region(family=8), State.WARN, "2 of 4 nodes"),
-        (a_cluster(), a_region(dedicated=3), State.FAIL, "a node needs 4"),
-        (a_cluster(), a_region(family=-1, dedicated=16), State.OK, "4 nodes"),
+        (a_cluster(), a_region(), CheckState.OK, "4 nodes of 4 dedicated"),
+        (a_cluster(), a_region(family=8), CheckState.WARN, "2 of 4 nodes"),
+        (a_cluster(), a_region(dedicated=3), CheckState.FAIL, "a node needs 4"),
+        (a_cluster(), a_region(family=-1, dedicated=16), CheckState.OK, "4 nodes"),
         (
             a_cluster(low_priority=True),
             a_region(family=0, dedicated=0),
-            State.OK,
+            CheckState.OK,
             "4 nodes of 4 low-priority",
         ),
-        (a_cluster(low_priority=True), a_region(low_priority=3), State.FAIL, "3 are left"),
-        (a_cluster("STANDARD_ND96"), a_region(), State.FAIL, "is not offered in japaneast"),
+        (a_cluster(low_priority=True), a_region(low_priority=3), CheckState.FAIL, "3 are left"),
+        (a_cluster("STANDARD_ND96"), a_region(), CheckState.FAIL, "is not offered in japaneast"),
         (
             a_cluster("STANDARD_DS3_V2", low_priority=True),
             a_region(),
-            State.FAIL,
-            "cannot be had at low priority",
+            CheckState.FAIL,
+            "is not offered at low priority",
         ),
-        (a_cluster("STANDARD_DS3_V2"), a_region(), State.WARN, "Azure lists no limit"),
+        (a_cluster("STANDARD_DS3_V2"), a_region(), CheckState.WARN, "Azure lists no quota"),
     ],
 )
 def test_a_cluster_gets_what_the_tightest_limit_leaves(
-    cluster: Cluster, region: Region, state: State, says: str
+    cluster: Cluster, region: Region, state: CheckState, says: str
 ) -> None:
     found = quota_of(cluster, region)
 
     assert found.state is state
     assert says in found.what
-    assert bool(found.do) is (state is not State.OK)
+    assert bool(found.do) is (state is not CheckState.OK)

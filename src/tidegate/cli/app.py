@@ -1,4 +1,4 @@
-"""The command line `tidegate`: deploy and doctor use the SDKs, the rest are thin clients of the API."""
+"""The command line `tidegate`: deploy and doctor use Azure's SDKs, all other commands the service's API."""
 
 import sys
 from collections.abc import Sequence
@@ -7,26 +7,25 @@ from uuid import uuid4
 
 try:
     import typer
-    from rich.console import Console  # noqa: F401 - asked for here, so that what is missing is said once
+    from rich.console import Console  # noqa: F401 - imported here, so that one message names what is missing
 except ImportError:  # Azure installs the service without them
     sys.exit(
-        "The command line needs more than the service. In a checkout of Tidegate: pip install -e '.[cli]'"
+        "The command line needs packages that the service does not. "
+        "Install them in a checkout of Tidegate: pip install -e '.[cli]'"
     )
 
 from tidegate.api_client import ApiClient, ApiError, UnreachableError
 from tidegate.bootstrap import build
-from tidegate.cli import failures
-from tidegate.cli import models as model_cli
-from tidegate.cli import tables as terminal
-from tidegate.cli.access import EXIT_CODES, FAILED, UNREACHABLE, AsJson, Key, Url, client, print_json
+from tidegate.cli import failures, models, tables
+from tidegate.cli.options import EXIT_CODES, FAILED, UNREACHABLE, AsJson, Key, Url, client, print_json
 from tidegate.config.schema import WorkspaceRole
 from tidegate.errors import TidegateError, TransientError
-from tidegate.installation.checks.findings import State
+from tidegate.installation.checks.check import CheckState
 from tidegate.installation.deploy import ROLES, Deployment
 from tidegate.installation.doctor import examine
 
 app = typer.Typer(
-    help="Files arrive monthly; predictions come out, reconciled with them.",
+    help="Install the service, look at months and models, and act on them.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
@@ -35,80 +34,94 @@ app = typer.Typer(
 
 FeedMonth = Annotated[
     list[str],
-    typer.Argument(metavar="[FEED] MONTH", help="As in `digits 202611`; a single feed need not be named."),
+    typer.Argument(
+        metavar="[FEED] MONTH",
+        help="Such as `digits 202611`. The feed may be left out if there is only one.",
+    ),
 ]
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=f"Example: tidegate deploy --workspace production\n\n{EXIT_CODES}")
 def deploy(
     workspace: Annotated[
-        Literal["development", "production", "all"], typer.Option(help="Which workspace to bring up to date.")
+        Literal["development", "production", "all"], typer.Option(help="The workspace to deploy to.")
     ] = "all",
     as_json: AsJson = False,
 ) -> None:
-    """Register pipelines, environments and datastores, and make queue, tables and containers.
+    """Create and register in Azure what the service needs.
 
-    Again and again: what is there with the same content stays as it is.
+    These are queues, tables, containers, pipelines, environments and datastores. It can be run again at
+    any time: what exists with the same content is kept.
     """
     roles: tuple[WorkspaceRole, ...] = ROLES if workspace == "all" else (workspace,)
     steps = []
     for step in Deployment(build()).run(roles):
         steps.append(step)
         if not as_json:
-            terminal.say_step(step)
+            tables.show_step(step)
     made = sum(step.made for step in steps)
     if as_json:
         print_json([vars(step) for step in steps])
+    elif made:
+        tables.console.print(f"{made} created or changed, {len(steps) - made} unchanged.")
     else:
-        terminal.console.print(
-            f"{made} made, {len(steps) - made} there already." if made else "Nothing to do."
-        )
+        tables.console.print("Everything is up to date.")
 
 
 @app.command(epilog=EXIT_CODES)
 def doctor(as_json: AsJson = False) -> None:
-    """Say what is wrong with the installation, and what to do about it. Changes nothing."""
+    """Check the installation, and say how to correct each problem.
+
+    It changes nothing. It checks the roles of the identity that runs it: run it as the function app's
+    identity to check that one.
+    """
     findings = []
     for finding in examine():
         findings.append(finding)
         if not as_json:
-            terminal.say_finding(finding)
+            tables.show_finding(finding)
     if as_json:
         print_json([vars(finding) for finding in findings])
-    if any(finding.state is State.FAIL for finding in findings):
+    if any(finding.state is CheckState.FAIL for finding in findings):
         raise typer.Exit(FAILED)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=f"Example: tidegate months digits\n\n{EXIT_CODES}")
 def months(
-    feed: Annotated[str | None, typer.Argument(help="Only this feed's.")] = None,
+    feed: Annotated[str | None, typer.Argument(help="Show only the months of this feed.")] = None,
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """What arrived, what is running, what came out."""
+    """List the months, each with its state and its result."""
     api = client(url, key)
-    names = [feed] if feed else [one["name"] for one in api.get("/api/feeds")]
-    found = [month for name in names for month in api.get(f"/api/feeds/{name}/months")]
-    print_json(found) if as_json else terminal.show_months(found)
+    names = [feed] if feed else _feed_names(api)
+    summaries = [month for name in names for month in api.get(f"/api/feeds/{name}/months")]
+    print_json(summaries) if as_json else tables.show_months(summaries)
 
 
-@app.command(epilog=EXIT_CODES)
-def month(place: FeedMonth, url: Url = "", key: Key = "", as_json: AsJson = False) -> None:
-    """One month: its versions, their scorings, and what happened."""
+@app.command(epilog=f"Example: tidegate month digits 202611\n\n{EXIT_CODES}")
+def month(feed_month: FeedMonth, url: Url = "", key: Key = "", as_json: AsJson = False) -> None:
+    """Show a month: its versions, their scorings, what happened."""
     api = client(url, key)
-    found = api.get(_month_path(api, place))
-    print_json(found) if as_json else terminal.show_month(found)
+    details = api.get(_month_path(api, feed_month))
+    print_json(details) if as_json else tables.show_month(details)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=f'Example: tidegate rerun digits 202611 --reason "new labels"\n\n{EXIT_CODES}')
 def rerun(  # noqa: PLR0913, PLR0917 - options of a command
-    place: FeedMonth,
-    reason: Annotated[str, typer.Option(help="Why; it stands in the ledger and in the job's tags.")],
-    version: Annotated[int | None, typer.Option(help="Of the month; without it, the latest.")] = None,
-    model_version: Annotated[str | None, typer.Option(help="Without it, as tidegate.yml says.")] = None,
+    feed_month: FeedMonth,
+    reason: Annotated[str, typer.Option(help="Recorded in the ledger and in the tags of the job.")],
+    version: Annotated[
+        int | None, typer.Option(help="Version of the month. Default: the latest.", show_default=False)
+    ] = None,
+    model_version: Annotated[
+        str | None,
+        typer.Option(help="Version of the model. Default: as tidegate.yml says.", show_default=False),
+    ] = None,
     idempotency_key: Annotated[
-        str, typer.Option(help="The same key never starts a second one.", show_default=False)
+        str,
+        typer.Option(help="A repeated request with the same key starts no second run.", show_default=False),
     ] = "",
     url: Url = "",
     key: Key = "",
@@ -116,19 +129,19 @@ def rerun(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Score a month again, as a new generation."""
     api = client(url, key)
-    asked = {"reason": reason, "version": version, "model_version": model_version}
-    body = {name: value for name, value in asked.items() if value is not None}
-    path = f"{_month_path(api, place)}/jobs"
-    found = api.post(path, body, idempotency_key=idempotency_key or str(uuid4()))
-    print_json(found) if as_json else terminal.show_rerun(found)
+    request = {"reason": reason, "version": version, "model_version": model_version}
+    body = {name: value for name, value in request.items() if value is not None}
+    path = f"{_month_path(api, feed_month)}/jobs"
+    scoring = api.post(path, body, idempotency_key=idempotency_key or str(uuid4()))
+    print_json(scoring) if as_json else tables.show_rerun(scoring)
 
 
-model_cli.add_to(app)
+models.add_to(app)
 failures.add_to(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Without arguments, those of the process."""
+    """Run a command. Without `arguments`, take those of the process."""
     try:
         app(arguments)
     except (UnreachableError, TransientError) as error:
@@ -138,18 +151,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _end(error: Exception, code: int) -> None:
-    terminal.errors.print(str(error), style="red", markup=False, soft_wrap=True)
+    tables.errors.print(str(error), style="red", markup=False, soft_wrap=True)
     sys.exit(code)
 
 
-def _month_path(api: ApiClient, place: list[str]) -> str:
-    """From `FEED MONTH`, or `MONTH` where there is one feed only."""
-    if len(place) > 2:
-        raise typer.BadParameter(f"write FEED MONTH, as in `digits 202611` (not {' '.join(place)})")
-    feeds = [place[0]] if len(place) == 2 else [one["name"] for one in api.get("/api/feeds")]
+def _feed_names(api: ApiClient) -> list[str]:
+    return [feed["name"] for feed in api.get("/api/feeds")]
+
+
+def _month_path(api: ApiClient, feed_month: list[str]) -> str:
+    """Return the path of `FEED MONTH`, or of `MONTH` if there is only one feed."""
+    if len(feed_month) > 2:
+        raise typer.BadParameter(f"write FEED MONTH, such as `digits 202611`, not {' '.join(feed_month)}")
+    feeds = [feed_month[0]] if len(feed_month) == 2 else _feed_names(api)
     if len(feeds) != 1:
-        raise ApiError(f"There are several feeds: name one of {', '.join(feeds)}")
-    return f"/api/feeds/{feeds[0]}/months/{place[-1]}"
+        raise ApiError(f"There are several feeds. Name one of {', '.join(feeds)} before the month.")
+    return f"/api/feeds/{feeds[0]}/months/{feed_month[-1]}"
 
 
 if __name__ == "__main__":

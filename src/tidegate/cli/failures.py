@@ -1,4 +1,4 @@
-"""The commands about what failed for good: thin clients of the API, and how they look."""
+"""The commands about work that failed for good: list it, and try it again."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -6,47 +6,51 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from tidegate.cli.access import EXIT_CODES, AsJson, Key, Url, client, print_json
+from tidegate.cli.options import EXIT_CODES, AsJson, Key, Url, client, print_json
 from tidegate.cli.tables import console, make_table, short_time
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (failures, replay):
-        app.command(epilog=EXIT_CODES)(command)
+    app.command(epilog=EXIT_CODES)(failures)
+    app.command(epilog=f"Example: tidegate replay 0123456789ab\n\n{EXIT_CODES}")(replay)
 
 
 def failures(
-    also_replayed: Annotated[bool, typer.Option("--all", help="Also those that were replayed.")] = False,
+    also_replayed: Annotated[bool, typer.Option("--all", help="Also list those that were replayed.")] = False,
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """What failed for good and waits for a person: rejected events, work that was given up."""
+    """List work that failed for good and waits for a person.
+
+    These are events that could not be understood, and commands that were given up.
+    """
     query = {"all": "true"} if also_replayed else {}
-    found = client(url, key).get("/api/failures", **query)
-    print_json(found) if as_json else _show(found)
+    listed = client(url, key).get("/api/failures", **query)
+    print_json(listed) if as_json else _show(listed)
 
 
 def replay(
-    failure: Annotated[str, typer.Argument(metavar="ID", help="As `tidegate failures` lists it.")],
+    failure: Annotated[str, typer.Argument(metavar="ID", help="As listed by `tidegate failures`.")],
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """Have it tried again, once its reason is mended."""
-    found = client(url, key).post(f"/api/failures/{failure}/replay", {})
+    """Try failed work again, after its cause was corrected."""
+    replayed = client(url, key).post(f"/api/failures/{failure}/replay", {})
     if as_json:
-        print_json(found)
+        print_json(replayed)
     else:
-        console.print(f"[green]✓[/] {found['id']} is replayed: {escape(found['came_of_it'])}")
+        console.print(f"[green]✓[/] {replayed['id']} is replayed: {escape(replayed['came_of_it'])}")
 
 
-def _show(found: Sequence[dict[str, Any]]) -> None:
-    if not found:
-        console.print("Nothing waits for a person.")
+def _show(failures: Sequence[dict[str, Any]]) -> None:
+    if not failures:
+        console.print("No failures wait for a person.")
         return
     table = make_table("id", "when", "what", "why", "replayed")
-    for one in found:
-        replayed = short_time(one["replayed_at"] or "") if one["replayable"] else "cannot be"
-        table.add_row(one["id"], short_time(one["at"]), escape(one["title"]), escape(one["text"]), replayed)
+    for failure in failures:
+        replayed = short_time(failure["replayed_at"] or "") if failure["replayable"] else "not possible"
+        cells = (short_time(failure["at"]), escape(failure["title"]), escape(failure["text"]), replayed)
+        table.add_row(failure["id"], *cells)
     console.print(table)

@@ -24,6 +24,8 @@ _LIMIT_NOTES = {
     "min_improvement": " better than the champion",
     "non_inferiority": " for the difference to the champion",
 }
+# Rules that state something instead of comparing a metric.
+_STATEMENTS = {"subject": "holdout", "no champion": "champion"}
 
 
 def show_models(models: Sequence[dict[str, Any]]) -> None:
@@ -115,18 +117,20 @@ def show_rollback(rollback: dict[str, Any]) -> None:
 def _rule_name(rule: dict[str, Any]) -> str:
     """Return `accuracy`, or `accuracy, night` for a slice; the rule's own name if it is about no metric."""
     if not rule["metric"]:
-        return str(rule["rule"])
+        return _STATEMENTS.get(rule["rule"], str(rule["rule"]))
     name = f"{rule['metric']}, {rule['slice']}" if rule["slice"] else str(rule["metric"])
     return f"training: {name}" if rule["rule"].startswith("training ") else name
 
 
 def _limit(rule: dict[str, Any]) -> str:
     """Return `at least 0.8` or `at most 0.1`; the verdict's text if the rule has no numbers to compare."""
-    value, threshold = rule["value"], rule["threshold"]
+    value, threshold, note = rule["value"], rule["threshold"], _LIMIT_NOTES.get(rule["rule"], "")
+    if threshold is None and note and rule["passed"]:
+        return "none, as there is no champion yet"
     if value is None or threshold is None:
         return str(rule["why"])
     least = rule["passed"] == (value >= threshold)
-    return f"{'at least' if least else 'at most'} {_number(threshold)}{_LIMIT_NOTES.get(rule['rule'], '')}"
+    return f"{'at least' if least else 'at most'} {_number(threshold)}{note}"
 
 
 def _number(value: float | None) -> str:

@@ -1,51 +1,67 @@
-"""The commands about models: thin clients of the API. A person's word is given here, and decided on there."""
+"""The commands about models: list and show them, judge, approve, refuse, and roll back."""
 
 import getpass
+from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
 
 from tidegate.api_client import ApiClient, ApiError
-from tidegate.cli import model_tables as model_terminal
-from tidegate.cli.access import EXIT_CODES, AsJson, Key, Url, client, print_json
+from tidegate.cli import model_tables
+from tidegate.cli.options import EXIT_CODES, AsJson, Key, Url, client, print_json
 
-Model = Annotated[str, typer.Argument(help="The model's name.")]
-Version = Annotated[str, typer.Argument(help="Its version in the development workspace.")]
-Reason = Annotated[str, typer.Option(help="Why; it stands in the ledger and in the lineage.")]
-By = Annotated[str, typer.Option(help="Who says so.", default_factory=getpass.getuser, show_default="you")]
+Model = Annotated[str, typer.Argument(help="Name of the model.")]
+Version = Annotated[str, typer.Argument(help="Version in the development workspace.")]
+Reason = Annotated[str, typer.Option(help="Recorded in the ledger and in the lineage.")]
+By = Annotated[
+    str,
+    typer.Option(
+        help="Your name, for the record.", default_factory=getpass.getuser, show_default="your user name"
+    ),
+]
 Verdict = Annotated[
-    str, typer.Option(help="The verdict that is decided on; without it, the one that stands.")
+    str, typer.Option(help="Id of the verdict. Default: the present verdict.", show_default=False)
 ]
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (models, model, judge, approve, refuse, rollback):
-        app.command(epilog=EXIT_CODES)(command)
+    examples: dict[Callable[..., None], str] = {
+        models: "tidegate models",
+        model: "tidegate model digit-classifier 3",
+        judge: 'tidegate judge digit-classifier 3 --reason "new holdout"',
+        approve: 'tidegate approve digit-classifier 3 --reason "better at night"',
+        refuse: 'tidegate refuse digit-classifier 3 --reason "too slow"',
+        rollback: 'tidegate rollback digit-classifier --reason "wrong labels"',
+    }
+    for command, example in examples.items():
+        app.command(epilog=f"Example: {example}\n\n{EXIT_CODES}")(command)
 
 
 def models(url: Url = "", key: Key = "", as_json: AsJson = False) -> None:
-    """Who is champion, and what is on its way."""
-    found = client(url, key).get("/api/models")
-    print_json(found) if as_json else model_terminal.show_models(found)
+    """List the models with their champions."""
+    summaries = client(url, key).get("/api/models")
+    print_json(summaries) if as_json else model_tables.show_models(summaries)
 
 
 def model(
     name: Model,
-    version: Annotated[str | None, typer.Argument(help="With it: the verdict, rule by rule.")] = None,
+    version: Annotated[
+        str | None, typer.Argument(help="Show this version, with each rule of its verdict.")
+    ] = None,
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """One model and what happened to it, or one of its versions."""
+    """Show a model and its history, or one of its versions."""
     api = client(url, key)
-    found = api.get(_version_path(name, version) if version else f"/api/models/{name}")
+    details = api.get(_version_path(name, version) if version else f"/api/models/{name}")
     if as_json:
-        print_json(found)
+        print_json(details)
     elif version:
-        model_terminal.show_version(found)
+        model_tables.show_version(details)
     else:
-        model_terminal.show_model(found)
+        model_tables.show_model(details)
 
 
 def judge(  # noqa: PLR0913, PLR0917 - options of a command
@@ -54,17 +70,21 @@ def judge(  # noqa: PLR0913, PLR0917 - options of a command
     reason: Reason,
     by: By,
     idempotency_key: Annotated[
-        str, typer.Option(help="The same key never has it judged twice.", show_default=False)
+        str,
+        typer.Option(help="A repeated request with the same key starts no second job.", show_default=False),
     ] = "",
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """Have a version judged again; its verdict, and what was decided on it, is void."""
+    """Judge a version again, which makes its present verdict void.
+
+    An approval of that verdict becomes void, too.
+    """
     path = f"{_version_path(name, version)}/verdicts"
     body = {"by": by, "reason": reason}
-    found = client(url, key).post(path, body, idempotency_key=idempotency_key or str(uuid4()))
-    print_json(found) if as_json else model_terminal.show_judging(found)
+    judged = client(url, key).post(path, body, idempotency_key=idempotency_key or str(uuid4()))
+    print_json(judged) if as_json else model_tables.show_judging(judged)
 
 
 def approve(  # noqa: PLR0913, PLR0917 - options of a command
@@ -77,9 +97,9 @@ def approve(  # noqa: PLR0913, PLR0917 - options of a command
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """Let a version that passed the gate go to production."""
+    """Approve a version, so that it is promoted to production."""
     decision = {"approved": True, "by": by, "reason": reason, "verdict": verdict}
-    _decide(client(url, key), (name, version), decision, as_json=as_json)
+    _decide(client(url, key), name, version, decision, as_json=as_json)
 
 
 def refuse(  # noqa: PLR0913, PLR0917 - options of a command
@@ -92,34 +112,42 @@ def refuse(  # noqa: PLR0913, PLR0917 - options of a command
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """Keep a version that passed the gate out of production."""
+    """Refuse a version, so that it is not promoted."""
     decision = {"approved": False, "by": by, "reason": reason, "verdict": verdict}
-    _decide(client(url, key), (name, version), decision, as_json=as_json)
+    _decide(client(url, key), name, version, decision, as_json=as_json)
 
 
 def rollback(  # noqa: PLR0913, PLR0917 - options of a command
     name: Model,
     reason: Reason,
     by: By,
-    to: Annotated[str, typer.Option(help="The production version; without it, the previous champion.")] = "",
+    to: Annotated[
+        str,
+        typer.Option(help="Version in production. Default: the previous champion.", show_default=False),
+    ] = "",
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """Make the previous champion the champion again, its endpoint included."""
+    """Make the previous champion the champion again.
+
+    Its deployment gets all traffic of the endpoint.
+    """
     body = {"by": by, "reason": reason, **({"to": to} if to else {})}
-    found = client(url, key).post(f"/api/models/{name}/rollback", body)
-    print_json(found) if as_json else model_terminal.show_rollback(found)
+    rolled_back = client(url, key).post(f"/api/models/{name}/rollback", body)
+    print_json(rolled_back) if as_json else model_tables.show_rollback(rolled_back)
 
 
-def _decide(api: ApiClient, place: tuple[str, str], decision: dict[str, Any], *, as_json: bool) -> None:
-    path = _version_path(*place)
+def _decide(api: ApiClient, name: str, version: str, decision: dict[str, Any], *, as_json: bool) -> None:
+    path = _version_path(name, version)
     if not decision["verdict"]:
         decision["verdict"] = api.get(path)["verdict_id"]
     if not decision["verdict"]:
-        raise ApiError(f"{place[0]}:{place[1]} has no verdict yet: there is nothing to decide on")
-    found = api.post(f"{path}/approval", decision)
-    print_json(found) if as_json else model_terminal.show_decision(found)
+        raise ApiError(
+            f"{name}:{version} has no verdict yet. Wait until it is judged: tidegate model {name} {version}"
+        )
+    decided = api.post(f"{path}/approval", decision)
+    print_json(decided) if as_json else model_tables.show_decision(decided)
 
 
 def _version_path(model: str, version: str) -> str:

@@ -1,4 +1,4 @@
-"""How the command line looks: tables of what the API answers, steps and findings. Asks nothing."""
+"""Tables and lines of the command line: months, activities, steps of a deployment, findings of doctor."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,8 +7,8 @@ from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
-from tidegate.installation.checks.findings import State
-from tidegate.installation.deploy import Step
+from tidegate.installation.checks.check import CheckState
+from tidegate.installation.deploy import DeployStep
 from tidegate.installation.doctor import Finding
 
 console = Console(highlight=False)
@@ -23,23 +23,23 @@ _COLOURS = {
     "job_completed": "yellow",
     "superseded": "dim",
 }
-# what people copy or look for stays in one piece; other columns give way
+# Columns that people copy or search are not wrapped; the others are if the terminal is narrow.
 _WHOLE = {"feed", "month", "state", "result", "scoring", "id", "when", "event"}
-_LONGEST_TEXT = 400  # a verdict's may have hundreds of lines; --json has them all
+_LONGEST_TEXT = 400  # a verdict's text may have hundreds of lines; --json prints them all
 _SIGNS = {
-    State.OK: "[green]✓[/]",
-    State.WARN: "[yellow]![/]",
-    State.FAIL: "[red]✗[/]",
-    State.SKIPPED: "[dim]-[/]",
+    CheckState.OK: "[green]✓[/]",
+    CheckState.WARN: "[yellow]![/]",
+    CheckState.FAIL: "[red]✗[/]",
+    CheckState.SKIPPED: "[dim]-[/]",
 }
 
 
-def say_step(step: Step) -> None:
-    sign, word = ("[green]+[/]", "made") if step.made else ("[dim]=[/]", "[dim]there[/]")
-    console.print(f"{sign} {word}  {step.place}  {escape(step.what)}", soft_wrap=True)
+def show_step(step: DeployStep) -> None:
+    change = "[green]+ created  [/]" if step.made else "[dim]= unchanged[/]"
+    console.print(f"{change}  {step.target}: {escape(step.what)}", soft_wrap=True)
 
 
-def say_finding(finding: Finding) -> None:
+def show_finding(finding: Finding) -> None:
     console.print(f"{_SIGNS[finding.state]} [bold]{finding.check}[/]  {escape(finding.what)}", soft_wrap=True)
     if finding.do:
         console.print(f"    → {escape(finding.do)}", soft_wrap=True)
@@ -68,7 +68,7 @@ def show_month(month: dict[str, Any]) -> None:
     if csv := (month["outcome"] or {}).get("csv"):
         console.print(csv, soft_wrap=True)
     if month["check_due"]:
-        console.print(f"next look: {short_time(month['check_due'])}")
+        console.print(f"next check: {short_time(month['check_due'])}")
     for version in month["versions"]:
         console.print(
             f"\n[bold]{version['name']}[/]  {version['files']} files, {version['bytes']:,} bytes, "
@@ -85,21 +85,21 @@ def show_month(month: dict[str, Any]) -> None:
 
 
 def show_activities(activities: Sequence[dict[str, Any]]) -> None:
-    """What happened, and why: the text says what the title does not."""
+    """Print what happened. A text that only repeats its title is left out."""
     if not activities:
         return
     console.print()
     table = make_table("when", "event", "")
     for activity in activities:
         title, text = escape(activity["title"]), escape(_shortened(activity["text"]))
-        what = title if activity["text"] == activity["title"] else f"{title}\n[dim]{text}[/]"
-        table.add_row(short_time(activity["at"]), activity["kind"], what)
+        cell = title if activity["text"] == activity["title"] else f"{title}\n[dim]{text}[/]"
+        table.add_row(short_time(activity["at"]), activity["kind"], cell)
     console.print(table)
 
 
 def show_rerun(scoring: dict[str, Any]) -> None:
-    console.print(f"[green]✓[/] {scoring['name']} will score with {scoring['model']} on {scoring['compute']}")
-    console.print(f"  look: tidegate month {scoring['feed']} {scoring['month']}")
+    console.print(f"[green]✓[/] {scoring['name']} is requested: {scoring['model']} on {scoring['compute']}")
+    console.print(f"  follow it with: tidegate month {scoring['feed']} {scoring['month']}")
 
 
 def _scorings(scorings: Sequence[dict[str, Any]]) -> Table:
@@ -116,12 +116,11 @@ def _scorings(scorings: Sequence[dict[str, Any]]) -> Table:
 
 
 def make_table(*headings: str) -> Table:
-    """A heading with `>` at its end is that of a column of numbers."""
+    """Return an empty table. A heading that ends with `>` is that of a column of numbers."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        numbers = heading.endswith(">")
         name = heading.removesuffix(">")
-        justify: JustifyMethod = "right" if numbers else "left"
+        justify: JustifyMethod = "right" if heading.endswith(">") else "left"
         table.add_column(name, justify=justify, overflow="fold", no_wrap=name in _WHOLE)
     return table
 

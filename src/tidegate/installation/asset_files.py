@@ -1,4 +1,4 @@
-"""The files of what runs on Azure ML: a folder a pipeline, environments, clusters. Registers nothing."""
+"""The files of src/assets: a folder for each pipeline, environments, and clusters."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 @dataclass(frozen=True)
 class AssetFiles:
-    """`root/<pipeline>/pipeline.yml`, `root/environments/*.yml`, `root/compute/<cluster>.yml`."""
+    """The files below `root`: <pipeline>/pipeline.yml, environments/*.yml, compute/<cluster>.yml."""
 
     root: Path = ASSETS
 
@@ -22,18 +22,22 @@ class AssetFiles:
         return sorted((self.root / "environments").glob("*.yml"))
 
     def pipeline(self, name: str) -> Path:
-        """ConfigError where there is no such pipeline, or its YAML gives it another name."""
+        """Return the file of a pipeline. Raise ConfigError if there is none, or if it has another name."""
         from ruamel.yaml import YAML
 
         file = self.root / name / "pipeline.yml"
         if not self.root.is_dir():
             raise ConfigError(f"pipeline {name}: there is no {self.root}; run tidegate from its checkout")
         if not file.is_file():
-            there = ", ".join(sorted(found.parent.name for found in self.root.glob("*/pipeline.yml")))
-            raise ConfigError(f"pipeline {name}: there is no {file}; there are pipelines: {there or 'none'}")
-        named = YAML(typ="safe").load(file.read_text(encoding="utf-8")).get("name")
-        if named != name:
-            raise ConfigError(f"pipeline {name}: {file} is named {named!r}; give it the name of its folder")
+            existing = ", ".join(sorted(path.parent.name for path in self.root.glob("*/pipeline.yml")))
+            raise ConfigError(
+                f"pipeline {name}: there is no {file}; existing pipelines: {existing or 'none'}"
+            )
+        name_in_file = YAML(typ="safe").load(file.read_text(encoding="utf-8")).get("name")
+        if name_in_file != name:
+            raise ConfigError(
+                f"pipeline {name}: {file} is named {name_in_file!r}; use the name of its folder"
+            )
         return file
 
     def compute(self, name: str) -> Path | None:
@@ -41,7 +45,7 @@ class AssetFiles:
         return file if file.is_file() else None
 
     def content(self, pipeline: str) -> str:
-        """Changes with a pipeline's files and with the environments, whose versions its steps name."""
+        """Return a hash of a pipeline's files and of the environments, whose versions its steps name."""
         files = list(_files_in(self.pipeline(pipeline).parent))
         return self._content((*files, *_included_by(files), *self.environments()))
 
@@ -49,7 +53,7 @@ class AssetFiles:
         return self._content([file])
 
     def _content(self, files: Iterable[Path]) -> str:
-        """A hash of names and bytes."""
+        """Return a hash of names and bytes. Line ends do not count."""
         digest = hashlib.sha256()
         for file in files:
             data = file.read_bytes().replace(b"\r\n", b"\n")
@@ -58,13 +62,13 @@ class AssetFiles:
 
 
 def roles_in(config: Config) -> list[str]:
-    """The workspaces that jobs are launched in; models are judged and trained in development."""
+    """Return the workspaces that jobs run in. Models are judged and trained in development."""
     scoring = [feed.workspace for feed in config.feeds.values()]
     return list(dict.fromkeys([*scoring, *(["development"] if config.models else [])]))
 
 
 def pipelines_in(config: Config, role: str) -> list[str]:
-    """Every pipeline component that is launched in a workspace."""
+    """Return every pipeline component that runs in a workspace."""
     names = [feed.score.pipeline for feed in config.feeds_in(role).values()]
     for policy in config.models.values() if role == "development" else ():
         names += [policy.evaluate.pipeline, *([policy.drift.retrain] if policy.drift else [])]
@@ -72,7 +76,7 @@ def pipelines_in(config: Config, role: str) -> list[str]:
 
 
 def clusters_in(config: Config, role: str) -> list[str]:
-    """Every cluster that the jobs of a workspace may name."""
+    """Return every cluster that the jobs of a workspace may use."""
     scores = [feed.score for feed in config.feeds_in(role).values()]
     names = [name for score in scores for name in clusters(score)]
     for policy in config.models.values() if role == "development" else ():
@@ -81,29 +85,29 @@ def clusters_in(config: Config, role: str) -> list[str]:
 
 
 def clusters(score: Score) -> list[str]:
-    """Every cluster that a feed's jobs may name."""
+    """Return every cluster that a feed's jobs may use."""
     return list(
         dict.fromkeys(name for name in (score.compute, score.fallback, score.publish_compute) if name)
     )
 
 
 def _files_in(folder: Path) -> Iterator[Path]:
-    """What is registered: no documents, no bytecode, nothing hidden."""
+    """Yield the files that are registered: all but documents, bytecode and hidden files."""
     for file in sorted(folder.rglob("*")):
         parts = file.relative_to(folder).parts
-        aside = any(part.startswith(".") or part == "__pycache__" for part in parts)
-        if file.is_file() and not aside and file.suffix != ".md":
+        ignored = any(part.startswith(".") or part == "__pycache__" for part in parts)
+        if file.is_file() and not ignored and file.suffix != ".md":
             yield file
 
 
 def _included_by(files: Iterable[Path]) -> list[Path]:
-    """The files of other folders that components upload with their own."""
+    """Return the files of other folders that components upload with their own."""
     from ruamel.yaml import YAML
 
-    found = set()
+    included = set()
     for file in files:
         if file.suffix == ".yml":
             component = YAML(typ="safe").load(file.read_text(encoding="utf-8")) or {}
             includes = component.get("additional_includes", ())
-            found |= {Path(os.path.normpath(file.parent / name)) for name in includes}
-    return sorted(found)
+            included |= {Path(os.path.normpath(file.parent / name)) for name in includes}
+    return sorted(included)

@@ -1,4 +1,4 @@
-"""Says what is wrong with an installation, and what to do about it. Checks are data; nothing is changed."""
+"""`tidegate doctor`: the table of its checks, and the report that they make together."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -7,63 +7,64 @@ from tidegate.bootstrap import Service, build
 from tidegate.cloud.arm import ArmClient
 from tidegate.errors import ConfigError, TidegateError
 from tidegate.installation.asset_files import AssetFiles
-from tidegate.installation.checks import access, quotas
-from tidegate.installation.checks import connections as plumbing
-from tidegate.installation.checks import workspaces as learning
-from tidegate.installation.checks.findings import Check, Installation, State
+from tidegate.installation.checks import access, connections, quotas, workspaces
+from tidegate.installation.checks.check import Check, CheckInputs, CheckState
 
 CHECKS: Mapping[str, Check] = {
     "identity": access.identity,
     "roles": access.roles,
     "separation": access.separation,
-    "workspaces": learning.workspaces,
-    "storage": plumbing.storage,
-    "datastores": learning.datastores,
-    "pipelines": learning.pipelines,
-    "models": learning.models,
-    "holdouts": learning.holdouts,
-    "rollouts": learning.rollouts,
-    "computes": learning.computes,
+    "workspaces": workspaces.workspaces,
+    "storage": connections.storage,
+    "datastores": workspaces.datastores,
+    "pipelines": workspaces.pipelines,
+    "models": workspaces.models,
+    "holdouts": workspaces.holdouts,
+    "rollouts": workspaces.rollouts,
+    "computes": workspaces.computes,
     "quotas": quotas.quotas,
-    "subscriptions": plumbing.subscriptions,
+    "subscriptions": connections.subscriptions,
     "topic": access.topic,
-    "notifications": plumbing.notifications,
-    "service": plumbing.service,
+    "notifications": connections.notifications,
+    "service": connections.service,
 }
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found."""
+    """One line of the report: a check's result with the name of the check."""
 
     check: str
-    state: State
+    state: CheckState
     what: str
     do: str = ""
 
 
 def examine(service: Callable[[], Service] = build, assets: AssetFiles | None = None) -> Iterator[Finding]:
-    """Every check's findings, as they come. Without a configuration the others are skipped."""
+    """Run every check and yield its findings. Without a valid configuration the other checks are skipped."""
     try:
         built = service()
         config = built.config()
     except ConfigError as error:
-        yield Finding("configuration", State.FAIL, str(error), "mend it: docs/configuration.md has every key")
-        yield from (Finding(name, State.SKIPPED, "needs the configuration") for name in CHECKS)
+        do = "correct it: docs/configuration.md describes every key"
+        yield Finding("configuration", CheckState.FAIL, str(error), do)
+        for name in CHECKS:
+            yield Finding(name, CheckState.SKIPPED, "not checked, because the configuration is not valid")
         return
     file, feeds = built.settings.config_file, ", ".join(config.feeds)
-    yield Finding("configuration", State.OK, f"{file} has the feeds {feeds}")
-    installation = Installation(
+    yield Finding("configuration", CheckState.OK, f"{file} is valid, with the feeds {feeds}")
+    inputs = CheckInputs(
         service=built, config=config, arm=ArmClient(built.credential), assets=assets or AssetFiles()
     )
     for name, check in CHECKS.items():
-        yield from _carried_out(name, check, installation)
+        yield from _run(name, check, inputs)
 
 
-def _carried_out(name: str, check: Check, installation: Installation) -> Iterator[Finding]:
+def _run(name: str, check: Check, inputs: CheckInputs) -> Iterator[Finding]:
     try:
-        for found in check(installation):
-            yield Finding(name, found.state, found.what, found.do)
+        for result in check(inputs):
+            yield Finding(name, result.state, result.what, result.do)
     except TidegateError as error:
-        do = "mend that and look again; if Azure refused it, the roles above say what is missing"
-        yield Finding(name, State.FAIL, str(error), do)
+        what = f"the check could not finish: {error}"
+        do = "correct this and run doctor again; if Azure refused access, see the check `roles` above"
+        yield Finding(name, CheckState.FAIL, what, do)

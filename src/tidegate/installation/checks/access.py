@@ -1,4 +1,4 @@
-"""Whether the caller is somebody, and may do what the service does."""
+"""Checks of the signed-in identity, its roles, the separation of roles, and the custom topic."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from tidegate.cloud.role_separation import RoleSeparation
 from tidegate.cloud.roles import caller, permissions
 from tidegate.cloud.subscriptions import custom_topic
 from tidegate.errors import TransientError
-from tidegate.installation.checks.findings import Found, Installation, fail, ok, warn
+from tidegate.installation.checks.check import CheckInputs, CheckResult, fail, ok, warn
 
 _ML = "Microsoft.MachineLearningServices/workspaces"
 _BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
@@ -21,87 +21,98 @@ _IN_WORKSPACE = (
     (f"{_ML}/computes/write", "AzureML Compute Operator"),
 )
 _IN_FEED = ((f"{_BLOBS}/read", "Storage Blob Data Reader"),)
-_OF_ROLLOUTS = (("Microsoft.Insights/metrics/read", "Monitoring Reader"),)  # of endpoints: their health
+_FOR_ROLLOUTS = (("Microsoft.Insights/metrics/read", "Monitoring Reader"),)  # the health of endpoints
 _ON_TOPIC = (("Microsoft.EventGrid/events/send/action", "EventGrid Data Sender"),)
 
 
-def identity(installation: Installation) -> Iterable[Found]:
-    yield ok(f"signed in as {caller(installation.service.credential)}")
+def identity(inputs: CheckInputs) -> Iterable[CheckResult]:
+    yield ok(f"you are signed in as {caller(inputs.service.credential)}")
 
 
-def roles(installation: Installation) -> Iterable[Found]:
-    """Of whoever runs this: in Azure run it as the function app's identity to see that one's."""
-    workspaces = [installation.config.workspaces.by_role()[role].arm_id for role in installation.roles()]
-    storages = dict.fromkeys(feed.storage.arm_id for _, feed in installation.feeds())
+def roles(inputs: CheckInputs) -> Iterable[CheckResult]:
+    """Check the roles of the signed-in identity: run doctor as the function app's to check that one."""
+    workspaces = [inputs.config.workspaces.by_role()[role].arm_id for role in inputs.roles()]
+    storages = dict.fromkeys(feed.storage.arm_id for _, feed in inputs.feeds())
     for scope in workspaces:
-        yield from _at(installation, scope, _IN_WORKSPACE)
-    if any(policy.rollout for policy in installation.config.models.values()):
-        yield from _at(installation, installation.config.workspaces.production.arm_id, _OF_ROLLOUTS)
+        yield from _roles_at(inputs, scope, _IN_WORKSPACE)
+    if any(policy.rollout for policy in inputs.config.models.values()):
+        yield from _roles_at(inputs, inputs.config.workspaces.production.arm_id, _FOR_ROLLOUTS)
     for scope in storages:
-        yield from _at(installation, scope, _IN_FEED, data=True)
+        yield from _roles_at(inputs, scope, _IN_FEED, data=True)
 
 
-def topic(installation: Installation) -> Iterable[Found]:
-    """Whether our own events have somewhere to go, and are let in."""
-    endpoint = installation.service.settings.events_endpoint
+def topic(inputs: CheckInputs) -> Iterable[CheckResult]:
+    """Check that the topic of the service's own events exists, and that it accepts them."""
+    endpoint = inputs.service.settings.events_endpoint
     if not endpoint:
-        yield ok("TIDEGATE_EVENTS_ENDPOINT is not set here: no event of our own is published")
+        yield ok("no custom topic is configured (TIDEGATE_EVENTS_ENDPOINT): no event is published")
         return
     try:
-        found = custom_topic(installation.arm, _subscriptions(installation), endpoint)
-    except TransientError as error:  # to send needs no right to look
-        yield warn(f"not to be seen: {error}", "look again as somebody who can read the subscription")
-        return
-    if found is None:
-        yield fail(
-            f"no topic has the address {endpoint}", "create it, or mend TIDEGATE_EVENTS_ENDPOINT of the app"
+        custom = custom_topic(inputs.arm, _subscriptions(inputs), endpoint)
+    except TransientError as error:  # sending events needs no right to read the topic
+        yield warn(
+            f"the topic could not be read: {error}",
+            "run doctor as an identity that has the role Reader at the subscription",
         )
         return
-    if not found.takes_grid_events:
+    if custom is None:
         yield fail(
-            f"{found.name} takes events in {found.schema} only",
-            "create it anew with --input-schema eventgridschema",
+            f"no custom topic has the address {endpoint}",
+            "create the topic, or correct TIDEGATE_EVENTS_ENDPOINT in the settings of the function app",
         )
-    yield from _at(installation, found.id, _ON_TOPIC, data=True)
+        return
+    if not custom.takes_grid_events:
+        yield fail(
+            f"topic {custom.name} accepts only events of the schema {custom.schema}",
+            "delete it and create it again with --input-schema eventgridschema",
+        )
+    yield from _roles_at(inputs, custom.id, _ON_TOPIC, data=True)
 
 
-def separation(installation: Installation) -> Iterable[Found]:
-    """Promotion refuses while those who train could change what is in production."""
-    places = installation.config.workspaces
-    promoting = {name: one.promote for name, one in installation.config.models.items() if one.promote}
+def separation(inputs: CheckInputs) -> Iterable[CheckResult]:
+    """Check that no identity that trains models can write to production: otherwise nothing is promoted."""
+    workspaces = inputs.config.workspaces
+    promoting = {name: policy.promote for name, policy in inputs.config.models.items() if policy.promote}
     if not promoting:
-        yield ok("no model is promoted")
+        yield ok("not needed, because no model is promoted")
         return
-    models = installation.service.workspaces["development"].models
-    registries = {one.registry for one in promoting.values() if one.via == "registry" and one.registry}
-    found = RoleSeparation(installation.arm).principals_with_write_access(
-        places.development.arm_id, places.production.arm_id, map(models.registry_id, sorted(registries))
+    models = inputs.service.workspaces["development"].models
+    registries = {
+        promotion.registry
+        for promotion in promoting.values()
+        if promotion.via == "registry" and promotion.registry
+    }
+    problems = RoleSeparation(inputs.arm).principals_with_write_access(
+        workspaces.development.arm_id,
+        workspaces.production.arm_id,
+        map(models.registry_id, sorted(registries)),
     )
-    for trespasser in found:
+    for problem in problems:
         yield fail(
-            f"{trespasser}: {', '.join(promoting)} will not be promoted",
-            "take that role away, or assign it in a smaller scope: docs/models.md",
+            f"{problem}; until this is corrected, {', '.join(promoting)} is not promoted",
+            "remove that role assignment, or assign the role at a smaller scope: docs/models.md",
         )
-    if not found:
-        yield ok("no identity that trains can write to production")
+    if not problems:
+        yield ok("no identity that trains models can write to production")
 
 
-def _subscriptions(installation: Installation) -> Iterable[str]:
-    """All that the configuration names; the topic may be in any resource group of theirs."""
-    places = installation.config.workspaces
-    storages = [feed.storage.subscription for _, feed in installation.feeds()]
-    return dict.fromkeys([places.production.subscription, places.development.subscription, *storages])
+def _subscriptions(inputs: CheckInputs) -> Iterable[str]:
+    """Return all subscriptions of the configuration: the topic may be in any resource group of them."""
+    workspaces = inputs.config.workspaces
+    storages = [feed.storage.subscription for _, feed in inputs.feeds()]
+    return dict.fromkeys([workspaces.production.subscription, workspaces.development.subscription, *storages])
 
 
-def _at(
-    installation: Installation, scope: str, needed: tuple[tuple[str, str], ...], *, data: bool = False
-) -> Iterable[Found]:
+def _roles_at(
+    inputs: CheckInputs, scope: str, needed: tuple[tuple[str, str], ...], *, data: bool = False
+) -> Iterable[CheckResult]:
     name = scope.rpartition("/")[2]
-    held = permissions(installation.arm, scope)
+    held = permissions(inputs.arm, scope)
     missing = [(action, role) for action, role in needed if not held.allow(action, data=data)]
     if not missing:
-        yield ok(f"{name}: all that is needed ({', '.join(dict.fromkeys(role for _, role in needed))})")
+        names = ", ".join(dict.fromkeys(role for _, role in needed))
+        yield ok(f"{name}: every needed action is allowed ({names})")
     for role in dict.fromkeys(role for _, role in missing):
-        actions = ", ".join(action for action, needs in missing if needs == role)
-        command = f'az role assignment create --assignee <who runs this> --role "{role}" --scope {scope}'
-        yield fail(f"{name}: {actions} is not allowed", f"{command}; it takes effect within ten minutes")
+        actions = ", ".join(action for action, needed_role in missing if needed_role == role)
+        command = f'az role assignment create --assignee <identity> --role "{role}" --scope {scope}'
+        yield fail(f"{name}: {actions} is not allowed", f"{command} (takes effect within ten minutes)")

@@ -1,4 +1,4 @@
-"""Whether files, events and messages find their way: storage, subscriptions, channels, the service."""
+"""Checks of storage, event subscriptions, notification channels, and the running service."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,112 +11,126 @@ from tidegate.cloud.ledger import TABLES, tidegate_tables
 from tidegate.cloud.queue import WORK_QUEUE, tidegate_queues
 from tidegate.cloud.subscriptions import EventSubscription, event_subscriptions
 from tidegate.errors import NotFoundError
-from tidegate.installation.checks.findings import Found, Installation, fail, ok, warn
+from tidegate.installation.checks.check import CheckInputs, CheckResult, fail, ok, warn
 from tidegate.installation.deploy import DEAD_LETTERS
 
 _DEPLOY = "run: tidegate deploy"
 _SUBSCRIPTIONS = Path(__file__).resolve().parents[4] / "infra" / "subscriptions.yaml"
 
 
-def storage(installation: Installation) -> Iterable[Found]:
-    account, credential = installation.service.settings.storage_account, installation.service.credential
-    wanted = (
+def storage(inputs: CheckInputs) -> Iterable[CheckResult]:
+    """Check the queue, tables and containers of the service, and that each feed can be listed."""
+    account, credential = inputs.service.settings.storage_account, inputs.service.credential
+    needed = (
         ("queue", {WORK_QUEUE}, tidegate_queues(account, credential)),
         ("table", set(TABLES), tidegate_tables(account, credential)),
         ("container", {REJECTED, DEAD_LETTERS}, tidegate_containers(account, credential)),
     )
-    missing = [f"{kind} {name}" for kind, names, there in wanted for name in sorted(names - there)]
+    missing = [f"{kind} {name}" for kind, names, existing in needed for name in sorted(names - existing)]
     yield (
-        fail(f"{account} has no {', '.join(missing)}", _DEPLOY)
+        fail(f"storage account {account} lacks {', '.join(missing)}", _DEPLOY)
         if missing
-        else ok(f"{account} has all of ours")
+        else ok(f"storage account {account} has the queue, tables and containers of the service")
     )
-    for name, feed in installation.feeds():
-        place = f"{feed.storage.account}/{feed.storage.container}"
+    for name, feed in inputs.feeds():
+        container = f"container {feed.storage.account}/{feed.storage.container} of feed {name}"
         try:
-            installation.service.feeds.listing(feed.storage, "tidegate-doctor-looks-here/")
+            inputs.service.feeds.listing(feed.storage, "tidegate-doctor-looks-here/")
         except NotFoundError:
-            yield fail(f"{place} of feed {name} does not exist", f"create the container, or {_DEPLOY}")
+            yield fail(f"{container} does not exist", f"create the container, or {_DEPLOY}")
         else:
-            yield ok(f"{place} of feed {name} can be listed")
+            yield ok(f"{container} can be listed")
 
 
-def subscriptions(installation: Installation) -> Iterable[Found]:
-    """Those that infra/subscriptions.yaml names, on whatever each of them is about."""
-    workspaces = installation.config.workspaces
+def subscriptions(inputs: CheckInputs) -> Iterable[CheckResult]:
+    """Check that each event subscription of infra/subscriptions.yaml exists at its source."""
+    workspaces = inputs.config.workspaces
     sources = {
-        "storage": list(dict.fromkeys(feed.storage.arm_id for _, feed in installation.feeds())),
+        "storage": list(dict.fromkeys(feed.storage.arm_id for _, feed in inputs.feeds())),
         "development": [workspaces.development.arm_id],
         "production": [workspaces.production.arm_id],
     }
-    wanted = _wanted()
+    declared = _declared_subscriptions()
     for topic, ids in sources.items():
         for source in ids:
-            there = {one.function: one for one in event_subscriptions(installation.arm, source)}
-            needed = [one for one in wanted if one["topic"] == topic]
-            yield from _compared(source.rpartition("/")[2], needed, there)
+            existing = {
+                subscription.function: subscription
+                for subscription in event_subscriptions(inputs.arm, source)
+            }
+            needed = [subscription for subscription in declared if subscription["topic"] == topic]
+            yield from _compare(source.rpartition("/")[2], needed, existing)
 
 
-def notifications(installation: Installation) -> Iterable[Found]:
-    channels = installation.config.notify
+def notifications(inputs: CheckInputs) -> Iterable[CheckResult]:
+    channels = inputs.config.notify
     if not channels:
-        yield warn("nobody is told of anything", "add a channel under notify in tidegate.yml")
+        yield warn("no notification channel is configured", "add one under notify in tidegate.yml")
     for number, channel in enumerate(channels):
         scheme = channel.url.partition(":")[0]
         if is_supported_url(channel.url):
-            yield ok(f"notify[{number}] ({scheme}) for {', '.join(channel.events)}")
+            yield ok(f"notify[{number}] ({scheme}) receives {', '.join(channel.events)}")
         else:
             yield fail(
-                f"notify[{number}] ({scheme}) is no address that Apprise knows",
-                "https://appriseit.com/services/",
+                f"notify[{number}] ({scheme}) is not a URL that Apprise can send to",
+                f"correct notify[{number}].url in tidegate.yml: https://appriseit.com/services/",
             )
 
 
-def service(installation: Installation) -> Iterable[Found]:
-    environ = installation.service.settings.environ
+def service(inputs: CheckInputs) -> Iterable[CheckResult]:
+    """Check that the service answers, and that it has the same configuration."""
+    environ = inputs.service.settings.environ
     url, key = environ.get("FUNCTIONS_URL"), environ.get("FUNCTIONS_KEY")
     if not url or not key:
-        yield warn("it is not known where the service is", "set FUNCTIONS_URL and FUNCTIONS_KEY")
+        yield warn(
+            "the running service was not checked, because its address or key is not set",
+            "set FUNCTIONS_URL and FUNCTIONS_KEY",
+        )
         return
     try:
         health = ApiClient(url, key).get("/api/health")
     except ApiError as error:
-        yield fail(str(error), f"mend that, and ask {url}/api/health again")
+        yield fail(str(error), f"correct this, and look at {url}/api/health again")
         return
-    if health["configuration"] == installation.config.digest:
-        yield ok(f"{url} answers, with the same configuration")
+    if health["configuration"] == inputs.config.digest:
+        yield ok(f"the service at {url} answers, and has the same configuration")
     else:
         yield warn(
-            f"{url} answers, with another tidegate.yml or other variables than here",
+            f"the service at {url} runs with another tidegate.yml or other variables",
             "deploy the service again",
         )
 
 
-def _wanted() -> list[dict[str, Any]]:
+def _declared_subscriptions() -> list[dict[str, Any]]:
     from ruamel.yaml import YAML
 
     return list(YAML(typ="safe").load(_SUBSCRIPTIONS.read_text(encoding="utf-8")))
 
 
-def _compared(
-    name: str, needed: list[dict[str, Any]], there: Mapping[str, EventSubscription]
-) -> Iterable[Found]:
-    missing = [one["function"] for one in needed if one["function"] not in there]
+def _compare(
+    source: str, needed: list[dict[str, Any]], existing: Mapping[str, EventSubscription]
+) -> Iterable[CheckResult]:
+    missing = [declared["function"] for declared in needed if declared["function"] not in existing]
     if missing:
         yield fail(
-            f"{name}: no event subscription calls {', '.join(missing)}",
-            "make them as infra/subscriptions.yaml says",
+            f"{source}: no event subscription calls the function {', '.join(missing)}",
+            "create it as infra/subscriptions.yaml describes",
         )
-    for one in needed:
-        found = there.get(one["function"])
-        if found is None:
+    for declared in needed:
+        subscription = existing.get(declared["function"])
+        if subscription is None:
             continue
-        lacking = set(one["filter"]["includedEventTypes"]) - found.event_types if found.event_types else set()
+        types = set(declared["filter"]["includedEventTypes"])
+        lacking = types - subscription.event_types if subscription.event_types else set()
         if lacking:
             yield fail(
-                f"{name}: {found.name} lets no {', '.join(sorted(lacking))} through", "add it to its filter"
+                f"{source}: the filter of event subscription {subscription.name} lacks "
+                f"{', '.join(sorted(lacking))}",
+                "add these event types to its filter",
             )
-        elif not found.ready:
-            yield warn(f"{name}: {found.name} is not provisioned", "wait, or look at it in the portal")
+        elif not subscription.ready:
+            yield warn(
+                f"{source}: event subscription {subscription.name} is not provisioned",
+                "wait some minutes, then look at it in the Azure portal",
+            )
     if not missing:
-        yield ok(f"{name}: {len(needed)} event subscriptions")
+        yield ok(f"{source}: all {len(needed)} event subscriptions exist")

@@ -1,4 +1,4 @@
-"""Whether the workspaces have what jobs name: pipelines, models, clusters, datastores."""
+"""Checks of the workspaces: what the configuration names must exist in them."""
 
 from collections.abc import Iterable
 
@@ -9,136 +9,158 @@ from tidegate.domain.jobs.plan import model_problem
 from tidegate.domain.lifecycle.promotion import champion_in
 from tidegate.errors import ConfigError, NotFoundError, PermanentError
 from tidegate.installation.asset_files import clusters_in, pipelines_in
-from tidegate.installation.checks.findings import Found, Installation, fail, ok, warn
+from tidegate.installation.checks.check import CheckInputs, CheckResult, fail, ok, warn
 
 _API_VERSION = "2024-04-01"
 _DEPLOY = "run: tidegate deploy"
 
 
-def workspaces(installation: Installation) -> Iterable[Found]:
-    for role, place in installation.config.workspaces.by_role().items():
+def workspaces(inputs: CheckInputs) -> Iterable[CheckResult]:
+    for role, workspace in inputs.config.workspaces.by_role().items():
         try:
-            location = installation.arm.get(place.arm_id, _API_VERSION)["location"]
+            location = inputs.arm.get(workspace.arm_id, _API_VERSION)["location"]
         except NotFoundError as error:
-            yield fail(f"{role}: {error}", f"create it, or mend workspaces.{role} in tidegate.yml")
+            yield fail(
+                f"{role}: {error}", f"create the workspace, or correct workspaces.{role} in tidegate.yml"
+            )
         else:
-            yield ok(f"{role}: {place.name} in {location}")
+            yield ok(f"{role}: workspace {workspace.name} exists, in {location}")
 
 
-def pipelines(installation: Installation) -> Iterable[Found]:
-    config = installation.config
-    wanted = [(role, name) for role in installation.roles() for name in pipelines_in(config, role)]
-    for role, name in wanted:
-        yield _pipeline(installation, role, name)
+def pipelines(inputs: CheckInputs) -> Iterable[CheckResult]:
+    """Check that each pipeline is registered, with the content of its files in this checkout."""
+    for role in inputs.roles():
+        for name in pipelines_in(inputs.config, role):
+            yield _pipeline(inputs, role, name)
 
 
-def _pipeline(installation: Installation, role: str, name: str) -> Found:
+def _pipeline(inputs: CheckInputs, role: str, name: str) -> CheckResult:
     try:
-        current, why_not = installation.assets.content(name), ""
+        content, problem = inputs.assets.content(name), ""
     except ConfigError as error:
-        current, why_not = "", str(error)
+        content, problem = "", str(error)
     try:
-        there = installation.registrar(role).newest_content(name)
+        registered = inputs.registrar(role).newest_content(name)
     except NotFoundError:
-        if why_not:
-            what = f"{name} is not registered in {role}, and is not here: {why_not}"
-            return fail(what, "mend its name in tidegate.yml, or write that pipeline")
-        return fail(f"{name} is not registered in {role}", _DEPLOY)
-    if why_not:
-        return warn(f"{name} is registered in {role}, but is not here: {why_not}", "deploy from where it is")
-    if there != current:
-        return warn(f"{name} in {role} is not what is here", _DEPLOY)
-    return ok(f"{name} in {role} is what is here")
-
-
-def models(installation: Installation) -> Iterable[Found]:
-    for role, reference in dict.fromkeys(
-        (feed.workspace, feed.score.model) for _, feed in installation.feeds()
-    ):
-        name, _, pinned = reference.partition(":")
-        assets, policy = installation.service.workspaces[role].assets, installation.config.models.get(name)
-        promotes = bool(policy and policy.promotes)
-        champion = champion_in(installation.service.ledger.model(name), role) if promotes else None
-        if promotes and not (pinned or champion):
-            yield warn(
-                f"{name} has no champion yet", "have a version judged and promoted; until then months wait"
+        what = f"pipeline {name} is not registered in {role}"
+        if problem:
+            return fail(
+                f"{what}, and cannot be: {problem}",
+                "correct its name in tidegate.yml, or write that pipeline",
             )
-            continue
-        try:
-            version = pinned or champion or assets.newest_model(name)
-            problem = model_problem(assets.mlmodel(name, version))
-        except NotFoundError:
-            yield fail(f"{role} has no model {reference}", "register it; until then months wait")
-        except PermanentError as error:
-            yield fail(
-                f"{reference}: {error}", "log the model with mlflow.<flavour>.log_model, and register that"
-            )
-        else:
-            if problem:
-                yield fail(f"{name}:{version} in {role}: {problem}", "log it again with such a signature")
-            else:
-                yield ok(f"{name}:{version} in {role} takes images")
+        return fail(what, _DEPLOY)
+    if problem:
+        return warn(
+            f"pipeline {name} is registered in {role}, but is not in this checkout: {problem}",
+            "run tidegate deploy in the checkout that has it",
+        )
+    if registered != content:
+        return warn(f"pipeline {name} in {role} differs from its files in this checkout", _DEPLOY)
+    return ok(f"pipeline {name} is up to date in {role}")
 
 
-def computes(installation: Installation) -> Iterable[Found]:
-    config = installation.config
-    wanted = [(role, name) for role in installation.roles() for name in clusters_in(config, role)]
-    for role, name in wanted:
-        file = installation.assets.compute(name)
-        if installation.registrar(role).has_compute(name):
-            yield ok(f"{name} in {role}")
-        elif file is None:
-            yield fail(
-                f"{role} has no compute {name}, and there is no src/assets/compute/{name}.yml to make it",
-                "create the cluster, or write that file",
-            )
-        elif read_cluster(file).name != name:
-            yield fail(f"{file.name} makes a cluster of another name", f"name it {name}")
-        else:
-            yield ok(f"{name} in {role} will be made at the first launch, from {file.name}")
+def models(inputs: CheckInputs) -> Iterable[CheckResult]:
+    """Check that each feed's model exists, and that it takes images."""
+    references = dict.fromkeys((feed.workspace, feed.score.model) for _, feed in inputs.feeds())
+    for role, reference in references:
+        yield _model(inputs, role, reference)
 
 
-def holdouts(installation: Installation) -> Iterable[Found]:
-    """Without its holdout no version of a model is ever judged."""
-    assets = installation.service.workspaces["development"].assets
-    wanted = dict.fromkeys(policy.evaluate.data for policy in installation.config.models.values())
-    if not wanted:
-        yield ok("no model has a policy")
-    for data in wanted:
-        name, _, version = data.partition(":")
+def _model(inputs: CheckInputs, role: str, reference: str) -> CheckResult:
+    name, _, pinned = reference.partition(":")
+    assets, policy = inputs.service.workspaces[role].assets, inputs.config.models.get(name)
+    promotes = bool(policy and policy.promotes)
+    champion = champion_in(inputs.service.ledger.model(name), role) if promotes else None
+    if promotes and not (pinned or champion):
+        return warn(
+            f"model {name} has no champion yet, so months wait",
+            "register a version, and approve it once it has passed the gate",
+        )
+    try:
+        version = pinned or champion or assets.newest_model(name)
+        problem = model_problem(assets.mlmodel(name, version))
+    except NotFoundError:
+        return fail(f"{role} has no model {reference}, so months wait", "register the model")
+    except PermanentError as error:
+        return fail(
+            f"model {reference} cannot be used: {error}",
+            "log the model with mlflow.<flavour>.log_model, and register that",
+        )
+    if problem:
+        return fail(
+            f"model {name}:{version} in {role} cannot score images: {problem}",
+            "log it again with such a signature, and register that",
+        )
+    return ok(f"model {name}:{version} exists in {role} and takes images")
+
+
+def computes(inputs: CheckInputs) -> Iterable[CheckResult]:
+    """Check that each cluster exists, or that there is a YAML file to create it from."""
+    for role in inputs.roles():
+        for name in clusters_in(inputs.config, role):
+            yield _compute(inputs, role, name)
+
+
+def _compute(inputs: CheckInputs, role: str, name: str) -> CheckResult:
+    file = inputs.assets.compute(name)
+    if inputs.registrar(role).has_compute(name):
+        return ok(f"cluster {name} exists in {role}")
+    if file is None:
+        return fail(
+            f"{role} has no compute {name}, and there is no src/assets/compute/{name}.yml to create it from",
+            "create the cluster, or write that file",
+        )
+    if read_cluster(file).name != name:
+        return fail(f"{file.name} describes a cluster of another name", f"set its name to {name}")
+    return ok(f"cluster {name} in {role} will be created by the first job, from {file.name}")
+
+
+def holdouts(inputs: CheckInputs) -> Iterable[CheckResult]:
+    """Check that each policy's holdout exists: without it no version is judged."""
+    assets = inputs.service.workspaces["development"].assets
+    references = dict.fromkeys(policy.evaluate.data for policy in inputs.config.models.values())
+    if not references:
+        yield ok("not needed, because no model has a policy")
+    for reference in references:
+        name, _, version = reference.partition(":")
         if assets.data_tags(name, version) is None:
-            yield fail(f"development has no data asset {data}", "register it; until then no model is judged")
+            yield fail(
+                f"development has no data asset {reference}, so no model is judged",
+                "register the data asset, or correct evaluate.data in tidegate.yml",
+            )
         else:
-            yield ok(f"{data} in development")
+            yield ok(f"data asset {reference} exists in development")
 
 
-def rollouts(installation: Installation) -> Iterable[Found]:
-    """Without the body of its smoke test a deployment is made, and then fails."""
-    folder = installation.service.settings.config_file.parent
-    wanted = {name: policy.rollout for name, policy in installation.config.models.items() if policy.rollout}
-    if not wanted:
-        yield ok("no model is rolled out")
-    for name, rollout in wanted.items():
+def rollouts(inputs: CheckInputs) -> Iterable[CheckResult]:
+    """Check that the request body of each smoke test exists: without it a new deployment fails."""
+    folder = inputs.service.settings.config_file.parent
+    policies = {name: policy.rollout for name, policy in inputs.config.models.items() if policy.rollout}
+    if not policies:
+        yield ok("not needed, because no model is rolled out")
+    for name, rollout in policies.items():
         file = folder / rollout.smoke
         if file.is_file():
-            yield ok(f"{name}: its smoke test sends {file}")
+            yield ok(f"model {name}: the smoke test sends {file}")
         else:
             yield fail(
-                f"{name}: there is no file {file} for its smoke test",
-                f"write it, or mend models.{name}.rollout.smoke in tidegate.yml; until then rollouts fail",
+                f"model {name}: there is no file {file} for the smoke test, so rollouts fail",
+                f"write the file, or correct models.{name}.rollout.smoke in tidegate.yml",
             )
 
 
-def datastores(installation: Installation) -> Iterable[Found]:
-    for name, feed in installation.feeds():
-        yield _datastore(installation, name, feed)
+def datastores(inputs: CheckInputs) -> Iterable[CheckResult]:
+    for name, feed in inputs.feeds():
+        yield _datastore(inputs, name, feed)
 
 
-def _datastore(installation: Installation, name: str, feed: Feed) -> Found:
-    wanted = datastore_name(feed.storage)
-    found = installation.registrar(feed.workspace).find_datastore(wanted)
-    if found is None:
-        return fail(f"{feed.workspace} has no datastore {wanted} for feed {name}", _DEPLOY)
-    if (found.account_name, found.container_name) != (feed.storage.account, feed.storage.container):
-        return fail(f"{wanted} is of {found.account_name}/{found.container_name}", _DEPLOY)
-    return ok(f"{wanted} in {feed.workspace}")
+def _datastore(inputs: CheckInputs, feed_name: str, feed: Feed) -> CheckResult:
+    name, role = datastore_name(feed.storage), feed.workspace
+    datastore = inputs.registrar(role).find_datastore(name)
+    if datastore is None:
+        return fail(f"{role} has no datastore {name} for feed {feed_name}", _DEPLOY)
+    actual = f"{datastore.account_name}/{datastore.container_name}"
+    expected = f"{feed.storage.account}/{feed.storage.container}"
+    if actual != expected:
+        return fail(f"datastore {name} in {role} points to {actual} instead of {expected}", _DEPLOY)
+    return ok(f"datastore {name} exists in {role}")

@@ -1,4 +1,4 @@
-"""What a check says: a state, what is so, and what to do about it."""
+"""What doctor's checks get, and what they return: a state, what is so, and what to do about it."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from tidegate.config.schema import Config, Feed
 from tidegate.installation.asset_files import AssetFiles, roles_in
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     OK = "ok"
     WARN = "warn"
     FAIL = "fail"
@@ -19,29 +19,29 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Found:
-    """`do` is empty only where all is well."""
+class CheckResult:
+    """One result of a check. `do` is empty only if the state is OK."""
 
-    state: State
+    state: CheckState
     what: str
     do: str = ""
 
 
-def ok(what: str) -> Found:
-    return Found(State.OK, what)
+def ok(what: str) -> CheckResult:
+    return CheckResult(CheckState.OK, what)
 
 
-def warn(what: str, do: str) -> Found:
-    return Found(State.WARN, what, do)
+def warn(what: str, do: str) -> CheckResult:
+    return CheckResult(CheckState.WARN, what, do)
 
 
-def fail(what: str, do: str) -> Found:
-    return Found(State.FAIL, what, do)
+def fail(what: str, do: str) -> CheckResult:
+    return CheckResult(CheckState.FAIL, what, do)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Installation:
-    """What checks look at. Its configuration could be read."""
+class CheckInputs:
+    """The service with a valid configuration, and clients of what the checks compare it with."""
 
     service: Service
     config: Config
@@ -52,11 +52,11 @@ class Installation:
         return self.config.feeds.items()
 
     def roles(self) -> list[str]:
-        """The workspaces in which jobs are launched."""
+        """Return the workspaces in which jobs are submitted: `development`, `production`."""
         return roles_in(self.config)
 
     def registrar(self, role: str) -> Registrar:
         return Registrar(self.service.workspaces[role].client)
 
 
-Check = Callable[[Installation], Iterable[Found]]
+Check = Callable[[CheckInputs], Iterable[CheckResult]]
