@@ -42,6 +42,7 @@ class Screen:
         """Print a paragraph, wrapped at the width of the terminal."""
         text = Text.from_markup(" ".join(sentences))
         for line in text.wrap(self.console, self.console.width - _INDENT):
+            line.rstrip()
             self.console.print(Text(" " * _INDENT) + line if line else "")
 
     def show(self, table: Table) -> None:

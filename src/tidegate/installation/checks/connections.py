@@ -133,4 +133,4 @@ def _compare(
                 "wait some minutes, then look at it in the Azure portal",
             )
     if not missing:
-        yield ok(f"{source}: all {len(needed)} event subscriptions exist")
+        yield ok(f"{source}: every event subscription exists ({len(needed)})")
