@@ -15,39 +15,33 @@ from tidegate.cloud.queue import WorkQueue
 from tidegate.cloud.role_separation import RoleSeparation
 from tidegate.cloud.workspaces import ConfiguredWorkspaces
 from tidegate.config.loader import ConfigFile
-from tidegate.config.schema import Config
 from tidegate.log import quiet_sdks
-from tidegate.messages.commands import (
-    AdvanceRollout,
-    CheckJob,
-    CheckMonth,
-    FinishMonth,
-    JudgeModel,
-    Notify,
-    PromoteModel,
-    Reconcile,
-    RetrainModel,
-    RollbackModel,
-    ScoreMonth,
-    WeighDrift,
-)
-from tidegate.service.handlers.advance_rollout import Rolling
-from tidegate.service.handlers.check_job import Jobs
-from tidegate.service.handlers.check_month import Arrival
-from tidegate.service.handlers.finish_month import Finishing
-from tidegate.service.handlers.judge_model import Judging
-from tidegate.service.handlers.notify import Telling
-from tidegate.service.handlers.promote_model import Promoting
-from tidegate.service.handlers.reconcile import Upkeep
-from tidegate.service.handlers.score_month import Scoring
-from tidegate.service.handlers.weigh_drift import Drifting
+from tidegate.messages import commands
+from tidegate.service.context import ServiceContext
+from tidegate.service.handlers.advance_rollout import AdvanceRolloutHandler
+from tidegate.service.handlers.check_job import CheckJobHandler
+from tidegate.service.handlers.check_month import CheckMonthHandler
+from tidegate.service.handlers.finish_month import FinishMonthHandler
+from tidegate.service.handlers.judge_model import JudgeModelHandler
+from tidegate.service.handlers.notify import NotifyHandler
+from tidegate.service.handlers.promote_model import PromoteModelHandler
+from tidegate.service.handlers.reconcile import ReconcileHandler
+from tidegate.service.handlers.retrain_model import RetrainModelHandler
+from tidegate.service.handlers.rollback_model import RollbackModelHandler
+from tidegate.service.handlers.score_month import ScoreMonthHandler
+from tidegate.service.handlers.weigh_drift import WeighDriftHandler
 from tidegate.service.inbox import Inbox
+from tidegate.service.manual_actions.approve import ApprovalService
+from tidegate.service.manual_actions.rejudge import RejudgeService
+from tidegate.service.manual_actions.replay import ReplayService
+from tidegate.service.manual_actions.rerun import RerunService
 from tidegate.service.routing import CurrentRoutes
-from tidegate.service.steps.champion_change import Succession
-from tidegate.service.steps.deployment_health import Observing
-from tidegate.service.steps.generation_claims import Claims
-from tidegate.service.steps.missed_registrations import Registrations
-from tidegate.service.steps.model_delivery import Delivering
+from tidegate.service.steps.champion_change import ChampionChange
+from tidegate.service.steps.deployment_monitor import DeploymentMonitor
+from tidegate.service.steps.generation_claims import GenerationClaims
+from tidegate.service.steps.missed_registrations import MissedRegistrations
+from tidegate.service.steps.model_delivery import ModelDelivery
+from tidegate.service.steps.partition_versions import PartitionVersions
 from tidegate.service.worker import Handlers, Worker
 from tidegate.settings import Settings
 
@@ -57,109 +51,100 @@ def _utc_now() -> datetime:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Service:
-    """What the entrances need. Clients connect, and their SDKs are imported, when they are first used."""
+class Service(ServiceContext):
+    """The service of one installation. Azure's SDKs are imported and clients connect at their first use."""
 
     settings: Settings
-    now: Callable[[], datetime]
-    # Reads tidegate.yml again when it has changed; ConfigError says what is wrong.
-    config: Callable[[], Config]
     credential: ServiceCredential
     queue: WorkQueue
-    ledger: Ledger
     feeds: FeedFiles
     rejected: RejectedEvents
-    workspaces: ConfiguredWorkspaces
-    arrival: Arrival
-    claims: Claims
     inbox: Inbox
+    handlers: Handlers
     worker: Worker
+    reruns: RerunService
+    approvals: ApprovalService
+    rejudgings: RejudgeService
+    replays: ReplayService
 
 
 def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _utc_now) -> Service:
-    """A service. ConfigError where the environment is bad; tidegate.yml is read at its first use."""
+    """Return the service of an installation; tidegate.yml is read when it is first needed.
+
+    Raise ConfigError if the environment, from which `settings` are read by default, has a fault.
+    """
     quiet_sdks()
     settings = settings or Settings.from_env()
     config = ConfigFile(settings.config_file, settings.environ, now=now).current
     account, credential = settings.storage_account, ServiceCredential(settings.client_id)
+    context = ServiceContext(
+        config=config,
+        ledger=Ledger(account=account, credential=credential),
+        workspaces=ConfiguredWorkspaces(config=config, credential=credential),
+        now=now,
+    )
     queue = WorkQueue(account=account, credential=credential)
-    ledger = Ledger(account=account, credential=credential)
-    feeds = FeedFiles(credential=credential)
     rejected = RejectedEvents(account=account, credential=credential)
-    workspaces = ConfiguredWorkspaces(config=config, credential=credential)
-    topic = EventPublisher(endpoint=settings.events_endpoint, credential=credential)
-    arrival = Arrival(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
-    claims = Claims(config=config, ledger=ledger, workspaces=workspaces, now=now)
-    scoring = Scoring(config=config, ledger=ledger, workspaces=workspaces, claims=claims, now=now)
-    jobs = Jobs(config=config, ledger=ledger, workspaces=workspaces, now=now)
-    finishing = Finishing(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
-    registrations = Registrations(ledger=ledger, workspaces=workspaces, now=now)
-    copies = BlobCopyClient(credential=credential)
-    judging = Judging(config=config, ledger=ledger, workspaces=workspaces, copies=copies, now=now)
-    succession = Succession(ledger=ledger, now=now)
-    promoting = Promoting(
-        config=config,
-        ledger=ledger,
-        separation=RoleSeparation(ArmClient(credential)),
-        delivering=Delivering(ledger=ledger, workspaces=workspaces, copies=copies),
-        succession=succession,
-        now=now,
-    )
-    rolling = Rolling(
-        config=config,
-        ledger=ledger,
-        workspaces=workspaces,
-        succession=succession,
-        observing=Observing(workspaces=workspaces, folder=settings.config_file.parent, now=now),
-        now=now,
-    )
-    telling = Telling(
-        config=config,
-        ledger=ledger,
-        people=NotificationSender(),
-        topic=topic,
-        now=now,
-        public_url=settings.public_url,
-    )
-    drifting = Drifting(config=config, ledger=ledger, workspaces=workspaces, now=now)
-    of_models: Handlers = {
-        JudgeModel: judging.judge_model,
-        PromoteModel: promoting.promote_model,
-        AdvanceRollout: rolling.advance_rollout,
-        WeighDrift: drifting.weigh_drift,
-        RetrainModel: drifting.retrain_model,
-        RollbackModel: promoting.rollback_model,
-    }
-    handlers: Handlers = {
-        CheckMonth: arrival.check_month,
-        ScoreMonth: scoring.score_month,
-        CheckJob: jobs.check_job,
-        FinishMonth: finishing.finish_month,
-        Notify: telling.notify,
-        Reconcile: Upkeep(config=config, ledger=ledger, registrations=registrations, now=now).reconcile,
-        **of_models,
-    }
+    feeds = FeedFiles(credential=credential)
+    versions = PartitionVersions(context=context, feed_files=feeds)
+    claims = GenerationClaims(context=context)
+    handlers = _handlers(context, settings, credential, versions, claims)
+    routes = CurrentRoutes(config, settings.check_delay)
+    inbox = Inbox(routes=routes, queue=queue, ledger=context.ledger, rejected=rejected, now=now)
     return Service(
+        **vars(context),
         settings=settings,
-        now=now,
-        config=config,
         credential=credential,
         queue=queue,
-        ledger=ledger,
         feeds=feeds,
         rejected=rejected,
-        workspaces=workspaces,
-        arrival=arrival,
-        claims=claims,
-        inbox=Inbox(
-            routes=CurrentRoutes(config, settings.check_delay),
-            queue=queue,
-            ledger=ledger,
-            rejected=rejected,
-            now=now,
-        ),
-        worker=Worker(handlers=handlers, queue=queue, ledger=ledger, now=now),
+        inbox=inbox,
+        handlers=handlers,
+        worker=Worker(handlers=handlers, queue=queue, ledger=context.ledger, now=now),
+        reruns=RerunService(context=context, claims=claims, versions=versions, queue=queue),
+        approvals=ApprovalService(context=context, queue=queue),
+        rejudgings=RejudgeService(context=context, queue=queue),
+        replays=ReplayService(context=context, queue=queue, inbox=inbox, rejected=rejected),
     )
+
+
+def _handlers(
+    context: ServiceContext,
+    settings: Settings,
+    credential: ServiceCredential,
+    versions: PartitionVersions,
+    claims: GenerationClaims,
+) -> Handlers:
+    """Return the table from each command to the handler that carries it out."""
+    copies = BlobCopyClient(credential=credential)
+    separation = RoleSeparation(ArmClient(credential))
+    publisher = EventPublisher(endpoint=settings.events_endpoint, credential=credential)
+    registrations = MissedRegistrations(context=context)
+    delivery = ModelDelivery(context=context, copies=copies)
+    monitor = DeploymentMonitor(context=context, folder=settings.config_file.parent)
+    champion = ChampionChange(context=context)
+    notify = NotifyHandler(
+        context=context, sender=NotificationSender(), publisher=publisher, public_url=settings.public_url
+    )
+    promote = PromoteModelHandler(
+        context=context, separation=separation, delivery=delivery, champion_change=champion
+    )
+    return {
+        commands.CheckMonth: CheckMonthHandler(context=context, versions=versions).handle,
+        commands.ScoreMonth: ScoreMonthHandler(context=context, claims=claims).handle,
+        commands.CheckJob: CheckJobHandler(context=context).handle,
+        commands.FinishMonth: FinishMonthHandler(context=context, versions=versions).handle,
+        commands.JudgeModel: JudgeModelHandler(context=context, copies=copies).handle,
+        commands.PromoteModel: promote.handle,
+        commands.AdvanceRollout: AdvanceRolloutHandler(
+            context=context, champion_change=champion, monitor=monitor
+        ).handle,
+        commands.RollbackModel: RollbackModelHandler(context=context, champion_change=champion).handle,
+        commands.WeighDrift: WeighDriftHandler(context=context).handle,
+        commands.RetrainModel: RetrainModelHandler(context=context).handle,
+        commands.Notify: notify.handle,
+        commands.Reconcile: ReconcileHandler(context=context, registrations=registrations).handle,
+    }
 
 
 class _OnePerProcess:

@@ -10,7 +10,7 @@ from tests.support.promotions import Promotions
 
 from tidegate.domain.partitions.records import Generation, Month, MonthVersion
 from tidegate.errors import NotFoundError
-from tidegate.service.steps.generation_claims import Claims, Wish
+from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest
 
 
 def _claim(promotions: Promotions, model: str | None = None, **score: Any) -> Generation:
@@ -33,10 +33,8 @@ def _claim(promotions: Promotions, model: str | None = None, **score: Any) -> Ge
             )
         ]
         service.ledger.save(month)
-    claims = Claims(
-        config=service.config, ledger=service.ledger, workspaces=service.workspaces, now=promotions.clock
-    )
-    return claims.claim(Wish(feed="digits", month="202611", model=model, reason="test")).generation
+    claims = GenerationClaims(context=service)
+    return claims.claim(ScoringRequest(feed="digits", month="202611", model=model, reason="test")).generation
 
 
 def _month(promotions: Promotions) -> Month:

@@ -14,14 +14,12 @@ from tests.support.model_versions import MODEL, POLICY, ModelInstallation
 
 from tidegate.bootstrap import build
 from tidegate.cloud.arm import ArmClient
-from tidegate.cloud.copies import BlobCopyClient
 from tidegate.cloud.ledger import Ledger
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.records import Approval, Champion, ModelState, ModelVersion
 from tidegate.domain.lifecycle.rejudging import rejudging_obstacle, without_verdict
 from tidegate.errors import NotFoundError, TidegateError
 from tidegate.messages.commands import AnyCommand, JudgeModel, Notify, PromoteModel
-from tidegate.service.handlers.judge_model import Judging
 from tidegate.settings import Settings
 from tidepool.cloud import Tidepool
 
@@ -48,20 +46,14 @@ class Court:
         service = build(settings, now=self.clock)
         self.workspaces = service.workspaces
         self.ledger: Ledger = service.ledger
-        self.judging = Judging(
-            config=service.config,
-            ledger=service.ledger,
-            workspaces=service.workspaces,
-            copies=BlobCopyClient(credential=service.credential),
-            now=self.clock,
-        )
+        self.handle = service.handlers[JudgeModel]
 
     def register(self, version: str, accuracy: Any = 0.9, **more: Any) -> None:
         self.installation.register(version, accuracy, name=self.model, **more)
 
     def judge(self, version: str, cause: str = "test") -> list[AnyCommand]:
         """One look; what follows, telling people aside."""
-        follows = self.judging.judge_model(JudgeModel(cause=cause, model=self.model, version=version))
+        follows = self.handle(JudgeModel(cause=cause, model=self.model, version=version))
         return [one.command for one in follows if not isinstance(one.command, Notify)]
 
     def verdict(self, version: str) -> ModelVersion:
@@ -140,7 +132,7 @@ def test_a_copy_of_our_own_and_a_model_without_policy_start_nothing(court: Court
     court.register("1", tags={"tidegate_source_workspace": "mlw-dev"})
 
     assert court.judge("1") == []
-    assert court.judging.judge_model(JudgeModel(cause="test", model="quick-model", version="1")) == []
+    assert court.handle(JudgeModel(cause="test", model="quick-model", version="1")) == []
 
     assert court.ledger.model_version(court.model, "1") is None
     assert court.ledger.model_version("quick-model", "1") is None

@@ -13,7 +13,7 @@ from tidegate.bootstrap import build
 from tidegate.config.schema import Config
 from tidegate.domain.lifecycle.records import ModelVersion
 from tidegate.messages.commands import JudgeModel
-from tidegate.service.steps.missed_registrations import Registrations
+from tidegate.service.steps.missed_registrations import MissedRegistrations
 from tidegate.settings import Settings
 from tidepool.cloud import Tidepool
 
@@ -37,9 +37,7 @@ class Register:
             storage_account=installation.account.name, config_file=file, environ=dict(os.environ)
         )
         self._service = build(settings, now=self.clock)
-        self._registrations = Registrations(
-            ledger=self._service.ledger, workspaces=self._service.workspaces, now=self.clock
-        )
+        self._registrations = MissedRegistrations(context=self._service)
 
     def has(self, *versions: str, **more: Any) -> None:
         for version in versions:
@@ -51,7 +49,7 @@ class Register:
         self._installation.configure(models=policies)
         self.clock.move(minutes=1)  # a file is looked at again after some seconds
         config: Config = self._service.config()
-        commands = list(self._registrations.unseen(config, "timer-1"))
+        commands = list(self._registrations.find(config, "timer-1"))
         assert all(one.cause == "timer-1" for one in commands)
         return [one.version for one in commands if isinstance(one, JudgeModel) and one.model == self.model]
 

@@ -15,9 +15,8 @@ from tidegate.domain.partitions.records import ScoringState
 from tidegate.domain.partitions.result import Result
 from tidegate.errors import ConflictError, NotFoundError, PermanentError
 from tidegate.messages.commands import CheckMonth, Reconcile, ScoreMonth
-from tidegate.service.manual_actions.rerun import Rerun, Reruns
-from tidegate.service.steps.generation_claims import Wish
-from tidegate.service.steps.generation_end import end
+from tidegate.service.manual_actions.rerun import RerunRequest
+from tidegate.service.steps.generation_claims import ScoringRequest, end_generation
 
 FILES = {"a.png": "cat", "b.png": "dog", "sub/c.png": "cat"}
 
@@ -95,14 +94,14 @@ def test_a_version_that_comes_while_another_is_finished_leaves_no_news_of_succes
     installation.upload(MONTH, FILES)
     harness.until_submitted()
     harness.do(LOOK)
-    stale = harness.finishing.ledger.month("stories", MONTH)
+    stale = harness.ledger.month("stories", MONTH)
     installation.upload(MONTH, {"late.png": "cat"})
     harness.clock.move(hours=1)
     harness.do(CHECK)
     assert harness.month.versions[-1].number == 2
 
     with pytest.raises(ConflictError):
-        end(harness.ledger, stale.claims[0], Result(ScoringState.SCORED), at=harness.clock(), cause="test")
+        end_generation(harness.service, stale.claims[0], Result(ScoringState.SCORED), "test")
 
     assert "month.scored" not in harness.kinds
     harness.do(FINISH)
@@ -180,7 +179,7 @@ def test_a_submission_that_was_not_recorded_is_found_and_not_repeated(
     harness.do(CHECK)
     version = harness.month.versions[0]
     feed, workspace = harness.config().feeds["stories"], harness.workspaces["development"]
-    claimed = harness.claims.claim(Wish(feed="stories", month=MONTH, reason="test"))
+    claimed = harness.claims.claim(ScoringRequest(feed="stories", month=MONTH, reason="test"))
     assert claimed.version.number == version.number
     for cluster in ("gpu-lowpri", "cpu"):
         workspace.computes.is_ready(cluster)
@@ -285,16 +284,18 @@ def test_the_same_key_claims_once_also_at_the_same_time(
 ) -> None:
     installation.upload(MONTH, FILES)
     harness.do(CHECK)
-    wish = Wish(feed="stories", month=MONTH, model="quick-model:1", reason="again", idempotency_key="k")
+    wish = ScoringRequest(
+        feed="stories", month=MONTH, model="quick-model:1", reason="again", idempotency_key="k"
+    )
 
     with ThreadPoolExecutor(3) as pool:
         numbers = {claim.generation.number for claim in pool.map(harness.claims.claim, [wish] * 3)}
 
     assert numbers == {1}
-    other = harness.claims.claim(Wish(feed="stories", month=MONTH, reason="and again")).generation
+    other = harness.claims.claim(ScoringRequest(feed="stories", month=MONTH, reason="and again")).generation
     assert other.number == 2
     with pytest.raises(NotFoundError):
-        harness.claims.claim(Wish(feed="stories", month="209912", reason="nothing there"))
+        harness.claims.claim(ScoringRequest(feed="stories", month="209912", reason="nothing there"))
 
 
 def test_a_version_that_was_overtaken_before_it_was_scored_is_left(
@@ -324,10 +325,10 @@ def test_a_rerun_makes_the_version_that_the_policy_does_not(
     assert [version.number for version in harness.month.versions] == [1]
 
     feed = harness.config().feeds["stories"]
-    reruns = Reruns(claims=harness.claims, arrival=harness.arrival, queue=harness.service.queue)
-    claim = reruns.request(feed, harness.month, Rerun(reason="they are right now"), None)
+    reruns = harness.service.reruns
+    claim = reruns.request(feed, harness.month, RerunRequest(reason="they are right now"), None)
 
     assert claim.name == "209901-2-g1"
     assert harness.month.versions[-1].reason == "asked for: they are right now"
-    again = reruns.request(feed, harness.month, Rerun(reason="once more"), None)
+    again = reruns.request(feed, harness.month, RerunRequest(reason="once more"), None)
     assert again.name == "209901-2-g2"

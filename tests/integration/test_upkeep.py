@@ -24,7 +24,7 @@ from tidegate.domain.activities.activity import Activity
 from tidegate.domain.partitions.records import ScoringState
 from tidegate.errors import ConflictError, TransientError
 from tidegate.messages.commands import CheckMonth, Notify, Reconcile
-from tidegate.service.steps.generation_claims import Wish
+from tidegate.service.steps.generation_claims import ScoringRequest
 
 FILES = {"a.png": "cat", "b.png": "dog"}
 TICK = Reconcile(cause="timer-1")
@@ -259,7 +259,7 @@ def test_the_timer_finds_whatever_is_unfinished(installation: Installation, harn
     installation.upload(MONTH, FILES)
     harness.do(CHECK)
     assert of_the_month() == ["CheckMonth"]
-    harness.claims.claim(Wish(feed=FEED, month=MONTH, reason="test"))
+    harness.claims.claim(ScoringRequest(feed=FEED, month=MONTH, reason="test"))
     assert of_the_month() == ["ScoreMonth"]
     harness.until_submitted()
     assert of_the_month() == ["CheckJob"]

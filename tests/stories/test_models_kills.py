@@ -16,8 +16,8 @@ from tidegate.bootstrap import Service, build
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidegate.messages.commands import AnyCommand, JudgeModel, Notify, PromoteModel, encode
-from tidegate.service.manual_actions.approve import Approvals, Decision
-from tidegate.service.manual_actions.requester import Voice
+from tidegate.service.manual_actions.approve import ApprovalDecision
+from tidegate.service.manual_actions.requester import Requester
 from tidegate.settings import Settings
 from tidepool.cloud import Tidepool
 
@@ -78,12 +78,12 @@ class Journey:
     def _approve(self) -> None:
         """A person who hears nothing says it again."""
         service, verdict = self.service, self.verdict
-        approvals = Approvals(ledger=service.ledger, queue=service.queue, now=self.clock)
-        decision = Decision(approved=True, reason="right", verdict=verdict)
+        approvals = service.approvals
+        decision = ApprovalDecision(approved=True, reason="right", verdict=verdict)
         policy = service.config().models[MODEL]
         try:
             with self.switch.armed():
-                approvals.decide(MODEL, "1", policy, decision, Voice("ada", "caller"))
+                approvals.decide(MODEL, "1", policy, decision, Requester("ada", "caller"))
         except Killed:
             self.service = self._start()
         else:

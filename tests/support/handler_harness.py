@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from tests.support.clock import Clock
 from tests.support.installation import Installation
 from tidegate.bootstrap import build
-from tidegate.cloud.channels import EventPublisher, NotificationSender
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.partitions.records import Claim, Month
 from tidegate.messages.commands import (
@@ -17,17 +16,8 @@ from tidegate.messages.commands import (
     FinishMonth,
     Next,
     Notify,
-    Reconcile,
     ScoreMonth,
 )
-from tidegate.service.handlers.check_job import Jobs
-from tidegate.service.handlers.check_month import Arrival
-from tidegate.service.handlers.finish_month import Finishing
-from tidegate.service.handlers.notify import Telling
-from tidegate.service.handlers.reconcile import Upkeep
-from tidegate.service.handlers.score_month import Scoring
-from tidegate.service.steps.generation_claims import Claims
-from tidegate.service.steps.missed_registrations import Registrations
 from tidegate.settings import Settings
 
 TOPIC = "https://tidegate-events.japaneast-1.eventgrid.azure.net/api/events"
@@ -43,42 +33,18 @@ class HandlerHarness:
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
         self.clock = Clock(datetime.now(UTC))
-        account, file = installation.account.name, installation.config_file
-        self.service = service = build(
-            Settings(storage_account=account, config_file=file, environ=dict(os.environ)), now=self.clock
+        settings = Settings(
+            storage_account=installation.account.name,
+            config_file=installation.config_file,
+            events_endpoint=TOPIC,
+            environ=dict(os.environ),
         )
+        self.service = service = build(settings, now=self.clock)
         self.ledger, self.workspaces, self.config = service.ledger, service.workspaces, service.config
-        feeds, now = service.feeds, self.clock
-        topic = EventPublisher(endpoint=TOPIC, credential=service.credential)
-        config, ledger, workspaces = self.config, self.ledger, self.workspaces
-        self.claims = Claims(config=config, ledger=ledger, workspaces=workspaces, now=now)
-        self.arrival = Arrival(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
-        self.scoring = Scoring(
-            config=config, ledger=ledger, workspaces=workspaces, claims=self.claims, now=now
-        )
-        self.jobs = Jobs(config=config, ledger=ledger, workspaces=workspaces, now=now)
-        self.finishing = Finishing(config=config, ledger=ledger, feeds=feeds, workspaces=workspaces, now=now)
-        self.telling = Telling(
-            config=config, ledger=ledger, people=NotificationSender(), topic=topic, now=now
-        )
-        registrations = Registrations(ledger=ledger, workspaces=workspaces, now=now)
-        self.upkeep = Upkeep(config=config, ledger=ledger, registrations=registrations, now=now)
+        self.claims = service.reruns.claims
 
     def do(self, command: AnyCommand) -> list[Next]:
-        match command:
-            case CheckMonth():
-                return list(self.arrival.check_month(command))
-            case ScoreMonth():
-                return list(self.scoring.score_month(command))
-            case CheckJob():
-                return list(self.jobs.check_job(command))
-            case FinishMonth():
-                return list(self.finishing.finish_month(command))
-            case Notify():
-                return list(self.telling.notify(command))
-            case Reconcile():
-                return list(self.upkeep.reconcile(command))
-        raise AssertionError(f"no handler for {command}")
+        return list(self.service.handlers[type(command)](command))
 
     def run(self, *given: AnyCommand, twice: bool = False) -> None:
         """Carry out commands and all that follows, each `twice` where that is asked; jobs run in between.

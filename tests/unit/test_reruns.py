@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from tidegate.domain.partitions.records import Month, MonthVersion
 from tidegate.errors import RefusedError
-from tidegate.service.manual_actions.rerun import Rerun, refuse_version
+from tidegate.service.manual_actions.rerun import RerunRequest, refuse_version
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -51,7 +51,7 @@ def test_another_is_refused_and_it_says_why(month: Month, wanted: int | None, st
 
 
 def test_a_reason_is_kept_without_the_blanks_around_it() -> None:
-    assert Rerun(reason="  new labels ").reason == "new labels"
+    assert RerunRequest(reason="  new labels ").reason == "new labels"
 
 
 @pytest.mark.parametrize(
@@ -69,4 +69,4 @@ def test_a_reason_is_kept_without_the_blanks_around_it() -> None:
 )
 def test_a_body_that_is_not_understood_is_refused(body: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        Rerun.model_validate(body)
+        RerunRequest.model_validate(body)

@@ -20,7 +20,7 @@ from tidegate.config.schema import Feed
 from tidegate.domain.partitions.records import Month
 from tidegate.errors import ConfigError, RefusedError, TidegateError
 from tidegate.messages.commands import MonthId
-from tidegate.service.manual_actions.rerun import Rerun, Reruns
+from tidegate.service.manual_actions.rerun import RerunRequest, RerunService
 
 _DESCRIPTION = """Files arrive monthly; predictions come out, reconciled with them. This is what happened,
 and the way to have a month scored again. Send the function key as `x-functions-key`."""
@@ -58,8 +58,8 @@ def _place(found: NamedFeed, month: MonthId, service: Services) -> _Place:
     return _Place(feed, service.ledger.month(name, month))
 
 
-def _reruns(service: Services) -> Reruns:
-    return Reruns(claims=service.claims, arrival=service.arrival, queue=service.queue)
+def _reruns(service: Services) -> RerunService:
+    return service.reruns
 
 
 FeedMonth = Annotated[_Place, Depends(_place)]
@@ -140,8 +140,8 @@ def scorings(place: FeedMonth) -> list[ScoringView]:
 @router.post("/feeds/{feed}/months/{month}/jobs", status_code=202, responses=documented(400, 404, 409, 503))
 def rerun(
     place: FeedMonth,
-    wanted: Rerun,
-    reruns: Annotated[Reruns, Depends(_reruns)],
+    wanted: RerunRequest,
+    reruns: Annotated[RerunService, Depends(_reruns)],
     response: Response,
     key: IdempotencyKey = None,
 ) -> ScoringView:

@@ -10,7 +10,7 @@ from tidegate.api.access import FUNCTION_KEY, Services
 from tidegate.api.problems import documented
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.links import failure_url
-from tidegate.service.manual_actions.replay import Failures
+from tidegate.service.manual_actions.replay import ReplayService
 
 router = APIRouter(prefix="/api/failures", dependencies=[Depends(FUNCTION_KEY)])
 
@@ -45,17 +45,11 @@ class ReplayView(FailureView):
     came_of_it: str
 
 
-def _failures(service: Services) -> Failures:
-    return Failures(
-        ledger=service.ledger,
-        queue=service.queue,
-        inbox=service.inbox,
-        rejected=service.rejected,
-        now=service.now,
-    )
+def _failures(service: Services) -> ReplayService:
+    return service.replays
 
 
-Known = Annotated[Failures, Depends(_failures)]
+Known = Annotated[ReplayService, Depends(_failures)]
 
 
 @router.get("")

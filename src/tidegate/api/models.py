@@ -14,9 +14,9 @@ from tidegate.domain.activities.links import model_url
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.records import Model
 from tidegate.errors import RefusedError
-from tidegate.service.manual_actions.approve import Approvals, Decision, Rollback
-from tidegate.service.manual_actions.rejudge import Rejudging, Rejudgings
-from tidegate.service.manual_actions.requester import Voice
+from tidegate.service.manual_actions.approve import ApprovalDecision, ApprovalService, RollbackRequest
+from tidegate.service.manual_actions.rejudge import RejudgeRequest, RejudgeService
+from tidegate.service.manual_actions.requester import Requester
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$"
 Name = Annotated[str, Path(pattern=_NAME)]
@@ -46,19 +46,17 @@ def _model(model: Name, service: Services) -> tuple[Model, Policy | None]:
     return record, policy
 
 
-def _approvals(service: Services) -> Approvals:
-    return Approvals(ledger=service.ledger, queue=service.queue, now=service.now)
+def _approvals(service: Services) -> ApprovalService:
+    return service.approvals
 
 
-def _rejudgings(service: Services) -> Rejudgings:
-    return Rejudgings(
-        ledger=service.ledger, queue=service.queue, workspaces=service.workspaces, now=service.now
-    )
+def _rejudgings(service: Services) -> RejudgeService:
+    return service.rejudgings
 
 
 NamedModel = Annotated[tuple[Model, Policy | None], Depends(_model)]
-Desk = Annotated[Approvals, Depends(_approvals)]
-Bench = Annotated[Rejudgings, Depends(_rejudgings)]
+Approving = Annotated[ApprovalService, Depends(_approvals)]
+Judging = Annotated[RejudgeService, Depends(_rejudgings)]
 
 
 @router.get("")
@@ -87,12 +85,12 @@ def version(found: NamedModel, version: Name, service: Services) -> ModelVersion
 
 @router.post("/{model}/versions/{version}/approval", responses=documented(400, 404, 409, 503))
 def decide(
-    found: NamedModel, version: Name, wanted: Decision, desk: Desk, signed_in: SignedIn
+    found: NamedModel, version: Name, wanted: ApprovalDecision, approvals: Approving, signed_in: SignedIn
 ) -> ModelVersionView:
     """Approve a verdict, or refuse it. The same person saying the same again changes nothing."""
     record, policy = found
-    voice = Voice.of(wanted.by, signed_in)
-    return ModelVersionView.of(desk.decide(record.model, version, policy, wanted, voice))
+    requester = Requester.of(wanted.by, signed_in)
+    return ModelVersionView.of(approvals.decide(record.model, version, policy, wanted, requester))
 
 
 @router.post(
@@ -101,8 +99,8 @@ def decide(
 def judge(  # noqa: PLR0913, PLR0917 - what a request brings
     found: NamedModel,
     version: Name,
-    wanted: Rejudging,
-    bench: Bench,
+    wanted: RejudgeRequest,
+    rejudgings: Judging,
     signed_in: SignedIn,
     response: Response,
     key: IdempotencyKey = None,
@@ -112,16 +110,18 @@ def judge(  # noqa: PLR0913, PLR0917 - what a request brings
     `Location` and `url` say where to look.
     """
     record, policy = found
-    voice = Voice.of(wanted.by, signed_in)
-    view = ModelVersionView.of(bench.request((record.model, version), policy, wanted, voice, key))
+    requester = Requester.of(wanted.by, signed_in)
+    view = ModelVersionView.of(rejudgings.request((record.model, version), policy, wanted, requester, key))
     response.headers["Location"] = view.url
     return view
 
 
 @router.post("/{model}/rollback", status_code=202, responses=documented(400, 404, 409, 503))
-def roll_back(found: NamedModel, wanted: Rollback, desk: Desk, signed_in: SignedIn) -> RollbackView:
+def roll_back(
+    found: NamedModel, wanted: RollbackRequest, approvals: Approving, signed_in: SignedIn
+) -> RollbackView:
     """Make the previous champion the champion again, its endpoint included."""
-    command = desk.roll_back(found[0].model, wanted, Voice.of(wanted.by, signed_in))
+    command = approvals.roll_back(found[0].model, wanted, Requester.of(wanted.by, signed_in))
     told = command.model_dump(include={"model", "to", "by", "by_source", "reason"})
     return RollbackView(**told, url=model_url(command.model))
 

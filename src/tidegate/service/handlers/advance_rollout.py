@@ -1,12 +1,10 @@
 """AdvanceRollout: one step of a version's way to all of the traffic, or back. Waits for nothing."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.config.model_policy import Policy, Rollout
-from tidegate.config.schema import Config
 from tidegate.domain.activities import rollout_texts as rollout_news
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.lifecycle.names import deployment_name
@@ -37,14 +35,13 @@ from tidegate.domain.lifecycle.rollout_steps import (
 from tidegate.errors import PermanentError
 from tidegate.log import Log
 from tidegate.messages.commands import FROM_TIMER, AdvanceRollout, Follows, Next
+from tidegate.service.context import ServiceContext
 from tidegate.service.retry import LONGEST, later, look_again
-from tidegate.service.steps.champion_change import Succession
-from tidegate.service.steps.deployment_health import Observing
-from tidegate.service.steps.generation_end import tell
+from tidegate.service.steps.champion_change import ChampionChange
+from tidegate.service.steps.deployment_monitor import DeploymentMonitor
 
 if TYPE_CHECKING:
-    from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.workspaces import ConfiguredWorkspaces, WorkspaceClients
+    pass
 
 log = Log(__name__)
 
@@ -66,17 +63,14 @@ class _Subject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rolling:
+class AdvanceRolloutHandler:
     """What is intended is in the ledger before the endpoint is touched, so a repetition goes on with it."""
 
-    config: Callable[[], Config]
-    ledger: "Ledger"
-    workspaces: "ConfiguredWorkspaces"
-    succession: Succession
-    observing: Observing
-    now: Callable[[], datetime]
+    context: ServiceContext
+    champion_change: ChampionChange
+    monitor: DeploymentMonitor
 
-    def advance_rollout(self, command: AdvanceRollout) -> Follows:
+    def handle(self, command: AdvanceRollout) -> Follows:
         subject = self._subject(command)
         if subject is None:
             return []
@@ -87,16 +81,16 @@ class Rolling:
             if not self._may_go_on(subject):
                 return self._give_up(subject, rollout)
             if may_become_champion(rollout):
-                return [*self.succession.make_champion(record, command.cause), Next(command)]
+                return [*self.champion_change.make_champion(record, command.cause), Next(command)]
             if rollout.phase == "rolled_back":
                 why = rollout.why or "its rollout failed"
-                return self.succession.withdraw(record, why, command.cause)
+                return self.champion_change.withdraw(record, why, command.cause)
         return self._step(subject, rollout)
 
     def _subject(self, command: AdvanceRollout) -> _Subject | None:
         """None for a version that has nothing to do with an endpoint."""
-        policy = self.config().models.get(command.model)
-        record = self.ledger.model_version(command.model, command.version)
+        policy = self.context.policy(command.model)
+        record = self.context.ledger.model_version(command.model, command.version)
         if record is None or policy is None or policy.rollout is None or record.promotion is None:
             return None
         if record.state not in (ModelState.CHALLENGER, ModelState.CHAMPION):
@@ -106,7 +100,9 @@ class Rolling:
         if crowned_before and command.cause.startswith(FROM_TIMER):
             return None
         target = self._target(policy, policy.rollout, record)
-        return _Subject(command, policy, policy.rollout, record, self.ledger.model(record.model), target)
+        return _Subject(
+            command, policy, policy.rollout, record, self.context.ledger.model(record.model), target
+        )
 
     def _target(self, policy: Policy, rollout: Rollout, record: ModelVersion) -> RolloutTarget:
         version = (record.promotion.production_version if record.promotion else None) or record.version
@@ -114,7 +110,7 @@ class Rolling:
         if policy.promote and policy.promote.via == "registry":
             model = f"azureml://registries/{policy.promote.registry}/{names}"
         else:
-            model = f"{self._workspace.config.arm_id}/{names}"
+            model = f"{self.context.production.config.arm_id}/{names}"
         live = (
             record.rollout and not record.rollout.final
         )  # it ends where it began, whatever the policy says now
@@ -125,14 +121,14 @@ class Rolling:
         """Not while the champion itself still is on its way: its end decides what takes the traffic now."""
         record, model = subject.record, subject.model
         champion = champion_source(model)
-        other = self.ledger.model_version(record.model, champion) if champion else None
+        other = self.context.ledger.model_version(record.model, champion) if champion else None
         if other and other.version != record.version and other.rollout and not other.rollout.final:
             return later(subject.command, _SMOKE_PAUSE)
-        seen = self._workspace.endpoints.get(subject.target.endpoint)
+        seen = self.context.production.endpoints.get(subject.target.endpoint)
         if seen and seen.busy:
             return later(subject.command, _SMOKE_PAUSE)
         restoring, since = record.state is ModelState.CHAMPION, _since(record, model)
-        after = begin_rollout(subject.target, seen, since or self.now(), restoring=restoring)
+        after = begin_rollout(subject.target, seen, since or self.context.now(), restoring=restoring)
         return self._turn(subject, None, after)
 
     def _may_go_on(self, subject: _Subject) -> bool:
@@ -143,14 +139,14 @@ class Rolling:
 
     def _give_up(self, subject: _Subject, rollout: RolloutRecord) -> Follows:
         if rollout.final:
-            return self.succession.judge_again(subject.record, OTHER_CHAMPION, subject.command.cause)
+            return self.champion_change.judge_again(subject.record, OTHER_CHAMPION, subject.command.cause)
         if rollout.phase == "failing":
             return self._step(subject, rollout)
         return self._turn(subject, rollout, failing(rollout, OTHER_CHAMPION))
 
     def _step(self, subject: _Subject, rollout: RolloutRecord) -> Follows:
-        seen = self._workspace.endpoints.get(rollout.endpoint)
-        step = decide_step(rollout, seen, subject.target.model, subject.rollout, self.now())
+        seen = self.context.production.endpoints.get(rollout.endpoint)
+        step = decide_step(rollout, seen, subject.target.model, subject.rollout, self.context.now())
         match step:
             case RolloutSettled():
                 return []
@@ -163,7 +159,7 @@ class Rolling:
         try:
             self._act(subject, step)
         except PermanentError as error:  # asked again, Azure would say the same
-            return self._turn(subject, rollout, refused(rollout, str(error), self.now()))
+            return self._turn(subject, rollout, refused(rollout, str(error), self.context.now()))
         return self._look_again(subject, rollout)
 
     def _after(
@@ -174,14 +170,14 @@ class Rolling:
             case UpdateRecord(after):
                 return after
             case RunSmokeTest():
-                answer = self.observing.try_out(subject.target, subject.rollout)
-                return after_smoke(rollout, answer, subject.rollout, self.now())
+                answer = self.monitor.run_smoke_test(subject.target, subject.rollout)
+                return after_smoke(rollout, answer, subject.rollout, self.context.now())
             case MeasureHealth(since, last):
-                health = self.observing.health(subject.target, subject.rollout, since, last=last)
-                return after_health(rollout, health, subject.rollout, self.now(), last=last)
+                health = self.monitor.measure_health(subject.target, subject.rollout, since, last=last)
+                return after_health(rollout, health, subject.rollout, self.context.now(), last=last)
 
     def _act(self, subject: _Subject, step: RolloutAction) -> None:
-        endpoints, target, record = self._workspace.endpoints, subject.target, subject.record
+        endpoints, target, record = self.context.production.endpoints, subject.target, subject.record
         tags = {"tidegate_model": record.model, "tidegate_version": record.version}
         match step:
             case CreateEndpoint():
@@ -197,35 +193,31 @@ class Rolling:
         """Told, recorded, gone on with: at once where something changed, at the bake's end where it bakes."""
         command, record = subject.command, subject.record
         after = self._explained(before, after)
-        trigger = Trigger(self.now(), command.cause)
+        trigger = Trigger(self.context.now(), command.cause)
         told = rollout_news.rollout_changed(record, before, after, trigger)
-        news = [tell(self.ledger, told)] if told else []
+        news = [self.context.announce(told)] if told else []
         if after != before:
             record.rollout, record.due = after, after.due
-            self.ledger.save(record)
+            self.context.ledger.save(record)
             log.info("rollout_moved", phase=after.phase, endpoint=after.endpoint, why=after.why)
         if before and after.phase == before.phase == "smoke":
             return [*later(command, _SMOKE_PAUSE), *news]
         if after.due:
-            return [*later(command, min(after.due - self.now(), _LONGEST_DELAY)), *news]
+            return [*later(command, min(after.due - self.context.now(), _LONGEST_DELAY)), *news]
         return [Next(command), *news]
 
     def _explained(self, before: RolloutRecord | None, after: RolloutRecord) -> RolloutRecord:
         """With the last words of a deployment that did not come up: it goes, and its log with it."""
         if before is None or (before.phase, after.phase) != ("deploying", "failing"):
             return after
-        tail = self._workspace.endpoints.log_tail(after.endpoint, after.deployment, _LOG_LINES)
+        tail = self.context.production.endpoints.log_tail(after.endpoint, after.deployment, _LOG_LINES)
         lines = [line for line in tail.splitlines() if line.strip()]
         return after.model_copy(update={"why": f"{after.why}: {lines[-1][:500]}"}) if lines else after
 
     def _look_again(self, subject: _Subject, rollout: RolloutRecord) -> Follows:
         if rollout.due:
-            return later(subject.command, min(rollout.due - self.now(), LONGEST))
-        return look_again(subject.command, self.now() - rollout.began_at)
-
-    @property
-    def _workspace(self) -> "WorkspaceClients":
-        return self.workspaces["production"]
+            return later(subject.command, min(rollout.due - self.context.now(), LONGEST))
+        return look_again(subject.command, self.context.now() - rollout.began_at)
 
 
 def _since(record: ModelVersion, model: Model) -> datetime | None:

@@ -1,11 +1,9 @@
 """CheckJob: re-reads what became of a job, and brings the generation on that it serves. Submits nothing."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tidegate.config.schema import Config
 from tidegate.domain.activities import month_texts as notifications
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.jobs.outcome import (
@@ -23,11 +21,11 @@ from tidegate.domain.partitions.records import Claim, ScoringState
 from tidegate.domain.partitions.result import Result
 from tidegate.log import Log
 from tidegate.messages.commands import CheckJob, FinishMonth, Follows, Next, ScoreMonth
-from tidegate.service.steps.generation_end import end, tell
+from tidegate.service.context import ServiceContext
+from tidegate.service.steps.generation_claims import end_generation
 
 if TYPE_CHECKING:
-    from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.workspaces import ConfiguredWorkspaces
+    pass
 
 log = Log(__name__)
 
@@ -35,28 +33,25 @@ _RECORDING = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Jobs:
+class CheckJobHandler:
     """A job's row becomes final last: until then everything that its end leads to is done again."""
 
-    config: Callable[[], Config]
-    ledger: "Ledger"
-    workspaces: "ConfiguredWorkspaces"
-    now: Callable[[], datetime]
+    context: ServiceContext
 
-    def check_job(self, command: CheckJob) -> Follows:
+    def handle(self, command: CheckJob) -> Follows:
         """Events of jobs come early, late, doubled and out of order: each only makes us look."""
-        serves, feeds = served_by(command.job, command.cause), self.config().feeds
+        serves, feeds = served_by(command.job, command.cause), self.context.config().feeds
         if serves is None or serves.feed not in feeds:
             return []
-        claim = self.ledger.month(serves.feed, serves.month).claim(serves.version, serves.generation)
+        claim = self.context.ledger.month(serves.feed, serves.month).claim(serves.version, serves.generation)
         if claim is None:
             return []
-        job = self.ledger.job(command.workspace, command.job)
+        job = self.context.ledger.job(command.workspace, command.job)
         if job is None:  # submitted, and not recorded yet or never: scoring again records it
             return [] if claim.generation.state.final else [Next(serves, _RECORDING)]
         if job.final:
             return _after(claim, serves)
-        run = self.workspaces[command.workspace].jobs.get(job.name)
+        run = self.context.workspaces[command.workspace].jobs.get(job.name)
         if run.status == "CancelRequested":
             job.cancel_requested = True
         outcome = decide_outcome(run, job, feeds[serves.feed].score)
@@ -70,7 +65,7 @@ class Jobs:
 
     def _apply(self, claim: Claim, job: Job, outcome: JobOutcome, cause: str) -> list[Next]:
         """What the end of the current attempt means for its generation; that of an earlier one is applied."""
-        generation, at = claim.generation, self.now()
+        generation, at = claim.generation, self.context.now()
         waited_for = generation.state in (ScoringState.CLAIMED, ScoringState.SUBMITTED)
         current = waited_for and generation.attempt == job.attempt
         log.info("job_ended", outcome=type(outcome).__name__, current=current)
@@ -78,31 +73,31 @@ class Jobs:
         match outcome:
             case JobCompleted() if current:
                 generation.state = ScoringState.JOB_COMPLETED
-                self.ledger.save(claim.record)
+                self.context.ledger.save(claim.record)
             case ResubmitJob() as again:
-                told = tell(
-                    self.ledger, notifications.preempted(claim.record, job, again, Trigger(at, cause))
+                told = self.context.announce(
+                    notifications.preempted(claim.record, job, again, Trigger(at, cause))
                 )
                 if current:
                     generation.state, generation.compute = ScoringState.CLAIMED, again.compute
                     generation.attempt = job.attempt + 1
-                    self.ledger.save(claim.record)
+                    self.context.ledger.save(claim.record)
                 return [told]
             case JobCancelled(reason) if current:
                 result = Result(ScoringState.CANCELLED, reason)
-                return [end(self.ledger, claim, result, at=at, cause=cause)]
+                return [end_generation(self.context, claim, result, cause)]
             case JobFailed(reason) if current:
-                return [end(self.ledger, claim, Result(ScoringState.FAILED, reason), at=at, cause=cause)]
+                return [end_generation(self.context, claim, Result(ScoringState.FAILED, reason), cause)]
             case JobCancelled() | JobFailed() if generation.state.final and generation.job == job.name:
                 return [
-                    tell(self.ledger, notifications.generation_ended(claim, cause))
+                    self.context.announce(notifications.generation_ended(claim, cause))
                 ]  # it ended, and was not told
         return []
 
     def _record(self, job: Job, status: str) -> None:
         if job.final or status != job.status:
-            job.status, job.checked_at = status, self.now()
-            self.ledger.save(job)
+            job.status, job.checked_at = status, self.context.now()
+            self.context.ledger.save(job)
 
 
 def _after(claim: Claim, serves: ScoreMonth) -> list[Next]:

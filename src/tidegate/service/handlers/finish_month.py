@@ -1,13 +1,11 @@
 """FinishMonth: from a completed job to a result that counts, or one that does not. Starts nothing."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from tidegate.config.schema import Config, Feed
+from tidegate.config.schema import Feed
 from tidegate.domain.activities import month_texts as notifications
 from tidegate.domain.assets import BLOBSTORE, DataAsset, datastore_uri
 from tidegate.domain.partitions.manifest import Manifest
@@ -16,29 +14,26 @@ from tidegate.domain.partitions.records import Claim, ScoringState
 from tidegate.domain.partitions.result import CSV, RECONCILIATION, Reconciliation, Result, decide_result
 from tidegate.errors import NotFoundError
 from tidegate.messages.commands import CheckMonth, FinishMonth, Follows, Next, WeighDrift
-from tidegate.service.steps.generation_end import end, tell
-from tidegate.service.steps.partition_listing import feed_of, look
+from tidegate.service.context import ServiceContext
+from tidegate.service.steps.generation_claims import end_generation
+from tidegate.service.steps.partition_versions import PartitionVersions
 
 if TYPE_CHECKING:
-    from tidegate.cloud.blobs import FeedFiles
     from tidegate.cloud.datastores import DatastoreClient
-    from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.workspaces import ConfiguredWorkspaces
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finishing:
+class FinishMonthHandler:
     """The asset first, then the ledger, then the news: what is recorded as scored can be found."""
 
-    config: Callable[[], Config]
-    ledger: "Ledger"
-    feeds: "FeedFiles"
-    workspaces: "ConfiguredWorkspaces"
-    now: Callable[[], datetime]
+    context: ServiceContext
+    versions: PartitionVersions
 
-    def finish_month(self, command: FinishMonth) -> Follows:
-        feed = feed_of(self.config(), command.feed)
-        claim = self.ledger.month(command.feed, command.month).claim(command.version, command.generation)
+    def handle(self, command: FinishMonth) -> Follows:
+        feed = self.context.feed(command.feed)
+        claim = self.context.ledger.month(command.feed, command.month).claim(
+            command.version, command.generation
+        )
         if claim is None:
             return []
         match claim.generation.state:
@@ -47,7 +42,7 @@ class Finishing:
             case ScoringState.JOB_COMPLETED:
                 told = self._finish(feed, claim, command.cause)
             case _:
-                told = tell(self.ledger, notifications.generation_ended(claim, command.cause))
+                told = self.context.announce(notifications.generation_ended(claim, command.cause))
         if claim.generation.state is ScoringState.SUPERSEDED:
             return [told, Next(CheckMonth(cause=command.cause, feed=command.feed, month=command.month))]
         return [told, *self._weigh(claim, command)]
@@ -55,7 +50,7 @@ class Finishing:
     def _weigh(self, claim: Claim, command: FinishMonth) -> list[Next]:
         """What was measured of drift, for the model that scored the month, where a policy asks for it."""
         model = claim.generation.model_name
-        policy = self.config().models.get(model)
+        policy = self.context.policy(model)
         scored = claim.generation.state is ScoringState.SCORED
         if not (scored and policy and policy.drift and policy.drift.feed == command.feed):
             return []
@@ -66,11 +61,11 @@ class Finishing:
         result = self._result(feed, claim)
         if result.counts:
             self._register(feed, claim)
-        return end(self.ledger, claim, result, at=self.now(), cause=cause)
+        return end_generation(self.context, claim, result, cause)
 
     def _result(self, feed: Feed, claim: Claim) -> Result:
         """Reads what was published into the generation's outcome, and looks whether it still holds."""
-        datastores = self.workspaces[feed.workspace].datastores
+        datastores = self.context.workspace_of(feed).datastores
         folder = _folder(claim)
         try:
             published = Reconciliation.model_validate_json(
@@ -87,11 +82,11 @@ class Finishing:
 
     def _changed(self, feed: Feed, claim: Claim, datastores: "DatastoreClient") -> list[str]:
         manifest = Manifest.from_text(datastores.read(BLOBSTORE, claim.version.manifest_path).decode())
-        seen = look(self.feeds, feed, claim.record.month)
+        seen = self.versions.list_files(feed, claim.record.month)
         return manifest.changed_in((*seen.files, *seen.others))
 
     def _register(self, feed: Feed, claim: Claim) -> None:
-        assets = self.workspaces[feed.workspace].assets
+        assets = self.context.workspace_of(feed).assets
         asset = _predictions(claim)
         if assets.data_tags(asset.name, asset.version) is None:
             assets.register_data(asset)

@@ -1,12 +1,9 @@
 """JudgeModel: from a registered version to a verdict. Waits for nothing, and promotes nothing."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tidegate.config.model_policy import Policy
-from tidegate.config.schema import Config
 from tidegate.domain.activities import verdict_texts as news
 from tidegate.domain.assets import BLOBSTORE
 from tidegate.domain.jobs.outcome import (
@@ -28,14 +25,12 @@ from tidegate.domain.lifecycle.rejudging import next_number
 from tidegate.errors import NotFoundError, PermanentError
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, JudgeModel, Next, PromoteModel
+from tidegate.service.context import ServiceContext
 from tidegate.service.retry import FIRST_LOOK, look_again
-from tidegate.service.steps.generation_end import tell
 from tidegate.service.steps.model_candidates import candidate, files_of, is_copy
 
 if TYPE_CHECKING:
     from tidegate.cloud.copies import BlobCopyClient
-    from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.workspaces import ConfiguredWorkspaces, WorkspaceClients
 
 log = Log(__name__)
 
@@ -43,20 +38,17 @@ VERDICT = "verdict.json"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judging:
+class JudgeModelHandler:
     """An evaluation is claimed under the version's ETag, then submitted under a derived name."""
 
-    config: Callable[[], Config]
-    ledger: "Ledger"
-    workspaces: "ConfiguredWorkspaces"
+    context: ServiceContext
     copies: "BlobCopyClient"
-    now: Callable[[], datetime]
 
-    def judge_model(self, command: JudgeModel) -> Follows:
-        policy = self.config().models.get(command.model)
+    def handle(self, command: JudgeModel) -> Follows:
+        policy = self.context.policy(command.model)
         if policy is None:
             return []
-        record = self.ledger.model_version(command.model, command.version)
+        record = self.context.ledger.model_version(command.model, command.version)
         if record is None:
             return self._register(command, policy)
         match record.state:
@@ -70,18 +62,18 @@ class Judging:
 
     def _register(self, command: JudgeModel, policy: Policy) -> Follows:
         """Into the ledger, unless it is a copy that we made ourselves."""
-        record = candidate(self._workspace, command.model, command.version, self.now())
+        record = candidate(self.context.development, command.model, command.version, self.context.now())
         if is_copy(record):
             return []
-        told = tell(self.ledger, news.registered(record, command.cause))
-        self.ledger.save(record)
+        told = self.context.announce(news.registered(record, command.cause))
+        self.context.ledger.save(record)
         return [told, *self._claim(command, policy, record)]
 
     def _claim(self, command: JudgeModel, policy: Policy, record: ModelVersion) -> Follows:
         """The next evaluation, beside the champion of now."""
         record.evaluation = self._planned(policy, record, next_number(record))
         record.state = ModelState.EVALUATING
-        self.ledger.save(record)
+        self.context.ledger.save(record)
         return self._launch(command, policy, record, record.evaluation)
 
     def _planned(self, policy: Policy, record: ModelVersion, number: int) -> Evaluation:
@@ -89,24 +81,26 @@ class Judging:
             number=number,
             job=judge_job(record.model, record.version, number, 1),
             data=policy.evaluate.data,
-            champion=champion_source(self.ledger.model(record.model)),
+            champion=champion_source(self.context.ledger.model(record.model)),
             files=self._files(record) if policy.promote else None,
-            submitted_at=self.now(),
+            submitted_at=self.context.now(),
         )
 
     def _files(self, record: ModelVersion) -> str:
         """Those that are judged, and so the only ones that may be promoted."""
-        return files_fingerprint(self.copies.list_files(files_of(self._workspace, record.source.uri)))
+        return files_fingerprint(
+            self.copies.list_files(files_of(self.context.development, record.source.uri))
+        )
 
     def _launch(
         self, command: JudgeModel, policy: Policy, record: ModelVersion, evaluation: Evaluation
     ) -> Follows:
-        workspace, champion = self._workspace, evaluation.champion
+        workspace, champion = self.context.development, evaluation.champion
         if champion and workspace.models.find(record.model, champion) is None:
             gone = f"the champion's version {champion} is no longer in development: roll back, or restore it"
             return self._conclude(command, policy, record, NoEvidence(gone))
         if not workspace.computes.is_ready(policy.evaluate.compute):
-            return look_again(command, self.now() - evaluation.submitted_at)
+            return look_again(command, self.context.now() - evaluation.submitted_at)
         plan = plan_evaluation(policy, record, evaluation)
         pipeline = workspace.assets.newest_component(plan.pipeline)
         try:
@@ -118,7 +112,7 @@ class Judging:
 
     def _look(self, command: JudgeModel, policy: Policy, record: ModelVersion) -> Follows:
         """What became of the evaluation's job; one that was claimed and is not there is submitted."""
-        evaluation, jobs = record.evaluation, self._workspace.jobs
+        evaluation, jobs = record.evaluation, self.context.development.jobs
         assert evaluation is not None
         if not jobs.exists(evaluation.job):
             return self._launch(command, policy, record, evaluation)
@@ -138,17 +132,19 @@ class Judging:
     ) -> Follows:
         evaluation = record.evaluation
         assert evaluation is not None
-        told = tell(self.ledger, news.preempted(record, evaluation.job, again, self.now(), command.cause))
+        told = self.context.announce(
+            news.preempted(record, evaluation.job, again, self.context.now(), command.cause)
+        )
         attempt = evaluation.attempt + 1
         job = judge_job(record.model, record.version, evaluation.number, attempt)
         record.evaluation = evaluation.model_copy(update={"attempt": attempt, "job": job})
-        self.ledger.save(record)
+        self.context.ledger.save(record)
         return [told, *self._launch(command, policy, record, record.evaluation)]
 
     def _evidence(self, record: ModelVersion, evaluation: Evaluation) -> Evidence | NoEvidence:
         folder = evaluation_folder(record.model, record.version, evaluation.number)
         try:
-            return read_evidence(self._workspace.datastores.read(BLOBSTORE, folder + EVIDENCE))
+            return read_evidence(self.context.development.datastores.read(BLOBSTORE, folder + EVIDENCE))
         except NotFoundError:
             return NoEvidence(f"the evaluation completed and left no {EVIDENCE}")
 
@@ -157,17 +153,17 @@ class Judging:
     ) -> Follows:
         """The verdict, or another evaluation where the champion is another one meanwhile."""
         assert record.evaluation is not None
-        if champion_source(self.ledger.model(record.model)) != record.evaluation.champion:
+        if champion_source(self.context.ledger.model(record.model)) != record.evaluation.champion:
             log.info("champion_changed", judged_beside=record.evaluation.champion)
             return self._claim(command, policy, record)
         training = self._training(policy, record)
-        verdict = decide_verdict(policy.gate, record, seen, training, self.now())
+        verdict = decide_verdict(policy.gate, record, seen, training, self.context.now())
         state = state_after(verdict)
         self._publish(record, verdict)
-        told = tell(self.ledger, news.judged(record, verdict, state, command.cause))
+        told = self.context.announce(news.judged(record, verdict, state, command.cause))
         record.verdict, record.state = shortened(verdict), state
         record.error = None if verdict.passed else _why(verdict)
-        self.ledger.save(record)
+        self.context.ledger.save(record)
         log.info("model_judged", verdict=verdict.id, passed=verdict.passed, state=state.value)
         return [told, *(_promotion(command, policy) if state is ModelState.PASSED else ())]
 
@@ -175,11 +171,11 @@ class Judging:
         run = record.source.run
         if not policy.gate.training or not run:
             return {}
-        return {name: number(value) for name, value in self._workspace.runs.metrics(run).items()}
+        return {name: number(value) for name, value in self.context.development.runs.metrics(run).items()}
 
     def _publish(self, record: ModelVersion, verdict: Verdict) -> None:
         """Where a data scientist looks: beside the evaluation's metrics and pictures, and on the model."""
-        workspace = self._workspace
+        workspace = self.context.development
         if workspace.jobs.exists(verdict.job):
             content = verdict.model_dump_json(indent=2).encode()
             workspace.runs.attach(verdict.job, record.model, VERDICT, content)
@@ -194,10 +190,6 @@ class Judging:
             workspace.assets.tag_model(record.model, record.version, tags)
         except NotFoundError as error:  # deleted while it was judged
             log.warning("model_not_tagged", model=record.model, version=record.version, error=error)
-
-    @property
-    def _workspace(self) -> "WorkspaceClients":
-        return self.workspaces["development"]
 
 
 def _promotion(command: JudgeModel, policy: Policy) -> Follows:

@@ -1,12 +1,10 @@
-"""PromoteModel, RollbackModel: from a passing verdict to production, and back. Judges nothing."""
+"""PromoteModel: from a passing verdict to production, and back. Judges nothing."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.config.model_policy import Policy, Promote
-from tidegate.config.schema import Config
 from tidegate.domain.activities import promotion_texts as promotion_news
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.lifecycle.promotion import (
@@ -24,14 +22,13 @@ from tidegate.domain.lifecycle.promotion import (
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion, Promotion
 from tidegate.errors import PermanentError
 from tidegate.log import Log
-from tidegate.messages.commands import AdvanceRollout, Follows, Next, PromoteModel, RollbackModel
+from tidegate.messages.commands import AdvanceRollout, Follows, Next, PromoteModel
+from tidegate.service.context import ServiceContext
 from tidegate.service.retry import look_again
-from tidegate.service.steps.champion_change import Succession
-from tidegate.service.steps.generation_end import tell
-from tidegate.service.steps.model_delivery import Delivering, NotJudged, Undeliverable, UnderWay
+from tidegate.service.steps.champion_change import ChampionChange
+from tidegate.service.steps.model_delivery import ModelDelivery, NotJudged, Undeliverable, UnderWay
 
 if TYPE_CHECKING:
-    from tidegate.cloud.ledger import Ledger
     from tidegate.cloud.role_separation import RoleSeparation
 
 log = Log(__name__)
@@ -51,47 +48,37 @@ class _Subject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Promoting:
+class PromoteModelHandler:
     """Claims the model's one place under its ETag, and lets go of it with the crown or before giving up."""
 
-    config: Callable[[], Config]
-    ledger: "Ledger"
+    context: ServiceContext
     separation: "RoleSeparation"
-    delivering: Delivering
-    succession: Succession
-    now: Callable[[], datetime]
+    delivery: ModelDelivery
+    champion_change: ChampionChange
 
-    def promote_model(self, command: PromoteModel) -> Follows:
-        policy = self.config().models.get(command.model)
-        record = self.ledger.model_version(command.model, command.version)
+    def handle(self, command: PromoteModel) -> Follows:
+        policy = self.context.policy(command.model)
+        record = self.context.ledger.model_version(command.model, command.version)
         if record is None or policy is None or policy.promote is None:
             log.info("nothing_to_promote", model=command.model, version=command.version)
             return []
         if record.state is ModelState.PASSED and not policy.promotes:
             log.info("gate_only_observes", model=command.model, version=command.version)
             return []
-        subject = _Subject(command, policy, policy.promote, record, self.ledger.model(command.model))
+        subject = _Subject(command, policy, policy.promote, record, self.context.ledger.model(command.model))
         if record.state is ModelState.CHALLENGER:
             return self._hand_over(subject)
         return self._step(subject)
 
-    def rollback_model(self, command: RollbackModel) -> Follows:
-        follows = self.succession.bring_back(command)
-        policy, champion = self.config().models.get(command.model), self.ledger.model(command.model).champion
-        if policy is None or policy.rollout is None or champion is None:
-            return follows
-        advance = AdvanceRollout(cause=command.cause, model=command.model, version=champion.source)
-        return [Next(advance), *follows]
-
     def _step(self, subject: _Subject) -> Follows:
         record, cause = subject.record, subject.command.cause
-        step = decide_promotion(record, subject.model, subject.promote, self.now())
+        step = decide_promotion(record, subject.model, subject.promote, self.context.now())
         match step:
             case StopPromotion(state, why):
-                return self.succession.stop(record, state, why, cause)
+                return self.champion_change.stop(record, state, why, cause)
             case JudgeAgain(why):
                 log.info("judged_again", model=record.model, version=record.version, why=why)
-                return self.succession.judge_again(record, why, cause)
+                return self.champion_change.judge_again(record, why, cause)
             case AwaitOtherPromotion() | AwaitApproval():
                 return self._wait(subject, step)
             case BeginPromotion() | ContinueCopy():
@@ -99,7 +86,7 @@ class Promoting:
                     self._claim(subject)
                 return self._deliver(subject)
             case InProduction():
-                return self.succession.make_champion(record, cause)
+                return self.champion_change.make_champion(record, cause)
         return []
 
     def _wait(self, subject: _Subject, step: AwaitOtherPromotion | AwaitApproval) -> Follows:
@@ -109,35 +96,35 @@ class Promoting:
 
     def _await_turn(self, subject: _Subject, other: str) -> Follows:
         """One that left the way while it claimed its place holds it no longer."""
-        model, holder = subject.model, self.ledger.model_version(subject.model.model, other)
+        model, holder = subject.model, self.context.ledger.model_version(subject.model.model, other)
         if holder and holder.state in IN_PROMOTION:
             return []
         model.rolling = None
-        self.ledger.save(model)
+        self.context.ledger.save(model)
         log.warning("place_freed", model=model.model, version=other)
         return [Next(subject.command)]
 
     def _ask(self, record: ModelVersion, until: datetime, cause: str) -> Follows:
         """The answer sends the command again, and so does the timer, which sees the time run out."""
         verdict_at = record.verdict.at if record.verdict else until
-        told = tell(self.ledger, promotion_news.needs_approval(record, until, Trigger(verdict_at, cause)))
+        told = self.context.announce(promotion_news.needs_approval(record, until, Trigger(verdict_at, cause)))
         if record.due != until:
             record.due = until
-            self.ledger.save(record)
+            self.context.ledger.save(record)
         return [told]
 
     def _claim(self, subject: _Subject) -> None:
         record, model = subject.record, subject.model
-        self._refuse_trespassers(subject.promote)
+        self._refuse_write_access(subject.promote)
         if model.rolling != record.version:
             model.rolling = record.version
-            self.ledger.save(model)
+            self.context.ledger.save(model)
         record.state, record.due = ModelState.PROMOTING, None
-        record.promotion = Promotion(via=subject.promote.via, begun_at=self.now())
-        self.ledger.save(record)
+        record.promotion = Promotion(via=subject.promote.via, begun_at=self.context.now())
+        self.context.ledger.save(record)
 
-    def _refuse_trespassers(self, promote: Promote) -> None:
-        places, registries = self.config().workspaces, self.delivering.registries(promote)
+    def _refuse_write_access(self, promote: Promote) -> None:
+        places, registries = self.context.config().workspaces, self.delivery.registries(promote)
         found = self.separation.principals_with_write_access(
             places.development.arm_id, places.production.arm_id, registries
         )
@@ -149,24 +136,24 @@ class Promoting:
 
     def _deliver(self, subject: _Subject) -> Follows:
         record, command = subject.record, subject.command
-        promotion = record.promotion or Promotion(via=subject.promote.via, begun_at=self.now())
+        promotion = record.promotion or Promotion(via=subject.promote.via, begun_at=self.context.now())
         before = promotion.model_copy()
-        delivery = self.delivering.deliver(record, promotion, subject.promote)
+        delivery = self.delivery.deliver(record, promotion, subject.promote)
         match delivery:
             case Undeliverable(why):
-                return self.succession.stop(record, ModelState.FAILED, why, command.cause)
+                return self.champion_change.stop(record, ModelState.FAILED, why, command.cause)
             case NotJudged():
                 log.warning("files_changed", model=record.model, version=record.version)
-                return self.succession.judge_again(record, OTHER_FILES, command.cause)
+                return self.champion_change.judge_again(record, OTHER_FILES, command.cause)
             case UnderWay(more):
                 if promotion != before:
-                    self.ledger.save(record)
+                    self.context.ledger.save(record)
                 if more:
                     return [Next(command)]
-                return look_again(command, self.now() - promotion.begun_at, _LONGEST_PAUSE)
-        promotion.production_version, promotion.ended_at = record.version, self.now()
+                return look_again(command, self.context.now() - promotion.begun_at, _LONGEST_PAUSE)
+        promotion.production_version, promotion.ended_at = record.version, self.context.now()
         record.promotion, record.state = promotion, ModelState.CHALLENGER
-        self.ledger.save(record)
+        self.context.ledger.save(record)
         log.info("version_in_production", model=record.model, version=record.version, bytes=promotion.bytes)
         return self._hand_over(subject)
 
@@ -175,4 +162,4 @@ class Promoting:
         if subject.policy.rollout:
             advance = AdvanceRollout(cause=command.cause, model=command.model, version=command.version)
             return [Next(advance)]
-        return self.succession.make_champion(subject.record, command.cause)
+        return self.champion_change.make_champion(subject.record, command.cause)

@@ -1,6 +1,6 @@
 """Reconcile: the ordinary commands for whatever is unfinished, expected or was missed. Repairs nothing."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -30,10 +30,11 @@ from tidegate.messages.commands import (
     ScoreMonth,
     WeighDrift,
 )
-from tidegate.service.steps.missed_registrations import Registrations
+from tidegate.service.context import ServiceContext
+from tidegate.service.steps.missed_registrations import MissedRegistrations
 
 if TYPE_CHECKING:
-    from tidegate.cloud.ledger import Ledger
+    pass
 
 log = Log(__name__)
 
@@ -42,25 +43,23 @@ _OLD_NEWS = timedelta(days=2)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Upkeep:
-    config: Callable[[], Config]
-    ledger: "Ledger"
-    registrations: Registrations
-    now: Callable[[], datetime]
+class ReconcileHandler:
+    context: ServiceContext
+    registrations: MissedRegistrations
 
-    def reconcile(self, command: Reconcile) -> Follows:
-        config, now = self.config(), self.now()
+    def handle(self, command: Reconcile) -> Follows:
+        config, now = self.context.config(), self.context.now()
         found: list[AnyCommand] = []
         for name, feed in config.feeds.items():
-            records = self.ledger.months(name)
+            records = self.context.ledger.months(name)
             months = due_months(feed, records, now, config.timezone)
             found += [CheckMonth(cause=command.cause, feed=name, month=month) for month in months]
             found += due_scorings(feed, records, command.cause)
-        found += due_jobs(self.ledger.jobs(open_only=True), config, command.cause)
-        found += due_versions(self.ledger.model_versions(), config, command.cause)
-        found += self.registrations.unseen(config, command.cause)
-        found += due_models(self.ledger.models(), config, now, command.cause)
-        found += due_activities(self.ledger.unsent_activities(), now, command.cause)
+        found += due_jobs(self.context.ledger.jobs(open_only=True), config, command.cause)
+        found += due_versions(self.context.ledger.model_versions(), config, command.cause)
+        found += self.registrations.find(config, command.cause)
+        found += due_models(self.context.ledger.models(), config, now, command.cause)
+        found += due_activities(self.context.ledger.unsent_activities(), now, command.cause)
         commands = list(dict.fromkeys(found))
         log.info("unfinished_found", commands=len(commands))
         return [Next(one) for one in commands]

@@ -1,11 +1,9 @@
 """ScoreMonth: from a registered version of a month to a submitted job. Waits for nothing."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
-from tidegate.config.schema import Config, Feed
+from tidegate.config.schema import Feed
 from tidegate.domain.jobs.plan import job_name, model_problem, plan_scoring
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.partitions.records import Claim, Month, MonthVersion, ScoringState
@@ -13,31 +11,26 @@ from tidegate.domain.partitions.result import Result
 from tidegate.errors import PermanentError
 from tidegate.log import Log
 from tidegate.messages.commands import CheckJob, CheckMonth, FinishMonth, Follows, Next, ScoreMonth
+from tidegate.service.context import ServiceContext
 from tidegate.service.retry import FIRST_LOOK, look_again
-from tidegate.service.steps.generation_claims import Claims, Wish
-from tidegate.service.steps.generation_end import end
-from tidegate.service.steps.partition_listing import feed_of
+from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest, end_generation
 
 if TYPE_CHECKING:
-    from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.workspaces import ConfiguredWorkspaces, WorkspaceClients
+    from tidegate.cloud.workspaces import WorkspaceClients
 
 log = Log(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scoring:
+class ScoreMonthHandler:
     """Claims under the month's ETag, submits under a derived name: so there is one live job a generation."""
 
-    config: Callable[[], Config]
-    ledger: "Ledger"
-    workspaces: "ConfiguredWorkspaces"
-    claims: Claims
-    now: Callable[[], datetime]
+    context: ServiceContext
+    claims: GenerationClaims
 
-    def score_month(self, command: ScoreMonth) -> Follows:
-        feed = feed_of(self.config(), command.feed)
-        record = self.ledger.month(command.feed, command.month)
+    def handle(self, command: ScoreMonth) -> Follows:
+        feed = self.context.feed(command.feed)
+        record = self.context.ledger.month(command.feed, command.month)
         version = record.version(command.version)
         if version is None:
             raise PermanentError(f"{command.feed} {command.month} has no version {command.version}")
@@ -59,19 +52,19 @@ class Scoring:
 
     def _claim(self, feed: Feed, record: Month, version: MonthVersion) -> Claim:
         """The generation that follows from a month's being complete."""
-        wish = Wish(feed=record.feed, month=record.month, reason=version.reason)
+        wish = ScoringRequest(feed=record.feed, month=record.month, reason=version.reason)
         return self.claims.add(feed, record, version, wish)
 
     def _launch(self, command: ScoreMonth, feed: Feed, claim: Claim) -> Follows:
         """Submit the attempt's job, unless it was; then record it: first the job, then what it serves."""
-        workspace, generation = self._workspace(feed), claim.generation
+        workspace, generation = self.context.workspace_of(feed), claim.generation
         mlmodel = workspace.assets.mlmodel(generation.model_name, generation.model_version)
         if problem := model_problem(mlmodel):
             why = f"model {generation.model_name}:{generation.model_version} cannot score images: {problem}"
             result = Result(ScoringState.FAILED, why)
-            return [end(self.ledger, claim, result, at=self.now(), cause=command.cause)]
+            return [end_generation(self.context, claim, result, command.cause)]
         if not _have_clusters(workspace, generation.compute, feed.score.publish_compute):
-            return look_again(command, self.now() - generation.claimed_at)
+            return look_again(command, self.context.now() - generation.claimed_at)
         component, outputs = workspace.assets.newest_pipeline(feed.score.pipeline)
         plan = plan_scoring(feed, claim, outputs)
         workspace.jobs.submit(plan, component)
@@ -81,21 +74,18 @@ class Scoring:
 
     def _record(self, feed: Feed, claim: Claim) -> None:
         role, name = feed.workspace, job_name(claim)
-        if self.ledger.job(role, name) is None:
+        if self.context.ledger.job(role, name) is None:
             job = Job(
                 workspace=role,
                 name=name,
                 **claim.ids,
                 attempt=claim.generation.attempt,
                 compute=claim.generation.compute,
-                submitted_at=self.now(),
+                submitted_at=self.context.now(),
             )
-            self.ledger.save(job)
+            self.context.ledger.save(job)
         claim.generation.state, claim.generation.job = ScoringState.SUBMITTED, name
-        self.ledger.save(claim.record)
-
-    def _workspace(self, feed: Feed) -> "WorkspaceClients":
-        return self.workspaces[feed.workspace]
+        self.context.ledger.save(claim.record)
 
 
 def _look_at(command: ScoreMonth, feed: Feed, claim: Claim) -> Next:

@@ -1,6 +1,5 @@
 """A person's word on a verdict: one approval serves one version and one verdict. Promotes nothing."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
@@ -16,10 +15,10 @@ from tidegate.domain.lifecycle.rollout import unrestored
 from tidegate.errors import ConflictError, RefusedError, TransientError
 from tidegate.log import Log
 from tidegate.messages.commands import AnyCommand, Notify, PromoteModel, RollbackModel
-from tidegate.service.manual_actions.requester import Person, Voice, Words
+from tidegate.service.context import ServiceContext
+from tidegate.service.manual_actions.requester import Person, Requester, Words
 
 if TYPE_CHECKING:
-    from tidegate.cloud.ledger import Ledger
     from tidegate.cloud.queue import WorkQueue
 
 log = Log(__name__)
@@ -27,7 +26,7 @@ log = Log(__name__)
 _ROUNDS = 5
 
 
-class Decision(BaseModel):
+class ApprovalDecision(BaseModel):
     """Whether a version may go to production, who says so, and why."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,7 +37,7 @@ class Decision(BaseModel):
     verdict: str = Field(description="The verdict's id: what is decided on.")
 
 
-class Rollback(BaseModel):
+class RollbackRequest(BaseModel):
     """Make the previous champion the champion again."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,20 +48,19 @@ class Rollback(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Approvals:
-    ledger: "Ledger"
+class ApprovalService:
+    context: ServiceContext
     queue: "WorkQueue"
-    now: Callable[[], datetime]
 
     def decide(
-        self, model: str, version: str, policy: Policy | None, wanted: Decision, voice: Voice
+        self, model: str, version: str, policy: Policy | None, wanted: ApprovalDecision, voice: Requester
     ) -> ModelVersion:
         """Record the decision under the version's ETag; the same again is the same.
 
         RefusedError where it cannot count: refused by the gate, decided before, too late, another verdict.
         """
         for _ in range(_ROUNDS):
-            record = self.ledger.model_version(model, version)
+            record = self.context.ledger.model_version(model, version)
             if record is None:
                 detail = f"Nothing is known of {model_reference(model, version)}: it has not been judged"
                 raise RefusedError(404, "There is no such version", detail)
@@ -76,9 +74,9 @@ class Approvals:
             return record
         raise ConflictError(f"{model_reference(model, version)} is being changed by others all the time")
 
-    def roll_back(self, model: str, wanted: Rollback, voice: Voice) -> RollbackModel:
+    def roll_back(self, model: str, wanted: RollbackRequest, voice: Requester) -> RollbackModel:
         """Send the command; saying it twice goes back once, as it names the version to go back to."""
-        champion, to = self._way_back(self.ledger.model(model), wanted)
+        champion, to = self._way_back(self.context.ledger.model(model), wanted)
         command = RollbackModel(
             cause=f"request-{uuid4()}",
             model=model,
@@ -91,12 +89,12 @@ class Approvals:
         self.queue.send(command)
         return command
 
-    def _way_back(self, model: Model, wanted: Rollback) -> tuple[str, str]:
+    def _way_back(self, model: Model, wanted: RollbackRequest) -> tuple[str, str]:
         """The champion, and the production version to go back to. RefusedError where there is no way."""
         champion, previous = model.champion, model.previous
         to = wanted.to or (previous.version if previous else None)
         if champion and to == champion.version:
-            if unrestored(self.ledger.model_version(model.model, champion.source)):
+            if unrestored(self.context.ledger.model_version(model.model, champion.source)):
                 return champion.version, to
             raise _no("It is champion", f"{model_reference(model.model, to)} is champion already")
         if champion is None or previous is None or to != previous.version:
@@ -105,10 +103,12 @@ class Approvals:
             raise _no("There is nothing to go back to", detail)
         return champion.version, to
 
-    def _record(self, record: ModelVersion, policy: Policy | None, wanted: Decision, voice: Voice) -> None:
+    def _record(
+        self, record: ModelVersion, policy: Policy | None, wanted: ApprovalDecision, voice: Requester
+    ) -> None:
         if decided_already(record, wanted, voice):
             return
-        now = self.now()
+        now = self.context.now()
         if problem := refusal(record, policy, wanted, now):
             raise problem
         record.approval = Approval(
@@ -119,14 +119,14 @@ class Approvals:
             reason=wanted.reason,
             at=now,
         )
-        self.ledger.save(record)
+        self.context.ledger.save(record)
         log.info("model_decided", model=record.model, version=record.version, approved=wanted.approved)
 
     def _tell(self, record: ModelVersion, cause: str) -> None:
         """Of an approval; a refusal is told by the promotion that it ends."""
         if record.approval and record.approval.approved:
             activity = news.approved(record, record.approval, cause)
-            self.ledger.add_activity(activity)
+            self.context.ledger.add_activity(activity)
             self._send(Notify(cause=cause, subject=activity.subject, activity=activity.id))
 
     def _send(self, command: AnyCommand) -> None:
@@ -137,7 +137,7 @@ class Approvals:
             log.warning("decision_left_to_timer", command=command.kind, error=error)
 
 
-def decided_already(record: ModelVersion, wanted: Decision, voice: Voice) -> bool:
+def decided_already(record: ModelVersion, wanted: ApprovalDecision, voice: Requester) -> bool:
     """Whether the same person said the same of the same verdict."""
     given = record.approval
     return given is not None and (given.verdict, given.approved, given.by) == (
@@ -148,7 +148,7 @@ def decided_already(record: ModelVersion, wanted: Decision, voice: Voice) -> boo
 
 
 def refusal(
-    record: ModelVersion, policy: Policy | None, wanted: Decision, now: datetime
+    record: ModelVersion, policy: Policy | None, wanted: ApprovalDecision, now: datetime
 ) -> RefusedError | None:
     """Why a decision cannot count; None where it does."""
     name, verdict = model_reference(record.model, record.version), record.verdict

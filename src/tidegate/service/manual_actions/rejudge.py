@@ -1,8 +1,6 @@
 """A person has a version judged again: recorded under its ETag before the answer. Submits no job."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -15,20 +13,19 @@ from tidegate.domain.lifecycle.rejudging import next_number, rejudging_obstacle,
 from tidegate.errors import ConflictError, NotFoundError, RefusedError, TransientError
 from tidegate.log import Log
 from tidegate.messages.commands import JudgeModel
-from tidegate.service.manual_actions.requester import Person, Voice, Words
+from tidegate.service.context import ServiceContext
+from tidegate.service.manual_actions.requester import Person, Requester, Words
 from tidegate.service.steps.model_candidates import candidate, is_copy
 
 if TYPE_CHECKING:
-    from tidegate.cloud.ledger import Ledger
     from tidegate.cloud.queue import WorkQueue
-    from tidegate.cloud.workspaces import ConfiguredWorkspaces
 
 log = Log(__name__)
 
 _ROUNDS = 5
 
 
-class Rejudging(BaseModel):
+class RejudgeRequest(BaseModel):
     """Why a version is to be judged again."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,14 +35,17 @@ class Rejudging(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rejudgings:
-    ledger: "Ledger"
+class RejudgeService:
+    context: ServiceContext
     queue: "WorkQueue"
-    workspaces: "ConfiguredWorkspaces"
-    now: Callable[[], datetime]
 
     def request(
-        self, place: tuple[str, str], policy: Policy | None, wanted: Rejudging, voice: Voice, key: str | None
+        self,
+        place: tuple[str, str],
+        policy: Policy | None,
+        wanted: RejudgeRequest,
+        voice: Requester,
+        key: str | None,
     ) -> ModelVersion:
         """Void the verdict and send the command; the same key again brings the same evaluation.
 
@@ -53,7 +53,7 @@ class Rejudgings:
         """
         model, version = place
         for _ in range(_ROUNDS):
-            found = self.ledger.model_version(model, version) or self._candidate(model, version)
+            found = self.context.ledger.model_version(model, version) or self._candidate(model, version)
             try:
                 found = self._record(found, policy, wanted, voice, key)
             except ConflictError:
@@ -63,7 +63,12 @@ class Rejudgings:
         raise ConflictError(f"{model_reference(model, version)} is being changed by others all the time")
 
     def _record(
-        self, record: ModelVersion, policy: Policy | None, wanted: Rejudging, voice: Voice, key: str | None
+        self,
+        record: ModelVersion,
+        policy: Policy | None,
+        wanted: RejudgeRequest,
+        voice: Requester,
+        key: str | None,
     ) -> ModelVersion:
         if before := next((one for one in record.requests if key and one.idempotency_key == key), None):
             if before.reason == wanted.reason:
@@ -77,10 +82,10 @@ class Rejudgings:
             by_source=voice.source,
             reason=wanted.reason,
             idempotency_key=key,
-            at=self.now(),
+            at=self.context.now(),
         )
         requested = with_request(record, request)
-        self.ledger.save(requested)
+        self.context.ledger.save(requested)
         log.info("judging_asked_for", model=record.model, version=record.version, number=request.number)
         return requested
 
@@ -92,13 +97,13 @@ class Rejudgings:
         if is_copy(record):
             raise RefusedError(409, "It is a copy", f"{name} was copied by a promotion: judge its source")
         is_new = record.etag is None
-        if not is_new and (why := rejudging_obstacle(record, self.ledger.model(record.model))):
+        if not is_new and (why := rejudging_obstacle(record, self.context.ledger.model(record.model))):
             raise RefusedError(409, "It cannot be judged now", why)
 
     def _candidate(self, model: str, version: str) -> ModelVersion:
         """One that nobody has judged yet: from before its policy, perhaps."""
         try:
-            return candidate(self.workspaces["development"], model, version, self.now())
+            return candidate(self.context.development, model, version, self.context.now())
         except NotFoundError as error:
             raise RefusedError(404, "There is no such version", f"{error}: register it") from error
 

@@ -1,9 +1,7 @@
 """What failed for good, and how a person has it tried again. Decides nothing about what failed."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -13,12 +11,12 @@ from tidegate.domain.activities.activity import Activity
 from tidegate.errors import ConflictError, RefusedError
 from tidegate.log import Log
 from tidegate.messages.commands import FROM_REPLAY, AnyCommand, CheckMonth, decode
+from tidegate.service.context import ServiceContext
 from tidegate.service.inbox import Inbox
 from tidegate.service.routing import Ignore, Meaning, Record, Reject, Send
 
 if TYPE_CHECKING:
     from tidegate.cloud.blobs import RejectedEvents
-    from tidegate.cloud.ledger import Ledger
     from tidegate.cloud.queue import WorkQueue
 
 log = Log(__name__)
@@ -27,22 +25,21 @@ _ROUNDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failures:
+class ReplayService:
     """A replayed event goes through the inbox again, a replayed command to the queue."""
 
-    ledger: "Ledger"
+    context: ServiceContext
     queue: "WorkQueue"
     inbox: Inbox
     rejected: "RejectedEvents"
-    now: Callable[[], datetime]
 
     def listed(self, *, replayed: bool) -> list[Activity]:
         """Newest first; with `replayed`, those too that a person had tried again."""
-        return [one for one in self.ledger.failures() if replayed or one.replayed_at is None]
+        return [one for one in self.context.ledger.failures() if replayed or one.replayed_at is None]
 
     def find(self, id: str) -> Activity:
         """RefusedError where nothing failed under that id."""
-        for failure in self.ledger.failures():
+        for failure in self.context.ledger.failures():
             if failure.short_id == id:
                 return failure
         detail = f"Nothing failed under {id!r}; GET /api/failures lists what did, also what was replayed"
@@ -79,11 +76,11 @@ class Failures:
     def _record(self, failure: Activity) -> Activity:
         """Under its ETag, as people may be told of it meanwhile."""
         for _ in range(_ROUNDS):
-            failure.replayed_at = self.now()
+            failure.replayed_at = self.context.now()
             try:
-                self.ledger.save(failure)
+                self.context.ledger.save(failure)
             except ConflictError:
-                failure = self.ledger.activity(failure.subject, failure.id) or failure
+                failure = self.context.ledger.activity(failure.subject, failure.id) or failure
             else:
                 return failure
         raise ConflictError(f"{failure.short_id} was replayed; that could not be recorded: look again")

@@ -16,12 +16,12 @@ Person = Annotated[
 
 
 @dataclass(frozen=True)
-class Voice:
+class Requester:
     by: str
     source: BySource
 
     @classmethod
-    def of(cls, named: str | None, signed_in: str | None) -> "Voice":
+    def of(cls, named: str | None, signed_in: str | None) -> "Requester":
         """RefusedError where it is nobody's."""
         if signed_in:
             return cls(signed_in, "entra")

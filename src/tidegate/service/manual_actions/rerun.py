@@ -13,9 +13,10 @@ from tidegate.domain.partitions.records import Claim, Month
 from tidegate.errors import NotFoundError, PermanentError, RefusedError, TransientError
 from tidegate.log import Log
 from tidegate.messages.commands import ScoreMonth
-from tidegate.service.handlers.check_month import Arrival
+from tidegate.service.context import ServiceContext
 from tidegate.service.manual_actions.requester import Words
-from tidegate.service.steps.generation_claims import Claims, Wish
+from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest
+from tidegate.service.steps.partition_versions import PartitionVersions
 
 if TYPE_CHECKING:
     from tidegate.cloud.queue import WorkQueue
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 log = Log(__name__)
 
 
-class Rerun(BaseModel):
+class RerunRequest(BaseModel):
     """What to score again, and why."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,12 +41,13 @@ class Rerun(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reruns:
-    claims: Claims
-    arrival: Arrival
+class RerunService:
+    context: ServiceContext
+    claims: GenerationClaims
+    versions: PartitionVersions
     queue: "WorkQueue"
 
-    def request(self, feed: Feed, record: Month, wanted: Rerun, key: str | None) -> Claim:
+    def request(self, feed: Feed, record: Month, wanted: RerunRequest, key: str | None) -> Claim:
         """Claim a generation and send its command; the same key again brings the same one.
 
         Of a month whose files changed, and whose policy makes no version of that, it is the next version's.
@@ -60,12 +62,12 @@ class Reruns:
         self._send(claim)
         return claim
 
-    def _claim(self, feed: Feed, record: Month, wanted: Rerun, key: str | None) -> Claim:
+    def _claim(self, feed: Feed, record: Month, wanted: RerunRequest, key: str | None) -> Claim:
         refuse_version(record, wanted.version)
         model = self._model(feed, wanted.model_version)
         if wanted.version is None:
-            self.arrival.bring_up_to_date(feed, record, f"asked for: {wanted.reason}")
-        wish = Wish(
+            self.versions.add_changed_files(feed, record, f"asked for: {wanted.reason}")
+        wish = ScoringRequest(
             feed=record.feed,
             month=record.month,
             version=wanted.version,
@@ -77,7 +79,7 @@ class Reruns:
 
     def _model(self, feed: Feed, wanted: str | None) -> str:
         """A model that is there and fits, as `name:version`: what does not is told before it is claimed."""
-        assets = self.claims.workspaces[feed.workspace].assets
+        assets = self.context.workspace_of(feed).assets
         name, _, pinned = feed.score.model.partition(":")
         try:
             version = wanted or pinned or self.claims.model_version(feed, name)
@@ -122,7 +124,7 @@ def refuse_version(record: Month, wanted: int | None) -> None:
         raise RefusedError(409, "The version is not ready", detail)
 
 
-def _says_the_same(wanted: Rerun, claim: Claim) -> bool:
+def _says_the_same(wanted: RerunRequest, claim: Claim) -> bool:
     return (
         wanted.reason == claim.generation.reason
         and wanted.version in (None, claim.version.number)

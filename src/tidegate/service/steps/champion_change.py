@@ -1,8 +1,7 @@
 """Who is champion, and how versions leave the way there: the model's row first, then theirs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from tidegate.domain.activities import promotion_texts as promotion_news
@@ -21,50 +20,49 @@ from tidegate.domain.lifecycle.rollout import unrestored
 from tidegate.errors import PermanentError
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, JudgeModel, Next, PromoteModel, RollbackModel
-from tidegate.service.steps.generation_end import tell
+from tidegate.service.context import ServiceContext
 
 if TYPE_CHECKING:
-    from tidegate.cloud.ledger import Ledger
+    pass
 
 log = Log(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Succession:
+class ChampionChange:
     """Each of these may be killed anywhere and repeated. ConflictError: somebody was quicker, look again."""
 
-    ledger: "Ledger"
-    now: Callable[[], datetime]
+    context: ServiceContext
 
     def make_champion(self, record: ModelVersion, cause: str) -> Follows:
         """Make a version that is in production the champion; judge it again where it beat another one."""
-        model = self.ledger.model(record.model)
+        model = self.context.ledger.model(record.model)
         if champion_source(model) != record.version and not (
             record.verdict and verdict_is_current(record.verdict, model)
         ):
             return self.judge_again(record, OTHER_CHAMPION, cause)
-        after = with_champion(model, record, self.now())
+        after = with_champion(model, record, self.context.now())
         if after is not model:
-            self.ledger.save(after)
-        told = tell(self.ledger, promotion_news.promoted(after, cause))
+            self.context.ledger.save(after)
+        told = self.context.announce(promotion_news.promoted(after, cause))
         self._settle(after, ModelState.RETIRED)
         log.info("champion_crowned", model=record.model, version=record.version)
         return [told, *self._next_in_line(record, cause)]
 
-    def bring_back(self, command: RollbackModel) -> Follows:
+    def roll_back(self, command: RollbackModel) -> Follows:
         """Make the previous champion the champion again."""
-        model, champion = self.ledger.model(command.model), None
+        model, champion = self.context.ledger.model(command.model), None
         if source := champion_source(model):
-            champion = self.ledger.model_version(command.model, source)
-        after = rolled_back(model, command, self.now(), unrestored=unrestored(champion))
+            champion = self.context.ledger.model_version(command.model, source)
+        after = rolled_back(model, command, self.context.now(), unrestored=unrestored(champion))
         if after is None:
             before = f"{command.model}:{command.to} is not what was champion before {command.champion}"
             raise PermanentError(
                 f"{before}, or that is champion no longer: see tidegate model {command.model}"
             )
         if after is not model:
-            self.ledger.save(after)
-        told = tell(self.ledger, promotion_news.rolled_back(after, command.cause))
+            self.context.ledger.save(after)
+        told = self.context.announce(promotion_news.rolled_back(after, command.cause))
         self._settle(after, ModelState.ROLLED_BACK)
         log.info("champion_rolled_back", model=command.model, to=command.to)
         return [told]
@@ -72,7 +70,7 @@ class Succession:
     def judge_again(self, record: ModelVersion, why: str, cause: str) -> Follows:
         """Verdict and approval are void."""
         self._release(record)
-        self.ledger.save(without_verdict(record, why, self.now()))
+        self.context.ledger.save(without_verdict(record, why, self.context.now()))
         judge = JudgeModel(cause=cause, model=record.model, version=record.version)
         return [Next(judge), *self._next_in_line(record, cause)]
 
@@ -80,7 +78,9 @@ class Succession:
         """A version goes no further, and people hear of it: refused, expired, failed."""
         self._release(record)
         record.state = state
-        told = tell(self.ledger, promotion_news.promotion_stopped(record, why, Trigger(self.now(), cause)))
+        told = self.context.announce(
+            promotion_news.promotion_stopped(record, why, Trigger(self.context.now(), cause))
+        )
         return [told, *self._leave(record, why, cause)]
 
     def withdraw(self, record: ModelVersion, why: str, cause: str) -> Follows:
@@ -91,31 +91,31 @@ class Succession:
 
     def _leave(self, record: ModelVersion, why: str, cause: str) -> Follows:
         record.error, record.due = why, None
-        self.ledger.save(record)
+        self.context.ledger.save(record)
         state = record.state.value
         log.info("version_stopped", model=record.model, version=record.version, state=state, why=why)
         return list(self._next_in_line(record, cause))
 
     def _release(self, record: ModelVersion) -> None:
         """First of all: a version that has left the way would hold its place forever."""
-        model = self.ledger.model(record.model)
+        model = self.context.ledger.model(record.model)
         if model.rolling == record.version:
-            self.ledger.save(without_claim(model, record))
+            self.context.ledger.save(without_claim(model, record))
 
     def _settle(self, model: Model, displaced: ModelState) -> None:
         """Each version's row says what the model's row says; the champion's last."""
         source = champion_source(model)
-        versions = self.ledger.model_versions(model.model, open_only=False)
+        versions = self.context.ledger.model_versions(model.model, open_only=False)
         for record in sorted(versions, key=lambda one: one.version == source):
             wanted = ModelState.CHAMPION if record.version == source else displaced
             if record.state is not wanted and (
                 record.version == source or record.state is ModelState.CHAMPION
             ):
                 record.state, record.due = wanted, None
-                self.ledger.save(record)
+                self.context.ledger.save(record)
 
     def _next_in_line(self, record: ModelVersion, cause: str) -> Iterator[Next]:
         """Versions that waited for their turn."""
-        for other in self.ledger.model_versions(record.model):
+        for other in self.context.ledger.model_versions(record.model):
             if other.state is ModelState.PASSED and other.version != record.version:
                 yield Next(PromoteModel(cause=cause, model=other.model, version=other.version))

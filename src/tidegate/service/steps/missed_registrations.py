@@ -1,7 +1,7 @@
 """Registered versions that nobody told of, of each model with a policy. Judges nothing."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,11 +12,10 @@ from tidegate.domain.lifecycle.records import Model
 from tidegate.errors import NotFoundError, PermanentError, TransientError
 from tidegate.log import Log
 from tidegate.messages.commands import JudgeModel
+from tidegate.service.context import ServiceContext
 
 if TYPE_CHECKING:
-    from tidegate.cloud.ledger import Ledger
     from tidegate.cloud.models import ListedModel
-    from tidegate.cloud.workspaces import ConfiguredWorkspaces
 
 log = Log(__name__)
 
@@ -26,42 +25,40 @@ _BEFORE = timedelta(minutes=10)  # a policy is first seen some minutes after it 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Registrations:
+class MissedRegistrations:
     """Events that were lost, and the newest model that was there before its policy, are found here."""
 
-    ledger: "Ledger"
-    workspaces: "ConfiguredWorkspaces"
-    now: Callable[[], datetime]
+    context: ServiceContext
 
-    def unseen(self, config: Config, cause: str) -> Iterator[JudgeModel]:
+    def find(self, config: Config, cause: str) -> Iterator[JudgeModel]:
         """The oldest first. Nothing else that is unfinished waits until Azure ML answers."""
-        known = {record.model: record for record in self.ledger.models()}
+        known = {record.model: record for record in self.context.ledger.models()}
         for model, record in known.items():
             if model not in config.models and record.policy_since:
                 self._date(record, None)
         for model in config.models:
             try:
-                versions = self._unseen_of(known.get(model) or Model(model=model))
+                versions = self._find_of(known.get(model) or Model(model=model))
             except (TransientError, PermanentError) as error:
                 log.warning("registrations_not_seen", model=model, error=error)
             else:
                 yield from (JudgeModel(cause=cause, model=model, version=one) for one in versions)
 
-    def _unseen_of(self, model: Model) -> list[str]:
-        since = model.policy_since or self._date(model, self.now() - _BEFORE)
+    def _find_of(self, model: Model) -> list[str]:
+        since = model.policy_since or self._date(model, self.context.now() - _BEFORE)
         found = _candidates(self._newest(model.model), since)
-        return [one for one in found if self.ledger.model_version(model.model, one) is None]
+        return [one for one in found if self.context.ledger.model_version(model.model, one) is None]
 
     def _newest(self, model: str) -> "list[ListedModel]":
         try:
-            return self.workspaces["development"].models.newest(model, _MOST)
+            return self.context.development.models.newest(model, _MOST)
         except NotFoundError:
             return []
 
     def _date(self, model: Model, since: datetime | None) -> datetime | None:
         """Note since when there is a policy: what was registered before that is left alone."""
         model.policy_since = since
-        self.ledger.save(model)
+        self.context.ledger.save(model)
         return since
 
 

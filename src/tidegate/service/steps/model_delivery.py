@@ -10,12 +10,11 @@ from tidegate.domain.lifecycle.file_copy import CopyProgress, Folder, OriginalFi
 from tidegate.domain.lifecycle.lineage import RegisteredModel, is_copy_of, lineage_of, lineage_tags
 from tidegate.domain.lifecycle.records import ModelVersion, Promotion
 from tidegate.errors import TransientError
+from tidegate.service.context import ServiceContext
 from tidegate.service.steps.model_candidates import files_of
 
 if TYPE_CHECKING:
     from tidegate.cloud.copies import BlobCopyClient
-    from tidegate.cloud.ledger import Ledger
-    from tidegate.cloud.workspaces import ConfiguredWorkspaces
 
 _AT_ONCE = 100  # copies that one message begins: a second or two
 
@@ -55,22 +54,21 @@ class _Judged:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delivering:
+class ModelDelivery:
     """Looks at both ends each time and does what is missing; the ledger only hears of it."""
 
-    ledger: "Ledger"
-    workspaces: "ConfiguredWorkspaces"
+    context: ServiceContext
     copies: "BlobCopyClient"
 
     def registries(self, promote: Promote) -> list[str]:
         """The id of the registry that it goes through, where it does."""
         if promote.via != "registry" or not promote.registry:
             return []
-        return [self.workspaces["development"].models.registry_id(promote.registry)]
+        return [self.context.development.models.registry_id(promote.registry)]
 
     def deliver(self, record: ModelVersion, promotion: Promotion, promote: Promote) -> Delivery:
         """A step of the way. What came of it is noted in `promotion`, which is the record's."""
-        development = self.workspaces["development"]
+        development = self.context.development
         source = development.models.find(record.model, record.version)
         if source is None:
             return Undeliverable(f"development no longer has {record.model}:{record.version}")
@@ -89,7 +87,7 @@ class Delivering:
 
     def _copy(self, promotion: Promotion, source: RegisteredModel, judged: _Judged) -> Delivery:
         """To a folder named by what is in it: other files never come to lie under what is registered."""
-        production = self.workspaces["production"].models
+        production = self.context.production.models
         there = production.find(source.name, source.version)
         name = f"{source.name}:{source.version}"
         if there and not is_copy_of(there, promotion.lineage):
@@ -113,7 +111,7 @@ class Delivering:
 
     def _move(self, judged: _Judged, target: str) -> CopyProgress:
         """Begin what waits, and look again: small files are there at once."""
-        there = self.workspaces["production"].datastores.folder(BLOBSTORE, target)
+        there = self.context.production.datastores.folder(BLOBSTORE, target)
         seen = self.copies.compare(judged.originals, there)
         if not seen.waiting or seen.foreign:
             return seen
@@ -125,7 +123,7 @@ class Delivering:
     def _share(self, record: ModelVersion, source: RegisteredModel, registry: str, judged: str) -> Delivery:
         """The claim comes before the sharing: so what is found there is known to be ours."""
         assert record.promotion is not None
-        models, whole = self.workspaces["development"].models, record.promotion.lineage
+        models, whole = self.context.development.models, record.promotion.lineage
         name = f"{source.name}:{source.version}"
         there = models.find(source.name, source.version, registry=registry)
         if there and not (record.shared_files or is_copy_of(there, whole)):
@@ -136,7 +134,7 @@ class Delivering:
             )
         if there is None:
             record.shared_files = judged
-            self.ledger.save(record)
+            self.context.ledger.save(record)
             models.share(source.name, source.version, registry)
             return UnderWay(more=False)
         tags = lineage_tags(whole)

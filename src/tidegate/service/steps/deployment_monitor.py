@@ -1,6 +1,5 @@
 """How a new deployment does: asked with the smoke test's body, counted by Azure Monitor. Changes nothing."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,39 +16,41 @@ from tidegate.domain.lifecycle.health import (
 )
 from tidegate.domain.lifecycle.rollout_steps import RolloutTarget
 from tidegate.errors import PermanentError
+from tidegate.service.context import ServiceContext
 
 if TYPE_CHECKING:
-    from tidegate.cloud.workspaces import ConfiguredWorkspaces, WorkspaceClients
+    pass
 
 _PROBES = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Observing:
+class DeploymentMonitor:
     """`folder` is where tidegate.yml lies: the smoke test's file is named from there."""
 
-    workspaces: "ConfiguredWorkspaces"
+    context: ServiceContext
     folder: Path
-    now: Callable[[], datetime]
 
-    def try_out(self, target: RolloutTarget, rollout: Rollout) -> SmokeTestResult:
+    def run_smoke_test(self, target: RolloutTarget, rollout: Rollout) -> SmokeTestResult:
         """The smoke test, once."""
         body = self._question(rollout)
-        [answer] = self._workspace.scoring_client.send(target.endpoint, target.deployment, body)
+        [answer] = self.context.production.scoring_client.send(target.endpoint, target.deployment, body)
         return read_smoke_test(answer)
 
-    def health(
+    def measure_health(
         self, target: RolloutTarget, rollout: Rollout, since: datetime, *, last: bool
     ) -> DeploymentHealth:
         """By metrics from `since` on; where they say too little and it is the `last` look, by probes."""
-        deployment = self._workspace.endpoints.id(target.endpoint, target.deployment)
-        counted = self._workspace.endpoint_metrics.figures(deployment, since, self.now())
+        deployment = self.context.production.endpoints.id(target.endpoint, target.deployment)
+        counted = self.context.production.endpoint_metrics.figures(deployment, since, self.context.now())
         if health := health_by_metrics(counted, rollout):
             return health
         if not last:
             return too_few_requests(counted)
         body = self._question(rollout)
-        answers = self._workspace.scoring_client.send(target.endpoint, target.deployment, body, _PROBES)
+        answers = self.context.production.scoring_client.send(
+            target.endpoint, target.deployment, body, _PROBES
+        )
         return health_by_probes(answers, counted, rollout)
 
     def _question(self, rollout: Rollout) -> bytes:
@@ -57,7 +58,3 @@ class Observing:
         if not file.is_file():
             raise PermanentError(f"rollout.smoke of endpoint {rollout.endpoint}: there is no file {file}")
         return file.read_bytes()
-
-    @property
-    def _workspace(self) -> "WorkspaceClients":
-        return self.workspaces["production"]

@@ -1,0 +1,26 @@
+"""RollbackModel: make the previous champion the champion again, and restore it on its endpoint."""
+
+from dataclasses import dataclass
+
+from tidegate.messages.commands import AdvanceRollout, Follows, Next, RollbackModel
+from tidegate.service.context import ServiceContext
+from tidegate.service.steps.champion_change import ChampionChange
+
+
+@dataclass(frozen=True, kw_only=True)
+class RollbackModelHandler:
+    """The model's row changes first; the rollout that follows brings the endpoint into line with it."""
+
+    context: ServiceContext
+    champion_change: ChampionChange
+
+    def handle(self, command: RollbackModel) -> Follows:
+        follows = self.champion_change.roll_back(command)
+        policy, champion = (
+            self.context.policy(command.model),
+            self.context.ledger.model(command.model).champion,
+        )
+        if policy is None or policy.rollout is None or champion is None:
+            return follows
+        advance = AdvanceRollout(cause=command.cause, model=command.model, version=champion.source)
+        return [Next(advance), *follows]

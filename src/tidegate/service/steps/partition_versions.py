@@ -1,0 +1,141 @@
+"""The versions of a partition: list its files, and make a registered Data asset of a new set of files."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from tidegate.config.schema import Feed
+from tidegate.domain.activities import month_texts
+from tidegate.domain.activities.activity import Trigger
+from tidegate.domain.assets import BLOBSTORE, DataAsset, datastore_name, datastore_uri
+from tidegate.domain.partitions.calendar import prefix_of
+from tidegate.domain.partitions.completeness import (
+    NewVersion,
+    PartitionListing,
+    list_files,
+    sort_listing,
+    unclaimed,
+)
+from tidegate.domain.partitions.manifest import Manifest
+from tidegate.domain.partitions.names import manifest_path, version_name
+from tidegate.domain.partitions.records import Month, MonthVersion
+from tidegate.errors import NotFoundError, PermanentError
+from tidegate.log import Log
+from tidegate.messages.commands import Follows, Next, ScoreMonth
+from tidegate.service.context import ServiceContext
+
+if TYPE_CHECKING:
+    from tidegate.cloud.blobs import FeedFiles
+
+log = Log(__name__)
+
+_MAX_LIST_FILE_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartitionVersions:
+    """The steps from a list of files to a registered version.
+
+    The order is: manifest blob, ledger, Data asset. After a crash at any point, the next check continues.
+    """
+
+    context: ServiceContext
+    feed_files: "FeedFiles"
+
+    def list_files(self, feed: Feed, month: str) -> PartitionListing:
+        """Return the month's files and the content of its list files. A missing container has no files."""
+        prefix = prefix_of(feed.path, month)
+        try:
+            listing = self.feed_files.listing(feed.storage, prefix)
+        except NotFoundError:
+            return sort_listing(feed, prefix, [], {})
+        names = {file.name for file in listing}
+        paths = {name: prefix + name for name in list_files(feed) if prefix + name in names}
+        contents = {
+            name: self.feed_files.read_text(feed.storage, path, _MAX_LIST_FILE_BYTES)
+            for name, path in paths.items()
+        }
+        return sort_listing(feed, prefix, listing, contents)
+
+    def add(self, feed: Feed, record: Month, new: NewVersion, cause: str) -> Follows:
+        """Add the next version under the record's ETag, and return the commands that score it.
+
+        Raise ConflictError if another check of the same files was quicker.
+        """
+        manifest = Manifest.of(new.files)
+        path = manifest_path(record.feed, record.month, manifest.hash)
+        self.context.workspace_of(feed).datastores.write(BLOBSTORE, path, manifest.text.encode())
+        version = MonthVersion(
+            number=len(record.versions) + 1,
+            manifest_hash=manifest.hash,
+            manifest_path=path,
+            files=len(manifest),
+            bytes=manifest.bytes,
+            reason=new.reason,
+            snapshot_at=self.context.now(),
+        )
+        record.versions.append(version)
+        record.check_due, record.listed_at = None, version.snapshot_at
+        self.context.ledger.save(record)
+        log.info("version_added", version=version.number, files=version.files, reason=new.reason)
+        return self.complete(feed, record, cause)
+
+    def add_changed_files(self, feed: Feed, record: Month, reason: str) -> None:
+        """Add a version on a person's request if files changed and the feed's policy makes none of that.
+
+        Raise ConflictError if the record was changed by another writer.
+        """
+        if files := unclaimed(feed, record, self.list_files(feed, record.month)):
+            self.add(feed, record, NewVersion(files, reason), f"request-{uuid4()}")
+
+    def complete(self, feed: Feed, record: Month, cause: str) -> Follows:
+        """Register the versions that are not registered yet, and return the commands that score them.
+
+        The latest version is scored if no generation of it exists.
+        """
+        unregistered = [version for version in record.versions if not version.registered]
+        notifications = [self._register(feed, record, version, cause) for version in unregistered]
+        claims = [claim for claim in record.claims if claim.version in unregistered]
+        due = [(claim.version.number, claim.generation.number) for claim in claims]
+        if record.latest and not record.latest.generations:
+            due.append((record.latest.number, 1))
+        scorings = [
+            ScoreMonth(
+                cause=cause, feed=record.feed, month=record.month, version=version, generation=generation
+            )
+            for version, generation in due
+        ]
+        return [*map(Next, scorings), *notifications]
+
+    def _register(self, feed: Feed, record: Month, version: MonthVersion, cause: str) -> Next:
+        asset, assets = _data_asset(feed, record, version), self.context.workspace_of(feed).assets
+        tags = assets.data_tags(asset.name, asset.version)
+        if tags is None:
+            assets.register_data(asset)
+        elif tags.get("tidegate_manifest") != version.manifest_hash:
+            raise PermanentError(
+                f"Data asset {asset.name}:{asset.version} exists already with other files than the ledger "
+                f"says: archive it, or bring the ledger back"
+            )
+        trigger = Trigger(version.snapshot_at, cause)
+        announced = self.context.announce(month_texts.registered(record, version, trigger))
+        version.registered = True
+        self.context.ledger.save(record)
+        return announced
+
+
+def _data_asset(feed: Feed, record: Month, version: MonthVersion) -> DataAsset:
+    """Return the month's folder as a version of the feed's Data asset."""
+    return DataAsset(
+        name=record.feed,
+        version=version_name(record.month, version.number),
+        path=datastore_uri(datastore_name(feed.storage), prefix_of(feed.path, record.month)),
+        description=f"{version.files} files of {record.month}: {version.reason}",
+        tags={
+            "tidegate_feed": record.feed,
+            "tidegate_month": record.month,
+            "tidegate_manifest": version.manifest_hash,
+            "tidegate_files": str(version.files),
+            "tidegate_bytes": str(version.bytes),
+        },
+    )
