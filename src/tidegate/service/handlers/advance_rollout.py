@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from tidegate.config.model_policy import Policy, Rollout
 from tidegate.domain.activities import rollout_texts as rollout_news
@@ -39,9 +38,6 @@ from tidegate.service.context import ServiceContext
 from tidegate.service.retry import LONGEST, later, look_again
 from tidegate.service.steps.champion_change import ChampionChange
 from tidegate.service.steps.deployment_monitor import DeploymentMonitor
-
-if TYPE_CHECKING:
-    pass
 
 log = Log(__name__)
 

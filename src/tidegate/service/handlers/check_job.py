@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from tidegate.domain.activities import month_texts as notifications
 from tidegate.domain.activities.activity import Trigger
@@ -23,9 +22,6 @@ from tidegate.log import Log
 from tidegate.messages.commands import CheckJob, FinishMonth, Follows, Next, ScoreMonth
 from tidegate.service.context import ServiceContext
 from tidegate.service.steps.generation_claims import end_generation
-
-if TYPE_CHECKING:
-    pass
 
 log = Log(__name__)
 

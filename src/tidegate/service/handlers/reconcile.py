@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from tidegate.config.schema import Config, Feed
@@ -32,9 +31,6 @@ from tidegate.messages.commands import (
 )
 from tidegate.service.context import ServiceContext
 from tidegate.service.steps.missed_registrations import MissedRegistrations
-
-if TYPE_CHECKING:
-    pass
 
 log = Log(__name__)
 

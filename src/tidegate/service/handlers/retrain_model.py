@@ -1,7 +1,6 @@
 """RetrainModel: submit the retraining that a drift signal led to, and have the new version judged."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tidegate.config.model_policy import Drift
 from tidegate.domain.activities import drift_texts as drift_news
@@ -22,9 +21,6 @@ from tidegate.log import Log
 from tidegate.messages.commands import Follows, JudgeModel, Next, RetrainModel
 from tidegate.service.context import ServiceContext
 from tidegate.service.retry import FIRST_LOOK, look_again
-
-if TYPE_CHECKING:
-    pass
 
 log = Log(__name__)
 

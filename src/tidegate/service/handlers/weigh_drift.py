@@ -1,7 +1,6 @@
 """WeighDrift, RetrainModel: from a signal to a newly trained version, for the gate. Waits for nothing."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tidegate.config.model_policy import Drift
 from tidegate.domain.activities import drift_texts as drift_news
@@ -29,9 +28,6 @@ from tidegate.errors import NotFoundError
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, Next, RetrainModel, WeighDrift
 from tidegate.service.context import ServiceContext
-
-if TYPE_CHECKING:
-    pass
 
 log = Log(__name__)
 

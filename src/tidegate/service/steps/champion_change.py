@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tidegate.domain.activities import promotion_texts as promotion_news
 from tidegate.domain.activities.activity import Trigger
@@ -21,9 +20,6 @@ from tidegate.errors import PermanentError
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, JudgeModel, Next, PromoteModel, RollbackModel
 from tidegate.service.context import ServiceContext
-
-if TYPE_CHECKING:
-    pass
 
 log = Log(__name__)
 

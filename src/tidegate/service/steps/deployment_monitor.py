@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tidegate.config.model_policy import Rollout
 from tidegate.domain.lifecycle.health import (
@@ -17,9 +16,6 @@ from tidegate.domain.lifecycle.health import (
 from tidegate.domain.lifecycle.rollout_steps import RolloutTarget
 from tidegate.errors import PermanentError
 from tidegate.service.context import ServiceContext
-
-if TYPE_CHECKING:
-    pass
 
 _PROBES = 5
 

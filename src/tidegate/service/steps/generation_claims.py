@@ -1,7 +1,6 @@
 """Claim the generations of a month version, and end them, under the ETag of the month's record."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tidegate.config.schema import Feed
 from tidegate.domain.activities import month_texts
@@ -12,9 +11,6 @@ from tidegate.errors import ConflictError, NotFoundError
 from tidegate.log import Log
 from tidegate.messages.commands import Next
 from tidegate.service.context import ServiceContext
-
-if TYPE_CHECKING:
-    pass
 
 log = Log(__name__)
 
