@@ -1,4 +1,4 @@
-"""Jobs and their runs as the SDK shows them: listed, described, archived, downloaded, never run twice."""
+"""Jobs and their runs, with the SDK: list, describe, archive and download them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +37,7 @@ def score(name: str, text: str = SCRIPT, **more: Any) -> Job:
 
 
 @pytest.fixture(scope="module")
-def place(tidepool: Tidepool) -> tuple[Workspace, MLClient]:
+def workspace_and_client(tidepool: Tidepool) -> tuple[Workspace, MLClient]:
     """A workspace in which the command job `finished` and the pipeline `pipeline` have run."""
     workspace = tidepool.create_workspace()
     ml = ml_client(workspace.name)
@@ -53,15 +53,15 @@ def place(tidepool: Tidepool) -> tuple[Workspace, MLClient]:
 
 
 @pytest.fixture
-def ml(place: tuple[Workspace, MLClient]) -> MLClient:
-    return place[1]
+def ml(workspace_and_client: tuple[Workspace, MLClient]) -> MLClient:
+    return workspace_and_client[1]
 
 
 @pytest.fixture
-def get(place: tuple[Workspace, MLClient]) -> Callable[[str], Any]:
-    """What run history answers to a GET below the workspace."""
+def get(workspace_and_client: tuple[Workspace, MLClient]) -> Callable[[str], Any]:
+    """Return a function that reads from the run history of the workspace."""
     bearer = DefaultAzureCredential().get_token("https://ml.azure.com/.default").token
-    history = f"https://{default_resources.LOCATION}.api.azureml.ms/history/v1.0{place[0].id}"
+    history = f"https://{default_resources.LOCATION}.api.azureml.ms/history/v1.0{workspace_and_client[0].id}"
 
     def ask(path: str) -> Any:
         answer = requests.get(f"{history}{path}", headers={"Authorization": f"Bearer {bearer}"}, timeout=10)
@@ -71,10 +71,12 @@ def get(place: tuple[Workspace, MLClient]) -> Callable[[str], Any]:
     return ask
 
 
-def test_the_same_job_again_is_the_same_job(tidepool: Tidepool, place: tuple[Workspace, MLClient]) -> None:
+def test_the_same_job_again_is_the_same_job(
+    tidepool: Tidepool, workspace_and_client: tuple[Workspace, MLClient]
+) -> None:
     before = len(tidepool.events)
 
-    again = place[1].jobs.create_or_update(score("finished"))
+    again = workspace_and_client[1].jobs.create_or_update(score("finished"))
 
     assert again.status == "Completed"
     tidepool.settle()
@@ -101,19 +103,19 @@ def test_jobs_are_listed_newest_first_by_tag_and_view(ml: MLClient) -> None:
     assert [job.name for job in ml.jobs.list(tag="tidegate_month=202612")] == []
 
 
-def test_a_job_is_described_anew_without_running_again(ml: MLClient) -> None:
+def test_the_description_of_a_job_changes_without_another_run(ml: MLClient) -> None:
     job = ml.jobs.get("finished")
     job.tags["reviewed"] = "yes"
     ml.jobs.create_or_update(job)
     ml.jobs.update("finished", display_name="November", properties={"by": "tests"})
 
-    found = ml.jobs.get("finished")
-    assert (found.display_name, found.tags["reviewed"], found.properties["by"]) == (
+    updated = ml.jobs.get("finished")
+    assert (updated.display_name, updated.tags["reviewed"], updated.properties["by"]) == (
         "November",
         "yes",
         "tests",
     )
-    assert found.tags["tidegate_month"] == "202611"
+    assert updated.tags["tidegate_month"] == "202611"
 
 
 def test_children_are_runs_of_their_own(ml: MLClient, get: Callable[[str], Any]) -> None:
@@ -133,7 +135,7 @@ def test_outputs_and_logs_are_downloaded(ml: MLClient, tmp_path: Path) -> None:
     assert (tmp_path / "named-outputs/table/rows.csv").read_text() == "a,b\n"
 
 
-def test_details_lead_to_the_logs(get: Callable[[str], Any]) -> None:
+def test_the_details_of_a_run_have_urls_of_its_logs(get: Callable[[str], Any]) -> None:
     details = get("/runs/finished/details")
 
     assert (details["status"], details["target"]) == ("Completed", "cpu")
@@ -142,11 +144,13 @@ def test_details_lead_to_the_logs(get: Callable[[str], Any]) -> None:
 
 
 def test_artifacts_are_listed_read_and_written_by_signed_urls(
-    get: Callable[[str], Any], place: tuple[Workspace, MLClient]
+    get: Callable[[str], Any], workspace_and_client: tuple[Workspace, MLClient]
 ) -> None:
     run = "/experiments/scoring/runs/finished/artifacts"
     bearer = DefaultAzureCredential().get_token("https://management.azure.com/.default").token
-    base = f"https://{default_resources.LOCATION}.api.azureml.ms/history/v1.0{place[0].id}{run}"
+    base = (
+        f"https://{default_resources.LOCATION}.api.azureml.ms/history/v1.0{workspace_and_client[0].id}{run}"
+    )
 
     made = requests.post(
         f"{base}/batch/metadata",
@@ -162,15 +166,17 @@ def test_artifacts_are_listed_read_and_written_by_signed_urls(
     assert requests.get(get(f"{run}/contentinfo?path=notes/a.txt")["contentUri"], timeout=10).text == "seen"
 
 
-def test_what_has_ended_cannot_be_cancelled(ml: MLClient) -> None:
-    with pytest.raises(HttpResponseError, match="is Completed already"):
+def test_a_job_that_has_ended_cannot_be_cancelled(ml: MLClient) -> None:
+    with pytest.raises(HttpResponseError, match="it is Completed already"):
         ml.jobs.begin_cancel("finished")
     with pytest.raises(ResourceNotFoundError):
-        ml.jobs.begin_cancel("nobody")
+        ml.jobs.begin_cancel("missing")
 
 
-def test_every_move_is_told_to_event_grid(tidepool: Tidepool, place: tuple[Workspace, MLClient]) -> None:
-    events = [event for event in tidepool.events if event.get("topic") == place[0].id]
+def test_each_transition_of_a_run_is_published(
+    tidepool: Tidepool, workspace_and_client: tuple[Workspace, MLClient]
+) -> None:
+    events = [event for event in tidepool.events if event.get("topic") == workspace_and_client[0].id]
     moves = [event for event in events if event["data"]["runId"] == "finished"]
 
     states = [
@@ -183,7 +189,7 @@ def test_every_move_is_told_to_event_grid(tidepool: Tidepool, place: tuple[Works
     assert moves[-1]["data"]["runTags"]["tidegate_month"] == "202611"
 
 
-def test_run_history_needs_a_token(place: tuple[Workspace, MLClient]) -> None:
-    url = f"https://{default_resources.LOCATION}.api.azureml.ms/history/v1.0{place[0].id}/runs/finished"
+def test_run_history_needs_a_token(workspace_and_client: tuple[Workspace, MLClient]) -> None:
+    url = f"https://{default_resources.LOCATION}.api.azureml.ms/history/v1.0{workspace_and_client[0].id}/runs/finished"
 
     assert requests.get(url, timeout=10).status_code == 401

@@ -1,4 +1,4 @@
-"""Managed identity, tokens and roles: what Azure grants and what it refuses."""
+"""Managed identity, tokens and roles: what they allow, and what is refused as by Azure."""
 
 import os
 import time
@@ -42,7 +42,7 @@ def test_a_token_is_for_its_audience_and_lasts(tidepool: Tidepool, audience: str
     assert token.expires_on - time.time() > 300
 
 
-def test_a_user_assigned_identity_is_asked_for_by_its_client_id(tidepool: Tidepool) -> None:
+def test_a_user_assigned_identity_is_selected_by_its_client_id(tidepool: Tidepool) -> None:
     client_id = str(claims(arm_token())["appid"])
 
     token = ManagedIdentityCredential(client_id=client_id).get_token(f"{ARM}/.default").token
@@ -66,7 +66,7 @@ def test_the_endpoint_answers_as_app_service_does(tidepool: Tidepool) -> None:
     )
 
 
-def test_each_principal_is_itself(tidepool: Tidepool, workspace: Workspace) -> None:
+def test_each_principal_gets_its_own_identity(tidepool: Tidepool, workspace: Workspace) -> None:
     def appid(principal: str) -> object:
         environment = tidepool.environment(principal)
         answer = requests.get(
@@ -80,7 +80,7 @@ def test_each_principal_is_itself(tidepool: Tidepool, workspace: Workspace) -> N
     assert len({appid(principal) for principal in ("developer", "tidegate", workspace.id)}) == 3
 
 
-def test_a_good_token_is_let_in(read_workspace: Get) -> None:
+def test_a_valid_token_is_accepted(read_workspace: Get) -> None:
     assert read_workspace(arm_token()).status_code == 200
 
 
@@ -101,7 +101,7 @@ def for_storage() -> str:
         (for_storage, "InvalidAuthenticationTokenAudience"),
     ],
 )
-def test_a_bad_token_is_refused_as_azure_does(
+def test_an_invalid_token_is_refused_as_by_azure(
     read_workspace: Get, token: Callable[[], str | None], code: str
 ) -> None:
     answer = read_workspace(token())
@@ -125,7 +125,7 @@ def test_an_expired_token_is_refused(tidepool: Tidepool, read_workspace: Get) ->
         "https://tidegate-events.japaneast-1.eventgrid.azure.net/api/events?api-version=2018-01-01",
     ],
 )
-def test_the_other_doors_ask_for_a_token_too(workspace: Workspace, url: str) -> None:
+def test_data_plane_mlflow_and_event_grid_require_a_token(workspace: Workspace, url: str) -> None:
     method = "POST" if "eventgrid" in url else "GET"
     wrong = {"Authorization": f"Bearer {for_storage()}"}
 
@@ -136,14 +136,12 @@ def test_the_other_doors_ask_for_a_token_too(workspace: Workspace, url: str) -> 
 
 @pytest.fixture
 def app_client(tidepool: Tidepool, workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> MLClient:
-    """Azure ML as the function app sees it."""
+    """Return a client of Azure ML with the identity of the functions app."""
     monkeypatch.setenv("IDENTITY_HEADER", tidepool.environment("tidegate")["IDENTITY_HEADER"])
     return ml_client(workspace.name, ManagedIdentityCredential())
 
 
-def test_without_its_role_the_app_is_forbidden_what_it_was_allowed(
-    tidepool: Tidepool, app_client: MLClient
-) -> None:
+def test_without_its_role_the_app_is_refused(tidepool: Tidepool, app_client: MLClient) -> None:
     path = "azureml://datastores/workspaceblobstore/paths/digits/"
     app_client.data.create_or_update(Data(name="digits", version="1", path=path, type="uri_folder"))
 
@@ -155,7 +153,7 @@ def test_without_its_role_the_app_is_forbidden_what_it_was_allowed(
     assert app_client.data.get("digits", "1").version == "1"
 
 
-def test_storage_asks_for_the_role_of_its_data(
+def test_storage_requires_a_role_for_its_data(
     tidepool: Tidepool, storage_account: StorageAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     container_client(storage_account.name, "images").create_container()
@@ -173,7 +171,7 @@ def test_storage_asks_for_the_role_of_its_data(
     assert [blob.name for blob in app.list_blobs()] == ["a.txt"]
 
 
-def test_storage_refuses_a_token_that_is_not_ours(
+def test_storage_refuses_a_forged_token_and_one_for_another_audience(
     tidepool: Tidepool, storage_account: StorageAccount
 ) -> None:
     url = f"https://{storage_account.name}.blob.core.windows.net/images?restype=container"
@@ -184,7 +182,7 @@ def test_storage_refuses_a_token_that_is_not_ours(
         assert requests.put(url, headers=headers, timeout=5).status_code == 401
 
 
-def test_the_app_may_not_give_itself_roles(tidepool: Tidepool, workspace: Workspace) -> None:
+def test_the_app_may_not_assign_roles_to_itself(tidepool: Tidepool, workspace: Workspace) -> None:
     token = tidepool.token(ARM, "tidegate")
     url = f"{ARM}{workspace.id}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
     body = {"properties": {"principalId": claims(token)["oid"], "roleDefinitionId": OWNER}}
@@ -195,13 +193,13 @@ def test_the_app_may_not_give_itself_roles(tidepool: Tidepool, workspace: Worksp
     assert "Microsoft.Authorization/roleAssignments/write" in answer.json()["error"]["message"]
 
 
-def test_permissions_tell_what_the_asker_may_do(tidepool: Tidepool, workspace: Workspace) -> None:
+def test_permissions_are_those_of_the_caller(tidepool: Tidepool, workspace: Workspace) -> None:
     url = f"{ARM}{workspace.id}/providers/Microsoft.Authorization/permissions?api-version=2022-04-01"
 
     def actions(principal: str) -> set[str]:
         headers = {"Authorization": f"Bearer {tidepool.token(ARM, principal)}"}
         granted = requests.get(url, headers=headers, timeout=5).json()["value"]
-        return {action for one in granted for action in one["actions"]}
+        return {action for permission in granted for action in permission["actions"]}
 
     assert "*" in actions("developer")
     assert "Microsoft.MachineLearningServices/workspaces/*/write" in actions("tidegate")

@@ -1,4 +1,4 @@
-"""Registries: a model is shared from one workspace and used in another, through the unmodified SDK."""
+"""Registries: models are shared from a workspace to a registry, with the unmodified SDK."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ REGISTRY = "tidepool-registry"
 
 @pytest.fixture
 def shared(ml: MLClient, workspace: Workspace, tmp_path: Path) -> str:
-    """The name of a model, version 4, that was shared to the registry."""
+    """Return the name of a model whose version 4 was shared to the registry."""
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "weights.bin").write_bytes(b"weights")
     name = f"classifier-{workspace.name}"
@@ -32,13 +32,13 @@ def shared(ml: MLClient, workspace: Workspace, tmp_path: Path) -> str:
 def test_a_shared_model_has_its_files_and_tags_in_the_registry(
     registry: MLClient, shared: str, tmp_path: Path
 ) -> None:
-    found = registry.models.get(shared, "4")
+    model = registry.models.get(shared, "4")
     registry.models.download(shared, "4", download_path=tmp_path / "back")
 
-    assert found.id == f"azureml://registries/{REGISTRY}/models/{shared}/versions/4"
-    assert found.tags == {"accuracy": "0.9"}
+    assert model.id == f"azureml://registries/{REGISTRY}/models/{shared}/versions/4"
+    assert model.tags == {"accuracy": "0.9"}
     assert registry.models.get(shared, label="latest").version == "4"
-    assert shared in [model.name for model in registry.models.list()]
+    assert shared in [listed.name for listed in registry.models.list()]
     assert [file.read_bytes() for file in (tmp_path / "back").rglob("weights.bin")] == [b"weights"]
 
 
@@ -57,7 +57,7 @@ def test_sharing_raises_no_event_of_the_workspace(
     assert [event["topic"] for event in registered] == [workspace.id]
 
 
-def test_assets_are_made_in_the_registry_itself(
+def test_assets_can_be_created_in_the_registry(
     registry: MLClient, workspace: Workspace, tmp_path: Path
 ) -> None:
     (tmp_path / "rows.csv").write_text("a,b\n")
@@ -74,6 +74,6 @@ def test_assets_are_made_in_the_registry_itself(
 
 def test_an_unknown_registry_or_model_is_not_found(registry: MLClient, ml: MLClient) -> None:
     with pytest.raises(ResourceNotFoundError):
-        registry.models.get("nobody", "1")
+        registry.models.get("missing", "1")
     with pytest.raises(ResourceNotFoundError, match="nowhere"):
         registry_client("nowhere")

@@ -1,4 +1,4 @@
-"""The control plane, through the unmodified SDK; what the SDK never sends goes there as plain requests."""
+"""The control plane, with the unmodified SDK, and with plain requests that the SDK never sends."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def images(ml: MLClient) -> Data:
 
 @pytest.fixture
 def prepared(ml: MLClient) -> MLClient:
-    """A workspace with an environment and a cluster."""
+    """Return a client of a workspace that has an environment and a cluster."""
     ml.environments.create_or_update(Environment(name="plain", version="1", image="python:3.11"))
     ml.compute.begin_create_or_update(
         AmlCompute(name="cpu", size="Standard_DS3_v2", max_instances=2)
@@ -61,7 +61,7 @@ def test_versions_number_themselves_and_the_last_created_is_the_latest(ml: MLCli
         ml.data.create_or_update(Data(name="feed", type="uri_folder", path=f"{IMAGES}/{month}"))
     ml.data.create_or_update(Data(name="feed", version="1b", type="uri_folder", path=f"{IMAGES}/202611"))
 
-    assert [one.version for one in ml.data.list("feed")] == ["1b", "2", "1"]
+    assert [version.version for version in ml.data.list("feed")] == ["1b", "2", "1"]
     assert ml.data.get("feed", label="latest").version == "1b"
     assert (
         ml.data._container_operation.get(
@@ -71,16 +71,16 @@ def test_versions_number_themselves_and_the_last_created_is_the_latest(ml: MLCli
     )
 
 
-def test_registering_the_same_data_again_only_describes_it_anew(ml: MLClient, images: Data) -> None:
+def test_registering_the_same_data_again_only_updates_its_description(ml: MLClient, images: Data) -> None:
     again = Data(
         name="images", version="1", type="uri_folder", path=f"{IMAGES}/202611/", tags={"month": "202611"}
     )
 
     ml.data.create_or_update(again)
 
-    found = ml.data.get("images", "1")
-    assert found.tags == {"month": "202611"}
-    assert found.creation_context.created_at == images.creation_context.created_at
+    updated = ml.data.get("images", "1")
+    assert updated.tags == {"month": "202611"}
+    assert updated.creation_context.created_at == images.creation_context.created_at
 
 
 def test_the_path_of_an_asset_never_changes(ml: MLClient, images: Data) -> None:
@@ -97,11 +97,11 @@ def test_archived_versions_are_neither_listed_nor_the_latest(ml: MLClient, image
 
     ml.data.archive("images", "2")
 
-    assert [one.version for one in ml.data.list("images")] == ["1"]
+    assert [version.version for version in ml.data.list("images")] == ["1"]
     container = ml.data._container_operation.get(ml.resource_group_name, ml.workspace_name, "images")
     assert container.properties.latest_version == "1"
     ml.data.restore("images", "2")
-    assert [one.version for one in ml.data.list("images")] == ["2", "1"]
+    assert [version.version for version in ml.data.list("images")] == ["2", "1"]
 
 
 def test_long_listings_come_in_pages(ml: MLClient, bearer: str, workspace: Workspace) -> None:
@@ -109,14 +109,14 @@ def test_long_listings_come_in_pages(ml: MLClient, bearer: str, workspace: Works
         body = {"properties": {"dataType": "uri_folder", "dataUri": f"{IMAGES}/{version}"}}
         arm("PUT", f"{workspace.id}/data/many/versions/{version}", bearer, body).raise_for_status()
 
-    assert [int(one.version) for one in ml.data.list("many")] == list(range(102, 0, -1))
-    assert [one.version for one in ml.data.list("many", list_view_type="ArchivedOnly")] == []
+    assert [int(version.version) for version in ml.data.list("many")] == list(range(102, 0, -1))
+    assert [version.version for version in ml.data.list("many", list_view_type="ArchivedOnly")] == []
 
 
 # Datastores
 
 
-def test_a_user_makes_a_datastore_without_credentials(ml: MLClient) -> None:
+def test_a_user_creates_a_datastore_without_credentials(ml: MLClient) -> None:
     feeds = AzureBlobDatastore(
         name="feeds", account_name=default_resources.STORAGE_ACCOUNT, container_name="images"
     )
@@ -125,15 +125,15 @@ def test_a_user_makes_a_datastore_without_credentials(ml: MLClient) -> None:
 
     assert ml.datastores.get("feeds").container_name == "images"
     assert ml.datastores.get_default().name == "workspaceblobstore"
-    assert {one.name for one in ml.datastores.list()} == {
+    assert {datastore.name for datastore in ml.datastores.list()} == {
         "feeds",
         "workspaceblobstore",
         "workspaceartifactstore",
     }
-    found = ml.data.create_or_update(
+    feed = ml.data.create_or_update(
         Data(name="feed", type="uri_folder", path="azureml://datastores/feeds/paths/202611/")
     )
-    assert str(found.path).endswith(f"/workspaces/{ml.workspace_name}/datastores/feeds/paths/202611/")
+    assert str(feed.path).endswith(f"/workspaces/{ml.workspace_name}/datastores/feeds/paths/202611/")
 
 
 def test_the_datastores_of_the_workspace_cannot_be_deleted(ml: MLClient) -> None:
@@ -144,7 +144,7 @@ def test_the_datastores_of_the_workspace_cannot_be_deleted(ml: MLClient) -> None
 # Models, environments, components, code
 
 
-def test_a_new_model_is_announced_once(
+def test_a_new_model_is_published_once(
     tidepool: Tidepool, ml: MLClient, workspace: Workspace, tmp_path: Path
 ) -> None:
     (tmp_path / "model.pkl").write_bytes(b"weights")
@@ -153,7 +153,7 @@ def test_a_new_model_is_announced_once(
     ml.models.create_or_update(model)
     ml.models.create_or_update(model)
 
-    (event,) = [one for one in tidepool.events if one.get("topic") == workspace.id]
+    (event,) = [event for event in tidepool.events if event.get("topic") == workspace.id]
     assert event["eventType"] == "Microsoft.MachineLearningServices.ModelRegistered"
     assert event["subject"] == "models/classifier:7"
     assert event["data"] == {
@@ -236,13 +236,13 @@ UNKNOWN = {
 }
 
 
-@pytest.mark.parametrize("what", UNKNOWN)
-def test_a_job_that_names_what_is_not_there_is_refused(
-    what: str, prepared: MLClient, bearer: str, workspace: Workspace
+@pytest.mark.parametrize("kind", UNKNOWN)
+def test_a_job_that_names_a_missing_resource_is_refused(
+    kind: str, prepared: MLClient, bearer: str, workspace: Workspace
 ) -> None:
-    properties, message = UNKNOWN[what]
-    given = {**COMMAND, **properties}
-    body = json.loads(json.dumps({"properties": given}).replace("{ws}", workspace.id))
+    properties, message = UNKNOWN[kind]
+    job = {**COMMAND, **properties}
+    body = json.loads(json.dumps({"properties": job}).replace("{ws}", workspace.id))
 
     answer = arm("PUT", f"{workspace.id}/jobs/lost", bearer, body)
 
@@ -335,23 +335,23 @@ def test_a_cluster_is_provisioned_resized_and_deleted(ml: MLClient) -> None:
     ],
 )
 def test_an_impossible_cluster_is_refused(prepared: MLClient, change: dict[str, Any], message: str) -> None:
-    wanted = AmlCompute(**{"name": "cpu", "size": "Standard_DS3_v2", **change})
+    changed = AmlCompute(**{"name": "cpu", "size": "Standard_DS3_v2", **change})
 
     with pytest.raises(HttpResponseError, match=message):
-        prepared.compute.begin_create_or_update(wanted).result()
+        prepared.compute.begin_create_or_update(changed).result()
 
 
-# Who may do what
+# Authorization
 
 
-def test_requests_without_a_good_token_are_refused_as_azure_does(
+def test_requests_without_a_valid_token_are_refused_as_by_azure(
     tidepool: Tidepool, workspace: Workspace
 ) -> None:
     other = token(tidepool, "developer", "https://storage.azure.com")
 
-    nobody, wrong = arm("GET", workspace.id, None), arm("GET", workspace.id, other)
+    anonymous, wrong = arm("GET", workspace.id, None), arm("GET", workspace.id, other)
 
-    assert (nobody.status_code, nobody.json()["error"]["code"]) == (401, "AuthenticationFailed")
+    assert (anonymous.status_code, anonymous.json()["error"]["code"]) == (401, "AuthenticationFailed")
     assert (wrong.status_code, wrong.json()["error"]["code"]) == (401, "InvalidAuthenticationTokenAudience")
     assert "Bearer" in wrong.headers["WWW-Authenticate"]
 
@@ -375,10 +375,10 @@ def test_roles_decide_who_may_write(tidepool: Tidepool, bearer: str, workspace: 
     assert made.status_code == 201
     assert arm("GET", path, bearer).json()["properties"]["principalId"] == principal
     held = arm("GET", f"{workspace.id}/providers/Microsoft.Authorization/permissions", bearer)
-    assert ["*"] in [one["actions"] for one in held.json()["value"]]
+    assert ["*"] in [permission["actions"] for permission in held.json()["value"]]
 
 
-def test_what_is_not_emulated_says_so(bearer: str, workspace: Workspace) -> None:
+def test_a_route_that_is_not_emulated_is_refused_with_501(bearer: str, workspace: Workspace) -> None:
     answer = arm("GET", f"{workspace.id}/featuresets", bearer)
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (501, "NotEmulated")
@@ -390,7 +390,7 @@ def test_an_unknown_workspace_is_not_found(tidepool: Tidepool) -> None:
         ml_client("nowhere").data.get("images", "1")
 
 
-# The rest of the default resources
+# Default resources
 
 
 def test_the_default_resources_can_be_read(bearer: str, workspace: Workspace, ml: MLClient) -> None:
@@ -403,7 +403,7 @@ def test_the_default_resources_can_be_read(bearer: str, workspace: Workspace, ml
     )
 
     assert ml.workspaces.get(workspace.name).mlflow_tracking_uri.endswith(workspace.id)
-    assert workspace.name in [one.name for one in ml.workspaces.list()]
+    assert workspace.name in [listed.name for listed in ml.workspaces.list()]
     assert arm("GET", group, bearer).json()["location"] == os.environ["AZURE_LOCATION"]
     assert (
         arm("GET", default_resources.storage_account_id(workspace.storage_account), bearer).status_code == 200
@@ -413,7 +413,7 @@ def test_the_default_resources_can_be_read(bearer: str, workspace: Workspace, ml
 
 
 class Receiver(BaseHTTPRequestHandler):
-    """A web hook that takes part in Event Grid's handshake."""
+    """A webhook that answers the handshake of Event Grid."""
 
     def do_POST(self) -> None:
         (event,) = json.loads(self.rfile.read(int(self.headers["content-length"])))
@@ -432,7 +432,7 @@ def webhook() -> Iterator[str]:
         server.shutdown()
 
 
-def test_event_subscriptions_are_found_at_their_topic(
+def test_event_subscriptions_are_resources_of_their_topic(
     bearer: str, workspace: Workspace, webhook: str
 ) -> None:
     collection = f"{workspace.id}/providers/Microsoft.EventGrid/eventSubscriptions"
@@ -441,22 +441,24 @@ def test_event_subscriptions_are_found_at_their_topic(
     made = arm("PUT", f"{collection}/mine", bearer, {"properties": {"destination": destination}})
 
     assert made.status_code == 201
-    assert [one["name"] for one in arm("GET", collection, bearer).json()["value"]] == ["mine"]
+    assert [subscription["name"] for subscription in arm("GET", collection, bearer).json()["value"]] == [
+        "mine"
+    ]
     assert arm("GET", f"{collection}/mine", bearer).json()["properties"]["topic"] == workspace.id
     assert arm("DELETE", f"{collection}/mine", bearer).status_code == 200
     assert arm("GET", f"{collection}/mine", bearer).status_code == 404
 
 
-def test_a_schedule_is_kept_until_it_is_disabled_and_deleted(prepared: MLClient) -> None:
+def test_a_schedule_is_stored_until_it_is_disabled_and_deleted(prepared: MLClient) -> None:
     step = command(command="true", environment="plain:1", compute="cpu")
     job = PipelineJob(jobs={"step": step})
     schedule = JobSchedule(name="monthly", trigger=CronTrigger(expression="0 3 1 * *"), create_job=job)
 
     prepared.schedules.begin_create_or_update(schedule).result()
 
-    assert [one.name for one in prepared.schedules.list()] == ["monthly"]
+    assert [listed.name for listed in prepared.schedules.list()] == ["monthly"]
     prepared.schedules.begin_disable("monthly").result()
-    assert [one.name for one in prepared.schedules.list()] == []
+    assert [listed.name for listed in prepared.schedules.list()] == []
     prepared.schedules.begin_delete("monthly").result()
     with pytest.raises(ResourceNotFoundError):
         prepared.schedules.get("monthly")

@@ -1,4 +1,4 @@
-"""Roles at workspaces: jobs may write in their own workspace, and nowhere else unless somebody says so."""
+"""Roles at workspaces: jobs may write in their own workspace, and in others only with a role there."""
 
 import uuid
 from collections.abc import Callable
@@ -21,7 +21,7 @@ PATH = "azureml://datastores/workspaceblobstore/paths/digits/"
 
 
 class As:
-    """A credential of whatever has that identity."""
+    """The credential of a principal."""
 
     def __init__(self, tidepool: Tidepool, principal: str) -> None:
         self._tidepool = tidepool
@@ -51,8 +51,8 @@ class World:
     def principal(self) -> str:
         return str(claims(self.tidepool.token(ARM, self.cluster))["oid"])
 
-    def register(self, workspace: Workspace, who: str = "") -> None:
-        ml = ml_client(workspace.name, As(self.tidepool, who or self.cluster))
+    def register(self, workspace: Workspace, principal: str = "") -> None:
+        ml = ml_client(workspace.name, As(self.tidepool, principal or self.cluster))
         ml.data.create_or_update(Data(name="d", version=uuid.uuid4().hex, path=PATH, type="uri_folder"))
 
     def write(self, workspace: Workspace) -> None:
@@ -71,8 +71,10 @@ class World:
 
     def arm(self, method: str, path: str, body: Any = None, **query: str) -> Any:
         headers = {"Authorization": f"Bearer {self.tidepool.token(ARM)}"}
-        given = {"api-version": "2022-04-01", **query}
-        answer = requests.request(method, ARM + path, params=given, headers=headers, json=body, timeout=5)
+        parameters = {"api-version": "2022-04-01", **query}
+        answer = requests.request(
+            method, ARM + path, params=parameters, headers=headers, json=body, timeout=5
+        )
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
@@ -83,17 +85,19 @@ class World:
         return path
 
     def assignments(self, scope: str, condition: str) -> set[str]:
-        """The scopes of those of the cluster."""
-        chosen = condition.format(id=self.principal)
+        """Return the scopes of the cluster's assignments."""
+        selection = condition.format(id=self.principal)
         path = f"{scope}/providers/Microsoft.Authorization/roleAssignments"
-        page = self.arm("GET", path, **{"$filter": chosen})
-        found = list(page["value"])
+        page = self.arm("GET", path, **{"$filter": selection})
+        assignments = list(page["value"])
         while page.get("nextLink"):
             page = self.arm("GET", page["nextLink"].removeprefix(ARM))
-            found += page["value"]
-        return {one["properties"]["scope"] for one in found if self._is_ours(one)}
+            assignments += page["value"]
+        return {
+            assignment["properties"]["scope"] for assignment in assignments if self._is_of_cluster(assignment)
+        }
 
-    def _is_ours(self, assignment: Any) -> bool:
+    def _is_of_cluster(self, assignment: Any) -> bool:
         return bool(assignment["properties"]["principalId"] == self.principal)
 
 
@@ -123,7 +127,7 @@ def test_a_cluster_writes_in_its_own_workspace_and_nowhere_else(world: World, do
     assert code in str(refused.value)
 
 
-def test_a_role_is_inherited_downwards_until_it_is_taken_away(world: World) -> None:
+def test_a_role_at_a_resource_group_holds_in_its_workspaces_until_it_is_removed(world: World) -> None:
     group = world.other.id.partition("/providers/")[0]
     assignment = world.assign(DATA_SCIENTIST, group)
 
@@ -134,7 +138,7 @@ def test_a_role_is_inherited_downwards_until_it_is_taken_away(world: World) -> N
         world.register(world.other)
 
 
-def test_a_role_at_one_workspace_says_nothing_about_its_storage(world: World) -> None:
+def test_a_role_at_a_workspace_does_not_allow_access_to_its_storage(world: World) -> None:
     world.assign(DATA_SCIENTIST, world.other.id)
 
     world.register(world.other)
@@ -146,7 +150,7 @@ def test_a_role_at_one_workspace_says_nothing_about_its_storage(world: World) ->
     world.write(world.other)
 
 
-def test_assignments_are_listed_as_azure_does(world: World) -> None:
+def test_assignments_are_listed_as_by_azure(world: World) -> None:
     subscription = f"/subscriptions/{SUBSCRIPTION}"
     group = world.other.id.partition("/providers/")[0]
     world.assign(READER, group)
@@ -162,7 +166,7 @@ def test_assignments_are_listed_as_azure_does(world: World) -> None:
     assert world.assignments(group, "") == everywhere
 
 
-def test_the_identity_of_a_cluster_goes_with_it(world: World) -> None:
+def test_the_identity_of_a_cluster_is_deleted_with_it(world: World) -> None:
     world.assign(OWNER, world.other.id)
     world.ml.compute.begin_delete("cpu").result()
 
@@ -180,28 +184,28 @@ import os, sys, uuid
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Data
 from azure.identity import DefaultAzureCredential
-place = [os.environ[f"AZUREML_ARM_{name}"] for name in ("SUBSCRIPTION", "RESOURCEGROUP")]
+group = [os.environ[f"AZUREML_ARM_{name}"] for name in ("SUBSCRIPTION", "RESOURCEGROUP")]
 client_id = os.environ["DEFAULT_IDENTITY_CLIENT_ID"]
 credential = DefaultAzureCredential(managed_identity_client_id=client_id)
 data = Data(name="d", version=uuid.uuid4().hex, path=sys.argv[2], type="uri_folder")
-MLClient(credential, *place, sys.argv[1]).data.create_or_update(data)
+MLClient(credential, *group, sys.argv[1]).data.create_or_update(data)
 """
 
 
-def test_a_job_is_allowed_what_its_cluster_is_allowed(world: World, tmp_path: Path) -> None:
+def test_a_job_has_the_roles_of_its_cluster(world: World, tmp_path: Path) -> None:
     world.ml.environments.create_or_update(Environment(name="env", version="1", image="python"))
     (tmp_path / "write.py").write_text(SCRIPT)
 
-    def ends(workspace: Workspace) -> str:
+    def run_in(workspace: Workspace) -> str:
         line = f"python write.py {workspace.name} {PATH}"
         job = command(command=line, code=str(tmp_path), environment="azureml:env:1", compute="cpu")
         name = world.ml.jobs.create_or_update(job).name
         world.tidepool.settle()
         return world.ml.jobs.get(name).status
 
-    assert (ends(world.home), ends(world.other)) == ("Completed", "Failed")
+    assert (run_in(world.home), run_in(world.other)) == ("Completed", "Failed")
     world.assign(DATA_SCIENTIST, world.other.id)
-    assert ends(world.other) == "Completed"
+    assert run_in(world.other) == "Completed"
 
 
 def _account(workspace: Workspace) -> str:

@@ -1,4 +1,4 @@
-"""Roles on Tidepool for tests: their ids, and taking one away from a principal for a while."""
+"""Roles in tests on Tidepool: their ids, and how to remove one from a principal for a while."""
 
 import os
 from collections.abc import Iterator
@@ -23,18 +23,22 @@ def claims(token: str) -> dict[str, object]:
 
 @contextmanager
 def without_role(tidepool: Tidepool, principal: str, role: str) -> Iterator[None]:
-    """Take a role away through ARM, and give it back."""
+    """Remove a role from a principal through ARM, and assign it again at the end."""
     headers = {"Authorization": f"Bearer {tidepool.token(ARM)}"}
     principal_id = claims(tidepool.token(ARM, principal))["oid"]
     scope = f"{ARM}/subscriptions/{os.environ['AZURE_SUBSCRIPTION_ID']}/providers/Microsoft.Authorization"
     query = {"api-version": "2022-04-01", "$filter": f"principalId eq '{principal_id}'"}
     held = requests.get(f"{scope}/roleAssignments", params=query, headers=headers, timeout=5).json()["value"]
-    (taken,) = [one for one in held if one["properties"]["roleDefinitionId"].endswith(role)]
-    requests.delete(f"{ARM}{taken['id']}", params=query, headers=headers, timeout=5).raise_for_status()
+    (removed,) = [
+        assignment for assignment in held if assignment["properties"]["roleDefinitionId"].endswith(role)
+    ]
+    requests.delete(f"{ARM}{removed['id']}", params=query, headers=headers, timeout=5).raise_for_status()
     try:
         yield
     finally:
-        body = {"properties": {key: taken["properties"][key] for key in ("principalId", "roleDefinitionId")}}
+        body = {
+            "properties": {key: removed["properties"][key] for key in ("principalId", "roleDefinitionId")}
+        }
         requests.put(
-            f"{ARM}{taken['id']}", params=query, headers=headers, json=body, timeout=5
+            f"{ARM}{removed['id']}", params=query, headers=headers, json=body, timeout=5
         ).raise_for_status()

@@ -1,4 +1,4 @@
-"""The states of runs: which moves Azure makes, what each leaves behind, and what it tells Event Grid."""
+"""The states of runs: the transitions that Azure allows, what each records, and its events."""
 
 import asyncio
 from typing import Any
@@ -16,7 +16,7 @@ LIVE = sorted(set(TRANSITIONS) - FINAL)
 
 
 class Topics:
-    """What was published, in its order."""
+    """The published events, in their order."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
@@ -40,7 +40,7 @@ def walk(runs: Runs, *states: str) -> None:
         asyncio.run(runs.move(WS, "job", state))
 
 
-def test_a_run_walks_to_its_end_and_tells_every_move(runs: Runs, topics: Topics) -> None:
+def test_each_transition_of_a_run_is_published(runs: Runs, topics: Topics) -> None:
     runs.create(WS, {"runId": "job", "experimentName": "e", "tags": {"a": "b"}})
 
     walk(runs, "Preparing", "Queued", "Running", "Finalizing", "Completed")
@@ -60,24 +60,24 @@ def test_a_run_walks_to_its_end_and_tells_every_move(runs: Runs, topics: Topics)
 
 
 @pytest.mark.parametrize("state", sorted(FINAL))
-def test_nothing_leads_out_of_an_end(runs: Runs, topics: Topics, state: str) -> None:
+def test_no_transition_leaves_a_final_state(runs: Runs, topics: Topics, state: str) -> None:
     runs.create(WS, {"runId": "job"})
     walk(runs, "Running", *(["Finalizing"] if state == "Completed" else []), state)
-    told = len(topics.events)
+    published = len(topics.events)
 
     for other in TRANSITIONS:
         with pytest.raises(ValueError, match="cannot go from"):
             walk(runs, other)
 
-    assert len(topics.events) == told
+    assert len(topics.events) == published
 
 
 @pytest.mark.parametrize("state", LIVE)
-def test_every_live_state_can_end(state: str) -> None:
+def test_each_live_state_can_end(state: str) -> None:
     assert TRANSITIONS[state] & FINAL
 
 
-def test_a_preempted_run_waits_again_and_keeps_its_first_start(runs: Runs) -> None:
+def test_a_preempted_run_is_queued_again_and_keeps_its_first_start(runs: Runs) -> None:
     runs.create(WS, {"runId": "job"})
     walk(runs, "Queued", "Running")
     started = runs.existing(WS, "job")["startTimeUtc"]

@@ -1,4 +1,4 @@
-"""Every form of id and URI that Azure ML has, and the places that they lead to."""
+"""All forms of ids and URIs of Azure ML, and the locations that they resolve to."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def store() -> Store:
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         (f"{WS}/data/feed/versions/1", Reference(WS, "data", "feed", version="1")),
         (f"azureml:{WS}/models/m/versions/10", Reference(WS, "models", "m", version="10")),
@@ -53,18 +53,18 @@ def store() -> Store:
         ("https://data.blob.core.windows.net/images/a", None),
     ],
 )
-def test_ids_are_read_in_every_form(store: Store, text: str, wanted: Reference | None) -> None:
-    assert read_reference(store, WS, text) == wanted
+def test_ids_are_read_in_every_form(store: Store, text: str, expected: Reference | None) -> None:
+    assert read_reference(store, WS, text) == expected
 
 
 def test_an_id_by_location_names_its_workspace_by_guid(store: Store) -> None:
     guid = (store.get(WS) or {})["properties"]["workspaceId"]
 
-    found = read_reference(
+    reference = read_reference(
         store, OTHER, f"azureml://locations/japaneast/workspaces/{guid}/data/feed/versions/1"
     )
 
-    assert found == Reference(WS, "data", "feed", version="1")
+    assert reference == Reference(WS, "data", "feed", version="1")
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_an_id_by_location_names_its_workspace_by_guid(store: Store) -> None:
         ("abfss://images@data.dfs.core.windows.net/a.png", "a.png"),
     ],
 )
-def test_places_are_followed_to_their_blobs(store: Store, text: str, path: str) -> None:
+def test_uris_and_asset_ids_are_resolved_to_blobs(store: Store, text: str, path: str) -> None:
     assert locate(store, WS, text) == BlobLocation("data", "images", path)
 
 
@@ -99,18 +99,18 @@ def test_artifacts_are_in_the_default_account(store: Store) -> None:
         "a.png",
     ],
 )
-def test_what_is_nowhere_is_refused(store: Store, text: str) -> None:
+def test_a_location_that_does_not_exist_is_refused(store: Store, text: str) -> None:
     with pytest.raises(AzureError) as refused:
         locate(store, WS, text)
 
     assert refused.value.status == 400
 
 
-def test_prose_is_no_reference(store: Store) -> None:
+def test_free_text_is_no_reference(store: Store) -> None:
     references = References(store)
-    nowhere = "azureml://datastores/nowhere/paths/a"
+    missing = "azureml://datastores/nowhere/paths/a"
 
-    references.check(WS, {"description": nowhere, "tags": {"from": nowhere}, "command": nowhere})
+    references.check(WS, {"description": missing, "tags": {"from": missing}, "command": missing})
 
     with pytest.raises(AzureError, match="datastore 'nowhere'"):
-        references.check(WS, {"inputs": [{"uri": nowhere}]})
+        references.check(WS, {"inputs": [{"uri": missing}]})
