@@ -1,13 +1,11 @@
 """The components of one Tidepool, and the one place that constructs them."""
 
-import secrets
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from tidepool import default_resources
-from tidepool.access.identity import Identity
+from tidepool.access.identity import Identity, read_or_create_secret
 from tidepool.access.managed_identity import ManagedIdentity
 from tidepool.arm import subscriptions
 from tidepool.arm.operations import Operations
@@ -63,7 +61,7 @@ class Composition:
         self.logs = data_dir / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
         self.seed = seed
-        secret = _secret(data_dir / "secret")
+        secret = read_or_create_secret(data_dir / "secret")
         self.store = Store(data_dir / "store.sqlite")
         self.scheduler = Scheduler()
         # One key opens the webhook of the default app and the custom topic.
@@ -74,7 +72,9 @@ class Composition:
         self.accounts = Accounts(store=self.store, secret=secret)
         self.authority = Authority(data_dir / "ca")
         self.mailbox = Mailbox(store=self.store)
-        self.gateway = Gateway(faults=self.faults, kill_worker=self._kill_worker)
+        self.gateway = Gateway(
+            faults=self.faults, kill_worker=lambda origin: self.sites.get(origin).kill_worker()
+        )
         self.proxy = Proxy(gateway=self.gateway, context=self.authority.context())
         self.environment = ProgramEnvironment(
             authority=self.authority,
@@ -100,7 +100,8 @@ class Composition:
             queues=self.queues,
             authorization=StorageAuthorization(self.identity),
             copies=Copies(faults=self.faults, scheduler=self.scheduler),
-            publish=self._publish,
+            # Event Grid is constructed later, because it needs the storage.
+            publish=lambda topic, events: self.eventgrid.publish(topic, events),  # noqa: PLW0108
             sequence=lambda: self.store.next("sequencer"),
         )
         self.blobs = Blobs(storage=self.storage, accounts=self.accounts)
@@ -125,23 +126,30 @@ class Composition:
         self.subscribed_apps = SubscribedApps(store=self.store, sites=self.sites, eventgrid=self.eventgrid)
 
     def _add_azureml(self) -> None:
-        given: dict[str, Any] = {"store": self.store, "blobs": self.blobs}
-        endpoint_records = EndpointRecords(self.store)
-        self._references = References(self.store)
-        self._model_events = ModelEvents(publish=self._publish, scheduler=self.scheduler)
+        store, blobs, scheduler = self.store, self.blobs, self.scheduler
+        endpoint_records = EndpointRecords(store)
+        self._references = References(store)
+        self._model_events = ModelEvents(publish=self.eventgrid.publish, scheduler=scheduler)
         self._catalog = AssetCatalog(
-            store=self.store,
-            scheduler=self.scheduler,
+            store=store,
+            scheduler=scheduler,
             references=self._references,
             created=self._model_events.registered,
             used_by=endpoint_records.user_of_model,
         )
-        self.runs = Runs(scheduler=self.scheduler, publish=self._publish, **given)
+        self.runs = Runs(store=store, blobs=blobs, scheduler=scheduler, publish=self.eventgrid.publish)
         self.tracking = Tracking(
-            identity=self.identity, runs=self.runs, catalog=self._catalog, data_dir=self.data_dir, **given
+            store=store,
+            blobs=blobs,
+            identity=self.identity,
+            runs=self.runs,
+            catalog=self._catalog,
+            data_dir=self.data_dir,
         )
         self.jobs = Jobs(
-            scheduler=self.scheduler,
+            store=store,
+            blobs=blobs,
+            scheduler=scheduler,
             runs=self.runs,
             faults=self.faults,
             tracking=self.tracking,
@@ -149,82 +157,76 @@ class Composition:
             folder=self.data_dir / "jobs",
             python=Path(sys.executable),
             environment=self.environment.variables,
-            **given,
         )
         self.online = Online(
+            store=store,
+            blobs=blobs,
             records=endpoint_records,
-            scheduler=self.scheduler,
+            scheduler=scheduler,
             identity=self.identity,
             faults=self.faults,
             data_dir=self.data_dir,
             seed=self.seed,
             environment=self.environment.variables,
-            **given,
         )
 
     def _add_control_plane(self) -> None:
-        given: dict[str, Any] = {"store": self.store, "scheduler": self.scheduler}
-        self.operations = Operations(**given)
-        self._default_roles = DefaultRoles(store=self.store, identity=self.identity)
-        self._datastores = Datastores(accounts=self.accounts, **given)
+        store, blobs = self.store, self.blobs
+        self.operations = Operations(store=store, scheduler=self.scheduler)
+        self._default_roles = DefaultRoles(store=store, identity=self.identity)
+        self._datastores = Datastores(store=store, scheduler=self.scheduler, accounts=self.accounts)
         self.registries = Registries(
-            store=self.store,
-            blobs=self.blobs,
+            store=store,
+            blobs=blobs,
             accounts=self.accounts,
             references=self._references,
             assets=self._catalog.kinds,
         )
         self.workspaces = WorkspaceCreation(
-            store=self.store,
-            blobs=self.blobs,
-            datastores=self._datastores,
-            default_roles=self._default_roles,
+            store=store, blobs=blobs, datastores=self._datastores, default_roles=self._default_roles
         )
         self.router = Router(
             identity=self.identity,
-            routes={**self._arm_routes(), **self._azureml_routes()},
-            check_parent=partial(check_workspace, self.store),
+            routes=self._routes(),
+            check_parent=partial(check_workspace, store),
             action_of=registry_action,
         )
         self.data_plane = DataPlane(
-            store=self.store,
-            identity=self.identity,
-            blobs=self.blobs,
-            runs=self.runs,
-            registries=self.registries,
+            store=store, blobs=blobs, identity=self.identity, runs=self.runs, registries=self.registries
         )
 
-    def _arm_routes(self) -> Routes:
-        return {
-            **subscriptions.routes(),
-            **RoleAssignments(self.identity).routes(),
-            **StorageAccountRoutes(self.store).routes(),
-            **EventResources(store=self.store, eventgrid=self.eventgrid).routes(),
-        }
-
-    def _azureml_routes(self) -> Routes:
-        given: dict[str, Any] = {"store": self.store, "scheduler": self.scheduler}
+    def _routes(self) -> Routes:
+        store, scheduler, operations = self.store, self.scheduler, self.operations
+        references, default_roles = self._references, self._default_roles
+        computes = Computes(
+            store=store, scheduler=scheduler, operations=operations, default_roles=default_roles
+        )
         submissions = Submissions(
-            references=self._references,
+            store=store,
+            scheduler=scheduler,
+            references=references,
             runs=self.runs,
             start=self.jobs.submit,
             cancel=self.jobs.cancel,
-            **given,
         )
         online = self.online.routes(
-            operations=self.operations,
-            references=self._references,
+            operations=operations,
+            references=references,
             events=self._model_events,
-            default_roles=self._default_roles,
+            default_roles=default_roles,
         )
         return {
-            **self.operations.routes(),
-            **WorkspaceRoutes(self.store).routes(),
+            **subscriptions.routes(),
+            **operations.routes(),
+            **RoleAssignments(self.identity).routes(),
+            **StorageAccountRoutes(store).routes(),
+            **EventResources(store=store, eventgrid=self.eventgrid).routes(),
+            **WorkspaceRoutes(store).routes(),
             **self._datastores.routes(),
-            **Computes(operations=self.operations, default_roles=self._default_roles, **given).routes(),
+            **computes.routes(),
             **submissions.routes(),
-            **Schedules(references=self._references, **given).routes(),
-            **Uploads(store=self.store, blobs=self.blobs).routes(),
+            **Schedules(store=store, scheduler=scheduler, references=references).routes(),
+            **Uploads(store=store, blobs=self.blobs).routes(),
             **self.registries.routes(),
             **self._catalog.routes(),
             **online,
@@ -241,19 +243,6 @@ class Composition:
         self.gateway.mount(r"[^/]+\.eventgrid\.azure\.net/", self.eventgrid.app)
         self.gateway.mount(rf"{default_resources.MAILBOX_HOST}/", self.mailbox.app)
 
-    async def _publish(self, topic_id: str, events: list[dict[str, Any]]) -> None:
-        await self.eventgrid.publish(topic_id, events)
-
-    def _kill_worker(self, origin: str) -> None:
-        self.sites.get(origin).kill_worker()
-
     def _message_visible(self, account: str, queue: str) -> None:
         for app in self.sites.apps.values():
             app.nudge(account, queue)
-
-
-def _secret(file: Path) -> str:
-    if not file.exists():
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_hex(32))
-    return file.read_text()

@@ -2,8 +2,10 @@
 
 import hashlib
 import hmac
+import secrets
 import time
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import jwt
 from starlette.requests import Request
@@ -130,6 +132,14 @@ class Identity:
         for name, roles in DEFAULT_ROLES.items():
             self.grant(PRINCIPALS[name], {f"/subscriptions/{SUBSCRIPTION}": roles})
         self._store.put("/identity/defaults", {"assigned": True})
+
+
+def read_or_create_secret(file: Path) -> str:
+    """Return the secret in a file, and create it if the file does not exist."""
+    if not file.exists():
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_hex(32))
+    return file.read_text()
 
 
 def _unauthorized(code: str, message: str) -> AzureError:
