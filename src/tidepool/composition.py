@@ -10,7 +10,7 @@ from tidepool.access.managed_identity import ManagedIdentity
 from tidepool.arm import subscriptions
 from tidepool.arm.operations import Operations
 from tidepool.arm.requests import Routes
-from tidepool.arm.role_assignments import RoleAssignments
+from tidepool.arm.role_assignments import RoleAssignmentRoutes
 from tidepool.arm.router import Router
 from tidepool.azureml.asset_catalog import AssetCatalog
 from tidepool.azureml.computes import Computes
@@ -218,7 +218,7 @@ class Composition:
         return {
             **subscriptions.routes(),
             **operations.routes(),
-            **RoleAssignments(self.identity).routes(),
+            **RoleAssignmentRoutes(self.identity).routes(),
             **StorageAccountRoutes(store).routes(),
             **EventResources(store=store, eventgrid=self.eventgrid).routes(),
             **WorkspaceRoutes(store).routes(),

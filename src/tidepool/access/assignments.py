@@ -14,7 +14,10 @@ _TYPE = "Microsoft.Authorization/roleAssignments"
 
 
 class Assignments:
-    """All role assignments, in the store and, by principal, in memory: each request needs its sender's."""
+    """All role assignments.
+
+    They are in the store, and in memory by principal, because each request needs those of its sender.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -26,7 +26,7 @@ _FREE = frozenset({"tags", "environmentVariables", "componentSpec"})
 
 
 def check_body(body: Mapping[str, Any]) -> None:
-    """Raise AzureError 400 if a property of the body has not the type that its name requires."""
+    """Raise AzureError 400 if a property of the body does not have the type that its name requires."""
     properties = _expect(body, "properties", dict)
     _expect(body, "tags", dict)
     if properties is None:

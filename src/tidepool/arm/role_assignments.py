@@ -14,7 +14,7 @@ _PRINCIPAL = re.compile(r"(?:principalId eq|assignedTo\()\s*'([^']+)'", re.IGNOR
 _AT_SCOPE = re.compile(r"atScope\(\)", re.IGNORECASE)
 
 
-class RoleAssignments:
+class RoleAssignmentRoutes:
     """The routes of `{scope}/providers/Microsoft.Authorization/...`."""
 
     def __init__(self, identity: Identity) -> None:

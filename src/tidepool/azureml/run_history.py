@@ -26,6 +26,7 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     "Canceled": frozenset(),
     "Failed": frozenset(),
 }
+DEFAULT_EXPERIMENT = "Default"
 FINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
 
 # https://learn.microsoft.com/azure/machine-learning/resource-limits-capacity
@@ -60,7 +61,7 @@ class Runs:
         """
         run_id = run["runId"]
         parent = self.get(workspace_id, run["parentRunId"]) if run.get("parentRunId") else None
-        experiment = run.get("experimentName") or (parent or {}).get("experimentName") or "Default"
+        experiment = run.get("experimentName") or (parent or {}).get("experimentName") or DEFAULT_EXPERIMENT
         now = self._now()
         record: Document = {
             "displayName": run_id,
@@ -197,6 +198,16 @@ class Runs:
 
 def experiment_id(workspace_id: str, experiment: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{workspace_id.lower()}/experiments/{experiment}"))
+
+
+def experiment_number(workspace_id: str, name: str) -> int:
+    """Return MLflow's id of an experiment. It is derived, so it is known before the server runs."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"{workspace_id.lower()}/mlflow/{name}").int >> 80
+
+
+def mlflow_workspace(workspace_id: str) -> str:
+    """Return MLflow's name of a workspace. It has only lower case letters, digits and hyphens."""
+    return f"w{uuid.uuid5(uuid.NAMESPACE_URL, workspace_id.lower()).hex}"
 
 
 def artifact_path(run_id: str, name: str = "") -> str:

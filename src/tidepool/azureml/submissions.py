@@ -12,7 +12,7 @@ from tidepool.arm.system_data import with_system_data
 from tidepool.azureml.asset_routes import has_tags, in_view
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.azureml.references import References
-from tidepool.azureml.run_history import FINAL, Runs, check_limits
+from tidepool.azureml.run_history import DEFAULT_EXPERIMENT, FINAL, Runs, check_limits
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 
@@ -93,7 +93,9 @@ class Submissions:
             "tags": run.get("tags", submitted.get("tags")) or {},
             "properties": {**(submitted.get("properties") or {}), **(run.get("properties") or {})},
             "isArchived": bool(run.get("hidden")),
-            "experimentName": run.get("experimentName") or submitted.get("experimentName") or "Default",
+            "experimentName": run.get("experimentName")
+            or submitted.get("experimentName")
+            or DEFAULT_EXPERIMENT,
             "services": _services(workspace_id, name),
             "outputs": {**_default_output(name), **_outputs(submitted, run)},
         }

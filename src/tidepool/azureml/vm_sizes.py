@@ -1,4 +1,4 @@
-"""VM sizes that Azure ML offers here, and the quotas of their cores, of which none is ever used."""
+"""VM sizes that Azure ML offers here, and the quotas of their cores. The usage is always 0."""
 
 from dataclasses import dataclass
 

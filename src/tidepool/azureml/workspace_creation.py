@@ -10,7 +10,7 @@ from tidepool.store import Document, Store
 
 
 class WorkspaceCreation:
-    """Creates workspaces. It repeats safely: what exists stays as it is."""
+    """The creation of workspaces. Resources that exist are kept, so that it can be repeated."""
 
     def __init__(
         self, *, store: Store, blobs: Blobs, datastores: Datastores, default_roles: DefaultRoles

@@ -5,7 +5,7 @@ from typing import Any
 
 from tidepool.access.principals import Principal
 from tidepool.arm.requests import name_in
-from tidepool.azureml.experiments import experiment_number
+from tidepool.azureml.run_history import experiment_number
 from tidepool.azureml.workspaces import DATA_PLANE
 
 _HOST = f"https://{DATA_PLANE}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from tidepool.azureml.experiments import DEFAULT, experiment_number, mlflow_workspace
+from tidepool.azureml.run_history import DEFAULT_EXPERIMENT, experiment_number, mlflow_workspace
 from tidepool.azureml.workspaces import DATA_PLANE
 
 # Run history's states in MLflow's words; what is not here has not started.
@@ -39,7 +39,7 @@ class MlflowRows:
         """MLflow's name of an Azure ML workspace, which exists afterwards with its default experiment."""
         name = mlflow_workspace(workspace_id)
         self._db.execute("insert or ignore into workspaces (name) values (?)", (name,))
-        self.experiment(workspace_id, DEFAULT)
+        self.experiment(workspace_id, DEFAULT_EXPERIMENT)
         return name
 
     def experiment(

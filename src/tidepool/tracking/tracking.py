@@ -14,8 +14,7 @@ from starlette.types import Receive, Scope, Send
 from tidepool.access.identity import Identity
 from tidepool.arm.requests import MANAGEMENT, ML
 from tidepool.azureml.asset_catalog import AssetCatalog
-from tidepool.azureml.experiments import mlflow_workspace
-from tidepool.azureml.run_history import Runs
+from tidepool.azureml.run_history import Runs, mlflow_workspace
 from tidepool.azureml.workspaces import workspace
 from tidepool.default_resources import workspace_id as workspace_path
 from tidepool.errors import AzureError, not_emulated
