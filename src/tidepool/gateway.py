@@ -169,7 +169,7 @@ async def _misbehave(fault: RequestFault) -> None:
     if fault.status is None:
         await asyncio.sleep(fault.timeout_s)
         raise _CutError
-    message = "a fault that Tidepool was told to make"
+    message = "a fault that Tidepool injected"
     if fault.status == 429:
         raise AzureError(429, "TooManyRequests", message, {"Retry-After": f"{fault.retry_after_s:g}"})
     raise AzureError(fault.status, _CODES.get(fault.status, "InternalServerError"), message)

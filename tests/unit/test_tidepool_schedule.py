@@ -11,7 +11,7 @@ from tidepool.events.retries import (
     Limits,
     Retry,
     decide_retry,
-    hold,
+    hold_seconds,
     is_success,
     retry_delay,
 )
@@ -103,6 +103,6 @@ def test_the_time_to_live_ends_it() -> None:
 
 
 def test_new_events_wait_for_an_endpoint_that_keeps_failing() -> None:
-    assert hold(9) == 0
-    assert 0 < hold(10) < hold(20) < hold(40)
-    assert hold(10_000) == 3600
+    assert hold_seconds(9) == 0
+    assert 0 < hold_seconds(10) < hold_seconds(20) < hold_seconds(40)
+    assert hold_seconds(10_000) == 3600

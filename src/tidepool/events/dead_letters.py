@@ -1,4 +1,4 @@
-"""Events that could not be delivered become blobs, five minutes later, in the documented path and shape."""
+"""Dead letters: blobs of undeliverable events, written after five minutes, with Azure's path and format."""
 
 import json
 import logging
@@ -21,14 +21,14 @@ GIVE_UP_AFTER = timedelta(hours=4)
 
 
 class DeadLetters:
-    """Writes them; where the store is away it tries again for four hours, and then drops them."""
+    """The writer of dead letters. If writing fails it tries again for four hours, then drops the events."""
 
     def __init__(self, *, blobs: Blobs, scheduler: Scheduler) -> None:
         self._blobs = blobs
         self._scheduler = scheduler
 
-    def bury(self, subscription: Subscription, envelopes: Sequence[Envelope], outbox: Outbox) -> None:
-        """Write them in five minutes; they leave the outbox when they are written, or dropped."""
+    def write_later(self, subscription: Subscription, envelopes: Sequence[Envelope], outbox: Outbox) -> None:
+        """Write events in five minutes, and remove them from the outbox when they are written or dropped."""
         store = subscription.dead_letter
         assert store is not None
         since = self._scheduler.now()
@@ -42,15 +42,15 @@ class DeadLetters:
             except Exception:
                 log.exception("dead_letter_not_written subscription=%s blob=%s", subscription.name, name)
                 if self._scheduler.now() - since < GIVE_UP_AFTER:
-                    self._later(write, subscription.name)
+                    self._schedule(write, subscription.name)
                     return
                 log.exception("dead_letter_dropped subscription=%s events=%s", subscription.name, len(dead))
             for envelope in dead:
                 outbox.remove(envelope)
 
-        self._later(write, subscription.name)
+        self._schedule(write, subscription.name)
 
-    def _later(self, write: Action, name: str) -> None:
+    def _schedule(self, write: Action, name: str) -> None:
         self._scheduler.call_later(DELAY_S, write, f"dead letters of {name}")
 
 
@@ -59,10 +59,10 @@ def blob_name(subscription: str, now: datetime) -> str:
 
 
 def blob_body(envelopes: Sequence[Envelope]) -> bytes:
-    return json.dumps([_dead(envelope) for envelope in envelopes]).encode()
+    return json.dumps([_dead_letter(envelope) for envelope in envelopes]).encode()
 
 
-def _dead(envelope: Envelope) -> dict[str, Any]:
+def _dead_letter(envelope: Envelope) -> dict[str, Any]:
     facts = {
         "deadLetterReason": envelope.reason,
         "deliveryAttempts": envelope.attempts,

@@ -1,7 +1,4 @@
-"""The undelivered events of one subscription: batches, attempts, retries, the end. They outlive a restart.
-
-Knows no HTTP: `send` carries a batch to the endpoint and says with which status it was answered.
-"""
+"""The delivery of the events of one subscription: batches, attempts and retries, kept over a restart."""
 
 import asyncio
 import json
@@ -11,25 +8,27 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any
 
 from tidepool.events.outbox import Envelope, Outbox
-from tidepool.events.retries import GiveUp, Limits, decide_retry, hold, is_success
+from tidepool.events.retries import GiveUp, Limits, Retry, decide_retry, hold_seconds, is_success
 from tidepool.events.schemas import Event
 from tidepool.events.subscriptions import Subscription
 from tidepool.scheduler import Entry, Scheduler
 
 log = logging.getLogger(__name__)
 
-REQUESTS_AT_ONCE = 8
+CONCURRENT_REQUESTS = 8
 
 
 Send = Callable[[Subscription, Sequence[Envelope]], Awaitable[int]]
-Bury = Callable[[Subscription, Sequence[Envelope], Outbox], None]
+WriteDeadLetters = Callable[[Subscription, Sequence[Envelope], Outbox], None]
 
 
 class Delivery:
-    """Delivers at least once, in no promised order, until success, the last attempt or the time to live."""
+    """At-least-once delivery in no fixed order, until success, the last attempt or the time to live.
+
+    `send` posts a batch to the endpoint and returns the status of the answer.
+    """
 
     def __init__(  # noqa: PLR0913 - its dependencies, by keyword
         self,
@@ -38,14 +37,14 @@ class Delivery:
         outbox: Outbox,
         scheduler: Scheduler,
         send: Send,
-        bury: Bury,
+        write_dead_letters: WriteDeadLetters,
         random: Random,
     ) -> None:
         self.subscription = subscription
         self._outbox = outbox
         self._scheduler = scheduler
         self._send = send
-        self._bury = bury
+        self._write_dead_letters = write_dead_letters
         self._random = random
         self._ready: deque[Envelope] = deque()
         self._waiting: dict[str, tuple[Envelope, Entry]] = {}
@@ -56,23 +55,23 @@ class Delivery:
         self._closed = False
 
     def add(self, event: Event, after_s: float = 0.0) -> None:
-        """Take over an event; it is in the store when this returns."""
+        """Save an event in the store, then deliver it after `after_s` seconds."""
         now = self._scheduler.now()
         key = self._outbox.new_key()
         envelope = Envelope(key=key, event=event, size=len(json.dumps(event)), published=now)
-        self._later(envelope, after_s)
+        self._schedule(envelope, after_s)
 
     def restore(self) -> None:
-        """Take up what a former process left undelivered."""
+        """Load the undelivered events of an earlier process."""
         for envelope in self._outbox.load():
             if envelope.reason:
-                self._bury(self.subscription, [envelope], self._outbox)
+                self._write_dead_letters(self.subscription, [envelope], self._outbox)
                 continue
             due = envelope.due or envelope.published
-            self._later(envelope, max(0.0, (due - self._scheduler.now()).total_seconds()))
+            self._schedule(envelope, max(0.0, (due - self._scheduler.now()).total_seconds()))
 
     def close(self, *, forget: bool) -> None:
-        """Stop delivering; `forget` what is undelivered, or leave it in the store."""
+        """Stop the delivery. `forget` deletes the undelivered events; otherwise they stay in the store."""
         self._closed = True
         for task in self._tasks:
             task.cancel()
@@ -85,34 +84,37 @@ class Delivery:
         return self._in_flight + (0 if self._held_until else len(self._ready))
 
     def waiting(self) -> list[tuple[datetime, Envelope]]:
-        """(due, envelope) of what waits for its retry, or for the endpoint to recover."""
+        """Return (due, envelope) of the events that wait for a retry, or for the endpoint to recover."""
         held = [(self._held_until, envelope) for envelope in self._ready] if self._held_until else []
         return [
             (envelope.due or envelope.published, envelope) for envelope, _ in self._waiting.values()
         ] + held
 
-    def _later(self, envelope: Envelope, after_s: float) -> None:
+    def _schedule(self, envelope: Envelope, after_s: float) -> None:
         if after_s <= 0:
             self._outbox.save(envelope)
             self._ready.append(envelope)
-            self._pump()
+            self._deliver_ready()
             return
         envelope = replace(envelope, due=self._scheduler.now() + timedelta(seconds=after_s))
         self._outbox.save(envelope)
 
-        async def arrive() -> None:
+        async def make_ready() -> None:
             self._ready.append(self._waiting.pop(envelope.key)[0])
-            self._pump()
+            self._deliver_ready()
 
-        entry = self._scheduler.call_later(after_s, arrive, f"event {self._label(envelope)}")
+        entry = self._scheduler.call_later(after_s, make_ready, f"event {self._label(envelope)}")
         self._waiting[envelope.key] = (envelope, entry)
 
     def _label(self, envelope: Envelope) -> str:
         return f"{self.subscription.name} {envelope.event.get('subject')} attempt {envelope.attempts + 1}"
 
-    def _pump(self) -> None:
+    def _deliver_ready(self) -> None:
         while (
-            self._ready and self._in_flight < REQUESTS_AT_ONCE and not self._held_until and not self._closed
+            self._ready
+            and self._in_flight < CONCURRENT_REQUESTS
+            and not self._held_until
+            and not self._closed
         ):
             self._in_flight += 1
             task = asyncio.create_task(self._deliver(self._next_batch()))
@@ -140,33 +142,35 @@ class Delivery:
                 self._outbox.remove(envelope)
         else:
             self._failed(batch, status)
-        self._pump()
+        self._deliver_ready()
 
     def _failed(self, batch: Sequence[Envelope], status: int) -> None:
         log.warning(
             "delivery_failed subscription=%s status=%s events=%s", self.subscription.name, status, len(batch)
         )
-        self._hold_back()
+        self._hold_after_failures()
         now = self._scheduler.now()
         given_up = []
         for envelope in batch:
-            tried = replace(envelope, attempts=envelope.attempts + 1, last_status=status, last_attempt=now)
-            decision = self._decide(tried, now)
+            attempted = replace(
+                envelope, attempts=envelope.attempts + 1, last_status=status, last_attempt=now
+            )
+            decision = self._decide(attempted, now)
             if isinstance(decision, GiveUp):
-                given_up.append(replace(tried, reason=decision.reason))
+                given_up.append(replace(attempted, reason=decision.reason))
             else:
-                self._later(tried, decision.after_s)
+                self._schedule(attempted, decision.after_s)
         if given_up:
             self._give_up(given_up)
 
-    def _decide(self, tried: Envelope, now: datetime) -> Any:
+    def _decide(self, attempted: Envelope, now: datetime) -> Retry | GiveUp:
         limits = Limits(
             max_attempts=self.subscription.max_attempts,
             time_to_live_s=self.subscription.time_to_live_s,
             webhook=self.subscription.destination.is_webhook,
         )
-        age_s = (now - tried.published).total_seconds()
-        return decide_retry(tried.last_status, tried.attempts, age_s, limits, self._random)
+        age_s = (now - attempted.published).total_seconds()
+        return decide_retry(attempted.last_status, attempted.attempts, age_s, limits, self._random)
 
     def _give_up(self, envelopes: Sequence[Envelope]) -> None:
         for envelope in envelopes:
@@ -179,17 +183,19 @@ class Delivery:
             else:
                 self._outbox.remove(envelope)
         if self.subscription.dead_letter:
-            self._bury(self.subscription, envelopes, self._outbox)
+            self._write_dead_letters(self.subscription, envelopes, self._outbox)
 
-    def _hold_back(self) -> None:
+    def _hold_after_failures(self) -> None:
         self._failures += 1
-        seconds = hold(self._failures)
+        seconds = hold_seconds(self._failures)
         if not seconds or self._held_until:
             return
         self._held_until = self._scheduler.now() + timedelta(seconds=seconds)
 
         async def resume() -> None:
             self._held_until = None
-            self._pump()
+            self._deliver_ready()
 
-        self._scheduler.call_later(seconds, resume, f"deliveries of {self.subscription.name} are held back")
+        self._scheduler.call_later(
+            seconds, resume, f"pause of deliveries of {self.subscription.name} after failures"
+        )

@@ -1,4 +1,4 @@
-"""Event Grid: topics, their subscriptions, and what is published matched with who wants it."""
+"""Event Grid: topics, event subscriptions, and the delivery of published events to matching subscriptions."""
 
 import logging
 from collections import deque
@@ -27,11 +27,15 @@ from tidepool.store import Document, Store
 log = logging.getLogger(__name__)
 
 _SUBSCRIPTIONS = "/eventgrid/subscriptions"
-REMEMBERED = 10_000
+KEPT_EVENTS = 10_000
 
 
 class EventGrid:
-    """A system topic exists by being published to, under an ARM id; custom topics are created."""
+    """The Event Grid of a Tidepool.
+
+    A system topic needs no creation: publishing under an ARM id is enough. Custom topics are created.
+    `published` are the newest events. `apps` are the running functions apps by name.
+    """
 
     def __init__(  # noqa: PLR0913 - its dependencies, by keyword
         self,
@@ -52,19 +56,19 @@ class EventGrid:
         self._dead_letters = DeadLetters(blobs=blobs, scheduler=scheduler)
         self._topics = Topics(store=store, identity=identity, publish=self.publish)
         self._deliveries: dict[str, Delivery] = {}
-        self.published: deque[Event] = deque(maxlen=REMEMBERED)
+        self.published: deque[Event] = deque(maxlen=KEPT_EVENTS)
 
     @property
     def app(self) -> ASGIApp:
-        """Serves `*.eventgrid.azure.net`."""
+        """The ASGI app of `*.eventgrid.azure.net`."""
         return self._topics.app
 
     def create_topic(self, topic_id: str, key: str = "") -> str:
-        """Make a custom topic, or find it; returns its access key."""
+        """Return the access key of a custom topic, which is created if it does not exist."""
         return self._topics.create(topic_id, key)
 
     def start(self) -> None:
-        """Take up the subscriptions and the undelivered events of a former process."""
+        """Load the subscriptions and the undelivered events of an earlier process."""
         for _, document in self._store.children(_SUBSCRIPTIONS):
             if document["id"].lower() in self._deliveries:
                 continue
@@ -72,56 +76,59 @@ class EventGrid:
             self._open(Subscription.read(topic, name, document["properties"])).restore()
 
     async def close(self) -> None:
-        """End all deliveries; what is undelivered stays in the store."""
+        """Stop all deliveries. Undelivered events stay in the store."""
         for delivery in self._deliveries.values():
             delivery.close(forget=False)
         await self._push.close()
 
     async def publish(self, topic_id: str, events: list[Event]) -> None:
-        """Take over events of a topic: kept in the store when this returns, delivered as soon as can be."""
+        """Save events of a topic in the store, then deliver them to the matching subscriptions."""
         deliveries = [delivery for delivery in self._deliveries.values() if _is_of(delivery, topic_id)]
         for event in events:
             self.published.append(event)
-            wanted = [delivery for delivery in deliveries if delivery.subscription.filter.matches(event)]
-            if not wanted:
+            matching = [delivery for delivery in deliveries if delivery.subscription.filter.matches(event)]
+            if not matching:
                 continue
             for after_s in self._faults.for_event(event):
-                for delivery in wanted:
+                for delivery in matching:
                     delivery.add(event, after_s)
 
     async def subscribe(self, scope: str, name: str, properties: Mapping[str, Any]) -> Document:
-        """Create or replace an event subscription of a topic, after the handshake; the ARM resource."""
+        """Create or replace an event subscription of a topic and return its ARM resource.
+
+        Raise AzureError 400 if the properties are invalid or the endpoint fails the validation handshake.
+        """
         subscription = Subscription.read(scope.rstrip("/"), name, properties)
-        await self._push.shake_hands(subscription, self._scheduler.now())
+        await self._push.validate(subscription, self._scheduler.now())
         return self._keep(subscription, properties)
 
     async def subscribe_file(
         self, file: Path, *, topics: Mapping[str, str], site: str, prefix: str = ""
     ) -> list[Document]:
-        """All subscriptions of `infra/subscriptions.yaml`; arguments as in `subscriptions.read_file`.
+        """Create all subscriptions of `infra/subscriptions.yaml`; arguments as in `subscriptions.read_file`.
 
-        A function that is not there (the app may have an error) does not stop the others: it gets its
-        subscription all the same, as if made before the error came, and a line in the log.
+        A missing function does not stop the others, because the app may have an error that is repaired later.
+        Its subscription is created as if before the error, and a line in the log names it.
         """
-        made = []
+        documents = []
         for scope, name, properties in read_file(file, topics=topics, site=site, prefix=prefix):
             subscription = Subscription.read(scope, name, properties)
             try:
-                await self._push.shake_hands(subscription, self._scheduler.now())
+                await self._push.validate(subscription, self._scheduler.now())
             except AzureError as error:
                 log.error("subscription_without_endpoint name=%s error=%s", name, error.message)  # noqa: TRY400
-            made.append(self._keep(subscription, properties))
-        return made
+            documents.append(self._keep(subscription, properties))
+        return documents
 
     def unsubscribe(self, scope: str, name: str) -> None:
-        """Delete an event subscription; its undelivered events go with it."""
+        """Delete an event subscription and its undelivered events. Raise AzureError 404 if there is none."""
         subscription_id = f"{scope.rstrip('/')}{COLLECTION}/{name}"
         if not self._store.delete(_path(subscription_id)):
             raise not_found(subscription_id)
         self._deliveries.pop(subscription_id.lower()).close(forget=True)
 
     def subscription(self, scope: str, name: str) -> Document:
-        """The ARM resource; AzureError 404."""
+        """Return the ARM resource of a subscription. Raise AzureError 404 if it does not exist."""
         subscription_id = f"{scope.rstrip('/')}{COLLECTION}/{name}"
         document = self._store.get(_path(subscription_id))
         if document is None:
@@ -129,18 +136,18 @@ class EventGrid:
         return document
 
     def subscriptions(self, scope: str) -> list[Document]:
-        """The ARM resources of a topic's event subscriptions."""
+        """Return the ARM resources of a topic's event subscriptions."""
         start = f"{scope.rstrip('/')}{COLLECTION}/".lower()
         documents = (document for _, document in self._store.children(_SUBSCRIPTIONS))
         return [document for document in documents if document["id"].lower().startswith(start)]
 
     def delivering(self) -> list[str]:
-        """One line for each subscription that has events on their way right now."""
-        counted = ((name, delivery.delivering()) for name, delivery in self._named())
-        return [f"{name}: {count} events being delivered" for name, count in counted if count]
+        """Return one line for each subscription whose events are being delivered now."""
+        counts = ((name, delivery.delivering()) for name, delivery in self._named())
+        return [f"{name}: {count} events being delivered" for name, count in counts if count]
 
     def pending(self) -> list[str]:
-        """Everything that is not delivered yet: on its way, or waiting for a retry."""
+        """Return one line for each event that is not delivered yet: under way, or waiting for a retry."""
         waiting = [
             f"{name}: {envelope.event.get('subject')} due {due:%H:%M:%S}, after {envelope.attempts} attempts"
             for name, delivery in self._named()
@@ -166,7 +173,7 @@ class EventGrid:
             outbox=Outbox(self._store, subscription.id),
             scheduler=self._scheduler,
             send=self._push.send,
-            bury=self._dead_letters.bury,
+            write_dead_letters=self._dead_letters.write_later,
             random=self._random,
         )
         self._deliveries[subscription.id.lower()] = delivery

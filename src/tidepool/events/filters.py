@@ -1,22 +1,22 @@
-"""What an event subscription lets through: types, subject, advanced operators, with Azure's limits. Pure.
+"""The filter of an event subscription: event types, subject and advanced operators, with Azure's limits.
 
 https://learn.microsoft.com/azure/event-grid/event-filtering
 """
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from tidepool.errors import AzureError
 
 Event = Mapping[str, Any]
-Test = Callable[[Any, Any], bool]
+Comparison = Callable[[Any, Any], bool]
 
 MAX_FILTERS = 25
 MAX_VALUES = 25
 MAX_VALUE_LENGTH = 512
 
-# Names that a filter may use for the attributes of either schema, and where they are.
+# The names that a filter may use for attributes, and the attributes of either schema that they stand for.
 _ATTRIBUTES = {
     "id": ("id",),
     "eventid": ("id",),
@@ -30,35 +30,35 @@ _ATTRIBUTES = {
 }
 
 
-def _text(test: Callable[[str, str], bool]) -> Test:
-    """String comparisons are made without case, and only with strings."""
-    return lambda value, wanted: isinstance(value, str) and test(value.lower(), str(wanted).lower())
+def _text(compare: Callable[[str, str], bool]) -> Comparison:
+    """Return a comparison that ignores case and is false for values that are not strings."""
+    return lambda value, operand: isinstance(value, str) and compare(value.lower(), str(operand).lower())
 
 
-def _number(test: Callable[[float, float], bool]) -> Test:
-    return lambda value, wanted: _is_number(value) and test(value, wanted)
+def _number(compare: Callable[[float, float], bool]) -> Comparison:
+    return lambda value, operand: _is_number(value) and compare(value, operand)
 
 
-def _in_range(value: Any, wanted: Any) -> bool:
-    return _is_number(value) and wanted[0] <= value <= wanted[1]
+def _in_range(value: Any, operand: Any) -> bool:
+    return _is_number(value) and operand[0] <= value <= operand[1]
 
 
-def _same_bool(value: Any, wanted: Any) -> bool:
-    return isinstance(value, bool) and value is wanted
+def _same_bool(value: Any, operand: Any) -> bool:
+    return isinstance(value, bool) and value is operand
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-_SINGLE: dict[str, Test] = {
+_SINGLE: dict[str, Comparison] = {
     "NumberGreaterThan": _number(operator.gt),
     "NumberGreaterThanOrEquals": _number(operator.ge),
     "NumberLessThan": _number(operator.lt),
     "NumberLessThanOrEquals": _number(operator.le),
     "BoolEquals": _same_bool,
 }
-_ANY: dict[str, Test] = {
+_ANY: dict[str, Comparison] = {
     "NumberIn": _number(operator.eq),
     "NumberInRange": _in_range,
     "StringContains": _text(operator.contains),
@@ -66,15 +66,19 @@ _ANY: dict[str, Test] = {
     "StringEndsWith": _text(str.endswith),
     "StringIn": _text(operator.eq),
 }
-# A negation matches where no value does; so it also matches where the key is missing or null.
-_NONE: dict[str, Test] = {
-    name.replace("Number", "NumberNot").replace("String", "StringNot"): test for name, test in _ANY.items()
+# A negation matches if no value matches, so it also matches if the key is missing or null.
+_NONE: dict[str, Comparison] = {
+    name.replace("Number", "NumberNot").replace("String", "StringNot"): compare
+    for name, compare in _ANY.items()
 }
 OPERATORS = frozenset([*_SINGLE, *_ANY, *_NONE, "IsNotNull", "IsNullOrUndefined"])
 
 
 class EventFilter:
-    """The `filter` of an event subscription, checked once; raises AzureError 400 for what Azure refuses."""
+    """The checked `filter` of an event subscription.
+
+    Raise AzureError 400 if Azure would refuse the filter.
+    """
 
     def __init__(self, spec: Mapping[str, Any] | None) -> None:
         spec = spec or {}
@@ -109,14 +113,17 @@ class EventFilter:
         values = value if self._on_arrays and isinstance(value, list) else [value]
         if name in _SINGLE:
             return any(_SINGLE[name](item, condition["value"]) for item in values)
-        wanted = condition["values"]
+        operands = condition["values"]
         if name in _ANY:
-            return _some(_ANY[name], values, wanted)
-        return not _some(_NONE[name], values, wanted)
+            return _matches_any(_ANY[name], values, operands)
+        return not _matches_any(_NONE[name], values, operands)
 
 
 def value_at(event: Event, key: str) -> Any:
-    """The value that a filter's key names, or None; names are compared without case, a dot goes deeper."""
+    """Return the value that a filter's key names, or None.
+
+    Names are compared without case. A dot separates the levels of nested data.
+    """
     first, _, rest = key.partition(".")
     if first.lower() != "data":
         return _attribute(event, key.lower())
@@ -127,10 +134,10 @@ def value_at(event: Event, key: str) -> Any:
 
 
 def _attribute(event: Event, name: str) -> Any:
-    places = _ATTRIBUTES.get(name)
-    if places is None:
+    attributes = _ATTRIBUTES.get(name)
+    if attributes is None:
         return _member(event, name)
-    return next((event[place] for place in places if event.get(place) is not None), None)
+    return next((event[attribute] for attribute in attributes if event.get(attribute) is not None), None)
 
 
 def _member(value: Any, name: str) -> Any:
@@ -138,31 +145,32 @@ def _member(value: Any, name: str) -> Any:
         return None
     if name in value:
         return value[name]
-    return next((found for key, found in value.items() if key.lower() == name.lower()), None)
+    return next((member for key, member in value.items() if key.lower() == name.lower()), None)
 
 
-def _some(test: Test, values: Iterable[Any], wanted: Iterable[Any]) -> bool:
-    wanted = list(wanted)
-    return any(test(value, one) for value in values for one in wanted)
+def _matches_any(compare: Comparison, values: Iterable[Any], operands: Sequence[Any]) -> bool:
+    return any(compare(value, operand) for value in values for operand in operands)
 
 
 def _check(filters: list[Any]) -> None:
     if len(filters) > MAX_FILTERS:
-        raise _refused(f"has {len(filters)} advanced filters; at most {MAX_FILTERS} are allowed")
+        raise _invalid_filter(f"has {len(filters)} advanced filters; at most {MAX_FILTERS} are allowed")
     if sum(len(condition.get("values") or []) for condition in filters) > MAX_VALUES:
-        raise _refused(f"has more than {MAX_VALUES} values in its advanced filters")
+        raise _invalid_filter(f"has more than {MAX_VALUES} values in its advanced filters")
     for condition in filters:
-        _check_one(condition)
+        _check_condition(condition)
 
 
-def _check_one(condition: Mapping[str, Any]) -> None:
+def _check_condition(condition: Mapping[str, Any]) -> None:
     name = condition.get("operatorType")
     if name not in OPERATORS:
-        raise _refused(f"has an unknown operatorType {name!r}; allowed are {', '.join(sorted(OPERATORS))}")
+        raise _invalid_filter(
+            f"has an unknown operatorType {name!r}; allowed are {', '.join(sorted(OPERATORS))}"
+        )
     if not condition.get("key"):
-        raise _refused(f"has a {name} filter without a key")
+        raise _invalid_filter(f"has a {name} filter without a key")
     if name in _SINGLE and "value" not in condition:
-        raise _refused(f"has a {name} filter on {condition['key']!r} without a value")
+        raise _invalid_filter(f"has a {name} filter on {condition['key']!r} without a value")
     if name in _ANY or name in _NONE:
         _check_values(name, condition)
 
@@ -170,12 +178,14 @@ def _check_one(condition: Mapping[str, Any]) -> None:
 def _check_values(name: str, condition: Mapping[str, Any]) -> None:
     values = condition.get("values")
     if not isinstance(values, list) or not values:
-        raise _refused(f"has a {name} filter on {condition['key']!r} without values")
+        raise _invalid_filter(f"has a {name} filter on {condition['key']!r} without values")
     if any(isinstance(value, str) and len(value) > MAX_VALUE_LENGTH for value in values):
-        raise _refused(f"has a value of more than {MAX_VALUE_LENGTH} characters for {condition['key']!r}")
+        raise _invalid_filter(
+            f"has a value of more than {MAX_VALUE_LENGTH} characters for {condition['key']!r}"
+        )
     if name.endswith("Range") and not all(isinstance(value, list) and len(value) == 2 for value in values):
-        raise _refused(f"has a {name} filter on {condition['key']!r} whose values are not pairs")
+        raise _invalid_filter(f"has a {name} filter on {condition['key']!r} whose values are not pairs")
 
 
-def _refused(what: str) -> AzureError:
-    return AzureError(400, "InvalidRequest", f"The event subscription's filter {what}.")
+def _invalid_filter(reason: str) -> AzureError:
+    return AzureError(400, "InvalidRequest", f"The event subscription's filter {reason}.")

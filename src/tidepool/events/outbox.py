@@ -1,4 +1,4 @@
-"""Undelivered events: what is known of each, and where they are kept through a restart. Delivers nothing."""
+"""The undelivered events of a subscription, kept in the store over a restart."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +9,10 @@ from tidepool.store import Document, Store
 
 @dataclass(frozen=True, kw_only=True)
 class Envelope:
-    """An event on its way to one subscription."""
+    """An event for one subscription, with the state of its delivery.
+
+    `reason` is set when the delivery is given up; the event then waits to become a dead letter.
+    """
 
     key: str
     event: Event
@@ -18,13 +21,12 @@ class Envelope:
     attempts: int = 0
     last_status: int = 0
     last_attempt: datetime | None = None
-    # Why it was given up; it then waits to become a dead letter.
     reason: str = ""
     due: datetime | None = field(default=None, compare=False)
 
 
 class Outbox:
-    """Where one subscription's undelivered events are kept."""
+    """The stored undelivered events of one subscription."""
 
     def __init__(self, store: Store, subscription_id: str) -> None:
         self._store = store

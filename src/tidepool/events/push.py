@@ -1,4 +1,4 @@
-"""Carries a batch of events to an endpoint over HTTP, and shakes hands with it first. Retries nothing."""
+"""HTTP requests to the endpoints of event subscriptions: the validation handshake and the deliveries."""
 
 import json
 import logging
@@ -32,7 +32,10 @@ class Push:
         self._http = httpx.AsyncClient(timeout=ANSWER_WITHIN_S, trust_env=False, limits=limits)
 
     async def send(self, subscription: Subscription, batch: Sequence[Envelope]) -> int:
-        """The status of the answer; no answer in time counts as 408, no endpoint as 503."""
+        """Post a batch of events and return the status of the answer.
+
+        The status is 408 if no answer comes in time, and 503 if the endpoint cannot be reached.
+        """
         url = self._url(subscription)
         if url is None:
             return UNREACHABLE
@@ -54,18 +57,18 @@ class Push:
             return UNREACHABLE
         return response.status_code
 
-    async def shake_hands(self, subscription: Subscription, now: datetime) -> None:
-        """Prove that the endpoint wants the events; AzureError 400 as Azure answers where it does not."""
+    async def validate(self, subscription: Subscription, now: datetime) -> None:
+        """Do the validation handshake. Raise AzureError 400, as Azure does, if the endpoint fails it."""
         url = self._url(subscription)
         if url is None:
-            raise _invalid(f"the functions app '{subscription.destination.site}' does not run")
+            raise _failed_validation(f"the functions app '{subscription.destination.site}' is not running")
         try:
             if subscription.schema == CLOUD_EVENT_SCHEMA and subscription.destination.is_webhook:
-                await self._ask_with_options(url)
+                await self._validate_with_options(url)
             else:
-                await self._ask_with_code(url, subscription, now)
+                await self._validate_with_code(url, subscription, now)
         except httpx.HTTPError as error:
-            raise _invalid(f"it could not be reached: {error!r}") from error
+            raise _failed_validation(f"the endpoint could not be reached: {error!r}") from error
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -77,7 +80,7 @@ class Push:
         app = self._apps.get(destination.site)
         return app.webhook_url(destination.function) if app else None
 
-    async def _ask_with_code(self, url: str, subscription: Subscription, now: datetime) -> None:
+    async def _validate_with_code(self, url: str, subscription: Subscription, now: datetime) -> None:
         code = str(uuid.uuid4())
         headers = {
             "aeg-event-type": "SubscriptionValidation",
@@ -86,18 +89,20 @@ class Push:
         event = validation_event(subscription, code, now)
         response = await self._http.post(url, json=[event], headers=headers)
         if response.status_code != 200:
-            raise _invalid(f"it answered {response.status_code}; 200 is needed")
+            raise _failed_validation(f"the endpoint answered {response.status_code}; 200 is required")
         try:
-            answered = response.json().get("validationResponse")
+            returned_code = response.json().get("validationResponse")
         except (ValueError, AttributeError):
-            answered = None
-        if answered != code:
-            raise _invalid("its answer does not have the validation code")
+            returned_code = None
+        if returned_code != code:
+            raise _failed_validation("the answer of the endpoint does not have the validation code")
 
-    async def _ask_with_options(self, url: str) -> None:
+    async def _validate_with_options(self, url: str) -> None:
         response = await self._http.options(url, headers={"WebHook-Request-Origin": ORIGIN})
         if response.headers.get("WebHook-Allowed-Origin") not in ("*", ORIGIN):
-            raise _invalid("its answer to OPTIONS does not have WebHook-Allowed-Origin")
+            raise _failed_validation(
+                "the answer of the endpoint to OPTIONS does not have WebHook-Allowed-Origin"
+            )
 
 
 def validation_event(subscription: Subscription, code: str, now: datetime) -> Event:
@@ -127,10 +132,10 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False).encode()
 
 
-def _invalid(why: str) -> AzureError:
+def _failed_validation(reason: str) -> AzureError:
     return AzureError(
         400,
         "EndpointValidationFailed",
-        f"The attempt to validate the provided endpoint failed: {why}. "
+        f"The attempt to validate the provided endpoint failed: {reason}. "
         "For more details, visit https://aka.ms/esvalidation.",
     )

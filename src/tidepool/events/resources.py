@@ -1,4 +1,4 @@
-"""Microsoft.EventGrid as resources: topics and event subscriptions. Their state is eventgrid's."""
+"""The ARM routes of Microsoft.EventGrid: topics, system topics and event subscriptions."""
 
 from starlette.responses import JSONResponse, Response
 
@@ -9,7 +9,7 @@ from tidepool.events.eventgrid import EventGrid
 from tidepool.store import Document, Store
 
 PROVIDER = "Microsoft.EventGrid"
-# What system topics are of, and the type that Event Grid calls them by.
+# The types of the sources of system topics, as ARM and as Event Grid name them.
 _SOURCES = {
     "Microsoft.Storage/storageAccounts": "Microsoft.Storage.StorageAccounts",
     "Microsoft.MachineLearningServices/workspaces": "Microsoft.MachineLearningServices.Workspaces",
@@ -18,7 +18,7 @@ _GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/provide
 
 
 class EventResources:
-    """Routes of topics, system topics, and `{topic}/providers/Microsoft.EventGrid/eventSubscriptions`."""
+    """The routes of topics, system topics, and `{topic}/providers/Microsoft.EventGrid/eventSubscriptions`."""
 
     def __init__(self, *, store: Store, eventgrid: EventGrid) -> None:
         self._store = store
@@ -55,8 +55,8 @@ class EventResources:
         self._eventgrid.unsubscribe(call.path.scope, call.path.names[0])
         return Response(status_code=200)
 
-    def _known_system_topics(self) -> list[Document]:
-        """Every storage account and workspace has one, under its own name."""
+    def _all_system_topics(self) -> list[Document]:
+        """Return one system topic for each storage account and workspace, under its name."""
         return [
             resource(
                 f"{_GROUP}/{PROVIDER}/systemTopics/{document['name']}",
@@ -67,30 +67,30 @@ class EventResources:
             for _, document in self._store.children(f"{_GROUP}/{source}")
         ]
 
-    def _existing(self, call: Call) -> Document:
-        for topic in self._known_system_topics():
+    def _find_system_topic(self, call: Call) -> Document:
+        for topic in self._all_system_topics():
             if topic["name"].lower() == call.path.names[0].lower():
                 return topic
         raise not_found(call.path.text)
 
     async def _system_topics(self, call: Call) -> Response:
-        return listed(self._known_system_topics(), call.query, call.url)
+        return listed(self._all_system_topics(), call.query, call.url)
 
     async def _system_topic(self, call: Call) -> Response:
-        return JSONResponse(self._existing(call))
+        return JSONResponse(self._find_system_topic(call))
 
     async def _of_system_topic(self, call: Call) -> Response:
-        source = self._existing(call)["properties"]["source"]
+        source = self._find_system_topic(call)["properties"]["source"]
         return listed(self._eventgrid.subscriptions(source), call.query, call.url)
 
-    def _custom(self) -> list[Document]:
+    def _custom_topics(self) -> list[Document]:
         return [_topic(document["id"]) for _, document in self._store.children("/eventgrid/topics")]
 
     async def _topics(self, call: Call) -> Response:
-        return listed(self._custom(), call.query, call.url)
+        return listed(self._custom_topics(), call.query, call.url)
 
     async def _topic(self, call: Call) -> Response:
-        for topic in self._custom():
+        for topic in self._custom_topics():
             if topic["name"].lower() == call.path.names[0].lower():
                 return JSONResponse(topic)
         raise not_found(call.path.text)

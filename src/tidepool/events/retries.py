@@ -1,4 +1,4 @@
-"""When a failed delivery is tried again, and when it is given up. Pure.
+"""The decision when a failed delivery is tried again, or that it is given up.
 
 https://learn.microsoft.com/azure/event-grid/delivery-and-retry
 """
@@ -9,18 +9,18 @@ from random import Random
 MINUTE = 60.0
 HOUR = 60 * MINUTE
 
-# Seconds after the first, second ... failed attempt; then every twelve hours.
+# Seconds to wait after the first, second ... failed attempt. After the last of these, every twelve hours.
 SCHEDULE = (10.0, 30.0, MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR)
 LATER = 12 * HOUR
-AT_LEAST = {401: 5 * MINUTE, 403: 5 * MINUTE, 404: 5 * MINUTE, 408: 2 * MINUTE, 503: 30.0}
+SHORTEST_WAIT = {401: 5 * MINUTE, 403: 5 * MINUTE, 404: 5 * MINUTE, 408: 2 * MINUTE, 503: 30.0}
 
 NEVER_AGAIN = frozenset({400, 413})
 NEVER_AGAIN_FOR_WEBHOOKS = frozenset({400, 401, 403, 413})
 
 JITTER = 0.1
 
-# An endpoint that fails so often in a row is believed to be ill: new events wait, too.
-ILL_AFTER = 10
+# After so many failures in a row, Event Grid holds new events for the endpoint, too.
+HOLD_AFTER = 10
 LONGEST_HOLD = HOUR
 
 TIMED_OUT = 408
@@ -59,12 +59,12 @@ def is_success(status: int) -> bool:
 
 
 def outcome(status: int) -> str:
-    """The word of `lastDeliveryOutcome`."""
+    """Return the `lastDeliveryOutcome` of a status."""
     return _OUTCOMES.get(status, "GenericError")
 
 
 def decide_retry(status: int, attempts: int, age_s: float, limits: Limits, random: Random) -> Retry | GiveUp:
-    """What follows the failed attempt number `attempts` of an event that was published `age_s` ago."""
+    """Decide what follows the failed attempt number `attempts` of an event that was published `age_s` ago."""
     if status in (NEVER_AGAIN_FOR_WEBHOOKS if limits.webhook else NEVER_AGAIN):
         return GiveUp(outcome(status))
     if attempts >= limits.max_attempts:
@@ -77,11 +77,11 @@ def decide_retry(status: int, attempts: int, age_s: float, limits: Limits, rando
 
 def retry_delay(status: int, attempts: int, random: Random) -> float:
     scheduled = SCHEDULE[attempts - 1] if attempts <= len(SCHEDULE) else LATER
-    return max(scheduled, AT_LEAST.get(status, 0.0)) * (1 + JITTER * random.random())
+    return max(scheduled, SHORTEST_WAIT.get(status, 0.0)) * (1 + JITTER * random.random())
 
 
-def hold(failures_in_a_row: int) -> float:
-    """Seconds for which new events wait, too, after that many failures in a row of one endpoint."""
-    if failures_in_a_row < ILL_AFTER:
+def hold_seconds(failures_in_a_row: int) -> float:
+    """Return the seconds for which an endpoint gets no new events after so many failures in a row."""
+    if failures_in_a_row < HOLD_AFTER:
         return 0.0
-    return float(min(LONGEST_HOLD, 10.0 * 2 ** (failures_in_a_row // ILL_AFTER - 1)))
+    return float(min(LONGEST_HOLD, 10.0 * 2 ** (failures_in_a_row // HOLD_AFTER - 1)))

@@ -1,4 +1,4 @@
-"""The two shapes of an event, what Event Grid checks in them, and how one becomes the other. Pure."""
+"""The two event schemas, the checks of Event Grid for each, and the conversion to CloudEvents."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -18,27 +18,30 @@ def is_cloud_event(event: Mapping[str, Any]) -> bool:
 
 
 def accept_grid_events(events: Any, topic: str) -> list[Event]:
-    """Published Event Grid events, stamped with their topic; AzureError 400 names the first bad property."""
+    """Return published Event Grid events with their topic. Raise AzureError 400 for a bad property."""
     if not isinstance(events, list):
-        raise _refused(
+        raise _bad_request(
             "This resource is configured to receive event in 'EventGridEvent' schema, as an array."
         )
     for number, event in enumerate(events):
         _check(event, number, _REQUIRED)
         _check_time(event["eventTime"], number)
         if str(event.get("topic") or topic).lower() != topic.lower():
-            raise _refused(f"The topic of event {number} does not match: '{event['topic']}'.")
+            raise _bad_request(f"The topic of event {number} does not match: '{event['topic']}'.")
     return [{**event, "topic": topic, "metadataVersion": "1"} for event in events]
 
 
 def accept_cloud_events(events: Any) -> list[Event]:
-    """Published CloudEvents 1.0, one or a batch; they keep their source."""
-    listed = events if isinstance(events, list) else [events]
-    for number, event in enumerate(listed):
+    """Return published CloudEvents 1.0, with their source unchanged. `events` is one event or a list.
+
+    Raise AzureError 400 for a bad property.
+    """
+    batch = events if isinstance(events, list) else [events]
+    for number, event in enumerate(batch):
         _check(event, number, _CLOUD_REQUIRED)
         if event["specversion"] != "1.0":
-            raise _refused(f"The property 'specversion' of event {number} must be '1.0'.")
-    return listed
+            raise _bad_request(f"The property 'specversion' of event {number} must be '1.0'.")
+    return batch
 
 
 def to_cloud_event(event: Event) -> Event:
@@ -57,19 +60,19 @@ def to_cloud_event(event: Event) -> Event:
 
 def _check(event: Any, number: int, required: tuple[str, ...]) -> None:
     if not isinstance(event, dict):
-        raise _refused(f"Event {number} is not an object.")
+        raise _bad_request(f"Event {number} is not an object.")
     for name in required:
         value = event.get(name)
         if not isinstance(value, str) or (not value and name != "dataVersion"):
-            raise _refused(f"Required property '{name}' is not set on event {number}.")
+            raise _bad_request(f"Required property '{name}' is not set on event {number}.")
 
 
 def _check_time(value: str, number: int) -> None:
     try:
         datetime.fromisoformat(value)
     except ValueError as error:
-        raise _refused(f"The property 'eventTime' of event {number} is not a time: '{value}'.") from error
+        raise _bad_request(f"The property 'eventTime' of event {number} is not a time: '{value}'.") from error
 
 
-def _refused(message: str) -> AzureError:
+def _bad_request(message: str) -> AzureError:
     return AzureError(400, "BadRequest", message)

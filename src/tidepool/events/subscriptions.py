@@ -1,4 +1,4 @@
-"""An event subscription: what Event Grid's resource says, checked and read once. Sends nothing."""
+"""An event subscription, read from its ARM resource or from `infra/subscriptions.yaml`, and checked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class DeadLetterStore:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where events go: a function (`site`, `function`) or a web hook (`url`)."""
+    """The endpoint of a subscription: a function (`site`, `function`) or a webhook (`url`)."""
 
     url: str = ""
     site: str = ""
@@ -62,7 +62,7 @@ class Subscription:
 
     @classmethod
     def read(cls, topic: str, name: str, properties: Mapping[str, Any]) -> "Subscription":
-        """From the properties of the ARM resource; AzureError 400 for what Azure refuses."""
+        """Read the properties of an ARM resource. Raise AzureError 400 if Azure would refuse them."""
         destination = properties.get("destination") or {}
         policy = properties.get("retryPolicy") or {}
         delivery = destination.get("properties") or {}
@@ -83,11 +83,11 @@ class Subscription:
 def read_file(
     file: Path, *, topics: Mapping[str, str], site: str, prefix: str = ""
 ) -> list[tuple[str, str, dict[str, Any]]]:
-    """(topic id, name, properties) of each subscription in `infra/subscriptions.yaml`.
+    """Return (topic id, name, properties) of each subscription in `infra/subscriptions.yaml`.
 
-    `topics` binds `storage`, `development`, `production` to ARM ids; what it does not bind is left out.
-    `site` is the ARM id of the functions app. Dead letters go to the storage account. `prefix` is for the
-    names: a topic has one subscription of each name, and several apps may be subscribed to it.
+    `topics` maps `storage`, `development` and `production` to ARM ids. Subscriptions of other topics are left
+    out. `site` is the ARM id of the functions app. Dead letters go to the storage account. `prefix` is put
+    before the names, because several apps may subscribe to a topic and a name must be unique in its topic.
     """
     entries = yaml.safe_load(file.read_text())
     return [
@@ -126,7 +126,9 @@ def _destination(spec: Mapping[str, Any]) -> Destination:
             return Destination(url=str(properties.get("endpointUrl")))
         case other:
             raise AzureError(
-                400, "InvalidRequest", f"Tidepool delivers to AzureFunction and WebHook, not {other!r}."
+                400,
+                "InvalidRequest",
+                f"The endpointType is {other!r}; Tidepool delivers to AzureFunction and WebHook only.",
             )
 
 

@@ -1,4 +1,4 @@
-"""Custom topics: the publishing side, `POST https://<topic>.<region>-1.eventgrid.azure.net/api/events`."""
+"""The custom topics and their endpoint, `POST https://<topic>.<region>-1.eventgrid.azure.net/api/events`."""
 
 import base64
 import hashlib
@@ -27,7 +27,7 @@ Publish = Callable[[str, list[Event]], Awaitable[None]]
 
 
 class Topics:
-    """The custom topics of this Tidepool, with their keys. Accepted events go to `publish`."""
+    """The custom topics of a Tidepool and their keys. They pass accepted events to `publish`."""
 
     def __init__(self, *, store: Store, identity: Identity, publish: Publish) -> None:
         self._store = store
@@ -36,17 +36,20 @@ class Topics:
         self.app = Starlette(
             routes=[
                 Route("/api/events", self._receive, methods=["POST"]),
-                Route("/{path:path}", self._other),
+                Route("/{path:path}", self._refuse),
             ],
-            exception_handlers={AzureError: _answer},
+            exception_handlers={AzureError: _error_response},
         )
 
     def create(self, topic_id: str, key: str = "") -> str:
-        """Make a custom topic, or find it; returns its key (base64), which is derived where none is given."""
+        """Return the key of a custom topic, base64. If the topic does not exist, create it.
+
+        A new topic gets `key`, or without it a key that is derived from the id.
+        """
         name = topic_id.rpartition("/")[2]
-        found = self._store.get(f"{_COLLECTION}/{name}")
-        if found:
-            return str(found["key"])
+        document = self._store.get(f"{_COLLECTION}/{name}")
+        if document:
+            return str(document["key"])
         key = key or base64.b64encode(hashlib.sha256(topic_id.lower().encode()).digest()).decode()
         self._store.put(f"{_COLLECTION}/{name}", {"id": topic_id, "key": key})
         return key
@@ -65,7 +68,7 @@ class Topics:
         await self._publish(topic["id"], _events(request, body, topic["id"]))
         return Response()
 
-    async def _other(self, request: Request) -> Response:
+    async def _refuse(self, request: Request) -> Response:
         raise not_emulated(request.method, str(request.url))
 
     def _authenticate(self, request: Request, topic: Document) -> None:
@@ -96,11 +99,11 @@ def _events(request: Request, body: bytes, topic: str) -> list[Event]:
 
 
 def _check_token(token: str, key: str) -> None:
-    """A SAS token `r=<resource>&e=<expiry>&s=<signature>`: what stands before the signature is signed."""
+    """Check a SAS token `r=<resource>&e=<expiry>&s=<signature>`. The text before `&s=` is signed."""
     signed, _, signature = token.rpartition("&s=")
-    wanted = hmac.new(base64.b64decode(key), signed.encode(), hashlib.sha256).digest()
-    genuine = hmac.compare_digest(unquote(signature).encode(), base64.b64encode(wanted))
-    if not genuine or _expired(parse_qs(signed).get("e", [""])[0]):
+    expected = hmac.new(base64.b64decode(key), signed.encode(), hashlib.sha256).digest()
+    is_genuine = hmac.compare_digest(unquote(signature).encode(), base64.b64encode(expected))
+    if not is_genuine or _expired(parse_qs(signed).get("e", [""])[0]):
         raise _unauthorized("The request authorization token is invalid or has expired.")
 
 
@@ -119,6 +122,6 @@ def _unauthorized(message: str) -> AzureError:
     return AzureError(401, "Unauthorized", message)
 
 
-async def _answer(_request: Request, error: Exception) -> Response:
+async def _error_response(_request: Request, error: Exception) -> Response:
     assert isinstance(error, AzureError)
     return error.response()

@@ -101,7 +101,7 @@ class Sites:
         await app.stop()
         self._http_apps.pop(name).close()
         for queue in queues:
-            self._storage.queues.let_go(queue.account, queue.queue)
+            self._storage.queues.release(queue.account, queue.queue)
         del self.apps[name]
         self._proxy.close([self._ports.pop(name)])
 

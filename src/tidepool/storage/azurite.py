@@ -1,8 +1,6 @@
-"""Azurite: installs it once from the committed lock, and runs it as a child.
+"""The Azurite process, which stores blobs, queues and tables, and its installation from the committed lock.
 
-Knows nothing of events or of Azure's host names.
-
-`python -m tidepool.storage.azurite` installs it and says nothing where it is there already.
+`python -m tidepool.storage.azurite` installs it, and prints nothing if it is already installed.
 """
 
 import asyncio
@@ -32,7 +30,7 @@ class AzuriteError(RuntimeError):
 
 
 def ensure() -> None:
-    """Install Azurite with npm, unless what the committed lock names is installed already."""
+    """Install Azurite with npm, unless the versions of the committed lock are already installed."""
     if _is_installed():
         return
     with (PACKAGE / ".lock").open("w") as lock:
@@ -42,12 +40,15 @@ def ensure() -> None:
 
 
 def _is_installed() -> bool:
-    """npm notes what it installed, in the lock's own form, when it has finished."""
+    """Return whether node_modules has the versions of the lock.
+
+    When npm has finished, it writes what it installed in the format of the lock.
+    """
     if not _INSTALLED.exists():
         return False
-    wanted = json.loads((PACKAGE / "package-lock.json").read_text())["packages"]
+    locked = json.loads((PACKAGE / "package-lock.json").read_text())["packages"]
     installed = json.loads(_INSTALLED.read_text())["packages"]
-    return all(_version(wanted, name) == _version(installed, name) for name in installed)
+    return all(_version(locked, name) == _version(installed, name) for name in installed)
 
 
 def _version(packages: Mapping[str, dict[str, Any]], name: str) -> object:
@@ -57,13 +58,13 @@ def _version(packages: Mapping[str, dict[str, Any]], name: str) -> object:
 def _install() -> None:
     command = [*_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
     environ = {**os.environ, "PATH": f"{Path(_node()).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    done = subprocess.run(command, cwd=PACKAGE, env=environ, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise AzuriteError(f"npm could not install Azurite in {PACKAGE}:\n{done.stdout}{done.stderr}")
+    result = subprocess.run(command, cwd=PACKAGE, env=environ, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise AzuriteError(f"npm could not install Azurite in {PACKAGE}:\n{result.stdout}{result.stderr}")
 
 
 class Azurite:
-    """One Azurite process: blob, queue and table, each on a port of its own choice."""
+    """An Azurite process: blob, queue and table service, each on a free port."""
 
     def __init__(self, *, data_dir: Path, log_file: Path, authority: "Authority") -> None:
         self._data_dir = data_dir
@@ -73,16 +74,15 @@ class Azurite:
         self.ports: dict[str, int] = {}
 
     async def start(self, accounts: Mapping[str, str]) -> None:
-        """Start with these accounts (name -> base64 key); returns when all three services listen."""
+        """Start Azurite with accounts (name -> base64 key), and return when its three services listen."""
         self._data_dir.mkdir(parents=True, exist_ok=True)
         self._process = await spawn(
             self._command(),
             environ={
                 "PATH": os.environ.get("PATH", ""),
                 "NODE_COMPILE_CACHE": str(PACKAGE / "node_modules" / ".cache"),
-                "NODE_EXTRA_CA_CERTS": str(
-                    self._authority.authority
-                ),  # it asks itself for the source of a copy
+                # Azurite requests the source of a copy from itself, over TLS.
+                "NODE_EXTRA_CA_CERTS": str(self._authority.authority),
                 "AZURITE_ACCOUNTS": ";".join(f"{name}:{key}" for name, key in accounts.items()),
             },
             stdout=asyncio.subprocess.PIPE,
@@ -97,10 +97,10 @@ class Azurite:
                 if len(self.ports) == 3:
                     self._rest = asyncio.create_task(self._copy_output(self._process.stdout))
                     return
-        raise AzuriteError(f"Azurite did not start; see {self._log_file}")
+        raise AzuriteError(f"Azurite did not start; its log is {self._log_file}")
 
     async def stop(self) -> None:
-        """Let Azurite write its state to disk, then end it."""
+        """Stop Azurite after it has written its state to disk."""
         if self._process is None or self._process.returncode is not None:
             return
         self._process.terminate()
@@ -112,9 +112,9 @@ class Azurite:
 
     def _command(self) -> list[str]:
         ports = [
-            f"--{service}{what}"
+            f"--{service}{option}"
             for service in ("blob", "queue", "table")
-            for what in ("Port=0", "KeepAliveTimeout=3600")
+            for option in ("Port=0", "KeepAliveTimeout=3600")
         ]
         flags = ["--silent", "--skipApiVersionCheck", "--disableTelemetry", "--oauth=basic"]
         files = [
@@ -131,16 +131,16 @@ class Azurite:
 
 
 def _node() -> str:
-    found = shutil.which("node")
-    if found and shutil.which("npm"):
-        return found
+    node = shutil.which("node")
+    if node and shutil.which("npm"):
+        return node
     return str(_wheel() / "bin" / "node")
 
 
 def _npm() -> list[str]:
-    found = shutil.which("npm")
-    if found and shutil.which("node"):
-        return [found]
+    npm = shutil.which("npm")
+    if npm and shutil.which("node"):
+        return [npm]
     return [_node(), str(_wheel() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")]
 
 

@@ -1,4 +1,4 @@
-"""The pooled connections to Azurite. Sends requests as they are; knows neither events nor accounts."""
+"""The HTTP client of Azurite, with pooled connections."""
 
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
@@ -17,7 +17,7 @@ _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole response of Azurite."""
+    """A response of Azurite with its whole body."""
 
     status: int
     headers: Headers
@@ -27,8 +27,8 @@ class Answer:
         return header(self.headers, name)
 
 
-class Response:
-    """An answer of Azurite of which the body is still to be read; whoever asked closes it."""
+class OpenResponse:
+    """A response of Azurite whose body is not read yet. The caller closes it."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
@@ -36,7 +36,7 @@ class Response:
         self.headers: Headers = list(answer.raw_headers)
 
     async def read(self) -> bytes:
-        """The whole body, as often as one likes."""
+        """Return the whole body. Repeated calls return the same bytes."""
         return await self._answer.read()
 
     def stream(self) -> AsyncIterator[bytes]:
@@ -47,16 +47,16 @@ class Response:
 
 
 class AzuriteClient:
-    """HTTP to the three services of one Azurite; headers, raw path and query go out untouched."""
+    """The HTTP client of the three services of an Azurite. It sends headers, raw path and query unchanged."""
 
     def __init__(self, *, ports: Mapping[str, int], authority: Path) -> None:
         self.ports = ports
         self._authority = authority
 
-    async def open(self, request: StorageRequest, body: bytes | AsyncIterable[bytes]) -> Response:
-        """The response, unread; the caller reads and closes it."""
+    async def open(self, request: StorageRequest, body: bytes | AsyncIterable[bytes]) -> OpenResponse:
+        """Send a request and return the response before its body is read."""
         target = request.target.decode("latin-1")
-        return Response(
+        return OpenResponse(
             await self._session.request(
                 request.method,
                 URL(f"https://127.0.0.1:{self.ports[request.service]}{target}", encoded=True),
@@ -71,11 +71,11 @@ class AzuriteClient:
 
     @cached_property
     def _session(self) -> aiohttp.ClientSession:
-        """Made at the first request, as it belongs to the loop that runs then."""
+        """The session, created at the first request because it belongs to the event loop that then runs."""
         context = ssl.create_default_context(cafile=self._authority)
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context, limit=200, keepalive_timeout=600),
-            timeout=aiohttp.ClientTimeout(),  # storage takes the time that it takes
+            timeout=aiohttp.ClientTimeout(),  # no limit: large blobs take long
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_NOT_ADDED,
             auto_decompress=False,
@@ -83,7 +83,7 @@ class AzuriteClient:
 
 
 def _texts(headers: Headers) -> list[tuple[str, str]]:
-    """As aiohttp wants them: it writes UTF-8, and frames what has no length itself."""
+    """Return headers as text for aiohttp, which writes UTF-8 and sets the transfer encoding itself."""
     try:
         texts = [(name.decode("ascii"), value.decode()) for name, value in headers]
     except UnicodeDecodeError as error:

@@ -1,16 +1,11 @@
-"""Batches of blob requests: the requests inside a body, and what became of each.
+"""Batches of blob requests: multipart bodies that hold a request, or an answer, in each part."""
 
-Reads them; sends nothing.
-"""
-
-import re
+from collections.abc import Iterator
 from dataclasses import replace
+from email import message_from_bytes
+from urllib.parse import urlsplit
 
-from tidepool.storage.request import Headers, StorageRequest, header
-
-_REQUEST_LINE = re.compile(rb"([A-Z]+) (?:https?://[^/ ]+)?(/[^ ]*) HTTP/1\.1\r\n")
-_STATUS_LINE = re.compile(rb"HTTP/1\.1 (\d{3}) ?[^\r\n]*\r\n")
-_BOUNDARY = re.compile(r"boundary=\"?([^\";]+)")
+from tidepool.storage.request import Headers, StorageRequest
 
 
 def is_batch(request: StorageRequest) -> bool:
@@ -18,35 +13,35 @@ def is_batch(request: StorageRequest) -> bool:
 
 
 def requests_in(request: StorageRequest, body: bytes) -> dict[str, StorageRequest]:
-    """The requests of a batch, by their Content-ID."""
-    found: dict[str, StorageRequest] = {}
-    for part in _parts(body, request.header("content-type")):
-        if line := _REQUEST_LINE.search(part):
-            inside = replace(
-                request, method=line[1].decode(), target=line[2], headers=_headers(part[line.end() :])
-            )
-            found[header(_headers(part), "content-id")] = inside
-    return found
+    """Return the requests of a batch by their Content-ID."""
+    requests: dict[str, StorageRequest] = {}
+    for content_id, request_line, headers in _parts(body, request.header("content-type")):
+        method, _, rest = request_line.partition(" ")
+        url = rest.rpartition(" ")[0]
+        target = urlsplit(url)._replace(scheme="", netloc="").geturl()
+        requests[content_id] = replace(
+            request, method=method, target=target.encode("latin-1"), headers=headers
+        )
+    return requests
 
 
 def answers_in(body: bytes, content_type: str) -> dict[str, tuple[int, Headers]]:
-    """Status and headers of each answer of a batch, by Content-ID."""
-    found: dict[str, tuple[int, Headers]] = {}
-    for part in _parts(body, content_type):
-        if line := _STATUS_LINE.search(part):
-            found[header(_headers(part), "content-id")] = int(line[1]), _headers(part[line.end() :])
-    return found
+    """Return the status and the headers of each answer of a batch, by Content-ID."""
+    return {
+        content_id: (int(status_line.split(" ")[1]), headers)
+        for content_id, status_line, headers in _parts(body, content_type)
+    }
 
 
-def _parts(body: bytes, content_type: str) -> list[bytes]:
-    boundary = _BOUNDARY.search(content_type)
-    return body.split(b"--" + boundary[1].encode())[1:-1] if boundary else []
-
-
-def _headers(text: bytes) -> Headers:
-    lines = text.lstrip(b"\r\n").partition(b"\r\n\r\n")[0].split(b"\r\n")
-    return [
-        (name.strip(), value.strip())
-        for name, colon, value in (line.partition(b":") for line in lines)
-        if colon
-    ]
+def _parts(body: bytes, content_type: str) -> Iterator[tuple[str, str, Headers]]:
+    """Yield the Content-ID, the first line and the headers of the HTTP message in each part."""
+    batch = message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + body)
+    for part in batch.walk():
+        if part.get_content_type() == "application/http":
+            message = bytes(part.get_payload(decode=True)).lstrip()
+            first_line, _, rest = message.partition(b"\r\n")
+            headers = [
+                (name.encode(), value.encode("ascii", "surrogateescape"))
+                for name, value in message_from_bytes(rest).raw_items()
+            ]
+            yield part.get("Content-ID", ""), first_line.decode("latin-1"), headers

@@ -1,4 +1,4 @@
-"""The events of Azure Storage: which request raises one, and exactly what it says. Sends nothing."""
+"""The events of Azure Storage: which requests raise an event, and what it contains."""
 
 import uuid
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ _SEQUENCER_EPOCH = 0x15508
 
 
 def api_of(request: StorageRequest) -> str | None:
-    """The `data.api` of what this request does to a blob, or None where no event comes of it."""
+    """Return the `data.api` of the event that a request raises, or None if it raises none."""
     if request.service != "blob" or not request.segments[1]:
         return None
     comp = request.query.get("comp")
@@ -28,13 +28,13 @@ def api_of(request: StorageRequest) -> str | None:
     return "PutBlob"
 
 
-def is_told(request: StorageRequest, api: str) -> bool:
-    """Whether the request states the type and length of what it makes; else only storage knows them."""
+def states_properties(request: StorageRequest, api: str) -> bool:
+    """Return whether the request states type and length of the blob. If not, only storage has them."""
     return api == "PutBlob" and not request.header("x-ms-copy-source")
 
 
-def stated(request: StorageRequest) -> Headers:
-    """The blob's properties as a Put Blob itself states them."""
+def stated_properties(request: StorageRequest) -> Headers:
+    """Return the properties of the blob that a Put Blob request states."""
     length = request.header("x-ms-blob-content-length") or request.header("content-length")
     content_type = request.header("x-ms-blob-content-type") or request.header("content-type")
     values = {
@@ -46,9 +46,9 @@ def stated(request: StorageRequest) -> Headers:
 
 
 def event(request: StorageRequest, api: str, *, answered: Headers, properties: Headers, number: int) -> Event:
-    """BlobCreated or BlobDeleted, in the Event Grid schema.
+    """Return a BlobCreated or BlobDeleted event in the Event Grid schema.
 
-    `answered` are the headers of the answer, `properties` those of the blob, `number` grows with each event.
+    `answered` are the headers of the response, `properties` those of the blob; `number` grows each time.
     """
     deleted = api == DELETE
     request_id = header(answered, "x-ms-request-id")

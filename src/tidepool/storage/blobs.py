@@ -1,7 +1,4 @@
-"""Blobs for Tidepool's own parts: list, read, write, folders, SAS.
-
-Goes through storage's door, so writes raise events.
-"""
+"""Blob operations for the other parts of Tidepool. They use the gateway, so that writes raise events."""
 
 import asyncio
 from dataclasses import dataclass
@@ -18,12 +15,12 @@ from tidepool.storage.gateway import StorageGateway
 
 Files = list[Path]
 Names = list[str]
-_TRANSFERS = 8  # files of a folder that travel at once
+_TRANSFERS = 8  # files of a folder that are transferred at the same time
 
 
 @dataclass(frozen=True)
 class BlobItem:
-    """A blob as a listing shows it; `content_md5` is base64 or None, `etag` has no quotes."""
+    """A blob of a listing. `content_md5` is base64 or None; `etag` has no quotes."""
 
     name: str
     size: int
@@ -33,17 +30,14 @@ class BlobItem:
 
 
 class Blobs:
-    """What other parts of Tidepool do with blobs.
-
-    A refusal of storage is an AzureError with storage's code.
-    """
+    """The blobs of all accounts. An error of storage is raised as AzureError with storage's error code."""
 
     def __init__(self, *, storage: StorageGateway, accounts: Accounts) -> None:
         self._storage = storage
         self._accounts = accounts
 
     async def list(self, account: str, container: str, prefix: str = "") -> list[BlobItem]:
-        """All blobs below a prefix, by name; empty where the container does not exist."""
+        """Return all blobs below a prefix, by name. The list is empty if the container does not exist."""
         items: list[BlobItem] = []
         marker = ""
         while True:
@@ -61,7 +55,7 @@ class Blobs:
         return _checked(await self._storage.send(account, "blob", "GET", _path(container, name))).body
 
     async def write(self, account: str, container: str, name: str, data: bytes) -> None:
-        """Put a blob, over one that is there."""
+        """Write a blob, and replace it if it exists."""
         headers = {"x-ms-blob-type": "BlockBlob", "Content-Type": "application/octet-stream"}
         _checked(
             await self._storage.send(
@@ -77,28 +71,28 @@ class Blobs:
         _checked(answer, or_status=409)
 
     async def download(self, account: str, container: str, prefix: str, folder: Path) -> Files:
-        """Bring all blobs below a prefix (or the one blob of that name) into a folder; returns the files."""
-        turn = asyncio.Semaphore(_TRANSFERS)
+        """Download all blobs below a prefix, or the blob of that name, and return the files."""
+        limit = asyncio.Semaphore(_TRANSFERS)
 
         async def fetch(item: BlobItem) -> Path:
-            file = folder / (_below(item.name, prefix) or Path(item.name).name)
-            async with turn:
+            file = folder / (_relative_name(item.name, prefix) or Path(item.name).name)
+            async with limit:
                 data = await self.read(account, container, item.name)
             await asyncio.to_thread(_write_file, file, data)
             return file
 
         items = await self.list(account, container, prefix)
         bare = prefix.rstrip("/")
-        ours = [item for item in items if not bare or item.name == bare or item.name.startswith(bare + "/")]
-        return list(await asyncio.gather(*(fetch(item) for item in ours)))
+        below = [item for item in items if not bare or item.name == bare or item.name.startswith(bare + "/")]
+        return list(await asyncio.gather(*(fetch(item) for item in below)))
 
     async def upload(self, folder: Path, account: str, container: str, prefix: str) -> Names:
-        """Send all files below a folder; returns the names of the blobs."""
-        turn = asyncio.Semaphore(_TRANSFERS)
+        """Upload all files below a folder and return the names of the blobs."""
+        limit = asyncio.Semaphore(_TRANSFERS)
 
         async def put(file: Path) -> str:
             name = "/".join(part for part in (prefix.strip("/"), file.relative_to(folder).as_posix()) if part)
-            async with turn:
+            async with limit:
                 await self.write(account, container, name, await asyncio.to_thread(file.read_bytes))
             return name
 
@@ -108,7 +102,7 @@ class Blobs:
     def sas(
         self, account: str, container: str, name: str | None = None, permission: str = "r", hours: float = 24
     ) -> str:
-        """A URL with a signature of the account's key: for one blob, or for the container."""
+        """Return a URL with a SAS of the account key, for a blob or for the container."""
         from azure.storage.blob import generate_blob_sas, generate_container_sas
 
         key, expiry = self._accounts.key(account), datetime.now(UTC) + timedelta(hours=hours)
@@ -134,7 +128,7 @@ def _path(container: str, name: str) -> str:
     return f"/{container}/{quote(name, safe='/~')}"
 
 
-def _below(name: str, prefix: str) -> str:
+def _relative_name(name: str, prefix: str) -> str:
     return name.removeprefix(prefix.rstrip("/")).lstrip("/")
 
 

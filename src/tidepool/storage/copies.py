@@ -1,6 +1,6 @@
-"""What storage says of a copy: where it came from, and, when a rule says so, that it is pending or failed.
+"""The copy status in responses: the source, and with a fault rule that a copy is pending or has failed.
 
-Azurite copies at once; this part copies nothing and only changes what is told.
+Azurite copies at once. This module changes its responses so that they report what Azure would report.
 """
 
 from dataclasses import dataclass
@@ -14,32 +14,32 @@ from tidepool.storage.request import Headers, StorageRequest, header
 
 
 @dataclass(frozen=True)
-class _Rule:
-    """Pending until then; afterwards failed, if it fails."""
+class _CopyFault:
+    """A copy that is pending until a time, and then has failed or succeeded."""
 
     pending_until: datetime
     fails: bool
 
 
 class Copies:
-    """The copies that rules are about, by account and path."""
+    """The copies with a fault, by account and path."""
 
     def __init__(self, *, faults: Faults, scheduler: Scheduler) -> None:
         self._faults = faults
         self._scheduler = scheduler
-        self._rules: dict[tuple[str, str], _Rule] = {}
+        self._copy_faults: dict[tuple[str, str], _CopyFault] = {}
 
-    def told(self, request: StorageRequest, headers: Headers) -> Headers:
-        """The headers of an answer, as Azure would have them."""
+    def with_copy_status(self, request: StorageRequest, headers: Headers) -> Headers:
+        """Return the headers of a response as Azure would send them."""
         if request.service != "blob" or not header(headers, "x-ms-copy-id"):
             return headers
         if request.header("x-ms-copy-source"):
             self._begin(request)
         changed = {"x-ms-copy-source": _public(header(headers, "x-ms-copy-source"))}
-        if rule := self._rules.get((request.account, request.path)):
+        if fault := self._copy_faults.get((request.account, request.path)):
             total = header(headers, "x-ms-copy-progress").partition("/")[2]
-            told = self._progress(rule, total)
-            changed |= {f"x-ms-copy-{name}": value for name, value in told.items()}
+            status = self._status(fault, total)
+            changed |= {f"x-ms-copy-{name}": value for name, value in status.items()}
         kept = [(name, value) for name, value in headers if name.decode().lower() not in changed]
         return kept + [(name.encode(), value.encode()) for name, value in changed.items() if value]
 
@@ -49,47 +49,47 @@ class Copies:
         fails = self._faults.value("copy", "fail", facts) is not None
         key = request.account, request.path
         if pending_s is None and not fails:
-            self._rules.pop(key, None)
+            self._copy_faults.pop(key, None)
             return
         until = self._scheduler.now() + timedelta(seconds=pending_s or 0)
-        self._rules[key] = _Rule(until, fails)
+        self._copy_faults[key] = _CopyFault(until, fails)
 
-    def lists(self, request: StorageRequest) -> bool:
-        """Whether the answer lists blobs, with copies that a rule is about."""
+    def changes_listing(self, request: StorageRequest) -> bool:
+        """Return whether the request lists blobs among which are copies with a fault."""
         container, name = request.segments
-        asked = request.service == "blob" and request.query.get("comp") == "list" and not name
-        return asked and bool(self._of(request.account, container))
+        is_listing = request.service == "blob" and request.query.get("comp") == "list" and not name
+        return is_listing and bool(self._faults_in(request.account, container))
 
-    def listed(self, request: StorageRequest, body: bytes) -> bytes:
-        """A listing, as Azure would have it."""
-        rules = self._of(request.account, request.segments[0])
+    def listing_with_copy_status(self, request: StorageRequest, body: bytes) -> bytes:
+        """Return a listing as Azure would send it."""
+        faults = self._faults_in(request.account, request.segments[0])
         try:
             listing = ElementTree.fromstring(body)
         except ElementTree.ParseError:
             return body
         for blob in listing.iter("Blob"):
-            rule, properties = rules.get(blob.findtext("Name", "")), blob.find("Properties")
-            if rule and properties is not None:
-                _change(properties, self._progress(rule, properties.findtext("Content-Length", "")))
+            fault, properties = faults.get(blob.findtext("Name", "")), blob.find("Properties")
+            if fault and properties is not None:
+                _set(properties, self._status(fault, properties.findtext("Content-Length", "")))
         return bytes(ElementTree.tostring(listing, encoding="utf-8", xml_declaration=True))
 
-    def _of(self, account: str, container: str) -> dict[str, _Rule]:
-        """The rules about a container's blobs, by name."""
+    def _faults_in(self, account: str, container: str) -> dict[str, _CopyFault]:
+        """Return the faults of the copies in a container, by blob name."""
         prefix = f"/{container}/"
         return {
-            unquote(path).removeprefix(prefix): rule
-            for (owner, path), rule in self._rules.items()
+            unquote(path).removeprefix(prefix): fault
+            for (owner, path), fault in self._copy_faults.items()
             if owner == account and path.startswith(prefix)
         }
 
-    def _progress(self, rule: _Rule, total: str) -> dict[str, str]:
-        """Half of it is there while it is pending; nothing of a copy that failed."""
-        if self._scheduler.now() < rule.pending_until:
+    def _status(self, fault: _CopyFault, total: str) -> dict[str, str]:
+        """Return status and progress: half of the bytes while the copy is pending, none if it failed."""
+        if self._scheduler.now() < fault.pending_until:
             progress = f"{int(total) // 2}/{total}" if total else ""
             return {"status": "pending", "progress": progress, "completion-time": ""}
-        if not rule.fails:
+        if not fault.fails:
             return {}
-        description = "500 InternalServerError a fault that Tidepool was told to make"
+        description = "500 InternalServerError a fault that Tidepool injected"
         return {
             "status": "failed",
             "status-description": description,
@@ -97,8 +97,8 @@ class Copies:
         }
 
 
-def _change(properties: ElementTree.Element, told: dict[str, str]) -> None:
-    for name, value in told.items():
+def _set(properties: ElementTree.Element, status: dict[str, str]) -> None:
+    for name, value in status.items():
         tag = "Copy" + "".join(word.capitalize() for word in name.split("-"))
         element = properties.find(tag)
         if element is None:
@@ -107,7 +107,7 @@ def _change(properties: ElementTree.Element, told: dict[str, str]) -> None:
 
 
 def _public(source: str) -> str:
-    """The source by its own name and without its signature, where it was rewritten for Azurite."""
+    """Return the Azure URL of a copy source that was rewritten for Azurite, without its signature."""
     url = urlsplit(source)
     if url.hostname != "127.0.0.1":
         return source

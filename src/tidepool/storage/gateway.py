@@ -1,4 +1,4 @@
-"""The gateway in front of Azurite: passes requests on untouched, and raises the events of what succeeded."""
+"""The gateway to storage: it forwards requests to Azurite and raises the events of those that succeed."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from tidepool.default_resources import storage_account_id
 from tidepool.storage.authorization import StorageAuthorization
-from tidepool.storage.azurite_client import Answer, AzuriteClient, Response
+from tidepool.storage.azurite_client import Answer, AzuriteClient, OpenResponse
 from tidepool.storage.blob_batches import is_batch
 from tidepool.storage.blob_events import Event
 from tidepool.storage.blob_watch import BlobWatch
@@ -25,17 +25,18 @@ from tidepool.storage.rewrites import rewritten
 log = logging.getLogger(__name__)
 
 Publish = Callable[[str, list[dict[str, Any]]], Awaitable[None]]
-_WHOLE = 4 * 1024 * 1024  # bodies up to this size are read before they are sent on
+_WHOLE = 4 * 1024 * 1024  # bodies up to this size are read before they are forwarded
 _VERSION = "2021-12-02"
 
 
 class StorageGateway:
-    """ASGI app of `<account>.{blob,queue,table}.core.windows.net`; `send` is the door for our own parts.
+    """The ASGI app of `<account>.{blob,queue,table}.core.windows.net`.
 
-    `sequence` numbers the events; `publish` is Event Grid's.
+    Other parts of Tidepool call `send`. `sequence` returns the next event number. `publish` is the method of
+    EventGrid.
     """
 
-    def __init__(  # noqa: PLR0913  # what a request to storage touches
+    def __init__(  # noqa: PLR0913 - its dependencies, by keyword
         self,
         *,
         client: AzuriteClient,
@@ -58,8 +59,9 @@ class StorageGateway:
         self._authorization.check(Request(scope), request)
         response, events = await self._exchange(request, await _body(request, receive))
         try:
-            if self._copies.lists(request):
-                await _send_whole(send, response, self._copies.listed(request, await response.read()))
+            if self._copies.changes_listing(request):
+                body = self._copies.listing_with_copy_status(request, await response.read())
+                await _send_whole(send, response, body)
                 return
             await send(
                 {"type": "http.response.start", "status": response.status, "headers": response.headers}
@@ -85,12 +87,13 @@ class StorageGateway:
         body: bytes = b"",
         holds: bool = False,
     ) -> Answer:
-        """A request of Tidepool's own, with all the consequences of anybody's.
+        """Send a request of Tidepool itself. It raises the same events as a request of a client.
 
-        `holds`: it is a functions host's, for messages that it works on from now on, or still.
+        `holds`: a functions host sends it, for messages that it processes.
         """
         bare = StorageRequest(account, service, method, target.encode("latin-1"), [])
-        response, events = await self._exchange(self._own(bare, headers or {}, body), body, holds=holds)
+        request = self._with_own_headers(bare, headers or {}, body)
+        response, events = await self._exchange(request, body, holds=holds)
         try:
             return Answer(response.status, response.headers, await response.read())
         finally:
@@ -98,34 +101,36 @@ class StorageGateway:
             self._publish_later(account, events)
 
     async def forget_lost_messages(self) -> None:
-        """Drop the messages of a former process that Azurite does not have."""
-        for message in self.queues.kept():
+        """Forget the queue messages of an earlier process that Azurite has lost."""
+        for message in self.queues.all():
             answer = await self.send(message.account, "queue", "PUT", message.probe_target())
             if answer.status == HTTPStatus.NOT_FOUND:
-                self.queues.lost(message)
+                self.queues.forget(message)
 
     def publishing(self) -> list[str]:
-        """Events on their way to Event Grid."""
+        """Return one line for each event that is being sent to Event Grid."""
         return [task.get_name() for task in self._publishing]
 
     async def _exchange(
         self, request: StorageRequest, body: bytes | AsyncIterable[bytes], *, holds: bool = False
-    ) -> tuple[Response, list[Event]]:
+    ) -> tuple[OpenResponse, list[Event]]:
         changes = await self._blobs.before(request, body)
         response = await self._client.open(*rewritten(request, body, self._client.ports))
-        response.headers = self._copies.told(request, response.headers)
+        response.headers = self._copies.with_copy_status(request, response.headers)
         if request.service == "queue":
             answer = Answer(response.status, response.headers, await response.read())
-            self.queues.saw(request, answer, holds=holds)
+            self.queues.observe(request, answer, holds=holds)
         return response, await self._blobs.after(changes, response)
 
     async def _head(self, request: StorageRequest) -> Headers:
-        asked = StorageRequest(request.account, "blob", "HEAD", request.path.encode("latin-1"), [])
-        response = await self._client.open(self._own(asked, {}, b""), b"")
+        head = StorageRequest(request.account, "blob", "HEAD", request.path.encode("latin-1"), [])
+        response = await self._client.open(self._with_own_headers(head, {}, b""), b"")
         response.close()
         return response.headers
 
-    def _own(self, request: StorageRequest, headers: Mapping[str, str], body: bytes) -> StorageRequest:
+    def _with_own_headers(
+        self, request: StorageRequest, headers: Mapping[str, str], body: bytes
+    ) -> StorageRequest:
         return request.with_headers(
             {
                 "Host": f"{request.account}.{request.service}.core.windows.net",
@@ -150,8 +155,8 @@ class StorageGateway:
             log.exception("event_not_published subject=%s", event["subject"])
 
 
-async def _send_whole(send: Send, response: Response, body: bytes) -> None:
-    """An answer whose body was changed."""
+async def _send_whole(send: Send, response: OpenResponse, body: bytes) -> None:
+    """Send a response with a changed body."""
     framing = (b"content-length", b"transfer-encoding")
     headers = [pair for pair in response.headers if pair[0].lower() not in framing]
     headers.append((b"content-length", str(len(body)).encode()))
@@ -180,6 +185,6 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ConnectionResetError("the client went away in the middle of a body")
+            raise ConnectionResetError("the client disconnected before it had sent the whole body")
         more = message.get("more_body", False)
         yield message.get("body", b"")

@@ -1,7 +1,4 @@
-"""What the gateway saw of queue messages: where each is, its newest pop receipt, when it is due.
-
-Sends nothing.
-"""
+"""The queue messages that passed the gateway: their newest pop receipts and when they become visible."""
 
 import re
 from collections.abc import Callable
@@ -17,8 +14,8 @@ from tidepool.storage.request import StorageRequest
 from tidepool.store import Store
 
 _MESSAGES = re.compile(r"([^/]+)/messages(?:/([^/]+))?")
-_KEPT = "/queued"
-_SURELY_S = 0.02  # Azurite's clock and ours are read at different moments
+_COLLECTION = "/queued"
+_CLOCK_MARGIN_S = 0.02  # Azurite and Tidepool read the clock at different moments
 Key = tuple[str, str, str]
 
 
@@ -26,7 +23,7 @@ Key = tuple[str, str, str]
 class QueuedMessage:
     """A message that is not deleted.
 
-    `due`: emulated time at which it is (again) visible; `held`: by a functions host.
+    `due` is the emulated time at which it becomes visible. `held`: a functions host processes it.
     """
 
     account: str
@@ -45,15 +42,18 @@ class QueuedMessage:
         return f"message {self.id} in {self.queue}"
 
     @property
-    def kept_at(self) -> str:
-        return "/".join((_KEPT, *self.key))
+    def path(self) -> str:
+        return "/".join((_COLLECTION, *self.key))
 
     def release_target(self) -> str:
-        """The Update Message that makes it visible now."""
+        """Return the target of the Update Message that makes it visible now."""
         return self._update_target(self.pop_receipt)
 
     def probe_target(self) -> str:
-        """An Update Message that changes nothing, as its receipt is wrong: 404 where the message is gone."""
+        """Return the target of an Update Message that changes nothing, as its receipt is wrong.
+
+        Azurite answers 404 if it does not have the message.
+        """
         return self._update_target("none")
 
     def _update_target(self, pop_receipt: str) -> str:
@@ -62,62 +62,66 @@ class QueuedMessage:
 
 
 class QueueWatch:
-    """The messages of all queues; `visible(account, queue)` is called when one can be received."""
+    """The messages of all queues. It calls `visible(account, queue)` when a message can be received."""
 
     def __init__(self, *, store: Store, scheduler: Scheduler, visible: Callable[[str, str], None]) -> None:
         self._store = store
         self._scheduler = scheduler
         self._visible = visible
         self._messages: dict[Key, QueuedMessage] = {}
-        for _, kept in store.below(_KEPT):
-            due = datetime.fromisoformat(kept["due"])
-            message = QueuedMessage(**{**kept, "due": due, "held": False})
+        for _, document in store.below(_COLLECTION):
+            due = datetime.fromisoformat(document["due"])
+            message = QueuedMessage(**{**document, "due": due, "held": False})
             self._messages[message.key] = message
 
-    def saw(self, request: StorageRequest, answer: Answer, *, holds: bool) -> None:
-        """Take note of an answered request to a queue; `holds`: a functions host works on them now."""
+    def observe(self, request: StorageRequest, answer: Answer, *, holds: bool) -> None:
+        """Record the effect of an answered request. `holds`: a functions host processes its messages."""
         if answer.status >= 300:
             return
         match = _MESSAGES.fullmatch("/".join(request.segments).rstrip("/"))
         if match is None:
             if request.method == "DELETE":
-                self._forget(request.account, request.segments[0])
+                self._forget_queue(request.account, request.segments[0])
             return
         queue, message_id = match.groups()
         delay_s = _delay_s(request)
         if request.method == "DELETE":
-            self._forget(request.account, queue, message_id)
+            self._forget_key((request.account, queue, message_id))
         elif request.method == "PUT" and message_id:
             receipt = answer.header("x-ms-popreceipt")
-            self._note(QueuedMessage(request.account, queue, message_id, receipt, self._due(delay_s), holds))
+            self._record(
+                QueuedMessage(request.account, queue, message_id, receipt, self._due(delay_s), holds)
+            )
         elif request.query.get("peekonly", "").lower() != "true":
             for element in ElementTree.fromstring(answer.body or b"<None/>").iter("QueueMessage"):
-                found = {child.tag: child.text or "" for child in element}
-                message_id, receipt = found["MessageId"], found["PopReceipt"]
+                fields = {child.tag: child.text or "" for child in element}
+                message_id, receipt = fields["MessageId"], fields["PopReceipt"]
                 due = self._due(delay_s)
-                self._note(QueuedMessage(request.account, queue, message_id, receipt, due, holds))
+                self._record(QueuedMessage(request.account, queue, message_id, receipt, due, holds))
 
     def waiting(self, within_s: float) -> list[QueuedMessage]:
-        """Messages that no host holds and that are visible, or will be in so many seconds; soonest first."""
+        """Return the messages that no host holds and that are visible by then, soonest first."""
         until = self._due(within_s)
-        found = [message for message in self._messages.values() if message.due <= until and not message.held]
-        return sorted(found, key=lambda message: message.due)
+        waiting = [
+            message for message in self._messages.values() if message.due <= until and not message.held
+        ]
+        return sorted(waiting, key=lambda message: message.due)
 
     def unfinished(self, within_s: float) -> list[QueuedMessage]:
-        """The same, and those that a functions host holds."""
+        """Return the messages that a functions host holds or that are visible by then."""
         until = self._due(within_s)
         return [message for message in self._messages.values() if message.held or message.due <= until]
 
-    def kept(self) -> list[QueuedMessage]:
-        """All messages that are known of."""
+    def all(self) -> list[QueuedMessage]:
+        """Return all messages that are not deleted."""
         return list(self._messages.values())
 
-    def lost(self, message: QueuedMessage) -> None:
-        """Azurite does not have it: it was killed before it had written it down."""
-        self._forget(*message.key)
+    def forget(self, message: QueuedMessage) -> None:
+        """Forget a message that Azurite does not have, because it was killed before it saved the message."""
+        self._forget_key(message.key)
 
-    def let_go(self, account: str, queue: str) -> None:
-        """The functions host that held messages of this queue is gone."""
+    def release(self, account: str, queue: str) -> None:
+        """Release the messages of a queue, because the functions host that held them has stopped."""
         for key, message in self._messages.items():
             if key[:2] == (account, queue):
                 self._messages[key] = replace(message, held=False)
@@ -125,22 +129,28 @@ class QueueWatch:
     def _due(self, delay_s: float) -> datetime:
         return self._scheduler.now() + timedelta(seconds=delay_s)
 
-    def _note(self, message: QueuedMessage) -> None:
+    def _record(self, message: QueuedMessage) -> None:
         self._messages[message.key] = message
-        self._store.put(message.kept_at, {**asdict(message), "due": message.due.isoformat()})
+        self._store.put(message.path, {**asdict(message), "due": message.due.isoformat()})
         wait_s = (message.due - self._scheduler.now()).total_seconds()
         if wait_s <= 0:
             self._visible(message.account, message.queue)
         elif not message.held:
-            self._scheduler.call_later(wait_s + _SURELY_S, partial(self._appears, message), message.label)
+            self._scheduler.call_later(
+                wait_s + _CLOCK_MARGIN_S, partial(self._appears, message), message.label
+            )
 
     async def _appears(self, message: QueuedMessage) -> None:
         self._visible(message.account, message.queue)
 
-    def _forget(self, account: str, queue: str, message_id: str | None = None) -> None:
-        wanted = (account, queue) if message_id is None else (account, queue, message_id)
-        for key in [key for key in self._messages if key[: len(wanted)] == wanted]:
-            self._store.delete(self._messages.pop(key).kept_at)
+    def _forget_queue(self, account: str, queue: str) -> None:
+        for key in [key for key in self._messages if key[:2] == (account, queue)]:
+            self._forget_key(key)
+
+    def _forget_key(self, key: Key) -> None:
+        message = self._messages.pop(key, None)
+        if message:
+            self._store.delete(message.path)
 
 
 def _delay_s(request: StorageRequest) -> int:

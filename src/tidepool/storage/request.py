@@ -1,4 +1,4 @@
-"""What one request to Azure Storage asks for. Reads it; changes and sends nothing."""
+"""A request to Azure Storage, parsed."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -8,14 +8,14 @@ Headers = list[tuple[bytes, bytes]]
 
 
 def header(headers: Headers, name: str) -> str:
-    """The value of a header, "" where it is absent."""
-    wanted = name.lower().encode()
-    return next((value.decode("latin-1") for key, value in headers if key.lower() == wanted), "")
+    """Return the value of a header, or "" if it is absent."""
+    lower_name = name.lower().encode()
+    return next((value.decode("latin-1") for key, value in headers if key.lower() == lower_name), "")
 
 
 @dataclass(frozen=True)
 class StorageRequest:
-    """A request to `<account>.<service>.core.windows.net`; `target` is the raw path and query."""
+    """A request to `<account>.<service>.core.windows.net`. `target` is the raw path and query."""
 
     account: str
     service: str
@@ -35,7 +35,7 @@ class StorageRequest:
 
     @cached_property
     def segments(self) -> tuple[str, str]:
-        """Container and blob name, or queue and what is below it; decoded.
+        """The decoded container and blob name, or queue and the path below it.
 
         The blob name may contain slashes.
         """
@@ -46,7 +46,7 @@ class StorageRequest:
         return header(self.headers, name)
 
     def with_headers(self, changed: dict[str, str]) -> "StorageRequest":
-        """The same with these headers replaced or added; an empty value removes one."""
+        """Return a copy with headers replaced or added. An empty value removes the header."""
         names = {name.lower().encode() for name in changed}
         kept = [(key, value) for key, value in self.headers if key.lower() not in names]
         added = [(name.encode(), value.encode("latin-1")) for name, value in changed.items() if value]
