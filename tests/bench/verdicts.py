@@ -12,7 +12,8 @@ from tests.bench.table import Row
 from tidegate.config.model_policy import Gate
 from tidegate.domain.lifecycle.evaluation import decide_verdict
 from tidegate.domain.lifecycle.evidence import read_evidence
-from tidegate.domain.lifecycle.records import Evaluation, ModelState, ModelVersion
+from tidegate.domain.lifecycle.records import ModelState, ModelVersion
+from tidegate.domain.lifecycle.verdict_records import Evaluation
 
 MANY = 10_000
 ROUNDS = 200

@@ -12,7 +12,8 @@ from tests.support.model_versions import POLICY
 from tests.support.service import a_service, taken
 
 from tidegate.bootstrap import Service
-from tidegate.domain.lifecycle.records import Champion, ModelState, ModelVersion, Verdict
+from tidegate.domain.lifecycle.records import Champion, ModelState, ModelVersion
+from tidegate.domain.lifecycle.verdict_records import Verdict
 from tidegate.messages.commands import Notify, PromoteModel, RollbackModel
 from tidepool.cloud import StorageAccount, Tidepool
 

@@ -16,8 +16,9 @@ from tidegate.bootstrap import build
 from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.ledger import Ledger
 from tidegate.domain.activities.subjects import model_subject
-from tidegate.domain.lifecycle.records import Approval, Champion, ModelState, ModelVersion
+from tidegate.domain.lifecycle.records import Champion, ModelState, ModelVersion
 from tidegate.domain.lifecycle.rejudging import rejudging_obstacle, without_verdict
+from tidegate.domain.lifecycle.verdict_records import Approval
 from tidegate.errors import NotFoundError, TidegateError
 from tidegate.messages.commands import AnyCommand, JudgeModel, Notify, PromoteModel
 from tidegate.settings import Settings

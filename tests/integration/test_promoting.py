@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from tests.support.promotions import MODEL, POLICY, Promotions
 
-from tidegate.domain.lifecycle.records import Approval, ModelState
+from tidegate.domain.lifecycle.records import ModelState
+from tidegate.domain.lifecycle.verdict_records import Approval
 from tidegate.messages.commands import JudgeModel
 from tidepool.cloud import Tidepool
 
@@ -128,7 +129,7 @@ def test_an_approval_that_comes_too_late_promotes_nothing(promotions: Promotions
     promotions.promote("7")
 
     assert promotions.states == {"7": "expired"}
-    assert "after its time was over" in (promotions.record("7").error or "")
+    assert "after the time for approval ended" in (promotions.record("7").error or "")
     assert promotions.in_production() == {}
 
 

@@ -10,7 +10,8 @@ from tests.support.model_versions import MODEL, ModelInstallation
 from tests.support.service import taken
 
 from tidegate.bootstrap import Service, build
-from tidegate.domain.lifecycle.records import Approval, Champion, ModelState, ModelVersion, Verdict
+from tidegate.domain.lifecycle.records import Champion, ModelState, ModelVersion
+from tidegate.domain.lifecycle.verdict_records import Approval, Verdict
 from tidegate.messages.commands import AnyCommand, JudgeModel
 from tidegate.settings import Settings
 from tidepool.cloud import Tidepool

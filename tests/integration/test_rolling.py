@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from tests.support.rollouts import Rollouts
 
-from tidegate.domain.lifecycle.records import RolloutRecord
+from tidegate.domain.lifecycle.rollout_records import RolloutRecord
 from tidepool.cloud import Tidepool
 
 

@@ -14,7 +14,8 @@ from tests.support.service import taken
 from tidegate.bootstrap import Service, build
 from tidegate.cloud.copies import BlobCopyClient
 from tidegate.domain.lifecycle.file_copy import Folder, files_fingerprint
-from tidegate.domain.lifecycle.records import Approval, Model, ModelState, ModelVersion, Verdict
+from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
+from tidegate.domain.lifecycle.verdict_records import Approval, Verdict
 from tidegate.messages.commands import AnyCommand, Notify, PromoteModel, RollbackModel, encode
 from tidegate.service.steps.model_candidates import files_of
 from tidegate.settings import Settings

@@ -11,7 +11,7 @@ from azure.core.exceptions import ResourceNotFoundError
 
 from tests.support.promotions import MODEL, Promotions
 from tests.support.service import taken
-from tidegate.domain.lifecycle.records import RolloutRecord
+from tidegate.domain.lifecycle.rollout_records import RolloutRecord
 from tidegate.messages.commands import AdvanceRollout, AnyCommand, Notify, PromoteModel, RollbackModel
 from tidepool.cloud import Tidepool
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from tidegate.domain.lifecycle.records import HealthFigures, Lineage, ModelSource, ModelVersion, Promotion
+from tidegate.domain.lifecycle.records import Lineage, ModelSource, ModelVersion, Promotion
+from tidegate.domain.lifecycle.rollout_records import HealthFigures
 from tidegate.domain.partitions.records import ScoringOutcome
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from tidegate.domain.lifecycle.lineage import RegisteredModel, is_copy_of, lineage_of, lineage_tags
-from tidegate.domain.lifecycle.records import Approval, ModelState, ModelVersion, Verdict
+from tidegate.domain.lifecycle.records import ModelState, ModelVersion
+from tidegate.domain.lifecycle.verdict_records import Approval, Verdict
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 

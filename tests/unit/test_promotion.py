@@ -21,15 +21,8 @@ from tidegate.domain.lifecycle.promotion import (
     with_champion,
     without_claim,
 )
-from tidegate.domain.lifecycle.records import (
-    Approval,
-    Champion,
-    Model,
-    ModelState,
-    ModelVersion,
-    Promotion,
-    Verdict,
-)
+from tidegate.domain.lifecycle.records import Champion, Model, ModelState, ModelVersion, Promotion
+from tidegate.domain.lifecycle.verdict_records import Approval, Verdict
 from tidegate.messages.commands import RollbackModel
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
@@ -81,7 +74,7 @@ def test_only_somebodys_word_on_this_verdict_counts(approval: Approval | None) -
 @pytest.mark.parametrize(
     ("approval", "after", "state", "says"),
     [
-        (None, timedelta(days=3), ModelState.EXPIRED, "nobody approved"),
+        (None, timedelta(days=3), ModelState.EXPIRED, "no person approved"),
         (_approval(at=NOW + timedelta(days=4)), timedelta(days=4), ModelState.EXPIRED, "ada approved it at"),
         (_approval(approved=False, reason="no"), timedelta(), ModelState.REFUSED, "ada refused it: no"),
     ],

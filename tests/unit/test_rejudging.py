@@ -7,23 +7,20 @@ import pytest
 
 from tidegate.config.model_policy import Policy
 from tidegate.domain.lifecycle.evaluation import plan_evaluation
-from tidegate.domain.lifecycle.records import (
-    Approval,
-    Champion,
-    Evaluation,
-    JudgingRequest,
-    Model,
-    ModelState,
-    ModelVersion,
-    RuleResult,
-    Verdict,
-)
+from tidegate.domain.lifecycle.records import Champion, Model, ModelState, ModelVersion
 from tidegate.domain.lifecycle.rejudging import (
     next_number,
     rejudging_obstacle,
     request_for,
     with_request,
     without_verdict,
+)
+from tidegate.domain.lifecycle.verdict_records import (
+    Approval,
+    Evaluation,
+    JudgingRequest,
+    RuleResult,
+    Verdict,
 )
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)

@@ -17,16 +17,17 @@ from tidegate.domain.lifecycle.health import (
     read_smoke_test,
 )
 from tidegate.domain.lifecycle.names import deployment_name
-from tidegate.domain.lifecycle.records import HealthFigures, ModelVersion, RolloutRecord
-from tidegate.domain.lifecycle.rollout import (
+from tidegate.domain.lifecycle.records import ModelVersion
+from tidegate.domain.lifecycle.rollout import decide_step
+from tidegate.domain.lifecycle.rollout_progress import (
     after_health,
     after_smoke,
     begin_rollout,
-    decide_step,
     may_become_champion,
     refused,
     unrestored,
 )
+from tidegate.domain.lifecycle.rollout_records import HealthFigures, RolloutRecord
 from tidegate.domain.lifecycle.rollout_steps import (
     CreateDeployment,
     CreateEndpoint,
@@ -234,7 +235,7 @@ def test_an_endpoint_that_was_deleted_meanwhile_ends_the_rollout() -> None:
     world.until("baking")
     world.seen = None
 
-    assert "what was deployed is gone" in str(world.end().why)
+    assert "the deployment is gone" in str(world.end().why)
 
 
 def test_a_deployment_of_somebody_else_under_our_name_is_not_touched() -> None:
@@ -243,7 +244,7 @@ def test_a_deployment_of_somebody_else_under_our_name_is_not_touched() -> None:
 
     record = world.end()
 
-    assert "is not ours" in str(record.why)
+    assert "is not the promoted model" in str(record.why)
     assert world.seen
     assert "v-2" in world.seen.deployments
 
@@ -356,7 +357,7 @@ def test_where_azure_refuses_to_take_traffic_back_it_is_said() -> None:
     world.record = refused(world.record, "400: no", world.now)
 
     assert world.record.final
-    assert str(world.record.why).endswith("; traffic could not go back: 400: no")
+    assert str(world.record.why).endswith("; traffic could not be given back: 400: no")
 
 
 def _figures(*, requests: int, errors: int = 0, p95_ms: float = 20) -> RequestMetrics:

@@ -10,19 +10,16 @@ from tidegate.config.model_policy import Policy
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.links import job_url, model_url, version_url
 from tidegate.domain.lifecycle.records import (
-    Approval,
     Champion,
-    Evaluation,
-    JudgingRequest,
     Model,
     ModelVersion,
     PastVerdict,
     Promotion,
     Retraining,
-    RolloutRecord,
     SignalRecord,
-    Verdict,
 )
+from tidegate.domain.lifecycle.rollout_records import RolloutRecord
+from tidegate.domain.lifecycle.verdict_records import Approval, Evaluation, JudgingRequest, Verdict
 
 
 class ModelSummary(BaseModel):

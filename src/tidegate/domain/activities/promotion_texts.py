@@ -7,7 +7,8 @@ from typing import Any
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.names import model_reference
-from tidegate.domain.lifecycle.records import Champion, Model, ModelVersion, RuleResult
+from tidegate.domain.lifecycle.records import Champion, Model, ModelVersion
+from tidegate.domain.lifecycle.verdict_records import RuleResult
 
 _MOST_LINES = 40
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.names import model_reference
-from tidegate.domain.lifecycle.records import ModelVersion, RolloutRecord, RolloutStep
+from tidegate.domain.lifecycle.records import ModelVersion
+from tidegate.domain.lifecycle.rollout_records import RolloutRecord, RolloutStep
 
 
 @dataclass(frozen=True)

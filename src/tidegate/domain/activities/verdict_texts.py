@@ -7,8 +7,9 @@ from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.jobs.outcome import ResubmitJob
 from tidegate.domain.lifecycle.names import model_reference
-from tidegate.domain.lifecycle.records import Approval, ModelState, ModelVersion, RuleResult, Verdict
+from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidegate.domain.lifecycle.rejudging import request_for
+from tidegate.domain.lifecycle.verdict_records import Approval, RuleResult, Verdict
 
 _MOST_LINES = 40
 

@@ -9,7 +9,8 @@ from tidegate.domain.jobs.plan import JobPlan
 from tidegate.domain.lifecycle.evidence import Evidence, NoEvidence
 from tidegate.domain.lifecycle.gate import EvaluationSubject, decide_rules, passes, verdict_id
 from tidegate.domain.lifecycle.names import evaluation_folder, model_reference
-from tidegate.domain.lifecycle.records import Evaluation, ModelState, ModelVersion, RuleResult, Verdict
+from tidegate.domain.lifecycle.records import ModelState, ModelVersion
+from tidegate.domain.lifecycle.verdict_records import Evaluation, RuleResult, Verdict
 
 _NONE = "none"  # a literal of a job cannot be empty
 _MOST_LINES = 300  # a row of the ledger holds 1 MB; every line is in verdict.json

@@ -15,7 +15,7 @@ from tidegate.domain.lifecycle.evidence import (
     MetricGroup,
     NoEvidence,
 )
-from tidegate.domain.lifecycle.records import RuleResult
+from tidegate.domain.lifecycle.verdict_records import RuleResult
 
 _ROUNDING = 1e-9  # 0.8 - 0.005 is a little more than 0.795 in binary
 _NUMBER = ".6g"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tidegate.config.model_policy import Rollout
-from tidegate.domain.lifecycle.records import HealthFigures
+from tidegate.domain.lifecycle.rollout_records import HealthFigures
 
 _CAUSED_BY_DEPLOYMENT = frozenset({408, 424, 429})  # time-out; the model failed; too slow for the requests
 

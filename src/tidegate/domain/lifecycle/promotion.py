@@ -1,25 +1,26 @@
-"""Whether a judged version may go on into production, and who is champion then. Pure."""
+"""The decisions about promotions: whether a judged version may go to production, and which is champion."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 from tidegate.config.model_policy import Promote
-from tidegate.domain.lifecycle.records import Approval, Champion, Model, ModelState, ModelVersion, Verdict
+from tidegate.domain.lifecycle.records import Champion, Model, ModelState, ModelVersion
+from tidegate.domain.lifecycle.verdict_records import Approval, Verdict
 from tidegate.messages.commands import RollbackModel
 
 IN_PROMOTION = (ModelState.PASSED, ModelState.PROMOTING, ModelState.CHALLENGER)
-OTHER_CHAMPION = "another version became champion meanwhile"
+OTHER_CHAMPION = "another version became champion after the verdict"
 OTHER_FILES = "its files are not those that were judged"
 
 
 @dataclass(frozen=True)
 class PromotionSettled:
-    """Nothing is to be done about it, or not by promotion."""
+    """The version's state leaves nothing for a promotion to do."""
 
 
 @dataclass(frozen=True)
 class StopPromotion:
-    """It goes no further."""
+    """The version is not promoted, and ends in `state`."""
 
     state: ModelState
     why: str
@@ -27,36 +28,38 @@ class StopPromotion:
 
 @dataclass(frozen=True)
 class JudgeAgain:
-    """The verdict no longer says what it said: it and its approval are void."""
+    """The verdict and its approval are void, because the champion has changed since."""
 
     why: str
 
 
 @dataclass(frozen=True)
 class AwaitApproval:
+    """The version waits for a person's approval until this time."""
+
     until: datetime
 
 
 @dataclass(frozen=True)
 class AwaitOtherPromotion:
-    """One promotion at a time: that of `version` is under way."""
+    """The promotion of `version` is under way; a model has only one at a time."""
 
     version: str
 
 
 @dataclass(frozen=True)
 class BeginPromotion:
-    """Claim the model's one place for what is on its way, and copy."""
+    """Claim the model's one promotion for this version, then copy its files."""
 
 
 @dataclass(frozen=True)
 class ContinueCopy:
-    """The place is claimed; the copy is not registered yet."""
+    """The promotion is claimed, and the copy is not registered yet."""
 
 
 @dataclass(frozen=True)
 class InProduction:
-    """It is in production: to its rollout, or to the throne."""
+    """The version is registered in production: its rollout follows, or it becomes champion at once."""
 
 
 PromotionStep = (
@@ -72,40 +75,43 @@ PromotionStep = (
 
 
 def decide_promotion(record: ModelVersion, model: Model, promote: Promote, now: datetime) -> PromotionStep:
-    """The next step of a version, seen together with the record of its model."""
+    """Decide the next step of a version's promotion, from its record and that of its model."""
     if record.state not in IN_PROMOTION:
         return PromotionSettled()
     if champion_source(model) == record.version:
         return InProduction()
     verdict = record.verdict
     if verdict is None or not verdict.passed or verdict.mode != "enforce":
-        return StopPromotion(ModelState.REFUSED, "it has no verdict that lets it pass")
+        return StopPromotion(ModelState.REFUSED, "it has no passing verdict of an enforcing gate")
     if not verdict_is_current(verdict, model):
         return JudgeAgain(_changed(verdict, model))
     if record.state is ModelState.CHALLENGER:
         return InProduction()
-    return _unapproved(record, verdict, promote, now) or _in_turn(record, model)
+    return _await_approval(record, verdict, promote, now) or _claim_or_wait(record, model)
 
 
 def verdict_is_current(verdict: Verdict, model: Model) -> bool:
-    """Whether the champion that a verdict compared with still is the champion."""
+    """Return whether the champion that a verdict compared with is still the champion."""
     return verdict.champion == champion_source(model)
 
 
 def champion_source(model: Model) -> str | None:
-    """The champion's version in development, where there is a champion."""
+    """Return the champion's version in development, or None if there is no champion."""
     return model.champion.source if model.champion else None
 
 
 def champion_in(model: Model, role: str) -> str | None:
-    """The champion's version as the development or the production workspace has it."""
+    """Return the champion's version in the development or the production workspace, or None."""
     if model.champion is None:
         return None
     return model.champion.version if role == "production" else model.champion.source
 
 
 def with_champion(model: Model, record: ModelVersion, at: datetime) -> Model:
-    """The model's record once the version is champion; the same where it is already."""
+    """Return the model's record with this version as champion, or the same record if it is champion already.
+
+    Raise ValueError if the version is not in production.
+    """
     if champion_source(model) == record.version:
         return model
     if record.verdict is None or record.promotion is None or record.promotion.production_version is None:
@@ -117,46 +123,44 @@ def with_champion(model: Model, record: ModelVersion, at: datetime) -> Model:
         by=f"verdict {record.verdict.id}",
     )
     return model.model_copy(
-        update={"champion": champion, "previous": model.champion, "rolling": _without(model, record)}
+        update={"champion": champion, "previous": model.champion, "rolling": _rolling_without(model, record)}
     )
 
 
 def rolled_back(model: Model, command: RollbackModel, at: datetime, *, unrestored: bool) -> Model | None:
-    """The model's record once production's version `to` is champion again; None where it never was.
+    """Return the model's record once production's version `to` is champion again, or None if it cannot be.
 
-    What was taken back is nobody's previous: saying it twice does not bring it back. `unrestored`: it is
-    champion again, and its endpoint could not be brought back; that begins anew.
+    The version that is taken back does not become "previous", so that a repeated command does not restore it.
+    `unrestored` means that `to` is champion again, but its endpoint could not be restored: in that case the
+    restoration starts again.
     """
     champion, previous = model.champion, model.previous
     if champion and champion.version == command.to:
-        begins = unrestored and command.champion == command.to
-        return (
-            model.model_copy(update={"champion": champion.model_copy(update={"since": at})})
-            if begins
-            else model
-        )
+        if unrestored and command.champion == command.to:
+            return model.model_copy(update={"champion": champion.model_copy(update={"since": at})})
+        return model
     if previous is None or champion is None:
         return None
     if (champion.version, previous.version) != (command.champion, command.to):
         return None
-    again = previous.model_copy(update={"since": at, "by": _words(command)})
-    return model.model_copy(update={"champion": again, "previous": None})
+    restored = previous.model_copy(update={"since": at, "by": _reason(command)})
+    return model.model_copy(update={"champion": restored, "previous": None})
 
 
 def without_claim(model: Model, record: ModelVersion) -> Model:
-    """The model's record without the version's claim on its place."""
-    return model.model_copy(update={"rolling": _without(model, record)})
+    """Return the model's record without the version's claim on the model's one promotion."""
+    return model.model_copy(update={"rolling": _rolling_without(model, record)})
 
 
 def valid_approval(record: ModelVersion) -> Approval | None:
-    """Somebody's word on the verdict that the version has now."""
+    """Return the approval or refusal of the version's present verdict, or None."""
     approval, verdict = record.approval, record.verdict
     return (
         approval if approval and verdict and approval.verdict == verdict.id and approval.by.strip() else None
     )
 
 
-def _unapproved(
+def _await_approval(
     record: ModelVersion, verdict: Verdict, promote: Promote, now: datetime
 ) -> StopPromotion | AwaitApproval | None:
     if promote.approval != "required":
@@ -169,14 +173,14 @@ def _unapproved(
     if approval:
         late = f"{approval.by} approved it at {approval.at:%Y-%m-%d %H:%M %Z}"
         return StopPromotion(
-            ModelState.EXPIRED, f"{late}, after its time was over at {until:%Y-%m-%d %H:%M %Z}"
+            ModelState.EXPIRED, f"{late}, after the time for approval ended at {until:%Y-%m-%d %H:%M %Z}"
         )
     if now >= until:
-        return StopPromotion(ModelState.EXPIRED, f"nobody approved it until {until:%Y-%m-%d %H:%M %Z}")
+        return StopPromotion(ModelState.EXPIRED, f"no person approved it until {until:%Y-%m-%d %H:%M %Z}")
     return AwaitApproval(until)
 
 
-def _in_turn(record: ModelVersion, model: Model) -> AwaitOtherPromotion | BeginPromotion | ContinueCopy:
+def _claim_or_wait(record: ModelVersion, model: Model) -> AwaitOtherPromotion | BeginPromotion | ContinueCopy:
     if model.rolling not in (None, record.version):
         return AwaitOtherPromotion(str(model.rolling))
     claimed = record.state is ModelState.PROMOTING and model.rolling == record.version
@@ -186,13 +190,13 @@ def _in_turn(record: ModelVersion, model: Model) -> AwaitOtherPromotion | BeginP
 def _changed(verdict: Verdict, model: Model) -> str:
     then = f"version {verdict.champion}" if verdict.champion else "no champion"
     now = champion_source(model)
-    return f"it was compared with {then}, and now {f'version {now}' if now else 'nobody'} is champion"
+    return f"it was compared with {then}, and now {f'version {now}' if now else 'no version'} is champion"
 
 
-def _without(model: Model, record: ModelVersion) -> str | None:
+def _rolling_without(model: Model, record: ModelVersion) -> str | None:
     return None if model.rolling == record.version else model.rolling
 
 
-def _words(command: RollbackModel) -> str:
+def _reason(command: RollbackModel) -> str:
     signed_in = " (signed in with Entra ID)" if command.by_source == "entra" else ""
     return f"rollback by {command.by}{signed_in}: {command.reason}"

@@ -7,6 +7,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from tidegate.domain.ledger_record import LedgerRecord, PartialRecord
+from tidegate.domain.lifecycle.rollout_records import RolloutRecord
+from tidegate.domain.lifecycle.verdict_records import Approval, Evaluation, JudgingRequest, Verdict
 
 
 class ModelState(StrEnum):
@@ -37,77 +39,6 @@ _LIVE = {
     ModelState.PROMOTING,
     ModelState.CHALLENGER,
 }
-
-
-class Evaluation(BaseModel):
-    """The job that scores a candidate and the champion on the same holdout."""
-
-    number: int = Field(default=1, ge=1, description="It rises by 1 each time the version is judged again.")
-    attempt: int = Field(default=1, ge=1)
-    job: str
-    data: str
-    champion: str | None = Field(
-        description="The champion's version in development; None if there is no champion."
-    )
-    files: str | None = Field(
-        default=None, description="Fingerprint of the version's files; None if the policy has no promote."
-    )
-    submitted_at: datetime
-
-
-class RuleResult(BaseModel):
-    """The result of one rule of the gate."""
-
-    rule: str
-    metric: str
-    slice: str | None = None
-    value: float | None
-    threshold: float | None
-    passed: bool
-    why: str
-
-
-class Verdict(BaseModel):
-    """The gate's decision, with the result of each rule."""
-
-    id: str = Field(
-        description="Derived from version, champion, holdout and evaluation: an approval names it."
-    )
-    passed: bool
-    mode: Literal["enforce", "observe"]
-    rules: list[RuleResult]
-    data: str
-    champion: str | None
-    job: str
-    files: str | None = Field(
-        default=None, description="Fingerprint of the files that were judged: no others are promoted."
-    )
-    at: datetime
-
-
-BySource = Literal["entra", "caller"]  # a name from Entra ID's sign-in, or one that the caller gave
-
-
-class Approval(BaseModel):
-    """A person's approval or refusal of one verdict."""
-
-    verdict: str
-    approved: bool
-    by: str
-    by_source: BySource = "caller"
-    reason: str
-    at: datetime
-
-
-class JudgingRequest(BaseModel):
-    """A person's request to judge a version again. `number` is that of the evaluation it causes."""
-
-    number: int = Field(ge=1)
-    by: str
-    by_source: BySource = "caller"
-    reason: str
-    idempotency_key: str | None = None
-    at: datetime
 
 
 class PastVerdict(BaseModel):
@@ -167,58 +98,6 @@ class Promotion(BaseModel):
     lineage: Lineage = Field(default=Lineage(), description="Complete; the tags in production are shortened.")
     production_version: str | None = None
     ended_at: datetime | None = None
-
-
-class HealthFigures(PartialRecord):
-    """The measured errors and latency of a deployment during a step."""
-
-    source: Literal["metrics", "probes"] = "metrics"
-    requests: int = 0
-    errors: int | None = Field(default=None, description="None if there were too few requests to judge.")
-    error_rate: float | None = None
-    p95_ms: float | None = None
-    because: str | None = Field(default=None, description="Why probes were used instead of metrics.")
-    too_few: bool = False
-
-
-class RolloutStep(BaseModel):
-    """A share of the traffic that the new deployment received, and its health at that share."""
-
-    percent: int
-    mirror: int = Field(default=0, description="Percent of the live traffic that is mirrored.")
-    began_at: datetime
-    health: HealthFigures | None = None
-
-    @classmethod
-    def none(cls, at: datetime) -> "RolloutStep":
-        """Return the state before the first step: no traffic at all."""
-        return cls(percent=0, began_at=at)
-
-
-class RolloutRecord(BaseModel):
-    """A blue-green rollout: `deployment` is the new deployment, `before` had the traffic until now."""
-
-    endpoint: str
-    deployment: str
-    before: str | None
-    phase: Literal["deploying", "smoke", "traffic", "baking", "cleaning", "failing", "done", "rolled_back"]
-    restoring: bool = Field(
-        default=False, description="Whether it belongs to a rollback: all traffic at once, with no verdict."
-    )
-    steps: list[RolloutStep] = Field(default=[])
-    smoke: str | None = Field(default=None, description="The result of the last smoke test.")
-    smoke_tries: int = 0
-    failed_tries: int = Field(
-        default=0, description="Of a rollback: how often its deployment could not be started."
-    )
-    began_at: datetime
-    ended_at: datetime | None = None
-    due: datetime | None = Field(default=None, description="When the bake time ends.")
-    why: str | None = None
-
-    @property
-    def final(self) -> bool:
-        return self.phase in ("done", "rolled_back")
 
 
 class ModelVersion(LedgerRecord):

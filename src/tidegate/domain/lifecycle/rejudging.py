@@ -5,7 +5,8 @@ from datetime import datetime
 from tidegate.domain.lifecycle.evaluation import shortened
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.promotion import champion_source
-from tidegate.domain.lifecycle.records import JudgingRequest, Model, ModelState, ModelVersion, PastVerdict
+from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion, PastVerdict
+from tidegate.domain.lifecycle.verdict_records import JudgingRequest
 
 _MOST_VERDICTS, _MOST_LINES, _MOST_REQUESTS = 10, 50, 20  # a row of the ledger holds 1 MB
 

@@ -1,23 +1,34 @@
-"""What a rollout sees of an endpoint, and the one step that it takes next: values only. Pure."""
+"""Values of a rollout: the endpoint as Azure shows it, and the actions that a rollout can take next."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from tidegate.domain.lifecycle.records import RolloutRecord
+from tidegate.domain.lifecycle.rollout_records import RolloutRecord
 
 _BUSY = frozenset({"Creating", "Updating", "Deleting", "Scaling"})
 
 
 @dataclass(frozen=True)
+class RolloutTarget:
+    """The endpoint and the deployment of a version, and the id of the model that the deployment serves."""
+
+    endpoint: str
+    deployment: str
+    model: str
+
+
+@dataclass(frozen=True)
 class DeploymentSnapshot:
+    """A deployment as Azure shows it."""
+
     state: str
     model: str
 
 
 @dataclass(frozen=True)
 class EndpointSnapshot:
-    """An endpoint as Azure shows it: shares in percent, those of nothing left out."""
+    """An endpoint as Azure shows it. Shares are in percent; deployments without a share are left out."""
 
     state: str
     traffic: Mapping[str, int]
@@ -26,41 +37,44 @@ class EndpointSnapshot:
 
     @property
     def busy(self) -> str | None:
-        """What an operation is going on with; Azure answers 409 to any other meanwhile."""
-        states = {"the endpoint": self.state} | {name: one.state for name, one in self.deployments.items()}
+        """Return which operation is under way, or None. Azure answers 409 to any other until it ends."""
+        states = {"the endpoint": self.state}
+        states |= {name: deployment.state for name, deployment in self.deployments.items()}
         return next((f"{name} is {state}" for name, state in states.items() if state in _BUSY), None)
 
 
 @dataclass(frozen=True)
 class RolloutSettled:
-    """It has ended."""
+    """The rollout has ended."""
 
 
 @dataclass(frozen=True)
 class WaitForEndpoint:
+    """Nothing can be done now, for this reason."""
+
     why: str
 
 
 @dataclass(frozen=True)
 class UpdateRecord:
-    """The record moves on; nothing is to be done to the endpoint."""
+    """Store this record. The endpoint stays as it is."""
 
     record: RolloutRecord
 
 
 @dataclass(frozen=True)
 class CreateEndpoint:
-    pass
+    """Create the endpoint, which does not exist yet."""
 
 
 @dataclass(frozen=True)
 class CreateDeployment:
-    pass
+    """Create the version's deployment at the endpoint."""
 
 
 @dataclass(frozen=True)
 class SetTraffic:
-    """Give the endpoint these shares."""
+    """Set the shares of live and mirrored traffic of each deployment."""
 
     traffic: Mapping[str, int]
     mirror: Mapping[str, int]
@@ -68,17 +82,22 @@ class SetTraffic:
 
 @dataclass(frozen=True)
 class DeleteDeployment:
+    """Delete a deployment that receives no traffic."""
+
     deployment: str
 
 
 @dataclass(frozen=True)
 class RunSmokeTest:
-    """Ask the deployment the question of the smoke test: `after_smoke` takes the answer."""
+    """Send the request of the smoke test to the deployment. `after_smoke` takes the answer."""
 
 
 @dataclass(frozen=True)
 class MeasureHealth:
-    """See how the deployment does, for `after_health`. `last`: the bake is over, now it has to be known."""
+    """Measure the deployment's health, for `after_health`.
+
+    `last` means that the bake time is over, so that the health must be known now.
+    """
 
     since: datetime
     last: bool
@@ -95,12 +114,3 @@ RolloutAction = (
     | RunSmokeTest
     | MeasureHealth
 )
-
-
-@dataclass(frozen=True)
-class RolloutTarget:
-    """Where a version goes: its deployment's name, and the model that this is to serve."""
-
-    endpoint: str
-    deployment: str
-    model: str

@@ -8,16 +8,17 @@ from tidegate.domain.activities import rollout_texts as rollout_news
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.lifecycle.names import deployment_name
 from tidegate.domain.lifecycle.promotion import OTHER_CHAMPION, champion_source, verdict_is_current
-from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion, RolloutRecord
-from tidegate.domain.lifecycle.rollout import (
+from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
+from tidegate.domain.lifecycle.rollout import decide_step
+from tidegate.domain.lifecycle.rollout_progress import (
     after_health,
     after_smoke,
     begin_rollout,
-    decide_step,
     failing,
     may_become_champion,
     refused,
 )
+from tidegate.domain.lifecycle.rollout_records import RolloutRecord
 from tidegate.domain.lifecycle.rollout_steps import (
     CreateDeployment,
     CreateEndpoint,

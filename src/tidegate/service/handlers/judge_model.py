@@ -20,8 +20,9 @@ from tidegate.domain.lifecycle.evidence import EVIDENCE, Evidence, NoEvidence, n
 from tidegate.domain.lifecycle.file_copy import files_fingerprint
 from tidegate.domain.lifecycle.names import evaluation_folder, judge_job
 from tidegate.domain.lifecycle.promotion import champion_source
-from tidegate.domain.lifecycle.records import Evaluation, ModelState, ModelVersion, RuleResult, Verdict
+from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidegate.domain.lifecycle.rejudging import next_number
+from tidegate.domain.lifecycle.verdict_records import Evaluation, RuleResult, Verdict
 from tidegate.errors import NotFoundError, PermanentError
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, JudgeModel, Next, PromoteModel

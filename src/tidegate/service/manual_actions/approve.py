@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from tidegate.config.model_policy import GateMode, Policy
 from tidegate.domain.activities import verdict_texts as news
 from tidegate.domain.lifecycle.names import model_reference
-from tidegate.domain.lifecycle.records import Approval, Model, ModelState, ModelVersion, Verdict
-from tidegate.domain.lifecycle.rollout import unrestored
+from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
+from tidegate.domain.lifecycle.rollout_progress import unrestored
+from tidegate.domain.lifecycle.verdict_records import Approval, Verdict
 from tidegate.errors import ConflictError, RefusedError, TransientError
 from tidegate.log import Log
 from tidegate.messages.commands import AnyCommand, Notify, PromoteModel, RollbackModel

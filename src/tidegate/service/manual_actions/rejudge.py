@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict
 
 from tidegate.config.model_policy import Policy
 from tidegate.domain.lifecycle.names import model_reference
-from tidegate.domain.lifecycle.records import JudgingRequest, ModelVersion
+from tidegate.domain.lifecycle.records import ModelVersion
 from tidegate.domain.lifecycle.rejudging import next_number, rejudging_obstacle, with_request
+from tidegate.domain.lifecycle.verdict_records import JudgingRequest
 from tidegate.errors import ConflictError, NotFoundError, RefusedError, TransientError
 from tidegate.log import Log
 from tidegate.messages.commands import JudgeModel

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from tidegate.domain.lifecycle.records import BySource
+from tidegate.domain.lifecycle.verdict_records import BySource
 from tidegate.errors import RefusedError
 
 Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]

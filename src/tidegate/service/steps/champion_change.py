@@ -15,7 +15,7 @@ from tidegate.domain.lifecycle.promotion import (
 )
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
 from tidegate.domain.lifecycle.rejudging import without_verdict
-from tidegate.domain.lifecycle.rollout import unrestored
+from tidegate.domain.lifecycle.rollout_progress import unrestored
 from tidegate.errors import PermanentError
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, JudgeModel, Next, PromoteModel, RollbackModel

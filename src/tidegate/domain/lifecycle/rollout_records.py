@@ -1,0 +1,60 @@
+"""The part of a model version's record that describes its rollout."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from tidegate.domain.ledger_record import PartialRecord
+
+
+class HealthFigures(PartialRecord):
+    """The measured errors and latency of a deployment during a step."""
+
+    source: Literal["metrics", "probes"] = "metrics"
+    requests: int = 0
+    errors: int | None = Field(default=None, description="None if there were too few requests to judge.")
+    error_rate: float | None = None
+    p95_ms: float | None = None
+    because: str | None = Field(default=None, description="Why probes were used instead of metrics.")
+    too_few: bool = False
+
+
+class RolloutStep(BaseModel):
+    """A share of the traffic that the new deployment received, and its health at that share."""
+
+    percent: int
+    mirror: int = Field(default=0, description="Percent of the live traffic that is mirrored.")
+    began_at: datetime
+    health: HealthFigures | None = None
+
+    @classmethod
+    def none(cls, at: datetime) -> "RolloutStep":
+        """Return the state before the first step: no traffic at all."""
+        return cls(percent=0, began_at=at)
+
+
+class RolloutRecord(BaseModel):
+    """A blue-green rollout: `deployment` is the new deployment, `before` had the traffic until now."""
+
+    endpoint: str
+    deployment: str
+    before: str | None
+    phase: Literal["deploying", "smoke", "traffic", "baking", "cleaning", "failing", "done", "rolled_back"]
+    restoring: bool = Field(
+        default=False, description="Whether it belongs to a rollback: all traffic at once, with no verdict."
+    )
+    steps: list[RolloutStep] = Field(default=[])
+    smoke: str | None = Field(default=None, description="The result of the last smoke test.")
+    smoke_tries: int = 0
+    failed_tries: int = Field(
+        default=0, description="Of a rollback: how often its deployment could not be started."
+    )
+    began_at: datetime
+    ended_at: datetime | None = None
+    due: datetime | None = Field(default=None, description="When the bake time ends.")
+    why: str | None = None
+
+    @property
+    def final(self) -> bool:
+        return self.phase in ("done", "rolled_back")

@@ -1,0 +1,76 @@
+"""The parts of a model version's record that describe its evaluation, its verdict and its approval."""
+
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+BySource = Literal["entra", "caller"]  # a name from Entra ID's sign-in, or one that the caller gave
+
+
+class Evaluation(BaseModel):
+    """The job that scores a candidate and the champion on the same holdout."""
+
+    number: int = Field(default=1, ge=1, description="It rises by 1 each time the version is judged again.")
+    attempt: int = Field(default=1, ge=1)
+    job: str
+    data: str
+    champion: str | None = Field(
+        description="The champion's version in development; None if there is no champion."
+    )
+    files: str | None = Field(
+        default=None, description="Fingerprint of the version's files; None if the policy has no promote."
+    )
+    submitted_at: datetime
+
+
+class RuleResult(BaseModel):
+    """The result of one rule of the gate."""
+
+    rule: str
+    metric: str
+    slice: str | None = None
+    value: float | None
+    threshold: float | None
+    passed: bool
+    why: str
+
+
+class Verdict(BaseModel):
+    """The gate's decision, with the result of each rule."""
+
+    id: str = Field(
+        description="Derived from version, champion, holdout and evaluation: an approval names it."
+    )
+    passed: bool
+    mode: Literal["enforce", "observe"]
+    rules: list[RuleResult]
+    data: str
+    champion: str | None
+    job: str
+    files: str | None = Field(
+        default=None, description="Fingerprint of the files that were judged: no others are promoted."
+    )
+    at: datetime
+
+
+class Approval(BaseModel):
+    """A person's approval or refusal of one verdict."""
+
+    verdict: str
+    approved: bool
+    by: str
+    by_source: BySource = "caller"
+    reason: str
+    at: datetime
+
+
+class JudgingRequest(BaseModel):
+    """A person's request to judge a version again. `number` is that of the evaluation it causes."""
+
+    number: int = Field(ge=1)
+    by: str
+    by_source: BySource = "caller"
+    reason: str
+    idempotency_key: str | None = None
+    at: datetime
