@@ -23,7 +23,7 @@ YES = {"approved": True, "by": "Ada", "reason": "Better on every camera", "verdi
 PROMOTE = {**POLICY, "promote": {"approval": "required", "within": "3d"}}
 
 
-class Desk:
+class ApprovalApi:
     def __init__(self, folder: Path, account: str, tidepool: Tidepool, policy: dict[str, Any]) -> None:
         self.tidepool, self.account, self.clock = tidepool, account, Clock()
         self.service: Service = a_service(folder, account, self.clock, models={MODEL: policy})
@@ -71,45 +71,45 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, storage_account: StorageAccount, tidepool: Tidepool) -> Desk:
-    return Desk(tmp_path, storage_account.name, tidepool, PROMOTE)
+def approval_api(tmp_path: Path, storage_account: StorageAccount, tidepool: Tidepool) -> ApprovalApi:
+    return ApprovalApi(tmp_path, storage_account.name, tidepool, PROMOTE)
 
 
-def test_an_approval_is_recorded_told_and_sends_the_promotion_on(desk: Desk) -> None:
-    desk.version()
+def test_an_approval_is_recorded_told_and_sends_the_promotion_on(approval_api: ApprovalApi) -> None:
+    approval_api.version()
 
-    status, body = desk.post()
+    status, body = approval_api.post()
 
-    assert (status, desk.record.approval and desk.record.approval.by) == (200, "Ada")
+    assert (status, approval_api.record.approval and approval_api.record.approval.by) == (200, "Ada")
     assert '"verdict":"e1-abc"' in body
-    sent = desk.sent()
+    sent = approval_api.sent()
     assert [
         one.model_dump(include={"model", "version"}) for one in sent if isinstance(one, PromoteModel)
     ] == [{"model": MODEL, "version": "3"}]
     assert len([one for one in sent if isinstance(one, Notify)]) == 1
-    (told,) = desk.service.ledger.activities(f"model:development:{MODEL}")
+    (told,) = approval_api.service.ledger.activities(f"model:development:{MODEL}")
     assert (told.kind, told.title) == ("model.approved", "Ada approved classifier:3")
 
 
-def test_a_refusal_is_recorded_and_the_promotion_takes_it(desk: Desk) -> None:
-    desk.version()
+def test_a_refusal_is_recorded_and_the_promotion_takes_it(approval_api: ApprovalApi) -> None:
+    approval_api.version()
 
-    assert desk.post(approved=False)[0] == 200
+    assert approval_api.post(approved=False)[0] == 200
 
-    assert desk.record.approval is not None
-    assert not desk.record.approval.approved
-    assert [type(one) for one in desk.sent()] == [PromoteModel]
+    assert approval_api.record.approval is not None
+    assert not approval_api.record.approval.approved
+    assert [type(one) for one in approval_api.sent()] == [PromoteModel]
 
 
 @pytest.mark.parametrize("state", [ModelState.REFUSED, ModelState.PASSED])
-def test_no_person_can_approve_what_the_gate_refused(desk: Desk, state: ModelState) -> None:
-    desk.version(state, passed=False)
+def test_no_person_can_approve_what_the_gate_refused(approval_api: ApprovalApi, state: ModelState) -> None:
+    approval_api.version(state, passed=False)
 
-    status, body = desk.post()
+    status, body = approval_api.post()
 
     assert status == 409
     assert "no person can approve it: accuracy: 0.7; asked: at least 0.8" in body
-    assert (desk.record.approval, desk.sent()) == (None, [])
+    assert (approval_api.record.approval, approval_api.sent()) == (None, [])
 
 
 @pytest.mark.parametrize(
@@ -125,156 +125,166 @@ def test_no_person_can_approve_what_the_gate_refused(desk: Desk, state: ModelSta
         {"surprise": 1},
     ],
 )
-def test_by_nobody_or_without_reason_nothing_is_approved(desk: Desk, changes: dict[str, Any]) -> None:
-    desk.version()
+def test_by_nobody_or_without_reason_nothing_is_approved(
+    approval_api: ApprovalApi, changes: dict[str, Any]
+) -> None:
+    approval_api.version()
 
-    assert desk.post(**changes)[0] == 422
+    assert approval_api.post(**changes)[0] == 422
 
-    assert (desk.record.approval, desk.sent()) == (None, [])
+    assert (approval_api.record.approval, approval_api.sent()) == (None, [])
 
 
 ADA = {"x_ms_client_principal_name": "ada@contoso.com", "x_ms_client_principal_id": "0f1e"}
 
 
 @pytest.mark.parametrize("by", ["Grace", None])
-def test_whom_entra_signed_in_decides_whoever_the_caller_names(desk: Desk, by: str | None) -> None:
-    desk.authenticate()
-    desk.version()
+def test_whom_entra_signed_in_decides_whoever_the_caller_names(
+    approval_api: ApprovalApi, by: str | None
+) -> None:
+    approval_api.authenticate()
+    approval_api.version()
 
-    status, body = desk.post(ADA, by=by)
+    status, body = approval_api.post(ADA, by=by)
 
     assert status == 200
     assert '"by":"ada@contoso.com","by_source":"entra"' in body
-    assert desk.post(ADA, by="Somebody else")[0] == 200  # the same person says the same
-    assert desk.post({**ADA, "x_ms_client_principal_name": "grace@contoso.com"})[0] == 409
+    assert approval_api.post(ADA, by="Somebody else")[0] == 200  # the same person says the same
+    assert approval_api.post({**ADA, "x_ms_client_principal_name": "grace@contoso.com"})[0] == 409
 
 
-def test_an_app_that_entra_signed_in_has_an_id_only(desk: Desk) -> None:
-    desk.authenticate()
-    desk.version()
+def test_an_app_that_entra_signed_in_has_an_id_only(approval_api: ApprovalApi) -> None:
+    approval_api.authenticate()
+    approval_api.version()
 
-    desk.post({"x_ms_client_principal_id": "0f1e"})
+    approval_api.post({"x_ms_client_principal_id": "0f1e"})
 
-    assert desk.record.approval is not None
-    assert (desk.record.approval.by, desk.record.approval.by_source) == ("0f1e", "entra")
+    assert approval_api.record.approval is not None
+    assert (approval_api.record.approval.by, approval_api.record.approval.by_source) == ("0f1e", "entra")
 
 
 @pytest.mark.parametrize("on", [True, False])
-def test_where_nobody_is_signed_in_the_callers_word_stands_as_such(desk: Desk, on: bool) -> None:
+def test_where_nobody_is_signed_in_the_callers_word_stands_as_such(
+    approval_api: ApprovalApi, on: bool
+) -> None:
     """Where the authentication is off, anybody can send its headers."""
     if on:
-        desk.authenticate()
-    desk.version()
+        approval_api.authenticate()
+    approval_api.version()
 
-    assert desk.post(None if on else ADA, by=None)[0] == 422
-    desk.post(None if on else ADA)
+    assert approval_api.post(None if on else ADA, by=None)[0] == 422
+    approval_api.post(None if on else ADA)
 
-    assert desk.record.approval is not None
-    assert (desk.record.approval.by, desk.record.approval.by_source) == ("Ada", "caller")
+    assert approval_api.record.approval is not None
+    assert (approval_api.record.approval.by, approval_api.record.approval.by_source) == ("Ada", "caller")
 
 
-def test_the_same_person_saying_the_same_twice_is_one_approval(desk: Desk) -> None:
-    desk.version()
-    desk.post()
-    first = desk.record.approval
-    desk.clock.move(hours=1)
+def test_the_same_person_saying_the_same_twice_is_one_approval(approval_api: ApprovalApi) -> None:
+    approval_api.version()
+    approval_api.post()
+    first = approval_api.record.approval
+    approval_api.clock.move(hours=1)
 
-    status, _ = desk.post()
+    status, _ = approval_api.post()
 
-    assert (status, desk.record.approval) == (200, first)
-    assert len(desk.service.ledger.activities(f"model:development:{MODEL}")) == 1
+    assert (status, approval_api.record.approval) == (200, first)
+    assert len(approval_api.service.ledger.activities(f"model:development:{MODEL}")) == 1
 
 
 @pytest.mark.parametrize("changes", [{"by": "Grace"}, {"approved": False}])
-def test_what_is_decided_stays_decided(desk: Desk, changes: dict[str, Any]) -> None:
-    desk.version()
-    desk.post()
+def test_what_is_decided_stays_decided(approval_api: ApprovalApi, changes: dict[str, Any]) -> None:
+    approval_api.version()
+    approval_api.post()
 
-    status, body = desk.post(**changes)
+    status, body = approval_api.post(**changes)
 
     assert status == 409
     assert "Ada approved classifier:3" in body
-    assert desk.record.approval is not None
-    assert (desk.record.approval.by, desk.record.approval.approved) == ("Ada", True)
+    assert approval_api.record.approval is not None
+    assert (approval_api.record.approval.by, approval_api.record.approval.approved) == ("Ada", True)
 
 
 @pytest.mark.parametrize(
     ("after", "status"), [(timedelta(days=3, seconds=-1), 200), (timedelta(days=3), 409)]
 )
-def test_an_approval_counts_until_its_time_is_over(desk: Desk, after: timedelta, status: int) -> None:
-    desk.version()
-    desk.clock.now += after
+def test_an_approval_counts_until_its_time_is_over(
+    approval_api: ApprovalApi, after: timedelta, status: int
+) -> None:
+    approval_api.version()
+    approval_api.clock.now += after
 
-    found, body = desk.post()
+    found, body = approval_api.post()
 
     assert found == status
     assert ("It is too late" in body) is (status == 409)
 
 
-def test_what_has_expired_cannot_be_approved(desk: Desk) -> None:
-    desk.version(ModelState.EXPIRED)
+def test_what_has_expired_cannot_be_approved(approval_api: ApprovalApi) -> None:
+    approval_api.version(ModelState.EXPIRED)
 
-    assert desk.post()[0] == 409
+    assert approval_api.post()[0] == 409
 
 
-def test_an_approval_of_another_verdict_does_not_serve_this_one(desk: Desk) -> None:
-    desk.version()
+def test_an_approval_of_another_verdict_does_not_serve_this_one(approval_api: ApprovalApi) -> None:
+    approval_api.version()
 
-    status, body = desk.post(verdict="e0-old")
+    status, body = approval_api.post(verdict="e0-old")
 
     assert status == 409
     assert "has verdict e1-abc: read it, and decide on that" in body
-    assert desk.record.approval is None
+    assert approval_api.record.approval is None
 
 
-def test_what_was_only_observed_is_never_approved(desk: Desk) -> None:
-    desk.version(ModelState.OBSERVED, mode="observe")
+def test_what_was_only_observed_is_never_approved(approval_api: ApprovalApi) -> None:
+    approval_api.version(ModelState.OBSERVED, mode="observe")
 
-    assert "only observed" in desk.post()[1]
-
-
-def test_what_has_no_verdict_yet_waits_for_it(desk: Desk) -> None:
-    record = ModelVersion(model=MODEL, version="3", registered_at=desk.clock.now)
-    desk.service.ledger.save(record)
-
-    assert desk.post()[0] == 409
+    assert "only observed" in approval_api.post()[1]
 
 
-def test_what_is_on_its_way_already_needs_no_word(desk: Desk) -> None:
-    desk.version(ModelState.PROMOTING)
+def test_what_has_no_verdict_yet_waits_for_it(approval_api: ApprovalApi) -> None:
+    record = ModelVersion(model=MODEL, version="3", registered_at=approval_api.clock.now)
+    approval_api.service.ledger.save(record)
 
-    assert desk.post()[0] == 409
+    assert approval_api.post()[0] == 409
+
+
+def test_what_is_on_its_way_already_needs_no_word(approval_api: ApprovalApi) -> None:
+    approval_api.version(ModelState.PROMOTING)
+
+    assert approval_api.post()[0] == 409
 
 
 def test_where_no_approval_is_asked_none_is_taken(
     tmp_path: Path, storage_account: StorageAccount, tidepool: Tidepool
 ) -> None:
-    desk = Desk(tmp_path, storage_account.name, tidepool, {**POLICY, "promote": {"approval": "none"}})
-    desk.version()
+    approval_api = ApprovalApi(
+        tmp_path, storage_account.name, tidepool, {**POLICY, "promote": {"approval": "none"}}
+    )
+    approval_api.version()
 
-    assert "promoted without approval" in desk.post()[1]
-
-
-def test_an_unknown_version_or_model_is_not_there(desk: Desk) -> None:
-    assert desk.post()[0] == 404
-    assert desk.api.post("/api/models/other/versions/3/approval", YES).status_code == 404
-    assert desk.api.get("/api/models/other").status_code == 404
-    assert desk.api.get(f"/api/models/{MODEL}/versions/9").status_code == 404
+    assert "promoted without approval" in approval_api.post()[1]
 
 
-def test_nothing_is_approved_by_looking(desk: Desk) -> None:
-    desk.version()
+def test_an_unknown_version_or_model_is_not_there(approval_api: ApprovalApi) -> None:
+    assert approval_api.post()[0] == 404
+    assert approval_api.api.post("/api/models/other/versions/3/approval", YES).status_code == 404
+    assert approval_api.api.get("/api/models/other").status_code == 404
+    assert approval_api.api.get(f"/api/models/{MODEL}/versions/9").status_code == 404
 
-    assert desk.api.get(PLACE).status_code == 405
-    assert desk.record.approval is None
+
+def test_nothing_is_approved_by_looking(approval_api: ApprovalApi) -> None:
+    approval_api.version()
+
+    assert approval_api.api.get(PLACE).status_code == 405
+    assert approval_api.record.approval is None
 
 
-def test_models_and_versions_are_shown_with_what_was_decided(desk: Desk) -> None:
-    desk.version()
+def test_models_and_versions_are_shown_with_what_was_decided(approval_api: ApprovalApi) -> None:
+    approval_api.version()
 
-    (summary,) = content(desk.api.get("/api/models"))
-    model = content(desk.api.get(f"/api/models/{MODEL}"))
-    version = content(desk.api.get(f"/api/models/{MODEL}/versions/3"))
+    (summary,) = content(approval_api.api.get("/api/models"))
+    model = content(approval_api.api.get(f"/api/models/{MODEL}"))
+    version = content(approval_api.api.get(f"/api/models/{MODEL}/versions/3"))
 
     assert (summary["name"], summary["mode"], summary["approval"]) == (MODEL, "enforce", "required")
     assert [(one["version"], one["state"], one["verdict_id"]) for one in model["versions"]] == [
@@ -283,30 +293,32 @@ def test_models_and_versions_are_shown_with_what_was_decided(desk: Desk) -> None
     assert version["verdict"]["data"] == "holdout:4"
 
 
-def test_a_rollback_names_where_it_goes_and_only_the_previous_champion_will_do(desk: Desk) -> None:
-    model, now = desk.service.ledger.model(MODEL), desk.clock.now
+def test_a_rollback_names_where_it_goes_and_only_the_previous_champion_will_do(
+    approval_api: ApprovalApi,
+) -> None:
+    model, now = approval_api.service.ledger.model(MODEL), approval_api.clock.now
     model.champion = Champion(version="5", source="5", since=now, by="verdict")
     model.previous = Champion(version="4", source="4", since=now, by="verdict")
-    desk.service.ledger.save(model)
+    approval_api.service.ledger.save(model)
     place, word = f"/api/models/{MODEL}/rollback", {"by": "Ada", "reason": "Wrong at night"}
 
-    answers = [desk.api.post(place, word), desk.api.post(place, {**word, "to": "1"})]
+    answers = [approval_api.api.post(place, word), approval_api.api.post(place, {**word, "to": "1"})]
 
     assert [answer.status_code for answer in answers] == [202, 409]
-    (command,) = desk.sent()
+    (command,) = approval_api.sent()
     assert isinstance(command, RollbackModel)
     assert (command.to, command.by) == ("4", "Ada")
-    assert desk.api.post(place, {"by": "Ada"}).status_code == 422
-    assert desk.api.post(place, {"reason": "Wrong at night"}).status_code == 422
+    assert approval_api.api.post(place, {"by": "Ada"}).status_code == 422
+    assert approval_api.api.post(place, {"reason": "Wrong at night"}).status_code == 422
 
-    desk.authenticate()
-    desk.api.post(place, word, **ADA)
+    approval_api.authenticate()
+    approval_api.api.post(place, word, **ADA)
 
-    (command,) = desk.sent()
+    (command,) = approval_api.sent()
     assert (command.by, command.by_source) == ("ada@contoso.com", "entra")
 
 
-def test_without_a_previous_champion_there_is_no_way_back(desk: Desk) -> None:
-    answer = desk.api.post(f"/api/models/{MODEL}/rollback", {"by": "Ada", "reason": "r"})
+def test_without_a_previous_champion_there_is_no_way_back(approval_api: ApprovalApi) -> None:
+    answer = approval_api.api.post(f"/api/models/{MODEL}/rollback", {"by": "Ada", "reason": "r"})
 
     assert answer.status_code == 409

@@ -25,7 +25,7 @@ MONTH = images.month("202611", 60, **images.DARK)
 
 
 @dataclass
-class Lab:
+class PipelineRunner:
     """A workspace with what `tidegate deploy` registers, and the example's data."""
 
     cloud: Tidepool
@@ -89,15 +89,17 @@ def place(name: str) -> Output:
 
 
 @pytest.fixture(scope="module")
-def lab(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Lab:
+def runner(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> PipelineRunner:
     """After a first training (in a hurry), a month's scoring, an evaluation, and a training anew."""
-    lab = Lab(tidepool, ml_client(tidepool.create_workspace().name), tmp_path_factory.mktemp("lab"))
-    lab.deploy()
-    labelled_sets.register(lab.ml)
+    runner = PipelineRunner(
+        tidepool, ml_client(tidepool.create_workspace().name), tmp_path_factory.mktemp("pipelines")
+    )
+    runner.deploy()
+    labelled_sets.register(runner.ml)
     training = load_job("examples/digits/training.yml", params_override=[{"inputs.iterations": 40}])
-    first = str(lab.ml.jobs.create_or_update(training).name)
-    lab.arrive()
-    lab.wait(first)
+    first = str(runner.ml.jobs.create_or_update(training).name)
+    runner.arrive()
+    runner.wait(first)
     month = {
         "images": folder("digits:202611-1"),
         "manifest": Input(type="uri_file", path="azureml:manifest:1"),
@@ -117,18 +119,18 @@ def lab(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Lab:
         "data": f"{images.TRAINING_DATA},digits:202611-1",
         **{"model_name": "digit-classifier", "signal": "drift-202611", "iterations": 40},
     }
-    lab.wait(
-        lab.submit(
+    runner.wait(
+        runner.submit(
             "monthly_scoring", {**month, **SUBJECT}, {"predictions": place("month"), "drift": place("drift")}
         ),
-        lab.submit("evaluation", evaluation, {"verdict_evidence": place("evidence")}),
-        lab.submit("retraining", anew, {"model": Output(type="mlflow_model", name="digit-classifier")}),
+        runner.submit("evaluation", evaluation, {"verdict_evidence": place("evidence")}),
+        runner.submit("retraining", anew, {"model": Output(type="mlflow_model", name="digit-classifier")}),
     )
-    return lab
+    return runner
 
 
-def test_a_model_without_a_champion_is_evaluated_alone(lab: Lab) -> None:
-    evidence = lab.output("evidence", "evidence.json")
+def test_a_model_without_a_champion_is_evaluated_alone(runner: PipelineRunner) -> None:
+    evidence = runner.output("evidence", "evidence.json")
 
     assert (evidence["candidate"], evidence["champion"]) == ("digit-classifier:1", None)
     assert (evidence["n"], set(evidence["slices"]["values"])) == (297, {"day", "night"})
@@ -139,20 +141,20 @@ def test_a_model_without_a_champion_is_evaluated_alone(lab: Lab) -> None:
     assert slices["night"]["value"] < slices["day"]["value"]
 
 
-def test_a_dark_month_is_scored_and_its_drift_is_measured_beside(lab: Lab) -> None:
-    drift = lab.output("drift", "drift.json")
+def test_a_dark_month_is_scored_and_its_drift_is_measured_beside(runner: PipelineRunner) -> None:
+    drift = runner.output("drift", "drift.json")
 
-    assert lab.output("month", "reconciliation.json")["verdict"] == "ok"
+    assert runner.output("month", "reconciliation.json")["verdict"] == "ok"
     assert {key: drift[key] for key in SUBJECT} == SUBJECT
     assert (drift["measured"], drift["breached"], drift["n"]) == (True, True, 60)
     assert drift["reference"] == images.TRAINING_DATA
     assert drift["features"]["brightness"]["drifted"]
 
 
-def test_the_model_trained_anew_is_registered_with_what_it_learned_from(lab: Lab) -> None:
-    found = lab.ml.models.get("digit-classifier", "2")
-    lab.ml.models.download("digit-classifier", "2", download_path=lab.folder / "anew")
-    (mlmodel,) = (lab.folder / "anew").rglob("MLmodel")
+def test_the_model_trained_anew_is_registered_with_what_it_learned_from(runner: PipelineRunner) -> None:
+    found = runner.ml.models.get("digit-classifier", "2")
+    runner.ml.models.download("digit-classifier", "2", download_path=runner.folder / "anew")
+    (mlmodel,) = (runner.folder / "anew").rglob("MLmodel")
     metadata = yaml.safe_load(mlmodel.read_text())["metadata"]
     reference = json.loads((mlmodel.parent / "drift_reference.json").read_text())
 

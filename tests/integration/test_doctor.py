@@ -43,7 +43,7 @@ def states(findings: list[Finding]) -> dict[str, CheckState]:
 
 
 @dataclass(frozen=True)
-class Installed:
+class HealthyInstallation:
     """An installation in which nothing is wrong, and the values of its tidegate.yml."""
 
     settings: Settings
@@ -60,7 +60,7 @@ class Installed:
 
 
 @pytest.fixture(scope="module")
-def installed(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
+def healthy(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HealthyInstallation]:
     from azure.ai.ml.entities import Model
 
     folder = tmp_path_factory.mktemp("doctor")
@@ -83,7 +83,7 @@ def installed(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> I
     with tidepool.functions_app(ROOT, {"TIDEGATE_CONFIG": str(file)}, topics) as site:
         settings = _settings(account, file, site)
         list(Deployment(build(settings)).run())
-        yield Installed(settings, values, ml)
+        yield HealthyInstallation(settings, values, ml)
 
 
 def _settings(account: StorageAccount, file: Path, site: Site) -> Settings:
@@ -96,8 +96,10 @@ def _settings(account: StorageAccount, file: Path, site: Site) -> Settings:
     )
 
 
-def test_it_finds_nothing_wrong_with_a_whole_installation(installed: Installed, tmp_path: Path) -> None:
-    findings = list(examine(lambda: installed.service(tmp_path)))
+def test_it_finds_nothing_wrong_with_a_whole_installation(
+    healthy: HealthyInstallation, tmp_path: Path
+) -> None:
+    findings = list(examine(lambda: healthy.service(tmp_path)))
 
     assert [finding for finding in findings if finding.state is not CheckState.OK] == []
     assert {finding.check for finding in findings} == {"configuration", *CHECKS}
@@ -161,10 +163,10 @@ def test_a_bad_environment_is_said_too() -> None:
     ],
 )
 def test_it_names_what_the_configuration_names_and_is_not_there(
-    installed: Installed, tmp_path: Path, changes: dict[str, Any], check: str, says: str
+    healthy: HealthyInstallation, tmp_path: Path, changes: dict[str, Any], check: str, says: str
 ) -> None:
     [finding] = [
-        one for one in said(installed.service(tmp_path, **changes), check) if one.state is CheckState.FAIL
+        one for one in said(healthy.service(tmp_path, **changes), check) if one.state is CheckState.FAIL
     ]
 
     assert says in finding.what
@@ -172,9 +174,9 @@ def test_it_names_what_the_configuration_names_and_is_not_there(
 
 
 def test_a_pipeline_that_deploy_would_not_find_either_is_not_sent_to_deploy(
-    installed: Installed, tmp_path: Path
+    healthy: HealthyInstallation, tmp_path: Path
 ) -> None:
-    [finding] = said(installed.service(tmp_path, score={"pipeline": "weekly"}), "pipelines")
+    [finding] = said(healthy.service(tmp_path, score={"pipeline": "weekly"}), "pipelines")
 
     assert finding.state is CheckState.FAIL
     assert "weekly/pipeline.yml" in finding.what
@@ -183,11 +185,11 @@ def test_a_pipeline_that_deploy_would_not_find_either_is_not_sent_to_deploy(
 
 
 def test_a_smoke_test_without_its_file_is_named_before_anything_is_deployed(
-    installed: Installed, tmp_path: Path
+    healthy: HealthyInstallation, tmp_path: Path
 ) -> None:
     rollout = {"endpoint": "classifier-x7", "smoke": "smoke.json"}
     policy = {**POLICY, "promote": {"approval": "none"}, "rollout": rollout}
-    service = installed.service(tmp_path, models={"other": policy})
+    service = healthy.service(tmp_path, models={"other": policy})
 
     [missing] = said(service, "rollouts")
     (tmp_path / "smoke.json").write_text("{}")
@@ -198,47 +200,49 @@ def test_a_smoke_test_without_its_file_is_named_before_anything_is_deployed(
     assert "models.other.rollout.smoke" in missing.do
 
 
-def test_a_workspace_that_is_not_there_is_named(installed: Installed, tmp_path: Path) -> None:
-    production = installed.values["workspaces"]["production"] | {"name": "mlw-nowhere"}
-    workspaces = installed.values["workspaces"] | {"production": production}
+def test_a_workspace_that_is_not_there_is_named(healthy: HealthyInstallation, tmp_path: Path) -> None:
+    production = healthy.values["workspaces"]["production"] | {"name": "mlw-nowhere"}
+    workspaces = healthy.values["workspaces"] | {"production": production}
 
-    found = said(installed.service(tmp_path, workspaces=workspaces), "workspaces")
+    found = said(healthy.service(tmp_path, workspaces=workspaces), "workspaces")
 
     assert [finding.state for finding in found] == [CheckState.OK, CheckState.FAIL]
     assert "mlw-nowhere" in found[1].what
 
 
-def test_a_model_without_a_tensor_signature_is_refused(installed: Installed, tmp_path: Path) -> None:
+def test_a_model_without_a_tensor_signature_is_refused(healthy: HealthyInstallation, tmp_path: Path) -> None:
     from azure.ai.ml.entities import Model
 
     path = tmp_path / "bare"
     path.mkdir()
     (path / "MLmodel").write_text("flavors: {}\n")
-    installed.ml.models.create_or_update(Model(name="bare", version="1", path=path, type="mlflow_model"))
+    healthy.ml.models.create_or_update(Model(name="bare", version="1", path=path, type="mlflow_model"))
 
-    [finding] = said(installed.service(tmp_path, score={"model": "bare"}), "models")
+    [finding] = said(healthy.service(tmp_path, score={"model": "bare"}), "models")
 
     assert finding.state is CheckState.FAIL
     assert "no tensor signature" in finding.what
 
 
-def test_the_clusters_of_policies_are_measured_too(installed: Installed, tmp_path: Path) -> None:
+def test_the_clusters_of_policies_are_measured_too(healthy: HealthyInstallation, tmp_path: Path) -> None:
     policy = {**POLICY, "evaluate": {**POLICY["evaluate"], "compute": "gpu-dedicated"}}
-    service = installed.service(tmp_path, models={"classifier": policy})
+    service = healthy.service(tmp_path, models={"classifier": policy})
 
     assert "gpu-dedicated" in " ".join(finding.what for finding in said(service, "quotas"))
 
 
-def test_another_configuration_than_the_services_is_a_warning(installed: Installed, tmp_path: Path) -> None:
-    [finding] = said(installed.service(tmp_path, timezone="Asia/Tokyo"), "service")
+def test_another_configuration_than_the_services_is_a_warning(
+    healthy: HealthyInstallation, tmp_path: Path
+) -> None:
+    [finding] = said(healthy.service(tmp_path, timezone="Asia/Tokyo"), "service")
 
     assert finding.state is CheckState.WARN
     assert "another tidegate.yml or other variables" in finding.what
 
 
-def test_a_topic_that_is_not_there_is_named(installed: Installed, tmp_path: Path) -> None:
+def test_a_topic_that_is_not_there_is_named(healthy: HealthyInstallation, tmp_path: Path) -> None:
     nowhere = "https://nowhere.japaneast-1.eventgrid.azure.net/api/events"
-    service = installed.service(tmp_path)
+    service = healthy.service(tmp_path)
 
     [finding] = said(replace(service, settings=replace(service.settings, events_endpoint=nowhere)), "topic")
 
@@ -248,26 +252,26 @@ def test_a_topic_that_is_not_there_is_named(installed: Installed, tmp_path: Path
 
 
 def test_who_may_not_send_to_the_topic_learns_the_role(
-    tidepool: Tidepool, installed: Installed, tmp_path: Path
+    tidepool: Tidepool, healthy: HealthyInstallation, tmp_path: Path
 ) -> None:
     """An Owner may do everything with a topic, and not send to it."""
     with without_role(tidepool, "developer", EVENT_GRID_DATA_SENDER):
-        [finding] = said(installed.service(tmp_path), "topic")
+        [finding] = said(healthy.service(tmp_path), "topic")
 
     assert finding.state is CheckState.FAIL
     assert "Microsoft.EventGrid/events/send/action is not allowed" in finding.what
     assert '--role "EventGrid Data Sender" --scope /subscriptions/' in finding.do
-    assert said(installed.service(tmp_path), "topic")[0].state is CheckState.OK
+    assert said(healthy.service(tmp_path), "topic")[0].state is CheckState.OK
 
 
 def test_who_may_not_look_for_the_topic_is_told_so(
-    tidepool: Tidepool, installed: Installed, tmp_path: Path, as_the_app: None
+    tidepool: Tidepool, healthy: HealthyInstallation, tmp_path: Path, as_the_app: None
 ) -> None:
     with (
         without_role(tidepool, "tidegate", READER),
         without_role(tidepool, "tidegate", EVENT_GRID_DATA_SENDER),
     ):
-        [finding] = said(installed.service(tmp_path), "topic")
+        [finding] = said(healthy.service(tmp_path), "topic")
 
     assert finding.state is CheckState.WARN
     assert finding.do
@@ -280,11 +284,11 @@ def as_the_app(tidepool: Tidepool, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_rollout_needs_to_read_the_metrics_of_its_endpoint(
-    tidepool: Tidepool, installed: Installed, tmp_path: Path, as_the_app: None
+    tidepool: Tidepool, healthy: HealthyInstallation, tmp_path: Path, as_the_app: None
 ) -> None:
     rollout = {"endpoint": "classifier-x7", "smoke": "smoke.json"}
     policy = {**POLICY, "promote": {"approval": "none"}, "rollout": rollout}
-    service = installed.service(tmp_path, models={"other": policy})
+    service = healthy.service(tmp_path, models={"other": policy})
     assert CheckState.FAIL not in states(said(service, "roles")).values()
 
     with without_role(tidepool, "tidegate", READER):

@@ -56,7 +56,7 @@ print(*sys.modules)
 
 
 @dataclass(frozen=True)
-class Installation:
+class DeployedApp:
     """The service in a functions app, and what it was given."""
 
     site: Site
@@ -69,23 +69,23 @@ class Installation:
 
 
 @pytest.fixture(scope="module")
-def installed(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def app(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedApp]:
     account = tidepool.create_storage_account()
     feed = config_yaml.a_feed(account.name)
     file = config_yaml.write(tmp_path_factory.mktemp("tidegate"), config_yaml.values(digits=feed))
     settings = {"AzureWebJobsStorage__accountName": account.name, "TIDEGATE_CONFIG": str(file)}
     with tidepool.functions_app(ROOT, settings, {"storage": account.id}) as site:
-        yield Installation(site, file, account)
+        yield DeployedApp(site, file, account)
 
 
 @pytest.fixture
-def badly(installed: Installation) -> Iterator[Installation]:
+def misconfigured_app(app: DeployedApp) -> Iterator[DeployedApp]:
     """With a mistake in its tidegate.yml, which is mended after the test."""
-    good = installed.config_file.read_text()
-    installed.config_file.write_text(good.replace("starts", "begins"))
-    installed.site.restart()
-    yield installed
-    installed.config_file.write_text(good)
+    good = app.config_file.read_text()
+    app.config_file.write_text(good.replace("starts", "begins"))
+    app.site.restart()
+    yield app
+    app.config_file.write_text(good)
 
 
 def _deliver(site: Site, function: str, body: object) -> int:
@@ -98,8 +98,8 @@ def _deliver(site: Site, function: str, body: object) -> int:
     ).status_code
 
 
-def test_a_batch_with_a_poisonous_event_is_taken(installed: Installation) -> None:
-    site, topic = installed.site, installed.account.id
+def test_a_batch_with_a_poisonous_event_is_taken(app: DeployedApp) -> None:
+    site, topic = app.site, app.account.id
     arrived = blob_event("202611/a.png", topic=topic)
     poisonous = blob_event("202611/a.png", topic=topic) | {"data": None}
 
@@ -133,28 +133,26 @@ WANTED = '{"reason": "again"}'
     ],
 )
 def test_a_bad_request_is_refused_in_words(
-    installed: Installation, request_line: str, body: str, status: int, said: str
+    app: DeployedApp, request_line: str, body: str, status: int, said: str
 ) -> None:
-    answer = installed.ask(*request_line.split(" "), body=body, key=installed.site.key)
+    answer = app.ask(*request_line.split(" "), body=body, key=app.site.key)
 
     assert answer.status_code == status, answer.text
     assert said in answer.text
 
 
 @pytest.mark.parametrize("key", [None, "wrong", "the event grid key"])
-def test_without_the_key_nobody_gets_in(installed: Installation, key: str | None) -> None:
-    key = installed.site.event_grid_key if key == "the event grid key" else key
+def test_without_the_key_nobody_gets_in(app: DeployedApp, key: str | None) -> None:
+    key = app.site.event_grid_key if key == "the event grid key" else key
 
-    answers = [
-        installed.ask("GET", path, key=key) for path in ("/api/feeds", "/api/health", "/api/openapi.json")
-    ]
-    answers.append(installed.ask("POST", JOBS, body=WANTED, key=key))
+    answers = [app.ask("GET", path, key=key) for path in ("/api/feeds", "/api/health", "/api/openapi.json")]
+    answers.append(app.ask("POST", JOBS, body=WANTED, key=key))
 
     assert {answer.status_code for answer in answers} == {401}
 
 
-def test_health_says_what_is_wrong_with_the_configuration(badly: Installation) -> None:
-    answer = badly.ask("GET", "/api/health", key=badly.site.key)
+def test_health_says_what_is_wrong_with_the_configuration(misconfigured_app: DeployedApp) -> None:
+    answer = misconfigured_app.ask("GET", "/api/health", key=misconfigured_app.site.key)
 
     assert answer.status_code == 503
     assert "feeds.digits.begins: there is no such key" in answer.text

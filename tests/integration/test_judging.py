@@ -1,7 +1,6 @@
 """From a registered model to its verdict: the handler with the real SDKs, and jobs that really run."""
 
 import itertools
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from tests.support.clock import Clock
 from tests.support.installation import MLMODEL
 from tests.support.model_versions import MODEL, POLICY, ModelInstallation
 
-from tidegate.bootstrap import build
 from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.ledger import Ledger
 from tidegate.domain.activities.subjects import model_subject
@@ -21,7 +19,6 @@ from tidegate.domain.lifecycle.rejudging import rejudging_obstacle, without_verd
 from tidegate.domain.lifecycle.verdict_records import Approval
 from tidegate.errors import NotFoundError, TidegateError
 from tidegate.messages.commands import AnyCommand, JudgeModel, Notify, PromoteModel
-from tidegate.settings import Settings
 from tidepool.cloud import Tidepool
 
 NUMBERS = itertools.count(1)
@@ -32,29 +29,24 @@ def installation(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -
     return ModelInstallation(tidepool, tmp_path_factory.mktemp("installation"))
 
 
-class Court:
-    """One model name of the installation, judged in this process."""
+class JudgedModel:
+    """A model of the installation that is judged in this process."""
 
-    def __init__(self, installation: ModelInstallation, model: str) -> None:
+    def __init__(self, installation: ModelInstallation, name: str) -> None:
         self.installation = installation
-        self.model = model
+        self.name = name
         self.clock = Clock()
-        settings = Settings(
-            storage_account=installation.account.name,
-            config_file=installation.config_file,
-            environ=dict(os.environ),
-        )
-        service = build(settings, now=self.clock)
+        service = installation.service(self.clock)
         self.workspaces = service.workspaces
         self.ledger: Ledger = service.ledger
         self.handle = service.handlers[JudgeModel]
 
     def register(self, version: str, accuracy: Any = 0.9, **more: Any) -> None:
-        self.installation.register(version, accuracy, name=self.model, **more)
+        self.installation.register(version, accuracy, name=self.name, **more)
 
     def judge(self, version: str, cause: str = "test") -> list[AnyCommand]:
         """One look; what follows, telling people aside."""
-        follows = self.handle(JudgeModel(cause=cause, model=self.model, version=version))
+        follows = self.handle(JudgeModel(cause=cause, model=self.name, version=version))
         return [one.command for one in follows if not isinstance(one.command, Notify)]
 
     def verdict(self, version: str) -> ModelVersion:
@@ -68,33 +60,33 @@ class Court:
         raise AssertionError(self.record(version))
 
     def record(self, version: str) -> ModelVersion:
-        found = self.ledger.model_version(self.model, version)
+        found = self.ledger.model_version(self.name, version)
         assert found is not None
         return found
 
     def make_champion(self, source: str | None) -> None:
-        model = self.ledger.model(self.model)
+        model = self.ledger.model(self.name)
         now = self.clock.now
         model.champion = Champion(version=source, source=source, since=now, by="test") if source else None
         self.ledger.save(model)
 
     def jobs(self) -> list[str]:
-        return sorted(name for name in self.installation.evaluations() if f"-{self.model}-" in name)
+        return sorted(name for name in self.installation.evaluations() if f"-{self.name}-" in name)
 
     def kinds(self) -> list[str]:
-        return sorted(one.kind for one in self.ledger.activities(model_subject(self.model)))
+        return sorted(one.kind for one in self.ledger.activities(model_subject(self.name)))
 
 
 @pytest.fixture
-def court(installation: ModelInstallation) -> Iterator[Court]:
-    yield make_court(installation)
+def model(installation: ModelInstallation) -> Iterator[JudgedModel]:
+    yield make_model(installation)
     installation.cloud.clear_faults()
 
 
-def make_court(installation: ModelInstallation, **policy: Any) -> Court:
-    model = f"model{next(NUMBERS)}"
-    installation.configure(models={MODEL: POLICY, model: {**POLICY, **policy}})
-    return Court(installation, model)
+def make_model(installation: ModelInstallation, **policy: Any) -> JudgedModel:
+    name = f"model{next(NUMBERS)}"
+    installation.configure(models={MODEL: POLICY, name: {**POLICY, **policy}})
+    return JudgedModel(installation, name)
 
 
 def failed(record: ModelVersion) -> str:
@@ -103,50 +95,50 @@ def failed(record: ModelVersion) -> str:
     return "\n".join(f"{one.rule} {one.metric}: {one.why}" for one in record.verdict.rules if not one.passed)
 
 
-def test_a_version_registered_twice_is_evaluated_and_told_once(court: Court) -> None:
-    court.register("1")
-    court.judge("1", cause="event-1")
-    court.judge("1", cause="event-2")
+def test_a_version_registered_twice_is_evaluated_and_told_once(model: JudgedModel) -> None:
+    model.register("1")
+    model.judge("1", cause="event-1")
+    model.judge("1", cause="event-2")
 
-    court.verdict("1")
-    court.register("1", tags={"described": "later"})
-    court.judge("1", cause="event-3")
+    model.verdict("1")
+    model.register("1", tags={"described": "later"})
+    model.judge("1", cause="event-3")
 
-    assert court.jobs() == [f"judge-{court.model}-1-e1-a1"]
-    assert court.kinds() == ["model.judged", "model.registered"]
+    assert model.jobs() == [f"judge-{model.name}-1-e1-a1"]
+    assert model.kinds() == ["model.judged", "model.registered"]
 
 
-def test_events_that_are_stale_or_out_of_order_change_no_verdict(court: Court) -> None:
+def test_events_that_are_stale_or_out_of_order_change_no_verdict(model: JudgedModel) -> None:
     with pytest.raises(NotFoundError):  # the run's event before the model can be read: tried again
-        court.judge("1")
-    court.register("1", accuracy=0.5)
-    before = court.verdict("1")
+        model.judge("1")
+    model.register("1", accuracy=0.5)
+    before = model.verdict("1")
 
-    court.clock.move(days=3)
-    assert court.judge("1", cause="the event of the run's start") == []
+    model.clock.move(days=3)
+    assert model.judge("1", cause="the event of the run's start") == []
 
-    assert court.record("1") == before
+    assert model.record("1") == before
     assert before.state is ModelState.REFUSED
 
 
-def test_a_copy_of_our_own_and_a_model_without_policy_start_nothing(court: Court) -> None:
-    court.register("1", tags={"tidegate_source_workspace": "mlw-dev"})
+def test_a_copy_of_our_own_and_a_model_without_policy_start_nothing(model: JudgedModel) -> None:
+    model.register("1", tags={"tidegate_source_workspace": "mlw-dev"})
 
-    assert court.judge("1") == []
-    assert court.handle(JudgeModel(cause="test", model="quick-model", version="1")) == []
+    assert model.judge("1") == []
+    assert model.handle(JudgeModel(cause="test", model="quick-model", version="1")) == []
 
-    assert court.ledger.model_version(court.model, "1") is None
-    assert court.ledger.model_version("quick-model", "1") is None
-    assert court.jobs() == []
+    assert model.ledger.model_version(model.name, "1") is None
+    assert model.ledger.model_version("quick-model", "1") is None
+    assert model.jobs() == []
 
 
-def test_the_champion_is_evaluated_on_the_same_rows_and_compared(court: Court) -> None:
-    court.register("1", accuracy=0.9)
-    court.register("2", accuracy=0.896)
-    court.register("3", accuracy=0.89)
-    court.make_champion("1")
+def test_the_champion_is_evaluated_on_the_same_rows_and_compared(model: JudgedModel) -> None:
+    model.register("1", accuracy=0.9)
+    model.register("2", accuracy=0.896)
+    model.register("3", accuracy=0.89)
+    model.make_champion("1")
 
-    passed, refused = court.verdict("2"), court.verdict("3")
+    passed, refused = model.verdict("2"), model.verdict("3")
 
     assert (passed.state, refused.state) == (ModelState.PASSED, ModelState.REFUSED)
     assert passed.verdict is not None
@@ -157,88 +149,90 @@ def test_the_champion_is_evaluated_on_the_same_rows_and_compared(court: Court) -
     )
 
 
-def test_a_champion_that_changed_while_judging_means_another_evaluation(court: Court) -> None:
+def test_a_champion_that_changed_while_judging_means_another_evaluation(model: JudgedModel) -> None:
     for version, accuracy in (("1", 0.85), ("2", 0.95), ("3", 0.9)):
-        court.register(version, accuracy)
-    court.make_champion("1")
-    court.judge("3")
-    court.make_champion("2")
-    court.installation.cloud.settle()
+        model.register(version, accuracy)
+    model.make_champion("1")
+    model.judge("3")
+    model.make_champion("2")
+    model.installation.cloud.settle()
 
-    record = court.verdict("3")
+    record = model.verdict("3")
 
     assert record.evaluation is not None
     assert (record.evaluation.number, record.evaluation.champion) == (2, "2")
     assert record.state is ModelState.REFUSED
-    assert court.jobs() == [f"judge-{court.model}-3-e1-a1", f"judge-{court.model}-3-e2-a1"]
+    assert model.jobs() == [f"judge-{model.name}-3-e1-a1", f"judge-{model.name}-3-e2-a1"]
 
 
-def test_a_champion_that_vanished_from_the_ledger_means_another_evaluation(court: Court) -> None:
-    court.register("1", 0.99)
-    court.register("2", 0.9)
-    court.make_champion("1")
-    court.judge("2")
-    court.make_champion(None)
+def test_a_champion_that_vanished_from_the_ledger_means_another_evaluation(model: JudgedModel) -> None:
+    model.register("1", 0.99)
+    model.register("2", 0.9)
+    model.make_champion("1")
+    model.judge("2")
+    model.make_champion(None)
 
-    record = court.verdict("2")
+    record = model.verdict("2")
 
     assert record.state is ModelState.PASSED
     assert record.verdict is not None
     assert (record.verdict.champion, record.verdict.rules[1].rule) == (None, "no champion")
 
 
-def test_a_champion_that_is_gone_from_development_refuses_and_says_what_to_do(court: Court) -> None:
-    court.register("2")
-    court.make_champion("1")
+def test_a_champion_that_is_gone_from_development_refuses_and_says_what_to_do(model: JudgedModel) -> None:
+    model.register("2")
+    model.make_champion("1")
 
-    record = court.verdict("2")
+    record = model.verdict("2")
 
     assert record.state is ModelState.REFUSED
     assert "version 1 is no longer in development: roll back, or restore it" in failed(record)
-    assert court.jobs() == []
+    assert model.jobs() == []
 
 
 def test_an_evaluation_that_azure_does_not_accept_is_a_refusal_and_can_be_asked_for_again(
     installation: ModelInstallation,
 ) -> None:
-    court = make_court(installation, evaluate={**POLICY["evaluate"], "data": "holdout:99"})
-    court.register("1")
+    model = make_model(installation, evaluate={**POLICY["evaluate"], "data": "holdout:99"})
+    model.register("1")
 
-    record = court.verdict("1")
+    record = model.verdict("1")
 
     assert record.state is ModelState.REFUSED
     assert "the evaluation failed: it could not begin" in failed(record)
     assert "holdout" in failed(record)
-    assert rejudging_obstacle(record, court.ledger.model(court.model)) is None
+    assert rejudging_obstacle(record, model.ledger.model(model.name)) is None
 
 
-def test_a_candidate_that_is_deleted_while_it_is_judged_gets_its_verdict_all_the_same(court: Court) -> None:
-    court.register("1")
-    court.judge("1")
-    development = court.workspaces["development"]
+def test_a_candidate_that_is_deleted_while_it_is_judged_gets_its_verdict_all_the_same(
+    model: JudgedModel,
+) -> None:
+    model.register("1")
+    model.judge("1")
+    development = model.workspaces["development"]
     ArmClient(DefaultAzureCredential()).delete(
-        f"{development.config.arm_id}/models/{court.model}/versions/1", "2024-04-01"
+        f"{development.config.arm_id}/models/{model.name}/versions/1", "2024-04-01"
     )
 
-    assert court.verdict("1").verdict is not None
+    assert model.verdict("1").verdict is not None
 
 
-def test_of_two_candidates_at_once_the_second_is_judged_again_beside_the_first(court: Court) -> None:
+def test_of_two_candidates_at_once_the_second_is_judged_again_beside_the_first(model: JudgedModel) -> None:
     for version, accuracy in (("1", 0.85), ("2", 0.95), ("3", 0.9)):
-        court.register(version, accuracy)
-    court.make_champion("1")
-    assert (court.verdict("2").state, court.verdict("3").state) == (ModelState.PASSED, ModelState.PASSED)
-    third = court.record("3")
+        model.register(version, accuracy)
+    model.make_champion("1")
+    assert (model.verdict("2").state, model.verdict("3").state) == (ModelState.PASSED, ModelState.PASSED)
+    third = model.record("3")
     first_verdict = third.verdict
     assert first_verdict is not None
     third.approval = Approval(
-        verdict=first_verdict.id, approved=True, by="a person", reason="good", at=court.clock.now
+        verdict=first_verdict.id, approved=True, by="a person", reason="good", at=model.clock.now
     )
 
-    court.make_champion("2")
+    model.make_champion("2")
     # As a promotion does that finds another champion:
-    court.ledger.save(without_verdict(third, "2 is champion now", court.clock.now))
-    again = court.verdict("3")
+    model.ledger.save(without_verdict(third, "2 is champion now", model.clock.now))
+    again = model.verdict("3")
 
     assert again.state is ModelState.REFUSED
     assert again.approval is None
@@ -253,14 +247,14 @@ def test_a_holdout_whose_schema_does_not_fit_refuses_with_the_words_of_the_job(
     installation: ModelInstallation,
 ) -> None:
     installation.register_holdout("odd-holdout:1", columns="image class")
-    court = make_court(installation, evaluate={**POLICY["evaluate"], "data": "odd-holdout:1"})
-    court.register("1")
+    model = make_model(installation, evaluate={**POLICY["evaluate"], "data": "odd-holdout:1"})
+    model.register("1")
 
-    record = court.verdict("1")
+    record = model.verdict("1")
 
     assert record.state is ModelState.REFUSED
     assert "the holdout has no column label" in failed(record)
-    assert court.kinds() == ["model.refused", "model.registered"]
+    assert model.kinds() == ["model.refused", "model.registered"]
 
 
 @pytest.mark.parametrize(
@@ -268,46 +262,46 @@ def test_a_holdout_whose_schema_does_not_fit_refuses_with_the_words_of_the_job(
     [{"accuracy": "0.99"}, {"accuracy": float("nan")}, {"accuracy": float("inf")}, {"f1": 0.99}],
     ids=["string", "NaN", "infinite", "missing"],
 )
-def test_what_is_no_number_is_refused(court: Court, metrics: dict[str, Any]) -> None:
-    court.register("1", metrics=metrics)
+def test_what_is_no_number_is_refused(model: JudgedModel, metrics: dict[str, Any]) -> None:
+    model.register("1", metrics=metrics)
 
-    record = court.verdict("1")
+    record = model.verdict("1")
 
     assert record.state is ModelState.REFUSED
     assert "min accuracy: no number is given; asked: at least 0.8" in failed(record)
 
 
-def test_an_evaluation_that_leaves_no_evidence_is_refused(court: Court) -> None:
-    court.register("1")
-    court.judge("1")
-    court.installation.cloud.settle()
-    court.installation.blobstore.delete_blob(f"evaluations/{court.model}/1/e1/evidence.json")
+def test_an_evaluation_that_leaves_no_evidence_is_refused(model: JudgedModel) -> None:
+    model.register("1")
+    model.judge("1")
+    model.installation.cloud.settle()
+    model.installation.blobstore.delete_blob(f"evaluations/{model.name}/1/e1/evidence.json")
 
-    assert "left no evidence.json" in failed(court.verdict("1"))
+    assert "left no evidence.json" in failed(model.verdict("1"))
 
 
 def test_an_evaluation_whose_nodes_were_taken_comes_back(installation: ModelInstallation) -> None:
-    court = make_court(installation, evaluate={**POLICY["evaluate"], "compute": "gpu-lowpri"})
-    match = {"workspace": f"*{court.installation.workspace.name}", "run": f"judge-{court.model}-*"}
-    court.installation.cloud.fault("run", "preempt", match=match, times=1)
-    court.register("1")
+    model = make_model(installation, evaluate={**POLICY["evaluate"], "compute": "gpu-lowpri"})
+    match = {"workspace": f"*{model.installation.workspace.name}", "run": f"judge-{model.name}-*"}
+    model.installation.cloud.fault("run", "preempt", match=match, times=1)
+    model.register("1")
 
-    record = court.verdict("1")
+    record = model.verdict("1")
 
     assert record.state is ModelState.PASSED
-    assert court.jobs() == [f"judge-{court.model}-1-e1-a1", f"judge-{court.model}-1-e1-a2"]
-    assert "model.preempted" in court.kinds()
+    assert model.jobs() == [f"judge-{model.name}-1-e1-a1", f"judge-{model.name}-1-e1-a2"]
+    assert "model.preempted" in model.kinds()
 
 
-def test_an_evaluation_that_a_person_cancelled_is_refused(court: Court) -> None:
-    match = {"workspace": f"*{court.installation.workspace.name}", "run": f"judge-{court.model}-*"}
-    court.installation.cloud.fault("run", "never_start", match=match)
-    court.register("1")
-    court.judge("1")
-    court.installation.ml.jobs.begin_cancel(f"judge-{court.model}-1-e1-a1")
-    court.installation.cloud.settle()
+def test_an_evaluation_that_a_person_cancelled_is_refused(model: JudgedModel) -> None:
+    match = {"workspace": f"*{model.installation.workspace.name}", "run": f"judge-{model.name}-*"}
+    model.installation.cloud.fault("run", "never_start", match=match)
+    model.register("1")
+    model.judge("1")
+    model.installation.ml.jobs.begin_cancel(f"judge-{model.name}-1-e1-a1")
+    model.installation.cloud.settle()
 
-    assert "was cancelled" in failed(court.verdict("1"))
+    assert "was cancelled" in failed(model.verdict("1"))
 
 
 @pytest.mark.parametrize(
@@ -316,14 +310,14 @@ def test_an_evaluation_that_a_person_cancelled_is_refused(court: Court) -> None:
 def test_a_gate_that_observes_promotes_nothing_and_says_so(
     installation: ModelInstallation, accuracy: float, would: str
 ) -> None:
-    court = make_court(installation, gate={**POLICY["gate"], "mode": "observe"}, promote={"approval": "none"})
-    court.register("1", accuracy)
+    model = make_model(installation, gate={**POLICY["gate"], "mode": "observe"}, promote={"approval": "none"})
+    model.register("1", accuracy)
 
-    record = court.verdict("1")
+    record = model.verdict("1")
 
     assert record.state is ModelState.OBSERVED
-    assert court.judge("1") == []
-    (told,) = [one for one in court.ledger.activities(model_subject(court.model)) if "OBSERVED" in one.title]
+    assert model.judge("1") == []
+    (told,) = [one for one in model.ledger.activities(model_subject(model.name)) if "OBSERVED" in one.title]
     assert would in told.title
     assert "nothing was blocked" in told.title
 
@@ -331,41 +325,41 @@ def test_a_gate_that_observes_promotes_nothing_and_says_so(
 def test_what_passed_goes_on_to_promotion_as_often_as_it_is_looked_at(
     installation: ModelInstallation,
 ) -> None:
-    court = make_court(installation, promote={"approval": "none"})
-    court.register("1")
-    court.verdict("1")
+    model = make_model(installation, promote={"approval": "none"})
+    model.register("1")
+    model.verdict("1")
 
-    expected = [PromoteModel(cause="test", model=court.model, version="1")]
-    assert court.judge("1") == expected
-    assert court.judge("1") == expected
+    expected = [PromoteModel(cause="test", model=model.name, version="1")]
+    assert model.judge("1") == expected
+    assert model.judge("1") == expected
 
 
-def test_the_verdict_is_among_the_artifacts_of_the_evaluation(court: Court) -> None:
-    court.register("1")
-    record = court.verdict("1")
+def test_the_verdict_is_among_the_artifacts_of_the_evaluation(model: JudgedModel) -> None:
+    model.register("1")
+    record = model.verdict("1")
     assert record.verdict is not None
 
     path = f"ExperimentRun/dcid.{record.verdict.job}/verdict.json"
-    content = court.workspaces["development"].datastores.read("workspaceartifactstore", path)
+    content = model.workspaces["development"].datastores.read("workspaceartifactstore", path)
 
     assert record.verdict.id in content.decode()
 
 
-def test_a_model_with_as_many_tags_as_azure_takes_is_judged_all_the_same(court: Court) -> None:
-    court.register("1", tags={f"tag{number}": "x" for number in range(49)})
+def test_a_model_with_as_many_tags_as_azure_takes_is_judged_all_the_same(model: JudgedModel) -> None:
+    model.register("1", tags={f"tag{number}": "x" for number in range(49)})
 
-    assert court.verdict("1").state is ModelState.PASSED
-    assert len(court.record("1").source.tags) == 49
+    assert model.verdict("1").state is ModelState.PASSED
+    assert len(model.record("1").source.tags) == 49
 
 
 def test_of_a_very_large_verdict_the_ledger_keeps_what_failed(installation: ModelInstallation) -> None:
     slices = {"by": "camera", "min_n": 10, "metrics": {"accuracy": {"min": 0.7}}}
-    court = make_court(installation, gate={**POLICY["gate"], "slices": slices})
+    model = make_model(installation, gate={**POLICY["gate"], "slices": slices})
     many = {f"camera-{number}": {"n": 20, "metrics": {"accuracy": 0.9}} for number in range(300)}
     many["camera-299"]["metrics"] = {"accuracy": 0.6}
-    court.register("1", slices=many)
+    model.register("1", slices=many)
 
-    record = court.verdict("1")
+    record = model.verdict("1")
 
     assert record.state is ModelState.REFUSED
     assert record.verdict is not None
@@ -375,35 +369,35 @@ def test_of_a_very_large_verdict_the_ledger_keeps_what_failed(installation: Mode
     assert record.error == "accuracy [camera-299]: 0.6; asked: at least 0.7"
 
 
-def test_stopped_before_any_write_it_goes_on_and_judges_once(court: Court) -> None:
+def test_stopped_before_any_write_it_goes_on_and_judges_once(model: JudgedModel) -> None:
     for number in itertools.count():
         version = str(number + 1)
-        court.register(version)
-        court.installation.cloud.fault("request", "status", match={"method": "P*"}, value=403, skip=number)
+        model.register(version)
+        model.installation.cloud.fault("request", "status", match={"method": "P*"}, value=403, skip=number)
 
-        stopped = until_judged(court, version)
-        court.installation.cloud.clear_faults()
+        stopped = until_judged(model, version)
+        model.installation.cloud.clear_faults()
 
-        assert court.record(version).state is ModelState.PASSED, f"stopped before write {number + 1}"
-        assert f"judge-{court.model}-{version}-e1-a1" in court.jobs()
+        assert model.record(version).state is ModelState.PASSED, f"stopped before write {number + 1}"
+        assert f"judge-{model.name}-{version}-e1-a1" in model.jobs()
         if not stopped:
             break
 
     assert number > 6
-    assert len(court.jobs()) == number + 1
-    assert court.kinds().count("model.judged") == court.kinds().count("model.registered") == number + 1
+    assert len(model.jobs()) == number + 1
+    assert model.kinds().count("model.judged") == model.kinds().count("model.registered") == number + 1
 
 
-def until_judged(court: Court, version: str) -> bool:
+def until_judged(model: JudgedModel, version: str) -> bool:
     """Whether a write was refused on the way."""
     stopped = False
     for _ in range(6):
         try:
-            court.judge(version)
+            model.judge(version)
         except TidegateError:
             stopped = True
-        court.installation.cloud.settle()
-        found = court.ledger.model_version(court.model, version)
+        model.installation.cloud.settle()
+        found = model.ledger.model_version(model.name, version)
         if found and found.verdict:
             break
     return stopped
@@ -418,7 +412,7 @@ def test_a_model_registered_with_mlflow_is_judged_by_its_training_run_too(
 ) -> None:
     import mlflow
 
-    court = make_court(installation, gate={**POLICY["gate"], "training": {"loss": {"max": 0.3}}})
+    model = make_model(installation, gate={**POLICY["gate"], "training": {"loss": {"max": 0.3}}})
     (tmp_path / "MLmodel").write_text(MLMODEL)
     (tmp_path / "figures.json").write_text('{"metrics": {"accuracy": 0.9}}')
     mlflow.set_tracking_uri(installation.ml.workspaces.get(installation.workspace.name).mlflow_tracking_uri)
@@ -427,10 +421,10 @@ def test_a_model_registered_with_mlflow_is_judged_by_its_training_run_too(
         mlflow.log_metric("loss", loss)
         mlflow.log_artifacts(str(tmp_path), "model")
     client = mlflow.MlflowClient()
-    client.create_registered_model(court.model)
-    client.create_model_version(court.model, f"{run.info.artifact_uri}/model", run_id=run.info.run_id)
+    client.create_registered_model(model.name)
+    client.create_model_version(model.name, f"{run.info.artifact_uri}/model", run_id=run.info.run_id)
 
-    record = court.verdict("1")
+    record = model.verdict("1")
 
     assert record.state is state
     assert record.source.run == run.info.run_id

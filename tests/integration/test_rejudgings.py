@@ -1,19 +1,16 @@
 """A person has a version judged again, over the API: what counts, what is void then, and what is refused."""
 
-import os
 from typing import Any
 
 import pytest
 from tests.support.api_requests import Api, content
 from tests.support.clock import Clock
 from tests.support.model_versions import MODEL, ModelInstallation
-from tests.support.service import taken
+from tests.support.service import start_service, taken
 
-from tidegate.bootstrap import Service, build
 from tidegate.domain.lifecycle.records import Champion, ModelState, ModelVersion
 from tidegate.domain.lifecycle.verdict_records import Approval, Verdict
 from tidegate.messages.commands import AnyCommand, JudgeModel
-from tidegate.settings import Settings
 from tidepool.cloud import Tidepool
 
 WORD = {"by": "Ada", "reason": "The holdout was wrong"}
@@ -30,14 +27,12 @@ def installation(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -
     return installation
 
 
-class Bench:
+class RejudgeApi:
     """The API of a ledger of its own, on the installation's workspaces."""
 
     def __init__(self, installation: ModelInstallation, account: str) -> None:
         self.installation, self.account, self.clock = installation, account, Clock()
-        file = installation.config_file
-        settings = Settings(storage_account=account, config_file=file, environ=dict(os.environ))
-        self.service: Service = build(settings, now=self.clock)
+        self.service = start_service(account, installation.config_file, self.clock)
         self.api = Api(lambda: self.service)
 
     def version(self, state: ModelState = ModelState.REFUSED, *, passed: bool = False) -> None:
@@ -70,130 +65,140 @@ class Bench:
 
 
 @pytest.fixture
-def bench(installation: ModelInstallation, tidepool: Tidepool) -> Bench:
-    return Bench(installation, tidepool.create_storage_account().name)
+def rejudge_api(installation: ModelInstallation, tidepool: Tidepool) -> RejudgeApi:
+    return RejudgeApi(installation, tidepool.create_storage_account().name)
 
 
-def test_a_refused_version_is_judged_again_and_keeps_what_was_decided(bench: Bench) -> None:
-    bench.version()
+def test_a_refused_version_is_judged_again_and_keeps_what_was_decided(rejudge_api: RejudgeApi) -> None:
+    rejudge_api.version()
 
-    status, view = bench.post()
+    status, view = rejudge_api.post()
 
     assert (status, view["state"], view["verdict"]) == (202, "registered", None)
     assert [one["verdict"]["id"] for one in view["history"]] == ["e1-abc"]
     assert [(one["number"], one["by"], one["by_source"]) for one in view["requests"]] == [
         (1, "Ada", "caller")
     ]
-    assert [(type(one), getattr(one, "version", "")) for one in bench.sent()] == [(JudgeModel, "3")]
+    assert [(type(one), getattr(one, "version", "")) for one in rejudge_api.sent()] == [(JudgeModel, "3")]
 
 
-def test_an_approval_of_the_old_verdict_is_void(bench: Bench) -> None:
-    bench.version(ModelState.PASSED, passed=True)
-    record = bench.record()
+def test_an_approval_of_the_old_verdict_is_void(rejudge_api: RejudgeApi) -> None:
+    rejudge_api.version(ModelState.PASSED, passed=True)
+    record = rejudge_api.record()
     assert record is not None
-    record.approval = Approval(verdict="e1-abc", approved=True, by="Ada", reason="fine", at=bench.clock.now)
-    bench.service.ledger.save(record)
+    record.approval = Approval(
+        verdict="e1-abc", approved=True, by="Ada", reason="fine", at=rejudge_api.clock.now
+    )
+    rejudge_api.service.ledger.save(record)
 
-    bench.post()
+    rejudge_api.post()
 
-    after = bench.record()
+    after = rejudge_api.record()
     assert after is not None
     assert after.approval is None
     assert after.history[0].approval == record.approval
     word = {**WORD, "approved": True, "verdict": "e1-abc"}
-    assert bench.api.post(f"/api/models/{MODEL}/versions/3/approval", word).status_code == 409
+    assert rejudge_api.api.post(f"/api/models/{MODEL}/versions/3/approval", word).status_code == 409
 
 
-def test_the_same_key_has_it_judged_once(bench: Bench) -> None:
-    bench.version()
-    first = bench.post(key="one")
+def test_the_same_key_has_it_judged_once(rejudge_api: RejudgeApi) -> None:
+    rejudge_api.version()
+    first = rejudge_api.post(key="one")
 
-    assert bench.post(key="one") == first
-    assert bench.post(key="one", reason="Another one")[0] == 422
-    assert bench.post(key="two")[0] == 409
-    record = bench.record()
+    assert rejudge_api.post(key="one") == first
+    assert rejudge_api.post(key="one", reason="Another one")[0] == 422
+    assert rejudge_api.post(key="two")[0] == 409
+    record = rejudge_api.record()
     assert record is not None
     assert len(record.requests) == len(record.history) == 1
 
 
-def test_once_it_has_its_verdict_the_same_key_still_changes_nothing(bench: Bench) -> None:
-    bench.version()
-    bench.post(key="one")
-    record = bench.record()
+def test_once_it_has_its_verdict_the_same_key_still_changes_nothing(rejudge_api: RejudgeApi) -> None:
+    rejudge_api.version()
+    rejudge_api.post(key="one")
+    record = rejudge_api.record()
     assert record is not None
     record.state, record.verdict = ModelState.REFUSED, record.history[0].verdict
-    bench.service.ledger.save(record)
+    rejudge_api.service.ledger.save(record)
 
-    assert bench.post(key="one")[0] == 202
-    after = bench.record()
+    assert rejudge_api.post(key="one")[0] == 202
+    after = rejudge_api.record()
     assert after is not None
     assert after.state is ModelState.REFUSED
-    assert bench.post(key="two")[0] == 202
+    assert rejudge_api.post(key="two")[0] == 202
 
 
 @pytest.mark.parametrize(
     "state",
     [ModelState.EVALUATING, ModelState.PROMOTING, ModelState.CHALLENGER, ModelState.CHAMPION],
 )
-def test_what_is_under_way_or_champion_is_not_judged_again(bench: Bench, state: ModelState) -> None:
-    bench.version(state, passed=True)
+def test_what_is_under_way_or_champion_is_not_judged_again(
+    rejudge_api: RejudgeApi, state: ModelState
+) -> None:
+    rejudge_api.version(state, passed=True)
     if state is ModelState.CHAMPION:
-        model = bench.service.ledger.model(MODEL)
-        model.champion = Champion(version="3", source="3", since=bench.clock.now, by="verdict")
-        bench.service.ledger.save(model)
-    before = bench.record()
+        model = rejudge_api.service.ledger.model(MODEL)
+        model.champion = Champion(version="3", source="3", since=rejudge_api.clock.now, by="verdict")
+        rejudge_api.service.ledger.save(model)
+    before = rejudge_api.record()
 
-    assert bench.post()[0] == 409
+    assert rejudge_api.post()[0] == 409
 
-    assert bench.record() == before
-    assert bench.sent() == []
+    assert rejudge_api.record() == before
+    assert rejudge_api.sent() == []
 
 
 @pytest.mark.parametrize("changes", [{"reason": " "}, {"by": None}, {"reason": None}, {"verdict": "e1-abc"}])
-def test_without_a_reason_or_by_nobody_nothing_is_judged(bench: Bench, changes: dict[str, Any]) -> None:
-    bench.version()
+def test_without_a_reason_or_by_nobody_nothing_is_judged(
+    rejudge_api: RejudgeApi, changes: dict[str, Any]
+) -> None:
+    rejudge_api.version()
 
-    assert bench.post(**changes)[0] == 422
-    assert bench.sent() == []
+    assert rejudge_api.post(**changes)[0] == 422
+    assert rejudge_api.sent() == []
 
 
-def test_a_version_from_before_its_policy_is_judged_when_somebody_asks(bench: Bench) -> None:
-    status, view = bench.post("old")
+def test_a_version_from_before_its_policy_is_judged_when_somebody_asks(rejudge_api: RejudgeApi) -> None:
+    status, view = rejudge_api.post("old")
 
     assert (status, view["state"], view["history"]) == (202, "registered", [])
-    record = bench.record("old")
+    record = rejudge_api.record("old")
     assert record is not None
     assert record.source.uri.startswith("azureml://")
-    assert [type(one) for one in bench.sent()] == [JudgeModel]
+    assert [type(one) for one in rejudge_api.sent()] == [JudgeModel]
 
 
-def test_what_is_not_there_is_a_copy_or_has_no_policy_is_refused(bench: Bench) -> None:
-    nowhere, copy, free = bench.post("nowhere"), bench.post("copy"), bench.post("1", model="quick-model")
+def test_what_is_not_there_is_a_copy_or_has_no_policy_is_refused(rejudge_api: RejudgeApi) -> None:
+    nowhere, copy, free = (
+        rejudge_api.post("nowhere"),
+        rejudge_api.post("copy"),
+        rejudge_api.post("1", model="quick-model"),
+    )
 
     assert (nowhere[0], nowhere[1]["title"]) == (404, "There is no such version")
     assert (copy[0], copy[1]["title"]) == (409, "It is a copy")
     assert free[0] == 404
-    assert bench.sent() == []
+    assert rejudge_api.sent() == []
 
 
-def test_nothing_is_judged_by_looking(bench: Bench) -> None:
-    bench.version()
+def test_nothing_is_judged_by_looking(rejudge_api: RejudgeApi) -> None:
+    rejudge_api.version()
 
-    assert bench.api.get(f"/api/models/{MODEL}/versions/3/verdicts").status_code == 405
+    assert rejudge_api.api.get(f"/api/models/{MODEL}/versions/3/verdicts").status_code == 405
 
 
-def test_where_the_queue_is_away_the_timer_finds_it(bench: Bench) -> None:
-    bench.version()
-    bench.service.queue.send(JudgeModel(cause="test", model=MODEL, version="3"))  # its queue exists
-    bench.sent()
-    bench.installation.cloud.fault(
-        "request", "status", match={"host": f"{bench.account}.queue*"}, value=503, times=None
+def test_where_the_queue_is_away_the_timer_finds_it(rejudge_api: RejudgeApi) -> None:
+    rejudge_api.version()
+    rejudge_api.service.queue.send(JudgeModel(cause="test", model=MODEL, version="3"))  # its queue exists
+    rejudge_api.sent()
+    rejudge_api.installation.cloud.fault(
+        "request", "status", match={"host": f"{rejudge_api.account}.queue*"}, value=503, times=None
     )
     try:
-        assert bench.post()[0] == 202
+        assert rejudge_api.post()[0] == 202
     finally:
-        bench.installation.cloud.clear_faults()
+        rejudge_api.installation.cloud.clear_faults()
 
-    record = bench.record()
+    record = rejudge_api.record()
     assert record is not None
     assert not record.state.final

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.support.azure_types import violations
 from tests.support.event_grid import TOPIC, Grid, run_grid, wire_event
-from tests.support.webhook_receiver import Receiver
+from tests.support.webhook_receiver import WebhookReceiver
 
 from tidepool.errors import AzureError
 from tidepool.events.subscriptions import Subscription, read_file
@@ -30,11 +30,11 @@ async def quiet(grid: Grid) -> None:
             await asyncio.sleep(0.005)
 
 
-def test_undelivered_events_survive_a_restart(tmp_path: Path, receiver: Receiver) -> None:
-    receiver.answers.extend([500, 500])
+def test_undelivered_events_survive_a_restart(tmp_path: Path, webhook_receiver: WebhookReceiver) -> None:
+    webhook_receiver.answers.extend([500, 500])
 
     async def before(grid: Grid) -> None:
-        await grid.eventgrid.subscribe(TOPIC, "mine", webhook(receiver.url))
+        await grid.eventgrid.subscribe(TOPIC, "mine", webhook(webhook_receiver.url))
         await grid.eventgrid.publish(TOPIC, [wire_event(subject="/kept", topic=TOPIC)])
         await quiet(grid)
 
@@ -50,21 +50,21 @@ def test_undelivered_events_survive_a_restart(tmp_path: Path, receiver: Receiver
     run_grid(before, Store(tmp_path / "store"))
     run_grid(after, Store(tmp_path / "store"))
 
-    assert receiver.subjects == ["/kept"] * 3
+    assert webhook_receiver.subjects == ["/kept"] * 3
 
 
-def test_new_events_wait_while_an_endpoint_keeps_failing(receiver: Receiver) -> None:
-    receiver.answers.extend([500] * 10)
+def test_new_events_wait_while_an_endpoint_keeps_failing(webhook_receiver: WebhookReceiver) -> None:
+    webhook_receiver.answers.extend([500] * 10)
 
     async def test(grid: Grid) -> None:
-        await grid.eventgrid.subscribe(TOPIC, "mine", webhook(receiver.url))
+        await grid.eventgrid.subscribe(TOPIC, "mine", webhook(webhook_receiver.url))
         for number in range(10):
             await grid.eventgrid.publish(TOPIC, [wire_event(subject=f"/{number}", topic=TOPIC)])
             await quiet(grid)
         await grid.eventgrid.publish(TOPIC, [wire_event(subject="/new", topic=TOPIC)])
         await asyncio.sleep(0.05)
 
-        assert "/new" not in receiver.subjects
+        assert "/new" not in webhook_receiver.subjects
         assert len(grid.eventgrid.pending()) == 11
         grid.scheduler.advance(60)
         await asyncio.sleep(0.05)
@@ -73,7 +73,7 @@ def test_new_events_wait_while_an_endpoint_keeps_failing(receiver: Receiver) -> 
 
     run_grid(test)
 
-    assert "/new" in receiver.subjects
+    assert "/new" in webhook_receiver.subjects
 
 
 def test_the_service_s_own_subscriptions_are_as_azure_wants_them(tmp_path: Path) -> None:

@@ -15,20 +15,20 @@ from azure.ai.ml.entities import ManagedOnlineEndpoint, Model, OnlineRequestSett
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from tests.support.arm_requests import arm
 from tests.support.azure_clients import ml_client
-from tests.support.online_endpoint import NUMBERS, SCRIPT, Online
+from tests.support.online_endpoint import NUMBERS, SCRIPT, OnlineEndpoint
 
 from tidepool.cloud import Tidepool, Workspace
 
 
 @pytest.fixture
-def online(ml: MLClient, tmp_path: Path) -> Online:
-    return Online(ml, tmp_path)
+def online(ml: MLClient, tmp_path: Path) -> OnlineEndpoint:
+    return OnlineEndpoint(ml, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def steady(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Online:
+def steady(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> OnlineEndpoint:
     """One with live traffic on blue and none on green, for tests that change nothing."""
-    online = Online(ml_client(tidepool.create_workspace().name), tmp_path_factory.mktemp("steady"))
+    online = OnlineEndpoint(ml_client(tidepool.create_workspace().name), tmp_path_factory.mktemp("steady"))
     online.deploy("blue", 2)
     online.deploy("green", 3)
     online.route(blue=100)
@@ -64,7 +64,7 @@ def metric(bearer: str, resource: str, name: str, condition: str = "") -> list[d
 EACH = "deployment eq '*' and statusCode eq '*' and statusCodeClass eq '*' and modelStatusCode eq '*'"
 
 
-def counts(bearer: str, online: Online, dimension: str) -> dict[str, float]:
+def counts(bearer: str, online: OnlineEndpoint, dimension: str) -> dict[str, float]:
     """How many requests had each value of a dimension.
 
     Azure knows averages only: of what each combination of all dimensions had in a minute.
@@ -79,7 +79,7 @@ def counts(bearer: str, online: Online, dimension: str) -> dict[str, float]:
 # Predictions
 
 
-def test_a_script_answers_and_what_it_prints_can_be_read(steady: Online, tmp_path: Path) -> None:
+def test_a_script_answers_and_what_it_prints_can_be_read(steady: OnlineEndpoint, tmp_path: Path) -> None:
     request = tmp_path / "request.json"
     request.write_text(json.dumps(NUMBERS))
 
@@ -95,7 +95,7 @@ def test_a_script_answers_and_what_it_prints_can_be_read(steady: Online, tmp_pat
     assert "bringing the model from https://" in fetched
 
 
-def test_a_failing_model_is_a_failed_dependency(steady: Online) -> None:
+def test_a_failing_model_is_a_failed_dependency(steady: OnlineEndpoint) -> None:
     answer = steady.ask({"fail": True})
 
     assert answer.status_code == 424
@@ -120,7 +120,7 @@ def _load_pyfunc(path):
 """
 
 
-def test_an_mlflow_model_needs_no_script(online: Online, tmp_path: Path) -> None:
+def test_an_mlflow_model_needs_no_script(online: OnlineEndpoint, tmp_path: Path) -> None:
     folder = tmp_path / "means"
     (folder / "code").mkdir(parents=True)
     (folder / "MLmodel").write_text(MLMODEL)
@@ -140,7 +140,7 @@ def test_an_mlflow_model_needs_no_script(online: Online, tmp_path: Path) -> None
 # Traffic
 
 
-def test_traffic_is_split_as_it_was_set_and_counted(bearer: str, online: Online) -> None:
+def test_traffic_is_split_as_it_was_set_and_counted(bearer: str, online: OnlineEndpoint) -> None:
     online.deploy("blue", 2)
     online.deploy("green", 3)
     online.route(blue=70, green=30)
@@ -162,7 +162,7 @@ def test_traffic_is_split_as_it_was_set_and_counted(bearer: str, online: Online)
 
 
 def test_mirrored_requests_are_answered_by_the_live_deployment(
-    tidepool: Tidepool, bearer: str, online: Online
+    tidepool: Tidepool, bearer: str, online: OnlineEndpoint
 ) -> None:
     online.deploy("blue", 2)
     online.deploy("green", 3)
@@ -179,7 +179,7 @@ def test_mirrored_requests_are_answered_by_the_live_deployment(
     assert online.ml.online_endpoints.get(online.name).mirror_traffic == {"green": 50}
 
 
-def test_without_traffic_nobody_answers(online: Online) -> None:
+def test_without_traffic_nobody_answers(online: OnlineEndpoint) -> None:
     answer = online.ask()
 
     assert answer.status_code == 404
@@ -210,7 +210,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_traffic_that_azure_refuses(what: str, steady: Online, bearer: str) -> None:
+def test_traffic_that_azure_refuses(what: str, steady: OnlineEndpoint, bearer: str) -> None:
     properties, message = REFUSED[what]
 
     answer = arm("PUT", steady.id, bearer, {"location": "japaneast", "properties": properties})
@@ -220,7 +220,7 @@ def test_traffic_that_azure_refuses(what: str, steady: Online, bearer: str) -> N
     assert arm("GET", steady.id, bearer).json()["properties"]["traffic"] == {"blue": 100}
 
 
-def test_what_is_in_use_cannot_be_deleted(steady: Online, bearer: str) -> None:
+def test_what_is_in_use_cannot_be_deleted(steady: OnlineEndpoint, bearer: str) -> None:
     with pytest.raises(HttpResponseError, match="its traffic is 100 %"):
         steady.ml.online_deployments.begin_delete("blue", steady.name).result()
     model = steady.id.partition("/onlineEndpoints/")[0] + "/models/factors/versions/2"
@@ -249,7 +249,7 @@ CODE = {"codeConfiguration": {"codeId": "{ws}/codes/c/versions/1", "scoringScrip
     ],
 )
 def test_deployments_that_azure_refuses(
-    name: str, properties: dict[str, Any], message: str, steady: Online, bearer: str
+    name: str, properties: dict[str, Any], message: str, steady: OnlineEndpoint, bearer: str
 ) -> None:
     workspace = steady.id.partition("/onlineEndpoints/")[0]
     body = json.loads(json.dumps({"properties": properties}).replace("{ws}", workspace))
@@ -263,7 +263,7 @@ def test_deployments_that_azure_refuses(
 # Who may ask
 
 
-def test_a_wrong_key_is_refused_and_a_new_one_replaces_the_old(online: Online) -> None:
+def test_a_wrong_key_is_refused_and_a_new_one_replaces_the_old(online: OnlineEndpoint) -> None:
     online.deploy("blue")
     online.route(blue=100)
     old = online.ml.online_endpoints.get_keys(online.name)
@@ -278,7 +278,9 @@ def test_a_wrong_key_is_refused_and_a_new_one_replaces_the_old(online: Online) -
 
 
 @pytest.mark.parametrize("mode", ["aml_token", "aad_token"])
-def test_tokens_open_endpoints_that_go_by_tokens(mode: str, tidepool: Tidepool, online: Online) -> None:
+def test_tokens_open_endpoints_that_go_by_tokens(
+    mode: str, tidepool: Tidepool, online: OnlineEndpoint
+) -> None:
     endpoint = ManagedOnlineEndpoint(name=f"by-{mode.replace('_', '-')}", auth_mode=mode)
     made = online.ml.online_endpoints.begin_create_or_update(endpoint).result()
     held = online.ml.online_endpoints.get_keys(made.name).access_token
@@ -295,7 +297,7 @@ def test_tokens_open_endpoints_that_go_by_tokens(mode: str, tidepool: Tidepool, 
 
 
 def test_provisioning_takes_time_and_nothing_else_happens_meanwhile(
-    faults: Tidepool, bearer: str, online: Online
+    faults: Tidepool, bearer: str, online: OnlineEndpoint
 ) -> None:
     model = online.deployment("blue", 2, tags={"team": "sea"})
     faults.fault("provisioning", "delay", value=900, match={"deployment": "blue"})
@@ -321,7 +323,7 @@ def test_provisioning_takes_time_and_nothing_else_happens_meanwhile(
     }
 
 
-def test_a_deployment_can_fail_and_be_put_right(faults: Tidepool, online: Online) -> None:
+def test_a_deployment_can_fail_and_be_put_right(faults: Tidepool, online: OnlineEndpoint) -> None:
     online.script.write_text("def init():\n    raise RuntimeError('no weights')\n\ndef run(text): ...\n")
     deployed = len([one for one in faults.events if one.get("eventType", "").endswith("ModelDeployed")])
 
@@ -344,7 +346,7 @@ def test_a_deployment_can_fail_and_be_put_right(faults: Tidepool, online: Online
     assert online.ask(deployment="green").json() == [3, 6]
 
 
-def test_a_deployment_is_replaced_without_a_gap_and_deleted_with_its_endpoint(online: Online) -> None:
+def test_a_deployment_is_replaced_without_a_gap_and_deleted_with_its_endpoint(online: OnlineEndpoint) -> None:
     online.deploy("blue", 2)
     online.route(blue=100)
     assert online.ask().json() == [2, 4]
@@ -361,7 +363,7 @@ def test_a_deployment_is_replaced_without_a_gap_and_deleted_with_its_endpoint(on
 
 
 def test_a_patch_changes_tags_and_instances_and_nothing_else(
-    tidepool: Tidepool, bearer: str, online: Online
+    tidepool: Tidepool, bearer: str, online: OnlineEndpoint
 ) -> None:
     deployment = online.deploy("blue", 2)
 
@@ -379,7 +381,7 @@ def test_a_patch_changes_tags_and_instances_and_nothing_else(
 # Trouble
 
 
-def test_a_process_that_dies_is_seen_and_comes_back(tidepool: Tidepool, online: Online) -> None:
+def test_a_process_that_dies_is_seen_and_comes_back(tidepool: Tidepool, online: OnlineEndpoint) -> None:
     online.deploy("blue", 2)
     online.route(blue=100)
 
@@ -395,7 +397,7 @@ def test_a_process_that_dies_is_seen_and_comes_back(tidepool: Tidepool, online: 
 
 
 def test_a_deployment_is_slow_fails_and_crashes_when_told_to(
-    faults: Tidepool, bearer: str, online: Online
+    faults: Tidepool, bearer: str, online: OnlineEndpoint
 ) -> None:
     online.deploy("blue", 2)
     online.route(blue=100)
@@ -411,7 +413,7 @@ def test_a_deployment_is_slow_fails_and_crashes_when_told_to(
 
 
 def test_two_workspaces_may_have_an_endpoint_of_the_same_name(
-    online: Online, production_workspace: Workspace
+    online: OnlineEndpoint, production_workspace: Workspace
 ) -> None:
     other = ml_client(production_workspace.name)
 
@@ -423,7 +425,9 @@ def test_two_workspaces_may_have_an_endpoint_of_the_same_name(
     )
 
 
-def test_a_deployment_that_takes_too_long_or_gets_too_much_says_so(faults: Tidepool, online: Online) -> None:
+def test_a_deployment_that_takes_too_long_or_gets_too_much_says_so(
+    faults: Tidepool, online: OnlineEndpoint
+) -> None:
     settings = OnlineRequestSettings(request_timeout_ms=300, max_concurrent_requests_per_instance=1)
     online.deploy("blue", 2, request_settings=settings)
     key = online.ml.online_endpoints.get_keys(online.name).primary_key
@@ -435,7 +439,9 @@ def test_a_deployment_that_takes_too_long_or_gets_too_much_says_so(faults: Tidep
     assert sorted(one.result().status_code for one in asked) == [408, 408, 429, 429]
 
 
-def test_an_endpoint_has_room_for_twenty_deployments(faults: Tidepool, bearer: str, online: Online) -> None:
+def test_an_endpoint_has_room_for_twenty_deployments(
+    faults: Tidepool, bearer: str, online: OnlineEndpoint
+) -> None:
     online.deployment("any")
     faults.fault("provisioning", "fail", times=None, match={"workspace": online.ml.workspace_name})
     workspace = online.id.partition("/onlineEndpoints/")[0]
@@ -461,7 +467,7 @@ def test_batch_endpoints_are_not_emulated(bearer: str, workspace: Workspace) -> 
 def test_endpoints_survive_a_restart_of_tidepool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Tidepool(tmp_path / "data") as first:
         workspace = first.create_workspace()
-        online = Online(_enter(first, workspace, monkeypatch), tmp_path)
+        online = OnlineEndpoint(_enter(first, workspace, monkeypatch), tmp_path)
         online.deploy("blue", 2)
         online.route(blue=100)
         key = online.ml.online_endpoints.get_keys(online.name).primary_key

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.support.azure_clients import container_client
 from tests.support.event_grid import Subscriber
-from tests.support.webhook_receiver import Receiver
+from tests.support.webhook_receiver import WebhookReceiver
 
 from tidepool.cloud import StorageAccount, Tidepool
 
@@ -20,15 +20,15 @@ def blob_created(
 
 
 def test_an_event_reaches_a_webhook_that_shook_hands(
-    tidepool: Tidepool, subscriber: Subscriber, receiver: Receiver
+    tidepool: Tidepool, subscriber: Subscriber, webhook_receiver: WebhookReceiver
 ) -> None:
-    made = subscriber.put("mine", receiver.url)
+    made = subscriber.put("mine", webhook_receiver.url)
 
     sent = tidepool.inject(subscriber.scope, blob_created(api="PutBlob"))
     tidepool.settle()
 
     assert made.json()["properties"]["provisioningState"] == "Succeeded"
-    [delivery] = receiver.deliveries
+    [delivery] = webhook_receiver.deliveries
     assert delivery.body == [sent]
     assert sent["topic"] == subscriber.scope
     assert delivery.headers["aeg-event-type"] == "Notification"
@@ -37,11 +37,11 @@ def test_an_event_reaches_a_webhook_that_shook_hands(
 
 
 def test_an_endpoint_that_does_not_shake_hands_gets_no_subscription(
-    subscriber: Subscriber, receiver: Receiver
+    subscriber: Subscriber, webhook_receiver: WebhookReceiver
 ) -> None:
-    receiver.shakes_hands = False
+    webhook_receiver.shakes_hands = False
 
-    refused = subscriber.put("mine", receiver.url)
+    refused = subscriber.put("mine", webhook_receiver.url)
 
     assert refused.status_code == 400
     assert "validate the provided endpoint" in refused.json()["error"]["message"]
@@ -49,36 +49,42 @@ def test_an_endpoint_that_does_not_shake_hands_gets_no_subscription(
 
 
 def test_only_what_the_filter_wants_is_delivered(
-    tidepool: Tidepool, subscriber: Subscriber, receiver: Receiver
+    tidepool: Tidepool, subscriber: Subscriber, webhook_receiver: WebhookReceiver
 ) -> None:
-    subscriber.put("mine", receiver.url, filter={"subjectEndsWith": ".png"})
+    subscriber.put("mine", webhook_receiver.url, filter={"subjectEndsWith": ".png"})
 
     for name in ("a.png", "b.txt", "c.PNG"):
         tidepool.inject(subscriber.scope, blob_created(name))
     tidepool.settle()
 
-    assert sorted(receiver.subjects) == ["a.png", "c.PNG"]
+    assert sorted(webhook_receiver.subjects) == ["a.png", "c.PNG"]
 
 
-def test_a_filter_beyond_azure_s_limits_is_refused(subscriber: Subscriber, receiver: Receiver) -> None:
+def test_a_filter_beyond_azure_s_limits_is_refused(
+    subscriber: Subscriber, webhook_receiver: WebhookReceiver
+) -> None:
     condition = {"operatorType": "StringIn", "key": "subject", "values": ["x"]}
 
-    refused = subscriber.put("mine", receiver.url, filter={"advancedFilters": [condition] * 26})
+    refused = subscriber.put("mine", webhook_receiver.url, filter={"advancedFilters": [condition] * 26})
 
     assert refused.status_code == 400
 
 
 def test_a_failed_delivery_is_tried_again_on_the_documented_schedule(
-    tidepool: Tidepool, subscriber: Subscriber, receiver: Receiver
+    tidepool: Tidepool, subscriber: Subscriber, webhook_receiver: WebhookReceiver
 ) -> None:
-    subscriber.put("mine", receiver.url)
-    receiver.answers.extend([500, 500])
+    subscriber.put("mine", webhook_receiver.url)
+    webhook_receiver.answers.extend([500, 500])
 
     tidepool.inject(subscriber.scope, blob_created())
-    attempts = [len(receiver.deliveries) for _ in each_settled(tidepool, [0, 5, 6, 22, 13])]
+    attempts = [len(webhook_receiver.deliveries) for _ in each_settled(tidepool, [0, 5, 6, 22, 13])]
 
     assert attempts == [1, 1, 2, 2, 3]
-    assert [delivery.headers["aeg-delivery-count"] for delivery in receiver.deliveries] == ["0", "1", "2"]
+    assert [delivery.headers["aeg-delivery-count"] for delivery in webhook_receiver.deliveries] == [
+        "0",
+        "1",
+        "2",
+    ]
 
 
 def each_settled(tidepool: Tidepool, seconds: list[float]) -> Iterator[float]:
@@ -90,14 +96,14 @@ def each_settled(tidepool: Tidepool, seconds: list[float]) -> Iterator[float]:
 
 
 def test_a_missing_endpoint_is_left_alone_for_five_minutes(
-    tidepool: Tidepool, subscriber: Subscriber, receiver: Receiver
+    tidepool: Tidepool, subscriber: Subscriber, webhook_receiver: WebhookReceiver
 ) -> None:
-    subscriber.put("mine", receiver.url)
-    receiver.answers.append(404)
+    subscriber.put("mine", webhook_receiver.url)
+    webhook_receiver.answers.append(404)
 
     tidepool.inject(subscriber.scope, blob_created())
 
-    assert [len(receiver.deliveries) for _ in each_settled(tidepool, [0, 290, 45])] == [1, 1, 2]
+    assert [len(webhook_receiver.deliveries) for _ in each_settled(tidepool, [0, 290, 45])] == [1, 1, 2]
 
 
 def dead_letters(account: StorageAccount) -> dict[str, Any]:
@@ -117,7 +123,7 @@ def test_an_undeliverable_event_becomes_a_dead_letter_five_minutes_later(  # noq
     tidepool: Tidepool,
     storage_account: StorageAccount,
     subscriber: Subscriber,
-    receiver: Receiver,
+    webhook_receiver: WebhookReceiver,
     status: int,
     policy: dict[str, int],
     reason: str,
@@ -127,17 +133,17 @@ def test_an_undeliverable_event_becomes_a_dead_letter_five_minutes_later(  # noq
     destination = {"resourceId": storage_account.id, "blobContainerName": "dead"}
     subscriber.put(
         "mine-too",
-        receiver.url,
+        webhook_receiver.url,
         retryPolicy=policy,
         deadLetterDestination={"endpointType": "StorageBlob", "properties": destination},
         filter={"subjectBeginsWith": "wanted"},
     )
-    receiver.answers.extend([status] * 30)
+    webhook_receiver.answers.extend([status] * 30)
 
     sent = tidepool.inject(subscriber.scope, blob_created("wanted"))
     for _ in each_settled(tidepool, [0, 40]):
         pass
-    tried = len(receiver.deliveries)
+    tried = len(webhook_receiver.deliveries)
     assert dead_letters(storage_account) == {}
     now = datetime.fromisoformat(tidepool.status()["now"])
     for _ in each_settled(tidepool, [301]):
@@ -148,21 +154,21 @@ def test_an_undeliverable_event_becomes_a_dead_letter_five_minutes_later(  # noq
     [letter] = letters
     assert {**letter, **sent} == letter
     assert (letter["deadLetterReason"], letter["lastDeliveryOutcome"]) == (reason, outcome)
-    assert letter["deliveryAttempts"] == tried == len(receiver.deliveries)
+    assert letter["deliveryAttempts"] == tried == len(webhook_receiver.deliveries)
     assert letter["publishTime"] <= letter["lastDeliveryAttemptTime"]
 
 
 def test_without_a_dead_letter_store_an_undeliverable_event_is_gone(
-    tidepool: Tidepool, subscriber: Subscriber, receiver: Receiver
+    tidepool: Tidepool, subscriber: Subscriber, webhook_receiver: WebhookReceiver
 ) -> None:
-    subscriber.put("mine", receiver.url, retryPolicy={"maxDeliveryAttempts": 1})
-    receiver.answers.append(500)
+    subscriber.put("mine", webhook_receiver.url, retryPolicy={"maxDeliveryAttempts": 1})
+    webhook_receiver.answers.append(500)
 
     tidepool.inject(subscriber.scope, blob_created())
     for _ in each_settled(tidepool, [0, 24 * 3600]):
         pass
 
-    assert len(receiver.deliveries) == 1
+    assert len(webhook_receiver.deliveries) == 1
 
 
 @pytest.mark.parametrize(
@@ -171,25 +177,25 @@ def test_without_a_dead_letter_store_an_undeliverable_event_is_gone(
 def test_faults_drop_and_duplicate_events(  # noqa: PLR0917
     faults: Tidepool,
     subscriber: Subscriber,
-    receiver: Receiver,
+    webhook_receiver: WebhookReceiver,
     action: str,
     value: float | None,
     copies: int,
 ) -> None:
-    subscriber.put("mine", receiver.url)
+    subscriber.put("mine", webhook_receiver.url)
     faults.fault("event", action, value=value, match={"subject": "*odd*"})
 
     for subject in ("odd", "even"):
         faults.inject(subscriber.scope, blob_created(subject))
     faults.settle()
 
-    assert sorted(receiver.subjects) == ["even", *["odd"] * copies]
+    assert sorted(webhook_receiver.subjects) == ["even", *["odd"] * copies]
 
 
 def test_faults_delay_events_past_later_ones(
-    faults: Tidepool, subscriber: Subscriber, receiver: Receiver
+    faults: Tidepool, subscriber: Subscriber, webhook_receiver: WebhookReceiver
 ) -> None:
-    subscriber.put("mine", receiver.url)
+    subscriber.put("mine", webhook_receiver.url)
     faults.fault("event", "delay", value=60, match={"subject": "first"})
 
     for subject in ("first", "second"):
@@ -197,4 +203,4 @@ def test_faults_delay_events_past_later_ones(
     for _ in each_settled(faults, [0, 61]):
         pass
 
-    assert receiver.subjects == ["second", "first"]
+    assert webhook_receiver.subjects == ["second", "first"]

@@ -19,7 +19,7 @@ from tests.support.azure_clients import blob_service, ml_client
 from tidepool.cloud import Tidepool, Workspace
 
 
-class Lab:
+class JobRunner:
     """A workspace with a cluster of two nodes, an environment, and shortcuts to what the tests look at."""
 
     def __init__(self, cloud: Tidepool, workspace: Workspace, folder: Path) -> None:
@@ -94,8 +94,8 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tidepool: Tidepool, workspace: Workspace, tmp_path: Path) -> Lab:
-    return Lab(tidepool, workspace, tmp_path)
+def runner(tidepool: Tidepool, workspace: Workspace, tmp_path: Path) -> JobRunner:
+    return JobRunner(tidepool, workspace, tmp_path)
 
 
 def wait_until(condition: Callable[[], Any], timeout_s: float = 20) -> None:
@@ -106,8 +106,8 @@ def wait_until(condition: Callable[[], Any], timeout_s: float = 20) -> None:
         threading.Event().wait(0.05)
 
 
-def test_a_command_job_reads_its_inputs_and_its_output_becomes_a_data_asset(lab: Lab) -> None:
-    data = lab.data("letters", {"a.txt": "alpha", "deep/b.txt": "beta"})
+def test_a_command_job_reads_its_inputs_and_its_output_becomes_a_data_asset(runner: JobRunner) -> None:
+    data = runner.data("letters", {"a.txt": "alpha", "deep/b.txt": "beta"})
     script = """
         import pathlib, sys
         source, target, word, number = sys.argv[1:]
@@ -116,7 +116,7 @@ def test_a_command_job_reads_its_inputs_and_its_output_becomes_a_data_asset(lab:
         print("joined", len(texts))
     """
     job = command(
-        code=str(lab.code(join=script)),
+        code=str(runner.code(join=script)),
         command="python join.py ${{inputs.letters}} ${{outputs.joined}} ${{inputs.word}} ${{inputs.number}}",
         environment="azureml:env:1",
         compute="cpu",
@@ -125,12 +125,12 @@ def test_a_command_job_reads_its_inputs_and_its_output_becomes_a_data_asset(lab:
         experiment_name="letters",
     )
 
-    ended = lab.run(job)
+    ended = runner.run(job)
 
     assert ended.status == "Completed"
-    asset = lab.ml.data.get("joined", "7")
-    assert lab.text(asset.path.partition("/paths/")[2] + "joined.txt") == "alpha beta gamma 4"
-    assert lab.states(ended.name) == ["Preparing", "Queued", "Running", "Finalizing", "Completed"]
+    asset = runner.ml.data.get("joined", "7")
+    assert runner.text(asset.path.partition("/paths/")[2] + "joined.txt") == "alpha beta gamma 4"
+    assert runner.states(ended.name) == ["Preparing", "Queued", "Running", "Finalizing", "Completed"]
 
 
 PIPELINE = """
@@ -188,39 +188,45 @@ PUBLISH = """
 """
 
 
-def test_a_pipeline_binds_its_steps_and_runs_each_as_a_child(lab: Lab) -> None:
-    lab.data("images", {f"{number}.png": "x" for number in range(5)})
+def test_a_pipeline_binds_its_steps_and_runs_each_as_a_child(runner: JobRunner) -> None:
+    runner.data("images", {f"{number}.png": "x" for number in range(5)})
 
-    ended = lab.run(lab.pipeline(PIPELINE, score=SCORE, publish=PUBLISH))
+    ended = runner.run(runner.pipeline(PIPELINE, score=SCORE, publish=PUBLISH))
 
-    assert ended.status == "Completed", lab.children(ended.name)
-    assert lab.text(f"reports/{ended.name}/report.txt") == "5 0.png 202611"
-    children = lab.children(ended.name)
+    assert ended.status == "Completed", runner.children(ended.name)
+    assert runner.text(f"reports/{ended.name}/report.txt") == "5 0.png 202611"
+    children = runner.children(ended.name)
     assert {name: child.status for name, child in children.items()} == {
         "score": "Completed",
         "publish": "Completed",
     }
-    assert lab.states(ended.name) == ["Preparing", "Running", "Finalizing", "Completed"]
-    assert lab.states(children["score"].name) == ["Preparing", "Queued", "Running", "Finalizing", "Completed"]
+    assert runner.states(ended.name) == ["Preparing", "Running", "Finalizing", "Completed"]
+    assert runner.states(children["score"].name) == [
+        "Preparing",
+        "Queued",
+        "Running",
+        "Finalizing",
+        "Completed",
+    ]
 
 
-def test_unchanged_deterministic_steps_are_reused_unless_forced(lab: Lab) -> None:
-    lab.data("images", {"1.png": "x"})
-    first = lab.run(lab.pipeline(PIPELINE, score=SCORE, publish=PUBLISH))
+def test_unchanged_deterministic_steps_are_reused_unless_forced(runner: JobRunner) -> None:
+    runner.data("images", {"1.png": "x"})
+    first = runner.run(runner.pipeline(PIPELINE, score=SCORE, publish=PUBLISH))
 
-    second = lab.run(lab.pipeline(PIPELINE, score=SCORE, publish=PUBLISH))
-    forced = lab.pipeline(PIPELINE, score=SCORE, publish=PUBLISH)
+    second = runner.run(runner.pipeline(PIPELINE, score=SCORE, publish=PUBLISH))
+    forced = runner.pipeline(PIPELINE, score=SCORE, publish=PUBLISH)
     forced.settings.force_rerun = True
-    third = lab.run(forced)
+    third = runner.run(forced)
 
-    before, reused, again = (lab.children(job.name)["score"] for job in (first, second, third))
+    before, reused, again = (runner.children(job.name)["score"] for job in (first, second, third))
     assert reused.properties["azureml.isreused"] == "true"
     assert reused.properties["azureml.reusedrunid"] == before.name
-    assert lab.states(reused.name) == ["Running", "Completed"]
+    assert runner.states(reused.name) == ["Running", "Completed"]
     assert "azureml.isreused" not in again.properties
 
 
-def test_a_failing_step_fails_the_pipeline_and_says_why(lab: Lab) -> None:
+def test_a_failing_step_fails_the_pipeline_and_says_why(runner: JobRunner) -> None:
     yaml = """
         jobs:
           breaks:
@@ -237,12 +243,12 @@ def test_a_failing_step_fails_the_pipeline_and_says_why(lab: Lab) -> None:
             command: ls ${{inputs.out}}
     """
 
-    ended = lab.run(lab.pipeline(yaml, breaks="raise SystemExit('no such month')"))
+    ended = runner.run(runner.pipeline(yaml, breaks="raise SystemExit('no such month')"))
 
     assert ended.status == "Failed"
-    children = lab.children(ended.name)
+    children = runner.children(ended.name)
     assert list(children) == ["breaks"]
-    details = lab.ml.jobs._runs_operations.get_run_details(children["breaks"].name)
+    details = runner.ml.jobs._runs_operations.get_run_details(children["breaks"].name)
     assert "exited with status code 1" in details.error.error.message
     assert "no such month" in details.error.error.message
 
@@ -256,7 +262,7 @@ MEETING = """
 """
 
 
-def _meeting(lab: Lab, compute: str) -> Job:
+def _meeting(runner: JobRunner, compute: str) -> Job:
     """Two steps that end only if they run at the same time."""
     steps = "".join(
         f"""
@@ -265,32 +271,32 @@ def _meeting(lab: Lab, compute: str) -> Job:
             compute: azureml:{compute}
             code: ./code
             environment: azureml:env:1
-            command: python meet.py {lab.folder} {me} {other}
+            command: python meet.py {runner.folder} {me} {other}
         """
         for me, other in (("one", "two"), ("two", "one"))
     )
-    return lab.pipeline(f"jobs:{steps}", meet=MEETING)
+    return runner.pipeline(f"jobs:{steps}", meet=MEETING)
 
 
-def test_independent_steps_run_side_by_side(lab: Lab) -> None:
-    assert lab.run(_meeting(lab, "cpu")).status == "Completed"
+def test_independent_steps_run_side_by_side(runner: JobRunner) -> None:
+    assert runner.run(_meeting(runner, "cpu")).status == "Completed"
 
 
-def test_a_cluster_of_one_node_runs_one_step_at_a_time_and_cancel_ends_both(lab: Lab) -> None:
-    lab.cluster("single", 1)
-    name = lab.submit(_meeting(lab, "single"))
-    wait_until(lambda: "Running" in {child.status for child in lab.children(name).values()})
+def test_a_cluster_of_one_node_runs_one_step_at_a_time_and_cancel_ends_both(runner: JobRunner) -> None:
+    runner.cluster("single", 1)
+    name = runner.submit(_meeting(runner, "single"))
+    wait_until(lambda: "Running" in {child.status for child in runner.children(name).values()})
 
-    statuses = sorted(child.status for child in lab.children(name).values())
-    lab.ml.jobs.begin_cancel(name).result()
-    lab.cloud.settle()
+    statuses = sorted(child.status for child in runner.children(name).values())
+    runner.ml.jobs.begin_cancel(name).result()
+    runner.cloud.settle()
 
     assert statuses == ["Queued", "Running"]
-    assert lab.states(name)[-2:] == ["CancelRequested", "Canceled"]
-    assert {child.status for child in lab.children(name).values()} == {"Canceled"}
+    assert runner.states(name)[-2:] == ["CancelRequested", "Canceled"]
+    assert {child.status for child in runner.children(name).values()} == {"Canceled"}
 
 
-def test_a_pipeline_that_shall_not_go_on_stops_its_other_steps(lab: Lab) -> None:
+def test_a_pipeline_that_shall_not_go_on_stops_its_other_steps(runner: JobRunner) -> None:
     yaml = """
         jobs:
           breaks:
@@ -302,17 +308,17 @@ def test_a_pipeline_that_shall_not_go_on_stops_its_other_steps(lab: Lab) -> None
             environment: azureml:env:1
             command: sleep 600
     """
-    job = lab.pipeline(yaml)
+    job = runner.pipeline(yaml)
     job.settings.continue_on_step_failure = False
 
-    ended = lab.run(job)
+    ended = runner.run(job)
 
     assert ended.status == "Failed"
-    statuses = {name: child.status for name, child in lab.children(ended.name).items()}
+    statuses = {name: child.status for name, child in runner.children(ended.name).items()}
     assert statuses == {"breaks": "Failed", "waits": "Canceled"}
 
 
-def test_a_model_that_a_job_writes_is_registered(lab: Lab) -> None:
+def test_a_model_that_a_job_writes_is_registered(runner: JobRunner) -> None:
     job = command(
         command="echo 'flavors: {}' > ${{outputs.model}}/MLmodel",
         environment="azureml:env:1",
@@ -320,21 +326,21 @@ def test_a_model_that_a_job_writes_is_registered(lab: Lab) -> None:
         outputs={"model": Output(type="mlflow_model", name="written")},
     )
 
-    name = lab.run(job).name
+    name = runner.run(job).name
 
-    model = lab.ml.models.get("written", "1")
+    model = runner.ml.models.get("written", "1")
     assert (model.type, model.job_name) == ("mlflow_model", name)
 
 
-def test_processes_that_outlive_the_job_are_killed(lab: Lab) -> None:
+def test_processes_that_outlive_the_job_are_killed(runner: JobRunner) -> None:
     job = command(
-        command=f"sleep 600 & echo $! > {lab.folder}/pid", environment="azureml:env:1", compute="cpu"
+        command=f"sleep 600 & echo $! > {runner.folder}/pid", environment="azureml:env:1", compute="cpu"
     )
 
-    ended = lab.run(job)
+    ended = runner.run(job)
 
     assert ended.status == "Completed"
-    assert not _alive(_pid(lab))
+    assert not _alive(_pid(runner))
 
 
 WAITS = """
@@ -344,11 +350,11 @@ WAITS = """
 """
 
 
-def _waiting(lab: Lab) -> Job:
+def _waiting(runner: JobRunner) -> Job:
     """A job that ends only when it is killed; `pid` has the process that its shell started."""
     return command(
-        code=str(lab.code(waits=WAITS)),
-        command=f"python waits.py {lab.folder}/pid && echo never",
+        code=str(runner.code(waits=WAITS)),
+        command=f"python waits.py {runner.folder}/pid && echo never",
         environment="azureml:env:1",
         compute="cpu",
     )
@@ -362,20 +368,20 @@ def _alive(pid: int) -> bool:
         return False
 
 
-def _pid(lab: Lab) -> int:
-    file = lab.folder / "pid"
+def _pid(runner: JobRunner) -> int:
+    file = runner.folder / "pid"
     wait_until(lambda: file.exists() and file.read_text())
     return int(file.read_text())
 
 
-def test_cancel_kills_the_processes_of_the_job(lab: Lab) -> None:
-    name = lab.submit(_waiting(lab))
-    pid = _pid(lab)
+def test_cancel_kills_the_processes_of_the_job(runner: JobRunner) -> None:
+    name = runner.submit(_waiting(runner))
+    pid = _pid(runner)
 
-    lab.ml.jobs.begin_cancel(name).result()
-    lab.cloud.settle()
+    runner.ml.jobs.begin_cancel(name).result()
+    runner.cloud.settle()
 
-    assert lab.status(name) == "Canceled"
+    assert runner.status(name) == "Canceled"
     assert not _alive(pid)
 
 
@@ -389,14 +395,14 @@ def test_a_job_that_was_running_when_tidepool_stopped_has_failed_after_a_restart
 ) -> None:
     with Tidepool(tmp_path / "data") as first:
         _enter(first, monkeypatch)
-        lab = Lab(first, first.create_workspace(), tmp_path)
-        name = lab.submit(_waiting(lab))
-        pid = _pid(lab)
+        runner = JobRunner(first, first.create_workspace(), tmp_path)
+        name = runner.submit(_waiting(runner))
+        pid = _pid(runner)
     gone = not _alive(pid)
 
     with Tidepool(tmp_path / "data") as second:
         _enter(second, monkeypatch)
-        again = Lab(second, lab.workspace, tmp_path)
+        again = JobRunner(second, runner.workspace, tmp_path)
         details = again.ml.jobs._runs_operations.get_run_details(name)
 
     assert gone
@@ -404,8 +410,8 @@ def test_a_job_that_was_running_when_tidepool_stopped_has_failed_after_a_restart
     assert "Tidepool was stopped" in details.error.error.message
 
 
-def test_the_log_is_streamed_while_the_job_runs(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    go = lab.folder / "go"
+def test_the_log_is_streamed_while_the_job_runs(runner: JobRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    go = runner.folder / "go"
     script = f"""
         import pathlib, time
         print("first line", flush=True)
@@ -414,58 +420,60 @@ def test_the_log_is_streamed_while_the_job_runs(lab: Lab, monkeypatch: pytest.Mo
         print("second line")
     """
     job = command(
-        code=str(lab.code(talks=script)),
+        code=str(runner.code(talks=script)),
         command="python talks.py",
         environment="azureml:env:1",
         compute="cpu",
     )
-    name = lab.submit(job)
-    files = lab.ml.jobs._runs_operations.get_run_details
+    name = runner.submit(job)
+    files = runner.ml.jobs._runs_operations.get_run_details
     wait_until(lambda: "user_logs/std_log.txt" in (files(name).log_files or {}))
     shown = io.StringIO()
 
     threading.Timer(0.5, go.touch).start()
     with redirect_stdout(shown):
-        lab.ml.jobs.stream(name)
+        runner.ml.jobs.stream(name)
 
     assert "first line\nsecond line" in shown.getvalue()
 
 
-def test_a_low_priority_job_is_preempted_and_a_dedicated_one_is_not(lab: Lab, faults: Tidepool) -> None:
-    lab.cluster("low", 1, tier="low_priority")
-    faults.fault("run", "preempt", match={"workspace": lab.workspace.name}, times=None)
+def test_a_low_priority_job_is_preempted_and_a_dedicated_one_is_not(
+    runner: JobRunner, faults: Tidepool
+) -> None:
+    runner.cluster("low", 1, tier="low_priority")
+    faults.fault("run", "preempt", match={"workspace": runner.workspace.name}, times=None)
     jobs = [
         command(command="echo done", environment="azureml:env:1", compute=compute)
         for compute in ("low", "cpu")
     ]
 
-    preempted, kept = (lab.run(job) for job in jobs)
+    preempted, kept = (runner.run(job) for job in jobs)
 
     assert (preempted.status, kept.status) == ("Canceled", "Completed")
-    assert "CancelRequested" not in lab.states(preempted.name)
-    details = lab.ml.jobs._runs_operations.get_run_details(preempted.name)
+    assert "CancelRequested" not in runner.states(preempted.name)
+    details = runner.ml.jobs._runs_operations.get_run_details(preempted.name)
     assert details.error.error.code == "NodePreempted"
 
 
 def test_a_job_that_never_starts_stays_queued_without_a_log_and_can_be_cancelled(
-    lab: Lab, faults: Tidepool
+    runner: JobRunner, faults: Tidepool
 ) -> None:
-    faults.fault("run", "never_start", match={"workspace": lab.workspace.name})
-    name = lab.submit(command(command="echo done", environment="azureml:env:1", compute="cpu"))
-    lab.cloud.settle()
+    faults.fault("run", "never_start", match={"workspace": runner.workspace.name})
+    name = runner.submit(command(command="echo done", environment="azureml:env:1", compute="cpu"))
+    runner.cloud.settle()
 
-    details = lab.ml.jobs._runs_operations.get_run_details(name)
-    status = lab.status(name)
-    lab.ml.jobs.begin_cancel(name).result()
-    lab.cloud.settle()
+    details = runner.ml.jobs._runs_operations.get_run_details(name)
+    status = runner.status(name)
+    runner.ml.jobs.begin_cancel(name).result()
+    runner.cloud.settle()
 
     assert (status, details.log_files) == ("Queued", {})
-    assert lab.status(name) == "Canceled"
+    assert runner.status(name) == "Canceled"
 
 
-def test_data_that_is_gone_fails_the_job_with_its_place(lab: Lab) -> None:
-    lab.data("images", {"1.png": "x"})
-    lab.blobs().get_blob_client(lab.container(), "images/1.png").delete_blob()
+def test_data_that_is_gone_fails_the_job_with_its_place(runner: JobRunner) -> None:
+    runner.data("images", {"1.png": "x"})
+    runner.blobs().get_blob_client(runner.container(), "images/1.png").delete_blob()
     job = command(
         command="ls ${{inputs.images}}",
         environment="azureml:env:1",
@@ -473,15 +481,15 @@ def test_data_that_is_gone_fails_the_job_with_its_place(lab: Lab) -> None:
         inputs={"images": Input(type="uri_folder", path="azureml:images:1")},
     )
 
-    ended = lab.run(job)
+    ended = runner.run(job)
 
-    details = lab.ml.jobs._runs_operations.get_run_details(ended.name)
+    details = runner.ml.jobs._runs_operations.get_run_details(ended.name)
     assert ended.status == "Failed"
     assert "images/ was not found" in details.error.error.message
 
 
-def test_an_optional_input_that_is_not_given_leaves_its_argument_out(lab: Lab) -> None:
-    (lab.folder / "say.yml").write_text(
+def test_an_optional_input_that_is_not_given_leaves_its_argument_out(runner: JobRunner) -> None:
+    (runner.folder / "say.yml").write_text(
         textwrap.dedent("""
             name: say
             version: "1"
@@ -505,19 +513,19 @@ def test_an_optional_input_that_is_not_given_leaves_its_argument_out(lab: Lab) -
             outputs: {said: "${{parent.outputs.said}}"}
     """
 
-    ended = lab.run(lab.pipeline(yaml))
+    ended = runner.run(runner.pipeline(yaml))
 
     assert ended.status == "Completed"
-    assert lab.text("said.txt").split() == ["hello", "2"]
+    assert runner.text("said.txt").split() == ["hello", "2"]
 
 
-def test_a_job_that_takes_longer_than_its_limit_is_cancelled(lab: Lab) -> None:
+def test_a_job_that_takes_longer_than_its_limit_is_cancelled(runner: JobRunner) -> None:
     job = command(command="sleep 600", environment="azureml:env:1", compute="cpu")
     job.set_limits(timeout=300)
-    name = lab.submit(job)
-    wait_until(lambda: lab.status(name) == "Running")
+    name = runner.submit(job)
+    wait_until(lambda: runner.status(name) == "Running")
 
-    lab.cloud.advance(301)
-    lab.cloud.settle()
+    runner.cloud.advance(301)
+    runner.cloud.settle()
 
-    assert lab.status(name) == "Canceled"
+    assert runner.status(name) == "Canceled"

@@ -20,7 +20,7 @@ SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
 PATH = "azureml://datastores/workspaceblobstore/paths/digits/"
 
 
-class As:
+class PrincipalCredential:
     """The credential of a principal."""
 
     def __init__(self, tidepool: Tidepool, principal: str) -> None:
@@ -32,7 +32,7 @@ class As:
         return AccessToken(self._tidepool.token(audience, self.principal), 2**31)
 
 
-class World:
+class TwoWorkspaces:
     """Two workspaces, and a cluster with an identity in the first."""
 
     def __init__(self, tidepool: Tidepool) -> None:
@@ -52,13 +52,15 @@ class World:
         return str(claims(self.tidepool.token(ARM, self.cluster))["oid"])
 
     def register(self, workspace: Workspace, principal: str = "") -> None:
-        ml = ml_client(workspace.name, As(self.tidepool, principal or self.cluster))
+        ml = ml_client(workspace.name, PrincipalCredential(self.tidepool, principal or self.cluster))
         ml.data.create_or_update(Data(name="d", version=uuid.uuid4().hex, path=PATH, type="uri_folder"))
 
     def write(self, workspace: Workspace) -> None:
         store = self.ml if workspace is self.home else ml_client(workspace.name)
         container = store.datastores.get("workspaceblobstore").container_name
-        client = container_client(workspace.storage_account, container, As(self.tidepool, self.cluster))
+        client = container_client(
+            workspace.storage_account, container, PrincipalCredential(self.tidepool, self.cluster)
+        )
         client.upload_blob(uuid.uuid4().hex, b"1")
 
     def track(self, workspace: Workspace) -> None:
@@ -102,81 +104,87 @@ class World:
 
 
 @pytest.fixture
-def world(tidepool: Tidepool) -> World:
-    return World(tidepool)
+def workspaces(tidepool: Tidepool) -> TwoWorkspaces:
+    return TwoWorkspaces(tidepool)
 
 
-Do = Callable[[World, Workspace], None]
+Do = Callable[[TwoWorkspaces, Workspace], None]
 
 
 @pytest.mark.parametrize(
     ("do", "code"),
     [
-        (World.register, "AuthorizationFailed"),
-        (World.track, "AuthorizationFailed"),
-        (World.write, "AuthorizationPermissionMismatch"),
+        (TwoWorkspaces.register, "AuthorizationFailed"),
+        (TwoWorkspaces.track, "AuthorizationFailed"),
+        (TwoWorkspaces.write, "AuthorizationPermissionMismatch"),
     ],
     ids=["ARM", "MLflow", "storage"],
 )
-def test_a_cluster_writes_in_its_own_workspace_and_nowhere_else(world: World, do: Do, code: str) -> None:
-    do(world, world.home)
+def test_a_cluster_writes_in_its_own_workspace_and_nowhere_else(
+    workspaces: TwoWorkspaces, do: Do, code: str
+) -> None:
+    do(workspaces, workspaces.home)
 
     with pytest.raises(HttpResponseError) as refused:
-        do(world, world.other)
+        do(workspaces, workspaces.other)
 
     assert code in str(refused.value)
 
 
-def test_a_role_at_a_resource_group_holds_in_its_workspaces_until_it_is_removed(world: World) -> None:
-    group = world.other.id.partition("/providers/")[0]
-    assignment = world.assign(DATA_SCIENTIST, group)
+def test_a_role_at_a_resource_group_holds_in_its_workspaces_until_it_is_removed(
+    workspaces: TwoWorkspaces,
+) -> None:
+    group = workspaces.other.id.partition("/providers/")[0]
+    assignment = workspaces.assign(DATA_SCIENTIST, group)
 
-    world.register(world.other)
-    world.arm("DELETE", assignment)
+    workspaces.register(workspaces.other)
+    workspaces.arm("DELETE", assignment)
 
     with pytest.raises(HttpResponseError, match="AuthorizationFailed"):
-        world.register(world.other)
+        workspaces.register(workspaces.other)
 
 
-def test_a_role_at_a_workspace_does_not_allow_access_to_its_storage(world: World) -> None:
-    world.assign(DATA_SCIENTIST, world.other.id)
+def test_a_role_at_a_workspace_does_not_allow_access_to_its_storage(workspaces: TwoWorkspaces) -> None:
+    workspaces.assign(DATA_SCIENTIST, workspaces.other.id)
 
-    world.register(world.other)
+    workspaces.register(workspaces.other)
     with pytest.raises(HttpResponseError, match="not authorized"):
-        world.write(world.other)
+        workspaces.write(workspaces.other)
 
-    world.assign(READER, world.other.id)
-    world.assign(BLOB_DATA_CONTRIBUTOR, _account(world.other))
-    world.write(world.other)
+    workspaces.assign(READER, workspaces.other.id)
+    workspaces.assign(BLOB_DATA_CONTRIBUTOR, _account(workspaces.other))
+    workspaces.write(workspaces.other)
 
 
-def test_assignments_are_listed_as_by_azure(world: World) -> None:
+def test_assignments_are_listed_as_by_azure(workspaces: TwoWorkspaces) -> None:
     subscription = f"/subscriptions/{SUBSCRIPTION}"
-    group = world.other.id.partition("/providers/")[0]
-    world.assign(READER, group)
-    world.assign(DATA_SCIENTIST, world.other.id)
+    group = workspaces.other.id.partition("/providers/")[0]
+    workspaces.assign(READER, group)
+    workspaces.assign(DATA_SCIENTIST, workspaces.other.id)
 
     at, below = "atScope() and assignedTo('{id}')", "principalId eq '{id}'"
 
-    assert world.assignments(world.other.id, at) == {world.other.id, group}
-    assert world.assignments(group, at) == {group}
-    assert world.assignments(subscription, at) == set()
-    everywhere = {world.home.id, _account(world.home), world.other.id, group}
-    assert world.assignments(subscription, below) == everywhere
-    assert world.assignments(group, "") == everywhere
+    assert workspaces.assignments(workspaces.other.id, at) == {workspaces.other.id, group}
+    assert workspaces.assignments(group, at) == {group}
+    assert workspaces.assignments(subscription, at) == set()
+    everywhere = {workspaces.home.id, _account(workspaces.home), workspaces.other.id, group}
+    assert workspaces.assignments(subscription, below) == everywhere
+    assert workspaces.assignments(group, "") == everywhere
 
 
-def test_the_identity_of_a_cluster_is_deleted_with_it(world: World) -> None:
-    world.assign(OWNER, world.other.id)
-    world.ml.compute.begin_delete("cpu").result()
+def test_the_identity_of_a_cluster_is_deleted_with_it(workspaces: TwoWorkspaces) -> None:
+    workspaces.assign(OWNER, workspaces.other.id)
+    workspaces.ml.compute.begin_delete("cpu").result()
 
-    assert world.arm("GET", f"{world.other.id}/providers/Microsoft.Authorization/roleAssignments")["value"]
+    assert workspaces.arm("GET", f"{workspaces.other.id}/providers/Microsoft.Authorization/roleAssignments")[
+        "value"
+    ]
     with pytest.raises(Exception, match="there is no principal"):
-        world.tidepool.token(ARM, world.cluster)
+        workspaces.tidepool.token(ARM, workspaces.cluster)
 
-    world.make_cluster()
-    assert world.assignments(world.other.id, "atScope()") == set()
-    world.register(world.home)
+    workspaces.make_cluster()
+    assert workspaces.assignments(workspaces.other.id, "atScope()") == set()
+    workspaces.register(workspaces.home)
 
 
 SCRIPT = """
@@ -192,20 +200,20 @@ MLClient(credential, *group, sys.argv[1]).data.create_or_update(data)
 """
 
 
-def test_a_job_has_the_roles_of_its_cluster(world: World, tmp_path: Path) -> None:
-    world.ml.environments.create_or_update(Environment(name="env", version="1", image="python"))
+def test_a_job_has_the_roles_of_its_cluster(workspaces: TwoWorkspaces, tmp_path: Path) -> None:
+    workspaces.ml.environments.create_or_update(Environment(name="env", version="1", image="python"))
     (tmp_path / "write.py").write_text(SCRIPT)
 
     def run_in(workspace: Workspace) -> str:
         line = f"python write.py {workspace.name} {PATH}"
         job = command(command=line, code=str(tmp_path), environment="azureml:env:1", compute="cpu")
-        name = world.ml.jobs.create_or_update(job).name
-        world.tidepool.settle()
-        return world.ml.jobs.get(name).status
+        name = workspaces.ml.jobs.create_or_update(job).name
+        workspaces.tidepool.settle()
+        return workspaces.ml.jobs.get(name).status
 
-    assert (run_in(world.home), run_in(world.other)) == ("Completed", "Failed")
-    world.assign(DATA_SCIENTIST, world.other.id)
-    assert run_in(world.other) == "Completed"
+    assert (run_in(workspaces.home), run_in(workspaces.other)) == ("Completed", "Failed")
+    workspaces.assign(DATA_SCIENTIST, workspaces.other.id)
+    assert run_in(workspaces.other) == "Completed"
 
 
 def _account(workspace: Workspace) -> str:

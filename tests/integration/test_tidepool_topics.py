@@ -12,7 +12,7 @@ from azure.eventgrid import EventGridEvent, EventGridPublisherClient
 from azure.identity import DefaultAzureCredential
 from tests.support.event_grid import ENDPOINT, Grid, Subscriber, run_grid, wire_event
 from tests.support.roles import EVENT_GRID_DATA_SENDER
-from tests.support.webhook_receiver import Receiver
+from tests.support.webhook_receiver import WebhookReceiver
 
 from tidepool import default_resources
 from tidepool.access.principals import PRINCIPALS
@@ -26,50 +26,50 @@ def grid_events(count: int) -> list[EventGridEvent]:
 
 
 def test_the_sdk_publishes_events_and_they_come_in_batches(
-    tidepool: Tidepool, custom_topic: Subscriber, receiver: Receiver
+    tidepool: Tidepool, custom_topic: Subscriber, webhook_receiver: WebhookReceiver
 ) -> None:
-    custom_topic.put("batches", receiver.url, delivery={"maxEventsPerBatch": 10})
+    custom_topic.put("batches", webhook_receiver.url, delivery={"maxEventsPerBatch": 10})
 
     EventGridPublisherClient(ENDPOINT, DefaultAzureCredential()).send(grid_events(25))
     tidepool.settle()
 
-    assert sorted(receiver.subjects) == sorted(f"/things/{number}" for number in range(25))
-    assert max(len(delivery.events) for delivery in receiver.deliveries) == 10
-    assert receiver.deliveries[0].events[0]["topic"] == custom_topic.scope
-    assert receiver.deliveries[0].events[0]["metadataVersion"] == "1"
+    assert sorted(webhook_receiver.subjects) == sorted(f"/things/{number}" for number in range(25))
+    assert max(len(delivery.events) for delivery in webhook_receiver.deliveries) == 10
+    assert webhook_receiver.deliveries[0].events[0]["topic"] == custom_topic.scope
+    assert webhook_receiver.deliveries[0].events[0]["metadataVersion"] == "1"
 
 
 def test_a_batch_stays_below_its_preferred_size(
-    tidepool: Tidepool, custom_topic: Subscriber, receiver: Receiver
+    tidepool: Tidepool, custom_topic: Subscriber, webhook_receiver: WebhookReceiver
 ) -> None:
     custom_topic.put(
-        "small", receiver.url, delivery={"maxEventsPerBatch": 100, "preferredBatchSizeInKilobytes": 1}
+        "small", webhook_receiver.url, delivery={"maxEventsPerBatch": 100, "preferredBatchSizeInKilobytes": 1}
     )
 
     EventGridPublisherClient(ENDPOINT, DefaultAzureCredential()).send(grid_events(20))
     tidepool.settle()
 
-    sizes = [len(json.dumps(delivery.body)) for delivery in receiver.deliveries]
-    assert len(receiver.subjects) == 20
+    sizes = [len(json.dumps(delivery.body)) for delivery in webhook_receiver.deliveries]
+    assert len(webhook_receiver.subjects) == 20
     assert 1 < len(sizes) < 20
     assert max(sizes) < 1100
 
 
 def test_cloud_events_go_out_as_the_subscription_wants_them(
-    tidepool: Tidepool, custom_topic: Subscriber, receiver: Receiver
+    tidepool: Tidepool, custom_topic: Subscriber, webhook_receiver: WebhookReceiver
 ) -> None:
-    custom_topic.put("cloud", receiver.url, eventDeliverySchema="CloudEventSchemaV1_0")
+    custom_topic.put("cloud", webhook_receiver.url, eventDeliverySchema="CloudEventSchemaV1_0")
     publisher = EventGridPublisherClient(ENDPOINT, DefaultAzureCredential())
 
     publisher.send([CloudEvent(source="/mine", type="Things.Made", subject="one", data={"n": 1})])
     publisher.send(grid_events(1))
     tidepool.settle()
 
-    bodies = {delivery.body["source"]: delivery.body for delivery in receiver.deliveries}
+    bodies = {delivery.body["source"]: delivery.body for delivery in webhook_receiver.deliveries}
     made, grid_made = bodies["/mine"], bodies[custom_topic.scope]
     assert (made["subject"], made["data"]) == ("one", {"n": 1})
     assert (grid_made["specversion"], grid_made["type"]) == ("1.0", "Things.Made")
-    assert receiver.deliveries[0].headers["content-type"].startswith("application/cloudevents+json")
+    assert webhook_receiver.deliveries[0].headers["content-type"].startswith("application/cloudevents+json")
 
 
 def test_a_wrong_key_is_refused(tidepool: Tidepool) -> None:

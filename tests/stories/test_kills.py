@@ -1,12 +1,11 @@
 """The service is killed after every single write between a complete month and its published result."""
 
-import os
 from collections import Counter, deque
 
 from tests.support.installation import Installation, Running
 from tests.support.killing import Killed, KillSwitch
 from tests.support.service import taken
-from tidegate.bootstrap import Service, build
+from tidegate.bootstrap import Service
 from tidegate.domain.partitions.records import Month
 from tidegate.messages.commands import (
     AnyCommand,
@@ -17,7 +16,6 @@ from tidegate.messages.commands import (
     ScoreMonth,
     encode,
 )
-from tidegate.settings import Settings
 
 FILES = {"a.png": "cat", "b.png": "dog"}
 MONTH = "209901"
@@ -55,8 +53,7 @@ class Journey:
         return self.service.ledger.month("stories", MONTH)
 
     def _start(self) -> Service:
-        account, file = self.installation.account.name, self.installation.config_file
-        return build(Settings(storage_account=account, config_file=file, environ=dict(os.environ)))
+        return self.installation.service()
 
 
 def _moves(command: AnyCommand) -> bool:

@@ -1,6 +1,5 @@
 """The service is killed after every single write between a registered model and its coronation."""
 
-import os
 from collections import Counter, deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,13 +11,12 @@ from tests.support.clock import Clock
 from tests.support.killing import Killed, KillSwitch
 from tests.support.model_versions import MODEL, ModelInstallation
 from tests.support.service import taken
-from tidegate.bootstrap import Service, build
+from tidegate.bootstrap import Service
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidegate.messages.commands import AnyCommand, JudgeModel, Notify, PromoteModel, encode
 from tidegate.service.manual_actions.approve import ApprovalDecision
 from tidegate.service.manual_actions.requester import Requester
-from tidegate.settings import Settings
 from tidepool.cloud import Tidepool
 
 PROMOTION = {"promote": {"to": "production", "approval": "required"}}
@@ -59,9 +57,7 @@ class Journey:
         return (isinstance(one, kind) for one in self.messages)
 
     def _start(self) -> Service:
-        account, file = self.installation.account.name, self.installation.config_file
-        settings = Settings(storage_account=account, config_file=file, environ=dict(os.environ))
-        return build(settings, now=self.clock)
+        return self.installation.service(self.clock)
 
     def _carry_out(self, command: AnyCommand) -> None:
         try:

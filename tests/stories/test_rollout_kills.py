@@ -22,7 +22,7 @@ FAILS = [*BEGINS, "rollout.failed"]
 COMES_BACK = ["model.rolled_back", "rollout.started", "rollout.step", "rollout.done"]
 
 
-class Perilous(Rollouts):
+class KilledRollouts(Rollouts):
     """Each process of its service ends after a write that nobody made before.
 
     The queue gives the command to the next process; each fourth is lost, and the timer is all that is left.
@@ -80,51 +80,51 @@ class Perilous(Rollouts):
 
 
 @pytest.fixture
-def perilous(tidepool: Tidepool, tmp_path: Path) -> Iterator[Perilous]:
-    yield Perilous(tidepool, tmp_path)
+def rollouts(tidepool: Tidepool, tmp_path: Path) -> Iterator[KilledRollouts]:
+    yield KilledRollouts(tidepool, tmp_path)
     tidepool.clear_faults()
 
 
-def test_killed_after_every_write_versions_take_over_once(perilous: Perilous) -> None:
-    perilous.arrive("1")
-    assert (perilous.traffic, perilous.champions) == ({"v-1": 100}, ("1", None, None))
-    assert perilous.touched() == {"PUT ": 2, "PUT /deployments/v-1": 1}
+def test_killed_after_every_write_versions_take_over_once(rollouts: KilledRollouts) -> None:
+    rollouts.arrive("1")
+    assert (rollouts.traffic, rollouts.champions) == ({"v-1": 100}, ("1", None, None))
+    assert rollouts.touched() == {"PUT ": 2, "PUT /deployments/v-1": 1}
 
-    perilous.arrive("2")
+    rollouts.arrive("2")
 
-    assert (perilous.traffic, perilous.champions) == ({"v-2": 100}, ("2", "1", None))
-    assert perilous.states == {"1": "retired", "2": "champion"}
-    assert Counter(perilous.news("2")) == Counter(ARRIVES)
-    assert perilous.deployments == ["v-2"]
+    assert (rollouts.traffic, rollouts.champions) == ({"v-2": 100}, ("2", "1", None))
+    assert rollouts.states == {"1": "retired", "2": "champion"}
+    assert Counter(rollouts.news("2")) == Counter(ARRIVES)
+    assert rollouts.deployments == ["v-2"]
     both = {"PUT /deployments/v-1": 1, "PUT /deployments/v-2": 1, "DELETE /deployments/v-1": 1}
-    assert perilous.touched() == {"PUT ": 5, **both}
-    assert len(perilous.switch.writes) > 50
+    assert rollouts.touched() == {"PUT ": 5, **both}
+    assert len(rollouts.switch.writes) > 50
 
 
 def test_killed_after_every_write_a_failing_step_and_a_rollback_each_go_back_once(
-    perilous: Perilous,
+    rollouts: KilledRollouts,
 ) -> None:
-    with perilous.in_peace():
+    with rollouts.in_peace():
         for version in ("1", "2"):
-            perilous.arrive(version)
-    before, told = perilous.touched(), Counter(perilous.news("1"))
+            rollouts.arrive(version)
+    before, told = rollouts.touched(), Counter(rollouts.news("1"))
 
-    perilous.arrive("3", until="10")
-    perilous.cloud.fault("scoring", "status", match={"deployment": "v-3"}, value=500, times=None)
-    perilous.roll()
+    rollouts.arrive("3", until="10")
+    rollouts.cloud.fault("scoring", "status", match={"deployment": "v-3"}, value=500, times=None)
+    rollouts.roll()
 
-    assert (perilous.traffic, perilous.champions) == ({"v-2": 100}, ("2", "1", None))
-    assert perilous.states["3"] == "rolled_back"
-    assert Counter(perilous.news("3")) == Counter(FAILS)
+    assert (rollouts.traffic, rollouts.champions) == ({"v-2": 100}, ("2", "1", None))
+    assert rollouts.states["3"] == "rolled_back"
+    assert Counter(rollouts.news("3")) == Counter(FAILS)
     failed = {"PUT ": 3, "PUT /deployments/v-3": 1, "DELETE /deployments/v-3": 1}
-    assert perilous.touched() - before == failed
+    assert rollouts.touched() - before == failed
 
-    perilous.rollback("1")
+    rollouts.rollback("1")
 
-    assert (perilous.traffic, perilous.champions) == ({"v-1": 100}, ("1", None, None))
-    assert perilous.states == {"1": "champion", "2": "rolled_back", "3": "rolled_back"}
-    assert Counter(perilous.news("1")) - told == Counter(COMES_BACK)
-    assert perilous.deployments == ["v-1"]
+    assert (rollouts.traffic, rollouts.champions) == ({"v-1": 100}, ("1", None, None))
+    assert rollouts.states == {"1": "champion", "2": "rolled_back", "3": "rolled_back"}
+    assert Counter(rollouts.news("1")) - told == Counter(COMES_BACK)
+    assert rollouts.deployments == ["v-1"]
     back = {"PUT ": 1, "PUT /deployments/v-1": 1, "DELETE /deployments/v-2": 1}
-    assert perilous.touched() - before - Counter(failed) == back
-    assert len(perilous.switch.writes) > 40
+    assert rollouts.touched() - before - Counter(failed) == back
+    assert len(rollouts.switch.writes) > 40

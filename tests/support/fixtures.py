@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.support.promotions import Promotions
     from tests.support.rollouts import Rollouts
     from tests.support.sample_site import Notes
-    from tests.support.webhook_receiver import Receiver
+    from tests.support.webhook_receiver import WebhookReceiver
     from tidegate.bootstrap import Service
     from tidepool.cloud import Site, StorageAccount, Tidepool, Workspace
 
@@ -120,12 +120,12 @@ def harness(installation: "Installation") -> "HandlerHarness":
 
 
 @pytest.fixture
-def receiver() -> "Iterator[Receiver]":
+def webhook_receiver() -> "Iterator[WebhookReceiver]":
     """Yield an HTTP endpoint to which Event Grid delivers."""
-    from tests.support.webhook_receiver import Receiver
+    from tests.support.webhook_receiver import WebhookReceiver
 
-    with Receiver() as receiver:
-        yield receiver
+    with WebhookReceiver() as webhook_receiver:
+        yield webhook_receiver
 
 
 @pytest.fixture

@@ -1,12 +1,10 @@
 """The handlers of one installation in this process: commands are given by hand, and what follows is seen."""
 
-import os
 from collections import deque
 from datetime import UTC, datetime
 
 from tests.support.clock import Clock
 from tests.support.installation import Installation
-from tidegate.bootstrap import build
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.partitions.records import Claim, Month
 from tidegate.messages.commands import (
@@ -18,7 +16,6 @@ from tidegate.messages.commands import (
     Notify,
     ScoreMonth,
 )
-from tidegate.settings import Settings
 
 TOPIC = "https://tidegate-events.japaneast-1.eventgrid.azure.net/api/events"
 FEED, MONTH = "stories", "209901"
@@ -33,13 +30,7 @@ class HandlerHarness:
     def __init__(self, installation: Installation) -> None:
         self.installation = installation
         self.clock = Clock(datetime.now(UTC))
-        settings = Settings(
-            storage_account=installation.account.name,
-            config_file=installation.config_file,
-            events_endpoint=TOPIC,
-            environ=dict(os.environ),
-        )
-        self.service = service = build(settings, now=self.clock)
+        self.service = service = installation.service(self.clock, events_endpoint=TOPIC)
         self.ledger, self.workspaces, self.config = service.ledger, service.workspaces, service.config
         self.claims = service.reruns.claims
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -12,6 +12,7 @@ import httpx
 
 from tests.support import config_yaml
 from tests.support.azure_clients import container_client, ml_client
+from tests.support.service import start_service
 from tidegate.bootstrap import Service
 from tidegate.domain.assets import datastore_name
 from tidepool.cloud import Site, Tidepool
@@ -79,6 +80,10 @@ class Installation:
             "production": self.production.id,
         }
         return Running(self, self.cloud.functions_app(ROOT, settings, topics))
+
+    def service(self, now: Callable[[], datetime] | None = None, **settings: Any) -> Service:
+        """Return the service in this process, as it is after a start; `settings` are fields of Settings."""
+        return start_service(self.account.name, self.config_file, now, **settings)
 
     @cached_property
     def images(self) -> "ContainerClient":
@@ -165,16 +170,7 @@ class Running:
     @cached_property
     def service(self) -> Service:
         """The same service in this process, to read its ledger."""
-        import os
-
-        from tidegate.bootstrap import build
-        from tidegate.settings import Settings
-
-        file = self.installation.config_file
-        settings = Settings(
-            storage_account=self.installation.account.name, config_file=file, environ=dict(os.environ)
-        )
-        return build(settings)
+        return self.installation.service()
 
     def settle(self, timeout_s: float = 60) -> None:
         """Until nothing is going on, nor tried again within seconds, as happens where all is slow."""

@@ -34,7 +34,7 @@ def run(text):
 NUMBERS = {"numbers": [1, 2]}
 
 
-class Online:
+class OnlineEndpoint:
     """The endpoint `digits`, made at once; its environment is one that nothing looks into."""
 
     def __init__(self, ml: MLClient, folder: Path) -> None:

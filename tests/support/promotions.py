@@ -1,6 +1,5 @@
 """Models on their way to production, in this process: real storage and workspaces, a clock moved by hand."""
 
-import os
 from collections import deque
 from datetime import timedelta
 from functools import cached_property
@@ -10,15 +9,14 @@ from typing import TYPE_CHECKING, Any
 from tests.support import config_yaml
 from tests.support.azure_clients import container_client, ml_client
 from tests.support.clock import Clock
-from tests.support.service import taken
-from tidegate.bootstrap import Service, build
+from tests.support.service import start_service, taken
+from tidegate.bootstrap import Service
 from tidegate.cloud.copies import BlobCopyClient
 from tidegate.domain.lifecycle.file_copy import Folder, files_fingerprint
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
 from tidegate.domain.lifecycle.verdict_records import Approval, Verdict
 from tidegate.messages.commands import AnyCommand, Notify, PromoteModel, RollbackModel, encode
 from tidegate.service.steps.model_candidates import files_of
-from tidegate.settings import Settings
 from tidepool.cloud import Tidepool
 
 if TYPE_CHECKING:
@@ -62,10 +60,7 @@ class Promotions:
 
     def start(self) -> Service:
         """The service as it is after a start: it remembers nothing."""
-        settings = Settings(
-            storage_account=self.account, config_file=self.config_file, environ=dict(os.environ)
-        )
-        return build(settings, now=self.clock)
+        return start_service(self.account, self.config_file, self.clock)
 
     @cached_property
     def service(self) -> Service:

@@ -1,7 +1,8 @@
 """The service in this process, on a storage account of Tidepool, with a clock that is moved by hand."""
 
 import os
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,18 @@ def a_service(
     """Its own ledger and queue are in `account`; its feeds are by default one in an account `stimages`."""
     values = config_yaml.values(**feeds)
     file = config_yaml.write(folder, values | ({"models": models} if models else {}))
-    settings = Settings(storage_account=account, config_file=file, environ=dict(os.environ))
-    return build(settings, now=clock)
+    return start_service(account, file, clock)
+
+
+def start_service(
+    account: str, config_file: Path, now: Callable[[], datetime] | None = None, **settings: Any
+) -> Service:
+    """Return the service as it is after a start; without `now` its clock is the machine's.
+
+    `settings` are further fields of Settings.
+    """
+    values = Settings(storage_account=account, config_file=config_file, environ=dict(os.environ), **settings)
+    return build(values, now=now) if now else build(values)
 
 
 def taken(tidepool: Tidepool, account: str, queue: str = "tidegate-work") -> list[AnyCommand]:

@@ -24,7 +24,7 @@ class Delivery:
 
 
 @dataclass
-class Receiver:
+class WebhookReceiver:
     """`answers` are the statuses of the next deliveries; then 200. `shakes_hands` can be switched off."""
 
     answers: deque[int] = field(default_factory=deque)
