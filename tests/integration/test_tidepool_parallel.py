@@ -161,7 +161,7 @@ def test_a_call_that_takes_too_long_is_killed_and_tried_again(step: Step) -> Non
     ended = step.run(script, timeout_s=0.5, max_retries=1, mini_batch_error_threshold=0)
 
     assert ended.returncode == 0, ended.stderr
-    assert "no answer within 0.5 s" in ended.stdout
+    assert "run() did not return within 0.5 s" in ended.stdout
     assert step.rows.read_text() == "row\n"
 
 
@@ -173,7 +173,7 @@ def test_a_worker_that_dies_costs_one_attempt(step: Step) -> None:
     )
 
     assert ended.returncode == 1
-    assert ended.stdout.count("the worker process died") == 2
+    assert ended.stdout.count("the worker process ended unexpectedly") == 2
 
 
 def test_an_init_that_fails_fails_the_step_with_its_traceback(step: Step) -> None:

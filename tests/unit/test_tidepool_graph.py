@@ -10,7 +10,7 @@ import pytest
 from tidepool.errors import AzureError
 from tidepool.jobs.bodies import read_job, seconds
 from tidepool.jobs.expressions import UnknownReferenceError, fill_command
-from tidepool.jobs.graph import Graph, GraphError, Output, Step, Value, bind
+from tidepool.jobs.graph import Graph, GraphError, JobOutput, Step, Value, bind_inputs
 from tidepool.jobs.minibatches import Tally, Thresholds, split
 from tidepool.jobs.reuse import fingerprint
 from tidepool.jobs.step_commands import parallel_settings
@@ -82,7 +82,7 @@ def test_an_output_of_the_pipeline_is_the_output_of_the_step_that_is_bound_to_it
     made = graph()
 
     assert made.outputs == {"result": ("publish", "csv")}
-    assert made.steps["publish"].outputs["csv"] == Output(
+    assert made.steps["publish"].outputs["csv"] == JobOutput(
         "uri_folder", "azureml://datastores/d/paths/month-1/"
     )
 
@@ -91,8 +91,8 @@ def test_inputs_follow_references_defaults_and_the_modes_of_the_job() -> None:
     made = graph()
     rows = Value("azureml://rows", "uri_file")
 
-    score = bind(made.steps["score"], made.inputs, {})
-    publish = bind(made.steps["publish"], made.inputs, {("score", "rows"): rows})
+    score = bind_inputs(made.steps["score"], made.inputs, {})
+    publish = bind_inputs(made.steps["publish"], made.inputs, {("score", "rows"): rows})
 
     assert score == {"images": Value("azureml:digits:1", "uri_folder", "Download"), "limit": Value("10")}
     assert publish == {"rows": rows}
@@ -110,7 +110,7 @@ def test_a_command_job_is_a_graph_of_one_step() -> None:
     step = read_job("train-1", body, COMPONENTS.__getitem__).steps["train-1"]
 
     assert (step.kind, step.compute, step.timeout_s) == ("command", "cpu", 5400)
-    assert step.outputs["model"] == Output("mlflow_model", None, "m", "2")
+    assert step.outputs["model"] == JobOutput("mlflow_model", None, "m", "2")
 
 
 def test_a_registered_pipeline_component_gives_its_steps_and_defaults_to_the_job() -> None:
@@ -131,13 +131,13 @@ def test_a_registered_pipeline_component_gives_its_steps_and_defaults_to_the_job
     made = read_job("month-1", body, components.__getitem__)
 
     assert made.steps["score"].compute == "cpu"
-    assert bind(made.steps["score"], made.inputs, {})["images"].text == "azureml:digits:1"
+    assert bind_inputs(made.steps["score"], made.inputs, {})["images"].text == "azureml:digits:1"
 
 
 @pytest.mark.parametrize(
     ("jobs", "message"),
     [
-        ({"score": node("score", {"images": "${{parent.jobs.gone.outputs.rows}}"})}, "refers to nothing"),
+        ({"score": node("score", {"images": "${{parent.jobs.gone.outputs.rows}}"})}, "which does not exist"),
         ({"score": node("score", {})}, "lacks its required input images"),
         ({"score": node("score", {"images": "x", "imags": "y"})}, "inputs that its component lacks: imags"),
         (
@@ -209,7 +209,7 @@ def test_a_parallel_step_takes_its_thresholds_from_the_arguments_too() -> None:
             "append_row_to": "${{outputs.rows}}",
         },
     }
-    step = Step("score", "parallel", spec, outputs={"rows": Output("uri_folder")}, instances=2)
+    step = Step("score", "parallel", spec, outputs={"rows": JobOutput("uri_folder")}, instances=2)
     texts = {"inputs.images": "/in", "inputs.model": "/model", "outputs.rows": "/out"}
 
     settings = parallel_settings(step, texts)
@@ -225,13 +225,13 @@ def test_durations_are_read_in_seconds(text: Any, value: float | None) -> None:
     assert seconds(text) == value
 
 
-def test_what_is_no_duration_is_refused() -> None:
+def test_a_text_that_is_not_a_duration_is_refused() -> None:
     with pytest.raises(GraphError, match="soon is not a duration"):
         seconds("soon")
 
 
 def test_a_size_that_is_no_size_is_refused() -> None:
-    with pytest.raises(ValueError, match="neither a number of files nor a size"):
+    with pytest.raises(ValueError, match="must be a number of files, or a size"):
         split([Path("a")], "some")
 
 
@@ -250,6 +250,6 @@ def test_a_threshold_is_exceeded_only_beyond_it(thresholds: Thresholds, failed: 
     tally = Tally(total=4, thresholds=thresholds)
 
     for _ in range(failed):
-        tally.gave_up(items=3)
+        tally.count_failure(items=3)
 
     assert (tally.excess() is None) == tolerated

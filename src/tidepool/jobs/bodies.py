@@ -1,4 +1,4 @@
-"""Reads bodies of jobs and components, as the SDK sends them, into graphs. Pure; runs nothing."""
+"""The reader of job and component bodies: what the SDK sends becomes a graph of steps."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -8,43 +8,46 @@ from typing import Any
 
 from tidepool.errors import AzureError
 from tidepool.jobs.expressions import fill_known, reference
-from tidepool.jobs.graph import DATA_TYPES, Graph, GraphError, Output, Step, Value, check
+from tidepool.jobs.graph import DATA_TYPES, Graph, GraphError, JobOutput, Step, Value, check_graph
 
 Body = Mapping[str, Any]
 _DURATION = re.compile(r"^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?$")
 
 
 def read_job(name: str, properties: Body, component: Callable[[str], Body]) -> Graph:
-    """The graph of a job's properties; `component` gives the componentSpec of a component's id."""
+    """Return the graph of a job, read from the properties of its body.
+
+    `component` returns the `componentSpec` for the id of a component. Raise AzureError if the job cannot run.
+    """
     kind = properties.get("jobType", "Command")
     try:
         if kind == "Command":
             return _command_graph(name, properties)
         if kind == "Pipeline":
             graph = _pipeline_graph(name, properties, component)
-            check(graph)
+            check_graph(graph)
             return graph
     except GraphError as error:
         raise AzureError(400, "UserError", str(error)) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise AzureError(400, "UserError", f"The job has not the shape of a job: {error!r}") from error
+        raise AzureError(400, "UserError", f"The body does not describe a job: {error!r}") from error
     raise AzureError(501, "NotEmulated", f"Tidepool does not run jobs of type {kind}.")
 
 
 def short_name(identifier: str | None) -> str | None:
-    """`cpu` of `cpu`, of `azureml:cpu` and of an ARM id."""
+    """Return the name alone, for example `cpu`, from `cpu`, `azureml:cpu` or an ARM id."""
     if not identifier:
         return None
     return identifier.rstrip("/").rpartition("/")[2].removeprefix("azureml:")
 
 
 def seconds(duration: str | float | None) -> float | None:
-    """An ISO 8601 duration (`PT1H30M`) or a number, in seconds."""
+    """Return an ISO 8601 duration (`PT1H30M`) or a number in seconds."""
     if duration is None or isinstance(duration, int | float):
         return duration
     match = _DURATION.match(duration)
     if match is None:
-        raise GraphError(f"{duration} is not a duration.")
+        raise GraphError(f"{duration} is not a duration; write it in ISO 8601, for example PT1H30M.")
     days, hours, minutes, rest = (float(part or 0) for part in match.groups())
     return timedelta(days=days, hours=hours, minutes=minutes, seconds=rest).total_seconds() or None
 
@@ -55,7 +58,7 @@ def _command_graph(name: str, job: Body) -> Graph:
         kind="command",
         spec={"command": job["command"], "code": job.get("codeId"), "environment": job.get("environmentId")},
         inputs=_given_inputs(job),
-        outputs=_promised_outputs(job),
+        outputs=_declared_outputs(job),
         compute=short_name(job.get("computeId")),
         instances=int((job.get("resources") or {}).get("instanceCount") or 1),
         environment_variables=_texts(job.get("environmentVariables")),
@@ -69,20 +72,20 @@ def _pipeline_graph(pipeline: str, job: Body, component: Callable[[str], Body]) 
     job = _expanded(job, component)
     settings = job.get("settings") or {}
     default_compute = short_name(settings.get("default_compute") or job.get("computeId"))
-    literals = {f"parent.inputs.{key}": given.text for key, given in _given_inputs(job).items()}
-    promised = {key: _named(output, pipeline) for key, output in _promised_outputs(job).items()}
+    literals = {f"parent.inputs.{key}": value.text for key, value in _given_inputs(job).items()}
+    declared = {key: _with_job_name(output, pipeline) for key, output in _declared_outputs(job).items()}
     steps: dict[str, Step] = {}
     outputs: dict[str, tuple[str, str]] = {}
-    for name, written in (job.get("jobs") or {}).items():
-        node = {**written, "computeId": fill_known(written.get("computeId") or "", literals)}
+    for name, body in (job.get("jobs") or {}).items():
+        node = {**body, "computeId": fill_known(body.get("computeId") or "", literals)}
         if not node.get("componentId"):
-            raise GraphError(f"Step {name} names no component.")
+            raise GraphError(f"Step {name} names no component; set its componentId.")
         step = _step(name, node, component(node["componentId"]))
         for key, target in _job_outputs_of(node):
             outputs[target] = (name, key)
-            step.outputs[key] = _merged(step.outputs[key], promised.get(target))
+            step.outputs[key] = _merged(step.outputs[key], declared.get(target))
         steps[name] = replace(step, compute=step.compute or default_compute)
-    if missing := set(promised) - set(outputs):
+    if missing := set(declared) - set(outputs):
         raise GraphError(f"No step writes the outputs {', '.join(sorted(missing))} of the pipeline.")
     return Graph(
         steps,
@@ -95,7 +98,7 @@ def _pipeline_graph(pipeline: str, job: Body, component: Callable[[str], Body]) 
 
 
 def _expanded(job: Body, component: Callable[[str], Body]) -> Body:
-    """A job that names a registered pipeline component, with its steps and defaults as the job's own."""
+    """Return the job with the steps and default inputs of the pipeline component that it names, if any."""
     if job.get("jobs") or not job.get("componentId"):
         return job
     pipeline = component(job["componentId"])
@@ -143,15 +146,15 @@ def _step_inputs(step: str, given: Body, declared: Body) -> Iterator[tuple[str, 
             raise GraphError(f"Step {step} lacks its required input {name}.")
 
 
-def _step_outputs(given: Body, declared: Body) -> Iterator[tuple[str, Output]]:
+def _step_outputs(given: Body, declared: Body) -> Iterator[tuple[str, JobOutput]]:
     for name, declaration in declared.items():
         described = given.get(name) or {}
-        base = Output(type=declaration.get("type") or "uri_folder")
-        yield name, _merged(base, _output({"job_output_type": base.type, **described}))
+        declared_output = JobOutput(type=declaration.get("type") or "uri_folder")
+        yield name, _merged(declared_output, _output({"job_output_type": declared_output.type, **described}))
 
 
 def _job_outputs_of(node: Body) -> Iterator[tuple[str, str]]:
-    """(output of the step, output of the job) for each pair that is one."""
+    """Yield (output of the step, output of the job) for each output of the job that the step writes."""
     for name, described in (node.get("outputs") or {}).items():
         text = described if isinstance(described, str) else str((described or {}).get("value") or "")
         target = reference(text) or ""
@@ -163,12 +166,12 @@ def _given_inputs(job: Body) -> dict[str, Value]:
     return {name: _value(body) for name, body in (job.get("inputs") or {}).items() if body is not None}
 
 
-def _promised_outputs(job: Body) -> dict[str, Output]:
+def _declared_outputs(job: Body) -> dict[str, JobOutput]:
     return {name: _output(body or {}) for name, body in (job.get("outputs") or {}).items()}
 
 
 def _value(body: Any, declared_type: str | None = None, declared_mode: str | None = None) -> Value:
-    """An input as jobs spell it (`jobInputType`, `uri`) or as nodes do (`job_input_type`, `value`)."""
+    """Return an input as jobs spell it (`jobInputType`, `uri`) or as nodes do (`job_input_type`, `value`)."""
     if not isinstance(body, Mapping):
         return Value(_text(body))
     kind = body.get("jobInputType") or body.get("job_input_type") or "literal"
@@ -178,8 +181,8 @@ def _value(body: Any, declared_type: str | None = None, declared_mode: str | Non
     return Value(_text(body.get("uri") or body.get("value")), kind, mode)
 
 
-def _output(body: Body) -> Output:
-    return Output(
+def _output(body: Body) -> JobOutput:
+    return JobOutput(
         type=body.get("jobOutputType") or body.get("job_output_type") or "uri_folder",
         uri=body.get("uri") or body.get("path"),
         asset_name=body.get("assetName") or body.get("name"),
@@ -187,25 +190,28 @@ def _output(body: Body) -> Output:
     )
 
 
-def _named(output: Output, job: str) -> Output:
-    """`${{name}}` in the place of a pipeline's output is its name, in that of a step the step's."""
+def _with_job_name(output: JobOutput, job: str) -> JobOutput:
+    """Replace `${{name}}` in the URI of a pipeline's output by the pipeline's name.
+
+    In the URI of a step's output it means the run of the step, and is replaced when the step runs.
+    """
     return replace(output, uri=fill_known(output.uri, {"name": job})) if output.uri else output
 
 
-def _merged(output: Output, over: Output | None) -> Output:
-    """What the job says of an output wins over what the step says; the type is the component's."""
-    if over is None:
+def _merged(output: JobOutput, override: JobOutput | None) -> JobOutput:
+    """Return the output with the job's settings in place of the step's; the type stays the component's."""
+    if override is None:
         return output
-    return Output(
+    return JobOutput(
         type=output.type,
-        uri=over.uri or output.uri,
-        asset_name=over.asset_name or output.asset_name,
-        asset_version=over.asset_version or output.asset_version,
+        uri=override.uri or output.uri,
+        asset_name=override.asset_name or output.asset_name,
+        asset_version=override.asset_version or output.asset_version,
     )
 
 
 def _text(value: Any) -> str:
-    """A literal as it reaches a command line."""
+    """Return a literal as it appears in a command line."""
     return str(value) if value is not None else ""
 
 

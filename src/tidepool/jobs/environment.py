@@ -1,18 +1,45 @@
-"""The environment variables that Azure ML gives to the processes of a job. Pure."""
+"""The environment variables of a job's process: those that Azure ML sets, Tidepool's and the job's own."""
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
-from tidepool.access.principals import Principal
+from tidepool.access.principals import Principal, identity_of
 from tidepool.arm.requests import name_in
 from tidepool.azureml.run_history import experiment_number
 from tidepool.azureml.workspaces import DATA_PLANE
+from tidepool.jobs.step_folder import StepFolder
+from tidepool.store import Document
 
 _HOST = f"https://{DATA_PLANE}"
 
 
-def variables(workspace_id: str, run: Mapping[str, Any], actor: Principal | None) -> dict[str, str]:
-    """For a run of run history, whose processes act as that identity."""
+def process_environment(folder: StepFolder, record: Document, actor: Document) -> dict[str, str]:
+    """Return all variables of the process of a step.
+
+    They are this process's own, Tidepool's, Azure ML's, the inputs and outputs, and those of the job. If two
+    have the same name, the later one counts. `record` is the run in run history. The process has the identity
+    of the resource `actor`.
+    """
+    machine, step = folder.machine, folder.run.step
+    inputs = {f"AZURE_ML_INPUT_{name}": folder.texts[f"inputs.{name}"] for name in folder.run.inputs}
+    outputs = {f"AZURE_ML_OUTPUT_{name}": folder.texts[f"outputs.{name}"] for name in step.outputs}
+    return {
+        **os.environ,
+        **machine.environment(actor["id"]),
+        "PATH": f"{machine.python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+        "PYTHONUNBUFFERED": "1",
+        **_azureml_variables(folder.run.workspace_id, record, identity_of(actor)),
+        **inputs,
+        **outputs,
+        **step.environment_variables,
+    }
+
+
+def _azureml_variables(
+    workspace_id: str, run: Mapping[str, Any], principal: Principal | None
+) -> dict[str, str]:
+    """Return the variables that Azure ML sets for a run of run history."""
     experiment = run["experimentName"]
     return {
         "AZUREML_RUN_ID": run["runId"],
@@ -32,5 +59,5 @@ def variables(workspace_id: str, run: Mapping[str, Any], actor: Principal | None
         "MLFLOW_EXPERIMENT_NAME": experiment,
         "MLFLOW_EXPERIMENT_ID": str(experiment_number(workspace_id, experiment)),
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        **({"DEFAULT_IDENTITY_CLIENT_ID": actor.client_id} if actor else {}),
+        **({"DEFAULT_IDENTITY_CLIENT_ID": principal.client_id} if principal else {}),
     }

@@ -1,4 +1,4 @@
-"""Azure ML's `${{...}}` expressions in jobs and components: finding and filling them. Pure text."""
+"""Azure ML's `${{...}}` expressions in jobs and components: finding them and filling them in."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -8,30 +8,33 @@ _OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]", re.DOTALL)
 
 
 class UnknownReferenceError(Exception):
-    """An expression names something that is not there."""
+    """An expression names an input or output that does not exist."""
 
     def __init__(self, reference: str) -> None:
-        super().__init__(f"${{{{{reference}}}}} refers to nothing")
+        super().__init__(f"${{{{{reference}}}}} has no value: there is no such input or output")
 
 
 def references(text: str) -> list[str]:
-    """`parent.inputs.x` and the like, as they stand in the text."""
+    """Return what the expressions in the text name, for example `parent.inputs.x`."""
     return _EXPRESSION.findall(text)
 
 
 def reference(text: str) -> str | None:
-    """What the text refers to, when it is one expression and nothing else."""
+    """Return what the text refers to, if it is a single expression and nothing else."""
     match = _EXPRESSION.fullmatch(text.strip())
     return match[1] if match else None
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """Every expression replaced by its value; UnknownReferenceError for one without."""
+    """Replace each expression by its value, and raise UnknownReferenceError if it has none."""
     return _EXPRESSION.sub(_value(values), text)
 
 
 def fill_command(text: str, values: Mapping[str, str]) -> str:
-    """As `fill`; a part in `$[[...]]` is left out when an input in it was not given."""
+    """Fill in a command line as `fill` does.
+
+    A part in `$[[...]]` is left out if an input in it is not given.
+    """
 
     def part(match: re.Match[str]) -> str:
         return match[1] if all(name in values for name in references(match[1])) else ""
@@ -40,7 +43,7 @@ def fill_command(text: str, values: Mapping[str, str]) -> str:
 
 
 def fill_known(text: str, values: Mapping[str, str]) -> str:
-    """As `fill`, but what has no value stays as it is."""
+    """Replace each expression that has a value, and leave the others as they are."""
     return _EXPRESSION.sub(lambda match: values.get(match[1], match[0]), text)
 
 

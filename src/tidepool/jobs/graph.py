@@ -1,4 +1,4 @@
-"""A job as a graph of steps: what runs where, and what is bound to what. Pure: no bodies, no storage."""
+"""A job as a graph of steps: what runs where, and which inputs are bound to which outputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,12 +11,12 @@ DATA_TYPES = {"uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model
 
 
 class GraphError(Exception):
-    """The job cannot be carried out as it is written."""
+    """The job cannot run as it is written."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """What an input is bound to: a literal's text, or data of a type at a URI or asset id."""
+    """What an input is bound to: the text of a literal, or data of some type at a URI or asset id."""
 
     text: str
     type: str = "literal"
@@ -28,8 +28,11 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Output:
-    """Where an output goes (None: the default place), and the asset that it becomes (None: none)."""
+class JobOutput:
+    """The URI of an output and the asset that it is registered as.
+
+    Without a URI the output goes to the default location. Without an asset name it is not registered.
+    """
 
     type: str = "uri_folder"
     uri: str | None = None
@@ -39,13 +42,13 @@ class Output:
 
 @dataclass(frozen=True)
 class Step:
-    """One process to run: a command job, or a node of a pipeline with its component folded in."""
+    """A process to run: a command job, or a node of a pipeline merged with its component."""
 
     name: str
     kind: str
     spec: Mapping[str, Any]
     inputs: dict[str, Value] = field(default_factory=dict)
-    outputs: dict[str, Output] = field(default_factory=dict)
+    outputs: dict[str, JobOutput] = field(default_factory=dict)
     compute: str | None = None
     instances: int = 1
     environment_variables: dict[str, str] = field(default_factory=dict)
@@ -54,19 +57,19 @@ class Step:
 
     @property
     def sources(self) -> set[tuple[str, str]]:
-        """(step, output) of every output of another step that this one reads."""
+        """Return (step, output) for each output of another step that this step reads."""
         names = [name.split(".") for value in self.inputs.values() for name in references(value.text)]
         return {(name[2], name[4]) for name in names if name[:2] == ["parent", "jobs"]}
 
     @property
     def needs(self) -> set[str]:
-        """Names of the steps that must end before this one."""
+        """Return the names of the steps that must end before this step starts."""
         return {name for name, _ in self.sources}
 
 
 @dataclass(frozen=True)
 class Graph:
-    """A whole job. `outputs` says whose output each output of the job is: name -> (step, output)."""
+    """A whole job. `outputs` maps each output of the job to the (step, output) that writes it."""
 
     steps: dict[str, Step]
     inputs: dict[str, Value] = field(default_factory=dict)
@@ -76,14 +79,14 @@ class Graph:
     datastore: str | None = None
 
 
-def check(graph: Graph) -> None:
-    """Raises GraphError unless every reference leads somewhere and no step waits for itself."""
+def check_graph(graph: Graph) -> None:
+    """Raise GraphError if a reference names nothing that exists, or if steps wait for each other."""
     for step in graph.steps.values():
         for name, value in step.inputs.items():
             for target in references(value.text):
                 if not _exists(graph, target):
                     raise GraphError(
-                        f"Input {name} of step {step.name}: ${{{{{target}}}}} refers to nothing."
+                        f"Input {name} of step {step.name} refers to ${{{{{target}}}}}, which does not exist."
                     )
     try:
         TopologicalSorter({step.name: step.needs for step in graph.steps.values()}).prepare()
@@ -91,15 +94,16 @@ def check(graph: Graph) -> None:
         raise GraphError(f"The steps wait for each other: {' -> '.join(error.args[1])}") from error
 
 
-def bind(
+def bind_inputs(
     step: Step, job_inputs: Mapping[str, Value], produced: Mapping[tuple[str, str], Value]
 ) -> dict[str, Value]:
-    """The step's inputs with every reference to the job and to other steps followed.
+    """Return the inputs of the step with each reference replaced by the value that it names.
 
-    An optional input that was not given is absent.
+    References name inputs of the job or outputs of other steps (`produced`, by step and output). The result
+    leaves out an optional input that the job does not give.
     """
-    texts = {f"parent.inputs.{key}": given.text for key, given in job_inputs.items()}
-    known = {f"parent.inputs.{key}": given for key, given in job_inputs.items()}
+    texts = {f"parent.inputs.{key}": value.text for key, value in job_inputs.items()}
+    known = {f"parent.inputs.{key}": value for key, value in job_inputs.items()}
     known |= {f"parent.jobs.{maker}.outputs.{output}": value for (maker, output), value in produced.items()}
     bound: dict[str, Value] = {}
     for name, value in step.inputs.items():
@@ -114,7 +118,7 @@ def bind(
 def _exists(graph: Graph, target: str) -> bool:
     match target.split("."):
         case ["parent", "inputs", _]:
-            return True  # an input of the job that was not given is one that is optional
+            return True  # an input that the job does not give is optional
         case ["parent", "jobs", maker, "outputs", output]:
             return maker in graph.steps and output in graph.steps[maker].outputs
     return False

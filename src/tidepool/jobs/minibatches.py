@@ -1,4 +1,4 @@
-"""How a parallel step divides its input and when its failures are too many. Pure; starts nothing."""
+"""Mini-batches of a parallel step: how its input is divided, and when too many of them have failed."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -10,18 +10,21 @@ _SIZE = re.compile(r"^\s*(\d+)\s*(b|kb|mb|gb)?\s*$", re.IGNORECASE)
 
 
 def input_files(source: Path) -> list[Path]:
-    """Every file of the input, in the order of their paths."""
+    """Return all files of the input, sorted by path."""
     if source.is_file():
         return [source]
     return sorted(path for path in source.rglob("*") if path.is_file())
 
 
 def split(files: Sequence[Path], mini_batch_size: str) -> list[list[Path]]:
-    """Mini-batches of that many files ("10"), or of files until that many bytes are reached ("100kb")."""
+    """Divide the files into mini-batches of a number of files ("10") or of a size in bytes ("100kb").
+
+    A file that is larger than the size is a mini-batch of its own.
+    """
     match = _SIZE.match(mini_batch_size)
     if match is None or int(match[1]) == 0:
         raise ValueError(
-            f"mini_batch_size {mini_batch_size!r} is neither a number of files nor a size such as 10kb"
+            f"mini_batch_size is {mini_batch_size!r}: it must be a number of files, or a size such as 10kb"
         )
     if match[2]:
         return _split_by_bytes(files, int(match[1]) * _UNITS[match[2].lower()])
@@ -44,7 +47,7 @@ def _split_by_bytes(files: Iterable[Path], limit: int) -> list[list[Path]]:
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What a parallel step tolerates; -1 tolerates everything, as Azure's defaults do."""
+    """Limits on the failures of a parallel step. -1 means no limit, which is Azure's default."""
 
     mini_batches: int = -1
     items: int = -1
@@ -53,7 +56,7 @@ class Thresholds:
 
 @dataclass
 class Tally:
-    """What became of the mini-batches so far."""
+    """Counts of the mini-batches that have ended so far."""
 
     total: int
     thresholds: Thresholds
@@ -61,17 +64,17 @@ class Tally:
     failed: int = 0
     failed_items: int = 0
 
-    def succeeded(self) -> None:
+    def count_success(self) -> None:
         self.done += 1
 
-    def gave_up(self, items: int) -> None:
-        """A mini-batch failed for good; `items` of its inputs have no result."""
+    def count_failure(self, items: int) -> None:
+        """Count a mini-batch that failed in its last attempt, with `items` inputs that have no result."""
         self.done += 1
         self.failed += 1
         self.failed_items += items
 
     def excess(self) -> str | None:
-        """Why the step must fail, or nothing."""
+        """Return which limit is exceeded, as a sentence, or None if the step may go on."""
         limits = self.thresholds
         if 0 <= limits.mini_batches < self.failed:
             return f"{self.failed} mini-batches failed, mini_batch_error_threshold is {limits.mini_batches}"

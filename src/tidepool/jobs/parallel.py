@@ -1,6 +1,7 @@
-"""The driver of a parallel step: hands mini-batches to workers, retries them, counts failures, joins rows.
+"""The driver of a parallel step: gives mini-batches to workers, retries them, counts failures, joins rows.
 
-`python -m tidepool.jobs.parallel SETTINGS.json`, in the job's environment and folder: standard library only.
+It runs as `python -m tidepool.jobs.parallel SETTINGS.json` in the environment and folder of the job, so it
+imports only the standard library.
 """
 
 import json
@@ -21,12 +22,12 @@ from tidepool.jobs.minibatches import Tally, Thresholds, input_files, split
 log = logging.getLogger("parallel")
 
 
-class StepError(Exception):
-    """The step cannot end well; the message is what people read at the end of the log."""
+class ParallelStepError(Exception):
+    """The step has failed. The message is the last line of its log."""
 
 
 class AttemptError(Exception):
-    """One attempt at a mini-batch failed; it may be tried again."""
+    """One attempt at a mini-batch failed. `results` counts the results that it did return."""
 
     def __init__(self, reason: str, results: int = 0) -> None:
         super().__init__(reason)
@@ -34,8 +35,8 @@ class AttemptError(Exception):
 
 
 @dataclass(frozen=True)
-class Settings:
-    """The parallel step as its component and job declare it, with all paths local."""
+class ParallelSettings:
+    """The settings of a parallel step from its component and job, with local paths."""
 
     entry_script: str
     input: str
@@ -51,16 +52,16 @@ class Settings:
     logging_level: str = "INFO"
 
 
-class Worker:
-    """A worker process; killed and started again when it takes too long or dies."""
+class WorkerProcess:
+    """A worker process. It is killed if it takes too long, and started again for the next attempt."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ParallelSettings) -> None:
         self._settings = settings
         self._connection: Connection | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     def attempt(self, index: int, files: list[Path]) -> str:
-        """The rows of one mini-batch, or AttemptError."""
+        """Return the rows of one mini-batch, and raise AttemptError if the attempt fails."""
         if self._connection is None:
             self._connection = self._start()
         message = {"index": index, "files": [str(file) for file in files]}
@@ -68,30 +69,32 @@ class Worker:
             self._connection.send_bytes(json.dumps(message).encode())
             if not self._connection.poll(self._settings.timeout_s):
                 self.kill()
-                raise AttemptError(f"no answer within {self._settings.timeout_s:g} s")
+                raise AttemptError(f"run() did not return within {self._settings.timeout_s:g} s")
             answer = json.loads(self._connection.recv_bytes())
         except (EOFError, OSError) as error:
             self.kill()
-            raise AttemptError("the worker process died") from error
+            raise AttemptError("the worker process ended unexpectedly") from error
         if "error" in answer:
             raise AttemptError(answer["error"])
         if answer["results"] < len(files):
-            raise AttemptError(f"{len(files)} inputs, {answer['results']} results", answer["results"])
+            raise AttemptError(
+                f"run() returned {answer['results']} results for {len(files)} inputs", answer["results"]
+            )
         return str(answer["rows"])
 
     def close(self) -> None:
-        """Let the script shut down."""
+        """Call `shutdown` of the script, and wait for the process to end."""
         if self._connection is None or self._process is None:
             return
         try:
             self._connection.send_bytes(b"")
             self._connection.recv_bytes()
         except (EOFError, OSError):
-            log.warning("a worker died in shutdown()")
+            log.warning("a worker process ended unexpectedly in shutdown()")
         self._process.wait()
 
     def interrupt(self) -> None:
-        """End the process under whoever waits for it, from any thread."""
+        """Kill the process. This may be called from any thread, also while another waits for the process."""
         if self._process is not None:
             self._process.kill()
 
@@ -104,46 +107,47 @@ class Worker:
         self._connection = None
 
     def _start(self) -> Connection:
-        ours, theirs = Pipe()
-        command = [sys.executable, "-m", "tidepool.jobs.parallel_worker", str(theirs.fileno())]
-        self._process = subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)
-        theirs.close()
-        wanted = ("entry_script", "arguments", "logging_level")
+        connection, remote = Pipe()
+        command = [sys.executable, "-m", "tidepool.jobs.parallel_worker", str(remote.fileno())]
+        self._process = subprocess.Popen(command, pass_fds=[remote.fileno()], stdin=subprocess.DEVNULL)
+        remote.close()
+        names = ("entry_script", "arguments", "logging_level")
         try:
-            ours.send_bytes(json.dumps({name: getattr(self._settings, name) for name in wanted}).encode())
-            answer: dict[str, Any] = json.loads(ours.recv_bytes())
+            settings = {name: getattr(self._settings, name) for name in names}
+            connection.send_bytes(json.dumps(settings).encode())
+            answer: dict[str, Any] = json.loads(connection.recv_bytes())
         except (EOFError, OSError) as error:
-            raise StepError("a worker process died in init()") from error
+            raise ParallelStepError("a worker process ended unexpectedly in init()") from error
         if "init_error" in answer:
-            raise StepError(f"init() of the entry script failed:\n{answer['init_error']}")
-        return ours
+            raise ParallelStepError(f"init() of the entry script failed:\n{answer['init_error']}")
+        return connection
 
 
 class Driver:
-    """One parallel step, from its files to its joined rows."""
+    """The run of a parallel step, from its input files to its joined rows."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ParallelSettings) -> None:
         self._settings = settings
         self._queue: queue.SimpleQueue[tuple[int, list[Path]]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._failure: str | None = None
-        self._workers: list[Worker] = []
+        self._workers: list[WorkerProcess] = []
 
     def run(self) -> None:
-        """Raises StepError when the failures exceed what is tolerated."""
+        """Process all mini-batches. Raise ParallelStepError if more fail than the thresholds allow."""
         batches = split(input_files(Path(self._settings.input)), self._settings.mini_batch_size)
         if not batches:
-            raise StepError(f"the input has no files: {self._settings.input}")
+            raise ParallelStepError(f"the input has no files: {self._settings.input}")
         self._tally = Tally(len(batches), self._thresholds())
-        for item in enumerate(batches):
-            self._queue.put(item)
+        for indexed_batch in enumerate(batches):
+            self._queue.put(indexed_batch)
         with tempfile.TemporaryDirectory(prefix="rows-") as folder:
             self._rows = Path(folder)
-            self._serve_all(min(self._settings.workers, len(batches)))
-            log.info("%d mini-batches, %d failed", self._tally.done, self._tally.failed)
+            self._process_all(min(self._settings.workers, len(batches)))
+            log.info("%d mini-batches done, %d of them failed", self._tally.done, self._tally.failed)
             if self._failure:
-                raise StepError(self._failure)
+                raise ParallelStepError(self._failure)
             self._join()
 
     def _thresholds(self) -> Thresholds:
@@ -152,15 +156,16 @@ class Driver:
             settings.mini_batch_error_threshold, settings.error_threshold, settings.allowed_failed_percent
         )
 
-    def _serve_all(self, count: int) -> None:
-        self._workers = [Worker(self._settings) for _ in range(count)]
-        threads = [threading.Thread(target=self._serve, args=[worker]) for worker in self._workers]
+    def _process_all(self, count: int) -> None:
+        self._workers = [WorkerProcess(self._settings) for _ in range(count)]
+        threads = [threading.Thread(target=self._process_queue, args=[worker]) for worker in self._workers]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
 
-    def _serve(self, worker: Worker) -> None:
+    def _process_queue(self, worker: WorkerProcess) -> None:
+        """Process mini-batches with one worker until the queue is empty or the step stops."""
         try:
             while not self._stopped.is_set():
                 index, files = self._queue.get_nowait()
@@ -168,11 +173,12 @@ class Driver:
             worker.kill()
         except queue.Empty:
             worker.close()
-        except StepError as error:
+        except ParallelStepError as error:
             self._stop(str(error))
             worker.kill()
 
-    def _process(self, worker: Worker, index: int, files: list[Path]) -> None:
+    def _process(self, worker: WorkerProcess, index: int, files: list[Path]) -> None:
+        """Process one mini-batch, with retries."""
         failure = AttemptError("")
         for attempt in range(self._settings.max_retries + 1):
             try:
@@ -184,9 +190,9 @@ class Driver:
                 log.warning("mini-batch %d failed in attempt %d: %s", index, attempt + 1, error)
             else:
                 (self._rows / f"{index:08d}").write_text(rows, encoding="utf-8")
-                return self._count(lambda tally: tally.succeeded())
+                return self._count(lambda tally: tally.count_success())
         items = len(files) - failure.results
-        return self._count(lambda tally: tally.gave_up(items))
+        return self._count(lambda tally: tally.count_failure(items))
 
     def _count(self, change: Callable[[Tally], None]) -> None:
         with self._lock:
@@ -197,6 +203,7 @@ class Driver:
             self._stop(excess)
 
     def _stop(self, reason: str) -> None:
+        """Fail the step, and end all workers."""
         with self._lock:
             self._failure = self._failure or reason
         self._stopped.set()
@@ -204,7 +211,7 @@ class Driver:
             worker.interrupt()
 
     def _join(self) -> None:
-        """Rows become visible at once and at the end, in the order of the mini-batches."""
+        """Write the rows of all mini-batches to the output file, in their order."""
         if self._settings.append_row_to is None:
             return
         target = Path(self._settings.append_row_to)
@@ -215,13 +222,13 @@ class Driver:
 
 
 def main() -> int:
-    settings = Settings(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+    settings = ParallelSettings(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
     logging.basicConfig(
         stream=sys.stdout, level=settings.logging_level, format="%(levelname)s %(name)s %(message)s"
     )
     try:
         Driver(settings).run()
-    except (StepError, ValueError) as error:
+    except (ParallelStepError, ValueError) as error:
         print(f"ParallelRunException: {error}", file=sys.stderr, flush=True)
         return 1
     return 0

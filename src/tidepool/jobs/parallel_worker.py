@@ -1,6 +1,6 @@
-"""A worker of a parallel step: loads the entry script and calls it for each mini-batch. Decides nothing.
+"""A worker of a parallel step: loads the entry script and calls it for each mini-batch.
 
-Runs in the environment of the job, so it imports nothing but the standard library.
+It runs in the environment of the job, so it imports only the standard library.
 """
 
 import importlib.util
@@ -20,7 +20,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class MiniBatchContext:
-    """The second argument of `run`, for entry scripts that take one."""
+    """The second argument of `run`, for entry scripts that take it."""
 
     minibatch_index: int
     dataset_index: int = 0
@@ -28,7 +28,7 @@ class MiniBatchContext:
 
 
 class EntryScript:
-    """What `from azureml_user.parallel_run import EntryScript` gives on Azure ML."""
+    """The class that entry scripts on Azure ML import from `azureml_user.parallel_run`."""
 
     logger = logging.getLogger("EntryScript")
     working_dir = str(Path.cwd())
@@ -43,10 +43,10 @@ def main() -> None:
 
 
 def serve(connection: Connection, settings: dict[str, Any]) -> None:
-    """Answer `ready`, then one outcome per mini-batch, until an empty message says that there are no more."""
+    """Send `ready`, then one outcome for each mini-batch, until an empty message ends the work."""
     try:
         script = load(Path(settings["entry_script"]), settings["arguments"], settings["logging_level"])
-        _call_if_there(script, "init")
+        _call_if_defined(script, "init")
     except (Exception, SystemExit):  # noqa: BLE001  # whatever the script raises is the step's error
         _send(connection, {"init_error": traceback.format_exc()})
         return
@@ -54,15 +54,15 @@ def serve(connection: Connection, settings: dict[str, Any]) -> None:
     while message := connection.recv_bytes():
         batch = json.loads(message)
         _send(connection, outcome(script.run, batch["files"], batch["index"]))
-    _call_if_there(script, "shutdown")
+    _call_if_defined(script, "shutdown")
     _send(connection, {"shutdown": True})
 
 
 def load(entry_script: Path, arguments: list[str], logging_level: str) -> ModuleType:
-    """The entry script as a module, with `sys.argv` and the import path that it has on Azure ML."""
+    """Import the entry script, with the `sys.argv` and the import path that it has on Azure ML."""
     logging.basicConfig(stream=sys.stdout, level=logging.WARNING)
     EntryScript.logger.setLevel(logging_level)
-    _offer_entry_script_class()
+    _define_azureml_user()
     file = entry_script.absolute()
     sys.argv = [str(file), *arguments]
     sys.path.insert(0, str(file.parent))
@@ -73,12 +73,12 @@ def load(entry_script: Path, arguments: list[str], logging_level: str) -> Module
     sys.modules[file.stem] = module
     spec.loader.exec_module(module)
     if not callable(getattr(module, "run", None)):
-        raise TypeError(f"{entry_script.name} has no function run(mini_batch)")
+        raise TypeError(f"{entry_script.name} defines no function run(mini_batch)")
     return module
 
 
 def outcome(run: Callable[..., Any], files: list[str], index: int) -> dict[str, Any]:
-    """What one call of `run` came to: the number of results and their rows, or the error."""
+    """Call `run` once, and return the number of results and their rows, or the traceback."""
     try:
         takes_context = len(inspect.signature(run).parameters) > 1
         result = run(files, MiniBatchContext(index)) if takes_context else run(files)
@@ -88,20 +88,23 @@ def outcome(run: Callable[..., Any], files: list[str], index: int) -> dict[str, 
 
 
 def _rows(result: Any) -> str:
-    """The text that append_row_to gets: DataFrames without header, separated by spaces, as on Azure ML."""
+    """Return the rows for `append_row_to`.
+
+    As on Azure ML, a DataFrame is written without a header, and its columns are separated by spaces.
+    """
     if hasattr(result, "to_csv"):
         return str(result.to_csv(sep=" ", header=False, index=False))
     return "".join(f"{item}\n" for item in result)
 
 
-def _offer_entry_script_class() -> None:
+def _define_azureml_user() -> None:
     package, module = ModuleType("azureml_user"), ModuleType("azureml_user.parallel_run")
     module.EntryScript = EntryScript  # type: ignore[attr-defined]
     package.parallel_run = module  # type: ignore[attr-defined]
     sys.modules.update({"azureml_user": package, "azureml_user.parallel_run": module})
 
 
-def _call_if_there(script: ModuleType, name: str) -> None:
+def _call_if_defined(script: ModuleType, name: str) -> None:
     function = getattr(script, name, None)
     if callable(function):
         function()

@@ -1,4 +1,4 @@
-"""The process of a job: started, followed while it writes, ended with all it started. Knows no runs."""
+"""The process of a job: started, its output published while it runs, ended with all its descendants."""
 
 import asyncio
 import contextlib
@@ -10,14 +10,14 @@ import psutil
 
 log = logging.getLogger(__name__)
 
-_UPLOAD_EVERY_S = 1.0  # jobs.stream asks every two seconds
+_UPLOAD_EVERY_S = 1.0  # jobs.stream polls every two seconds
 _CHUNK = 64 * 1024
-_MARK = "AZUREML_RUN_ID"
-_AFTER_EXIT_S = 1.0  # for what a process that has ended left in the pipe
+_RUN_ID = "AZUREML_RUN_ID"
+_AFTER_EXIT_S = 1.0  # to read the rest of the pipe after the process has ended
 
 
 class LogStream:
-    """What a process has written so far, put where people can read it while it runs."""
+    """The output of a process so far. `write` publishes it while the process runs."""
 
     def __init__(self, write: Callable[[bytes], Awaitable[None]]) -> None:
         self._write = write
@@ -34,7 +34,7 @@ class LogStream:
         self._changed.set()
 
     async def publish(self) -> None:
-        """Write what is new, at most once a second, until cancelled."""
+        """Write new output, at most once a second, until cancelled."""
         while True:
             await self._changed.wait()
             self._changed.clear()
@@ -51,7 +51,7 @@ class LogStream:
 async def run_process(
     command: Sequence[str], *, cwd: Path, environ: Mapping[str, str], output: LogStream
 ) -> int:
-    """Run to the end and return the exit status. When cancelled, the process and its descendants die."""
+    """Run a process to its end, and return its exit status. If cancelled, kill it and its descendants."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=cwd,
@@ -79,22 +79,22 @@ async def run_process(
 
 
 def kill_tree(pid: int) -> None:
-    """End a process and everything that descends from it."""
+    """Kill a process and all its descendants."""
     try:
         root = psutil.Process(pid)
-        family = [*root.children(recursive=True), root]
+        processes = [*root.children(recursive=True), root]
     except psutil.NoSuchProcess:
         return
-    for process in family:
+    for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
 
 
 def kill_strays(environ: Mapping[str, str]) -> None:
-    """End what a process that has ended left behind: its run's id is in their environment."""
+    """Kill the processes that a job left behind, found by the id of its run in their environment."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get(_MARK) == environ[_MARK]:
+            if process.environ().get(_RUN_ID) == environ[_RUN_ID]:
                 process.kill()
 
 

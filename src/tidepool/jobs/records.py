@@ -1,32 +1,28 @@
-"""What a job leaves on record: its runs in history and in MLflow, its outputs as assets. Decides no state."""
+"""The records of jobs: runs in run history and in MLflow, outputs as assets, completed steps for reuse."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from tidepool.azureml.asset_catalog import AssetCatalog
 from tidepool.azureml.run_history import FINAL, Runs
-from tidepool.jobs.graph import Output, Value
-from tidepool.jobs.workplace import StepRun
+from tidepool.jobs.graph import JobOutput, Value
+from tidepool.jobs.reuse import Reuse
+from tidepool.jobs.step_folder import StepRun
 from tidepool.store import Document
+from tidepool.tracking.tracking import Tracking
 
 _MODELS = {"mlflow_model", "custom_model", "triton_model"}
 
 
-class Tracker(Protocol):
-    """The part that runs MLflow: keeps a copy of the runs, and gets ready for those that will want it."""
+class JobRecords:
+    """The records of all jobs. `reuse` has the completed steps that later jobs may reuse."""
 
-    def record(self, workspace_id: str, run: Document) -> None: ...
-
-    def warm(self) -> None: ...
-
-
-class Records:
-    """The records of all jobs."""
-
-    def __init__(self, *, runs: Runs, tracking: Tracker, catalog: AssetCatalog) -> None:
+    def __init__(self, *, runs: Runs, tracking: Tracking, catalog: AssetCatalog, reuse: Reuse) -> None:
         self._runs = runs
         self._tracking = tracking
         self._catalog = catalog
+        self._frozen = False
+        self.reuse = reuse
 
     def create(self, workspace_id: str, run: Mapping[str, Any]) -> Document:
         record = self._runs.create(workspace_id, run)
@@ -36,31 +32,41 @@ class Records:
     def status(self, workspace_id: str, run_id: str) -> str:
         return str(self._runs.existing(workspace_id, run_id)["status"])
 
+    def freeze(self) -> None:
+        """Keep all runs in the state that they have now. Tidepool is stopping, and its jobs are cancelled."""
+        self._frozen = True
+
     async def move(
         self, workspace_id: str, run_id: str, status: str, error: Mapping[str, Any] | None = None
     ) -> None:
-        """The next state; a run that has ended keeps its end."""
-        if self.status(workspace_id, run_id) not in FINAL:
+        """Move a run to its next state, unless it has ended or the records are frozen."""
+        if not self._frozen and self.status(workspace_id, run_id) not in FINAL:
             self._tracking.record(workspace_id, await self._runs.move(workspace_id, run_id, status, error))
 
-    def outputs(self, workspace_id: str, run_id: str, outputs: Document) -> None:
+    def set_outputs(self, workspace_id: str, run_id: str, outputs: Document) -> None:
         self._runs.patch(workspace_id, run_id, {"outputs": outputs})
 
-    async def register(self, run: StepRun, outputs: Mapping[str, Value]) -> Document:
-        """The outputs of a step as run history keeps them; those that have a name become assets."""
-        kept: Document = {}
+    async def register_outputs(self, run: StepRun, outputs: Mapping[str, Value]) -> Document:
+        """Record the outputs of a step in run history, and register those that have an asset name.
+
+        Return the outputs as run history has them.
+        """
+        recorded: Document = {}
         for name, value in outputs.items():
             output = run.step.outputs[name]
-            kept[name] = {"uri": value.text, "type": value.type}
+            recorded[name] = {"uri": value.text, "type": value.type}
             if output.asset_name:
-                kept[name]["assetId"] = await self._asset(run, output, value.text)
-        self.outputs(run.workspace_id, run.run_id, kept)
-        return kept
+                recorded[name]["assetId"] = await self._register(run, output, value.text)
+        self.set_outputs(run.workspace_id, run.run_id, recorded)
+        return recorded
 
     async def log(self, workspace_id: str, run_id: str, name: str, text: str) -> None:
-        await self._runs.log(workspace_id, run_id, name, text.encode())
+        """Write a log file of a run, unless the records are frozen."""
+        if not self._frozen:
+            await self._runs.log(workspace_id, run_id, name, text.encode())
 
-    async def _asset(self, run: StepRun, output: Output, uri: str) -> str:
+    async def _register(self, run: StepRun, output: JobOutput, uri: str) -> str:
+        """Register an output as a model or a data asset, and return the id of the asset."""
         name, version = str(output.asset_name), output.asset_version
         if output.type in _MODELS:
             properties = {"modelUri": uri, "modelType": output.type, "jobName": run.run_id}

@@ -1,4 +1,4 @@
-"""Which finished steps may stand in for new ones: a deterministic one runs once on the same inputs."""
+"""Reuse of completed steps: a deterministic step runs only once on the same inputs."""
 
 import hashlib
 import json
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tidepool.jobs.graph import Step, Value
 from tidepool.store import Document, Store
 
-# What of a component and its node decides the result; names and descriptions do not.
+# The parts of a component and its node that decide the result. Names and descriptions do not.
 _DECISIVE = (
     "code",
     "command",
@@ -22,7 +22,10 @@ _DECISIVE = (
 
 
 def fingerprint(step: Step, inputs: Mapping[str, Value]) -> str:
-    """The same for steps that Azure ML takes for the same. Data counts by where it is, not by its content."""
+    """Return a hash that is equal for steps that Azure ML regards as the same.
+
+    It covers where the input data is, not what the data contains.
+    """
     decisive = {
         "spec": {key: step.spec.get(key) for key in _DECISIVE},
         "variables": step.environment_variables,
@@ -36,13 +39,16 @@ def fingerprint(step: Step, inputs: Mapping[str, Value]) -> str:
 
 
 class Reuse:
-    """The newest completed run of each fingerprint, with where its outputs are."""
+    """The newest completed run of each fingerprint, with the URIs of its outputs."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def find(self, workspace_id: str, key: str) -> Document | None:
-        """`{"runId": ..., "rootRunId": ..., "outputs": {name: {"uri", "type"}}}`, or nothing to reuse."""
+        """Return the run to reuse, or None if there is none.
+
+        It has the form `{"runId": ..., "rootRunId": ..., "outputs": {name: {"uri", "type"}}}`.
+        """
         return self._store.get(f"/reuse{workspace_id}/{key}")
 
     def remember(self, workspace_id: str, key: str, run: Document) -> None:

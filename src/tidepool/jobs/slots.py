@@ -1,29 +1,38 @@
-"""Room on the computes: a step holds the nodes that it asked for, and waits in line while it is full."""
+"""The nodes of each compute: a step holds the nodes that it needs, and queues while too few are free."""
 
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+
+@dataclass(eq=False)
+class _Request:
+    """A step that waits for nodes. `granted` is done when it has them."""
+
+    nodes: int
+    capacity: int
+    granted: asyncio.Future[None]
 
 
 class Slots:
-    """The nodes in use of every compute, and who waits for some, first come first served."""
+    """The nodes in use and the queue of waiting steps of each compute. First come, first served."""
 
     def __init__(self) -> None:
         self._used: defaultdict[str, int] = defaultdict(int)
-        self._waiting: defaultdict[str, deque[tuple[int, int, asyncio.Future[None]]]] = defaultdict(deque)
+        self._waiting: defaultdict[str, deque[_Request]] = defaultdict(deque)
 
     @asynccontextmanager
-    async def taken(self, compute: str, nodes: int, capacity: int) -> AsyncIterator[None]:
-        """Hold `nodes` of a compute that has `capacity` of them; waits until they are free."""
+    async def hold(self, compute: str, nodes: int, capacity: int) -> AsyncIterator[None]:
+        """Wait until `nodes` of the `capacity` of a compute are free, and hold them."""
         if self._waiting[compute] or self._used[compute] + nodes > capacity:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            entry = (nodes, capacity, turn)
-            self._waiting[compute].append(entry)
+            request = _Request(nodes, capacity, asyncio.get_running_loop().create_future())
+            self._waiting[compute].append(request)
             try:
-                await turn
+                await request.granted
             except asyncio.CancelledError:
-                self._give_up(compute, entry)
+                self._withdraw(compute, request)
                 raise
         else:
             self._used[compute] += nodes
@@ -31,29 +40,25 @@ class Slots:
             yield
         finally:
             self._used[compute] -= nodes
-            self._serve(compute)
+            self._grant(compute)
 
-    def used(self, compute: str) -> int:
-        """How many nodes of a compute are busy."""
-        return self._used[compute]
+    def _withdraw(self, compute: str, request: _Request) -> None:
+        if request in self._waiting[compute]:
+            self._waiting[compute].remove(request)
+        elif request.granted.done() and not request.granted.cancelled():
+            self._used[compute] -= request.nodes
+        self._grant(compute)
 
-    def _give_up(self, compute: str, entry: tuple[int, int, asyncio.Future[None]]) -> None:
-        nodes, _, turn = entry
-        if entry in self._waiting[compute]:
-            self._waiting[compute].remove(entry)
-        elif turn.done() and not turn.cancelled():
-            self._used[compute] -= nodes
-        self._serve(compute)
-
-    def _serve(self, compute: str) -> None:
-        line = self._waiting[compute]
-        while line:
-            nodes, capacity, turn = line[0]
-            if turn.cancelled():
-                line.popleft()
+    def _grant(self, compute: str) -> None:
+        """Grant waiting requests in their order, until the next one does not fit."""
+        queue = self._waiting[compute]
+        while queue:
+            request = queue[0]
+            if request.granted.cancelled():
+                queue.popleft()
                 continue
-            if self._used[compute] + nodes > capacity:
+            if self._used[compute] + request.nodes > request.capacity:
                 return
-            line.popleft()
-            self._used[compute] += nodes
-            turn.set_result(None)
+            queue.popleft()
+            self._used[compute] += request.nodes
+            request.granted.set_result(None)

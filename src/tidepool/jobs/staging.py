@@ -1,6 +1,6 @@
-"""Brings data to where jobs run, and back: blobs into folders and out of them. Knows nothing of jobs.
+"""Transfers between blob storage and the folders that jobs run in.
 
-Blobs are cached by their content, so a step reads what the step before it wrote without any transfer.
+Blobs are cached by their content, so a step reads the output of an earlier step without a download.
 """
 
 import asyncio
@@ -14,46 +14,48 @@ from pathlib import Path
 from tidepool.azureml.locations import BlobLocation
 from tidepool.storage.blobs import BlobItem, Blobs
 
-_TRANSFERS = 16  # blobs that travel at once
+_TRANSFERS = 16  # blobs that are transferred at the same time
 
 
 class DataMissingError(Exception):
-    """There is nothing where the data should be."""
+    """No blob exists at the location of the data."""
 
 
 class Staging:
-    """Transfers through one cache folder, shared by all jobs."""
+    """Transfers through one cache folder, which all jobs share."""
 
     def __init__(self, *, blobs: Blobs, cache: Path) -> None:
         self._blobs = blobs
         self._cache = cache
-        self._turn = asyncio.Semaphore(_TRANSFERS)
+        self._transfers = asyncio.Semaphore(_TRANSFERS)
 
     async def fetch(self, source: BlobLocation, target: Path, *, writable: bool) -> Path:
-        """Bring a blob or a folder of blobs below `target`; returns the file or the folder.
+        """Fetch a blob or a folder of blobs to `target`, and return the file or the folder.
 
-        What is not writable shares its bytes with the cache. DataMissingError where there is no such blob.
+        Files that are not writable are hard links to the cache. Raise DataMissingError if no blob exists.
         """
         prefix = source.path.strip("/")
         items = await self.listing(source)
-        one = items[0] if [item.name for item in items] == [prefix] else None
         if not items:
             raise DataMissingError(f"{source.url} was not found")
-        await asyncio.gather(*(self._bring(source, item) for item in items))
-        start = len(prefix.rpartition("/")[0]) if one else len(prefix)
-        places = [(self._cached(source, item), target / item.name[start:].lstrip("/")) for item in items]
-        await asyncio.to_thread(_place, places, writable)
-        return places[0][1] if one else target
+        await asyncio.gather(*(self._cache_blob(source, item) for item in items))
+        is_file = [item.name for item in items] == [prefix]
+        start = len(prefix.rpartition("/")[0]) if is_file else len(prefix)
+        copies = [(self._cached(source, item), target / item.name[start:].lstrip("/")) for item in items]
+        await asyncio.to_thread(_copy_from_cache, copies, writable)
+        return copies[0][1] if is_file else target
 
     async def listing(self, source: BlobLocation) -> list[BlobItem]:
-        """The blob of that name, alone, or else the blobs below it."""
+        """Return the blob with that name alone, or else the blobs below it."""
         prefix = source.path.strip("/")
-        found = await self._blobs.list(source.account, source.container, prefix)
-        one = next((item for item in found if item.name == prefix), None)
-        return [one] if one else [item for item in found if not prefix or item.name.startswith(f"{prefix}/")]
+        items = await self._blobs.list(source.account, source.container, prefix)
+        blob = next((item for item in items if item.name == prefix), None)
+        if blob:
+            return [blob]
+        return [item for item in items if not prefix or item.name.startswith(f"{prefix}/")]
 
     async def send(self, source: Path, target: BlobLocation) -> int:
-        """Upload a file to a blob, or a folder below one; returns how many blobs were written."""
+        """Upload a file as a blob, or a folder as blobs below it, and return how many were written."""
         files = [source] if source.is_file() else sorted(file for file in source.rglob("*") if file.is_file())
         prefix = target.path.strip("/")
         names = [
@@ -65,23 +67,23 @@ class Staging:
         )
         return len(files)
 
-    async def _bring(self, source: BlobLocation, item: BlobItem) -> None:
+    async def _cache_blob(self, source: BlobLocation, item: BlobItem) -> None:
         cached = self._cached(source, item)
         if cached.exists():
             return
-        async with self._turn:
+        async with self._transfers:
             data = await self._blobs.read(source.account, source.container, item.name)
         await asyncio.to_thread(_keep, data, cached)
 
     async def _write(self, target: BlobLocation, name: str, file: Path) -> None:
-        async with self._turn:
+        async with self._transfers:
             data = await asyncio.to_thread(file.read_bytes)
             await self._blobs.write(target.account, target.container, name, data)
         digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
         await asyncio.to_thread(_keep, data, self._path(f"{digest}-{len(data)}"))
 
     def _cached(self, source: BlobLocation, item: BlobItem) -> Path:
-        """Content decides where storage knows its MD5; else this version of this blob."""
+        """Return the cache file of a blob: named by its MD5 if storage has it, else by its ETag."""
         if item.content_md5:
             return self._path(f"{base64.b64decode(item.content_md5).hex()}-{item.size}")
         version = f"{source.account}/{source.container}/{item.name}/{item.etag}"
@@ -101,8 +103,9 @@ def _keep(data: bytes, cached: Path) -> None:
     part.replace(cached)
 
 
-def _place(places: Iterable[tuple[Path, Path]], writable: bool) -> None:
-    for cached, target in places:
+def _copy_from_cache(copies: Iterable[tuple[Path, Path]], writable: bool) -> None:
+    """Copy or link each (file in the cache, target)."""
+    for cached, target in copies:
         target.parent.mkdir(parents=True, exist_ok=True)
         if writable:
             shutil.copyfile(cached, target)

@@ -1,4 +1,4 @@
-"""What the process of a step is: its command line, with paths and literals filled in. Starts nothing."""
+"""The command line of a step, with paths and literals filled in."""
 
 import argparse
 import json
@@ -16,9 +16,10 @@ Texts = Mapping[str, str]
 
 
 def command_line(step: Step, texts: Texts, *, python: Path, folder: Path) -> list[str]:
-    """The process of a step. `texts` has a path or literal for each `inputs.x` and `outputs.y`.
+    """Return the command line of a step, and write the files that its process needs to `folder`.
 
-    UnknownReferenceError for an expression without a value. `folder` is for files that the process needs.
+    `texts` has a path or literal for each `inputs.x` and `outputs.y`. Raise UnknownReferenceError if an
+    expression has no value.
     """
     if step.kind == "command":
         return ["bash", "-c", fill_command(str(step.spec["command"]), texts)]
@@ -28,7 +29,7 @@ def command_line(step: Step, texts: Texts, *, python: Path, folder: Path) -> lis
 
 
 def parallel_settings(step: Step, texts: Texts) -> dict[str, Any]:
-    """The fields of parallel.Settings."""
+    """Return the fields of `parallel.ParallelSettings`."""
     spec, task = step.spec, step.spec["task"]
     arguments = shlex.split(fill_command(task.get("program_arguments") or "", texts))
     retry = spec.get("retry_settings") or {}
@@ -37,11 +38,11 @@ def parallel_settings(step: Step, texts: Texts) -> dict[str, Any]:
         "arguments": arguments,
         "input": fill(spec["input_data"], texts),
         "workers": step.instances * int(spec.get("max_concurrency_per_instance") or os.cpu_count() or 1),
-        "mini_batch_size": _given(spec, "mini_batch_size", "1"),
-        "mini_batch_error_threshold": _given(spec, "mini_batch_error_threshold", -1),
-        "error_threshold": _given(spec, "error_threshold", -1),
-        "max_retries": _given(retry, "max_retries", 2),
-        "timeout_s": seconds(_given(retry, "timeout", 60)),
+        "mini_batch_size": _value_or(spec, "mini_batch_size", "1"),
+        "mini_batch_error_threshold": _value_or(spec, "mini_batch_error_threshold", -1),
+        "error_threshold": _value_or(spec, "error_threshold", -1),
+        "max_retries": _value_or(retry, "max_retries", 2),
+        "timeout_s": seconds(_value_or(retry, "timeout", 60)),
         "append_row_to": _append_row_to(step, task.get("append_row_to"), texts),
         "logging_level": spec.get("logging_level") or "INFO",
     }
@@ -49,7 +50,7 @@ def parallel_settings(step: Step, texts: Texts) -> dict[str, Any]:
 
 
 def _append_row_to(step: Step, text: str | None, texts: Texts) -> str | None:
-    """The file of the joined rows; in an output folder it has Azure ML's name."""
+    """Return the file for the joined rows. In an output folder it has the name that Azure ML uses."""
     if not text:
         return None
     path = Path(fill(text, texts))
@@ -58,15 +59,15 @@ def _append_row_to(step: Step, text: str | None, texts: Texts) -> str | None:
 
 
 def _driver_arguments(arguments: list[str]) -> dict[str, Any]:
-    """Program arguments that are the driver's as well as the script's."""
+    """Return the program arguments that apply to the driver as well as to the script."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--error_threshold", type=int)
     parser.add_argument("--allowed_failed_percent", type=float)
     parser.add_argument("--mini_batch_error_threshold", "--allowed_failed_count", type=int)
-    given = vars(parser.parse_known_args(arguments)[0])
-    return {name: value for name, value in given.items() if value is not None}
+    options = vars(parser.parse_known_args(arguments)[0])
+    return {name: value for name, value in options.items() if value is not None}
 
 
-def _given(values: Mapping[str, Any], name: str, default: Any) -> Any:
+def _value_or(values: Mapping[str, Any], name: str, default: Any) -> Any:
     value = values.get(name)
     return default if value is None else value

@@ -1,7 +1,6 @@
-"""Carries one step out as a run: its place on the compute, its process, its log, its end. Plans no graph."""
+"""The execution of a step as a run: its nodes on the compute, its process, its log and its states."""
 
 import asyncio
-import os
 from collections.abc import Coroutine
 from typing import Any
 
@@ -10,13 +9,13 @@ from tidepool.arm.requests import name_in
 from tidepool.azureml.run_history import Runs
 from tidepool.azureml.workspaces import workspace
 from tidepool.faults import Faults
-from tidepool.jobs.environment import variables
+from tidepool.jobs.environment import process_environment
 from tidepool.jobs.expressions import UnknownReferenceError
 from tidepool.jobs.graph import Value
 from tidepool.jobs.process import LogStream, run_process
 from tidepool.jobs.slots import Slots
 from tidepool.jobs.step_commands import command_line
-from tidepool.jobs.workplace import Machine, StagingError, StepRun, Workplace
+from tidepool.jobs.step_folder import Machine, StagingError, StepFolder, StepRun
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 
@@ -26,7 +25,7 @@ _UNLIMITED = 1_000_000  # nodes of serverless compute
 
 
 class StepError(Exception):
-    """The step ends badly: `status` and `error` are what its run shows."""
+    """A step that ended as Failed or Canceled. Its run shows `status` and `error`."""
 
     def __init__(self, code: str, message: str, status: str = "Failed") -> None:
         super().__init__(message)
@@ -35,7 +34,7 @@ class StepError(Exception):
 
 
 class Steps:
-    """Runs steps on this machine. `stuck` has the runs that a fault keeps from ever starting."""
+    """The steps that run on this machine. `stuck` has the runs that a fault keeps from starting."""
 
     def __init__(
         self,
@@ -54,107 +53,92 @@ class Steps:
         self._slots = Slots()
         self.stuck: set[str] = set()
 
-    async def carry_out(self, run: StepRun) -> dict[str, Value]:
-        """From Preparing to Finalizing; returns where the outputs are. The last state is the caller's."""
+    async def run(self, run: StepRun) -> dict[str, Value]:
+        """Run a step from Preparing to Finalizing, and return its outputs with their URIs.
+
+        The caller records the last state. Raise StepError if the step fails, is preempted or takes too long.
+        """
         record = self._runs.existing(run.workspace_id, run.run_id)
         cluster = self._cluster(run)
         fault = self._fault(run, record, cluster)
         await self._move(run, "Preparing")
         await self._move(run, "Queued")
         if fault == "never_start":
-            await self._never(run.run_id)
-        place = Workplace(run, self._machine, self._store)
-        async with self._slots.taken(
-            f"{run.workspace_id}/{run.step.compute}", run.step.instances, _nodes(run, cluster)
-        ):
+            await self._wait_forever(run.run_id)
+        folder = StepFolder(run, self._machine, self._store)
+        compute = f"{run.workspace_id}/{run.step.compute}"
+        async with self._slots.hold(compute, run.step.instances, _node_count(run, cluster)):
             try:
-                await self._prepare(place)
+                await self._prepare(folder)
                 await self._move(run, "Running")
                 if fault == "preempt":
                     raise StepError(
                         "NodePreempted", "The low-priority node of the job was preempted.", "Canceled"
                     )
-                await self._execute(place, record)
+                await self._execute(folder, record)
                 await self._move(run, "Finalizing")
-                return await place.send_outputs()
+                return await folder.send_outputs()
             finally:
-                await place.remove()
+                await folder.remove()
 
-    async def _prepare(self, place: Workplace) -> None:
+    async def _prepare(self, folder: StepFolder) -> None:
         try:
-            await place.prepare()
+            await folder.prepare()
         except StagingError as error:
-            raise StepError(
-                "UserError", f"Data of the job could not be brought to the compute: {error}"
-            ) from error
+            message = f"The data of the job could not be fetched to the compute: {error}"
+            raise StepError("UserError", message) from error
 
-    async def _execute(self, place: Workplace, record: Document) -> None:
-        """Run the process to its end, its log visible meanwhile; StepError if it fails or takes too long."""
-        run = place.run
+    async def _execute(self, folder: StepFolder, record: Document) -> None:
+        """Run the process to its end, and upload its log while it runs.
+
+        Raise StepError if the process fails or takes longer than its limit.
+        """
+        run = folder.run
 
         async def write(data: bytes) -> None:
             await self._runs.log(run.workspace_id, run.run_id, LOG, data)
 
         output = LogStream(write)
         try:
-            command = command_line(run.step, place.texts, python=self._machine.python, folder=place.folder)
+            command = command_line(run.step, folder.texts, python=self._machine.python, folder=folder.path)
         except (UnknownReferenceError, ValueError) as error:
-            raise StepError("UserError", f"The command of the job cannot be made: {error}") from error
-        if place.mentions(b"mlflow"):
+            raise StepError("UserError", f"The command of the job cannot be filled in: {error}") from error
+        if folder.mentions(b"mlflow"):
             self._machine.warm_mlflow()
-        environ = self._variables(place, record)
-        working = run_process(command, cwd=place.code, environ=environ, output=output)
-        status = await self._within(run.step.timeout_s, working)
-        await place.keep_artifacts()
-        if status != 0:
+        environ = process_environment(folder, record, self._actor(run))
+        process = run_process(command, cwd=folder.code, environ=environ, output=output)
+        exit_status = await self._within(run.step.timeout_s, process)
+        await folder.keep_artifacts()
+        if exit_status != 0:
             raise StepError(
                 "UserError",
-                f"Execution failed. User process exited with status code {status}. "
+                f"Execution failed. User process exited with status code {exit_status}. "
                 f"Please check log file '{LOG}' for error details. Error: {output.text[-_TAIL:]}",
             )
 
-    async def _within(self, timeout_s: float | None, working: Coroutine[Any, Any, int]) -> int:
-        """The result, unless the job's time limit (in emulated time) ends first: Azure ML cancels it then."""
-        task = asyncio.create_task(working)
-        waits = [task]
-        timer = (
-            asyncio.create_task(self._scheduler.sleep(timeout_s, "time limit of a job"))
-            if timeout_s
-            else None
-        )
+    async def _within(self, timeout_s: float | None, process: Coroutine[Any, Any, int]) -> int:
+        """Return the exit status of the process, unless the time limit of the job ends first.
+
+        The limit counts in emulated time. As on Azure ML, a job that exceeds it is cancelled.
+        """
+        task = asyncio.create_task(process)
+        waits: list[asyncio.Task[Any]] = [task]
+        if timeout_s:
+            waits.append(asyncio.create_task(self._scheduler.sleep(timeout_s, "time limit of a job")))
         try:
-            await asyncio.wait([task, *([timer] if timer else [])], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
             raise StepError(
                 "JobTimedOut", f"The job took longer than its limit of {timeout_s:g} s.", "Canceled"
             )
         finally:
-            for one in (task, timer):
-                if one is not None:
-                    one.cancel()
+            for waiting in waits:
+                waiting.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
 
-    def _variables(self, place: Workplace, record: Document) -> dict[str, str]:
-        """This process's variables, Tidepool's, Azure ML's and the job's own; later ones win."""
-        inputs = {f"AZURE_ML_INPUT_{name}": place.texts[f"inputs.{name}"] for name in place.run.inputs}
-        outputs = {
-            f"AZURE_ML_OUTPUT_{name}": place.texts[f"outputs.{name}"] for name in place.run.step.outputs
-        }
-        actor = self._actor(place.run)
-        return {
-            **os.environ,
-            **self._machine.environment(actor["id"]),
-            "PATH": f"{self._machine.python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-            "PYTHONUNBUFFERED": "1",
-            **variables(place.run.workspace_id, record, identity_of(actor)),
-            **inputs,
-            **outputs,
-            **place.run.step.environment_variables,
-        }
-
     def _actor(self, run: StepRun) -> Document:
-        """As what the process acts: the cluster, or the workspace where that has no identity."""
+        """Return the resource whose identity the process has: the cluster, or else the workspace."""
         cluster = self._compute(run)
         if cluster is not None and identity_of(cluster):
             return cluster
@@ -165,19 +149,20 @@ class Steps:
         return self._store.get(f"{run.workspace_id}/computes/{name}") if name else None
 
     def _cluster(self, run: StepRun) -> Document | None:
-        """The properties of the step's compute; None where it is serverless."""
-        found = self._compute(run)
-        return (found["properties"].get("properties") or {}) if found else None
+        """Return the properties of the step's cluster, or None if its compute is serverless."""
+        compute = self._compute(run)
+        return (compute["properties"].get("properties") or {}) if compute else None
 
     def _fault(self, run: StepRun, record: Document, cluster: Document | None) -> str | None:
-        """What a rule has in store for this step; only low-priority nodes are ever preempted."""
-        workspace = name_in(run.workspace_id, "workspaces")
+        """Return the fault that a rule sets for this step. Only low-priority nodes are preempted."""
+        workspace_name = name_in(run.workspace_id, "workspaces")
         step = run.step.name if record.get("parentRunId") else None
-        fault = self._faults.for_run(workspace, record["rootRunId"], step)
+        fault = self._faults.for_run(workspace_name, record["rootRunId"], step)
         low_priority = ((cluster or {}).get("vmPriority") or "").lower() == "lowpriority"
         return None if fault == "preempt" and not low_priority else fault
 
-    async def _never(self, run_id: str) -> None:
+    async def _wait_forever(self, run_id: str) -> None:
+        """Wait until the run is cancelled."""
         self.stuck.add(run_id)
         try:
             await asyncio.Event().wait()
@@ -188,8 +173,8 @@ class Steps:
         await self._runs.move(run.workspace_id, run.run_id, status)
 
 
-def _nodes(run: StepRun, cluster: Document | None) -> int:
-    """How many nodes the step's compute can have."""
+def _node_count(run: StepRun, cluster: Document | None) -> int:
+    """Return how many nodes the compute can have, and raise StepError if the step needs more."""
     if cluster is None:
         return _UNLIMITED
     nodes = int((cluster.get("scaleSettings") or {}).get("maxNodeCount") or 1)

@@ -1,4 +1,4 @@
-"""MLflow's model registry as Azure ML has it: a view of the workspace's model assets. Keeps nothing."""
+"""MLflow's model registry as Azure ML has it: a view of the model assets of a workspace."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,13 +17,13 @@ from tidepool.store import Document, Store
 # azureml://host/mlflow/v2.0/subscriptions/.../experiments/e/runs/r/artifacts/model
 _IN_RUN = re.compile(r"azureml://[^/]+/mlflow/.*/runs/(?P<run>[^/]+)/artifacts/?(?P<path>.*)")
 _ARTIFACTS = "azureml://datastores/workspaceartifactstore/paths"
-_NAMED = re.compile(r"name\s*=\s*['\"](?P<name>[^'\"]+)['\"]")
+_NAME_FILTER = re.compile(r"name\s*=\s*['\"](?P<name>[^'\"]+)['\"]")
 
 Handler = Callable[[str, Mapping[str, Any]], Awaitable[Document]]
 
 
 class MlflowModels:
-    """Answers `registered-models/*` and `model-versions/*`, as far as Azure ML's users need them."""
+    """The operations `registered-models/*` and `model-versions/*` that users of Azure ML need."""
 
     def __init__(self, *, store: Store, blobs: Blobs, catalog: AssetCatalog) -> None:
         self._store = store
@@ -41,7 +41,7 @@ class MlflowModels:
         }
 
     def handler(self, operation: str) -> Handler | None:
-        """What answers `registered-models/create` and the like."""
+        """Return the handler of an operation, for example `registered-models/create`, or None."""
         return self._handlers.get(operation)
 
     async def _create_model(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
@@ -69,10 +69,10 @@ class MlflowModels:
         return {"registered_model": _model(self._newest(workspace_id, str(body["name"])))}
 
     async def _search_models(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
-        match = _NAMED.search(str(body.get("filter") or ""))
+        match = _NAME_FILTER.search(str(body.get("filter") or ""))
         names = [document["name"] for _, document in self._store.children(f"{workspace_id}/models")]
-        wanted = [name for name in names if match is None or name == match["name"]]
-        newest = [self._catalog.latest(workspace_id, "models", name) for name in wanted]
+        matching = [name for name in names if match is None or name == match["name"]]
+        newest = [self._catalog.latest(workspace_id, "models", name) for name in matching]
         return {"registered_models": [_model(document) for document in newest if document]}
 
     async def _latest(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
@@ -82,37 +82,38 @@ class MlflowModels:
         return {"model_version": _version(self._existing(workspace_id, body))}
 
     async def _download_uri(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
-        """MLflow's own Azure client can read the blobs, wherever the model came from."""
+        """Return the location of the blobs as a `wasbs:` URI, which MLflow's own Azure client can read."""
         uri = self._existing(workspace_id, body)["properties"]["modelUri"]
-        place = self._catalog.resolve(workspace_id, uri)
-        host = f"{place.container}@{place.account}.blob.core.windows.net"
-        return {"artifact_uri": f"wasbs://{host}/{place.path.rstrip('/')}"}
+        location = self._catalog.resolve(workspace_id, uri)
+        host = f"{location.container}@{location.account}.blob.core.windows.net"
+        return {"artifact_uri": f"wasbs://{host}/{location.path.rstrip('/')}"}
 
     async def _search_versions(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
-        match = _NAMED.search(str(body.get("filter") or ""))
+        match = _NAME_FILTER.search(str(body.get("filter") or ""))
         if match is None:
             raise AzureError(501, "NotEmulated", "Tidepool searches model versions by name only: name='...'.")
-        found = self._store.children(f"{workspace_id}/models/{match['name']}/versions")
-        return {"model_versions": [_version(document) for _, document in found][::-1]}
+        versions = self._store.children(f"{workspace_id}/models/{match['name']}/versions")
+        return {"model_versions": [_version(document) for _, document in versions][::-1]}
 
     def _newest(self, workspace_id: str, name: str) -> Document:
-        found = self._catalog.latest(workspace_id, "models", name)
-        if found is None:
+        document = self._catalog.latest(workspace_id, "models", name)
+        if document is None:
             raise MlflowError(404, "RESOURCE_DOES_NOT_EXIST", f"Registered Model with name={name} not found")
-        return found
+        return document
 
     def _existing(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
         name, version = str(body["name"]), str(body["version"])
-        found = self._catalog.asset(workspace_id, "models", name, version)
-        if found is None:
+        document = self._catalog.asset(workspace_id, "models", name, version)
+        if document is None:
             message = f"Model Version (name={name}, version={version}) not found"
             raise MlflowError(404, "RESOURCE_DOES_NOT_EXIST", message)
-        return found
+        return document
 
-    async def _flavors(self, place: BlobLocation) -> Document:
-        """What the model's MLmodel file says of its flavors, as Azure ML keeps it."""
+    async def _flavors(self, location: BlobLocation) -> Document:
+        """Return the flavors in the MLmodel file of the model, in the form that Azure ML keeps them."""
         try:
-            text = await self._blobs.read(place.account, place.container, f"{place.path.rstrip('/')}/MLmodel")
+            path = f"{location.path.rstrip('/')}/MLmodel"
+            text = await self._blobs.read(location.account, location.container, path)
         except AzureError:
             return {}
         flavors: Document = yaml.safe_load(text).get("flavors") or {}
@@ -122,14 +123,14 @@ class MlflowModels:
 
 
 class MlflowError(AzureError):
-    """A refusal in MLflow's shape; `code` is one of its error codes."""
+    """An error response in MLflow's format. `code` is one of MLflow's error codes."""
 
     def response(self) -> JSONResponse:
         return JSONResponse({"error_code": self.code, "message": self.message}, status_code=self.status)
 
 
 def model_uri(source: str) -> str:
-    """Where a model version's source is, as the URI that a model asset has."""
+    """Return the URI that a model asset has for the source of a model version."""
     if match := _IN_RUN.fullmatch(source):
         return f"{_ARTIFACTS}/ExperimentRun/dcid.{match['run']}/{match['path']}".rstrip("/")
     if source.startswith("azureml://artifacts/"):

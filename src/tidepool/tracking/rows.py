@@ -1,4 +1,4 @@
-"""Rows of MLflow's database that its API cannot make: runs with a given id, experiments in a given place."""
+"""Rows of MLflow's database that its API cannot create: runs and experiments with ids that Azure ML chose."""
 
 import sqlite3
 import time
@@ -11,7 +11,7 @@ from urllib.parse import quote
 from tidepool.azureml.run_history import DEFAULT_EXPERIMENT, experiment_number, mlflow_workspace
 from tidepool.azureml.workspaces import DATA_PLANE
 
-# Run history's states in MLflow's words; what is not here has not started.
+# MLflow's status for each state of run history. Runs in other states have not started.
 _STATUS = {
     "Running": "RUNNING",
     "Finalizing": "RUNNING",
@@ -25,7 +25,7 @@ _TAG_LENGTH = 8000
 
 
 class MlflowRows:
-    """Writes beside the running server, as another client of its database."""
+    """A second client of the database of the running MLflow server."""
 
     def __init__(self, file: Path) -> None:
         self._db = sqlite3.connect(file, isolation_level=None, timeout=30, check_same_thread=False)
@@ -36,7 +36,7 @@ class MlflowRows:
         self._db.close()
 
     def workspace(self, workspace_id: str) -> str:
-        """MLflow's name of an Azure ML workspace, which exists afterwards with its default experiment."""
+        """Create a workspace and its default experiment unless they exist, and return its name in MLflow."""
         name = mlflow_workspace(workspace_id)
         self._db.execute("insert or ignore into workspaces (name) values (?)", (name,))
         self.experiment(workspace_id, DEFAULT_EXPERIMENT)
@@ -45,23 +45,23 @@ class MlflowRows:
     def experiment(
         self, workspace_id: str, name: str, tags: Mapping[str, str] | None = None
     ) -> tuple[int, bool]:
-        """(MLflow's id of the experiment, whether it was made just now)."""
+        """Create an experiment unless it exists, and return (its id in MLflow, whether it is new)."""
         number, now = experiment_number(workspace_id, name), _now()
         cursor = self._db.execute(
             "insert or ignore into experiments (experiment_id, name, artifact_location, lifecycle_stage,"
             " creation_time, last_update_time, workspace) values (?, ?, ?, 'active', ?, ?, ?)",
             (number, name, _artifacts(workspace_id, name), now, now, mlflow_workspace(workspace_id)),
         )
-        made = cursor.rowcount > 0
-        if made and tags:
+        created = cursor.rowcount > 0
+        if created and tags:
             rows = [(key, value, number) for key, value in tags.items()]
             self._db.executemany(
                 "insert into experiment_tags (key, value, experiment_id) values (?, ?, ?)", rows
             )
-        return number, made
+        return number, created
 
     def run(self, workspace_id: str, run: Mapping[str, Any]) -> None:
-        """The row of a run of run history, made or brought up to date."""
+        """Insert or update the row of a run of run history."""
         number, _ = self.experiment(workspace_id, run["experimentName"])
         started = run.get("startTimeUtc") or run["createdUtc"]
         values = {
@@ -80,16 +80,19 @@ class MlflowRows:
             "experiment_id": number,
         }
         names = ", ".join(values)
-        places = ", ".join(f":{name}" for name in values)
+        parameters = ", ".join(f":{name}" for name in values)
         self._db.execute(
-            f"insert into runs ({names}) values ({places}) on conflict (run_uuid) do update set"
+            f"insert into runs ({names}) values ({parameters}) on conflict (run_uuid) do update set"
             " status = excluded.status, start_time = excluded.start_time, end_time = excluded.end_time",
             values,
         )
         self._tag(run)
 
-    def place_model(self, workspace_id: str, model_id: str) -> str | None:
-        """Put a logged model among the artifacts of its run, where Azure ML has it; returns the place."""
+    def move_model(self, workspace_id: str, model_id: str) -> str | None:
+        """Move a logged model to the artifacts of its run, as on Azure ML, and return its new URI.
+
+        Return None if the model does not belong to a run.
+        """
         row = self._db.execute(
             "select m.name, m.source_run_id, e.name from logged_models m"
             " join experiments e using (experiment_id) where model_id = ?",
@@ -98,35 +101,34 @@ class MlflowRows:
         if row is None or not row[1]:
             return None
         name, run_id, experiment = row
-        place = f"{_artifacts(workspace_id, experiment)}/{run_id}/artifacts/{quote(name)}"
-        self._db.execute(
-            "update logged_models set artifact_location = ? where model_id = ?", (place, model_id)
-        )
-        return place
+        uri = f"{_artifacts(workspace_id, experiment)}/{run_id}/artifacts/{quote(name)}"
+        self._db.execute("update logged_models set artifact_location = ? where model_id = ?", (uri, model_id))
+        return uri
 
-    def model_place(self, model_id: str) -> str | None:
-        """Where a logged model's files are."""
+    def model_uri(self, model_id: str) -> str | None:
+        """Return the URI of the files of a logged model."""
         query = "select artifact_location from logged_models where model_id = ?"
         row = self._db.execute(query, (model_id,)).fetchone()
         return str(row[0]) if row else None
 
     def _tag(self, run: Mapping[str, Any]) -> None:
-        own = {
+        system_tags = {
             "mlflow.runName": run["displayName"],
             "mlflow.source.type": "JOB",
             "mlflow.user": run.get("createdBy") or "",
             "mlflow.rootRunId": run["rootRunId"],
         }
         if run.get("parentRunId"):
-            own["mlflow.parentRunId"] = run["parentRunId"]
+            system_tags["mlflow.parentRunId"] = run["parentRunId"]
         rows = [
-            (key, str(value)[:_TAG_LENGTH], run["runId"]) for key, value in {**own, **run["tags"]}.items()
+            (key, str(value)[:_TAG_LENGTH], run["runId"])
+            for key, value in {**system_tags, **run["tags"]}.items()
         ]
         self._db.executemany("insert or replace into tags (key, value, run_uuid) values (?, ?, ?)", rows)
 
 
 def _artifacts(workspace_id: str, experiment: str) -> str:
-    """Where the runs of an experiment have their artifacts, in the form that azureml-mlflow reads."""
+    """Return the URI below which the runs of an experiment keep artifacts, in the form of azureml-mlflow."""
     base = f"azureml://{DATA_PLANE}/mlflow/v2.0{workspace_id}"
     return f"{base}/experiments/{quote(experiment, safe='')}/runs"
 

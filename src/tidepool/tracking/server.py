@@ -1,4 +1,4 @@
-"""The stock MLflow server: one process, started when somebody first needs it. Knows nothing of Azure."""
+"""The unmodified MLflow server: one process, started when a request first needs it."""
 
 import asyncio
 import os
@@ -16,14 +16,14 @@ _ENVIRONMENT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_DISABLE_AGENT_SKILLS": "true",
-    # Nobody asks this server for artifacts: they are in the workspaces' storage.
+    # Artifacts are in the storage of the workspaces, and clients read them there.
     "_MLFLOW_SERVER_ARTIFACT_ROOT": "azureml://unused",
 }
 _TABLES = ("/api/2.0/mlflow/experiments/search", {"max_results": 1})
 
 
 class MlflowServer:
-    """`mlflow server` with one worker on SQLite. The port is open before the process is ready."""
+    """An `mlflow server` with one worker on SQLite. Its port is open before the process is ready."""
 
     def __init__(self, *, folder: Path, log_file: Path) -> None:
         self.database = folder / "mlflow.db"
@@ -35,20 +35,20 @@ class MlflowServer:
 
     @property
     def ready(self) -> bool:
-        """Whether it answers, and its tables exist."""
+        """Return whether the server answers, which means that its tables exist."""
         task = self._starting
         if task is None or not task.done() or task.cancelled() or task.exception():
             return False
         return self._process is not None and self._process.returncode is None
 
     def begin(self) -> asyncio.Task[None]:
-        """Start the server unless it runs or is starting; one that died is started again."""
+        """Start the server unless it runs or is starting. A server that has died is started again."""
         if self._starting is None or (self._starting.done() and not self.ready):
             self._starting = asyncio.create_task(self._start())
         return self._starting
 
     async def ensure(self) -> httpx.AsyncClient:
-        """A client of the running server; the first caller starts it, the others wait with him."""
+        """Return a client of the running server. The first caller starts it, and all callers wait for it."""
         await asyncio.shield(self.begin())
         assert self._http is not None
         return self._http
@@ -63,7 +63,7 @@ class MlflowServer:
             await self._process.wait()
 
     async def _start(self) -> None:
-        """The commands of `mlflow server` without its parent process, which would import MLflow once more."""
+        """Start the child process of `mlflow server` alone: the parent would only import MLflow once more."""
         self._folder.mkdir(parents=True, exist_ok=True)
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
@@ -95,7 +95,7 @@ class MlflowServer:
         await self._first_answer(self._http, self._process)
 
     async def _first_answer(self, http: httpx.AsyncClient, process: asyncio.subprocess.Process) -> None:
-        """Wait until the tables are made, or the process is dead."""
+        """Wait until the tables exist, and raise AzureError if the process ends before that."""
         path, body = _TABLES
         answer = asyncio.create_task(http.post(path, json=body))
         death = asyncio.create_task(process.wait())
@@ -104,5 +104,5 @@ class MlflowServer:
             task.cancel()
         if not answer.done() or answer.cancelled() or answer.exception() or answer.result().is_error:
             raise AzureError(
-                503, "ServiceUnavailable", f"The MLflow server did not start; see {self._log_file}."
+                503, "ServiceUnavailable", f"The MLflow server did not start. Its log is {self._log_file}."
             )

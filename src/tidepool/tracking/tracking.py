@@ -1,4 +1,4 @@
-"""MLflow behind the workspaces' tracking URLs: the stock server, and what Azure ML has that it has not."""
+"""MLflow behind the tracking URLs of workspaces: the MLflow server, and what Azure ML does differently."""
 
 import json
 import re
@@ -29,9 +29,9 @@ _SCOPE = rf"/mlflow/v[12]\.0/subscriptions/[^/]+/resourceGroups/[^/]+/providers/
 _URL = re.compile(rf"{_SCOPE}(?P<workspace>[^/]+)(?P<path>/.*)", re.IGNORECASE)
 _OPERATION = re.compile(r"/api/[23]\.0/(?:preview/)?mlflow/(.*)")
 _REGISTRY = ("registered-models/", "model-versions/")
-_LOGGED_MODEL = "models:/"  # followed by the id of a logged model, where one is the source of a version
+_LOGGED_MODEL = "models:/"  # followed by the id of a logged model, if that is the source of a model version
 _READS = ("search", "get", "list")
-# Headers of MLflow's answers that are about its own connection.
+# Headers of the server's responses that concern its own connection.
 _DROPPED = {"connection", "content-length", "content-encoding", "transfer-encoding", "date", "server"}
 
 
@@ -60,12 +60,12 @@ class Tracking:
         await (await self._answer(Request(scope, receive)))(scope, receive, send)
 
     def record(self, workspace_id: str, run: Document) -> None:
-        """Keep MLflow's copy of a run up to date; a server that starts later reads run history itself."""
+        """Update MLflow's copy of a run. A server that starts later gets its runs from run history."""
         if self._rows is not None and workspace_id.lower() in self._known:
             self._rows.run(workspace_id, run)
 
     def warm(self) -> None:
-        """Start the server ahead of the first request: a job takes seconds to import MLflow."""
+        """Start the server before the first request, while a job takes seconds to import MLflow."""
         self._server.begin()
 
     async def stop(self) -> None:
@@ -87,11 +87,11 @@ class Tracking:
             return JSONResponse({"batch_tracking_id": ""})
         answer = await self._forward(request, workspace_id, path)
         if operation == "logged-models" and request.method == "POST" and answer.status_code == 200:
-            return _placed(answer, rows, workspace_id)
+            return _with_model_in_run(answer, rows, workspace_id)
         return answer
 
     def _authorized(self, request: Request) -> tuple[str, str]:
-        """(the workspace's id, the path on the server) of a request whose sender may do what it asks."""
+        """Authorize the request, and return (the id of its workspace, its path on the MLflow server)."""
         principal = self._identity.check(request, *_AUDIENCES)
         match = _URL.fullmatch(request.url.path)
         if match is None:
@@ -104,7 +104,7 @@ class Tracking:
         return workspace_id, match["path"]
 
     async def _ready(self, workspace_id: str) -> MlflowRows:
-        """The rows of the running server, with all the runs that the workspace has."""
+        """Return the rows of the running server, after copying all runs of the workspace to them."""
         await self._server.ensure()
         if self._rows is None:
             self._rows = MlflowRows(self._server.database)
@@ -120,19 +120,22 @@ class Tracking:
         if handler is None:
             raise not_emulated(request.method, str(request.url))
         body = {**request.query_params, **await _json(request)}
-        logged = str(body.get("source") or "")
-        if logged.startswith(_LOGGED_MODEL):
+        source = str(body.get("source") or "")
+        if source.startswith(_LOGGED_MODEL):
             rows = await self._ready(workspace_id)
-            body["source"] = rows.model_place(logged.removeprefix(_LOGGED_MODEL)) or logged
+            body["source"] = rows.model_uri(source.removeprefix(_LOGGED_MODEL)) or source
         return JSONResponse(await handler(workspace_id, body))
 
     async def _create_experiment(self, request: Request, workspace_id: str, rows: MlflowRows) -> Response:
-        """With the id and the place of artifacts that Azure ML would give it; the server only refuses."""
+        """Create an experiment with the id and the artifact location that Azure ML gives it.
+
+        If it exists already or has no name, the MLflow server answers with its own error.
+        """
         body = await _json(request)
         if body.get("name"):
             tags = {tag["key"]: tag["value"] for tag in body.get("tags") or []}
-            number, made = rows.experiment(workspace_id, str(body["name"]), tags)
-            if made:
+            number, created = rows.experiment(workspace_id, str(body["name"]), tags)
+            if created:
                 return JSONResponse({"experiment_id": str(number)})
         return await self._forward(
             request, workspace_id, "/api/2.0/mlflow/experiments/create", {**body, "artifact_location": None}
@@ -158,13 +161,13 @@ class Tracking:
         return Response(answer.content, answer.status_code, kept)
 
 
-def _placed(answer: Response, rows: MlflowRows, workspace_id: str) -> Response:
-    """The answer to the creation of a logged model, whose files belong to its run on Azure ML."""
+def _with_model_in_run(answer: Response, rows: MlflowRows, workspace_id: str) -> Response:
+    """Return the answer to the creation of a logged model, with its files in the artifacts of its run."""
     body: Document = json.loads(bytes(answer.body))
     info = body["model"]["info"]
-    place = rows.place_model(workspace_id, info["model_id"])
-    if place:
-        info["artifact_uri"] = place
+    uri = rows.move_model(workspace_id, info["model_id"])
+    if uri:
+        info["artifact_uri"] = uri
     return JSONResponse(body)
 
 

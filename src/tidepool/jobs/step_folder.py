@@ -1,4 +1,4 @@
-"""The folder that a run works in: code and inputs are brought there, outputs and artifacts taken."""
+"""The folder that a step works in: code and inputs are fetched to it, outputs and artifacts sent from it."""
 
 import asyncio
 import shutil
@@ -11,25 +11,25 @@ from tidepool.azureml.run_history import artifact_path
 from tidepool.azureml.workspaces import artifact_store
 from tidepool.errors import AzureError
 from tidepool.jobs.expressions import fill_known
-from tidepool.jobs.graph import Output, Step, Value
+from tidepool.jobs.graph import JobOutput, Step, Value
 from tidepool.jobs.staging import DataMissingError, Staging
 from tidepool.store import Store
 
 DEFAULT_DATASTORE = "workspaceblobstore"
-_COPIED = "Download"  # the only input mode whose files the job may change
-_BY_REFERENCE = "Direct"  # the job gets the URI and reads by itself
+_DOWNLOAD = "Download"  # the only input mode whose files the job may change
+_DIRECT = "Direct"  # the job gets the URI and reads the data itself
 _ARTIFACT_FOLDERS = ("outputs", "logs")  # of the working directory: kept with the run, as on Azure ML
 
 
 class StagingError(Exception):
-    """The data of the job could not be brought to the compute."""
+    """The data of the job could not be fetched to the compute."""
 
 
 @dataclass(frozen=True)
 class Machine:
     """What jobs run on: this machine, its Python, and the variables that lead to Tidepool.
 
-    The variables are those of what acts as the managed identity of a resource, by its id.
+    `environment` returns the variables for a process with the managed identity of the resource with an id.
     """
 
     folder: Path
@@ -41,7 +41,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class StepRun:
-    """A step with all its inputs known, as a run; `datastore` takes the outputs that name no other place."""
+    """A run of a step, with all inputs bound. Outputs without a URI go to the `datastore`."""
 
     workspace_id: str
     run_id: str
@@ -49,8 +49,8 @@ class StepRun:
     inputs: dict[str, Value]
     datastore: str | None = None
 
-    def places(self) -> Iterator[tuple[str, Output, str]]:
-        """(name, output, URI) of each output."""
+    def output_uris(self) -> Iterator[tuple[str, JobOutput, str]]:
+        """Yield (name, output, URI) for each output."""
         datastore = self.datastore or DEFAULT_DATASTORE
         default = f"azureml://datastores/{datastore}/paths/azureml/${{{{name}}}}/${{{{output_name}}}}"
         for name, output in self.step.outputs.items():
@@ -60,8 +60,8 @@ class StepRun:
 
 
 @dataclass
-class Workplace:
-    """The folder of one run. `texts` is what the expressions of its command stand for, once prepared."""
+class StepFolder:
+    """The folder of one run. After `prepare`, `texts` has the values for the expressions of its command."""
 
     run: StepRun
     machine: Machine
@@ -69,48 +69,51 @@ class Workplace:
     texts: dict[str, str] = field(default_factory=dict)
 
     @property
-    def folder(self) -> Path:
+    def path(self) -> Path:
         return self.machine.folder / self.run.run_id
 
     @property
     def code(self) -> Path:
-        """The working directory."""
-        return self.folder / "wd"
+        """Return the working directory of the process."""
+        return self.path / "wd"
 
     async def prepare(self) -> None:
-        """Code, inputs, and empty places for the outputs. StagingError for data that is not there."""
+        """Fetch code and inputs, and make empty folders for the outputs.
+
+        Raise StagingError if some of the data does not exist.
+        """
         self.code.mkdir(parents=True)
         try:
-            if code := self._code():
+            if code := self._code_id():
                 await self.machine.staging.fetch(self._locate(code), self.code, writable=True)
             for name, value in self.run.inputs.items():
                 self.texts[f"inputs.{name}"] = await self._input(name, value)
         except (DataMissingError, AzureError) as error:
             raise StagingError(str(error)) from error
-        for name, output, uri in self.run.places():
-            place = self._place(name, output, uri)
-            (place.parent if output.type == "uri_file" else place).mkdir(parents=True)
-            self.texts[f"outputs.{name}"] = str(place)
+        for name, output, uri in self.run.output_uris():
+            path = self._output_path(name, output, uri)
+            (path.parent if output.type == "uri_file" else path).mkdir(parents=True)
+            self.texts[f"outputs.{name}"] = str(path)
 
     def mentions(self, word: bytes) -> bool:
-        """Whether the job's own code or command has that word."""
+        """Return whether the job's own code or command contains the word."""
         scripts = (file.read_bytes() for file in self.code.rglob("*.py"))
         return word in str(self.run.step.spec.get("command")).encode() or any(
-            word in text for text in scripts
+            word in script for script in scripts
         )
 
     async def send_outputs(self) -> dict[str, Value]:
-        """Upload what the process wrote; where each output is now."""
-        sent: dict[str, Value] = {}
-        for name, output, uri in self.run.places():
-            place = self._place(name, output, uri)
-            if place.exists():
-                await self.machine.staging.send(place, self._locate(uri))
-            sent[name] = Value(uri, output.type)
-        return sent
+        """Upload what the process wrote, and return the URI of each output."""
+        outputs: dict[str, Value] = {}
+        for name, output, uri in self.run.output_uris():
+            path = self._output_path(name, output, uri)
+            if path.exists():
+                await self.machine.staging.send(path, self._locate(uri))
+            outputs[name] = Value(uri, output.type)
+        return outputs
 
     async def keep_artifacts(self) -> None:
-        """Upload `./outputs` and `./logs` to the run's artifacts."""
+        """Upload `./outputs` and `./logs` to the artifacts of the run."""
         account, container = artifact_store(self.store, self.run.workspace_id)
         for name in _ARTIFACT_FOLDERS:
             target = BlobLocation(account, container, artifact_path(self.run.run_id, name))
@@ -118,22 +121,21 @@ class Workplace:
                 await self.machine.staging.send(folder, target)
 
     async def remove(self) -> None:
-        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self.path, ignore_errors=True)
 
     async def _input(self, name: str, value: Value) -> str:
-        if not value.is_data or value.mode == _BY_REFERENCE:
+        """Return what the command gets for an input: a literal, a URI, or the path of the fetched data."""
+        if not value.is_data or value.mode == _DIRECT:
             return value.text
-        target = self.folder / "inputs" / name
-        return str(
-            await self.machine.staging.fetch(self._locate(value.text), target, writable=value.mode == _COPIED)
-        )
+        source, target = self._locate(value.text), self.path / "inputs" / name
+        return str(await self.machine.staging.fetch(source, target, writable=value.mode == _DOWNLOAD))
 
-    def _place(self, name: str, output: Output, uri: str) -> Path:
-        """Where the process writes an output: a folder, or a file with the name that its blob gets."""
-        place = self.folder / "outputs" / name
-        return place / uri.rpartition("/")[2] if output.type == "uri_file" else place
+    def _output_path(self, name: str, output: JobOutput, uri: str) -> Path:
+        """Return where the process writes an output: a folder, or a file with the name of its blob."""
+        folder = self.path / "outputs" / name
+        return folder / uri.rpartition("/")[2] if output.type == "uri_file" else folder
 
-    def _code(self) -> str | None:
+    def _code_id(self) -> str | None:
         spec = self.run.step.spec
         code: str | None = (spec.get("task") or {}).get("code") or spec.get("code")
         return code
