@@ -92,7 +92,7 @@ def test_a_script_answers_and_what_it_prints_can_be_read(steady: OnlineEndpoint,
     fetched = steady.ml.online_deployments.get_logs(
         "blue", steady.name, lines=50, container_type="storage-initializer"
     )
-    assert "bringing the model from https://" in fetched
+    assert "fetching the model from https://" in fetched
 
 
 def test_a_failing_model_is_a_failed_dependency(steady: OnlineEndpoint) -> None:
@@ -241,7 +241,7 @@ CODE = {"codeConfiguration": {"codeId": "{ws}/codes/c/versions/1", "scoringScrip
     [
         ("x", DEPLOYMENT, "3 to 32 letters"),
         ("9red", DEPLOYMENT, "3 to 32 letters"),
-        ("red", {}, "is no VM size"),
+        ("red", {}, "is not a VM size"),
         ("red", DEPLOYMENT, "needs a model of type mlflow_model"),
         ("red", {**DEPLOYMENT, **CODE}, "was not found"),
         ("red", {**DEPLOYMENT, "model": "{ws}/models/factors/versions/99"}, "was not found"),
@@ -330,7 +330,7 @@ def test_a_deployment_can_fail_and_be_put_right(faults: Tidepool, online: Online
     with pytest.raises(HttpResponseError, match="no weights"):
         online.deploy("blue")
     faults.fault("provisioning", "fail", match={"deployment": "green"})
-    with pytest.raises(HttpResponseError, match="a fault that Tidepool was told to make"):
+    with pytest.raises(HttpResponseError, match="A fault rule of Tidepool made this deployment fail"):
         online.deploy("green")
 
     assert online.ml.online_deployments.get("blue", online.name).provisioning_state == "Failed"

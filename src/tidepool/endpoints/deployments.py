@@ -1,4 +1,4 @@
-"""Deployments of online endpoints as ARM resources: provisioned in time, replaced, scaled, deleted; logs."""
+"""Deployments of online endpoints as ARM resources: created, replaced, scaled and deleted, and their logs."""
 
 from starlette.responses import JSONResponse, Response
 
@@ -10,7 +10,7 @@ from tidepool.azureml.references import References
 from tidepool.default_resources import LOCATION
 from tidepool.endpoints.records import EndpointRecords, endpoint_of, workspace_of
 from tidepool.endpoints.rules import (
-    MOST_DEPLOYMENTS,
+    MAX_DEPLOYMENTS,
     check_deployment,
     check_name,
     entry_script,
@@ -35,9 +35,9 @@ _DEFAULTS: Document = {
 
 
 class Deployments:
-    """The routes of deployments; `serving` runs what they promise."""
+    """The routes of deployments. `serving` runs their processes."""
 
-    def __init__(  # noqa: PLR0913  # what a deployment touches
+    def __init__(  # noqa: PLR0913  # its dependencies, by keyword
         self,
         *,
         records: EndpointRecords,
@@ -83,28 +83,27 @@ class Deployments:
         others = self._records.deployments(endpoint_id)
         if name not in others:
             check_name(name, "deployment")
-            if len(others) >= MOST_DEPLOYMENTS:
-                raise refused(f"An online endpoint has at most {MOST_DEPLOYMENTS} deployments.", "Quota")
-        found = self._records.store.get(deployment_id)
-        wanted = self._wanted(call, found)
-        return self._provision(wanted, new=found is None)
+            if len(others) >= MAX_DEPLOYMENTS:
+                raise refused(f"An online endpoint has at most {MAX_DEPLOYMENTS} deployments.", "Quota")
+        existing = self._records.store.get(deployment_id)
+        return self._provision(self._requested(call, existing), new=existing is None)
 
     async def _patch(self, call: Call) -> Response:
-        """Tags and the number of instances only, as in Azure."""
-        found = self._records.deployment(call.path.text)
+        """Change the tags and the number of instances, as in Azure, and refuse other changes."""
+        existing = self._records.deployment(call.path.text)
         self._records.refuse_while_busy(endpoint_of(call.path.text))
         if set(call.body) - {"tags", "sku"}:
             raise refused("Only the tags and the sku of a deployment can be patched; use PUT.")
-        wanted = {**found, **call.body, "sku": {**found["sku"], **(call.body.get("sku") or {})}}
-        check_deployment(wanted["properties"], wanted["sku"])
-        self._records.store.put(wanted["id"], wanted)
-        self._records.set_state(wanted["id"], "Updating")
+        deployment = {**existing, **call.body, "sku": {**existing["sku"], **(call.body.get("sku") or {})}}
+        check_deployment(deployment["properties"], deployment["sku"])
+        self._records.store.put(deployment["id"], deployment)
+        self._records.set_state(deployment["id"], "Updating")
 
         async def done() -> None:
-            self._records.set_state(wanted["id"], "Succeeded")
+            self._records.set_state(deployment["id"], "Succeeded")
 
-        headers = self._operations.begin(PROVISIONING_S, done, f"scale deployment {wanted['name']}")
-        return JSONResponse(self._records.deployment(wanted["id"]), status_code=202, headers=headers)
+        headers = self._operations.begin(PROVISIONING_S, done, f"scale deployment {deployment['name']}")
+        return JSONResponse(self._records.deployment(deployment["id"]), status_code=202, headers=headers)
 
     async def _delete(self, call: Call) -> Response:
         deployment_id, name = call.path.text, call.path.names[-1]
@@ -121,11 +120,11 @@ class Deployments:
                 )
         self._records.set_state(deployment_id, "Deleting")
 
-        async def gone() -> None:
+        async def delete() -> None:
             await self._serving.retire(deployment_id)
             self._records.store.delete(deployment_id)
 
-        headers = self._operations.begin(PROVISIONING_S, gone, f"delete deployment {name}")
+        headers = self._operations.begin(PROVISIONING_S, delete, f"delete deployment {name}")
         return Response(status_code=202, headers=headers)
 
     async def _logs(self, call: Call) -> Response:
@@ -140,14 +139,14 @@ class Deployments:
         resource_type = f"{call.path.provider}/workspaces/onlineEndpoints/deployments"
         return JSONResponse({"value": [{"resourceType": resource_type, "sku": sku, "capacity": capacity}]})
 
-    def _wanted(self, call: Call, found: Document | None) -> Document:
-        """The deployment after this request; AzureError 400 for what Azure refuses."""
+    def _requested(self, call: Call, existing: Document | None) -> Document:
+        """Return the deployment that the request describes. Raise AzureError 400 if Azure would refuse it."""
         given = {name: value for name, value in call.properties.items() if value is not None}
         properties = {**_DEFAULTS, **given}
         sku = {"name": "Default", "capacity": 1, **(call.body.get("sku") or {})}
         check_deployment(properties, sku)
         self._references.check(call.path.root, properties)
-        wanted = resource(
+        deployment = resource(
             call.path.text,
             properties,
             location=call.body.get("location") or LOCATION,
@@ -155,32 +154,37 @@ class Deployments:
             sku=sku,
             tags=call.body.get("tags") or {},
         )
-        entry_script(properties, self._records.model(wanted))
-        system = (found or {}).get("systemData", {})
-        return with_system_data({**wanted, "systemData": system}, self._scheduler.now(), call.principal.name)
+        entry_script(properties, self._records.model(deployment))
+        system_data = (existing or {}).get("systemData", {})
+        return with_system_data({**deployment, "systemData": system_data}, self._scheduler.now(), call.principal.name)
 
-    def _provision(self, wanted: Document, *, new: bool) -> Response:
-        wanted["properties"]["provisioningState"] = "Creating" if new else "Updating"
-        self._records.store.put(wanted["id"], wanted)
-        delay_s = self._faults.value("provisioning", "delay", facts_of(wanted["id"]))
+    def _provision(self, deployment: Document, *, new: bool) -> Response:
+        deployment["properties"]["provisioningState"] = "Creating" if new else "Updating"
+        self._records.store.put(deployment["id"], deployment)
+        delay_s = self._faults.value("provisioning", "delay", facts_of(deployment["id"]))
 
         async def done() -> Document | None:
-            error = await self._serve(wanted)
-            self._records.set_state(wanted["id"], "Failed" if error else "Succeeded")
+            error = await self._serve(deployment)
+            self._records.set_state(deployment["id"], "Failed" if error else "Succeeded")
             if error is None:
-                await self._announce(wanted)
+                await self._announce(deployment)
             return error
 
         headers = self._operations.begin(
-            PROVISIONING_S if delay_s is None else delay_s, done, f"provision deployment {wanted['name']}"
+            PROVISIONING_S if delay_s is None else delay_s,
+            done,
+            f"provision deployment {deployment['name']}",
         )
-        return JSONResponse(wanted, status_code=201 if new else 200, headers=headers)
+        return JSONResponse(deployment, status_code=201 if new else 200, headers=headers)
 
     async def _serve(self, deployment: Document) -> Document | None:
-        """Start what serves it; the error of its operation where that fails."""
+        """Start the process of a deployment, and return the error of the operation if that fails."""
         facts = facts_of(deployment["id"])
         if self._faults.value("provisioning", "fail", facts) is not None:
-            return {"code": "ResourceNotReady", "message": "a fault that Tidepool was told to make"}
+            return {
+                "code": "ResourceNotReady",
+                "message": "A fault rule of Tidepool made this deployment fail.",
+            }
         try:
             await self._serving.deploy(deployment)
         except ServingError as error:
@@ -189,13 +193,13 @@ class Deployments:
 
     async def _announce(self, deployment: Document) -> None:
         model = self._records.model(deployment)
-        named = f"{model['id'].split('/')[-3]}:{model['name']}" if model else ""
+        model_id = f"{model['id'].split('/')[-3]}:{model['name']}" if model else ""
         workspace_id, endpoint = workspace_of(deployment["id"]), name_in(deployment["id"], "onlineEndpoints")
-        await self._events.deployed(workspace_id, endpoint, named, deployment)
+        await self._events.deployed(workspace_id, endpoint, model_id, deployment)
 
 
 def facts_of(deployment_id: str) -> dict[str, str]:
-    """What rules about deployments can match."""
+    """Return what fault rules about deployments can match."""
     return {
         "workspace": name_in(deployment_id, "workspaces"),
         "endpoint": name_in(deployment_id, "onlineEndpoints"),

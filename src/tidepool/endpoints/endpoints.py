@@ -1,4 +1,4 @@
-"""Online endpoints as ARM resources: made, given traffic, listed, deleted; their keys and tokens."""
+"""Online endpoints as ARM resources: created, given traffic, listed, deleted, with keys and tokens."""
 
 from collections.abc import Awaitable, Callable
 
@@ -23,9 +23,12 @@ Forget = Callable[[str], None]
 
 
 class Endpoints:
-    """The routes of online endpoints. `retire` ends what serves a deployment, `forget` its metrics."""
+    """The routes of online endpoints.
 
-    def __init__(  # noqa: PLR0913  # what an endpoint touches
+    `retire` ends the process of a deployment, and `forget` deletes the metrics of an endpoint.
+    """
+
+    def __init__(  # noqa: PLR0913  # its dependencies, by keyword
         self,
         *,
         records: EndpointRecords,
@@ -58,33 +61,33 @@ class Endpoints:
         }
 
     async def _list(self, call: Call) -> Response:
-        documents = [one for _, one in self._records.store.children(f"{call.path.root}/onlineEndpoints")]
-        return listed(documents, call.query, call.url)
+        children = self._records.store.children(f"{call.path.root}/onlineEndpoints")
+        return listed([endpoint for _, endpoint in children], call.query, call.url)
 
     async def _get(self, call: Call) -> Response:
         return JSONResponse(self._records.endpoint(call.path.text), headers=POLL)
 
     async def _put(self, call: Call) -> Response:
-        """Create, or replace all that is said about it: traffic that is not in the body ends."""
+        """Create the endpoint or replace it. Traffic that is not in the body ends."""
         endpoint_id = call.path.text
-        found = self._records.store.get(endpoint_id)
-        if found is None:
+        existing = self._records.store.get(endpoint_id)
+        if existing is None:
             check_name(call.path.names[-1], "endpoint")
         else:
             self._records.refuse_while_busy(endpoint_id)
-        wanted = self._wanted(call, found)
-        if found is None:
+        endpoint = self._requested(call, existing)
+        if existing is None:
             self._keys.create(endpoint_id)
-            self._default_roles.grant_serving_roles(wanted)
-        return self._provision(wanted, found, call.principal)
+            self._default_roles.grant_serving_roles(endpoint)
+        return self._provision(endpoint, existing, call.principal)
 
     async def _patch(self, call: Call) -> Response:
-        """Tags and identity only, as in Azure; traffic is changed by PUT."""
-        found = self._records.endpoint(call.path.text)
+        """Change tags and identity, as in Azure, and refuse other changes. Traffic is changed by PUT."""
+        existing = self._records.endpoint(call.path.text)
         self._records.refuse_while_busy(call.path.text)
         if set(call.body) - {"tags", "identity"}:
             raise refused("Only the tags and the identity of an online endpoint can be patched; use PUT.")
-        return self._provision({**found, **call.body}, found, call.principal)
+        return self._provision({**existing, **call.body}, existing, call.principal)
 
     async def _delete(self, call: Call) -> Response:
         endpoint_id = call.path.text
@@ -93,7 +96,7 @@ class Endpoints:
         self._records.refuse_while_busy(endpoint_id)
         endpoint = self._records.set_state(endpoint_id, "Deleting")
 
-        async def gone() -> None:
+        async def delete() -> None:
             for deployment in self._records.deployments(endpoint_id).values():
                 await self._retire(deployment["id"])
             self._keys.forget(endpoint_id)
@@ -101,7 +104,7 @@ class Endpoints:
             self._default_roles.revoke(endpoint or {})
             self._records.forget(endpoint or {})
 
-        headers = self._operations.begin(PROVISIONING_S, gone, f"delete endpoint {call.path.names[-1]}")
+        headers = self._operations.begin(PROVISIONING_S, delete, f"delete endpoint {call.path.names[-1]}")
         return Response(status_code=202, headers=headers)
 
     async def _list_keys(self, call: Call) -> Response:
@@ -120,9 +123,9 @@ class Endpoints:
     async def _token(self, call: Call) -> Response:
         return JSONResponse(self._keys.token(self._records.endpoint(call.path.text), call.principal))
 
-    def _wanted(self, call: Call, found: Document | None) -> Document:
-        """The endpoint after this request; AzureError 400 for what Azure refuses."""
-        given, before = call.properties, (found or {}).get("properties", {})
+    def _requested(self, call: Call, existing: Document | None) -> Document:
+        """Return the endpoint that the request describes. Raise AzureError 400 if Azure would refuse it."""
+        given, before = call.properties, (existing or {}).get("properties", {})
         mode = given.get("authMode") or before.get("authMode") or "Key"
         modes = {name.lower(): name for name in AUTH_MODES}
         if str(mode).lower() not in modes:
@@ -146,31 +149,34 @@ class Endpoints:
             "location": call.body.get("location") or LOCATION,
             "kind": "Managed",
             "tags": call.body.get("tags") or {},
-            "identity": _identified(call),
+            "identity": _identity(call),
         }
 
-    def _provision(self, wanted: Document, found: Document | None, by: Principal) -> Response:
-        """What was asked for holds when the operation has ended; until then it is as it was."""
-        label = f"{'update' if found else 'create'} endpoint {wanted['name']}"
-        state = "Updating" if found else "Creating"
-        system = (found or {}).get("systemData", {})
-        wanted = with_system_data({**wanted, "systemData": system}, self._scheduler.now(), by.name)
-        meanwhile = {**wanted, **({"properties": found["properties"]} if found else {})}
-        self._records.store.put(wanted["id"], _in_state(meanwhile, state))
+    def _provision(self, endpoint: Document, existing: Document | None, by: Principal) -> Response:
+        """Start the operation that creates or updates the endpoint.
+
+        New properties, such as traffic, take effect when the operation ends.
+        """
+        label = f"{'update' if existing else 'create'} endpoint {endpoint['name']}"
+        state = "Updating" if existing else "Creating"
+        system_data = (existing or {}).get("systemData", {})
+        endpoint = with_system_data({**endpoint, "systemData": system_data}, self._scheduler.now(), by.name)
+        meanwhile = {**endpoint, **({"properties": existing["properties"]} if existing else {})}
+        self._records.store.put(endpoint["id"], _in_state(meanwhile, state))
 
         async def done() -> None:
-            self._records.store.put(wanted["id"], _in_state(wanted, "Succeeded"))
+            self._records.store.put(endpoint["id"], _in_state(endpoint, "Succeeded"))
 
         headers = self._operations.begin(PROVISIONING_S, done, label)
-        return JSONResponse(_in_state(wanted, state), status_code=200 if found else 201, headers=headers)
+        return JSONResponse(_in_state(endpoint, state), status_code=200 if existing else 201, headers=headers)
 
 
-def _identified(call: Call) -> Document:
-    """With the object id that Azure gives to an identity of its own."""
-    asked: Document = call.body.get("identity") or {"type": "SystemAssigned"}
-    if "SystemAssigned" not in str(asked.get("type")):
-        return asked
-    return {**asked, "principalId": guid(call.path.text.lower()), "tenantId": TENANT}
+def _identity(call: Call) -> Document:
+    """Return the identity of the endpoint, with the object id that Azure gives to a system-assigned one."""
+    identity: Document = call.body.get("identity") or {"type": "SystemAssigned"}
+    if "SystemAssigned" not in str(identity.get("type")):
+        return identity
+    return {**identity, "principalId": guid(call.path.text.lower()), "tenantId": TENANT}
 
 
 def _in_state(endpoint: Document, state: str) -> Document:

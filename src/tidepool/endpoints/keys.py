@@ -1,4 +1,4 @@
-"""Who may ask an endpoint for predictions: its keys, its tokens, Azure's roles."""
+"""Authorization of requests to online endpoints: by key, by token or by Azure role."""
 
 import hmac
 import secrets
@@ -20,7 +20,7 @@ _KEYS = "/endpointKeys"
 
 
 class ScoringError(AzureError):
-    """A refusal of the scoring host: it speaks plain text."""
+    """An error response of a scoring host, in plain text."""
 
     def response(self) -> PlainTextResponse:
         headers = {**self.headers, "x-ms-error-code": self.code}
@@ -28,7 +28,7 @@ class ScoringError(AzureError):
 
 
 class EndpointKeys:
-    """Two keys for each endpoint, kept apart from the endpoint itself."""
+    """The two keys of each endpoint, stored apart from the endpoint, and the tokens for it."""
 
     def __init__(self, *, store: Store, identity: Identity) -> None:
         self._store = store
@@ -42,12 +42,12 @@ class EndpointKeys:
         self._store.delete(f"{_KEYS}{endpoint_id}")
 
     def keys(self, endpoint: Document) -> Document:
-        """400 where the endpoint goes by tokens."""
-        self._expect(endpoint, "Key")
+        """Return the keys of an endpoint. Raise UserError 400 if its authMode is not Key."""
+        self._check_mode(endpoint, "Key")
         return self._store.get(f"{_KEYS}{endpoint['id']}") or {}
 
     def regenerate(self, endpoint: Document, key_type: str, value: str | None) -> None:
-        """Replace a key; by `value`, unless it is the key that is there (as the SDK sends it)."""
+        """Replace a key by `value`, or by a new key if `value` is the current key, as the SDK sends it."""
         keys = self.keys(endpoint)
         name = {"primary": "primaryKey", "secondary": "secondaryKey"}.get(key_type.lower())
         if name is None:
@@ -56,8 +56,8 @@ class EndpointKeys:
         self._store.put(f"{_KEYS}{endpoint['id']}", {**keys, name: new})
 
     def token(self, endpoint: Document, principal: Principal) -> Document:
-        """A token for this endpoint; 400 where it goes by keys."""
-        self._expect(endpoint, "AMLToken")
+        """Return a token for this endpoint. Raise UserError 400 if its authMode is not AMLToken."""
+        self._check_mode(endpoint, "AMLToken")
         now = int(datetime.now(UTC).timestamp())
         return {
             "accessToken": self._identity.issue(endpoint["properties"]["scoringUri"], principal),
@@ -67,7 +67,7 @@ class EndpointKeys:
         }
 
     def check(self, request: Request, endpoint: Document) -> None:
-        """401 or 403 unless the request may be answered."""
+        """Raise AzureError 401 or 403 unless the caller may use the endpoint."""
         mode = endpoint["properties"]["authMode"]
         if mode == "Key":
             self._check_key(request, endpoint)
@@ -78,17 +78,17 @@ class EndpointKeys:
             self._identity.authorize(principal, _SCORE, endpoint["id"])
 
     def _check_key(self, request: Request, endpoint: Document) -> None:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not given:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not key:
             raise ScoringError(401, "Unauthorized", "key_auth_bad_header_malformed")
-        held = self.keys(endpoint).values()
-        if not any(hmac.compare_digest(given.encode(), key.encode()) for key in held):
+        valid_keys = self.keys(endpoint).values()
+        if not any(hmac.compare_digest(key.encode(), valid.encode()) for valid in valid_keys):
             raise ScoringError(401, "Unauthorized", "key_auth_access_denied")
 
-    def _expect(self, endpoint: Document, mode: str) -> None:
-        found = endpoint["properties"]["authMode"]
-        if found != mode:
-            raise refused(f"The online endpoint '{endpoint['name']}' has authMode {found}, not {mode}.")
+    def _check_mode(self, endpoint: Document, mode: str) -> None:
+        actual = endpoint["properties"]["authMode"]
+        if actual != mode:
+            raise refused(f"The online endpoint '{endpoint['name']}' has authMode {actual}, not {mode}.")
 
 
 def _key() -> str:

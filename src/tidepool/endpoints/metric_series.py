@@ -1,4 +1,4 @@
-"""Metrics of online endpoints, with Azure Monitor's names and dimensions, out of requests. Pure."""
+"""Time series of metrics, computed from recorded requests, with the names and dimensions of Azure Monitor."""
 
 import math
 import re
@@ -16,12 +16,12 @@ Values = Callable[[Sequence[Sample]], float]
 Minutes = Iterable[tuple[datetime, list[Sample]]]
 
 _CLAUSE = re.compile(r"\(?\s*(\w+)\s+(eq|ne)\s+'([^']*)'\s*\)?", re.IGNORECASE)
-_BETWEEN = re.compile(r"\s+(?:and|or)\s+", re.IGNORECASE)
+_CONJUNCTION = re.compile(r"\s+(?:and|or)\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a metric says of the requests of one minute that have the same `dimensions`."""
+    """A metric. `value` computes it from the requests of one minute that have the same `dimensions`."""
 
     name: str
     label: str
@@ -72,6 +72,7 @@ DEPLOYMENT_METRICS = {metric.name.lower(): metric for metric in _DEPLOYMENT}
 
 
 def dimensions_of(sample: Sample) -> Dimensions:
+    """Return the values of all dimensions of a request."""
     return {
         "deployment": sample.deployment,
         "statusCode": str(sample.status),
@@ -82,74 +83,87 @@ def dimensions_of(sample: Sample) -> Dimensions:
 
 
 @dataclass(frozen=True)
-class Filter:
-    """`$filter`: the values that each dimension may, or may not, have; by these the series are split."""
+class DimensionFilter:
+    """A `$filter`: the values that dimensions may or must not have. Series are split by its dimensions."""
 
-    wanted: Mapping[str, frozenset[str]]
-    unwanted: Mapping[str, frozenset[str]]
+    included: Mapping[str, frozenset[str]]
+    excluded: Mapping[str, frozenset[str]]
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((*self.wanted, *self.unwanted)))
+        return tuple(dict.fromkeys((*self.included, *self.excluded)))
 
     def admits(self, dimensions: Dimensions) -> bool:
         lower = {name: value.lower() for name, value in dimensions.items()}
         return all(
-            "*" in values or lower[name] in values for name, values in self.wanted.items()
-        ) and not any(lower[name] in values for name, values in self.unwanted.items())
+            "*" in values or lower[name] in values for name, values in self.included.items()
+        ) and not any(lower[name] in values for name, values in self.excluded.items())
 
 
-def read_filter(text: str, metric: Metric) -> Filter:
-    """`deployment eq 'green' and statusCodeClass ne '2xx'`; 400 for what the metric has not."""
+def read_filter(text: str, metric: Metric) -> DimensionFilter:
+    """Parse a `$filter` such as `deployment eq 'green' and statusCodeClass ne '2xx'`.
+
+    Raise AzureError 400 if it is malformed, or if the metric does not have the dimension.
+    """
     names = {name.lower(): name for name in metric.dimensions}
-    found: dict[str, dict[str, set[str]]] = {"eq": defaultdict(set), "ne": defaultdict(set)}
-    for clause in _BETWEEN.split(text.strip()) if text.strip() else []:
+    values_by_operator: dict[str, dict[str, set[str]]] = {"eq": defaultdict(set), "ne": defaultdict(set)}
+    for clause in _CONJUNCTION.split(text.strip()) if text.strip() else []:
         match = _CLAUSE.fullmatch(clause.strip())
         if match is None:
-            raise bad_request(f"'{clause}' of $filter is not a comparison of a dimension.")
+            raise bad_request(
+                f"'{clause}' in $filter is not a comparison of a dimension, such as deployment eq 'blue'."
+            )
         if match[1].lower() not in names:
             raise bad_request(
                 f"Metric: {metric.name} does not support requested dimension combination: {match[1]}, "
                 f"supported ones are: {','.join(metric.dimensions)}"
             )
-        found[match[2].lower()][names[match[1].lower()]].add(match[3].lower())
-    frozen = [{name: frozenset(values) for name, values in one.items()} for one in found.values()]
-    return Filter(*frozen)
+        values_by_operator[match[2].lower()][names[match[1].lower()]].add(match[3].lower())
+    frozen = [
+        {name: frozenset(values) for name, values in dimensions.items()}
+        for dimensions in values_by_operator.values()
+    ]
+    return DimensionFilter(*frozen)
 
 
 def series(
-    metric: Metric, minutes: Minutes, asked: Filter, grid: Sequence[datetime], step: timedelta
+    metric: Metric,
+    minutes: Minutes,
+    dimension_filter: DimensionFilter,
+    grid: Sequence[datetime],
+    step: timedelta,
 ) -> list[Document]:
-    """The time series of a metric: one for each combination of the dimensions that were asked for.
+    """Return the time series of a metric, one for each combination of the dimensions in the filter.
 
-    The average is over all that was counted in an interval, of every minute and every combination.
+    A point is the average in its interval of the values of all minutes and all combinations of dimensions.
     """
-    found: dict[tuple[str, ...], dict[datetime, list[float]]] = {}
+    values_by_key: dict[tuple[str, ...], dict[datetime, list[float]]] = {}
     for minute, samples in minutes:
         start = grid[0] + (minute - grid[0]) // step * step
-        for dimensions, value in _counted(metric, samples):
-            if asked.admits(dimensions):
-                key = tuple(dimensions[name] for name in asked.names)
-                found.setdefault(key, defaultdict(list))[start].append(value)
-    if not found and not asked.names:
-        found[()] = {}
+        for dimensions, value in _values(metric, samples):
+            if dimension_filter.admits(dimensions):
+                key = tuple(dimensions[name] for name in dimension_filter.names)
+                values_by_key.setdefault(key, defaultdict(list))[start].append(value)
+    if not values_by_key and not dimension_filter.names:
+        values_by_key[()] = {}
     return [
         {
             "metadatavalues": [
                 {"name": {"value": name.lower(), "localizedValue": name.lower()}, "value": value}
-                for name, value in zip(asked.names, key, strict=True)
+                for name, value in zip(dimension_filter.names, key, strict=True)
             ],
             "data": [_point(moment, values.get(moment)) for moment in grid],
         }
-        for key, values in sorted(found.items())
+        for key, values in sorted(values_by_key.items())
     ]
 
 
-def _counted(metric: Metric, samples: Iterable[Sample]) -> Iterator[tuple[Dimensions, float]]:
+def _values(metric: Metric, samples: Iterable[Sample]) -> Iterator[tuple[Dimensions, float]]:
+    """Yield (dimensions, value) for each combination of the metric's dimensions in one minute."""
     groups: dict[tuple[str, ...], list[Sample]] = defaultdict(list)
     for sample in samples:
-        every = dimensions_of(sample)
-        groups[tuple(every[name] for name in metric.dimensions)].append(sample)
+        dimensions = dimensions_of(sample)
+        groups[tuple(dimensions[name] for name in metric.dimensions)].append(sample)
     for key, group in groups.items():
         yield dict(zip(metric.dimensions, key, strict=True)), metric.value(group)
 

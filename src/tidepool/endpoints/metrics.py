@@ -1,6 +1,7 @@
-"""Azure Monitor's metrics of online endpoints and deployments, at `{id}/providers/microsoft.insights/`."""
+"""The routes of Azure Monitor's metrics, at `{id}/providers/microsoft.insights/` of endpoints."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from starlette.responses import JSONResponse, Response
@@ -26,8 +27,22 @@ _NAMESPACE = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints"
 _LONGEST = timedelta(days=30)
 
 
+@dataclass(frozen=True)
+class TimeRange:
+    """The time that a query covers, and the length of its intervals."""
+
+    start: datetime
+    end: datetime
+    step: timedelta
+
+    def grid(self) -> list[datetime]:
+        """Return the start of each interval."""
+        first = self.start.replace(second=0, microsecond=0)
+        return [first + number * self.step for number in range(max(1, -(-(self.end - first) // self.step)))]
+
+
 class Metrics:
-    """The routes. Azure shows a request some minutes later; here it is there at once."""
+    """The routes of metrics. Azure shows a request after some minutes, Tidepool at once."""
 
     def __init__(self, *, records: EndpointRecords, requests: RequestMetrics) -> None:
         self._records = records
@@ -47,11 +62,10 @@ class Metrics:
         if interval not in _INTERVALS:
             raise bad_request(f"interval is {interval}; it must be one of {', '.join(_INTERVALS)}.")
         _check_aggregation(query.get("aggregation"))
-        asked = [_metric(name, metrics) for name in (query.get("metricnames") or "").split(",")]
-        step = timedelta(seconds=seconds(interval) or 60)
-        value = [
-            self._value(call, metric, query.get("$filter") or "", (start, end, step)) for metric in asked
-        ]
+        requested = [_metric(name, metrics) for name in (query.get("metricnames") or "").split(",")]
+        time_range = TimeRange(start, end, timedelta(seconds=seconds(interval) or 60))
+        condition = query.get("$filter") or ""
+        value = [self._value(call.path.scope, metric, condition, time_range) for metric in requested]
         span = f"{start:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}"
         answer = {"cost": 0, "timespan": span, "interval": interval, "value": value}
         return JSONResponse({**answer, "namespace": namespace, "resourceregion": LOCATION})
@@ -75,7 +89,7 @@ class Metrics:
         return JSONResponse({"value": value})
 
     def _metrics(self, call: Call) -> tuple[Mapping[str, Metric], str]:
-        """The metrics that the resource has, and their namespace; 404 where there is no such resource."""
+        """Return the metrics of the resource and their namespace. Raise AzureError 404 if it is missing."""
         if "/deployments/" in call.path.scope:
             self._records.deployment(call.path.scope)
             return DEPLOYMENT_METRICS, f"{_NAMESPACE}/deployments"
@@ -84,12 +98,9 @@ class Metrics:
         self._records.endpoint(call.path.scope)
         return ENDPOINT_METRICS, _NAMESPACE
 
-    def _value(
-        self, call: Call, metric: Metric, condition: str, span: tuple[datetime, datetime, timedelta]
-    ) -> Document:
-        start, end, step = span
-        scope = call.path.scope
-        minutes = self._requests.minutes(endpoint_of(scope), start, end)
+    def _value(self, scope: str, metric: Metric, condition: str, time_range: TimeRange) -> Document:
+        """Return a metric of the resource `scope`, with its time series."""
+        minutes = self._requests.minutes(endpoint_of(scope), time_range.start, time_range.end)
         if "/deployments/" in scope:
             name = scope.rpartition("/")[2].lower()
             minutes = (
@@ -105,18 +116,13 @@ class Metrics:
             "unit": metric.unit,
             "errorCode": "Success",
             "timeseries": series(
-                metric, minutes, read_filter(condition, metric), _grid(start, end, step), step
+                metric, minutes, read_filter(condition, metric), time_range.grid(), time_range.step
             ),
         }
 
 
-def _grid(start: datetime, end: datetime, step: timedelta) -> list[datetime]:
-    first = start.replace(second=0, microsecond=0)
-    return [first + number * step for number in range(max(1, -(-(end - first) // step)))]
-
-
 def _timespan(text: str | None) -> tuple[datetime, datetime]:
-    """`start/end` in ISO 8601; the last hour where none is given."""
+    """Parse `start/end` in ISO 8601. Without a text it is the last hour."""
     if not text:
         now = datetime.now(UTC)
         return now - timedelta(hours=1), now
@@ -124,15 +130,16 @@ def _timespan(text: str | None) -> tuple[datetime, datetime]:
         start, end = (_moment(part) for part in text.split("/"))
     except ValueError as error:
         raise bad_request(
-            f"timespan is '{text}': it must be two moments with a slash between them."
+            f"timespan is '{text}': it must be two times in ISO 8601 with a slash between them."
         ) from error
     if not start < end or end - start > _LONGEST:
-        raise bad_request(f"timespan is '{text}': it must go forward, for at most 30 days.")
+        raise bad_request(f"timespan is '{text}': the end must be after the start, by at most 30 days.")
     return start, end
 
 
 def _moment(text: str) -> datetime:
-    moment = datetime.fromisoformat(text.strip().replace(" ", "+"))  # `+` in a query that was not quoted
+    # An unquoted `+` in a query arrives as a space.
+    moment = datetime.fromisoformat(text.strip().replace(" ", "+"))
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
@@ -145,6 +152,6 @@ def _check_aggregation(text: str | None) -> None:
 def _metric(name: str, metrics: Mapping[str, Metric]) -> Metric:
     metric = metrics.get(name.strip().lower())
     if metric is None:
-        valid = ",".join(one.name for one in metrics.values())
+        valid = ",".join(known.name for known in metrics.values())
         raise bad_request(f"Failed to find metric configuration for metric: {name}. Valid metrics: {valid}")
     return metric

@@ -1,4 +1,4 @@
-"""Everything about managed online endpoints, put together for the one supervisor."""
+"""Managed online endpoints: their resources, processes, scoring hosts and metrics."""
 
 import sys
 from collections.abc import Callable
@@ -26,9 +26,12 @@ from tidepool.store import Store
 
 
 class Online:
-    """`scoring.app` answers the scoring hosts, `routes` ARM; `serving` has the processes."""
+    """The online endpoints of one Tidepool.
 
-    def __init__(  # noqa: PLR0913  # what a deployment touches
+    `scoring.app` answers requests to the scoring hosts, `routes` those to ARM. `serving` has the processes.
+    """
+
+    def __init__(  # noqa: PLR0913  # its dependencies, by keyword
         self,
         *,
         records: EndpointRecords,

@@ -1,4 +1,4 @@
-"""The documents of online endpoints and deployments, for all who read them: found, listed, busy, in use."""
+"""The stored documents of online endpoints and their deployments, and their scoring hosts."""
 
 import hashlib
 from collections.abc import Iterator
@@ -15,41 +15,41 @@ _BUSY = frozenset({"Creating", "Updating", "Deleting"})
 
 
 class EndpointRecords:
-    """Endpoints are kept under their ARM ids, deployments below them, hosts under their names."""
+    """The documents in the store: endpoints under their ARM ids, deployments below them, hosts by name."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
     def endpoint(self, endpoint_id: str) -> Document:
-        """404 where there is none."""
-        found = self.store.get(endpoint_id)
-        if found is None:
+        """Return an endpoint. Raise UserError 404 if it does not exist."""
+        endpoint = self.store.get(endpoint_id)
+        if endpoint is None:
             raise missing("online endpoint", _name(endpoint_id), root=workspace_of(endpoint_id), status=404)
-        return found
+        return endpoint
 
     def deployment(self, deployment_id: str) -> Document:
-        """404 where there is none, or no endpoint."""
+        """Return a deployment. Raise UserError 404 if it or its endpoint does not exist."""
         self.endpoint(endpoint_of(deployment_id))
-        found = self.store.get(deployment_id)
-        if found is None:
+        deployment = self.store.get(deployment_id)
+        if deployment is None:
             root = workspace_of(deployment_id)
             raise missing("online deployment", _name(deployment_id), root=root, status=404)
-        return found
+        return deployment
 
     def deployments(self, endpoint_id: str) -> dict[str, Document]:
-        """By name, oldest first."""
-        found = self.store.children(f"{endpoint_id}/deployments")
-        return {document["name"]: document for _, document in found}
+        """Return the deployments of an endpoint by name, oldest first."""
+        children = self.store.children(f"{endpoint_id}/deployments")
+        return {deployment["name"]: deployment for _, deployment in children}
 
     def all(self) -> Iterator[tuple[Document, dict[str, Document]]]:
-        """Every endpoint of every workspace, with its deployments."""
+        """Yield each endpoint of all workspaces with its deployments."""
         for _, host in list(self.store.children(_HOSTS)):
-            found = self.store.get(host["endpoint"])
-            if found is not None:
-                yield found, self.deployments(found["id"])
+            endpoint = self.store.get(host["endpoint"])
+            if endpoint is not None:
+                yield endpoint, self.deployments(endpoint["id"])
 
     def refuse_while_busy(self, endpoint_id: str) -> None:
-        """409 while an operation on the endpoint, or on one of its deployments, is going on."""
+        """Raise AzureError 409 while an operation on the endpoint or on a deployment of it is in progress."""
         endpoint = self.endpoint(endpoint_id)
         for document in (endpoint, *self.deployments(endpoint_id).values()):
             state = document["properties"]["provisioningState"]
@@ -62,7 +62,7 @@ class EndpointRecords:
                 )
 
     def set_state(self, resource_id: str, state: str, **changes: object) -> Document | None:
-        """Note how far provisioning is, and other properties with it; None where it is gone."""
+        """Set the provisioning state and other properties. Return None if the resource does not exist."""
         document = self.store.get(resource_id)
         if document is not None:
             document["properties"] |= {"provisioningState": state, **changes}
@@ -70,28 +70,31 @@ class EndpointRecords:
         return document
 
     def fail_interrupted(self) -> None:
-        """Operations that a restart cut off have failed."""
+        """Set the state of resources whose operation was interrupted by a restart to Failed."""
         for endpoint, deployments in self.all():
             for document in (endpoint, *deployments.values()):
                 if document["properties"]["provisioningState"] in _BUSY:
                     self.set_state(document["id"], "Failed")
 
     def host(self, endpoint_id: str) -> str:
-        """The scoring host of an endpoint, its own for ever; a name that another has gets a suffix."""
+        """Return the scoring host of an endpoint, and reserve it.
+
+        If an endpoint of another workspace has the same name, the host gets a suffix.
+        """
         name = _name(endpoint_id).lower()
         owner = endpoint_id.lower()
         plain = f"{name}.{SCORING_DOMAIN}"
-        taken = self.store.get(f"{_HOSTS}/{plain}")
+        reservation = self.store.get(f"{_HOSTS}/{plain}")
         digest = hashlib.sha256(owner.encode()).hexdigest()[:6]
-        free = taken is None or taken["endpoint"].lower() == owner
+        free = reservation is None or reservation["endpoint"].lower() == owner
         host = plain if free else f"{name}-{digest}.{SCORING_DOMAIN}"
         self.store.put(f"{_HOSTS}/{host}", {"endpoint": endpoint_id})
         return host
 
     def at_host(self, host: str) -> Document | None:
-        """The endpoint that answers there."""
-        found = self.store.get(f"{_HOSTS}/{host}")
-        return self.store.get(found["endpoint"]) if found else None
+        """Return the endpoint of a scoring host, or None if there is none."""
+        reservation = self.store.get(f"{_HOSTS}/{host}")
+        return self.store.get(reservation["endpoint"]) if reservation else None
 
     def forget(self, endpoint: Document) -> None:
         """Delete an endpoint with all its deployments."""
@@ -102,7 +105,7 @@ class EndpointRecords:
         self.store.delete(f"{_HOSTS}/{host}")
 
     def user_of_model(self, model_id: str) -> str | None:
-        """`endpoint/deployment` of a deployment that uses a model version, by its path in the store."""
+        """Return which deployment uses the model version with this id, as `endpoint/deployment`, or None."""
         for endpoint, deployments in self.all():
             for name, deployment in deployments.items():
                 if self._model_path(deployment) == model_id.lower():
@@ -110,7 +113,7 @@ class EndpointRecords:
         return None
 
     def model(self, deployment: Document) -> Document | None:
-        """The model version of a deployment."""
+        """Return the model version of a deployment, or None if it has none."""
         path = self._model_path(deployment)
         return self.store.get(path) if path else None
 
@@ -123,7 +126,7 @@ class EndpointRecords:
 
 
 def workspace_of(resource_id: str) -> str:
-    """The id of the workspace of an endpoint or a deployment."""
+    """Return the id of the workspace of an endpoint or a deployment."""
     return "/".join(resource_id.split("/")[:9])
 
 

@@ -1,6 +1,6 @@
-"""What became of the requests to online endpoints, minute by minute. Knows no metric of Azure Monitor's.
+"""The requests to online endpoints, recorded by the minute: deployment, status and duration.
 
-In real time, not in emulated time: who asks for a span of time has a clock that nobody moves.
+The minutes are those of real time, not of emulated time: clients query a time span by their own clock.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Sample:
-    """One request; `model_status` is what the model's process answered, where it did."""
+    """A request. `model_status` is the status that the process of the model answered with, if it did."""
 
     deployment: str
     status: int
@@ -23,7 +23,7 @@ class Sample:
 
 
 class RequestMetrics:
-    """Every request is kept, below its minute."""
+    """The recorded requests of all endpoints, in the store below their minute."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -35,12 +35,13 @@ class RequestMetrics:
     def minutes(
         self, endpoint_id: str, start: datetime, end: datetime
     ) -> Iterator[tuple[datetime, list[Sample]]]:
-        """(minute, its requests) of every minute that had some; the one that `start` is in counts."""
+        """Yield (minute, its requests) for each minute that had some, from the minute of `start` on."""
         minute = start.replace(second=0, microsecond=0)
         while minute < end:
-            found = [Sample(**one) for _, one in self._store.children(_minute(endpoint_id, minute))]
-            if found:
-                yield minute, found
+            documents = self._store.children(_minute(endpoint_id, minute))
+            samples = [Sample(**document) for _, document in documents]
+            if samples:
+                yield minute, samples
             minute += MINUTE
 
     def forget(self, endpoint_id: str) -> None:

@@ -1,4 +1,4 @@
-"""What Azure allows of online endpoints and their deployments: names, traffic, mirrors, sizes. Pure."""
+"""Azure's rules for online endpoints and deployments: names, traffic, mirrored traffic, sizes."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -10,32 +10,34 @@ from tidepool.jobs.bodies import seconds
 from tidepool.jobs.graph import GraphError
 from tidepool.store import Document
 
-MOST_DEPLOYMENTS = 20
-MOST_MIRRORED = 50  # percent
+MAX_DEPLOYMENTS = 20
+MAX_MIRRORED = 50  # percent
 AUTH_MODES = ("Key", "AMLToken", "AADToken")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
 _VM_SIZE = re.compile(r"Standard_[A-Z]\w+", re.IGNORECASE)
 # https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online#requestsettings
 _TIMEOUT_S = 5.0
-_CONCURRENT = 1
+_CONCURRENT = 1  # requests for each instance
 
 
 def refused(message: str, *inner: str) -> UserError:
+    """Return the error for a request that Azure refuses. `inner` has its inner error codes."""
     return UserError(400, message, "BadArgument", *inner)
 
 
-def check_name(name: str, what: str) -> None:
+def check_name(name: str, kind: str) -> None:
+    """Raise UserError unless Azure allows the name of an endpoint or a deployment (`kind`)."""
     if not _NAME.fullmatch(name):
         raise refused(
-            f"The {what} name '{name}' is not valid: 3 to 32 letters, digits and '-', a letter first, "
-            "a letter or digit last."
+            f"The {kind} name '{name}' is not valid: use 3 to 32 letters, digits and '-', "
+            "with a letter first and a letter or digit last."
         )
 
 
 def traffic_of(properties: Mapping[str, Any], deployments: Mapping[str, Document]) -> dict[str, int]:
-    """The live traffic that a body asks for, in percent; `deployments` by name.
+    """Return the live traffic that a body requests, in percent by the name of the deployment.
 
-    It sums to 0 or 100 and goes to deployments that are there and were provisioned.
+    Raise UserError unless it sums to 0 or 100 and goes to deployments that exist and are provisioned.
     """
     traffic = _percentages(properties, "traffic", deployments)
     if sum(traffic.values()) not in (0, 100):
@@ -48,27 +50,30 @@ def traffic_of(properties: Mapping[str, Any], deployments: Mapping[str, Document
 def mirror_of(
     properties: Mapping[str, Any], deployments: Mapping[str, Document], traffic: Mapping[str, int]
 ) -> dict[str, int]:
-    """The mirrored traffic that a body asks for: at most half, to one deployment without live traffic."""
+    """Return the mirrored traffic that a body requests, in percent by the name of the deployment.
+
+    Raise UserError unless it is at most half, and goes to a single deployment without live traffic.
+    """
     mirror = _percentages(properties, "mirrorTraffic", deployments)
     live = {name: share for name, share in mirror.items() if share}
     if len(live) > 1:
         raise refused("Traffic can be mirrored to one deployment only.", "MirrorTraffic")
     for name, share in live.items():
-        if share > MOST_MIRRORED:
+        if share > MAX_MIRRORED:
             raise refused(
-                f"The mirror traffic of '{name}' is {share}: it must be from 0 to {MOST_MIRRORED}.",
+                f"The mirror traffic of '{name}' is {share}: it must be from 0 to {MAX_MIRRORED}.",
                 "MirrorTraffic",
             )
         if traffic.get(name):
             raise refused(
-                f"Deployment '{name}' takes live traffic: mirror traffic goes to one that takes none.",
+                f"Deployment '{name}' takes live traffic: mirror traffic needs one without live traffic.",
                 "MirrorTraffic",
             )
     return mirror
 
 
 def check_deployment(properties: Mapping[str, Any], sku: Mapping[str, Any]) -> None:
-    """The parts of a deployment that stand on their own."""
+    """Raise UserError if a property of a deployment breaks a rule, whatever else exists."""
     if properties.get("endpointComputeType", "Managed") != "Managed":
         raise AzureError(501, "NotEmulated", "Tidepool emulates managed online deployments only.")
     for name in ("model", "environmentId", "instanceType"):
@@ -76,7 +81,7 @@ def check_deployment(properties: Mapping[str, Any], sku: Mapping[str, Any]) -> N
             raise refused(f"'{name}' must be a string.")
     size = properties.get("instanceType") or ""
     if not _VM_SIZE.fullmatch(size):
-        raise refused(f"The instance type '{size}' is no VM size: Standard_DS3_v2 is one.", "VmSize")
+        raise refused(f"The instance type '{size}' is not a VM size such as Standard_DS3_v2.", "VmSize")
     count = sku.get("capacity", 1)
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise refused(f"sku.capacity is {count!r}: an online deployment has at least one instance.")
@@ -84,11 +89,11 @@ def check_deployment(properties: Mapping[str, Any], sku: Mapping[str, Any]) -> N
     if not isinstance(variables, dict) or not all(isinstance(value, str) for value in variables.values()):
         raise refused("'environmentVariables' must be an object of strings.")
     timeout_s(properties)
-    most_requests(properties, count)
+    max_requests(properties, count)
 
 
 def entry_script(properties: Mapping[str, Any], model: Document | None) -> str | None:
-    """The script that answers requests; None for an MLflow model, which needs none."""
+    """Return the scoring script of a deployment, or None for an MLflow model, which needs none."""
     code = properties.get("codeConfiguration")
     if code is None:
         if model is None or model["properties"]["modelType"] != "mlflow_model":
@@ -102,22 +107,24 @@ def entry_script(properties: Mapping[str, Any], model: Document | None) -> str |
 
 
 def timeout_s(properties: Mapping[str, Any]) -> float:
-    """How long the model may take for a request."""
+    """Return how long the model may take for a request."""
     try:
-        return seconds(_settings(properties).get("requestTimeout")) or _TIMEOUT_S
+        return seconds(_request_settings(properties).get("requestTimeout")) or _TIMEOUT_S
     except (GraphError, TypeError) as error:
         raise refused(f"requestSettings.requestTimeout: {error}") from error
 
 
-def most_requests(properties: Mapping[str, Any], instances: int) -> int:
-    """How many requests may be on their way at once: the next one is answered with 429."""
-    each = _settings(properties).get("maxConcurrentRequestsPerInstance") or _CONCURRENT
+def max_requests(properties: Mapping[str, Any], instances: int) -> int:
+    """Return how many requests may be in progress. Further requests are answered with 429."""
+    each = _request_settings(properties).get("maxConcurrentRequestsPerInstance") or _CONCURRENT
     if not isinstance(each, int) or each < 1:
-        raise refused("requestSettings.maxConcurrentRequestsPerInstance must be a number from 1 on.")
+        raise refused(
+            "requestSettings.maxConcurrentRequestsPerInstance must be a whole number of at least 1."
+        )
     return 2 * each * instances
 
 
-def _settings(properties: Mapping[str, Any]) -> Mapping[str, Any]:
+def _request_settings(properties: Mapping[str, Any]) -> Mapping[str, Any]:
     settings = properties.get("requestSettings") or {}
     if not isinstance(settings, dict):
         raise refused("'requestSettings' must be an object.")
@@ -127,23 +134,26 @@ def _settings(properties: Mapping[str, Any]) -> Mapping[str, Any]:
 def _percentages(
     properties: Mapping[str, Any], key: str, deployments: Mapping[str, Document]
 ) -> dict[str, int]:
-    given = properties.get(key) or {}
-    if not isinstance(given, dict):
+    shares = properties.get(key) or {}
+    if not isinstance(shares, dict):
         raise refused(f"'{key}' must be an object of numbers.")
-    for name, share in given.items():
+    for name, share in shares.items():
         if not isinstance(share, int) or isinstance(share, bool) or not 0 <= share <= 100:
             raise refused(f"{key} of '{name}' is {share!r}: it must be a whole number from 0 to 100.")
         _check_target(key, name, share, deployments)
-    return dict(given)
+    return dict(shares)
 
 
 def _check_target(key: str, name: str, share: int, deployments: Mapping[str, Document]) -> None:
     if name not in deployments:
         names: Collection[str] = deployments or ("none",)
         raise refused(
-            f"{key} names the deployment '{name}', which does not exist; there are: {', '.join(names)}.",
+            f"{key} names the deployment '{name}', which does not exist. "
+            f"Existing deployments: {', '.join(names)}.",
             "DeploymentNotFound",
         )
     state = deployments[name]["properties"]["provisioningState"]
     if share and state != "Succeeded":
-        raise refused(f"{key} goes to the deployment '{name}', whose provisioning state is {state}.")
+        raise refused(
+            f"{key} goes to the deployment '{name}', whose provisioning state is {state}, not Succeeded."
+        )

@@ -1,6 +1,6 @@
-"""MLflow models as Azure ML's own server answers for them: `input_data`, and the formats of MLflow's server.
+"""Predictions of MLflow models in the formats of Azure ML's server (`input_data`) and of MLflow's server.
 
-Runs in the deployment's environment, never in Tidepool's own process.
+It runs in the environment of the deployment, never in Tidepool's own process.
 """
 
 import json
@@ -15,7 +15,10 @@ _MLFLOW = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
 def mlflow_run(folder: Path) -> Run:
-    """What asks the model in that folder. `input_data` gets the bare predictions back, as in Azure."""
+    """Load the model in the folder, and return the function that answers requests with its predictions.
+
+    As in Azure, the answer to `input_data` is the predictions alone.
+    """
     from mlflow.exceptions import MlflowException
     from mlflow.pyfunc import load_model
     from mlflow.pyfunc.scoring_server import infer_and_parse_data
@@ -25,27 +28,28 @@ def mlflow_run(folder: Path) -> Run:
     schema = model.metadata.get_input_schema()
 
     def run(body: str) -> Any:
-        given = _read(body)
+        request = _read(body)
         tensors = schema is not None and schema.is_tensor_spec()
         try:
-            data = infer_and_parse_data(mlflow_format(given, tensors=tensors), schema)
-            predictions = model.predict(data, params=given.get("params") or None)
+            data = infer_and_parse_data(mlflow_format(request, tensors=tensors), schema)
+            predictions = model.predict(data, params=request.get("params") or None)
         except MlflowException as error:
             raise RefusedInputError(str(error)) from error
         plain = _get_jsonable_obj(predictions, pandas_orient="records")
-        return plain if _AZURE in given else {"predictions": plain}
+        return plain if _AZURE in request else {"predictions": plain}
 
     return run
 
 
-def mlflow_format(given: Mapping[str, Any], *, tensors: bool) -> dict[str, Any]:
-    """The same request in a format of MLflow's own server.
+def mlflow_format(request: Mapping[str, Any], *, tensors: bool) -> dict[str, Any]:
+    """Return the same request in a format of MLflow's own server.
 
-    `input_data` is a table (`columns`, `data`), rows as objects, or what goes into a model of tensors.
+    `input_data` is a table (`columns`, `data`), a list of rows as objects, or the input of a model that takes
+    `tensors`.
     """
-    if _AZURE not in given:
-        return {key: given[key] for key in _MLFLOW if key in given}
-    data = given[_AZURE]
+    if _AZURE not in request:
+        return {key: request[key] for key in _MLFLOW if key in request}
+    data = request[_AZURE]
     if isinstance(data, dict) and "data" in data and not tensors:
         return {"dataframe_split": {key: data[key] for key in ("columns", "index", "data") if key in data}}
     if isinstance(data, list) and data and isinstance(data[0], dict):
@@ -55,9 +59,9 @@ def mlflow_format(given: Mapping[str, Any], *, tensors: bool) -> dict[str, Any]:
 
 def _read(body: str) -> dict[str, Any]:
     try:
-        given = json.loads(body)
+        request = json.loads(body)
     except ValueError as error:
-        raise RefusedInputError(f"The request is no JSON: {error}") from error
-    if not isinstance(given, dict) or not {_AZURE, *_MLFLOW} & set(given):
+        raise RefusedInputError(f"The request is not JSON: {error}") from error
+    if not isinstance(request, dict) or not {_AZURE, *_MLFLOW} & set(request):
         raise RefusedInputError(f"The request needs a top level key named '{_AZURE}'.")
-    return given
+    return request

@@ -1,4 +1,7 @@
-"""What answers requests in a deployment: `run` of an entry script, after `init`. Standard library only."""
+"""The entry script of a deployment: `init` is called once, `run` for each request.
+
+It runs in the environment of the deployment, so it imports only the standard library.
+"""
 
 import importlib.util
 import sys
@@ -10,11 +13,14 @@ Run = Callable[[str], Any]
 
 
 class RefusedInputError(ValueError):
-    """The request is not one that the model can take."""
+    """The model cannot take the input in the request."""
 
 
 def script_run(file: Path) -> Run:
-    """`run` of an entry script, after its `init`."""
+    """Import an entry script, call its `init`, and return its `run`.
+
+    Raise SystemExit if the script or one of the two functions is missing.
+    """
     sys.path.insert(0, str(file.parent))
     spec = importlib.util.spec_from_file_location("entry_script", file)
     if spec is None or spec.loader is None or not file.exists():
@@ -24,7 +30,7 @@ def script_run(file: Path) -> Run:
     spec.loader.exec_module(module)
     for name in ("init", "run"):
         if not callable(getattr(module, name, None)):
-            raise SystemExit(f"The entry script {file.name} has no {name}().")
+            raise SystemExit(f"The entry script {file.name} defines no function {name}().")
     module.init()
     run: Run = module.run
     return run

@@ -1,6 +1,7 @@
-"""Serves one deployment: `-m tidepool.endpoints.scoring_server --fd N (--mlflow FOLDER | --script FILE)`.
+"""The server of one deployment: `python -m tidepool.endpoints.scoring_server --fd N`.
 
-Runs in the deployment's environment: standard library only, and MLflow where the model is one of its own.
+It also needs `--mlflow FOLDER` or `--script FILE`. It runs in the environment of the deployment, so it imports
+only the standard library, and MLflow for MLflow models.
 """
 
 import argparse
@@ -20,21 +21,21 @@ from tidepool.endpoints.scoring_script import RefusedInputError, Run, script_run
 log = logging.getLogger("scoring_server")
 
 
-class Server(ThreadingHTTPServer):
-    """On a socket that is open already; `run` answers one request after the other."""
+class ScoringServer(ThreadingHTTPServer):
+    """A server on an open socket. It calls `run` for one request at a time."""
 
     daemon_threads = True
 
     def __init__(self, listener: socket.socket, run: Run) -> None:
-        super().__init__(listener.getsockname(), Handler, bind_and_activate=False)
+        super().__init__(listener.getsockname(), ScoringHandler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
         self._run = run
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def answer(self, body: str) -> tuple[int, bytes, str]:
-        """(status, body, content type)."""
-        with self._turn:
+        """Return (status, body, content type) of the answer to a request body."""
+        with self._lock:
             try:
                 return 200, json.dumps(self._run(body), default=_plain).encode(), "application/json"
             except RefusedInputError as error:
@@ -45,10 +46,10 @@ class Server(ThreadingHTTPServer):
                 return 500, f"An unexpected error occurred in scoring script: {error}".encode(), "text/plain"
 
 
-class Handler(BaseHTTPRequestHandler):
-    """`GET /` says that it is alive, `POST /score` asks the model."""
+class ScoringHandler(BaseHTTPRequestHandler):
+    """The routes: `GET /` is the health check, and `POST /score` returns predictions."""
 
-    server: Server
+    server: ScoringServer
     protocol_version = "HTTP/1.1"
     wbufsize = 64 * 1024
     disable_nagle_algorithm = True
@@ -65,12 +66,12 @@ class Handler(BaseHTTPRequestHandler):
         try:
             status, answer, content_type = self.server.answer(body.decode())
         except UnicodeDecodeError:
-            status, answer, content_type = 400, b"the body is no UTF-8", "text/plain"
+            status, answer, content_type = 400, b"The body is not UTF-8.", "text/plain"
         log.info("POST /score %d %.1f ms", status, (time.perf_counter() - started) * 1000)
         self._send(status, answer, content_type)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Said above, with the time that it took."""
+        """Log nothing: `do_POST` logs requests with their duration."""
 
     def _send(self, status: int, body: bytes, content_type: str) -> None:
         self.send_response(status)
@@ -81,14 +82,14 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def _plain(value: Any) -> Any:
-    """What JSON does not know, as numpy's arrays and numbers put it."""
+    """Return a value that JSON lacks, such as a NumPy array, as plain lists and numbers."""
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
 
 
 def main() -> None:
-    """Load the model, then answer."""
+    """Load the model, then answer requests."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--mlflow", type=Path)
@@ -104,7 +105,7 @@ def main() -> None:
         run = script_run(arguments.script)
     log.info("ready")
     with socket.socket(fileno=arguments.fd) as listener:
-        Server(listener, run).serve_forever()
+        ScoringServer(listener, run).serve_forever()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""All deployments that are being served: brings model and code, runs the processes, keeps their logs."""
+"""The processes of all deployments: fetches their models and code, runs them, and keeps their logs."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from tidepool.arm.requests import name_in
 from tidepool.azureml.locations import BlobLocation, locate
 from tidepool.endpoints.records import EndpointRecords, endpoint_of, workspace_of
 from tidepool.endpoints.rules import entry_script
-from tidepool.endpoints.serving_process import Served, ServingError, ServingProcess
+from tidepool.endpoints.serving_process import ProcessSpec, ServingError, ServingProcess
 from tidepool.errors import AzureError
 from tidepool.jobs.staging import DataMissingError, Staging
 from tidepool.scheduler import Scheduler
@@ -26,9 +26,9 @@ _LOGS = {"InferenceServer": "inference-server.log", "StorageInitializer": "stora
 
 
 class Serving:
-    """The processes, by the ids of their deployments."""
+    """The processes of deployments, by the ids of the deployments."""
 
-    def __init__(  # noqa: PLR0913  # what a deployment touches
+    def __init__(  # noqa: PLR0913  # its dependencies, by keyword
         self,
         *,
         records: EndpointRecords,
@@ -48,9 +48,12 @@ class Serving:
         self._reviving: dict[str, asyncio.Task[None]] = {}
 
     async def deploy(self, deployment: Document) -> None:
-        """Serve it as it is now; a process that served it before ends when the new one is ready."""
+        """Start a process for the deployment. Its former process ends when the new one is ready.
+
+        Raise ServingError if the process does not start.
+        """
         key = deployment["id"].lower()
-        process = ServingProcess(await self._served(deployment), self._scheduler)
+        process = ServingProcess(await self._prepare(deployment), self._scheduler)
         try:
             await process.start()
         except BaseException:
@@ -68,7 +71,7 @@ class Serving:
         shutil.rmtree(self._logs(deployment_id), ignore_errors=True)
 
     async def process(self, deployment_id: str) -> ServingProcess | None:
-        """The one that is ready; after a restart of Tidepool, wait until it is."""
+        """Return the process of a deployment if it is ready. After a restart of Tidepool, wait for it."""
         key = deployment_id.lower()
         if reviving := self._reviving.get(key):
             await asyncio.shield(reviving)
@@ -76,7 +79,7 @@ class Serving:
         return process if process is not None and process.ready else None
 
     def revive(self) -> None:
-        """Serve again what a former Tidepool served."""
+        """Start the processes of all deployments again, after a restart of Tidepool."""
         shutil.rmtree(self._folder / "live", ignore_errors=True)
         self._records.fail_interrupted()
         for _, deployments in self._records.all():
@@ -86,8 +89,8 @@ class Serving:
                     self._reviving[key] = asyncio.create_task(self._revived(key, deployment))
 
     def starting(self) -> list[str]:
-        """Deployments whose process is not there yet, or again."""
-        live = [one.served.label for one in self._live.values() if one.starting]
+        """Return a line for each deployment whose process is starting."""
+        live = [process.spec.label for process in self._live.values() if process.starting]
         return [f"starting {name}" for name in (*live, *self._reviving)]
 
     async def stop(self) -> None:
@@ -99,7 +102,7 @@ class Serving:
         self._live.clear()
 
     def log(self, deployment_id: str, container: str, tail: int | None) -> str:
-        """The last lines that a container of the deployment wrote."""
+        """Return the last lines in the log of a container of the deployment."""
         if container not in _LOGS:
             raise AzureError(400, "BadRequest", f"containerType must be one of {', '.join(_LOGS)}.")
         file = self._logs(deployment_id) / _LOGS[container]
@@ -114,56 +117,61 @@ class Serving:
         finally:
             self._reviving.pop(key, None)
 
-    async def _served(self, deployment: Document) -> Served:
-        """Everything that the process needs, brought to a folder of its own."""
+    async def _prepare(self, deployment: Document) -> ProcessSpec:
+        """Fetch everything that the process needs to a folder of its own, and return how to start it."""
         folder = self._folder / "live" / uuid.uuid4().hex[:12]
         try:
-            return await self._brought(deployment, folder)
+            return await self._fetch(deployment, folder)
         except (DataMissingError, AzureError) as error:
             self._note(deployment["id"], f"failed: {error}")
             shutil.rmtree(folder, ignore_errors=True)
-            raise ServingError(f"Model or code could not be brought to the container: {error}") from error
+            raise ServingError(f"The model or code could not be fetched to the container: {error}") from error
 
-    async def _brought(self, deployment: Document, folder: Path) -> Served:
+    async def _fetch(self, deployment: Document, folder: Path) -> ProcessSpec:
         script = entry_script(deployment["properties"], self._records.model(deployment))
         code = folder / "code"
         code.mkdir(parents=True)
-        models, model = await self._bring_model(deployment, folder / "azureml-models")
+        models, model = await self._fetch_model(deployment, folder / "azureml-models")
         if script is not None:
-            await self._bring_code(deployment, code)
+            await self._fetch_code(deployment, code)
         self._note(deployment["id"], "done")
-        served = ["--mlflow", str(model)] if script is None else ["--script", str(code / script)]
-        return Served(
+        source = ["--mlflow", str(model)] if script is None else ["--script", str(code / script)]
+        return ProcessSpec(
             label=deployment["id"].partition("/onlineEndpoints/")[2],
-            command=[str(self._python), "-m", "tidepool.endpoints.scoring_server", *served],
+            command=[str(self._python), "-m", "tidepool.endpoints.scoring_server", *source],
             folder=code,
             environ=self._variables(deployment, models, code),
             log_file=self._logs(deployment["id"]) / _LOGS["InferenceServer"],
         )
 
-    async def _bring_model(self, deployment: Document, folder: Path) -> tuple[Path, Path]:
-        """(AZUREML_MODEL_DIR, the file or folder in it that is the model)."""
+    async def _fetch_model(self, deployment: Document, folder: Path) -> tuple[Path, Path]:
+        """Fetch the model, and return (AZUREML_MODEL_DIR, the file or folder in it that is the model)."""
         model = self._records.model(deployment)
         if model is None:
             return folder, folder
-        place = self._locate(deployment, model["properties"]["modelUri"])
-        self._note(deployment["id"], f"bringing the model from {place.url}")
+        location = self._locate(deployment, model["properties"]["modelUri"])
+        self._note(deployment["id"], f"fetching the model from {location.url}")
         folder = folder / model["id"].split("/")[-3] / model["name"]
-        name = place.path.strip("/").rpartition("/")[2]
-        is_file = [item.name for item in await self._staging.listing(place)] == [place.path.strip("/")]
-        await self._staging.fetch(place, folder if is_file else folder / name, writable=False)
+        path = location.path.strip("/")
+        name = path.rpartition("/")[2]
+        is_file = [item.name for item in await self._staging.listing(location)] == [path]
+        await self._staging.fetch(location, folder if is_file else folder / name, writable=False)
         return folder, folder / name
 
-    async def _bring_code(self, deployment: Document, folder: Path) -> None:
-        place = self._locate(deployment, deployment["properties"]["codeConfiguration"]["codeId"])
-        self._note(deployment["id"], f"bringing the code from {place.url}")
-        await self._staging.fetch(place, folder, writable=True)
+    async def _fetch_code(self, deployment: Document, folder: Path) -> None:
+        location = self._locate(deployment, deployment["properties"]["codeConfiguration"]["codeId"])
+        self._note(deployment["id"], f"fetching the code from {location.url}")
+        await self._staging.fetch(location, folder, writable=True)
 
     def _locate(self, deployment: Document, text: str) -> BlobLocation:
         return locate(self._records.store, workspace_of(deployment["id"]), text)
 
     def _variables(self, deployment: Document, models: Path, code: Path) -> dict[str, str]:
-        """This process's variables, Tidepool's, the container's and the deployment's own; later ones win."""
+        """Return all variables of the process.
+
+        They are this process's own, Tidepool's, the container's and those of the deployment. If two have the
+        same name, the later one counts.
+        """
         return {
             **os.environ,
             **self._environment(endpoint_of(deployment["id"])),
@@ -176,6 +184,7 @@ class Serving:
         }
 
     def _note(self, deployment_id: str, text: str) -> None:
+        """Add a line to the log of the storage initializer."""
         file = self._logs(deployment_id) / _LOGS["StorageInitializer"]
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a") as output:
@@ -189,4 +198,4 @@ class Serving:
 
 async def _clear(process: ServingProcess) -> None:
     await process.stop()
-    await asyncio.to_thread(shutil.rmtree, process.served.folder.parent, ignore_errors=True)
+    await asyncio.to_thread(shutil.rmtree, process.spec.folder.parent, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The process that answers for one deployment: started, ready, revived when it dies. Knows no resources."""
+"""The process that serves one deployment: it is started, and started again when it ends."""
 
 import asyncio
 import contextlib
@@ -16,17 +16,17 @@ from tidepool.scheduler import Scheduler
 log = logging.getLogger(__name__)
 
 _START_S = 120.0  # to load the model
-_REVIVE_S = (1.0, 60.0)  # before a process that died is started again: at first, at most
+_RESTART_S = (1.0, 60.0)  # before a process that ended is started again: the first time, and at most
 _TAIL = 2000  # characters of the log that an error quotes
 
 
 class ServingError(Exception):
-    """The process did not become ready; the message says why."""
+    """The process did not become ready. The message says why."""
 
 
 @dataclass(frozen=True)
-class Served:
-    """What to run and where; `folder` is the working directory."""
+class ProcessSpec:
+    """How to start the process. `folder` is its working directory."""
 
     label: str
     command: Sequence[str]
@@ -36,70 +36,73 @@ class Served:
 
 
 class ServingProcess:
-    """One process, and its successors."""
+    """The process of a deployment, which is started again whenever it ends."""
 
-    def __init__(self, served: Served, scheduler: Scheduler) -> None:
-        self.served = served
+    def __init__(self, spec: ProcessSpec, scheduler: Scheduler) -> None:
+        self.spec = spec
         self.ready = False
         self.starting = False
         self._scheduler = scheduler
         self._process: asyncio.subprocess.Process | None = None
         self._http: httpx.AsyncClient | None = None
-        self._keeping: asyncio.Task[None] | None = None
+        self._restarting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Until it is ready; ServingError, and no process, where it does not get there."""
+        """Start the process, and wait until it is ready. Raise ServingError if it does not become ready."""
         await self._launch()
-        self._keeping = asyncio.create_task(self._keep(), name=f"keep {self.served.label}")
+        self._restarting = asyncio.create_task(self._restart_when_ended(), name=f"keep {self.spec.label}")
 
     async def score(self, body: bytes, content_type: str, timeout_s: float) -> httpx.Response:
-        """One request; httpx.TimeoutException, or httpx.TransportError where the process dies on it."""
+        """Send a scoring request to the process.
+
+        Raise httpx.TimeoutException if it takes too long, or httpx.TransportError if the process ends.
+        """
         assert self._http is not None
         headers = {"Content-Type": content_type}
         return await self._http.post("/score", content=body, headers=headers, timeout=timeout_s)
 
     def kill(self) -> None:
-        """Let it die as if by itself."""
+        """Kill the process as if it had crashed. It is started again."""
         if self._process is not None and self._process.returncode is None:
             kill_tree(self._process.pid)
 
     async def stop(self) -> None:
         self.ready = False
-        if self._keeping is not None:
-            self._keeping.cancel()
+        if self._restarting is not None:
+            self._restarting.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._keeping
+                await self._restarting
         await self._end()
 
-    async def _keep(self) -> None:
-        """Start it again whenever it has died, later and later while that does not help."""
-        delay_s, longest_s = _REVIVE_S
+    async def _restart_when_ended(self) -> None:
+        """Start the process again whenever it has ended, with a growing delay while that fails."""
+        delay_s, longest_s = _RESTART_S
         while True:
             assert self._process is not None
             status = await self._process.wait()
-            self.ready, self.starting = False, delay_s == _REVIVE_S[0]
-            self._say(f"the process ended with status {status}; it is started again in {delay_s:g} s")
-            await self._scheduler.sleep(delay_s, f"restart {self.served.label}")
+            self.ready, self.starting = False, delay_s == _RESTART_S[0]
+            self._note_end(status, delay_s)
+            await self._scheduler.sleep(delay_s, f"restart {self.spec.label}")
             try:
                 await self._launch()
-                delay_s = _REVIVE_S[0]
+                delay_s = _RESTART_S[0]
             except ServingError:
                 delay_s, self.starting = min(2 * delay_s, longest_s), False
 
     async def _launch(self) -> None:
-        """The socket is open before the process is there: its first answer says that it is ready."""
+        """Start the process on an open socket, and wait for its first answer: then it is ready."""
         await self._end()
-        self.served.log_file.parent.mkdir(parents=True, exist_ok=True)
+        self.spec.log_file.parent.mkdir(parents=True, exist_ok=True)
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             listener.listen(128)
             port = listener.getsockname()[1]
-            with self.served.log_file.open("ab") as output:
+            with self.spec.log_file.open("ab") as output:
                 self._process = await asyncio.create_subprocess_exec(
-                    *self.served.command,
+                    *self.spec.command,
                     f"--fd={listener.fileno()}",
-                    cwd=self.served.folder,
-                    env=dict(self.served.environ),
+                    cwd=self.spec.folder,
+                    env=dict(self.spec.environ),
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,
@@ -110,7 +113,7 @@ class ServingProcess:
             answer = await self._http.get("/", timeout=_START_S)
         except httpx.HTTPError as error:
             await self._end()
-            raise ServingError(self._why(error)) from error
+            raise ServingError(self._start_error(error)) from error
         except asyncio.CancelledError:
             await self._end()
             raise
@@ -123,13 +126,18 @@ class ServingProcess:
             self.kill()
             await self._process.wait()
 
-    def _why(self, error: httpx.HTTPError) -> str:
+    def _start_error(self, error: httpx.HTTPError) -> str:
+        """Return why the process did not become ready, in Azure's words, with the end of its log."""
         if isinstance(error, httpx.TimeoutException):
             return f"User container was not ready after {_START_S:g} s."
-        tail = self.served.log_file.read_text(errors="replace")[-_TAIL:]
+        tail = self.spec.log_file.read_text(errors="replace")[-_TAIL:]
         return f"User container has crashed or terminated. The end of its log: {tail}"
 
-    def _say(self, text: str) -> None:
-        log.warning("scoring_process label=%s %s", self.served.label, text)
-        with self.served.log_file.open("a") as output:
-            output.write(f"Tidepool: {text}\n")
+    def _note_end(self, status: int, delay_s: float) -> None:
+        """Log the end of the process here and in the log of the deployment."""
+        label = self.spec.label
+        log.warning("scoring_process_ended label=%s status=%d restart_in_s=%g", label, status, delay_s)
+        with self.spec.log_file.open("a") as output:
+            output.write(
+                f"Tidepool: the process ended with status {status}. It is started again in {delay_s:g} s.\n"
+            )

@@ -199,7 +199,7 @@ def _with_job_name(output: JobOutput, job: str) -> JobOutput:
 
 
 def _merged(output: JobOutput, override: JobOutput | None) -> JobOutput:
-    """Return the output with the job's settings in place of the step's; the type stays the component's."""
+    """Return the output with the job's settings in place of the step's, but with the component's type."""
     if override is None:
         return output
     return JobOutput(
