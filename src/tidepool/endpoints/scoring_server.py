@@ -1,7 +1,7 @@
 """The server of one deployment: `python -m tidepool.endpoints.scoring_server --fd N`.
 
-It also needs `--mlflow FOLDER` or `--script FILE`. It runs in the environment of the deployment, so it imports
-only the standard library, and MLflow for MLflow models.
+It also needs `--mlflow FOLDER` or `--script FILE`. It runs in the environment of the deployment, so it
+imports only the standard library, and MLflow for MLflow models.
 """
 
 import argparse
