@@ -156,7 +156,9 @@ class Deployments:
         )
         entry_script(properties, self._records.model(deployment))
         system_data = (existing or {}).get("systemData", {})
-        return with_system_data({**deployment, "systemData": system_data}, self._scheduler.now(), call.principal.name)
+        return with_system_data(
+            {**deployment, "systemData": system_data}, self._scheduler.now(), call.principal.name
+        )
 
     def _provision(self, deployment: Document, *, new: bool) -> Response:
         deployment["properties"]["provisioningState"] = "Creating" if new else "Updating"
