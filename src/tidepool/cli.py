@@ -1,4 +1,4 @@
-"""The command line `tidepool`: thin over `cloud.Tidepool`."""
+"""The command line `tidepool`, which drives a `cloud.Tidepool`."""
 
 import os
 import shlex
@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Annotated
 
 try:
-    import httpx  # noqa: F401 - asked for here, so that what is missing is said once
+    import httpx  # noqa: F401 - imported here, so that a missing extra is reported once
     import typer
-except ImportError:  # the service is installed without them
-    sys.exit("Tidepool is an extra of its package: pip install -e '.[tidepool]' in a checkout")
+except ImportError:  # the service alone is installed without the extra
+    sys.exit("Tidepool is not installed. In a checkout, run: pip install -e '.[tidepool]'")
 
 from tidepool.cloud import Tidepool
 from tidepool.data_folder import DEFAULT, typed
@@ -25,27 +25,33 @@ app = typer.Typer(
     add_completion=False,
 )
 Data = Annotated[
-    Path, typer.Option("--data", envvar="TIDEPOOL_DATA", help="Where its state is kept.", file_okay=False)
+    Path,
+    typer.Option(
+        "--data", envvar="TIDEPOOL_DATA", help="The folder for the state of Tidepool.", file_okay=False
+    ),
 ]
 
 
 @app.command()
 def up(
-    detach: Annotated[bool, typer.Option("--detach", help="Leave it running and return.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Start Tidepool in the background, and return.")
+    ] = False,
     functions: Annotated[
-        Path | None, typer.Option("--app", help="The folder of a functions app to run in it.", exists=True)
+        Path | None,
+        typer.Option("--app", help="The folder of a functions app to run in Tidepool.", exists=True),
     ] = None,
     data: Data = DEFAULT,
-    seed: Annotated[int, typer.Option(help="The seed of its faults and of its delays.")] = 0,
+    seed: Annotated[int, typer.Option(help="The seed that makes faults and delays repeatable.")] = 0,
 ) -> None:
     """Start Tidepool. Without --detach it runs until Ctrl-C."""
     cloud = Tidepool(data, app=functions, seed=seed)
     if cloud.is_running:
         cloud.attach()
-        typer.echo(f"Tidepool is running on {cloud.data_dir} already.")
+        typer.echo(f"Tidepool is already running on {cloud.data_dir}.")
         return
     cloud.start(detach=detach)
-    _say_started(cloud)
+    _print_started(cloud)
     if not detach:
         cloud.wait()
 
@@ -55,61 +61,61 @@ def down(data: Data = DEFAULT) -> None:
     """Stop Tidepool. Its state is kept."""
     cloud = Tidepool(data)
     if cloud.stop():
-        typer.echo(f"Stopped. The state is kept ({typed('reset', cloud.data_dir)} deletes it).")
+        typer.echo(f"Stopped. The state is kept. To delete it, run: {typed('reset', cloud.data_dir)}")
     else:
         typer.echo(f"No Tidepool is running on {cloud.data_dir}.")
 
 
 @app.command()
 def status(data: Data = DEFAULT) -> None:
-    """Say what is running, and what it is doing."""
-    found = _attached(data).status()
-    typer.echo(f"Tidepool (process {found['pid']}) on {found['data']}, time {found['now']:.19}")
-    for site in found["sites"]:
+    """Show the functions apps, the work in progress, and what is due later."""
+    state = _attached(data).status()
+    typer.echo(f"Tidepool on {state['data']}: process {state['pid']}, emulated time {state['now']:.19}")
+    for site in state["sites"]:
         typer.echo(
             f"  functions app {site['name']}: {site['state']}, {site['url']}, "
             f"{len(site['functions'])} functions"
         )
         if site["error"]:
             typer.echo(f"    {site['error']}")
-    for line in found["going_on"] or ["nothing is going on"]:
+    for line in state["going_on"] or ["no work is in progress"]:
         typer.echo(f"  {line}")
-    for entry in found["waiting"]:
+    for entry in state["waiting"]:
         typer.echo(f"  due {entry['due']:.19}: {entry['what']}")
 
 
 @app.command()
 def logs(
-    part: Annotated[
-        str | None, typer.Argument(help="supervisor, azurite ...; without it: which logs there are.")
+    name: Annotated[
+        str | None, typer.Argument(help="The log to print, such as supervisor. Without it, list all logs.")
     ] = None,
     data: Data = DEFAULT,
 ) -> None:
-    """Print the log of a part."""
+    """Print a log of Tidepool, or list its logs."""
     folder = data.resolve() / "logs"
     names = sorted(file.stem for file in folder.glob("*.log"))
-    if part is None:
-        typer.echo("\n".join(names) or f"there are no logs in {folder}")
-    elif part in names:
-        typer.echo((folder / f"{part}.log").read_text(errors="replace"), nl=False)
+    if name is None:
+        typer.echo("\n".join(names) or f"There are no logs in {folder}.")
+    elif name in names:
+        typer.echo((folder / f"{name}.log").read_text(errors="replace"), nl=False)
     else:
-        raise TidepoolError(f"there is no log of {part!r}; there are: {', '.join(names) or 'none'}")
+        raise TidepoolError(f"there is no log {name!r}; existing logs: {', '.join(names) or 'none'}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def run(context: typer.Context, data: Data = DEFAULT) -> None:
-    """Run a command inside Tidepool: tidepool run -- python my_script.py"""
+    """Run a command against Tidepool: tidepool run -- python my_script.py"""
     if not context.args:
-        raise TidepoolError("which command? tidepool run -- python my_script.py")
+        raise TidepoolError("no command is given; for example: tidepool run -- python my_script.py")
     environ = {**os.environ, **_attached(data).environment()}
     if shutil.which(context.args[0]) is None:
-        raise TidepoolError(f"there is no command {context.args[0]!r}")
+        raise TidepoolError(f"the command {context.args[0]!r} was not found")
     raise typer.Exit(subprocess.run(context.args, env=environ, check=False).returncode)
 
 
 @app.command()
 def env(data: Data = DEFAULT) -> None:
-    """Print the variables that lead programs into Tidepool: eval "$(tidepool env)"."""
+    """Print the variables that direct programs to Tidepool, for eval "$(tidepool env)"."""
     for name, value in _attached(data).environment().items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 
@@ -124,7 +130,7 @@ def reset(data: Data = DEFAULT) -> None:
 
 
 def main() -> None:
-    """Errors that a user can mend are one line, without a traceback."""
+    """Run the command line, and print an error that the user can fix as one line, without a traceback."""
     try:
         app()
     except (TidepoolError, AzuriteError) as error:
@@ -138,15 +144,17 @@ def _attached(data: Path) -> Tidepool:
     return cloud
 
 
-def _say_started(cloud: Tidepool) -> None:
-    typer.echo(f"Tidepool is up; its state is in {cloud.data_dir}.")
+def _print_started(cloud: Tidepool) -> None:
+    typer.echo(f"Tidepool is running. Its state is in {cloud.data_dir}.")
     for site in cloud.status()["sites"]:
         if site["error"]:
-            typer.secho(f"Functions app {site['name']} has no functions:\n{site['error']}", fg="red")
+            typer.secho(
+                f"Functions app {site['name']} did not load its functions:\n{site['error']}", fg="red"
+            )
         else:
             typer.echo(f"Functions app {site['name']}: {site['url']}, {len(site['functions'])} functions")
     env, down = typed("env", cloud.data_dir), typed("down", cloud.data_dir)
-    typer.echo(f'Reach it with:  eval "$({env})"   Stop it with:  {down}')
+    typer.echo(f'To use it in this shell:  eval "$({env})"\nTo stop it:  {down}')
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
-"""The handle of a running Tidepool: starts a supervisor, or finds one, and asks it for things.
-
-Runs no part itself.
-"""
+"""The client of a Tidepool: it starts a supervisor or finds a running one, and calls its control API."""
 
 import uuid
 from collections.abc import Mapping
@@ -18,12 +15,12 @@ from tidepool.launch import Launch, TidepoolError
 
 
 class UnsettledError(TidepoolError):
-    """Something is still going on; the message lists it."""
+    """Work is still in progress after the time limit. The message lists it."""
 
 
 @dataclass(frozen=True)
 class StorageAccount:
-    """A storage account of one's own; `id` is its ARM id, `key` its access key."""
+    """A storage account that only its creator uses. `id` is its ARM id, and `key` its access key."""
 
     name: str
     id: str
@@ -32,7 +29,7 @@ class StorageAccount:
 
 @dataclass(frozen=True)
 class Workspace:
-    """An Azure ML workspace of one's own; `storage_account` is the name of its default one."""
+    """An Azure ML workspace that only its creator uses, with the name of its default storage account."""
 
     name: str
     id: str
@@ -42,9 +39,8 @@ class Workspace:
 class Tidepool:
     """A local Azure.
 
-    As a context manager it starts at `with` and is gone afterwards; its state stays in `data_dir`.
-
-    `app` is the folder of a functions app to run in it; `seed` makes its faults and delays repeatable.
+    As a context manager it runs for the time of the `with` block. Its state stays in `data_dir`. `app` is the
+    folder of a functions app to run in it. `seed` makes its faults and delays repeatable.
     """
 
     def __init__(
@@ -66,26 +62,32 @@ class Tidepool:
         self.stop()
 
     def start(self, *, detach: bool = False) -> None:
-        """Start the supervisor and wait until it is ready. Not detached, it ends when this process does."""
+        """Start the supervisor, and wait until it is ready.
+
+        Unless it is detached, it ends when this process ends.
+        """
         arguments = [f"--seed={self._seed}"]
         if self._app is not None:
             arguments.append(f"--app={self._app}")
         self._connect(self._launch.start(arguments, detach=detach))
 
     def attach(self) -> None:
-        """Use the Tidepool that runs on the data folder; TidepoolError where none does, or not with `app`."""
+        """Connect to the Tidepool that runs on the data folder.
+
+        Raise TidepoolError if none runs, or if it does not run the functions app `app`.
+        """
         self._connect(self._launch.find())
         if self._app is not None and str(self._app) not in [
             site["app_dir"] for site in self.status()["sites"]
         ]:
             raise TidepoolError(
-                f"the Tidepool that is running on {self.data_dir} is without the functions app {self._app}; "
-                f"end it first: {typed('down', self.data_dir)}"
+                f"the Tidepool on {self.data_dir} is running without the functions app {self._app}; "
+                f"stop it first: {typed('down', self.data_dir)}"
             )
 
     @property
     def is_running(self) -> bool:
-        """Whether one runs on the data folder, ready to be asked."""
+        """Return whether a Tidepool runs on the data folder and is ready."""
         try:
             self._launch.find()
         except TidepoolError:
@@ -93,71 +95,74 @@ class Tidepool:
         return True
 
     def stop(self) -> bool:
-        """End it with all its children, and wait; the state stays. Whether there was anything to end."""
+        """Stop Tidepool and all its processes, and return whether it was running. The state is kept."""
         if self._http is not None:
             self._http.close()
             self._http = None
         return self._launch.end()
 
     def wait(self) -> None:
-        """Until it ends, or until Ctrl-C, which ends it."""
+        """Wait until Tidepool ends. Ctrl-C stops it."""
         try:
             self._launch.wait()
         except KeyboardInterrupt:
             self.stop()
 
     def delete(self) -> bool:
-        """Delete the state of a Tidepool that does not run; False where there is none."""
+        """Delete the state of a Tidepool that is not running. Return False if there is none."""
         return self._launch.delete()
 
     def environment(self, principal: str = "developer") -> dict[str, str]:
-        """The variables under which a program finds it, as `developer` or `tidegate`.
+        """Return the variables with which a program uses Tidepool as `developer` or as `tidegate`.
 
-        The id of a resource (a cluster, a workspace, an endpoint) stands for its managed identity.
+        The id of a resource (a cluster, a workspace, an endpoint) means its managed identity.
         """
         return dict(self._ask("GET", "/environment", params={"principal": principal}))
 
     def token(self, audience: str, principal: str = "developer", lifetime_s: int = 3600) -> str:
-        """A bearer token; with a negative lifetime one that has expired."""
+        """Return a bearer token. With a negative lifetime it has expired."""
         query = {"audience": audience, "principal": principal, "lifetime_s": lifetime_s}
         return str(self._ask("GET", "/token", params=query))
 
     def status(self) -> dict[str, Any]:
-        """Process id, time, functions apps, what is going on and what waits."""
+        """Return the process id, the time, the functions apps, the work in progress and what is due later."""
         return dict(self._ask("GET", "/status"))
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """The requests that came through the proxy, oldest first: gateway.Recorded says what each has."""
+        """Return the requests that came through the proxy, oldest first, as dicts of gateway.Recorded."""
         return list(self._ask("GET", "/requests"))
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The events that were published, oldest first."""
+        """Return the events that were published, oldest first."""
         return list(self._ask("GET", "/events"))
 
     def mailbox(self) -> list[dict[str, Any]]:
-        """What was posted to the mailbox, oldest first: `time`, `path`, `body`."""
+        """Return what was posted to the mailbox, oldest first, with `time`, `path` and `body`."""
         return list(self._ask("GET", "/mailbox"))
 
     def advance(self, seconds: float) -> None:
-        """Move the time: what waits until then (retries, timers, delayed messages ...) is due now."""
+        """Move the emulated time forward. Retries, timers and delayed messages until then become due."""
         self._post("/advance", {"seconds": seconds})
 
     def settle(self, timeout_s: float = 60) -> None:
-        """Wait until nothing is queued, delivering, running or provisioning; UnsettledError lists what is."""
+        """Wait until nothing is queued, delivering, running or provisioning.
+
+        Raise UnsettledError if work is still in progress after `timeout_s`.
+        """
         if going_on := self._post("/settle", {"timeout_s": timeout_s}):
-            raise UnsettledError(f"after {timeout_s:g} s there is still:\n  " + "\n  ".join(going_on))
+            raise UnsettledError(f"still in progress after {timeout_s:g} s:\n  " + "\n  ".join(going_on))
 
     def create_storage_account(self) -> StorageAccount:
         return StorageAccount(**self._post("/storage-accounts"))
 
     def create_workspace(self, name: str | None = None) -> Workspace:
-        """A fresh workspace with a storage account of its own."""
+        """Create a workspace with a storage account of its own."""
         return Workspace(**self._post("/workspaces", {"name": name or f"mlw-{uuid.uuid4().hex[:12]}"}))
 
     def inject(self, topic: str, event: Mapping[str, Any]) -> dict[str, Any]:
-        """Publish an event to a topic (an ARM id); id, time and versions are filled in where it has none."""
+        """Publish an event to a topic, given by its ARM id. A missing id, time or version is filled in."""
         return dict(self._post("/events", {"topic": topic, "event": dict(event)}))
 
     def functions_app(
@@ -166,31 +171,31 @@ class Tidepool:
         settings: Mapping[str, str] | None = None,
         topics: Mapping[str, str] | None = None,
     ) -> "Site":
-        """Start one more functions app.
+        """Start another functions app.
 
-        `topics` binds storage, development, production to ARM ids of one's own.
+        `topics` gives the ARM ids for the topics storage, development and production.
         """
-        asked = {
+        spec = {
             "name": f"app-{uuid.uuid4().hex[:8]}",
             "app_dir": str(Path(app_dir).resolve()),
             "settings": dict(settings or {}),
             "topics": dict(topics or {}),
         }
-        return Site(self, self._post("/sites", asked))
+        return Site(self, self._post("/sites", spec))
 
     def fire_timer(self, function: str, site: str = DEFAULT_SITE) -> None:
         """Run a timer function now, and wait for it."""
         self._post(f"/sites/{site}/fire/{function}")
 
     def fault(self, kind: str, action: str, **rule: Any) -> None:
-        """Add a rule of misbehaviour: the fields of faults.Rule."""
+        """Add a fault rule with the fields of faults.Rule."""
         self._post("/faults", {"kind": kind, "action": action, **rule})
 
     def clear_faults(self) -> None:
         self._ask("DELETE", "/faults")
 
     def kill_worker_after(self, writes: int, site: str = DEFAULT_SITE) -> None:
-        """Kill a worker when its n-th write from now has taken effect, before it sees the answer."""
+        """Kill the worker after its n-th write from now took effect, before it gets the response."""
         self.fault("worker", "kill", match={"origin": site}, skip=writes - 1)
 
     def _connect(self, state: dict[str, Any]) -> None:
@@ -202,7 +207,7 @@ class Tidepool:
 
     def _ask(self, method: str, path: str, **arguments: Any) -> Any:
         if self._http is None:
-            raise TidepoolError("Tidepool is not started")
+            raise TidepoolError("Tidepool is not started; call start() or attach()")
         try:
             answer = self._http.request(method, path, **arguments)
         except httpx.TransportError as error:
@@ -213,16 +218,16 @@ class Tidepool:
 
 
 class Site:
-    """A functions app that was started for a while. As a context manager it is stopped at the end."""
+    """An additional functions app. As a context manager it is stopped at the end of the `with` block."""
 
-    def __init__(self, cloud: Tidepool, described: Mapping[str, Any]) -> None:
+    def __init__(self, cloud: Tidepool, description: Mapping[str, Any]) -> None:
         self._cloud = cloud
-        self.name: str = described["name"]
-        self.url: str = described["url"]
-        self.key: str = described["key"]
-        self.event_grid_key: str = described["event_grid_key"]
-        self.functions: list[str] = described["functions"]
-        self.error: str = described["error"]
+        self.name: str = description["name"]
+        self.url: str = description["url"]
+        self.key: str = description["key"]
+        self.event_grid_key: str = description["event_grid_key"]
+        self.functions: list[str] = description["functions"]
+        self.error: str = description["error"]
 
     def __enter__(self) -> Self:
         return self
@@ -245,12 +250,12 @@ class Site:
         self._cloud.kill_worker_after(writes, self.name)
 
     def writes(self) -> list[dict[str, Any]]:
-        """The writes of its worker that took effect."""
-        recorded = self._cloud._ask("GET", "/requests", params={"origin": self.name})
-        return [one for one in recorded if one["write"]]
+        """Return the writes of its worker that took effect."""
+        requests = self._cloud._ask("GET", "/requests", params={"origin": self.name})
+        return [request for request in requests if request["write"]]
 
 
 def _message(answer: httpx.Response) -> str:
     if answer.headers.get("content-type") == "application/json":
         return str(answer.json()["error"]["message"])
-    return f"Tidepool failed; see its log: tidepool logs supervisor ({answer.text})"
+    return f"Tidepool failed. To see its log, run: tidepool logs supervisor ({answer.text})"

@@ -1,6 +1,6 @@
-"""The control API of a running Tidepool: what `cloud.Tidepool` calls.
+"""The control API of a running Tidepool, which `cloud.Tidepool` calls.
 
-Plain HTTP on 127.0.0.1, with a secret header.
+It is plain HTTP on 127.0.0.1, and requires a secret header.
 """
 
 import os
@@ -25,7 +25,7 @@ from tidepool.storage.account_resources import create_storage_account
 
 
 class Control:
-    """`app` serves the control API, and under `/msi` managed identity, which has its own secret."""
+    """The ASGI app `app`: the control API, and below `/msi` managed identity, which has its own secret."""
 
     def __init__(self, *, composition: Composition, token: str) -> None:
         self._composition = composition
@@ -77,10 +77,10 @@ class Control:
         )
 
     async def _token(self, request: Request) -> JSONResponse:
-        asked = request.query_params
+        query = request.query_params
         identity = self._composition.identity
-        principal = identity.principal(asked["principal"])
-        return JSONResponse(identity.issue(asked["audience"], principal, int(asked["lifetime_s"])))
+        principal = identity.principal(query["principal"])
+        return JSONResponse(identity.issue(query["audience"], principal, int(query["lifetime_s"])))
 
     async def _requests(self, request: Request) -> JSONResponse:
         return JSONResponse(self._composition.gateway.requests(request.query_params.get("origin")))
@@ -92,16 +92,16 @@ class Control:
         return JSONResponse(list(self._composition.eventgrid.published))
 
     async def _inject(self, request: Request) -> JSONResponse:
-        asked = await request.json()
+        body = await request.json()
         event = {
             "id": str(uuid.uuid4()),
             "eventTime": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%f}0Z",
-            "topic": asked["topic"],
+            "topic": body["topic"],
             "dataVersion": "",
             "metadataVersion": "1",
-            **asked["event"],
+            **body["event"],
         }
-        await self._composition.eventgrid.publish(asked["topic"], [event])
+        await self._composition.eventgrid.publish(body["topic"], [event])
         return JSONResponse(event)
 
     async def _add_fault(self, request: Request) -> JSONResponse:
@@ -131,11 +131,11 @@ class Control:
         return JSONResponse({"name": name, "id": document["id"], "storage_account": account})
 
     async def _start_site(self, request: Request) -> JSONResponse:
-        asked = await request.json()
+        body = await request.json()
         site = await self._composition.subscribed_apps.start(
-            SiteSpec(**{**asked, "app_dir": Path(asked["app_dir"])})
+            SiteSpec(**{**body, "app_dir": Path(body["app_dir"])})
         )
-        return JSONResponse(_described(site))
+        return JSONResponse(_description(site))
 
     async def _stop_site(self, request: Request) -> JSONResponse:
         await self._composition.subscribed_apps.stop(request.path_params["name"])
@@ -144,29 +144,31 @@ class Control:
     async def _restart_site(self, request: Request) -> JSONResponse:
         site = self._composition.sites.get(request.path_params["name"])
         await site.restart()
-        return JSONResponse(_described(site))
+        return JSONResponse(_description(site))
 
     async def _fire(self, request: Request) -> JSONResponse:
         await self._composition.sites.get(request.path_params["name"]).fire(request.path_params["function"])
         return JSONResponse({})
 
 
-def _described(site: Any) -> dict[str, Any]:
+def _description(site: Any) -> dict[str, Any]:
     return {**site.status(), "key": site.keys.default, "event_grid_key": site.keys.event_grid}
 
 
 class _Guard:
-    """Lets nobody in who has not the token of tidepool.json."""
+    """A check of the secret header: the caller must have the token in tidepool.json."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app
         self._token = token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        wanted = default_resources.CONTROL_HEADER.encode()
-        given = next((value for name, value in scope["headers"] if name == wanted), b"")
-        refused = JSONResponse({"error": {"code": "Unauthorized", "message": "wrong token"}}, 401)
-        await (self._app if given == self._token else refused)(scope, receive, send)
+        header = default_resources.CONTROL_HEADER.encode()
+        token = next((value for name, value in scope["headers"] if name == header), b"")
+        refused = JSONResponse(
+            {"error": {"code": "Unauthorized", "message": "The token of the control API is wrong."}}, 401
+        )
+        await (self._app if token == self._token else refused)(scope, receive, send)
 
 
 async def _refuse(_: Request, error: Exception) -> Response:

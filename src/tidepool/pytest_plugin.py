@@ -1,7 +1,8 @@
-"""The pytest plugin: one Tidepool for the session; each test has a workspace and an account of its own.
+"""The pytest plugin: one Tidepool for the session, and a workspace and a storage account for each test.
 
-`tidepool` starts it at first use and leads this process into it. Where no test asks, nothing is imported,
-as pytest loads this wherever the package is installed, with its extra or without.
+The fixture `tidepool` starts it at first use, and sets the environment of this process. If no test uses it,
+nothing else is imported, because pytest loads this module wherever the package is installed, even without its
+extra.
 """
 
 from collections.abc import Iterator
@@ -16,23 +17,25 @@ if TYPE_CHECKING:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("tidepool")
-    group.addoption("--tidepool-data", help="keep Tidepool's state in this folder, not in a temporary one")
-    group.addoption("--tidepool-seed", type=int, default=0, help="the seed of its faults and delays")
+    group.addoption(
+        "--tidepool-data", help="keep the state of Tidepool in this folder instead of a temporary one"
+    )
+    group.addoption(
+        "--tidepool-seed", type=int, default=0, help="the seed that makes faults and delays repeatable"
+    )
 
 
 @pytest.fixture(scope="session")
 def tidepool(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> "Iterator[Tidepool]":
-    """A Tidepool that lives as long as the session, with this process's environment set for it."""
+    """Start a Tidepool for the session, and direct this process to it."""
     try:
         from tidepool.cloud import Tidepool
     except ModuleNotFoundError as error:
-        pytest.fail(
-            f"{error}. Tidepool is an extra of its package: install tidegate[tidepool]", pytrace=False
-        )
-    kept = request.config.getoption("--tidepool-data")
-    data_dir = Path(kept) if kept else tmp_path_factory.mktemp("tidepool")
+        pytest.fail(f"{error}. Tidepool is not installed: install tidegate[tidepool]", pytrace=False)
+    option = request.config.getoption("--tidepool-data")
+    data_dir = Path(option) if option else tmp_path_factory.mktemp("tidepool")
     with (
         Tidepool(data_dir, seed=request.config.getoption("--tidepool-seed")) as cloud,
         pytest.MonkeyPatch.context() as patch,
@@ -44,24 +47,24 @@ def tidepool(
 
 @pytest.fixture
 def storage_account(tidepool: "Tidepool") -> "StorageAccount":
-    """A storage account that nobody else uses."""
+    """Create a storage account for this test alone."""
     return tidepool.create_storage_account()
 
 
 @pytest.fixture
 def workspace(tidepool: "Tidepool") -> "Workspace":
-    """An Azure ML workspace, with its storage account, that nobody else uses."""
+    """Create an Azure ML workspace with its storage account for this test alone."""
     return tidepool.create_workspace()
 
 
 @pytest.fixture
 def production_workspace(tidepool: "Tidepool") -> "Workspace":
-    """A second one."""
+    """Create a second workspace for this test alone."""
     return tidepool.create_workspace()
 
 
 @pytest.fixture
 def faults(tidepool: "Tidepool") -> "Iterator[Tidepool]":
-    """Tidepool, whose faults are cleared after the test."""
+    """Return Tidepool, and clear its fault rules after the test."""
     yield tidepool
     tidepool.clear_faults()

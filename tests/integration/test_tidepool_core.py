@@ -114,9 +114,9 @@ def test_its_state_survives_a_restart_and_nothing_survives_a_kill(
     assert tidepool.environment()["HTTPS_PROXY"] not in first
     written = shell("run", "--", sys.executable, "-c", WRITE)
     assert written.returncode == 0, written.stderr
-    assert "nothing is going on" in shell("status").stdout
+    assert "no work is in progress" in shell("status").stdout
     assert shell("logs").stdout.split() == ["azurite", "functions", "supervisor"]
-    assert "there are: azurite, functions, supervisor" in shell("logs", "nobody").stderr
+    assert "existing logs: azurite, functions, supervisor" in shell("logs", "nobody").stderr
 
     assert "Stopped" in shell("down").stdout
     app = write_app(tmp_path / "app")
@@ -161,7 +161,7 @@ def test_an_app_that_is_not_running_in_it_is_not_passed_over(tidepool: Tidepool,
     refused = Shell(tidepool.data_dir)("up", "--detach", "--app", str(app))
 
     assert refused.returncode == 1
-    assert f"without the functions app {app}; end it first: tidepool down" in refused.stderr
+    assert f"without the functions app {app}; stop it first: tidepool down" in refused.stderr
 
 
 def test_one_that_nobody_can_ask_is_ended_by_its_lock(shell: Shell) -> None:
