@@ -26,7 +26,7 @@ from tidepool.azureml.submissions import Submissions
 from tidepool.azureml.uploads import Uploads
 from tidepool.azureml.workspace_creation import WorkspaceCreation
 from tidepool.azureml.workspaces import WorkspaceRoutes, check_workspace
-from tidepool.endpoints.online import Online
+from tidepool.endpoints.online import OnlineEndpoints
 from tidepool.endpoints.records import EndpointRecords
 from tidepool.events.eventgrid import EventGrid
 from tidepool.events.resources import EventResources
@@ -158,7 +158,7 @@ class Composition:
             python=Path(sys.executable),
             environment=self.environment.variables,
         )
-        self.online = Online(
+        self.online = OnlineEndpoints(
             store=store,
             blobs=blobs,
             records=endpoint_records,

@@ -25,7 +25,7 @@ from tidepool.storage.blobs import Blobs
 from tidepool.store import Store
 
 
-class Online:
+class OnlineEndpoints:
     """The online endpoints of one Tidepool.
 
     `scoring.app` answers requests to the scoring hosts, `routes` those to ARM. `serving` has the processes.

@@ -70,7 +70,7 @@ class EndpointRecords:
         return document
 
     def fail_interrupted(self) -> None:
-        """Set the state of resources whose operation was interrupted by a restart to Failed."""
+        """Mark resources as Failed if a restart interrupted their operation."""
         for endpoint, deployments in self.all():
             for document in (endpoint, *deployments.values()):
                 if document["properties"]["provisioningState"] in _BUSY:
