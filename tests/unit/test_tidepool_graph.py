@@ -1,4 +1,4 @@
-"""How bodies of jobs become graphs, how references are followed, and which steps are the same."""
+"""How job bodies become graphs, how references are resolved, and which steps count as the same."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -79,20 +79,20 @@ def test_a_pipeline_becomes_steps_that_know_what_they_need() -> None:
 
 
 def test_an_output_of_the_pipeline_is_the_output_of_the_step_that_is_bound_to_it() -> None:
-    made = graph()
+    job_graph = graph()
 
-    assert made.outputs == {"result": ("publish", "csv")}
-    assert made.steps["publish"].outputs["csv"] == JobOutput(
+    assert job_graph.outputs == {"result": ("publish", "csv")}
+    assert job_graph.steps["publish"].outputs["csv"] == JobOutput(
         "uri_folder", "azureml://datastores/d/paths/month-1/"
     )
 
 
 def test_inputs_follow_references_defaults_and_the_modes_of_the_job() -> None:
-    made = graph()
+    job_graph = graph()
     rows = Value("azureml://rows", "uri_file")
 
-    score = bind_inputs(made.steps["score"], made.inputs, {})
-    publish = bind_inputs(made.steps["publish"], made.inputs, {("score", "rows"): rows})
+    score = bind_inputs(job_graph.steps["score"], job_graph.inputs, {})
+    publish = bind_inputs(job_graph.steps["publish"], job_graph.inputs, {("score", "rows"): rows})
 
     assert score == {"images": Value("azureml:digits:1", "uri_folder", "Download"), "limit": Value("10")}
     assert publish == {"rows": rows}
@@ -128,10 +128,10 @@ def test_a_registered_pipeline_component_gives_its_steps_and_defaults_to_the_job
     }
     body = {**pipeline(settings=None, outputs={}), "componentId": "monthly", "jobs": None}
 
-    made = read_job("month-1", body, components.__getitem__)
+    job_graph = read_job("month-1", body, components.__getitem__)
 
-    assert made.steps["score"].compute == "cpu"
-    assert bind_inputs(made.steps["score"], made.inputs, {})["images"].text == "azureml:digits:1"
+    assert job_graph.steps["score"].compute == "cpu"
+    assert bind_inputs(job_graph.steps["score"], job_graph.inputs, {})["images"].text == "azureml:digits:1"
 
 
 @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ def test_a_text_that_is_not_a_duration_is_refused() -> None:
         seconds("soon")
 
 
-def test_a_size_that_is_no_size_is_refused() -> None:
+def test_a_mini_batch_size_without_a_number_is_refused() -> None:
     with pytest.raises(ValueError, match="must be a number of files, or a size"):
         split([Path("a")], "some")
 

@@ -1,4 +1,4 @@
-"""Azure Monitor's metrics out of requests: dimensions, filters, averages."""
+"""Azure Monitor's metrics, computed from requests: dimensions, filters, averages."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -18,46 +18,46 @@ def sample(deployment: str = "blue", status: int = 200, ms: float = 10) -> Sampl
     return Sample(deployment, status, 500 if status == 424 else status, ms)
 
 
-def asked(
+def averages(
     minutes: list[list[Sample]],
     condition: str = "",
     *,
     name: str = "RequestsPerMinute",
     step: timedelta = MINUTE,
 ) -> dict[tuple[str, ...], list[float | None]]:
-    """Averages by the values of the dimensions that the filter names."""
+    """Return the averages by the values of the dimensions in the filter."""
     metric = ENDPOINT_METRICS[name.lower()]
-    found = [(NOON + number * MINUTE, samples) for number, samples in enumerate(minutes) if samples]
+    recorded = [(NOON + number * MINUTE, samples) for number, samples in enumerate(minutes) if samples]
     grid = [NOON + number * step for number in range(-(-len(minutes) * MINUTE // step))]
-    every: list[Document] = series(metric, found, read_filter(condition, metric), grid, step)
+    every: list[Document] = series(metric, recorded, read_filter(condition, metric), grid, step)
     return {
-        tuple(entry["value"] for entry in one["metadatavalues"]): [
-            point.get("average") for point in one["data"]
+        tuple(entry["value"] for entry in time_series["metadatavalues"]): [
+            point.get("average") for point in time_series["data"]
         ]
-        for one in every
+        for time_series in every
     }
 
 
 def test_a_minute_without_requests_has_no_average() -> None:
-    assert asked([[sample(), sample()], [], [sample()]]) == {(): [2, None, 1]}
+    assert averages([[sample(), sample()], [], [sample()]]) == {(): [2, None, 1]}
 
 
-def test_nothing_counted_is_an_empty_series_and_with_a_filter_none() -> None:
-    assert asked([[]]) == {(): [None]}
-    assert asked([[sample("blue")]], "deployment eq 'green'") == {}
+def test_without_requests_the_series_is_empty_and_with_a_filter_there_is_none() -> None:
+    assert averages([[]]) == {(): [None]}
+    assert averages([[sample("blue")]], "deployment eq 'green'") == {}
 
 
 def test_the_average_is_over_all_combinations_of_dimensions() -> None:
     minute = [sample()] * 9 + [sample(status=424)]
 
-    assert asked([minute]) == {(): [5]}
-    assert asked([minute], "statusCodeClass eq '*'") == {("2xx",): [9], ("4xx",): [1]}
+    assert averages([minute]) == {(): [5]}
+    assert averages([minute], "statusCodeClass eq '*'") == {("2xx",): [9], ("4xx",): [1]}
 
 
 def test_a_longer_interval_averages_its_minutes() -> None:
     minutes = [[sample()] * 4, [sample()] * 2, [sample()]]
 
-    assert asked(minutes, step=2 * MINUTE) == {(): [3, 1]}
+    assert averages(minutes, step=2 * MINUTE) == {(): [3, 1]}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_longer_interval_averages_its_minutes() -> None:
 def test_filters_choose_and_split(condition: str, expected: dict[tuple[str, ...], list[float]]) -> None:
     minute = [sample("blue"), sample("green", 424)] + [sample("green")] * 3
 
-    assert asked([minute], condition) == expected
+    assert averages([minute], condition) == expected
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ def test_a_wrong_filter_is_refused(condition: str, message: str) -> None:
 def test_percentiles_are_those_of_a_minute() -> None:
     minute = [sample(ms=ms) for ms in range(1, 101)]
 
-    assert asked([minute], name="RequestLatency_P95") == {(): [95]}
-    assert asked([minute], name="RequestLatency_P50") == {(): [50]}
-    assert asked([minute], name="RequestLatency") == {(): [50.5]}
+    assert averages([minute], name="RequestLatency_P95") == {(): [95]}
+    assert averages([minute], name="RequestLatency_P50") == {(): [50]}
+    assert averages([minute], name="RequestLatency") == {(): [50.5]}
 
 
 def test_deployments_have_dimensions_of_their_own() -> None:
