@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidepool.functions.routes import route
+from tidepool.functions.routes import parse_route
 
 GET = frozenset({"GET"})
 
@@ -34,22 +34,22 @@ GET = frozenset({"GET"})
     ],
 )
 def test_match(template: str, path: str, expected: dict[str, str] | None) -> None:
-    assert route("f", template, GET).match("GET", path) == expected
+    assert parse_route("f", template, GET).match("GET", path) == expected
 
 
 def test_a_method_that_is_not_served_finds_nothing() -> None:
-    assert route("f", "x", GET).match("POST", "/x") is None
-    assert route("f", "x", frozenset()).match("POST", "/x") == {}
+    assert parse_route("f", "x", GET).match("POST", "/x") is None
+    assert parse_route("f", "x", frozenset()).match("POST", "/x") == {}
 
 
 def test_literal_segments_win_over_parameters_and_those_over_the_rest() -> None:
     templates = ["{*path}", "a/{name}", "a/{id:int}", "a/b", "a/{*path}"]
 
-    ranked = sorted(templates, key=lambda template: route("f", template, GET).rank)
+    ranked = sorted(templates, key=lambda template: parse_route("f", template, GET).rank)
 
     assert ranked == ["a/b", "a/{id:int}", "a/{name}", "a/{*path}", "{*path}"]
 
 
 def test_an_unknown_constraint_is_refused() -> None:
     with pytest.raises(ValueError, match="does not know the route constraint 'range\\(1,2\\)'"):
-        route("f", "a/{id:range(1,2)}", GET)
+        parse_route("f", "a/{id:range(1,2)}", GET)

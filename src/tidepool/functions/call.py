@@ -1,4 +1,7 @@
-"""One invocation inside the worker: arguments decoded, outputs encoded. Imports little."""
+"""One invocation in the worker: decodes the arguments and encodes the outputs.
+
+It imports few modules, because they count as start-up time of every app.
+"""
 
 import contextvars
 import threading
@@ -18,7 +21,7 @@ local_storage = threading.local()
 
 
 class Context(func.Context):
-    """What a function sees as `context`."""
+    """The `context` argument of a function."""
 
     def __init__(self, request: Message, directory: str) -> None:
         self._request = request
@@ -53,7 +56,7 @@ class Context(func.Context):
 
 
 class Output(func.Out[Any]):
-    """An output parameter."""
+    """The argument for an output parameter."""
 
     def __init__(self) -> None:
         self._value: Any = None
@@ -66,23 +69,26 @@ class Output(func.Out[Any]):
 
 
 def arguments(function: IndexedFunction, request: Message, directory: str) -> dict[str, Any]:
-    """The keyword arguments of one call; output parameters are fresh `Output`s."""
-    given: dict[str, Any] = {
+    """Return the keyword arguments of one call. Output parameters are new `Output` objects."""
+    values: dict[str, Any] = {
         name: _decode(kind, request["data"], request["metadata"]) for name, kind in function.inputs.items()
     }
-    given.update({name: Output() for name in function.outputs})
+    values.update({name: Output() for name in function.outputs})
     if function.wants_context:
-        given["context"] = Context(request, directory)
-    return given
+        values["context"] = Context(request, directory)
+    return values
 
 
-def results(function: IndexedFunction, given: Mapping[str, Any], returned: Any) -> Message:
-    """The encoded outputs and return value; raises what the worker raises for a value without a place."""
+def results(function: IndexedFunction, values: Mapping[str, Any], returned: Any) -> Message:
+    """Return the encoded outputs and return value of a call with the arguments `values`.
+
+    Raise RuntimeError, as Azure's worker does, if a function without a $return binding returns a value.
+    """
     if function.returns is None and returned is not None:
         raise RuntimeError(f"function {function.name!r} without a $return binding returned a non-None value")
-    outputs = {name: _encode(kind, given[name].get()) for name, kind in function.outputs.items()}
-    answer = None if function.returns is None else _encode(function.returns, returned)
-    return {"outputs": outputs, "returned": answer}
+    outputs = {name: _encode(kind, values[name].get()) for name, kind in function.outputs.items()}
+    encoded = None if function.returns is None else _encode(function.returns, returned)
+    return {"outputs": outputs, "returned": encoded}
 
 
 def _decode(kind: str, data: Message, metadata: Mapping[str, str]) -> Any:

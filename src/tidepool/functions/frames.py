@@ -1,4 +1,4 @@
-"""Messages between the functions host and its worker: a length, then basic values as marshal writes them."""
+"""The format of messages between the functions host and its worker: a length, then marshalled values."""
 
 import marshal
 import struct
@@ -15,7 +15,7 @@ def pack(message: Message) -> bytes:
 
 
 class Unpacker:
-    """Cuts a stream of bytes into messages."""
+    """A parser that splits a stream of bytes into messages."""
 
     def __init__(self) -> None:
         self._rest = bytearray()

@@ -13,7 +13,7 @@ from tidepool.functions.frames import Message
 from tidepool.functions.keys import FunctionKeys
 from tidepool.functions.queue_client import Send
 from tidepool.functions.settings import HostSettings, read_host_settings
-from tidepool.functions.triggers import Surroundings, Triggers
+from tidepool.functions.triggers import HostContext, Triggers
 from tidepool.functions.webhook import PATH
 from tidepool.functions.worker_life import NoFunctionsError, WorkerLife
 from tidepool.functions.worker_process import InvocationError, LogLine
@@ -79,7 +79,7 @@ class FunctionsApp:
         try:
             self._host = read_host_settings(self.app_dir)
             functions = await self._worker.start(self._environ())
-            self._triggers = Triggers(functions, self._surroundings())
+            self._triggers = Triggers(functions, self._context())
             self._triggers.start(self._scheduler, self._store)
         except (ValueError, NoFunctionsError) as error:
             self._fail(str(error))
@@ -175,8 +175,8 @@ class FunctionsApp:
             "restarts": self._worker.deaths + max(0, self._starts - 1),
         }
 
-    def _surroundings(self) -> Surroundings:
-        return Surroundings(
+    def _context(self) -> HostContext:
+        return HostContext(
             site=self.name,
             host=self._host,
             settings=self.settings,

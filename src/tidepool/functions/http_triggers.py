@@ -1,4 +1,4 @@
-"""The HTTP side of the functions host: which function a request is for, who may call it, and its answer."""
+"""The HTTP triggers of a functions app: routing, the check of keys, and the responses of functions."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from tidepool.functions.frames import Message
 from tidepool.functions.keys import FunctionKeys, Level
-from tidepool.functions.routes import Route, route
+from tidepool.functions.routes import RouteTemplate, parse_route
 from tidepool.functions.worker_process import InvocationError
 
 Invoke = Callable[[str, Message], Awaitable[Message]]
@@ -18,26 +18,26 @@ Invoke = Callable[[str, Message], Awaitable[Message]]
 
 @dataclass(frozen=True)
 class HttpFunction:
-    """A function with an HTTP trigger, and where its response is among its outputs."""
+    """A function with an HTTP trigger. `response` is the name of its HTTP output binding."""
 
     name: str
     level: Level
-    route: Route
+    route: RouteTemplate
     response: str
 
     @classmethod
     def read(cls, name: str, bindings: Sequence[Mapping[str, Any]], prefix: str) -> "HttpFunction":
-        """From its bindings; ValueError where the route cannot be read."""
+        """Read the bindings of a function. Raise ValueError if its route template is invalid."""
         trigger = next(binding for binding in bindings if binding["type"] == "httpTrigger")
         outputs = [binding["name"] for binding in bindings if binding["type"] == "http"]
         methods = frozenset(method.upper() for method in trigger.get("methods") or [])
         template = f"{prefix}/{(trigger.get('route') or name).strip('/')}"
         level = Level(str(trigger.get("authLevel") or "function").lower())
-        return cls(name, level, route(name, template, methods), outputs[0] if outputs else "")
+        return cls(name, level, parse_route(name, template, methods), outputs[0] if outputs else "")
 
 
 class HttpTriggers:
-    """Answers requests; routes are tried in Azure's order, literal segments first."""
+    """The HTTP functions of an app, tried in Azure's order of routes: literal segments first."""
 
     def __init__(self, *, functions: Sequence[HttpFunction], keys: FunctionKeys, invoke: Invoke) -> None:
         self._functions = sorted(functions, key=lambda function: function.route.rank)
@@ -76,7 +76,7 @@ class HttpTriggers:
 
 
 def _joined(items: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Several values of one name become one, with commas, as the host passes them on."""
+    """Join several values of a name with commas, as the host of Azure does."""
     joined: dict[str, str] = {}
     for name, value in items:
         joined[name] = f"{joined[name]},{value}" if name in joined else value

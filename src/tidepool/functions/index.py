@@ -1,7 +1,7 @@
-"""Finds the functions of an app as Azure's Python worker does, with its checks. Runs in the worker.
+"""The index of the functions of an app, with the checks of Azure's Python worker. It runs in the worker.
 
 The checks are those of azure_functions_worker's `functions.py` and `loader.py`, and the host's for names.
-Imports little: what is imported here counts as the start-up time of every app.
+It imports few modules, because they count as start-up time of every app.
 """
 
 import importlib
@@ -34,12 +34,12 @@ _GENERIC = "generic"
 
 
 class IndexingError(Exception):
-    """The app has a mistake that makes Azure find no functions in it, all of them."""
+    """An error in the app because of which Azure finds none of its functions."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndexedFunction:
-    """What an invocation needs: the callable, and for each parameter the type of its binding."""
+    """A function that can be invoked: the callable, and for each parameter the type of its binding."""
 
     name: str
     call: Callable[..., Any]
@@ -54,7 +54,7 @@ class IndexedFunction:
 
 
 def index(app_dir: Path) -> list[IndexedFunction]:
-    """The functions of the app; any exception means that Azure would find none."""
+    """Return the functions of an app. After any exception Azure would find no functions in it."""
     script = _script(app_dir)
     sys.path.append(str(app_dir))
     module = importlib.import_module(Path(script).stem)
@@ -66,7 +66,7 @@ def _script(app_dir: Path) -> str:
     if not _SCRIPT_NAME.match(script):
         raise IndexingError(f"{SCRIPT_SETTING} is {script!r}; it must be the name of a .py file, not a path.")
     if not (app_dir / script).is_file():
-        raise IndexingError(f"{app_dir} has no file {script}, so there are no functions in it.")
+        raise IndexingError(f"{app_dir} has no file {script}, so it has no functions.")
     return script
 
 
@@ -148,7 +148,7 @@ def _check_parameters(name: str, parameters: Mapping[str, Any], bound: Mapping[s
 
 
 def _parameter_type(name: str, binding: Any, annotations: Mapping[str, Any]) -> str:
-    """The converter's name for a parameter, after checking its annotation against the binding."""
+    """Return the name of the converter of a parameter, after a check of its annotation."""
     if binding.name not in annotations:
         return str(binding.type)
     annotation = annotations[binding.name]
@@ -218,7 +218,7 @@ def _cannot_load(name: str, message: str) -> IndexingError:
 
 
 def described(functions: list[IndexedFunction]) -> Iterator[dict[str, Any]]:
-    """What the host needs to know of each function, as basic values."""
+    """Yield the description of each function for the host, as basic values."""
     for function in functions:
         yield {
             "name": function.name,

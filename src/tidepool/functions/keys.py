@@ -1,4 +1,4 @@
-"""The keys of a functions app, made once and kept: who may call what. Answers no requests."""
+"""The access keys of a functions app, generated once and kept in the store."""
 
 import hmac
 import secrets
@@ -20,7 +20,10 @@ class Level(Enum):
 
 
 class FunctionKeys:
-    """`master` opens everything, `default` (the host key) every function; each function has its own, too."""
+    """The keys of an app.
+
+    `master` allows everything. `default`, the host key, allows all functions. Each function has a key, too.
+    """
 
     def __init__(self, store: Store, site: str) -> None:
         self._store = store
@@ -30,28 +33,28 @@ class FunctionKeys:
         self.event_grid = self._key(f"system.{EVENT_GRID_EXTENSION}")
 
     def of(self, function: str) -> str:
-        """The key of one function."""
+        """Return the key of a function."""
         return self._key(f"function.{function.lower()}")
 
     def opens(self, request: Request, level: Level, function: str) -> bool:
         if level is Level.ANONYMOUS:
             return True
         keys = [self.master] if level is Level.ADMIN else [self.master, self.default, self.of(function)]
-        return _given_is_one_of(request, keys)
+        return _request_has(request, keys)
 
     def opens_event_grid(self, request: Request) -> bool:
-        return _given_is_one_of(request, [self.event_grid, self.master])
+        return _request_has(request, [self.event_grid, self.master])
 
     def _key(self, name: str) -> str:
         path = f"{self._path}/{name}"
-        found = self._store.get(path)
-        if found:
-            return str(found["value"])
-        value = secrets.token_hex(32)  # base64, too: a topic may have it as its key
+        document = self._store.get(path)
+        if document:
+            return str(document["value"])
+        value = secrets.token_hex(32)  # also valid base64, so that a topic can have the same key
         self._store.put(path, {"value": value})
         return value
 
 
-def _given_is_one_of(request: Request, keys: list[str]) -> bool:
+def _request_has(request: Request, keys: list[str]) -> bool:
     given = request.headers.get("x-functions-key") or request.query_params.get("code") or ""
     return any(hmac.compare_digest(given.encode(), key.encode()) for key in keys)

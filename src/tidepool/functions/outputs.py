@@ -1,4 +1,4 @@
-"""Output bindings: what a function returned or set goes to its queue. HTTP answers are not its business."""
+"""Queue output bindings: they send what a function returned or set to queues."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +11,7 @@ Binding = Mapping[str, Any]
 
 
 class Outputs:
-    """Sends the outputs of finished invocations. `queue_of` finds the queue that a binding names."""
+    """The sender of the outputs of invocations. `queue_of` returns the queue of a binding."""
 
     def __init__(self, *, queue_of: Callable[[Binding], QueueClient], base64_encoded: bool) -> None:
         self._queue_of = queue_of
@@ -37,7 +37,7 @@ def _contents(value: Message | None) -> list[str | bytes]:
 
 
 def _text(item: Any) -> str:
-    """A message of a list: a string, or a QueueMessage as `{"id", "body"}`."""
+    """Return the text of an item, which is a string or a QueueMessage as `{"id", "body"}`."""
     if isinstance(item, dict) and "body" in item:
         return str(item["body"])
     return item if isinstance(item, str) else json.dumps(item)

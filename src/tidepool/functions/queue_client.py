@@ -1,4 +1,4 @@
-"""Azure's queue operations, as the functions host needs them. Keeps no state, decides nothing."""
+"""The queue operations that the functions host needs."""
 
 import base64
 import binascii
@@ -36,17 +36,20 @@ class QueueClient:
         self._send = send
 
     async def receive(self, count: int, lease_s: int) -> list[ReceivedMessage]:
-        """Up to `count` visible messages, hidden for `lease_s`; none where the queue does not exist."""
+        """Return up to `count` visible messages and hide them for `lease_s` seconds.
+
+        The list is empty if the queue does not exist.
+        """
         answer = await self._ask("GET", f"numofmessages={count}&visibilitytimeout={lease_s}", holds=True)
         return [] if answer.status == 404 else [_message(element) for element in _elements(answer)]
 
     async def visible(self) -> int:
-        """How many messages are visible now, counted up to 32."""
+        """Return how many messages are visible now, counted up to 32."""
         answer = await self._ask("GET", "peekonly=true&numofmessages=32")
         return 0 if answer.status == 404 else len(_elements(answer))
 
     async def put(self, text: str) -> None:
-        """Add a message; makes the queue where it does not exist."""
+        """Add a message. If the queue does not exist, create it."""
         body = f"<QueueMessage><MessageText>{escape(text)}</MessageText></QueueMessage>".encode()
         answer = await self._ask("POST", "", body=body)
         if answer.status == 404:
@@ -58,13 +61,13 @@ class QueueClient:
         _check(await self._send(self.account, "queue", "PUT", f"/{self.queue}"))
 
     async def delete(self, message: ReceivedMessage) -> None:
-        """Delete a message; that it is gone, or somebody else's by now, is fine."""
+        """Delete a message. Do nothing if it is already deleted, or if another host has received it."""
         await self._ask("DELETE", f"popreceipt={quote(message.pop_receipt, safe='')}", message.id)
 
     async def hide(self, message: ReceivedMessage, seconds: int, *, holds: bool = False) -> str:
-        """Make it visible again in so many seconds; the new pop receipt, or "" where it is ours no more.
+        """Hide a message for so many seconds, and return its new pop receipt.
 
-        `holds`: only if it is not hidden anew until then, as it is still being worked on.
+        The receipt is "" if another host has received the message. `holds`: this host still processes it.
         """
         query = f"popreceipt={quote(message.pop_receipt, safe='')}&visibilitytimeout={seconds}"
         answer = await self._ask("PUT", query, message.id, holds=holds)
@@ -88,7 +91,10 @@ def encode(content: str | bytes, *, base64_encoded: bool) -> str:
 
 
 def decode(text: str, *, base64_encoded: bool) -> str | bytes:
-    """A message's content: a string where it is UTF-8; ValueError where it is not base64 but should be."""
+    """Return the content of a message: a string if it is UTF-8, otherwise bytes.
+
+    Raise ValueError if the text should be base64 and is not.
+    """
     if not base64_encoded:
         return text
     try:

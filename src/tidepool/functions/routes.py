@@ -1,4 +1,7 @@
-"""Route templates of HTTP triggers: `{name}`, `{id:int}`, `{name?}`, `{*path}`, and their order. Pure."""
+"""Route templates of HTTP triggers: `{name}`, `{id:int}`, `{name?}`, `{*path}`, and their order.
+
+Azure matches without case, keeps an encoded slash inside a segment, and allows several parameters in one.
+"""
 
 import re
 from collections.abc import Mapping
@@ -19,8 +22,8 @@ _PARAMETER = re.compile(r"\{(\*{0,2})(\w+)((?::[^{}?]+)*)(\?)?\}")
 
 
 @dataclass(frozen=True)
-class Route:
-    """A template, ready to match. `rank` sorts literal segments before parameters before `{*path}`."""
+class RouteTemplate:
+    """A parsed template. `rank` sorts literal segments before parameters, and those before `{*path}`."""
 
     function: str
     methods: frozenset[str]
@@ -28,20 +31,22 @@ class Route:
     rank: tuple[int, ...] = field(default=())
 
     def match(self, method: str, path: str) -> Mapping[str, str] | None:
-        """The route parameters, or None; also None for a method that is not served, as in Azure."""
+        """Return the route parameters, or None if path or method do not match."""
         if self.methods and method not in self.methods:
             return None
-        found = self.pattern.fullmatch(path.strip("/"))
-        if found is None:
+        match = self.pattern.fullmatch(path.strip("/"))
+        if match is None:
             return None
-        return {name: unquote(value) for name, value in found.groupdict().items() if value is not None}
+        return {name: unquote(value) for name, value in match.groupdict().items() if value is not None}
 
 
-def route(function: str, template: str, methods: frozenset[str]) -> Route:
-    """ValueError where a constraint is not known."""
+def parse_route(function: str, template: str, methods: frozenset[str]) -> RouteTemplate:
+    """Parse a route template. Raise ValueError if Tidepool does not know one of its constraints."""
     segments = [segment for segment in template.strip("/").split("/") if segment]
     expression = "".join(_segment(segment, first=number == 0) for number, segment in enumerate(segments))
-    return Route(function, methods, re.compile(expression), tuple(_rank(segment) for segment in segments))
+    return RouteTemplate(
+        function, methods, re.compile(expression), tuple(_rank(segment) for segment in segments)
+    )
 
 
 def _segment(segment: str, *, first: bool) -> str:
@@ -69,7 +74,10 @@ def _literal(text: str) -> str:
 def _group(match: re.Match[str]) -> str:
     constraints = [part for part in match[3].split(":") if part]
     if unknown := [part for part in constraints if part not in _CONSTRAINTS]:
-        raise ValueError(f"Tidepool does not know the route constraint {unknown[0]!r} of {match[0]!r}")
+        raise ValueError(
+            f"Tidepool does not know the route constraint {unknown[0]!r} of {match[0]!r}; "
+            f"it knows {', '.join(_CONSTRAINTS)}"
+        )
     expression = _CONSTRAINTS[constraints[0]] if constraints else "[^/]+"
     return f"(?P<{match[2]}>{expression})"
 

@@ -1,4 +1,4 @@
-"""When a timer is due: NCRONTAB expressions and time spans. Pure; times are UTC."""
+"""Timer schedules: NCRONTAB expressions and time spans. All times are UTC."""
 
 import re
 from collections.abc import Callable
@@ -8,21 +8,21 @@ from croniter import croniter
 
 from tidepool.functions.settings import seconds
 
-Next = Callable[[datetime], datetime]
+NextOccurrence = Callable[[datetime], datetime]
 
 _SPAN = re.compile(r"(?:\d+\.)?\d+:\d+:\d+")
 
 
-def parse(expression: str) -> Next:
-    """From six fields (seconds first), five fields or a time span; ValueError says what is wrong.
+def parse(expression: str) -> NextOccurrence:
+    """Return a function that gives the first occurrence after a time.
 
-    The answer gives the first occurrence after a moment. Day of month and day of week must both match,
-    as NCRONTAB has it (cron itself takes either).
+    `expression` has six fields (seconds first), five fields, or is a time span. Day of month and day of week
+    must both match, as in NCRONTAB; in cron one of the two is enough. Raise ValueError if it is invalid.
     """
     if _SPAN.fullmatch(expression):
         span = timedelta(seconds=seconds(expression))
         if not span:
-            raise ValueError(f"the schedule {expression!r} never moves on")
+            raise ValueError(f"the schedule {expression!r} is a time span of 0 seconds")
         return lambda after: after + span
     fields = expression.split()
     if len(fields) not in (5, 6):
@@ -36,7 +36,7 @@ def parse(expression: str) -> Next:
 
     def following(after: datetime) -> datetime:
         occurrences = croniter(cron, after, day_or=False, second_at_beginning=True)
-        found: datetime = occurrences.get_next(datetime)
-        return found
+        occurrence: datetime = occurrences.get_next(datetime)
+        return occurrence
 
     return following

@@ -1,4 +1,4 @@
-"""What a functions app says of itself: host.json and the app settings. Reads and checks; starts nothing."""
+"""The settings of a functions app: host.json and references to app settings."""
 
 import json
 import re
@@ -12,12 +12,12 @@ _TIME = re.compile(r"(?:(\d+)\.)?(\d+):(\d+):(\d+(?:\.\d+)?)")
 
 
 class HostSettingsError(ValueError):
-    """host.json or an app setting is not what the host can read."""
+    """An invalid host.json, or a missing app setting."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueueOptions:
-    """host.json `extensions.queues`, with Azure's defaults and limits."""
+    """The options of `extensions.queues` in host.json, with Azure's defaults and limits."""
 
     batch_size: int = 16
     new_batch_threshold: int = 8
@@ -35,7 +35,7 @@ class HostSettings:
 
 
 def read_host_settings(app_dir: Path) -> HostSettings:
-    """From `host.json`; HostSettingsError names what is wrong."""
+    """Read `host.json`. Raise HostSettingsError if it is missing or invalid."""
     file = app_dir / "host.json"
     if not file.is_file():
         raise HostSettingsError(f"{file} does not exist; a functions app needs it")
@@ -54,12 +54,12 @@ def read_host_settings(app_dir: Path) -> HostSettings:
 
 
 def resolve(text: str, settings: Mapping[str, str]) -> str:
-    """Replace `%NAME%` by the app setting; HostSettingsError where there is none."""
+    """Replace each `%NAME%` by the app setting. Raise HostSettingsError if the setting is missing."""
 
     def value(match: re.Match[str]) -> str:
         if match[1] not in settings:
             raise HostSettingsError(
-                f"'%{match[1]}%' does not resolve to a value: there is no such app setting"
+                f"'%{match[1]}%' does not resolve to a value: no app setting has this name"
             )
         return settings[match[1]]
 
@@ -67,10 +67,10 @@ def resolve(text: str, settings: Mapping[str, str]) -> str:
 
 
 def seconds(text: str) -> float:
-    """Of a time span `[d.]hh:mm:ss[.fff]`."""
+    """Return the seconds of a time span `[d.]hh:mm:ss[.fff]`."""
     match = _TIME.fullmatch(text)
     if not match:
-        raise HostSettingsError(f"{text!r} is not a time span hh:mm:ss")
+        raise HostSettingsError(f"{text!r} is not a time span of the form hh:mm:ss")
     days, hours, minutes, rest = match.groups(default="0")
     return ((int(days) * 24 + int(hours)) * 60 + int(minutes)) * 60 + float(rest)
 
@@ -80,21 +80,21 @@ def _timeout(value: str) -> float | None:
 
 
 def _queue_options(options: Mapping[str, Any]) -> QueueOptions:
-    batch_size = _whole(options, "batchSize", 16, 1, 32)
+    batch_size = _bounded_int(options, "batchSize", 16, 1, 32)
     encoding = str(options.get("messageEncoding", "base64")).lower()
     if encoding not in ("base64", "none"):
         raise HostSettingsError(f"queues.messageEncoding is {encoding!r}; allowed are base64, none")
     return QueueOptions(
         batch_size=batch_size,
-        new_batch_threshold=_whole(options, "newBatchThreshold", max(1, batch_size // 2), 0, 1000),
-        max_dequeue_count=_whole(options, "maxDequeueCount", 5, 1, 10_000),
+        new_batch_threshold=_bounded_int(options, "newBatchThreshold", max(1, batch_size // 2), 0, 1000),
+        max_dequeue_count=_bounded_int(options, "maxDequeueCount", 5, 1, 10_000),
         visibility_timeout_s=seconds(options.get("visibilityTimeout", "00:00:00")),
         max_polling_interval_s=max(0.1, seconds(options.get("maxPollingInterval", "00:01:00"))),
         base64=encoding == "base64",
     )
 
 
-def _whole(options: Mapping[str, Any], name: str, default: int, lowest: int, highest: int) -> int:
+def _bounded_int(options: Mapping[str, Any], name: str, default: int, lowest: int, highest: int) -> int:
     value = options.get(name, default)
     if not isinstance(value, int) or not lowest <= value <= highest:
         raise HostSettingsError(f"queues.{name} is {value!r}; it must be between {lowest} and {highest}")

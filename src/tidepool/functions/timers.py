@@ -1,4 +1,4 @@
-"""Timer triggers: due by the scheduler, remembered in the store, so that a restart notices a missed run."""
+"""Timer triggers. The store keeps their last and next run, so that a restart notices a missed run."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ Invoke = Callable[[Message, Mapping[str, int]], Awaitable[object]]
 
 
 class Timer:
-    """One timer function. Its next run is set when the last one has ended: it never overlaps with itself."""
+    """A timer function. Its next run is scheduled when the last run has ended, so runs never overlap."""
 
     def __init__(
         self, *, key: str, binding: Mapping[str, Any], retry: Mapping[str, Any] | None, invoke: Invoke
@@ -38,11 +38,11 @@ class Timer:
         status = store.get(self._key)
         now = scheduler.now()
         if status and datetime.fromisoformat(status["Next"]) < now:
-            self._arm(0, past_due=True)
+            self._schedule_run(0, past_due=True)
         elif self._run_on_startup:
-            self._arm(0, past_due=False)
+            self._schedule_run(0, past_due=False)
         else:
-            self._arm((self._next(now) - now).total_seconds(), past_due=False)
+            self._schedule_run((self._next(now) - now).total_seconds(), past_due=False)
 
     def stop(self) -> None:
         self._stopped = True
@@ -50,7 +50,7 @@ class Timer:
             self._entry.cancel()
 
     async def fire(self, *, past_due: bool = False) -> None:
-        """Run it now, with the retries that its function asks for; InvocationError when the last failed."""
+        """Run the function now, with its retries. Raise InvocationError if the last attempt fails."""
         now = self._scheduler.now()
         attempt = 0
         while True:
@@ -63,9 +63,9 @@ class Timer:
                     raise
                 await self._scheduler.sleep(self._retry_delay(attempt), f"retry of {self._key}")
             finally:
-                self._remember(now)
+                self._save_status(now)
 
-    def _arm(self, delay_s: float, *, past_due: bool) -> None:
+    def _schedule_run(self, delay_s: float, *, past_due: bool) -> None:
         async def run() -> None:
             try:
                 await self.fire(past_due=past_due)
@@ -74,7 +74,7 @@ class Timer:
             if self._stopped:
                 return
             now = self._scheduler.now()
-            self._arm((self._next(now) - now).total_seconds(), past_due=False)
+            self._schedule_run((self._next(now) - now).total_seconds(), past_due=False)
 
         self._entry = self._scheduler.call_later(delay_s, run, f"timer {self._key.rpartition('/')[2]}")
 
@@ -84,14 +84,14 @@ class Timer:
         info = {"Schedule": {"AdjustForDST": True}, "ScheduleStatus": status, "IsPastDue": past_due}
         return {"type": "json", "value": json.dumps(info)}
 
-    def _remember(self, now: datetime) -> None:
-        following = self._next(now).isoformat()
+    def _save_status(self, now: datetime) -> None:
+        next_run = self._next(now).isoformat()
         self._store.put(
-            self._key, {"Last": now.isoformat(), "Next": following, "LastUpdated": now.isoformat()}
+            self._key, {"Last": now.isoformat(), "Next": next_run, "LastUpdated": now.isoformat()}
         )
 
     def _max_retries(self) -> int:
-        """-1 is for ever."""
+        """Return the number of retries, of which -1 means without limit."""
         return int(self._retry.get("max_retry_count", 0))
 
     def _retry_delay(self, attempt: int) -> float:

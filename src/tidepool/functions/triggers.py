@@ -1,4 +1,4 @@
-"""The triggers of one functions app, made from what its worker indexed. Refuses what is not emulated."""
+"""The triggers of one functions app, made from the index of its worker."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -26,8 +26,8 @@ Invoke = Callable[..., Awaitable[Message]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """What triggers need of the host around them."""
+class HostContext:
+    """The parts of the host that triggers use."""
 
     site: str
     host: HostSettings
@@ -38,26 +38,29 @@ class Surroundings:
 
 
 class Triggers:
-    """All triggers of an app. Raises ValueError where one of them cannot be made."""
+    """All triggers of an app.
 
-    def __init__(self, functions: Sequence[Function], around: Surroundings) -> None:
-        self._around = around
+    Raise ValueError if one of them is invalid, or is of a type that Tidepool does not emulate.
+    """
+
+    def __init__(self, functions: Sequence[Function], context: HostContext) -> None:
+        self._context = context
         self._functions = {function["name"].lower(): function for function in functions}
         for function in functions:
             _check_emulated(function)
         self.http = HttpTriggers(
             functions=[
-                HttpFunction.read(function["name"], function["bindings"], around.host.route_prefix)
+                HttpFunction.read(function["name"], function["bindings"], context.host.route_prefix)
                 for function in self._of_type("httpTrigger")
             ],
-            keys=around.keys,
-            invoke=around.invoke,
+            keys=context.keys,
+            invoke=context.invoke,
         )
         self.listeners = [self._listener(function) for function in self._of_type("queueTrigger")]
         self.timers = {
             function["name"].lower(): self._timer(function) for function in self._of_type("timerTrigger")
         }
-        self.outputs = Outputs(queue_of=self._queue, base64_encoded=around.host.queues.base64)
+        self.outputs = Outputs(queue_of=self._queue, base64_encoded=context.host.queues.base64)
 
     def start(self, scheduler: Scheduler, store: Store) -> None:
         for listener in self.listeners:
@@ -87,39 +90,42 @@ class Triggers:
         queue = self._queue(_trigger(function))
 
         async def invoke(data: Message, metadata: Mapping[str, str]) -> Message:
-            return await self._around.invoke(function["name"], data, metadata)
+            return await self._context.invoke(function["name"], data, metadata)
 
         return QueueListener(
             queue=queue,
-            poison=QueueClient(send=self._around.send, account=queue.account, queue=f"{queue.queue}-poison"),
+            poison=QueueClient(send=self._context.send, account=queue.account, queue=f"{queue.queue}-poison"),
             invoke=invoke,
-            options=self._around.host.queues,
+            options=self._context.host.queues,
         )
 
     def _timer(self, function: Function) -> Timer:
         trigger = _trigger(function)
 
         async def invoke(data: Message, retry: Mapping[str, int]) -> Message:
-            return await self._around.invoke(function["name"], data, {}, retry)
+            return await self._context.invoke(function["name"], data, {}, retry)
 
         return Timer(
-            key=f"/functions/{self._around.site}/timers/{function['name']}",
-            binding={**trigger, "schedule": resolve(trigger["schedule"], self._around.settings)},
+            key=f"/functions/{self._context.site}/timers/{function['name']}",
+            binding={**trigger, "schedule": resolve(trigger["schedule"], self._context.settings)},
             retry=function["retry"],
             invoke=invoke,
         )
 
     def _queue(self, binding: Binding) -> QueueClient:
-        settings = self._around.settings
+        settings = self._context.settings
         return QueueClient(
-            send=self._around.send,
+            send=self._context.send,
             account=account_of(binding.get("connection") or DEFAULT_CONNECTION, settings),
             queue=resolve(binding["queueName"], settings).lower(),
         )
 
 
 def account_of(connection: str, settings: Mapping[str, str]) -> str:
-    """The storage account of a connection: by identity (`<connection>__...`) or by connection string."""
+    """Return the storage account that the app settings of a connection name.
+
+    A connection uses an identity (`<connection>__...`) or a connection string.
+    """
     if account := settings.get(f"{connection}__accountName"):
         return account
     if uri := settings.get(f"{connection}__queueServiceUri"):
@@ -141,7 +147,9 @@ def _check_emulated(function: Function) -> None:
         if binding["type"] not in EMULATED:
             raise ValueError(
                 f"function {function['name']}: Tidepool does not emulate the binding {binding['type']}; "
-                f"it has {', '.join(sorted(EMULATED))}"
+                f"it emulates {', '.join(sorted(EMULATED))}"
             )
         if str(binding.get("cardinality", "one")).lower() == "many":
-            raise ValueError(f"function {function['name']}: Tidepool does not emulate cardinality many")
+            raise ValueError(
+                f"function {function['name']}: Tidepool does not emulate cardinality many; use one"
+            )

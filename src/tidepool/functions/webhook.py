@@ -17,7 +17,10 @@ Invoke = Callable[[str, Message], Awaitable[Any]]
 
 
 class Webhook:
-    """Every event of a delivery is an invocation, all at once; one failure fails the whole delivery."""
+    """The receiver of deliveries.
+
+    All events of a delivery are invoked at the same time, and one failure fails the whole delivery.
+    """
 
     def __init__(self, *, has_function: Callable[[str], bool], invoke: Invoke) -> None:
         self._has_function = has_function

@@ -1,7 +1,7 @@
-"""The functions worker: a child process that indexes an app and carries out invocations. Polls nothing.
+"""The functions worker: a child process that indexes an app and runs its functions.
 
-`python -m tidepool.functions.worker --socket FD APP_DIR` talks to the host over an inherited socket.
-`python -m tidepool.functions.worker --index-only APP_DIR` prints what start-up costs, as JSON.
+`python -m tidepool.functions.worker --socket FD APP_DIR` serves the host over an inherited socket.
+`python -m tidepool.functions.worker --index-only APP_DIR` prints time and memory of the start-up, as JSON.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ _THREADS_SETTING = "PYTHON_THREADPOOL_THREAD_COUNT"
 
 
 class Channel:
-    """The way to the host. `send` may be called from any thread; frames leave in the order of the calls."""
+    """The connection to the host. Any thread may call `send`; the order of the calls is kept."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -49,7 +49,7 @@ class Channel:
 
 
 class LogHandler(logging.Handler):
-    """Every log record goes to the host, with the invocation that it belongs to."""
+    """A log handler that sends each record to the host, with the id of its invocation."""
 
     def __init__(self, send: Callable[[Message], None]) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             text = self.format(record)
-        except Exception:  # noqa: BLE001 - a log call may never break the function
+        except Exception:  # noqa: BLE001 - a log call must never break the function
             text = f"{record.msg!r} could not be formatted: {traceback.format_exc()}"
         invocation = getattr(local_storage, "invocation_id", "") or invocation_id.get()
         self._send(
@@ -66,8 +66,8 @@ class LogHandler(logging.Handler):
         )
 
 
-class Worker(asyncio.Protocol):
-    """Reads requests, runs plain functions in threads and async ones on the loop, and sends the results."""
+class WorkerProtocol(asyncio.Protocol):
+    """The worker's side of the connection: plain functions run in threads, async functions on the loop."""
 
     def __init__(self, app_dir: Path, channel: Channel) -> None:
         self.functions: dict[str, IndexedFunction] = {}
@@ -92,23 +92,23 @@ class Worker(asyncio.Protocol):
                 self._threads.submit(contextvars.Context().run, self._call, function, request)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        os._exit(0)  # threads may hang in user code
+        os._exit(0)  # a normal exit would wait for threads that hang in user code
 
     def _call(self, function: IndexedFunction, request: Message) -> None:
         invocation_id.set(request["id"])
         try:
-            given = arguments(function, request, self._directory)
-            answer = {"ok": True, **results(function, given, function.call(**given))}
-        except BaseException as error:  # noqa: BLE001 - whatever user code raises is the answer
+            values = arguments(function, request, self._directory)
+            answer = {"ok": True, **results(function, values, function.call(**values))}
+        except BaseException as error:  # noqa: BLE001 - any error of user code is the result
             answer = _failure(error)
         self._channel.send({"is": "result", "id": request["id"], **answer})
 
     async def _call_async(self, function: IndexedFunction, request: Message) -> None:
         invocation_id.set(request["id"])
         try:
-            given = arguments(function, request, self._directory)
-            answer = {"ok": True, **results(function, given, await function.call(**given))}
-        except Exception as error:  # noqa: BLE001 - whatever user code raises is the answer
+            values = arguments(function, request, self._directory)
+            answer = {"ok": True, **results(function, values, await function.call(**values))}
+        except Exception as error:  # noqa: BLE001 - any error of user code is the result
             answer = _failure(error)
         self._channel.send({"is": "result", "id": request["id"], **answer})
 
@@ -124,14 +124,14 @@ def _thread_count() -> int | None:
 
 
 async def serve(app_dir: Path, connection: socket.socket) -> None:
-    """Index the app, tell the host what was found, and serve until the host is gone."""
+    """Index the app, send the index to the host, and serve until the host closes the connection."""
     loop = asyncio.get_running_loop()
     channel = Channel(loop)
     logging.basicConfig(level=logging.INFO, handlers=[LogHandler(channel.send)], format="%(message)s")
-    _, worker = await loop.create_connection(lambda: Worker(app_dir, channel), sock=connection)
+    _, worker = await loop.create_connection(lambda: WorkerProtocol(app_dir, channel), sock=connection)
     try:
         functions = index(app_dir)
-    except BaseException:  # noqa: BLE001 - also SystemExit: whatever it is, the host must hear of it
+    except BaseException:  # noqa: BLE001 - the host must get every error, SystemExit included
         channel.send({"is": "failed", "error": traceback.format_exc()})
     else:
         worker.functions = {function.name: function for function in functions}
@@ -140,7 +140,7 @@ async def serve(app_dir: Path, connection: socket.socket) -> None:
 
 
 def report(app_dir: Path) -> dict[str, Any]:
-    """What it costs to start this app: for the benchmark."""
+    """Return what the start of an app costs, for the benchmark."""
     functions = index(app_dir)
     return {"functions": [function.name for function in functions], **_cost(), "modules": sorted(sys.modules)}
 
@@ -150,7 +150,7 @@ def _cost() -> dict[str, Any]:
 
 
 def _seconds_since_start() -> float:
-    """Since this process was created, the interpreter's own start included; counted in ticks of 10 ms."""
+    """Return the age of this process, which includes the start of Python. The unit of measure is 10 ms."""
     try:
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
         return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")

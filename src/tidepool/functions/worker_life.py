@@ -1,4 +1,4 @@
-"""The life of a functions app's worker: started, killed, replaced; invocations wait until one is ready."""
+"""The start and restart of the worker of a functions app. Invocations wait until a worker is ready."""
 
 import asyncio
 import logging
@@ -19,11 +19,14 @@ Indexed = list[dict[str, Any]]
 
 
 class NoFunctionsError(Exception):
-    """The worker could not index the app: Azure would find no functions in it, and say nothing."""
+    """The worker could not index the app. Azure would find no functions in it and report no error."""
 
 
 class WorkerLife:
-    """One worker at a time. `failed(why)` is called when a dead worker's successor cannot index the app."""
+    """The current worker of an app.
+
+    `failed(error)` is called if a worker that replaces a dead one cannot index the app.
+    """
 
     def __init__(self, *, name: str, app_dir: Path, failed: Callable[[str], None]) -> None:
         self._name = name
@@ -46,31 +49,31 @@ class WorkerLife:
         return self._ready.is_set()
 
     async def start(self, environ: Mapping[str, str]) -> Indexed:
-        """Start a worker; the functions that it found. NoFunctionsError says why there are none.
+        """Start a worker and return the functions that it indexed. Raise NoFunctionsError if that fails.
 
-        Invocations wait until `release`, so that what calls them can be made first.
+        Invocations wait until `release`, so that the triggers can be made before them.
         """
         self._environ = environ
         worker = WorkerProcess(
             app_dir=self._app_dir, environ=environ, lines=self.lines, ended=lambda: self._ended(worker)
         )
         self._worker = worker
-        found = await worker.start()
-        if found["is"] == "failed":
-            raise NoFunctionsError(found["error"])
+        index = await worker.start()
+        if index["is"] == "failed":
+            raise NoFunctionsError(index["error"])
         log.info(
             "functions_indexed app=%s functions=%s seconds=%s rss=%s",
-            *(self._name, len(found["functions"]), found["seconds"], found["rss"]),
+            *(self._name, len(index["functions"]), index["seconds"], index["rss"]),
         )
-        functions: Indexed = found["functions"]
+        functions: Indexed = index["functions"]
         return functions
 
     def release(self) -> None:
-        """Let invocations through, or let them fail where there is no worker."""
+        """Let waiting invocations run. They fail if there is no worker."""
         self._ready.set()
 
     async def stop(self) -> None:
-        """End the worker; what waits for it fails. Invocations wait again after the next `start`."""
+        """Stop the worker. Invocations that wait for it fail."""
         if self._reviving:
             self._reviving.cancel()
         worker, self._worker = self._worker, None
@@ -80,38 +83,38 @@ class WorkerLife:
             await worker.wait()
 
     def hold(self) -> None:
-        """Let invocations wait."""
+        """Make invocations wait until `release`."""
         self._ready.clear()
 
     def kill(self) -> None:
-        """As if the worker had crashed: what it works on fails, and a new one is started."""
+        """Kill the worker, as a crash would. Its invocations fail, and a new worker starts."""
         if self._worker:
             self._worker.kill()
             self._ended(self._worker)
 
     def running(self) -> list[str]:
-        """The functions that are being carried out, one for each invocation."""
+        """Return the name of the function of each running invocation."""
         return self._worker.running() if self._worker else []
 
     async def until_ready(self) -> None:
-        """InvocationError where that takes too long."""
+        """Wait until a worker is ready. Raise InvocationError if that takes too long."""
         try:
             await asyncio.wait_for(self._ready.wait(), READY_WITHIN_S)
         except TimeoutError:
-            raise InvocationError("the functions worker does not start") from None
+            raise InvocationError(f"the functions worker did not start within {READY_WITHIN_S:g} s") from None
 
     async def invoke(self, request: Message, timeout_s: float | None) -> Message:
-        """Run a function once; one that takes longer is ended together with its worker, as in Azure."""
+        """Run a function once. If it takes longer than `timeout_s`, end it and its worker, as Azure does."""
         await self.until_ready()
         worker = self._worker
         if worker is None:
-            raise InvocationError("the functions app does not run")
+            raise InvocationError("the functions app is not running")
         try:
             async with asyncio.timeout(timeout_s):
                 result = await worker.invoke(request)
         except TimeoutError:
             worker.kill()
-            self._ended(worker)  # before its end is heard of: who asks now waits for the next one
+            self._ended(worker)  # now, so that the next invocation already waits for a new worker
             raise InvocationError(
                 f"Timeout value of {timeout_s} s exceeded by {request['function']}"
             ) from None

@@ -1,4 +1,4 @@
-"""The host's side of the functions worker: starts the child, sends invocations, collects results and logs."""
+"""The host's side of a functions worker: its process, invocations, results and logs."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ LOG_LINES_KEPT = 5000
 
 
 class InvocationError(Exception):
-    """The function raised, or its worker died under it."""
+    """The function raised an error, or its worker died."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class _Call:
 
 
 class WorkerProcess(asyncio.Protocol):
-    """One worker process, from its start to its death. `ended` is called once, when it is dead."""
+    """A worker process. `ended` is called once, when its connection closes."""
 
     def __init__(
         self, *, app_dir: Path, environ: Mapping[str, str], lines: deque[LogLine], ended: Callable[[], None]
@@ -62,7 +62,7 @@ class WorkerProcess(asyncio.Protocol):
         return self._process.pid if self._process else None
 
     async def start(self) -> Message:
-        """Start the child; what it found: `{"is": "indexed", ...}` or `{"is": "failed", "error": ...}`."""
+        """Start the process and return `{"is": "indexed", ...}` or `{"is": "failed", "error": ...}`."""
         ours, theirs = socket.socketpair()
         command = [sys.executable, "-P", "-u", "-m", "tidepool.functions.worker"]
         with theirs:
@@ -81,7 +81,7 @@ class WorkerProcess(asyncio.Protocol):
         return await self._indexed
 
     async def invoke(self, request: Message) -> Message:
-        """Run a function once; its `{"outputs", "returned"}`. InvocationError where it failed."""
+        """Run a function once and return `{"outputs", "returned"}`. Raise InvocationError if it fails."""
         if self._transport is None:
             raise InvocationError("the functions worker is not running")
         invocation = str(uuid.uuid4())
@@ -94,16 +94,16 @@ class WorkerProcess(asyncio.Protocol):
             self._calls.pop(invocation, None)
 
     def running(self) -> list[str]:
-        """The names of the functions that are being carried out, one for each invocation."""
+        """Return the name of the function of each running invocation."""
         return [call.function for call in self._calls.values()]
 
     def kill(self) -> None:
-        """End the child at once, as a crash would."""
+        """Kill the process, as a crash would."""
         if self._process and self._process.returncode is None:
             self._process.kill()
 
     async def wait(self) -> None:
-        """Until the child is dead and its console is read."""
+        """Wait until the process has ended and its console output is read."""
         if self._process:
             await self._process.wait()
             await asyncio.gather(*self._readers)
@@ -168,7 +168,7 @@ class WorkerProcess(asyncio.Protocol):
         return [stream for stream in (self._process.stdout, self._process.stderr) if stream]
 
     async def _read_console(self, stream: asyncio.StreamReader) -> None:
-        """What the app prints belongs to no invocation, as in Azure."""
+        """Log what the app prints. As in Azure, these lines have no invocation id."""
         with contextlib.suppress(ValueError):  # a line longer than the reader's limit
             async for line in stream:
                 text = line.decode(errors="replace").rstrip()
