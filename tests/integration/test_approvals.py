@@ -46,7 +46,7 @@ class ApprovalApi:
                 "at": now,
             }
         )
-        why = None if passed else "accuracy: 0.7; asked: at least 0.8"
+        why = None if passed else "accuracy: 0.7; required: at least 0.8"
         self.service.ledger.save(
             ModelVersion(model=MODEL, version="3", state=state, registered_at=now, verdict=verdict, error=why)
         )
@@ -108,7 +108,7 @@ def test_no_person_can_approve_what_the_gate_refused(approval_api: ApprovalApi, 
     status, body = approval_api.post()
 
     assert status == 409
-    assert "no person can approve it: accuracy: 0.7; asked: at least 0.8" in body
+    assert "no person can approve it: accuracy: 0.7; required: at least 0.8" in body
     assert (approval_api.record.approval, approval_api.sent()) == (None, [])
 
 

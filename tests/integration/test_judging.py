@@ -145,7 +145,7 @@ def test_the_champion_is_evaluated_on_the_same_rows_and_compared(model: JudgedMo
     assert (passed.verdict.champion, passed.verdict.data) == ("1", "holdout:4")
     assert (
         failed(refused)
-        == "champion_tolerance accuracy: 0.89; asked: at least 0.895 (champion 0.9, tolerance 0.005)"
+        == "champion_tolerance accuracy: 0.89; required: at least 0.895 (champion 0.9, tolerance 0.005)"
     )
 
 
@@ -268,7 +268,7 @@ def test_what_is_no_number_is_refused(model: JudgedModel, metrics: dict[str, Any
     record = model.verdict("1")
 
     assert record.state is ModelState.REFUSED
-    assert "min accuracy: no number is given; asked: at least 0.8" in failed(record)
+    assert "min accuracy: no number is given; required: at least 0.8" in failed(record)
 
 
 def test_an_evaluation_that_leaves_no_evidence_is_refused(model: JudgedModel) -> None:
@@ -365,8 +365,8 @@ def test_of_a_very_large_verdict_the_ledger_keeps_what_failed(installation: Mode
     assert record.verdict is not None
     assert len(record.verdict.rules) == 301
     assert "more lines, 0 of them failed" in record.verdict.rules[-1].why
-    assert failed(record) == "min accuracy: 0.6; asked: at least 0.7"
-    assert record.error == "accuracy [camera-299]: 0.6; asked: at least 0.7"
+    assert failed(record) == "min accuracy: 0.6; required: at least 0.7"
+    assert record.error == "accuracy [camera-299]: 0.6; required: at least 0.7"
 
 
 def test_stopped_before_any_write_it_goes_on_and_judges_once(model: JudgedModel) -> None:

@@ -81,7 +81,7 @@ def test_a_good_model_passes_and_a_person_approves_it_on_the_command_line(
     tags = installation.ml.models.get(GOOD, "1").tags
     assert (tags["tidegate_verdict"], tags["tidegate_verdict_id"]) == ("passed", record.verdict.id)
     assert ends("model", GOOD, "1") == 0
-    assert "0.9; asked: at least 0.8" in capsys.readouterr().out
+    assert "0.9; required: at least 0.8" in capsys.readouterr().out
 
     assert ends("approve", GOOD, "1", "--reason", "Better at night", "--by", "Ada") == 0
     running.settle()
@@ -115,7 +115,7 @@ def test_a_bad_model_is_refused_and_no_person_can_approve_it(
     assert version(running, BAD).state is ModelState.REFUSED
     assert installation.ml.models.get(BAD, "1").tags["tidegate_verdict"] == "failed"
     (letter,) = [one for one in installation.letters() if "birds:1 is refused" in json.dumps(one)]
-    assert "FAILED accuracy min: 0.79; asked: at least 0.8" in json.dumps(letter)
+    assert "FAILED accuracy min: 0.79; required: at least 0.8" in json.dumps(letter)
     assert ends("approve", BAD, "1", "--reason", "It is urgent") == 1
     assert "no person can approve it" in capsys.readouterr().err
     judged_again_by_another_rule(installation, running)

@@ -88,5 +88,5 @@ def test_results_are_ordered_as_numbers() -> None:
     names = ["202611-10-g1", "202611-9-g2", "202611-10-g11", "202611-10-g2"]
 
     assert sorted(names, key=result_order) == ["202611-9-g2", "202611-10-g1", "202611-10-g2", "202611-10-g11"]
-    with pytest.raises(ValueError, match="no name of a result"):
+    with pytest.raises(ValueError, match="not the name of a result"):
         result_order("202611-1")

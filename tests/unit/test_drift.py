@@ -113,7 +113,7 @@ def test_a_monitors_list_that_was_cut_off_is_read_as_far_as_it_goes() -> None:
     signal = read_monitor("run-1:drift", BREACH, NOW)
 
     assert signal.breached
-    assert signal.why == "a monitor saw thresholds violated: brightness"
+    assert signal.why == "a monitor found metric thresholds violated: brightness"
     assert signal.evidence["features"] == [
         {"group": "brightness", "metric_name": "KS", "metric_value": 0.01, "threshold_value": 0.05}
     ]
@@ -124,7 +124,7 @@ def test_a_tag_in_unknown_words_is_recorded_told_and_does_not_count() -> None:
 
     record = signal_record(signal, decide(Model(model="m"), signal))
     assert (record.counts, record.breached, record.taken) == (False, False, False)
-    assert record.why == "its tag is not in the words that are known: all is well"
+    assert record.why == "the monitor's tag has an unknown text: all is well"
     told = signal_weighed("m", record, "event-1")
     assert told
     assert told.kind == "drift.ignored"

@@ -129,14 +129,14 @@ SLICES = {"by": "camera", "min_n": 50, "metrics": {"accuracy": {"min": 0.7}}}
                     "b": {"n": 50, "metrics": {"accuracy": a_metric(0.6)}},
                 },
             },
-            "min accuracy b: 0.6; asked: at least 0.7",
+            "min accuracy b: 0.6; required: at least 0.7",
         ),
         ({"by": "camera", "values": {"a": {"n": 49, "metrics": {"accuracy": a_metric()}}}}, "min_n rows a"),
         ({"by": "camera", "values": {"a": {"n": 50, "metrics": {}}}}, "min accuracy a: no number"),
-        ({"by": "country", "values": {"a": {"n": 50, "metrics": {}}}}, "no figures by camera"),
-        ({"by": "camera", "values": {}}, "no figures by camera"),
+        ({"by": "country", "values": {"a": {"n": 50, "metrics": {}}}}, "no metrics by the column camera"),
+        ({"by": "camera", "values": {}}, "no metrics by the column camera"),
         ({"by": "camera", "values": {"a": "bad"}}, "min_n rows a"),
-        (None, "no figures by camera"),
+        (None, "no metrics by the column camera"),
     ],
 )
 def test_each_slice_is_judged_with_its_own_rows(slices: Any, why: str) -> None:

@@ -33,7 +33,7 @@ POLICY = Policy.model_validate(
 
 
 def a_line(*, passed: bool) -> RuleResult:
-    why = "0.9; asked: at least 0.8" * 5
+    why = "0.9; required: at least 0.8" * 5
     return RuleResult(rule="min", metric="accuracy", value=0.9, threshold=0.8, passed=passed, why=why)
 
 

@@ -11,7 +11,7 @@ _DATASTORE_PATHS = "azureml://datastores/{datastore}/paths/{path}"
 
 @dataclass(frozen=True)
 class DataAsset:
-    """A version of a Data asset to be registered: a folder, and what it is."""
+    """A version of a Data asset to be registered: a folder with its description and tags."""
 
     name: str
     version: str
@@ -21,9 +21,10 @@ class DataAsset:
 
 
 def datastore_name(storage: FeedStorage) -> str:
-    """The credential-less datastore that `tidegate deploy` makes for a feed's container."""
+    """Return the name of the datastore without credentials that `tidegate deploy` creates for a container."""
     return f"tidegate_{storage.account}_{storage.container}".replace("-", "_")
 
 
 def datastore_uri(datastore: str, path: str) -> str:
+    """Return the URI of a path in a datastore."""
     return _DATASTORE_PATHS.format(datastore=datastore, path=path)

@@ -1,4 +1,4 @@
-"""What the end of a run means: done, failed, cancelled, or preempted and to be submitted again. Pure."""
+"""The decision what the state of a run means: completed, failed, cancelled, or preempted and resubmitted."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ FINAL = frozenset({"Completed", "Failed", "Canceled"})
 
 @dataclass(frozen=True)
 class RunSnapshot:
-    """A run as run history shows it, and the runs of its steps."""
+    """A run as Azure's run history shows it, with the runs of its steps."""
 
     name: str
     status: str
@@ -27,26 +27,26 @@ class RunSnapshot:
 
 @dataclass(frozen=True)
 class PreemptionSign:
-    """Something that Azure shows of a run whose low-priority nodes were taken away."""
+    """A sign by which a run shows that its low-priority nodes were taken away. The patterns ignore case."""
 
     statuses: frozenset[str]
     code: str
     message: str
 
 
-# Not yet compared with live Azure, which documents that such a job ends Canceled or Failed, and no more:
+# Not yet compared with live Azure. Azure documents only that such a job ends as Canceled or Failed:
 # https://learn.microsoft.com/azure/machine-learning/how-to-manage-optimize-cost#use-low-pri-vms
 PREEMPTION_SIGNS = (
     PreemptionSign(statuses=frozenset({"Canceled", "Failed"}), code=r"preempt", message=r""),
     PreemptionSign(statuses=frozenset({"Canceled", "Failed"}), code=r"(node|vm).*evict", message=r""),
-    # Not where it failed: that message quotes the job's own logs.
+    # Not for Failed, because that message quotes the job's own logs.
     PreemptionSign(statuses=frozenset({"Canceled"}), code=r"", message=r"\bpreempt(ed|ion)\b"),
 )
 
 
 @dataclass(frozen=True)
 class JobAttempt:
-    """Which submission of the same work a job is, and how many there may be on its cluster."""
+    """The number of this submission of the same work, and how many are allowed on its cluster."""
 
     number: int
     compute: str
@@ -57,17 +57,17 @@ class JobAttempt:
 
 @dataclass(frozen=True)
 class JobRunning:
-    pass
+    """The job has not ended."""
 
 
 @dataclass(frozen=True)
 class JobCompleted:
-    pass
+    """The job completed."""
 
 
 @dataclass(frozen=True)
 class ResubmitJob:
-    """The nodes were taken away; the next attempt goes to `compute`."""
+    """The nodes were taken away. The next attempt runs on `compute`."""
 
     compute: str
     reason: str
@@ -75,26 +75,28 @@ class ResubmitJob:
 
 @dataclass(frozen=True)
 class JobCancelled:
+    """The job was cancelled, for this reason."""
+
     reason: str
 
 
 @dataclass(frozen=True)
 class JobFailed:
+    """The job failed, for this reason."""
+
     reason: str
 
 
 JobOutcome = JobRunning | JobCompleted | ResubmitJob | JobCancelled | JobFailed
 
 
-def decide_outcome(run: RunSnapshot, job: Job, score: Score) -> JobOutcome:
-    """What a run's state means for the scoring job that it is."""
-    return decide_end(
-        run, JobAttempt(job.attempt, job.compute, score.attempts, score.fallback, job.cancel_requested)
-    )
+def scoring_attempt(job: Job, score: Score) -> JobAttempt:
+    """Return the attempt that a scoring job is, with the limits of its feed."""
+    return JobAttempt(job.attempt, job.compute, score.attempts, score.fallback, job.cancel_requested)
 
 
-def decide_end(run: RunSnapshot, attempt: JobAttempt) -> JobOutcome:
-    """What a run's state means for the attempt that it is."""
+def decide_outcome(run: RunSnapshot, attempt: JobAttempt) -> JobOutcome:
+    """Decide what the state of a run means for an attempt of any kind of job."""
     if not run.final:
         return JobRunning()
     if run.status == "Completed":
@@ -103,31 +105,35 @@ def decide_end(run: RunSnapshot, attempt: JobAttempt) -> JobOutcome:
         return JobCancelled("a person cancelled the job")
     if sign := _preemption(run):
         return _after_preemption(sign, attempt)
-    if run.status == "Canceled" and not any(_is_fault(one) for one in _all(run)):
-        return JobCancelled("the job was cancelled, and shows no sign that its nodes were taken away")
+    if run.status == "Canceled" and not any(_is_fault(step) for step in _all(run)):
+        return JobCancelled("the job was cancelled, and nothing shows that its nodes were taken away")
     return JobFailed(_why(run))
 
 
 def _after_preemption(sign: RunSnapshot, attempt: JobAttempt) -> ResubmitJob | JobFailed:
     reason = f"preempted on {attempt.compute} ({sign.name}: {sign.code or sign.message})"
     if attempt.compute == attempt.fallback:
-        return JobFailed(f"{reason}, which is the fallback")
+        return JobFailed(f"{reason}, which is the fallback cluster")
     if attempt.number < attempt.most:
         return ResubmitJob(attempt.compute, reason)
     if attempt.fallback:
-        return ResubmitJob(attempt.fallback, f"{reason}; attempt {attempt.number} was the last there")
-    return JobFailed(f"{reason}; attempt {attempt.number} was the last, and there is no fallback")
+        return ResubmitJob(
+            attempt.fallback, f"{reason}; attempt {attempt.number} was the last on this cluster"
+        )
+    return JobFailed(
+        f"{reason}; attempt {attempt.number} was the last, and no fallback cluster is configured"
+    )
 
 
 def _preemption(run: RunSnapshot) -> RunSnapshot | None:
-    """The run that shows a sign of preemption: the job itself, or one of its steps."""
-    return next((one for one in _all(run) for sign in PREEMPTION_SIGNS if _shows(one, sign)), None)
+    """Return the run that shows a sign of preemption: the job itself or one of its steps, or None."""
+    return next((step for step in _all(run) for sign in PREEMPTION_SIGNS if _shows(step, sign)), None)
 
 
 def _shows(run: RunSnapshot, sign: PreemptionSign) -> bool:
-    said = bool(run.code or run.message)
+    has_text = bool(run.code or run.message)
     code, message = re.search(sign.code, run.code, re.I), re.search(sign.message, run.message, re.I)
-    return said and run.status in sign.statuses and bool(code and message)
+    return has_text and run.status in sign.statuses and bool(code and message)
 
 
 def _is_fault(run: RunSnapshot) -> bool:
@@ -135,10 +141,11 @@ def _is_fault(run: RunSnapshot) -> bool:
 
 
 def _why(run: RunSnapshot) -> str:
-    """What the steps say, or else the job: the job itself only says that a step failed."""
-    said = [one for one in _all(run) if one.message and _is_fault(one)]
-    deepest = [one for one in said if one is not run] or said
-    return "; ".join(f"{one.name}: {one.message[:1500]}" for one in deepest[:3]) or f"the job is {run.status}"
+    """Return the messages of the failed steps, or that of the job, which only says that a step failed."""
+    failed = [step for step in _all(run) if step.message and _is_fault(step)]
+    deepest = [step for step in failed if step is not run] or failed
+    messages = "; ".join(f"{step.name}: {step.message[:1500]}" for step in deepest[:3])
+    return messages or f"the job is {run.status}"
 
 
 def _all(run: RunSnapshot) -> Iterator[RunSnapshot]:

@@ -1,4 +1,4 @@
-"""Scoring jobs: what is submitted, and under which name. Pure."""
+"""The plan of a scoring job: its name, and everything that is submitted."""
 
 import json
 import re
@@ -20,38 +20,42 @@ DRIFT_OUTPUT = "drift"
 
 @dataclass(frozen=True)
 class JobPlan:
-    """One job, as it is submitted: names of registered things, and literals."""
+    """A job as it is submitted: references to registered assets, and literals.
+
+    `inputs` map a name to a type and a reference. `outputs` map a name to a folder in a datastore. `models`
+    map a name to the model that the output is registered as.
+    """
 
     job: str
     experiment: str
     display_name: str
     pipeline: str
-    inputs: Mapping[str, tuple[str, str]]  # name -> (type, reference)
+    inputs: Mapping[str, tuple[str, str]]
     literals: Mapping[str, str | float]
-    outputs: Mapping[str, str]  # name -> folder in a datastore
+    outputs: Mapping[str, str]
     tags: Mapping[str, str]
     force_rerun: bool = False
-    models: Mapping[str, str] = field(default_factory=dict)  # name -> the model that it is registered as
+    models: Mapping[str, str] = field(default_factory=dict)
 
 
 def job_name(claim: Claim) -> str:
-    """The same work has the same name: `score-digits-202611-1-g1-a1`."""
+    """Return the job's name, which is derived from its work: `score-digits-202611-1-g1-a1`."""
     return f"score-{claim.record.feed}-{claim.name}-a{claim.generation.attempt}"
 
 
 def served_by(job: str, cause: str) -> ScoreMonth | None:
-    """The command that a job of this name serves; None where the name is not one of ours."""
-    found = _JOB_NAME.fullmatch(job)
+    """Return the command that a job with this name serves, or None if it is not a scoring job."""
+    match = _JOB_NAME.fullmatch(job)
     try:
-        return ScoreMonth.model_validate({"cause": cause, **found.groupdict()}) if found else None
-    except ValidationError:  # somebody's job with a name much like ours: month 202613, version 0
+        return ScoreMonth.model_validate({"cause": cause, **match.groupdict()}) if match else None
+    except ValidationError:  # a user's job with a similar name: month 202613, version 0
         return None
 
 
 def plan_scoring(feed: Feed, claim: Claim, outputs: Collection[str] = ()) -> JobPlan:
-    """Everything that the job is made of; the same for each repetition of the same attempt.
+    """Plan the job of a generation. The plan of an attempt is always the same.
 
-    `outputs` are those that the pipeline has: one that measures no drift has none for it.
+    `outputs` are the pipeline's outputs: only a pipeline that measures drift has one for it.
     """
     record, version, generation = claim.record, claim.version, claim.generation
     folders = {"predictions": predictions_path(**claim.ids)}
@@ -80,20 +84,22 @@ def plan_scoring(feed: Feed, claim: Claim, outputs: Collection[str] = ()) -> Job
             "publish_compute": feed.score.publish_compute,
         },
         outputs={name: datastore_uri(BLOBSTORE, folder) for name, folder in folders.items()},
-        tags={f"tidegate_{word}": text for word, text in {**subject, **_told(version, generation)}.items()},
+        tags={
+            f"tidegate_{word}": text for word, text in {**subject, **_details(version, generation)}.items()
+        },
         force_rerun=generation.number > 1,
     )
 
 
 def model_problem(mlmodel: Mapping[str, Any]) -> str | None:
-    """Why a model's MLmodel file does not fit images; None where it does.
+    """Return why a model cannot score images, from its MLmodel file, or None if it can.
 
-    One input is asked for: a uint8 tensor (-1, height, width, 1 or 3). The job asks for the same, in
-    `image_model.image_shape`: one test holds both to one table.
+    The model must have one input: a uint8 tensor of shape (-1, height, width, 1 or 3). The job checks
+    the same in `image_model.image_shape`. One test checks both with one table.
     """
     try:
         inputs = json.loads((mlmodel.get("signature") or {}).get("inputs") or "[]")
-        tensors = [one["tensor-spec"] for one in inputs if one.get("type") == "tensor"]
+        tensors = [entry["tensor-spec"] for entry in inputs if entry.get("type") == "tensor"]
         if not tensors:
             return (
                 "it has no tensor signature: log it with one (mlflow.models.infer_signature on a uint8 array)"
@@ -109,7 +115,7 @@ def model_problem(mlmodel: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _told(version: MonthVersion, generation: Generation) -> dict[str, str]:
+def _details(version: MonthVersion, generation: Generation) -> dict[str, str]:
     return {
         "attempt": str(generation.attempt),
         "files": str(version.files),

@@ -1,4 +1,4 @@
-"""The record of an Azure ML job that the service launched."""
+"""The record of an Azure ML job that the service submitted."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from tidegate.messages.commands import MonthId, Name
 
 
 class Job(LedgerRecord):
-    """An Azure ML job that we launched, and the generation that it serves."""
+    """An Azure ML job that the service submitted, and the generation that it scores."""
 
     workspace: Name
     name: Name
@@ -23,7 +23,7 @@ class Job(LedgerRecord):
     status: str = "NotStarted"
     final: bool = False
     cancel_requested: bool = Field(
-        default=False, description="CancelRequested was seen: a person cancelled it."
+        default=False, description="Whether a person cancelled it: Azure showed CancelRequested."
     )
-    reason: str | None = Field(default=None, description="Why it was resubmitted or given up.")
+    reason: str | None = Field(default=None, description="Why it was resubmitted, or why it failed.")
     checked_at: datetime | None = None

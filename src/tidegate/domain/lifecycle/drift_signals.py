@@ -1,4 +1,4 @@
-"""One DriftSignal out of all that can speak of drift: monitors, our own measurement, the calendar. Pure."""
+"""Drift signals: one form for what monitors, the service's own measurement and the calendar report."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 Source = Literal["measurement", "monitor", "dataset_monitor", "renew"]
 
-# What the component of model monitoring writes into the tag of the run:
+# What Azure's model monitoring writes into the tag of its run:
 # https://learn.microsoft.com/azure/machine-learning/how-to-monitor-model-performance
 _BREACH = "has failed due to one or more features violating metric thresholds"
 _FEATURE = re.compile(r'\{[^{}]*"group"[^{}]*\}')
@@ -19,9 +19,11 @@ _KEPT = ("group", "metric_name", "metric_value", "threshold_value")
 
 @dataclass(frozen=True)
 class DriftSignal:
-    """`about` is what it speaks of: a later signal of the same source about the same takes its place.
+    """A report about drift.
 
-    One that does not count says nothing, neither drift nor none: it is recorded with its reason.
+    `about` names what was measured: of several signals from one source about the same, the newest counts.
+    A signal with `counts` False says neither that there is drift nor that there is none. It is recorded with
+    its reason.
     """
 
     id: str
@@ -35,102 +37,108 @@ class DriftSignal:
 
 
 def signal_id(source: Source, of: str) -> str:
-    """Derived from what it is of, so that a redelivery is the same; letters, digits and - only."""
+    """Return the id of a signal, derived from what it is of, so that a redelivered event has the same id.
+
+    It consists of letters, digits and dashes. A hash is added if `of` has other characters or is too long.
+    """
     words = re.sub(r"[^A-Za-z0-9]+", "-", of).strip("-")[:60]
     plain = source == "renew" or words == of.replace(":", "-")
     return f"{source.replace('_', '-')}-{words}" + ("" if plain else f"-{_digest(of)}")
 
 
 def read_measurement(of: str, content: bytes, at: datetime) -> DriftSignal:
-    """From drift.json of a result (`digits:202611-1-g1`); it counts where something was measured."""
+    """Read the drift.json of a result, `of` being `digits:202611-1-g1`. It counts if drift was measured."""
     try:
-        told = json.loads(content)
-        measured = told.get("measured", True) is True and isinstance(told["breached"], bool)
-        why = (
-            _measured(told) if measured else f"it was not measured: {told.get('why') or 'drift.json is odd'}"
-        )
+        report = json.loads(content)
+        measured = report.get("measured", True) is True and isinstance(report["breached"], bool)
+        reason = report.get("why") or "drift.json has no `breached`"
+        why = _describe_drift(report) if measured else f"it was not measured: {reason}"
     except (ValueError, KeyError, AttributeError):
-        told, measured, why = {}, False, "its drift.json cannot be read"
+        report, measured, why = {}, False, "its drift.json cannot be read"
     return DriftSignal(
         id=signal_id("measurement", of),
         source="measurement",
         about=of.rpartition("-")[0].rpartition("-")[0],
         at=at,
-        breached=measured and told["breached"],
+        breached=measured and report["breached"],
         why=why,
         evidence={
             "result": of,
-            "share_drifted": told.get("share_drifted"),
-            "n": told.get("n"),
-            "drifted": _all_drifted(told)[:_MOST_FEATURES],
+            "share_drifted": report.get("share_drifted"),
+            "n": report.get("n"),
+            "drifted": _drifted_names(report)[:_MOST_FEATURES],
         },
         counts=measured,
     )
 
 
 def read_monitor(of: str, said: str, at: datetime) -> DriftSignal:
-    """From the tag of a monitor's run, `of` run and signal; its list of features can be cut off.
+    """Read the tag that a model monitor wrote, `of` being the run and the signal: `run:signal`.
 
-    All signals of a run are about the same data. A tag in other words than Azure's of today does not count.
+    All signals of a run are about the same data. The tag's list of features may be cut off. A tag in other
+    words than those that Azure uses today does not count.
     """
     breached = _BREACH in said
     features = [kept for text in _FEATURE.findall(said.replace('\\"', '"')) if (kept := _feature(text))]
-    names = [str(one.get("group")) for one in features]
-    seen = f"a monitor saw thresholds violated: {', '.join(names[:5]) or 'it does not say of what'}"
+    names = [str(feature.get("group")) for feature in features]
+    violated = f"a monitor found metric thresholds violated: {', '.join(names[:5]) or 'no feature is named'}"
     return DriftSignal(
         id=signal_id("monitor", of),
         source="monitor",
         about=of.partition(":")[0],
         at=at,
         breached=breached,
-        why=seen if breached else f"its tag is not in the words that are known: {said[:200]}",
+        why=violated if breached else f"the monitor's tag has an unknown text: {said[:200]}",
         evidence={"run": of, "features": features[:_MOST_FEATURES]},
         counts=breached,
     )
 
 
 def read_dataset_monitor(of: str, said: str, at: datetime) -> DriftSignal:
-    """From DatasetDriftDetected, which is only raised where there is drift."""
+    """Read a DatasetDriftDetected event, which Azure sends only if there is drift.
+
+    `said` is the drift coefficient.
+    """
     return DriftSignal(
         id=signal_id("dataset_monitor", of),
         source="dataset_monitor",
         about=of,
         at=at,
         breached=True,
-        why=f"a dataset monitor saw drift of {said or 'unknown size'}",
+        why=f"a dataset monitor found drift with the coefficient {said or '(unknown)'}",
         evidence={"monitor": of, "coefficient": said},
     )
 
 
 def renewal(month: str, at: datetime) -> DriftSignal:
-    """The calendar's turn: it asks for a training without any drift."""
+    """Return the signal of a scheduled renewal, which starts a training without any drift."""
     return DriftSignal(
         signal_id("renew", month), "renew", month, at, breached=False, why=f"renewal of {month}"
     )
 
 
-def _measured(told: dict[str, Any]) -> str:
-    drifted, share = _all_drifted(told), told.get("share_drifted")
-    much = f"{share:.0%} of what is compared" if isinstance(share, float | int) else "some of it"
-    why = f"{much} differs from {told.get('reference') or 'the training data'}"
+def _describe_drift(report: dict[str, Any]) -> str:
+    drifted, share = _drifted_names(report), report.get("share_drifted")
+    how_much = f"{share:.0%} of what is compared" if isinstance(share, float | int) else "some of it"
+    why = f"{how_much} differs from {report.get('reference') or 'the training data'}"
     return f"{why}: {', '.join(drifted[:5])}" if drifted else why
 
 
-def _all_drifted(told: dict[str, Any]) -> list[str]:
-    return [*_drifted(told.get("features")), *_drifted(told.get("predictions"))]
+def _drifted_names(report: dict[str, Any]) -> list[str]:
+    return [*_drifted(report.get("features")), *_drifted(report.get("predictions"))]
 
 
-def _drifted(found: Any) -> list[str]:
-    items = found.items() if isinstance(found, dict) else ()
-    return [str(name) for name, one in items if isinstance(one, dict) and one.get("drifted") is True]
+def _drifted(section: Any) -> list[str]:
+    items = section.items() if isinstance(section, dict) else ()
+    return [str(name) for name, result in items if isinstance(result, dict) and result.get("drifted") is True]
 
 
 def _feature(text: str) -> dict[str, Any]:
     try:
-        told = json.loads(text)
+        feature = json.loads(text)
     except ValueError:
         return {}
-    return {key: told[key] for key in _KEPT if key in told}
+    return {key: feature[key] for key in _KEPT if key in feature}
 
 
 def _digest(text: str) -> str:

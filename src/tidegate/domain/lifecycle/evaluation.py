@@ -1,4 +1,4 @@
-"""The evaluation of a model version: what is submitted, and the verdict that its outcome makes. Pure."""
+"""The evaluation of a model version: the job that is submitted, and the verdict on its evidence."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,19 +13,23 @@ from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidegate.domain.lifecycle.verdict_records import Evaluation, RuleResult, Verdict
 
 _NONE = "none"  # a literal of a job cannot be empty
-_MOST_LINES = 300  # a row of the ledger holds 1 MB; every line is in verdict.json
+_MOST_LINES = 300  # a row of the ledger holds 1 MB; verdict.json has every line
 
 
-def question_of(record: ModelVersion, evaluation: Evaluation) -> EvaluationSubject:
+def subject_of(record: ModelVersion, evaluation: Evaluation) -> EvaluationSubject:
+    """Return what an evaluation is about: its candidate, champion and holdout."""
     champion = model_reference(record.model, evaluation.champion) if evaluation.champion else None
     return EvaluationSubject(model_reference(record.model, record.version), champion, evaluation.data)
 
 
 def plan_evaluation(policy: Policy, record: ModelVersion, evaluation: Evaluation) -> JobPlan:
-    """Candidate and champion on the same holdout version; the same for each repetition of the attempt."""
-    question = question_of(record, evaluation)
-    models = {"candidate": question.candidate} | (
-        {"champion": question.champion} if question.champion else {}
+    """Plan the job that scores candidate and champion on the same holdout version.
+
+    The plan of an attempt is always the same, so that a repetition submits the same job.
+    """
+    compared = subject_of(record, evaluation)
+    models = {"candidate": compared.candidate} | (
+        {"champion": compared.champion} if compared.champion else {}
     )
     subject = {
         "model": record.model,
@@ -33,7 +37,7 @@ def plan_evaluation(policy: Policy, record: ModelVersion, evaluation: Evaluation
         "evaluation": str(evaluation.number),
         "attempt": str(evaluation.attempt),
         "data": evaluation.data,
-        "champion": question.champion or _NONE,
+        "champion": compared.champion or _NONE,
     }
     if record.requests and record.requests[-1].number == evaluation.number:
         subject["reason"] = record.requests[-1].reason[:500]
@@ -41,7 +45,7 @@ def plan_evaluation(policy: Policy, record: ModelVersion, evaluation: Evaluation
     return JobPlan(
         job=evaluation.job,
         experiment=record.model,
-        display_name=f"judge {question.candidate}",
+        display_name=f"judge {compared.candidate}",
         pipeline=policy.evaluate.pipeline,
         inputs={
             **{name: ("mlflow_model", f"azureml:{model}") for name, model in models.items()},
@@ -51,8 +55,8 @@ def plan_evaluation(policy: Policy, record: ModelVersion, evaluation: Evaluation
             "model": record.model,
             "version": record.version,
             "evaluation": str(evaluation.number),
-            "candidate_name": question.candidate,
-            "champion_name": question.champion or _NONE,
+            "candidate_name": compared.candidate,
+            "champion_name": compared.champion or _NONE,
             "data": evaluation.data,
             "slice_by": policy.gate.slices.by if policy.gate.slices else _NONE,
             "evaluation_compute": policy.evaluate.compute,
@@ -65,17 +69,20 @@ def plan_evaluation(policy: Policy, record: ModelVersion, evaluation: Evaluation
 def decide_verdict(
     gate: Gate,
     record: ModelVersion,
-    seen: Evidence | NoEvidence,
+    evidence: Evidence | NoEvidence,
     training: Mapping[str, float | None],
     at: datetime,
 ) -> Verdict:
-    """The gate's decision on the evaluation that the record names."""
+    """Decide the verdict on the evaluation in the version's record.
+
+    `training` has the metrics of the run that trained the model.
+    """
     evaluation = record.evaluation
     assert evaluation is not None
-    question = question_of(record, evaluation)
-    lines = decide_rules(gate, question, seen, training)
+    compared = subject_of(record, evaluation)
+    lines = decide_rules(gate, compared, evidence, training)
     return Verdict(
-        id=verdict_id(question, evaluation.number),
+        id=verdict_id(compared, evaluation.number),
         passed=passes(lines),
         mode=gate.mode.value,
         rules=lines,
@@ -88,13 +95,14 @@ def decide_verdict(
 
 
 def state_after(verdict: Verdict) -> ModelState:
+    """Return the version's state after a verdict."""
     if verdict.mode == GateMode.OBSERVE.value:
         return ModelState.OBSERVED
     return ModelState.PASSED if verdict.passed else ModelState.REFUSED
 
 
 def shortened(verdict: Verdict, most: int = _MOST_LINES) -> Verdict:
-    """As the ledger keeps it: where there are very many lines, those that failed come first."""
+    """Return a verdict with at most `most` lines, the failed ones first, as the ledger stores it."""
     if len(verdict.rules) <= most:
         return verdict
     lines = sorted(verdict.rules, key=lambda line: line.passed)

@@ -1,4 +1,4 @@
-"""What an evaluation measured, read from its evidence.json. What is no finite number is None here. Pure."""
+"""The metrics that an evaluation wrote to evidence.json. Values that are not finite numbers become None."""
 
 import json
 import math
@@ -20,7 +20,7 @@ class MetricEstimate:
 
 @dataclass(frozen=True)
 class MetricComparison:
-    """One metric of candidate and champion; `difference` is paired: candidate minus champion."""
+    """One metric of the candidate and the champion. `difference` is paired: candidate minus champion."""
 
     candidate: MetricEstimate = MetricEstimate()
     champion: MetricEstimate = MetricEstimate()
@@ -29,7 +29,7 @@ class MetricComparison:
 
 @dataclass(frozen=True)
 class MetricGroup:
-    """The metrics of `n` rows: of the whole holdout, or of a slice."""
+    """The metrics of `n` rows: the whole holdout or one slice of it."""
 
     n: float | None
     metrics: Mapping[str, MetricComparison]
@@ -37,7 +37,7 @@ class MetricGroup:
 
 @dataclass(frozen=True)
 class Evidence:
-    """`slices`: by the value of the column `by`."""
+    """What an evaluation measured. The keys of `slices` are the values of the column `by`."""
 
     candidate: str
     champion: str | None
@@ -49,18 +49,19 @@ class Evidence:
 
 @dataclass(frozen=True)
 class NoEvidence:
-    """The evaluation failed, or what it left cannot be used."""
+    """The evaluation failed, or its evidence cannot be used, for this reason."""
 
     why: str
 
 
 def read_evidence(content: bytes) -> Evidence | NoEvidence:
+    """Read evidence.json, or return why it cannot be used."""
     try:
         raw = json.loads(content)
     except (ValueError, RecursionError) as error:
         return NoEvidence(f"{EVIDENCE} cannot be read: {error}")
     if not isinstance(raw, dict):
-        return NoEvidence(f"{EVIDENCE} is no object")
+        return NoEvidence(f"{EVIDENCE} is not a JSON object")
     slices = _mapping(raw.get("slices"))
     return Evidence(
         candidate=str(raw.get("candidate")),
@@ -68,12 +69,12 @@ def read_evidence(content: bytes) -> Evidence | NoEvidence:
         data=str(raw.get("data")),
         whole=_group(raw),
         by=str(slices.get("by")),
-        slices={name: _group(_mapping(one)) for name, one in _mapping(slices.get("values")).items()},
+        slices={name: _group(_mapping(values)) for name, values in _mapping(slices.get("values")).items()},
     )
 
 
 def number(value: Any) -> float | None:
-    """Strings, NaN, infinities and truth values are no numbers."""
+    """Return a finite number as float, and None for anything else: strings, NaN, infinities and booleans."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -85,7 +86,7 @@ def number(value: Any) -> float | None:
 def _group(raw: Mapping[str, Any]) -> MetricGroup:
     metrics = _mapping(raw.get("metrics"))
     return MetricGroup(
-        number(raw.get("n")), {name: _compared(_mapping(one)) for name, one in metrics.items()}
+        number(raw.get("n")), {name: _compared(_mapping(values)) for name, values in metrics.items()}
     )
 
 

@@ -1,6 +1,6 @@
-"""The gate: from what an evaluation measured to the evidence for each rule. Pure; computes no statistics.
+"""The gate: compares what an evaluation measured with each rule of the policy.
 
-It fails closed: a number that is missing fails every rule about it.
+It fails closed: a missing number fails every rule about it.
 """
 
 import hashlib
@@ -23,7 +23,10 @@ _NUMBER = ".6g"
 
 @dataclass(frozen=True)
 class EvaluationSubject:
-    """What was to be judged: `name:version` of candidate, champion (None: there is none yet) and holdout."""
+    """What an evaluation is about: `name:version` of the candidate, the champion and the holdout.
+
+    `champion` is None if there is no champion yet.
+    """
 
     candidate: str
     champion: str | None
@@ -31,28 +34,31 @@ class EvaluationSubject:
 
 
 @dataclass(frozen=True)
-class _Test:
-    """A number against what was asked of it; None where the evaluation gives no number."""
+class _Check:
+    """A number compared with its bound. `value` is None if the evaluation has no such number."""
 
     value: float | None
     threshold: float | None
     passed: bool
-    asked: str
+    required: str
 
 
 def decide_rules(
     gate: Gate,
-    question: EvaluationSubject,
-    seen: Evidence | NoEvidence,
+    subject: EvaluationSubject,
+    evidence: Evidence | NoEvidence,
     training: Mapping[str, float | None] | None = None,
 ) -> list[RuleResult]:
-    """One line for each rule of the policy; `training` are the metrics of the run that made the model."""
-    if isinstance(seen, NoEvidence):
-        return [_stated("evaluation", False, f"the evaluation failed: {seen.why}")]
-    lines = [_subject(question, seen), *_no_champion(gate, question)]
-    lines += _group(gate.metrics, seen.whole, gate.min_n, question)
+    """Decide each rule of the policy, and return one result for each.
+
+    `training` has the metrics of the run that trained the model.
+    """
+    if isinstance(evidence, NoEvidence):
+        return [_stated("evaluation", False, f"the evaluation failed: {evidence.why}")]
+    lines = [_subject(subject, evidence), *_no_champion(gate, subject)]
+    lines += _group(gate.metrics, evidence.whole, gate.min_n, subject)
     if gate.slices:
-        lines += _slices(gate, question, seen)
+        lines += _slices(gate, subject, evidence)
     for metric, rule in gate.training.items():
         figures = MetricComparison(candidate=MetricEstimate((training or {}).get(metric)))
         tests = _tests(rule, figures, None)
@@ -61,30 +67,32 @@ def decide_rules(
 
 
 def passes(lines: Sequence[RuleResult]) -> bool:
-    """Where nothing was judged, nothing has passed."""
+    """Return whether every rule passed. Without any rule, the gate fails."""
     return bool(lines) and all(line.passed for line in lines)
 
 
-def verdict_id(question: EvaluationSubject, evaluation: int) -> str:
-    """The same question has the same verdict; an approval names it."""
-    text = f"{question.candidate} {question.champion} {question.data} {evaluation}"
+def verdict_id(subject: EvaluationSubject, evaluation: int) -> str:
+    """Return the verdict's id, derived from its subject, so that the same evaluation has the same verdict."""
+    text = f"{subject.candidate} {subject.champion} {subject.data} {evaluation}"
     return f"e{evaluation}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def _subject(question: EvaluationSubject, seen: Evidence) -> RuleResult:
-    """Numbers about something else say nothing."""
-    about = EvaluationSubject(seen.candidate, seen.champion, seen.data)
-    if about == question:
-        return _stated("subject", True, f"measured on {seen.data}")
-    return _stated("subject", False, f"the evidence is about {_words(about)}, not {_words(question)}")
+def _subject(subject: EvaluationSubject, evidence: Evidence) -> RuleResult:
+    """Check that the evidence is about the evaluation's candidate, champion and holdout."""
+    measured = EvaluationSubject(evidence.candidate, evidence.champion, evidence.data)
+    if measured == subject:
+        return _stated("subject", True, f"measured on {evidence.data}")
+    return _stated("subject", False, f"the evidence is about {_describe(measured)}, not {_describe(subject)}")
 
 
-def _no_champion(gate: Gate, question: EvaluationSubject) -> Iterator[RuleResult]:
-    if question.champion is None and gate.no_champion == "absolute":
+def _no_champion(gate: Gate, subject: EvaluationSubject) -> Iterator[RuleResult]:
+    if subject.champion is None and gate.no_champion == "absolute":
         yield _stated("no champion", True, "there is no champion yet: only min and max count")
-    elif question.champion is None:
+    elif subject.champion is None:
         yield _stated(
-            "no champion", False, "there is no champion to compare with, and the policy refuses then"
+            "no champion",
+            False,
+            "there is no champion to compare with, and the policy has no_champion: refuse",
         )
 
 
@@ -92,50 +100,50 @@ def _group(
     rules: Mapping[str, Rule],
     group: MetricGroup,
     min_n: int,
-    question: EvaluationSubject,
+    subject: EvaluationSubject,
     slice: str | None = None,
 ) -> Iterator[RuleResult]:
     yield _line("min_n", "rows", slice, _at_least(group.n, min_n))
     for metric, rule in rules.items():
-        for name, test in _tests(rule, group.metrics.get(metric, MetricComparison()), question.champion):
+        for name, test in _tests(rule, group.metrics.get(metric, MetricComparison()), subject.champion):
             yield _line(name, metric, slice, test)
 
 
-def _slices(gate: Gate, question: EvaluationSubject, seen: Evidence) -> Iterator[RuleResult]:
+def _slices(gate: Gate, subject: EvaluationSubject, evidence: Evidence) -> Iterator[RuleResult]:
     assert gate.slices is not None
-    if seen.by != gate.slices.by or not seen.slices:
-        yield _stated("slices", False, f"the evaluation gives no figures by {gate.slices.by}")
+    if evidence.by != gate.slices.by or not evidence.slices:
+        yield _stated("slices", False, f"the evaluation has no metrics by the column {gate.slices.by}")
         return
-    for name, group in sorted(seen.slices.items()):
-        yield from _group(gate.slices.metrics, group, gate.slices.min_n, question, name)
+    for name, group in sorted(evidence.slices.items()):
+        yield from _group(gate.slices.metrics, group, gate.slices.min_n, subject, name)
 
 
-def _tests(rule: Rule, figures: MetricComparison, champion: str | None) -> Iterator[tuple[str, _Test]]:
-    """What each bound of a rule asks for."""
+def _tests(rule: Rule, figures: MetricComparison, champion: str | None) -> Iterator[tuple[str, _Check]]:
+    """Check each bound that a rule has."""
     value = figures.candidate.value
     if rule.min is not None:
         yield "min", _at_least(value, rule.min)
     if rule.max is not None:
         yield "max", _at_most(value, rule.max)
-    for name, test in _BESIDE_CHAMPION.items():
+    for name, test in _COMPARED_WITH_CHAMPION.items():
         bound = getattr(rule, name)
         if bound is not None and champion is None:
-            yield name, _Test(value, None, value is not None, "any number, as there is no champion yet")
+            yield name, _Check(value, None, value is not None, "any number, as there is no champion yet")
         elif bound is not None:
             yield name, test(rule, figures, bound)
 
 
-def _tolerance(rule: Rule, figures: MetricComparison, tolerance: float) -> _Test:
+def _tolerance(rule: Rule, figures: MetricComparison, tolerance: float) -> _Check:
     value, champion = figures.candidate.value, figures.champion.value
     if champion is None:
         return _without_champion(value)
-    beside = f" (champion {champion:{_NUMBER}}, tolerance {tolerance:{_NUMBER}})"
+    comparison = f" (champion {champion:{_NUMBER}}, tolerance {tolerance:{_NUMBER}})"
     if rule.higher_is_better:
-        return _at_least(value, champion - tolerance, beside)
-    return _at_most(value, champion + tolerance, beside)
+        return _at_least(value, champion - tolerance, comparison)
+    return _at_most(value, champion + tolerance, comparison)
 
 
-def _improvement(rule: Rule, figures: MetricComparison, least: float) -> _Test:
+def _improvement(rule: Rule, figures: MetricComparison, least: float) -> _Check:
     value, champion = figures.candidate.value, figures.champion.value
     if champion is None:
         return _without_champion(value)
@@ -143,37 +151,37 @@ def _improvement(rule: Rule, figures: MetricComparison, least: float) -> _Test:
     return _at_least(gain, least, f" better than the champion's {champion:{_NUMBER}}")
 
 
-def _non_inferiority(rule: Rule, figures: MetricComparison, margin: float) -> _Test:
-    """By the worse end of the paired difference's interval, as if higher were better."""
+def _non_inferiority(rule: Rule, figures: MetricComparison, margin: float) -> _Check:
+    """Check the worse bound of the paired difference's interval, turned so that higher is better."""
     low, high = figures.difference.low, figures.difference.high
     worst = low if rule.higher_is_better else None if high is None else -high
-    asked = f"the worse bound of the paired difference above {-margin:{_NUMBER}}"
-    return _Test(worst, -margin, worst is not None and worst > -margin, asked)
+    required = f"the worse bound of the paired difference above {-margin:{_NUMBER}}"
+    return _Check(worst, -margin, worst is not None and worst > -margin, required)
 
 
-_BESIDE_CHAMPION: Mapping[str, Callable[[Rule, MetricComparison, float], _Test]] = {
+_COMPARED_WITH_CHAMPION: Mapping[str, Callable[[Rule, MetricComparison, float], _Check]] = {
     "champion_tolerance": _tolerance,
     "min_improvement": _improvement,
     "non_inferiority": _non_inferiority,
 }
 
 
-def _without_champion(value: float | None) -> _Test:
-    return _Test(value, None, False, "a figure of the champion beside it, which is missing")
+def _without_champion(value: float | None) -> _Check:
+    return _Check(value, None, False, "a metric of the champion to compare with, which is missing")
 
 
-def _at_least(value: float | None, bound: float, more: str = "") -> _Test:
+def _at_least(value: float | None, bound: float, more: str = "") -> _Check:
     passed = value is not None and value >= bound - _ROUNDING
-    return _Test(value, bound, passed, f"at least {bound:{_NUMBER}}{more}")
+    return _Check(value, bound, passed, f"at least {bound:{_NUMBER}}{more}")
 
 
-def _at_most(value: float | None, bound: float, more: str = "") -> _Test:
+def _at_most(value: float | None, bound: float, more: str = "") -> _Check:
     passed = value is not None and value <= bound + _ROUNDING
-    return _Test(value, bound, passed, f"at most {bound:{_NUMBER}}{more}")
+    return _Check(value, bound, passed, f"at most {bound:{_NUMBER}}{more}")
 
 
-def _line(rule: str, metric: str, slice: str | None, test: _Test) -> RuleResult:
-    seen = "no number is given" if test.value is None else f"{test.value:{_NUMBER}}"
+def _line(rule: str, metric: str, slice: str | None, test: _Check) -> RuleResult:
+    measured = "no number is given" if test.value is None else f"{test.value:{_NUMBER}}"
     return RuleResult(
         rule=rule,
         metric=metric,
@@ -181,14 +189,14 @@ def _line(rule: str, metric: str, slice: str | None, test: _Test) -> RuleResult:
         value=test.value,
         threshold=test.threshold,
         passed=test.passed,
-        why=f"{seen}; asked: {test.asked}",
+        why=f"{measured}; required: {test.required}",
     )
 
 
 def _stated(rule: str, passed: bool, why: str) -> RuleResult:
-    """A rule that is about no number."""
+    """Return the result of a rule that is not about a number."""
     return RuleResult(rule=rule, metric="", value=None, threshold=None, passed=passed, why=why)
 
 
-def _words(question: EvaluationSubject) -> str:
-    return f"{question.candidate} beside {question.champion or 'no champion'} on {question.data}"
+def _describe(subject: EvaluationSubject) -> str:
+    return f"{subject.candidate}, compared with {subject.champion or 'no champion'}, on {subject.data}"

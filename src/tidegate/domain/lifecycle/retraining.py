@@ -1,4 +1,4 @@
-"""A retraining as a job: on which data versions, under which name. Never on `latest`. Pure."""
+"""The job of a retraining: its name, and the data versions that it trains on, never `latest`."""
 
 import re
 from collections.abc import Iterable
@@ -12,21 +12,27 @@ _SIGNAL = re.compile(r"((?:measurement|monitor|dataset-monitor|renew)-.+)-a\d+")
 
 
 def retrain_job(model: str, signal: str, attempt: int) -> str:
-    """`retrain-classifier-measurement-digits-202611-1-g1-a1`: the same retraining has the same name."""
+    """Return the derived name of a retraining's job.
+
+    Example: `retrain-classifier-measurement-digits-202611-1-g1-a1`.
+    """
     return f"retrain-{job_part(model)}-{signal}-a{attempt}"
 
 
 def retrained_by(job: str, models: Iterable[str]) -> tuple[str, str] | None:
-    """Model and signal that a job of this name serves; None where it is not one of ours."""
+    """Return the model and the signal that a job with this name serves, or None for other names."""
     for model in models:
         prefix = f"retrain-{job_part(model)}-"
-        if job.startswith(prefix) and (found := _SIGNAL.fullmatch(job.removeprefix(prefix))):
-            return model, found[1]
+        if job.startswith(prefix) and (match := _SIGNAL.fullmatch(job.removeprefix(prefix))):
+            return model, match[1]
     return None
 
 
 def plan_retraining(model: str, drift: Drift, retraining: Retraining) -> JobPlan:
-    """The same for each repetition of an attempt: the data versions were named when it was decided."""
+    """Plan the training job of a retraining.
+
+    The data versions were chosen when the retraining was decided, so a repetition plans the same job.
+    """
     months = [name for name in retraining.data if name != drift.training]
     inputs = {f"month_{number}": ("uri_folder", f"azureml:{name}") for number, name in enumerate(months, 1)}
     if drift.training and drift.training in retraining.data:

@@ -1,4 +1,4 @@
-"""Months of a feed: their folders, their deadlines, and when the timer lists them."""
+"""The months of a feed: their folders, their deadlines, and when the timer lists their files."""
 
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
@@ -8,15 +8,16 @@ from tidegate.config.schema import Deadline
 from tidegate.domain.partitions.records import Month
 
 _DAY = timedelta(days=1)
-_RECENT_MONTHS = 3  # this one and the last two
+_RECENT_MONTHS = 3  # the current month and the two before it
 
 
 def prefix_of(pattern: str, month: str) -> str:
-    """The folder of a month: `{yyyy}/{MM}/` -> `2026/11/`."""
+    """Return the folder of a month: `{yyyy}/{MM}/` gives `2026/11/`."""
     return pattern.replace("{yyyy}", month[:4]).replace("{MM}", month[4:])
 
 
 def deadline_of(deadline: Deadline, month: str, timezone: ZoneInfo) -> datetime:
+    """Return the time until which a month should be complete."""
     year, number = int(month[:4]), int(month[4:])
     if deadline.of == "next_month":
         year, number = (year, number + 1) if number < 12 else (year + 1, 1)
@@ -26,7 +27,7 @@ def deadline_of(deadline: Deadline, month: str, timezone: ZoneInfo) -> datetime:
 
 
 def expected_months(starts: str, now: datetime, timezone: ZoneInfo) -> Iterator[str]:
-    """Every month from the feed's first to the one that it is now, there."""
+    """Yield every month from the feed's first to the current one in its time zone."""
     year, number = int(starts[:4]), int(starts[4:])
     last = f"{now.astimezone(timezone):%Y%m}"
     while (month := f"{year:04}{number:02}") <= last:
@@ -35,10 +36,10 @@ def expected_months(starts: str, now: datetime, timezone: ZoneInfo) -> Iterator[
 
 
 def needs_look(record: Month, now: datetime, timezone: ZoneInfo) -> bool:
-    """Whether the timer should have a month's files listed, with no event asking for it.
+    """Return whether the timer should list a month's files without an event that asks for it.
 
-    Unfinished months each time, and those whose due check has not come; finished and long past ones once a
-    day, for files whose events were lost.
+    Recent unfinished months, and months whose delayed check is overdue, are listed at each tick. Recent
+    finished months and old unfinished ones are listed once a day, because an event may have been lost.
     """
     if record.check_due is not None and record.check_due <= now:
         return True

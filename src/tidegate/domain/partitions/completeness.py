@@ -1,4 +1,4 @@
-"""Decide whether a month is complete, late or changed, from a listing of its files."""
+"""The decision whether a month is complete, late or changed, from a listing of its files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,21 +12,26 @@ from tidegate.domain.partitions.records import Month
 
 @dataclass(frozen=True)
 class PartitionListing:
-    """What a listing of a month shows. Names are relative to the month's folder."""
+    """The files of a month, by their role in the feed. Names are relative to the month's folder.
 
-    files: tuple[ListedBlob, ...]  # that match `only`
-    others: tuple[ListedBlob, ...]  # that do not; a list file may name them
-    signals: tuple[ListedBlob, ...]  # marker and list files that are there
-    lists: Mapping[str, tuple[str, ...]]  # names in each list file that is there
+    `files` match the feed's `only`; `others` do not, but a list file may name them. `signals` are the marker
+    and list files that exist. `lists` has the names in each list file.
+    """
+
+    files: tuple[ListedBlob, ...]
+    others: tuple[ListedBlob, ...]
+    signals: tuple[ListedBlob, ...]
+    lists: Mapping[str, tuple[str, ...]]
 
     @property
     def newest(self) -> datetime | None:
+        """Return when the newest file was modified, or None if there are no files."""
         return max((file.modified for file in (*self.files, *self.signals)), default=None)
 
 
 @dataclass(frozen=True)
 class NewVersion:
-    """These files are the month's next version."""
+    """These files become the month's next version."""
 
     files: tuple[ListedBlob, ...]
     reason: str
@@ -34,9 +39,10 @@ class NewVersion:
 
 @dataclass(frozen=True)
 class WaitForFiles:
-    """Not complete, or still changing. `until` is when it may be; None where only another file can tell.
+    """The month is not complete, or its files still change.
 
-    `late`: the deadline has passed, and nobody was told yet.
+    `until` is when it may be complete without another file, or None if it cannot be. `late` means that the
+    deadline has passed and was not announced yet.
     """
 
     until: datetime | None = None
@@ -45,7 +51,10 @@ class WaitForFiles:
 
 @dataclass(frozen=True)
 class ChangedAfterCompletion:
-    """Files changed after the last version, and no version will be made of it; to be told once a `hash`."""
+    """Files changed after the last version, and the policy makes no version of them.
+
+    It is announced once for each `hash`.
+    """
 
     hash: str
     why: str
@@ -53,20 +62,21 @@ class ChangedAfterCompletion:
 
 @dataclass(frozen=True)
 class Unchanged:
-    """The last version has it all."""
+    """The last version has all files as they are."""
 
 
 CompletenessDecision = NewVersion | WaitForFiles | ChangedAfterCompletion | Unchanged
 
 
 def list_files(feed: Feed) -> set[str]:
+    """Return the names of the feed's list files."""
     return {way.listed_in for way in feed.complete_when if way.listed_in}
 
 
 def sort_listing(
     feed: Feed, prefix: str, listing: Sequence[ListedBlob], lists: Mapping[str, str]
 ) -> PartitionListing:
-    """Sort all below `prefix`; `lists` has the texts of its list files, by name in the month."""
+    """Sort the blobs below `prefix` by their role. `lists` has the text of each list file by its name."""
     relative = [
         ListedBlob(name, file.size, file.md5, file.etag, file.modified)
         for file in listing
@@ -83,17 +93,17 @@ def sort_listing(
 
 
 def decide_completeness(
-    feed: Feed, record: Month, seen: PartitionListing, now: datetime, deadline: datetime | None
+    feed: Feed, record: Month, listing: PartitionListing, now: datetime, deadline: datetime | None
 ) -> CompletenessDecision:
-    """What the listing means for a month whose versions so far are in the record."""
+    """Decide what a listing means for a month, whose record has its versions so far."""
     if record.latest is None:
-        return _decide_first(feed, record, seen, now, deadline)
-    return _decide_later(feed, record, seen, now)
+        return _decide_first(feed, record, listing, now, deadline)
+    return _decide_later(feed, record, listing, now)
 
 
-def unclaimed(feed: Feed, record: Month, seen: PartitionListing) -> tuple[ListedBlob, ...]:
-    """Files that differ from the last version's, where the policy makes no version of them; else none."""
-    files, late = _complete_files(feed, seen), feed.late_files
+def unclaimed(feed: Feed, record: Month, listing: PartitionListing) -> tuple[ListedBlob, ...]:
+    """Return the files if they differ from the last version and the policy makes no version of them."""
+    files, late = _complete_files(feed, listing), feed.late_files
     latest = record.latest
     by_itself = late.then is LatePolicy.NEW_VERSION and len(record.versions) < late.max_versions
     if latest is None or by_itself or Manifest.of(files).hash == latest.manifest_hash:
@@ -102,29 +112,31 @@ def unclaimed(feed: Feed, record: Month, seen: PartitionListing) -> tuple[Listed
 
 
 def _decide_first(
-    feed: Feed, record: Month, seen: PartitionListing, now: datetime, deadline: datetime | None
+    feed: Feed, record: Month, listing: PartitionListing, now: datetime, deadline: datetime | None
 ) -> NewVersion | WaitForFiles:
-    ready: list[datetime] = []
+    quiet_times: list[datetime] = []
     for way in feed.complete_when:
-        if not _files_of(way, seen):
+        if not _files_of(way, listing):
             continue
-        quiet_at = _quiet_at(seen, way.quiet_for)
+        quiet_at = _quiet_at(listing, way.quiet_for)
         if quiet_at is None or quiet_at <= now:
-            return NewVersion(_complete_files(feed, seen), _reason(way))
-        ready.append(quiet_at)
+            return NewVersion(_complete_files(feed, listing), _reason(way))
+        quiet_times.append(quiet_at)
     overdue = deadline is not None and deadline <= now
-    if overdue and seen.files and feed.deadline and feed.deadline.then is AfterDeadline.SCORE:
-        return NewVersion(_complete_files(feed, seen) or seen.files, "the deadline has passed")
-    return WaitForFiles(until=min(ready, default=None), late=overdue and not record.deadline_announced)
+    if overdue and listing.files and feed.deadline and feed.deadline.then is AfterDeadline.SCORE:
+        return NewVersion(_complete_files(feed, listing) or listing.files, "the deadline has passed")
+    return WaitForFiles(until=min(quiet_times, default=None), late=overdue and not record.deadline_announced)
 
 
-def _decide_later(feed: Feed, record: Month, seen: PartitionListing, now: datetime) -> CompletenessDecision:
-    files = _complete_files(feed, seen)
+def _decide_later(
+    feed: Feed, record: Month, listing: PartitionListing, now: datetime
+) -> CompletenessDecision:
+    files = _complete_files(feed, listing)
     latest, manifest = record.versions[-1], Manifest.of(files)
     late = feed.late_files
     if not files or manifest.hash == latest.manifest_hash or late.then is LatePolicy.IGNORE:
         return Unchanged()
-    quiet_at = _quiet_at(seen, late.quiet_for)
+    quiet_at = _quiet_at(listing, late.quiet_for)
     if quiet_at is not None and quiet_at > now:
         return WaitForFiles(until=quiet_at)
     what = f"files changed after version {latest.number}: {len(files)} now, {latest.files} before"
@@ -133,50 +145,50 @@ def _decide_later(feed: Feed, record: Month, seen: PartitionListing, now: dateti
     if manifest.hash in record.late_announced:
         return Unchanged()
     full = late.then is LatePolicy.NEW_VERSION
-    return ChangedAfterCompletion(
-        manifest.hash, f"{what}; {late.max_versions} versions are the most" if full else what
-    )
+    why = f"{what}; max_versions allows {late.max_versions} versions" if full else what
+    return ChangedAfterCompletion(manifest.hash, why)
 
 
-def _complete_files(feed: Feed, seen: PartitionListing) -> tuple[ListedBlob, ...]:
-    """Which files count, apart from when: those of a list that holds, or else all, if a way allows that.
+def _complete_files(feed: Feed, listing: PartitionListing) -> tuple[ListedBlob, ...]:
+    """Return the files that count, apart from the time.
 
-    The same before and after completion, whichever way it came about: the same files make no second version.
+    These are the files of the first complete list, or all files if a way to be complete has no list. The rule
+    is the same before and after completion, so that the same files make no second version.
     """
-    listed = (files for way in feed.complete_when if way.listed_in and (files := _files_of(way, seen)))
-    anything = seen.files if any(not way.listed_in for way in feed.complete_when) else ()
-    return next(listed, anything)
+    listed = (files for way in feed.complete_when if way.listed_in and (files := _files_of(way, listing)))
+    all_files = listing.files if any(not way.listed_in for way in feed.complete_when) else ()
+    return next(listed, all_files)
 
 
-def _files_of(way: Completion, seen: PartitionListing) -> tuple[ListedBlob, ...]:
-    """The files that make the month complete in this way, quiet time aside; none where they do not."""
-    files: tuple[ListedBlob, ...] = seen.files
-    if way.marker and all(way.marker != file.name for file in seen.signals):
+def _files_of(way: Completion, listing: PartitionListing) -> tuple[ListedBlob, ...]:
+    """Return the files that complete the month in this way, apart from the quiet time, or an empty tuple."""
+    files: tuple[ListedBlob, ...] = listing.files
+    if way.marker and all(way.marker != file.name for file in listing.signals):
         return ()
     if way.listed_in:
-        there = {file.name: file for file in (*seen.files, *seen.others)}
-        wanted = seen.lists.get(way.listed_in, ())
-        if not all(name in there for name in wanted):
+        by_name = {file.name: file for file in (*listing.files, *listing.others)}
+        names = listing.lists.get(way.listed_in, ())
+        if not all(name in by_name for name in names):
             return ()
-        files = tuple(there[name] for name in wanted)
+        files = tuple(by_name[name] for name in names)
     return files if len(files) >= (way.min_files or 1) else ()
 
 
-def _quiet_at(seen: PartitionListing, quiet_for: timedelta | None) -> datetime | None:
-    return seen.newest + quiet_for if quiet_for and seen.newest else None
+def _quiet_at(listing: PartitionListing, quiet_for: timedelta | None) -> datetime | None:
+    return listing.newest + quiet_for if quiet_for and listing.newest else None
 
 
 def _reason(way: Completion) -> str:
-    said = [
+    conditions = [
         f"marker {way.marker}" if way.marker else "",
         f"all of {way.listed_in}" if way.listed_in else "",
         f"at least {way.min_files} files" if way.min_files else "",
         f"quiet for {way.quiet_for}" if way.quiet_for else "",
     ]
-    return ", ".join(filter(None, said))
+    return ", ".join(filter(None, conditions))
 
 
 def _listed_names(text: str, signals: set[str]) -> tuple[str, ...]:
-    """Names of a list file, once each: one a line, `./` and blanks around it do not count."""
+    """Return the names in a list file: one a line, each once, without `./` and blanks around it."""
     names = (line.strip(" \t\r").removeprefix("./") for line in text.split("\n"))
     return tuple(dict.fromkeys(name for name in names if name and name not in signals))

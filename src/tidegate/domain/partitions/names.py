@@ -4,41 +4,46 @@ import re
 
 
 def version_name(month: str, version: int) -> str:
-    """The Data asset's version, and the month version's name everywhere: `202611-1`."""
+    """Return the name of a month version, which is also its Data asset's version: `202611-1`."""
     return f"{month}-{version}"
 
 
 def result_name(month: str, version: int, generation: int) -> str:
-    """What a generation is called everywhere: `202611-1-g1`."""
+    """Return the name of a generation and its result: `202611-1-g1`."""
     return f"{version_name(month, version)}-g{generation}"
 
 
 def result_order(name: str) -> tuple[int, int]:
-    """(version, generation) of a result's name: the higher one counts."""
-    found = re.fullmatch(r"\d{6}-(\d+)-g(\d+)", name)
-    if not found:
-        raise ValueError(f"{name} is no name of a result")
-    return int(found[1]), int(found[2])
+    """Return (version, generation) of a result's name: the higher one counts.
+
+    Raise ValueError if the name is not that of a result.
+    """
+    match = re.fullmatch(r"\d{6}-(\d+)-g(\d+)", name)
+    if not match:
+        raise ValueError(f"{name} is not the name of a result, such as 202611-1-g1")
+    return int(match[1]), int(match[2])
 
 
 def predictions_asset(feed: str) -> str:
+    """Return the name of the Data asset of a feed's predictions."""
     return f"{feed}-predictions"
 
 
 def manifest_path(feed: str, month: str, hash: str) -> str:
-    """Beside the outputs; named by its content, so that a repetition writes the same blob."""
+    """Return the path of a manifest, named by its content so that a repetition writes the same blob."""
     return f"predictions/{feed}/{month}/manifests/{hash[:32]}.jsonl"
 
 
 def predictions_path(feed: str, month: str, version: int, generation: int) -> str:
-    """The folder in the workspace's blob store that a generation publishes into; ends with a slash."""
+    """Return the folder in the workspace's blob store that a generation publishes to, with a final slash."""
     return f"predictions/{feed}/{month}/{version_name(month, version)}/g{generation}/"
 
 
 def drift_folder(feed: str, month: str, version: int, generation: int) -> str:
-    """Where a generation leaves what it measured of drift; ends with a slash."""
+    """Return the folder that a generation writes its drift measurement to, with a final slash."""
     return f"{predictions_path(feed, month, version, generation)}drift/"
 
 
 def drift_path(feed: str, month: str, version: int, generation: int) -> str:
+    """Return the path of a generation's drift.json."""
     return f"{drift_folder(feed, month, version, generation)}drift.json"

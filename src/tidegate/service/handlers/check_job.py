@@ -13,6 +13,7 @@ from tidegate.domain.jobs.outcome import (
     JobRunning,
     ResubmitJob,
     decide_outcome,
+    scoring_attempt,
 )
 from tidegate.domain.jobs.plan import served_by
 from tidegate.domain.jobs.records import Job
@@ -50,7 +51,7 @@ class CheckJobHandler:
         run = self.context.workspaces[command.workspace].jobs.get(job.name)
         if run.status == "CancelRequested":
             job.cancel_requested = True
-        outcome = decide_outcome(run, job, feeds[serves.feed].score)
+        outcome = decide_outcome(run, scoring_attempt(job, feeds[serves.feed].score))
         if isinstance(outcome, JobRunning):
             self._record(job, run.status)
             return []

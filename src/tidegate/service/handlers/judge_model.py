@@ -13,7 +13,7 @@ from tidegate.domain.jobs.outcome import (
     JobFailed,
     JobRunning,
     ResubmitJob,
-    decide_end,
+    decide_outcome,
 )
 from tidegate.domain.lifecycle.evaluation import decide_verdict, plan_evaluation, shortened, state_after
 from tidegate.domain.lifecycle.evidence import EVIDENCE, Evidence, NoEvidence, number, read_evidence
@@ -118,7 +118,7 @@ class JudgeModelHandler:
         if not jobs.exists(evaluation.job):
             return self._launch(command, policy, record, evaluation)
         attempt = JobAttempt(evaluation.attempt, policy.evaluate.compute)
-        match decide_end(jobs.get(evaluation.job), attempt):
+        match decide_outcome(jobs.get(evaluation.job), attempt):
             case JobRunning():
                 return []
             case JobCompleted():

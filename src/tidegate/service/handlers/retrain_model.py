@@ -12,7 +12,7 @@ from tidegate.domain.jobs.outcome import (
     JobFailed,
     JobRunning,
     ResubmitJob,
-    decide_end,
+    decide_outcome,
 )
 from tidegate.domain.lifecycle.records import Model, Retraining
 from tidegate.domain.lifecycle.retraining import plan_retraining, retrain_job
@@ -39,7 +39,7 @@ class RetrainModelHandler:
             return []
         if not self.context.development.jobs.exists(begun.job):
             return self._launch(command, drift, model, begun)
-        match decide_end(
+        match decide_outcome(
             self.context.development.jobs.get(begun.job), JobAttempt(begun.attempt, drift.compute)
         ):
             case JobRunning():
