@@ -1,4 +1,4 @@
-"""`make bench [NAME ...]`: measures and prints a table for each bench, or for the named ones."""
+"""`make bench`: measure and print a table for each benchmark."""
 
 import argparse
 import importlib
@@ -15,7 +15,7 @@ BENCHES = ("indexing", "deployed", "storm", "latency", "scoring", "verdicts", "p
 
 
 def _hush() -> None:
-    """What the SDKs say about themselves is no part of a table."""
+    """Keep the SDKs' warnings out of the tables."""
     logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
     os.environ["MLFLOW_LOGGING_LEVEL"] = "ERROR"
     warnings.filterwarnings("ignore", module="mlflow")
@@ -24,7 +24,7 @@ def _hush() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", choices=[*BENCHES, []], help="benches to run; all where none is named"
+        "names", nargs="*", choices=[*BENCHES, []], help="the benchmarks to run; all of them if none is named"
     )
     _hush()
     console = Console(width=140)

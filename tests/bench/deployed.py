@@ -1,4 +1,4 @@
-"""Size of what Azure installs (requirements.txt), beside the same with full mlflow."""
+"""The size of the packages that Azure installs (requirements.txt), compared with the same and full mlflow."""
 
 import re
 from collections.abc import Iterable
@@ -29,7 +29,7 @@ def _applicable(requirements: Iterable[Requirement]) -> set[str]:
 
 
 def _closure(name: str) -> set[str]:
-    """Names of a distribution and of everything that it requires here."""
+    """Return the names of a distribution and of all that it requires here."""
     found: set[str] = set()
     waiting = {_canonical(name)}
     while waiting:
@@ -44,7 +44,7 @@ def _size(names: Iterable[str]) -> int:
 
 
 def _files_size(installed: Distribution) -> int:
-    """Bytes on disk, without the bytecode that is made after the installation."""
+    """Return its bytes on disk, without the bytecode that is compiled after the installation."""
     paths = (
         Path(str(installed.locate_file(file))) for file in installed.files or [] if file.suffix != ".pyc"
     )

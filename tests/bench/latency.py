@@ -1,4 +1,4 @@
-"""From the event that completes a month to the submitted job, warm, beside a bare submission by the SDK."""
+"""Seconds from the event that completes a month to the submitted job, compared with the SDK alone."""
 
 import os
 import statistics
@@ -43,7 +43,7 @@ def measure(_: Path) -> list[Row]:
 
 
 def _one(installation: Installation, running: Running, month: str) -> float:
-    """Seconds from the marker's write to the end of the job's submission, both as the gateway saw them."""
+    """Return the seconds from the write of the marker to the end of the submission, by the gateway's log."""
     installation.upload(month, {"a.png": "cat", "b.png": "dog"})
     running.settle()
     requests = installation.cloud.requests
@@ -61,7 +61,7 @@ def _end(request: dict[str, Any]) -> float:
 
 
 def _submit(installation: Installation, number: int) -> float:
-    """Seconds that the SDK takes to submit the same kind of job, with nothing around it."""
+    """Return the seconds in which the SDK alone submits the same kind of job."""
     from azure.ai.ml import Input
     from azure.ai.ml.entities import PipelineJob
 

@@ -1,4 +1,4 @@
-"""Promotion of a model's files, beside downloading and uploading them.
+"""The promotion of a model's files, compared with a download and an upload.
 
 Memory is as in Azure. Times are not: Azurite copies by naming the content once more; all else is loopback.
 """
@@ -66,7 +66,7 @@ def _size(root: Path, size: str, source: str, target: str) -> Iterator[Row]:
 
 
 def _gate_to_champion(cloud: Tidepool, folder: Path) -> Row:
-    """From the verdict to the crown, through queue and Functions host: two files a model, nobody is asked."""
+    """Measure from the verdict to the new champion, through queue and Functions host, without an approval."""
     folder.mkdir()
     installation = ModelInstallation(
         cloud, folder, policy={"promote": {"to": "production", "approval": "none"}}
@@ -106,7 +106,7 @@ WAYS = {"copied": _copied, "carried": _carried}
 
 
 def _child(way: str, size: str, source: str, target: str) -> dict[str, float]:
-    """Time, and how far memory rose above what the first small file had taken."""
+    """Measure the time, and how far memory rises above its level after a first small file."""
     _service(source).get_blob_client(CONTAINER, f"warm-{way}-{size}/weights").upload_blob(b"warm")
     WAYS[way](f"warm-{way}-{size}", source, target)
     with Memory() as memory:
@@ -117,7 +117,7 @@ def _child(way: str, size: str, source: str, target: str) -> dict[str, float]:
 
 
 class Memory:
-    """How far this process's memory rises above what it has now."""
+    """The rise of this process's memory above its level at the start."""
 
     def __enter__(self) -> Self:
         self._before = self._peak = self._now()

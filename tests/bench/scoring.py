@@ -1,4 +1,4 @@
-"""Scoring in mini-batches, beside the article's loop of one image at a time, on the same images and model."""
+"""Scoring in mini-batches, compared with the article's loop over single images, on the same images."""
 
 import subprocess
 import sys
@@ -37,7 +37,7 @@ def measure(root: Path) -> list[Row]:
 
 
 def save_model(folder: Path, shape: tuple[int, int, int]) -> None:
-    """The image classifier's two layers, with weights by chance, for images of any shape."""
+    """Save the image classifier's two layers with random weights, for images of any shape."""
     import image_classifier
     import mlflow.pyfunc
     from mlflow.models import ModelSignature
@@ -69,7 +69,7 @@ def write_photos(folder: Path) -> None:
 
 
 def throughputs(folder: Path) -> tuple[float, float]:
-    """Images a second, in mini-batches and in the loop, after both scored the first few."""
+    """Return images per second in mini-batches and in the loop, after both have scored a few images."""
     import mlflow.pyfunc
     from image_model import ImageModel
     from score_images import Scorer
@@ -97,7 +97,7 @@ def throughputs(folder: Path) -> tuple[float, float]:
 
 
 def one_row(model: Any, file: str, shape: Any) -> str:
-    """The body of the article's loop: open, resize, predict, append."""
+    """Score an image as the body of the article's loop does: open, resize, predict, append."""
     image = (
         Image.open(file).convert("L" if shape.channels == 1 else "RGB").resize((shape.width, shape.height))
     )
@@ -107,7 +107,7 @@ def one_row(model: Any, file: str, shape: Any) -> str:
 
 
 def starts(model: Path, scripts: str) -> tuple[float, float]:
-    """Seconds from nothing to a loaded model, in a process each."""
+    """Return the seconds from the start of a process to a loaded model, for each of the two ways."""
     ours = f"import sys; sys.path.insert(0, {scripts!r}); import score_images, pathlib; "
     ours += f"score_images.ImageModel(pathlib.Path({str(model)!r}))"
     naive = f"import mlflow.pyfunc; mlflow.pyfunc.load_model({str(model)!r})"

@@ -1,4 +1,4 @@
-"""A storm of BlobArrived events for three months (quiet_for 15m), into one worker process."""
+"""Many BlobArrived events of three months (quiet_for 15m), delivered to one worker process."""
 
 import tempfile
 import time
@@ -61,14 +61,14 @@ def _noop(cloud: Tidepool, folder: Path) -> Site:
 
 
 def _service(cloud: Tidepool, root: Path, folder: Path, account: StorageAccount) -> Site:
-    """A fresh process, so that no check is held back from before."""
+    """Start a new process, so that no delayed check remains from before."""
     feed = config_yaml.a_feed(account.name, complete_when=[{"quiet_for": "15m"}])
     settings = {"TIDEGATE_CONFIG": str(config_yaml.write(folder, config_yaml.values(digits=feed)))}
     return cloud.functions_app(root, settings, {"storage": account.id})
 
 
 def _rate(site: Site, events: list[dict[str, Any]]) -> float:
-    """Events a second, all answered with success."""
+    """Return the events per second; all of them must be answered with success."""
     batches = [events[at : at + BATCH] for at in range(0, len(events), BATCH)]
     with httpx.Client(trust_env=False, timeout=120) as client, ThreadPoolExecutor(SENDERS) as senders:
         url = f"{site.url}/runtime/webhooks/eventgrid"

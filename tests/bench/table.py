@@ -1,4 +1,4 @@
-"""A figure beside the naive way's, measured in the same run, and the target as a ratio or a bound."""
+"""The tables of results: our figure, the figure that it is compared with, and the target."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +9,11 @@ from rich.table import Table
 
 @dataclass(frozen=True)
 class Row:
-    """`ours` and `other` share a unit; `measured` is their ratio, the target is about it or about `ours`."""
+    """A line of a table: two figures in the same unit, and whether the target is met.
+
+    The target is about `measured`, which is the ratio of the figures, or about `ours`. `beside` says what the
+    other figure is.
+    """
 
     what: str
     unit: str
@@ -22,14 +26,14 @@ class Row:
 
     @classmethod
     def ratio(cls, what: str, unit: str, figures: tuple[float, float], beside: str, target: str) -> "Row":
-        """Ours over the other; `target` reads `<= 3`, `>= 0.5`, or is empty where none was set."""
+        """Return a line whose target is about the ratio: `<= 3`, `>= 0.5`, or empty if there is none."""
         ours, other = figures
         measured = ours / other if other else float("inf")
         return cls(what, unit, ours, other, beside, measured, target, _meets(measured, target))
 
     @classmethod
     def bound(cls, what: str, unit: str, figures: tuple[float, float], beside: str, target: str) -> "Row":
-        """The target bounds our own figure; the other one is there to compare."""
+        """Return a line whose target is about our own figure."""
         ours, other = figures
         return cls(
             what,
@@ -52,8 +56,8 @@ def _meets(value: float, target: str) -> bool | None:
 
 def show(title: str, rows: Iterable[Row], console: Console) -> None:
     table = Table(title=title, title_justify="left")
-    for heading in ("what", "unit", "ours", "other", "other is", "ratio", "target", ""):
-        table.add_column(heading, justify="right" if heading in {"ours", "other", "ratio"} else "left")
+    for heading in ("measured", "unit", "Tidegate", "compared", "compared with", "ratio", "target", ""):
+        table.add_column(heading, justify="right" if heading in {"Tidegate", "compared", "ratio"} else "left")
     for row in rows:
         mark = {True: "met", False: "[red]missed", None: ""}[row.met]
         figures = (f"{row.ours:,.4g}", f"{row.other:,.4g}", row.beside, f"{row.measured:.2f}")

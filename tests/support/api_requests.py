@@ -1,4 +1,4 @@
-"""Requests to the API as Azure's middleware for ASGI passes them on, in this process."""
+"""Requests to the HTTP API in this process, passed on by the ASGI middleware of Azure Functions."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ class Api:
         return self._ask("GET", path, b"", {})
 
     def post(self, path: str, body: Any, **headers: str) -> func.HttpResponse:
-        """`body` as JSON, or as it is where it is bytes; `idempotency_key=` becomes a header."""
+        """Post `body` as JSON, or unchanged if it is bytes. `idempotency_key` becomes a header."""
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self._ask("POST", path, content, {"content-type": "application/json", **named})

@@ -1,4 +1,4 @@
-"""A tidegate.yml for tests, as values and as a file."""
+"""The tidegate.yml of tests, as values and as a file."""
 
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,13 @@ def a_config(**feeds: dict[str, Any]) -> Config:
 def values(
     *, development: str = "mlw-dev", production: str = "mlw-prod", **feeds: dict[str, Any]
 ) -> dict[str, Any]:
-    place = {"subscription": SUBSCRIPTION, "resource_group": GROUP}
-    workspaces = {"development": {**place, "name": development}, "production": {**place, "name": production}}
+    group = {"subscription": SUBSCRIPTION, "resource_group": GROUP}
+    workspaces = {"development": {**group, "name": development}, "production": {**group, "name": production}}
     return {"workspaces": workspaces, "feeds": feeds or {"digits": a_feed()}}
 
 
 def write(folder: Path, content: dict[str, Any]) -> Path:
-    """As a file that the service can read."""
+    """Write the values to tidegate.yml in the folder and return its path."""
     from ruamel.yaml import YAML
 
     file = folder / "tidegate.yml"

@@ -1,4 +1,4 @@
-"""Event Grid for tests: subscriptions through ARM, endpoints, and an Event Grid in this process."""
+"""Event Grid for tests: event subscriptions made through ARM, and Tidepool's Event Grid in this process."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ MANAGEMENT = "https://management.azure.com"
 
 
 class Subscriber:
-    """Makes event subscriptions of one topic through ARM, as any client does; gone after the test."""
+    """The event subscriptions of one topic, made through ARM and deleted by `close`."""
 
     def __init__(self, scope: str) -> None:
         self.scope = scope
@@ -58,7 +58,7 @@ class Subscriber:
 
 
 class Grid:
-    """An Event Grid of one's own, and what its custom topic answers."""
+    """Tidepool's Event Grid in this process, with one custom topic."""
 
     def __init__(self, store: Store) -> None:
         self.scheduler = Scheduler()

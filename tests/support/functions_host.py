@@ -1,4 +1,4 @@
-"""Functions apps of one text each, in this process: for tests that look inside the host."""
+"""Functions apps in this process, each written as one text, for tests of the host's internals."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ HOST_JSON = {"version": "2.0", "extensions": {"http": {"routePrefix": ""}}}
 
 
 class Host:
-    """Functions apps of one text each, on one store and clock."""
+    """A host of functions apps that share a store and a scheduler."""
 
     def __init__(self, folder: Path, store: Store) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""The handlers of one installation in this process: commands are given by hand, and what follows is seen."""
+"""The handlers of an installation, called in this process."""
 
 from collections import deque
 from datetime import UTC, datetime
@@ -38,9 +38,10 @@ class HandlerHarness:
         return list(self.service.handlers[type(command)](command))
 
     def run(self, *given: AnyCommand, twice: bool = False) -> None:
-        """Carry out commands and all that follows, each `twice` where that is asked; jobs run in between.
+        """Carry out commands and all that follow from them; jobs run in between.
 
-        Checks that are due later stay undone.
+        Checks that are due later stay undone. With `twice`, each command is carried out twice and must lead
+        to the same commands.
         """
         queue = deque(given)
         while queue:
@@ -50,10 +51,10 @@ class HandlerHarness:
             follows = self.do(command)
             if twice:
                 assert commands(self.do(command)) == commands(follows), command
-            queue.extend(one.command for one in follows if not getattr(one.command, "due", None))
+            queue.extend(step.command for step in follows if not getattr(step.command, "due", None))
 
     def until_submitted(self) -> None:
-        """The month's files are complete and its first job is on its way."""
+        """Carry out commands until the month's first job is submitted."""
         self.do(CHECK)
         while not self.installation.jobs():
             self.do(SCORE)
@@ -65,7 +66,7 @@ class HandlerHarness:
 
     @property
     def claim(self) -> Claim:
-        """The latest generation."""
+        """The latest generation of the month."""
         return self.month.claims[-1]
 
     @property
@@ -78,5 +79,5 @@ class HandlerHarness:
 
 
 def commands(follows: list[Next]) -> list[AnyCommand]:
-    """What follows, telling people aside."""
+    """Return the commands that follow, without those that notify people."""
     return [follow.command for follow in follows if not isinstance(follow.command, Notify)]

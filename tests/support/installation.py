@@ -1,4 +1,4 @@
-"""An installation of the service on Tidepool for one test: its own account, workspaces and functions app."""
+"""Installations of the service in Tidepool, and the service while its functions app runs."""
 
 import json
 import time
@@ -46,7 +46,10 @@ signature: {inputs: '[{"type": "tensor", "tensor-spec": {"dtype": "uint8", "shap
 
 
 class Installation:
-    """Everything that one installation consists of. Months are to be 2099 or later."""
+    """An installation of the service in Tidepool: its account, workspaces and tidegate.yml.
+
+    Tests use months of 2099 or later, because the feed starts there.
+    """
 
     def __init__(
         self, cloud: Tidepool, folder: Path, *, models: dict[str, Any] | None = None, **feed: Any
@@ -61,7 +64,7 @@ class Installation:
         self._register(folder)
 
     def configure(self, *, models: dict[str, Any] | None = None, **feed: Any) -> None:
-        """`models`: the policies, by the name of the model."""
+        """Write tidegate.yml with these policies by model name, and these changes of the feed's keys."""
         values = config_yaml.values(
             development=self.workspace.name,
             production=self.production.name,
@@ -91,7 +94,7 @@ class Installation:
 
     @cached_property
     def blobstore(self) -> "ContainerClient":
-        """The container of the workspace's own blob store."""
+        """The container of the development workspace's default datastore."""
         store = self.ml.datastores.get("workspaceblobstore")
         return container_client(store.account_name, store.container_name)
 
@@ -106,24 +109,27 @@ class Installation:
             self.images.upload_blob(f"{month}/_SUCCESS", b"", overwrite=True)
 
     def jobs(self, month: str = "") -> dict[str, str]:
-        """Name -> status of the scoring jobs that Azure ML has (of a month), their steps aside."""
+        """Return the status of each scoring job in Azure ML by name, without the steps of pipelines."""
         ours = f"score-stories-{month}"
         return {job.name: job.status for job in self.ml.jobs.list() if job.name.startswith(ours)}
 
     def wait_for_job(self, name: str, *, status: str = "") -> None:
-        """Until it is there, and has that status where one is given."""
+        """Wait until Azure ML has the job, and until the job has `status` if that is given."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            found = self.jobs().get(name)
-            if found and found == (status or found):
+            current = self.jobs().get(name)
+            if current and current == (status or current):
                 return
             time.sleep(0.1)
         raise AssertionError(f"no job {name} {status} after 60 s; there are {self.jobs()}")
 
     def letters(self) -> list[dict[str, Any]]:
-        """What this installation told people, oldest first."""
-        sent = [one for one in self.cloud.mailbox() if one["path"].endswith(self.account.name)]
-        return [json.loads(one["body"]) if isinstance(one["body"], str) else one["body"] for one in sent]
+        """Return the notifications of this installation, oldest first."""
+        sent = [message for message in self.cloud.mailbox() if message["path"].endswith(self.account.name)]
+        return [
+            json.loads(message["body"]) if isinstance(message["body"], str) else message["body"]
+            for message in sent
+        ]
 
     def _register(self, folder: Path) -> None:
         from azure.ai.ml import load_component, load_compute
@@ -169,11 +175,14 @@ class Running:
 
     @cached_property
     def service(self) -> Service:
-        """The same service in this process, to read its ledger."""
+        """The same service in this process, with which tests read the ledger."""
         return self.installation.service()
 
     def settle(self, timeout_s: float = 60) -> None:
-        """Until nothing is going on, nor tried again within seconds, as happens where all is slow."""
+        """Wait until Tidepool is idle and no message is due again within seconds.
+
+        Messages are tried again after a few seconds if the machine is slow.
+        """
         self.installation.cloud.settle(timeout_s)
         for _ in range(10):
             if not self._is_tried_again():
@@ -184,11 +193,11 @@ class Running:
     def _is_tried_again(self) -> bool:
         status = self.installation.cloud.status()
         until = datetime.fromisoformat(status["now"]) + timedelta(seconds=AGAIN_S)
-        waiting = ((one["what"], datetime.fromisoformat(one["due"])) for one in status["waiting"])
+        waiting = ((item["what"], datetime.fromisoformat(item["due"])) for item in status["waiting"])
         return any(what.startswith("message ") and due <= until for what, due in waiting)
 
     def drive(self, month: str, rounds: int = 30) -> None:
-        """Settle and let whatever waits be due, again and again, until the month's scorings have ended."""
+        """Advance the clock and run the timer until the month's scorings have ended."""
         for _ in range(rounds):
             self.settle()
             scorings = self.scorings(month)
@@ -199,14 +208,17 @@ class Running:
         raise AssertionError(f"{month} did not end: {scorings}")
 
     def scorings(self, month: str) -> dict[str, str]:
-        """Name -> state of each scoring of a month, from the API."""
-        return {one["name"]: one["state"] for one in self.get(f"/api/feeds/stories/months/{month}/jobs")}
+        """Return the state of each scoring of a month by name, as the API lists them."""
+        return {
+            scoring["name"]: scoring["state"]
+            for scoring in self.get(f"/api/feeds/stories/months/{month}/jobs")
+        }
 
     def month(self, month: str) -> dict[str, Any]:
         return dict(self.get(f"/api/feeds/stories/months/{month}"))
 
     def reconcile(self) -> None:
-        """The timer's turn, and everything that follows."""
+        """Run the timer function and wait for all that follows."""
         self.site.fire_timer("reconcile")
         self.settle()
 

@@ -1,4 +1,4 @@
-"""Kills the service in this process right after a write took effect, before it sees the answer."""
+"""Simulated kills of the service in this process, after a write took effect and before its answer arrives."""
 
 import hashlib
 from collections.abc import Iterator
@@ -12,13 +12,14 @@ _ASKS = ("comp=userdelegationkey", "/listSecrets", "/listKeys", "/getLogs")  # b
 
 
 class Killed(BaseException):
-    """Nothing catches it, as nothing catches SIGKILL."""
+    """The end of the service. It is a BaseException, because the product must not catch it, like SIGKILL."""
 
 
 class KillSwitch:
-    """After each write of Azure's SDKs the end comes, the first time that it is made; `writes` are those.
+    """A switch that raises Killed after each write of Azure's SDKs that was not made before.
 
-    The end is an exception, not a signal: a fresh service that remembers nothing goes on in this process.
+    It raises an exception and sends no signal: the test goes on in this process with a new service.
+    `writes` are the writes after which it raised.
     """
 
     def __init__(self) -> None:
@@ -43,8 +44,8 @@ class KillSwitch:
             RequestsTransport.send = send  # type: ignore[method-assign]
 
     def _is_new(self, request: Any) -> bool:
-        """What is made again looks the same; queries differ where they are signed."""
-        if any(one in request.url for one in _ASKS):
+        """Return whether this write was not made before; queries are left out because signatures differ."""
+        if any(part in request.url for part in _ASKS):
             return False
         asked = request.headers.get("azureml-model-deployment", "")
         body = request.data or request.body

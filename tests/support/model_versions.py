@@ -1,4 +1,4 @@
-"""An installation whose models have a policy; what a version is worth, its folder says itself."""
+"""An installation whose models have a policy, and model versions whose metrics the test chooses."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ POLICY: dict[str, Any] = {
 
 
 class ModelInstallation(Installation):
-    """`policy`: changes of POLICY, key by key, for each of its `models`."""
+    """An installation whose `models` have a policy: POLICY with the changes in `policy`."""
 
     def __init__(
         self,
@@ -35,12 +35,15 @@ class ModelInstallation(Installation):
         self._register_evaluation()
 
     def change(self, model: str = MODEL, **policy: Any) -> None:
-        """Another policy from now on."""
+        """Change keys of a model's policy from now on."""
         self._policies[model] |= policy
         self.configure(models=self._policies)
 
     def register(self, version: str, accuracy: Any = 0.9, **more: Any) -> None:
-        """A version and what an evaluation finds of it; `tags`, `n`, `slices`, `metrics`; of `name`."""
+        """Register a version whose evaluation finds this accuracy.
+
+        `more` may have `name` and `tags` of the model, and `n`, `slices` and `metrics` of the evidence.
+        """
         from azure.ai.ml.entities import Model
 
         tags, name = more.pop("tags", {}), more.pop("name", MODEL)
@@ -62,7 +65,7 @@ class ModelInstallation(Installation):
         self.ml.data.create_or_update(Data(name=name, version=version, path=folder, type="uri_folder"))
 
     def evaluations(self, model: str = "") -> dict[str, str]:
-        """Name -> status of the evaluation jobs that Azure ML has (of a model)."""
+        """Return the status of each evaluation job in Azure ML by name, of all models or of one."""
         ours = f"judge-{model}-" if model else "judge-"
         return {job.name: job.status for job in self.ml.jobs.list() if job.name.startswith(ours)}
 

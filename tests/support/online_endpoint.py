@@ -1,4 +1,4 @@
-"""An online endpoint of a test's own, whose deployments multiply numbers by a factor."""
+"""An online endpoint for one test, whose deployments multiply numbers by a factor."""
 
 import json
 from pathlib import Path
@@ -29,13 +29,13 @@ def run(text):
         os._exit(3)
     if given.get("fail"):
         raise ValueError("these numbers do not fit")
-    return [weights["factor"] * one for one in given["numbers"]]
+    return [weights["factor"] * number for number in given["numbers"]]
 """
 NUMBERS = {"numbers": [1, 2]}
 
 
 class OnlineEndpoint:
-    """The endpoint `digits`, made at once; its environment is one that nothing looks into."""
+    """The endpoint `digits`, which is made at once; Tidepool does not use the environment's image."""
 
     def __init__(self, ml: MLClient, folder: Path) -> None:
         self.ml = ml
@@ -49,7 +49,7 @@ class OnlineEndpoint:
         self.id, self.uri = str(made.id), str(made.scoring_uri)
 
     def model(self, factor: int) -> Model:
-        """The model `factors`, whose version is its factor."""
+        """Register the model `factors` in the version that is its factor."""
         folder = self._folder / f"model-{factor}"
         folder.mkdir(exist_ok=True)
         (folder / "weights.json").write_text(json.dumps({"factor": factor}))
@@ -57,14 +57,14 @@ class OnlineEndpoint:
 
     def deployment(self, name: str, factor: int = 1, **more: Any) -> ManagedOnlineDeployment:
         self.model(factor)
-        wanted = {
+        fields = {
             "model": f"azureml:factors:{factor}",
             "environment": "azureml:plain:1",
             "code_configuration": CodeConfiguration(code=str(self.script.parent), scoring_script="score.py"),
             "instance_type": "Standard_DS3_v2",
             "instance_count": 1,
         }
-        return ManagedOnlineDeployment(name=name, endpoint_name=self.name, **{**wanted, **more})
+        return ManagedOnlineDeployment(name=name, endpoint_name=self.name, **{**fields, **more})
 
     def begin(self, deployment: ManagedOnlineDeployment) -> Any:
         return self.ml.online_deployments.begin_create_or_update(deployment)

@@ -1,4 +1,4 @@
-"""Events as Azure sends them, with defaults."""
+"""Events in the form in which Azure sends them, with default values."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ def workspace_id(name: str = "mlw-dev") -> str:
 
 
 def event(type: str, data: Any, **changes: Any) -> dict[str, Any]:
-    """In the Event Grid schema."""
+    """Return an event in the Event Grid schema."""
     return {
         "id": "e0000000-0000-4000-8000-000000000001",
         "topic": storage_id(),
@@ -32,7 +32,7 @@ def event(type: str, data: Any, **changes: Any) -> dict[str, Any]:
 
 
 def cloud_event(grid_event: Mapping[str, Any]) -> dict[str, Any]:
-    """The same in CloudEvents 1.0."""
+    """Return an event of the Event Grid schema in the CloudEvents 1.0 schema."""
     names = {
         "id": "id",
         "topic": "source",
@@ -83,5 +83,5 @@ def learning_event(kind: str, subject: str, data: dict[str, Any], **changes: Any
 
 
 def as_json(*events: Any) -> str:
-    """One event as Functions passes it on; several as an array."""
+    """Return one event as the JSON that Functions passes on, or several as an array."""
     return json.dumps(events[0] if len(events) == 1 else list(events))

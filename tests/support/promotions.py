@@ -1,4 +1,4 @@
-"""Models on their way to production, in this process: real storage and workspaces, a clock moved by hand."""
+"""Promotion of models in this process, on real storage and workspaces, with a clock moved by hand."""
 
 from collections import deque
 from datetime import timedelta
@@ -33,7 +33,7 @@ POLICY: dict[str, Any] = {
 
 
 class Promotions:
-    """One installation with a model policy; `version` makes a version that has passed the gate."""
+    """An installation with a model policy; `version` makes a version that has passed the gate."""
 
     def __init__(self, cloud: Tidepool, folder: Path, **policy: Any) -> None:
         self.cloud = cloud
@@ -46,12 +46,12 @@ class Promotions:
         self.configure(**policy)
 
     def configure(self, **policy: Any) -> None:
-        """Anew, with these parts of the policy in place of the usual ones."""
+        """Write tidegate.yml with these keys of the policy in place of the usual ones."""
         self._policy = {**POLICY, **policy}
         self.configure_feed(config_yaml.a_feed(self.account))
 
     def configure_feed(self, feed: dict[str, Any]) -> None:
-        """The feed `digits`, which is scored with the model."""
+        """Write tidegate.yml with the feed `digits`, which is scored with the model."""
         values = config_yaml.values(
             development=self.development.name, production=self.production.name, digits=feed
         )
@@ -59,7 +59,7 @@ class Promotions:
         self.config_file = config_yaml.write(self.folder, values)
 
     def start(self) -> Service:
-        """The service as it is after a start: it remembers nothing."""
+        """Return the service as it is after a start, without cached state."""
         return start_service(self.account, self.config_file, self.clock)
 
     @cached_property
@@ -75,7 +75,7 @@ class Promotions:
         return ml_client(self.production.name)
 
     def register(self, version: str, tags: dict[str, str] | None = None) -> None:
-        """A model of a few files in development."""
+        """Register a model of a few files in development."""
         from azure.ai.ml.entities import Model
 
         model = self.folder / f"model-{version}"
@@ -87,13 +87,13 @@ class Promotions:
         )
 
     def overwrite(self, version: str, weights: bytes) -> None:
-        """Somebody who may write to development's storage puts other weights under a registered version."""
+        """Overwrite a registered version's weights, as a principal with write access to the storage can."""
         folder = self.files_folder(version)
         name = f"{folder.path.rstrip('/')}/data/weights.bin"
         container_client(folder.account, folder.container).upload_blob(name, weights, overwrite=True)
 
     def version(self, version: str, *, approved: bool = True, **changes: Any) -> ModelVersion:
-        """It is registered, and has passed the gate beside the champion of now."""
+        """Register a version and record that it passed the gate, compared with the current champion."""
         self.register(version, changes.pop("tags", None))
         record = ModelVersion(
             model=MODEL,
@@ -124,7 +124,7 @@ class Promotions:
         )
 
     def files(self, version: str) -> str:
-        """The fingerprint of its files."""
+        """Return the fingerprint of the version's files."""
         return files_fingerprint(
             BlobCopyClient(credential=self.service.credential).list_files(self.files_folder(version))
         )
@@ -142,7 +142,7 @@ class Promotions:
         )
 
     def promote(self, version: str, *, follow: bool = True) -> list[AnyCommand]:
-        """One look at it and, if asked to `follow`, all looks that follow from that."""
+        """Carry out PromoteModel once or, with `follow`, until no promotion follows."""
         command = PromoteModel(cause="test", model=MODEL, version=version)
         if follow:
             return self.run(command)
@@ -154,7 +154,7 @@ class Promotions:
         return self.run(self.rollback_to(to))
 
     def rollback_to(self, to: str) -> RollbackModel:
-        """As a person asks for it, seeing the champion of now."""
+        """Return the command that a person's rollback of the current champion sends."""
         champion = self.model.champion
         assert champion is not None
         return RollbackModel(
@@ -162,20 +162,20 @@ class Promotions:
         )
 
     def run(self, *given: AnyCommand) -> list[AnyCommand]:
-        """Carry out commands, and promotions that follow; the rest of what follows, telling people aside."""
+        """Carry out commands and the promotions that follow. Return the other commands except Notify."""
         queue, rest = deque(given), list[AnyCommand]()
         while queue:
             self.carry_out(queue.popleft())
             follows = taken(self.cloud, self.account)
-            queue.extend(one for one in follows if isinstance(one, PromoteModel))
-            rest += [one for one in follows if not isinstance(one, PromoteModel | Notify)]
+            queue.extend(command for command in follows if isinstance(command, PromoteModel))
+            rest += [command for command in follows if not isinstance(command, PromoteModel | Notify)]
         return rest
 
     def carry_out(self, command: AnyCommand) -> None:
         self.service.worker.carry_out(encode(command))
 
     def cluster(self, name: str = "cpu") -> str:
-        """A cluster in development; its identity's object id."""
+        """Make a cluster in development and return the object id of its identity."""
         from azure.ai.ml import load_compute
 
         made = self.ml.compute.begin_create_or_update(load_compute(COMPUTES / f"{name}.yml")).result()
@@ -190,29 +190,29 @@ class Promotions:
 
     @property
     def states(self) -> dict[str, str]:
-        """Version -> state."""
-        found = self.service.ledger.model_versions(MODEL, open_only=False)
-        return {record.version: record.state.value for record in found}
+        """The state of each version."""
+        records = self.service.ledger.model_versions(MODEL, open_only=False)
+        return {record.version: record.state.value for record in records}
 
     @property
     def champions(self) -> tuple[str | None, str | None, str | None]:
-        """Champion and previous, by their version in production, and the version on its way."""
+        """The production versions of champion and previous champion, and the version that is rolled out."""
         model = self.model
-        pair = (one.version if one else None for one in (model.champion, model.previous))
+        pair = (champion.version if champion else None for champion in (model.champion, model.previous))
         return (*pair, model.rolling)  # type: ignore[return-value]
 
     def record(self, version: str) -> ModelVersion:
-        found = self.service.ledger.model_version(MODEL, version)
-        assert found is not None
-        return found
+        record = self.service.ledger.model_version(MODEL, version)
+        assert record is not None
+        return record
 
     def told(self) -> list[str]:
-        """Kind and title of what happened, oldest first."""
-        return [f"{one.kind}: {one.title}" for one in self.activities()]
+        """Return kind and title of each activity, oldest first."""
+        return [f"{activity.kind}: {activity.title}" for activity in self.activities()]
 
     def activities(self) -> list[Any]:
         return self.service.ledger.activities(f"model:development:{MODEL}")
 
     def in_production(self) -> dict[str, dict[str, str]]:
-        """Version -> tags of what is registered there."""
+        """Return the tags of each version that is registered in production."""
         return {model.version: model.tags for model in self.production_ml.models.list(MODEL)}

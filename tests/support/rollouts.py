@@ -1,4 +1,4 @@
-"""Versions that passed, on their way to an endpoint that serves them for real, with a clock moved by hand."""
+"""Rollouts of models to an endpoint that really serves them, with a clock moved by hand."""
 
 import json
 from collections import deque
@@ -38,7 +38,7 @@ _FOLLOWED = (PromoteModel, AdvanceRollout, RollbackModel)
 
 
 class Rollouts(Promotions):
-    """`rollout`: changes of ROLLOUT, key by key."""
+    """Promotions whose policy has a rollout: ROLLOUT with the changes in `rollout`."""
 
     def __init__(self, cloud: Tidepool, folder: Path, **rollout: Any) -> None:
         (folder / "smoke.json").write_text(json.dumps(QUESTION))
@@ -47,7 +47,7 @@ class Rollouts(Promotions):
         self.waiting: list[AnyCommand] = []
 
     def register(self, version: str, tags: dict[str, str] | None = None) -> None:
-        """A model that answers with its version."""
+        """Register a model that answers with its version."""
         from azure.ai.ml.entities import Model
 
         model = self.folder / f"model-{version}"
@@ -61,10 +61,10 @@ class Rollouts(Promotions):
     def roll(
         self, *given: AnyCommand, until: str = "", twice: bool = False, rounds: int = 200
     ) -> list[AnyCommand]:
-        """Carry commands out, and the promotions and rollouts that follow; a wait ends when all is settled.
+        """Carry out commands and the promotions and rollouts that follow. Return the other commands.
 
-        To the end, or `until` a phase or a share (`baking`, `10`) of some rollout. The rest of what follows.
-        `twice`: as Azure Storage may deliver them.
+        It ends when no command is left, or when a rollout is in the phase or at the percentage that `until`
+        names (`baking`, `10`). `twice` carries each command out twice, as Azure Storage may deliver it.
         """
         queue, rest = deque([*given, *self.waiting]), []
         self.waiting = []
@@ -76,8 +76,8 @@ class Rollouts(Promotions):
             if twice:
                 self.carry_out(command)
             follows = list(dict.fromkeys(taken(self.cloud, self.account)))
-            queue.extend(one for one in follows if isinstance(one, _FOLLOWED))
-            rest += [one for one in follows if not isinstance(one, (*_FOLLOWED, Notify))]
+            queue.extend(command for command in follows if isinstance(command, _FOLLOWED))
+            rest += [command for command in follows if not isinstance(command, (*_FOLLOWED, Notify))]
             if until and until in self.where():
                 self.waiting = list(queue)
                 return rest
@@ -86,20 +86,24 @@ class Rollouts(Promotions):
         raise AssertionError(f"it does not end: {self.where()}, {self.told()}")
 
     def arrive(self, version: str, until: str = "", *, twice: bool = False) -> None:
-        """A version passes the gate, is promoted and rolled out."""
+        """Register a version that passes the gate, promote it and roll it out."""
         self.version(version)
         self.roll(PromoteModel(cause="test", model=MODEL, version=version), until=until, twice=twice)
 
     def where(self) -> list[str]:
-        """Phase and share of each rollout that has not ended."""
-        found = (one.rollout for one in self.service.ledger.model_versions(MODEL, open_only=False))
-        live = [one for one in found if one and not one.final]
-        return [part for one in live for part in (one.phase, str(one.steps[-1].percent) if one.steps else "")]
+        """Return phase and percentage of each rollout that has not ended."""
+        rollouts = (record.rollout for record in self.service.ledger.model_versions(MODEL, open_only=False))
+        live = [rollout for rollout in rollouts if rollout and not rollout.final]
+        return [
+            part
+            for rollout in live
+            for part in (rollout.phase, str(rollout.steps[-1].percent) if rollout.steps else "")
+        ]
 
     def rollout(self, version: str) -> RolloutRecord:
-        found = self.record(version).rollout
-        assert found is not None
-        return found
+        rollout = self.record(version).rollout
+        assert rollout is not None
+        return rollout
 
     @property
     def traffic(self) -> dict[str, int]:
@@ -110,34 +114,34 @@ class Rollouts(Promotions):
         return {name: share for name, share in traffic.items() if share}
 
     @traffic.setter
-    def traffic(self, wanted: dict[str, int]) -> None:
-        """By hand."""
+    def traffic(self, shares: dict[str, int]) -> None:
+        """Change it as a person does in Azure."""
         endpoint = self.production_ml.online_endpoints.get(ENDPOINT)
-        endpoint.traffic = wanted
+        endpoint.traffic = shares
         self.production_ml.online_endpoints.begin_create_or_update(endpoint).result()
 
     @property
     def deployments(self) -> list[str]:
-        return [one.name for one in self.production_ml.online_deployments.list(ENDPOINT)]
+        return [deployment.name for deployment in self.production_ml.online_deployments.list(ENDPOINT)]
 
     def delete(self, deployment: str) -> None:
-        """By hand."""
+        """Change it as a person does in Azure."""
         self.production_ml.online_deployments.begin_delete(deployment, ENDPOINT).result()
 
     def take_back(self, to: str) -> None:
         rest = self.rollback(to)
-        self.roll(*(one for one in rest if isinstance(one, AdvanceRollout)))
+        self.roll(*(command for command in rest if isinstance(command, AdvanceRollout)))
 
     def news(self, version: str) -> list[str]:
-        """Kinds of what was told of a version, oldest first."""
-        return [one.kind for one in self.activities() if f"{MODEL}:{version}" in one.title]
+        """Return the kinds of the activities of a version, oldest first."""
+        return [activity.kind for activity in self.activities() if f"{MODEL}:{version}" in activity.title]
 
     def ask(self, times: int = 1, deployment: str = "") -> list[str]:
-        """The version that answers, as callers see it; of errors the status."""
+        """Return the version that answers a caller's request, or the status of an error."""
         endpoints = self.production_ml.online_endpoints
         uri, key = endpoints.get(ENDPOINT).scoring_uri, endpoints.get_keys(ENDPOINT).primary_key
         headers = {"Authorization": f"Bearer {key}"}
         if deployment:
             headers["azureml-model-deployment"] = deployment
         answers = [requests.post(uri, json=QUESTION, headers=headers, timeout=30) for _ in range(times)]
-        return [str(one.json()[0] if one.ok else one.status_code) for one in answers]
+        return [str(answer.json()[0] if answer.ok else answer.status_code) for answer in answers]

@@ -1,4 +1,4 @@
-"""The sample app in a running Tidepool: fixtures and questions that several test modules share."""
+"""Requests and events for the sample app in a running Tidepool."""
 
 import time
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def ask(site: Site, method: str, path: str, **arguments: Any) -> httpx.Response:
 
 
 def described(tidepool: Tidepool, site: Site) -> dict[str, Any]:
-    return next(one for one in tidepool.status()["sites"] if one["name"] == site.name)
+    return next(status for status in tidepool.status()["sites"] if status["name"] == site.name)
 
 
 def wait_until(holds: Callable[[], bool]) -> None:

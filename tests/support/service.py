@@ -1,4 +1,4 @@
-"""The service in this process, on a storage account of Tidepool, with a clock that is moved by hand."""
+"""The service in this process, on a storage account of Tidepool."""
 
 import os
 from collections.abc import Callable
@@ -27,7 +27,7 @@ def a_service(
     models: dict[str, Any] | None = None,
     **feeds: dict[str, Any],
 ) -> Service:
-    """Its own ledger and queue are in `account`; its feeds are by default one in an account `stimages`."""
+    """Return a service with its ledger and queue in `account`. The default feed is in account `stimages`."""
     values = config_yaml.values(**feeds)
     file = config_yaml.write(folder, values | ({"models": models} if models else {}))
     return start_service(account, file, clock)
@@ -45,7 +45,7 @@ def start_service(
 
 
 def taken(tidepool: Tidepool, account: str, queue: str = "tidegate-work") -> list[AnyCommand]:
-    """Everything that is in the queue, delayed or not, in no order; it is empty afterwards."""
+    """Remove all commands from the queue, delayed ones too, and return them in no particular order."""
     from azure.core.exceptions import ResourceNotFoundError
 
     client = _queue(account, queue)
@@ -61,18 +61,20 @@ def taken(tidepool: Tidepool, account: str, queue: str = "tidegate-work") -> lis
 
 @cache
 def _queue(account: str, queue: str) -> "QueueClient":
-    """One connection to each, however often it is asked."""
+    """Return the client of a queue, the same one each time, so that its connection is used again."""
     from azure.storage.queue import TextBase64DecodePolicy
 
     return queue_client(account, queue, message_decode_policy=TextBase64DecodePolicy())
 
 
 def delays(tidepool: Tidepool, account: str) -> list[int]:
-    """Seconds that each message sent to the account's queues was hidden for, oldest first."""
+    """Return for how many seconds each message sent to the account's queues was hidden, oldest first."""
     sent = [
-        one
-        for one in tidepool.requests
-        if one["host"].startswith(f"{account}.queue.") and one["method"] == "POST" and one["status"] == 201
+        request
+        for request in tidepool.requests
+        if request["host"].startswith(f"{account}.queue.")
+        and request["method"] == "POST"
+        and request["status"] == 201
     ]
-    queries = [dict(part.partition("=")[::2] for part in one["query"].split("&")) for one in sent]
+    queries = [dict(part.partition("=")[::2] for part in request["query"].split("&")) for request in sent]
     return [int(query["visibilitytimeout"]) for query in queries]

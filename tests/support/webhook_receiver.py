@@ -1,4 +1,4 @@
-"""An HTTP endpoint of a test that Event Grid delivers to. It shakes hands, and answers what it is told to."""
+"""A webhook for tests: an HTTP endpoint to which Event Grid delivers."""
 
 import json
 import threading
@@ -25,7 +25,10 @@ class Delivery:
 
 @dataclass
 class WebhookReceiver:
-    """`answers` are the statuses of the next deliveries; then 200. `shakes_hands` can be switched off."""
+    """A webhook that validates subscriptions, unless `shakes_hands` is False, and keeps its deliveries.
+
+    It answers with the statuses in `answers`, then with 200.
+    """
 
     answers: deque[int] = field(default_factory=deque)
     deliveries: list[Delivery] = field(default_factory=list)
