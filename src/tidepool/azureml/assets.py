@@ -120,7 +120,10 @@ class Assets:
     def delete(self, root: str, name: str, version: str) -> None:
         path = self._path(root, name, self.existing(root, name, version)["name"])
         if user := self._used_by(path):
-            message = f"The {self.kind.version_noun} '{name}:{version}' cannot be deleted: {user} uses it."
+            message = (
+                f"The {self.kind.version_noun} '{name}:{version}' cannot be deleted: {user} uses it. "
+                "Delete that deployment first, or give it another version."
+            )
             raise UserError(409, message, "Conflict", "AssetInUse")
         self._store.delete(path)
 

@@ -102,7 +102,8 @@ class Computes:
             if document["properties"]["computeType"] != "ComputeInstance":
                 raise UserError(
                     400,
-                    f"The compute '{call.path.names[-1]}' is not an instance: '{action}' is refused.",
+                    f"'{action}' needs a compute instance, and '{call.path.names[-1]}' is none. "
+                    "A cluster starts and stops its nodes itself.",
                     "BadArgument",
                 )
             self._set_state(call.path.text, transitional)
@@ -185,11 +186,17 @@ def _cluster(requested: Document, before: Document) -> Document:
     size = str(requested.get("vmSize") or "")
     if size.upper() not in VM_SIZES:
         raise UserError(
-            400, f"The VM size '{size}' is not available in {LOCATION}.", "BadArgument", "VmSizeNotAvailable"
+            400,
+            f"The VM size '{size}' is not available in {LOCATION}. Choose one that vmSizes lists.",
+            "BadArgument",
+            "VmSizeNotAvailable",
         )
     if before and before["vmSize"].upper() != size.upper():
         raise UserError(
-            400, f"The VM size of a cluster cannot change ('{before['vmSize']}' to '{size}').", "Immutable"
+            400,
+            f"The VM size of a cluster cannot change ('{before['vmSize']}' to '{size}'). "
+            "Create another cluster.",
+            "Immutable",
         )
     scale = {
         "minNodeCount": 0,

@@ -43,47 +43,48 @@ class DataPlane:
         self._store = store
         self._identity = identity
         self._runs = runs
-        artifacts = Artifacts(store=store, blobs=blobs)
-        by_run = [
-            Route(f"{_HISTORY}/{experiments}/{{experiment}}/runs/{{run}}{rest}", handler, methods=[method])
-            for experiments in ("experiments", "experimentids")
-            for rest, method, handler in (
-                ("", "GET", self._get),
-                ("", "PATCH", self._patch),
-                ("/details", "GET", self._details),
-                ("/children", "GET", self._children),
-            )
-        ]
+        self._registries = registries
+        self._artifacts = Artifacts(store=store, blobs=blobs)
         self._router = Router(
-            routes=[
-                Route("/discovery", self._discovery, methods=["GET"]),
-                Route(
-                    "/registrymanagement/v1.0/registries/{registry}/discovery",
-                    registries.discovery,
-                    methods=["GET"],
-                ),
-                Route(f"{_HISTORY}/runs/{{run}}", self._get, methods=["GET"]),
-                Route(f"{_HISTORY}/runs/{{run}}", self._patch, methods=["PATCH"]),
-                Route(f"{_HISTORY}/runs/{{run}}/details", self._details, methods=["GET"]),
-                Route(f"{_HISTORY}/runs/{{run}}/children", self._children, methods=["GET"]),
-                Route(f"{_HISTORY}/rundata", self._run_data, methods=["POST"]),
-                *by_run,
-                *artifacts.routes(f"{_HISTORY}/experiments/{{experiment}}/runs/{{run}}/artifacts"),
-                *artifacts.routes(f"{_HISTORY}/experimentids/{{experiment}}/runs/{{run}}/artifacts"),
-                *artifacts.routes(f"/artifact/v2.0{_WORKSPACE}/artifacts/{{origin}}/{{container}}"),
-                Route(
-                    f"/data/v1.0{_WORKSPACE}/dataversion/batchGetResolvedUris",
-                    self._resolve("uri"),
-                    methods=["POST"],
-                ),
-                Route(
-                    f"/modelregistry/v1.0{_WORKSPACE}/models/batchGetResolvedUris",
-                    self._resolve("path"),
-                    methods=["POST"],
-                ),
-            ],
-            default=_unknown,
+            routes=[*self._discovery_routes(), *self._run_routes(), *self._file_routes()], default=_unknown
         )
+
+    def _discovery_routes(self) -> list[Route]:
+        registry = "/registrymanagement/v1.0/registries/{registry}/discovery"
+        return [
+            Route("/discovery", self._discovery, methods=["GET"]),
+            Route(registry, self._registries.discovery, methods=["GET"]),
+        ]
+
+    def _run_routes(self) -> list[Route]:
+        by_experiment = (
+            f"{_HISTORY}/{experiments}/{{experiment}}/runs/{{run}}"
+            for experiments in ("experiments", "experimentids")
+        )
+        return [
+            Route(f"{_HISTORY}/rundata", self._run_data, methods=["POST"]),
+            *(
+                Route(f"{run}{rest}", handler, methods=[method])
+                for run in (f"{_HISTORY}/runs/{{run}}", *by_experiment)
+                for rest, method, handler in (
+                    ("", "GET", self._get),
+                    ("", "PATCH", self._patch),
+                    ("/details", "GET", self._details),
+                    ("/children", "GET", self._children),
+                )
+            ),
+        ]
+
+    def _file_routes(self) -> list[Route]:
+        data = f"/data/v1.0{_WORKSPACE}/dataversion/batchGetResolvedUris"
+        models = f"/modelregistry/v1.0{_WORKSPACE}/models/batchGetResolvedUris"
+        return [
+            *self._artifacts.routes(f"{_HISTORY}/experiments/{{experiment}}/runs/{{run}}/artifacts"),
+            *self._artifacts.routes(f"{_HISTORY}/experimentids/{{experiment}}/runs/{{run}}/artifacts"),
+            *self._artifacts.routes(f"/artifact/v2.0{_WORKSPACE}/artifacts/{{origin}}/{{container}}"),
+            Route(data, self._resolve("uri"), methods=["POST"]),
+            Route(models, self._resolve("path"), methods=["POST"]),
+        ]
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope)

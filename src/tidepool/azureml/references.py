@@ -90,7 +90,8 @@ class References:
             raise UserError(
                 400,
                 f"The {noun} '{reference.name}' is in workspace '{reference.root.rpartition('/')[2]}'; "
-                f"a resource of workspace '{root.rpartition('/')[2]}' cannot use it.",
+                f"a resource of workspace '{root.rpartition('/')[2]}' cannot use it. "
+                "Register it in this workspace, or share it through a registry.",
                 "BadArgument",
                 "CrossWorkspaceReference",
             )

@@ -107,7 +107,9 @@ class Registries:
         source = self._references.read(registry, source_id)
         if source is None or source.kind not in self._assets:
             raise UserError(
-                400, f"'{source_id}' is not the id of an asset that a registry can have.", "BadArgument"
+                400,
+                f"'{source_id}' is not the id of an asset that a registry can have: use that of a version.",
+                "BadArgument",
             )
         asset = self._references.resolve(source)
         if asset is None:
@@ -122,7 +124,9 @@ class Registries:
         version = call.properties.get("destinationVersion") or source.version
         assets = self._assets[source.kind]
         if assets.get(registry, name, version):
-            raise UserError(409, f"'{name}' version '{version}' exists in the registry already.", "Conflict")
+            raise UserError(
+                409, f"'{name}' version '{version}' exists in the registry already: use another.", "Conflict"
+            )
         properties = {**asset["properties"], "isArchived": False}
         if source.kind in _URIS:
             uri = properties[_URIS[source.kind]]
@@ -156,7 +160,9 @@ class Registries:
         _, _, rest = str(call.body.get("assetId", "")).partition(f"/registries/{call.path.names[0]}/")
         assets = self._assets.get(rest.partition("/")[0])
         if assets is not None and assets.get(registry, name, version):
-            raise UserError(409, f"'{name}' version '{version}' exists in the registry already.", "Conflict")
+            raise UserError(
+                409, f"'{name}' version '{version}' exists in the registry already: use another.", "Conflict"
+            )
         account, container = self._account(registry), _container(registry, f"{name}-{version}")
         await self._blobs.ensure_container(account, container)
         return JSONResponse(
