@@ -1,6 +1,7 @@
 """Models through the gate: registered with the SDK, evaluated, passed or refused, and a person's word."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -81,7 +82,7 @@ def test_a_good_model_passes_and_a_person_approves_it_on_the_command_line(
     tags = installation.ml.models.get(GOOD, "1").tags
     assert (tags["tidegate_verdict"], tags["tidegate_verdict_id"]) == ("passed", record.verdict.id)
     assert ends("model", GOOD, "1") == 0
-    assert "0.9; required: at least 0.8" in capsys.readouterr().out
+    assert re.search(r"accuracy +0\.9 +at least 0\.8 +✓ pass", capsys.readouterr().out)
 
     assert ends("approve", GOOD, "1", "--reason", "Better at night", "--by", "Ada") == 0
     running.settle()
@@ -120,5 +121,5 @@ def test_a_bad_model_is_refused_and_no_person_can_approve_it(
     assert "no person can approve it" in capsys.readouterr().err
     judged_again_by_another_rule(installation, running)
     assert ends("model", BAD, "1") == 0
-    assert "before: verdict e1-" in capsys.readouterr().out
+    assert "earlier verdict e1-" in capsys.readouterr().out
     assert ends("rollback", BAD, "--reason", "Nothing is there to go back to") == 1

@@ -115,7 +115,7 @@ def show_rollback(rollback: dict[str, Any]) -> None:
 
 
 def _rule_name(rule: dict[str, Any]) -> str:
-    """Return `accuracy`, or `accuracy, night` for a slice; the rule's own name if it is about no metric."""
+    """Return `accuracy`, or `accuracy, night` for a slice. A rule about no metric has its own name."""
     if not rule["metric"]:
         return _STATEMENTS.get(rule["rule"], str(rule["rule"]))
     name = f"{rule['metric']}, {rule['slice']}" if rule["slice"] else str(rule["metric"])
@@ -123,7 +123,7 @@ def _rule_name(rule: dict[str, Any]) -> str:
 
 
 def _limit(rule: dict[str, Any]) -> str:
-    """Return `at least 0.8` or `at most 0.1`; the verdict's text if the rule has no numbers to compare."""
+    """Return `at least 0.8` or `at most 0.1`, or the verdict's text if there are no numbers to compare."""
     value, threshold, note = rule["value"], rule["threshold"], _LIMIT_NOTES.get(rule["rule"], "")
     if threshold is None and note and rule["passed"]:
         return "none, as there is no champion yet"
