@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from examples.digits import labelled_sets
 from examples.digits.arrivals import Arrivals
-from examples.digits.screen import Screen, silent
+from examples.digits.screen import Screen
+from tidegate.log import quiet_uploads
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -33,6 +34,6 @@ def prepare(ml: "MLClient", screen: Screen) -> None:
 
     with screen.step("Labelled images to train and to judge models, and a cluster"):
         Arrivals().make_container()
-        with silent():
+        with quiet_uploads():
             labelled_sets.register(ml)
         ml.compute.begin_create_or_update(load_compute(ROOT / "src/assets/compute/cpu.yml")).result()

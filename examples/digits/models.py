@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from examples.digits import service_api
-from examples.digits.screen import DemoError, Screen, silent
+from examples.digits.screen import DemoError, Screen
 from examples.digits.service_api import MODEL
 from tidegate.cli.model_tables import rules_table
+from tidegate.log import quiet_uploads
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -24,13 +25,13 @@ _JUDGED = _ENDED | {"passed"}
 def begin_training(ml: "MLClient", *, iterations: int = 1000) -> str:
     """Submit the training job and return its name. A model of few iterations is a bad one.
 
-    The SDK's progress bar and its warnings about its own classes are hidden.
+    The SDK's warnings about its own classes are hidden.
     """
     from azure.ai.ml import load_job
 
     logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
     job = load_job(TRAINING_JOB, params_override=[{"inputs.iterations": iterations}])
-    with silent():
+    with quiet_uploads():
         return str(ml.jobs.create_or_update(job).name)
 
 
@@ -76,7 +77,7 @@ def _rollout_table(steps: list[dict[str, Any]]) -> Table:
     for heading in ("traffic", "requests", "errors", "measured by"):
         table.add_column(heading, justify="left" if heading == "measured by" else "right")
     for step in steps:
-        health = step["health"] or {"requests": "", "errors": "", "source": "not measured"}
-        figures = (str(health["requests"]), str(health["errors"]), health["source"])
+        health = step["health"] or {"source": "not measured"}
+        figures = (str(health.get("requests", "")), str(health.get("errors", "")), health["source"])
         table.add_row(f"{step['percent']} %", *figures)
     return table

@@ -1,7 +1,6 @@
 """The example's output: chapters, sentences, tables, and steps that show how long they take."""
 
 import contextlib
-import io
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -99,11 +98,4 @@ class Screen:
     def _plain_line(self, what: str) -> Iterator[None]:
         """Print the start of a line; the time follows on it, or below the messages if they are shown."""
         self.console.print(f"   - {what} ...", end="\n   " if self._flow else " ", soft_wrap=True)
-        yield
-
-
-@contextlib.contextmanager
-def silent() -> Iterator[None]:
-    """Hide what the SDK prints while it uploads. Errors are raised, and not hidden."""
-    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
         yield

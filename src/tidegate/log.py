@@ -3,11 +3,16 @@
 What the event, its correlation id and its handler are is bound once and stands on every line below.
 """
 
+import io
 import logging
+import re
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from contextvars import ContextVar
+from typing import TextIO
 
+_BLANK = re.compile(r"(\x1b\[\d*m|\s)*")
 _bound: ContextVar[dict[str, object]] = ContextVar("bound", default={})  # noqa: B039 - never changed in place
 
 
@@ -60,3 +65,34 @@ def quiet_sdks() -> None:
     logging.getLogger("azure").setLevel(logging.WARNING)
     logging.getLogger("azure.ai.ml._telemetry").setLevel(logging.CRITICAL)
     logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
+
+
+@contextmanager
+def quiet_uploads() -> Iterator[None]:
+    """Hide the blank lines that azure-ai-ml prints to stderr after each upload, and nothing else.
+
+    They hold the escape code that ends the colour of its progress bar, even if the bar is switched off.
+    """
+    with redirect_stderr(_WithoutBlankLines(sys.stderr)):
+        yield
+
+
+class _WithoutBlankLines(io.TextIOBase):
+    """A stream that passes on all lines but those with only escape codes and white space."""
+
+    def __init__(self, target: TextIO) -> None:
+        self._target = target
+        self._line = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._line = (self._line + text).split("\n")
+        for line in lines:
+            if not _BLANK.fullmatch(line):
+                self._target.write(line + "\n")
+        return len(text)
+
+    def flush(self) -> None:
+        if not _BLANK.fullmatch(self._line):
+            self._target.write(self._line)
+            self._line = ""
+        self._target.flush()

@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from tests.bench.table import show
+from tidegate.log import quiet_uploads
 
 BENCHES = ("indexing", "deployed", "storm", "latency", "scoring", "verdicts", "promotion")
 
@@ -30,7 +31,7 @@ def main() -> None:
     console = Console(width=140)
     for name in parser.parse_args().names or BENCHES:
         bench = importlib.import_module(f"tests.bench.{name}")
-        with console.status(f"measuring {name} ..."):
+        with console.status(f"measuring {name} ..."), quiet_uploads():
             rows = bench.measure(Path(__file__).parents[2])
         show((bench.__doc__ or name).splitlines()[0], rows, console)
 

@@ -12,6 +12,7 @@ from tidegate.domain.activities.links import job_url, model_url, version_url
 from tidegate.domain.lifecycle.records import (
     Champion,
     Model,
+    ModelSource,
     ModelVersion,
     PastVerdict,
     Promotion,
@@ -59,7 +60,7 @@ class VersionSummary(BaseModel):
 class ModelVersionView(VersionSummary):
     """A version, and everything that was decided about it, each rule with its number."""
 
-    source: dict[str, Any]
+    source: ModelSource
     evaluation: Evaluation | None
     job_url: str | None
     verdict: Verdict | None

@@ -23,6 +23,7 @@ from tidegate.errors import TidegateError, TransientError
 from tidegate.installation.checks.check import CheckState
 from tidegate.installation.deploy import ROLES, Deployment
 from tidegate.installation.doctor import examine
+from tidegate.log import quiet_uploads
 
 app = typer.Typer(
     help="Install the service, look at months and models, and act on them.",
@@ -55,10 +56,11 @@ def deploy(
     """
     roles: tuple[WorkspaceRole, ...] = ROLES if workspace == "all" else (workspace,)
     steps = []
-    for step in Deployment(build()).run(roles):
-        steps.append(step)
-        if not as_json:
-            tables.show_step(step)
+    with quiet_uploads():
+        for step in Deployment(build()).run(roles):
+            steps.append(step)
+            if not as_json:
+                tables.show_step(step)
     made = sum(step.made for step in steps)
     if as_json:
         print_json([vars(step) for step in steps])
