@@ -50,7 +50,7 @@ def arrow(line: str) -> str | None:
             return f"{event} → inbox → {message}"
         case "command_carried_out" if fields.get("follows", "") not in ("", *_LOOKS_AGAIN & {command}):
             return f"{message} → {handler_name(command)} → {fields['follows'].replace(',', ', ')}"
-        case "command_put_off" if "UpdateConditionNotSatisfied" not in line:
+        case "command_retried_later" if "UpdateConditionNotSatisfied" not in line:
             return f"{message} → tried again later: {fields.get('error', '')}"
         case "command_failed":
             return f"{message} → failed: {fields.get('error', '')}"

@@ -39,7 +39,7 @@ from tidegate.service.routing import CurrentRoutes
 from tidegate.service.steps.champion_change import ChampionChange
 from tidegate.service.steps.deployment_monitor import DeploymentMonitor
 from tidegate.service.steps.generation_claims import GenerationClaims
-from tidegate.service.steps.missed_registrations import MissedRegistrations
+from tidegate.service.steps.model_candidates import MissedRegistrations
 from tidegate.service.steps.model_delivery import ModelDelivery
 from tidegate.service.steps.partition_versions import PartitionVersions
 from tidegate.service.worker import Handlers, Worker

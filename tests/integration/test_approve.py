@@ -216,7 +216,7 @@ def test_an_approval_counts_until_its_time_is_over(
     found, body = approval_api.post()
 
     assert found == status
-    assert ("It is too late" in body) is (status == 409)
+    assert ("The time to approve" in body) is (status == 409)
 
 
 def test_what_has_expired_cannot_be_approved(approval_api: ApprovalApi) -> None:
@@ -231,7 +231,7 @@ def test_an_approval_of_another_verdict_does_not_serve_this_one(approval_api: Ap
     status, body = approval_api.post(verdict="e0-old")
 
     assert status == 409
-    assert "has verdict e1-abc: read it, and decide on that" in body
+    assert "has another verdict, e1-abc: read it, and decide on that" in body
     assert approval_api.record.approval is None
 
 

@@ -11,7 +11,7 @@ from tests.support.model_versions import MODEL, POLICY, ModelInstallation
 from tidegate.config.schema import Config
 from tidegate.domain.lifecycle.records import ModelVersion
 from tidegate.messages.commands import JudgeModel
-from tidegate.service.steps.missed_registrations import MissedRegistrations
+from tidegate.service.steps.model_candidates import MissedRegistrations
 from tidepool.cloud import Tidepool
 
 NUMBERS = itertools.count(1)

@@ -326,9 +326,9 @@ def test_a_rerun_makes_the_version_that_the_policy_does_not(
 
     feed = harness.config().feeds["stories"]
     reruns = harness.service.reruns
-    claim = reruns.request(feed, harness.month, RerunRequest(reason="they are right now"), None)
+    claim = reruns.rerun(feed, harness.month, RerunRequest(reason="they are right now"), None)
 
     assert claim.name == "209901-2-g1"
     assert harness.month.versions[-1].reason == "asked for: they are right now"
-    again = reruns.request(feed, harness.month, RerunRequest(reason="once more"), None)
+    again = reruns.rerun(feed, harness.month, RerunRequest(reason="once more"), None)
     assert again.name == "209901-2-g2"

@@ -175,8 +175,9 @@ def test_what_is_not_there_is_a_copy_or_has_no_policy_is_refused(rejudge_api: Re
         rejudge_api.post("1", model="quick-model"),
     )
 
-    assert (nowhere[0], nowhere[1]["title"]) == (404, "There is no such version")
-    assert (copy[0], copy[1]["title"]) == (409, "It is a copy")
+    assert (nowhere[0], nowhere[1]["title"]) == (404, "Not found")
+    assert (copy[0], copy[1]["title"]) == (409, "Conflict")
+    assert "is a copy" in copy[1]["detail"]
     assert free[0] == 404
     assert rejudge_api.sent() == []
 

@@ -159,7 +159,8 @@ def test_an_event_that_nobody_can_read_is_refused_and_stays(service: Service, ap
 
     status, problem = replay(api, failure)
 
-    assert (status, problem["title"]) == (409, "The event is still not understood")
+    assert (status, problem["title"]) == (409, "Conflict")
+    assert "The event is rejected again" in problem["detail"]
     assert listed(api) == [failure]
 
 
@@ -181,7 +182,8 @@ def test_a_message_that_is_no_command_is_refused_and_stays(service: Service, api
 
     status, problem = replay(api, failure)
 
-    assert (status, problem["title"]) == (409, "It is no command")
+    assert (status, problem["title"]) == (409, "Conflict")
+    assert "is not a command" in problem["detail"]
     assert listed(api) == [failure]
 
 

@@ -39,7 +39,7 @@ def test_a_message_that_is_no_command_ends_with_people(installation: Installatio
 
     (failure,) = running.get("/api/failures")
     told = json.dumps(installation.letters())
-    assert "is no command" in told
+    assert "is not a command" in told
     assert f"{running.site.url}{failure['url']}" in told
     (activity,) = running.service.ledger.activities("queue")
     assert (activity.data["message"], activity.done) == ('{"kind": "Dance"}', True)

@@ -12,10 +12,10 @@ from tests.support.payloads import as_json, blob_event, learning_event, run_even
 
 from tidegate.messages.commands import decode, encode
 from tidegate.messages.events import parse
-from tidegate.service.routing import Ignore, Record, Reject, Routes, Send
+from tidegate.service.routing import Ignore, RecordActivity, Reject, Routes, Send
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
-ANSWERS = {Send: "sent", Record: "recorded", Reject: "rejected", Ignore: "ignored"}
+ANSWERS = {Send: "sent", RecordActivity: "recorded", Reject: "rejected", Ignore: "ignored"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -60,7 +60,7 @@ def test_whatever_stands_in_an_event_it_is_answered_and_can_be_kept(
             match meaning:
                 case Send(command):
                     assert decode(encode(command)) == command
-                case Record(activity):
+                case RecordActivity(activity):
                     assert activity.model_dump_json().encode()
                 case Reject(about, reason):
                     assert about.encode()

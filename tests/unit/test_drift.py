@@ -33,7 +33,7 @@ from tidegate.domain.lifecycle.retraining import plan_retraining, retrain_job, r
 from tidegate.domain.partitions.records import Month
 from tidegate.messages.commands import RetrainModel, WeighDrift
 from tidegate.messages.events import DataDrifted, Event, RunChanged
-from tidegate.service.routing import Record, Routes, Send
+from tidegate.service.routing import RecordActivity, Routes, Send
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -293,8 +293,8 @@ def test_an_event_that_fits_several_models_or_none_is_recorded_only() -> None:
     (of_none,) = routes(a={"monitors": ["other"]}).meanings(RUN, NOW)
     (named,) = routes(a={"monitors": ["dri*"]}, b={"monitors": ["other"]}).meanings(RUN, NOW)
 
-    assert isinstance(of_several, Record)
-    assert isinstance(of_none, Record)
+    assert isinstance(of_several, RecordActivity)
+    assert isinstance(of_none, RecordActivity)
     assert isinstance(named, Send)
 
 

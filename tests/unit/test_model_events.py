@@ -14,7 +14,7 @@ from tidegate.config.schema import Config
 from tidegate.domain.lifecycle.names import judge_job, judged_by
 from tidegate.messages.commands import JudgeModel
 from tidegate.messages.events import parse
-from tidegate.service.routing import Ignore, Meaning, Record, Reject, Routes, Send
+from tidegate.service.routing import Ignore, Meaning, RecordActivity, Reject, Routes, Send
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 MODELS = ("digits", "digits-2", "a.model_with.dots")
@@ -60,7 +60,7 @@ def test_a_model_with_a_policy_is_judged(version: Any, tags: Any) -> None:
     ids=["no policy", "in production", "a copy of our own", "our copy in production"],
 )
 def test_every_other_model_is_recorded_and_left_alone(event: dict[str, Any]) -> None:
-    assert isinstance(meaning(event), Record)
+    assert isinstance(meaning(event), RecordActivity)
 
 
 @pytest.mark.parametrize("version", ["../3", "3 4", "x" * 300, "-3"])

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from tidegate.domain.partitions.records import Month, MonthVersion
 from tidegate.errors import RefusedError
-from tidegate.service.manual_actions.rerun import RerunRequest, refuse_version
+from tidegate.service.manual_actions.rerun import RerunRequest, check_version
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ def a_month(*versions: MonthVersion) -> Month:
 
 @pytest.mark.parametrize("wanted", [None, 1, 2])
 def test_a_version_that_is_registered_can_be_scored(wanted: int | None) -> None:
-    refuse_version(a_month(a_version(1), a_version(2)), wanted)
+    check_version(a_month(a_version(1), a_version(2)), wanted)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_version_that_is_registered_can_be_scored(wanted: int | None) -> None:
 )
 def test_another_is_refused_and_it_says_why(month: Month, wanted: int | None, status: int, says: str) -> None:
     with pytest.raises(RefusedError, match=says) as refused:
-        refuse_version(month, wanted)
+        check_version(month, wanted)
 
     assert refused.value.status == status
 

@@ -146,7 +146,7 @@ def rerun(
     key: IdempotencyKey = None,
 ) -> ScoringView:
     """Score a version of the month again, as a new generation. `Location` and `url` say where to look."""
-    claim = reruns.request(place.feed, place.record, wanted, key)
+    claim = reruns.rerun(place.feed, place.record, wanted, key)
     view = ScoringView.of(claim, place.feed.workspace)
     response.headers["Location"] = view.url
     return view

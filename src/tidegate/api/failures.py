@@ -58,7 +58,7 @@ def failures(
     all: Annotated[bool, Query(description="Also those that were replayed.")] = False,
 ) -> list[FailureView]:
     """What failed for good and waits for a person, newest first."""
-    return [FailureView.of(one) for one in known.listed(replayed=all)]
+    return [FailureView.of(one) for one in known.failures(replayed=all)]
 
 
 @router.get("/{failure}", responses=documented(404))

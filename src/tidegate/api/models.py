@@ -88,9 +88,8 @@ def decide(
     found: NamedModel, version: Name, wanted: ApprovalDecision, approvals: Approving, signed_in: SignedIn
 ) -> ModelVersionView:
     """Approve a verdict, or refuse it. The same person saying the same again changes nothing."""
-    record, policy = found
     requester = Requester.of(wanted.by, signed_in)
-    return ModelVersionView.of(approvals.decide(record.model, version, policy, wanted, requester))
+    return ModelVersionView.of(approvals.decide(found[0].model, version, wanted, requester))
 
 
 @router.post(
@@ -109,9 +108,8 @@ def judge(  # noqa: PLR0913, PLR0917 - what a request brings
 
     `Location` and `url` say where to look.
     """
-    record, policy = found
     requester = Requester.of(wanted.by, signed_in)
-    view = ModelVersionView.of(rejudgings.request((record.model, version), policy, wanted, requester, key))
+    view = ModelVersionView.of(rejudgings.rejudge(found[0].model, version, wanted, requester, key))
     response.headers["Location"] = view.url
     return view
 

@@ -12,7 +12,7 @@ from tidegate.domain.activities.subjects import rejection_subject
 from tidegate.log import Log, bound
 from tidegate.messages.commands import FROM_TIMER, CheckMonth, Notify, Reconcile, command_ids
 from tidegate.messages.events import Event, Unreadable, parse
-from tidegate.service.routing import Ignore, Meaning, Record, Reject, Routes, Send
+from tidegate.service.routing import Ignore, Meaning, RecordActivity, Reject, Routes, Send
 
 if TYPE_CHECKING:
     from tidegate.cloud.blobs import RejectedEvents
@@ -60,7 +60,7 @@ class Inbox:
                 match meaning:
                     case Send() as send:
                         self._send(send, now)
-                    case Record(activity):
+                    case RecordActivity(activity):
                         self._record(activity)
                     case Reject() as reject:
                         self._reject(reject, event, raw, now)

@@ -1,19 +1,110 @@
-"""When a command looks again at what takes its time. Chains of what the timer begins must not pile up."""
+"""When something is tried again: failed commands, conflicting writes and work that takes time."""
 
-from datetime import timedelta
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, TypeVar
 
-from tidegate.messages.commands import FROM_TIMER, AnyCommand, Next
+from tidegate.errors import ConflictError, TransientError
+from tidegate.log import Log
+from tidegate.messages.commands import FROM_TIMER, AnyCommand, Next, command_ids
 
-FIRST_LOOK = timedelta(minutes=1)  # at a job: its events come sooner, and the timer looks later
-LONGEST = timedelta(minutes=1)
-_SHORTEST = timedelta(seconds=1)
+if TYPE_CHECKING:
+    from tidegate.cloud.queue import WorkQueue
+
+log = Log(__name__)
+
+Result = TypeVar("Result")
+
+FIRST_LOOK = timedelta(minutes=1)  # at a new job: its events usually arrive sooner, and the timer looks later
+LONGEST_DELAY = timedelta(minutes=1)
+_SHORTEST_DELAY = timedelta(seconds=1)
+
+_FIRST_BACK_OFF = timedelta(seconds=5)
+_FIRST_BACK_OFF_AFTER_CONFLICT = timedelta(seconds=1)
+_LONGEST_BACK_OFF = timedelta(hours=1)
+_GIVE_UP_AFTER = timedelta(hours=24)
+_ANNOUNCED_AT_TRY = 5  # some minutes after the first try
+_TRIES_OF_TIMER_COMMANDS = 6  # by then the timer has sent the same command again
+
+_ROUNDS_AFTER_CONFLICT = 10
 
 
-def later(command: AnyCommand, pause: timedelta) -> list[Next]:
-    """What the timer began, it begins again: nothing follows."""
-    return [] if command.cause.startswith(FROM_TIMER) else [Next(command, max(pause, _SHORTEST))]
+@dataclass(frozen=True)
+class RetryLater:
+    """The command is sent again after a delay; `announce`: people are notified that it is delayed."""
+
+    next: Next
+    announce: bool
 
 
-def look_again(command: AnyCommand, so_far: timedelta, longest: timedelta = LONGEST) -> list[Next]:
-    """Later the longer it has taken."""
-    return later(command, min(so_far / 10, longest))
+@dataclass(frozen=True)
+class LeaveToTimer:
+    """The command is dropped. The timer sends it again, and chains of retries must not pile up."""
+
+
+@dataclass(frozen=True)
+class GiveUp:
+    """The command has failed for good."""
+
+    reason: str
+
+
+RetryDecision = RetryLater | LeaveToTimer | GiveUp
+
+
+def decide_retry(command: AnyCommand, error: Exception, now: datetime) -> RetryDecision:
+    """Decide what happens to a command that failed with an error that may pass."""
+    if command.cause.startswith(FROM_TIMER) and command.tries >= _TRIES_OF_TIMER_COMMANDS:
+        return LeaveToTimer()
+    first_tried = command.first_tried or now
+    if now - first_tried >= _GIVE_UP_AFTER:
+        return GiveUp(f"Given up after {command.tries} tries in 24 h: {error}")
+    tries = command.tries + 1
+    retry = command.model_copy(update={"tries": tries, "first_tried": first_tried})
+    first = _FIRST_BACK_OFF_AFTER_CONFLICT if isinstance(error, ConflictError) else _FIRST_BACK_OFF
+    return RetryLater(Next(retry, _back_off(command.tries, first)), announce=tries == _ANNOUNCED_AT_TRY)
+
+
+def _back_off(tries: int, first: timedelta) -> timedelta:
+    """Return a delay that doubles with each try, up to an hour.
+
+    It varies by 20 %, so that commands that failed together do not return together.
+    """
+    delay: timedelta = min(first * 2 ** min(tries, 12), _LONGEST_BACK_OFF)
+    return delay * random.uniform(0.8, 1.0)
+
+
+def retry_on_conflict(attempt: Callable[[], Result], subject: str) -> Result:
+    """Return the result of `attempt`, which reads a record and saves it. Repeat it after each ConflictError.
+
+    Raise ConflictError if other writers are quicker every time.
+    """
+    for _ in range(_ROUNDS_AFTER_CONFLICT):
+        try:
+            return attempt()
+        except ConflictError as error:
+            log.debug("conflict_retried", subject=subject, error=error)
+    raise ConflictError(f"{subject} is being changed by other writers: try again in a minute")
+
+
+def send_or_leave_to_timer(queue: "WorkQueue", command: AnyCommand) -> None:
+    """Send a command for work that is in the ledger. If the queue is not available, the timer sends it."""
+    try:
+        queue.send(command)
+    except TransientError as error:
+        log.warning("command_left_to_timer", command=command.kind, error=error, **command_ids(command))
+
+
+def repeat_after(command: AnyCommand, delay: timedelta) -> list[Next]:
+    """Return the command to be carried out again after a delay of at least a second.
+
+    Return nothing if the command came from the timer, which sends it again by itself.
+    """
+    return [] if command.cause.startswith(FROM_TIMER) else [Next(command, max(delay, _SHORTEST_DELAY))]
+
+
+def look_again(command: AnyCommand, elapsed: timedelta, longest: timedelta = LONGEST_DELAY) -> list[Next]:
+    """Return the command to be carried out again. The delay grows with the time that has elapsed."""
+    return repeat_after(command, min(elapsed / 10, longest))

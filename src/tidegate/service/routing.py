@@ -43,7 +43,7 @@ class Send:
 
 
 @dataclass(frozen=True)
-class Record:
+class RecordActivity:
     """Nothing to do about it yet, but people may want to know."""
 
     activity: Activity
@@ -62,7 +62,7 @@ class Ignore:
     reason: str
 
 
-Meaning = Send | Record | Reject | Ignore
+Meaning = Send | RecordActivity | Reject | Ignore
 
 
 class Routes:
@@ -117,7 +117,7 @@ class Routes:
         if breach is not None:
             signal = _signal_of(breach)
             drifted = self._weigh(event, "monitor", signal, f"{event.run_id}:{signal}", breach)
-            return drifted or Record(_breach(event, signal, breach, workspace, now))
+            return drifted or RecordActivity(_breach(event, signal, breach, workspace, now))
         if event.status in _UNDER_WAY:
             return Ignore("run is under way")
         if workspace == "development" and (found := self._of_model_job(event)):
@@ -138,7 +138,7 @@ class Routes:
             drifted = self._weigh(event, "dataset_monitor", event.monitor, of, event.coefficient)
         else:
             drifted = None
-        return drifted or Record(_activity(event, self._workspaces[event.topic], now))
+        return drifted or RecordActivity(_activity(event, self._workspaces[event.topic], now))
 
     def _weigh(
         self, event: Event, source: Literal["monitor", "dataset_monitor"], name: str, of: str, said: str

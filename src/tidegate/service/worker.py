@@ -1,21 +1,19 @@
-"""Carries commands out: the one place that catches what handlers raise. Knows no handler's business."""
+"""The worker: it hands each command to its handler, sends what follows, and handles every error."""
 
 import hashlib
-import random
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.subjects import QUEUE_SUBJECT, command_subject
-from tidegate.errors import ConfigError, ConflictError, NotFoundError, PermanentError, TransientError
+from tidegate.errors import ConfigError, NotFoundError, PermanentError, TransientError
 from tidegate.log import Log, bound
 from tidegate.messages.commands import (
     FROM_REPLAY,
-    FROM_TIMER,
     AnyCommand,
     Follows,
     Next,
@@ -23,6 +21,8 @@ from tidegate.messages.commands import (
     command_ids,
     decode,
 )
+from tidegate.service.context import notification_of
+from tidegate.service.retry import GiveUp, LeaveToTimer, RetryLater, decide_retry
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
@@ -32,18 +32,12 @@ log = Log(__name__)
 
 Handlers = Mapping[type[Any], Callable[[Any], Follows]]
 
-_FIRST_PAUSE = timedelta(seconds=5)
-_CONFLICT_PAUSE = timedelta(seconds=1)
-_LONGEST_PAUSE = timedelta(hours=1)
-_GIVEN_UP_AFTER = timedelta(hours=24)
-_ANNOUNCED_AT_TRY = 5  # some minutes after the first
-_TIMER_TRIES = 6  # then the timer has sent the same again: chains of tries must not pile up
-_VARYING = re.compile(r"[0-9a-f-]{8,}|[0-9]+")  # ids and counts in the words of an error
-_CARRIERS = {"cause", "tries", "first_tried"}  # what a command carries along, and is not about
+_VARYING = re.compile(r"[0-9a-f-]{8,}|[0-9]+")  # ids and numbers in the text of an error
+_DELIVERY_FIELDS = {"cause", "tries", "first_tried"}  # they do not say what the command is for
 
 
 class Worker:
-    """Decode, hand to the handler, send what follows; only then is the message let go of."""
+    """A message of the queue is deleted only after everything that follows from it was sent."""
 
     def __init__(
         self, *, handlers: Handlers, queue: "WorkQueue", ledger: "Ledger", now: Callable[[], datetime]
@@ -54,95 +48,92 @@ class Worker:
         self._now = now
 
     def carry_out(self, message: str) -> None:
-        """Any number of times, to one effect. What it raises brings the message back, then to `give_up`."""
+        """Carry out the command of a message. Carrying it out several times has the same effect as once.
+
+        If this raises an error, the queue delivers the message again, and after five times to `give_up`.
+        """
         command = decode(message)
         with bound(cause=command.cause, command=command.kind, **command_ids(command)):
-            follows = self._follows(command)
-            for follow in follows:
-                self._queue.send(follow.command, follow.delay)
+            follows = self._handle(command)
+            self._send(follows)
             log.info("command_carried_out", follows=",".join(follow.command.kind for follow in follows))
 
     def give_up(self, message: str) -> None:
-        """For messages that crashed the service again and again: a person hears of them."""
+        """Record and announce a message that ended the service's process again and again."""
         try:
             command = decode(message)
         except ValidationError as error:
-            follows = self._unreadable(message, error)
+            follows = self._record_unreadable(message, error)
         else:
-            follows = self._fail(command, "It crashed the service five times; the log has the traceback.")
+            reason = "It crashed the service five times; the log has the traceback."
+            follows = self._record_failure(command, "work.failed", reason)
+        self._send(follows)
+
+    def _send(self, follows: Follows) -> None:
         for follow in follows:
             self._queue.send(follow.command, follow.delay)
 
-    def _follows(self, command: AnyCommand) -> Follows:
+    def _handle(self, command: AnyCommand) -> Follows:
         try:
             return self._handlers[type(command)](command)
         except (TransientError, NotFoundError, ConfigError) as error:
-            return self._try_again(command, error)
+            return self._retry(command, error)
         except PermanentError as error:
             log.warning("command_failed", error=error)
-            return self._fail(command, str(error))
+            return self._record_failure(command, "work.failed", str(error))
 
-    def _try_again(self, command: AnyCommand, error: Exception) -> Follows:
-        if command.cause.startswith(FROM_TIMER) and command.tries >= _TIMER_TRIES:
-            log.warning("command_left_to_timer", error=error)
-            return ()
-        now, first = self._now(), command.first_tried or self._now()
-        if now - first >= _GIVEN_UP_AFTER:
-            return self._fail(command, f"Given up after {command.tries} tries in 24 h: {error}")
-        pause = _pause(command.tries, _CONFLICT_PAUSE if isinstance(error, ConflictError) else _FIRST_PAUSE)
-        log.warning("command_put_off", error=error, tries=command.tries, pause_s=round(pause.total_seconds()))
-        later = command.model_copy(update={"tries": command.tries + 1, "first_tried": first})
-        announced = (
-            self._announce(command, "work.delayed", str(error)) if later.tries == _ANNOUNCED_AT_TRY else ()
-        )
-        return (Next(later, pause), *announced)
+    def _retry(self, command: AnyCommand, error: Exception) -> Follows:
+        match decide_retry(command, error, self._now()):
+            case LeaveToTimer():
+                log.warning("command_left_to_timer", error=error)
+                return ()
+            case GiveUp(reason):
+                return self._record_failure(command, "work.failed", reason)
+            case RetryLater(retry, announce):
+                delay_s = round(retry.delay.total_seconds())
+                log.warning("command_retried_later", error=error, tries=command.tries, delay_s=delay_s)
+                announced = self._record_failure(command, "work.delayed", str(error)) if announce else ()
+                return (retry, *announced)
 
-    def _fail(self, command: AnyCommand, why: str) -> Follows:
-        return self._announce(command, "work.failed", why)
+    def _record_failure(
+        self, command: AnyCommand, kind: Literal["work.failed", "work.delayed"], reason: str
+    ) -> Follows:
+        """Record that a command failed or is delayed, and return the command that notifies people of it.
 
-    def _announce(self, command: AnyCommand, kind: str, why: str) -> Follows:
-        """Record it, once a day for the same command and reason, and tell people of it; each replay anew."""
-        what = command.model_dump_json(exclude=_CARRIERS)
-        what += command.cause if command.cause.startswith(FROM_REPLAY) else ""
-        now, ended = self._now(), "failed" if kind == "work.failed" else "is delayed"
+        The same command and reason are recorded once a day, and again for each replay.
+        """
+        now, state = self._now(), "failed" if kind == "work.failed" else "is delayed"
+        identity = command.model_dump_json(exclude=_DELIVERY_FIELDS)
+        identity += command.cause if command.cause.startswith(FROM_REPLAY) else ""
         activity = Activity(
             subject=command_subject(command),
-            id=f"{kind}-{_digest(what + _VARYING.sub('#', why))}-{now:%Y%m%d}",
+            id=f"{kind}-{_digest(identity + _VARYING.sub('#', reason))}-{now:%Y%m%d}",
             kind=kind,
             at=now,
-            title=f"{command.kind} {command_subject(command)} {ended}",
-            text=why,
+            title=f"{command.kind} {command_subject(command)} {state}",
+            text=reason,
             data={"command": command.model_dump(mode="json", exclude={"tries", "first_tried"})},
             cause=command.cause,
-            done=isinstance(command, Notify),  # telling of it would take the way that just failed
+            done=isinstance(command, Notify),  # its notification would fail in the same way
         )
         self._ledger.add_failure(activity)
-        return () if activity.done else (_notify(activity),)
+        return () if activity.done else (Next(notification_of(activity)),)
 
-    def _unreadable(self, message: str, error: ValidationError) -> Follows:
+    def _record_unreadable(self, message: str, error: ValidationError) -> Follows:
         now = self._now()
         activity = Activity(
             subject=QUEUE_SUBJECT,
             id=f"unreadable-{_digest(message)}-{now:%Y%m%d}",
             kind="work.failed",
             at=now,
-            title="A message of the work queue is no command",
-            text=f"{error.error_count()} mistakes, the first: {error.errors(include_url=False)[0]['msg']}",
+            title="A message in the work queue is not a command",
+            text=f"It has {error.error_count()} errors. The first is: "
+            f"{error.errors(include_url=False)[0]['msg']}",
             data={"message": message},
             cause="queue",
         )
         self._ledger.add_failure(activity)
-        return (_notify(activity),)
-
-
-def _pause(tries: int, first: timedelta) -> timedelta:
-    """Twice as long each time, up to an hour; spread, so that what failed together returns apart."""
-    pause: timedelta = min(first * 2 ** min(tries, 12), _LONGEST_PAUSE)
-    return pause * random.uniform(0.8, 1.0)
-
-
-def _notify(activity: Activity) -> Next:
-    return Next(Notify(cause=activity.cause, subject=activity.subject, activity=activity.id))
+        return (Next(notification_of(activity)),)
 
 
 def _digest(text: str) -> str:

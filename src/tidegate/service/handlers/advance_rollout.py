@@ -36,7 +36,7 @@ from tidegate.errors import PermanentError
 from tidegate.log import Log
 from tidegate.messages.commands import FROM_TIMER, AdvanceRollout, Follows, Next
 from tidegate.service.context import ServiceContext
-from tidegate.service.retry import LONGEST, later, look_again
+from tidegate.service.retry import LONGEST_DELAY, look_again, repeat_after
 from tidegate.service.steps.champion_change import ChampionChange
 from tidegate.service.steps.deployment_monitor import DeploymentMonitor
 
@@ -120,10 +120,10 @@ class AdvanceRolloutHandler:
         champion = champion_source(model)
         other = self.context.ledger.model_version(record.model, champion) if champion else None
         if other and other.version != record.version and other.rollout and not other.rollout.final:
-            return later(subject.command, _SMOKE_PAUSE)
+            return repeat_after(subject.command, _SMOKE_PAUSE)
         seen = self.context.production.endpoints.get(subject.target.endpoint)
         if seen and seen.busy:
-            return later(subject.command, _SMOKE_PAUSE)
+            return repeat_after(subject.command, _SMOKE_PAUSE)
         restoring, since = record.state is ModelState.CHAMPION, _since(record, model)
         after = begin_rollout(subject.target, seen, since or self.context.now(), restoring=restoring)
         return self._turn(subject, None, after)
@@ -198,9 +198,9 @@ class AdvanceRolloutHandler:
             self.context.ledger.save(record)
             log.info("rollout_moved", phase=after.phase, endpoint=after.endpoint, why=after.why)
         if before and after.phase == before.phase == "smoke":
-            return [*later(command, _SMOKE_PAUSE), *news]
+            return [*repeat_after(command, _SMOKE_PAUSE), *news]
         if after.due:
-            return [*later(command, min(after.due - self.context.now(), _LONGEST_DELAY)), *news]
+            return [*repeat_after(command, min(after.due - self.context.now(), _LONGEST_DELAY)), *news]
         return [Next(command), *news]
 
     def _explained(self, before: RolloutRecord | None, after: RolloutRecord) -> RolloutRecord:
@@ -213,7 +213,7 @@ class AdvanceRolloutHandler:
 
     def _look_again(self, subject: _Subject, rollout: RolloutRecord) -> Follows:
         if rollout.due:
-            return later(subject.command, min(rollout.due - self.context.now(), LONGEST))
+            return repeat_after(subject.command, min(rollout.due - self.context.now(), LONGEST_DELAY))
         return look_again(subject.command, self.context.now() - rollout.began_at)
 
 

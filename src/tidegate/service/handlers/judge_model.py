@@ -28,7 +28,7 @@ from tidegate.log import Log
 from tidegate.messages.commands import Follows, JudgeModel, Next, PromoteModel
 from tidegate.service.context import ServiceContext
 from tidegate.service.retry import FIRST_LOOK, look_again
-from tidegate.service.steps.model_candidates import candidate, files_of, is_copy
+from tidegate.service.steps.model_candidates import files_of, is_copy, read_candidate
 
 if TYPE_CHECKING:
     from tidegate.cloud.copies import BlobCopyClient
@@ -63,7 +63,7 @@ class JudgeModelHandler:
 
     def _register(self, command: JudgeModel, policy: Policy) -> Follows:
         """Into the ledger, unless it is a copy that we made ourselves."""
-        record = candidate(self.context.development, command.model, command.version, self.context.now())
+        record = read_candidate(self.context.development, command.model, command.version, self.context.now())
         if is_copy(record):
             return []
         told = self.context.announce(news.registered(record, command.cause))

@@ -30,7 +30,7 @@ from tidegate.messages.commands import (
     WeighDrift,
 )
 from tidegate.service.context import ServiceContext
-from tidegate.service.steps.missed_registrations import MissedRegistrations
+from tidegate.service.steps.model_candidates import MissedRegistrations
 
 log = Log(__name__)
 

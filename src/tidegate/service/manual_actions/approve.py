@@ -1,4 +1,4 @@
-"""A person's word on a verdict: one approval serves one version and one verdict. Promotes nothing."""
+"""Approve or refuse a verdict, or roll back the champion, because a person requests it."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,191 +8,184 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field
 
 from tidegate.config.model_policy import GateMode, Policy
-from tidegate.domain.activities import verdict_texts as news
+from tidegate.domain.activities import verdict_texts
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
 from tidegate.domain.lifecycle.rollout_progress import unrestored
 from tidegate.domain.lifecycle.verdict_records import Approval, Verdict
-from tidegate.errors import ConflictError, RefusedError, TransientError
+from tidegate.errors import RefusedError
 from tidegate.log import Log
-from tidegate.messages.commands import AnyCommand, Notify, PromoteModel, RollbackModel
+from tidegate.messages.commands import PromoteModel, RollbackModel
 from tidegate.service.context import ServiceContext
-from tidegate.service.manual_actions.requester import Person, Requester, Words
+from tidegate.service.manual_actions.requester import Reason, Requester, RequesterName
+from tidegate.service.retry import retry_on_conflict, send_or_leave_to_timer
 
 if TYPE_CHECKING:
     from tidegate.cloud.queue import WorkQueue
 
 log = Log(__name__)
 
-_ROUNDS = 5
-
 
 class ApprovalDecision(BaseModel):
-    """Whether a version may go to production, who says so, and why."""
+    """A person's decision on a verdict: whether the version may go to production."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     approved: Annotated[bool, Field(strict=True)]
-    by: Person = None
-    reason: Words
-    verdict: str = Field(description="The verdict's id: what is decided on.")
+    by: RequesterName = None
+    reason: Reason
+    verdict: str = Field(description="Id of the verdict that is approved or refused.")
 
 
 class RollbackRequest(BaseModel):
-    """Make the previous champion the champion again."""
+    """A person's request to make the previous champion the champion again."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    by: Person = None
-    reason: Words
-    to: str | None = Field(default=None, description="The production version; without it, the previous one.")
+    by: RequesterName = None
+    reason: Reason
+    to: str | None = Field(
+        default=None, description="Version in production. The default is the previous champion."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApprovalService:
+    """A decision counts for one version and one verdict. The handler of PromoteModel acts on it."""
+
     context: ServiceContext
     queue: "WorkQueue"
 
     def decide(
-        self, model: str, version: str, policy: Policy | None, wanted: ApprovalDecision, voice: Requester
+        self, model: str, version: str, decision: ApprovalDecision, requester: Requester
     ) -> ModelVersion:
-        """Record the decision under the version's ETag; the same again is the same.
+        """Save the decision under the version's ETag. The same decision by the same person is saved once.
 
-        RefusedError where it cannot count: refused by the gate, decided before, too late, another verdict.
+        Raise RefusedError if it cannot count: the gate refused the version, another decision was made,
+        the time to approve is over, or the version has another verdict.
         """
-        for _ in range(_ROUNDS):
-            record = self.context.ledger.model_version(model, version)
-            if record is None:
-                detail = f"Nothing is known of {model_reference(model, version)}: it has not been judged"
-                raise RefusedError(404, "There is no such version", detail)
-            try:
-                self._record(record, policy, wanted, voice)
-            except ConflictError:
-                continue
-            cause = f"decision-{wanted.verdict}"
-            self._tell(record, cause)
-            self._send(PromoteModel(cause=cause, model=model, version=version))
-            return record
-        raise ConflictError(f"{model_reference(model, version)} is being changed by others all the time")
+        reference, cause = model_reference(model, version), f"decision-{decision.verdict}"
+        record = retry_on_conflict(lambda: self._save(model, version, decision, requester), reference)
+        if record.approval and record.approval.approved:  # PromoteModel announces a refusal
+            announced = self.context.announce(verdict_texts.approved(record, record.approval, cause))
+            send_or_leave_to_timer(self.queue, announced.command)
+        send_or_leave_to_timer(self.queue, PromoteModel(cause=cause, model=model, version=version))
+        return record
 
-    def roll_back(self, model: str, wanted: RollbackRequest, voice: Requester) -> RollbackModel:
-        """Send the command; saying it twice goes back once, as it names the version to go back to."""
-        champion, to = self._way_back(self.context.ledger.model(model), wanted)
+    def roll_back(self, model: str, request: RollbackRequest, requester: Requester) -> RollbackModel:
+        """Send the command that rolls back, and return it.
+
+        It names the version to go back to, so that a repeated request goes back only once.
+        """
+        champion, to = self._rollback_versions(self.context.ledger.model(model), request)
         command = RollbackModel(
             cause=f"request-{uuid4()}",
             model=model,
             to=to,
             champion=champion,
-            by=voice.by,
-            by_source=voice.source,
-            reason=wanted.reason,
+            by=requester.by,
+            by_source=requester.source,
+            reason=request.reason,
         )
         self.queue.send(command)
         return command
 
-    def _way_back(self, model: Model, wanted: RollbackRequest) -> tuple[str, str]:
-        """The champion, and the production version to go back to. RefusedError where there is no way."""
+    def _rollback_versions(self, model: Model, request: RollbackRequest) -> tuple[str, str]:
+        """Return the champion and the production version to go back to.
+
+        Raise RefusedError if there is none.
+        """
         champion, previous = model.champion, model.previous
-        to = wanted.to or (previous.version if previous else None)
+        to = request.to or (previous.version if previous else None)
         if champion and to == champion.version:
             if unrestored(self.context.ledger.model_version(model.model, champion.source)):
                 return champion.version, to
-            raise _no("It is champion", f"{model_reference(model.model, to)} is champion already")
+            raise _conflict(f"{model_reference(model.model, to)} is the champion already")
         if champion is None or previous is None or to != previous.version:
-            there = previous.version if previous else "none"
-            detail = f"{model.model} can go back to its previous champion only: {there}"
-            raise _no("There is nothing to go back to", detail)
+            available = previous.version if previous else "none"
+            raise _conflict(f"{model.model} can only go back to its previous champion, which is: {available}")
         return champion.version, to
 
-    def _record(
-        self, record: ModelVersion, policy: Policy | None, wanted: ApprovalDecision, voice: Requester
-    ) -> None:
-        if decided_already(record, wanted, voice):
-            return
+    def _save(
+        self, model: str, version: str, decision: ApprovalDecision, requester: Requester
+    ) -> ModelVersion:
+        record = self.context.ledger.model_version(model, version)
+        if record is None:
+            detail = f"{model_reference(model, version)} has not been judged, or does not exist"
+            raise RefusedError(404, "Not found", detail)
+        if is_same_decision(record, decision, requester):
+            return record
         now = self.context.now()
-        if problem := refusal(record, policy, wanted, now):
-            raise problem
+        if refusal := decision_refusal(record, self.context.policy(model), decision, now):
+            raise refusal
         record.approval = Approval(
-            verdict=wanted.verdict,
-            approved=wanted.approved,
-            by=voice.by,
-            by_source=voice.source,
-            reason=wanted.reason,
+            verdict=decision.verdict,
+            approved=decision.approved,
+            by=requester.by,
+            by_source=requester.source,
+            reason=decision.reason,
             at=now,
         )
         self.context.ledger.save(record)
-        log.info("model_decided", model=record.model, version=record.version, approved=wanted.approved)
-
-    def _tell(self, record: ModelVersion, cause: str) -> None:
-        """Of an approval; a refusal is told by the promotion that it ends."""
-        if record.approval and record.approval.approved:
-            activity = news.approved(record, record.approval, cause)
-            self.context.ledger.add_activity(activity)
-            self._send(Notify(cause=cause, subject=activity.subject, activity=activity.id))
-
-    def _send(self, command: AnyCommand) -> None:
-        """The record is what counts: where the queue is away, the timer finds it."""
-        try:
-            self.queue.send(command)
-        except TransientError as error:
-            log.warning("decision_left_to_timer", command=command.kind, error=error)
+        log.info("approval_saved", model=model, version=version, approved=decision.approved)
+        return record
 
 
-def decided_already(record: ModelVersion, wanted: ApprovalDecision, voice: Requester) -> bool:
-    """Whether the same person said the same of the same verdict."""
+def is_same_decision(record: ModelVersion, decision: ApprovalDecision, requester: Requester) -> bool:
+    """Return whether the same person made the same decision on the same verdict before."""
     given = record.approval
-    return given is not None and (given.verdict, given.approved, given.by) == (
-        wanted.verdict,
-        wanted.approved,
-        voice.by,
-    )
+    decided = (decision.verdict, decision.approved, requester.by)
+    return given is not None and (given.verdict, given.approved, given.by) == decided
 
 
-def refusal(
-    record: ModelVersion, policy: Policy | None, wanted: ApprovalDecision, now: datetime
+def decision_refusal(
+    record: ModelVersion, policy: Policy | None, decision: ApprovalDecision, now: datetime
 ) -> RefusedError | None:
-    """Why a decision cannot count; None where it does."""
+    """Return why a decision cannot count, or None if it can."""
     name, verdict = model_reference(record.model, record.version), record.verdict
     if verdict is None:
-        return _no("It has no verdict yet", f"{name} is {record.state.value}: wait for its verdict")
-    if problem := _unfit(name, record, verdict, policy):
-        return problem
-    if verdict.id != wanted.verdict:
-        return _no(
-            "That verdict does not stand", f"{name} has verdict {verdict.id}: read it, and decide on that"
-        )
-    return _untimely(name, record, verdict.at + _approval_within(policy), now)
+        return _not_pending(f"{name} has no verdict yet, it is {record.state.value}: wait for its verdict")
+    if refusal := _verdict_refusal(name, record, verdict, policy):
+        return refusal
+    if verdict.id != decision.verdict:
+        return _conflict(f"{name} has another verdict, {verdict.id}: read it, and decide on that one")
+    return _state_refusal(name, record, verdict.at + _approval_period(policy), now)
 
 
-def _untimely(name: str, record: ModelVersion, until: datetime, now: datetime) -> RefusedError | None:
-    if given := record.approval:
-        said = f"{given.by} {'approved' if given.approved else 'refused'} {name}"
-        return _no("It is decided already", f"{said} at {given.at:%Y-%m-%d %H:%M %Z}: {given.reason}")
-    if record.state is ModelState.EXPIRED or now >= until:
-        again = f"have it judged again (tidegate judge {record.model} {record.version})"
-        over = f"The time to approve {name} was over at {until:%Y-%m-%d %H:%M %Z}: {again}"
-        return _no("It is too late", over)
-    if record.state is not ModelState.PASSED:
-        return _no("Nobody's word is waited for", f"{name} is {record.state.value}")
+def _verdict_refusal(
+    name: str, record: ModelVersion, verdict: Verdict, policy: Policy | None
+) -> RefusedError | None:
+    observes = policy is not None and policy.gate.mode is GateMode.OBSERVE
+    if observes or verdict.mode == "observe" or record.state is ModelState.OBSERVED:
+        return _not_pending(f"{name} is never promoted: its gate only observed it (gate.mode is observe)")
+    if not verdict.passed:
+        return _not_pending(f"The gate refused {name}, and no person can approve it: {record.error}")
+    if policy is None or policy.promote is None:
+        return _not_pending(f"tidegate.yml promotes no version of {record.model}: it has no models.promote")
+    if policy.promote.approval != "required":
+        return _not_pending(f"{record.model} is promoted without approval")
     return None
 
 
-def _approval_within(policy: Policy | None) -> timedelta:
+def _state_refusal(name: str, record: ModelVersion, until: datetime, now: datetime) -> RefusedError | None:
+    if given := record.approval:
+        decided = f"{given.by} {'approved' if given.approved else 'refused'} {name}"
+        return _conflict(f"{decided} at {given.at:%Y-%m-%d %H:%M %Z} already: {given.reason}")
+    if record.state is ModelState.EXPIRED or now >= until:
+        again = f"have it judged again (tidegate judge {record.model} {record.version})"
+        return _not_pending(f"The time to approve {name} ended at {until:%Y-%m-%d %H:%M %Z}: {again}")
+    if record.state is not ModelState.PASSED:
+        return _not_pending(f"{name} is {record.state.value}")
+    return None
+
+
+def _approval_period(policy: Policy | None) -> timedelta:
     return policy.promote.within if policy and policy.promote else timedelta()
 
 
-def _unfit(name: str, record: ModelVersion, verdict: Verdict, policy: Policy | None) -> RefusedError | None:
-    observes = policy is not None and policy.gate.mode is GateMode.OBSERVE
-    if observes or verdict.mode == "observe" or record.state is ModelState.OBSERVED:
-        return _no("The gate only observed", f"{name} is never promoted: its gate has mode observe")
-    if not verdict.passed:
-        return _no("The gate refused it", f"{name} is refused; no person can approve it: {record.error}")
-    if policy is None or policy.promote is None:
-        return _no("It is not promoted", f"tidegate.yml promotes no version of {record.model}")
-    if policy.promote.approval != "required":
-        return _no("Nobody's word is waited for", f"{record.model} is promoted without approval")
-    return None
+def _conflict(detail: str) -> RefusedError:
+    return RefusedError(409, "Conflict", detail)
 
 
-def _no(title: str, detail: str) -> RefusedError:
-    return RefusedError(409, title, detail)
+def _not_pending(detail: str) -> RefusedError:
+    return RefusedError(409, "No approval is pending", detail)

@@ -1,4 +1,4 @@
-"""A person has a version judged again: recorded under its ETag before the answer. Submits no job."""
+"""Judge a model version again because a person requests it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -6,112 +6,100 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
 
-from tidegate.config.model_policy import Policy
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import ModelVersion
 from tidegate.domain.lifecycle.rejudging import next_number, rejudging_obstacle, with_request
 from tidegate.domain.lifecycle.verdict_records import JudgingRequest
-from tidegate.errors import ConflictError, NotFoundError, RefusedError, TransientError
+from tidegate.errors import NotFoundError, RefusedError
 from tidegate.log import Log
 from tidegate.messages.commands import JudgeModel
 from tidegate.service.context import ServiceContext
-from tidegate.service.manual_actions.requester import Person, Requester, Words
-from tidegate.service.steps.model_candidates import candidate, is_copy
+from tidegate.service.manual_actions.requester import Reason, Requester, RequesterName
+from tidegate.service.retry import retry_on_conflict, send_or_leave_to_timer
+from tidegate.service.steps.model_candidates import is_copy, read_candidate
 
 if TYPE_CHECKING:
     from tidegate.cloud.queue import WorkQueue
 
 log = Log(__name__)
 
-_ROUNDS = 5
-
 
 class RejudgeRequest(BaseModel):
-    """Why a version is to be judged again."""
+    """A person's request to judge a model version again."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    by: Person = None
-    reason: Words
+    by: RequesterName = None
+    reason: Reason
 
 
 @dataclass(frozen=True, kw_only=True)
 class RejudgeService:
+    """The request is saved under the version's ETag before the API answers. The handler submits the job."""
+
     context: ServiceContext
     queue: "WorkQueue"
 
-    def request(
-        self,
-        place: tuple[str, str],
-        policy: Policy | None,
-        wanted: RejudgeRequest,
-        voice: Requester,
-        key: str | None,
+    def rejudge(
+        self, model: str, version: str, request: RejudgeRequest, requester: Requester, key: str | None
     ) -> ModelVersion:
-        """Void the verdict and send the command; the same key again brings the same evaluation.
+        """Make the version's verdict void and have it judged again. The same key has it judged once.
 
-        RefusedError where there is nothing to judge by, or it cannot be judged now.
+        Raise RefusedError if the version, its policy or its state does not allow that.
         """
-        model, version = place
-        for _ in range(_ROUNDS):
-            found = self.context.ledger.model_version(model, version) or self._candidate(model, version)
-            try:
-                found = self._record(found, policy, wanted, voice, key)
-            except ConflictError:
-                continue
-            self._send(found)
-            return found
-        raise ConflictError(f"{model_reference(model, version)} is being changed by others all the time")
+        record = retry_on_conflict(
+            lambda: self._save(self._read(model, version), request, requester, key),
+            model_reference(model, version),
+        )
+        command = JudgeModel(cause=f"request-{uuid4()}", model=model, version=version)
+        send_or_leave_to_timer(self.queue, command)
+        return record
 
-    def _record(
-        self,
-        record: ModelVersion,
-        policy: Policy | None,
-        wanted: RejudgeRequest,
-        voice: Requester,
-        key: str | None,
+    def _read(self, model: str, version: str) -> ModelVersion:
+        """Return the version's record. A version without one may be older than its policy."""
+        if record := self.context.ledger.model_version(model, version):
+            return record
+        try:
+            return read_candidate(self.context.development, model, version, self.context.now())
+        except NotFoundError as error:
+            raise RefusedError(404, "Not found", f"{error}: register the version first") from error
+
+    def _save(
+        self, record: ModelVersion, request: RejudgeRequest, requester: Requester, key: str | None
     ) -> ModelVersion:
-        if before := next((one for one in record.requests if key and one.idempotency_key == key), None):
-            if before.reason == wanted.reason:
-                return record
-            detail = f"It brought another request, for evaluation {before.number}: use a new key"
-            raise RefusedError(422, "This Idempotency-Key was used before", detail)
-        self._refuse(record, policy)
-        request = JudgingRequest(
+        earlier = next((entry for entry in record.requests if key and entry.idempotency_key == key), None)
+        if earlier and earlier.reason == request.reason:
+            return record
+        if earlier:
+            detail = (
+                f"This Idempotency-Key belongs to another request, which led to evaluation {earlier.number}: "
+                "send a new request with a new key"
+            )
+            raise RefusedError(422, "Unprocessable", detail)
+        self._check(record)
+        judging = JudgingRequest(
             number=next_number(record),
-            by=voice.by,
-            by_source=voice.source,
-            reason=wanted.reason,
+            by=requester.by,
+            by_source=requester.source,
+            reason=request.reason,
             idempotency_key=key,
             at=self.context.now(),
         )
-        requested = with_request(record, request)
+        requested = with_request(record, judging)
         self.context.ledger.save(requested)
-        log.info("judging_asked_for", model=record.model, version=record.version, number=request.number)
+        log.info("judging_requested", model=record.model, version=record.version, number=judging.number)
         return requested
 
-    def _refuse(self, record: ModelVersion, policy: Policy | None) -> None:
-        name = model_reference(record.model, record.version)
-        if policy is None:
+    def _check(self, record: ModelVersion) -> None:
+        """Raise RefusedError if the version cannot be judged."""
+        if self.context.policy(record.model) is None:
             detail = f"tidegate.yml has no policy for {record.model}: add one under models"
-            raise RefusedError(409, "There is nothing to judge it by", detail)
+            raise RefusedError(409, "Conflict", detail)
         if is_copy(record):
-            raise RefusedError(409, "It is a copy", f"{name} was copied by a promotion: judge its source")
-        is_new = record.etag is None
-        if not is_new and (why := rejudging_obstacle(record, self.context.ledger.model(record.model))):
-            raise RefusedError(409, "It cannot be judged now", why)
-
-    def _candidate(self, model: str, version: str) -> ModelVersion:
-        """One that nobody has judged yet: from before its policy, perhaps."""
-        try:
-            return candidate(self.context.development, model, version, self.context.now())
-        except NotFoundError as error:
-            raise RefusedError(404, "There is no such version", f"{error}: register it") from error
-
-    def _send(self, record: ModelVersion) -> None:
-        """The record is what counts: where the queue is away, the timer finds it."""
-        command = JudgeModel(cause=f"request-{uuid4()}", model=record.model, version=record.version)
-        try:
-            self.queue.send(command)
-        except TransientError as error:
-            log.warning("judging_left_to_timer", model=record.model, version=record.version, error=error)
+            name = model_reference(record.model, record.version)
+            detail = f"{name} is a copy that a promotion made: judge the version that it was copied from"
+            raise RefusedError(409, "Conflict", detail)
+        if record.etag is None:  # it was never judged
+            return
+        if obstacle := rejudging_obstacle(record, self.context.ledger.model(record.model)):
+            raise RefusedError(409, "Conflict", obstacle)

@@ -1,4 +1,4 @@
-"""What failed for good, and how a person has it tried again. Decides nothing about what failed."""
+"""Replay failed work because a person requests it: rejected events and commands that failed for good."""
 
 import json
 from dataclasses import dataclass
@@ -8,12 +8,13 @@ from uuid import uuid4
 from pydantic import ValidationError
 
 from tidegate.domain.activities.activity import Activity
-from tidegate.errors import ConflictError, RefusedError
+from tidegate.errors import RefusedError
 from tidegate.log import Log
 from tidegate.messages.commands import FROM_REPLAY, AnyCommand, CheckMonth, decode
 from tidegate.service.context import ServiceContext
 from tidegate.service.inbox import Inbox
-from tidegate.service.routing import Ignore, Meaning, Record, Reject, Send
+from tidegate.service.retry import retry_on_conflict
+from tidegate.service.routing import Ignore, Meaning, RecordActivity, Reject, Send
 
 if TYPE_CHECKING:
     from tidegate.cloud.blobs import RejectedEvents
@@ -21,89 +22,87 @@ if TYPE_CHECKING:
 
 log = Log(__name__)
 
-_ROUNDS = 5
-
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayService:
-    """A replayed event goes through the inbox again, a replayed command to the queue."""
+    """An event goes through the inbox again, a command goes to the queue again."""
 
     context: ServiceContext
     queue: "WorkQueue"
     inbox: Inbox
     rejected: "RejectedEvents"
 
-    def listed(self, *, replayed: bool) -> list[Activity]:
-        """Newest first; with `replayed`, those too that a person had tried again."""
-        return [one for one in self.context.ledger.failures() if replayed or one.replayed_at is None]
+    def failures(self, *, replayed: bool) -> list[Activity]:
+        """Return the failures, newest first. `replayed` includes those that were replayed already."""
+        failures = self.context.ledger.failures()
+        return [failure for failure in failures if replayed or failure.replayed_at is None]
 
     def find(self, id: str) -> Activity:
-        """RefusedError where nothing failed under that id."""
+        """Return the failure with this short id. Raise RefusedError if there is none."""
         for failure in self.context.ledger.failures():
             if failure.short_id == id:
                 return failure
-        detail = f"Nothing failed under {id!r}; GET /api/failures lists what did, also what was replayed"
-        raise RefusedError(404, "There is no such failure", detail)
+        detail = f"There is no failure {id!r}: GET /api/failures?all=true lists all of them"
+        raise RefusedError(404, "Not found", detail)
 
     def replay(self, id: str) -> tuple[Activity, str]:
-        """Send first, record second; the failure, and what came of it. A second time is harmless.
+        """Return the failure, marked as replayed, and what the replay did.
 
-        RefusedError where it cannot help: it was not kept, or is still not understood.
+        What follows is sent before the failure is marked, so a second replay may send it again, which is
+        harmless. Raise RefusedError if nothing was kept of the failure, or if it would fail in the same way.
         """
         failure = self.find(id)
-        came = self._take_in(failure) if "blob" in failure.data else self._send_again(failure)
-        log.info("failure_replayed", failure=id, subject=failure.subject, came=came)
-        return self._record(failure), came
+        effect = self._replay_event(failure) if "blob" in failure.data else self._replay_command(failure)
+        log.info("failure_replayed", failure=id, subject=failure.subject, effect=effect)
+        return retry_on_conflict(lambda: self._mark_replayed(failure), f"failure {id}"), effect
 
-    def _take_in(self, failure: Activity) -> str:
+    def _replay_event(self, failure: Activity) -> str:
         kept = json.loads(self.rejected.read(failure.data["blob"]))
         meanings = self.inbox.replay(kept["event"])
         for meaning in meanings:
             if isinstance(meaning, Reject):
-                detail = f"{meaning.reason}. If it is right as it is, tidegate.yml has to fit it first"
-                raise RefusedError(409, "The event is still not understood", detail)
-        return "; ".join(map(_came, meanings)) or "it has no event in it"
+                reason = meaning.reason
+                detail = f"The event is rejected again: {reason}. If the event is right, change tidegate.yml"
+                raise RefusedError(409, "Conflict", detail)
+        return "; ".join(map(_effect, meanings)) or "nothing, because the delivery has no event in it"
 
-    def _send_again(self, failure: Activity) -> str:
-        command = _kept(failure).model_copy(
-            update={"cause": f"{FROM_REPLAY}{uuid4()}", "tries": 0, "first_tried": None}
-        )
-        if isinstance(command, CheckMonth):
-            command = command.model_copy(update={"due": None})  # one that waits may leave it to another
+    def _replay_command(self, failure: Activity) -> str:
+        fresh = {"cause": f"{FROM_REPLAY}{uuid4()}", "tries": 0, "first_tried": None}
+        command = _kept_command(failure).model_copy(update=fresh)
+        if isinstance(command, CheckMonth):  # with a due time it could give way to a later check
+            command = command.model_copy(update={"due": None})
         self.queue.send(command)
         return f"{command.kind} is sent"
 
-    def _record(self, failure: Activity) -> Activity:
-        """Under its ETag, as people may be told of it meanwhile."""
-        for _ in range(_ROUNDS):
-            failure.replayed_at = self.context.now()
-            try:
-                self.context.ledger.save(failure)
-            except ConflictError:
-                failure = self.context.ledger.activity(failure.subject, failure.id) or failure
-            else:
-                return failure
-        raise ConflictError(f"{failure.short_id} was replayed; that could not be recorded: look again")
+    def _mark_replayed(self, failure: Activity) -> Activity:
+        """Save the time of the replay in the current record, which a notification may have changed."""
+        current = self.context.ledger.activity(failure.subject, failure.id) or failure
+        current.replayed_at = self.context.now()
+        self.context.ledger.save(current)
+        return current
 
 
-def _kept(failure: Activity) -> AnyCommand:
-    """The command that failed. RefusedError where it is not there, or no command of this version."""
+def _kept_command(failure: Activity) -> AnyCommand:
+    """Return the command that failed. Raise RefusedError if it was not kept or cannot be read."""
     if not failure.replayable:
-        detail = f"{failure.title}: {failure.text} Nothing was kept that could be tried again"
-        raise RefusedError(409, "It cannot be replayed", detail)
+        detail = f"{failure.title}: {failure.text} Nothing was kept that could be replayed"
+        raise RefusedError(409, "Conflict", detail)
     data = failure.data
     try:
         return decode(data["message"] if "message" in data else json.dumps(data["command"]))
     except ValidationError as error:
-        detail = f"{failure.text}. If another version of the service wrote it, replay it with that one"
-        raise RefusedError(409, "It is no command", detail) from error
+        detail = (
+            f"The kept message is not a command. {failure.text}. "
+            "If another version of the service wrote it, replay it with that version"
+        )
+        raise RefusedError(409, "Conflict", detail) from error
 
 
-def _came(meaning: Meaning) -> str:
+def _effect(meaning: Meaning) -> str:
     match meaning:
         case Send(command):
             return f"{command.kind} is sent"
-        case Record(activity):
+        case RecordActivity(activity):
             return f"it is recorded: {activity.title}"
         case Reject(_, reason) | Ignore(reason):
             return f"nothing, as {reason}"

@@ -1,4 +1,4 @@
-"""Who says something: whom Entra ID signed in, or else whom the caller names."""
+"""The person or app that makes a request, and the fields of a request that say who and why."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -8,25 +8,32 @@ from pydantic import Field, StringConstraints
 from tidegate.domain.lifecycle.verdict_records import BySource
 from tidegate.errors import RefusedError
 
-Words = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
-Person = Annotated[
+Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
+RequesterName = Annotated[
     Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)] | None,
-    Field(description="Who says so. Whom Entra ID signed in wins; without that it has to be given."),
+    Field(
+        description="Name of the person who makes the request. It is required if the caller is not signed in "
+        "with Entra ID, and ignored if the caller is."
+    ),
 ]
 
 
 @dataclass(frozen=True)
 class Requester:
+    """The person or app that makes a request: signed in with Entra ID, or named by the caller."""
+
     by: str
     source: BySource
 
     @classmethod
     def of(cls, named: str | None, signed_in: str | None) -> "Requester":
-        """RefusedError where it is nobody's."""
+        """Return the identity that is signed in, or else the name that the caller gives.
+
+        Raise RefusedError if there is neither.
+        """
         if signed_in:
             return cls(signed_in, "entra")
         if named:
             return cls(named, "caller")
-        raise RefusedError(
-            422, "Nobody says so", "body.by: say who decides; nobody is signed in with Entra ID"
-        )
+        detail = "body.by: give the name of the person who makes the request, or sign in with Entra ID"
+        raise RefusedError(422, "Unprocessable", detail)

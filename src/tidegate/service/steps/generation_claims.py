@@ -1,4 +1,4 @@
-"""Claim the generations of a month version, and end them, under the ETag of the month's record."""
+"""Generations of a month version: claim the next one, and end one, under the ETag of the month's record."""
 
 from dataclasses import dataclass
 
@@ -7,19 +7,18 @@ from tidegate.domain.activities import month_texts
 from tidegate.domain.lifecycle.promotion import champion_in
 from tidegate.domain.partitions.records import Claim, Generation, Month, MonthVersion
 from tidegate.domain.partitions.result import Result, current_result
-from tidegate.errors import ConflictError, NotFoundError
+from tidegate.errors import NotFoundError
 from tidegate.log import Log
 from tidegate.messages.commands import Next
 from tidegate.service.context import ServiceContext
+from tidegate.service.retry import retry_on_conflict
 
 log = Log(__name__)
-
-_ROUNDS = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringRequest:
-    """What is to be scored, and why. `version` None: the latest; `model` None: as configured."""
+    """A request to score a month. By default the latest version is scored, with the model of tidegate.yml."""
 
     feed: str
     month: str
@@ -31,39 +30,40 @@ class ScoringRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class GenerationClaims:
-    """Of two claims at the same time, one is written first; the other looks again."""
+    """The claims of new generations. Of two competing claims, the ETag lets one win and one try again."""
 
     context: ServiceContext
 
-    def claim(self, wish: ScoringRequest) -> Claim:
-        """A new generation, or the one that the same idempotency key already has.
+    def claim(self, request: ScoringRequest) -> Claim:
+        """Return a new generation, or the one that was claimed with the same idempotency key.
 
-        NotFoundError where there is no such feed, version or model; ConflictError where the record
-        keeps being changed by others.
+        Raise NotFoundError if there is no such feed, version or model, and ConflictError if other writers
+        change the record all the time.
         """
-        feed = self.context.config().feeds.get(wish.feed)
+        feed = self.context.config().feeds.get(request.feed)
         if feed is None:
-            raise NotFoundError(f"there is no feed {wish.feed}")
-        for _ in range(_ROUNDS):
-            record = self.context.ledger.month(wish.feed, wish.month)
-            if found := record.claimed_with(wish.idempotency_key):
-                return found
-            try:
-                return self.add(feed, record, _wanted(record, wish), wish)
-            except ConflictError:
-                continue
-        raise ConflictError(f"{wish.feed} {wish.month} is being changed by others all the time")
+            raise NotFoundError(f"tidegate.yml has no feed {request.feed}")
+        return retry_on_conflict(lambda: self._claim(feed, request), f"{request.feed} {request.month}")
 
-    def add(self, feed: Feed, record: Month, version: MonthVersion, wish: ScoringRequest) -> Claim:
-        """The version's next generation. The model is resolved here, once. ConflictError: look again."""
-        name, _, pinned = (wish.model or feed.score.model).partition(":")
+    def _claim(self, feed: Feed, request: ScoringRequest) -> Claim:
+        record = self.context.ledger.month(request.feed, request.month)
+        if claim := record.claimed_with(request.idempotency_key):
+            return claim
+        return self.add(feed, record, _requested_version(record, request), request)
+
+    def add(self, feed: Feed, record: Month, version: MonthVersion, request: ScoringRequest) -> Claim:
+        """Add the version's next generation. Its model version is resolved here and recorded.
+
+        Raise ConflictError if the record was changed by another writer.
+        """
+        name, _, pinned = (request.model or feed.score.model).partition(":")
         generation = Generation(
             number=len(version.generations) + 1,
             model_name=name,
             model_version=pinned or self.model_version(feed, name),
             compute=feed.score.compute,
-            reason=wish.reason,
-            idempotency_key=wish.idempotency_key,
+            reason=request.reason,
+            idempotency_key=request.idempotency_key,
             claimed_at=self.context.now(),
         )
         version.generations.append(generation)
@@ -71,25 +71,19 @@ class GenerationClaims:
         return Claim(record, version, generation)
 
     def model_version(self, feed: Feed, name: str) -> str:
-        """The champion of a model whose policy promotes, as the feed's workspace has it; else the newest.
+        """Return the version of the model that scores the feed.
 
-        NotFoundError where there is none.
+        This is the champion if the model's policy promotes, and else the newest version. Raise NotFoundError if there is none.
         """
-        policy, role = self.context.policy(name), feed.workspace
+        policy = self.context.policy(name)
         if policy is None or not policy.promotes:
-            return self.context.workspaces[role].assets.newest_model(name)
-        champion = champion_in(self.context.ledger.model(name), role)
+            return self.context.workspace_of(feed).assets.newest_model(name)
+        champion = champion_in(self.context.ledger.model(name), feed.workspace)
         if champion is None:
-            raise NotFoundError(f"{name} has no champion yet; its policy lets no other version score months")
+            raise NotFoundError(
+                f"{name} has no champion yet, and its policy lets only a champion score months"
+            )
         return champion
-
-
-def _wanted(record: Month, wish: ScoringRequest) -> MonthVersion:
-    version = record.version(wish.version) if wish.version else record.latest
-    if version is None:
-        which = f"version {wish.version}" if wish.version else "version yet"
-        raise NotFoundError(f"{wish.feed} {wish.month} has no {which}")
-    return version
 
 
 def end_generation(context: ServiceContext, claim: Claim, result: Result, cause: str) -> Next:
@@ -105,3 +99,11 @@ def end_generation(context: ServiceContext, claim: Claim, result: Result, cause:
     context.ledger.save(claim.record)
     log.info("generation_ended", result=claim.name, state=result.state.value, why=result.why)
     return context.announce(month_texts.generation_ended(claim, cause))
+
+
+def _requested_version(record: Month, request: ScoringRequest) -> MonthVersion:
+    version = record.version(request.version) if request.version else record.latest
+    if version is None:
+        missing = f"version {request.version}" if request.version else "version yet"
+        raise NotFoundError(f"{request.feed} {request.month} has no {missing}")
+    return version
