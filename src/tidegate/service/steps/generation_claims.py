@@ -73,7 +73,8 @@ class GenerationClaims:
     def model_version(self, feed: Feed, name: str) -> str:
         """Return the version of the model that scores the feed.
 
-        This is the champion if the model's policy promotes, and else the newest version. Raise NotFoundError if there is none.
+        This is the champion if the model's policy promotes, and else the newest version.
+        Raise NotFoundError if there is none.
         """
         policy = self.context.policy(name)
         if policy is None or not policy.promotes:

@@ -99,7 +99,7 @@ class MissedRegistrations:
 
 
 def _candidate_versions(newest: "list[ListedModel]", since: datetime | None) -> list[str]:
-    """Return the newest version, and the versions registered after `since`, oldest first. Copies are left out."""
+    """Return the newest version and those registered after `since`, oldest first, without copies."""
     originals = [
         model for model in newest if SOURCE_TAG not in model.tags and _VERSION.fullmatch(model.version)
     ]
