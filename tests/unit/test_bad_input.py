@@ -12,7 +12,8 @@ from tests.support.payloads import as_json, blob_event, learning_event, run_even
 
 from tidegate.messages.commands import decode, encode
 from tidegate.messages.events import parse
-from tidegate.service.routing import Ignore, RecordActivity, Reject, Routes, Send
+from tidegate.service.meanings import Ignore, RecordActivity, Reject, Send
+from tidegate.service.routing import Routes
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 ANSWERS = {Send: "sent", RecordActivity: "recorded", Reject: "rejected", Ignore: "ignored"}

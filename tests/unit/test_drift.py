@@ -33,7 +33,8 @@ from tidegate.domain.lifecycle.retraining import plan_retraining, retrain_job, r
 from tidegate.domain.partitions.records import Month
 from tidegate.messages.commands import RetrainModel, WeighDrift
 from tidegate.messages.events import DataDrifted, Event, RunChanged
-from tidegate.service.routing import RecordActivity, Routes, Send
+from tidegate.service.meanings import RecordActivity, Send
+from tidegate.service.routing import Routes
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 TOKYO = ZoneInfo("Asia/Tokyo")

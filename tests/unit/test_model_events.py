@@ -14,7 +14,8 @@ from tidegate.config.schema import Config
 from tidegate.domain.lifecycle.names import judge_job, judged_by
 from tidegate.messages.commands import JudgeModel
 from tidegate.messages.events import parse
-from tidegate.service.routing import Ignore, Meaning, RecordActivity, Reject, Routes, Send
+from tidegate.service.meanings import Ignore, Meaning, RecordActivity, Reject, Send
+from tidegate.service.routing import Routes
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 MODELS = ("digits", "digits-2", "a.model_with.dots")

@@ -1,4 +1,4 @@
-"""Takes events in: they become commands, sent before success is answered. Carries nothing out."""
+"""The inbox: it turns events into commands, and sends these before Event Grid gets its answer."""
 
 import hashlib
 import json
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.subjects import rejection_subject
 from tidegate.log import Log, bound
-from tidegate.messages.commands import FROM_TIMER, CheckMonth, Notify, Reconcile, command_ids
+from tidegate.messages.commands import FROM_TIMER, CheckMonth, Reconcile, command_ids
 from tidegate.messages.events import Event, Unreadable, parse
-from tidegate.service.routing import Ignore, Meaning, RecordActivity, Reject, Routes, Send
+from tidegate.service.context import notification_of
+from tidegate.service.meanings import Ignore, Meaning, RecordActivity, Reject, Send
+from tidegate.service.routing import Routes
 
 if TYPE_CHECKING:
     from tidegate.cloud.blobs import RejectedEvents
@@ -21,13 +23,13 @@ if TYPE_CHECKING:
 
 log = Log(__name__)
 
-_LAST_MOMENT = timedelta(seconds=5)  # a check that is due sooner may list before what just arrived is there
-_REJECTED_AGAIN = timedelta(hours=1)
-_MOST_HELD = 10_000
+_TOO_SOON = timedelta(seconds=5)  # a check that is due sooner may list before the new blob is listed
+_REJECTED_AGAIN_AFTER = timedelta(hours=1)
+_MAX_REMEMBERED = 10_000
 
 
 class Inbox:
-    """One a process: it remembers the checks that it sent, so a burst of blobs costs one command a month."""
+    """The inbox of a process. It remembers sent checks: a burst of blobs costs one check for each month."""
 
     def __init__(
         self,
@@ -44,33 +46,26 @@ class Inbox:
         self._rejected = rejected
         self._now = now
         self._lock = Lock()
-        self._held: dict[str, datetime] = {}
+        self._remembered: dict[str, datetime] = {}  # until when a check or rejection covers the next ones
 
     def accept(self, raw: str) -> None:
-        """Take a delivery in. Raises only where it cannot be kept: Event Grid delivers it again then.
+        """Turn the events of a delivery into commands.
 
-        ConfigError while tidegate.yml is bad, TransientError while storage is away.
+        Raise ConfigError if tidegate.yml has a fault, and TransientError if storage is not available.
+        Event Grid then delivers the events again.
         """
         routes, now = self._routes(), self._now()
-        found = ((event, meaning) for event in parse(raw) for meaning in routes.meanings(event, now))
-        for event, meaning in found:
-            if isinstance(meaning, Send) and self._is_covered(meaning, now):
-                continue  # before anything that costs: a burst of blobs ends here
-            with bound(event_id=event.id, event_type=event.type):
-                match meaning:
-                    case Send() as send:
-                        self._send(send, now)
-                    case RecordActivity(activity):
-                        self._record(activity)
-                    case Reject() as reject:
-                        self._reject(reject, event, raw, now)
-                    case Ignore(reason):
-                        log.debug("event_ignored", reason=reason)
+        for event in parse(raw):
+            for meaning in routes.meanings(event, now):
+                if isinstance(meaning, Send) and self._is_covered(meaning, now):
+                    continue  # before anything that takes time: a burst of blobs ends here
+                with bound(event_id=event.id, event_type=event.type):
+                    self._apply(meaning, event, raw, now)
 
     def replay(self, raw: str) -> list[Meaning]:
-        """Take a delivery in that was rejected, and say what it means now.
+        """Accept a delivery that was rejected, and return what it means now.
 
-        Where anything in it is rejected still, none of it is taken in.
+        If any of its events is rejected again, nothing is accepted.
         """
         routes, now = self._routes(), self._now()
         meanings = [meaning for event in parse(raw) for meaning in routes.meanings(event, now)]
@@ -79,69 +74,88 @@ class Inbox:
         return meanings
 
     def tick(self) -> None:
-        """The timer's turn: have everything unfinished looked at."""
+        """Send the command that looks at everything unfinished. The timer calls this."""
         self._queue.send(Reconcile(cause=f"{FROM_TIMER}{self._now():%Y%m%dT%H%M%S}"))
+
+    def _apply(self, meaning: Meaning, event: Event, raw: str, now: datetime) -> None:
+        match meaning:
+            case Send() as send:
+                self._send(send, now)
+            case RecordActivity(activity):
+                self._record(activity)
+            case Reject() as reject:
+                self._reject(reject, event, raw, now)
+            case Ignore(reason):
+                log.debug("event_ignored", reason=reason)
 
     def _send(self, send: Send, now: datetime) -> None:
         command = send.command
         if isinstance(command, CheckMonth) and command.due:
-            with self._lock:  # whoever waits here is answered only after the check that covers it was sent
+            # Other events of the month wait for the lock. They are answered after the check was sent.
+            with self._lock:
                 if self._is_covered(send, now):
                     return
                 self._queue.send(command, send.delay)
-                self._hold(_place(command), command.due, now)
+                self._remember(_key(command), command.due, now)
         else:
             self._queue.send(command)
         log.info("command_sent", command=command.kind, **command_ids(command))
 
     def _is_covered(self, send: Send, now: datetime) -> bool:
-        """Whether a check that was sent will list late enough to see what has just arrived."""
+        """Return whether a check that was sent will list late enough to include the new blob."""
         command = send.command
         if not isinstance(command, CheckMonth) or command.due is None:
             return False
-        due = self._held.get(_place(command))
-        return due is not None and due - now > min(_LAST_MOMENT, send.delay / 2)
+        due = self._remembered.get(_key(command))
+        return due is not None and due - now > min(_TOO_SOON, send.delay / 2)
 
-    def _hold(self, key: str, until: datetime, now: datetime) -> None:
-        if len(self._held) >= _MOST_HELD:
-            self._held = {kept: due for kept, due in self._held.items() if due > now}
-        if len(self._held) < _MOST_HELD:
-            self._held[key] = until
+    def _remember(self, key: str, until: datetime, now: datetime) -> None:
+        if len(self._remembered) >= _MAX_REMEMBERED:
+            self._remembered = {kept: due for kept, due in self._remembered.items() if due > now}
+        if len(self._remembered) < _MAX_REMEMBERED:
+            self._remembered[key] = until
 
     def _record(self, activity: Activity) -> None:
         if activity.failed:
             self._ledger.add_failure(activity)
         else:
             self._ledger.add_activity(activity)
-        self._queue.send(Notify(cause=activity.cause, subject=activity.subject, activity=activity.id))
+        self._queue.send(notification_of(activity))
         log.info("event_recorded", kind=activity.kind, subject=activity.subject)
 
     def _reject(self, reject: Reject, event: Event, raw: str, now: datetime) -> None:
-        """Keep it and announce it; a folder full of such files is kept once an hour, announced once a day."""
+        """Keep an event and announce that it was rejected.
+
+        Of many such events about one folder, one is kept each hour and one is announced each day.
+        """
         key = f"rejected {reject.about}"
         with self._lock:
-            if self._held.get(key, now) > now:
+            if self._remembered.get(key, now) > now:
                 return
             content = event.content if isinstance(event, Unreadable) else raw
             name = f"{now:%Y/%m/%d}/{hashlib.sha256(content.encode(errors='replace')).hexdigest()[:32]}.json"
             url = self._rejected.keep(name, json.dumps({"reason": reject.reason, "event": content}))
             self._record(_rejection(reject, event, url, now))
-            self._hold(key, now + _REJECTED_AGAIN, now)
+            self._remember(key, now + _REJECTED_AGAIN_AFTER, now)
         log.warning("event_rejected", about=reject.about, reason=reject.reason)
 
 
-def _place(command: CheckMonth) -> str:
+def _key(command: CheckMonth) -> str:
     return f"{command.feed} {command.month}"
 
 
 def _rejection(reject: Reject, event: Event, url: str, now: datetime) -> Activity:
+    text = (
+        f"{reject.reason}. Nothing was started for this event, and it is kept in {url}. "
+        "If the event is right, change tidegate.yml and replay it."
+    )
     return Activity(
         subject=rejection_subject(reject.about),
         id=f"{now:%Y-%m-%d}",
         kind="event.rejected",
         at=now,
-        title=f"An event was not understood: {reject.about}",
-        text=f"{reject.reason}. The event is kept in {url}; nothing was started for it.",
+        title=f"An event was rejected: {reject.about}",
+        text=text,
         data={"blob": url, "event_type": event.type},
         cause=event.id,
     )

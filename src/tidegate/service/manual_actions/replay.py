@@ -13,8 +13,8 @@ from tidegate.log import Log
 from tidegate.messages.commands import FROM_REPLAY, AnyCommand, CheckMonth, decode
 from tidegate.service.context import ServiceContext
 from tidegate.service.inbox import Inbox
+from tidegate.service.meanings import Ignore, Meaning, RecordActivity, Reject, Send
 from tidegate.service.retry import retry_on_conflict
-from tidegate.service.routing import Ignore, Meaning, RecordActivity, Reject, Send
 
 if TYPE_CHECKING:
     from tidegate.cloud.blobs import RejectedEvents
