@@ -48,10 +48,14 @@ def _one(installation: Installation, running: Running, month: str) -> float:
     running.settle()
     requests = installation.cloud.requests
     marker = next(
-        one for one in requests if one["method"] == "PUT" and one["path"].endswith(f"/{month}/_SUCCESS")
+        request
+        for request in requests
+        if request["method"] == "PUT" and request["path"].endswith(f"/{month}/_SUCCESS")
     )
     job = next(
-        one for one in requests if one["method"] == "PUT" and f"/jobs/score-stories-{month}" in one["path"]
+        request
+        for request in requests
+        if request["method"] == "PUT" and f"/jobs/score-stories-{month}" in request["path"]
     )
     return _end(job) - _end(marker)
 

@@ -58,7 +58,7 @@ def test_a_step_that_fails_by_its_metrics_takes_traffic_back_and_says_why(rollou
     assert record.rollout.steps[-1].health
     assert record.rollout.steps[-1].health.source == "metrics"
     assert "20 of 21 requests failed" in str(record.error)
-    assert rollouts.news("3") == ["rollout.started", "rollout.step", "rollout.failed"]
+    assert rollouts.activity_kinds("3") == ["rollout.started", "rollout.step", "rollout.failed"]
     assert record.rollout.phase == "rolled_back"
 
 
@@ -69,7 +69,7 @@ def test_a_smoke_test_that_times_out_never_gets_traffic(rollouts: Rollouts) -> N
 
     assert rollouts.rollout("4").smoke_tries == 3
     assert "the smoke test failed 3 times: status 408" in str(rollouts.record("4").error)
-    assert rollouts.news("4") == ["rollout.started", "rollout.failed"]
+    assert rollouts.activity_kinds("4") == ["rollout.started", "rollout.failed"]
     assert (rollouts.traffic, rollouts.deployments) == ({"v-1": 100}, ["v-1"])
 
 
@@ -90,7 +90,7 @@ def test_an_endpoint_that_a_person_changed_meanwhile_stays_as_it_is(rollouts: Ro
     rollouts.roll()
 
     assert "was changed by hand: traffic is {'v-1': 100}" in str(rollouts.record("6").error)
-    assert sorted(rollouts.news("6")) == ["rollout.failed", "rollout.started", "rollout.step"]
+    assert sorted(rollouts.activity_kinds("6")) == ["rollout.failed", "rollout.started", "rollout.step"]
     assert sorted(rollouts.deployments) == ["v-1", "v-6"]
     assert rollouts.champions == ("1", None, None)
     rollouts.delete("v-6")
@@ -110,7 +110,7 @@ def test_a_version_takes_over_step_by_step_and_a_rollback_brings_the_other_back(
     steps = rollouts.rollout("2").steps
     assert [step.percent for step in steps] == [10, 100]
     assert {step.health.source for step in steps if step.health} == {"probes"}
-    assert rollouts.news("2") == [
+    assert rollouts.activity_kinds("2") == [
         "rollout.started",
         "rollout.step",
         "rollout.step",
@@ -118,7 +118,7 @@ def test_a_version_takes_over_step_by_step_and_a_rollback_brings_the_other_back(
         "rollout.done",
     ]
 
-    rollouts.take_back("1")
+    rollouts.roll_back("1")
 
     assert rollouts.traffic == {"v-1": 100}
     assert rollouts.ask() == ["1"]

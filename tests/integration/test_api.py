@@ -13,7 +13,7 @@ from tests.support.azure_clients import ml_client
 from tests.support.clock import Clock
 from tests.support.config_yaml import a_feed
 from tests.support.installation import MLMODEL
-from tests.support.service import a_service, taken
+from tests.support.service import a_service, take_commands
 
 from tidegate.api.app import create_app
 from tidegate.bootstrap import Service
@@ -99,7 +99,7 @@ def test_a_rerun_is_claimed_and_sent_before_it_is_answered(
     assert response.headers["location"] == answer["url"] == f"{jobs_of('202601')}/202601-2-g1"
     assert (answer["state"], answer["model"], answer["reason"]) == ("claimed", "classifier:2", "new labels")
     assert content(api.get(answer["url"])) == answer
-    [command] = [one for one in taken(tidepool, account.name) if one.month == "202601"]  # type: ignore[union-attr]
+    [command] = [command for command in take_commands(tidepool, account.name) if command.month == "202601"]  # type: ignore[union-attr]
     assert isinstance(command, ScoreMonth)
     assert (command.version, command.generation) == (2, 1)
 
@@ -223,7 +223,7 @@ def test_feeds_and_months_show_what_there_is(service: Service, api: Api) -> None
     feeds = {feed["name"]: feed for feed in content(api.get("/api/feeds"))}
     months = [one for one in content(api.get(f"{feeds['unfit']['url']}/months")) if one["month"] > "2027"]
 
-    assert [(one["month"], one["state"], one["version"]) for one in months] == [
+    assert [(month["month"], month["state"], month["version"]) for month in months] == [
         ("202702", "complete", "202702-2"),
         ("202701", "complete", "202701-1"),
     ]
@@ -251,8 +251,8 @@ def test_a_month_shows_its_versions_scorings_outcome_and_what_happened(service: 
         "202703-1-g1",
         {"rows": 3, "errors": 0},
     )
-    assert [one["name"] for one in month["versions"][0]["scorings"]] == ["202703-1-g1"]
-    assert [one["kind"] for one in month["activities"]] == ["month.late", "month.scored"]
+    assert [scoring["name"] for scoring in month["versions"][0]["scorings"]] == ["202703-1-g1"]
+    assert [activity["kind"] for activity in month["activities"]] == ["month.late", "month.scored"]
 
 
 @pytest.mark.parametrize(

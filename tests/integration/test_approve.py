@@ -9,7 +9,7 @@ import pytest
 from tests.support.api_requests import Api, content
 from tests.support.clock import Clock
 from tests.support.model_versions import POLICY
-from tests.support.service import a_service, taken
+from tests.support.service import a_service, take_commands
 
 from tidegate.bootstrap import Service
 from tidegate.domain.lifecycle.records import Champion, ModelState, ModelVersion
@@ -67,7 +67,7 @@ class ApprovalApi:
         return found
 
     def sent(self) -> list[Any]:
-        return taken(self.tidepool, self.account)
+        return take_commands(self.tidepool, self.account)
 
 
 @pytest.fixture
@@ -84,9 +84,11 @@ def test_an_approval_is_recorded_told_and_sends_the_promotion_on(approval_api: A
     assert '"verdict":"e1-abc"' in body
     sent = approval_api.sent()
     assert [
-        one.model_dump(include={"model", "version"}) for one in sent if isinstance(one, PromoteModel)
+        command.model_dump(include={"model", "version"})
+        for command in sent
+        if isinstance(command, PromoteModel)
     ] == [{"model": MODEL, "version": "3"}]
-    assert len([one for one in sent if isinstance(one, Notify)]) == 1
+    assert len([command for command in sent if isinstance(command, Notify)]) == 1
     (told,) = approval_api.service.ledger.activities(f"model:development:{MODEL}")
     assert (told.kind, told.title) == ("model.approved", "Ada approved classifier:3")
 
@@ -98,7 +100,7 @@ def test_a_refusal_is_recorded_and_the_promotion_takes_it(approval_api: Approval
 
     assert approval_api.record.approval is not None
     assert not approval_api.record.approval.approved
-    assert [type(one) for one in approval_api.sent()] == [PromoteModel]
+    assert [type(command) for command in approval_api.sent()] == [PromoteModel]
 
 
 @pytest.mark.parametrize("state", [ModelState.REFUSED, ModelState.PASSED])
@@ -287,9 +289,9 @@ def test_models_and_versions_are_shown_with_what_was_decided(approval_api: Appro
     version = content(approval_api.api.get(f"/api/models/{MODEL}/versions/3"))
 
     assert (summary["name"], summary["mode"], summary["approval"]) == (MODEL, "enforce", "required")
-    assert [(one["version"], one["state"], one["verdict_id"]) for one in model["versions"]] == [
-        ("3", "passed", "e1-abc")
-    ]
+    assert [
+        (version["version"], version["state"], version["verdict_id"]) for version in model["versions"]
+    ] == [("3", "passed", "e1-abc")]
     assert version["verdict"]["data"] == "holdout:4"
 
 

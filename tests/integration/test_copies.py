@@ -55,7 +55,7 @@ def test_files_arrive_with_name_size_and_md5(
     copies.begin(here, there, before.waiting)
     after = copies.compare(copies.list_files(here), there)
 
-    assert [one.name for one in before.waiting] == sorted(FILES)
+    assert [file.name for file in before.waiting] == sorted(FILES)
     assert (before.copied_bytes, before.complete) == (0, False)
     assert (after.copied_bytes, after.complete, after.without_md5) == (after.bytes, True, 0)
     assert {name: target.download_blob(f"tidegate/models/m/7/7/{name}").readall() for name in FILES} == FILES
@@ -68,9 +68,9 @@ def test_nothing_of_a_file_passes_through_the_process(
 
     copies.begin(here, there, copies.compare(copies.list_files(here), there).waiting)
 
-    ours = [one for one in tidepool.requests if one["host"].startswith(str(target.account_name))]
-    assert [one["status"] for one in ours if one["method"] == "PUT"][1:] == [202] * len(FILES)
-    read = [one for one in tidepool.requests if one["host"].startswith(str(source.account_name))]
+    ours = [request for request in tidepool.requests if request["host"].startswith(str(target.account_name))]
+    assert [request["status"] for request in ours if request["method"] == "PUT"][1:] == [202] * len(FILES)
+    read = [request for request in tidepool.requests if request["host"].startswith(str(source.account_name))]
     assert [one["query"] for one in read if one["method"] == "GET" and "comp=list" not in one["query"]] == []
 
 
@@ -85,7 +85,7 @@ def test_what_is_there_is_not_copied_again_and_what_differs_is(
     target.upload_blob("7/stranger", b"?")
     seen = copies.compare(copies.list_files(here), there)
 
-    assert [one.name for one in seen.waiting] == ["MLmodel", "empty"]
+    assert [file.name for file in seen.waiting] == ["MLmodel", "empty"]
     assert seen.foreign == ("stranger",)
     assert not seen.complete
 

@@ -166,7 +166,9 @@ def test_it_names_what_the_configuration_names_and_is_not_there(
     healthy: HealthyInstallation, tmp_path: Path, changes: dict[str, Any], check: str, says: str
 ) -> None:
     [finding] = [
-        one for one in said(healthy.service(tmp_path, **changes), check) if one.state is CheckState.FAIL
+        finding
+        for finding in said(healthy.service(tmp_path, **changes), check)
+        if finding.state is CheckState.FAIL
     ]
 
     assert says in finding.what
@@ -292,7 +294,7 @@ def test_a_rollout_needs_to_read_the_metrics_of_its_endpoint(
     assert CheckState.FAIL not in states(said(service, "roles")).values()
 
     with without_role(tidepool, "tidegate", READER):
-        failed = [one for one in said(service, "roles") if one.state is CheckState.FAIL]
+        failed = [finding for finding in said(service, "roles") if finding.state is CheckState.FAIL]
 
     [finding] = failed
     assert "Microsoft.Insights/metrics/read is not allowed" in finding.what

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from tests.support import config_yaml
 from tests.support.payloads import as_json, blob_event
-from tests.support.service import taken
+from tests.support.service import take_commands
 
 from tidepool.cloud import Site, StorageAccount, Tidepool
 
@@ -51,7 +51,7 @@ print(*sys.modules)
 
     modules = set(_python(code, str(ROOT), as_json(blob_event("202611/a.png")), **environ).split())
 
-    assert len(taken(tidepool, storage_account.name)) == 1
+    assert len(take_commands(tidepool, storage_account.name)) == 1
     assert not modules & set(HEAVY)
 
 

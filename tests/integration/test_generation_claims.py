@@ -95,7 +95,7 @@ def test_a_claimed_month_keeps_its_model(promotions: Promotions) -> None:
     promotions.rollback("7")
     _claim(promotions)
 
-    assert [one.generation.model_version for one in _month(promotions).claims] == ["7", "8", "7"]
+    assert [claim.generation.model_version for claim in _month(promotions).claims] == ["7", "8", "7"]
 
 
 def test_in_production_it_is_the_version_there(promotions: Promotions) -> None:

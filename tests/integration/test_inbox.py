@@ -11,7 +11,7 @@ from tests.support.azure_clients import blob_client
 from tests.support.bad_input import CASES, JOB
 from tests.support.clock import Clock
 from tests.support.payloads import as_json, blob_event, learning_event, run_event
-from tests.support.service import delays, taken
+from tests.support.service import delays, take_commands
 
 from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError, TransientError
@@ -26,11 +26,11 @@ def test_every_odd_event_is_answered_and_queues_exactly_what_the_table_says(
         service.inbox.accept(case.payload)
         clock.move(hours=2)  # so that nothing is held back for the case before it
 
-    commands = taken(tidepool, storage_account.name)
+    commands = take_commands(tidepool, storage_account.name)
     announced = [command for command in commands if isinstance(command, Notify)]
     answers = [answer for case in CASES for answer in case.answers]
     expected = [command for case in CASES for command in case.commands]
-    assert _counted(_shown(one) for one in commands if one not in announced) == _counted(expected)
+    assert _counted(_shown(command) for command in commands if command not in announced) == _counted(expected)
     assert len(announced) == answers.count("rejected") + answers.count("recorded")
     assert all(service.ledger.activity(one.subject, one.activity) for one in announced)
 
@@ -53,7 +53,7 @@ def test_a_storm_costs_one_delayed_check_a_month(
         list(threads.map(service.inbox.accept, storm))
 
     assert delays(tidepool, storage_account.name) == [900, 900, 900]
-    months = [command.model_dump()["month"] for command in taken(tidepool, storage_account.name)]
+    months = [command.model_dump()["month"] for command in take_commands(tidepool, storage_account.name)]
     assert sorted(months) == ["202609", "202610", "202611"]
 
 
@@ -63,12 +63,12 @@ def test_what_arrives_just_before_a_check_is_due_gets_another_one(
     service.inbox.accept(as_json(blob_event("202611/a.png")))
     clock.move(minutes=14, seconds=54)
     service.inbox.accept(as_json(blob_event("202611/b.png")))
-    assert len(taken(tidepool, storage_account.name)) == 1
+    assert len(take_commands(tidepool, storage_account.name)) == 1
 
     clock.move(seconds=1)
     service.inbox.accept(as_json(blob_event("202611/c.png")))
 
-    assert len(taken(tidepool, storage_account.name)) == 1
+    assert len(take_commands(tidepool, storage_account.name)) == 1
 
 
 def test_a_marker_is_never_held_back(
@@ -91,7 +91,7 @@ def test_a_check_that_could_not_be_sent_holds_nothing_back(
         service.inbox.accept(event)
     service.inbox.accept(event)
 
-    assert len(taken(faults, storage_account.name)) == 1
+    assert len(take_commands(faults, storage_account.name)) == 1
 
 
 def test_bad_configuration_refuses_events_until_it_is_mended(
@@ -108,7 +108,7 @@ def test_bad_configuration_refuses_events_until_it_is_mended(
     file.write_text(good)
     service.inbox.accept(as_json(blob_event("202611/a.png")))
 
-    assert len(taken(tidepool, storage_account.name)) == 1
+    assert len(take_commands(tidepool, storage_account.name)) == 1
 
 
 def test_a_rejected_event_is_kept_as_it_came(service: Service, storage_account: StorageAccount) -> None:
@@ -132,7 +132,7 @@ def test_a_folder_of_odd_names_is_announced_once(
     for number in range(20):
         service.inbox.accept(as_json(blob_event(f"202613/{number}.png")))
 
-    assert len(taken(tidepool, storage_account.name)) == 1
+    assert len(take_commands(tidepool, storage_account.name)) == 1
     assert len(service.ledger.unsent_activities()) == 1
 
 
@@ -146,7 +146,7 @@ def test_a_model_event_is_recorded_once(
 
     (activity,) = service.ledger.activities("model:development:m")
     assert (activity.kind, activity.id) == ("model.registered", "registered-3")
-    first, second = taken(tidepool, storage_account.name)
+    first, second = take_commands(tidepool, storage_account.name)
     assert first == second
 
 
@@ -155,5 +155,5 @@ def test_the_timer_sends_reconcile(
 ) -> None:
     service.inbox.tick()
 
-    (command,) = taken(tidepool, storage_account.name)
+    (command,) = take_commands(tidepool, storage_account.name)
     assert (command.kind, command.cause) == ("Reconcile", "timer-20261121T021000")

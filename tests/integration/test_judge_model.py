@@ -47,7 +47,7 @@ class JudgedModel:
     def judge(self, version: str, cause: str = "test") -> list[AnyCommand]:
         """One look; what follows, telling people aside."""
         follows = self.handle(JudgeModel(cause=cause, model=self.name, version=version))
-        return [one.command for one in follows if not isinstance(one.command, Notify)]
+        return [step.command for step in follows if not isinstance(step.command, Notify)]
 
     def verdict(self, version: str) -> ModelVersion:
         """Looked at until the evaluation has ended; each look is doubled, as events are."""
@@ -74,7 +74,7 @@ class JudgedModel:
         return sorted(name for name in self.installation.evaluations() if f"-{self.name}-" in name)
 
     def kinds(self) -> list[str]:
-        return sorted(one.kind for one in self.ledger.activities(model_subject(self.name)))
+        return sorted(activity.kind for activity in self.ledger.activities(model_subject(self.name)))
 
 
 @pytest.fixture
@@ -92,7 +92,9 @@ def make_model(installation: ModelInstallation, **policy: Any) -> JudgedModel:
 def failed(record: ModelVersion) -> str:
     assert record.verdict is not None
     assert not record.verdict.passed
-    return "\n".join(f"{one.rule} {one.metric}: {one.why}" for one in record.verdict.rules if not one.passed)
+    return "\n".join(
+        f"{rule.rule} {rule.metric}: {rule.why}" for rule in record.verdict.rules if not rule.passed
+    )
 
 
 def test_a_version_registered_twice_is_evaluated_and_told_once(model: JudgedModel) -> None:
@@ -236,7 +238,7 @@ def test_of_two_candidates_at_once_the_second_is_judged_again_beside_the_first(m
 
     assert again.state is ModelState.REFUSED
     assert again.approval is None
-    assert [(one.verdict.id, one.approval and one.approval.by) for one in again.history] == [
+    assert [(former.verdict.id, former.approval and former.approval.by) for former in again.history] == [
         (first_verdict.id, "a person")
     ]
     assert again.verdict is not None
@@ -317,7 +319,11 @@ def test_a_gate_that_observes_promotes_nothing_and_says_so(
 
     assert record.state is ModelState.OBSERVED
     assert model.judge("1") == []
-    (told,) = [one for one in model.ledger.activities(model_subject(model.name)) if "OBSERVED" in one.title]
+    (told,) = [
+        activity
+        for activity in model.ledger.activities(model_subject(model.name))
+        if "OBSERVED" in activity.title
+    ]
     assert would in told.title
     assert "nothing was blocked" in told.title
 

@@ -38,7 +38,7 @@ def test_a_month_is_fresh_until_it_was_saved(service: Service) -> None:
     again = service.ledger.month("digits", "202611")
     assert again == month
     assert again.etag == month.etag is not None
-    assert [one.month for one in service.ledger.months("digits")] == ["202611"]
+    assert [month.month for month in service.ledger.months("digits")] == ["202611"]
 
 
 def test_who_read_before_somebody_wrote_may_not_write(service: Service) -> None:
@@ -98,7 +98,7 @@ def test_an_activity_happens_once(service: Service) -> None:
 def test_a_subject_may_have_any_characters(service: Service, subject: str) -> None:
     service.ledger.add_activity(_activity(subject, subject, done=True))
 
-    assert [one.subject for one in service.ledger.activities(subject)] == [subject]
+    assert [activity.subject for activity in service.ledger.activities(subject)] == [subject]
     assert service.ledger.activity(subject, subject)
     assert service.ledger.unsent_activities() == []
 

@@ -24,7 +24,7 @@ def test_a_model_is_fresh_until_it_was_saved(service: Service) -> None:
     service.ledger.save(model)
 
     assert service.ledger.model("classifier") == model
-    assert [one.model for one in service.ledger.models()] == ["classifier"]
+    assert [model.model for model in service.ledger.models()] == ["classifier"]
 
 
 def test_of_two_that_make_somebody_champion_one_looks_again(service: Service) -> None:
@@ -42,11 +42,15 @@ def test_open_versions_are_those_that_are_not_final_yet(service: Service) -> Non
         service.ledger.save(_version(number, state))
     service.ledger.save(_version(1, ModelState.REGISTERED, model="other"))
 
-    assert [one.version for one in service.ledger.model_versions("classifier")] == ["9", "11"]
-    assert [one.version for one in service.ledger.model_versions("classifier", open_only=False)] == [
+    assert [record.version for record in service.ledger.model_versions("classifier")] == ["9", "11"]
+    assert [record.version for record in service.ledger.model_versions("classifier", open_only=False)] == [
         "9",
         "10",
         "11",
     ]
-    assert [one.model for one in service.ledger.model_versions()] == ["other", "classifier", "classifier"]
+    assert [record.model for record in service.ledger.model_versions()] == [
+        "other",
+        "classifier",
+        "classifier",
+    ]
     assert service.ledger.model_version("classifier", "12") is None

@@ -31,7 +31,7 @@ def test_a_month_becomes_a_result_though_every_step_is_taken_twice(
     assert harness.month.result == "209901-1-g1"
     assert installation.jobs() == {JOB: "Completed"}
     assert sorted(harness.kinds) == ["month.registered", "month.scored"]
-    assert len(installation.letters()) == 2
+    assert len(installation.notifications()) == 2
     data, version = installation.ml.data.get("stories", "209901-1"), harness.claim.version
     assert data.path.endswith("/paths/209901/")
     assert data.tags["tidegate_manifest"] == version.manifest_hash

@@ -58,7 +58,7 @@ def test_files_that_changed_since_they_were_judged_are_judged_again_and_not_prom
 
     follows = promotions.promote("7")
 
-    assert [one for one in follows if isinstance(one, JudgeModel)] == [
+    assert [command for command in follows if isinstance(command, JudgeModel)] == [
         JudgeModel(cause="test", model=MODEL, version="7")
     ]
     again = promotions.record("7")
@@ -94,10 +94,10 @@ def test_promoting_twice_registers_and_tells_once(promotions: Promotions) -> Non
     promotions.version("7")
 
     promotions.promote("7")
-    once = promotions.told()
+    once = promotions.activity_titles()
     promotions.promote("7")
 
-    assert promotions.told() == once == [f"model.promoted: {MODEL}:7 is champion"]
+    assert promotions.activity_titles() == once == [f"model.promoted: {MODEL}:7 is champion"]
     assert list(promotions.in_production()) == ["7"]
 
 
@@ -122,7 +122,7 @@ def test_an_approval_that_comes_too_late_promotes_nothing(promotions: Promotions
     record = promotions.version("7", approved=False)
     promotions.promote("7")
 
-    promotions.later(days=3, seconds=1)
+    promotions.clock.move(days=3, seconds=1)
     record = promotions.record("7")
     record.approval = promotions.approval(record)
     promotions.service.ledger.save(record)
@@ -164,7 +164,7 @@ def test_of_two_candidates_the_second_is_judged_again(promotions: Promotions) ->
     follows = promotions.promote("7")
 
     assert promotions.champions == ("7", None, None)
-    assert [one for one in follows if isinstance(one, JudgeModel)] == [
+    assert [command for command in follows if isinstance(command, JudgeModel)] == [
         JudgeModel(cause="test", model=MODEL, version="8")
     ]
     again = promotions.record("8")
@@ -213,7 +213,7 @@ def test_a_copy_that_takes_its_time_is_looked_at_by_message(
     assert under_way is not None
     assert under_way.copied_bytes < under_way.bytes == 65
     assert promotions.in_production() == {}
-    assert [one.kind for one in promotions.waiting] == ["PromoteModel"]
+    assert [command.kind for command in promotions.waiting] == ["PromoteModel"]
     tidepool.advance(1800)
     promotions.promote("7")
     assert promotions.champions == ("7", None, None)
@@ -255,14 +255,14 @@ def test_a_rollback_makes_the_previous_champion_champion_once(promotions: Promot
         promotions.promote(version)
     assert promotions.champions == ("8", "7", None)
 
-    promotions.later(hours=1)
+    promotions.clock.move(hours=1)
     promotions.rollback("7")
     promotions.rollback("7")
 
     assert promotions.champions == ("7", None, None)
     assert promotions.states == {"7": "champion", "8": "rolled_back"}
-    assert promotions.told()[-1:] == [f"model.rolled_back: {MODEL}:7 is champion again"]
-    assert len(promotions.told()) == 3
+    assert promotions.activity_titles()[-1:] == [f"model.rolled_back: {MODEL}:7 is champion again"]
+    assert len(promotions.activity_titles()) == 3
 
 
 def test_a_rollback_to_what_never_was_champion_is_told_and_changes_nothing(promotions: Promotions) -> None:

@@ -170,7 +170,7 @@ def test_each_channel_hears_of_an_activity_once(installation: Installation, harn
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(lambda _: tell(), range(3)))
 
-    [letter] = installation.letters()
+    [letter] = installation.notifications()
     assert (letter["title"], letter["message"]) == ("News", "Words")
     assert harness.do(NEWS) == []
 
@@ -185,13 +185,13 @@ def test_a_channel_that_fails_stops_no_other_and_is_tried_again(
     for _ in range(2):
         with pytest.raises(TransientError, match="1 channels did not take"):
             harness.do(NEWS)
-    assert len(installation.letters()) == 1
+    assert len(installation.notifications()) == 1
 
     channels(installation, good)
     harness.clock.move(minutes=1)
     harness.do(NEWS)
     assert harness.activities[0].done
-    assert len(installation.letters()) == 1
+    assert len(installation.notifications()) == 1
 
 
 def test_a_topic_that_is_away_is_tried_again(installation: Installation, harness: HandlerHarness) -> None:
@@ -204,7 +204,7 @@ def test_a_topic_that_is_away_is_tried_again(installation: Installation, harness
     for _ in range(2):
         with pytest.raises(TransientError, match="publish Tidegate"):
             harness.do(NEWS)
-    assert len(installation.letters()) == 1
+    assert len(installation.notifications()) == 1
 
     installation.cloud.clear_faults()
     harness.do(NEWS)
@@ -221,12 +221,12 @@ def test_who_was_killed_while_telling_is_followed_after_two_minutes(
     harness.ledger.save(activity)
 
     assert harness.do(NEWS) == []
-    assert installation.letters() == []
+    assert installation.notifications() == []
 
     harness.clock.move(minutes=2)
     assert NEWS.model_copy(update={"cause": TICK.cause}) in [one.command for one in harness.do(TICK)]
     harness.do(NEWS)
-    assert len(installation.letters()) == 1
+    assert len(installation.notifications()) == 1
 
 
 def test_a_scored_month_is_an_event_on_our_own_topic_under_one_id(
@@ -241,7 +241,9 @@ def test_a_scored_month_is_an_event_on_our_own_topic_under_one_id(
     harness.do(NEWS)
 
     own = [
-        one for one in installation.cloud.events[before:] if one.get("eventType") == "Tidegate.MonthScored"
+        event
+        for event in installation.cloud.events[before:]
+        if event.get("eventType") == "Tidegate.MonthScored"
     ]
     assert [one["subject"] for one in own] == ["stories:209901"] * 2
     assert own[0]["id"] == own[1]["id"]
@@ -254,7 +256,11 @@ def test_the_timer_finds_whatever_is_unfinished(installation: Installation, harn
     assert {command.month for command in found if isinstance(command, CheckMonth)} == expected
 
     def of_the_month() -> list[str]:
-        return [one.kind for one in commands(harness.do(TICK)) if getattr(one, "month", MONTH) == MONTH]
+        return [
+            command.kind
+            for command in commands(harness.do(TICK))
+            if getattr(command, "month", MONTH) == MONTH
+        ]
 
     installation.upload(MONTH, FILES)
     harness.do(CHECK)

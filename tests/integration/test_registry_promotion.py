@@ -101,5 +101,5 @@ def test_killed_after_every_write_it_is_shared_once(
             break
 
     assert promotions.champions == (number, None, None)
-    assert len([one for one in switch.writes if one.endswith("/import")]) == 1
+    assert len([write for write in switch.writes if write.endswith("/import")]) == 1
     assert registry.models.get(MODEL, number).tags["tidegate_source_version"] == number

@@ -6,7 +6,7 @@ import pytest
 from tests.support.api_requests import Api, content
 from tests.support.clock import Clock
 from tests.support.model_versions import MODEL, ModelInstallation
-from tests.support.service import start_service, taken
+from tests.support.service import start_service, take_commands
 
 from tidegate.domain.lifecycle.records import Champion, ModelState, ModelVersion
 from tidegate.domain.lifecycle.verdict_records import Approval, Verdict
@@ -61,7 +61,7 @@ class RejudgeApi:
         return self.service.ledger.model_version(MODEL, version)
 
     def sent(self) -> list[AnyCommand]:
-        return taken(self.installation.cloud, self.account)
+        return take_commands(self.installation.cloud, self.account)
 
 
 @pytest.fixture
@@ -75,11 +75,13 @@ def test_a_refused_version_is_judged_again_and_keeps_what_was_decided(rejudge_ap
     status, view = rejudge_api.post()
 
     assert (status, view["state"], view["verdict"]) == (202, "registered", None)
-    assert [one["verdict"]["id"] for one in view["history"]] == ["e1-abc"]
-    assert [(one["number"], one["by"], one["by_source"]) for one in view["requests"]] == [
+    assert [former["verdict"]["id"] for former in view["history"]] == ["e1-abc"]
+    assert [(request["number"], request["by"], request["by_source"]) for request in view["requests"]] == [
         (1, "Ada", "caller")
     ]
-    assert [(type(one), getattr(one, "version", "")) for one in rejudge_api.sent()] == [(JudgeModel, "3")]
+    assert [(type(command), getattr(command, "version", "")) for command in rejudge_api.sent()] == [
+        (JudgeModel, "3")
+    ]
 
 
 def test_an_approval_of_the_old_verdict_is_void(rejudge_api: RejudgeApi) -> None:
@@ -165,7 +167,7 @@ def test_a_version_from_before_its_policy_is_judged_when_somebody_asks(rejudge_a
     record = rejudge_api.record("old")
     assert record is not None
     assert record.source.uri.startswith("azureml://")
-    assert [type(one) for one in rejudge_api.sent()] == [JudgeModel]
+    assert [type(command) for command in rejudge_api.sent()] == [JudgeModel]
 
 
 def test_what_is_not_there_is_a_copy_or_has_no_policy_is_refused(rejudge_api: RejudgeApi) -> None:

@@ -9,7 +9,7 @@ from tests.support.api_requests import Api, content
 from tests.support.azure_clients import blob_client
 from tests.support.clock import Clock
 from tests.support.payloads import as_json, blob_event
-from tests.support.service import taken
+from tests.support.service import take_commands
 
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.activity import Activity
@@ -36,7 +36,7 @@ def test_a_command_that_failed_for_good_goes_to_the_queue_again(
 ) -> None:
     tired = SCORE.model_copy(update={"tries": 30, "first_tried": clock.now})
     service.worker.give_up(encode(tired))
-    taken(tidepool, storage_account.name)
+    take_commands(tidepool, storage_account.name)
     [failure] = listed(api)
     assert (failure["replayable"], failure["subject"], failure["kept"]["command"]["kind"]) == (
         *(True, "digits:202611", "ScoreMonth"),
@@ -44,7 +44,7 @@ def test_a_command_that_failed_for_good_goes_to_the_queue_again(
 
     status, answer = replay(api, failure)
 
-    (command,) = taken(tidepool, storage_account.name)
+    (command,) = take_commands(tidepool, storage_account.name)
     assert command == SCORE.model_copy(update={"cause": command.cause})
     assert command.cause.startswith("replay-")
     assert (status, answer["came_of_it"]) == (202, "ScoreMonth is sent")
@@ -58,12 +58,12 @@ def test_looking_replays_nothing(
 ) -> None:
     service.worker.give_up(encode(SCORE))
     [failure] = listed(api)
-    taken(tidepool, storage_account.name)
+    take_commands(tidepool, storage_account.name)
 
     answers = [api.get(path).status_code for path in (failure["url"], f"{failure['url']}/replay")]
 
     assert answers == [200, 405]
-    assert taken(tidepool, storage_account.name) == []
+    assert take_commands(tidepool, storage_account.name) == []
     assert listed(api) == [failure]
 
 
@@ -73,13 +73,17 @@ def test_a_replay_that_fails_is_another_failure_that_people_hear_of(
     service.worker.give_up(encode(SCORE))
     [failure] = listed(api)
     replay(api, failure)
-    [again] = [one for one in taken(tidepool, storage_account.name) if isinstance(one, ScoreMonth)]
+    [again] = [
+        command
+        for command in take_commands(tidepool, storage_account.name)
+        if isinstance(command, ScoreMonth)
+    ]
 
     service.worker.give_up(encode(again))
 
     [other] = listed(api)
     assert other["id"] != failure["id"]
-    (told,) = taken(tidepool, storage_account.name)
+    (told,) = take_commands(tidepool, storage_account.name)
     assert isinstance(told, Notify)
 
 
@@ -101,11 +105,11 @@ def test_a_check_that_waited_lists_at_once_when_it_is_replayed(
 ) -> None:
     service.worker.give_up(encode(CheckMonth(cause="e", feed="digits", month="202611", due=clock.now)))
     [failure] = listed(api)
-    taken(tidepool, storage_account.name)
+    take_commands(tidepool, storage_account.name)
 
     replay(api, failure)
 
-    (command,) = taken(tidepool, storage_account.name)
+    (command,) = take_commands(tidepool, storage_account.name)
     assert isinstance(command, CheckMonth)
     assert command.due is None
 
@@ -114,19 +118,19 @@ def test_a_rejected_event_goes_through_the_inbox_again_when_the_configuration_fi
     service: Service, api: Api, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount
 ) -> None:
     service.inbox.accept(OF_SITE)
-    taken(tidepool, storage_account.name)
+    take_commands(tidepool, storage_account.name)
     [failure] = listed(api)
 
     refused, problem = replay(api, failure)
     assert (refused, listed(api)) == (409, [failure])
     assert "202699 is not a month" in problem["detail"]
-    assert taken(tidepool, storage_account.name) == []
+    assert take_commands(tidepool, storage_account.name) == []
 
     mend_path(service, clock, "202699/{yyyy}/{MM}/")
     status, answer = replay(api, failure)
 
     assert (status, answer["came_of_it"]) == (202, "CheckMonth is sent")
-    (command,) = taken(tidepool, storage_account.name)
+    (command,) = take_commands(tidepool, storage_account.name)
     assert isinstance(command, CheckMonth)
     assert (command.feed, command.month) == ("digits", "202611")
     assert listed(api) == []
@@ -195,7 +199,7 @@ def test_a_message_that_this_version_understands_is_sent(
     status, _ = replay(api, listed(api)[0])
 
     assert status == 202
-    (command,) = taken(tidepool, storage_account.name)
+    (command,) = take_commands(tidepool, storage_account.name)
     assert isinstance(command, ScoreMonth)
 
 

@@ -105,7 +105,7 @@ def test_who_only_reads_there_or_writes_elsewhere_does_no_harm(
         "2022-04-01",
         f"atScope() and assignedTo('{cluster}')",
     )
-    assert any(one["properties"]["roleDefinitionId"].endswith(DATA_SCIENTIST) for one in writes)
+    assert any(role["properties"]["roleDefinitionId"].endswith(DATA_SCIENTIST) for role in writes)
     promotions.version("7")
 
     promotions.promote("7")

@@ -12,17 +12,17 @@ def test_a_rollback_ends_with_the_champion_s_deployment_alone(rollouts: Rollouts
     rollouts.roll(until="baking")
     rollouts.cloud.fault("provisioning", "fail", match={"deployment": "v-1"}, times=3)
 
-    rollouts.take_back("1")
+    rollouts.roll_back("1")
 
     assert rollouts.champions == ("1", None, None)
     ended = rollouts.rollout("1")
     assert (ended.phase, ended.failed_tries) == ("rolled_back", 2)
     assert str(ended.why).startswith("the deployment is Failed")
-    assert rollouts.news("1").count("rollout.failed") == 1
+    assert rollouts.activity_kinds("1").count("rollout.failed") == 1
     assert rollouts.traffic == {"v-2": 100}
 
     rollouts.clock.now += timedelta(hours=1)
-    rollouts.take_back("1")
+    rollouts.roll_back("1")
 
     assert rollouts.traffic == {"v-1": 100}
     assert rollouts.ask() == ["1"]

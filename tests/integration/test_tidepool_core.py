@@ -242,7 +242,7 @@ def test_requests_are_recorded(tidepool: Tidepool, storage_account: StorageAccou
     with pytest.raises(HttpResponseError):
         service.create_container("images")
 
-    recorded = [one for one in tidepool.requests if one["host"].startswith(storage_account.name)]
+    recorded = [request for request in tidepool.requests if request["host"].startswith(storage_account.name)]
     assert [(one["method"], one["path"], one["status"], one["write"]) for one in recorded] == [
         ("PUT", "/images", 201, True),
         ("PUT", "/images", 409, False),

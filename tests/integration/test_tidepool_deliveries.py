@@ -98,7 +98,7 @@ def test_the_service_s_own_subscriptions_are_as_azure_wants_them(tmp_path: Path)
 @pytest.mark.skipif(not TYPES.exists(), reason=f"there are no type definitions at {TYPES}")
 def test_the_service_s_own_subscriptions_name_only_azure_s_properties() -> None:
     types = json.loads(TYPES.read_text())
-    known = [one.get("name") for one in types].index("EventSubscriptionProperties")
+    known = [type_definition.get("name") for type_definition in types].index("EventSubscriptionProperties")
     topics = {name: f"{TOPIC}/{name}" for name in ("storage", "development", "production")}
 
     for _, name, properties in read_file(SUBSCRIPTIONS, topics=topics, site=SITE):

@@ -311,7 +311,7 @@ def test_provisioning_takes_time_and_nothing_else_happens_meanwhile(
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "Conflict")
     faults.advance(900)
     assert poller.result().provisioning_state == "Succeeded"
-    (event,) = [one for one in faults.events if one.get("eventType", "").endswith("ModelDeployed")][-1:]
+    (event,) = [event for event in faults.events if event.get("eventType", "").endswith("ModelDeployed")][-1:]
     assert event["topic"] + "/onlineEndpoints/digits" == online.id
     assert event["subject"] == "endpoints/digits"
     assert event["data"] == {
@@ -325,7 +325,7 @@ def test_provisioning_takes_time_and_nothing_else_happens_meanwhile(
 
 def test_a_deployment_can_fail_and_be_put_right(faults: Tidepool, online: OnlineEndpoint) -> None:
     online.script.write_text("def init():\n    raise RuntimeError('no weights')\n\ndef run(text): ...\n")
-    deployed = len([one for one in faults.events if one.get("eventType", "").endswith("ModelDeployed")])
+    deployed = len([event for event in faults.events if event.get("eventType", "").endswith("ModelDeployed")])
 
     with pytest.raises(HttpResponseError, match="no weights"):
         online.deploy("blue")
@@ -339,7 +339,8 @@ def test_a_deployment_can_fail_and_be_put_right(faults: Tidepool, online: Online
         online.route(blue=100)
     assert online.ask(deployment="blue").status_code == 503
     assert (
-        len([one for one in faults.events if one.get("eventType", "").endswith("ModelDeployed")]) == deployed
+        len([event for event in faults.events if event.get("eventType", "").endswith("ModelDeployed")])
+        == deployed
     )
     online.script.write_text(SCRIPT)
     assert online.deploy("green", 3).provisioning_state == "Succeeded"

@@ -115,7 +115,9 @@ def test_the_event_grid_webhook(  # noqa: PLR0917
         assert answer.json() == {"validationResponse": "abc"}
     if kind == "Notification" and status in (202, 500):
         sent = body if isinstance(body, list) else [body]
-        assert sorted(note["subject"] for note in notes("arrived")) == sorted(one["subject"] for one in sent)
+        assert sorted(note["subject"] for note in notes("arrived")) == sorted(
+            message["subject"] for message in sent
+        )
 
 
 def test_the_webhook_needs_the_system_key(site: Site) -> None:

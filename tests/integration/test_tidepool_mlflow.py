@@ -87,7 +87,9 @@ def test_a_job_logs_metrics_artifacts_and_a_registered_model_under_its_own_name(
     model = ml.models.get("steps", "1")
     assert (model.type, model.job_name) == ("mlflow_model", name)
     assert "sklearn" in model.flavors
-    registered = [one for one in tidepool.events if one.get("eventType", "").endswith("ModelRegistered")]
+    registered = [
+        event for event in tidepool.events if event.get("eventType", "").endswith("ModelRegistered")
+    ]
     assert registered[-1]["data"]["ModelName"] == "steps"
     assert [found.name for found in tracked.search_registered_models()] == ["steps"]
     loaded = mlflow.pyfunc.load_model("models:/steps/1")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.support.clock import Clock
-from tests.support.service import delays, taken
+from tests.support.service import delays, take_commands
 
 from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError, ConflictError, NotFoundError, PermanentError, TransientError
@@ -53,7 +53,7 @@ def test_what_follows_is_sent_with_its_delay(
     works(follows=[Next(job, timedelta(minutes=5)), Next(job, timedelta(hours=9))]).carry_out(encode(CHECK))
 
     assert delays(tidepool, storage_account.name) == [300, 3600]
-    assert taken(tidepool, storage_account.name) == [job, job]
+    assert take_commands(tidepool, storage_account.name) == [job, job]
 
 
 def test_a_message_is_kept_where_what_follows_cannot_be_sent(
@@ -72,7 +72,7 @@ def test_a_passing_fault_brings_the_same_command_back_later_and_later(
     worker, command = works(raises=error), CHECK
     for _ in range(4):
         worker.carry_out(encode(command))
-        (command,) = taken(tidepool, storage_account.name)
+        (command,) = take_commands(tidepool, storage_account.name)
         clock.move(minutes=10)
 
     assert command == CHECK.model_copy(update={"tries": 4, "first_tried": Clock().now})
@@ -109,7 +109,16 @@ def test_a_fault_of_some_minutes_is_announced_once(
 
     (activity,) = service.ledger.activities("digits:202611")
     assert (activity.kind, activity.text) == ("work.delayed", "no pipeline")
-    assert len([one for one in taken(tidepool, storage_account.name) if isinstance(one, Notify)]) == 1
+    assert (
+        len(
+            [
+                command
+                for command in take_commands(tidepool, storage_account.name)
+                if isinstance(command, Notify)
+            ]
+        )
+        == 1
+    )
 
 
 def test_after_a_day_it_is_given_up_recorded_and_announced(
@@ -122,7 +131,7 @@ def test_after_a_day_it_is_given_up_recorded_and_announced(
     (activity,) = service.ledger.activities("digits:202611")
     assert activity.kind == "work.failed"
     assert "30 tries in 24 h: still busy" in activity.text
-    (command,) = taken(tidepool, storage_account.name)
+    (command,) = take_commands(tidepool, storage_account.name)
     assert isinstance(command, Notify)
 
 
@@ -137,7 +146,7 @@ def test_a_permanent_fault_is_recorded_announced_and_can_be_replayed(
     (activity,) = service.ledger.activities("digits:202611")
     assert (activity.kind, activity.text) == ("work.failed", "the model has no signature")
     assert CheckMonth.model_validate(activity.data["command"]) == CHECK
-    first, again = taken(tidepool, storage_account.name)
+    first, again = take_commands(tidepool, storage_account.name)
     assert first == again == Notify(cause="event-1", subject=activity.subject, activity=activity.id)
 
 
@@ -161,7 +170,7 @@ def test_a_failing_channel_is_not_told_of_its_failure(
 
     (activity,) = service.ledger.activities("digits:202611")
     assert activity.done
-    assert taken(tidepool, storage_account.name) == []
+    assert take_commands(tidepool, storage_account.name) == []
 
 
 def test_what_the_timer_sent_is_left_to_the_timer_after_some_tries(
@@ -171,7 +180,7 @@ def test_what_the_timer_sent_is_left_to_the_timer_after_some_tries(
 
     works(raises=TransientError("busy")).carry_out(encode(command))
 
-    assert taken(tidepool, storage_account.name) == []
+    assert take_commands(tidepool, storage_account.name) == []
 
 
 def test_a_bug_goes_back_to_the_host(works: Works) -> None:
@@ -187,5 +196,5 @@ def test_a_poisonous_message_is_recorded_and_announced(
 
     (activity,) = service.ledger.unsent_activities()
     assert activity.kind == "work.failed"
-    (notify,) = taken(tidepool, storage_account.name)
+    (notify,) = take_commands(tidepool, storage_account.name)
     assert notify == Notify(cause=activity.cause, subject=activity.subject, activity=activity.id)

@@ -38,7 +38,7 @@ def test_a_message_that_is_no_command_ends_with_people(installation: Installatio
     running.settle()
 
     (failure,) = running.get("/api/failures")
-    told = json.dumps(installation.letters())
+    told = json.dumps(installation.notifications())
     assert "is not a command" in told
     assert f"{running.site.url}{failure['url']}" in told
     (activity,) = running.service.ledger.activities("queue")

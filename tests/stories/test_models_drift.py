@@ -54,7 +54,7 @@ def test_a_month_that_drifts_trains_a_model_that_the_gate_then_judges(
 ) -> None:
     installation.upload("209901", LIGHT)
     running.settle()
-    assert [(one.breached, one.taken) for one in model(running).signals] == [(False, False)]
+    assert [(signal.breached, signal.taken) for signal in model(running).signals] == [(False, False)]
 
     installation.upload("209902", DARK)
     running.settle()
@@ -70,7 +70,7 @@ def test_a_month_that_drifts_trains_a_model_that_the_gate_then_judges(
     assert judged.state is ModelState.PASSED
     assert judged.source.data == {"month_1": "stories:209901-1", "month_2": "stories:209902-1"}
     record = model(running)
-    assert [(one.breached, one.taken) for one in record.signals] == [(False, False), (True, True)]
+    assert [(signal.breached, signal.taken) for signal in record.signals] == [(False, False), (True, True)]
     assert record.retraining is None
 
     installation.upload("209903", DARK)
@@ -81,7 +81,7 @@ def test_a_month_that_drifts_trains_a_model_that_the_gate_then_judges(
     ignored = model(running).signals[-1]
     assert (ignored.breached, ignored.taken) == (True, False)
     assert "cool-down" in ignored.why
-    told = json.dumps(installation.letters())
+    told = json.dumps(installation.notifications())
     for words in ("a new model is trained", "no training is started", "100% of what is compared differs"):
         assert words in told
 
@@ -96,9 +96,9 @@ def test_a_training_that_fails_is_told_and_leaves_the_way_free(
     assert record.retraining is None
     assert len(record.retrained_at) == 1
     assert sorted(one.version for one in installation.ml.models.list(MODEL)) == ["1"]
-    assert "nothing can be learned from that" in json.dumps(installation.letters())
+    assert "nothing can be learned from that" in json.dumps(installation.notifications())
     told = running.service.ledger.activities(model_subject(MODEL))
-    assert "model.retraining_failed" in [one.kind for one in told]
+    assert "model.retraining_failed" in [activity.kind for activity in told]
     assert running.service.ledger.failures() == []
 
 

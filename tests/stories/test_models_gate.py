@@ -57,7 +57,7 @@ def judged_again_by_another_rule(installation: ModelInstallation, running: Runni
     assert record.evaluation.number == 2
     assert [past.verdict.passed for past in record.history] == [False]
     assert installation.ml.models.get(BAD, "1").tags["tidegate_verdict"] == "passed"
-    assert "Judged again, as Ada requested: 0.75 will do for now." in json.dumps(installation.letters())
+    assert "Judged again, as Ada requested: 0.75 will do for now." in json.dumps(installation.notifications())
 
 
 def ends(*arguments: str) -> int:
@@ -90,7 +90,7 @@ def test_a_good_model_passes_and_a_person_approves_it_on_the_command_line(
     assert version(running, GOOD).state is ModelState.CHAMPION
     assert ends("models") == 0
     assert GOOD in capsys.readouterr().out
-    told = json.dumps(installation.letters())
+    told = json.dumps(installation.notifications())
     for words in ("cats:1 passed the gate", "waits for approval", "Ada approved cats:1"):
         assert words in told
 
@@ -115,7 +115,11 @@ def test_a_bad_model_is_refused_and_no_person_can_approve_it(
 
     assert version(running, BAD).state is ModelState.REFUSED
     assert installation.ml.models.get(BAD, "1").tags["tidegate_verdict"] == "failed"
-    (letter,) = [one for one in installation.letters() if "birds:1 is refused" in json.dumps(one)]
+    (letter,) = [
+        notification
+        for notification in installation.notifications()
+        if "birds:1 is refused" in json.dumps(notification)
+    ]
     assert "FAILED accuracy min: 0.79; required: at least 0.8" in json.dumps(letter)
     assert ends("approve", BAD, "1", "--reason", "It is urgent") == 1
     assert "no person can approve it" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import pytest
 from tests.support.clock import Clock
 from tests.support.killing import Killed, KillSwitch
 from tests.support.model_versions import MODEL, ModelInstallation
-from tests.support.service import taken
+from tests.support.service import take_commands
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
@@ -54,7 +54,7 @@ class Journey:
         return False
 
     def messages_of(self, kind: type[AnyCommand]) -> Iterator[bool]:
-        return (isinstance(one, kind) for one in self.messages)
+        return (isinstance(command, kind) for command in self.messages)
 
     def _start(self) -> Service:
         return self.installation.service(self.clock)
@@ -68,8 +68,8 @@ class Journey:
             self.messages.append(command)  # the queue gives it to the next one
 
     def _sent(self) -> list[AnyCommand]:
-        sent = taken(self.installation.cloud, self.installation.account.name)
-        return [one for one in sent if not isinstance(one, Notify)]
+        sent = take_commands(self.installation.cloud, self.installation.account.name)
+        return [command for command in sent if not isinstance(command, Notify)]
 
     def _approve(self) -> None:
         """A person who hears nothing says it again."""
@@ -100,7 +100,7 @@ class Journey:
             "state": record.state.value,
             "champion": model.champion and model.champion.version,
             "rolling": model.rolling,
-            "told": dict(Counter(one.kind for one in ledger.activities(model_subject(MODEL)))),
+            "told": dict(Counter(activity.kind for activity in ledger.activities(model_subject(MODEL)))),
             "in_production": there and there.tags["tidegate_verdict_id"],
         }
 

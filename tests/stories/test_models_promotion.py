@@ -48,7 +48,7 @@ def champion(running: Running, model: str) -> str | None:
 
 
 def kinds(running: Running, model: str) -> set[str]:
-    return {one["kind"] for one in running.get(f"/api/models/{model}")["activities"]}
+    return {activity["kind"] for activity in running.get(f"/api/models/{model}")["activities"]}
 
 
 def test_approved_models_are_promoted_one_after_the_other_and_taken_back_in_one_call(

@@ -103,6 +103,6 @@ def test_versions_take_over_the_endpoint_in_steps_and_one_that_fails_gives_it_ba
     assert third.state is ModelState.ROLLED_BACK
     assert "the smoke test failed 3 times: status 424" in str(third.error)
     assert (installation.traffic, installation.ask()) == ({"v-2": 100}, "2")
-    told = json.dumps(installation.letters())
+    told = json.dumps(installation.notifications())
     for words in ("50 % of the traffic", "has all traffic", "The rollout of classifier:3"):
         assert words in told

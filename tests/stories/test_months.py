@@ -57,11 +57,11 @@ def test_a_month_of_files_becomes_reconciled_predictions_and_people_are_told(
     assert data.tags["tidegate_month"] == month
     assert data.tags["tidegate_files"] == "3"
     assert installation.jobs(month) == {f"score-stories-{month}-1-g1-a1": "Completed"}
-    told = json.dumps(installation.letters())
+    told = json.dumps(installation.notifications())
     assert month in told
     assert "predictions.csv" in told
     assert f"{running.site.url}/api/feeds/stories/months/{month}" in told
-    own = [one for one in installation.cloud.events if one.get("eventType") == "Tidegate.MonthScored"]
+    own = [event for event in installation.cloud.events if event.get("eventType") == "Tidegate.MonthScored"]
     assert any(f"{month}-1-g1" in json.dumps(one) for one in own)
 
 

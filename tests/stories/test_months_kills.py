@@ -4,7 +4,7 @@ from collections import Counter, deque
 
 from tests.support.installation import Installation, Running
 from tests.support.killing import Killed, KillSwitch
-from tests.support.service import taken
+from tests.support.service import take_commands
 from tidegate.bootstrap import Service
 from tidegate.domain.partitions.records import Month
 from tidegate.messages.commands import (
@@ -45,7 +45,9 @@ class Journey:
                 self.service = self._start()
                 messages.append(command)  # the queue gives it to the next one
             messages.extend(
-                one for one in taken(self.installation.cloud, self.installation.account.name) if _moves(one)
+                command
+                for command in take_commands(self.installation.cloud, self.installation.account.name)
+                if _moves(command)
             )
 
     @property
@@ -74,7 +76,7 @@ def test_killed_after_every_write_a_month_is_published_once(installation: Instal
     assert [data.version for data in installation.ml.data.list(name="stories")] == ["209901-1"]
     assert [data.version for data in installation.ml.data.list(name="stories-predictions")] == ["209901-1-g1"]
     told = journey.service.ledger.activities(f"stories:{MONTH}")
-    assert Counter(one.kind for one in told) == {"month.registered": 1, "month.scored": 1}
+    assert Counter(activity.kind for activity in told) == {"month.registered": 1, "month.scored": 1}
     assert len(journey.switch.writes) > 15
 
 

@@ -69,14 +69,20 @@ class KilledRollouts(Rollouts):
 
     def unfinished(self) -> bool:
         versions = self.service.ledger.model_versions(MODEL, open_only=False)
-        return any(not one.state.final or (one.rollout and not one.rollout.final) for one in versions)
+        return any(
+            not version.state.final or (version.rollout and not version.rollout.final) for version in versions
+        )
 
     def touched(self) -> Counter[str]:
         """What the service did to the endpoint and its deployments, and how often."""
         place = f"{self.production.id}/onlineEndpoints/{ENDPOINT}"
-        done = [one for one in self.cloud.requests if one["path"].startswith(place) and one["status"] < 400]
+        done = [
+            request
+            for request in self.cloud.requests
+            if request["path"].startswith(place) and request["status"] < 400
+        ]
         writes = (one for one in done if one["method"] in ("PUT", "DELETE"))
-        return Counter(f"{one['method']} {one['path'].removeprefix(place)}" for one in writes)
+        return Counter(f"{write['method']} {write['path'].removeprefix(place)}" for write in writes)
 
 
 @pytest.fixture
@@ -94,7 +100,7 @@ def test_killed_after_every_write_versions_take_over_once(rollouts: KilledRollou
 
     assert (rollouts.traffic, rollouts.champions) == ({"v-2": 100}, ("2", "1", None))
     assert rollouts.states == {"1": "retired", "2": "champion"}
-    assert Counter(rollouts.news("2")) == Counter(ARRIVES)
+    assert Counter(rollouts.activity_kinds("2")) == Counter(ARRIVES)
     assert rollouts.deployments == ["v-2"]
     both = {"PUT /deployments/v-1": 1, "PUT /deployments/v-2": 1, "DELETE /deployments/v-1": 1}
     assert rollouts.touched() == {"PUT ": 5, **both}
@@ -107,7 +113,7 @@ def test_killed_after_every_write_a_failing_step_and_a_rollback_each_go_back_onc
     with rollouts.in_peace():
         for version in ("1", "2"):
             rollouts.arrive(version)
-    before, told = rollouts.touched(), Counter(rollouts.news("1"))
+    before, told = rollouts.touched(), Counter(rollouts.activity_kinds("1"))
 
     rollouts.arrive("3", until="10")
     rollouts.cloud.fault("scoring", "status", match={"deployment": "v-3"}, value=500, times=None)
@@ -115,7 +121,7 @@ def test_killed_after_every_write_a_failing_step_and_a_rollback_each_go_back_onc
 
     assert (rollouts.traffic, rollouts.champions) == ({"v-2": 100}, ("2", "1", None))
     assert rollouts.states["3"] == "rolled_back"
-    assert Counter(rollouts.news("3")) == Counter(FAILS)
+    assert Counter(rollouts.activity_kinds("3")) == Counter(FAILS)
     failed = {"PUT ": 3, "PUT /deployments/v-3": 1, "DELETE /deployments/v-3": 1}
     assert rollouts.touched() - before == failed
 
@@ -123,7 +129,7 @@ def test_killed_after_every_write_a_failing_step_and_a_rollback_each_go_back_onc
 
     assert (rollouts.traffic, rollouts.champions) == ({"v-1": 100}, ("1", None, None))
     assert rollouts.states == {"1": "champion", "2": "rolled_back", "3": "rolled_back"}
-    assert Counter(rollouts.news("1")) - told == Counter(COMES_BACK)
+    assert Counter(rollouts.activity_kinds("1")) - told == Counter(COMES_BACK)
     assert rollouts.deployments == ["v-1"]
     back = {"PUT ": 1, "PUT /deployments/v-1": 1, "DELETE /deployments/v-2": 1}
     assert rollouts.touched() - before - Counter(failed) == back

@@ -123,7 +123,7 @@ class Installation:
             time.sleep(0.1)
         raise AssertionError(f"no job {name} {status} after 60 s; there are {self.jobs()}")
 
-    def letters(self) -> list[dict[str, Any]]:
+    def notifications(self) -> list[dict[str, Any]]:
         """Return the notifications of this installation, oldest first."""
         sent = [message for message in self.cloud.mailbox() if message["path"].endswith(self.account.name)]
         return [

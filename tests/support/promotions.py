@@ -1,7 +1,6 @@
 """Promotion of models in this process, on real storage and workspaces, with a clock moved by hand."""
 
 from collections import deque
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tests.support import config_yaml
 from tests.support.azure_clients import container_client, ml_client
 from tests.support.clock import Clock
-from tests.support.service import start_service, taken
+from tests.support.service import start_service, take_commands
 from tidegate.bootstrap import Service
 from tidegate.cloud.copies import BlobCopyClient
 from tidegate.domain.lifecycle.file_copy import Folder, files_fingerprint
@@ -147,7 +146,7 @@ class Promotions:
         if follow:
             return self.run(command)
         self.carry_out(command)
-        self.waiting = taken(self.cloud, self.account)
+        self.waiting = take_commands(self.cloud, self.account)
         return []
 
     def rollback(self, to: str) -> list[AnyCommand]:
@@ -166,7 +165,7 @@ class Promotions:
         queue, rest = deque(given), list[AnyCommand]()
         while queue:
             self.carry_out(queue.popleft())
-            follows = taken(self.cloud, self.account)
+            follows = take_commands(self.cloud, self.account)
             queue.extend(command for command in follows if isinstance(command, PromoteModel))
             rest += [command for command in follows if not isinstance(command, PromoteModel | Notify)]
         return rest
@@ -180,9 +179,6 @@ class Promotions:
 
         made = self.ml.compute.begin_create_or_update(load_compute(COMPUTES / f"{name}.yml")).result()
         return str(made.identity.principal_id)
-
-    def later(self, **by: float) -> None:
-        self.clock.now += timedelta(**by)
 
     @property
     def model(self) -> Model:
@@ -206,7 +202,7 @@ class Promotions:
         assert record is not None
         return record
 
-    def told(self) -> list[str]:
+    def activity_titles(self) -> list[str]:
         """Return kind and title of each activity, oldest first."""
         return [f"{activity.kind}: {activity.title}" for activity in self.activities()]
 

@@ -10,7 +10,7 @@ import requests
 from azure.core.exceptions import ResourceNotFoundError
 
 from tests.support.promotions import MODEL, Promotions
-from tests.support.service import taken
+from tests.support.service import take_commands
 from tidegate.domain.lifecycle.rollout_records import RolloutRecord
 from tidegate.messages.commands import AdvanceRollout, AnyCommand, Notify, PromoteModel, RollbackModel
 from tidepool.cloud import Tidepool
@@ -75,22 +75,22 @@ class Rollouts(Promotions):
             self.carry_out(command)
             if twice:
                 self.carry_out(command)
-            follows = list(dict.fromkeys(taken(self.cloud, self.account)))
+            follows = list(dict.fromkeys(take_commands(self.cloud, self.account)))
             queue.extend(command for command in follows if isinstance(command, _FOLLOWED))
             rest += [command for command in follows if not isinstance(command, (*_FOLLOWED, Notify))]
-            if until and until in self.where():
+            if until and until in self.live_phases():
                 self.waiting = list(queue)
                 return rest
             self.cloud.settle()
-            self.clock.now += timedelta(minutes=10 if "baking" in self.where() else 0, seconds=1)
-        raise AssertionError(f"it does not end: {self.where()}, {self.told()}")
+            self.clock.now += timedelta(minutes=10 if "baking" in self.live_phases() else 0, seconds=1)
+        raise AssertionError(f"it does not end: {self.live_phases()}, {self.activity_titles()}")
 
     def arrive(self, version: str, until: str = "", *, twice: bool = False) -> None:
         """Register a version that passes the gate, promote it and roll it out."""
         self.version(version)
         self.roll(PromoteModel(cause="test", model=MODEL, version=version), until=until, twice=twice)
 
-    def where(self) -> list[str]:
+    def live_phases(self) -> list[str]:
         """Return phase and percentage of each rollout that has not ended."""
         rollouts = (record.rollout for record in self.service.ledger.model_versions(MODEL, open_only=False))
         live = [rollout for rollout in rollouts if rollout and not rollout.final]
@@ -128,11 +128,11 @@ class Rollouts(Promotions):
         """Change it as a person does in Azure."""
         self.production_ml.online_deployments.begin_delete(deployment, ENDPOINT).result()
 
-    def take_back(self, to: str) -> None:
+    def roll_back(self, to: str) -> None:
         rest = self.rollback(to)
         self.roll(*(command for command in rest if isinstance(command, AdvanceRollout)))
 
-    def news(self, version: str) -> list[str]:
+    def activity_kinds(self, version: str) -> list[str]:
         """Return the kinds of the activities of a version, oldest first."""
         return [activity.kind for activity in self.activities() if f"{MODEL}:{version}" in activity.title]
 

@@ -44,7 +44,7 @@ def start_service(
     return build(values, now=now) if now else build(values)
 
 
-def taken(tidepool: Tidepool, account: str, queue: str = "tidegate-work") -> list[AnyCommand]:
+def take_commands(tidepool: Tidepool, account: str, queue: str = "tidegate-work") -> list[AnyCommand]:
     """Remove all commands from the queue, delayed ones too, and return them in no particular order."""
     from azure.core.exceptions import ResourceNotFoundError
 

@@ -39,7 +39,7 @@ def test_a_manifest_comes_back_from_its_text_as_it_was(files: list[ListedBlob]) 
 
     assert Manifest.from_text(manifest.text) == manifest
     assert len(manifest.text.split("\n")) == len(files) + 1
-    assert manifest.bytes == sum(one.size for one in files)
+    assert manifest.bytes == sum(file.size for file in files)
 
 
 @given(FILES, st.randoms())

@@ -105,7 +105,7 @@ def test_what_was_not_measured_is_recorded_and_does_not_count(content: bytes) ->
 
     assert (signal.counts, signal.breached) == (False, False)
     model = a_model(a_signal(9), signal)
-    assert [one.counts for one in model.signals] == [True, False]
+    assert [signal.counts for signal in model.signals] == [True, False]
     assert decide(model, signal) == DriftDecision(False, signal.why)
     assert decide(model, a_signal(10)).taken
 
