@@ -1,4 +1,4 @@
-"""What routes of the API need: the service, the key that the host checks, who is signed in."""
+"""The dependencies of the API's routes: the service, the function key, and the signed-in user."""
 
 from typing import Annotated
 
@@ -11,8 +11,8 @@ FUNCTION_KEY = APIKeyHeader(name="x-functions-key", scheme_name="functionKey", a
 
 
 def _service(request: Request) -> Service:
-    found: Service = request.app.state.service()
-    return found
+    service: Service = request.app.state.service()
+    return service
 
 
 IdempotencyKey = Annotated[
@@ -20,7 +20,8 @@ IdempotencyKey = Annotated[
     Header(
         alias="Idempotency-Key",
         pattern=r"^[\x21-\x7e]{1,200}$",
-        description="The same key brings the same, however often it is sent.",
+        description="A key of your choice for this request. If you send the request again with the same key, "
+        "it has no further effect and gets the same answer.",
     ),
 ]
 Services = Annotated[Service, Depends(_service)]
@@ -30,9 +31,9 @@ _SIGNED_IN = ("x-ms-client-principal-name", "x-ms-client-principal-id")
 
 
 def _signed_in(request: Request, service: Services) -> str | None:
-    """Whom App Service's authentication let in; an app has an id only.
+    """Return the user or app that App Service's authentication let in, or None. An app has only an id.
 
-    Where it is off, callers can set these headers themselves: then they say nothing.
+    If the authentication is off, callers can set these headers themselves, so they are ignored.
     """
     if not service.settings.authenticated:
         return None

@@ -1,13 +1,14 @@
-"""The HTTP API: what there is, and how a person asks for a re-run. Events must never import it.
+"""The HTTP API: health, feeds, months, scorings and jobs.
 
-The host checks the function key before anything here runs.
+The Functions host checks the function key before it calls the app. Modules on the event path must not import
+this one, because FastAPI would lengthen their cold start.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from pydantic import BaseModel
 
 from tidegate.api import docs_page, failures
@@ -22,60 +23,74 @@ from tidegate.errors import ConfigError, RefusedError, TidegateError
 from tidegate.messages.commands import MonthId
 from tidegate.service.manual_actions.rerun import RerunRequest, RerunService
 
-_DESCRIPTION = """Files arrive monthly; predictions come out, reconciled with them. This is what happened,
-and the way to have a month scored again. Send the function key as `x-functions-key`."""
+_DESCRIPTION = """Tidegate scores the files of each month and reconciles the predictions with them.
+This API shows what happened to months, jobs and models. It also takes requests of people: score a month
+again, judge or approve a model version, go back to the previous champion, replay a failure.
+Send the function key in the header `x-functions-key`."""
 
 
 class Health(BaseModel):
-    """The service can work."""
+    """The answer of a service that can work."""
 
     status: str
     feeds: list[str]
     configuration: str
 
 
-def _feed(feed: str, service: Services) -> tuple[str, Feed]:
-    feeds = service.config().feeds
-    if feed not in feeds:
-        detail = f"There is no feed {feed!r}; there are: {', '.join(feeds)}"
-        raise RefusedError(404, "There is no such feed", detail)
-    return feed, feeds[feed]
+@dataclass(frozen=True)
+class NamedFeed:
+    """A feed of the configuration with its name."""
 
-
-NamedFeed = Annotated[tuple[str, Feed], Depends(_feed)]
+    name: str
+    feed: Feed
 
 
 @dataclass(frozen=True)
-class _Place:
-    """A month of a feed."""
+class FeedMonth:
+    """A month of a feed, with its record in the ledger."""
 
     feed: Feed
     record: Month
 
 
-def _place(found: NamedFeed, month: MonthId, service: Services) -> _Place:
-    name, feed = found
-    return _Place(feed, service.ledger.month(name, month))
+def _feed(feed: str, service: Services) -> NamedFeed:
+    feeds = service.config().feeds
+    if feed not in feeds:
+        raise RefusedError(404, "Not found", f"There is no feed {feed!r}; there are: {', '.join(feeds)}")
+    return NamedFeed(feed, feeds[feed])
+
+
+FeedInPath = Annotated[NamedFeed, Depends(_feed)]
+
+
+def _feed_month(named: FeedInPath, month: MonthId, service: Services) -> FeedMonth:
+    return FeedMonth(named.feed, service.ledger.month(named.name, month))
 
 
 def _reruns(service: Services) -> RerunService:
     return service.reruns
 
 
-FeedMonth = Annotated[_Place, Depends(_place)]
+MonthInPath = Annotated[FeedMonth, Depends(_feed_month)]
 
-_ANYWHERE: Responses = {401: {"description": "The host's answer without the key"}, **documented(422)}
+_EVERYWHERE: Responses = {
+    401: {"description": "Not authorized: the function key is missing or wrong. The Functions host answers."},
+    **documented(422),
+}
 router = APIRouter(prefix="/api", dependencies=[Depends(FUNCTION_KEY)])
 
 
 def create_app(service: Callable[[], Service]) -> FastAPI:
-    """The ASGI app. `service` is called with each request: a bad environment is a 503 that says so."""
+    """Return the ASGI app.
+
+    `service` is called for each request, so that a bad environment leads to a 503 answer with the reason.
+    """
     app = FastAPI(
         title="Tidegate",
         version="1",
         description=_DESCRIPTION,
         openapi_url="/api/openapi.json",
-        responses=_ANYWHERE,
+        responses=_EVERYWHERE,
         docs_url=None,
         redoc_url=None,
     )
@@ -88,9 +103,12 @@ def create_app(service: Callable[[], Service]) -> FastAPI:
     return app
 
 
-@router.get("/health", responses=documented(503))
+@router.get("/health", summary="Check the service", responses=documented(503))
 def health(request: Request) -> Health:
-    """Whether the configuration can be used and the ledger be read; 503 says why not."""
+    """Check that the configuration is valid and that the ledger can be read.
+
+    If not, the answer is 503 with the reason.
+    """
     try:
         service: Service = request.app.state.service()
         config = service.config()
@@ -98,87 +116,108 @@ def health(request: Request) -> Health:
     except ConfigError:
         raise
     except TidegateError as error:
-        raise RefusedError(503, "The ledger cannot be read", str(error)) from error
+        raise RefusedError(503, "Ledger is not available", str(error)) from error
     return Health(status="ok", feeds=list(config.feeds), configuration=config.digest)
 
 
-@router.get("/feeds")
+@router.get("/feeds", summary="List feeds")
 def feeds(service: Services) -> list[FeedView]:
-    """The feeds of tidegate.yml."""
+    """Return the feeds of tidegate.yml."""
     return [FeedView.of(name, feed) for name, feed in service.config().feeds.items()]
 
 
-@router.get("/feeds/{feed}", responses=documented(404))
-def feed(found: NamedFeed) -> FeedView:
-    return FeedView.of(*found)
+@router.get("/feeds/{feed}", summary="Show a feed", responses=documented(404))
+def feed(named: FeedInPath) -> FeedView:
+    """Return a feed of tidegate.yml."""
+    return FeedView.of(named.name, named.feed)
 
 
-@router.get("/feeds/{feed}/months", responses=documented(404))
-def months(found: NamedFeed, service: Services) -> list[MonthSummary]:
-    """Its months, newest first."""
-    records = sorted(service.ledger.months(found[0]), key=lambda record: record.month, reverse=True)
+@router.get("/feeds/{feed}/months", summary="List the months of a feed", responses=documented(404))
+def months(named: FeedInPath, service: Services) -> list[MonthSummary]:
+    """Return the months of a feed that have a record, newest first."""
+    records = sorted(service.ledger.months(named.name), key=lambda record: record.month, reverse=True)
     return [MonthSummary.of(record) for record in records]
 
 
-@router.get("/feeds/{feed}/months/{month}", responses=documented(404))
-def month(place: FeedMonth, service: Services) -> MonthView:
-    """A month with its versions, their scorings, and what happened."""
-    record = place.record
+@router.get("/feeds/{feed}/months/{month}", summary="Show a month", responses=documented(404))
+def month(feed_month: MonthInPath, service: Services) -> MonthView:
+    """Return a month with its versions, their scorings, and its activities."""
+    record, feed = feed_month.record, feed_month.feed
     activities = service.ledger.activities(f"{record.feed}:{record.month}")
     if record.etag is None and not activities:
-        detail = f"Nothing is known of {record.feed} {record.month}; the feed starts {place.feed.starts}"
-        raise RefusedError(404, "There is no such month", detail)
-    return month_view(record, place.feed.workspace, activities)
+        detail = f"No file of {record.feed} {record.month} has arrived yet. The feed starts in {feed.starts}"
+        raise RefusedError(404, "Not found", detail)
+    return month_view(record, feed.workspace, activities)
 
 
-@router.get("/feeds/{feed}/months/{month}/jobs", responses=documented(404))
-def scorings(place: FeedMonth) -> list[ScoringView]:
-    """Every scoring of the month, oldest first."""
-    return [ScoringView.of(claim, place.feed.workspace) for claim in place.record.claims]
+@router.get(
+    "/feeds/{feed}/months/{month}/jobs", summary="List the scorings of a month", responses=documented(404)
+)
+def scorings(feed_month: MonthInPath) -> list[ScoringView]:
+    """Return every scoring of a month, oldest first."""
+    return [ScoringView.of(claim, feed_month.feed.workspace) for claim in feed_month.record.claims]
 
 
-@router.post("/feeds/{feed}/months/{month}/jobs", status_code=202, responses=documented(400, 404, 409, 503))
+@router.post(
+    "/feeds/{feed}/months/{month}/jobs",
+    summary="Score a month again",
+    status_code=202,
+    responses=documented(400, 404, 409, 503),
+)
 def rerun(
-    place: FeedMonth,
-    wanted: RerunRequest,
+    feed_month: MonthInPath,
+    request: RerunRequest,
     reruns: Annotated[RerunService, Depends(_reruns)],
     response: Response,
     key: IdempotencyKey = None,
 ) -> ScoringView:
-    """Score a version of the month again, as a new generation. `Location` and `url` say where to look."""
-    claim = reruns.rerun(place.feed, place.record, wanted, key)
-    view = ScoringView.of(claim, place.feed.workspace)
+    """Score a version of a month again, as a new generation.
+
+    The header `Location` and the field `url` have the address of the scoring.
+    """
+    claim = reruns.rerun(feed_month.feed, feed_month.record, request, key)
+    view = ScoringView.of(claim, feed_month.feed.workspace)
     response.headers["Location"] = view.url
     return view
 
 
-@router.get("/feeds/{feed}/months/{month}/jobs/{scoring}", responses=documented(404))
-def scoring(place: FeedMonth, scoring: str) -> ScoringView:
-    """One scoring, by its name: `202611-1-g2`."""
-    there = scorings(place)
-    for one in there:
-        if one.name == scoring:
-            return one
-    names = ", ".join(one.name for one in there) or "none yet"
-    detail = f"{place.record.month} has no scoring {scoring!r}; it has {names}"
-    raise RefusedError(404, "There is no such scoring", detail)
+@router.get(
+    "/feeds/{feed}/months/{month}/jobs/{scoring}", summary="Show a scoring", responses=documented(404)
+)
+def scoring(
+    feed_month: MonthInPath,
+    scoring: Annotated[str, Path(description="The name of the scoring, for example `202611-1-g2`.")],
+) -> ScoringView:
+    """Return a scoring of a month by its name."""
+    by_name = {view.name: view for view in scorings(feed_month)}
+    if scoring not in by_name:
+        detail = (
+            f"{feed_month.record.month} has no scoring {scoring!r}; it has {', '.join(by_name) or 'none yet'}"
+        )
+        raise RefusedError(404, "Not found", detail)
+    return by_name[scoring]
 
 
-@router.get("/jobs")
+@router.get("/jobs", summary="List jobs")
 def jobs(
     service: Services,
-    all: Annotated[bool, Query(description="Also those that have ended.")] = False,
+    all: Annotated[bool, Query(description="Include the jobs that have ended.")] = False,
 ) -> list[JobView]:
-    """The Azure ML jobs that the service launched and that have not ended, newest first."""
-    found = sorted(service.ledger.jobs(open_only=not all), key=lambda job: job.submitted_at, reverse=True)
-    return [JobView.of(job) for job in found]
+    """Return the Azure ML jobs that the service submitted and that have not ended, newest first."""
+    records = sorted(service.ledger.jobs(open_only=not all), key=lambda job: job.submitted_at, reverse=True)
+    return [JobView.of(job) for job in records]
 
 
-@router.get("/jobs/{workspace}/{job}", responses=documented(404))
-def job(workspace: str, job: str, service: Services) -> JobView:
-    found = service.ledger.job(workspace, job)
-    if found is None:
-        raise RefusedError(
-            404, "There is no such job", f"The service launched no job {job!r} in {workspace!r}"
+@router.get("/jobs/{workspace}/{job}", summary="Show a job", responses=documented(404))
+def job(
+    workspace: Annotated[str, Path(description="`development` or `production`.")], job: str, service: Services
+) -> JobView:
+    """Return an Azure ML job that the service submitted."""
+    record = service.ledger.job(workspace, job)
+    if record is None:
+        detail = (
+            f"The service has submitted no job {job!r} in the workspace {workspace!r}. "
+            "GET /api/jobs?all=true lists all jobs"
         )
-    return JobView.of(found)
+        raise RefusedError(404, "Not found", detail)
+    return JobView.of(record)

@@ -1,6 +1,7 @@
-"""The page on which the API explains itself: Swagger UI from a package, nothing from another host.
+"""The documentation page of the API: Swagger UI from a Python package, without files from another host.
 
-It works behind a function key: the query that it was opened with (`?code=...`) goes along with what it loads.
+The page works behind a function key: it repeats its own query (`?code=...`) in the address of each file that
+it loads.
 """
 
 import base64
@@ -31,7 +32,8 @@ load("script", {src: "docs/swagger-ui-bundle.js" + query, onload: show});
 _PAGE = f"""<!DOCTYPE html>
 <html lang="en">
 <head><meta charset="utf-8"><title>Tidegate API</title></head>
-<body><main id="api">Loading; without JavaScript, read <a href="openapi.json">openapi.json</a>.</main>
+<body>
+<main id="api">Loading ... Without JavaScript, read <a href="openapi.json">openapi.json</a>.</main>
 <script>{_SCRIPT}</script>
 </body>
 </html>
@@ -40,7 +42,7 @@ _SCRIPT_HASH = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decod
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
     f"script-src 'self' 'sha256-{_SCRIPT_HASH}'",
-    "Referrer-Policy": "no-referrer",  # the key is part of the address
+    "Referrer-Policy": "no-referrer",  # the address contains the key
     "Cache-Control": "no-store",
 }
 

@@ -1,4 +1,4 @@
-"""The HTTP API of what failed for good: the list, and the way to have it tried again."""
+"""The HTTP API of permanent failures: rejected events and failed commands, and their replay."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -14,11 +14,13 @@ from tidegate.service.manual_actions.replay import ReplayService
 
 router = APIRouter(prefix="/api/failures", dependencies=[Depends(FUNCTION_KEY)])
 
-Id = Annotated[str, Path(pattern="^[0-9a-f]{12}$", description="As the list has it: `3f2a9c81d04e`.")]
+Id = Annotated[
+    str, Path(pattern="^[0-9a-f]{12}$", description="The `id` from the list, for example `3f2a9c81d04e`.")
+]
 
 
 class FailureView(BaseModel):
-    """A rejected event, or work that was given up, with what was kept of it."""
+    """A rejected event or a failed command, with the data that was kept of it."""
 
     id: str
     kind: str
@@ -35,39 +37,47 @@ class FailureView(BaseModel):
     @classmethod
     def of(cls, failure: Activity, **more: str) -> Self:
         same = ("kind", "at", "subject", "title", "text", "cause", "replayable", "replayed_at")
-        told = {name: getattr(failure, name) for name in same}
-        return cls(id=failure.short_id, kept=failure.data, url=failure_url(failure.short_id), **told, **more)
+        fields = {name: getattr(failure, name) for name in same}
+        return cls(
+            id=failure.short_id, kept=failure.data, url=failure_url(failure.short_id), **fields, **more
+        )
 
 
 class ReplayView(FailureView):
-    """A failure that was replayed just now, and what came of it."""
+    """A failure that was replayed just now, and what the replay did (`came_of_it`)."""
 
     came_of_it: str
 
 
-def _failures(service: Services) -> ReplayService:
+def _replays(service: Services) -> ReplayService:
     return service.replays
 
 
-Known = Annotated[ReplayService, Depends(_failures)]
+Replays = Annotated[ReplayService, Depends(_replays)]
 
 
-@router.get("")
+@router.get("", summary="List failures")
 def failures(
-    known: Known,
-    all: Annotated[bool, Query(description="Also those that were replayed.")] = False,
+    replays: Replays,
+    all: Annotated[bool, Query(description="Include the failures that were replayed.")] = False,
 ) -> list[FailureView]:
-    """What failed for good and waits for a person, newest first."""
-    return [FailureView.of(one) for one in known.failures(replayed=all)]
+    """Return the permanent failures that a person has to handle, newest first."""
+    return [FailureView.of(activity) for activity in replays.failures(replayed=all)]
 
 
-@router.get("/{failure}", responses=documented(404))
-def failure(failure: Id, known: Known) -> FailureView:
-    return FailureView.of(known.find(failure))
+@router.get("/{failure}", summary="Show a failure", responses=documented(404))
+def failure(failure: Id, replays: Replays) -> FailureView:
+    """Return a permanent failure with the data that was kept of it."""
+    return FailureView.of(replays.find(failure))
 
 
-@router.post("/{failure}/replay", status_code=202, responses=documented(404, 409, 503))
-def replay(failure: Id, known: Known) -> ReplayView:
-    """Try it again: an event goes through the inbox, a command to the queue. Twice does no harm."""
-    found, came = known.replay(failure)
-    return ReplayView.of(found, came_of_it=came)
+@router.post(
+    "/{failure}/replay", summary="Replay a failure", status_code=202, responses=documented(404, 409, 503)
+)
+def replay(failure: Id, replays: Replays) -> ReplayView:
+    """Try a failure again: an event goes through the inbox, a command goes to the queue.
+
+    A second replay does no harm.
+    """
+    activity, effect = replays.replay(failure)
+    return ReplayView.of(activity, came_of_it=effect)

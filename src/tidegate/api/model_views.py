@@ -1,4 +1,4 @@
-"""What the API shows of models and their versions. Reads nothing and decides nothing."""
+"""The views of models and their versions that the API returns."""
 
 from datetime import datetime
 from typing import Any, Self
@@ -24,7 +24,7 @@ from tidegate.domain.lifecycle.verdict_records import Approval, Evaluation, Judg
 
 
 class ModelSummary(BaseModel):
-    """A model name: who is champion, and what is on its way."""
+    """A model with its champion and the version that is being rolled out (`rolling`)."""
 
     name: str
     mode: str | None
@@ -40,7 +40,7 @@ class ModelSummary(BaseModel):
 
 
 class VersionSummary(BaseModel):
-    """A version at a glance. `version` is that of the development workspace."""
+    """A summary of a model version. `version` is its number in the development workspace."""
 
     model: str
     version: str
@@ -58,7 +58,7 @@ class VersionSummary(BaseModel):
 
 
 class ModelVersionView(VersionSummary):
-    """A version, and everything that was decided about it, each rule with its number."""
+    """A model version with its evaluation, verdict (rule by rule), approval, promotion and rollout."""
 
     source: ModelSource
     evaluation: Evaluation | None
@@ -85,7 +85,7 @@ class ModelVersionView(VersionSummary):
 
 
 class ModelView(ModelSummary):
-    """A model with its versions, the drift that was seen, and what happened."""
+    """A model with its versions, its drift signals, and its activities."""
 
     versions: list[VersionSummary]
     signals: list[SignalRecord]

@@ -1,5 +1,6 @@
-"""The HTTP API of models: what was decided about them, a person's word on a verdict, and the way back."""
+"""The HTTP API of models: their versions and verdicts, approvals, new evaluations and rollbacks."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
@@ -25,7 +26,7 @@ router = APIRouter(prefix="/api/models", dependencies=[Depends(FUNCTION_KEY)])
 
 
 class RollbackView(BaseModel):
-    """What was begun, and where to look."""
+    """The rollback that was started, and the address of the model."""
 
     model: str
     to: str
@@ -35,15 +36,27 @@ class RollbackView(BaseModel):
     url: str
 
 
-def _model(model: Name, service: Services) -> tuple[Model, Policy | None]:
+@dataclass(frozen=True)
+class KnownModel:
+    """A model that has a policy, a record in the ledger, or activities."""
+
+    record: Model
+    policy: Policy | None
+
+    @property
+    def name(self) -> str:
+        return self.record.model
+
+
+def _model(model: Name, service: Services) -> KnownModel:
     record, policy = service.ledger.model(model), service.config().models.get(model)
     if not (record.etag or policy or service.ledger.activities(model_subject(model))):
-        there = ", ".join(service.config().models) or "none"
+        names = ", ".join(service.config().models) or "none"
         detail = (
-            f"There is no policy for {model!r}, and nothing is known of it; there are policies for: {there}"
+            f"tidegate.yml has no policy for {model!r}, and the ledger has no record of it. Policies: {names}"
         )
-        raise RefusedError(404, "There is no such model", detail)
-    return record, policy
+        raise RefusedError(404, "Not found", detail)
+    return KnownModel(record, policy)
 
 
 def _approvals(service: Services) -> ApprovalService:
@@ -54,82 +67,101 @@ def _rejudgings(service: Services) -> RejudgeService:
     return service.rejudgings
 
 
-NamedModel = Annotated[tuple[Model, Policy | None], Depends(_model)]
+ModelInPath = Annotated[KnownModel, Depends(_model)]
 Approving = Annotated[ApprovalService, Depends(_approvals)]
 Judging = Annotated[RejudgeService, Depends(_rejudgings)]
 
 
-@router.get("")
+@router.get("", summary="List models")
 def models(service: Services) -> list[ModelSummary]:
-    """The models that have a policy, and those that something is known of."""
+    """Return the models that have a policy in tidegate.yml or a record in the ledger."""
     policies = service.config().models
-    known = {record.model: record for record in service.ledger.models()}
-    names = dict.fromkeys([*policies, *known])
-    return [ModelSummary.of(known.get(name, Model(model=name)), policies.get(name)) for name in names]
+    records = {record.model: record for record in service.ledger.models()}
+    names = dict.fromkeys([*policies, *records])
+    return [ModelSummary.of(records.get(name, Model(model=name)), policies.get(name)) for name in names]
 
 
-@router.get("/{model}", responses=documented(404))
-def model(found: NamedModel, service: Services) -> ModelView:
-    """A model with its versions, newest first, and what happened."""
-    record, policy = found
-    versions = service.ledger.model_versions(record.model, open_only=False)
-    activities = service.ledger.activities(model_subject(record.model))
-    return model_view(record, policy, versions[::-1], activities)
+@router.get("/{model}", summary="Show a model", responses=documented(404))
+def model(known: ModelInPath, service: Services) -> ModelView:
+    """Return a model with its versions, newest first, its drift signals, and its activities."""
+    versions = service.ledger.model_versions(known.name, open_only=False)
+    activities = service.ledger.activities(model_subject(known.name))
+    return model_view(known.record, known.policy, versions[::-1], activities)
 
 
-@router.get("/{model}/versions/{version}", responses=documented(404))
-def version(found: NamedModel, version: Name, service: Services) -> ModelVersionView:
-    """A version of the development workspace, with its verdict, rule by rule."""
-    return _version(found[0].model, version, service)
-
-
-@router.post("/{model}/versions/{version}/approval", responses=documented(400, 404, 409, 503))
-def decide(
-    found: NamedModel, version: Name, wanted: ApprovalDecision, approvals: Approving, signed_in: SignedIn
-) -> ModelVersionView:
-    """Approve a verdict, or refuse it. The same person saying the same again changes nothing."""
-    requester = Requester.of(wanted.by, signed_in)
-    return ModelVersionView.of(approvals.decide(found[0].model, version, wanted, requester))
+@router.get("/{model}/versions/{version}", summary="Show a model version", responses=documented(404))
+def version(known: ModelInPath, version: Name, service: Services) -> ModelVersionView:
+    """Return a version of the development workspace with its verdict, rule by rule."""
+    return _version(known.name, version, service)
 
 
 @router.post(
-    "/{model}/versions/{version}/verdicts", status_code=202, responses=documented(400, 404, 409, 503)
+    "/{model}/versions/{version}/approval",
+    summary="Approve or refuse a model version",
+    responses=documented(400, 404, 409, 503),
 )
-def judge(  # noqa: PLR0913, PLR0917 - what a request brings
-    found: NamedModel,
+def decide(
+    known: ModelInPath,
     version: Name,
-    wanted: RejudgeRequest,
+    decision: ApprovalDecision,
+    approvals: Approving,
+    signed_in: SignedIn,
+) -> ModelVersionView:
+    """Approve or refuse a version on the basis of its current verdict.
+
+    If the same person sends the same decision again, nothing changes.
+    """
+    requester = Requester.of(decision.by, signed_in)
+    return ModelVersionView.of(approvals.decide(known.name, version, decision, requester))
+
+
+@router.post(
+    "/{model}/versions/{version}/verdicts",
+    summary="Judge a model version again",
+    status_code=202,
+    responses=documented(400, 404, 409, 503),
+)
+def judge(  # noqa: PLR0913, PLR0917 - the parts of a request
+    known: ModelInPath,
+    version: Name,
+    request: RejudgeRequest,
     rejudgings: Judging,
     signed_in: SignedIn,
     response: Response,
     key: IdempotencyKey = None,
 ) -> ModelVersionView:
-    """Have a version judged again, or for the first time; its verdict, and what was decided on it, is void.
+    """Judge a version again, or for the first time.
 
-    `Location` and `url` say where to look.
+    Its current verdict becomes void, and with it the approval of that verdict. The header `Location` and the
+    field `url` have the address of the version.
     """
-    requester = Requester.of(wanted.by, signed_in)
-    view = ModelVersionView.of(rejudgings.rejudge(found[0].model, version, wanted, requester, key))
+    requester = Requester.of(request.by, signed_in)
+    record = rejudgings.rejudge(known.name, version, request, requester, key)
+    view = ModelVersionView.of(record)
     response.headers["Location"] = view.url
     return view
 
 
-@router.post("/{model}/rollback", status_code=202, responses=documented(400, 404, 409, 503))
+@router.post(
+    "/{model}/rollback",
+    summary="Go back to the previous champion",
+    status_code=202,
+    responses=documented(400, 404, 409, 503),
+)
 def roll_back(
-    found: NamedModel, wanted: RollbackRequest, approvals: Approving, signed_in: SignedIn
+    known: ModelInPath, request: RollbackRequest, approvals: Approving, signed_in: SignedIn
 ) -> RollbackView:
-    """Make the previous champion the champion again, its endpoint included."""
-    command = approvals.roll_back(found[0].model, wanted, Requester.of(wanted.by, signed_in))
-    told = command.model_dump(include={"model", "to", "by", "by_source", "reason"})
-    return RollbackView(**told, url=model_url(command.model))
+    """Make the previous champion the champion again, and give it back the traffic of its endpoint."""
+    command = approvals.roll_back(known.name, request, Requester.of(request.by, signed_in))
+    fields = command.model_dump(include={"model", "to", "by", "by_source", "reason"})
+    return RollbackView(**fields, url=model_url(command.model))
 
 
 def _version(model: str, version: str, service: Service) -> ModelVersionView:
     record = service.ledger.model_version(model, version)
     if record is None:
-        there = [one.version for one in service.ledger.model_versions(model, open_only=False)]
-        detail = (
-            f"{model} has no version {version!r} that was judged; it has {', '.join(there[-20:]) or 'none'}"
-        )
-        raise RefusedError(404, "There is no such version", detail)
+        versions = [known.version for known in service.ledger.model_versions(model, open_only=False)]
+        newest = ", ".join(versions[-20:]) or "none"
+        detail = f"{model} has no version {version!r} with a record. Its newest versions with one: {newest}"
+        raise RefusedError(404, "Not found", detail)
     return ModelVersionView.of(record)

@@ -1,4 +1,4 @@
-"""What the API answers when it refuses: problem details (RFC 9457), always saying what to do instead."""
+"""The error answers of the API: problem details (RFC 9457), each with what is wrong and what to do."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -27,7 +27,7 @@ Responses = dict[int | str, dict[str, Any]]
 
 
 class Problem(BaseModel):
-    """Why a request was refused, and what to do."""
+    """The reason why a request failed, and what to do. `mistakes` lists each invalid field."""
 
     title: str
     status: int
@@ -36,21 +36,28 @@ class Problem(BaseModel):
 
 
 _BY_ERROR: tuple[tuple[type[TidegateError], int, str], ...] = (
-    (ConfigError, 503, "The configuration cannot be used"),
-    (TransientError, 503, "Azure is away or busy"),
-    (NotFoundError, 404, "There is no such thing"),
-    (PermanentError, 422, "This cannot be done"),
+    (ConfigError, 503, "Invalid configuration"),
+    (TransientError, 503, "Azure is not available"),
+    (NotFoundError, 404, "Not found"),
+    (PermanentError, 422, "Unprocessable"),
 )
+_DESCRIPTIONS = {
+    400: "Malformed JSON",
+    404: "Not found",
+    409: "Conflict: the current state does not allow the request",
+    422: "Unprocessable: a part of the request is not valid",
+    503: "The configuration is invalid, or Azure is not available. Try again later",
+}
 
 
 def documented(*statuses: int) -> Responses:
-    """For `responses=` of a route: these statuses answer with a Problem."""
+    """Return the `responses=` of a route that answers with a Problem for these statuses."""
     content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
-    return {status: {"description": "Problem", "content": content} for status in statuses}
+    return {status: {"description": _DESCRIPTIONS[status], "content": content} for status in statuses}
 
 
 def handle_problems(app: FastAPI) -> None:
-    """Make the app answer everything that is raised as a Problem."""
+    """Make the app answer each error that is raised with a Problem."""
     app.add_exception_handler(RefusedError, _of_refusal)
     app.add_exception_handler(TidegateError, _of_error)
     app.add_exception_handler(RequestValidationError, _of_request)
@@ -72,26 +79,28 @@ async def _of_error(_request: Request, error: Exception) -> JSONResponse:
 
 async def _of_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    found: Sequence[Any] = error.errors()
-    if broken := next((one for one in found if one["type"] == "json_invalid"), None):
-        detail = f"The body is no JSON: {broken['ctx']['error']} at character {broken['loc'][-1]}"
+    errors: Sequence[Any] = error.errors()
+    if malformed := next((entry for entry in errors if entry["type"] == "json_invalid"), None):
+        detail = f"The body is not JSON: {malformed['ctx']['error']} at character {malformed['loc'][-1]}"
         return answer(Problem(title="Malformed JSON", status=400, detail=detail))
-    if found[0]["loc"] == ("body",) and not _is_json(request):
-        detail = "body: send JSON, and with it the header Content-Type: application/json"
-        return answer(Problem(title="The body is not sent as JSON", status=422, detail=detail))
-    mistakes = [f"{_place(one['loc'])}: {_what(one)}" for one in found]
-    title, detail = "The request is not valid", "; ".join(mistakes)
-    return answer(Problem(title=title, status=422, detail=detail, mistakes=mistakes))
+    if errors[0]["loc"] == ("body",) and not _is_json(request):
+        detail = "body: send JSON with the header Content-Type: application/json"
+        return answer(Problem(title="Unprocessable", status=422, detail=detail))
+    mistakes = [f"{_path(entry['loc'])}: {_message(entry)}" for entry in errors]
+    problem = Problem(title="Unprocessable", status=422, detail="; ".join(mistakes), mistakes=mistakes)
+    return answer(problem)
 
 
 async def _of_route(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    detail = f"{request.method} {request.url.path}: {error.detail}; /api/docs lists what there is"
-    problem = Problem(title=str(error.detail), status=error.status_code, detail=detail)
+    title = str(error.detail).capitalize()
+    detail = f"{request.method} {request.url.path}: {title}. /api/docs lists all routes"
+    problem = Problem(title=title, status=error.status_code, detail=detail)
     return answer(problem, headers=dict(error.headers or {}))
 
 
 def answer(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
+    """Return the HTTP answer for a problem. A 503 answer says when to try again."""
     more = {"Retry-After": str(_RETRY_AFTER_S)} if problem.status == 503 else {}
     return JSONResponse(
         problem.model_dump(), problem.status, headers={**(headers or {}), **more}, media_type=MEDIA_TYPE
@@ -99,18 +108,20 @@ def answer(problem: Problem, headers: dict[str, str] | None = None) -> JSONRespo
 
 
 def _is_json(request: Request) -> bool:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or (
+        media_type.startswith("application/") and media_type.endswith("+json")
+    )
 
 
-def _place(where: Sequence[str | int]) -> str:
-    """`body.reason`, `path.month`; the body as a whole is `body`."""
-    return ".".join(str(part) for part in where)
+def _path(location: Sequence[str | int]) -> str:
+    """Return where a mistake is, such as `body.reason` or `path.month`. `body` is the body as a whole."""
+    return ".".join(str(part) for part in location)
 
 
-def _what(error: dict[str, Any]) -> str:
+def _message(error: dict[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
-        return "there is no such key"
+        return "unknown key: remove it"
     if error["loc"] == ("path", "month"):
-        return f"a month is year and month, as in 202611 (not {error['input']!r})"
+        return f"write a month as year and month, as in 202611 (not {error['input']!r})"
     return str(error["msg"]).removeprefix("Value error, ")

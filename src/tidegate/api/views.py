@@ -1,4 +1,4 @@
-"""What the API shows of the ledger and the configuration. Reads nothing and decides nothing."""
+"""The views of feeds, months, scorings, jobs and activities that the API returns."""
 
 from datetime import datetime
 from typing import Any, Self
@@ -14,7 +14,7 @@ from tidegate.domain.partitions.records import Claim, Generation, Month, MonthVe
 
 
 class FeedView(BaseModel):
-    """A feed, as tidegate.yml has it."""
+    """A feed, as tidegate.yml configures it."""
 
     name: str
     account: str
@@ -44,7 +44,7 @@ class FeedView(BaseModel):
 
 
 class ScoringView(BaseModel):
-    """One scoring of a month version: a generation, and where its newest job is."""
+    """A scoring of a month version: one generation, with its newest job."""
 
     name: str
     feed: str
@@ -89,7 +89,7 @@ class ScoringView(BaseModel):
 
 
 class MonthVersionView(BaseModel):
-    """A snapshot of a month's files, and what was made of it."""
+    """A version of a month: a snapshot of its files, with the scorings of that snapshot."""
 
     name: str
     number: int
@@ -107,12 +107,14 @@ class MonthVersionView(BaseModel):
         return cls(
             name=version_name(record.month, version.number),
             **version.model_dump(exclude={"generations"}),
-            scorings=[ScoringView.of(one, workspace) for one in record.claims if one.version is version],
+            scorings=[
+                ScoringView.of(claim, workspace) for claim in record.claims if claim.version is version
+            ],
         )
 
 
 class ActivityView(BaseModel):
-    """Something that happened."""
+    """An event in the life of a month or a model, as notifications report it."""
 
     at: datetime
     kind: str
@@ -126,9 +128,10 @@ class ActivityView(BaseModel):
 
 
 class MonthSummary(BaseModel):
-    """A month at a glance. `state` is that of the newest scoring of its latest version.
+    """A summary of a month.
 
-    Before there is one it is `arriving` or `complete`. `outcome` is that of the current result.
+    `state` is the state of the newest scoring of the latest version. Before the first scoring it is
+    `arriving` or `complete`. `outcome` belongs to the current result.
     """
 
     feed: str
@@ -146,7 +149,7 @@ class MonthSummary(BaseModel):
 
 
 class MonthView(MonthSummary):
-    """A month with its versions, their scorings, and what happened."""
+    """A month with its versions, their scorings, and its activities."""
 
     check_due: datetime | None
     listed_at: datetime | None
@@ -155,7 +158,7 @@ class MonthView(MonthSummary):
 
 
 class JobView(BaseModel):
-    """An Azure ML job that the service launched."""
+    """An Azure ML job that the service submitted."""
 
     workspace: str
     name: str
@@ -184,6 +187,7 @@ class JobView(BaseModel):
 
 
 def month_view(record: Month, workspace: str, activities: list[Activity]) -> MonthView:
+    """Return the view of a month whose jobs run in `workspace`."""
     return MonthView(
         **summary(record),
         check_due=record.check_due,
@@ -198,6 +202,7 @@ def _outcome(generation: Generation) -> dict[str, Any] | None:
 
 
 def summary(record: Month) -> dict[str, Any]:
+    """Return the fields of MonthSummary."""
     latest = record.latest
     newest = latest.generations[-1] if latest and latest.generations else None
     result = next((claim for claim in record.claims if claim.name == record.result), None)
