@@ -14,7 +14,7 @@ from tidepool.store import Document, Store
 
 
 class AssetCatalog:
-    """The assets by kind; `kinds` maps the name of a kind in ARM (`data`, `models` ...) to its assets.
+    """The assets by kind. `kinds` maps the name of a kind in ARM (`data`, `models` ...) to its assets.
 
     `created` is called for each new version. `used_by` names the deployment that uses a version.
     """
