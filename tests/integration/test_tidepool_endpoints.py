@@ -1,4 +1,4 @@
-"""Managed online endpoints, through the unmodified SDK: provisioned, asked for predictions, watched."""
+"""Managed online endpoints through the unmodified SDK: provisioning, predictions, traffic and metrics."""
 
 import json
 from collections import defaultdict
@@ -27,7 +27,7 @@ def online(ml: MLClient, tmp_path: Path) -> OnlineEndpoint:
 
 @pytest.fixture(scope="module")
 def steady(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> OnlineEndpoint:
-    """One with live traffic on blue and none on green, for tests that change nothing."""
+    """Return an endpoint with live traffic on blue and none on green, for tests that change nothing."""
     online = OnlineEndpoint(ml_client(tidepool.create_workspace().name), tmp_path_factory.mktemp("steady"))
     online.deploy("blue", 2)
     online.deploy("green", 3)
@@ -41,7 +41,7 @@ def bearer(tidepool: Tidepool) -> str:
 
 
 def metric(bearer: str, resource: str, name: str, condition: str = "") -> list[dict[str, Any]]:
-    """The time series of the last minutes; those of azure-monitor-query read the same."""
+    """Return the time series of the last minutes, in the format that azure-monitor-query reads."""
     now = datetime.now(UTC)
     answer = requests.get(
         f"https://management.azure.com{resource}/providers/microsoft.insights/metrics",
@@ -65,21 +65,21 @@ EACH = "deployment eq '*' and statusCode eq '*' and statusCodeClass eq '*' and m
 
 
 def counts(bearer: str, online: OnlineEndpoint, dimension: str) -> dict[str, float]:
-    """How many requests had each value of a dimension.
+    """Return how many requests had each value of a dimension.
 
-    Azure knows averages only: of what each combination of all dimensions had in a minute.
+    Azure has only averages, so the counts are those of each combination of all dimensions in a minute.
     """
-    found: dict[str, float] = defaultdict(float)
-    for one in metric(bearer, online.id, "RequestsPerMinute", EACH):
-        values = {entry["name"]["value"]: entry["value"] for entry in one["metadatavalues"]}
-        found[values[dimension]] += sum(point.get("average", 0) for point in one["data"])
-    return dict(found)
+    totals: dict[str, float] = defaultdict(float)
+    for series in metric(bearer, online.id, "RequestsPerMinute", EACH):
+        values = {entry["name"]["value"]: entry["value"] for entry in series["metadatavalues"]}
+        totals[values[dimension]] += sum(point.get("average", 0) for point in series["data"])
+    return dict(totals)
 
 
 # Predictions
 
 
-def test_a_script_answers_and_what_it_prints_can_be_read(steady: OnlineEndpoint, tmp_path: Path) -> None:
+def test_a_script_answers_and_its_output_is_in_the_log(steady: OnlineEndpoint, tmp_path: Path) -> None:
     request = tmp_path / "request.json"
     request.write_text(json.dumps(NUMBERS))
 
@@ -156,7 +156,7 @@ def test_traffic_is_split_as_it_was_set_and_counted(bearer: str, online: OnlineE
     failed = metric(
         bearer, online.id, "RequestsPerMinute", "deployment eq 'green' and statusCodeClass ne '2xx'"
     )
-    assert [one["metadatavalues"][0]["value"] for one in failed] == ["green"]
+    assert [series["metadatavalues"][0]["value"] for series in failed] == ["green"]
     (slow,) = metric(bearer, f"{online.id}/deployments/green", "RequestLatency_P95")
     assert max(point.get("average", 0) for point in slow["data"]) > 0
 
@@ -173,13 +173,13 @@ def test_mirrored_requests_are_answered_by_the_live_deployment(
 
     assert answers == [[2, 4]] * 20
     tidepool.settle()
-    found = counts(bearer, online, "deployment")
-    assert found["blue"] == 20
-    assert 2 <= found["green"] <= 18
+    requests_of = counts(bearer, online, "deployment")
+    assert requests_of["blue"] == 20
+    assert 2 <= requests_of["green"] <= 18
     assert online.ml.online_endpoints.get(online.name).mirror_traffic == {"green": 50}
 
 
-def test_without_traffic_nobody_answers(online: OnlineEndpoint) -> None:
+def test_without_traffic_no_deployment_answers(online: OnlineEndpoint) -> None:
     answer = online.ask()
 
     assert answer.status_code == 404
@@ -191,13 +191,13 @@ def test_without_traffic_nobody_answers(online: OnlineEndpoint) -> None:
 
 REFUSED = {
     "half of the traffic": ({"traffic": {"blue": 50}}, "must be 0 or 100"),
-    "traffic to nobody": ({"traffic": {"blue": 50, "red": 50}}, "'red', which does not exist"),
-    "traffic that is no number": ({"traffic": {"blue": "all"}}, "must be a whole number"),
+    "traffic to an unknown deployment": ({"traffic": {"blue": 50, "red": 50}}, "'red', which does not exist"),
+    "traffic that is not a number": ({"traffic": {"blue": "all"}}, "must be a whole number"),
     "too much mirrored": (
         {"traffic": {"blue": 100}, "mirrorTraffic": {"green": 51}},
         "must be from 0 to 50",
     ),
-    "mirrored to the live one": (
+    "mirrored to the live deployment": (
         {"traffic": {"blue": 100}, "mirrorTraffic": {"blue": 10}},
         "takes live traffic",
     ),
@@ -205,7 +205,7 @@ REFUSED = {
         {"mirrorTraffic": {"blue": 10, "green": 10}},
         "to one deployment only",
     ),
-    "an unknown way to be known": ({"authMode": "Password"}, "must be one of Key"),
+    "an unknown authMode": ({"authMode": "Password"}, "must be one of Key"),
 }
 
 
@@ -278,7 +278,7 @@ def test_a_wrong_key_is_refused_and_a_new_one_replaces_the_old(online: OnlineEnd
 
 
 @pytest.mark.parametrize("mode", ["aml_token", "aad_token"])
-def test_tokens_open_endpoints_that_go_by_tokens(
+def test_endpoints_with_token_authorization_accept_tokens(
     mode: str, tidepool: Tidepool, online: OnlineEndpoint
 ) -> None:
     endpoint = ManagedOnlineEndpoint(name=f"by-{mode.replace('_', '-')}", auth_mode=mode)
@@ -290,10 +290,14 @@ def test_tokens_open_endpoints_that_go_by_tokens(
         headers = {"Authorization": f"Bearer {token}"}
         return requests.post(made.scoring_uri, json=NUMBERS, headers=headers, timeout=10).status_code
 
-    assert (ask(held), ask(wrong)) == (404, 401)  # known, but nobody takes traffic
+    assert (ask(held), ask(wrong)) == (404, 401)  # authorized, but no deployment takes traffic
 
 
 # Provisioning
+
+
+def deployed_events(tidepool: Tidepool) -> list[dict[str, Any]]:
+    return [event for event in tidepool.events if event.get("eventType", "").endswith("ModelDeployed")]
 
 
 def test_provisioning_takes_time_and_nothing_else_happens_meanwhile(
@@ -311,7 +315,7 @@ def test_provisioning_takes_time_and_nothing_else_happens_meanwhile(
     assert (refused.status_code, refused.json()["error"]["code"]) == (409, "Conflict")
     faults.advance(900)
     assert poller.result().provisioning_state == "Succeeded"
-    (event,) = [event for event in faults.events if event.get("eventType", "").endswith("ModelDeployed")][-1:]
+    event = deployed_events(faults)[-1]
     assert event["topic"] + "/onlineEndpoints/digits" == online.id
     assert event["subject"] == "endpoints/digits"
     assert event["data"] == {
@@ -323,9 +327,9 @@ def test_provisioning_takes_time_and_nothing_else_happens_meanwhile(
     }
 
 
-def test_a_deployment_can_fail_and_be_put_right(faults: Tidepool, online: OnlineEndpoint) -> None:
+def test_a_failed_deployment_can_be_repaired(faults: Tidepool, online: OnlineEndpoint) -> None:
     online.script.write_text("def init():\n    raise RuntimeError('no weights')\n\ndef run(text): ...\n")
-    deployed = len([event for event in faults.events if event.get("eventType", "").endswith("ModelDeployed")])
+    deployed = len(deployed_events(faults))
 
     with pytest.raises(HttpResponseError, match="no weights"):
         online.deploy("blue")
@@ -338,10 +342,7 @@ def test_a_deployment_can_fail_and_be_put_right(faults: Tidepool, online: Online
     with pytest.raises(HttpResponseError, match="provisioning state is Failed"):
         online.route(blue=100)
     assert online.ask(deployment="blue").status_code == 503
-    assert (
-        len([event for event in faults.events if event.get("eventType", "").endswith("ModelDeployed")])
-        == deployed
-    )
+    assert len(deployed_events(faults)) == deployed
     online.script.write_text(SCRIPT)
     assert online.deploy("green", 3).provisioning_state == "Succeeded"
     assert online.ask(deployment="green").json() == [3, 6]
@@ -355,7 +356,7 @@ def test_a_deployment_is_replaced_without_a_gap_and_deleted_with_its_endpoint(on
     online.deploy("blue", 5)
 
     assert online.ask().json() == [5, 10]
-    assert [one.name for one in online.ml.online_deployments.list(online.name)] == ["blue"]
+    assert [deployment.name for deployment in online.ml.online_deployments.list(online.name)] == ["blue"]
     online.ml.online_endpoints.begin_delete(online.name).result()
     with pytest.raises(ResourceNotFoundError):
         online.ml.online_endpoints.get(online.name)
@@ -373,8 +374,8 @@ def test_a_patch_changes_tags_and_instances_and_nothing_else(
     refused = arm("PATCH", online.id, bearer, {"properties": {"traffic": {"blue": 100}}})
 
     assert (scaled.status_code, refused.status_code) == (202, 400)
-    found = online.ml.online_deployments.get("blue", online.name)
-    assert (found.instance_count, found.tags, found.provisioning_state) == (3, {"a": "b"}, "Succeeded")
+    after = online.ml.online_deployments.get("blue", online.name)
+    assert (after.instance_count, after.tags, after.provisioning_state) == (3, {"a": "b"}, "Succeeded")
     assert "use PUT" in refused.text
     assert online.ask(deployment="blue").json() == [2, 4]
 
@@ -382,7 +383,7 @@ def test_a_patch_changes_tags_and_instances_and_nothing_else(
 # Trouble
 
 
-def test_a_process_that_dies_is_seen_and_comes_back(tidepool: Tidepool, online: OnlineEndpoint) -> None:
+def test_a_process_that_dies_is_noticed_and_started_again(tidepool: Tidepool, online: OnlineEndpoint) -> None:
     online.deploy("blue", 2)
     online.route(blue=100)
 
@@ -397,7 +398,7 @@ def test_a_process_that_dies_is_seen_and_comes_back(tidepool: Tidepool, online: 
     assert "the process ended with status 3" in logs
 
 
-def test_a_deployment_is_slow_fails_and_crashes_when_told_to(
+def test_fault_rules_make_a_deployment_slow_and_fail(
     faults: Tidepool, bearer: str, online: OnlineEndpoint
 ) -> None:
     online.deploy("blue", 2)
@@ -426,7 +427,7 @@ def test_two_workspaces_may_have_an_endpoint_of_the_same_name(
     )
 
 
-def test_a_deployment_that_takes_too_long_or_gets_too_much_says_so(
+def test_a_deployment_that_is_too_slow_or_overloaded_answers_with_an_error(
     faults: Tidepool, online: OnlineEndpoint
 ) -> None:
     settings = OnlineRequestSettings(request_timeout_ms=300, max_concurrent_requests_per_instance=1)
@@ -435,9 +436,9 @@ def test_a_deployment_that_takes_too_long_or_gets_too_much_says_so(
     faults.fault("scoring", "slow", times=None, match={"workspace": online.ml.workspace_name})
 
     with ThreadPoolExecutor(4) as four:
-        asked = [four.submit(online.ask, NUMBERS, "blue", key) for _ in range(4)]
+        answers = [four.submit(online.ask, NUMBERS, "blue", key) for _ in range(4)]
 
-    assert sorted(one.result().status_code for one in asked) == [408, 408, 429, 429]
+    assert sorted(answer.result().status_code for answer in answers) == [408, 408, 429, 429]
 
 
 def test_an_endpoint_has_room_for_twenty_deployments(
@@ -473,10 +474,12 @@ def test_endpoints_survive_a_restart_of_tidepool(tmp_path: Path, monkeypatch: py
         online.route(blue=100)
         key = online.ml.online_endpoints.get_keys(online.name).primary_key
         assert online.ask(key=key).json() == [2, 4]
-        serving = [one for one in _below(first) if "tidepool.endpoints.scoring_server" in one.cmdline()]
+        serving = [
+            process for process in _below(first) if "tidepool.endpoints.scoring_server" in process.cmdline()
+        ]
         first.fault("provisioning", "delay")
         online.begin(online.deployment("green", 3))
-    gone = [not one.is_running() for one in serving]
+    gone = [not process.is_running() for process in serving]
 
     with Tidepool(tmp_path / "data") as second:
         online.ml = _enter(second, workspace, monkeypatch)

@@ -1,4 +1,4 @@
-"""Jobs of Azure ML, submitted with the SDK and run for real: data, graphs, states, logs, cancel, faults."""
+"""Jobs of Azure ML, submitted with the SDK and really run: data, graphs, states, logs, cancelling, faults."""
 
 import io
 import textwrap
@@ -20,7 +20,7 @@ from tidepool.cloud import Tidepool, Workspace
 
 
 class JobRunner:
-    """A workspace with a cluster of two nodes, an environment, and shortcuts to what the tests look at."""
+    """A workspace with a cluster of two nodes and an environment, and shortcuts for the tests."""
 
     def __init__(self, cloud: Tidepool, workspace: Workspace, folder: Path) -> None:
         self.cloud = cloud
@@ -35,7 +35,7 @@ class JobRunner:
         self.ml.compute.begin_create_or_update(cluster).result()
 
     def code(self, **scripts: str) -> Path:
-        """A folder with `<name>.py` for each keyword."""
+        """Write `<name>.py` for each keyword, and return their folder."""
         folder = self.folder / "code"
         folder.mkdir(exist_ok=True)
         for name, text in scripts.items():
@@ -43,7 +43,7 @@ class JobRunner:
         return folder
 
     def pipeline(self, yaml: str, **scripts: str) -> Job:
-        """The pipeline job of a YAML text, whose code is in `./code`."""
+        """Return the pipeline job of a YAML text, with its code in `./code`."""
         self.code(**scripts)
         file = self.folder / "pipeline.yml"
         head = "type: pipeline\nsettings: {default_compute: azureml:cpu}\n"
@@ -54,7 +54,7 @@ class JobRunner:
         return str(self.ml.jobs.create_or_update(job).name)
 
     def run(self, job: Job) -> Job:
-        """Submit, and wait for the end."""
+        """Submit a job, wait for its end, and return it."""
         name = self.submit(job)
         self.cloud.settle()
         return self.ml.jobs.get(name)
@@ -66,7 +66,7 @@ class JobRunner:
         return {child.display_name: child for child in self.ml.jobs.list(parent_job_name=name)}
 
     def states(self, run_id: str) -> list[str]:
-        """The states that events told of, in their order."""
+        """Return the states of a run in the order of their events."""
         return [
             event["data"]["runStatus"]
             for event in self.cloud.events
@@ -80,12 +80,12 @@ class JobRunner:
         return str(self.ml.datastores.get("workspaceblobstore").container_name)
 
     def text(self, path: str) -> str:
-        """What a blob of workspaceblobstore says."""
+        """Return the text of a blob in workspaceblobstore."""
         blob = self.blobs().get_blob_client(self.container(), path)
         return blob.download_blob().readall().decode()
 
     def data(self, name: str, files: dict[str, str]) -> str:
-        """A registered Data asset of these files; returns `azureml:name:1`."""
+        """Register a Data asset of these files, and return `azureml:name:1`."""
         for file, text in files.items():
             self.blobs().get_blob_client(self.container(), f"{name}/{file}").upload_blob(text)
         path = f"azureml://datastores/workspaceblobstore/paths/{name}/"
@@ -99,10 +99,10 @@ def runner(tidepool: Tidepool, workspace: Workspace, tmp_path: Path) -> JobRunne
 
 
 def wait_until(condition: Callable[[], Any], timeout_s: float = 20) -> None:
-    """For what only the process of a job can bring about."""
+    """Wait until the process of a job makes the condition true."""
     ends = time.monotonic() + timeout_s
     while not condition():
-        assert time.monotonic() < ends, "it never happened"
+        assert time.monotonic() < ends, "the condition did not become true"
         threading.Event().wait(0.05)
 
 
@@ -226,7 +226,7 @@ def test_unchanged_deterministic_steps_are_reused_unless_forced(runner: JobRunne
     assert "azureml.isreused" not in again.properties
 
 
-def test_a_failing_step_fails_the_pipeline_and_says_why(runner: JobRunner) -> None:
+def test_a_failing_step_fails_the_pipeline_with_its_reason(runner: JobRunner) -> None:
     yaml = """
         jobs:
           breaks:
@@ -263,7 +263,7 @@ MEETING = """
 
 
 def _meeting(runner: JobRunner, compute: str) -> Job:
-    """Two steps that end only if they run at the same time."""
+    """Return a pipeline of two steps that end only if they run at the same time."""
     steps = "".join(
         f"""
           {me}:
@@ -296,7 +296,7 @@ def test_a_cluster_of_one_node_runs_one_step_at_a_time_and_cancel_ends_both(runn
     assert {child.status for child in runner.children(name).values()} == {"Canceled"}
 
 
-def test_a_pipeline_that_shall_not_go_on_stops_its_other_steps(runner: JobRunner) -> None:
+def test_a_pipeline_that_does_not_continue_on_failure_stops_its_other_steps(runner: JobRunner) -> None:
     yaml = """
         jobs:
           breaks:
@@ -351,7 +351,7 @@ WAITS = """
 
 
 def _waiting(runner: JobRunner) -> Job:
-    """A job that ends only when it is killed; `pid` has the process that its shell started."""
+    """Return a job that ends only when it is killed. The file `pid` has the id of its Python process."""
     return command(
         code=str(runner.code(waits=WAITS)),
         command=f"python waits.py {runner.folder}/pid && echo never",
@@ -361,7 +361,7 @@ def _waiting(runner: JobRunner) -> Job:
 
 
 def _alive(pid: int) -> bool:
-    """Whether the process runs: one that nobody has waited for is dead all the same."""
+    """Return whether the process runs. A zombie does not."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
@@ -471,7 +471,7 @@ def test_a_job_that_never_starts_stays_queued_without_a_log_and_can_be_cancelled
     assert runner.status(name) == "Canceled"
 
 
-def test_data_that_is_gone_fails_the_job_with_its_place(runner: JobRunner) -> None:
+def test_missing_data_fails_the_job_with_its_location(runner: JobRunner) -> None:
     runner.data("images", {"1.png": "x"})
     runner.blobs().get_blob_client(runner.container(), "images/1.png").delete_blob()
     job = command(

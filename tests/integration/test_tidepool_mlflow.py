@@ -1,4 +1,4 @@
-"""MLflow against a workspace: azureml-mlflow unmodified, in a script and in jobs, over the stock server."""
+"""MLflow with a workspace: the unmodified azureml-mlflow, in a script and in jobs."""
 
 import os
 import textwrap
@@ -43,7 +43,9 @@ def ml(workspace: Workspace) -> Iterator[MLClient]:
     mlflow.set_tracking_uri(client.workspaces.get(workspace.name).mlflow_tracking_uri)
     yield client
     mlflow.set_tracking_uri(None)
-    os.environ.pop("MLFLOW_EXPERIMENT_ID", None)  # set_experiment leaves it to all that is started later
+    os.environ.pop(
+        "MLFLOW_EXPERIMENT_ID", None
+    )  # set_experiment leaves it for all processes that start later
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def test_a_job_logs_metrics_artifacts_and_a_registered_model_under_its_own_name(
         "FINISHED",
     )
     experiment = tracked.get_experiment_by_name("training")
-    assert [found.info.run_id for found in tracked.search_runs([experiment.experiment_id])] == [name]
+    assert [run.info.run_id for run in tracked.search_runs([experiment.experiment_id])] == [name]
     assert "model/MLmodel" in [file.path for file in tracked.list_artifacts(name, "model")]
     assert Path(tracked.download_artifacts(name, "notes/hello.txt")).read_text() == "hello"
     model = ml.models.get("steps", "1")
@@ -91,7 +93,7 @@ def test_a_job_logs_metrics_artifacts_and_a_registered_model_under_its_own_name(
         event for event in tidepool.events if event.get("eventType", "").endswith("ModelRegistered")
     ]
     assert registered[-1]["data"]["ModelName"] == "steps"
-    assert [found.name for found in tracked.search_registered_models()] == ["steps"]
+    assert [model.name for model in tracked.search_registered_models()] == ["steps"]
     loaded = mlflow.pyfunc.load_model("models:/steps/1")
     assert loaded.predict(np.array([[3.0]])).tolist() == [1]
 
@@ -106,12 +108,12 @@ def test_a_script_tracks_its_own_experiments_and_runs(tracked: mlflow.MlflowClie
         mlflow.log_artifact(str(tmp_path / "note.txt"))
 
     history = tracked.get_metric_history(run.info.run_id, "loss")
-    found = tracked.search_runs(
+    runs = tracked.search_runs(
         [run.info.experiment_id], filter_string="metrics.loss < 1 and tags.team = 'tide'"
     )
 
     assert [metric.value for metric in history] == [0.5, 0.25]
-    assert [one.info.run_id for one in found] == [run.info.run_id]
+    assert [run.info.run_id for run in runs] == [run.info.run_id]
     assert [file.path for file in tracked.list_artifacts(run.info.run_id)] == ["note.txt"]
 
 
@@ -128,7 +130,9 @@ def test_a_request_without_a_token_for_azure_ml_is_refused(
     assert "WWW-Authenticate" in answer.headers
 
 
-def test_a_route_of_the_registry_that_is_not_emulated_says_so(workspace: Workspace) -> None:
+def test_an_operation_of_the_registry_that_is_not_emulated_is_refused_with_its_name(
+    workspace: Workspace,
+) -> None:
     token = DefaultAzureCredential().get_token("https://ml.azure.com/.default").token
     url = f"https://{default_resources.LOCATION}.api.azureml.ms/mlflow/v2.0{workspace.id}/api/2.0/mlflow"
 
