@@ -118,7 +118,7 @@ def test_a_rejected_event_is_kept_as_it_came(service: Service, storage_account: 
 
     (activity,) = service.ledger.unsent_activities()
     assert activity.kind == "event.rejected"
-    assert "climbs out of its folder" in activity.text
+    assert "leaves its folder" in activity.text
     assert json.loads(_content(activity.data["blob"]))["event"] == event
 
 

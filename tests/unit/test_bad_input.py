@@ -11,7 +11,7 @@ from tests.support.config_yaml import a_config
 from tests.support.payloads import as_json, blob_event, learning_event, run_event
 
 from tidegate.messages.commands import decode, encode
-from tidegate.messages.events import parse
+from tidegate.messages.event_parser import parse
 from tidegate.service.meanings import Ignore, RecordActivity, Reject, Send
 from tidegate.service.routing import Routes
 

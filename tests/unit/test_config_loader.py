@@ -64,16 +64,20 @@ def test_a_secret_stands_neither_in_repr_nor_in_an_error(tmp_path: Path) -> None
         ("only:", "onyl:", "9: feeds.images.onyl: there is no such key; allowed here: storage, path, only"),
         ("  development:", "  staging:", "3: workspaces.staging: there is no such key; allowed here: devel"),
         ("marker: _S", "markr: _S", "12: feeds.images.complete_when[0].markr: there is no such key; allowed"),
-        ("compute: gpu,", "", "16: feeds.images.score.compute: this key is needed"),
+        ("compute: gpu,", "", "16: feeds.images.score.compute: this key is required"),
         ("notify:", "notfy:", "17: notfy: there is no such key; allowed here: timezone, workspaces, feeds"),
         (
             "15m",
             "15 min",
-            "13: feeds.images.complete_when[1].quiet_for: write a number and one of s, m, h, d",
+            "13: feeds.images.complete_when[1].quiet_for: write a number and a unit (s, m, h or d)",
         ),
-        ("15m", "900", "13: feeds.images.complete_when[1].quiet_for: write a number and one of s, m, h, d"),
-        ("15m", "0s", "13: feeds.images.complete_when[1].quiet_for: must be longer than nothing"),
-        ("1h", "1w", "15: feeds.images.late_files.quiet_for: write a number and one of s, m, h, d"),
+        (
+            "15m",
+            "900",
+            "13: feeds.images.complete_when[1].quiet_for: write a number and a unit (s, m, h or d)",
+        ),
+        ("15m", "0s", "13: feeds.images.complete_when[1].quiet_for: write a duration longer than zero"),
+        ("1h", "1w", "15: feeds.images.late_files.quiet_for: write a number and a unit (s, m, h or d)"),
         (
             "min_files: 100",
             "min_files: 0",
@@ -86,20 +90,28 @@ def test_a_secret_stands_neither_in_repr_nor_in_an_error(tmp_path: Path) -> None
             "12: feeds.images.complete_when[0]: give at least one of marker",
         ),
         ("_SUCCESS", "../_SUCCESS", "12: feeds.images.complete_when[0].marker: write a file name relative"),
-        ("{yyyy}{MM}/", "{yyyy}{MM}", "8: feeds.images.path: write folders with {yyyy} and {MM} and a slash"),
-        ("{yyyy}{MM}/", "{MM}{yyyy}/", "8: feeds.images.path: write folders with {yyyy} and {MM}"),
-        ("{yyyy}{MM}/", "{year}{MM}/", "8: feeds.images.path: write folders with {yyyy} and {MM}"),
-        ("{yyyy}{MM}/", "../{yyyy}{MM}/", "8: feeds.images.path: write folders with {yyyy} and {MM}"),
-        ("{yyyy}{MM}/", "predictions/{yyyy}{MM}/", "8: feeds.images.path: predictions/ is where results are"),
+        (
+            "{yyyy}{MM}/",
+            "{yyyy}{MM}",
+            "8: feeds.images.path: write a folder with {yyyy}, {MM} and a final slash",
+        ),
+        ("{yyyy}{MM}/", "{MM}{yyyy}/", "8: feeds.images.path: write a folder with {yyyy}, {MM}"),
+        ("{yyyy}{MM}/", "{year}{MM}/", "8: feeds.images.path: write a folder with {yyyy}, {MM}"),
+        ("{yyyy}{MM}/", "../{yyyy}{MM}/", "8: feeds.images.path: write a folder with {yyyy}, {MM}"),
+        (
+            "{yyyy}{MM}/",
+            "predictions/{yyyy}{MM}/",
+            "8: feeds.images.path: choose another folder: predictions/ is",
+        ),
         (
             "container: images",
             "container: tidegate-x",
-            "7: feeds.images.storage.container: write a container",
+            "7: feeds.images.storage.container: write the name of a container",
         ),
         (
             "202601",
             "202613",
-            "10: feeds.images.starts: write a month as year and month: 202601 (not '202613')",
+            "10: feeds.images.starts: write a month as year and month, such as 202601 (not '202613')",
         ),
         ('"06:00"', "6", "14: feeds.images.deadline.at: Input should be a valid string"),
         ("then: alert", "then: panic", "14: feeds.images.deadline.then: Input should be 'alert' or 'score'"),
@@ -107,25 +119,33 @@ def test_a_secret_stands_neither_in_repr_nor_in_an_error(tmp_path: Path) -> None
         (
             "classifier:3",
             "classifier:latest",
-            "16: feeds.images.score.model: write a model's name, or name:3",
+            "16: feeds.images.score.model: write the name of a model, or name:3",
         ),
-        ("  images:", "  Images!:", "6: feeds.Images!: write 1 to 40 small letters, digits and dashes"),
-        ("Asia/Tokyo", "Tokyo", "1: timezone: write a time zone's name: Europe/Paris, Asia/Tokyo"),
-        ("month.scored", "monthly", "18: notify[0].events[0]: write the kind of an activity"),
+        ("  images:", "  Images!:", "6: feeds.Images!: write 1 to 40 lowercase letters, digits and dashes"),
+        (
+            "Asia/Tokyo",
+            "Tokyo",
+            "1: timezone: write the name of a time zone, such as Europe/Paris, Asia/Tokyo",
+        ),
+        ("month.scored", "monthly", "18: notify[0].events[0]: write a kind of activity"),
         (
             "month.scored",
             "month.score",
-            "18: notify[0].events[0]: there is no such kind of activity (not 'month.score'); there are",
+            "18: notify[0].events[0]: no kind of activity matches 'month.score'; kinds are",
         ),
-        ("rollout.*", "rollouts.*", "18: notify[0].events[1]: there is no such kind of activity"),
-        ("gpu-dedicated", "gpu", "16: feeds.images.score: fallback: gpu is compute, too: name another"),
+        ("rollout.*", "rollouts.*", "18: notify[0].events[1]: no kind of activity matches"),
+        (
+            "gpu-dedicated",
+            "gpu",
+            "16: feeds.images.score: fallback is gpu, the same as compute: name another",
+        ),
         (
             "${SUB}",
             "${SUBS}",
             "3: workspaces.development.subscription: the environment variable SUBS is not set",
         ),
-        ("timezone: Asia/Tokyo", "feeds: {}", '5: this is no YAML: found duplicate key "feeds"'),
-        ("deadline: {day: 5, ", "deadline: [", "14: this is no YAML"),
+        ("timezone: Asia/Tokyo", "feeds: {}", '5: this is not valid YAML: found duplicate key "feeds"'),
+        ("deadline: {day: 5, ", "deadline: [", "14: this is not valid YAML"),
     ],
 )
 def test_a_mistake_is_named_by_line_and_key(tmp_path: Path, old: str, new: str, error: str) -> None:
@@ -142,9 +162,12 @@ def test_a_mistake_is_named_by_line_and_key(tmp_path: Path, old: str, new: str, 
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("", "tidegate.yml:1: the file has to start with keys: timezone, workspaces, feeds, models, notify"),
-        ("- a\n", "tidegate.yml:1: the file has to start with keys"),
-        ("{}\n", "tidegate.yml:1: feeds: this key is needed"),
+        (
+            "",
+            "tidegate.yml:1: the file must have these keys at its top level: timezone, workspaces, feeds, models",
+        ),
+        ("- a\n", "tidegate.yml:1: the file must have these keys at its top level"),
+        ("{}\n", "tidegate.yml:1: feeds: this key is required"),
     ],
 )
 def test_a_file_without_a_configuration_says_what_belongs_in(tmp_path: Path, text: str, error: str) -> None:
@@ -191,7 +214,9 @@ def test_the_file_is_read_again_only_when_it_changed(tmp_path: Path) -> None:
 def test_a_missing_file_says_where_it_was_looked_for_and_is_found_when_it_comes(tmp_path: Path) -> None:
     config_file = ConfigFile(tmp_path / "tidegate.yml", ENVIRON, now=Clock())
 
-    with pytest.raises(ConfigError, match=f"{tmp_path}/tidegate.yml: cannot be read .* TIDEGATE_CONFIG"):
+    with pytest.raises(
+        ConfigError, match=f"{tmp_path}/tidegate.yml: the file cannot be read .* TIDEGATE_CONFIG"
+    ):
         config_file.current()
     _file(tmp_path, GOOD)
 

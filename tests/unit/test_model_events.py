@@ -13,7 +13,7 @@ from tests.support.payloads import as_json, learning_event, run_event, workspace
 from tidegate.config.schema import Config
 from tidegate.domain.lifecycle.names import judge_job, judged_by
 from tidegate.messages.commands import JudgeModel
-from tidegate.messages.events import parse
+from tidegate.messages.event_parser import parse
 from tidegate.service.meanings import Ignore, Meaning, RecordActivity, Reject, Send
 from tidegate.service.routing import Routes
 

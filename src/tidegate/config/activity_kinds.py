@@ -2,37 +2,37 @@
 
 from collections.abc import Mapping
 
-# What people can subscribe to in tidegate.yml, under `notify: events:`.
+# The kinds for `notify: events:`, with what has happened.
 KINDS: Mapping[str, str] = {
     "month.registered": "a month, or a new version of it, is complete and registered",
     "month.late": "the deadline has passed, and the month is not complete",
-    "month.changed": "files changed after a month was complete, and no new version is made of it",
-    "month.preempted": "the nodes of a job were taken away; it is submitted again",
+    "month.changed": "files changed after a month was complete, and no new version is made of them",
+    "month.preempted": "the nodes of a job were taken away, and it is submitted again",
     "month.scored": "predictions are published and reconciled",
-    "month.incomplete": "files are missing in the predictions, or doubled",
-    "month.superseded": "the files changed while they were scored",
+    "month.incomplete": "some files have no prediction, or several",
+    "month.superseded": "the files changed during the scoring, so the predictions do not count",
     "month.failed": "scoring failed, or too many files are broken",
     "month.cancelled": "a person cancelled the job",
     "model.registered": "a model was registered",
     "model.judged": "a model passed the gate, or the gate only observed it",
-    "model.refused": "a model was refused by the gate or by a person, or nobody approved it in time",
-    "model.needs_approval": "a model passed and waits for a person's word",
+    "model.refused": "a model was refused, not approved in time, or could not be promoted",
+    "model.needs_approval": "a model passed the gate and waits for a person's approval",
     "model.approved": "a person approved a model",
-    "model.preempted": "the nodes of an evaluation were taken away; it is submitted again",
+    "model.preempted": "the nodes of an evaluation were taken away, and it is submitted again",
     "model.promoted": "a model is champion in production",
     "model.rolled_back": "the previous champion is champion again",
     "model.retraining": "a new model is being trained",
     "model.retraining_failed": "training a new model failed, or a person cancelled it",
     "model.deployed": "a model was deployed",
-    "rollout.started": "a model in production begins to take traffic",
+    "rollout.started": "the rollout of a model to an endpoint has started",
     "rollout.step": "a rollout took its next step",
-    "rollout.failed": "a step of a rollout failed, and its traffic was taken back",
+    "rollout.failed": "a step of a rollout failed, and its traffic was given back",
     "rollout.done": "a rollout is complete",
-    "drift.detected": "a monitor or our own measurement saw drift",
-    "drift.ignored": "drift was seen, and nothing is done about it",
-    "event.rejected": "an event of ours could not be understood; it can be replayed",
-    "work.delayed": "a command fails for now, and is tried again",
+    "drift.detected": "a monitor or the service's own measurement found drift, and a training starts",
+    "drift.ignored": "drift was found, and no training starts",
+    "event.rejected": "an event could not be read; it can be replayed",
+    "work.delayed": "a command failed several times, and is tried again",
     "work.failed": "a command failed for good; it can be replayed",
 }
-# Activities that are events on our custom topic, too.
+# Kinds that are also published as events on the custom topic of the installation.
 OWN_EVENTS: Mapping[str, str] = {"month.scored": "Tidegate.MonthScored"}

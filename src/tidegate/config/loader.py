@@ -1,7 +1,4 @@
-"""Reads tidegate.yml: fills in variables, and says of every mistake its file, line, key and what is allowed.
-
-Never writes, and knows no environment but the one it is given.
-"""
+"""The reader of tidegate.yml: fills in variables and reports each mistake with its line, key and remedy."""
 
 import fnmatch
 import re
@@ -20,13 +17,13 @@ from tidegate.config.schema import Config
 from tidegate.errors import ConfigError
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
-_LOOK_AGAIN = timedelta(seconds=1)
+_CHECK_INTERVAL = timedelta(seconds=1)
 Location = tuple[int | str, ...]
 Mistake = tuple[Location, str]
 
 
 class ConfigFile:
-    """The file as it is now: a good one is looked at again after a second, a bad one at every use."""
+    """The current configuration. A valid file is checked once a second, an invalid one at each use."""
 
     def __init__(self, path: Path, environ: Mapping[str, str], *, now: Callable[[], datetime]) -> None:
         self._path = path
@@ -35,17 +32,17 @@ class ConfigFile:
         self._lock = Lock()
         self._stamp: tuple[int, int] | None = None
         self._error = ""
-        self._good: tuple[Config, datetime] | None = None  # and until when it is not looked at
+        self._good: tuple[Config, datetime] | None = None  # and the time of its next check
 
     def current(self) -> Config:
-        """ConfigError with every mistake where the file cannot be used."""
+        """Return the configuration. Raise ConfigError with every mistake if the file cannot be used."""
         good, now = self._good, self._now()
-        if good and now < good[1]:  # no lock, no stat: a burst of events comes through here
+        if good and now < good[1]:  # no lock and no stat, because each event of a burst calls this
             return good[0]
         with self._lock:
-            return self._looked_at(now)
+            return self._checked(now)
 
-    def _looked_at(self, now: datetime) -> Config:
+    def _checked(self, now: datetime) -> Config:
         try:
             status = self._path.stat()
         except OSError as error:
@@ -56,7 +53,7 @@ class ConfigFile:
         if stamp != self._stamp:
             config, self._error = self._loaded()
             self._stamp = stamp
-        self._good = (config, now + _LOOK_AGAIN) if config else None
+        self._good = (config, now + _CHECK_INTERVAL) if config else None
         if not config:
             raise ConfigError(self._error)
         return config
@@ -69,7 +66,7 @@ class ConfigFile:
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:
-    """The configuration in a file. One ConfigError has all that is wrong with it, a line each."""
+    """Return the configuration in a file. Raise one ConfigError with all mistakes, one on each line."""
     document = _Document(path.name, _parsed(path))
     mistakes: list[Mistake] = []
     values = _filled(document.root, (), environ, mistakes)
@@ -78,16 +75,16 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        found = error.errors(include_url=False)
-        raise document.error([_mistake(dict(one), document) for one in found]) from None
-    if mistakes := list(_never_told(config)):
+        details = error.errors(include_url=False)
+        raise document.error([_mistake(dict(detail), document) for detail in details]) from None
+    if mistakes := list(_unknown_kinds(config)):
         raise document.error(mistakes)
     return config
 
 
 @dataclass(frozen=True)
 class _Document:
-    """What the YAML parser gave, which knows where each key stands."""
+    """The parsed YAML, which knows the line of each key."""
 
     file: str
     root: Any
@@ -97,12 +94,12 @@ class _Document:
         return ConfigError("\n".join(f"{self.file}:{line}: {key}: {what}" for line, key, what in located))
 
     def written(self, where: Location) -> Any:
-        """The value that stands there, variables not filled in; None where there is none."""
+        """Return the value as it is written in the file, without variables filled in, or None."""
         steps = self._steps(where)
         return steps[-1][0][steps[-1][1]] if steps and len(steps) == len(where) else None
 
     def _line(self, where: Location) -> int:
-        """Of the innermost key on the way that the file does have."""
+        """Return the line of the innermost key of the location that the file has."""
         steps = self._steps(where)
         if not steps:
             return 1
@@ -134,21 +131,21 @@ def _parsed(path: Path) -> Any:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = str(error.problem).partition(" with value ")[0]  # which may be a secret
-        raise ConfigError(f"{path.name}:{line}: this is no YAML: {problem}") from None
+        raise ConfigError(f"{path.name}:{line}: this is not valid YAML: {problem}") from None
     except YAMLError as error:
-        raise ConfigError(f"{path.name}:1: this is no YAML ({type(error).__name__})") from None
+        raise ConfigError(f"{path.name}:1: this is not valid YAML ({type(error).__name__})") from None
     if not isinstance(root, dict):
-        raise ConfigError(f"{path.name}:1: the file has to start with keys: {_keys(Config)}")
+        raise ConfigError(f"{path.name}:1: the file must have these keys at its top level: {_keys(Config)}")
     return root
 
 
 def _unreadable(path: Path, error: Exception) -> str:
     why = error.strerror if isinstance(error, OSError) else error
-    return f"{path}: cannot be read ({why}); TIDEGATE_CONFIG says where the file is"
+    return f"{path}: the file cannot be read ({why}); set TIDEGATE_CONFIG to its path"
 
 
 def _filled(node: Any, where: Location, environ: Mapping[str, str], mistakes: list[Mistake]) -> Any:
-    """A plain copy with `${NAME}` replaced; a variable that is not set is a mistake."""
+    """Return a plain copy with each `${NAME}` replaced. Add a mistake for each variable that is not set."""
     if isinstance(node, dict):
         return {key: _filled(value, (*where, key), environ, mistakes) for key, value in node.items()}
     if isinstance(node, list):
@@ -166,9 +163,9 @@ def _mistake(error: dict[str, Any], document: _Document) -> Mistake:
         case "extra_forbidden":
             return where, f"there is no such key; allowed here: {_keys(_section(where[:-1]))}"
         case "missing":
-            return where, "this key is needed"
+            return where, "this key is required"
         case "zoneinfo_str":
-            return where, "write a time zone's name: Europe/Paris, Asia/Tokyo, UTC"
+            return where, "write the name of a time zone, such as Europe/Paris, Asia/Tokyo or UTC"
         case _:
             what = str(error["msg"]).removeprefix("Value error, ")
             written = document.written(where)
@@ -177,23 +174,23 @@ def _mistake(error: dict[str, Any], document: _Document) -> Mistake:
             ) else f"{what} (not {str(written)!r})"
 
 
-def _never_told(config: Config) -> Iterator[Mistake]:
-    """Patterns that fit no kind of activity: whoever wrote them would wait in vain."""
+def _unknown_kinds(config: Config) -> Iterator[Mistake]:
+    """Find patterns that match no kind of activity, so that the channel would never receive anything."""
     for at, channel in enumerate(config.notify):
         for number, pattern in enumerate(channel.events):
             if not fnmatch.filter(KINDS, pattern):
-                what = f"there is no such kind of activity (not {pattern!r}); there are: {', '.join(KINDS)}"
+                what = f"no kind of activity matches {pattern!r}; kinds are: {', '.join(KINDS)}"
                 yield ("notify", at, "events", number), what
 
 
 def _section(where: Location) -> type[BaseModel] | None:
-    """The model that stands at a place in the file."""
+    """Return the pydantic model of the section at this location, or None."""
     kind: Any = Config
     for key in where:
         if _is_model(kind):
             field = kind.model_fields.get(str(key))
             kind = field.annotation if field else None
-        else:  # what a dict or a list holds
+        else:  # the items of a dict or a list
             kind = (get_args(kind) or (None,))[-1]
         kind = (
             next((option for option in get_args(kind) if _is_model(option)), kind)

@@ -1,4 +1,4 @@
-"""The `models` part of tidegate.yml: what a model must show, where it goes, how fast, what drift means."""
+"""The `models` section of tidegate.yml: evaluation, gate, promotion, rollout, drift and renewal."""
 
 from datetime import timedelta
 from enum import StrEnum
@@ -19,7 +19,7 @@ from tidegate.config.types import (
 
 
 class Evaluate(Section):
-    """How a candidate is scored beside the champion, on one holdout version that is never `latest`."""
+    """How a candidate is compared with the champion, on one holdout version that is never `latest`."""
 
     pipeline: AssetName = "evaluation"
     data: DataVersion = Field(description="`name:version` of the holdout Data asset.")
@@ -27,7 +27,7 @@ class Evaluate(Section):
 
 
 class Rule(Section):
-    """What one metric must show; every bound that is given must hold."""
+    """The bounds of one metric: every bound that is given must hold."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -42,23 +42,23 @@ class Rule(Section):
     non_inferiority: float | None = Field(
         default=None,
         ge=0,
-        description="The margin: the paired difference's lower confidence bound must lie above its negative.",
+        description="The margin: the lower confidence bound of the paired difference must be above -margin.",
     )
     higher_is_better: bool = True
 
     @model_validator(mode="after")
-    def _says_something(self) -> "Rule":
+    def _has_a_bound(self) -> "Rule":
         if not self.model_dump(exclude={"higher_is_better"}, exclude_none=True):
             raise ValueError(
                 "give at least one of min, max, champion_tolerance, min_improvement, non_inferiority"
             )
         if self.min is not None and self.max is not None and self.min > self.max:
-            raise ValueError(f"nothing is at least min: {self.min:g} and at most max: {self.max:g}")
+            raise ValueError(f"min: {self.min:g} is above max: {self.max:g}, so that no value can pass")
         return self
 
 
 class Slices(Section):
-    """The same for each value of a column of the holdout; a slice with fewer rows than `min_n` fails."""
+    """Rules for each value of a column of the holdout. A slice with fewer than `min_n` rows fails."""
 
     by: Filled
     min_n: int = Field(ge=1)
@@ -66,30 +66,38 @@ class Slices(Section):
 
 
 class GateMode(StrEnum):
+    """Whether the gate blocks versions that fail, or only reports them."""
+
     ENFORCE = "enforce"
     OBSERVE = "observe"
 
 
 class Gate(Section):
+    """The rules that a candidate must pass."""
+
     mode: GateMode = GateMode.ENFORCE
-    min_n: int = Field(default=30, ge=1, description="Fewer rows of the holdout than this fail the gate.")
+    min_n: int = Field(default=30, ge=1, description="The gate fails if the holdout has fewer rows.")
     metrics: dict[str, Rule] = Field(min_length=1)
     slices: Slices | None = None
     training: dict[str, Rule] = Field(default={}, description="Rules on the metrics of the training run.")
     no_champion: Literal["absolute", "refuse"] = Field(
         default="absolute",
-        description="Without a champion: only min and max count (absolute), or it is refused.",
+        description="What happens without a champion: only min and max count (absolute), or it is refused.",
     )
 
     @model_validator(mode="after")
-    def _training_stands_alone(self) -> "Gate":
-        beside = {"champion_tolerance", "min_improvement", "non_inferiority"}
-        if wrong := [name for name, rule in self.training.items() if rule.model_fields_set & beside]:
-            raise ValueError(f"training: {', '.join(wrong)} can have min and max, which need no champion")
+    def _training_needs_no_champion(self) -> "Gate":
+        comparing = {"champion_tolerance", "min_improvement", "non_inferiority"}
+        if wrong := [name for name, rule in self.training.items() if rule.model_fields_set & comparing]:
+            raise ValueError(
+                f"training: {', '.join(wrong)} can only have min and max: no champion is compared"
+            )
         return self
 
 
 class Promote(Section):
+    """How a version that passed the gate gets to production, and whether a person must approve it."""
+
     to: Literal["production"] = "production"
     via: Literal["workspace", "registry"] = "workspace"
     registry: AssetName | None = None
@@ -99,24 +107,26 @@ class Promote(Section):
     @model_validator(mode="after")
     def _names_registry(self) -> "Promote":
         if self.via == "registry" and not self.registry:
-            raise ValueError("via: registry needs registry: the registry's name")
+            raise ValueError("via: registry needs the key registry with the name of the registry")
         if self.via == "workspace" and self.registry:
-            raise ValueError("registry is for via: registry; via: workspace needs none")
+            raise ValueError("the key registry is only for via: registry: leave it out")
         return self
 
 
 class Rollout(Section):
+    """How a promoted version takes over the traffic of an endpoint."""
+
     endpoint: EndpointName
     steps: list[Annotated[int, Field(ge=1, le=100)]] = Field(default=[10, 50, 100], min_length=1)
     bake: Duration = timedelta(minutes=30)
-    smoke: Filled = Field(description="File with a real request body, relative to tidegate.yml.")
+    smoke: Filled = Field(description="A file with a real request body, relative to tidegate.yml.")
     mirror: int = Field(
         default=0, ge=0, le=50, description="Percent of live traffic mirrored before the first step."
     )
     instance_type: Filled = "Standard_DS3_v2"
     instance_count: int = Field(default=1, ge=1)
     min_requests: int = Field(
-        default=20, ge=1, description="Fewer requests in a step say nothing: probes decide."
+        default=20, ge=1, description="With fewer requests in a step, probes decide instead of metrics."
     )
     max_error_rate: float = Field(default=0.01, ge=0, le=1)
     max_p95_ms: float | None = Field(default=None, gt=0)
@@ -124,11 +134,13 @@ class Rollout(Section):
     @model_validator(mode="after")
     def _steps_rise(self) -> "Rollout":
         if self.steps != sorted(set(self.steps)) or self.steps[-1] != 100:
-            raise ValueError("steps must rise and end with 100: [10, 50, 100]")
+            raise ValueError("write steps that rise and end with 100, such as [10, 50, 100]")
         return self
 
 
 class Drift(Section):
+    """Which drift signals start a training of the model, and how it is trained."""
+
     feed: FeedName
     breaches: int = Field(default=2, ge=1)
     of_last: int = Field(default=3, ge=1)
@@ -137,10 +149,10 @@ class Drift(Section):
     monitors: list[Filled] = Field(
         default=["*"],
         min_length=1,
-        description="Names of signals and monitors that speak of this model; an event that fits several "
-        "models is recorded only.",
+        description="Names of the signals and monitors of this model. A signal that fits several models is "
+        "only recorded.",
     )
-    retrain: AssetName = Field(default="retraining", description="The pipeline that trains anew.")
+    retrain: AssetName = Field(default="retraining", description="The pipeline that trains a new version.")
     training: DataVersion | None = Field(
         default=None, description="`name:version` of a labelled set that every training includes."
     )
@@ -148,21 +160,23 @@ class Drift(Section):
     compute: AssetName = "cpu"
 
     @model_validator(mode="after")
-    def _can_be_reached(self) -> "Drift":
+    def _breaches_can_be_reached(self) -> "Drift":
         if self.breaches > self.of_last:
-            raise ValueError(f"breaches: {self.breaches} never are among of_last: {self.of_last}")
+            raise ValueError(
+                f"breaches: {self.breaches} is more than of_last: {self.of_last}: no training could start"
+            )
         return self
 
 
 class Renew(Section):
-    """Train anew on a day of the month, drift or not."""
+    """A training on a fixed day of each month, with or without drift."""
 
     day: int = Field(ge=1, le=28)
     at: ClockTime = "00:00"
 
 
 class Policy(Section):
-    """Everything about one model name. Without `evaluate` and `gate` there is no policy."""
+    """Everything about one model name. A policy needs at least `evaluate` and `gate`."""
 
     evaluate: Evaluate
     gate: Gate
@@ -173,13 +187,13 @@ class Policy(Section):
 
     @property
     def promotes(self) -> bool:
-        """Whether it ever makes a version champion."""
+        """Return whether the policy can make a version champion."""
         return self.promote is not None and self.gate.mode is GateMode.ENFORCE
 
     @model_validator(mode="after")
-    def _hangs_together(self) -> "Policy":
+    def _sections_fit(self) -> "Policy":
         if self.rollout and not self.promote:
-            raise ValueError("rollout needs promote: only promoted models are rolled out")
+            raise ValueError("rollout needs the key promote, because only promoted versions are rolled out")
         if self.renew and not self.drift:
-            raise ValueError("renew needs drift: it says with which pipeline and on which months")
+            raise ValueError("renew needs the key drift, which says how and on which data to train")
         return self

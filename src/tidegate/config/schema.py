@@ -1,4 +1,4 @@
-"""tidegate.yml as values: what each key means and allows. configfile.py reads it."""
+"""The sections of tidegate.yml, except `models`: what each key means and allows."""
 
 import hashlib
 from datetime import timedelta
@@ -29,6 +29,8 @@ WorkspaceRole = Literal["development", "production"]
 
 
 class WorkspaceConfig(Section):
+    """An Azure ML workspace: its subscription, resource group and name."""
+
     subscription: Filled
     resource_group: Filled
     name: Filled
@@ -42,6 +44,8 @@ class WorkspaceConfig(Section):
 
 
 class FeedStorage(Section):
+    """The storage container in which a feed's files arrive."""
+
     subscription: Filled
     resource_group: Filled
     account: Account
@@ -56,7 +60,7 @@ class FeedStorage(Section):
 
 
 class Completion(Section):
-    """One way to be complete: every condition that is given must hold."""
+    """One way in which a month can be complete: every condition that is given must hold."""
 
     marker: FileInMonth | None = None
     listed_in: FileInMonth | None = None
@@ -64,7 +68,7 @@ class Completion(Section):
     min_files: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
-    def _says_something(self) -> "Completion":
+    def _has_a_condition(self) -> "Completion":
         if not self.model_dump(exclude_none=True):
             raise ValueError("give at least one of marker, listed_in, quiet_for, min_files")
         return self
@@ -76,6 +80,8 @@ class AfterDeadline(StrEnum):
 
 
 class Deadline(Section):
+    """The time until which a month should be complete, and what happens if it is not."""
+
     day: int = Field(ge=1, le=28)
     at: ClockTime = "00:00"
     of: Literal["next_month", "same_month"] = "next_month"
@@ -89,17 +95,21 @@ class LatePolicy(StrEnum):
 
 
 class LateFiles(Section):
+    """What happens if files change after a month was complete."""
+
     then: LatePolicy = LatePolicy.NEW_VERSION
     quiet_for: Duration = timedelta(minutes=15)
     max_versions: int = Field(default=5, ge=1)
 
 
 class Score(Section):
+    """How a feed's months are scored: pipeline, model and clusters."""
+
     workspace: WorkspaceRole = "development"
     pipeline: AssetName
     model: ModelReference = Field(
-        description="When a generation is claimed, `name` is the champion, or the newest version of a model "
-        "that no policy promotes; `name:3` pins it."
+        description="`name` means the champion when a generation is claimed, or the newest version if no "
+        "policy promotes the model; `name:3` always means version 3."
     )
     compute: AssetName
     fallback: AssetName | None = None
@@ -108,13 +118,17 @@ class Score(Section):
     max_error_rate: float = Field(default=0.01, ge=0, le=1)
 
     @model_validator(mode="after")
-    def _falls_back_elsewhere(self) -> "Score":
+    def _fallback_is_another_cluster(self) -> "Score":
         if self.fallback == self.compute:
-            raise ValueError(f"fallback: {self.fallback} is compute, too: name another cluster, or none")
+            raise ValueError(
+                f"fallback is {self.fallback}, the same as compute: name another cluster, or leave it out"
+            )
         return self
 
 
 class Feed(Section):
+    """A stream of files that arrive in months, and what is done with them."""
+
     storage: FeedStorage
     path: MonthPattern
     only: Filled = "*"
@@ -131,6 +145,8 @@ class Feed(Section):
 
 
 class Channel(Section):
+    """A channel that receives notifications, and which kinds of activities it receives."""
+
     url: Filled = Field(description="An Apprise URL.", repr=False)
     events: list[ActivityPattern] = Field(default=["*"], min_length=1)
 
@@ -145,6 +161,8 @@ class WorkspacePair(Section):
 
 
 class Config(Section):
+    """The whole of tidegate.yml."""
+
     timezone: ZoneInfo = ZoneInfo("UTC")
     workspaces: WorkspacePair
     feeds: dict[FeedName, Feed] = Field(min_length=1)
@@ -152,46 +170,48 @@ class Config(Section):
     notify: list[Channel] = Field(default=[])
 
     @model_validator(mode="after")
-    def _one_feed_a_folder(self) -> "Config":
+    def _folders_are_not_shared(self) -> "Config":
         owners: dict[tuple[str, str, str], str] = {}
         for name, feed in self.feeds.items():
-            place = (feed.storage.account, feed.storage.container, feed.path)
-            other = owners.setdefault(place, name)
+            folder = (feed.storage.account, feed.storage.container, feed.path)
+            other = owners.setdefault(folder, name)
             if other != name:
                 raise ValueError(
-                    f"feeds {other} and {name} read the same {'/'.join(place)}: give each its own path"
+                    f"feeds {other} and {name} read the same {'/'.join(folder)}: give each a path of its own"
                 )
         return self
 
     @model_validator(mode="after")
-    def _models_are_where_they_score(self) -> "Config":
+    def _models_exist_where_they_score(self) -> "Config":
         for name, feed in self.feeds.items():
             policy = self.models.get(feed.score.model)
             shared = policy and policy.promote and policy.promote.via == "registry"
             if shared and feed.workspace == "production":
                 raise ValueError(
-                    f"feed {name} scores in production, which has no {feed.score.model} of its own: that is "
-                    "promoted via registry. Promote it via workspace, or score in development"
+                    f"feed {name} scores in production, but {feed.score.model} is promoted via registry: "
+                    "production has no version of it; use via: workspace, or score in development"
                 )
         return self
 
     @model_validator(mode="after")
-    def _drift_is_of_a_feed(self) -> "Config":
+    def _drift_names_a_feed(self) -> "Config":
         for name, policy in self.models.items():
             if policy.drift and policy.drift.feed not in self.feeds:
                 feeds = ", ".join(self.feeds)
-                raise ValueError(f"models.{name}.drift.feed is {policy.drift.feed}; there are: {feeds}")
+                raise ValueError(
+                    f"models.{name}.drift.feed is {policy.drift.feed}, which is no feed; feeds are: {feeds}"
+                )
         return self
 
     @model_validator(mode="after")
-    def _one_model_an_endpoint(self) -> "Config":
+    def _endpoints_are_not_shared(self) -> "Config":
         owners: dict[str, str] = {}
         for name, policy in self.models.items():
             other = owners.setdefault(policy.rollout.endpoint, name) if policy.rollout else name
             if other != name and policy.rollout:
                 raise ValueError(
                     f"models {other} and {name} have the same rollout.endpoint {policy.rollout.endpoint}: "
-                    "give each its own"
+                    "give each an endpoint of its own"
                 )
         return self
 
@@ -201,5 +221,5 @@ class Config(Section):
 
     @property
     def digest(self) -> str:
-        """Changes with whatever the file means; tells nothing of what it says."""
+        """Return a hash that changes with the meaning of the file and reveals nothing of its content."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""The kinds of values that tidegate.yml is made of, each with what it allows."""
+"""The types of the values in tidegate.yml: what each allows, and what its error message says."""
 
 import re
 from datetime import timedelta
@@ -11,7 +11,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 class Section(BaseModel):
-    """A part of the file: frozen, and with no key that it does not know."""
+    """A section of the file. It is frozen and rejects unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,13 +21,13 @@ def _duration(value: Any) -> timedelta:
         return value
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", value) if isinstance(value, str) else None
     if not match:
-        raise ValueError("write a number and one of s, m, h, d: 90s, 15m, 6h, 3d")
+        raise ValueError("write a number and a unit (s, m, h or d), such as 90s, 15m, 6h or 3d")
     return timedelta(**{_UNITS[match[2]]: float(match[1])})
 
 
 def _positive(value: timedelta) -> timedelta:
     if value <= timedelta():
-        raise ValueError("must be longer than nothing: 90s, 15m, 6h, 3d")
+        raise ValueError("write a duration longer than zero, such as 90s, 15m, 6h or 3d")
     return value
 
 
@@ -35,20 +35,24 @@ def _month_pattern(value: str) -> str:
     shape = re.fullmatch(r"(?:[^{}\\]*/)?\{yyyy\}[/_-]?\{MM\}/", value)
     if not shape or value.startswith("/") or {"", ".", ".."} & set(value.removesuffix("/").split("/")):
         raise ValueError(
-            'write folders with {yyyy} and {MM} and a slash at the end: "{yyyy}{MM}/", "in/{yyyy}/{MM}/"'
+            'write a folder with {yyyy}, {MM} and a final slash, such as "{yyyy}{MM}/" or "in/{yyyy}/{MM}/"'
         )
     if value.startswith("predictions/"):
-        raise ValueError("predictions/ is where results are published: a feed there would feed on itself")
+        raise ValueError(
+            "choose another folder: predictions/ is reserved for the results that Tidegate publishes"
+        )
     return value
 
 
 def _file_in_month(value: str) -> str:
     if {"", ".", ".."} & set(value.split("/")) or "\\" in value:
-        raise ValueError("write a file name relative to the month's folder: _SUCCESS, lists/files.txt")
+        raise ValueError(
+            "write a file name relative to the month's folder, such as _SUCCESS or lists/files.txt"
+        )
     return value
 
 
-def _like(pattern: str, allowed: str) -> AfterValidator:
+def _matches(pattern: str, allowed: str) -> AfterValidator:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value, re.ASCII):
             raise ValueError(f"write {allowed}")
@@ -61,35 +65,43 @@ Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_posi
 Month = Annotated[
     str,
     BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),
-    _like(r"\d{4}(0[1-9]|1[0-2])", "a month as year and month: 202601"),
+    _matches(r"\d{4}(0[1-9]|1[0-2])", "a month as year and month, such as 202601"),
 ]
-FeedName = Annotated[str, _like(r"[a-z0-9][a-z0-9-]{0,39}", "1 to 40 small letters, digits and dashes")]
+FeedName = Annotated[
+    str, _matches(r"[a-z0-9][a-z0-9-]{0,39}", "1 to 40 lowercase letters, digits and dashes")
+]
 Account = Annotated[
-    str, _like(r"[a-z0-9]{3,24}", "a storage account's name: 3 to 24 small letters and digits")
+    str, _matches(r"[a-z0-9]{3,24}", "the name of a storage account: 3 to 24 lowercase letters and digits")
 ]
 Container = Annotated[
     str,
-    _like(
+    _matches(
         r"(?!tidegate-)[a-z0-9](-?[a-z0-9]){2,62}",
-        "a container's name; those of Tidegate (tidegate-...) are its own",
+        "the name of a container; names that begin with tidegate- are reserved",
     ),
 ]
 MonthPattern = Annotated[str, AfterValidator(_month_pattern)]
 FileInMonth = Annotated[str, AfterValidator(_file_in_month)]
-AssetName = Annotated[str, _like(_ASSET_NAME, "a name of Azure ML: letters, digits, _ . -")]
+AssetName = Annotated[str, _matches(_ASSET_NAME, "a name that Azure ML allows: letters, digits, _ . -")]
 ModelReference = Annotated[
-    str, _like(_ASSET_NAME + r"(:[1-9]\d{0,9})?", "a model's name, or name:3 for version 3")
+    str, _matches(_ASSET_NAME + r"(:[1-9]\d{0,9})?", "the name of a model, or name:3 for its version 3")
 ]
 DataVersion = Annotated[
-    str, _like(rf"{_ASSET_NAME}:{_ASSET_NAME}", "a Data asset's name and version: holdout:4")
+    str, _matches(rf"{_ASSET_NAME}:{_ASSET_NAME}", "the name and version of a Data asset, such as holdout:4")
 ]
 EndpointName = Annotated[
     str,
-    _like(r"[a-z][a-z0-9-]{1,30}[a-z0-9]", "an endpoint's name: 3 to 32 small letters, digits and dashes"),
+    _matches(
+        r"[a-z][a-z0-9-]{1,30}[a-z0-9]",
+        "the name of an endpoint: 3 to 32 lowercase letters, digits and dashes",
+    ),
 ]
-ClockTime = Annotated[str, _like(r"([01]\d|2[0-3]):[0-5]\d", 'a time of day in quotes: "06:00"')]
+ClockTime = Annotated[str, _matches(r"([01]\d|2[0-3]):[0-5]\d", 'a time of day in quotes: "06:00"')]
 ActivityPattern = Annotated[
     str,
-    _like(r"\*|[a-z]+\.(\*|[a-z_]+)", "the kind of an activity, or with * for all: month.scored, month.*, *"),
+    _matches(
+        r"\*|[a-z]+\.(\*|[a-z_]+)",
+        "a kind of activity, or a pattern with *, such as month.scored, month.* or *",
+    ),
 ]
 Filled = Annotated[str, StringConstraints(min_length=1)]

@@ -1,4 +1,4 @@
-"""Commands: work to do, imperative. They carry ids and their cause, never payloads, and travel as JSON."""
+"""Commands: work to do. They carry ids and their cause, never payloads, and are sent as JSON."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,24 +10,24 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$")]
 MonthId = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(0[1-9]|1[0-2])$")]
 
-FROM_TIMER = "timer-"  # how the cause of what the timer started begins
-FROM_REPLAY = "replay-"  # and of what a person had tried again
+FROM_TIMER = "timer-"  # prefix of the cause of commands that the timer sent
+FROM_REPLAY = "replay-"  # prefix of the cause of failed commands that a person replayed
 
 
 class _Command(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     cause: str = Field(
-        description="Id of the event, request or timer tick that led here; kept along the chain."
+        description="Id of the event, request or timer tick that started the chain of commands."
     )
-    tries: int = Field(default=0, ge=0, description="How often a transient failure sent it back already.")
+    tries: int = Field(default=0, ge=0, description="How often it has failed with a transient error.")
     first_tried: datetime | None = Field(
-        default=None, description="Set at the first failure; 24 h later it is given up."
+        default=None, description="Time of the first failure. After 24 h the command fails for good."
     )
 
 
 class CheckMonth(_Command):
-    """List a month's files and decide whether they are complete. With `due`, not before that time."""
+    """List a month's files and decide whether they are complete, but not before `due`."""
 
     kind: Literal["CheckMonth"] = "CheckMonth"
     feed: Name
@@ -36,7 +36,7 @@ class CheckMonth(_Command):
 
 
 class ScoreMonth(_Command):
-    """Bring one generation of a month version to a submitted job."""
+    """Claim one generation of a month version and submit its job."""
 
     kind: Literal["ScoreMonth"] = "ScoreMonth"
     feed: Name
@@ -46,7 +46,7 @@ class ScoreMonth(_Command):
 
 
 class FinishMonth(_Command):
-    """Take the result of a completed job into the ledger: reconciled, registered, announced."""
+    """Reconcile, record, register and announce the result of a completed job."""
 
     kind: Literal["FinishMonth"] = "FinishMonth"
     feed: Name
@@ -56,7 +56,7 @@ class FinishMonth(_Command):
 
 
 class CheckJob(_Command):
-    """Re-read a job's true state and act on it."""
+    """Read the state of a job from Azure and act on it."""
 
     kind: Literal["CheckJob"] = "CheckJob"
     workspace: Name
@@ -69,52 +69,56 @@ class _ModelCommand(_Command):
 
 
 class JudgeModel(_ModelCommand):
-    """Bring a version to a verdict: begin its evaluation, or take what came of it."""
+    """Start the evaluation of a version, or decide its verdict once the evaluation has ended."""
 
     kind: Literal["JudgeModel"] = "JudgeModel"
 
 
 class PromoteModel(_ModelCommand):
-    """Bring a version with a passing verdict into production: wait for approval, copy, verify, register."""
+    """Promote a version with a passing verdict: wait for approval, copy, verify and register it."""
 
     kind: Literal["PromoteModel"] = "PromoteModel"
 
 
 class AdvanceRollout(_ModelCommand):
-    """Take the next step of a version's rollout, or take it back."""
+    """Take the next step of a version's rollout, or give its traffic back."""
 
     kind: Literal["AdvanceRollout"] = "AdvanceRollout"
 
 
 class RollbackModel(_Command):
-    """Make the previous champion the champion again, endpoint included."""
+    """Make the previous champion the champion again, and restore its endpoint."""
 
     kind: Literal["RollbackModel"] = "RollbackModel"
     model: Name
-    to: Name = Field(description="The production version to go back to: a repetition goes back once.")
-    champion: Name = Field(description="The one of when it was asked for: another one is not taken back.")
+    to: Name = Field(
+        description="The production version to restore, so that a repeated command restores it once."
+    )
+    champion: Name = Field(
+        description="The champion at the time of the request. No other champion is taken back."
+    )
     by: str
     by_source: Literal["entra", "caller"] = "caller"
     reason: str
 
 
 class WeighDrift(_Command):
-    """Take in a signal about a model, once, and decide what it means after those that its record has."""
+    """Record a drift signal about a model, once, and decide whether it starts a training."""
 
     kind: Literal["WeighDrift"] = "WeighDrift"
     model: Name
     source: Literal["measurement", "monitor", "dataset_monitor", "renew"]
     of: str = Field(
         max_length=1024,
-        description="A result `digits:202611-1-g1`, a run and its signal, a monitor, a month.",
+        description="A result (`digits:202611-1-g1`), a run and its signal, a monitor, or a month.",
     )
     said: str = Field(
-        default="", max_length=4096, description="A monitor's words: it cannot be asked for them later."
+        default="", max_length=4096, description="The text of a monitor, which cannot be read again later."
     )
 
 
 class RetrainModel(_Command):
-    """Bring a retraining that was decided on to a registered model."""
+    """Submit the job of a retraining, and have the new version judged once the job has completed."""
 
     kind: Literal["RetrainModel"] = "RetrainModel"
     model: Name
@@ -122,7 +126,7 @@ class RetrainModel(_Command):
 
 
 class Notify(_Command):
-    """Tell people of one activity, once."""
+    """Send one activity to each channel that subscribes to it, once."""
 
     kind: Literal["Notify"] = "Notify"
     subject: str = Field(description="The activity's subject, its partition in the ledger.")
@@ -130,7 +134,7 @@ class Notify(_Command):
 
 
 class Reconcile(_Command):
-    """Send a command for whatever is unfinished, expected or was missed."""
+    """Send a command for all work that is unfinished, expected or was missed."""
 
     kind: Literal["Reconcile"] = "Reconcile"
 
@@ -156,7 +160,7 @@ _adapter: TypeAdapter[AnyCommand] = TypeAdapter(Command)
 
 @dataclass(frozen=True)
 class Next:
-    """A command that follows, and how long to wait before it is looked at (0 to 1 h)."""
+    """A command that follows, and the delay after which it is carried out (0 to 1 h)."""
 
     command: AnyCommand
     delay: timedelta = timedelta()
@@ -171,9 +175,10 @@ def command_ids(command: AnyCommand) -> dict[str, object]:
 
 
 def encode(command: AnyCommand) -> str:
+    """Return a command as JSON."""
     return command.model_dump_json(exclude_defaults=False)
 
 
 def decode(text: str | bytes) -> AnyCommand:
-    """Raises pydantic.ValidationError where the text is no command of ours."""
+    """Return the command in a message. Raise pydantic.ValidationError if the message is not a command."""
     return _adapter.validate_json(text)

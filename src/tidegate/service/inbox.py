@@ -11,7 +11,8 @@ from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.subjects import rejection_subject
 from tidegate.log import Log, bound
 from tidegate.messages.commands import FROM_TIMER, CheckMonth, Reconcile, command_ids
-from tidegate.messages.events import Event, Unreadable, parse
+from tidegate.messages.event_parser import parse
+from tidegate.messages.events import Event, Unreadable
 from tidegate.service.context import notification_of
 from tidegate.service.meanings import Ignore, Meaning, RecordActivity, Reject, Send
 from tidegate.service.routing import Routes
