@@ -164,7 +164,7 @@ def test_a_mistake_is_named_by_line_and_key(tmp_path: Path, old: str, new: str, 
     [
         (
             "",
-            "tidegate.yml:1: the file must have these keys at its top level: timezone, workspaces, feeds, models",
+            "tidegate.yml:1: the file must have these keys at its top level: timezone, workspaces, feeds",
         ),
         ("- a\n", "tidegate.yml:1: the file must have these keys at its top level"),
         ("{}\n", "tidegate.yml:1: feeds: this key is required"),

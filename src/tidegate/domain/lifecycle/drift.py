@@ -65,7 +65,7 @@ def signal_record(signal: DriftSignal, decision: DriftDecision) -> SignalRecord:
 
 
 def with_signal(model: Model, signal: SignalRecord) -> Model:
-    """Return the model's record with one more signal; only the newest 100 are kept."""
+    """Return the model's record with one more signal. Only the newest 100 are kept."""
     return model.model_copy(update={"signals": [*model.signals, signal][-_MOST_SIGNALS:]})
 
 

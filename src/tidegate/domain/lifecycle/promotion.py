@@ -42,7 +42,7 @@ class AwaitApproval:
 
 @dataclass(frozen=True)
 class AwaitOtherPromotion:
-    """The promotion of `version` is under way; a model has only one at a time."""
+    """The promotion of `version` is under way, and a model has only one at a time."""
 
     version: str
 

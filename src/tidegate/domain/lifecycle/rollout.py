@@ -118,7 +118,7 @@ def _cleaning(
 
 
 def _failing(record: RolloutRecord, endpoint: EndpointSnapshot | None, now: datetime) -> RolloutAction:
-    """Give the traffic back to the deployment that had it; if there was none, no deployment receives any."""
+    """Give the traffic back to the deployment that had it, or to none if there was none."""
     name, before = record.deployment, record.before
     if endpoint and _has_traffic(endpoint, name):
         if before and before not in endpoint.deployments:

@@ -28,7 +28,7 @@ class DeploymentSnapshot:
 
 @dataclass(frozen=True)
 class EndpointSnapshot:
-    """An endpoint as Azure shows it. Shares are in percent; deployments without a share are left out."""
+    """An endpoint as Azure shows it. Shares are in percent. Deployments without a share are left out."""
 
     state: str
     traffic: Mapping[str, int]
