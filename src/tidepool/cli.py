@@ -15,7 +15,7 @@ except ImportError:  # the service alone is installed without the extra
     sys.exit("Tidepool is not installed. In a checkout, run: pip install -e '.[tidepool]'")
 
 from tidepool.cloud import Tidepool
-from tidepool.data_folder import DEFAULT, typed
+from tidepool.data_folder import DEFAULT, command_line
 from tidepool.launch import TidepoolError
 from tidepool.storage.azurite import AzuriteError
 
@@ -61,7 +61,7 @@ def down(data: Data = DEFAULT) -> None:
     """Stop Tidepool. Its state is kept."""
     cloud = Tidepool(data)
     if cloud.stop():
-        typer.echo(f"Stopped. The state is kept. To delete it, run: {typed('reset', cloud.data_dir)}")
+        typer.echo(f"Stopped. The state is kept. To delete it, run: {command_line('reset', cloud.data_dir)}")
     else:
         typer.echo(f"No Tidepool is running on {cloud.data_dir}.")
 
@@ -153,7 +153,7 @@ def _print_started(cloud: Tidepool) -> None:
             )
         else:
             typer.echo(f"Functions app {site['name']}: {site['url']}, {len(site['functions'])} functions")
-    env, down = typed("env", cloud.data_dir), typed("down", cloud.data_dir)
+    env, down = command_line("env", cloud.data_dir), command_line("down", cloud.data_dir)
     typer.echo(f'To use it in this shell:  eval "$({env})"\nTo stop it:  {down}')
 
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import httpx
 
-from tidepool.data_folder import DEFAULT, typed
+from tidepool.data_folder import DEFAULT, command_line
 from tidepool.default_resources import CONTROL_HEADER, DEFAULT_SITE
 from tidepool.launch import Launch, TidepoolError
 
@@ -82,7 +82,7 @@ class Tidepool:
         ]:
             raise TidepoolError(
                 f"the Tidepool on {self.data_dir} is running without the functions app {self._app}; "
-                f"stop it first: {typed('down', self.data_dir)}"
+                f"stop it first: {command_line('down', self.data_dir)}"
             )
 
     @property
@@ -130,7 +130,7 @@ class Tidepool:
 
     @property
     def requests(self) -> list[dict[str, Any]]:
-        """Return the requests that came through the proxy, oldest first, as dicts of gateway.Recorded."""
+        """Return the requests that came through the proxy, oldest first: gateway.RecordedRequest as dicts."""
         return list(self._ask("GET", "/requests"))
 
     @property
@@ -188,7 +188,7 @@ class Tidepool:
         self._post(f"/sites/{site}/fire/{function}")
 
     def fault(self, kind: str, action: str, **rule: Any) -> None:
-        """Add a fault rule with the fields of faults.Rule."""
+        """Add a fault rule with the fields of faults.FaultRule."""
         self._post("/faults", {"kind": kind, "action": action, **rule})
 
     def clear_faults(self) -> None:

@@ -86,7 +86,7 @@ class Control:
         return JSONResponse(self._composition.gateway.requests(request.query_params.get("origin")))
 
     async def _mailbox(self, _: Request) -> JSONResponse:
-        return JSONResponse(self._composition.mailbox.letters())
+        return JSONResponse(self._composition.mailbox.messages())
 
     async def _events(self, _: Request) -> JSONResponse:
         return JSONResponse(list(self._composition.eventgrid.published))

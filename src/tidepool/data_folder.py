@@ -1,7 +1,4 @@
-"""The data folder: whether it is Tidepool's, which process holds it, what to type about it.
-
-Starts and ends nothing.
-"""
+"""The data folder of a Tidepool: its mark, its lock, and the command lines that name it."""
 
 import fcntl
 import os
@@ -17,12 +14,12 @@ _LOCK = "lock"
 
 
 def is_own(folder: Path) -> bool:
-    """Whether Tidepool made it, and all that is in it."""
+    """Return whether Tidepool made the folder, and so everything in it."""
     return (folder / _MARK).is_file()
 
 
 def claim(folder: Path) -> bool:
-    """Make it Tidepool's own; False where it holds something else."""
+    """Mark the folder as Tidepool's. Return False if it has other content."""
     if not is_own(folder) and folder.exists() and any(folder.iterdir()):
         return False
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,22 +27,25 @@ def claim(folder: Path) -> bool:
     return True
 
 
-def take(folder: Path) -> IO[str]:
-    """Hold it until the file is closed, or this process ends; BlockingIOError where another one holds it."""
-    lock = (folder / _LOCK).open("a+")
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
-    return lock
+def lock(folder: Path) -> IO[str]:
+    """Lock the folder until the returned file is closed or this process ends.
+
+    Raise BlockingIOError if another process has the lock. The lock file contains the id of its process.
+    """
+    file = (folder / _LOCK).open("a+")
+    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
 
 
 def holder(folder: Path) -> psutil.Process | None:
-    """The process that holds it, be it starting, running, ending or stuck."""
+    """Return the process that has the lock, or None. It may be starting, running, ending or hanging."""
     try:
-        with (folder / _LOCK).open() as lock:
-            process = psutil.Process(int(lock.read()))
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with (folder / _LOCK).open() as file:
+            process = psutil.Process(int(file.read()))
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return process
     except (OSError, ValueError, psutil.NoSuchProcess):
@@ -53,7 +53,7 @@ def holder(folder: Path) -> psutil.Process | None:
     return None
 
 
-def typed(word: str, folder: Path) -> str:
-    """A command line for this folder: `tidepool down`, or `tidepool down --data elsewhere`."""
+def command_line(command: str, folder: Path) -> str:
+    """Return the command line for this folder, such as `tidepool down --data elsewhere`."""
     option = "" if folder == DEFAULT.resolve() else f" --data {shlex.quote(str(folder))}"
-    return f"tidepool {word}{option}"
+    return f"tidepool {command}{option}"

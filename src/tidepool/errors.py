@@ -1,4 +1,4 @@
-"""Azure's error shape: what a refused request is answered with. Parts raise it, the gateway renders it."""
+"""Azure's error responses: an exception that any part raises, and the gateway turns into a response."""
 
 from collections.abc import Mapping
 from xml.sax.saxutils import escape
@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 
 class AzureError(Exception):
-    """A refusal as Azure words it: HTTP status, error code, message."""
+    """An error response in Azure's format: HTTP status, error code and message."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
@@ -26,7 +26,7 @@ class AzureError(Exception):
         )
 
     def storage_response(self, service: str) -> Response:
-        """The same in the words of Azure Storage: XML, and for tables OData."""
+        """Return the response in the format of Azure Storage: XML, and for tables OData."""
         headers = {**self.headers, "x-ms-error-code": self.code}
         if service == "table":
             message = {"lang": "en-US", "value": self.message}
@@ -42,7 +42,7 @@ def not_found(resource: str) -> AzureError:
 
 
 def not_emulated(method: str, url: str) -> AzureError:
-    """A route that Tidepool does not have: loud, so that nobody mistakes it for Azure's answer."""
+    """Return the error for a route that Tidepool does not have, which no answer of Azure resembles."""
     return AzureError(
         501,
         "NotEmulated",

@@ -1,7 +1,4 @@
-"""Misbehaviour on demand, from one seed.
-
-Decides; others carry it out.
-"""
+"""Fault injection: the rules, and the decision for each request, event, run or write which fault it gets."""
 
 import fnmatch
 import random
@@ -26,18 +23,18 @@ MATCHES: dict[str, set[str]] = {
     "scoring": {"workspace", "endpoint", "deployment"},
     "copy": {"account", "path"},
 }
-# `value` where a rule about deployments or copies gives none: a status, or seconds.
+# The default of `value` for rules about deployments and copies: a status, or seconds.
 _DEFAULTS = {"delay": 900.0, "status": 500.0, "slow": 10.0, "pending": 60.0}
 
 
 @dataclass
-class Rule:
-    """One kind of misbehaviour, for whatever its globs match.
+class FaultRule:
+    """A fault for all that its globs match.
 
-    Skips the first `skip` matches, then acts at most `times` times (None: always), with `probability`.
-    `value` is the status of a request, the seconds of a time-out or a delay, or the number of extra copies.
-    Of online deployments, `provisioning` can fail or take longer, and `scoring` be slow, answer with a status
-    or crash the process. A `copy` on the server's side can be pending for a while, or fail in the end.
+    The rule skips the first `skip` matches. Then it applies at most `times` times (None: without limit), with
+    `probability`. `value` is the status of a request, the seconds of a time-out or a delay, or the number of
+    extra copies of an event. For online deployments, `provisioning` can fail or take longer, and `scoring`
+    can be slow, answer with a status or crash the process. A server-side `copy` can be pending, or fail.
     """
 
     kind: str
@@ -68,7 +65,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class RequestFault:
-    """Instead of being carried out: the answer `status`, or after `timeout_s` none at all."""
+    """The fault of a request: it is answered with `status`, or its connection is cut after `timeout_s`."""
 
     status: int | None = None
     retry_after_s: float = 1.0
@@ -76,31 +73,31 @@ class RequestFault:
 
 
 class Faults:
-    """The rules in force. The same seed and the same order of questions give the same answers."""
+    """The current rules. The same seed and the same order of calls give the same faults."""
 
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)
-        self._rules: list[Rule] = []
+        self._rules: list[FaultRule] = []
 
     def add(self, rule: dict[str, Any]) -> None:
-        """`{"kind": ..., "action": ..., "match": {...}, ...}`: the fields of Rule.
+        """Add a rule from the fields of FaultRule, such as `{"kind": ..., "action": ..., "match": {...}}`.
 
-        ValueError says what is allowed.
+        Raise ValueError, with the allowed values, if it is invalid.
         """
-        unknown = set(rule) - set(Rule.__dataclass_fields__)
+        unknown = set(rule) - set(FaultRule.__dataclass_fields__)
         if unknown:
             raise ValueError(
-                f"unknown {', '.join(sorted(unknown))}; allowed: {', '.join(Rule.__dataclass_fields__)}"
+                f"unknown {', '.join(sorted(unknown))}; allowed: {', '.join(FaultRule.__dataclass_fields__)}"
             )
         if missing := {"kind", "action"} - set(rule):
             raise ValueError(f"{', '.join(sorted(missing))} is missing")
-        self._rules.append(Rule(**rule))
+        self._rules.append(FaultRule(**rule))
 
     def clear(self) -> None:
         self._rules.clear()
 
     def for_request(self, *, method: str, host: str, path: str, origin: str) -> RequestFault | None:
-        rule = self._first("request", {"method": method, "host": host, "path": path, "origin": origin})
+        rule = self._applicable("request", {"method": method, "host": host, "path": path, "origin": origin})
         if rule is None:
             return None
         if rule.action == "timeout":
@@ -108,13 +105,13 @@ class Faults:
         return RequestFault(status=int(rule.value or 503), retry_after_s=rule.retry_after_s)
 
     def for_event(self, event: dict[str, Any]) -> list[float]:
-        """Seconds to wait before each delivery of this event: `[0.0]` is good behaviour, `[]` drops it."""
+        """Return the seconds to wait before each delivery of an event: `[0.0]` is no fault, `[]` drops it."""
         facts = {
             "type": str(event.get("eventType") or event.get("type", "")),
             "subject": str(event.get("subject", "")),
             "topic": str(event.get("topic") or event.get("source", "")),
         }
-        rule = self._first("event", facts)
+        rule = self._applicable("event", facts)
         if rule is None:
             return [0.0]
         match rule.action:
@@ -129,31 +126,31 @@ class Faults:
     def for_run(
         self, workspace: str, run_id: str, step_name: str | None
     ) -> Literal["preempt", "never_start"] | None:
-        rule = self._first("run", {"workspace": workspace, "run": run_id, "step": step_name or ""})
+        rule = self._applicable("run", {"workspace": workspace, "run": run_id, "step": step_name or ""})
         if rule is None:
             return None
         return "preempt" if rule.action == "preempt" else "never_start"
 
     def kills_worker_after(self, origin: str) -> bool:
-        """Asked once for each write that came from that functions worker, after the write took effect."""
-        return self._first("worker", {"origin": origin}) is not None
+        """Return whether to kill a functions worker now. Call this once for each write that took effect."""
+        return self._applicable("worker", {"origin": origin}) is not None
 
     def value(self, kind: str, action: str, facts: dict[str, str]) -> float | None:
-        """The `value` of a rule that acts now on what has these facts; None where none does."""
-        rule = self._first(kind, facts, action)
+        """Return the `value` of a rule that applies to `facts` now, or None if no rule applies."""
+        rule = self._applicable(kind, facts, action)
         if rule is None:
             return None
         return _DEFAULTS.get(action, 0.0) if rule.value is None else rule.value
 
-    def _first(self, kind: str, facts: dict[str, str], action: str | None = None) -> Rule | None:
+    def _applicable(self, kind: str, facts: dict[str, str], action: str | None = None) -> FaultRule | None:
         for rule in self._rules:
             if rule.kind != kind or action not in (None, rule.action):
                 continue
-            if rule.matches(facts) and self._acts(rule):
+            if rule.matches(facts) and self._applies(rule):
                 return rule
         return None
 
-    def _acts(self, rule: Rule) -> bool:
+    def _applies(self, rule: FaultRule) -> bool:
         if rule.skip > 0:
             rule.skip -= 1
             return False

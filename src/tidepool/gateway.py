@@ -1,4 +1,4 @@
-"""The front door: finds the part for a host name, misbehaves when told to, records requests."""
+"""The gateway behind the proxy: it routes requests by host name, injects faults and records requests."""
 
 import asyncio
 import logging
@@ -19,8 +19,8 @@ from tidepool.faults import Faults, RequestFault
 log = logging.getLogger(__name__)
 
 RECORD_LENGTH = 100_000
-_MUTATING = {"PUT", "POST", "PATCH", "DELETE", "MERGE"}
-# POSTs that only read, by the end of their path or by their query.
+_WRITE_METHODS = {"PUT", "POST", "PATCH", "DELETE", "MERGE"}
+# POSTs that only read, recognised by the end of their path or by their query.
 _READING = re.compile(r"/(list\w+|batchGet\w+|getLogs|token|rundata|search|metadata|query)$", re.IGNORECASE)
 _READING_QUERY = "comp=userdelegationkey"
 _STORAGE = re.compile(r"\.(blob|queue|table)\.core\.windows\.net$")
@@ -29,10 +29,10 @@ _WRITABLE = re.compile(r"\.core\.windows\.net$|^management\.azure\.com$|\.azurem
 
 
 @dataclass
-class Recorded:
-    """One request that came through the proxy.
+class RecordedRequest:
+    """A request that came through the proxy.
 
-    `origin` is whose proxy port; status 0: cut off without an answer.
+    `origin` names the owner of the proxy port. Status 0 means that the connection was cut without an answer.
     """
 
     number: int
@@ -48,64 +48,61 @@ class Recorded:
 
 
 class Gateway:
-    """ASGI app behind the proxy.
-
-    `parts` are tried in order; the first that matches answers.
-    """
+    """The ASGI app behind the proxy. The first mounted app whose pattern matches a request answers it."""
 
     def __init__(self, *, faults: Faults, kill_worker: Callable[[str], None]) -> None:
         self._faults = faults
         self._kill_worker = kill_worker
         self._parts: list[tuple[re.Pattern[str], ASGIApp]] = []
-        self._record: deque[Recorded] = deque(maxlen=RECORD_LENGTH)
+        self._record: deque[RecordedRequest] = deque(maxlen=RECORD_LENGTH)
         self._count = 0
 
     def mount(self, pattern: str, app: ASGIApp) -> None:
-        """Let `app` answer what matches `pattern` (a regular expression for the start of `host/path`)."""
+        """Mount `app` for requests whose `host/path` starts with the regular expression `pattern`."""
         self._parts.append((re.compile(pattern, re.IGNORECASE), app))
 
     def requests(self, origin: str | None = None) -> list[dict[str, Any]]:
-        """The record, oldest first; of one origin, or of all."""
+        """Return the recorded requests of an origin, or of all, oldest first."""
         return [dict(vars(entry)) for entry in self._record if origin in (None, entry.origin)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         entry = self._open(scope)
         started = time.perf_counter()
-        watched = _Answer(entry, send)
+        recorder = _StatusRecorder(entry, send)
         try:
-            await self._answer(scope, receive, watched.send, entry)
+            await self._answer(scope, receive, recorder.send, entry)
         except AzureError as error:
-            await _refusal(entry.host, error)(scope, receive, watched.send)
+            await _refusal(entry.host, error)(scope, receive, recorder.send)
         except _CutError:
             scope["state"]["connection"].abort()
         except Exception:
             log.exception("part_failed method=%s host=%s path=%s", entry.method, entry.host, entry.path)
             if entry.status == 0:
-                await _refusal(entry.host, _FAILED)(scope, receive, watched.send)
+                await _refusal(entry.host, _FAILED)(scope, receive, recorder.send)
         finally:
             entry.ms = round((time.perf_counter() - started) * 1000, 2)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, entry: Recorded) -> None:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, entry: RecordedRequest) -> None:
         fault = self._faults.for_request(
             method=entry.method, host=entry.host, path=entry.path, origin=entry.origin
         )
         if fault is not None:
-            await _misbehave(fault)
+            await _inject(fault)
         if _is_write(entry):
-            send = self._counting(entry, send)
+            send = self._marking_writes(entry, send)
         await self._part(entry)(scope, receive, send)
 
-    def _part(self, entry: Recorded) -> ASGIApp:
+    def _part(self, entry: RecordedRequest) -> ASGIApp:
         target = entry.host + entry.path
         for pattern, app in self._parts:
             if pattern.match(target):
                 return app
         raise not_emulated(entry.method, f"https://{target}")
 
-    def _counting(self, entry: Recorded, send: Send) -> Send:
-        """Marks a write that took effect, and kills the worker that sent it when its count has come."""
+    def _marking_writes(self, entry: RecordedRequest, send: Send) -> Send:
+        """Mark a write that took effect. If a fault rule says so, kill the worker that sent it."""
 
-        async def counted(message: Message) -> None:
+        async def mark_and_send(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] < 400:
                 entry.write = True
                 if self._faults.kills_worker_after(entry.origin):
@@ -113,12 +110,12 @@ class Gateway:
                     raise _CutError
             await send(message)
 
-        return counted
+        return mark_and_send
 
-    def _open(self, scope: Scope) -> Recorded:
+    def _open(self, scope: Scope) -> RecordedRequest:
         self._count += 1
         host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
-        entry = Recorded(
+        entry = RecordedRequest(
             number=self._count,
             time=datetime.now(UTC).isoformat(),
             origin=scope["state"]["origin"],
@@ -131,17 +128,19 @@ class Gateway:
         return entry
 
 
-_FAILED = AzureError(500, "InternalServerError", "Tidepool failed; see its log: tidepool logs supervisor")
+_FAILED = AzureError(
+    500, "InternalServerError", "Tidepool failed. To see its log, run: tidepool logs supervisor"
+)
 
 
 class _CutError(Exception):
-    """The connection ends here, without an answer."""
+    """The connection is cut without an answer."""
 
 
-class _Answer:
-    """Notes the status on its way out."""
+class _StatusRecorder:
+    """A `send` that records the status of the answer."""
 
-    def __init__(self, entry: Recorded, send: Send) -> None:
+    def __init__(self, entry: RecordedRequest, send: Send) -> None:
         self._entry = entry
         self._send = send
 
@@ -151,9 +150,9 @@ class _Answer:
         await self._send(message)
 
 
-def _is_write(entry: Recorded) -> bool:
+def _is_write(entry: RecordedRequest) -> bool:
     return (
-        entry.method in _MUTATING
+        entry.method in _WRITE_METHODS
         and _WRITABLE.search(entry.host) is not None
         and _READING.search(entry.path) is None
         and _READING_QUERY not in entry.query
@@ -165,7 +164,7 @@ def _refusal(host: str, error: AzureError) -> Response:
     return error.storage_response(storage[1]) if storage else error.response()
 
 
-async def _misbehave(fault: RequestFault) -> None:
+async def _inject(fault: RequestFault) -> None:
     if fault.status is None:
         await asyncio.sleep(fault.timeout_s)
         raise _CutError

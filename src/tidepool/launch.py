@@ -1,4 +1,4 @@
-"""Starts the supervisor's process, finds a running one, ends it and waits. Asks it for nothing else."""
+"""The process of the supervisor: starting it, finding a running one, and ending it."""
 
 import contextlib
 import json
@@ -11,19 +11,19 @@ from typing import Any
 
 import psutil
 
-from tidepool.data_folder import claim, holder, is_own, typed
+from tidepool.data_folder import claim, command_line, holder, is_own
 from tidepool.default_resources import STATE_FILE, STOP_WITHIN_S
 from tidepool.storage import azurite
 
-_PATIENCE_S = STOP_WITHIN_S + 5  # it ends a shutdown that hangs by itself
+_PATIENCE_S = STOP_WITHIN_S + 5  # the supervisor itself ends a shutdown that hangs
 
 
 class TidepoolError(RuntimeError):
-    """Tidepool did not start, is not running, or refused what was asked."""
+    """Tidepool did not start, is not running, or refused a request."""
 
 
 class Launch:
-    """A supervisor on a data folder: one that was started here, or one that was found."""
+    """The supervisor of a data folder, started by this process or by another one."""
 
     def __init__(self, data_dir: Path) -> None:
         self.data_dir = data_dir
@@ -31,13 +31,14 @@ class Launch:
         self._write_end = -1
 
     def start(self, arguments: list[str], *, detach: bool) -> dict[str, Any]:
-        """Start it and wait until it is ready; its state. Not detached, it ends when this process does.
+        """Start the supervisor, wait until it is ready, and return its state.
 
-        It knows by a pipe, of which it holds the one end and this process the other.
+        If it is not detached it ends when this process ends. It notices this by a pipe between the two.
         """
         if not claim(self.data_dir):
             raise TidepoolError(
-                f"{self.data_dir} is not empty and not a data folder of Tidepool; name another one (--data)"
+                f"{self.data_dir} is not empty and not a data folder of Tidepool; "
+                "name another folder with --data"
             )
         azurite.ensure()
         log_file = self.data_dir / "logs" / "supervisor.log"
@@ -55,27 +56,27 @@ class Launch:
                 start_new_session=True,
             )
         os.close(read_end)
-        return self._said(log_file)
+        return self._read_state(log_file)
 
     def find(self) -> dict[str, Any]:
-        """The state of the one that runs; TidepoolError where none does."""
+        """Return the state of the running supervisor. Raise TidepoolError if none runs."""
         try:
             state: dict[str, Any] = json.loads((self.data_dir / STATE_FILE).read_text())
         except OSError:
             state = {}
         held = holder(self.data_dir)
         if held is None:
-            start = typed("up", self.data_dir)
-            raise TidepoolError(f"no Tidepool is running on {self.data_dir} (start one: {start})")
+            start = command_line("up", self.data_dir)
+            raise TidepoolError(f"no Tidepool is running on {self.data_dir}; to start one, run: {start}")
         if held.pid != state.get("pid"):
             raise TidepoolError(
                 f"the Tidepool on {self.data_dir} (process {held.pid}) is starting or ending; "
-                f"wait, or end it: {typed('down', self.data_dir)}"
+                f"wait, or stop it: {command_line('down', self.data_dir)}"
             )
         return state
 
     def wait(self) -> None:
-        """Until it has ended."""
+        """Wait until the supervisor has ended."""
         if self._process is not None:
             self._process.wait()
             self._process = None
@@ -84,7 +85,10 @@ class Launch:
             held.wait()
 
     def end(self, patience_s: float = _PATIENCE_S) -> bool:
-        """End what holds the data folder, by force where it does not end when asked; whether anything did."""
+        """Stop the process that has locked the data folder, and kill it after `patience_s`.
+
+        Return whether there was such a process.
+        """
         held = holder(self.data_dir)
         if held is not None:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -95,7 +99,7 @@ class Launch:
         return held is not None
 
     def delete(self) -> bool:
-        """Delete the data folder of a Tidepool that does not run; False where there is none."""
+        """Delete the data folder of a Tidepool that is not running. Return False if there is none."""
         if not self.data_dir.exists():
             return False
         if not is_own(self.data_dir):
@@ -103,15 +107,15 @@ class Launch:
         shutil.rmtree(self.data_dir, ignore_errors=True)
         return True
 
-    def _said(self, log_file: Path) -> dict[str, Any]:
-        """The one line that it prints when it is ready."""
+    def _read_state(self, log_file: Path) -> dict[str, Any]:
+        """Return the state that the supervisor prints when it is ready. Raise TidepoolError if it ends."""
         assert self._process is not None
         assert self._process.stdout is not None
-        with self._process.stdout as said:
-            line = said.readline()
+        with self._process.stdout as stdout:
+            line = stdout.readline()
         if not line:
             self._process.wait()
-            lines = log_file.read_text().strip().splitlines() or ["it said nothing"]
-            raise TidepoolError(f"Tidepool did not start: {lines[-1]} ({log_file})")
+            lines = log_file.read_text().strip().splitlines() or ["it printed no error"]
+            raise TidepoolError(f"Tidepool did not start: {lines[-1]} (its log is {log_file})")
         state: dict[str, Any] = json.loads(line)
         return state

@@ -1,4 +1,4 @@
-"""The mailbox: keeps what was posted to `https://mailbox.tidepool`, to be read by tests and people."""
+"""The mailbox `https://mailbox.tidepool`, which stores the notifications that are posted to it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,20 +12,20 @@ from tidepool.store import Store
 
 
 class Mailbox:
-    """Letters in the order of their arrival: `{"time", "path", "body"}`, body parsed where it is JSON."""
+    """The received messages, oldest first: `{"time", "path", "body"}`. A JSON body is parsed."""
 
     def __init__(self, *, store: Store) -> None:
         self._store = store
         self.app = Starlette(routes=[Route("/{path:path}", self._post, methods=["POST", "PUT"])])
 
-    def letters(self) -> list[dict[str, Any]]:
-        return [letter for _, letter in self._store.children("/mailbox")]
+    def messages(self) -> list[dict[str, Any]]:
+        return [message for _, message in self._store.children("/mailbox")]
 
     async def _post(self, request: Request) -> Response:
         try:
             body = await request.json()
         except ValueError:
             body = (await request.body()).decode(errors="replace")
-        letter = {"time": datetime.now(UTC).isoformat(), "path": request.url.path, "body": body}
-        self._store.put(f"/mailbox/{self._store.next('letter')}", letter)
+        message = {"time": datetime.now(UTC).isoformat(), "path": request.url.path, "body": body}
+        self._store.put(f"/mailbox/{self._store.next('letter')}", message)
         return Response(status_code=200)

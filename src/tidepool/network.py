@@ -1,4 +1,4 @@
-"""How programs reach Tidepool without knowing: certificates, the CONNECT proxy, environment variables."""
+"""The network between programs and Tidepool: certificates, the CONNECT proxy and environment variables."""
 
 import asyncio
 import re
@@ -17,7 +17,7 @@ from uvicorn.server import ServerState
 
 from tidepool.default_resources import LOCATION, MAILBOX_HOST
 
-# Every host of Azure that Tidepool stands in for; the certificate and the proxy both go by this list.
+# All hosts of Azure that Tidepool emulates. The certificate and the proxy both use this list.
 HOSTS = (
     "management.azure.com",
     "login.microsoftonline.com",
@@ -30,12 +30,12 @@ HOSTS = (
     f"*.{LOCATION}.inference.ml.azure.com",
     MAILBOX_HOST,
 )
-_KNOWN = re.compile("|".join(re.escape(host).replace(r"\*", "[^.]+") for host in HOSTS), re.IGNORECASE)
+_EMULATED = re.compile("|".join(re.escape(host).replace(r"\*", "[^.]+") for host in HOSTS), re.IGNORECASE)
 _QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)
 
 
 class Authority:
-    """The CA of this Tidepool and the certificate of all its hosts; kept over restarts."""
+    """The CA of a Tidepool and the certificate of all its hosts, kept over restarts."""
 
     def __init__(self, folder: Path) -> None:
         self.authority = folder / "authority.pem"
@@ -63,12 +63,12 @@ class Authority:
 def environment(
     *, proxy_port: int, authority: Authority, identity_url: str, identity_header: str
 ) -> dict[str, str]:
-    """The variables under which unmodified SDKs find Tidepool.
+    """Return the environment variables with which unmodified SDKs use Tidepool.
 
-    In both cases, as urllib and requests prefer the lower one.
+    Names are in upper and lower case, because urllib and requests prefer lower case.
     """
     proxy, direct = f"http://127.0.0.1:{proxy_port}", "127.0.0.1,localhost"
-    authorities = str(authority.authority)  # no other: the proxy lets nobody through to other hosts
+    authorities = str(authority.authority)  # the only CA: the proxy refuses all other hosts
     return {
         "HTTPS_PROXY": proxy,
         "https_proxy": proxy,
@@ -83,7 +83,7 @@ def environment(
 
 
 async def listen_http(app: ASGIApp) -> tuple[asyncio.Server, int]:
-    """Serve an ASGI app in plain HTTP on 127.0.0.1; returns its listener and port."""
+    """Serve an ASGI app in plain HTTP on 127.0.0.1, and return the listener and its port."""
     config, state = _http_config(app), ServerState()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: HttpToolsProtocol(config, state, {}), "127.0.0.1", 0)
@@ -91,12 +91,11 @@ async def listen_http(app: ASGIApp) -> tuple[asyncio.Server, int]:
 
 
 class Proxy:
-    """CONNECT listeners.
+    """The CONNECT proxy.
 
-    A tunnel to a host of ours ends here: TLS and HTTP go straight to the gateway, in this process.
-
-    Each listener has an `origin`, the name of who was given its port: `scope["state"]["origin"]`; the
-    connection itself is in `scope["state"]["connection"]`, for faults that cut it.
+    Tunnels to emulated hosts end in this process: it terminates TLS and passes requests to the gateway.
+    Each listener has an `origin`, the name of the owner of its port, in `scope["state"]["origin"]`. The
+    connection is in `scope["state"]["connection"]`, for faults that cut it.
     """
 
     def __init__(self, *, gateway: ASGIApp, context: SSLContext) -> None:
@@ -106,7 +105,7 @@ class Proxy:
         self._listeners: dict[int, asyncio.Server] = {}
 
     async def listen(self, origin: str) -> int:
-        """Open a listener for `origin`; returns its port."""
+        """Open a listener for `origin` and return its port."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Tunnel(partial(self._enter, origin)), "127.0.0.1", 0)
         port: int = server.sockets[0].getsockname()[1]
@@ -114,12 +113,12 @@ class Proxy:
         return port
 
     def close(self, ports: Iterable[int] | None = None) -> None:
-        """Close these listeners, or all."""
+        """Close the listeners of `ports`, or all."""
         for port in list(self._listeners) if ports is None else ports:
             self._listeners.pop(port).close()
 
     async def _enter(self, origin: str, transport: asyncio.Transport) -> None:
-        """Speak TLS and HTTP on a tunnel that was granted."""
+        """Start TLS and HTTP on an accepted tunnel."""
         connection = _Connection(self._config, self._state, {"origin": origin})
         connection.app_state["connection"] = connection
         loop = asyncio.get_running_loop()
@@ -133,7 +132,7 @@ class Proxy:
 
 
 class _Tunnel(asyncio.Protocol):
-    """The first request on a proxy connection: a CONNECT to a host of ours is granted, no other."""
+    """The first request on a proxy connection. Only CONNECT to an emulated host is accepted."""
 
     def __init__(self, enter: Callable[[asyncio.Transport], Coroutine[Any, Any, None]]) -> None:
         self._enter = enter
@@ -148,19 +147,23 @@ class _Tunnel(asyncio.Protocol):
             return
         method, target = self._head.split(b" ", 2)[:2]
         host = _host(target.decode("latin-1"))
-        if method == b"CONNECT" and _KNOWN.fullmatch(host):
+        if method == b"CONNECT" and _EMULATED.fullmatch(host):
             self._transport.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             self._entering = asyncio.ensure_future(self._enter(self._transport))
         else:
-            self._transport.write(_refusal(f"{host} is not in Tidepool (unset HTTPS_PROXY https_proxy)"))
+            self._transport.write(
+                _refusal(
+                    f"Tidepool does not emulate {host} (to leave Tidepool: unset HTTPS_PROXY https_proxy)"
+                )
+            )
             self._transport.close()
 
 
 class _Connection(HttpToolsProtocol):
-    """uvicorn's HTTP protocol on a tunnel.
+    """uvicorn's HTTP protocol on a tunnel, with immediate TCP acknowledgements.
 
-    Acknowledges what it reads at once: urllib3 leaves Nagle's algorithm on when proxied, and a delayed
-    acknowledgement then costs 40 ms a request with a body.
+    urllib3 leaves Nagle's algorithm on when it uses a proxy. A delayed acknowledgement then costs 40 ms for
+    each request with a body.
     """
 
     def __init__(self, config: uvicorn.Config, state: ServerState, app_state: dict[str, object]) -> None:
@@ -204,7 +207,7 @@ def _http_config(app: ASGIApp) -> uvicorn.Config:
 
 
 def _host(target: str) -> str:
-    """The host of `host:443` or of `http://host/path`."""
+    """Return the host of `host:443` or of `http://host/path`."""
     bare = target.partition("://")[2] or target
     return bare.partition("/")[0].rpartition(":")[0] or bare.partition("/")[0]
 

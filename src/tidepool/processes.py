@@ -1,4 +1,4 @@
-"""Children of the supervisor: how they are started, and the reaper that ends them when it dies."""
+"""The child processes of the supervisor, and the reaper that kills them when the supervisor dies."""
 
 import asyncio
 import os
@@ -19,7 +19,10 @@ async def spawn(
     stderr: Path | int,
     cwd: Path | None = None,
 ) -> asyncio.subprocess.Process:
-    """Start a child in the supervisor's process group, where the reaper finds it; a path is appended to."""
+    """Start a child in the process group of the supervisor, which the reaper kills.
+
+    If `stdout` or `stderr` is a path, the output is appended to that file.
+    """
     with ExitStack() as files:
         streams = [
             files.enter_context(to.open("ab")) if isinstance(to, Path) else to for to in (stdout, stderr)
@@ -35,9 +38,9 @@ async def spawn(
 
 
 def start_reaper() -> None:
-    """Start the process that kills this process group when this process is gone, however it ended.
+    """Start the process that kills this process group when this process ends for any reason.
 
-    It holds the read end of a pipe whose only write end is ours: end of file means that we are dead.
+    It reads from a pipe whose only write end is in this process. End of file means that this process ended.
     """
     read_end, write_end = os.pipe()
     os.set_inheritable(write_end, False)

@@ -1,4 +1,4 @@
-"""Whether all work has ended: what `settle` waits for, and how `advance` moves the time."""
+"""The unfinished work of a Tidepool, for which `settle` waits, and the steps of `advance`."""
 
 import asyncio
 from datetime import timedelta
@@ -7,7 +7,7 @@ from tidepool.composition import Composition
 
 SOON_S = 3.0
 _POLL_S = 0.05
-# Labels that do not count as work: timers fire for ever, and messages are counted by queue.
+# Labels that do not count as work: timers repeat without end, and messages are counted by queue.
 _NO_WORK = ("timer ", "message ")
 
 
@@ -18,16 +18,16 @@ class Quiescence:
         self._composition = composition
 
     async def settle(self, timeout_s: float) -> list[str]:
-        """Wait until two looks in a row find no unfinished work.
+        """Wait until two checks in a row find no unfinished work.
 
         Return one line for each piece of work that is unfinished when the time is over.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
-        quiet = 0
+        idle_checks = 0
         while True:
             going_on = await self.going_on()
-            quiet = 0 if going_on else quiet + 1
-            if quiet == 2:
+            idle_checks = 0 if going_on else idle_checks + 1
+            if idle_checks == 2:
                 return []
             if asyncio.get_running_loop().time() > deadline:
                 return going_on
@@ -40,8 +40,10 @@ class Quiescence:
         soon = composition.scheduler.now() + timedelta(seconds=SOON_S)
         waiting = ((due, label) for due, label in composition.scheduler.waiting() if due <= soon)
         due = [label for _, label in waiting if not label.startswith(_NO_WORK)]
-        listened = [listener.queue for app in apps if app.triggers for listener in app.triggers.listeners]
-        queues = {(queue.account, queue.queue) for queue in listened}
+        listened_queues = [
+            listener.queue for app in apps if app.triggers for listener in app.triggers.listeners
+        ]
+        queues = {(queue.account, queue.queue) for queue in listened_queues}
         messages = [
             f"{message.label}, due {message.due:%H:%M:%S}"
             for message in composition.queues.unfinished(SOON_S)

@@ -1,6 +1,6 @@
-"""One heap for all that waits: retries, timers, provisioning.
+"""The scheduler of delayed actions (retries, timers, provisioning) and the emulated time.
 
-Time moves by itself, and by hand with `advance`.
+The emulated time runs with the real time, and `advance` moves it forward.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ Action = Callable[[], Awaitable[None]]
 
 @dataclass(order=True)
 class Entry:
-    """Something that waits; `cancel` makes it wait for nothing."""
+    """A scheduled action."""
 
     due: datetime
     number: int
@@ -32,7 +32,7 @@ class Entry:
 
 
 class Scheduler:
-    """Runs actions when they are due. The emulated time is the real time plus what was advanced by hand."""
+    """Runs actions when they are due. The emulated time is the real time plus the advanced time."""
 
     def __init__(self) -> None:
         self._heap: list[Entry] = []
@@ -51,7 +51,7 @@ class Scheduler:
         return entry
 
     async def sleep(self, seconds: float, label: str) -> None:
-        """Wait that long in emulated time."""
+        """Wait for so many seconds of emulated time."""
         woken = asyncio.Event()
 
         async def wake() -> None:
@@ -64,24 +64,24 @@ class Scheduler:
             entry.cancel()
 
     def advance(self, seconds: float) -> None:
-        """Move the emulated time on; what became due starts at the next turn of the event loop."""
+        """Move the emulated time forward. Actions that are due start at the next turn of the event loop."""
         self._advanced += timedelta(seconds=seconds)
         self._changed.set()
 
     def waiting(self) -> list[tuple[datetime, str]]:
-        """(due, label) of all that waits, soonest first."""
+        """Return (due, label) of all waiting actions, soonest first."""
         return sorted((entry.due, entry.label) for entry in self._heap if not entry.cancelled)
 
     def running(self) -> list[str]:
-        """Labels of the actions that were started and have not ended."""
+        """Return the labels of the running actions."""
         return [task.get_name() for task in self._tasks]
 
     async def run(self) -> None:
-        """Serve for ever; cancelled at shutdown."""
+        """Run due actions until cancelled at shutdown."""
         while True:
             self._changed.clear()
             self._start_due()
-            # Not wait_for: it loses a cancellation that comes together with the event (Python 3.11).
+            # Not wait_for, which loses a cancellation at the moment of the event (Python 3.11).
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._seconds_to_next()):
                     await self._changed.wait()

@@ -1,4 +1,4 @@
-"""Documents in SQLite: the emulated resources, kept under their paths. Knows nothing of what they mean."""
+"""The document store: JSON documents of the emulated resources in SQLite, by path."""
 
 import json
 import sqlite3
@@ -22,9 +22,9 @@ create table if not exists counter (name text primary key, value integer not nul
 
 
 class Store:
-    """Documents by path (`/a/b/c`), compared without case as ARM ids are; each write is committed at once.
+    """Documents by path (`/a/b/c`). Paths are compared without case, as ARM ids are. Each write is committed.
 
-    `number` is the order of creation: `children` lists in that order, so the last one is the newest.
+    `number` is the order of creation, in which `children` and `below` return documents.
     """
 
     def __init__(self, file: Path | str) -> None:
@@ -38,7 +38,7 @@ class Store:
         return json.loads(row[0]) if row else None
 
     def put(self, path: str, body: Document) -> None:
-        """Create or replace; a replaced document keeps its place in the order of creation."""
+        """Create or replace a document. A replaced document keeps its number."""
         key = _key(path)
         self._db.execute(
             "insert into document (key, path, parent, number, body) values (?, ?, ?, ?, ?) "
@@ -50,14 +50,14 @@ class Store:
         return self._db.execute("delete from document where key = ?", (_key(path),)).rowcount > 0
 
     def children(self, collection: str) -> Iterator[tuple[str, Document]]:
-        """(path, document) of each direct child, oldest first."""
+        """Yield (path, document) of each direct child, oldest first."""
         rows = self._db.execute(
             "select path, body from document where parent = ? order by number", (_key(collection),)
         ).fetchall()
         return ((path, json.loads(body)) for path, body in rows)
 
     def below(self, prefix: str) -> Iterator[tuple[str, Document]]:
-        """(path, document) of everything below a path, oldest first."""
+        """Yield (path, document) of all documents below a path, oldest first."""
         key = _key(prefix) + "/"
         rows = self._db.execute(
             "select path, body from document where key >= ? and key < ? order by number",
@@ -66,7 +66,7 @@ class Store:
         return ((path, json.loads(body)) for path, body in rows)
 
     def next(self, counter: str) -> int:
-        """1, 2, 3 ... for each counter, across restarts."""
+        """Return the next number of a counter: 1, 2, 3 ... also across restarts."""
         (value,) = self._db.execute(
             "insert into counter values (?, 1) "
             "on conflict (name) do update set value = value + 1 returning value",

@@ -1,7 +1,4 @@
-"""The one process of a Tidepool: `python -m tidepool.supervisor`.
-
-Opens the listeners, says when it is ready, ends cleanly.
-"""
+"""The main process of a Tidepool, `python -m tidepool.supervisor`: its start, ready line and shutdown."""
 
 import argparse
 import asyncio
@@ -20,7 +17,7 @@ import uvloop
 from tidepool import default_resources
 from tidepool.composition import Composition
 from tidepool.control import Control
-from tidepool.data_folder import holder, take, typed
+from tidepool.data_folder import command_line, holder, lock
 from tidepool.functions.sites import SiteSpec
 from tidepool.lifecycle import Lifecycle
 from tidepool.network import listen_http
@@ -32,7 +29,7 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 async def serve(
     composition: Composition, *, app_dir: Path | None, parent_fd: int | None, stop_within_s: float
 ) -> None:
-    """Start, print the line that says ready, serve until a signal or the end of the pipe."""
+    """Start, print the ready line, and serve until a signal or the end of the pipe."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -49,9 +46,9 @@ async def serve(
             SiteSpec(name=default_resources.DEFAULT_SITE, app_dir=app_dir, settings={}, topics={})
         )
     await lifecycle.start_events()
-    _say_ready(composition, f"http://127.0.0.1:{port}", token)
+    _print_ready(composition, f"http://127.0.0.1:{port}", token)
     await stopping.wait()
-    # What hangs from here on is told to the log, and ends this process; the reaper then ends its children.
+    # If the shutdown hangs, write a traceback to the log and exit. The reaper then kills the children.
     faulthandler.dump_traceback_later(stop_within_s, exit=True)
     if parent_fd is not None:
         loop.remove_reader(parent_fd)
@@ -60,7 +57,7 @@ async def serve(
     (composition.data_dir / default_resources.STATE_FILE).unlink(missing_ok=True)
 
 
-def _say_ready(composition: Composition, control: str, token: str) -> None:
+def _print_ready(composition: Composition, control: str, token: str) -> None:
     state = json.dumps({"pid": os.getpid(), "control": control, "token": token})
     file = composition.data_dir / default_resources.STATE_FILE
     file.touch(mode=0o600)
@@ -81,7 +78,7 @@ def main() -> None:
     data_dir.mkdir(parents=True, exist_ok=True)
     if os.getpgrp() != os.getpid():
         os.setsid()
-    with _taken(data_dir):
+    with _locked(data_dir):
         start_reaper()
         _log_to(data_dir / "logs")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -89,7 +86,7 @@ def main() -> None:
 
 
 def _log_to(folder: Path) -> None:
-    """What runs in functions apps has a log of its own; everything else goes where stderr goes."""
+    """Write the lines of functions apps to a log file of their own, and all others to stderr."""
     folder.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=_FORMAT)
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -109,13 +106,14 @@ async def _run(data_dir: Path, arguments: argparse.Namespace) -> None:
     )
 
 
-def _taken(data_dir: Path) -> IO[str]:
+def _locked(data_dir: Path) -> IO[str]:
     try:
-        return take(data_dir)
+        return lock(data_dir)
     except BlockingIOError:
         held = holder(data_dir)
         process = f" (process {held.pid})" if held else ""
-        sys.exit(f"a Tidepool{process} is running on {data_dir} already; end it: {typed('down', data_dir)}")
+        down = command_line("down", data_dir)
+        sys.exit(f"a Tidepool{process} is already running on {data_dir}; to stop it, run: {down}")
 
 
 if __name__ == "__main__":

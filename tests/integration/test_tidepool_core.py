@@ -145,13 +145,15 @@ def test_a_folder_with_something_else_in_it_is_neither_taken_nor_deleted(tmp_pat
     started, deleted = shell("up", "--detach"), shell("reset")
 
     assert (started.returncode, deleted.returncode) == (1, 1)
-    assert "name another one (--data)" in started.stderr
+    assert "name another folder with --data" in started.stderr
     assert "is not a data folder of Tidepool" in deleted.stderr
     assert list(tmp_path.iterdir()) == [tmp_path / "precious.txt"]
 
 
 def test_a_folder_has_one_tidepool(tidepool: Tidepool) -> None:
-    with pytest.raises(TidepoolError, match=r"running on .* already; end it: tidepool down --data /"):
+    with pytest.raises(
+        TidepoolError, match=r"already running on .*; to stop it, run: tidepool down --data /"
+    ):
         Tidepool(tidepool.data_dir).start()
 
 
@@ -172,7 +174,7 @@ def test_one_that_nobody_can_ask_is_ended_by_its_lock(shell: Shell) -> None:
 
     assert f"""eval "$(tidepool env --data {shell.data})\"""" in started
     assert refused.returncode == 1
-    assert f"end it: tidepool down --data {shell.data}" in refused.stderr
+    assert f"to stop it, run: tidepool down --data {shell.data}" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert "is starting or ending" in shell("status").stderr
     assert "Stopped" in shell("down").stdout
@@ -220,7 +222,7 @@ def test_a_message_that_azurite_lost_is_not_waited_for(tmp_path: Path) -> None:
 def test_foreign_hosts_are_refused_with_a_reason(tidepool: Tidepool) -> None:
     with pytest.raises(
         requests.exceptions.ProxyError,
-        match=r"github.com is not in Tidepool \(unset HTTPS_PROXY https_proxy\)",
+        match=r"Tidepool does not emulate github.com \(to leave Tidepool: unset HTTPS_PROXY https_proxy\)",
     ):
         requests.get("https://github.com", timeout=5)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tidepool.functions.frames import Message
-from tidepool.functions.worker_process import LOG_LINES_KEPT, InvocationError, LogLine, WorkerProcess
+from tidepool.functions.worker_process import LOG_LINES_KEPT, FunctionsWorker, InvocationError, LogLine
 
 log = logging.getLogger("tidepool.functions.host")
 
@@ -33,7 +33,7 @@ class WorkerLife:
         self._app_dir = app_dir
         self._failed = failed
         self._environ: Mapping[str, str] = {}
-        self._worker: WorkerProcess | None = None
+        self._worker: FunctionsWorker | None = None
         self._ready = asyncio.Event()
         self._reviving: asyncio.Task[None] | None = None
         self._deaths_in_a_row = 0
@@ -54,7 +54,7 @@ class WorkerLife:
         Invocations wait until `release`, so that the triggers can be made before them.
         """
         self._environ = environ
-        worker = WorkerProcess(
+        worker = FunctionsWorker(
             app_dir=self._app_dir, environ=environ, lines=self.lines, ended=lambda: self._ended(worker)
         )
         self._worker = worker
@@ -121,7 +121,7 @@ class WorkerLife:
         self._deaths_in_a_row = 0
         return result
 
-    def _ended(self, worker: WorkerProcess) -> None:
+    def _ended(self, worker: FunctionsWorker) -> None:
         if worker is not self._worker or not self._ready.is_set():
             return
         self._ready.clear()

@@ -40,7 +40,7 @@ class _Call:
     result: asyncio.Future[Message]
 
 
-class WorkerProcess(asyncio.Protocol):
+class FunctionsWorker(asyncio.Protocol):
     """A worker process. `ended` is called once, when its connection closes."""
 
     def __init__(
