@@ -7,11 +7,10 @@ from pathlib import Path
 SOURCE = Path(__file__).parents[2] / "src"
 # These packages are still to be rewritten.
 PENDING = (
-    *(f"assets/{name}" for name in ("monthly_scoring", "evaluation", "retraining")),
-    *(f"tidegate/{name}" for name in ("service", "api", "cli")),
+    "tidegate/service",
     *(f"tidegate/{name}.py" for name in ("settings", "log", "bootstrap")),
-    *(f"tidepool/{name}" for name in ("functions", "jobs", "endpoints", "events", "tracking")),
-    *(f"tidepool/{name}.py" for name in ("cloud", "launch", "data_folder", "scheduler", "network", "faults")),
+    *(f"tidepool/{name}" for name in ("functions", "events")),
+    *(f"tidepool/{name}.py" for name in ("launch", "data_folder", "scheduler", "network", "faults")),
     *(f"tidepool/{name}.py" for name in ("supervisor", "processes", "gateway", "store")),
 )
 FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)

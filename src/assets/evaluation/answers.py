@@ -1,4 +1,7 @@
-"""What models say about a labelled set; each in its own process, as two may bring modules of one name."""
+"""The answers of models to a labelled set.
+
+Each model runs in its own process, because two models may bring modules of the same name.
+"""
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,9 +17,9 @@ from labelled import LabelledSet, UnfitDataError
 
 @dataclass(frozen=True)
 class Answers:
-    """A label for each image, in the set's order; empty where the model gave none.
+    """The label that a model gives to each image, in the set's order; empty if it gives none.
 
-    `of_truth` is the probability that the model gave to the true label; None where it gives none.
+    `of_truth` is the probability that the model gives to the true label, or None if it has none.
     """
 
     labels: Sequence[str]
@@ -24,7 +27,7 @@ class Answers:
 
 
 def ask(models: Mapping[str, Path], data: LabelledSet) -> dict[str, Answers]:
-    """The answers of each model, all at the same time."""
+    """Return the answers of each model. The models run at the same time."""
     context = get_context("spawn")
     pools = {who: ProcessPoolExecutor(1, mp_context=context) for who in models}
     asked = {who: pools[who].submit(answers_of, folder, data) for who, folder in models.items()}
@@ -36,7 +39,10 @@ def ask(models: Mapping[str, Path], data: LabelledSet) -> dict[str, Answers]:
 
 
 def answers_of(folder: Path, data: LabelledSet) -> Answers:
-    """UnfitDataError where the model knows none of the labels, or an image cannot be read."""
+    """Return the answers of one model.
+
+    Raise UnfitDataError if the model knows none of the labels or an image cannot be read.
+    """
     model = ImageModel(folder)
     if model.labels and not set(model.labels) & set(data.labels):
         raise UnfitDataError(

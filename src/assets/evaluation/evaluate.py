@@ -1,6 +1,6 @@
 """The evaluation step: candidate and champion on the same holdout, as evidence.json and pictures in MLflow.
 
-Judges nothing. evidence.json is written last; without it there is no evidence.
+The step writes evidence.json last, so an evaluation without it has no evidence.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def parse_arguments() -> argparse.Namespace:
 def log_to_mlflow(
     evidence: dict[str, Any], subject: dict[str, str], holdout: LabelledSet, labels: dict[str, list[str]]
 ) -> None:
-    """Metrics, evidence and pictures, on this step's run and on the pipeline's, where people look first."""
+    """Log metrics, evidence and pictures on this step's run and the pipeline's, where people look first."""
     import mlflow
     import pictures
 
@@ -86,7 +86,7 @@ def log_to_mlflow(
 
 
 def log_metrics(metrics: Mapping[str, float], run: str) -> None:
-    """In as many requests as it takes: slices may be many, and MLflow takes 1,000 at once."""
+    """Log metrics in several requests, because slices may be many and MLflow takes 1,000 metrics at once."""
     import mlflow
 
     for part in batched(metrics.items(), METRICS_AT_ONCE):
@@ -100,7 +100,7 @@ def batched(items: Iterable[tuple[str, float]], size: int) -> Iterator[list[tupl
 
 
 def numbers(evidence: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Every number of the evidence, named as `champion/accuracy/low` or `day/candidate/accuracy`."""
+    """Return each number of the evidence by name: `champion/accuracy/low` or `day/candidate/accuracy`."""
     yield "n", evidence["n"]
     yield from _of_metrics("", evidence["metrics"])
     for key in ("candidate_only", "champion_only", "p_value"):

@@ -1,4 +1,4 @@
-"""The evidence that the gate reads: metrics of candidate and champion, overall and by slice. Pure."""
+"""The evidence that the gate reads: metrics of candidate and champion, overall and for each slice."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ def weigh(
     slices: tuple[str, Sequence[str]] | None,
     confidence: float,
 ) -> dict[str, Any]:
-    """`n`, `metrics`, `comparison` and `slices` (the column's name, and each row's value in it)."""
+    """Return `n`, `metrics`, `comparison` and `slices` (the column's name, and each row's value in it)."""
     models = [candidate, *([champion] if champion else [])]
     rows = _Rows(truth, models, confidence)
     everything = np.arange(len(truth))
@@ -43,7 +43,7 @@ def weigh(
 
 
 class _Rows:
-    """Truth and answers as class numbers, to be measured in parts."""
+    """True labels and answers as class numbers, of which parts can be measured."""
 
     def __init__(self, truth: Sequence[str], models: Sequence[Answers], confidence: float) -> None:
         names = sorted({*truth, *(label for model in models for label in model.labels)})
@@ -67,14 +67,14 @@ class _Rows:
 
 
 def _cells(estimates: Sequence[Estimate]) -> dict[str, Any]:
-    """One estimate is the candidate's alone; three are the candidate's, the champion's, the difference."""
+    """Return one estimate as the candidate's, or three as candidate's, champion's and difference."""
     cells = [_cell(estimate) for estimate in estimates]
     champion, difference = cells[1:] if len(cells) == 3 else (None, None)
     return {"candidate": cells[0], "champion": champion, "difference": difference}
 
 
 def _cell(estimate: Estimate) -> dict[str, float | None]:
-    """Rounded; what is not finite is null: JSON has no NaN."""
+    """Return an estimate with rounded numbers, and null for NaN and infinity, which JSON does not have."""
     return {
         name: round(value, 6) if math.isfinite(value) else None for name, value in estimate._asdict().items()
     }

@@ -1,4 +1,4 @@
-"""Metrics of classification with confidence intervals, of one model or a pair: scikit-learn and SciPy."""
+"""Metrics of classification with confidence intervals, for one model or a pair, by scikit-learn and SciPy."""
 
 import math
 import warnings
@@ -19,7 +19,7 @@ COUNTED = ("accuracy", "precision_macro", "recall_macro", "f1_macro")
 
 
 class Estimate(NamedTuple):
-    """A metric's value with its confidence interval; NaN where too few rows say nothing."""
+    """The value of a metric with its confidence interval; NaN if there are too few rows."""
 
     value: float
     low: float
@@ -31,7 +31,7 @@ Estimates = dict[str, list[Estimate]]
 
 
 def counted(truth: Array, answers: Sequence[Array], confidence: float) -> Estimates:
-    """Accuracy, and precision, recall and F1 as means over the classes. Arrays (n,) of class numbers."""
+    """Return accuracy, and the class means of precision, recall and F1, from arrays (n,) of class numbers."""
     found = _bootstrapped((truth, *answers), _counted, confidence)
     result = {metric: [cells[index] for cells in found] for index, metric in enumerate(COUNTED)}
     for index, answer in enumerate(answers):
@@ -43,13 +43,16 @@ def counted(truth: Array, answers: Sequence[Array], confidence: float) -> Estima
 
 
 def log_loss(of_truth: Sequence[Array], confidence: float) -> list[Estimate]:
-    """The mean of -log(probability of the true class), from arrays (n,) of these probabilities."""
+    """Return the mean of -log(probability of the true class), from arrays (n,) of these probabilities."""
     losses = [rel_entr(1.0, np.clip(one, SMALLEST_PROBABILITY, 1.0)) for one in of_truth]
     return [cells[0] for cells in _bootstrapped(losses, _means, confidence)]
 
 
 def mcnemar(truth: Array, first: Array, second: Array) -> dict[str, Any]:
-    """McNemar's exact test: where only one of the two is right, is it as often the one as the other?"""
+    """Return the p-value of McNemar's exact test.
+
+    It asks if each model is right equally often, on the rows for which only one of them is right.
+    """
     only_first = int(((first == truth) & (second != truth)).sum())
     only_second = int(((first != truth) & (second == truth)).sum())
     split = only_first + only_second
@@ -63,7 +66,10 @@ def mcnemar(truth: Array, first: Array, second: Array) -> dict[str, Any]:
 
 
 def _bootstrapped(data: Sequence[Array], statistic: Any, confidence: float) -> list[list[Estimate]]:
-    """A list a model (and one of the difference) with an estimate a metric; rows are drawn in pairs."""
+    """Return for each model, and for the difference of two, an estimate of each metric.
+
+    The rows are drawn in pairs.
+    """
     values = statistic(*data)
     low = high = np.full_like(values, math.nan)
     if len(data[0]) > 1:
@@ -98,9 +104,9 @@ def _with_difference(values: list[Array]) -> Array:
 
 
 def _per_model(truth: Array, answer: Array) -> Array:
-    """The metrics (4, ...) of the rows in the last axis, each as scikit-learn means it.
+    """Return the metrics (4, ...) of the rows in the last axis, each as scikit-learn defines it.
 
-    All resamples in one call, each with class numbers of its own: a call a resample takes minutes.
+    All resamples are one call, each with class numbers of its own: one call for each resample takes minutes.
     """
     classes = int(max(truth.max(), answer.max())) + 1
     resamples = truth.size // truth.shape[-1]

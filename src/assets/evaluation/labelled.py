@@ -1,6 +1,6 @@
-"""A labelled set: labels.csv with the columns img and label, and the images beside it or in images.zip.
+"""Labelled sets: labels.csv with the columns img and label, and the images beside it or in images.zip.
 
-Further columns of labels.csv (the camera, the shop) are slices. Must not know models, months or metrics.
+The further columns of labels.csv (for example the camera or the shop) are slices.
 """
 
 import csv
@@ -20,12 +20,12 @@ SHOWN_NAMES = 5
 
 
 class UnfitDataError(ValueError):
-    """The folder is no labelled set, or not one that fits."""
+    """The folder is not a labelled set, or not one that fits the model."""
 
 
 @dataclass(frozen=True)
 class LabelledSet:
-    """Names of images with their labels and, by column, what else is known of each."""
+    """The names of the images with their labels and the values of the further columns."""
 
     folder: Path
     names: Sequence[str]
@@ -36,9 +36,9 @@ class LabelledSet:
         return len(self.names)
 
     def batches(self, height: int, width: int, channels: int, size: int = 500) -> Iterator[Pixels]:
-        """The images as (n, height, width, channels) of uint8, in the order of the names.
+        """Yield the images as (n, height, width, channels) of uint8, in the order of the names.
 
-        UnfitDataError for an image that is not there or broken.
+        Raise UnfitDataError if an image is missing or broken.
         """
         with _Images(self.folder) as images:
             for start in range(0, len(self), size):
@@ -47,7 +47,10 @@ class LabelledSet:
 
 
 def read_labelled(folder: Path, *, slice_by: str | None = None) -> LabelledSet:
-    """The set in a folder. UnfitDataError says what does not fit, and what is there instead."""
+    """Return the labelled set in a folder.
+
+    Raise UnfitDataError if it is not one; the error says what does not fit and what is there instead.
+    """
     file = folder / LABELS
     if not file.is_file():
         there = ", ".join(sorted(path.name for path in folder.iterdir())[:SHOWN_NAMES]) or "nothing"
@@ -77,7 +80,7 @@ def _check(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
 
 
 class _Images:
-    """Bytes by name, from files or from the archive."""
+    """The bytes of each image by its name, from files or from the archive."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

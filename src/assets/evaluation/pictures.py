@@ -1,4 +1,4 @@
-"""Pictures of an evaluation, for people. The confusion matrix is scikit-learn's; all else is given."""
+"""Pictures of an evaluation; scikit-learn counts the confusion matrix."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ COLOURS = {"candidate": "tab:blue", "champion": "tab:orange"}
 
 
 def confusion(truth: Sequence[str], answers: Mapping[str, Sequence[str]]) -> Figure:
-    """A matrix a model, side by side."""
+    """Draw the confusion matrix of each model side by side."""
     classes = sorted({*truth, *(label for labels in answers.values() for label in labels)})
     figure = Figure(figsize=(6 * len(answers), 5.5), layout="constrained")
     for axes, (who, labels) in zip(
@@ -32,7 +32,7 @@ def confusion(truth: Sequence[str], answers: Mapping[str, Sequence[str]]) -> Fig
 
 
 def comparison(evidence: Mapping[str, Any]) -> Figure:
-    """Metrics and, below, the accuracy of slices (of many, the worst), with confidence intervals."""
+    """Draw the metrics and, below them, the accuracy of the slices (the worst ones if there are many)."""
     overall = {metric: cells for metric, cells in evidence["metrics"].items() if metric != "log_loss"}
     every_slice = (evidence["slices"] or {"values": {}})["values"].items()
     worst = sorted(every_slice, key=lambda one: one[1]["metrics"]["accuracy"]["candidate"]["value"])[

@@ -1,4 +1,4 @@
-"""Image files as uint8 tensors. Must not know about models, months or Azure ML."""
+"""Image files as uint8 tensors."""
 
 import io
 from pathlib import Path
@@ -11,13 +11,13 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 class BrokenImageError(ValueError):
-    """The file cannot be read as an image. The same bytes always give the same message."""
+    """The file cannot be read as an image. The same bytes always lead to the same message."""
 
 
 def read_image(path: Path, height: int, width: int, channels: int) -> Pixels:
-    """The image as uint8 (height, width, channels), resized where its size differs.
+    """Return the image as uint8 (height, width, channels), resized if its size differs.
 
-    Raises BrokenImageError for what is wrong with the file, and OSError for what is wrong with the store.
+    Raise BrokenImageError if the file is broken, and OSError if the storage fails.
     """
     try:
         data = path.read_bytes()
@@ -33,7 +33,7 @@ def read_image(path: Path, height: int, width: int, channels: int) -> Pixels:
 
 
 def decode(data: bytes, height: int, width: int, channels: int) -> Pixels:
-    """The pixels of encoded image bytes; an alpha channel is dropped, 16 bits become the upper 8."""
+    """Return the pixels of encoded image bytes, without an alpha channel and with the upper 8 of 16 bits."""
     with Image.open(io.BytesIO(data)) as image:
         if image.mode in ("I", "F"):
             raise ValueError(f"pixels of mode {image.mode} have no 8-bit meaning")

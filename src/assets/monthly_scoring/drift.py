@@ -1,4 +1,4 @@
-"""Whether a month differs from what its model was trained on: SciPy's two-sample tests. Pure."""
+"""The comparison of a month with the data its model was trained on, by SciPy's two-sample tests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SIGNIFICANCE = 0.01
 
 @dataclass(frozen=True)
 class Difference:
-    """One distribution beside the other: how far apart (0 to 1), and how likely that is by chance."""
+    """How far two distributions are apart (0 to 1), and the probability that this is by chance."""
 
     statistic: str
     value: float
@@ -22,10 +22,10 @@ class Difference:
 
 
 def measure(reference: Sample, month: Sample, *, threshold: float, share: float) -> dict[str, Any]:
-    """`breached`, `share_drifted`, and each feature and each side of the predictions with its numbers.
+    """Return `breached`, `share_drifted`, and the numbers of each feature and of the predictions.
 
-    One has drifted whose distance exceeds the threshold and is no chance, all tests taken together
-    (Benjamini and Hochberg). The month is breached where at least that share of them has.
+    A feature has drifted if its distance exceeds the threshold and is significant when all tests are taken
+    together (Benjamini and Hochberg). The month is breached if at least the given share has drifted.
     """
     of_features = {
         name: _numbers(reference.features[name], month.features[name])
@@ -51,13 +51,13 @@ def measure(reference: Sample, month: Sample, *, threshold: float, share: float)
 
 
 def _numbers(reference: Sequence[float], month: Sequence[float]) -> Difference:
-    """The largest distance between the two cumulated distributions."""
+    """Return the largest distance between the two cumulative distributions."""
     found = ks_2samp(reference, month)
     return Difference("kolmogorov_smirnov", float(found.statistic), float(found.pvalue))
 
 
 def _counts(reference: Mapping[str, int], month: Mapping[str, int]) -> Difference:
-    """Cramer's V of the labels' counts."""
+    """Return Cramer's V of the labels' counts."""
     labels = sorted({*reference, *month})
     if len(labels) < 2:
         return Difference("cramers_v", 0.0, 1.0)

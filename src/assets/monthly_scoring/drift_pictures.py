@@ -1,4 +1,4 @@
-"""A month beside its model's reference as a picture, for people. Measures nothing."""
+"""The picture of a month beside its model's reference."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ NAMED_LABELS = 40
 
 
 def distributions(outcome: Mapping[str, Any], reference: Sample, month: Sample, title: str) -> Figure:
-    """A histogram for each feature and the scores, and the labels' shares; what has drifted is red."""
+    """Draw a histogram for each feature and the scores, and the labels' shares, with drifted ones in red."""
     measured = {**outcome["features"], **outcome["predictions"]}
     numbers = {name: (values, month.features[name]) for name, values in reference.features.items()}
     if reference.scores and month.scores:

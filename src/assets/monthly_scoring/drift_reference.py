@@ -1,4 +1,4 @@
-"""What a model was trained on, kept beside it: features of images, and its answers on some it did not see."""
+"""The drift reference, which is kept beside the model: features of images and the model's answers."""
 
 import json
 from collections import Counter
@@ -16,7 +16,10 @@ DIGITS = 6  # significant ones
 
 @dataclass(frozen=True)
 class Sample:
-    """Images as drift sees them; `data`: where from. `scores`: empty where a model gives none."""
+    """A sample of images for the measurement of drift.
+
+    `data` says where they come from; `scores` is empty if the model gives none.
+    """
 
     data: str
     features: Mapping[str, Sequence[float]]
@@ -29,16 +32,16 @@ class Sample:
 
 
 def sampled(count: int) -> list[int]:
-    """Indices of at most SAMPLE of `count` things, in order; the same whenever asked."""
+    """Return the indices of at most SAMPLE of `count` items in order, the same for each call."""
     random = np.random.default_rng(0)
     return sorted(random.choice(count, size=min(count, SAMPLE), replace=False).tolist())
 
 
 def sample(data: str, pixels: Array, labels: Sequence[str], scores: Sequence[float]) -> Sample:
-    """A sample of images (n, height, width, channels), and the labels and scores that a model gave.
+    """Return a sample of images (n, height, width, channels), with the labels and scores that a model gave.
 
-    At training the answers are those on images that the model did not learn from: it is surer of those that
-    it did.
+    After a training, pass the answers to images that the model was not trained on: it is surer of the
+    others.
     """
     return Sample(
         data,
@@ -49,12 +52,12 @@ def sample(data: str, pixels: Array, labels: Sequence[str], scores: Sequence[flo
 
 
 def save(reference: Sample, model: Path) -> None:
-    """Into the model's folder, so that it goes wherever the model goes."""
+    """Save the sample into the model's folder, so that it is copied with the model."""
     (model / FILE).write_text(json.dumps(asdict(reference), indent=1), encoding="utf-8")
 
 
 def load(model: Path) -> Sample | None:
-    """None where the model was trained without one."""
+    """Return the model's reference, or None if it was trained without one."""
     file = model / FILE
     return Sample(**json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
 

@@ -1,4 +1,4 @@
-"""Figures of images that show a camera's or a light's change. The same at training and in every month."""
+"""Features of images that show a change of the camera or the light; training and each month use the same."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ Array = np.ndarray[Any, Any]
 
 
 def features(pixels: Array) -> dict[str, Array]:
-    """Of images (n, height, width, channels) of uint8, one number each: name -> (n,)."""
+    """Return the features by name, each as an array (n,), of images (n, height, width, channels) of uint8."""
     from scipy.ndimage import laplace
     from scipy.stats import entropy
 

@@ -1,7 +1,4 @@
-"""The MLflow model as scoring needs it: the image shape it takes, and a label and score for each image.
-
-Must not read images or know about months.
-"""
+"""An MLflow model for scoring: the image shape that it takes, and a label and score for each image."""
 
 import importlib
 import json
@@ -23,7 +20,7 @@ class UnfitModelError(ValueError):
 
 
 class ImageShape(NamedTuple):
-    """What one image becomes: height x width x channels of uint8; `name` where the model's tensor has one."""
+    """The shape of one image: height x width x channels of uint8, and the tensor's `name` if it has one."""
 
     height: int
     width: int
@@ -32,7 +29,7 @@ class ImageShape(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """One image's outcome: a label with its score, or an error."""
+    """The result for one image: a label with its score, or an error."""
 
     label: str = ""
     score: float | None = None
@@ -40,9 +37,9 @@ class Prediction(NamedTuple):
 
 
 def image_shape(mlmodel: Mapping[str, Any]) -> ImageShape:
-    """The shape that the signature of a parsed `MLmodel` file asks for.
+    """Return the image shape that the signature of a parsed `MLmodel` file requires.
 
-    Fit is a signature with exactly one input: a uint8 tensor of shape (-1, height, width, 1 or 3).
+    The signature must have exactly one input: a uint8 tensor of shape (-1, height, width, 1 or 3).
     """
     signature = mlmodel.get("signature") or {}
     inputs = json.loads(signature.get("inputs") or "[]")
@@ -63,7 +60,7 @@ def image_shape(mlmodel: Mapping[str, Any]) -> ImageShape:
 
 
 class ImageModel:
-    """A loaded model: `shape`, `labels` where the MLmodel file names them, and `predict`."""
+    """A loaded model with its `shape`, and `labels` if the MLmodel file names them."""
 
     def __init__(self, folder: Path) -> None:
         mlmodel = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
@@ -75,11 +72,11 @@ class ImageModel:
         self._predict = _load(folder, flavors["python_function"])
 
     def predict(self, images: Images) -> list[Prediction]:
-        """One prediction an image of a (n, height, width, channels) batch, in its order."""
+        """Return one prediction for each image of a (n, height, width, channels) batch, in its order."""
         return self.predict_with_output(images)[0]
 
     def predict_with_output(self, images: Images) -> tuple[list[Prediction], Any]:
-        """The same, and what the model itself returned."""
+        """Return the predictions, and what the model itself returned."""
         output = self._predict({self.shape.name: images} if self.shape.name else images)
         predictions = read_output(output, self.labels)
         if len(predictions) != len(images):
@@ -88,7 +85,7 @@ class ImageModel:
 
 
 def _load(folder: Path, flavor: Mapping[str, Any]) -> Callable[[Any], Any]:
-    """The model's predict function.
+    """Return the model's predict function.
 
     A model that brings its own loader is loaded as MLflow's storage format says but without importing mlflow,
     which costs each scoring process seconds. https://mlflow.org/docs/latest/python_api/mlflow.pyfunc.html
@@ -105,12 +102,12 @@ def _load(folder: Path, flavor: Mapping[str, Any]) -> Callable[[Any], Any]:
 
 
 def read_output(output: Any, labels: Sequence[str] = ()) -> list[Prediction]:
-    """What a model returned, as predictions.
+    """Return predictions from what a model returned.
 
-    Understood: a table (DataFrame or dict of arrays) with a column `label` and perhaps `score`; a table of
-    probabilities with a column a class; an array (n, classes) of probabilities, whose classes are called as
-    `labels` says (`metadata.labels` of the MLmodel file) or else by number; n labels. A table of one other
-    column is that column.
+    A model may return a table (DataFrame or dict of arrays) with a column `label` and optionally `score`; a
+    table of probabilities with a column for each class; an array (n, classes) of probabilities, whose classes
+    are named by `labels` (`metadata.labels` of the MLmodel file) or else by number; or n labels. A table of
+    one other column is read as that column.
     """
     table = _table(output)
     if isinstance(table, Mapping) and "label" in table:
@@ -122,7 +119,7 @@ def read_output(output: Any, labels: Sequence[str] = ()) -> list[Prediction]:
 
 
 def read_probabilities(output: Any, labels: Sequence[str] = ()) -> tuple[list[str], Array] | None:
-    """Classes, and their probabilities (n, classes), where the output is that."""
+    """Return the classes and their probabilities (n, classes), if the output has probabilities."""
     table = _table(output)
     if isinstance(table, Mapping):
         if "label" in table:
@@ -141,7 +138,7 @@ def read_probabilities(output: Any, labels: Sequence[str] = ()) -> tuple[list[st
 
 
 def _table(output: Any) -> Any:
-    """A DataFrame as the mapping of its columns; all else as it is."""
+    """Return a DataFrame as a mapping of its columns, and anything else unchanged."""
     if hasattr(output, "columns"):
         return {column: output[column].to_numpy() for column in output.columns}
     return output

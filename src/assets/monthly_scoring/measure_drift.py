@@ -1,6 +1,6 @@
-"""The drift step: a scored month beside what its model was trained on, as drift.json, and shown in MLflow.
+"""The drift step: compares a scored month with what its model was trained on, as drift.json and in MLflow.
 
-Runs beside publishing and never fails the month: what goes wrong here is said in drift.json and in the log.
+The step runs beside publishing and never fails the month: its errors are in drift.json and the log.
 """
 
 import argparse
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Compared:
-    """What drift.json says, and the reference and the month that it is about, where it says a measurement."""
+    """The content of drift.json and, if drift was measured, the reference and the month."""
 
     outcome: dict[str, Any]
     samples: tuple[Sample, Sample] | None = None
@@ -53,7 +53,7 @@ def main() -> None:
 
 @contextmanager
 def kept_from_the_month(event: str) -> Iterator[list[str]]:
-    """The month is scored all the same: what goes wrong here is logged, listed, and goes no further."""
+    """Log and list an error of this step and continue, so that the month is scored all the same."""
     faults: list[str] = []
     try:
         yield faults
@@ -74,7 +74,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def compare(args: argparse.Namespace) -> Compared:
-    """The month beside its model's reference; not measured where there is nothing to compare."""
+    """Compare the month with its model's reference, or say why there is nothing to compare."""
     reference = drift_reference.load(args.model)
     if reference is None:
         return not_measured(f"the model has no {drift_reference.FILE}: it was trained without a reference")
@@ -98,7 +98,7 @@ def not_measured(why: str) -> Compared:
 
 
 def sample_month(folder: Path, rows: list[Row], shape: ImageShape) -> Sample | None:
-    """Of the images that can be read; None where there is none."""
+    """Return a sample of the images that can be read, or None if there are none."""
 
     def read(row: Row) -> Pixels | None:
         try:
@@ -120,7 +120,7 @@ def sample_month(folder: Path, rows: list[Row], shape: ImageShape) -> Sample | N
 def log_to_mlflow(
     outcome: Mapping[str, Any], subject: Mapping[str, str], reference: Sample, month: Sample
 ) -> None:
-    """Metrics, report and picture on this step's run; the metrics on the pipeline's run too."""
+    """Log metrics, report and picture on this step's run, and the metrics on the pipeline's run too."""
     import mlflow
     from drift_pictures import distributions
 

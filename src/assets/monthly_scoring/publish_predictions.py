@@ -1,7 +1,7 @@
 """The publishing step: the month as CSV and Parquet, reconciled with its manifest, and shown in MLflow.
 
-Fails only where it cannot read or write. What is wrong with the month is said in reconciliation.json,
-which is written last.
+The step fails only if it cannot read or write. What is wrong with the month is in reconciliation.json, which
+is written last.
 """
 
 import argparse
@@ -51,7 +51,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """Columns img, label, score, error; quoted where a name needs it."""
+    """Write the columns img, label, score and error, with quotes if a name needs them."""
     with path.open("w", encoding="utf-8", newline="") as file:
         plain = csv.writer(file, lineterminator="\n")
         # Python's writer leaves a lone carriage return bare, which readers take for the end of the row.
@@ -63,7 +63,7 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
 
 
 def write_parquet(rows: Sequence[Row], path: Path) -> None:
-    """The same columns; what does not apply (the label of a broken image) is null."""
+    """Write the same columns, with null for a value that does not apply (the label of a broken image)."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -74,7 +74,7 @@ def write_parquet(rows: Sequence[Row], path: Path) -> None:
 
 
 def log_to_mlflow(outcome: Reconciliation, subject: Mapping[str, str]) -> None:
-    """Metrics, summary and picture, on this step's run and on the pipeline's, where people look first."""
+    """Log metrics, summary and picture on this step's run and the pipeline's run, where people look first."""
     import mlflow
 
     with mlflow.start_run() as run:
@@ -87,7 +87,7 @@ def log_to_mlflow(outcome: Reconciliation, subject: Mapping[str, str]) -> None:
 
 
 def draw_labels(outcome: Reconciliation, title: str) -> "Figure":
-    """How many images have which label."""
+    """Draw how many images have which label."""
     from matplotlib.figure import Figure
 
     labels = dict(list(outcome.labels().items())[:SHOWN_LABELS])

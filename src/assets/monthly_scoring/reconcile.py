@@ -1,4 +1,4 @@
-"""What came out against what went in. Pure: must not read, write or log."""
+"""The comparison of the rows that were scored with the manifest."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ SHOWN_IMAGES = 5
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """The rows to publish, one a file in the manifest's order, and what is wrong with them."""
+    """The rows to publish, one for each file in the manifest's order, and what is wrong with them."""
 
     rows: Sequence[Row]
     files: int
@@ -45,7 +45,7 @@ class Reconciliation:
         return "too_many_errors" if self.error_rate > self.max_error_rate else "ok"
 
     def labels(self) -> dict[str, int]:
-        """How often each label stands in the rows, most frequent first."""
+        """Return how often each label is in the rows, the most frequent first."""
         return dict(Counter(row.label for row in self.rows if not row.error).most_common(SHOWN_NAMES))
 
     def metrics(self) -> dict[str, float]:
@@ -64,7 +64,7 @@ class Reconciliation:
         return counts | ({"mean_score": sum(scores) / len(scores)} if scores else {})
 
     def summary(self) -> dict[str, Any]:
-        """The outcome as JSON of bounded size."""
+        """Return the outcome as JSON of limited size."""
         return self.metrics() | {
             "verdict": self.verdict,
             "max_error_rate": self.max_error_rate,
@@ -84,7 +84,10 @@ class Reconciliation:
 
 
 def reconcile(rows: Iterable[Row | None], manifest: Sequence[str], max_error_rate: float) -> Reconciliation:
-    """Each file of the manifest with its row: rows that say the same are one, others are doubled."""
+    """Match each file of the manifest with its row.
+
+    Equal rows count as one row; different rows of one file are doubled.
+    """
     found: dict[str, list[Row]] = {name: [] for name in manifest}
     repeated = unlisted = torn = 0
     for row in rows:

@@ -1,4 +1,7 @@
-"""What passes between the two steps: the manifest's names, and rows of JSON that a line break cannot tear."""
+"""The data between the two steps: the manifest's names, and rows as JSON lines.
+
+The encoding keeps each row on one line, so that a line break in a name cannot split it.
+"""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -9,7 +12,7 @@ NOT_LISTED = "not in the manifest"
 
 
 class Row(NamedTuple):
-    """One image's outcome: `score` is None where the model gave none, `error` is empty where all is well."""
+    """The result for one image: `score` is None if the model gave none, `error` is empty if there is none."""
 
     img: str
     label: str
@@ -18,18 +21,18 @@ class Row(NamedTuple):
 
 
 def read_manifest(path: Path) -> list[str]:
-    """The names of a manifest of JSON lines, in its order."""
+    """Return the names of a manifest of JSON lines, in its order."""
     with path.open(encoding="utf-8") as lines:
         return [json.loads(line)["name"] for line in lines if line.strip()]
 
 
 def format_row(row: Row) -> str:
-    """One line without line breaks, whatever the name holds."""
+    """Return a row as one line, even if the name has line breaks."""
     return json.dumps(row)
 
 
 def parse_rows(lines: Iterable[str]) -> Iterator[Row | None]:
-    """The rows of a file that many processes appended to; None for a line that is torn."""
+    """Yield the rows of a file that many processes appended to, and None for an incomplete line."""
     for line in lines:
         if line.strip():
             yield _parse(line)

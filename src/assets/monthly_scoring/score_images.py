@@ -1,7 +1,7 @@
-"""The parallel step's entry script: a mini-batch of files in, one JSON row for each out.
+"""The parallel step's entry script: it takes a mini-batch of files and returns one JSON row for each.
 
-Follows Azure ML's contract: init() once a process, run() a mini-batch, shutdown() at the end. A broken image
-is a row with its error; whatever else goes wrong fails the mini-batch, which Azure ML then tries again.
+It follows Azure ML's contract: init() once a process, run() for each mini-batch, shutdown() at the end. A
+broken image is a row with its error; any other error fails the mini-batch, which Azure ML then tries again.
 https://learn.microsoft.com/azure/machine-learning/how-to-use-parallel-job-in-pipeline
 """
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Scorer:
-    """Scores the files that the manifest lists, a mini-batch at a time."""
+    """A scorer of the files that the manifest lists, by mini-batch."""
 
     def __init__(self, root: Path, names: Iterable[str], model: ImageModel) -> None:
         self._root = root
@@ -31,7 +31,7 @@ class Scorer:
         self._threads = ThreadPoolExecutor(2 * (os.cpu_count() or 1))
 
     def score(self, files: Sequence[str]) -> list[str]:
-        """One row a file: Azure ML takes fewer rows than files for a failure."""
+        """Return one row for each file: Azure ML treats fewer rows than files as a failure."""
         names = {file: self.name_of(file) for file in files}
         listed = [file for file, name in names.items() if name in self._names]
         outcomes = dict.fromkeys(files, Prediction(error=NOT_LISTED))
@@ -46,7 +46,7 @@ class Scorer:
         return [format_row(Row(names[file], *outcomes[file])) for file in files]
 
     def name_of(self, file: str) -> str:
-        """The file's name as the manifest has it: relative to the folder."""
+        """Return the file's name as it is in the manifest: relative to the folder."""
         path = PurePath(file)
         if path.is_relative_to(self._root):
             return path.relative_to(self._root).as_posix()
@@ -69,7 +69,7 @@ _scorer: Scorer
 
 
 def init() -> None:
-    """Loads manifest and model, once a process."""
+    """Load manifest and model once in each process."""
     global _scorer  # noqa: PLW0603  the contract is module-level functions
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--images", type=Path, required=True)
@@ -80,7 +80,7 @@ def init() -> None:
 
 
 def run(mini_batch: Sequence[str]) -> list[str]:
-    """The rows of one mini-batch."""
+    """Return the rows of one mini-batch."""
     rows = _scorer.score(list(mini_batch))
     log.info("mini_batch_scored files=%d", len(rows))
     return rows

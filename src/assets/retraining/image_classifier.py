@@ -1,4 +1,4 @@
-"""The classifier as MLflow loads it: two layers of numpy, so that a scoring process starts at once."""
+"""The classifier that MLflow loads: two layers of numpy, so that a scoring process starts quickly."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ Array = np.ndarray[Any, Any]
 
 
 class ImageClassifier:
-    """Probabilities (n, classes) for images (n, height, width, channels) of uint8."""
+    """A classifier with probabilities (n, classes) for images (n, height, width, channels) of uint8."""
 
     def __init__(self, weights: list[Array]) -> None:
         self._hidden, self._hidden_bias, self._out, self._out_bias = weights
@@ -27,6 +27,6 @@ def save_weights(weights: list[Array], path: Path) -> None:
 
 
 def _load_pyfunc(path: str) -> ImageClassifier:
-    """Called by MLflow with what was saved as the model's data."""
+    """Load the classifier from the model's saved data, as MLflow asks for it."""
     with np.load(path) as file:
         return ImageClassifier([file[name] for name in file.files])

@@ -1,6 +1,6 @@
-"""The training step: a model from a training set and from months whose images somebody labelled.
+"""The training step: trains a model on a training set and on months with labelled images.
 
-Which data: only what it is given, each by name and version. Knows nothing of why.
+Its inputs are Data assets, each by name and version.
 """
 
 import argparse
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Source:
-    """A Data asset version (`name:version`) and where its files are here."""
+    """A Data asset version (`name:version`) and the local folder of its files."""
 
     name: str
     folder: Path
@@ -57,7 +57,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def sources(data: str, folders: Sequence[Path]) -> list[Source]:
-    """The folders under the names that `data` lists in the same order."""
+    """Return the folders under the names that `data` lists in the same order."""
     names = [name.strip() for name in data.split(",")]
     if len(names) != len(folders):
         raise UnfitDataError(f"data names {len(names)} sets ({data}), and {len(folders)} are given")
@@ -65,7 +65,10 @@ def sources(data: str, folders: Sequence[Path]) -> list[Source]:
 
 
 def labelled(given: Sequence[Source]) -> Iterator[tuple[str, LabelledSet]]:
-    """Those with labels. Predictions are never taken for labels: a model would learn its own mistakes."""
+    """Return the sources that have labels.
+
+    Predictions are never used as labels: a model would learn its own mistakes.
+    """
     there = [source for source in given if (source.folder / LABELS).is_file()]
     for source in given:
         if source not in there:

@@ -1,6 +1,6 @@
-"""Trains a small network on labelled images, and saves it as an MLflow model with its drift reference.
+"""The training of a small network on labelled images, saved as an MLflow model with its drift reference.
 
-Yours may look otherwise: what the service asks of a training is in the README.
+Your own training may look different: the README says what the service requires of it.
 """
 
 import tempfile
@@ -25,7 +25,7 @@ VALIDATION = 0.2  # the share of the images that the network does not learn from
 
 @dataclass(frozen=True)
 class Settings:
-    """Width of the hidden layer, and how often the network sees the images at most."""
+    """The width of the hidden layer, and the maximum number of passes over the images."""
 
     hidden: int = 64
     iterations: int = 1_000
@@ -43,7 +43,7 @@ class Trained:
 
 
 def train(images: Array, labels: Sequence[str], settings: Settings, *, data: str) -> Trained:
-    """From images (n, height, width, channels) of uint8; `data` names what they are."""
+    """Train on images (n, height, width, channels) of uint8, which `data` names."""
     rare = min(Counter(labels).values()) < 2
     learned, validated, truth, validation_truth = train_test_split(
         images, list(labels), test_size=VALIDATION, random_state=0, stratify=None if rare else labels
@@ -65,7 +65,7 @@ def train(images: Array, labels: Sequence[str], settings: Settings, *, data: str
 
 
 def save(trained: Trained, folder: Path, lineage: Mapping[str, Any]) -> None:
-    """The model in MLflow's format; its loader is our own module, so loading needs numpy only."""
+    """Save the model in MLflow's format with our own module as loader, so that loading needs only numpy."""
     import mlflow.pyfunc
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
@@ -90,7 +90,7 @@ def save(trained: Trained, folder: Path, lineage: Mapping[str, Any]) -> None:
 
 
 def log_to_mlflow(trained: Trained, settings: Settings, tags: Mapping[str, str]) -> None:
-    """Settings and metrics on this step's run; the metrics on the pipeline's run too."""
+    """Log settings and metrics on this step's run, and the metrics on the pipeline's run too."""
     import mlflow
 
     with mlflow.start_run() as run:
