@@ -12,7 +12,7 @@ from tidegate.domain.lifecycle.rollout_records import RolloutRecord, RolloutStep
 
 @dataclass(frozen=True)
 class _News:
-    """What is new about a rollout. `part` tells several of the same kind in one rollout apart."""
+    """What is new about a rollout. `part` distinguishes several of the same kind in one rollout."""
 
     word: str
     title: str

@@ -1,6 +1,6 @@
 """Subjects of activities: what an activity is about, and so its partition in the ledger.
 
-This module is the only one that spells subjects or reads them.
+No other module writes or parses subjects.
 """
 
 import re

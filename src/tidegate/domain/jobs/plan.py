@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -18,11 +18,18 @@ _JOB_NAME = re.compile(r"score-(?P<feed>.+)-(?P<month>\d{6})-(?P<version>\d+)-g(
 DRIFT_OUTPUT = "drift"
 
 
+class JobInput(NamedTuple):
+    """A registered asset or a URI that a job reads, with its Azure ML type."""
+
+    type: str
+    reference: str
+
+
 @dataclass(frozen=True)
 class JobPlan:
     """A job as it is submitted: references to registered assets, and literals.
 
-    `inputs` map a name to a type and a reference. `outputs` map a name to a folder in a datastore. `models`
+    `outputs` map a name to a folder in a datastore. `models`
     map a name to the model that the output is registered as.
     """
 
@@ -30,7 +37,7 @@ class JobPlan:
     experiment: str
     display_name: str
     pipeline: str
-    inputs: Mapping[str, tuple[str, str]]
+    inputs: Mapping[str, JobInput]
     literals: Mapping[str, str | float]
     outputs: Mapping[str, str]
     tags: Mapping[str, str]
@@ -73,9 +80,9 @@ def plan_scoring(feed: Feed, claim: Claim, outputs: Collection[str] = ()) -> Job
         display_name=f"{record.feed} {claim.name}",
         pipeline=feed.score.pipeline,
         inputs={
-            "images": ("uri_folder", f"azureml:{record.feed}:{subject['version']}"),
-            "manifest": ("uri_file", datastore_uri(BLOBSTORE, version.manifest_path)),
-            "model": ("mlflow_model", f"azureml:{generation.model_name}:{generation.model_version}"),
+            "images": JobInput("uri_folder", f"azureml:{record.feed}:{subject['version']}"),
+            "manifest": JobInput("uri_file", datastore_uri(BLOBSTORE, version.manifest_path)),
+            "model": JobInput("mlflow_model", f"azureml:{generation.model_name}:{generation.model_version}"),
         },
         literals={
             "max_error_rate": feed.score.max_error_rate,

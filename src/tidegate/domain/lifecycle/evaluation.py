@@ -5,7 +5,7 @@ from datetime import datetime
 
 from tidegate.config.model_policy import Gate, GateMode, Policy
 from tidegate.domain.assets import BLOBSTORE, datastore_uri
-from tidegate.domain.jobs.plan import JobPlan
+from tidegate.domain.jobs.plan import JobInput, JobPlan
 from tidegate.domain.lifecycle.evidence import Evidence, NoEvidence
 from tidegate.domain.lifecycle.gate import EvaluationSubject, decide_rules, passes, verdict_id
 from tidegate.domain.lifecycle.names import evaluation_folder, model_reference
@@ -48,8 +48,8 @@ def plan_evaluation(policy: Policy, record: ModelVersion, evaluation: Evaluation
         display_name=f"judge {compared.candidate}",
         pipeline=policy.evaluate.pipeline,
         inputs={
-            **{name: ("mlflow_model", f"azureml:{model}") for name, model in models.items()},
-            "holdout": ("uri_folder", f"azureml:{evaluation.data}"),
+            **{name: JobInput("mlflow_model", f"azureml:{model}") for name, model in models.items()},
+            "holdout": JobInput("uri_folder", f"azureml:{evaluation.data}"),
         },
         literals={
             "model": record.model,

@@ -55,25 +55,25 @@ def lineage_of(record: ModelVersion, source: RegisteredModel, workspace: str) ->
     )
 
 
-def lineage_tags(lineage_of: Lineage) -> dict[str, str]:
+def lineage_tags(lineage: Lineage) -> dict[str, str]:
     """Return the lineage as tags, followed by as many of the source's own tags as Azure allows.
 
     The source's tags are taken in the order of their names. A tag of its own counts those that were left out.
     """
-    fields = lineage_of.model_dump(exclude={"tags", "properties"})
+    fields = lineage.model_dump(exclude={"tags", "properties"})
     ours = {f"{_PREFIX}{name}": str(text) for name, text in fields.items()}
-    theirs = {name: str(text) for name, text in sorted(lineage_of.tags.items()) if name not in ours}
-    room = MOST_TAGS - len(ours)
-    if len(theirs) > room:
-        ours[_LEFT_OUT] = str(len(theirs) - room + 1)
-        theirs = dict(list(theirs.items())[: room - 1])
+    theirs = {name: str(text) for name, text in sorted(lineage.tags.items()) if name not in ours}
+    free = MOST_TAGS - len(ours)
+    if len(theirs) > free:
+        ours[_LEFT_OUT] = str(len(theirs) - free + 1)
+        theirs = dict(list(theirs.items())[: free - 1])
     return {name[:LONGEST_NAME]: _shortened(text) for name, text in {**theirs, **ours}.items()}
 
 
-def is_copy_of(model: RegisteredModel, lineage_of: Lineage) -> bool:
+def is_copy_of(model: RegisteredModel, lineage: Lineage) -> bool:
     """Return whether a version in production is the copy that this lineage describes."""
     names = ("source_workspace", "source_model", "source_version")
-    return all(model.tags.get(f"{_PREFIX}{name}") == _shortened(getattr(lineage_of, name)) for name in names)
+    return all(model.tags.get(f"{_PREFIX}{name}") == _shortened(getattr(lineage, name)) for name in names)
 
 
 def _training_data(data: Mapping[str, str] | str) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from tidegate.config.model_policy import Drift
-from tidegate.domain.jobs.plan import JobPlan
+from tidegate.domain.jobs.plan import JobInput, JobPlan
 from tidegate.domain.lifecycle.names import job_part
 from tidegate.domain.lifecycle.records import Retraining
 
@@ -34,9 +34,11 @@ def plan_retraining(model: str, drift: Drift, retraining: Retraining) -> JobPlan
     The data versions were chosen when the retraining was decided, so a repetition plans the same job.
     """
     months = [name for name in retraining.data if name != drift.training]
-    inputs = {f"month_{number}": ("uri_folder", f"azureml:{name}") for number, name in enumerate(months, 1)}
+    inputs = {
+        f"month_{number}": JobInput("uri_folder", f"azureml:{name}") for number, name in enumerate(months, 1)
+    }
     if drift.training and drift.training in retraining.data:
-        inputs["training"] = ("uri_folder", f"azureml:{drift.training}")
+        inputs["training"] = JobInput("uri_folder", f"azureml:{drift.training}")
     data = ",".join(retraining.data)
     return JobPlan(
         job=retraining.job,
