@@ -274,7 +274,7 @@ def test_a_rollback_to_what_never_was_champion_is_told_and_changes_nothing(promo
     assert promotions.champions == ("7", None, None)
     failed = promotions.activities()[-1]
     assert failed.kind == "work.failed"
-    assert "classifier:3 is not what was champion before" in failed.text
+    assert "classifier:3 was not champion before" in failed.text
 
 
 def test_a_place_that_nobody_holds_any_longer_is_free_again(promotions: Promotions) -> None:

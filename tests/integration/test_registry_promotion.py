@@ -80,7 +80,7 @@ def test_what_somebody_else_has_there_is_not_taken_over(
     promotions.promote(number)
 
     assert promotions.states == {number: "failed"}
-    assert f"registry {REGISTRY} has a {MODEL}:{number} that is no copy of it" in (
+    assert f"registry {REGISTRY} has a {MODEL}:{number} that is not a copy of it" in (
         promotions.record(number).error or ""
     )
 

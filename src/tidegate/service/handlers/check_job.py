@@ -1,9 +1,9 @@
-"""CheckJob: re-reads what became of a job, and brings the generation on that it serves. Submits nothing."""
+"""CheckJob: read the state of a scoring job, and bring its generation one step further."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tidegate.domain.activities import month_texts as notifications
+from tidegate.domain.activities import month_texts
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.jobs.outcome import (
     JobCancelled,
@@ -26,17 +26,16 @@ from tidegate.service.steps.generation_claims import end_generation
 
 log = Log(__name__)
 
-_RECORDING = timedelta(seconds=2)
+_TIME_TO_RECORD = timedelta(seconds=2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckJobHandler:
-    """A job's row becomes final last: until then everything that its end leads to is done again."""
+    """The job's row becomes final last. Until then, everything that the job's end leads to is repeated."""
 
     context: ServiceContext
 
     def handle(self, command: CheckJob) -> Follows:
-        """Events of jobs come early, late, doubled and out of order: each only makes us look."""
         serves, feeds = served_by(command.job, command.cause), self.context.config().feeds
         if serves is None or serves.feed not in feeds:
             return []
@@ -44,61 +43,62 @@ class CheckJobHandler:
         if claim is None:
             return []
         job = self.context.ledger.job(command.workspace, command.job)
-        if job is None:  # submitted, and not recorded yet or never: scoring again records it
-            return [] if claim.generation.state.final else [Next(serves, _RECORDING)]
+        if job is None:  # it was submitted but not recorded: scoring again records it
+            return [] if claim.generation.state.final else [Next(serves, _TIME_TO_RECORD)]
         if job.final:
-            return _after(claim, serves)
+            return _next_step(claim, serves)
         run = self.context.workspaces[command.workspace].jobs.get(job.name)
         if run.status == "CancelRequested":
             job.cancel_requested = True
         outcome = decide_outcome(run, scoring_attempt(job, feeds[serves.feed].score))
         if isinstance(outcome, JobRunning):
-            self._record(job, run.status)
+            self._save(job, run.status)
             return []
-        told = self._apply(claim, job, outcome, command.cause)
+        notifications = self._apply(claim, job, outcome, command.cause)
         job.final, job.reason = True, getattr(outcome, "reason", None)
-        self._record(job, run.status)
-        return [*_after(claim, serves), *told]
+        self._save(job, run.status)
+        return [*_next_step(claim, serves), *notifications]
 
     def _apply(self, claim: Claim, job: Job, outcome: JobOutcome, cause: str) -> list[Next]:
-        """What the end of the current attempt means for its generation; that of an earlier one is applied."""
-        generation, at = claim.generation, self.context.now()
-        waited_for = generation.state in (ScoringState.CLAIMED, ScoringState.SUBMITTED)
-        current = waited_for and generation.attempt == job.attempt
+        """Apply the end of a job to its generation, if the job is the generation's current attempt."""
+        generation = claim.generation
+        unfinished = generation.state in (ScoringState.CLAIMED, ScoringState.SUBMITTED)
+        current = unfinished and generation.attempt == job.attempt
         log.info("job_ended", outcome=type(outcome).__name__, current=current)
         generation.job = job.name if current else generation.job
         match outcome:
             case JobCompleted() if current:
                 generation.state = ScoringState.JOB_COMPLETED
                 self.context.ledger.save(claim.record)
-            case ResubmitJob() as again:
-                told = self.context.announce(
-                    notifications.preempted(claim.record, job, again, Trigger(at, cause))
-                )
-                if current:
-                    generation.state, generation.compute = ScoringState.CLAIMED, again.compute
-                    generation.attempt = job.attempt + 1
-                    self.context.ledger.save(claim.record)
-                return [told]
+            case ResubmitJob():
+                return [self._resubmit(claim, job, outcome, current=current, cause=cause)]
             case JobCancelled(reason) if current:
                 result = Result(ScoringState.CANCELLED, reason)
                 return [end_generation(self.context, claim, result, cause)]
             case JobFailed(reason) if current:
                 return [end_generation(self.context, claim, Result(ScoringState.FAILED, reason), cause)]
             case JobCancelled() | JobFailed() if generation.state.final and generation.job == job.name:
-                return [
-                    self.context.announce(notifications.generation_ended(claim, cause))
-                ]  # it ended, and was not told
+                # The generation was ended before, but perhaps its notification was not sent.
+                return [self.context.announce(month_texts.generation_ended(claim, cause))]
         return []
 
-    def _record(self, job: Job, status: str) -> None:
+    def _resubmit(self, claim: Claim, job: Job, outcome: ResubmitJob, *, current: bool, cause: str) -> Next:
+        trigger, generation = Trigger(self.context.now(), cause), claim.generation
+        announced = self.context.announce(month_texts.preempted(claim.record, job, outcome, trigger))
+        if current:
+            generation.state, generation.compute = ScoringState.CLAIMED, outcome.compute
+            generation.attempt = job.attempt + 1
+            self.context.ledger.save(claim.record)
+        return announced
+
+    def _save(self, job: Job, status: str) -> None:
         if job.final or status != job.status:
             job.status, job.checked_at = status, self.context.now()
             self.context.ledger.save(job)
 
 
-def _after(claim: Claim, serves: ScoreMonth) -> list[Next]:
-    """What the generation waits for, whoever left it so."""
+def _next_step(claim: Claim, serves: ScoreMonth) -> list[Next]:
+    """Return the command that the generation waits for."""
     match claim.generation.state:
         case ScoringState.CLAIMED:
             return [Next(serves)]

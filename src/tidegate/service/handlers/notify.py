@@ -1,4 +1,4 @@
-"""Notify: tells each channel that wants it of one activity, once. No channel's fault stops the others."""
+"""Notify: send one activity to the people and programs that subscribe to its kind, once to each."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 log = Log(__name__)
 
 _TOPIC = "topic"
-_TELLING = timedelta(minutes=2)  # who took it longer ago was killed: the timer finds what is left untold
+_TIME_TO_SEND = timedelta(minutes=2)  # if it takes longer, the worker was ended: another may send the rest
 
 
 @dataclass(frozen=True, kw_only=True)
 class NotifyHandler:
-    """Who takes an activity under its ETag tells of it; after a kill, at most one channel hears it twice."""
+    """A worker takes an activity under its ETag and sends it. After a crash, one channel may get it twice."""
 
     context: ServiceContext
     sender: "NotificationSender"
@@ -34,40 +34,42 @@ class NotifyHandler:
         activity, now = self.context.ledger.activity(command.subject, command.activity), self.context.now()
         if activity is None or activity.done:
             return []
-        if activity.taken_at and now - activity.taken_at < _TELLING:
+        if activity.taken_at and now - activity.taken_at < _TIME_TO_SEND:
             return []
         activity.taken_at = now
         self.context.ledger.save(activity)
         try:
-            failed = self._tell_people(activity)
-            self._tell_programs(activity)
+            failed = self._send(activity)
+            self._publish(activity)
             activity.done = not failed
-        finally:  # else who tries again finds it taken, and takes that for told
+        finally:  # if it stayed taken, a retry would not send the rest
             activity.taken_at = None
             self.context.ledger.save(activity)
         if failed:
-            raise TransientError(f"{failed} channels did not take {activity.kind} {activity.subject}")
+            raise TransientError(f"{failed} channels did not accept {activity.kind} {activity.subject}")
         return []
 
-    def _tell_people(self, activity: Activity) -> int:
-        """How many channels failed."""
-        waiting = {channel_key(one): one for one in self.context.config().notify if wants(one, activity.kind)}
+    def _send(self, activity: Activity) -> int:
+        """Send to each channel that has not received the activity, and return how many channels failed."""
+        channels = [channel for channel in self.context.config().notify if wants(channel, activity.kind)]
+        waiting = {channel_key(channel): channel for channel in channels}
         text, failed = notification_text(activity, self.public_url), 0
         for key in [key for key in waiting if key not in activity.sent]:
             if self.sender.send(waiting[key].url, activity.title, text):
-                self._record(activity, key)
+                self._save_sent(activity, key)
             else:
                 failed += 1
         return failed
 
-    def _tell_programs(self, activity: Activity) -> None:
+    def _publish(self, activity: Activity) -> None:
+        """Publish the activity to the custom topic for programs, if its kind has an event type."""
         event_type = OWN_EVENTS.get(activity.kind)
         if event_type and _TOPIC not in activity.sent:
             subject, data = activity.subject, activity.data
             self.publisher.publish(event_type, id=event_id(activity), subject=subject, data=data)
-            self._record(activity, _TOPIC)
+            self._save_sent(activity, _TOPIC)
 
-    def _record(self, activity: Activity, key: str) -> None:
+    def _save_sent(self, activity: Activity, key: str) -> None:
         activity.sent = [*activity.sent, key]
         self.context.ledger.save(activity)
-        log.info("activity_told", kind=activity.kind, subject=activity.subject, channel=key)
+        log.info("activity_sent", kind=activity.kind, subject=activity.subject, channel=key)

@@ -1,11 +1,11 @@
-"""PromoteModel: from a passing verdict to production, and back. Judges nothing."""
+"""PromoteModel: bring a version with a passing verdict into production."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.config.model_policy import Policy, Promote
-from tidegate.domain.activities import promotion_texts as promotion_news
+from tidegate.domain.activities import promotion_texts
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.lifecycle.promotion import (
     IN_PROMOTION,
@@ -26,19 +26,24 @@ from tidegate.messages.commands import AdvanceRollout, Follows, Next, PromoteMod
 from tidegate.service.context import ServiceContext
 from tidegate.service.retry import look_again
 from tidegate.service.steps.champion_change import ChampionChange
-from tidegate.service.steps.model_delivery import ModelDelivery, NotJudged, Undeliverable, UnderWay
+from tidegate.service.steps.model_delivery import (
+    CopyInProgress,
+    DeliveryFailed,
+    FilesNotJudged,
+    ModelDelivery,
+)
 
 if TYPE_CHECKING:
     from tidegate.cloud.role_separation import RoleSeparation
 
 log = Log(__name__)
 
-_LONGEST_PAUSE = timedelta(minutes=5)
+_LONGEST_DELAY = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class _Subject:
-    """A version, with what its promotion is decided by."""
+class _Promotion:
+    """A version with everything that its promotion is decided by."""
 
     command: PromoteModel
     policy: Policy
@@ -49,7 +54,7 @@ class _Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class PromoteModelHandler:
-    """Claims the model's one place under its ETag, and lets go of it with the crown or before giving up."""
+    """A promotion claims the model under its ETag, and releases it when the version is champion or failed."""
 
     context: ServiceContext
     separation: "RoleSeparation"
@@ -65,101 +70,104 @@ class PromoteModelHandler:
         if record.state is ModelState.PASSED and not policy.promotes:
             log.info("gate_only_observes", model=command.model, version=command.version)
             return []
-        subject = _Subject(command, policy, policy.promote, record, self.context.ledger.model(command.model))
+        model = self.context.ledger.model(command.model)
+        promotion = _Promotion(command, policy, policy.promote, record, model)
         if record.state is ModelState.CHALLENGER:
-            return self._hand_over(subject)
-        return self._step(subject)
+            return self._roll_out(promotion)
+        return self._act(promotion)
 
-    def _step(self, subject: _Subject) -> Follows:
-        record, cause = subject.record, subject.command.cause
-        step = decide_promotion(record, subject.model, subject.promote, self.context.now())
-        match step:
+    def _act(self, promotion: _Promotion) -> Follows:
+        record, cause = promotion.record, promotion.command.cause
+        match decide_promotion(record, promotion.model, promotion.promote, self.context.now()):
             case StopPromotion(state, why):
                 return self.champion_change.stop(record, state, why, cause)
             case JudgeAgain(why):
                 log.info("judged_again", model=record.model, version=record.version, why=why)
                 return self.champion_change.judge_again(record, why, cause)
-            case AwaitOtherPromotion() | AwaitApproval():
-                return self._wait(subject, step)
-            case BeginPromotion() | ContinueCopy():
+            case AwaitApproval() | AwaitOtherPromotion() as wait:
+                return self._wait(promotion, wait)
+            case BeginPromotion() | ContinueCopy() as step:
                 if isinstance(step, BeginPromotion):
-                    self._claim(subject)
-                return self._deliver(subject)
+                    self._claim(promotion)
+                return self._deliver(promotion)
             case InProduction():
                 return self.champion_change.make_champion(record, cause)
         return []
 
-    def _wait(self, subject: _Subject, step: AwaitOtherPromotion | AwaitApproval) -> Follows:
-        if isinstance(step, AwaitApproval):
-            return self._ask(subject.record, step.until, subject.command.cause)
-        return self._await_turn(subject, step.version)
+    def _wait(self, promotion: _Promotion, wait: AwaitApproval | AwaitOtherPromotion) -> Follows:
+        if isinstance(wait, AwaitApproval):
+            return self._await_approval(promotion.record, wait.until, promotion.command.cause)
+        return self._await_other(promotion, wait.version)
 
-    def _await_turn(self, subject: _Subject, other: str) -> Follows:
-        """One that left the way while it claimed its place holds it no longer."""
-        model, holder = subject.model, self.context.ledger.model_version(subject.model.model, other)
-        if holder and holder.state in IN_PROMOTION:
+    def _await_other(self, promotion: _Promotion, version: str) -> Follows:
+        """Wait for another version's promotion. If that has ended but still holds the claim, release it."""
+        model = promotion.model
+        other = self.context.ledger.model_version(model.model, version)
+        if other and other.state in IN_PROMOTION:
             return []
         model.rolling = None
         self.context.ledger.save(model)
-        log.warning("place_freed", model=model.model, version=other)
-        return [Next(subject.command)]
+        log.warning("claim_released", model=model.model, version=version)
+        return [Next(promotion.command)]
 
-    def _ask(self, record: ModelVersion, until: datetime, cause: str) -> Follows:
-        """The answer sends the command again, and so does the timer, which sees the time run out."""
-        verdict_at = record.verdict.at if record.verdict else until
-        told = self.context.announce(promotion_news.needs_approval(record, until, Trigger(verdict_at, cause)))
+    def _await_approval(self, record: ModelVersion, until: datetime, cause: str) -> Follows:
+        """Ask for an approval. The approval sends the command again, and so does the timer."""
+        trigger = Trigger(record.verdict.at if record.verdict else until, cause)
+        announced = self.context.announce(promotion_texts.needs_approval(record, until, trigger))
         if record.due != until:
             record.due = until
             self.context.ledger.save(record)
-        return [told]
+        return [announced]
 
-    def _claim(self, subject: _Subject) -> None:
-        record, model = subject.record, subject.model
-        self._refuse_write_access(subject.promote)
+    def _claim(self, promotion: _Promotion) -> None:
+        record, model = promotion.record, promotion.model
+        self._check_role_separation(promotion.promote)
         if model.rolling != record.version:
             model.rolling = record.version
             self.context.ledger.save(model)
         record.state, record.due = ModelState.PROMOTING, None
-        record.promotion = Promotion(via=subject.promote.via, begun_at=self.context.now())
+        record.promotion = Promotion(via=promotion.promote.via, begun_at=self.context.now())
         self.context.ledger.save(record)
 
-    def _refuse_write_access(self, promote: Promote) -> None:
-        places, registries = self.context.config().workspaces, self.delivery.registries(promote)
-        found = self.separation.principals_with_write_access(
-            places.development.arm_id, places.production.arm_id, registries
+    def _check_role_separation(self, promote: Promote) -> None:
+        """Raise PermanentError if an identity that trains models can write to production."""
+        workspaces, registries = self.context.config().workspaces, self.delivery.registries(promote)
+        principals = self.separation.principals_with_write_access(
+            workspaces.development.arm_id, workspaces.production.arm_id, registries
         )
-        if found:
+        if principals:
             raise PermanentError(
-                f"nothing is promoted while those who train can write to production: {'; '.join(found[:5])}. "
-                "Take these roles away (docs/models.md); then it goes on by itself"
+                f"Nothing is promoted while identities that train can write to production: "
+                f"{'; '.join(principals[:5])}. Remove these role assignments (see docs/models.md), "
+                "then the promotion continues"
             )
 
-    def _deliver(self, subject: _Subject) -> Follows:
-        record, command = subject.record, subject.command
-        promotion = record.promotion or Promotion(via=subject.promote.via, begun_at=self.context.now())
-        before = promotion.model_copy()
-        delivery = self.delivery.deliver(record, promotion, subject.promote)
-        match delivery:
-            case Undeliverable(why):
-                return self.champion_change.stop(record, ModelState.FAILED, why, command.cause)
-            case NotJudged():
+    def _deliver(self, promotion: _Promotion) -> Follows:
+        record, command = promotion.record, promotion.command
+        progress = record.promotion or Promotion(via=promotion.promote.via, begun_at=self.context.now())
+        before = progress.model_copy()
+        match self.delivery.deliver(record, progress, promotion.promote):
+            case DeliveryFailed(reason):
+                return self.champion_change.stop(record, ModelState.FAILED, reason, command.cause)
+            case FilesNotJudged():
                 log.warning("files_changed", model=record.model, version=record.version)
                 return self.champion_change.judge_again(record, OTHER_FILES, command.cause)
-            case UnderWay(more):
-                if promotion != before:
+            case CopyInProgress(more):
+                if progress != before:
                     self.context.ledger.save(record)
                 if more:
                     return [Next(command)]
-                return look_again(command, self.context.now() - promotion.begun_at, _LONGEST_PAUSE)
-        promotion.production_version, promotion.ended_at = record.version, self.context.now()
-        record.promotion, record.state = promotion, ModelState.CHALLENGER
+                return look_again(command, self.context.now() - progress.begun_at, _LONGEST_DELAY)
+        progress.production_version, progress.ended_at = record.version, self.context.now()
+        record.promotion, record.state = progress, ModelState.CHALLENGER
         self.context.ledger.save(record)
-        log.info("version_in_production", model=record.model, version=record.version, bytes=promotion.bytes)
-        return self._hand_over(subject)
+        log.info("version_in_production", model=record.model, version=record.version, bytes=progress.bytes)
+        return self._roll_out(promotion)
 
-    def _hand_over(self, subject: _Subject) -> Follows:
-        command = subject.command
-        if subject.policy.rollout:
+    def _roll_out(self, promotion: _Promotion) -> Follows:
+        """Begin the rollout of a version in production. Without a rollout it becomes champion at once."""
+        command = promotion.command
+        if promotion.policy.rollout:
             advance = AdvanceRollout(cause=command.cause, model=command.model, version=command.version)
             return [Next(advance)]
-        return self.champion_change.make_champion(subject.record, command.cause)
+        return self.champion_change.make_champion(promotion.record, command.cause)

@@ -1,4 +1,4 @@
-"""Reconcile: the ordinary commands for whatever is unfinished, expected or was missed. Repairs nothing."""
+"""Reconcile: send a command for everything that is unfinished, expected or was missed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,64 +34,66 @@ from tidegate.service.steps.model_candidates import MissedRegistrations
 
 log = Log(__name__)
 
-_BEING_TOLD = timedelta(minutes=1)
+_BEING_SENT = timedelta(minutes=1)
 _OLD_NEWS = timedelta(days=2)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReconcileHandler:
+    """The timer's command. It sends the same commands that events send, so that lost events do no harm."""
+
     context: ServiceContext
     registrations: MissedRegistrations
 
     def handle(self, command: Reconcile) -> Follows:
-        config, now = self.context.config(), self.context.now()
-        found: list[AnyCommand] = []
+        config, ledger = self.context.config(), self.context.ledger
+        now, cause = self.context.now(), command.cause
+        due: list[AnyCommand] = []
         for name, feed in config.feeds.items():
-            records = self.context.ledger.months(name)
+            records = ledger.months(name)
             months = due_months(feed, records, now, config.timezone)
-            found += [CheckMonth(cause=command.cause, feed=name, month=month) for month in months]
-            found += due_scorings(feed, records, command.cause)
-        found += due_jobs(self.context.ledger.jobs(open_only=True), config, command.cause)
-        found += due_versions(self.context.ledger.model_versions(), config, command.cause)
-        found += self.registrations.find(config, command.cause)
-        found += due_models(self.context.ledger.models(), config, now, command.cause)
-        found += due_activities(self.context.ledger.unsent_activities(), now, command.cause)
-        commands = list(dict.fromkeys(found))
+            due += [CheckMonth(cause=cause, feed=name, month=month) for month in months]
+            due += due_scorings(feed, records, cause)
+        due += due_jobs(ledger.jobs(open_only=True), config, cause)
+        due += due_versions(ledger.model_versions(), config, cause)
+        due += self.registrations.find(config, cause)
+        due += due_models(ledger.models(), config, now, cause)
+        due += due_activities(ledger.unsent_activities(), now, cause)
+        commands = list(dict.fromkeys(due))
         log.info("unfinished_found", commands=len(commands))
-        return [Next(one) for one in commands]
+        return [Next(command) for command in commands]
 
 
 def due_months(feed: Feed, records: Sequence[Month], now: datetime, timezone: ZoneInfo) -> list[str]:
-    """Months to be listed: expected ones that have no row, and those that need a look."""
+    """Return the months to list: expected ones without a record, and those that need a check."""
     known = {record.month: record for record in records}
     expected = [month for month in expected_months(feed.starts, now, timezone) if month not in known]
-    looked_at = [month for month, record in known.items() if needs_look(record, now, timezone)]
-    return sorted([*expected, *(month for month in looked_at if month >= feed.starts)])
+    unfinished = [month for month, record in known.items() if needs_look(record, now, timezone)]
+    return sorted([*expected, *(month for month in unfinished if month >= feed.starts)])
 
 
 def due_scorings(feed: Feed, records: Sequence[Month], cause: str) -> Iterator[AnyCommand]:
-    """What each live generation waits for."""
+    """Yield the command that each unfinished generation waits for."""
     for record in records:
         for claim in record.claims:
             match claim.generation.state:
                 case ScoringState.CLAIMED:
                     yield ScoreMonth(cause=cause, **claim.ids)
                 case ScoringState.SUBMITTED if claim.generation.job:
-                    job = claim.generation.job
-                    yield CheckJob(cause=cause, workspace=feed.workspace, job=job)
+                    yield CheckJob(cause=cause, workspace=feed.workspace, job=claim.generation.job)
                 case ScoringState.JOB_COMPLETED:
                     yield FinishMonth(cause=cause, **claim.ids)
 
 
 def due_jobs(jobs: Sequence[Job], config: Config, cause: str) -> Iterator[CheckJob]:
-    """Jobs whose end was not seen; those of a feed that is no longer configured are nobody's."""
+    """Yield a check of each open job, unless tidegate.yml no longer has its feed."""
     for job in jobs:
         if job.feed in config.feeds:
             yield CheckJob(cause=cause, workspace=job.workspace, job=job.name)
 
 
 def due_versions(versions: Sequence[ModelVersion], config: Config, cause: str) -> Iterator[AnyCommand]:
-    """What each version of a model waits for; those of a model without a policy wait for nothing."""
+    """Yield the command that each unfinished version waits for, unless its model has no policy."""
     for record in versions:
         policy = config.models.get(record.model)
         ids = {"cause": cause, "model": record.model, "version": record.version}
@@ -105,7 +107,7 @@ def due_versions(versions: Sequence[ModelVersion], config: Config, cause: str) -
 
 
 def due_models(models: Sequence[Model], config: Config, now: datetime, cause: str) -> Iterator[AnyCommand]:
-    """Retrainings under way, renewals whose time has come, and the endpoints of champions."""
+    """Yield commands for retrainings under way, renewals that are due, and the endpoints of champions."""
     known = {record.model: record for record in models}
     for name, policy in config.models.items():
         model = known.get(name) or Model(model=name)
@@ -118,7 +120,7 @@ def due_models(models: Sequence[Model], config: Config, now: datetime, cause: st
 
 
 def due_activities(activities: Sequence[Activity], now: datetime, cause: str) -> Iterator[Notify]:
-    """What nobody is telling just now, and is still news."""
+    """Yield the notification of each activity that is not being sent just now and is not too old."""
     for activity in activities:
-        if _BEING_TOLD <= now - activity.at < _OLD_NEWS:
+        if _BEING_SENT <= now - activity.at < _OLD_NEWS:
             yield Notify(cause=cause, subject=activity.subject, activity=activity.id)

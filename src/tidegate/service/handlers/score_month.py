@@ -1,4 +1,4 @@
-"""ScoreMonth: from a registered version of a month to a submitted job. Waits for nothing."""
+"""ScoreMonth: submit the scoring job of a registered month version."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ log = Log(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreMonthHandler:
-    """Claims under the month's ETag, submits under a derived name: so there is one live job a generation."""
+    """The claim under the month's ETag and the derived job name make sure that there is one live job."""
 
     context: ServiceContext
     claims: GenerationClaims
@@ -36,27 +36,28 @@ class ScoreMonthHandler:
             raise PermanentError(f"{command.feed} {command.month} has no version {command.version}")
         if not version.registered:
             return [Next(CheckMonth(cause=command.cause, feed=command.feed, month=command.month))]
-        claim = record.claim(command.version, command.generation)
+        claim = record.claim(command.version, command.generation) or self._claim(
+            command, feed, record, version
+        )
         if claim is None:
-            if command.generation != 1 or version is not record.latest:
-                return []  # people's generations are claimed before; a version that was overtaken needs none
-            claim = self._claim(feed, record, version)
+            return []
         match claim.generation.state:
             case ScoringState.CLAIMED:
-                return self._launch(command, feed, claim)
+                return self._submit(command, feed, claim)
             case ScoringState.SUBMITTED:
-                return [_look_at(command, feed, claim)]
+                return [_first_look(command, feed, claim)]
             case ScoringState.JOB_COMPLETED:
                 return [Next(FinishMonth(cause=command.cause, **claim.ids))]
         return []
 
-    def _claim(self, feed: Feed, record: Month, version: MonthVersion) -> Claim:
-        """The generation that follows from a month's being complete."""
-        wish = ScoringRequest(feed=record.feed, month=record.month, reason=version.reason)
-        return self.claims.add(feed, record, version, wish)
+    def _claim(self, command: ScoreMonth, feed: Feed, record: Month, version: MonthVersion) -> Claim | None:
+        """Claim the first generation of the latest version, which is scored without a person's request."""
+        if command.generation != 1 or version is not record.latest:
+            return None
+        request = ScoringRequest(feed=record.feed, month=record.month, reason=version.reason)
+        return self.claims.add(feed, record, version, request)
 
-    def _launch(self, command: ScoreMonth, feed: Feed, claim: Claim) -> Follows:
-        """Submit the attempt's job, unless it was; then record it: first the job, then what it serves."""
+    def _submit(self, command: ScoreMonth, feed: Feed, claim: Claim) -> Follows:
         workspace, generation = self.context.workspace_of(feed), claim.generation
         mlmodel = workspace.assets.mlmodel(generation.model_name, generation.model_version)
         if problem := model_problem(mlmodel):
@@ -70,9 +71,10 @@ class ScoreMonthHandler:
         workspace.jobs.submit(plan, component)
         self._record(feed, claim)
         log.info("job_submitted", job=plan.job, compute=generation.compute)
-        return [_look_at(command, feed, claim)]
+        return [_first_look(command, feed, claim)]
 
     def _record(self, feed: Feed, claim: Claim) -> None:
+        """Save the job, and then the generation that it serves."""
         role, name = feed.workspace, job_name(claim)
         if self.context.ledger.job(role, name) is None:
             job = Job(
@@ -88,12 +90,12 @@ class ScoreMonthHandler:
         self.context.ledger.save(claim.record)
 
 
-def _look_at(command: ScoreMonth, feed: Feed, claim: Claim) -> Next:
+def _first_look(command: ScoreMonth, feed: Feed, claim: Claim) -> Next:
     check = CheckJob(cause=command.cause, workspace=feed.workspace, job=job_name(claim))
     return Next(check, FIRST_LOOK)
 
 
 def _have_clusters(workspace: "WorkspaceClients", *names: str) -> bool:
-    """All of them are asked for, so that those that are missing are made side by side."""
+    """Return whether all clusters exist. All missing clusters are created at the same time."""
     ready = [workspace.computes.is_ready(name) for name in dict.fromkeys(names)]
     return all(ready)

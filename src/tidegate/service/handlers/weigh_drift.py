@@ -1,10 +1,9 @@
-"""WeighDrift, RetrainModel: from a signal to a newly trained version, for the gate. Waits for nothing."""
+"""WeighDrift: record a drift signal once, and decide whether it leads to a retraining."""
 
 from dataclasses import dataclass
 
 from tidegate.config.model_policy import Drift
-from tidegate.domain.activities import drift_texts as drift_news
-from tidegate.domain.assets import BLOBSTORE
+from tidegate.domain.activities import drift_texts
 from tidegate.domain.lifecycle.drift import (
     DriftDecision,
     decide_drift,
@@ -24,44 +23,41 @@ from tidegate.domain.lifecycle.drift_signals import (
 from tidegate.domain.lifecycle.records import Model, Retraining, SignalRecord
 from tidegate.domain.lifecycle.retraining import retrain_job
 from tidegate.domain.partitions.names import drift_path, result_order
-from tidegate.errors import NotFoundError
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, Next, RetrainModel, WeighDrift
 from tidegate.service.context import ServiceContext
+from tidegate.service.steps.pipeline_jobs import read_output
 
 log = Log(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WeighDriftHandler:
-    """Signals and the one retraining of a model are claimed together, under its ETag."""
+    """A signal and the retraining that it leads to are saved together, under the ETag of the model's row."""
 
     context: ServiceContext
 
     def handle(self, command: WeighDrift) -> Follows:
-        drift = self._drift(command.model)
-        if drift is None:
+        policy = self.context.policy(command.model)
+        if policy is None or policy.drift is None:
             return []
         model, id = self.context.ledger.model(command.model), signal_id(command.source, command.of)
-        record = next((one for one in model.signals if one.id == id), None)
+        record = next((signal for signal in model.signals if signal.id == id), None)
         if record is None:
-            signal = self._signal(command)
+            signal = self._read(command)
             if signal is None:
-                log.info("no_signal", source=command.source, of=command.of)
+                log.info("no_drift_measured", source=command.source, of=command.of)
                 return []
-            model, record = self._weigh(model, signal, drift)
-        told = drift_news.signal_weighed(command.model, record, command.cause)
-        news = [self.context.announce(told)] if told else []
+            model, record = self._weigh(model, signal, policy.drift)
+        activity = drift_texts.signal_weighed(command.model, record, command.cause)
+        notifications = [self.context.announce(activity)] if activity else []
         if model.retraining and model.retraining.signal == record.id:
             retrain = RetrainModel(cause=command.cause, model=command.model, signal=record.id)
-            return [Next(retrain), *news]
-        return news
+            return [Next(retrain), *notifications]
+        return notifications
 
-    def _drift(self, model: str) -> Drift | None:
-        policy = self.context.policy(model)
-        return policy.drift if policy else None
-
-    def _signal(self, command: WeighDrift) -> DriftSignal | None:
+    def _read(self, command: WeighDrift) -> DriftSignal | None:
+        """Return the signal, or None if nothing was measured."""
         match command.source:
             case "measurement":
                 content = self._measurement(command.of)
@@ -74,44 +70,38 @@ class WeighDriftHandler:
                 return renewal(command.of, self.context.now())
 
     def _measurement(self, of: str) -> bytes | None:
-        """drift.json of a result `digits:202611-1-g1`; none where its pipeline does not measure."""
+        """Return drift.json of a result such as `digits:202611-1-g1`, or None if its pipeline wrote none."""
         name, _, result = of.partition(":")
         feed = self.context.config().feeds.get(name)
         if feed is None:
             return None
         version, generation = result_order(result)
         path = drift_path(name, result[:6], version, generation)
-        try:
-            return self.context.workspace_of(feed).datastores.read(BLOBSTORE, path)
-        except NotFoundError:
-            return None
+        return read_output(self.context.workspace_of(feed), path)
 
     def _weigh(self, model: Model, signal: DriftSignal, drift: Drift) -> tuple[Model, SignalRecord]:
-        """Decided and claimed in one write."""
-        config, now = self.context.config(), self.context.now()
-        decision = decide_drift(model, signal, drift, now, config.timezone)
-        data = self._data(drift) if decision.taken else []
+        """Decide on the signal, and save it with the retraining that it leads to."""
+        now = self.context.now()
+        decision = decide_drift(model, signal, drift, now, self.context.config().timezone)
+        data = self._training_data(drift) if decision.taken else []
         if decision.taken and not data:
-            decision = DriftDecision(
-                False, "there is nothing to train on: no month is scored in development yet"
-            )
+            reason = "there is nothing to train on: no month is scored in development yet"
+            decision = DriftDecision(False, reason)
         if decision.taken:
             job = retrain_job(model.model, signal.id, 1)
             model = with_retraining(model, Retraining(signal=signal.id, job=job, data=data, since=now))
         record = signal_record(signal, decision)
         model = with_signal(model, record)
         self.context.ledger.save(model)
-        log.info(
-            "drift_weighed",
-            signal=signal.id,
-            breached=signal.breached,
-            taken=decision.taken,
-            why=decision.why,
-        )
+        fields = {"signal": signal.id, "breached": signal.breached}
+        log.info("drift_weighed", **fields, taken=decision.taken, why=decision.why)
         return model, record
 
-    def _data(self, drift: Drift) -> list[str]:
-        """Names and versions, the training set first. What is scored in production cannot be trained on."""
+    def _training_data(self, drift: Drift) -> list[str]:
+        """Return the Data asset versions to train on, the policy's training set first.
+
+        Months that are scored in production are left out, because training has no access to them.
+        """
         feed = self.context.config().feeds[drift.feed]
         months = self.context.ledger.months(drift.feed) if feed.workspace == "development" else []
         versions = [f"{drift.feed}:{version}" for version in scored_months(months, drift.months)]

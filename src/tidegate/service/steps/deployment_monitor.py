@@ -1,4 +1,4 @@
-"""How a new deployment does: asked with the smoke test's body, counted by Azure Monitor. Changes nothing."""
+"""The monitor of a new deployment: its smoke test, and its health by metrics or by probes."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,34 +22,37 @@ _PROBES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class DeploymentMonitor:
-    """`folder` is where tidegate.yml lies: the smoke test's file is named from there."""
+    """The measurements of a deployment. `folder` has tidegate.yml and the file of the smoke test."""
 
     context: ServiceContext
     folder: Path
 
     def run_smoke_test(self, target: RolloutTarget, rollout: Rollout) -> SmokeTestResult:
-        """The smoke test, once."""
-        body = self._question(rollout)
+        """Send the smoke test's request once, and return its result."""
+        body = self._smoke_request(rollout)
         [answer] = self.context.production.scoring_client.send(target.endpoint, target.deployment, body)
         return read_smoke_test(answer)
 
     def measure_health(
         self, target: RolloutTarget, rollout: Rollout, since: datetime, *, last: bool
     ) -> DeploymentHealth:
-        """By metrics from `since` on; where they say too little and it is the `last` look, by probes."""
-        deployment = self.context.production.endpoints.id(target.endpoint, target.deployment)
-        counted = self.context.production.endpoint_metrics.figures(deployment, since, self.context.now())
-        if health := health_by_metrics(counted, rollout):
+        """Return the deployment's health by its metrics since a time.
+
+        If the metrics count too few requests and this is the `last` measurement, the smoke test's request is
+        sent several times instead.
+        """
+        production = self.context.production
+        deployment = production.endpoints.id(target.endpoint, target.deployment)
+        figures = production.endpoint_metrics.figures(deployment, since, self.context.now())
+        if health := health_by_metrics(figures, rollout):
             return health
         if not last:
-            return too_few_requests(counted)
-        body = self._question(rollout)
-        answers = self.context.production.scoring_client.send(
-            target.endpoint, target.deployment, body, _PROBES
-        )
-        return health_by_probes(answers, counted, rollout)
+            return too_few_requests(figures)
+        body = self._smoke_request(rollout)
+        answers = production.scoring_client.send(target.endpoint, target.deployment, body, _PROBES)
+        return health_by_probes(answers, figures, rollout)
 
-    def _question(self, rollout: Rollout) -> bytes:
+    def _smoke_request(self, rollout: Rollout) -> bytes:
         file = self.folder / rollout.smoke
         if not file.is_file():
             raise PermanentError(f"rollout.smoke of endpoint {rollout.endpoint}: there is no file {file}")

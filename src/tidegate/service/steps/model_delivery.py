@@ -1,4 +1,4 @@
-"""Brings a model's files into production: copied by Azure itself, verified, registered last."""
+"""Deliver a model to production: Azure copies its files, they are verified, and it is registered last."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -16,37 +16,39 @@ from tidegate.service.steps.model_candidates import files_of
 if TYPE_CHECKING:
     from tidegate.cloud.copies import BlobCopyClient
 
-_AT_ONCE = 100  # copies that one message begins: a second or two
+_COPIES_PER_COMMAND = 100  # to begin so many takes a second or two
 
 
 @dataclass(frozen=True)
-class Arrived:
-    """Registered in production, under the same version."""
+class Delivered:
+    """The version is registered in production under the same number."""
 
 
 @dataclass(frozen=True)
-class UnderWay:
-    """`more`: there are copies still to be begun; else Azure is at work."""
+class CopyInProgress:
+    """Azure copies the files. `more`: further copies are still to begin."""
 
     more: bool
 
 
 @dataclass(frozen=True)
-class Undeliverable:
-    why: str
+class DeliveryFailed:
+    """The version cannot be delivered, for this reason."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
-class NotJudged:
-    """Its files are not those that the verdict is about."""
+class FilesNotJudged:
+    """The version's files are not the files that were judged."""
 
 
-Delivery = Arrived | UnderWay | Undeliverable | NotJudged
+Delivery = Delivered | CopyInProgress | DeliveryFailed | FilesNotJudged
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """The files that the verdict is about, as they were listed: a copy is begun of these only."""
+class _JudgedFiles:
+    """The files that were judged, as they were listed. Only these are copied."""
 
     folder: Folder
     originals: tuple[OriginalFile, ...]
@@ -55,89 +57,95 @@ class _Judged:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelDelivery:
-    """Looks at both ends each time and does what is missing; the ledger only hears of it."""
+    """The steps of a delivery. Each step compares development and production, and does what is missing."""
 
     context: ServiceContext
     copies: "BlobCopyClient"
 
     def registries(self, promote: Promote) -> list[str]:
-        """The id of the registry that it goes through, where it does."""
+        """Return the id of the registry that the model is shared through, if there is one."""
         if promote.via != "registry" or not promote.registry:
             return []
         return [self.context.development.models.registry_id(promote.registry)]
 
     def deliver(self, record: ModelVersion, promotion: Promotion, promote: Promote) -> Delivery:
-        """A step of the way. What came of it is noted in `promotion`, which is the record's."""
+        """Do the next step of a delivery, and note its figures and lineage in `promotion`."""
         development = self.context.development
         source = development.models.find(record.model, record.version)
         if source is None:
-            return Undeliverable(f"development no longer has {record.model}:{record.version}")
+            return DeliveryFailed(f"development no longer has {record.model}:{record.version}")
         promotion.lineage = lineage_of(record, source, development.config.name)
-        files = files_of(development, source.uri)
+        folder = files_of(development, source.uri)
         judged = record.verdict.files if record.verdict else None
-        originals = self.copies.list_files(files)
+        originals = self.copies.list_files(folder)
         if not originals:
-            return Undeliverable(f"{source.uri} has no files")
+            return DeliveryFailed(f"{source.uri} has no files")
         if judged is None or files_fingerprint(originals) != judged:
-            return NotJudged()
+            return FilesNotJudged()
         if promote.registry and promote.via == "registry":
             record.promotion = promotion
             return self._share(record, source, promote.registry, judged)
-        return self._copy(promotion, source, _Judged(files, tuple(originals), judged))
+        return self._copy(promotion, source, _JudgedFiles(folder, tuple(originals), judged))
 
-    def _copy(self, promotion: Promotion, source: RegisteredModel, judged: _Judged) -> Delivery:
-        """To a folder named by what is in it: other files never come to lie under what is registered."""
-        production = self.context.production.models
-        there = production.find(source.name, source.version)
-        name = f"{source.name}:{source.version}"
-        if there and not is_copy_of(there, promotion.lineage):
-            return Undeliverable(f"production has a {name} that is no copy of it")
+    def _copy(self, promotion: Promotion, source: RegisteredModel, judged: _JudgedFiles) -> Delivery:
+        """Copy the files to a folder that is named by their fingerprint, and then register the model.
+
+        So a registered model never gets other files.
+        """
+        models, name = self.context.production.models, f"{source.name}:{source.version}"
+        existing = models.find(source.name, source.version)
+        if existing and not is_copy_of(existing, promotion.lineage):
+            return DeliveryFailed(f"production has a {name} that is not a copy of it")
         leaf = judged.folder.path.rstrip("/").rpartition("/")[2]
         target = f"tidegate/models/{source.name}/{source.version}/{judged.fingerprint[:16]}/{leaf}"
-        if there and datastore_path_of(there.uri)[1].rstrip("/") != target:
-            return Undeliverable(f"production has {name} with other files: register these as a new version")
-        transfer = self._move(judged, target)
-        promotion.files, promotion.bytes = len(transfer.originals), transfer.bytes
-        promotion.copied_bytes, promotion.without_md5 = transfer.copied_bytes, transfer.without_md5
-        if transfer.foreign:
-            return Undeliverable(f"{target} has files of somebody else: {', '.join(transfer.foreign[:5])}")
-        if not transfer.complete:
-            return UnderWay(more=bool(transfer.waiting))
+        if existing and datastore_path_of(existing.uri)[1].rstrip("/") != target:
+            return DeliveryFailed(f"production has {name} with other files: register these as a new version")
+        progress = self._copy_files(judged, target)
+        promotion.files, promotion.bytes = len(progress.originals), progress.bytes
+        promotion.copied_bytes, promotion.without_md5 = progress.copied_bytes, progress.without_md5
+        if progress.foreign:
+            files = ", ".join(progress.foreign[:5])
+            return DeliveryFailed(f"{target} has files that do not belong to the model: {files}")
+        if not progress.complete:
+            return CopyInProgress(more=bool(progress.waiting))
         tags = lineage_tags(promotion.lineage)
-        if there is None or dict(there.tags) != tags:
-            uri = there.uri if there else datastore_uri(BLOBSTORE, target)
-            production.register(replace(source, uri=uri, tags=tags))
-        return Arrived()
+        if existing is None or dict(existing.tags) != tags:
+            uri = existing.uri if existing else datastore_uri(BLOBSTORE, target)
+            models.register(replace(source, uri=uri, tags=tags))
+        return Delivered()
 
-    def _move(self, judged: _Judged, target: str) -> CopyProgress:
-        """Begin what waits, and look again: small files are there at once."""
-        there = self.context.production.datastores.folder(BLOBSTORE, target)
-        seen = self.copies.compare(judged.originals, there)
-        if not seen.waiting or seen.foreign:
-            return seen
-        self.copies.begin(judged.folder, there, seen.waiting[:_AT_ONCE])
-        if seen.failures:  # begun again, and looked at later and later
-            raise TransientError(f"copies to {there.account} failed: {'; '.join(seen.failures[:3])}")
-        return self.copies.compare(judged.originals, there)
+    def _copy_files(self, judged: _JudgedFiles, target: str) -> CopyProgress:
+        """Begin copies that are not begun, and compare again, because small files are copied at once."""
+        folder = self.context.production.datastores.folder(BLOBSTORE, target)
+        progress = self.copies.compare(judged.originals, folder)
+        if not progress.waiting or progress.foreign:
+            return progress
+        self.copies.begin(judged.folder, folder, progress.waiting[:_COPIES_PER_COMMAND])
+        if progress.failures:  # these copies are begun again, after a growing delay
+            raise TransientError(f"copies to {folder.account} failed: {'; '.join(progress.failures[:3])}")
+        return self.copies.compare(judged.originals, folder)
 
     def _share(self, record: ModelVersion, source: RegisteredModel, registry: str, judged: str) -> Delivery:
-        """The claim comes before the sharing: so what is found there is known to be ours."""
+        """Share the model through a registry.
+
+        The ledger notes this first, so that a model in the registry is known to be the service's own copy.
+        """
         assert record.promotion is not None
-        models, whole = self.context.development.models, record.promotion.lineage
+        models, model_lineage = self.context.development.models, record.promotion.lineage
         name = f"{source.name}:{source.version}"
-        there = models.find(source.name, source.version, registry=registry)
-        if there and not (record.shared_files or is_copy_of(there, whole)):
-            return Undeliverable(f"registry {registry} has a {name} that is no copy of it")
-        if there and record.shared_files not in (None, judged):
-            return Undeliverable(
+        existing = models.find(source.name, source.version, registry=registry)
+        if existing and not (record.shared_files or is_copy_of(existing, model_lineage)):
+            return DeliveryFailed(f"registry {registry} has a {name} that is not a copy of it")
+        if existing and record.shared_files not in (None, judged):
+            return DeliveryFailed(
                 f"registry {registry} has {name} with other files: register these as a new version"
             )
-        if there is None:
+        if existing is None:
             record.shared_files = judged
             self.context.ledger.save(record)
             models.share(source.name, source.version, registry)
-            return UnderWay(more=False)
-        tags = lineage_tags(whole)
-        if dict(there.tags) != tags:
-            models.register(replace(there, tags=tags), registry=registry)
-        return Arrived()
+            return CopyInProgress(more=False)
+        tags = lineage_tags(model_lineage)
+        if dict(existing.tags) != tags:
+            models.register(replace(existing, tags=tags), registry=registry)
+        return Delivered()
