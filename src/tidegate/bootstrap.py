@@ -1,8 +1,9 @@
-"""The only constructor of the service, and the table from command to handler. Connects to nothing yet."""
+"""Build the service: every dependency, and the table from each command to its handler."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from threading import Lock
 
 from tidegate.cloud.arm import ArmClient
@@ -45,9 +46,7 @@ from tidegate.service.steps.partition_versions import PartitionVersions
 from tidegate.service.worker import Handlers, Worker
 from tidegate.settings import Settings
 
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
+_utc_now = partial(datetime.now, UTC)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +68,7 @@ class Service(ServiceContext):
 
 
 def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _utc_now) -> Service:
-    """Return the service of an installation; tidegate.yml is read when it is first needed.
-
-    Raise ConfigError if the environment, from which `settings` are read by default, has a fault.
-    """
+    """Return the service. Raise ConfigError if settings are not given and the environment has a fault."""
     quiet_sdks()
     settings = settings or Settings.from_env()
     config = ConfigFile(settings.config_file, settings.environ, now=now).current
@@ -86,8 +82,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     queue = WorkQueue(account=account, credential=credential)
     rejected = RejectedEvents(account=account, credential=credential)
     feeds = FeedFiles(credential=credential)
-    versions = PartitionVersions(context=context, feed_files=feeds)
-    claims = GenerationClaims(context=context)
+    versions, claims = PartitionVersions(context, feeds), GenerationClaims(context)
     handlers = _handlers(context, settings, credential, versions, claims)
     routes = CurrentRoutes(config, settings.check_delay)
     inbox = Inbox(routes=routes, queue=queue, ledger=context.ledger, rejected=rejected, now=now)
@@ -101,10 +96,10 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         inbox=inbox,
         handlers=handlers,
         worker=Worker(handlers=handlers, queue=queue, ledger=context.ledger, now=now),
-        reruns=RerunService(context=context, claims=claims, versions=versions, queue=queue),
-        approvals=ApprovalService(context=context, queue=queue),
-        rejudgings=RejudgeService(context=context, queue=queue),
-        replays=ReplayService(context=context, queue=queue, inbox=inbox, rejected=rejected),
+        reruns=RerunService(context, claims, versions, queue),
+        approvals=ApprovalService(context, queue),
+        rejudgings=RejudgeService(context, queue),
+        replays=ReplayService(context, queue, inbox, rejected),
     )
 
 
@@ -116,39 +111,29 @@ def _handlers(
     claims: GenerationClaims,
 ) -> Handlers:
     """Return the table from each command to the handler that carries it out."""
-    copies = BlobCopyClient(credential=credential)
-    separation = RoleSeparation(ArmClient(credential))
+    copies, separation = BlobCopyClient(credential=credential), RoleSeparation(ArmClient(credential))
+    sender = NotificationSender()
     publisher = EventPublisher(endpoint=settings.events_endpoint, credential=credential)
-    registrations = MissedRegistrations(context=context)
-    delivery = ModelDelivery(context=context, copies=copies)
-    monitor = DeploymentMonitor(context=context, folder=settings.config_file.parent)
-    champion = ChampionChange(context=context)
-    notify = NotifyHandler(
-        context=context, sender=NotificationSender(), publisher=publisher, public_url=settings.public_url
-    )
-    promote = PromoteModelHandler(
-        context=context, separation=separation, delivery=delivery, champion_change=champion
-    )
+    delivery, champion = ModelDelivery(context, copies), ChampionChange(context)
+    monitor = DeploymentMonitor(context, settings.config_file.parent)
     return {
-        commands.CheckMonth: CheckMonthHandler(context=context, versions=versions).handle,
-        commands.ScoreMonth: ScoreMonthHandler(context=context, claims=claims).handle,
-        commands.CheckJob: CheckJobHandler(context=context).handle,
-        commands.FinishMonth: FinishMonthHandler(context=context, versions=versions).handle,
-        commands.JudgeModel: JudgeModelHandler(context=context, copies=copies).handle,
-        commands.PromoteModel: promote.handle,
-        commands.AdvanceRollout: AdvanceRolloutHandler(
-            context=context, champion_change=champion, monitor=monitor
-        ).handle,
-        commands.RollbackModel: RollbackModelHandler(context=context, champion_change=champion).handle,
-        commands.WeighDrift: WeighDriftHandler(context=context).handle,
-        commands.RetrainModel: RetrainModelHandler(context=context).handle,
-        commands.Notify: notify.handle,
-        commands.Reconcile: ReconcileHandler(context=context, registrations=registrations).handle,
+        commands.CheckMonth: CheckMonthHandler(context, versions).handle,
+        commands.ScoreMonth: ScoreMonthHandler(context, claims).handle,
+        commands.CheckJob: CheckJobHandler(context).handle,
+        commands.FinishMonth: FinishMonthHandler(context, versions).handle,
+        commands.JudgeModel: JudgeModelHandler(context, copies).handle,
+        commands.PromoteModel: PromoteModelHandler(context, separation, delivery, champion).handle,
+        commands.AdvanceRollout: AdvanceRolloutHandler(context, champion, monitor).handle,
+        commands.RollbackModel: RollbackModelHandler(context, champion).handle,
+        commands.WeighDrift: WeighDriftHandler(context).handle,
+        commands.RetrainModel: RetrainModelHandler(context).handle,
+        commands.Notify: NotifyHandler(context, sender, publisher, settings.public_url).handle,
+        commands.Reconcile: ReconcileHandler(context, MissedRegistrations(context)).handle,
     }
 
 
-class _OnePerProcess:
-    """Built at the first call, and tried again after a failure; later calls take no lock."""
+class _ServiceOfProcess:
+    """The service that all triggers of a process share. It is built at the first call that succeeds."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -161,4 +146,4 @@ class _OnePerProcess:
         return self._service
 
 
-service = _OnePerProcess()
+service = _ServiceOfProcess()

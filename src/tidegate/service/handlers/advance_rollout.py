@@ -52,7 +52,7 @@ class _Version:
     target: RolloutTarget
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class AdvanceRolloutHandler:
     """The ledger notes a step before the endpoint is changed, so that a repetition continues with it."""
 
@@ -105,7 +105,7 @@ class AdvanceRolloutHandler:
         return RolloutTarget(endpoint, deployment_name(version), model)
 
     def _begin(self, version: _Version) -> Follows:
-        """Begin a rollout, but wait for the end of the champion's own rollout, which decides on the traffic."""
+        """Begin a rollout after the end of the champion's own rollout, which decides on the traffic."""
         record, model = version.record, version.model
         source = champion_source(model)
         champion = self.context.ledger.model_version(record.model, source) if source else None

@@ -29,7 +29,7 @@ log = Log(__name__)
 _TIME_TO_RECORD = timedelta(seconds=2)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class CheckJobHandler:
     """The job's row becomes final last. Until then, everything that the job's end leads to is repeated."""
 

@@ -22,7 +22,7 @@ _MAX_DELAY = timedelta(hours=1)
 _LISTED_AT_AGE = timedelta(hours=1)  # the record's `listed_at` is written again when it is older than this
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class CheckMonthHandler:
     """One check. A check with a due time waits until then, and ends if a later check has replaced it."""
 

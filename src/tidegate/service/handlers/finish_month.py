@@ -18,7 +18,7 @@ from tidegate.service.steps.partition_versions import PartitionVersions
 from tidegate.service.steps.pipeline_jobs import read_output
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class FinishMonthHandler:
     """The order is: Data asset, ledger, notification. A result that is recorded as scored can be found."""
 

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 log = Log(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class JudgeModelHandler:
     """The evaluation is saved under the version's ETag before its job is submitted under a derived name."""
 

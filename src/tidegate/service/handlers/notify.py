@@ -21,7 +21,7 @@ _TOPIC = "topic"
 _TIME_TO_SEND = timedelta(minutes=2)  # if it takes longer, the worker was ended: another may send the rest
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class NotifyHandler:
     """A worker takes an activity under its ETag and sends it. After a crash, one channel may get it twice."""
 

@@ -52,7 +52,7 @@ class _Promotion:
     model: Model
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class PromoteModelHandler:
     """A promotion claims the model under its ETag, and releases it when the version is champion or failed."""
 

@@ -38,7 +38,7 @@ _BEING_SENT = timedelta(minutes=1)
 _OLD_NEWS = timedelta(days=2)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ReconcileHandler:
     """The timer's command. It sends the same commands that events send, so that lost events do no harm."""
 

@@ -30,7 +30,7 @@ from tidegate.service.steps.pipeline_jobs import (
 log = Log(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class RetrainModelHandler:
     """A model has one retraining at a time. Its row has the job's name, so a repetition finds the job."""
 

@@ -7,7 +7,7 @@ from tidegate.service.context import ServiceContext
 from tidegate.service.steps.champion_change import ChampionChange
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class RollbackModelHandler:
     """The model's row changes first; the rollout that follows brings the endpoint into line with it."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 log = Log(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ScoreMonthHandler:
     """The claim under the month's ETag and the derived job name make sure that there is one live job."""
 

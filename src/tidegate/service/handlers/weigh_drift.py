@@ -31,7 +31,7 @@ from tidegate.service.steps.pipeline_jobs import read_output
 log = Log(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class WeighDriftHandler:
     """A signal and the retraining that it leads to are saved together, under the ETag of the model's row."""
 

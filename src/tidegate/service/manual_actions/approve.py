@@ -49,7 +49,7 @@ class RollbackRequest(BaseModel):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ApprovalService:
     """A decision counts for one version and one verdict. The handler of PromoteModel acts on it."""
 

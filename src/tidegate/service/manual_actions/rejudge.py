@@ -33,7 +33,7 @@ class RejudgeRequest(BaseModel):
     reason: Reason
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class RejudgeService:
     """The request is saved under the version's ETag before the API answers. The handler submits the job."""
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = Log(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ReplayService:
     """An event goes through the inbox again, a command goes to the queue again."""
 

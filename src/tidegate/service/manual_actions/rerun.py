@@ -41,7 +41,7 @@ class RerunRequest(BaseModel):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class RerunService:
     """The generation is claimed before the API answers. The handler of ScoreMonth submits its job."""
 

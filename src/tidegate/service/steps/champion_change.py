@@ -24,7 +24,7 @@ from tidegate.service.context import ServiceContext
 log = Log(__name__)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ChampionChange:
     """Changes of the champion. The model's row is saved first, and the rows of its versions follow it.
 

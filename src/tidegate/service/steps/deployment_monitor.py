@@ -20,7 +20,7 @@ from tidegate.service.context import ServiceContext
 _PROBES = 5
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class DeploymentMonitor:
     """The measurements of a deployment. `folder` has tidegate.yml and the file of the smoke test."""
 

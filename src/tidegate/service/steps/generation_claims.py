@@ -28,7 +28,7 @@ class ScoringRequest:
     idempotency_key: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class GenerationClaims:
     """The claims of new generations. Of two competing claims, the ETag lets one win and one try again."""
 

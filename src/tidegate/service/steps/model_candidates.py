@@ -52,7 +52,7 @@ def files_of(workspace: "WorkspaceClients", uri: str) -> Folder:
     return workspace.datastores.folder(*datastore_path_of(uri))
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class MissedRegistrations:
     """The search for registered versions whose event was lost.
 

@@ -55,7 +55,7 @@ class _JudgedFiles:
     fingerprint: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class ModelDelivery:
     """The steps of a delivery. Each step compares development and production, and does what is missing."""
 

@@ -32,7 +32,7 @@ log = Log(__name__)
 _MAX_LIST_FILE_BYTES = 64 * 1024 * 1024
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class PartitionVersions:
     """The steps from a list of files to a registered version.
 
