@@ -1,4 +1,4 @@
-"""Every trigger of the service on one screen, and nothing else."""
+"""Every trigger of the service, with the call that it makes."""
 
 import sys
 from functools import cache
@@ -7,7 +7,9 @@ from typing import Any
 
 import azure.functions as func
 
-sys.path.insert(0, str(Path(__file__).parent / "src"))  # Functions puts only the root on the path, and last
+sys.path.insert(
+    0, str(Path(__file__).parent / "src")
+)  # Functions adds only the root folder to the path, as its last entry
 
 from tidegate.bootstrap import service
 
@@ -15,7 +17,7 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 STORAGE = "AzureWebJobsStorage"
 
 
-# As `str` an event is the JSON that came; the library's own types refuse some before we could keep them.
+# As `str` an event is its JSON. The library's own event types refuse some events, which would be lost.
 @app.event_grid_trigger(arg_name="event")
 def blob_arrived(event: str) -> None:
     service().inbox.accept(event)
@@ -68,6 +70,6 @@ async def http(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
 
 @cache
 def _asgi() -> Any:
-    from tidegate.api.app import create_app  # FastAPI is no concern of events
+    from tidegate.api.app import create_app  # events must not wait for the import of FastAPI
 
     return func.AsgiMiddleware(create_app(service))  # type: ignore[no-untyped-call]

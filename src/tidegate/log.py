@@ -1,6 +1,6 @@
-"""Log lines: a static snake_case name and identifiers as fields. Never whole objects, payloads or secrets.
+"""Log lines: a static snake_case name, and identifiers as flat fields. They hold no payloads and no secrets.
 
-What the event, its correlation id and its handler are is bound once and stands on every line below.
+The event, its correlation id and its command are bound once, and are on every line that is logged inside.
 """
 
 import io
@@ -18,7 +18,7 @@ _bound: ContextVar[dict[str, object]] = ContextVar("bound", default={})  # noqa:
 
 @contextmanager
 def bound(**identifiers: object) -> Iterator[None]:
-    """Put these identifiers on every line that is logged inside."""
+    """Add these identifiers to every line that is logged inside the `with` block."""
     token = _bound.set({**_bound.get(), **identifiers})
     try:
         yield
@@ -27,7 +27,10 @@ def bound(**identifiers: object) -> Iterator[None]:
 
 
 class Log:
-    """A standard logger of lines like `month_checked feed=digits month=202611`; `extra` has the fields."""
+    """A standard logger that writes lines such as `month_checked feed=digits month=202611`.
+
+    The fields are also in the `extra` of each log record.
+    """
 
     def __init__(self, name: str) -> None:
         self._logger = logging.getLogger(name)
@@ -42,15 +45,15 @@ class Log:
         self._write(logging.WARNING, name, fields)
 
     def exception(self, name: str, **fields: object) -> None:
-        """To be called while an exception is handled; its traceback goes along."""
+        """Log an error with the traceback of the exception that is being handled."""
         self._write(logging.ERROR, name, fields, exc_info=True)
 
     def _write(self, level: int, name: str, fields: dict[str, object], *, exc_info: bool = False) -> None:
         if not self._logger.isEnabledFor(level):
             return
-        everything = {**_bound.get(), **fields}
-        line = " ".join([name, *(f"{key}={_text(value)}" for key, value in everything.items())])
-        self._logger.log(level, "%s", line, extra={"tidegate": everything}, exc_info=exc_info, stacklevel=3)
+        all_fields = {**_bound.get(), **fields}
+        line = " ".join([name, *(f"{key}={_text(value)}" for key, value in all_fields.items())])
+        self._logger.log(level, "%s", line, extra={"tidegate": all_fields}, exc_info=exc_info, stacklevel=3)
 
 
 def _text(value: object) -> str:
@@ -59,8 +62,9 @@ def _text(value: object) -> str:
 
 
 def quiet_sdks() -> None:
-    """Azure's SDKs log every request at INFO: their warnings are enough. One warns of its own classes,
-    and calls it an error when something that was looked for is not there.
+    """Reduce the log lines of Azure's SDKs to warnings, because they log every request at INFO.
+
+    azure-ai-ml also warns of its own experimental classes, and logs an error for each missing resource.
     """
     logging.getLogger("azure").setLevel(logging.WARNING)
     logging.getLogger("azure.ai.ml._telemetry").setLevel(logging.CRITICAL)

@@ -1,4 +1,4 @@
-"""The environment as values: the only place that reads it. What feeds are is in tidegate.yml."""
+"""Settings of one installation, read from environment variables. Feeds and models are in tidegate.yml."""
 
 import os
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ _APP_ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Settings:
-    """What differs between installations."""
+    """The settings of one installation."""
 
     storage_account: str
     config_file: Path = _APP_ROOT / "tidegate.yml"
@@ -22,33 +22,33 @@ class Settings:
     client_id: str | None = None
     check_delay: timedelta = timedelta(seconds=10)
     public_url: str | None = None
-    authenticated: bool = False  # App Service's authentication is on, and says who calls
+    authenticated: bool = False  # whether App Service's authentication is on and names the caller
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Settings":
-        """Read and check everything; one ConfigError names all that is missing or wrong."""
+        """Return the settings. Raise one ConfigError that names everything that is missing or wrong."""
         environ = dict(os.environ if environ is None else environ)
-        wrong: list[str] = []
+        faults: list[str] = []
         account = next((environ[name] for name in _STORAGE_ACCOUNT if environ.get(name)), "")
         if not account:
-            wrong.append(f"{_STORAGE_ACCOUNT[0]}: set it to the name of the function app's storage account")
+            faults.append(f"{_STORAGE_ACCOUNT[0]}: set it to the name of the function app's storage account")
         settings = cls(
             storage_account=account,
             config_file=Path(environ.get("TIDEGATE_CONFIG") or cls.config_file),
-            events_endpoint=_https(environ, "TIDEGATE_EVENTS_ENDPOINT", wrong),
+            events_endpoint=_https(environ, "TIDEGATE_EVENTS_ENDPOINT", faults),
             client_id=environ.get("AZURE_CLIENT_ID") or None,
-            check_delay=_seconds(environ, "TIDEGATE_CHECK_DELAY_S", cls.check_delay, wrong),
-            public_url=_https(environ, "TIDEGATE_PUBLIC_URL", wrong) or _own_url(environ),
+            check_delay=_seconds(environ, "TIDEGATE_CHECK_DELAY_S", cls.check_delay, faults),
+            public_url=_https(environ, "TIDEGATE_PUBLIC_URL", faults) or _own_url(environ),
             authenticated=environ.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
             environ=environ,
         )
-        if wrong:
-            raise ConfigError("The environment cannot be used:\n" + "\n".join(f"  {line}" for line in wrong))
+        if faults:
+            raise ConfigError("The environment has faults:\n" + "\n".join(f"  {line}" for line in faults))
         return settings
 
 
-def _seconds(environ: Mapping[str, str], name: str, default: timedelta, wrong: list[str]) -> timedelta:
+def _seconds(environ: Mapping[str, str], name: str, default: timedelta, faults: list[str]) -> timedelta:
     text = environ.get(name)
     if not text:
         return default
@@ -58,12 +58,12 @@ def _seconds(environ: Mapping[str, str], name: str, default: timedelta, wrong: l
         seconds = -1.0
     if 0 <= seconds <= 3600:
         return timedelta(seconds=seconds)
-    wrong.append(f"{name}: {text!r} is not a number of seconds from 0 to 3600")
+    faults.append(f"{name}: {text!r} is not a number of seconds from 0 to 3600")
     return default
 
 
 def _own_url(environ: Mapping[str, str]) -> str | None:
-    """As the host says; a local one says `localhost:7071`, and speaks no TLS.
+    """Return the URL of the Functions host. A local host is `localhost:7071` and has no TLS.
 
     https://learn.microsoft.com/azure/app-service/reference-app-settings#app-environment
     """
@@ -72,8 +72,8 @@ def _own_url(environ: Mapping[str, str]) -> str | None:
     return f"{scheme}://{host}" if host else None
 
 
-def _https(environ: Mapping[str, str], name: str, wrong: list[str]) -> str | None:
+def _https(environ: Mapping[str, str], name: str, faults: list[str]) -> str | None:
     url = environ.get(name)
     if url and not url.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-        wrong.append(f"{name}: {url!r} is not a https:// URL")
+        faults.append(f"{name}: {url!r} is not an https:// URL")
     return url or None
