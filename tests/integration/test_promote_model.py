@@ -245,7 +245,7 @@ def test_a_version_that_production_has_from_elsewhere_is_not_taken_over(promotio
     promotions.promote("7")
 
     assert promotions.states == {"7": "failed"}
-    assert "no copy of it" in (promotions.record("7").error or "")
+    assert "not a copy of it" in (promotions.record("7").error or "")
     assert promotions.champions == (None, None, None)
 
 
