@@ -183,7 +183,7 @@ def test_a_channel_that_fails_stops_no_other_and_is_tried_again(
     some_news(harness)
 
     for _ in range(2):
-        with pytest.raises(TransientError, match="1 channels did not take"):
+        with pytest.raises(TransientError, match="1 channels did not accept"):
             harness.do(NEWS)
     assert len(installation.notifications()) == 1
 
