@@ -71,7 +71,7 @@ class Delivery:
             self._schedule(envelope, max(0.0, (due - self._scheduler.now()).total_seconds()))
 
     def close(self, *, forget: bool) -> None:
-        """Stop the delivery. `forget` deletes the undelivered events; otherwise they stay in the store."""
+        """Stop the delivery and keep undelivered events in the store, unless `forget` deletes them."""
         self._closed = True
         for task in self._tasks:
             task.cancel()

@@ -105,10 +105,11 @@ class EventGrid:
     async def subscribe_file(
         self, file: Path, *, topics: Mapping[str, str], site: str, prefix: str = ""
     ) -> list[Document]:
-        """Create all subscriptions of `infra/subscriptions.yaml`; arguments as in `subscriptions.read_file`.
+        """Create all subscriptions of `infra/subscriptions.yaml`.
 
-        A missing function does not stop the others, because the app may have an error that is repaired later.
-        Its subscription is created as if before the error, and a line in the log names it.
+        The arguments are those of `subscriptions.read_file`. A missing function does not stop the others,
+        because the app may have an error that is repaired later. Its subscription is created as if before
+        the error, and a line in the log names it.
         """
         documents = []
         for scope, name, properties in read_file(file, topics=topics, site=site, prefix=prefix):

@@ -86,7 +86,7 @@ class FunctionsApp:
         self._worker.release()
 
     async def stop(self) -> None:
-        """Stop the triggers and the worker. Running invocations fail; their messages return to the queue."""
+        """Stop the triggers and the worker. Messages of running invocations return to the queue."""
         self.error = "the functions app was stopped"
         triggers, self._triggers = self._triggers, None
         await self._worker.stop()
