@@ -10,7 +10,9 @@ PYTHON := $(shell for p in python3.12 python3.11 python3 python; do \
 # Use the installed interpreter: uv must not download one.
 export UV_PYTHON_DOWNLOADS := never
 export UV_PYTHON := $(PYTHON)
-# Compile to bytecode once, here. Otherwise the first start of each process does it again.
+# Compile to bytecode once, here. Otherwise the first start of each process does it again. A busy machine needs more than
+# the 60 s that uv allows by default.
+export UV_COMPILE_BYTECODE_TIMEOUT := 600
 SYNC := $(UV) sync --frozen --inexact --quiet --compile-bytecode --extra cli
 EXPORT := $(UV) export --frozen --quiet --no-default-groups --no-hashes --no-emit-project --no-header --no-annotate
 

@@ -32,7 +32,7 @@ class Arrival:
     def text(self) -> str:
         end = {
             "marker": "then the marker file _SUCCESS",
-            "list": "then files.txt, a list of their names",
+            "list": "then the list files.txt",
             "nothing": "then nothing for 10 s",
         }[self.ends_with]
         broken = f", {self.broken} of them broken" if self.broken else ""

@@ -56,7 +56,7 @@ def make_champion(version: dict[str, Any], screen: Screen) -> None:
     name, ended = f"{MODEL}:{version['version']}", version
     if version["state"] == "passed":
         service_api.approve(version)
-        with screen.step(f"{name} is approved, copied to production and rolled out"):
+        with screen.step(f"{name} is approved, copied to production, rolled out"):
             ended = _wait_for(version["version"], _ENDED, screen)
     if ended["state"] != "champion":
         raise DemoError(f"{name} is {ended['state']}, not champion: {ended['error']}")

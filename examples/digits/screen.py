@@ -25,7 +25,7 @@ class DemoError(Exception):
 
 
 class Screen:
-    """Output for people. On a terminal a running step has a spinner; elsewhere each line is plain text."""
+    """Output for people. A running step has a spinner on a terminal. Elsewhere all lines are plain text."""
 
     def __init__(self, flow: MessageFlow | None = None) -> None:
         """Show the lines of the message flow, too, if one is given."""
@@ -56,16 +56,16 @@ class Screen:
     @contextlib.contextmanager
     def step(self, what: str) -> Iterator[None]:
         """Print what is being done, and at its end how many seconds it took."""
-        started, sign = time.monotonic(), "[green]✓[/]"
+        started, sign, result = time.monotonic(), "[green]✓[/]", ""
         try:
             with self._spinner(what) if self.console.is_terminal else self._plain_line(what):
                 yield
         except BaseException:
-            sign = "[red]✗[/]"
+            sign, result = "[red]✗[/]", "failed after "
             raise
         finally:
-            seconds = f"{time.monotonic() - started:.1f} s"
-            self.console.print(f"   {sign} {what} ({seconds})" if self.console.is_terminal else seconds)
+            duration = f"{result}{time.monotonic() - started:.1f} s"
+            self.console.print(f"   {sign} {what} ({duration})" if self.console.is_terminal else duration)
 
     def wait(self, what: str, ask: Callable[[], Answer | None], patience_s: float) -> Answer:
         """Ask every half second until there is an answer. Raise DemoError after `patience_s`."""
@@ -84,18 +84,15 @@ class Screen:
             self.console.print(f"     [dim]{line}[/]", soft_wrap=True)
 
     def _spinner(self, what: str) -> Progress:
-        columns = (
-            TextColumn(" " * (_INDENT - 1)),
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            TimeElapsedColumn(),
-        )
+        # The text comes last: a narrow terminal cuts off its end.
+        indent = TextColumn(" " * (_INDENT - 1))
+        columns = (indent, SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
         progress = Progress(*columns, console=self.console, transient=True)
         progress.add_task(what)
         return progress
 
     @contextlib.contextmanager
     def _plain_line(self, what: str) -> Iterator[None]:
-        """Print the start of a line; the time follows on it, or below the messages if they are shown."""
+        """Print the start of a line. The time ends it, or follows below if messages are shown."""
         self.console.print(f"   - {what} ...", end="\n   " if self._flow else " ", soft_wrap=True)
         yield
