@@ -17,7 +17,7 @@ from examples.digits.installation import DATA, LOG, ROOT
 from examples.digits.message_flow import MessageFlow
 from examples.digits.promises import Outcome, outcome_table, promises
 from examples.digits.screen import DemoError, Screen
-from examples.digits.service_api import FEED, MODEL
+from examples.digits.service_api import MODEL
 from tidegate.api_client import ApiError
 from tidepool.cloud import Tidepool, TidepoolError
 
@@ -106,8 +106,11 @@ class Demo:
             screen.say(f"[green]✓[/] {promise}")
         for problem in self.broken:
             screen.say(f"[red]✗[/] {problem}")
-        result = "[red]Not every promise was kept.[/]" if self.broken else "[green]Every promise was kept.[/]"
-        screen.say(f"\n{result} The demo took {seconds:.0f} s. The local cloud is still running. Try:\n")
+        if self.broken:
+            screen.say("\n[red]Not every promise was kept.[/] See the log .tidepool/logs/functions.log.")
+        else:
+            screen.say(f"\n[green]Every promise was kept.[/] The demo took {seconds:.0f} s.")
+        screen.say("The local cloud is still running. Try:\n")
         for command, what_it_shows in TO_TRY:
             screen.say_command(command, what_it_shows)
         screen.say("\nStop the local cloud with [bold]make down[/].")
@@ -211,7 +214,7 @@ class Demo:
             return ended if len(ended) == len(scorings) else None
 
         with self._screen.step(what):
-            self._screen.wait(f"The end of {', '.join(scorings)} in the feed {FEED}", look, PATIENCE_S)
+            self._screen.wait(look, PATIENCE_S, f"Not all of {', '.join(scorings)} ended")
         for scoring in scorings:
             promise = promises()[scoring]
             outcome = Outcome.of(promise, ended[scoring] - self._began[scoring])

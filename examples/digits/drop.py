@@ -80,7 +80,7 @@ def _wait_for_scoring(month: str, before: str | None, screen: Screen) -> dict[st
         return scoring if is_new else None
 
     try:
-        return screen.wait(f"A new scoring of {month}", look, PATIENCE_S)
+        return screen.wait(look, PATIENCE_S, f"No new scoring of {month} ended")
     except DemoError as error:
         raise SystemExit(
             f"{error}. Without the marker file a month may wait for more files: try --complete, or see\n"

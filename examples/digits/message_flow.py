@@ -29,6 +29,8 @@ class MessageFlow:
     def _new_log_lines(self) -> list[str]:
         if not self._file.exists():
             return []
+        if self._file.stat().st_size < self._read:  # the log of a new cloud has taken its place
+            self._read = 0
         with self._file.open("rb") as log:
             log.seek(self._read)
             new, newline, _ = log.read().rpartition(b"\n")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
 TRAINING_JOB = Path(__file__).parent / "training.yml"
-PATIENCE_S = 180
+PATIENCE_S = 300
 
 _ENDED = {"champion", "refused", "observed", "expired", "retired", "rolled_back", "failed"}
 _JUDGED = _ENDED | {"passed"}
@@ -37,7 +37,7 @@ def begin_training(ml: "MLClient", *, iterations: int = 1000) -> str:
 
 def wait_until_judged(version: str, screen: Screen) -> dict[str, Any]:
     """Wait for the verdict on a version, and return the version."""
-    return _wait_for(version, _JUDGED, screen)
+    return _wait_for(version, _JUDGED, screen, "was not judged")
 
 
 def show_verdict(version: dict[str, Any], screen: Screen) -> None:
@@ -57,19 +57,19 @@ def make_champion(version: dict[str, Any], screen: Screen) -> None:
     if version["state"] == "passed":
         service_api.approve(version)
         with screen.step(f"{name} is approved, copied to production, rolled out"):
-            ended = _wait_for(version["version"], _ENDED, screen)
+            ended = _wait_for(version["version"], _ENDED, screen, "did not become champion")
     if ended["state"] != "champion":
         raise DemoError(f"{name} is {ended['state']}, not champion: {ended['error']}")
     screen.show(_rollout_table((ended["rollout"] or {"steps": []})["steps"]))
     screen.say(f"[bold]{name} is the champion now[/]: it serves the endpoint {MODEL} and scores the months.")
 
 
-def _wait_for(version: str, states: set[str], screen: Screen) -> dict[str, Any]:
+def _wait_for(version: str, states: set[str], screen: Screen, problem: str) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
         record = service_api.model_version(version)
         return record if record and record["state"] in states else None
 
-    return screen.wait(f"{MODEL}:{version} becoming {' or '.join(sorted(states))}", look, PATIENCE_S)
+    return screen.wait(look, PATIENCE_S, f"{MODEL}:{version} {problem}")
 
 
 def _rollout_table(steps: list[dict[str, Any]]) -> Table:

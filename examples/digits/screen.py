@@ -67,7 +67,7 @@ class Screen:
             duration = f"{result}{time.monotonic() - started:.1f} s"
             self.console.print(f"   {sign} {what} ({duration})" if self.console.is_terminal else duration)
 
-    def wait(self, what: str, ask: Callable[[], Answer | None], patience_s: float) -> Answer:
+    def wait(self, ask: Callable[[], Answer | None], patience_s: float, problem: str) -> Answer:
         """Ask every half second until there is an answer. Raise DemoError after `patience_s`."""
         deadline = time.monotonic() + patience_s
         while True:
@@ -75,7 +75,7 @@ class Screen:
             if (answer := ask()) is not None:
                 return answer
             if time.monotonic() > deadline:
-                raise DemoError(f"{what} did not happen within {patience_s:.0f} s")
+                raise DemoError(f"{problem} within {patience_s:.0f} s")
             time.sleep(_LOOK_EVERY_S)
 
     def show_messages(self) -> None:
