@@ -53,6 +53,8 @@ def main() -> int:
         "Everything runs on this computer, in the local cloud Tidepool; no Azure account is used.",
         "It takes about two minutes.",
     )
+    if verbose:
+        screen.say("Indented lines show each message: an event or a command → its handler → what that sends.")
     demo = Demo(_fresh_cloud(screen), screen)
     try:
         demo.run()
