@@ -29,8 +29,8 @@ class JobInput(NamedTuple):
 class JobPlan:
     """A job as it is submitted: references to registered assets, and literals.
 
-    `outputs` map a name to a folder in a datastore. `models`
-    map a name to the model that the output is registered as.
+    `outputs` map a name to a folder in a datastore. `models` map a name to the model that the output is
+    registered as.
     """
 
     job: str

@@ -61,8 +61,8 @@ def decide_rules(
         lines += _slices(gate, subject, evidence)
     for metric, rule in gate.training.items():
         figures = MetricComparison(candidate=MetricEstimate((training or {}).get(metric)))
-        tests = _tests(rule, figures, None)
-        lines += [_line(f"training {name}", metric, None, test) for name, test in tests]
+        checks = _checks(rule, figures, None)
+        lines += [_line(f"training {name}", metric, None, check) for name, check in checks]
     return lines
 
 
@@ -105,8 +105,8 @@ def _group(
 ) -> Iterator[RuleResult]:
     yield _line("min_n", "rows", slice, _at_least(group.n, min_n))
     for metric, rule in rules.items():
-        for name, test in _tests(rule, group.metrics.get(metric, MetricComparison()), subject.champion):
-            yield _line(name, metric, slice, test)
+        for name, check in _checks(rule, group.metrics.get(metric, MetricComparison()), subject.champion):
+            yield _line(name, metric, slice, check)
 
 
 def _slices(gate: Gate, subject: EvaluationSubject, evidence: Evidence) -> Iterator[RuleResult]:
@@ -118,19 +118,19 @@ def _slices(gate: Gate, subject: EvaluationSubject, evidence: Evidence) -> Itera
         yield from _group(gate.slices.metrics, group, gate.slices.min_n, subject, name)
 
 
-def _tests(rule: Rule, figures: MetricComparison, champion: str | None) -> Iterator[tuple[str, _Check]]:
+def _checks(rule: Rule, figures: MetricComparison, champion: str | None) -> Iterator[tuple[str, _Check]]:
     """Check each bound that a rule has."""
     value = figures.candidate.value
     if rule.min is not None:
         yield "min", _at_least(value, rule.min)
     if rule.max is not None:
         yield "max", _at_most(value, rule.max)
-    for name, test in _COMPARED_WITH_CHAMPION.items():
+    for name, check in _COMPARED_WITH_CHAMPION.items():
         bound = getattr(rule, name)
         if bound is not None and champion is None:
             yield name, _Check(value, None, value is not None, "any number, as there is no champion yet")
         elif bound is not None:
-            yield name, test(rule, figures, bound)
+            yield name, check(rule, figures, bound)
 
 
 def _tolerance(rule: Rule, figures: MetricComparison, tolerance: float) -> _Check:
@@ -180,16 +180,16 @@ def _at_most(value: float | None, bound: float, more: str = "") -> _Check:
     return _Check(value, bound, passed, f"at most {bound:{_NUMBER}}{more}")
 
 
-def _line(rule: str, metric: str, slice: str | None, test: _Check) -> RuleResult:
-    measured = "no number is given" if test.value is None else f"{test.value:{_NUMBER}}"
+def _line(rule: str, metric: str, slice: str | None, check: _Check) -> RuleResult:
+    measured = "no number is given" if check.value is None else f"{check.value:{_NUMBER}}"
     return RuleResult(
         rule=rule,
         metric=metric,
         slice=slice,
-        value=test.value,
-        threshold=test.threshold,
-        passed=test.passed,
-        why=f"{measured}; required: {test.required}",
+        value=check.value,
+        threshold=check.threshold,
+        passed=check.passed,
+        why=f"{measured}; required: {check.required}",
     )
 
 
