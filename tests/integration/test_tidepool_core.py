@@ -66,7 +66,7 @@ def work(message: func.QueueMessage) -> None:
 
 
 def write_app(folder: Path) -> Path:
-    """A functions app whose work waits until there is a file `go`."""
+    """A functions app whose functions wait until the file `go` exists."""
     folder.mkdir(exist_ok=True)
     (folder / "host.json").write_text('{"version": "2.0"}')
     (folder / "function_app.py").write_text(SLOW_APP)
@@ -74,7 +74,7 @@ def write_app(folder: Path) -> Path:
 
 
 class Shell:
-    """The command line `tidepool`, on a data folder of its own and with nobody's variables."""
+    """The command line `tidepool`, on a data folder of its own, without the variables of this process."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
@@ -245,11 +245,11 @@ def test_requests_are_recorded(tidepool: Tidepool, storage_account: StorageAccou
         service.create_container("images")
 
     recorded = [request for request in tidepool.requests if request["host"].startswith(storage_account.name)]
-    assert [(one["method"], one["path"], one["status"], one["write"]) for one in recorded] == [
+    assert [(entry["method"], entry["path"], entry["status"], entry["write"]) for entry in recorded] == [
         ("PUT", "/images", 201, True),
         ("PUT", "/images", 409, False),
     ]
-    assert {one["origin"] for one in recorded} == {"developer"}
+    assert {entry["origin"] for entry in recorded} == {"developer"}
 
 
 def test_notifications_arrive_in_the_mailbox(tidepool: Tidepool) -> None:
@@ -282,8 +282,8 @@ def test_events_are_injected(tidepool: Tidepool, workspace: Workspace) -> None:
 
     tidepool.inject(workspace.id, event)
 
-    raised = [found for found in tidepool.events if found.get("topic") == workspace.id]
-    assert [(found["eventType"], found["data"]["ModelVersion"]) for found in raised] == [
+    raised = [event for event in tidepool.events if event.get("topic") == workspace.id]
+    assert [(event["eventType"], event["data"]["ModelVersion"]) for event in raised] == [
         (event["eventType"], 3)
     ]
     assert raised[0]["id"]

@@ -79,7 +79,7 @@ def test_new_events_wait_while_an_endpoint_keeps_failing(webhook_receiver: Webho
 def test_the_service_s_own_subscriptions_are_as_azure_wants_them(tmp_path: Path) -> None:
     topics = {name: f"{TOPIC}/{name}" for name in ("storage", "development", "production")}
     entries = read_file(SUBSCRIPTIONS, topics=topics, site=SITE)
-    made = [Subscription.read(*entry) for entry in entries]
+    subscriptions = [Subscription.read(*entry) for entry in entries]
     own = wire_event(
         subject="/blobServices/default/containers/tidegate-rejected/blobs/x",
         eventType="Microsoft.Storage.BlobCreated",
@@ -89,13 +89,13 @@ def test_the_service_s_own_subscriptions_are_as_azure_wants_them(tmp_path: Path)
         eventType="Microsoft.Storage.BlobRenamed",
     )
 
-    assert len({subscription.id for subscription in made}) == len(made) == 11
-    assert not made[0].filter.matches(own)
-    assert made[0].filter.matches(months)
-    assert {subscription.destination.site for subscription in made} == {"tidegate"}
+    assert len({subscription.id for subscription in subscriptions}) == len(subscriptions) == 11
+    assert not subscriptions[0].filter.matches(own)
+    assert subscriptions[0].filter.matches(months)
+    assert {subscription.destination.site for subscription in subscriptions} == {"tidegate"}
 
 
-@pytest.mark.skipif(not TYPES.exists(), reason=f"there are no type definitions at {TYPES}")
+@pytest.mark.skipif(not TYPES.exists(), reason=f"no type definitions at {TYPES}")
 def test_the_service_s_own_subscriptions_name_only_azure_s_properties() -> None:
     types = json.loads(TYPES.read_text())
     known = [type_definition.get("name") for type_definition in types].index("EventSubscriptionProperties")

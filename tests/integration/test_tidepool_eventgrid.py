@@ -22,12 +22,12 @@ def blob_created(
 def test_an_event_reaches_a_webhook_that_shook_hands(
     tidepool: Tidepool, subscriber: Subscriber, webhook_receiver: WebhookReceiver
 ) -> None:
-    made = subscriber.put("mine", webhook_receiver.url)
+    created = subscriber.put("mine", webhook_receiver.url)
 
     sent = tidepool.inject(subscriber.scope, blob_created(api="PutBlob"))
     tidepool.settle()
 
-    assert made.json()["properties"]["provisioningState"] == "Succeeded"
+    assert created.json()["properties"]["provisioningState"] == "Succeeded"
     [delivery] = webhook_receiver.deliveries
     assert delivery.body == [sent]
     assert sent["topic"] == subscriber.scope

@@ -1,4 +1,4 @@
-"""Tidepool misbehaves when told to, repeatably and in Azure's own ways: requests, events, a dying worker."""
+"""Injected faults of Tidepool, repeatable and as Azure shows them: requests, events, a dying worker."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,13 +21,13 @@ import pathlib
 import azure.functions as func
 
 app = func.FunctionApp()
-SEEN = pathlib.Path(__file__).parent / "seen.txt"
+RECEIVED = pathlib.Path(__file__).parent / "received.txt"
 
 
 @app.event_grid_trigger("event")
 def blob_arrived(event: func.EventGridEvent) -> None:
-    with SEEN.open("a") as seen:
-        seen.write(event.subject.rpartition("/")[2] + "\\n")
+    with RECEIVED.open("a") as names:
+        names.write(event.subject.rpartition("/")[2] + "\\n")
 
 
 @app.queue_trigger("message", "work", "AzureWebJobsStorage")
@@ -95,8 +95,8 @@ def queue(account: StorageAccount, site: Site) -> QueueClient:
 
 
 @pytest.fixture
-def seen(app_dir: Path) -> Callable[[], list[str]]:
-    file = app_dir / "seen.txt"
+def received_names(app_dir: Path) -> Callable[[], list[str]]:
+    file = app_dir / "received.txt"
     file.write_text("")
     return lambda: file.read_text().split()
 
@@ -164,7 +164,7 @@ def test_the_same_seed_misbehaves_in_the_same_way() -> None:
 
 
 def test_an_event_is_delivered_twice(
-    faults: Tidepool, site: Site, images: ContainerClient, seen: Callable[[], list[str]]
+    faults: Tidepool, site: Site, images: ContainerClient, received_names: Callable[[], list[str]]
 ) -> None:
     faults.fault("event", "duplicate", match={"subject": "*/twice.png"})
 
@@ -172,11 +172,11 @@ def test_an_event_is_delivered_twice(
     images.upload_blob("once.png", b"1")
     faults.settle(20)
 
-    assert sorted(seen()) == ["once.png", "twice.png", "twice.png"]
+    assert sorted(received_names()) == ["once.png", "twice.png", "twice.png"]
 
 
 def test_an_event_is_lost(
-    faults: Tidepool, site: Site, images: ContainerClient, seen: Callable[[], list[str]]
+    faults: Tidepool, site: Site, images: ContainerClient, received_names: Callable[[], list[str]]
 ) -> None:
     faults.fault("event", "drop", match={"subject": "*/lost.png"})
 
@@ -184,22 +184,22 @@ def test_an_event_is_lost(
     images.upload_blob("kept.png", b"1")
     faults.settle(20)
 
-    assert seen() == ["kept.png"]
+    assert received_names() == ["kept.png"]
 
 
 def test_a_delayed_event_comes_after_a_later_one(
-    faults: Tidepool, site: Site, images: ContainerClient, seen: Callable[[], list[str]]
+    faults: Tidepool, site: Site, images: ContainerClient, received_names: Callable[[], list[str]]
 ) -> None:
     faults.fault("event", "delay", value=600, match={"subject": "*/first.png"})
 
     images.upload_blob("first.png", b"1")
     images.upload_blob("second.png", b"1")
     faults.settle(20)
-    assert seen() == ["second.png"]
+    assert received_names() == ["second.png"]
     faults.advance(601)
     faults.settle(20)
 
-    assert seen() == ["second.png", "first.png"]
+    assert received_names() == ["second.png", "first.png"]
 
 
 @pytest.mark.parametrize("nth", [1, 2, 3])

@@ -149,7 +149,7 @@ def test_event_grid_delivers_to_a_function_and_tries_again(
     token = DefaultAzureCredential().get_token("https://management.azure.com/.default").token
     function = f"{default_resources.site_id(site.name)}/functions/arrived"
     destination = {"endpointType": "AzureFunction", "properties": {"resourceId": function}}
-    made = requests.put(
+    created = requests.put(
         f"https://management.azure.com{storage_account.id}/providers/Microsoft.EventGrid/eventSubscriptions/a"
         "?api-version=2025-02-15",
         headers={"Authorization": f"Bearer {token}"},
@@ -162,7 +162,7 @@ def test_event_grid_delivers_to_a_function_and_tries_again(
     tidepool.advance(11)
     tidepool.settle()
 
-    assert made.status_code == 201
+    assert created.status_code == 201
     assert [note["subject"] for note in notes("arrived")] == ["/poison", "/poison"]
 
 

@@ -69,12 +69,12 @@ def test_logs_know_their_invocation(tmp_path: Path) -> None:
         app = await on.start(TALKING)
         invocations = {word: (await get(app, f"/talk/{word}")).text for word in ("one", "two")}
 
-        said = {
+        lines = {
             line.text: (line.invocation, line.function, line.level)
             for line in app.lines
             if line.logger == "mine"
         }
-        assert said == {f"said {word}": (invocations[word], "talk", "WARNING") for word in ("one", "two")}
+        assert lines == {f"said {word}": (invocations[word], "talk", "WARNING") for word in ("one", "two")}
         assert [line.invocation for line in app.lines if line.text == "printed"] == ["", ""]
 
     run_host(tmp_path, test)
@@ -154,7 +154,7 @@ TIMED = """
 """
 
 
-def said(app: FunctionsApp, function: str) -> list[str]:
+def messages(app: FunctionsApp, function: str) -> list[str]:
     return [line.text for line in app.lines if line.function == function and line.logger == "root"]
 
 
@@ -171,9 +171,9 @@ def test_a_run_that_was_missed_while_nothing_ran_is_past_due(tmp_path: Path) -> 
         await first.stop()
         on.scheduler.advance(24 * 3600)
         second = await on.start(TIMED)
-        await until(lambda: said(second, "nightly") == ["past due"])
+        await until(lambda: messages(second, "nightly") == ["past due"])
 
-        assert said(first, "nightly") == ["in time"]
+        assert messages(first, "nightly") == ["in time"]
 
     run_host(tmp_path, test)
 
@@ -183,14 +183,14 @@ def test_a_timer_is_retried_as_its_function_asks(tmp_path: Path) -> None:
         app = await on.start(TIMED)
         running = asyncio.create_task(app.fire("failing"))
         for attempt in range(3):
-            await until(lambda attempt=attempt: len(said(app, "failing")) == attempt + 1)  # type: ignore[misc]
+            await until(lambda attempt=attempt: len(messages(app, "failing")) == attempt + 1)  # type: ignore[misc]
             await until(lambda: app.running() == [])
             await asyncio.sleep(0.02)
             on.scheduler.advance(10)
 
         with pytest.raises(InvocationError, match="never"):
             await running
-        assert said(app, "failing") == ["attempt 0", "attempt 1", "attempt 2"]
+        assert messages(app, "failing") == ["attempt 0", "attempt 1", "attempt 2"]
 
     run_host(tmp_path, test)
 
@@ -209,19 +209,21 @@ def test_the_admin_routes_run_a_function_by_hand_and_need_the_master_key(tmp_pat
 
         assert [answer.status_code for answer in (refused, fired, unknown)] == [401, 202, 404]
         assert status.json()["state"] == "Running"
-        await until(lambda: said(app, "nightly") == ["in time"])
+        await until(lambda: messages(app, "nightly") == ["in time"])
 
     run_host(tmp_path, test)
 
 
 def test_keys_stay_the_same_over_a_restart(tmp_path: Path) -> None:
-    async def keys(on: Host) -> None:
+    async def read_keys(on: Host) -> None:
         app = await on.start(TIMED)
-        found.append((app.keys.master, app.keys.default, app.keys.event_grid, app.keys.of("nightly")))
+        keys_of_starts.append(
+            (app.keys.master, app.keys.default, app.keys.event_grid, app.keys.of("nightly"))
+        )
 
-    found: list[tuple[str, ...]] = []
+    keys_of_starts: list[tuple[str, ...]] = []
     for _ in range(2):
-        run_host(tmp_path, keys, Store(tmp_path / "store"))
+        run_host(tmp_path, read_keys, Store(tmp_path / "store"))
 
-    assert found[0] == found[1]
-    assert len(set(found[0])) == 4
+    assert keys_of_starts[0] == keys_of_starts[1]
+    assert len(set(keys_of_starts[0])) == 4

@@ -18,7 +18,7 @@ HOUR_S = 3600
 
 
 class Work:
-    """A function that ends when it is told to, and how often it was called."""
+    """A function that ends when the test says so, with a count of its calls."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -29,7 +29,7 @@ class Work:
         self.calls += 1
         await self.end.wait()
         if self.fails:
-            raise InvocationError("as it was told to")
+            raise InvocationError("the test ends this call")
 
 
 class Host:
@@ -51,8 +51,8 @@ class Host:
         await Quiescence(self.composition).advance(seconds)
 
     def message(self) -> QueuedMessage | None:
-        found = self.composition.queues.unfinished(2 * HOUR_S)
-        return found[0] if found else None
+        messages = self.composition.queues.unfinished(2 * HOUR_S)
+        return messages[0] if messages else None
 
     async def until(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
@@ -60,16 +60,16 @@ class Host:
                 await asyncio.sleep(0.02)
 
     async def until_renewed(self) -> None:
-        """The function has been at work for longer than a lease lasts."""
+        """Wait until the function has run for longer than a lease lasts."""
         await self.until(lambda: self.work.calls == 1)
         receipts: set[str] = set()
 
-        def seen() -> int:
+        def receipt_count() -> int:
             message = self.message()
             receipts.update([message.pop_receipt] if message else [])
             return len(receipts)
 
-        await self.until(lambda: seen() > 3)
+        await self.until(lambda: receipt_count() > 3)
 
 
 def run(folder: Path, test: Callable[[Host], Awaitable[None]]) -> None:

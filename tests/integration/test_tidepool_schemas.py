@@ -23,7 +23,7 @@ from tests.support.azure_types import Types, violations
 from tidepool.cloud import Tidepool, Workspace
 
 TYPES = Path(__file__).parents[2].parent / "shared/schemas/mls-2025-12-01.types.json"
-pytestmark = pytest.mark.skipif(not TYPES.exists(), reason=f"there are no type definitions at {TYPES}")
+pytestmark = pytest.mark.skipif(not TYPES.exists(), reason=f"no type definitions at {TYPES}")
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def types() -> Types:
 
 
 @pytest.fixture
-def made(tidepool: Tidepool, workspace: Workspace, ml: MLClient, tmp_path: Path) -> dict[str, Any]:
+def resources(tidepool: Tidepool, workspace: Workspace, ml: MLClient, tmp_path: Path) -> dict[str, Any]:
     """One resource of each type, as ARM answers it."""
     (tmp_path / "weights.bin").write_bytes(b"weights")
     images = "azureml://datastores/workspaceblobstore/paths/images"
@@ -82,12 +82,12 @@ def made(tidepool: Tidepool, workspace: Workspace, ml: MLClient, tmp_path: Path)
     }
 
 
-def test_every_property_of_an_answer_is_one_that_azure_has(types: Types, made: dict[str, Any]) -> None:
+def test_every_property_of_an_answer_is_one_that_azure_has(types: Types, resources: dict[str, Any]) -> None:
     bodies = {kind["name"]: kind["body"] for kind in types if kind["$type"] == "ResourceType"}
 
-    found = {
+    unknown_properties = {
         kind: problems
-        for kind, answer in made.items()
+        for kind, answer in resources.items()
         if (
             problems := list(
                 violations(
@@ -97,4 +97,4 @@ def test_every_property_of_an_answer_is_one_that_azure_has(types: Types, made: d
         )
     }
 
-    assert found == {}
+    assert unknown_properties == {}

@@ -1,4 +1,4 @@
-"""Several functions apps in one Tidepool: none is in the way of another."""
+"""Several functions apps in one Tidepool, independent of each other."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +14,13 @@ import pathlib
 import azure.functions as func
 
 app = func.FunctionApp()
-SEEN = pathlib.Path(__file__).parent / "seen.txt"
+RECEIVED = pathlib.Path(__file__).parent / "received.txt"
 
 
 @app.event_grid_trigger("event")
 def blob_arrived(event: func.EventGridEvent) -> None:
-    with SEEN.open("a") as seen:
-        seen.write(event.subject.rpartition("/")[2] + "\\n")
+    with RECEIVED.open("a") as names:
+        names.write(event.subject.rpartition("/")[2] + "\\n")
 """
 SUBSCRIPTIONS = """
 - name: blob-arrived
@@ -60,5 +60,5 @@ def test_two_apps_of_one_account_both_hear_of_its_blobs_until_one_is_stopped(
         images.upload_blob("one.png", b"x")
         tidepool.settle()
 
-    assert (tmp_path / "one/seen.txt").read_text().split() == ["both.png", "one.png"]
-    assert (tmp_path / "other/seen.txt").read_text().split() == ["both.png"]
+    assert (tmp_path / "one/received.txt").read_text().split() == ["both.png", "one.png"]
+    assert (tmp_path / "other/received.txt").read_text().split() == ["both.png"]

@@ -94,8 +94,8 @@ def test_put_block_list_tells_the_whole_length(container: ContainerClient, event
     )
 
     (event,) = events()
-    told = {key: event["data"][key] for key in ("api", "contentLength", "contentType", "blobType")}
-    assert told == {
+    properties = {key: event["data"][key] for key in ("api", "contentLength", "contentType", "blobType")}
+    assert properties == {
         "api": "PutBlockList",
         "contentLength": 500,
         "contentType": "text/plain",
@@ -281,7 +281,7 @@ def test_entities_are_written_under_their_etag(table: TableClient) -> None:
         )
 
     assert refused.value.status_code == 412
-    assert [found["n"] for found in table.query_entities("PartitionKey eq 'p' and n gt 1")] == [2]
+    assert [entity["n"] for entity in table.query_entities("PartitionKey eq 'p' and n gt 1")] == [2]
 
 
 def test_table_transactions_are_all_or_nothing(table: TableClient) -> None:

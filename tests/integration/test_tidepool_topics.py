@@ -66,9 +66,9 @@ def test_cloud_events_go_out_as_the_subscription_wants_them(
     tidepool.settle()
 
     bodies = {delivery.body["source"]: delivery.body for delivery in webhook_receiver.deliveries}
-    made, grid_made = bodies["/mine"], bodies[custom_topic.scope]
-    assert (made["subject"], made["data"]) == ("one", {"n": 1})
-    assert (grid_made["specversion"], grid_made["type"]) == ("1.0", "Things.Made")
+    cloud_event, grid_event = bodies["/mine"], bodies[custom_topic.scope]
+    assert (cloud_event["subject"], cloud_event["data"]) == ("one", {"n": 1})
+    assert (grid_event["specversion"], grid_event["type"]) == ("1.0", "Things.Made")
     assert webhook_receiver.deliveries[0].headers["content-type"].startswith("application/cloudevents+json")
 
 

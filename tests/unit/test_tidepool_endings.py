@@ -1,4 +1,4 @@
-"""What waits in a loop ends when it is told to, also when it is woken in that very moment."""
+"""Waiting loops end when they are cancelled, even if they are woken at the same moment."""
 
 import asyncio
 from collections.abc import Callable

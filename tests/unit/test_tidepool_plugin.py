@@ -7,6 +7,6 @@ LOADED = "import sys, tidepool.pytest_plugin; print(*(name for name in sys.modul
 
 
 def test_it_imports_nothing_of_tidepool_until_a_test_asks_for_it() -> None:
-    said = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True).stdout
+    output = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True).stdout
 
-    assert said.split() == ["tidepool.pytest_plugin"]
+    assert output.split() == ["tidepool.pytest_plugin"]
