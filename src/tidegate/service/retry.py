@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 log = Log(__name__)
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 FIRST_LOOK = timedelta(minutes=1)  # at a new job: its events usually arrive sooner, and the timer looks later
 LONGEST_DELAY = timedelta(minutes=1)
@@ -33,7 +33,7 @@ _ROUNDS_AFTER_CONFLICT = 10
 
 @dataclass(frozen=True)
 class RetryLater:
-    """The command is sent again after a delay; `announce`: people are notified that it is delayed."""
+    """The command is sent again after a delay. If `announce`, people are notified that it is delayed."""
 
     next: Next
     announce: bool
@@ -76,7 +76,7 @@ def _back_off(tries: int, first: timedelta) -> timedelta:
     return delay * random.uniform(0.8, 1.0)
 
 
-def retry_on_conflict(attempt: Callable[[], Result], subject: str) -> Result:
+def retry_on_conflict(attempt: Callable[[], T], subject: str) -> T:
     """Return the result of `attempt`, which reads a record and saves it. Repeat it after each ConflictError.
 
     Raise ConflictError if other writers are quicker every time.

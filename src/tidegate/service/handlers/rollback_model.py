@@ -9,7 +9,7 @@ from tidegate.service.steps.champion_change import ChampionChange
 
 @dataclass(frozen=True)
 class RollbackModelHandler:
-    """The model's row changes first; the rollout that follows brings the endpoint into line with it."""
+    """The model's row changes first. The rollout that follows restores the deployment on the endpoint."""
 
     context: ServiceContext
     champion_change: ChampionChange

@@ -114,8 +114,8 @@ class PartitionVersions:
             assets.register_data(asset)
         elif tags.get("tidegate_manifest") != version.manifest_hash:
             raise PermanentError(
-                f"Data asset {asset.name}:{asset.version} exists already with other files than the ledger "
-                f"says: archive it, or bring the ledger back"
+                f"Data asset {asset.name}:{asset.version} exists with other files than in the ledger: "
+                "archive the Data asset, or restore the ledger, and replay this command"
             )
         trigger = Trigger(version.snapshot_at, cause)
         announced = self.context.announce(month_texts.registered(record, version, trigger))
