@@ -168,7 +168,7 @@ def test_a_data_asset_with_other_files_is_not_taken_for_ours(
     )
     installation.upload(MONTH, FILES)
 
-    with pytest.raises(PermanentError, match="stories:209901-1 exists already"):
+    with pytest.raises(PermanentError, match="stories:209901-1 exists with other files"):
         harness.do(CHECK)
 
 
