@@ -31,8 +31,8 @@ down:  ## stop the local cloud and keep its data
 test: .tools/test  ## run all tests that CI runs
 	@.venv/bin/pytest -n 2 --dist worksteal -m 'not long'
 
-# Handlers of months, with Tidepool as their Azure.
-HANDLER_TESTS := $(patsubst %,tests/integration/test_%.py,inbox worker month_handlers reconcile)
+# The handlers of months, which run against Tidepool.
+HANDLER_TESTS := $(patsubst %,tests/integration/test_%.py,worker month_handlers reconcile)
 
 test-fast: .tools/test  ## run the tests of pure code and of the handlers, in a minute or so
 	@.venv/bin/pytest -n 2 --dist worksteal -m 'not long' tests/unit $(HANDLER_TESTS)
