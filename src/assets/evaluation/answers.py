@@ -1,6 +1,6 @@
-"""The answers of models to a labelled set.
+"""The answers of models on a labelled set.
 
-Each model runs in its own process, because two models may bring modules of the same name.
+Each model runs in a process of its own, because two models may bring modules of the same name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ from labelled import LabelledSet, UnfitDataError
 
 @dataclass(frozen=True)
 class Answers:
-    """The label that a model gives to each image, in the set's order; empty if it gives none.
+    """A label for each image in the order of the set, or an empty string if the model gave none.
 
-    `of_truth` is the probability that the model gives to the true label, or None if it has none.
+    `of_truth` is the probability of the true label, or None if the model gives no probabilities.
     """
 
     labels: Sequence[str]
@@ -27,7 +27,7 @@ class Answers:
 
 
 def ask(models: Mapping[str, Path], data: LabelledSet) -> dict[str, Answers]:
-    """Return the answers of each model. The models run at the same time."""
+    """Let all models answer at the same time, and return the answers of each."""
     context = get_context("spawn")
     pools = {who: ProcessPoolExecutor(1, mp_context=context) for who in models}
     asked = {who: pools[who].submit(answers_of, folder, data) for who, folder in models.items()}
@@ -41,7 +41,7 @@ def ask(models: Mapping[str, Path], data: LabelledSet) -> dict[str, Answers]:
 def answers_of(folder: Path, data: LabelledSet) -> Answers:
     """Return the answers of one model.
 
-    Raise UnfitDataError if the model knows none of the labels or an image cannot be read.
+    Raise UnfitDataError if the model knows none of the labels, or an image cannot be read.
     """
     model = ImageModel(folder)
     if model.labels and not set(model.labels) & set(data.labels):

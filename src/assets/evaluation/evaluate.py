@@ -1,6 +1,7 @@
-"""The evaluation step: candidate and champion on the same holdout, as evidence.json and pictures in MLflow.
+"""The evaluation step: it measures candidate and champion on the same holdout.
 
-The step writes evidence.json last, so an evaluation without it has no evidence.
+It writes evidence.json, and metrics and pictures to MLflow. evidence.json is written last: without it the
+evaluation did not succeed.
 """
 
 import argparse
@@ -28,7 +29,8 @@ def main() -> None:
     models = {"candidate": args.candidate} | ({"champion": args.champion} if args.champion else {})
     answers = ask(models, holdout)
 
-    from evidence import weigh  # scikit-learn takes seconds, in which the models answer on the other core
+    # scikit-learn takes seconds to import, and the models' processes import this module too.
+    from evidence import weigh
 
     found = weigh(
         holdout.labels,
@@ -66,7 +68,7 @@ def parse_arguments() -> argparse.Namespace:
 def log_to_mlflow(
     evidence: dict[str, Any], subject: dict[str, str], holdout: LabelledSet, labels: dict[str, list[str]]
 ) -> None:
-    """Log metrics, evidence and pictures on this step's run and the pipeline's, where people look first."""
+    """Log metrics, evidence and pictures to the step's run and to the pipeline's, where people look first."""
     import mlflow
     import pictures
 
@@ -86,7 +88,7 @@ def log_to_mlflow(
 
 
 def log_metrics(metrics: Mapping[str, float], run: str) -> None:
-    """Log metrics in several requests, because slices may be many and MLflow takes 1,000 metrics at once."""
+    """Log metrics in several requests: there may be many slices, and MLflow accepts 1,000 metrics at once."""
     import mlflow
 
     for part in batched(metrics.items(), METRICS_AT_ONCE):
@@ -94,13 +96,14 @@ def log_metrics(metrics: Mapping[str, float], run: str) -> None:
 
 
 def batched(items: Iterable[tuple[str, float]], size: int) -> Iterator[list[tuple[str, float]]]:
+    """Yield the items in lists of at most `size`."""
     remaining = iter(items)
     while part := list(islice(remaining, size)):
         yield part
 
 
 def numbers(evidence: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Return each number of the evidence by name: `champion/accuracy/low` or `day/candidate/accuracy`."""
+    """Yield every number of the evidence, named as `champion/accuracy/low` or `day/candidate/accuracy`."""
     yield "n", evidence["n"]
     yield from _of_metrics("", evidence["metrics"])
     for key in ("candidate_only", "champion_only", "p_value"):

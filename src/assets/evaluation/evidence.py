@@ -1,4 +1,4 @@
-"""The evidence that the gate reads: metrics of candidate and champion, overall and for each slice."""
+"""The evidence that the gate reads: metrics of candidate and champion, overall and by slice."""
 
 import math
 from collections.abc import Sequence
@@ -17,11 +17,14 @@ def weigh(
     slices: tuple[str, Sequence[str]] | None,
     confidence: float,
 ) -> dict[str, Any]:
-    """Return `n`, `metrics`, `comparison` and `slices` (the column's name, and each row's value in it)."""
+    """Return the evidence as the README describes it: `n`, `metrics`, `comparison` and `slices`.
+
+    The argument `slices` is the name of a column and the value of each row in it.
+    """
     models = [candidate, *([champion] if champion else [])]
     rows = _Rows(truth, models, confidence)
     everything = np.arange(len(truth))
-    found: dict[str, Any] = {
+    evidence: dict[str, Any] = {
         "n": len(truth),
         "confidence": confidence,
         "metrics": rows.metrics(everything),
@@ -38,12 +41,12 @@ def weigh(
             }
             for value in sorted(set(values))
         }
-        found["slices"] = {"by": by, "values": of_slices}
-    return found
+        evidence["slices"] = {"by": by, "values": of_slices}
+    return evidence
 
 
 class _Rows:
-    """True labels and answers as class numbers, of which parts can be measured."""
+    """The true labels and the answers as class numbers, so that parts of the rows can be measured."""
 
     def __init__(self, truth: Sequence[str], models: Sequence[Answers], confidence: float) -> None:
         names = sorted({*truth, *(label for model in models for label in model.labels)})
@@ -55,26 +58,29 @@ class _Rows:
         self._confidence = confidence
 
     def metrics(self, rows: Array) -> dict[str, Any]:
-        # Class numbers without gaps: a slice seldom has every class.
+        # Number the classes of these rows anew: a slice seldom has every class.
         together = np.stack([self.truth[rows], *(answer[rows] for answer in self.answers)])
         dense = np.unique(together, return_inverse=True)[1].reshape(together.shape)
         estimates = counted(dense[0], list(dense[1:]), self._confidence)
-        shown = {metric: _cells(found) for metric, found in estimates.items()}
+        cells = {metric: _cells(values) for metric, values in estimates.items()}
         if self._gives_probabilities[0]:
-            losses = log_loss([one[rows] for one in self._of_truth], self._confidence)
-            shown["log_loss"] = _cells(losses)
-        return shown
+            losses = log_loss([of_truth[rows] for of_truth in self._of_truth], self._confidence)
+            cells["log_loss"] = _cells(losses)
+        return cells
 
 
 def _cells(estimates: Sequence[Estimate]) -> dict[str, Any]:
-    """Return one estimate as the candidate's, or three as candidate's, champion's and difference."""
+    """Return the cells of a metric.
+
+    One estimate belongs to the candidate. Three belong to the candidate, the champion and the difference.
+    """
     cells = [_cell(estimate) for estimate in estimates]
     champion, difference = cells[1:] if len(cells) == 3 else (None, None)
     return {"candidate": cells[0], "champion": champion, "difference": difference}
 
 
 def _cell(estimate: Estimate) -> dict[str, float | None]:
-    """Return an estimate with rounded numbers, and null for NaN and infinity, which JSON does not have."""
+    """Return the estimate rounded. Numbers that are not finite become None, because JSON has no NaN."""
     return {
         name: round(value, 6) if math.isfinite(value) else None for name, value in estimate._asdict().items()
     }

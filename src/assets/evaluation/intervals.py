@@ -1,4 +1,4 @@
-"""Metrics of classification with confidence intervals, for one model or a pair, by scikit-learn and SciPy."""
+"""Classification metrics with confidence intervals for one model or two, by scikit-learn and SciPy."""
 
 import math
 import warnings
@@ -13,30 +13,33 @@ from sklearn.metrics import precision_recall_fscore_support
 Array = np.ndarray[Any, Any]
 
 RESAMPLES = 1_000
-BATCH_ROWS = 1_000_000  # rows of all resamples that are in memory at once
+BATCH_ROWS = 1_000_000  # the rows of all resamples that are in memory at the same time
 SMALLEST_PROBABILITY = 1e-15
 COUNTED = ("accuracy", "precision_macro", "recall_macro", "f1_macro")
 
 
 class Estimate(NamedTuple):
-    """The value of a metric with its confidence interval; NaN if there are too few rows."""
+    """A metric's value with its confidence interval. The bounds are NaN if there are too few rows."""
 
     value: float
     low: float
     high: float
 
 
-# The metric of each model in turn and, of two, the first less the second.
+# For each metric the estimate of each model and, if there are two, of the first minus the second.
 Estimates = dict[str, list[Estimate]]
 
 
 def counted(truth: Array, answers: Sequence[Array], confidence: float) -> Estimates:
-    """Return accuracy, and the class means of precision, recall and F1, from arrays (n,) of class numbers."""
+    """Return accuracy, and the means of precision, recall and F1 over the classes.
+
+    `truth` and the answers of each model are arrays (n,) of class numbers.
+    """
     found = _bootstrapped((truth, *answers), _counted, confidence)
     result = {metric: [cells[index] for cells in found] for index, metric in enumerate(COUNTED)}
     for index, answer in enumerate(answers):
         hits = binomtest(int((truth == answer).sum()), len(truth))
-        # Resampling a model without errors would promise that it never errs.
+        # Resamples of a model without errors have no errors either, so bootstrap would give a bound of 1.
         interval = hits.proportion_ci(confidence, method="wilson")
         result["accuracy"][index] = Estimate(hits.statistic, interval.low, interval.high)
     return result
@@ -44,15 +47,12 @@ def counted(truth: Array, answers: Sequence[Array], confidence: float) -> Estima
 
 def log_loss(of_truth: Sequence[Array], confidence: float) -> list[Estimate]:
     """Return the mean of -log(probability of the true class), from arrays (n,) of these probabilities."""
-    losses = [rel_entr(1.0, np.clip(one, SMALLEST_PROBABILITY, 1.0)) for one in of_truth]
+    losses = [rel_entr(1.0, np.clip(values, SMALLEST_PROBABILITY, 1.0)) for values in of_truth]
     return [cells[0] for cells in _bootstrapped(losses, _means, confidence)]
 
 
 def mcnemar(truth: Array, first: Array, second: Array) -> dict[str, Any]:
-    """Return the p-value of McNemar's exact test.
-
-    It asks if each model is right equally often, on the rows for which only one of them is right.
-    """
+    """Run McNemar's exact test: of the rows that only one model got right, does each have about half?"""
     only_first = int(((first == truth) & (second != truth)).sum())
     only_second = int(((first != truth) & (second == truth)).sum())
     split = only_first + only_second
@@ -66,9 +66,9 @@ def mcnemar(truth: Array, first: Array, second: Array) -> dict[str, Any]:
 
 
 def _bootstrapped(data: Sequence[Array], statistic: Any, confidence: float) -> list[list[Estimate]]:
-    """Return for each model, and for the difference of two, an estimate of each metric.
+    """Return one list for each model (and one for the difference) with an estimate for each metric.
 
-    The rows are drawn in pairs.
+    Each resample draws the same rows for both models.
     """
     values = statistic(*data)
     low = high = np.full_like(values, math.nan)
@@ -104,15 +104,16 @@ def _with_difference(values: list[Array]) -> Array:
 
 
 def _per_model(truth: Array, answer: Array) -> Array:
-    """Return the metrics (4, ...) of the rows in the last axis, each as scikit-learn defines it.
+    """Return the metrics (4, ...) of the rows in the last axis, as scikit-learn defines them.
 
-    All resamples are one call, each with class numbers of its own: one call for each resample takes minutes.
+    All resamples are measured in one call, each with class numbers of its own. One call for each resample
+    would take minutes.
     """
     classes = int(max(truth.max(), answer.max())) + 1
     resamples = truth.size // truth.shape[-1]
     own = np.arange(resamples).reshape(*truth.shape[:-1], 1) * classes
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of classes that a resample lacks
+        warnings.simplefilter("ignore")  # scikit-learn warns about classes that a resample does not have
         scores = precision_recall_fscore_support(
             (truth + own).ravel(),
             (answer + own).ravel(),
@@ -120,7 +121,7 @@ def _per_model(truth: Array, answer: Array) -> Array:
             zero_division=np.nan,
         )[:3]
     per_class = np.stack(scores).reshape(3, *truth.shape[:-1], classes)
-    # F1 is undefined only for a class that is neither true nor answered; then it does not count.
-    there = ~np.isnan(per_class[2])
-    macro = np.where(there, np.nan_to_num(per_class), 0.0).sum(axis=-1) / there.sum(axis=-1)
+    # F1 is undefined only for a class that is neither a true label nor an answer. It does not count.
+    present = ~np.isnan(per_class[2])
+    macro = np.where(present, np.nan_to_num(per_class), 0.0).sum(axis=-1) / present.sum(axis=-1)
     return np.concatenate([np.mean(truth == answer, axis=-1)[np.newaxis], macro])

@@ -1,6 +1,6 @@
-"""Labelled sets: labels.csv with the columns img and label, and the images beside it or in images.zip.
+"""A labelled set: labels.csv with the columns img and label, and the images beside it or in images.zip.
 
-The further columns of labels.csv (for example the camera or the shop) are slices.
+Further columns of labels.csv, such as the camera or the shop, can be used as slices.
 """
 
 import csv
@@ -20,12 +20,12 @@ SHOWN_NAMES = 5
 
 
 class UnfitDataError(ValueError):
-    """The folder is not a labelled set, or not one that fits the model."""
+    """A folder that is not a labelled set, or one that cannot be used."""
 
 
 @dataclass(frozen=True)
 class LabelledSet:
-    """The names of the images with their labels and the values of the further columns."""
+    """The names of images with their labels, and the further columns of labels.csv."""
 
     folder: Path
     names: Sequence[str]
@@ -36,7 +36,7 @@ class LabelledSet:
         return len(self.names)
 
     def batches(self, height: int, width: int, channels: int, size: int = 500) -> Iterator[Pixels]:
-        """Yield the images as (n, height, width, channels) of uint8, in the order of the names.
+        """Yield the images as uint8 arrays (n, height, width, channels), in the order of the names.
 
         Raise UnfitDataError if an image is missing or broken.
         """
@@ -47,14 +47,14 @@ class LabelledSet:
 
 
 def read_labelled(folder: Path, *, slice_by: str | None = None) -> LabelledSet:
-    """Return the labelled set in a folder.
+    """Read the labelled set in a folder.
 
-    Raise UnfitDataError if it is not one; the error says what does not fit and what is there instead.
+    Raise UnfitDataError with what is wrong and what the folder or file has instead.
     """
     file = folder / LABELS
     if not file.is_file():
-        there = ", ".join(sorted(path.name for path in folder.iterdir())[:SHOWN_NAMES]) or "nothing"
-        raise UnfitDataError(f"there is no {LABELS} beside the images; there is {there}")
+        names = ", ".join(sorted(path.name for path in folder.iterdir())[:SHOWN_NAMES]) or "nothing"
+        raise UnfitDataError(f"there is no {LABELS} beside the images; there is {names}")
     with file.open(encoding="utf-8-sig", newline="") as lines:
         reader = csv.DictReader(lines)
         columns = list(reader.fieldnames or [])
@@ -80,7 +80,7 @@ def _check(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
 
 
 class _Images:
-    """The bytes of each image by its name, from files or from the archive."""
+    """The bytes of images by name, from files or from the archive."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -102,6 +102,6 @@ def _pixels(images: _Images, name: str, shape: tuple[int, int, int]) -> Pixels:
         return decode(images.read(name), *shape)
     except (FileNotFoundError, KeyError):
         raise UnfitDataError(f"{LABELS} names {name}, which is not there") from None
-    # A decoder raises whatever it likes for hostile bytes.
+    # A decoder may raise any exception for damaged or hostile bytes.
     except Exception as error:
         raise UnfitDataError(f"{name} cannot be read as an image: {error}") from error

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation; scikit-learn counts the confusion matrix."""
+"""The pictures of an evaluation: the confusion matrix and the metrics with their intervals."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,14 +7,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
-NUMBERED_CLASSES = 20  # more do not fit into the cells
+NUMBERED_CLASSES = 20  # the numbers of more classes do not fit into the cells
 NAMED_CLASSES = 60
 SHOWN_SLICES = 40
 COLOURS = {"candidate": "tab:blue", "champion": "tab:orange"}
 
 
 def confusion(truth: Sequence[str], answers: Mapping[str, Sequence[str]]) -> Figure:
-    """Draw the confusion matrix of each model side by side."""
+    """Draw the confusion matrix of each model, side by side."""
     classes = sorted({*truth, *(label for labels in answers.values() for label in labels)})
     figure = Figure(figsize=(6 * len(answers), 5.5), layout="constrained")
     for axes, (who, labels) in zip(
@@ -32,10 +32,10 @@ def confusion(truth: Sequence[str], answers: Mapping[str, Sequence[str]]) -> Fig
 
 
 def comparison(evidence: Mapping[str, Any]) -> Figure:
-    """Draw the metrics and, below them, the accuracy of the slices (the worst ones if there are many)."""
+    """Draw the metrics with confidence intervals and, below, the accuracy of the worst slices."""
     overall = {metric: cells for metric, cells in evidence["metrics"].items() if metric != "log_loss"}
     every_slice = (evidence["slices"] or {"values": {}})["values"].items()
-    worst = sorted(every_slice, key=lambda one: one[1]["metrics"]["accuracy"]["candidate"]["value"])[
+    worst = sorted(every_slice, key=lambda item: item[1]["metrics"]["accuracy"]["candidate"]["value"])[
         :SHOWN_SLICES
     ]
     slices = {f"{value} (n={part['n']})": part["metrics"]["accuracy"] for value, part in worst}

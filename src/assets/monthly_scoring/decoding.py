@@ -1,4 +1,4 @@
-"""Image files as uint8 tensors."""
+"""The decoder that turns image files into uint8 tensors."""
 
 import io
 from pathlib import Path
@@ -11,13 +11,13 @@ Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
 
 class BrokenImageError(ValueError):
-    """The file cannot be read as an image. The same bytes always lead to the same message."""
+    """A file that cannot be read as an image. The same bytes always give the same message."""
 
 
 def read_image(path: Path, height: int, width: int, channels: int) -> Pixels:
-    """Return the image as uint8 (height, width, channels), resized if its size differs.
+    """Return the image as a uint8 array (height, width, channels), resized if its size differs.
 
-    Raise BrokenImageError if the file is broken, and OSError if the storage fails.
+    Raise BrokenImageError if the file is at fault, and OSError if the storage is.
     """
     try:
         data = path.read_bytes()
@@ -27,13 +27,16 @@ def read_image(path: Path, height: int, width: int, channels: int) -> Pixels:
         return decode(data, height, width, channels)
     except UnidentifiedImageError:
         raise BrokenImageError("not an image" if data else "the file is empty") from None
-    # A decoder meets hostile bytes here: whatever it raises is a property of this one file.
+    # The bytes may be damaged or hostile, so every exception of the decoder is blamed on this one file.
     except Exception as error:
         raise BrokenImageError(f"{type(error).__name__}: {error}") from error
 
 
 def decode(data: bytes, height: int, width: int, channels: int) -> Pixels:
-    """Return the pixels of encoded image bytes, without an alpha channel and with the upper 8 of 16 bits."""
+    """Return the pixels of an encoded image.
+
+    An alpha channel is dropped. Of 16 bits the upper 8 are kept.
+    """
     with Image.open(io.BytesIO(data)) as image:
         if image.mode in ("I", "F"):
             raise ValueError(f"pixels of mode {image.mode} have no 8-bit meaning")

@@ -1,4 +1,4 @@
-"""The comparison of a month with the data its model was trained on, by SciPy's two-sample tests."""
+"""The comparison of a month with what its model was trained on, by SciPy's two-sample tests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SIGNIFICANCE = 0.01
 
 @dataclass(frozen=True)
 class Difference:
-    """How far two distributions are apart (0 to 1), and the probability that this is by chance."""
+    """The distance of two distributions (0 to 1), and the probability of such a distance by chance."""
 
     statistic: str
     value: float
@@ -22,10 +22,11 @@ class Difference:
 
 
 def measure(reference: Sample, month: Sample, *, threshold: float, share: float) -> dict[str, Any]:
-    """Return `breached`, `share_drifted`, and the numbers of each feature and of the predictions.
+    """Compare a month with the reference and return the fields of drift.json.
 
-    A feature has drifted if its distance exceeds the threshold and is significant when all tests are taken
-    together (Benjamini and Hochberg). The month is breached if at least the given share has drifted.
+    A feature or prediction has drifted if its distance exceeds `threshold` and is significant after the
+    correction for all tests together (Benjamini and Hochberg). The month is breached if at least `share` of
+    them has drifted.
     """
     of_features = {
         name: _numbers(reference.features[name], month.features[name])
@@ -35,11 +36,15 @@ def measure(reference: Sample, month: Sample, *, threshold: float, share: float)
     of_predictions = {"label": _counts(reference.labels, month.labels)}
     if reference.scores and month.scores:
         of_predictions["score"] = _numbers(reference.scores, month.scores)
-    every = [*of_features.values(), *of_predictions.values()]
-    # A constant beside the same constant has no p-value, and no difference.
-    chances = false_discovery_control([np.nan_to_num(one.p_value, nan=1.0) for one in every]).tolist()
-    shown = [_shown(one, chance, threshold) for one, chance in zip(every, chances, strict=True)]
-    drifted = sum(one["drifted"] for one in shown) / len(shown)
+    differences = [*of_features.values(), *of_predictions.values()]
+    # Two equal constants have no p-value. They do not differ, so count it as 1.
+    p_values = [np.nan_to_num(difference.p_value, nan=1.0) for difference in differences]
+    corrected = false_discovery_control(p_values).tolist()
+    shown = [
+        _shown(difference, p_value, threshold)
+        for difference, p_value in zip(differences, corrected, strict=True)
+    ]
+    drifted = sum(entry["drifted"] for entry in shown) / len(shown)
     return {
         "n": month.n,
         "breached": drifted >= share,
@@ -52,25 +57,25 @@ def measure(reference: Sample, month: Sample, *, threshold: float, share: float)
 
 def _numbers(reference: Sequence[float], month: Sequence[float]) -> Difference:
     """Return the largest distance between the two cumulative distributions."""
-    found = ks_2samp(reference, month)
-    return Difference("kolmogorov_smirnov", float(found.statistic), float(found.pvalue))
+    test = ks_2samp(reference, month)
+    return Difference("kolmogorov_smirnov", float(test.statistic), float(test.pvalue))
 
 
 def _counts(reference: Mapping[str, int], month: Mapping[str, int]) -> Difference:
-    """Return Cramer's V of the labels' counts."""
+    """Return Cramer's V of the counts of labels."""
     labels = sorted({*reference, *month})
     if len(labels) < 2:
         return Difference("cramers_v", 0.0, 1.0)
     table = np.array([[counts.get(label, 0) for label in labels] for counts in (reference, month)])
-    found = float(association(table, method="cramer"))
-    return Difference("cramers_v", found, float(chi2_contingency(table).pvalue))
+    distance = float(association(table, method="cramer"))
+    return Difference("cramers_v", distance, float(chi2_contingency(table).pvalue))
 
 
-def _shown(found: Difference, chance: float, threshold: float) -> dict[str, Any]:
+def _shown(difference: Difference, p_value: float, threshold: float) -> dict[str, Any]:
     return {
-        "statistic": found.statistic,
-        "value": round(found.value, 6),
+        "statistic": difference.statistic,
+        "value": round(difference.value, 6),
         "threshold": threshold,
-        "p_value": float(f"{chance:.3g}"),
-        "drifted": found.value > threshold and chance < SIGNIFICANCE,
+        "p_value": float(f"{p_value:.3g}"),
+        "drifted": difference.value > threshold and p_value < SIGNIFICANCE,
     }

@@ -1,4 +1,4 @@
-"""The picture of a month beside its model's reference."""
+"""The picture that compares a month with its model's reference."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ NAMED_LABELS = 40
 
 
 def distributions(outcome: Mapping[str, Any], reference: Sample, month: Sample, title: str) -> Figure:
-    """Draw a histogram for each feature and the scores, and the labels' shares, with drifted ones in red."""
+    """Draw histograms of each feature and of the scores, and the shares of labels. Drifted ones are red."""
     measured = {**outcome["features"], **outcome["predictions"]}
     numbers = {name: (values, month.features[name]) for name, values in reference.features.items()}
     if reference.scores and month.scores:
@@ -39,7 +39,7 @@ def _labels(axes: Axes, reference: Sample, month: Sample) -> None:
     labels = sorted({*reference.labels, *month.labels})
     for offset, counts in ((-0.2, reference.labels), (0.2, month.labels)):
         shares = [counts.get(label, 0) / sum(counts.values()) for label in labels]
-        axes.bar([place + offset for place in range(len(labels))], shares, width=0.4, alpha=0.6)
+        axes.bar([position + offset for position in range(len(labels))], shares, width=0.4, alpha=0.6)
     if len(labels) <= NAMED_LABELS:
         axes.set_xticks(range(len(labels)), labels)
 

@@ -1,4 +1,7 @@
-"""The drift reference, which is kept beside the model: features of images and the model's answers."""
+"""The drift reference of a model: features of its training images, and its answers on images it did not see.
+
+It is kept in the model's folder.
+"""
 
 import json
 from collections import Counter
@@ -11,14 +14,14 @@ from image_features import Array, features
 
 FILE = "drift_reference.json"
 SAMPLE = 2_000
-DIGITS = 6  # significant ones
+DIGITS = 6  # significant digits
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample of images for the measurement of drift.
+    """The features, labels and scores of images.
 
-    `data` says where they come from; `scores` is empty if the model gives none.
+    `data` names the data that the images are from. `scores` is empty if the model gives no scores.
     """
 
     data: str
@@ -32,7 +35,7 @@ class Sample:
 
 
 def sampled(count: int) -> list[int]:
-    """Return the indices of at most SAMPLE of `count` items in order, the same for each call."""
+    """Return the indices of at most SAMPLE of `count` items, in order. They are the same at each call."""
     random = np.random.default_rng(0)
     return sorted(random.choice(count, size=min(count, SAMPLE), replace=False).tolist())
 
@@ -40,8 +43,8 @@ def sampled(count: int) -> list[int]:
 def sample(data: str, pixels: Array, labels: Sequence[str], scores: Sequence[float]) -> Sample:
     """Return a sample of images (n, height, width, channels), with the labels and scores that a model gave.
 
-    After a training, pass the answers to images that the model was not trained on: it is surer of the
-    others.
+    At training, give the answers on images that the model did not learn from. Its scores on the others are
+    too high.
     """
     return Sample(
         data,
@@ -52,12 +55,12 @@ def sample(data: str, pixels: Array, labels: Sequence[str], scores: Sequence[flo
 
 
 def save(reference: Sample, model: Path) -> None:
-    """Save the sample into the model's folder, so that it is copied with the model."""
+    """Write the reference into the model's folder, so that it is copied with the model."""
     (model / FILE).write_text(json.dumps(asdict(reference), indent=1), encoding="utf-8")
 
 
 def load(model: Path) -> Sample | None:
-    """Return the model's reference, or None if it was trained without one."""
+    """Return the model's reference, or None if the model was trained without one."""
     file = model / FILE
     return Sample(**json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
 

@@ -1,4 +1,4 @@
-"""Features of images that show a change of the camera or the light; training and each month use the same."""
+"""Image features that change with the camera or the light. Training and scoring compute the same ones."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ Array = np.ndarray[Any, Any]
 
 
 def features(pixels: Array) -> dict[str, Array]:
-    """Return the features by name, each as an array (n,), of images (n, height, width, channels) of uint8."""
+    """Return each feature by its name as an array (n,), for uint8 images (n, height, width, channels)."""
     from scipy.ndimage import laplace
     from scipy.stats import entropy
 

@@ -1,4 +1,4 @@
-"""An MLflow model for scoring: the image shape that it takes, and a label and score for each image."""
+"""An MLflow model as scoring uses it: the image shape that it takes, and a label and score for each image."""
 
 import importlib
 import json
@@ -16,11 +16,11 @@ Array = np.ndarray[Any, Any]
 
 
 class UnfitModelError(ValueError):
-    """The model cannot score images."""
+    """A model that cannot score images."""
 
 
 class ImageShape(NamedTuple):
-    """The shape of one image: height x width x channels of uint8, and the tensor's `name` if it has one."""
+    """The shape of one image, which is uint8. `name` is the name of the model's tensor, if it has one."""
 
     height: int
     width: int
@@ -29,7 +29,7 @@ class ImageShape(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """The result for one image: a label with its score, or an error."""
+    """The outcome of one image: a label with its score, or an error."""
 
     label: str = ""
     score: float | None = None
@@ -37,9 +37,10 @@ class Prediction(NamedTuple):
 
 
 def image_shape(mlmodel: Mapping[str, Any]) -> ImageShape:
-    """Return the image shape that the signature of a parsed `MLmodel` file requires.
+    """Return the image shape that the signature of a parsed `MLmodel` file declares.
 
-    The signature must have exactly one input: a uint8 tensor of shape (-1, height, width, 1 or 3).
+    The signature must have exactly one input: a uint8 tensor of shape (-1, height, width, 1 or 3). Raise
+    UnfitModelError if it has not.
     """
     signature = mlmodel.get("signature") or {}
     inputs = json.loads(signature.get("inputs") or "[]")
@@ -60,7 +61,7 @@ def image_shape(mlmodel: Mapping[str, Any]) -> ImageShape:
 
 
 class ImageModel:
-    """A loaded model with its `shape`, and `labels` if the MLmodel file names them."""
+    """A loaded model. `labels` are those of the MLmodel file, and empty if it has none."""
 
     def __init__(self, folder: Path) -> None:
         mlmodel = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
@@ -72,11 +73,11 @@ class ImageModel:
         self._predict = _load(folder, flavors["python_function"])
 
     def predict(self, images: Images) -> list[Prediction]:
-        """Return one prediction for each image of a (n, height, width, channels) batch, in its order."""
+        """Return a prediction for each image of a batch (n, height, width, channels), in the same order."""
         return self.predict_with_output(images)[0]
 
     def predict_with_output(self, images: Images) -> tuple[list[Prediction], Any]:
-        """Return the predictions, and what the model itself returned."""
+        """Return the predictions of a batch, and the output of the model itself."""
         output = self._predict({self.shape.name: images} if self.shape.name else images)
         predictions = read_output(output, self.labels)
         if len(predictions) != len(images):
@@ -87,8 +88,8 @@ class ImageModel:
 def _load(folder: Path, flavor: Mapping[str, Any]) -> Callable[[Any], Any]:
     """Return the model's predict function.
 
-    A model that brings its own loader is loaded as MLflow's storage format says but without importing mlflow,
-    which costs each scoring process seconds. https://mlflow.org/docs/latest/python_api/mlflow.pyfunc.html
+    A model with its own loader is loaded as MLflow's storage format defines, but without importing mlflow.
+    That import costs each scoring process seconds. https://mlflow.org/docs/latest/python_api/mlflow.pyfunc.html
     """
     loader: str = flavor["loader_module"]
     if loader.startswith("mlflow.") or flavor.get("config"):
@@ -102,12 +103,14 @@ def _load(folder: Path, flavor: Mapping[str, Any]) -> Callable[[Any], Any]:
 
 
 def read_output(output: Any, labels: Sequence[str] = ()) -> list[Prediction]:
-    """Return predictions from what a model returned.
+    """Return the output of a model as predictions.
 
-    A model may return a table (DataFrame or dict of arrays) with a column `label` and optionally `score`; a
-    table of probabilities with a column for each class; an array (n, classes) of probabilities, whose classes
-    are named by `labels` (`metadata.labels` of the MLmodel file) or else by number; or n labels. A table of
-    one other column is read as that column.
+    The output is one of these:
+    - a table (DataFrame or dict of arrays) with a column `label` and perhaps a column `score`
+    - a table of probabilities with one column for each class
+    - an array (n, classes) of probabilities; `labels` (`metadata.labels` of the MLmodel file) names the
+      classes, or else their number
+    - n labels, or a table with one column of labels
     """
     table = _table(output)
     if isinstance(table, Mapping) and "label" in table:
@@ -119,7 +122,7 @@ def read_output(output: Any, labels: Sequence[str] = ()) -> list[Prediction]:
 
 
 def read_probabilities(output: Any, labels: Sequence[str] = ()) -> tuple[list[str], Array] | None:
-    """Return the classes and their probabilities (n, classes), if the output has probabilities."""
+    """Return the classes and their probabilities (n, classes), or None if the output has no probabilities."""
     table = _table(output)
     if isinstance(table, Mapping):
         if "label" in table:
@@ -138,7 +141,7 @@ def read_probabilities(output: Any, labels: Sequence[str] = ()) -> tuple[list[st
 
 
 def _table(output: Any) -> Any:
-    """Return a DataFrame as a mapping of its columns, and anything else unchanged."""
+    """Return a DataFrame as a mapping of its columns, and any other output unchanged."""
     if hasattr(output, "columns"):
         return {column: output[column].to_numpy() for column in output.columns}
     return output

@@ -1,6 +1,7 @@
-"""The drift step: compares a scored month with what its model was trained on, as drift.json and in MLflow.
+"""The drift step: it compares a scored month with what its model was trained on.
 
-The step runs beside publishing and never fails the month: its errors are in drift.json and the log.
+It writes drift.json, and metrics and a picture to MLflow. It runs in parallel to publishing and never fails
+the month: a failure of this step is recorded in drift.json and in the log.
 """
 
 import argparse
@@ -27,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Compared:
-    """The content of drift.json and, if drift was measured, the reference and the month."""
+    """The content of drift.json, and the reference and the month if they were compared."""
 
     outcome: dict[str, Any]
     samples: tuple[Sample, Sample] | None = None
@@ -53,7 +54,7 @@ def main() -> None:
 
 @contextmanager
 def kept_from_the_month(event: str) -> Iterator[list[str]]:
-    """Log and list an error of this step and continue, so that the month is scored all the same."""
+    """Log an exception and add it to the list, but do not raise it: the month is scored without drift."""
     faults: list[str] = []
     try:
         yield faults
@@ -74,7 +75,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def compare(args: argparse.Namespace) -> Compared:
-    """Compare the month with its model's reference, or say why there is nothing to compare."""
+    """Compare the month with its model's reference, if there is anything to compare."""
     reference = drift_reference.load(args.model)
     if reference is None:
         return not_measured(f"the model has no {drift_reference.FILE}: it was trained without a reference")
@@ -98,7 +99,7 @@ def not_measured(why: str) -> Compared:
 
 
 def sample_month(folder: Path, rows: list[Row], shape: ImageShape) -> Sample | None:
-    """Return a sample of the images that can be read, or None if there are none."""
+    """Return a sample of the images that can be read, or None if no image can."""
 
     def read(row: Row) -> Pixels | None:
         try:
@@ -108,24 +109,24 @@ def sample_month(folder: Path, rows: list[Row], shape: ImageShape) -> Sample | N
 
     with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as threads:
         read_rows = [(row, pixels) for row, pixels in zip(rows, threads.map(read, rows), strict=True)]
-    whole = [(row, pixels) for row, pixels in read_rows if pixels is not None]
-    if not whole:
+    readable = [(row, pixels) for row, pixels in read_rows if pixels is not None]
+    if not readable:
         return None
-    scores = [row.score for row, _ in whole if row.score is not None]
-    labels = [row.label for row, _ in whole]
-    pixels = np.stack([one for _, one in whole])
-    return sample("", pixels, labels, scores if len(scores) == len(whole) else [])
+    scores = [row.score for row, _ in readable if row.score is not None]
+    labels = [row.label for row, _ in readable]
+    images = np.stack([pixels for _, pixels in readable])
+    return sample("", images, labels, scores if len(scores) == len(readable) else [])
 
 
 def log_to_mlflow(
     outcome: Mapping[str, Any], subject: Mapping[str, str], reference: Sample, month: Sample
 ) -> None:
-    """Log metrics, report and picture on this step's run, and the metrics on the pipeline's run too."""
+    """Log metrics, drift.json and the picture to the step's run, and the metrics to the pipeline's too."""
     import mlflow
     from drift_pictures import distributions
 
     parts = [*outcome["features"].items(), *outcome["predictions"].items()]
-    metrics = {f"drift/{name}": one["value"] for name, one in parts}
+    metrics = {f"drift/{name}": part["value"] for name, part in parts}
     metrics["drift/share_drifted"] = outcome["share_drifted"]
     with mlflow.start_run() as run:
         mlflow.set_tags({f"tidegate_{key}": value for key, value in subject.items()})

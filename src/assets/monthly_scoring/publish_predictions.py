@@ -1,7 +1,7 @@
-"""The publishing step: the month as CSV and Parquet, reconciled with its manifest, and shown in MLflow.
+"""The publishing step: it writes the month's predictions as CSV and Parquet, reconciled with the manifest.
 
-The step fails only if it cannot read or write. What is wrong with the month is in reconciliation.json, which
-is written last.
+The step fails only if it cannot read or write. What is wrong with the month is recorded in
+reconciliation.json, which is written last.
 """
 
 import argparse
@@ -51,10 +51,10 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """Write the columns img, label, score and error, with quotes if a name needs them."""
+    """Write the columns img, label, score and error, with quotes if a value needs them."""
     with path.open("w", encoding="utf-8", newline="") as file:
         plain = csv.writer(file, lineterminator="\n")
-        # Python's writer leaves a lone carriage return bare, which readers take for the end of the row.
+        # Python's writer does not quote a lone carriage return, which readers take for the end of the row.
         quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         plain.writerow(Row._fields)
         for row in rows:
@@ -63,7 +63,7 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
 
 
 def write_parquet(rows: Sequence[Row], path: Path) -> None:
-    """Write the same columns, with null for a value that does not apply (the label of a broken image)."""
+    """Write the same columns. A value that does not apply, such as the label of a broken image, is null."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -74,7 +74,7 @@ def write_parquet(rows: Sequence[Row], path: Path) -> None:
 
 
 def log_to_mlflow(outcome: Reconciliation, subject: Mapping[str, str]) -> None:
-    """Log metrics, summary and picture on this step's run and the pipeline's run, where people look first."""
+    """Log metrics, summary and picture to this step's run and to the pipeline's, where people look first."""
     import mlflow
 
     with mlflow.start_run() as run:
@@ -87,7 +87,7 @@ def log_to_mlflow(outcome: Reconciliation, subject: Mapping[str, str]) -> None:
 
 
 def draw_labels(outcome: Reconciliation, title: str) -> "Figure":
-    """Draw how many images have which label."""
+    """Draw the number of images for each label."""
     from matplotlib.figure import Figure
 
     labels = dict(list(outcome.labels().items())[:SHOWN_LABELS])

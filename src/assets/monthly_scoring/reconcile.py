@@ -1,4 +1,4 @@
-"""The comparison of the rows that were scored with the manifest."""
+"""The reconciliation of scored rows with the manifest: each file must have exactly one row."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -9,9 +9,9 @@ from rows import Row
 
 Verdict = Literal["ok", "incomplete", "too_many_errors"]
 
-# GPU kernels do not sum in the same order twice: a retried mini-batch may differ by this much.
+# GPU kernels add numbers in another order each time, so the scores of a retried mini-batch may differ.
 SAME_SCORE = 0.001
-# Names that a list shows; its count tells the whole.
+# How many names a list shows. The counts are always of all names.
 SHOWN_NAMES = 1_000
 SHOWN_ERRORS = 20
 SHOWN_IMAGES = 5
@@ -19,7 +19,7 @@ SHOWN_IMAGES = 5
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """The rows to publish, one for each file in the manifest's order, and what is wrong with them."""
+    """The rows to publish (one for each file, in the manifest's order), and what is wrong with them."""
 
     rows: Sequence[Row]
     files: int
@@ -45,7 +45,7 @@ class Reconciliation:
         return "too_many_errors" if self.error_rate > self.max_error_rate else "ok"
 
     def labels(self) -> dict[str, int]:
-        """Return how often each label is in the rows, the most frequent first."""
+        """Return the number of rows with each label, most frequent first."""
         return dict(Counter(row.label for row in self.rows if not row.error).most_common(SHOWN_NAMES))
 
     def metrics(self) -> dict[str, float]:
@@ -84,9 +84,9 @@ class Reconciliation:
 
 
 def reconcile(rows: Iterable[Row | None], manifest: Sequence[str], max_error_rate: float) -> Reconciliation:
-    """Match each file of the manifest with its row.
+    """Match the rows with the files of the manifest.
 
-    Equal rows count as one row; different rows of one file are doubled.
+    Equal rows of a file count once. Different rows of a file make it doubled.
     """
     found: dict[str, list[Row]] = {name: [] for name in manifest}
     repeated = unlisted = torn = 0

@@ -1,7 +1,4 @@
-"""The data between the two steps: the manifest's names, and rows as JSON lines.
-
-The encoding keeps each row on one line, so that a line break in a name cannot split it.
-"""
+"""The file formats that the steps share: the manifest, and rows of JSON, each on one line."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -12,7 +9,7 @@ NOT_LISTED = "not in the manifest"
 
 
 class Row(NamedTuple):
-    """The result for one image: `score` is None if the model gave none, `error` is empty if there is none."""
+    """The outcome of one image. `score` is None if the model gave none. `error` is empty if there is none."""
 
     img: str
     label: str
@@ -21,18 +18,18 @@ class Row(NamedTuple):
 
 
 def read_manifest(path: Path) -> list[str]:
-    """Return the names of a manifest of JSON lines, in its order."""
+    """Return the names in a manifest of JSON lines, in its order."""
     with path.open(encoding="utf-8") as lines:
         return [json.loads(line)["name"] for line in lines if line.strip()]
 
 
 def format_row(row: Row) -> str:
-    """Return a row as one line, even if the name has line breaks."""
+    """Return the row as one line. JSON escapes the line breaks that a name may have."""
     return json.dumps(row)
 
 
 def parse_rows(lines: Iterable[str]) -> Iterator[Row | None]:
-    """Yield the rows of a file that many processes appended to, and None for an incomplete line."""
+    """Yield the rows of a file that many processes appended to, and None for a line that cannot be read."""
     for line in lines:
         if line.strip():
             yield _parse(line)

@@ -1,7 +1,7 @@
-"""The parallel step's entry script: it takes a mini-batch of files and returns one JSON row for each.
+"""The entry script of the parallel step: it scores mini-batches and returns a JSON row for each file.
 
-It follows Azure ML's contract: init() once a process, run() for each mini-batch, shutdown() at the end. A
-broken image is a row with its error; any other error fails the mini-batch, which Azure ML then tries again.
+Azure ML calls init() once in each process, run() for each mini-batch, and shutdown() at the end. A broken
+image becomes a row with its error. Any other failure fails the mini-batch, and Azure ML tries it again.
 https://learn.microsoft.com/azure/machine-learning/how-to-use-parallel-job-in-pipeline
 """
 
@@ -21,36 +21,37 @@ log = logging.getLogger(__name__)
 
 
 class Scorer:
-    """A scorer of the files that the manifest lists, by mini-batch."""
+    """The model with the manifest. It scores the listed files of one mini-batch after another."""
 
     def __init__(self, root: Path, names: Iterable[str], model: ImageModel) -> None:
         self._root = root
         self._names = frozenset(names)
         self._model = model
-        # Half of them decode while half wait for the store.
+        # Twice as many threads as cores: half of them decode while the other half waits for the storage.
         self._threads = ThreadPoolExecutor(2 * (os.cpu_count() or 1))
 
     def score(self, files: Sequence[str]) -> list[str]:
-        """Return one row for each file: Azure ML treats fewer rows than files as a failure."""
+        """Return one row for each file. Azure ML takes fewer rows than files for a failure."""
         names = {file: self.name_of(file) for file in files}
         listed = [file for file, name in names.items() if name in self._names]
         outcomes = dict.fromkeys(files, Prediction(error=NOT_LISTED))
-        whole: dict[str, Pixels] = {}
+        decoded: dict[str, Pixels] = {}
         for file, pixels in zip(listed, self._threads.map(self._read, listed), strict=True):
             if isinstance(pixels, BrokenImageError):
                 outcomes[file] = Prediction(error=str(pixels))
             else:
-                whole[file] = pixels
-        if whole:
-            outcomes.update(zip(whole, self._model.predict(np.stack([*whole.values()])), strict=True))
+                decoded[file] = pixels
+        if decoded:
+            outcomes.update(zip(decoded, self._model.predict(np.stack([*decoded.values()])), strict=True))
         return [format_row(Row(names[file], *outcomes[file])) for file in files]
 
     def name_of(self, file: str) -> str:
-        """Return the file's name as it is in the manifest: relative to the folder."""
+        """Return the file's name as in the manifest: relative to the folder."""
         path = PurePath(file)
         if path.is_relative_to(self._root):
             return path.relative_to(self._root).as_posix()
-        # Azure ML may mount the mini-batches' files elsewhere than the input: the longest listed tail then.
+        # Azure ML may mount the files of mini-batches elsewhere than the input. Then take the longest part at
+        # the end of the path that the manifest lists.
         tails = ("/".join(path.parts[start:]) for start in range(len(path.parts)))
         return next((tail for tail in tails if tail in self._names), path.name)
 
@@ -69,8 +70,8 @@ _scorer: Scorer
 
 
 def init() -> None:
-    """Load manifest and model once in each process."""
-    global _scorer  # noqa: PLW0603  the contract is module-level functions
+    """Load the manifest and the model, once in each process."""
+    global _scorer  # noqa: PLW0603  Azure ML calls module-level functions
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--manifest", type=Path, required=True)
@@ -80,7 +81,7 @@ def init() -> None:
 
 
 def run(mini_batch: Sequence[str]) -> list[str]:
-    """Return the rows of one mini-batch."""
+    """Score one mini-batch and return its rows."""
     rows = _scorer.score(list(mini_batch))
     log.info("mini_batch_scored files=%d", len(rows))
     return rows

@@ -1,4 +1,4 @@
-"""The classifier that MLflow loads: two layers of numpy, so that a scoring process starts quickly."""
+"""The classifier as MLflow loads it: two layers in numpy, so that a scoring process starts quickly."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ Array = np.ndarray[Any, Any]
 
 
 class ImageClassifier:
-    """A classifier with probabilities (n, classes) for images (n, height, width, channels) of uint8."""
+    """A classifier that gives probabilities (n, classes) for uint8 images (n, height, width, channels)."""
 
     def __init__(self, weights: list[Array]) -> None:
         self._hidden, self._hidden_bias, self._out, self._out_bias = weights
@@ -27,6 +27,6 @@ def save_weights(weights: list[Array], path: Path) -> None:
 
 
 def _load_pyfunc(path: str) -> ImageClassifier:
-    """Load the classifier from the model's saved data, as MLflow asks for it."""
+    """Load the classifier from the model's data. MLflow calls this function by its name."""
     with np.load(path) as file:
         return ImageClassifier([file[name] for name in file.files])

@@ -1,6 +1,6 @@
-"""The training step: trains a model on a training set and on months with labelled images.
+"""The training step: it trains a model on a training set and on months with labelled images.
 
-Its inputs are Data assets, each by name and version.
+It uses only the data that it is given, each by name and version.
 """
 
 import argparse
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Source:
-    """A Data asset version (`name:version`) and the local folder of its files."""
+    """A Data asset version (`name:version`) and the local folder with its files."""
 
     name: str
     folder: Path
@@ -32,9 +32,9 @@ def main() -> None:
     from trainer import Settings, log_to_mlflow, save, train  # scikit-learn takes seconds to load
 
     images = np.concatenate(
-        [one for found in sets.values() for one in found.batches(height, width, channels)]
+        [batch for labelled_set in sets.values() for batch in labelled_set.batches(height, width, channels)]
     )
-    labels = [label for found in sets.values() for label in found.labels]
+    labels = [label for labelled_set in sets.values() for label in labelled_set.labels]
     data = ", ".join(sets)
     settings = Settings(args.hidden, args.iterations)
     trained = train(images, labels, settings, data=data)
@@ -57,7 +57,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def sources(data: str, folders: Sequence[Path]) -> list[Source]:
-    """Return the folders under the names that `data` lists in the same order."""
+    """Return the folders with the names that `data` lists in the same order."""
     names = [name.strip() for name in data.split(",")]
     if len(names) != len(folders):
         raise UnfitDataError(f"data names {len(names)} sets ({data}), and {len(folders)} are given")
@@ -65,17 +65,17 @@ def sources(data: str, folders: Sequence[Path]) -> list[Source]:
 
 
 def labelled(given: Sequence[Source]) -> Iterator[tuple[str, LabelledSet]]:
-    """Return the sources that have labels.
+    """Yield the sources that have labels.
 
-    Predictions are never used as labels: a model would learn its own mistakes.
+    Predictions are never used as labels, because a model would learn its own mistakes.
     """
-    there = [source for source in given if (source.folder / LABELS).is_file()]
+    with_labels = [source for source in given if (source.folder / LABELS).is_file()]
     for source in given:
-        if source not in there:
+        if source not in with_labels:
             log.warning("data_without_labels data=%s", source.name)
-    if not there:
+    if not with_labels:
         raise UnfitDataError(f"none has a {LABELS}: {', '.join(source.name for source in given)}")
-    for source in there:
+    for source in with_labels:
         yield source.name, read_labelled(source.folder)
 
 

@@ -1,6 +1,6 @@
-"""The training of a small network on labelled images, saved as an MLflow model with its drift reference.
+"""The example's training: a small network for labelled images, saved as an MLflow model with its reference.
 
-Your own training may look different: the README says what the service requires of it.
+You can replace it by a training of your own. The README says what the service needs.
 """
 
 import tempfile
@@ -25,7 +25,7 @@ VALIDATION = 0.2  # the share of the images that the network does not learn from
 
 @dataclass(frozen=True)
 class Settings:
-    """The width of the hidden layer, and the maximum number of passes over the images."""
+    """The width of the hidden layer, and the greatest number of passes over the images."""
 
     hidden: int = 64
     iterations: int = 1_000
@@ -43,13 +43,13 @@ class Trained:
 
 
 def train(images: Array, labels: Sequence[str], settings: Settings, *, data: str) -> Trained:
-    """Train on images (n, height, width, channels) of uint8, which `data` names."""
+    """Train on uint8 images (n, height, width, channels). `data` names the data that they are from."""
     rare = min(Counter(labels).values()) < 2
     learned, validated, truth, validation_truth = train_test_split(
         images, list(labels), test_size=VALIDATION, random_state=0, stratify=None if rare else labels
     )
     network = MLPClassifier((settings.hidden,), max_iter=settings.iterations, random_state=0)
-    # Threads only wait for each other where matrices are this small.
+    # With matrices as small as these, several threads only wait for each other.
     with threadpool_limits(1):
         network.fit(learned.reshape(len(learned), -1) / 255, truth)
     weights = [network.coefs_[0], network.intercepts_[0], network.coefs_[1], network.intercepts_[1]]
@@ -65,7 +65,7 @@ def train(images: Array, labels: Sequence[str], settings: Settings, *, data: str
 
 
 def save(trained: Trained, folder: Path, lineage: Mapping[str, Any]) -> None:
-    """Save the model in MLflow's format with our own module as loader, so that loading needs only numpy."""
+    """Save the model in MLflow's format, with a loader of its own that needs only numpy."""
     import mlflow.pyfunc
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
@@ -90,7 +90,7 @@ def save(trained: Trained, folder: Path, lineage: Mapping[str, Any]) -> None:
 
 
 def log_to_mlflow(trained: Trained, settings: Settings, tags: Mapping[str, str]) -> None:
-    """Log settings and metrics on this step's run, and the metrics on the pipeline's run too."""
+    """Log settings and metrics to this step's run, and the metrics to the pipeline's run too."""
     import mlflow
 
     with mlflow.start_run() as run:

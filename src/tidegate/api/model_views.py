@@ -72,13 +72,12 @@ class ModelVersionView(VersionSummary):
 
     @classmethod
     def of(cls, record: ModelVersion) -> Self:
-        parts = ("evaluation", "approval", "requests", "history", "promotion", "rollout")
+        parts = ("source", "evaluation", "approval", "requests", "history", "promotion", "rollout")
         evaluation = record.evaluation
         return cls.model_validate(
             {
                 **_version(record),
                 **{name: getattr(record, name) for name in parts},
-                "source": record.source.model_dump(mode="json"),
                 "verdict": record.verdict,
                 "job_url": job_url("development", evaluation.job) if evaluation else None,
             }
