@@ -182,7 +182,7 @@ REASON = {"reason": "x"}
         (jobs_of("202607"), REASON | {"version": 9}, (404, "it has 202607-1")),
         (jobs_of("202607"), REASON | {"model_version": "9"}, (422, "no version 9 of model classifier")),
         (jobs_of("202608"), REASON, (409, "not complete yet")),
-        (jobs_of("202607", "unfit"), REASON, (422, "unfit:1 scores no images: its input is float32")),
+        (jobs_of("202607", "unfit"), REASON, (422, "unfit:1 cannot score images: its input is float32")),
     ],
 )
 def test_what_cannot_be_done_is_refused_and_claims_nothing(
