@@ -8,10 +8,10 @@ from threading import Lock
 
 from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.blobs import FeedFiles, RejectedEvents
-from tidegate.cloud.channels import EventPublisher, NotificationSender
 from tidegate.cloud.copies import BlobCopyClient
 from tidegate.cloud.credential import ServiceCredential
 from tidegate.cloud.ledger import Ledger
+from tidegate.cloud.notification_sender import EventPublisher, NotificationSender
 from tidegate.cloud.queue import WorkQueue
 from tidegate.cloud.role_separation import RoleSeparation
 from tidegate.cloud.workspaces import ConfiguredWorkspaces

@@ -23,7 +23,7 @@ MATCHES: dict[str, set[str]] = {
     "scoring": {"workspace", "endpoint", "deployment"},
     "copy": {"account", "path"},
 }
-# The default of `value` for rules about deployments and copies: a status, or seconds.
+# The default of `value` of a rule: an HTTP status for `status`, otherwise seconds.
 _DEFAULTS = {"delay": 900.0, "status": 500.0, "slow": 10.0, "pending": 60.0}
 
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.channels import notification_text
 from tidegate.domain.activities.links import activity_url
+from tidegate.domain.activities.notification_channels import notification_text
 
 
 def an_activity(subject: str, kind: str = "month.scored", **data: Any) -> Activity:

@@ -8,8 +8,8 @@ from tests.support.records import NOW, a_claim
 
 from tidegate.config.activity_kinds import KINDS
 from tidegate.config.schema import Channel
-from tidegate.domain.activities.channels import event_id, wants
 from tidegate.domain.activities.month_texts import generation_ended
+from tidegate.domain.activities.notification_channels import event_id, wants
 from tidegate.domain.partitions.records import Claim, MonthVersion, ScoringState
 from tidegate.domain.partitions.result import Reconciliation, current_result, decide_result
 

@@ -55,7 +55,7 @@ def image_shape(mlmodel: Mapping[str, Any]) -> ImageShape:
     if spec["dtype"] != "uint8" or not fits:
         raise UnfitModelError(
             f"the model takes {spec['dtype']} {shape}, expected uint8 (-1, height, width, 1 or 3):"
-            " scaling of pixels belongs into the model"
+            " the model itself must scale the pixels"
         )
     return ImageShape(shape[1], shape[2], shape[3], tensors[0].get("name"))
 
@@ -156,7 +156,7 @@ def _array(table: Any) -> Array:
 def _labelled(labels: Array, scores: Any) -> list[Prediction]:
     if labels.ndim != 1 or labels.dtype.kind == "f":
         raise UnfitModelError(
-            f"the model returned {labels.dtype} {labels.shape}, expected labels, or a probability a class"
+            f"the model returned {labels.dtype} {labels.shape}, expected a label, or a probability for each class"
         )
     if scores is None:
         return [Prediction(str(label)) for label in labels.tolist()]

@@ -13,7 +13,7 @@ from tidegate.cli.options import EXIT_CODES, AsJson, Key, Url, client, print_jso
 
 Model = Annotated[str, typer.Argument(help="Name of the model.")]
 Version = Annotated[str, typer.Argument(help="Version in the development workspace.")]
-Reason = Annotated[str, typer.Option(help="Recorded in the ledger and in the lineage.")]
+Reason = Annotated[str, typer.Option(help="Reason, for the ledger and the lineage.")]
 By = Annotated[
     str,
     typer.Option(

@@ -1,4 +1,4 @@
-"""A client for Azure Resource Manager (ARM), for resources that the SDKs lack or would wait for.
+"""A client for Azure Resource Manager (ARM), for what the SDKs do not support or would wait for.
 
 Long-running operations are started and never awaited.
 """

@@ -11,7 +11,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,2
 MonthId = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(0[1-9]|1[0-2])$")]
 
 FROM_TIMER = "timer-"  # prefix of the cause of commands that the timer sent
-FROM_REPLAY = "replay-"  # prefix of the cause of failed commands that a person replayed
+FROM_REPLAY = "replay-"  # how the cause of a replayed command starts
 
 
 class _Command(BaseModel):
@@ -95,7 +95,7 @@ class RollbackModel(_Command):
         description="The production version to restore, so that a repeated command restores it once."
     )
     champion: Name = Field(
-        description="The champion at the time of the request. No other champion is taken back."
+        description="The champion when the rollback was requested. If it changed since, nothing is rolled back."
     )
     by: str
     by_source: Literal["entra", "caller"] = "caller"
@@ -134,7 +134,7 @@ class Notify(_Command):
 
 
 class Reconcile(_Command):
-    """Send a command for all work that is unfinished, expected or was missed."""
+    """Send a command for all work that is unfinished or due, or whose event was lost."""
 
     kind: Literal["Reconcile"] = "Reconcile"
 

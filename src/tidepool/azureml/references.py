@@ -11,7 +11,7 @@ from tidepool.store import Document, Store
 _FREE_TEXT = frozenset(
     {"description", "tags", "displayname", "display_name", "properties", "command", "environmentvariables"}
 )
-# Keys whose value may be the name of a compute, and the values that name no cluster of the workspace.
+# Keys whose value can name a compute, and the values that are not clusters of the workspace: `serverless`.
 _COMPUTE_KEYS = frozenset({"compute", "computeid", "default_compute", "defaultcompute"})
 _NO_CLUSTER = frozenset({"", "local", "serverless", "none"})
 

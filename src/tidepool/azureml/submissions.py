@@ -23,7 +23,7 @@ _READ_ONLY = ("status", "provisioningState", "parentJobName")
 _CANCELLED = 204
 
 
-# Starts the job of that workspace, name and body for a principal.
+# Starts a job for a principal. The arguments are the workspace, the job's name and its body.
 Start = Callable[[str, str, Document, Principal], Awaitable[None]]
 # Cancels the job of that workspace and name.
 Cancel = Callable[[str, str], Awaitable[None]]

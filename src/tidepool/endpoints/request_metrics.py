@@ -23,7 +23,7 @@ class Sample:
 
 
 class RequestMetrics:
-    """The recorded requests of all endpoints, in the store below their minute."""
+    """The recorded requests of all endpoints. The store keeps them with their minute as the key."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

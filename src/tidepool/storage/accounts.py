@@ -7,7 +7,7 @@ import hmac
 from tidepool.default_resources import STORAGE_ACCOUNT, WORKSPACES
 from tidepool.store import Store
 
-POOL = 1000  # one environment variable, which can hold 128 KiB, names them all
+POOL = 1000  # the names of all accounts must fit in one environment variable: at most 128 KiB
 
 
 class Accounts:

@@ -46,7 +46,7 @@ class QueuedMessage:
         return "/".join((_COLLECTION, *self.key))
 
     def release_target(self) -> str:
-        """Return the target of the Update Message that makes it visible now."""
+        """Return the URL path of the Update Message request that makes the message visible at once."""
         return self._update_target(self.pop_receipt)
 
     def probe_target(self) -> str:

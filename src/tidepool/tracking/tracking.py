@@ -162,7 +162,7 @@ class Tracking:
 
 
 def _with_model_in_run(answer: Response, rows: MlflowRows, workspace_id: str) -> Response:
-    """Return the answer to the creation of a logged model, with its files in the artifacts of its run."""
+    """Return the response to "create logged model" with a file location in the run's artifacts."""
     body: Document = json.loads(bytes(answer.body))
     info = body["model"]["info"]
     uri = rows.move_model(workspace_id, info["model_id"])

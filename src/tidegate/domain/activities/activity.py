@@ -41,7 +41,7 @@ class Activity(LedgerRecord):
     done: bool = Field(default=False, description="Whether every channel that subscribes to it received it.")
     replayed_at: datetime | None = Field(
         default=None,
-        description="When a person had the failed work repeated. If it fails again, that is a new activity.",
+        description="When a person replayed the failed work. If it fails again, a new activity is recorded.",
     )
 
     @property

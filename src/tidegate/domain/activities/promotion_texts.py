@@ -71,7 +71,7 @@ def promoted(model: Model, cause: str) -> Activity:
         at=champion.since,
         title=f"{model_reference(model.model, champion.version)} is champion",
         text=(
-            f"Decided by {champion.by}. It is version {champion.source} in development. "
+            f"Decided by {champion.by}. It was promoted from version {champion.source} in development. "
             f"{_replaced(model.model, previous)}"
         ),
         data=_champions(model),

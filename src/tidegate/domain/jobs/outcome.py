@@ -27,7 +27,7 @@ class RunSnapshot:
 
 @dataclass(frozen=True)
 class PreemptionSign:
-    """A sign by which a run shows that its low-priority nodes were taken away. The patterns ignore case."""
+    """A sign that a run was preempted: it lost its low-priority nodes. The patterns ignore case."""
 
     statuses: frozenset[str]
     code: str
@@ -67,7 +67,7 @@ class JobCompleted:
 
 @dataclass(frozen=True)
 class ResubmitJob:
-    """The nodes were taken away. The next attempt runs on `compute`."""
+    """The job was preempted: it lost its nodes. The next attempt runs on `compute`."""
 
     compute: str
     reason: str

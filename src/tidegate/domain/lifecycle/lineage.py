@@ -58,7 +58,7 @@ def lineage_of(record: ModelVersion, source: RegisteredModel, workspace: str) ->
 def lineage_tags(lineage: Lineage) -> dict[str, str]:
     """Return the lineage as tags, followed by as many of the source's own tags as Azure allows.
 
-    The source's tags are taken in the order of their names. A tag of its own counts those that were left out.
+    The source's tags are taken in the order of their names. A separate tag counts the tags that do not fit.
     """
     fields = lineage.model_dump(exclude={"tags", "properties"})
     ours = {f"{_PREFIX}{name}": str(text) for name, text in fields.items()}

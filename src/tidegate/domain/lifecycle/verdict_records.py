@@ -40,7 +40,7 @@ class Verdict(BaseModel):
     """The gate's decision, with the result of each rule."""
 
     id: str = Field(
-        description="Derived from version, champion, holdout and evaluation: an approval names it."
+        description="Derived from version, champion, holdout and evaluation. An approval must give this id."
     )
     passed: bool
     mode: Literal["enforce", "observe"]

@@ -14,7 +14,7 @@ def result_name(month: str, version: int, generation: int) -> str:
 
 
 def result_order(name: str) -> tuple[int, int]:
-    """Return (version, generation) of a result's name: the higher one counts.
+    """Return (version, generation) from a result's name. Of several results, the highest pair is current.
 
     Raise ValueError if the name is not that of a result.
     """

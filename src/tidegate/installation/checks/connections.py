@@ -6,8 +6,8 @@ from typing import Any
 
 from tidegate.api_client import ApiClient, ApiError
 from tidegate.cloud.blobs import REJECTED, tidegate_containers
-from tidegate.cloud.channels import is_supported_url
 from tidegate.cloud.ledger import TABLES, tidegate_tables
+from tidegate.cloud.notification_sender import is_supported_url
 from tidegate.cloud.queue import WORK_QUEUE, tidegate_queues
 from tidegate.cloud.subscriptions import EventSubscription, event_subscriptions
 from tidegate.errors import NotFoundError

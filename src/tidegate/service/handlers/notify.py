@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from tidegate.config.activity_kinds import OWN_EVENTS
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.channels import channel_key, event_id, notification_text, wants
+from tidegate.domain.activities.notification_channels import channel_key, event_id, notification_text, wants
 from tidegate.errors import TransientError
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, Notify
 from tidegate.service.context import ServiceContext
 
 if TYPE_CHECKING:
-    from tidegate.cloud.channels import EventPublisher, NotificationSender
+    from tidegate.cloud.notification_sender import EventPublisher, NotificationSender
 
 log = Log(__name__)
 

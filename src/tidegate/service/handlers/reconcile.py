@@ -1,4 +1,4 @@
-"""Reconcile: send a command for everything that is unfinished, expected or was missed."""
+"""Reconcile: send a command for all work that is unfinished or due, or whose event was lost."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

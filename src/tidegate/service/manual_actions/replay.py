@@ -1,4 +1,4 @@
-"""Replay failed work because a person requests it: rejected events and commands that failed for good."""
+"""Replay failed work at a person's request: rejected events, and commands that failed for good."""
 
 import json
 from dataclasses import dataclass
@@ -69,7 +69,7 @@ class ReplayService:
     def _replay_command(self, failure: Activity) -> str:
         fresh = {"cause": f"{FROM_REPLAY}{uuid4()}", "tries": 0, "first_tried": None}
         command = _kept_command(failure).model_copy(update=fresh)
-        if isinstance(command, CheckMonth):  # with a due time it could give way to a later check
+        if isinstance(command, CheckMonth):  # a check with a due time ends if a later check is planned
             command = command.model_copy(update={"due": None})
         self.queue.send(command)
         return f"{command.kind} is sent"

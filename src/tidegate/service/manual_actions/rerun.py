@@ -43,7 +43,7 @@ class RerunRequest(BaseModel):
 
 @dataclass(frozen=True)
 class RerunService:
-    """The generation is claimed before the API answers. The handler of ScoreMonth submits its job."""
+    """Re-runs of months. The generation is claimed before the API answers, and ScoreMonth submits its job."""
 
     context: ServiceContext
     claims: GenerationClaims
