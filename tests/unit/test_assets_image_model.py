@@ -81,10 +81,10 @@ def test_labels_and_probabilities_are_read_in_every_usual_form(
 @pytest.mark.parametrize(
     ("output", "labels", "reason"),
     [
-        (np.array([0.5, 0.7]), [], "expected a label, or a probability for each class"),
-        (np.array([[0.5], [0.7]]), [], "expected a label, or a probability for each class"),
-        (np.zeros((2, 8, 8)), [], "expected a label, or a probability for each class"),
-        (np.array(0.5), [], "expected a label, or a probability for each class"),
+        (np.array([0.5, 0.7]), [], "expected labels, or a probability for each class"),
+        (np.array([[0.5], [0.7]]), [], "expected labels, or a probability for each class"),
+        (np.zeros((2, 8, 8)), [], "expected labels, or a probability for each class"),
+        (np.array(0.5), [], "expected labels, or a probability for each class"),
         (PROBABILITIES, ["cat"], "1 labels, but returned 2 classes"),
         (np.array([["cat", "dog"], ["dog", "cat"]]), [], "expected probabilities"),
     ],

@@ -156,7 +156,8 @@ def _array(table: Any) -> Array:
 def _labelled(labels: Array, scores: Any) -> list[Prediction]:
     if labels.ndim != 1 or labels.dtype.kind == "f":
         raise UnfitModelError(
-            f"the model returned {labels.dtype} {labels.shape}, expected a label, or a probability for each class"
+            f"the model returned {labels.dtype} {labels.shape}, "
+            "expected labels, or a probability for each class"
         )
     if scores is None:
         return [Prediction(str(label)) for label in labels.tolist()]

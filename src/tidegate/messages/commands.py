@@ -95,7 +95,7 @@ class RollbackModel(_Command):
         description="The production version to restore, so that a repeated command restores it once."
     )
     champion: Name = Field(
-        description="The champion when the rollback was requested. If it changed since, nothing is rolled back."
+        description="The champion at the time of the request. If it changed since, nothing is rolled back."
     )
     by: str
     by_source: Literal["entra", "caller"] = "caller"
