@@ -25,6 +25,10 @@ class PermanentError(TidegateError):
     """A failure that a retry cannot repair: it is recorded and announced, and a person can replay it."""
 
 
+class UnreadableMessageError(TidegateError):
+    """A message that this release cannot read: it is recorded, and a person can replay it later."""
+
+
 class RefusedError(TidegateError):
     """A person's request that the service refuses; `status`, `title` and `detail` make its HTTP answer."""
 

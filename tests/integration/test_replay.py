@@ -187,7 +187,7 @@ def test_a_message_that_is_no_command_is_refused_and_stays(service: Service, api
     status, problem = replay(api, failure)
 
     assert (status, problem["title"]) == (409, "Conflict")
-    assert "is not a command" in problem["detail"]
+    assert "no command of the kind 'Dance'" in problem["detail"]
     assert listed(api) == [failure]
 
 

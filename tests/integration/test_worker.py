@@ -1,5 +1,6 @@
 """The worker with its real queue and ledger, and handlers that end in every way there is."""
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -11,6 +12,7 @@ from tests.support.service import delays, take_commands
 from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError, ConflictError, NotFoundError, PermanentError, TransientError
 from tidegate.messages.commands import (
+    MESSAGE_FORMAT,
     AnyCommand,
     CheckJob,
     CheckMonth,
@@ -198,3 +200,50 @@ def test_a_poisonous_message_is_recorded_and_announced(
     assert activity.kind == "work.failed"
     (notify,) = take_commands(tidepool, storage_account.name)
     assert notify == Notify(cause=activity.cause, subject=activity.subject, activity=activity.id)
+
+
+UNREADABLE = {
+    "unknown kind": ({"kind": "Dance", "feed": "digits"}, "no command of the kind 'Dance'"),
+    "newer format": (
+        {**json.loads(encode(CHECK)), "format_version": MESSAGE_FORMAT + 1},
+        f"has format {MESSAGE_FORMAT + 1}. This release reads formats up to {MESSAGE_FORMAT}",
+    ),
+    "missing field": ({"kind": "CheckMonth", "cause": "event-1", "month": "202611"}, "at CheckMonth.feed"),
+    "not an object": ([1], "is not a command"),
+}
+
+
+@pytest.mark.parametrize(("fields", "why"), UNREADABLE.values(), ids=UNREADABLE)
+def test_a_message_of_another_release_is_kept_whole_and_completed_at_once(
+    works: Works, service: Service, fields: Any, why: str
+) -> None:
+    message = json.dumps(fields)
+
+    works().carry_out(message)
+
+    (activity,) = service.ledger.failures()
+    assert (activity.data, activity.replayable) == ({"message": message}, True)
+    assert why in activity.text
+
+
+def test_the_timer_of_another_release_is_recorded_once(
+    works: Works, service: Service, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    for tick in range(3):
+        works().carry_out(json.dumps({"kind": "Dance", "feed": "digits", "cause": f"timer-{tick}"}))
+        clock.move(days=1)
+    works().carry_out(json.dumps({"kind": "Dance", "feed": "leaves", "cause": "timer-1"}))
+
+    assert len(service.ledger.failures()) == 2
+    assert len(set(take_commands(tidepool, storage_account.name))) == 2
+
+
+def test_a_message_with_an_unknown_field_is_carried_out(
+    works: Works, service: Service, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    message = json.dumps({**json.loads(encode(CHECK)), "priority": "high"})
+
+    works(follows=[Next(CHECK)]).carry_out(message)
+
+    assert take_commands(tidepool, storage_account.name) == [CHECK]
+    assert service.ledger.failures() == []

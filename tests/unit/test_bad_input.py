@@ -30,7 +30,7 @@ def test_bad_input_is_answered_as_the_table_says(case: Case) -> None:
 
 
 def _shown(send: Send) -> dict[str, Any]:
-    shown = send.command.model_dump(exclude={"cause", "tries", "first_tried"})
+    shown = send.command.model_dump(exclude={"format_version", "cause", "tries", "first_tried"})
     return shown | {"due": shown["due"] is not None} if "due" in shown else shown
 
 

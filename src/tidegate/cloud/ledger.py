@@ -14,12 +14,16 @@ from tidegate.domain.jobs.records import Job
 from tidegate.domain.ledger_record import LedgerRecord
 from tidegate.domain.lifecycle.records import Model, ModelVersion
 from tidegate.domain.partitions.records import Month
-from tidegate.errors import ConflictError, NotFoundError
+from tidegate.errors import ConflictError, NotFoundError, TransientError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.data.tables import TableClient
 
+# The format of rows that this release writes. It also reads all formats with lower numbers. Rows of the first
+# releases do not say theirs. Raise it if an older release would misread the new rows, or lose a part of them.
+ROW_FORMAT = 1
+_FORMAT_COLUMN = "format_version"
 _CHUNK = 32_000  # a property holds 64 KB of UTF-16: https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
 TABLES = (
     "tidegateMonths",
@@ -171,7 +175,8 @@ class _Rows(Generic[R]):
             return
 
     def save(self, partition: str, row: str, record: R, **columns: bool) -> None:
-        entity = {"PartitionKey": _key(partition), "RowKey": _key(row), **columns, **_body(record)}
+        keys = {"PartitionKey": _key(partition), "RowKey": _key(row), _FORMAT_COLUMN: ROW_FORMAT}
+        entity = {**keys, **columns, **_body(record)}
         with azure_errors(f"write {self._table} {partition} {row}"):
             record.etag = self._write(entity, record.etag)
 
@@ -203,6 +208,12 @@ class _Rows(Generic[R]):
             return str(self._client.create_entity(entity)["etag"])
 
     def _record(self, entity: Mapping[str, Any]) -> R:
+        format_version = int(entity.get(_FORMAT_COLUMN, 1))
+        if format_version > ROW_FORMAT:  # saving it would lose what this release does not know
+            raise TransientError(
+                f"{self._table} {entity['PartitionKey']} {entity['RowKey']} has format {format_version}, and "
+                f"this release reads formats up to {ROW_FORMAT}: deploy the release that wrote the row"
+            )
         chunks = sorted(
             (int(name[4:]), value) for name, value in entity.items() if re.match(r"body\d+$", name)
         )

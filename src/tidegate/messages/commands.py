@@ -3,20 +3,30 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+from tidegate.errors import UnreadableMessageError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$")]
 MonthId = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(0[1-9]|1[0-2])$")]
 
+# The format of messages that this release writes. It also reads all formats with lower numbers. Raise it if
+# an older release would misread the new messages. A new optional field does not need a new number.
+MESSAGE_FORMAT = 1
 FROM_TIMER = "timer-"  # prefix of the cause of commands that the timer sent
 FROM_REPLAY = "replay-"  # how the cause of a replayed command starts
 
 
 class _Command(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")  # another release may have more fields
 
+    format_version: int = Field(
+        default=MESSAGE_FORMAT,
+        ge=1,
+        description="The format of the message. Messages of the first releases do not say it.",
+    )
     cause: str = Field(
         description="Id of the event, request or timer tick that started the chain of commands."
     )
@@ -156,6 +166,7 @@ AnyCommand = (
 Command = Annotated[AnyCommand, Field(discriminator="kind")]
 
 _adapter: TypeAdapter[AnyCommand] = TypeAdapter(Command)
+_KINDS = frozenset(str(kind.model_fields["kind"].default) for kind in get_args(AnyCommand))
 
 
 @dataclass(frozen=True)
@@ -171,7 +182,7 @@ Follows = Sequence[Next]
 
 def command_ids(command: AnyCommand) -> dict[str, object]:
     """Return the ids of what a command works on, without its cause and its tries."""
-    return command.model_dump(exclude={"kind", "due", "cause", "tries", "first_tried"})
+    return command.model_dump(exclude={"format_version", "kind", "due", "cause", "tries", "first_tried"})
 
 
 def encode(command: AnyCommand) -> str:
@@ -179,6 +190,33 @@ def encode(command: AnyCommand) -> str:
     return command.model_dump_json(exclude_defaults=False)
 
 
+class _Header(BaseModel):
+    """The fields that every release writes, whatever its format."""
+
+    format_version: int = MESSAGE_FORMAT
+    kind: str
+
+
 def decode(text: str | bytes) -> AnyCommand:
-    """Return the command in a message. Raise pydantic.ValidationError if the message is not a command."""
-    return _adapter.validate_json(text)
+    """Return the command in a message.
+
+    Raise UnreadableMessageError if the message is not a command, or not one that this release knows.
+    """
+    try:
+        header = _Header.model_validate_json(text)
+        if header.format_version > MESSAGE_FORMAT:
+            raise UnreadableMessageError(
+                f"The message {header.kind} has format {header.format_version}. "
+                f"This release reads formats up to {MESSAGE_FORMAT}"
+            )
+        if header.kind not in _KINDS:
+            raise UnreadableMessageError(f"This release has no command of the kind {header.kind[:100]!r}")
+        command = _adapter.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the message"
+        raise UnreadableMessageError(
+            f"The message is not a command. It has {error.error_count()} errors. "
+            f"The first is at {where}: {first['msg']}"
+        ) from error
+    return command.model_copy(update={"format_version": MESSAGE_FORMAT})

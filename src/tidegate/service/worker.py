@@ -1,16 +1,21 @@
 """The worker: it hands each command to its handler, sends what follows, and handles every error."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import ValidationError
-
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.subjects import QUEUE_SUBJECT, command_subject
-from tidegate.errors import ConfigError, NotFoundError, PermanentError, TransientError
+from tidegate.errors import (
+    ConfigError,
+    NotFoundError,
+    PermanentError,
+    TransientError,
+    UnreadableMessageError,
+)
 from tidegate.log import Log, bound
 from tidegate.messages.commands import (
     FROM_REPLAY,
@@ -33,7 +38,7 @@ log = Log(__name__)
 Handlers = Mapping[type[Any], Callable[[Any], Follows]]
 
 _VARYING = re.compile(r"[0-9a-f-]{8,}|[0-9]+")  # ids and numbers in the text of an error
-_DELIVERY_FIELDS = {"cause", "tries", "first_tried"}  # they do not say what the command is for
+_DELIVERY_FIELDS = {"format_version", "cause", "tries", "first_tried"}  # they do not say what it is for
 
 
 class Worker:
@@ -50,9 +55,14 @@ class Worker:
     def carry_out(self, message: str) -> None:
         """Carry out the command of a message. Carrying it out several times has the same effect as once.
 
-        If this raises an error, the queue delivers the message again, and after five times to `give_up`.
+        A message that this release cannot read is recorded as a failure, and is complete with that. If this
+        raises an error, the queue delivers the message again, and after five times to `give_up`.
         """
-        command = decode(message)
+        try:
+            command = decode(message)
+        except UnreadableMessageError as error:
+            self._send(self._record_unreadable(message, error))
+            return
         with bound(cause=command.cause, command=command.kind, **command_ids(command)):
             follows = self._handle(command)
             self._send(follows)
@@ -62,7 +72,7 @@ class Worker:
         """Record and announce a message that ended the service's process again and again."""
         try:
             command = decode(message)
-        except ValidationError as error:
+        except UnreadableMessageError as error:
             follows = self._record_unreadable(message, error)
         else:
             reason = "It crashed the service five times; the log has the traceback."
@@ -119,21 +129,37 @@ class Worker:
         self._ledger.add_failure(activity)
         return () if activity.done else (Next(notification_of(activity)),)
 
-    def _record_unreadable(self, message: str, error: ValidationError) -> Follows:
-        now = self._now()
+    def _record_unreadable(self, message: str, error: UnreadableMessageError) -> Follows:
+        """Keep a message as a failure, and return the command that notifies people of it.
+
+        The timer of another release repeats its messages: those that differ only in their cause are
+        recorded once.
+        """
         activity = Activity(
             subject=QUEUE_SUBJECT,
-            id=f"unreadable-{_digest(message)}-{now:%Y%m%d}",
+            id=f"unreadable-{_digest(_identity(message))}",
             kind="work.failed",
-            at=now,
-            title="A message in the work queue is not a command",
-            text=f"It has {error.error_count()} errors. The first is: "
-            f"{error.errors(include_url=False)[0]['msg']}",
+            at=self._now(),
+            title="A message in the work queue cannot be read",
+            text=f"{error}. It was not carried out, and it is kept. If another release wrote it, "
+            "deploy that release, then replay it.",
             data={"message": message},
             cause="queue",
         )
+        log.warning("message_unreadable", error=error)
         self._ledger.add_failure(activity)
         return (Next(notification_of(activity)),)
+
+
+def _identity(message: str) -> str:
+    """Return the message without the fields that differ when it is sent again for the same work."""
+    try:
+        fields = json.loads(message)
+    except ValueError:
+        return message
+    if not isinstance(fields, dict):
+        return message
+    return json.dumps({name: fields[name] for name in sorted(fields) if name not in _DELIVERY_FIELDS})
 
 
 def _digest(text: str) -> str:

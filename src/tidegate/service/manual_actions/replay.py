@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from pydantic import ValidationError
-
 from tidegate.domain.activities.activity import Activity
-from tidegate.errors import RefusedError
+from tidegate.errors import RefusedError, UnreadableMessageError
 from tidegate.log import Log
 from tidegate.messages.commands import FROM_REPLAY, AnyCommand, CheckMonth, decode
 from tidegate.service.context import ServiceContext
@@ -90,11 +88,8 @@ def _kept_command(failure: Activity) -> AnyCommand:
     data = failure.data
     try:
         return decode(data["message"] if "message" in data else json.dumps(data["command"]))
-    except ValidationError as error:
-        detail = (
-            f"The kept message is not a command. {failure.text}. "
-            "If another version of the service wrote it, replay it with that version"
-        )
+    except UnreadableMessageError as error:
+        detail = f"{error}. If another release of the service wrote it, deploy that release, then replay it"
         raise RefusedError(409, "Conflict", detail) from error
 
 

@@ -1,0 +1,132 @@
+"""An upgrade: the queue and the ledger as the previous release left them.
+
+The previous release wrote `tests/data/previous_release.json`: a message of every command, and rows of every
+kind. Rows and messages had no format version at that time. Version 7 of the model is in the middle of its
+promotion.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from azure.data.tables import TableClient
+from tests.support.azure_clients import table_service
+from tests.support.promotions import MODEL, Promotions
+
+from tidegate.bootstrap import Service
+from tidegate.cloud.ledger import ROW_FORMAT, TABLES
+from tidegate.domain.lifecycle.records import ModelState, ModelVersion
+from tidegate.errors import TransientError
+from tidegate.messages.commands import MESSAGE_FORMAT, AnyCommand, PromoteModel, decode, encode
+from tidegate.service.manual_actions.replay import ReplayService
+from tidepool.cloud import StorageAccount
+
+STORED: dict[str, list[Any]] = json.loads(
+    (Path(__file__).parents[1] / "data/previous_release.json").read_text()
+)
+MESSAGES: list[str] = STORED["queue"]
+
+
+def store_ledger(service: Service, account: str) -> None:
+    service.ledger.create()
+    for row in STORED["ledger"]:
+        table(account, row["table"]).create_entity(row["entity"])
+
+
+def table(account: str, name: str) -> TableClient:
+    return table_service(account).get_table_client(name)
+
+
+def test_the_stored_messages_are_one_of_every_command() -> None:
+    kinds = {type(decode(message)) for message in MESSAGES}
+
+    assert kinds == set(get_args(AnyCommand))
+    assert not any("format_version" in message for message in MESSAGES)
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: json.loads(message)["kind"])
+def test_a_message_of_the_previous_release_is_read_whole(message: str) -> None:
+    written = json.loads(encode(decode(message)))
+
+    assert written == json.loads(message) | {"format_version": MESSAGE_FORMAT}
+
+
+def test_the_stored_rows_are_of_every_table() -> None:
+    assert {row["table"] for row in STORED["ledger"]} == set(TABLES)
+    assert not any("format_version" in row["entity"] for row in STORED["ledger"])
+
+
+def test_rows_of_the_previous_release_are_read_and_stored_whole(
+    service: Service, storage_account: StorageAccount
+) -> None:
+    store_ledger(service, storage_account.name)
+    ledger = service.ledger
+
+    records = [
+        *ledger.months("digits"),
+        *ledger.jobs(open_only=False),
+        *ledger.models(),
+        *ledger.model_versions(open_only=False),
+        *ledger.activities("digits:202611"),
+        *ledger.activities("queue"),
+    ]
+    for record in records:
+        ledger.save(record)
+
+    assert len(records) == len(STORED["ledger"])
+    for row in STORED["ledger"]:
+        before = row["entity"]
+        after = table(storage_account.name, row["table"]).get_entity(before["PartitionKey"], before["RowKey"])
+        assert without_defaults(after) == without_defaults(before | {"format_version": ROW_FORMAT})
+
+
+def without_defaults(entity: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with its body as JSON; empty fields that only one of two releases stores are left out."""
+    body = json.loads(entity["body0"])
+    return {**entity, "body0": {name: value for name, value in body.items() if value}}
+
+
+@pytest.mark.parametrize(("subject", "kind"), [("digits:202611", "ScoreMonth"), ("queue", "CheckMonth")])
+def test_a_failure_of_the_previous_release_can_be_replayed(
+    service: Service, storage_account: StorageAccount, subject: str, kind: str
+) -> None:
+    store_ledger(service, storage_account.name)
+    replays: ReplayService = service.replays
+    [failure] = [failure for failure in replays.failures(replayed=False) if failure.subject == subject]
+
+    _, effect = replays.replay(failure.short_id)
+
+    assert effect == f"{kind} is sent"
+
+
+def test_a_promotion_that_the_previous_release_began_goes_on(promotions: Promotions) -> None:
+    promotions.register("7")
+    store_ledger(promotions.service, promotions.account)
+    record = promotions.record("7")
+    assert record.state is ModelState.PROMOTING
+    assert record.verdict is not None
+    assert record.verdict.files == promotions.files("7"), "the stored verdict is about other files"
+    [message] = [message for message in MESSAGES if isinstance(decode(message), PromoteModel)]
+
+    promotions.run(decode(message))
+
+    assert promotions.champions == ("7", "6", None)
+    assert promotions.states == {"6": "retired", "7": "champion"}
+    assert list(promotions.in_production()) == ["7"]
+    assert promotions.activity_titles() == [f"model.promoted: {MODEL}:7 is champion"]
+
+
+def test_a_row_of_a_newer_release_is_neither_read_nor_overwritten(
+    service: Service, storage_account: StorageAccount, clock: Any
+) -> None:
+    version = ModelVersion(model=MODEL, version="8", registered_at=clock())
+    service.ledger.save(version)
+    rows = table(storage_account.name, "tidegateModelVersions")
+    newer = {**rows.get_entity(MODEL, "8"), "format_version": ROW_FORMAT + 1}
+    rows.update_entity(newer)
+
+    with pytest.raises(TransientError, match="deploy the release that wrote the row"):
+        service.ledger.model_version(MODEL, "8")
+    with pytest.raises(TransientError, match=f"has format {ROW_FORMAT + 1}"):
+        service.ledger.model_versions(MODEL)
