@@ -145,9 +145,9 @@ def test_an_undeliverable_event_becomes_a_dead_letter_five_minutes_later(  # noq
         pass
     tried = len(webhook_receiver.deliveries)
     assert dead_letters(storage_account) == {}
-    now = datetime.fromisoformat(tidepool.status()["now"])
     for _ in each_settled(tidepool, [301]):
         pass
+    now = datetime.fromisoformat(tidepool.status()["now"])
 
     [(name, letters)] = dead_letters(storage_account).items()
     assert name.startswith(f"MINE-TOO/{now.year}/{now.month}/{now.day}/")
