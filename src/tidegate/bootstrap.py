@@ -33,6 +33,7 @@ from tidegate.service.handlers.score_month import ScoreMonthHandler
 from tidegate.service.handlers.weigh_drift import WeighDriftHandler
 from tidegate.service.inbox import Inbox
 from tidegate.service.manual_actions.approve import ApprovalService
+from tidegate.service.manual_actions.dry_run import DryRunService
 from tidegate.service.manual_actions.rejudge import RejudgeService
 from tidegate.service.manual_actions.replay import ReplayService
 from tidegate.service.manual_actions.rerun import RerunService
@@ -62,6 +63,7 @@ class Service(ServiceContext):
     handlers: Handlers
     worker: Worker
     reruns: RerunService
+    dry_runs: DryRunService
     approvals: ApprovalService
     rejudgings: RejudgeService
     replays: ReplayService
@@ -97,6 +99,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         handlers=handlers,
         worker=Worker(handlers=handlers, queue=queue, ledger=context.ledger, now=now),
         reruns=RerunService(context, claims, versions, queue),
+        dry_runs=DryRunService(context, claims, versions),
         approvals=ApprovalService(context, queue),
         rejudgings=RejudgeService(context, queue),
         replays=ReplayService(context, queue, inbox, rejected),

@@ -69,6 +69,24 @@ def test_a_month_shows_scorings_and_what_happened(
     assert "month.scored" in said
 
 
+def test_check_shows_in_one_screen_what_would_happen(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.installation.upload("209911", {"a.png": "cat"}, marker=False)
+    running.settle()
+
+    assert ends("check", "stories") == 0
+    listed = capsys.readouterr().out
+    assert ends("check", "stories", "209911") == 0
+    shown = capsys.readouterr().out
+
+    [line] = [line for line in listed.splitlines() if "209911" in line]
+    assert line.split()[:4] == ["209911", "waiting", "1", "waits"]
+    assert "0 jobs would start now. Nothing was changed." in listed
+    assert "why: waits for marker _SUCCESS" in shown
+    assert as_json(capsys, "check", "stories", MONTH)["why"] == f"{MONTH}-1 has these files"
+
+
 def test_a_rerun_becomes_a_generation_and_the_same_key_brings_it_again(
     running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -172,7 +190,7 @@ def test_help_names_the_exit_codes() -> None:
         cwd=Path(__file__).parent,
     ).stdout
 
-    for command in ("deploy", "doctor", "months", "month", "rerun", "failures", "replay"):
+    for command in ("deploy", "doctor", "check", "months", "month", "rerun", "failures", "replay"):
         assert command in said
     assert "Exit codes: 0 done" in said
 

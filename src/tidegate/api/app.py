@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from tidegate.api import docs_page, failures
 from tidegate.api import models as model_api
 from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services
+from tidegate.api.check_views import FeedCheckView, PartitionCheckView
 from tidegate.api.problems import Responses, documented, handle_problems
 from tidegate.api.views import FeedView, JobView, MonthSummary, MonthView, ScoringView, month_view
 from tidegate.bootstrap import Service
@@ -132,6 +133,17 @@ def feed(named: FeedInPath) -> FeedView:
     return FeedView.of(named.name, named.feed)
 
 
+@router.get(
+    "/feeds/{feed}/check", summary="Check a feed without changing anything", responses=documented(404)
+)
+def check_feed(named: FeedInPath, service: Services) -> FeedCheckView:
+    """List the feed's files, and return which partitions are complete and which jobs would start.
+
+    Nothing is changed. All files of the feed are listed, which takes some seconds for each 100,000.
+    """
+    return FeedCheckView.of(named.name, service.dry_runs.feed(named.name))
+
+
 @router.get("/feeds/{feed}/months", summary="List the months of a feed", responses=documented(404))
 def months(named: FeedInPath, service: Services) -> list[MonthSummary]:
     """Return the months of a feed that have a record, newest first."""
@@ -148,6 +160,19 @@ def month(feed_month: MonthInPath, service: Services) -> MonthView:
         detail = f"No file of {record.feed} {record.month} has arrived yet. The feed starts in {feed.starts}"
         raise RefusedError(404, "Not found", detail)
     return month_view(record, feed.workspace, activities)
+
+
+@router.get(
+    "/feeds/{feed}/months/{month}/check",
+    summary="Check a month without changing anything",
+    responses=documented(404),
+)
+def check_month(named: FeedInPath, month: MonthId, service: Services) -> PartitionCheckView:
+    """List the month's files, and return whether they are complete and which job would start.
+
+    Nothing is changed.
+    """
+    return PartitionCheckView.of(service.dry_runs.partition(named.name, month))
 
 
 @router.get(

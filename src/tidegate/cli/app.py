@@ -16,7 +16,7 @@ except ImportError:  # Azure installs the service without them
 
 from tidegate.api_client import ApiClient, ApiError, UnreachableError
 from tidegate.bootstrap import build
-from tidegate.cli import failures, models, tables
+from tidegate.cli import check, failures, models, tables
 from tidegate.cli.options import EXIT_CODES, FAILED, UNREACHABLE, AsJson, Key, Url, client, print_json
 from tidegate.config.schema import WorkspaceRole
 from tidegate.errors import TidegateError, TransientError
@@ -138,6 +138,7 @@ def rerun(  # noqa: PLR0913, PLR0917 - options of a command
     print_json(scoring) if as_json else tables.show_rerun(scoring)
 
 
+check.add_to(app)
 models.add_to(app)
 failures.add_to(app)
 

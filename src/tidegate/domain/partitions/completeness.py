@@ -7,7 +7,8 @@ from fnmatch import fnmatchcase
 
 from tidegate.config.schema import AfterDeadline, Completion, Feed, LatePolicy
 from tidegate.domain.partitions.manifest import ListedBlob, Manifest
-from tidegate.domain.partitions.records import Month
+from tidegate.domain.partitions.names import manifest_path
+from tidegate.domain.partitions.records import Month, MonthVersion
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,20 @@ def decide_completeness(
     return _decide_later(feed, record, listing, now)
 
 
+def next_version(record: Month, new: NewVersion, now: datetime) -> MonthVersion:
+    """Return the version that these files become, without a change of the record."""
+    manifest = Manifest.of(new.files)
+    return MonthVersion(
+        number=len(record.versions) + 1,
+        manifest_hash=manifest.hash,
+        manifest_path=manifest_path(record.feed, record.month, manifest.hash),
+        files=len(manifest),
+        bytes=manifest.bytes,
+        reason=new.reason,
+        snapshot_at=now,
+    )
+
+
 def unclaimed(feed: Feed, record: Month, listing: PartitionListing) -> tuple[ListedBlob, ...]:
     """Return the files if they differ from the last version and the policy makes no version of them."""
     files, late = _complete_files(feed, listing), feed.late_files
@@ -116,9 +131,9 @@ def _decide_first(
 ) -> NewVersion | WaitForFiles:
     quiet_times: list[datetime] = []
     for way in feed.complete_when:
-        if not _files_of(way, listing):
+        if not files_of(way, listing):
             continue
-        quiet_at = _quiet_at(listing, way.quiet_for)
+        quiet_at = quiet_at_of(listing, way.quiet_for)
         if quiet_at is None or quiet_at <= now:
             return NewVersion(_complete_files(feed, listing), _reason(way))
         quiet_times.append(quiet_at)
@@ -136,7 +151,7 @@ def _decide_later(
     late = feed.late_files
     if not files or manifest.hash == latest.manifest_hash or late.then is LatePolicy.IGNORE:
         return Unchanged()
-    quiet_at = _quiet_at(listing, late.quiet_for)
+    quiet_at = quiet_at_of(listing, late.quiet_for)
     if quiet_at is not None and quiet_at > now:
         return WaitForFiles(until=quiet_at)
     what = f"files changed after version {latest.number}: {len(files)} now, {latest.files} before"
@@ -155,12 +170,12 @@ def _complete_files(feed: Feed, listing: PartitionListing) -> tuple[ListedBlob, 
     These are the files of the first complete list, or all files if a way to be complete has no list. The rule
     is the same before and after completion, so that the same files make no second version.
     """
-    listed = (files for way in feed.complete_when if way.listed_in and (files := _files_of(way, listing)))
+    listed = (files for way in feed.complete_when if way.listed_in and (files := files_of(way, listing)))
     all_files = listing.files if any(not way.listed_in for way in feed.complete_when) else ()
     return next(listed, all_files)
 
 
-def _files_of(way: Completion, listing: PartitionListing) -> tuple[ListedBlob, ...]:
+def files_of(way: Completion, listing: PartitionListing) -> tuple[ListedBlob, ...]:
     """Return the files that complete the month in this way, apart from the quiet time, or an empty tuple."""
     files: tuple[ListedBlob, ...] = listing.files
     if way.marker and all(way.marker != file.name for file in listing.signals):
@@ -174,7 +189,8 @@ def _files_of(way: Completion, listing: PartitionListing) -> tuple[ListedBlob, .
     return files if len(files) >= (way.min_files or 1) else ()
 
 
-def _quiet_at(listing: PartitionListing, quiet_for: timedelta | None) -> datetime | None:
+def quiet_at_of(listing: PartitionListing, quiet_for: timedelta | None) -> datetime | None:
+    """Return when the files have not changed for `quiet_for`, or None if that is no condition."""
     return listing.newest + quiet_for if quiet_for and listing.newest else None
 
 

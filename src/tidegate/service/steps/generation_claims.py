@@ -56,8 +56,18 @@ class GenerationClaims:
 
         Raise ConflictError if the record was changed by another writer.
         """
+        generation = self.next_generation(feed, version, request)
+        version.generations.append(generation)
+        self.context.ledger.save(record)
+        return Claim(record, version, generation)
+
+    def next_generation(self, feed: Feed, version: MonthVersion, request: ScoringRequest) -> Generation:
+        """Return the generation that a request leads to, without claiming it.
+
+        Raise NotFoundError if there is no model version.
+        """
         name, _, pinned = (request.model or feed.score.model).partition(":")
-        generation = Generation(
+        return Generation(
             number=len(version.generations) + 1,
             model_name=name,
             model_version=pinned or self.model_version(feed, name),
@@ -66,9 +76,6 @@ class GenerationClaims:
             idempotency_key=request.idempotency_key,
             claimed_at=self.context.now(),
         )
-        version.generations.append(generation)
-        self.context.ledger.save(record)
-        return Claim(record, version, generation)
 
     def model_version(self, feed: Feed, name: str) -> str:
         """Return the version of the model that scores the feed.

@@ -1,5 +1,6 @@
 """The versions of a partition: list its files, and make a registered Data asset of a new set of files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -13,11 +14,12 @@ from tidegate.domain.partitions.completeness import (
     NewVersion,
     PartitionListing,
     list_files,
+    next_version,
     sort_listing,
     unclaimed,
 )
-from tidegate.domain.partitions.manifest import Manifest
-from tidegate.domain.partitions.names import manifest_path, version_name
+from tidegate.domain.partitions.manifest import ListedBlob, Manifest
+from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import Month, MonthVersion
 from tidegate.errors import NotFoundError, PermanentError
 from tidegate.log import Log
@@ -45,10 +47,17 @@ class PartitionVersions:
     def list_files(self, feed: Feed, month: str) -> PartitionListing:
         """Return the month's files and the content of its list files. A missing container has no files."""
         prefix = prefix_of(feed.path, month)
+        return self.sort_files(feed, prefix, self.list_blobs(feed, prefix))
+
+    def list_blobs(self, feed: Feed, prefix: str) -> list[ListedBlob]:
+        """Return the blobs of the feed's container below `prefix`. A missing container has none."""
         try:
-            listing = self.feed_files.listing(feed.storage, prefix)
+            return self.feed_files.listing(feed.storage, prefix)
         except NotFoundError:
-            return sort_listing(feed, prefix, [], {})
+            return []
+
+    def sort_files(self, feed: Feed, prefix: str, listing: Sequence[ListedBlob]) -> PartitionListing:
+        """Sort the blobs of a partition's folder by their role, and read its list files."""
         names = {file.name for file in listing}
         paths = {name: prefix + name for name in list_files(feed) if prefix + name in names}
         contents = {
@@ -62,18 +71,9 @@ class PartitionVersions:
 
         Raise ConflictError if another check of the same files was quicker.
         """
-        manifest = Manifest.of(new.files)
-        path = manifest_path(record.feed, record.month, manifest.hash)
-        self.context.workspace_of(feed).datastores.write(BLOBSTORE, path, manifest.text.encode())
-        version = MonthVersion(
-            number=len(record.versions) + 1,
-            manifest_hash=manifest.hash,
-            manifest_path=path,
-            files=len(manifest),
-            bytes=manifest.bytes,
-            reason=new.reason,
-            snapshot_at=self.context.now(),
-        )
+        version = next_version(record, new, self.context.now())
+        text = Manifest.of(new.files).text
+        self.context.workspace_of(feed).datastores.write(BLOBSTORE, version.manifest_path, text.encode())
         record.versions.append(version)
         record.check_due, record.listed_at = None, version.snapshot_at
         self.context.ledger.save(record)

@@ -1,0 +1,128 @@
+"""The views of a dry run: what a check of a feed or a partition would find and start."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Self
+
+from pydantic import BaseModel, Field
+
+from tidegate.domain.jobs.plan import JobPlan
+from tidegate.domain.partitions.names import version_name
+from tidegate.domain.partitions.preview import LeftOut, PartitionPreview
+from tidegate.service.manual_actions.dry_run import FeedDryRun, PartitionDryRun
+
+_MOST_NAMES = 10
+
+
+class NamesView(BaseModel):
+    """A number of files, with the first names."""
+
+    count: int
+    names: list[str] = Field(description=f"The first {_MOST_NAMES}.")
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> Self:
+        return cls(count=len(names), names=list(names[:_MOST_NAMES]))
+
+
+class LeftOutView(BaseModel):
+    """What is no part of the version, by reason."""
+
+    not_matching: NamesView = Field(description="Files that do not match the feed's `only`.")
+    not_listed: NamesView = Field(description="Files that the list file does not name.")
+    missing: NamesView = Field(description="Names in a list file for which there is no file.")
+
+    @classmethod
+    def of(cls, left_out: LeftOut) -> Self:
+        return cls(
+            not_matching=NamesView.of(left_out.not_matching),
+            not_listed=NamesView.of(left_out.not_listed),
+            missing=NamesView.of(left_out.missing),
+        )
+
+
+class NextVersionView(BaseModel):
+    """The version that would be made."""
+
+    name: str
+    files: int
+    bytes: int
+    manifest_hash: str
+
+    @classmethod
+    def of(cls, preview: PartitionPreview) -> Self | None:
+        if preview.version is None:
+            return None
+        name = version_name(preview.partition, preview.version.number)
+        figures = preview.version.model_dump(include={"files", "bytes", "manifest_hash"})
+        return cls(name=name, **figures)
+
+
+class NextJobView(BaseModel):
+    """The job that would be submitted."""
+
+    name: str
+    pipeline: str
+    model: str
+    compute: str
+
+    @classmethod
+    def of(cls, plan: JobPlan) -> Self:
+        return cls(
+            name=plan.job,
+            pipeline=plan.pipeline,
+            model=plan.tags["tidegate_model"],
+            compute=str(plan.literals["score_compute"]),
+        )
+
+
+class PartitionCheckView(BaseModel):
+    """What a check of a partition would find now, and what it would start. Nothing was changed."""
+
+    partition: str
+    state: str = Field(
+        description="`complete`: a version would be made. `waiting`: it is not complete. `changed`: people "
+        "would be notified. `unchanged`: nothing would happen. `before_start`: the feed ignores it."
+    )
+    why: str
+    until: datetime | None = Field(description="When it may be complete without another file.")
+    deadline: datetime | None
+    files: int = Field(description="The files that match the feed's `only`.")
+    version: NextVersionView | None
+    job: NextJobView | None
+    problem: str | None = Field(description="Why the job cannot start.")
+    left_out: LeftOutView
+
+    @classmethod
+    def of(cls, run: PartitionDryRun) -> Self:
+        preview = run.preview
+        return cls(
+            partition=preview.partition,
+            state=preview.state,
+            why=preview.why,
+            until=preview.until,
+            deadline=preview.deadline,
+            files=preview.files,
+            version=NextVersionView.of(preview),
+            job=NextJobView.of(run.job) if run.job else None,
+            problem=run.problem,
+            left_out=LeftOutView.of(preview.left_out),
+        )
+
+
+class FeedCheckView(BaseModel):
+    """What checks of all partitions of a feed would find now, newest first. Nothing was changed."""
+
+    feed: str
+    jobs: int = Field(description="How many jobs would start.")
+    partitions: list[PartitionCheckView]
+    outside: NamesView = Field(description="Files below the feed's path that are in no partition's folder.")
+
+    @classmethod
+    def of(cls, feed: str, run: FeedDryRun) -> Self:
+        return cls(
+            feed=feed,
+            jobs=sum(partition.job is not None for partition in run.partitions),
+            partitions=[PartitionCheckView.of(partition) for partition in run.partitions],
+            outside=NamesView.of(run.outside),
+        )

@@ -1,0 +1,109 @@
+"""The command `tidegate check`: a dry run of a feed or a partition, in one screen."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from tidegate.cli.options import EXIT_CODES, AsJson, Key, Url, client, print_json
+from tidegate.cli.tables import console, make_table, short_time
+
+_MOST_ROWS = 24
+_COLOURS = {"complete": "green", "waiting": "yellow", "changed": "yellow"}
+_LEFT_OUT = {
+    "not_matching": "files do not match `only`",
+    "not_listed": "files are not in the list",
+    "missing": "listed names have no file",
+}
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(epilog=f"Example: tidegate check digits 202611\n\n{EXIT_CODES}")(check)
+
+
+def check(
+    feed: Annotated[str, typer.Argument(help="The name of the feed.")],
+    partition: Annotated[
+        str | None, typer.Argument(help="Such as 202611. Default: all partitions.", show_default=False)
+    ] = None,
+    url: Url = "",
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the files of a feed, and say what the service would do now. It changes nothing."""
+    path = f"/api/feeds/{feed}/check" if partition is None else f"/api/feeds/{feed}/months/{partition}/check"
+    checked = client(url, key).get(path)
+    if as_json:
+        print_json(checked)
+    elif partition is None:
+        show_feed(checked)
+    else:
+        show_partition(feed, checked)
+
+
+def show_feed(checked: dict[str, Any]) -> None:
+    """Print a line for each partition, newest first, and how many jobs would start."""
+    partitions = checked["partitions"]
+    table = make_table("partition", "state", "files>", "left out>", "version", "job starts", "why")
+    for partition in partitions[:_MOST_ROWS]:
+        left_out = sum(kind["count"] for kind in partition["left_out"].values())
+        version, job = partition["version"], partition["job"]
+        table.add_row(
+            partition["partition"],
+            _state(partition),
+            str(partition["files"]),
+            str(left_out or ""),
+            version["name"] if version else "",
+            "yes" if job else "no: it cannot" if partition["problem"] else "",
+            escape(_why(partition)),
+        )
+    console.print(table)
+    if len(partitions) > _MOST_ROWS:
+        console.print(f"... and {len(partitions) - _MOST_ROWS} older partitions: --json shows all")
+    if checked["outside"]["count"]:
+        console.print(_names("files are in no partition's folder", checked["outside"]), soft_wrap=True)
+    for problem in dict.fromkeys(partition["problem"] for partition in partitions if partition["problem"]):
+        console.print(f"[red]No job can start:[/] {escape(problem)}", soft_wrap=True)
+    console.print(f"{checked['jobs']} jobs would start now. Nothing was changed.")
+
+
+def show_partition(feed: str, checked: dict[str, Any]) -> None:
+    """Print what a check of one partition would find."""
+    console.print(f"[bold]{feed} {checked['partition']}[/]  {_state(checked)}")
+    for line in _lines(checked):
+        console.print(line, soft_wrap=True)
+    console.print("Nothing was changed.")
+
+
+def _lines(checked: dict[str, Any]) -> Iterator[str]:
+    yield f"why: {escape(_why(checked))}"
+    if checked["deadline"]:
+        yield f"deadline: {checked['deadline']}"
+    yield f"files: {checked['files']}"
+    for kind, text in _LEFT_OUT.items():
+        if checked["left_out"][kind]["count"]:
+            yield f"left out: {_names(text, checked['left_out'][kind])}"
+    if version := checked["version"]:
+        size = f"{version['files']} files, {version['bytes']:,} bytes"
+        yield f"version: {version['name']}, {size}, manifest {version['manifest_hash']}"
+    if job := checked["job"]:
+        yield f"job: {job['name']}, pipeline {job['pipeline']}, model {job['model']}, on {job['compute']}"
+    elif checked["problem"]:
+        yield f"[red]the job cannot start:[/] {escape(checked['problem'])}"
+    else:
+        yield "job: none"
+
+
+def _why(checked: dict[str, Any]) -> str:
+    until = f", until {short_time(checked['until'])} UTC" if checked["until"] else ""
+    return f"{checked['why']}{until}"
+
+
+def _state(checked: dict[str, Any]) -> str:
+    return f"[{_COLOURS.get(checked['state'], 'dim')}]{checked['state']}[/]"
+
+
+def _names(text: str, names: dict[str, Any]) -> str:
+    more = " ..." if names["count"] > len(names["names"]) else ""
+    return f"{names['count']} {text}: {escape(', '.join(names['names']))}{more}"

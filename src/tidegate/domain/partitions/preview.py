@@ -1,0 +1,168 @@
+"""The preview of a partition: what a check of its files would find now, why, and what it would leave out."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from tidegate.config.schema import AfterDeadline, Completion, Feed
+from tidegate.domain.partitions.completeness import (
+    ChangedAfterCompletion,
+    CompletenessDecision,
+    NewVersion,
+    PartitionListing,
+    Unchanged,
+    WaitForFiles,
+    decide_completeness,
+    files_of,
+    next_version,
+    quiet_at_of,
+)
+from tidegate.domain.partitions.manifest import ListedBlob
+from tidegate.domain.partitions.names import version_name
+from tidegate.domain.partitions.records import Month, MonthVersion
+
+
+class PreviewState(StrEnum):
+    """What a check would find: a new version, files to wait for, a change to announce, or nothing new."""
+
+    COMPLETE = "complete"
+    WAITING = "waiting"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    BEFORE_START = "before_start"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """The files that are no part of the version, by reason, and the names in list files without a file."""
+
+    not_matching: tuple[str, ...] = ()
+    not_listed: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PartitionPreview:
+    """The result of a check that changes nothing. `version` is the version that it would make."""
+
+    partition: str
+    state: PreviewState
+    why: str
+    until: datetime | None = None
+    deadline: datetime | None = None
+    files: int = 0
+    version: MonthVersion | None = None
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+
+@dataclass(frozen=True)
+class FolderContents:
+    """The blobs below a feed's path: those in a partition's folder by partition, and all others."""
+
+    partitions: Mapping[str, Sequence[ListedBlob]]
+    outside: tuple[ListedBlob, ...]
+
+
+def preview_partition(
+    feed: Feed, record: Month, listing: PartitionListing, now: datetime, deadline: datetime | None
+) -> PartitionPreview:
+    """Return what a check of a partition would find. The decision is that of the check itself."""
+    partition, files = record.month, len(listing.files)
+    if partition < feed.starts:
+        why = f"the feed starts with {feed.starts}"
+        return PartitionPreview(partition, PreviewState.BEFORE_START, why, files=files)
+    decision = decide_completeness(feed, record, listing, now, deadline)
+    version = next_version(record, decision, now) if isinstance(decision, NewVersion) else None
+    state, why, until = _describe(decision, feed, record, listing, now)
+    left_out = _left_out(feed, listing, decision)
+    return PartitionPreview(partition, state, why, until, deadline, files, version, left_out)
+
+
+def sort_by_partition(feed: Feed, blobs: Sequence[ListedBlob]) -> FolderContents:
+    """Sort all blobs below a feed's path by partition. `outside` has the files in none."""
+    pattern = re.escape(feed.path).replace(r"\{yyyy\}", "([0-9]{4})").replace(r"\{MM\}", "(0[1-9]|1[0-2])")
+    path = re.compile(pattern)
+    partitions: dict[str, list[ListedBlob]] = {}
+    outside: list[ListedBlob] = []
+    for blob in blobs:
+        match = path.match(blob.name)
+        if match:
+            partitions.setdefault("".join(match.groups()), []).append(blob)
+        elif not blob.name.endswith("/"):
+            outside.append(blob)
+    return FolderContents(partitions, tuple(outside))
+
+
+def common_prefix(feed: Feed) -> str:
+    """Return the folder in which all partitions of a feed are: the path before its first placeholder."""
+    return feed.path.partition("{")[0]
+
+
+def _describe(
+    decision: CompletenessDecision,
+    feed: Feed,
+    record: Month,
+    listing: PartitionListing,
+    now: datetime,
+) -> tuple[PreviewState, str, datetime | None]:
+    match decision:
+        case NewVersion(_, reason):
+            return PreviewState.COMPLETE, reason, None
+        case WaitForFiles(until) if record.latest:
+            return PreviewState.WAITING, f"changed after {_latest(record)}, and may change again", until
+        case WaitForFiles(until, late):
+            missing = " or ".join(_missing(way, listing, now) for way in feed.complete_when)
+            return PreviewState.WAITING, f"waits for {missing}{_after_deadline(feed, late=late)}", until
+        case ChangedAfterCompletion(_, why):
+            return PreviewState.CHANGED, f"{why}; people are notified", None
+        case Unchanged():
+            return PreviewState.UNCHANGED, f"{_latest(record)} has these files", None
+
+
+def _latest(record: Month) -> str:
+    return version_name(record.month, len(record.versions))
+
+
+def _after_deadline(feed: Feed, *, late: bool) -> str:
+    if late:
+        return "; the deadline has passed, and people are notified"
+    scores = feed.deadline and feed.deadline.then is AfterDeadline.SCORE
+    return ", or for the deadline" if scores else ""
+
+
+def _missing(way: Completion, listing: PartitionListing, now: datetime) -> str:
+    """Return which conditions of a way to be complete are not met."""
+    return " and ".join(_unmet(way, listing, now)) or "files"
+
+
+def _unmet(way: Completion, listing: PartitionListing, now: datetime) -> Iterator[str]:
+    if way.marker and all(way.marker != file.name for file in listing.signals):
+        yield f"marker {way.marker}"
+    if way.listed_in and way.listed_in not in listing.lists:
+        yield f"list {way.listed_in}"
+    elif way.listed_in and (absent := _absent(listing, way.listed_in)):
+        yield f"{len(absent)} files of {way.listed_in}"
+    if way.min_files and len(listing.files) < way.min_files and not files_of(way, listing):
+        yield f"{way.min_files} files ({len(listing.files)} have arrived)"
+    quiet_at = quiet_at_of(listing, way.quiet_for)
+    if way.quiet_for and (quiet_at is None or quiet_at > now):
+        yield f"{way.quiet_for} without a change"
+
+
+def _left_out(feed: Feed, listing: PartitionListing, decision: CompletenessDecision) -> LeftOut:
+    """Return what a new version leaves out. Without a new version, this is every file that does not match."""
+    taken = {file.name for file in decision.files} if isinstance(decision, NewVersion) else None
+    others = [file.name for file in listing.others]
+    not_matching = [name for name in others if taken is None or name not in taken]
+    not_listed = [file.name for file in listing.files if taken is not None and file.name not in taken]
+    missing = [
+        name for way in feed.complete_when if way.listed_in for name in _absent(listing, way.listed_in)
+    ]
+    return LeftOut(tuple(not_matching), tuple(not_listed), tuple(dict.fromkeys(missing)))
+
+
+def _absent(listing: PartitionListing, list_file: str) -> list[str]:
+    existing = {file.name for file in (*listing.files, *listing.others)}
+    return [name for name in listing.lists.get(list_file, ()) if name not in existing]
