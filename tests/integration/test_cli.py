@@ -133,16 +133,16 @@ def test_json_is_what_the_api_answers(running: Running, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["month", "209913"], 1, "a month is year and month"),
+        (["month", "209913"], 1, "write a month as year and month"),
         (["month", "dogs", MONTH], 1, "there are: stories"),
-        (["month", "209912"], 1, "Nothing is known of stories 209912"),
+        (["month", "209912"], 1, "No file of stories 209912 has arrived yet"),
         (["rerun", MONTH, "--reason", "x", "--version", "9"], 1, f"it has {MONTH}-1"),
         (["months", "--key", "wrong"], 1, "The service refused the function key (401)"),
         (["months", "--url", "nonsense"], 2, "'nonsense' is not an address"),
         (["months", "--url", ""], 2, "Set FUNCTIONS_URL or --url"),
         (["month", "a", "b", "c"], 2, "write FEED MONTH"),
         (["rerun", MONTH], 2, "--reason"),
-        (["replay", "0123456789ab"], 1, "Nothing failed under '0123456789ab'"),
+        (["replay", "0123456789ab"], 1, "There is no failure '0123456789ab'"),
         (["replay", "nonsense"], 1, "path.failure"),
     ],
 )
