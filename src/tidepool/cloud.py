@@ -15,7 +15,7 @@ from tidepool.launch import Launch, TidepoolError
 
 
 class UnsettledError(TidepoolError):
-    """Work is still in progress after the time limit. The message lists it."""
+    """Work is still in progress after the time limit. The message lists this work."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Workspace:
 class Tidepool:
     """A local Azure.
 
-    As a context manager it runs for the time of the `with` block. Its state stays in `data_dir`. `app` is the
-    folder of a functions app to run in it. `seed` makes its faults and delays repeatable.
+    Used as a context manager, it runs until the `with` block ends. Its state stays in `data_dir`. `app` is
+    the folder of a functions app to run in it. `seed` makes its faults and delays repeatable.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Tidepool:
     def start(self, *, detach: bool = False) -> None:
         """Start the supervisor, and wait until it is ready.
 
-        Unless it is detached, it ends when this process ends.
+        Unless the supervisor is detached, it ends when this process ends.
         """
         arguments = [f"--seed={self._seed}"]
         if self._app is not None:
@@ -115,12 +115,13 @@ class Tidepool:
     def environment(self, principal: str = "developer") -> dict[str, str]:
         """Return the variables with which a program uses Tidepool as `developer` or as `tidegate`.
 
-        The id of a resource (a cluster, a workspace, an endpoint) means its managed identity.
+        If `principal` is the id of a cluster, a workspace or an endpoint, the program uses the managed
+        identity of this resource.
         """
         return dict(self._ask("GET", "/environment", params={"principal": principal}))
 
     def token(self, audience: str, principal: str = "developer", lifetime_s: int = 3600) -> str:
-        """Return a bearer token. With a negative lifetime it has expired."""
+        """Return a bearer token. A token with a negative lifetime has expired already."""
         query = {"audience": audience, "principal": principal, "lifetime_s": lifetime_s}
         return str(self._ask("GET", "/token", params=query))
 
@@ -143,7 +144,10 @@ class Tidepool:
         return list(self._ask("GET", "/mailbox"))
 
     def advance(self, seconds: float) -> None:
-        """Move the emulated time forward. Retries, timers and delayed messages until then become due."""
+        """Move the emulated time forward.
+
+        All retries, timers and delayed messages of the skipped time become due.
+        """
         self._post("/advance", {"seconds": seconds})
 
     def settle(self, timeout_s: float = 60) -> None:
@@ -195,7 +199,10 @@ class Tidepool:
         self._ask("DELETE", "/faults")
 
     def kill_worker_after(self, writes: int, site: str = DEFAULT_SITE) -> None:
-        """Kill the worker after its n-th write from now took effect, before it gets the response."""
+        """Kill the worker as soon as its n-th write from now has taken effect.
+
+        It does not get the response.
+        """
         self.fault("worker", "kill", match={"origin": site}, skip=writes - 1)
 
     def _connect(self, state: dict[str, Any]) -> None:
@@ -218,7 +225,10 @@ class Tidepool:
 
 
 class Site:
-    """An additional functions app. As a context manager it is stopped at the end of the `with` block."""
+    """An additional functions app.
+
+    Used as a context manager, it is stopped at the end of the `with` block.
+    """
 
     def __init__(self, cloud: Tidepool, description: Mapping[str, Any]) -> None:
         self._cloud = cloud
@@ -250,7 +260,7 @@ class Site:
         self._cloud.kill_worker_after(writes, self.name)
 
     def writes(self) -> list[dict[str, Any]]:
-        """Return the writes of its worker that took effect."""
+        """Return the write requests of the app's worker that took effect."""
         requests = self._cloud._ask("GET", "/requests", params={"origin": self.name})
         return [request for request in requests if request["write"]]
 

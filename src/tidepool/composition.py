@@ -64,7 +64,7 @@ class Composition:
         secret = read_or_create_secret(data_dir / "secret")
         self.store = Store(data_dir / "store.sqlite")
         self.scheduler = Scheduler()
-        # One key opens the webhook of the default app and the custom topic.
+        # The webhook of the default app and the custom topic have the same key.
         self.function_keys = FunctionKeys(self.store, default_resources.DEFAULT_SITE)
         self.faults = Faults(seed)
         self.identity = Identity(store=self.store, secret=secret)
@@ -100,7 +100,7 @@ class Composition:
             queues=self.queues,
             authorization=StorageAuthorization(self.identity),
             copies=Copies(faults=self.faults, scheduler=self.scheduler),
-            # Event Grid is constructed later, because it needs the storage.
+            # Event Grid is constructed later, because it needs the storage first.
             publish=lambda topic, events: self.eventgrid.publish(topic, events),  # noqa: PLW0108
             sequence=lambda: self.store.next("sequencer"),
         )

@@ -25,7 +25,10 @@ from tidepool.storage.account_resources import create_storage_account
 
 
 class Control:
-    """The ASGI app `app`: the control API, and below `/msi` managed identity, which has its own secret."""
+    """The ASGI app `app`.
+
+    It has the control API and, under `/msi`, the managed identity endpoint, which has its own secret.
+    """
 
     def __init__(self, *, composition: Composition, token: str) -> None:
         self._composition = composition
@@ -156,7 +159,7 @@ def _description(site: Any) -> dict[str, Any]:
 
 
 class _Guard:
-    """A check of the secret header: the caller must have the token in tidepool.json."""
+    """A check of the secret header. A caller must send the token from tidepool.json."""
 
     def __init__(self, app: ASGIApp, token: str) -> None:
         self._app = app

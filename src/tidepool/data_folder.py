@@ -1,4 +1,4 @@
-"""The data folder of a Tidepool: its mark, its lock, and the command lines that name it."""
+"""The data folder of a Tidepool: its mark, its lock, and the command lines that contain its path."""
 
 import fcntl
 import os
@@ -14,12 +14,12 @@ _LOCK = "lock"
 
 
 def is_own(folder: Path) -> bool:
-    """Return whether Tidepool made the folder, and so everything in it."""
+    """Return whether Tidepool created the folder, and therefore everything in the folder."""
     return (folder / _MARK).is_file()
 
 
 def claim(folder: Path) -> bool:
-    """Mark the folder as Tidepool's. Return False if it has other content."""
+    """Mark the folder as a data folder of Tidepool. Return False if the folder has other content."""
     if not is_own(folder) and folder.exists() and any(folder.iterdir()):
         return False
     folder.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,10 @@ def lock(folder: Path) -> IO[str]:
 
 
 def holder(folder: Path) -> psutil.Process | None:
-    """Return the process that has the lock, or None. It may be starting, running, ending or hanging."""
+    """Return the process that has the lock, or None.
+
+    The process may be starting, running, ending or hanging.
+    """
     try:
         with (folder / _LOCK).open() as file:
             process = psutil.Process(int(file.read()))

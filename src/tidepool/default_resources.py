@@ -13,10 +13,12 @@ CUSTOM_TOPIC = "tidegate-events"
 MAILBOX_HOST = "mailbox.tidepool"
 DEFAULT_SITE = "tidegate"  # the functions app of `tidepool up --app`
 
-# A handle finds its supervisor by this file in the data folder, and sends its secret in this header.
+# `cloud.Tidepool` reads the address and the secret of a running supervisor from this file in the data folder.
+# It sends the secret in this header.
 STATE_FILE = "tidepool.json"
 CONTROL_HEADER = "x-tidepool-token"
-STOP_WITHIN_S = 30  # a supervisor ends within this time after the request, even if a component hangs
+# The longest time from the request to stop to the end of the supervisor, even if a component hangs.
+STOP_WITHIN_S = 30
 
 _GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers"
 

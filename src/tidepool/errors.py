@@ -1,4 +1,7 @@
-"""Azure's error responses: an exception that any part raises, and the gateway turns into a response."""
+"""Azure's error responses.
+
+Any part of Tidepool raises an exception, and the gateway turns it into a response.
+"""
 
 from collections.abc import Mapping
 from xml.sax.saxutils import escape
@@ -42,7 +45,7 @@ def not_found(resource: str) -> AzureError:
 
 
 def not_emulated(method: str, url: str) -> AzureError:
-    """Return the error for a route that Tidepool does not have, which no answer of Azure resembles."""
+    """Return the error for a route that Tidepool does not have. It does not look like an error of Azure."""
     return AzureError(
         501,
         "NotEmulated",

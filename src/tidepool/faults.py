@@ -23,18 +23,19 @@ MATCHES: dict[str, set[str]] = {
     "scoring": {"workspace", "endpoint", "deployment"},
     "copy": {"account", "path"},
 }
-# The default of `value` of a rule: an HTTP status for `status`, otherwise seconds.
+# The default of a rule's `value`, by action. It is an HTTP status for `status`, and seconds for the others.
 _DEFAULTS = {"delay": 900.0, "status": 500.0, "slow": 10.0, "pending": 60.0}
 
 
 @dataclass
 class FaultRule:
-    """A fault for all that its globs match.
+    """A rule that adds a fault to all requests, events, runs and other actions that its globs match.
 
-    The rule skips the first `skip` matches. Then it applies at most `times` times (None: without limit), with
-    `probability`. `value` is the status of a request, the seconds of a time-out or a delay, or the number of
-    extra copies of an event. For online deployments, `provisioning` can fail or take longer, and `scoring`
-    can be slow, answer with a status or crash the process. A server-side `copy` can be pending, or fail.
+    The rule skips the first `skip` matches. Then it applies with `probability`, and at most `times` times
+    (None means without limit). `value` is the status of a request, the seconds of a time-out or a delay, or
+    the number of extra copies of an event. For online deployments, `provisioning` can fail or take longer,
+    and `scoring` can be slow, answer with a status or crash the process. A server-side `copy` can be pending,
+    or fail.
     """
 
     kind: str
@@ -65,7 +66,7 @@ class FaultRule:
 
 @dataclass(frozen=True)
 class RequestFault:
-    """The fault of a request: it is answered with `status`, or its connection is cut after `timeout_s`."""
+    """The fault of a request: it gets the response `status`, or its connection is cut after `timeout_s`."""
 
     status: int | None = None
     retry_after_s: float = 1.0
@@ -105,7 +106,10 @@ class Faults:
         return RequestFault(status=int(rule.value or 503), retry_after_s=rule.retry_after_s)
 
     def for_event(self, event: dict[str, Any]) -> list[float]:
-        """Return the seconds to wait before each delivery of an event: `[0.0]` is no fault, `[]` drops it."""
+        """Return the seconds to wait before each delivery of an event.
+
+        `[0.0]` means no fault, `[]` no delivery.
+        """
         facts = {
             "type": str(event.get("eventType") or event.get("type", "")),
             "subject": str(event.get("subject", "")),

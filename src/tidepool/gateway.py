@@ -32,7 +32,7 @@ _WRITABLE = re.compile(r"\.core\.windows\.net$|^management\.azure\.com$|\.azurem
 class RecordedRequest:
     """A request that came through the proxy.
 
-    `origin` names the owner of the proxy port. Status 0 means that the connection was cut without an answer.
+    `origin` names the owner of the proxy port. Status 0 means that the connection was cut without a response.
     """
 
     number: int
@@ -48,7 +48,7 @@ class RecordedRequest:
 
 
 class Gateway:
-    """The ASGI app behind the proxy. The first mounted app whose pattern matches a request answers it."""
+    """The ASGI app behind the proxy. A request goes to the first mounted app whose pattern matches."""
 
     def __init__(self, *, faults: Faults, kill_worker: Callable[[str], None]) -> None:
         self._faults = faults
@@ -100,7 +100,10 @@ class Gateway:
         raise not_emulated(entry.method, f"https://{target}")
 
     def _marking_writes(self, entry: RecordedRequest, send: Send) -> Send:
-        """Mark a write that took effect. If a fault rule says so, kill the worker that sent it."""
+        """Mark requests that wrote something.
+
+        If a fault rule applies, kill the worker that sent the request.
+        """
 
         async def mark_and_send(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] < 400:
@@ -134,11 +137,11 @@ _FAILED = AzureError(
 
 
 class _CutError(Exception):
-    """The connection is cut without an answer."""
+    """The connection is cut without a response."""
 
 
 class _StatusRecorder:
-    """A `send` that records the status of the answer."""
+    """A `send` that records the status of the response."""
 
     def __init__(self, entry: RecordedRequest, send: Send) -> None:
         self._entry = entry

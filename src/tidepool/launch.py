@@ -15,7 +15,7 @@ from tidepool.data_folder import claim, command_line, holder, is_own
 from tidepool.default_resources import STATE_FILE, STOP_WITHIN_S
 from tidepool.storage import azurite
 
-_PATIENCE_S = STOP_WITHIN_S + 5  # the supervisor itself ends a shutdown that hangs
+_PATIENCE_S = STOP_WITHIN_S + 5  # the supervisor ends itself if its shutdown hangs
 
 
 class TidepoolError(RuntimeError):
@@ -33,7 +33,8 @@ class Launch:
     def start(self, arguments: list[str], *, detach: bool) -> dict[str, Any]:
         """Start the supervisor, wait until it is ready, and return its state.
 
-        If it is not detached it ends when this process ends. It notices this by a pipe between the two.
+        If the supervisor is not detached, it ends when this process ends, because the pipe between the two
+        processes is then closed.
         """
         if not claim(self.data_dir):
             raise TidepoolError(
@@ -85,9 +86,9 @@ class Launch:
             held.wait()
 
     def end(self, patience_s: float = _PATIENCE_S) -> bool:
-        """Stop the process that has locked the data folder, and kill it after `patience_s`.
+        """Stop the process that has locked the data folder.
 
-        Return whether there was such a process.
+        If it has not ended after `patience_s`, kill it. Return whether there was such a process.
         """
         held = holder(self.data_dir)
         if held is not None:
@@ -108,7 +109,10 @@ class Launch:
         return True
 
     def _read_state(self, log_file: Path) -> dict[str, Any]:
-        """Return the state that the supervisor prints when it is ready. Raise TidepoolError if it ends."""
+        """Return the state that the supervisor prints when it is ready.
+
+        Raise TidepoolError if it ends before.
+        """
         assert self._process is not None
         assert self._process.stdout is not None
         with self._process.stdout as stdout:

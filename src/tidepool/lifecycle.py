@@ -29,7 +29,10 @@ class Lifecycle:
         composition.online.serving.revive()
 
     async def start_events(self) -> None:
-        """Resume the events and jobs of a former process. The app that receives the events must run."""
+        """Resume the events and jobs of a former process.
+
+        The app that receives the events must already run.
+        """
         self._composition.eventgrid.start()
         await self._composition.jobs.recover()
         self._composition.subscribed_apps.remove_former()

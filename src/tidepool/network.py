@@ -65,10 +65,11 @@ def environment(
 ) -> dict[str, str]:
     """Return the environment variables with which unmodified SDKs use Tidepool.
 
-    Names are in upper and lower case, because urllib and requests prefer lower case.
+    Each proxy variable is set in upper and in lower case, because urllib and requests prefer lower case.
     """
     proxy, direct = f"http://127.0.0.1:{proxy_port}", "127.0.0.1,localhost"
-    authorities = str(authority.authority)  # the only CA: the proxy refuses all other hosts
+    # This is the only CA that programs need, because the proxy refuses all other hosts.
+    authorities = str(authority.authority)
     return {
         "HTTPS_PROXY": proxy,
         "https_proxy": proxy,
@@ -95,7 +96,7 @@ class Proxy:
 
     Tunnels to emulated hosts end in this process: it terminates TLS and passes requests to the gateway.
     Each listener has an `origin`, the name of the owner of its port, in `scope["state"]["origin"]`. The
-    connection is in `scope["state"]["connection"]`, for faults that cut it.
+    connection is in `scope["state"]["connection"]`, for faults that cut the connection.
     """
 
     def __init__(self, *, gateway: ASGIApp, context: SSLContext) -> None:
@@ -187,7 +188,7 @@ class _Connection(HttpToolsProtocol):
         super().data_received(data)
 
     def abort(self) -> None:
-        """Cut the connection without an answer."""
+        """Cut the connection without a response."""
         self.transport.abort()
 
 

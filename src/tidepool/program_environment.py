@@ -11,7 +11,10 @@ from tidepool.network import Authority, environment
 
 
 class ProgramEnvironment:
-    """The variables by principal. `default_app` returns the default functions app while it runs."""
+    """The environment variables for a principal.
+
+    `default_app` returns the default functions app if it runs.
+    """
 
     def __init__(
         self,
@@ -31,7 +34,7 @@ class ProgramEnvironment:
         self._proxy_ports: Mapping[str, int] = {}
 
     def set_ports(self, *, control_port: int, proxy_ports: Mapping[str, int]) -> None:
-        """Set the ports that are open: the control API's, and the proxy's by origin of the requests."""
+        """Set the open ports: the port of the control API, and a proxy port for each origin of requests."""
         self._control_port = control_port
         self._proxy_ports = proxy_ports
 

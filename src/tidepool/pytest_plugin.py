@@ -1,8 +1,8 @@
 """The pytest plugin: one Tidepool for the session, and a workspace and a storage account for each test.
 
-The fixture `tidepool` starts it at first use, and sets the environment of this process. If no test uses it,
-nothing else is imported, because pytest loads this module wherever the package is installed, even without its
-extra.
+The fixture `tidepool` starts Tidepool at its first use, and sets the environment of this process. If no test
+uses the fixture, this module imports nothing else. The reason is that pytest loads this module wherever the
+package is installed, even without the extra `tidepool`.
 """
 
 from collections.abc import Iterator

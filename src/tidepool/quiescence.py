@@ -65,7 +65,7 @@ class Quiescence:
         ]
 
     async def advance(self, seconds: float) -> None:
-        """Move the time forward. Queue messages that are due by then become visible."""
+        """Move the time forward. Queue messages that are due in the skipped time become visible."""
         composition = self._composition
         before = {message.id for message in composition.queues.waiting(0)}
         composition.scheduler.advance(seconds)

@@ -51,7 +51,7 @@ class Scheduler:
         return entry
 
     async def sleep(self, seconds: float, label: str) -> None:
-        """Wait for so many seconds of emulated time."""
+        """Wait for a number of seconds in emulated time."""
         woken = asyncio.Event()
 
         async def wake() -> None:
@@ -81,7 +81,8 @@ class Scheduler:
         while True:
             self._changed.clear()
             self._start_due()
-            # Not wait_for, which loses a cancellation at the moment of the event (Python 3.11).
+            # In Python 3.11, asyncio.wait_for can lose a cancellation that comes at the same time as the
+            # event.
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._seconds_to_next()):
                     await self._changed.wait()

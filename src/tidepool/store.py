@@ -57,7 +57,7 @@ class Store:
         return ((path, json.loads(body)) for path, body in rows)
 
     def below(self, prefix: str) -> Iterator[tuple[str, Document]]:
-        """Yield (path, document) of all documents below a path, oldest first."""
+        """Yield (path, document) of all documents at any depth under a path, oldest first."""
         key = _key(prefix) + "/"
         rows = self._db.execute(
             "select path, body from document where key >= ? and key < ? order by number",

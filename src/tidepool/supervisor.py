@@ -1,4 +1,4 @@
-"""The main process of a Tidepool, `python -m tidepool.supervisor`: its start, ready line and shutdown."""
+"""The main process of a Tidepool, `python -m tidepool.supervisor`: its start, its output and its shutdown."""
 
 import argparse
 import asyncio
@@ -29,7 +29,7 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 async def serve(
     composition: Composition, *, app_dir: Path | None, parent_fd: int | None, stop_within_s: float
 ) -> None:
-    """Start, print the ready line, and serve until a signal or the end of the pipe."""
+    """Start Tidepool, print its state when it is ready, and serve until a signal or the end of the pipe."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):

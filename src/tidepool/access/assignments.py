@@ -1,4 +1,4 @@
-"""Role assignments: which principal has which role at a scope and below it."""
+"""Role assignments: which role a principal has at a scope and at all scopes inside that scope."""
 
 import uuid
 from collections import defaultdict
@@ -16,7 +16,8 @@ _TYPE = "Microsoft.Authorization/roleAssignments"
 class Assignments:
     """All role assignments.
 
-    They are in the store, and in memory by principal, because each request needs those of its sender.
+    The store keeps them. Memory also holds them, grouped by principal, because the check of each request
+    needs the assignments of the sender.
     """
 
     def __init__(self, store: Store) -> None:
@@ -76,7 +77,10 @@ class Assignments:
             self.unassign(document["id"])
 
     def at(self, scope: str, principal_id: str | None = None) -> list[Document]:
-        """Return the assignments that hold at this scope: those at the scope itself and above it."""
+        """Return the assignments that apply to a scope.
+
+        They were made at this scope or at one that contains it.
+        """
         return [
             assignment
             for assignment in self._of(principal_id)
@@ -84,7 +88,7 @@ class Assignments:
         ]
 
     def at_or_below(self, scope: str, principal_id: str | None = None) -> list[Document]:
-        """Return the assignments that hold at this scope, and those at scopes below it."""
+        """Return the assignments that apply to a scope, and those made at scopes inside this scope."""
         below = (
             assignment
             for assignment in self._of(principal_id)
@@ -110,7 +114,10 @@ class Assignments:
 
 
 def covers(assigned: str, scope: str) -> bool:
-    """Return whether a role that is assigned at one scope holds at another: scopes inherit roles."""
+    """Return whether a role that is assigned at one scope also applies to another scope.
+
+    A scope inherits the roles of the scopes that contain it.
+    """
     above = assigned.rstrip("/").lower() + "/"
     return (scope.rstrip("/").lower() + "/").startswith(above)
 

@@ -19,12 +19,12 @@ from tidepool.store import Document, Store
 
 ISSUER = f"https://sts.windows.net/{TENANT}/"
 LIFETIME_S = 24 * 3600
-# The second names of audiences, without the trailing slash.
+# Other names of audiences, without the slash at the end, and the names that Tidepool uses for them.
 _ALIASES = {"https://management.core.windows.net": "https://management.azure.com"}
 
 
 class Identity:
-    """The directory of this Tidepool. It signs tokens with its own secret."""
+    """The directory of a Tidepool. It signs tokens with a secret of this Tidepool."""
 
     def __init__(self, *, store: Store, secret: str) -> None:
         self._store = store
@@ -33,11 +33,11 @@ class Identity:
         self._assign_defaults()
 
     def secret_for(self, purpose: str) -> str:
-        """Return a secret of this Tidepool for one purpose. It is the same after a restart."""
+        """Return a secret of this Tidepool for one purpose. The secret is the same after a restart."""
         return hmac.digest(self._secret.encode(), purpose.encode(), hashlib.sha256).hex()
 
     def principal(self, name: str) -> Principal:
-        """Return a principal by its name, or the managed identity of the resource with that id.
+        """Return the principal with this name, or the managed identity of the resource with this id.
 
         Raise ValueError if there is no such principal.
         """
@@ -118,7 +118,10 @@ class Identity:
         return [role.permission() for role in self.assignments.roles(principal.id, scope)]
 
     def grant(self, principal: Principal, roles: Mapping[str, Iterable[str]]) -> None:
-        """Assign these roles, by scope, to a principal. Assignments that exist are kept."""
+        """Assign roles to a principal.
+
+        `roles` maps each scope to the names of roles. Existing assignments are kept.
+        """
         for scope, names in roles.items():
             for role in roles_named(names):
                 if not self.assignments.has(principal.id, role, scope):

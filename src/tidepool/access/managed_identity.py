@@ -19,7 +19,8 @@ class ManagedIdentity:
         self._identity = identity
         self.app = Starlette(routes=[Route("/token", self._token)])
         self._principals: dict[str, Principal] = {}
-        for principal in PRINCIPALS.values():  # running programs may hold a header from before a restart
+        # Running programs may still use a header that they got before a restart.
+        for principal in PRINCIPALS.values():
             self.header(principal)
 
     def header(self, principal: Principal) -> str:

@@ -21,7 +21,7 @@ def _principal(name: str) -> Principal:
 
 
 def guid(text: str) -> str:
-    """Return a GUID that is derived from a text. It is the same after a restart."""
+    """Return a GUID that is derived from a text. The same text always gives the same GUID."""
     return str(uuid.uuid5(uuid.UUID(SUBSCRIPTION), text))
 
 

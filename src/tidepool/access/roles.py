@@ -125,7 +125,8 @@ DEFAULT_ROLES: dict[str, tuple[str, ...]] = {
     "developer": ("Owner", "EventGrid Data Sender", *_DATA),
     "tidegate": (*_WORK, "Reader", "AzureML Registry User"),
 }
-# The roles of identities that run jobs, and of those that serve models: (in the workspace, on its storage).
+# The roles of identities that run jobs, and of identities that serve models. Each is a pair: the roles in the
+# workspace, and the roles on the storage of the workspace.
 JOB_ROLES = ("AzureML Data Scientist",), ("Storage Blob Data Contributor",)
 SERVING_ROLES = (), ("Storage Blob Data Reader",)
 
@@ -136,7 +137,7 @@ def roles_named(names: Iterable[str]) -> list[Role]:
 
 
 def role_of(definition_id: str) -> Role:
-    """Return the role with a role definition id or its GUID.
+    """Return the role with this role definition id. The GUID in the id is enough.
 
     Raise AzureError 400 if Tidepool has no such role.
     """

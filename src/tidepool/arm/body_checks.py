@@ -19,9 +19,9 @@ _TYPES: dict[str, type] = {
     **dict.fromkeys(("principalId", "roleDefinitionId", "environmentId", "codeId", "componentId"), str),
     **dict.fromkeys(("minNodeCount", "maxNodeCount"), int),
 }
-# The members of these are objects.
+# Each member of these properties must be an object.
 _OF_OBJECTS = frozenset({"inputs", "outputs", "jobs"})
-# The content of these belongs to the user and is not checked.
+# The user decides the content of these properties, so it is not checked.
 _FREE = frozenset({"tags", "environmentVariables", "componentSpec"})
 
 

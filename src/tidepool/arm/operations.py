@@ -18,7 +18,7 @@ Finish = Callable[[], Awaitable[Document | None]]
 
 
 class Operations:
-    """The operations of this Tidepool. An operation that a restart interrupted has failed."""
+    """The operations of this Tidepool. If a restart interrupts an operation, the operation has failed."""
 
     def __init__(self, *, store: Store, scheduler: Scheduler) -> None:
         self._store = store

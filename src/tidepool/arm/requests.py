@@ -23,8 +23,8 @@ _VERBS = {"PUT": "write", "PATCH": "write", "DELETE": "delete", "GET": "read", "
 class ArmPath:
     """A path `{scope}/providers/{provider}/{type}/{name}/{type}/{name}...`.
 
-    A last type without a name is a collection or an action. `scope` stands before the last
-    `/providers/`: it is a resource group, or the resource that this one extends.
+    A last type without a name is a collection or an action. `scope` is the text before the last
+    `/providers/`: the id of a resource group, or of the resource that this resource extends.
     """
 
     text: str
@@ -48,7 +48,7 @@ class ArmPath:
         return self.ancestor(1)
 
     def ancestor(self, depth: int) -> str:
-        """Return the id that the first `depth` pairs of type and name make."""
+        """Return the id that ends after the first `depth` pairs of type and name."""
         if depth == 0:
             return self.scope
         pairs = zip(self.types[:depth], self.names[:depth], strict=True)
@@ -126,7 +126,7 @@ async def read_json(request: Request) -> Document:
 
 
 def resource(resource_id: str, properties: Document, **more: Any) -> Document:
-    """Return a resource in the envelope that all resources of Resource Manager have."""
+    """Return a resource with the outer fields that all resources of Resource Manager have."""
     path = parse(resource_id)
     return {
         "id": resource_id,

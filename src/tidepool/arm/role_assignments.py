@@ -33,7 +33,9 @@ class RoleAssignmentRoutes:
         }
 
     async def _list(self, call: Call) -> Response:
-        """List the assignments that hold at the scope and, without the filter `atScope()`, below it.
+        """List the assignments that apply to the scope.
+
+        Without the filter `atScope()`, also list the assignments at scopes inside it.
 
         https://learn.microsoft.com/azure/role-based-access-control/role-assignments-list-rest
         """

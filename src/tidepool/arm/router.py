@@ -13,7 +13,7 @@ from tidepool.arm.subscriptions import ENDPOINTS
 from tidepool.default_resources import SUBSCRIPTION
 from tidepool.errors import AzureError, not_emulated
 
-# The registry clients of the SDK put this before the id of the resource.
+# The registry clients of the SDK put this prefix before the id of the resource.
 _FRONT_END = "/mferp/managementfrontend"
 
 CheckParent = Callable[[ArmPath], None]
@@ -24,7 +24,7 @@ class Router:
     """ASGI app of Azure Resource Manager. `routes` holds the handlers of all resource providers.
 
     `check_parent` raises AzureError if the resource that contains the requested one does not exist.
-    `action_of` returns the action that roles must allow, if it is not the one that the path implies.
+    `action_of` returns the action that a role must allow, or None if the action follows from the path.
     """
 
     def __init__(
@@ -64,7 +64,8 @@ class Router:
 def _path_and_verb(method: str, path: ArmPath) -> tuple[ArmPath, str]:
     """Return the path of the resource and the verb.
 
-    The verb of a collection is LIST. That of `POST {resource}/{action}` is the name of the action.
+    The verb of a GET request for a collection is LIST. The verb of `POST {resource}/{action}` is the name of
+    the action.
     """
     if not path.is_collection:
         return path, method

@@ -10,7 +10,7 @@ PROVIDER = "Microsoft.Resources"
 
 
 def routes() -> Routes:
-    """Return the routes that read the one subscription and the one resource group."""
+    """Return the routes that read the only subscription and the only resource group of Tidepool."""
     return {
         (kind("subscriptions", provider=PROVIDER), "GET"): _subscription,
         (kind("subscriptions/resourceGroups", provider=PROVIDER), "GET"): _group,

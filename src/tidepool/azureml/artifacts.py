@@ -56,7 +56,10 @@ class Artifacts:
         )
 
     async def _create(self, request: Request) -> Response:
-        """Return signed URLs for new artifacts. An artifact exists when the client has written it there."""
+        """Return signed URLs for new artifacts.
+
+        An artifact exists as soon as the client has written the file to its URL.
+        """
         folder = _folder(request)
         names = [entry["path"] for entry in (await read_json(request)).get("paths", [])]
         links = {name: self._link(request, f"{folder}/{name}", WRITE) for name in names}

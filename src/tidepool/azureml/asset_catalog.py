@@ -16,7 +16,8 @@ from tidepool.store import Document, Store
 class AssetCatalog:
     """The assets by kind. `kinds` maps the name of a kind in ARM (`data`, `models` ...) to its assets.
 
-    `created` is called for each new version. `used_by` names the deployment that uses a version.
+    `created` is called for each new version. `used_by` returns the name of the deployment that uses a
+    version.
     """
 
     def __init__(
@@ -68,16 +69,19 @@ class AssetCatalog:
         return self._references.resolve(reference) if reference else None
 
     def resolve(self, workspace_id: str, uri_or_asset_id: str) -> BlobLocation:
-        """Return where the bytes of a URI or an asset id are.
+        """Return the storage location that a URI or an asset id refers to.
 
-        Raise AzureError 400 if it leads to no location.
+        Raise AzureError 400 if there is no such location.
         """
         return locate(self._store, workspace_id, uri_or_asset_id)
 
     async def register_data(
         self, workspace_id: str, name: str, version: str | None, properties: Document
     ) -> Document:
-        """Register the output of a job as a Data asset. Without a version it gets the next number."""
+        """Register the output of a job as a Data asset.
+
+        If no version is given, the asset gets the next number.
+        """
         return await self._register("data", workspace_id, name, version, properties)
 
     async def register_model(

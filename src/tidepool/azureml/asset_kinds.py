@@ -11,9 +11,9 @@ from tidepool.store import Document
 class AssetKind:
     """A kind of versioned asset.
 
-    The properties in `fixed` cannot change once a version exists; `refused` is the message then.
-    The property `uri` is the location of the files. The property `named_in` repeats the name and the
-    version. A kind that is `provisioned` has a provisioningState.
+    The properties in `fixed` cannot change once a version exists; `refused` is the error message for an
+    attempt to change them. The property `uri` is the location of the files. The object in the property
+    `named_in` contains the name and the version again. A kind that is `provisioned` has a provisioningState.
     """
 
     type: str
@@ -99,7 +99,8 @@ DEFAULTS: Document = {
     "isArchived": False,
 }
 MUTABLE = ("description", "tags", "isArchived", "stage", "properties")
-# Versions that mean the latest one. The SDK asks by this name for a component without a version.
+# These version names mean the latest version. The SDK sends this name if a component is used without a
+# version.
 LATEST = ("azureml_default",)
 
 # The keys of a component's specification that may differ between equal components.
@@ -107,7 +108,7 @@ _DESCRIBING = frozenset({"description", "display_name", "tags", "name", "version
 
 
 def _content(value: Any) -> Any:
-    """Return a value in the form to compare: no slash at the end of a URI, and None for an empty value."""
+    """Return a value in the form in which it is compared: a URI without a slash at the end, None if empty."""
     if isinstance(value, dict):
         return {key: item for key, item in value.items() if key not in _DESCRIBING} or None
     return value.rstrip("/") if isinstance(value, str) else value or None

@@ -1,4 +1,4 @@
-"""The routes of versioned assets: containers and versions, listed by view, tags, hash and order."""
+"""The routes of versioned assets: containers and versions. Lists can be filtered and sorted."""
 
 from starlette.responses import JSONResponse, Response
 
@@ -79,7 +79,7 @@ def in_view(view: str, archived: bool) -> bool:
 
 
 def has_tags(tags: Document, required: str) -> bool:
-    """Return whether the tags have all that are required, written as `name,name=value`."""
+    """Return whether the tags contain all required tags, which are written as `name,name=value`."""
     entries = [entry.partition("=") for entry in required.split(",") if entry]
     return all(name in tags and (not equals or tags[name] == value) for name, equals, value in entries)
 

@@ -17,8 +17,8 @@ UsedBy = Callable[[str], str | None]
 class Assets:
     """The assets of one kind. `root` is the id of their workspace or registry.
 
-    `created` is called for each new version. `used_by` names the deployment that uses the version
-    with an id: such a version cannot be deleted.
+    `created` is called for each new version. `used_by` returns the name of the deployment that uses a
+    version, by the id of the version. A version that is in use cannot be deleted.
     """
 
     def __init__(  # noqa: PLR0913  # its dependencies, by keyword
@@ -54,7 +54,7 @@ class Assets:
         return [document for _, document in self._store.children(f"{self._path(root, name)}/versions")][::-1]
 
     def by_hash(self, root: str, content_hash: str) -> list[Document]:
-        """Return the versions with that content hash, of any name."""
+        """Return all versions with this content hash, whatever their names are."""
         return [
             document
             for path, document in self._store.below(f"{root}/{self.kind.type}")
@@ -68,7 +68,7 @@ class Assets:
         return next(active, None)
 
     def names(self, root: str) -> list[str]:
-        """Return the names of the assets, newest first, without the anonymous ones of jobs."""
+        """Return the names of the assets, newest first, without the anonymous assets that jobs create."""
         names = [document["name"] for _, document in self._store.children(f"{root}/{self.kind.type}")]
         return [name for name in names[::-1] if not self._is_anonymous(root, name)]
 
@@ -89,9 +89,9 @@ class Assets:
     async def put(
         self, root: str, name: str, version: str, properties: Document, *, by: str
     ) -> tuple[Document, bool]:
-        """Create a version, or update the properties of it that may change.
+        """Create a version, or update those of its properties that may change.
 
-        Return its document, and whether it is new.
+        Return the document of the version, and whether the version is new.
         """
         requested = self._with_defaults(root, properties)
         existing = self.get(root, name, version)
@@ -109,7 +109,7 @@ class Assets:
         return document, True
 
     def describe(self, root: str, name: str, properties: Document, *, by: str) -> Document:
-        """Update the asset as a whole. Archiving it hides the asset, but not its versions."""
+        """Update the asset itself, not a version. An archived asset is hidden, but its versions are not."""
         self._ensure_container(root, name, by)
         path = self._path(root, name)
         existing = self._store.get(path) or {}
@@ -133,7 +133,7 @@ class Assets:
 
     def _save(self, path: str, properties: Document, existing: Document, by: str) -> Document:
         document = {**resource(path, properties), "systemData": existing.get("systemData", {})}
-        if "/registries/" in path:  # assets of a registry have other ids than resources of ARM
+        if "/registries/" in path:  # the ids of assets in a registry differ from the ids of ARM resources
             document["id"] = f"azureml://registries/{path.partition('/registries/')[2]}"
         document = with_system_data(document, self._scheduler.now(), by)
         self._store.put(path, document)

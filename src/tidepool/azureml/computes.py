@@ -102,7 +102,8 @@ class Computes:
             if document["properties"]["computeType"] != "ComputeInstance":
                 raise UserError(
                     400,
-                    f"'{action}' needs a compute instance, and '{call.path.names[-1]}' is none. "
+                    f"'{action}' needs a compute instance, and '{call.path.names[-1]}' "
+                    "is not a compute instance. "
                     "A cluster starts and stops its nodes itself.",
                     "BadArgument",
                 )
@@ -151,9 +152,9 @@ class Computes:
 
 
 def _requested(call: Call, existing: Document | None) -> Document:
-    """Return the properties of a compute after this request.
+    """Return the properties that a compute has after this request.
 
-    Raise AzureError 400 if Azure would refuse them.
+    Raise AzureError 400 if Azure would refuse the request.
     """
     changes, before = call.properties, (existing or {}).get("properties", {})
     inner = {**(before.get("properties") or {}), **(changes.get("properties") or {})}
@@ -168,7 +169,8 @@ def _requested(call: Call, existing: Document | None) -> Document:
     if not _NAME.fullmatch(name):
         raise UserError(
             400,
-            f"The compute name '{name}' is not valid: use 3 to 32 letters, digits and '-', a letter first.",
+            f"The compute name '{name}' is not valid: "
+            "use 3 to 32 letters, digits and '-', and begin with a letter.",
             "BadArgument",
         )
     if requested.get("computeType") not in _TYPES:

@@ -104,7 +104,10 @@ class DataPlane:
             request.state.workspace = resource_id
 
     def _principal(self, request: Request) -> Principal:
-        """Return the sender. The SDK sends a token for Azure ML, the MLflow plugin one for ARM."""
+        """Return the sender of a request.
+
+        The SDK sends a token for Azure ML, and the MLflow plugin sends a token for ARM.
+        """
         try:
             return self._identity.check(request, AUDIENCES[0])
         except AzureError as error:

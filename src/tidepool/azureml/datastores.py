@@ -26,7 +26,7 @@ def default_containers(store: Store, workspace_id: str) -> dict[str, str]:
 
 
 class Datastores:
-    """The routes of datastores. One without credentials is opened with the identity of the caller."""
+    """The routes of datastores. A datastore without credentials is read with the identity of the caller."""
 
     def __init__(self, *, store: Store, scheduler: Scheduler, accounts: Accounts) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Ids of Azure ML: parse each form that bodies and URIs have into the resource that it names."""
+"""Ids of Azure ML in all forms that request bodies and URIs use, and the parser of these ids."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _NAMED = r"/(?P<kind>\w+)/(?P<name>[^/:]+)"
 _VERSION = r"(?:(?:/versions/|:)(?P<version>[^/]+)|/labels/(?P<label>[^/]+))"
 _ML = r"/providers/Microsoft\.MachineLearningServices"
 # The forms of an id. The groups `id`, `workspace`, `guid` and `registry` name the owner.
-# The first form that matches is taken.
+# The first form that matches is used.
 _FORMS = tuple(
     re.compile(form, re.IGNORECASE)
     for form in (

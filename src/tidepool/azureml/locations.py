@@ -11,7 +11,7 @@ from tidepool.store import Store
 
 _STORAGE = re.compile(r"(?P<account>[a-z0-9]+)\.(?:blob|dfs)\.core\.windows\.net")
 
-DEPTH = 8  # how many assets may refer to each other on the way to a location
+DEPTH = 8  # the greatest number of assets in a row, each of which only refers to the next
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,7 @@ class BlobLocation:
 
 
 def locate(store: Store, root: str, text: str) -> BlobLocation:
-    """Return the location of a URI or an asset id.
-
-    Raise AzureError 400 if it does not exist.
-    """
+    """Return the location of a URI or an asset id. Raise AzureError 400 if there is no such location."""
     for _ in range(DEPTH):
         url = urlsplit(text)
         if url.scheme in ("https", "abfss", "wasbs"):

@@ -7,7 +7,7 @@ from tidepool.errors import AzureError
 
 
 class UserError(AzureError):
-    """An error of Azure ML's management front end. `inner` are its inner codes, outermost first."""
+    """An error of Azure ML's management front end. `inner` lists the inner error codes, outermost first."""
 
     def __init__(self, status: int, message: str, *inner: str) -> None:
         super().__init__(status, "UserError", message)

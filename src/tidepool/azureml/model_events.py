@@ -11,7 +11,7 @@ from tidepool.store import Document
 class ModelEvents:
     """The publisher of ModelRegistered and ModelDeployed.
 
-    Their keys are PascalCase, as in Microsoft's samples.
+    The keys in these events are PascalCase, as in Microsoft's samples.
     """
 
     def __init__(self, *, publish: Publish, scheduler: Scheduler) -> None:
@@ -19,9 +19,9 @@ class ModelEvents:
         self._scheduler = scheduler
 
     async def registered(self, root: str, kind: AssetKind, document: Document) -> None:
-        """Publish ModelRegistered for a new version, if it is a model of a workspace.
+        """Publish ModelRegistered if a new version is a model of a workspace.
 
-        It is called for each new version of any asset.
+        This method is called for each new version of any asset.
         """
         if kind.type != "models" or "/registries/" in root.lower():
             return

@@ -1,4 +1,4 @@
-"""References between resources: find them in a body, and refuse those to resources that do not exist."""
+"""References between resources: find them in a request body, and check that their targets exist."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,11 +7,12 @@ from tidepool.azureml.ids import Reference, read_reference
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.store import Document, Store
 
-# Keys with free text. An id in it is no reference.
+# Keys with free text. An id in free text is not a reference.
 _FREE_TEXT = frozenset(
     {"description", "tags", "displayname", "display_name", "properties", "command", "environmentvariables"}
 )
-# Keys whose value can name a compute, and the values that are not clusters of the workspace: `serverless`.
+# Keys whose value can name a compute, and values, such as `serverless`, that do not name a cluster of the
+# workspace.
 _COMPUTE_KEYS = frozenset({"compute", "computeid", "default_compute", "defaultcompute"})
 _NO_CLUSTER = frozenset({"", "local", "serverless", "none"})
 
@@ -31,7 +32,7 @@ VERSIONED = frozenset({"data", "models", "environments", "components", "codes"})
 
 
 class References:
-    """The references of bodies. `root` is the workspace or registry that a body belongs to."""
+    """The references in request bodies. `root` is the workspace or registry that a request is about."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -50,9 +51,9 @@ class References:
                 raise missing("compute", name, root=root)
 
     def resolve(self, reference: Reference) -> Document | None:
-        """Return the resource that a reference names, or None.
+        """Return the resource that a reference names, or None if it does not exist.
 
-        A label (`latest`) names the newest version that is not archived.
+        The label `latest` means the newest version that is not archived.
         """
         if reference.kind not in VERSIONED:
             return self._store.get(f"{reference.root}/{reference.kind}/{reference.name}")
@@ -67,7 +68,7 @@ class References:
         return read_reference(self._store, root, text)
 
     def long_uri(self, root: str, uri: str) -> str:
-        """Return the path of a datastore in the long form, in which Azure ML stores it."""
+        """Return a datastore path in the long form. Azure ML stores paths in this form."""
         reference = read_reference(self._store, root, uri)
         if reference is None or reference.kind != "datastores" or "/workspaces/" not in reference.root:
             return uri
@@ -100,7 +101,7 @@ class References:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Yield each string in a body that may be a reference, without expressions and free text."""
+    """Yield each string in a body that may be a reference. Expressions and free text are left out."""
     if isinstance(value, dict):
         for key, item in value.items():
             if key.lower() not in _FREE_TEXT:
@@ -113,7 +114,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _computes(value: Any) -> Iterator[str]:
-    """Yield the computes that a body refers to by name only."""
+    """Yield the computes that a body refers to by a name, not by an id."""
     if isinstance(value, dict):
         for key, item in value.items():
             if (

@@ -75,7 +75,7 @@ class Registries:
         return document
 
     async def discovery(self, request: Request) -> Response:
-        """Answer with the hosts of the registry's data plane, which clients find by the registry's name."""
+        """Return the hosts of the registry's data plane. Clients ask for them by the name of the registry."""
         name = request.path_params["registry"]
         self._existing(registry_id(name))
         return JSONResponse(
@@ -108,7 +108,7 @@ class Registries:
         if source is None or source.kind not in self._assets:
             raise UserError(
                 400,
-                f"'{source_id}' is not the id of an asset that a registry can have: use that of a version.",
+                f"'{source_id}' is not the id of an asset version that a registry can import.",
                 "BadArgument",
             )
         asset = self._references.resolve(source)
@@ -125,7 +125,9 @@ class Registries:
         assets = self._assets[source.kind]
         if assets.get(registry, name, version):
             raise UserError(
-                409, f"'{name}' version '{version}' exists in the registry already: use another.", "Conflict"
+                409,
+                f"'{name}' version '{version}' exists in the registry already. Use another version.",
+                "Conflict",
             )
         properties = {**asset["properties"], "isArchived": False}
         if source.kind in _URIS:
@@ -161,7 +163,9 @@ class Registries:
         assets = self._assets.get(rest.partition("/")[0])
         if assets is not None and assets.get(registry, name, version):
             raise UserError(
-                409, f"'{name}' version '{version}' exists in the registry already: use another.", "Conflict"
+                409,
+                f"'{name}' version '{version}' exists in the registry already. Use another version.",
+                "Conflict",
             )
         account, container = self._account(registry), _container(registry, f"{name}-{version}")
         await self._blobs.ensure_container(account, container)
@@ -196,7 +200,7 @@ class Registries:
 def registry_action(path: ArmPath, verb: str) -> str | None:
     """Return the action of a request about the content of a registry, or None for other requests.
 
-    It is the same for all kinds of assets.
+    All kinds of assets have the same actions.
     https://learn.microsoft.com/azure/machine-learning/how-to-manage-registries#add-users-to-the-registry
     """
     types = [name.lower() for name in path.types]

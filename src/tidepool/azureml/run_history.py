@@ -15,7 +15,8 @@ from tidepool.store import Document, Store
 # https://learn.microsoft.com/python/api/azureml-core/azureml.core.run.run#azureml-core-run-run-get-status
 _LIVE = ("NotStarted", "Provisioning", "Preparing", "Starting", "Queued", "Running", "Finalizing")
 _ENDINGS = frozenset({"CancelRequested", "Canceled", "Failed"})
-# A run may skip states. It goes back only from Running to Queued: a preempted run waits for nodes again.
+# A run may skip states. The only step back is from Running to Queued, because a preempted run waits for nodes
+# again.
 TRANSITIONS: dict[str, frozenset[str]] = {
     **{state: frozenset(_LIVE[index + 1 :]) | _ENDINGS for index, state in enumerate(_LIVE)},
     "Running": frozenset({"Queued", "Finalizing", "Completed", "NotResponding"}) | _ENDINGS,
@@ -38,7 +39,7 @@ LOG_FOLDERS = ("user_logs/", "system_logs/", "logs/", "azureml-logs/")
 _EVENTS = "Microsoft.MachineLearningServices"
 
 
-# Publishes events on the topic with that id.
+# Publishes events on a topic. The arguments are the id of the topic and the events.
 Publish = Callable[[str, list[dict[str, Any]]], Awaitable[None]]
 
 
@@ -114,7 +115,10 @@ class Runs:
         return [self.existing(workspace_id, child) for child in children]
 
     def patch(self, workspace_id: str, run_id: str, changes: Mapping[str, Any]) -> Document:
-        """Update a record: merge dictionaries, keep the value for None, and replace all other values."""
+        """Update the record of a run.
+
+        Dictionaries are merged. None keeps the old value. Any other value replaces the old value.
+        """
         run = self.existing(workspace_id, run_id)
         for name, value in changes.items():
             if isinstance(value, dict):
@@ -131,7 +135,7 @@ class Runs:
     ) -> Document:
         """Move a run to its next state, record the time and publish the events.
 
-        Raise ValueError if the states allow no such transition.
+        Raise ValueError if a run cannot change from its present state to this state.
         """
         run = self.existing(workspace_id, run_id)
         if status not in TRANSITIONS[run["status"]]:
@@ -201,7 +205,10 @@ def experiment_id(workspace_id: str, experiment: str) -> str:
 
 
 def experiment_number(workspace_id: str, name: str) -> int:
-    """Return MLflow's id of an experiment. It is derived, so it is known before the server runs."""
+    """Return MLflow's id of an experiment.
+
+    The id is derived from names, so it is known before the MLflow server runs.
+    """
     return uuid.uuid5(uuid.NAMESPACE_URL, f"{workspace_id.lower()}/mlflow/{name}").int >> 80
 
 

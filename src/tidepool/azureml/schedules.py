@@ -1,4 +1,4 @@
-"""Schedules of a workspace. They are stored only: Tidepool does not start the jobs of a schedule."""
+"""Schedules of a workspace. Tidepool stores schedules, but does not start their jobs."""
 
 from starlette.responses import JSONResponse, Response
 

@@ -17,7 +17,8 @@ from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 
 _MUTABLE = ("description", "tags", "displayName", "properties", "isArchived")
-# A pipeline needs none of these: it has steps, or a registered component.
+# The required keys by type of job. A pipeline needs no such key, because it has steps or a registered
+# component.
 _REQUIRED = {"Command": ("command", "environmentId")}
 _READ_ONLY = ("status", "provisioningState", "parentJobName")
 _CANCELLED = 204
@@ -25,12 +26,16 @@ _CANCELLED = 204
 
 # Starts a job for a principal. The arguments are the workspace, the job's name and its body.
 Start = Callable[[str, str, Document, Principal], Awaitable[None]]
-# Cancels the job of that workspace and name.
+# Cancels a job. The arguments are the workspace and the job's name.
 Cancel = Callable[[str, str], Awaitable[None]]
 
 
 class Submissions:
-    """The routes of jobs. A name is used once: the same body is the same job, and another body is refused."""
+    """The routes of jobs.
+
+    A job name is used only once. The same name and body mean the existing job. The same name with another
+    body is refused.
+    """
 
     def __init__(  # noqa: PLR0913  # what a job resource needs
         self,
@@ -68,7 +73,7 @@ class Submissions:
             key: value for key, value in (body.get("properties") or {}).items() if key not in _READ_ONLY
         }
         existing = self._store.get(path)
-        if existing is not None and self._runs.get(workspace_id, name):  # without a run it never began
+        if existing is not None and self._runs.get(workspace_id, name):  # a job without a run never began
             return self._update(existing, properties), False
         self._check(workspace_id, name, properties)
         document = with_system_data(resource(path, properties), self._scheduler.now(), principal.name)
@@ -147,7 +152,7 @@ class Submissions:
         document = self._store.get(call.path.text)
         if document is not None:
             return JSONResponse(self.view(document))
-        if self._runs.get(call.path.root, name):  # a step of a pipeline: ARM has its name only
+        if self._runs.get(call.path.root, name):  # ARM knows only the name of a step of a pipeline
             return JSONResponse({**resource(call.path.text, {}), "properties": None})
         raise missing("job", name, root=call.path.root, status=404)
 
@@ -213,7 +218,7 @@ def _outputs(submitted: Document, run: Document) -> Document:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value without its null and empty members, to compare it."""
+    """Return a value without null and empty members, so that two values can be compared."""
     if isinstance(value, dict):
         return {key: plain for key, item in value.items() if (plain := _plain(item)) not in (None, {}, [])}
     return [_plain(item) for item in value] if isinstance(value, list) else value

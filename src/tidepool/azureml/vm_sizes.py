@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tidepool.store import Document
 
-_QUOTA = 100  # cores of every family, of all dedicated nodes, and of all low-priority ones
+_QUOTA = 100  # cores: for each family, for all dedicated nodes, and for all low-priority nodes
 _ML = "Microsoft.MachineLearningServices"
 
 
@@ -39,7 +39,7 @@ VM_SIZES = {
 
 
 def sizes() -> list[Document]:
-    """Return the answer to GET .../locations/{region}/vmSizes."""
+    """Return the response to GET .../locations/{region}/vmSizes."""
     return [
         {
             "name": name,
@@ -54,7 +54,7 @@ def sizes() -> list[Document]:
 
 
 def usages(subscription: str) -> list[Document]:
-    """Return the answer to GET .../locations/{region}/usages: quotas in total, and by family and tier."""
+    """Return the response to GET .../locations/{region}/usages: quotas in total, and by family and tier."""
     root = f"/subscriptions/{subscription}/usages"
     quotas = [
         _usage(root, "dedicatedCores", "Total Cluster Dedicated Regional vCPUs", _QUOTA),

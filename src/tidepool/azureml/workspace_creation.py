@@ -10,7 +10,7 @@ from tidepool.store import Document, Store
 
 
 class WorkspaceCreation:
-    """The creation of workspaces. Resources that exist are kept, so that it can be repeated."""
+    """The creation of workspaces. Existing resources are kept, so that the creation can be repeated."""
 
     def __init__(
         self, *, store: Store, blobs: Blobs, datastores: Datastores, default_roles: DefaultRoles

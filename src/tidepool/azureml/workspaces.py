@@ -76,7 +76,7 @@ def check_workspace(store: Store, path: ArmPath) -> None:
 
 
 def workspace_by_guid(store: Store, guid: str) -> Document | None:
-    """Return the workspace with that `workspaceId`: `azureml://locations/...` ids name it so."""
+    """Return the workspace with this `workspaceId`. Ids such as `azureml://locations/...` contain it."""
     workspaces = (document for _, document in store.children(workspace_id("").rstrip("/")))
     return next((document for document in workspaces if document["properties"]["workspaceId"] == guid), None)
 

@@ -22,7 +22,7 @@ from tidepool.faults import Faults
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document
 
-PROVISIONING_S = 0.05  # Azure needs 10 to 20 minutes
+PROVISIONING_S = 0.05  # Azure takes 10 to 20 minutes
 _DEFAULTS: Document = {
     "endpointComputeType": "Managed",
     "description": None,
@@ -180,7 +180,7 @@ class Deployments:
         return JSONResponse(deployment, status_code=201 if new else 200, headers=headers)
 
     async def _serve(self, deployment: Document) -> Document | None:
-        """Start the process of a deployment, and return the error of the operation if that fails."""
+        """Start the process of a deployment. Return the error of the operation if the start fails."""
         facts = facts_of(deployment["id"])
         if self._faults.value("provisioning", "fail", facts) is not None:
             return {
@@ -201,7 +201,7 @@ class Deployments:
 
 
 def facts_of(deployment_id: str) -> dict[str, str]:
-    """Return what fault rules about deployments can match."""
+    """Return the facts about a deployment that fault rules can match."""
     return {
         "workspace": name_in(deployment_id, "workspaces"),
         "endpoint": name_in(deployment_id, "onlineEndpoints"),

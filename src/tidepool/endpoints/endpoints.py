@@ -16,7 +16,7 @@ from tidepool.endpoints.rules import AUTH_MODES, check_name, mirror_of, refused,
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document
 
-PROVISIONING_S = 0.05  # Azure needs a minute or two
+PROVISIONING_S = 0.05  # Azure takes a minute or two
 
 Retire = Callable[[str], Awaitable[None]]
 Forget = Callable[[str], None]
@@ -68,7 +68,10 @@ class Endpoints:
         return JSONResponse(self._records.endpoint(call.path.text), headers=POLL)
 
     async def _put(self, call: Call) -> Response:
-        """Create the endpoint or replace it. Traffic that is not in the body ends."""
+        """Create or replace the endpoint.
+
+        Deployments that are not in the traffic of the body get no live traffic.
+        """
         endpoint_id = call.path.text
         existing = self._records.store.get(endpoint_id)
         if existing is None:

@@ -28,7 +28,10 @@ class ScoringError(AzureError):
 
 
 class EndpointKeys:
-    """The two keys of each endpoint, stored apart from the endpoint, and the tokens for it."""
+    """The keys and the tokens of endpoints.
+
+    Each endpoint has two keys, which are stored apart from the endpoint.
+    """
 
     def __init__(self, *, store: Store, identity: Identity) -> None:
         self._store = store
@@ -47,7 +50,10 @@ class EndpointKeys:
         return self._store.get(f"{_KEYS}{endpoint['id']}") or {}
 
     def regenerate(self, endpoint: Document, key_type: str, value: str | None) -> None:
-        """Replace a key by `value`, or by a new key if `value` is the current key, as the SDK sends it."""
+        """Replace a key by `value`.
+
+        If `value` is the current key, as the SDK sends it, create a new key instead.
+        """
         keys = self.keys(endpoint)
         name = {"primary": "primaryKey", "secondary": "secondaryKey"}.get(key_type.lower())
         if name is None:

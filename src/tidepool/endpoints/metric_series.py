@@ -84,7 +84,10 @@ def dimensions_of(sample: Sample) -> Dimensions:
 
 @dataclass(frozen=True)
 class DimensionFilter:
-    """A `$filter`: the values that dimensions may or must not have. Series are split by its dimensions."""
+    """A `$filter`: the values that each dimension may have or must not have.
+
+    There is one time series for each combination of the dimensions in the filter.
+    """
 
     included: Mapping[str, frozenset[str]]
     excluded: Mapping[str, frozenset[str]]
@@ -135,7 +138,8 @@ def series(
 ) -> list[Document]:
     """Return the time series of a metric, one for each combination of the dimensions in the filter.
 
-    A point is the average in its interval of the values of all minutes and all combinations of dimensions.
+    Each point is an average. It covers the values of all minutes in its interval, and of all combinations of
+    the other dimensions.
     """
     values_by_key: dict[tuple[str, ...], dict[datetime, list[float]]] = {}
     for minute, samples in minutes:

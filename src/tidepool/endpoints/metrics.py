@@ -42,7 +42,7 @@ class TimeRange:
 
 
 class Metrics:
-    """The routes of metrics. Azure shows a request after some minutes, Tidepool at once."""
+    """The routes of metrics. Azure shows a request after some minutes. Tidepool shows it at once."""
 
     def __init__(self, *, records: EndpointRecords, requests: RequestMetrics) -> None:
         self._records = records
@@ -89,7 +89,10 @@ class Metrics:
         return JSONResponse({"value": value})
 
     def _metrics(self, call: Call) -> tuple[Mapping[str, Metric], str]:
-        """Return the metrics of the resource and their namespace. Raise AzureError 404 if it is missing."""
+        """Return the metrics of a resource and their namespace.
+
+        Raise AzureError 404 if the resource does not exist.
+        """
         if "/deployments/" in call.path.scope:
             self._records.deployment(call.path.scope)
             return DEPLOYMENT_METRICS, f"{_NAMESPACE}/deployments"
@@ -122,7 +125,7 @@ class Metrics:
 
 
 def _timespan(text: str | None) -> tuple[datetime, datetime]:
-    """Parse `start/end` in ISO 8601. Without a text it is the last hour."""
+    """Parse `start/end` in ISO 8601. Return the last hour if the text is missing."""
     if not text:
         now = datetime.now(UTC)
         return now - timedelta(hours=1), now

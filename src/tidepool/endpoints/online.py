@@ -28,7 +28,8 @@ from tidepool.store import Store
 class OnlineEndpoints:
     """The online endpoints of one Tidepool.
 
-    `scoring.app` answers requests to the scoring hosts, `routes` those to ARM. `serving` has the processes.
+    `scoring.app` handles requests to the scoring hosts, and `routes` handles requests to ARM. `serving` runs
+    the processes of deployments.
     """
 
     def __init__(  # noqa: PLR0913  # its dependencies, by keyword

@@ -15,7 +15,7 @@ _BUSY = frozenset({"Creating", "Updating", "Deleting"})
 
 
 class EndpointRecords:
-    """The documents in the store: endpoints under their ARM ids, deployments below them, hosts by name."""
+    """The documents of endpoints, deployments and hosts. The store keeps them by ARM id or by host name."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -28,7 +28,7 @@ class EndpointRecords:
         return endpoint
 
     def deployment(self, deployment_id: str) -> Document:
-        """Return a deployment. Raise UserError 404 if it or its endpoint does not exist."""
+        """Return a deployment. Raise UserError 404 if the deployment or its endpoint does not exist."""
         self.endpoint(endpoint_of(deployment_id))
         deployment = self.store.get(deployment_id)
         if deployment is None:
@@ -49,7 +49,7 @@ class EndpointRecords:
                 yield endpoint, self.deployments(endpoint["id"])
 
     def refuse_while_busy(self, endpoint_id: str) -> None:
-        """Raise AzureError 409 while an operation on the endpoint or on a deployment of it is in progress."""
+        """Raise AzureError 409 while an operation on the endpoint or one of its deployments is running."""
         endpoint = self.endpoint(endpoint_id)
         for document in (endpoint, *self.deployments(endpoint_id).values()):
             state = document["properties"]["provisioningState"]
@@ -62,7 +62,7 @@ class EndpointRecords:
                 )
 
     def set_state(self, resource_id: str, state: str, **changes: object) -> Document | None:
-        """Set the provisioning state and other properties. Return None if the resource does not exist."""
+        """Set the provisioning state and other properties of a resource. Return None if it does not exist."""
         document = self.store.get(resource_id)
         if document is not None:
             document["properties"] |= {"provisioningState": state, **changes}
@@ -77,7 +77,7 @@ class EndpointRecords:
                     self.set_state(document["id"], "Failed")
 
     def host(self, endpoint_id: str) -> str:
-        """Return the scoring host of an endpoint, and reserve it.
+        """Return the scoring host of an endpoint, and reserve this host name.
 
         If an endpoint of another workspace has the same name, the host gets a suffix.
         """
@@ -105,7 +105,7 @@ class EndpointRecords:
         self.store.delete(f"{_HOSTS}/{host}")
 
     def user_of_model(self, model_id: str) -> str | None:
-        """Return which deployment uses the model version with this id, as `endpoint/deployment`, or None."""
+        """Return the deployment that uses a model version, as `endpoint/deployment`, or None."""
         for endpoint, deployments in self.all():
             for name, deployment in deployments.items():
                 if self._model_path(deployment) == model_id.lower():

@@ -1,6 +1,6 @@
-"""The requests to online endpoints, recorded by the minute: deployment, status and duration.
+"""The recorded requests to online endpoints, by minute, with deployment, status and duration.
 
-The minutes are those of real time, not of emulated time: clients query a time span by their own clock.
+Minutes are counted in real time, not in emulated time, because clients use their own clock in queries.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ MINUTE = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Sample:
-    """A request. `model_status` is the status that the process of the model answered with, if it did."""
+    """A recorded request. `model_status` is the status that the model's process returned, or None."""
 
     deployment: str
     status: int
@@ -23,7 +23,7 @@ class Sample:
 
 
 class RequestMetrics:
-    """The recorded requests of all endpoints. The store keeps them with their minute as the key."""
+    """The recorded requests of all endpoints. The key of a request in the store contains its minute."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -35,7 +35,7 @@ class RequestMetrics:
     def minutes(
         self, endpoint_id: str, start: datetime, end: datetime
     ) -> Iterator[tuple[datetime, list[Sample]]]:
-        """Yield (minute, its requests) for each minute that had some, from the minute of `start` on."""
+        """Yield (minute, requests) for each minute from `start` to `end` in which requests were recorded."""
         minute = start.replace(second=0, microsecond=0)
         while minute < end:
             documents = self._store.children(_minute(endpoint_id, minute))

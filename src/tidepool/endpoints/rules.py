@@ -17,7 +17,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
 _VM_SIZE = re.compile(r"Standard_[A-Z]\w+", re.IGNORECASE)
 # https://learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online#requestsettings
 _TIMEOUT_S = 5.0
-_CONCURRENT = 1  # requests for each instance
+_CONCURRENT = 1  # concurrent requests for each instance
 
 
 def refused(message: str, *inner: str) -> UserError:
@@ -52,7 +52,7 @@ def mirror_of(
 ) -> dict[str, int]:
     """Return the mirrored traffic that a body requests, in percent by the name of the deployment.
 
-    Raise UserError unless it is at most half, and goes to a single deployment without live traffic.
+    Raise UserError unless it is at most 50 percent, and goes to a single deployment without live traffic.
     """
     mirror = _percentages(properties, "mirrorTraffic", deployments)
     live = {name: share for name, share in mirror.items() if share}
@@ -66,14 +66,15 @@ def mirror_of(
             )
         if traffic.get(name):
             raise refused(
-                f"Deployment '{name}' takes live traffic: mirror traffic needs one without live traffic.",
+                f"Deployment '{name}' takes live traffic. "
+                "Mirror traffic to a deployment without live traffic.",
                 "MirrorTraffic",
             )
     return mirror
 
 
 def check_deployment(properties: Mapping[str, Any], sku: Mapping[str, Any]) -> None:
-    """Raise UserError if a property of a deployment breaks a rule, whatever else exists."""
+    """Raise UserError if a property of a deployment breaks a rule that does not depend on other resources."""
     if properties.get("endpointComputeType", "Managed") != "Managed":
         raise AzureError(501, "NotEmulated", "Tidepool emulates managed online deployments only.")
     for name in ("model", "environmentId", "instanceType"):
@@ -107,7 +108,7 @@ def entry_script(properties: Mapping[str, Any], model: Document | None) -> str |
 
 
 def timeout_s(properties: Mapping[str, Any]) -> float:
-    """Return how long the model may take for a request."""
+    """Return the time in seconds that the model may take for a request."""
     try:
         return seconds(_request_settings(properties).get("requestTimeout")) or _TIMEOUT_S
     except (GraphError, TypeError) as error:
@@ -115,7 +116,7 @@ def timeout_s(properties: Mapping[str, Any]) -> float:
 
 
 def max_requests(properties: Mapping[str, Any], instances: int) -> int:
-    """Return how many requests may be in progress. Further requests are answered with 429."""
+    """Return how many requests may be in progress at once. Further requests get status 429."""
     each = _request_settings(properties).get("maxConcurrentRequestsPerInstance") or _CONCURRENT
     if not isinstance(each, int) or each < 1:
         raise refused(

@@ -30,7 +30,11 @@ _NO_DEPLOYMENT = (
 
 @dataclass(frozen=True)
 class ScoringAnswer:
-    """The answer of a deployment. `model_status` is the status that its process answered with, if it did."""
+    """The response of a deployment.
+
+    `model_status` is the status that the process of the deployment returned, or None if the process did not
+    respond.
+    """
 
     status: int
     body: bytes
@@ -88,7 +92,7 @@ class Scoring:
     def _choose(
         self, endpoint: Document, deployments: dict[str, Document], requested: str | None
     ) -> tuple[Document, list[Document]]:
-        """Return (the deployment that answers, those that get a copy of the request).
+        """Return (the deployment that responds, the deployments that get a copy of the request).
 
         A request that names its deployment is not mirrored.
         """
@@ -106,7 +110,7 @@ class Scoring:
         return deployments[name], copies
 
     def _mirror(self, endpoint: Document, deployment: Document, body: bytes, content_type: str) -> None:
-        """Send a copy of the request to a deployment, and drop the answer."""
+        """Send a copy of the request to a deployment, and ignore the response."""
         copy = self._score(endpoint, deployment, body, content_type)
         task = asyncio.create_task(copy, name=f"mirrored request to {deployment['name']}")
         self._mirrored.add(task)

@@ -15,9 +15,9 @@ _MLFLOW = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
 def mlflow_run(folder: Path) -> Run:
-    """Load the model in the folder, and return the function that answers requests with its predictions.
+    """Load the model in a folder, and return a function that returns the model's predictions for a request.
 
-    As in Azure, the answer to `input_data` is the predictions alone.
+    As in Azure, the response to a request with `input_data` contains only the predictions.
     """
     from mlflow.exceptions import MlflowException
     from mlflow.pyfunc import load_model
@@ -42,7 +42,7 @@ def mlflow_run(folder: Path) -> Run:
 
 
 def mlflow_format(request: Mapping[str, Any], *, tensors: bool) -> dict[str, Any]:
-    """Return the same request in a format of MLflow's own server.
+    """Convert a request to a format of MLflow's own server.
 
     `input_data` is a table (`columns`, `data`), a list of rows as objects, or the input of a model that takes
     `tensors`.

@@ -34,7 +34,7 @@ class ScoringServer(ThreadingHTTPServer):
         self._lock = threading.Lock()
 
     def answer(self, body: str) -> tuple[int, bytes, str]:
-        """Return (status, body, content type) of the answer to a request body."""
+        """Return (status, body, content type) of the response to a request body."""
         with self._lock:
             try:
                 return 200, json.dumps(self._run(body), default=_plain).encode(), "application/json"
@@ -82,14 +82,14 @@ class ScoringHandler(BaseHTTPRequestHandler):
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON lacks, such as a NumPy array, as plain lists and numbers."""
+    """Convert a value that JSON does not know, such as a NumPy array, to plain lists and numbers."""
     if hasattr(value, "tolist"):
         return value.tolist()
     raise TypeError(f"{type(value).__name__} cannot be sent as JSON")
 
 
 def main() -> None:
-    """Load the model, then answer requests."""
+    """Load the model, then serve requests."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--mlflow", type=Path)

@@ -48,7 +48,7 @@ class Serving:
         self._reviving: dict[str, asyncio.Task[None]] = {}
 
     async def deploy(self, deployment: Document) -> None:
-        """Start a process for the deployment. Its former process ends when the new one is ready.
+        """Start a process for the deployment. When the new process is ready, the former process is ended.
 
         Raise ServingError if the process does not start.
         """
@@ -71,7 +71,10 @@ class Serving:
         shutil.rmtree(self._logs(deployment_id), ignore_errors=True)
 
     async def process(self, deployment_id: str) -> ServingProcess | None:
-        """Return the process of a deployment if it is ready. After a restart of Tidepool, wait for it."""
+        """Return the process of a deployment, or None if it is not ready.
+
+        If a restart of Tidepool ended the process, wait until it is started again.
+        """
         key = deployment_id.lower()
         if reviving := self._reviving.get(key):
             await asyncio.shield(reviving)
@@ -118,7 +121,7 @@ class Serving:
             self._reviving.pop(key, None)
 
     async def _prepare(self, deployment: Document) -> ProcessSpec:
-        """Fetch everything that the process needs to a folder of its own, and return how to start it."""
+        """Fetch the model and the code to a folder for this process, and return how to start the process."""
         folder = self._folder / "live" / uuid.uuid4().hex[:12]
         try:
             return await self._fetch(deployment, folder)
@@ -167,10 +170,10 @@ class Serving:
         return locate(self._records.store, workspace_of(deployment["id"]), text)
 
     def _variables(self, deployment: Document, models: Path, code: Path) -> dict[str, str]:
-        """Return all variables of the process.
+        """Return all environment variables of the process.
 
-        They are this process's own, Tidepool's, the container's and those of the deployment. If two have the
-        same name, the later one counts.
+        They are the variables of the current process, of Tidepool, of the container and of the deployment. If
+        a name occurs twice, the last value is used.
         """
         return {
             **os.environ,

@@ -1,4 +1,4 @@
-"""The process that serves one deployment: it is started, and started again when it ends."""
+"""The process that serves one deployment. It is started again whenever it ends."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from tidepool.scheduler import Scheduler
 log = logging.getLogger(__name__)
 
 _START_S = 120.0  # to load the model
-_RESTART_S = (1.0, 60.0)  # before a process that ended is started again: the first time, and at most
+_RESTART_S = (1.0, 60.0)  # the first and the longest delay before a process that ended is started again
 _TAIL = 2000  # characters of the log that an error quotes
 
 
@@ -75,7 +75,7 @@ class ServingProcess:
         await self._end()
 
     async def _restart_when_ended(self) -> None:
-        """Start the process again whenever it has ended, with a growing delay while that fails."""
+        """Start the process again whenever it has ended. The delay grows while the start fails."""
         delay_s, longest_s = _RESTART_S
         while True:
             assert self._process is not None
@@ -90,7 +90,7 @@ class ServingProcess:
                 delay_s, self.starting = min(2 * delay_s, longest_s), False
 
     async def _launch(self) -> None:
-        """Start the process on an open socket, and wait for its first answer: then it is ready."""
+        """Start the process on an open socket. Wait for its first response, which shows that it is ready."""
         await self._end()
         self.spec.log_file.parent.mkdir(parents=True, exist_ok=True)
         with socket.socket() as listener:
@@ -134,7 +134,7 @@ class ServingProcess:
         return f"User container has crashed or terminated. The end of its log: {tail}"
 
     def _note_end(self, status: int, delay_s: float) -> None:
-        """Log the end of the process here and in the log of the deployment."""
+        """Log the end of the process in Tidepool's log and in the log of the deployment."""
         label = self.spec.label
         log.warning("scoring_process_ended label=%s status=%d restart_in_s=%g", label, status, delay_s)
         with self.spec.log_file.open("a") as output:

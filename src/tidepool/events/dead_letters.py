@@ -21,14 +21,17 @@ GIVE_UP_AFTER = timedelta(hours=4)
 
 
 class DeadLetters:
-    """The writer of dead letters. If writing fails it tries again for four hours, then drops the events."""
+    """The writer of dead letters.
+
+    If writing fails, the writer tries again for four hours, then drops the events.
+    """
 
     def __init__(self, *, blobs: Blobs, scheduler: Scheduler) -> None:
         self._blobs = blobs
         self._scheduler = scheduler
 
     def write_later(self, subscription: Subscription, envelopes: Sequence[Envelope], outbox: Outbox) -> None:
-        """Write events in five minutes, and remove them from the outbox when they are written or dropped."""
+        """Write events after five minutes. Remove them from the outbox when they are written or dropped."""
         store = subscription.dead_letter
         assert store is not None
         since = self._scheduler.now()

@@ -1,4 +1,4 @@
-"""The delivery of the events of one subscription: batches, attempts and retries, kept over a restart."""
+"""The delivery of events to one subscription: batches, attempts and retries. A restart loses no event."""
 
 import asyncio
 import json
@@ -25,9 +25,10 @@ WriteDeadLetters = Callable[[Subscription, Sequence[Envelope], Outbox], None]
 
 
 class Delivery:
-    """At-least-once delivery in no fixed order, until success, the last attempt or the time to live.
+    """At-least-once delivery in no fixed order.
 
-    `send` posts a batch to the endpoint and returns the status of the answer.
+    Attempts stop after a success, after the last allowed attempt, or when the event is too old. `send` posts
+    a batch to the endpoint and returns the status of the response.
     """
 
     def __init__(  # noqa: PLR0913 - its dependencies, by keyword

@@ -33,8 +33,9 @@ KEPT_EVENTS = 10_000
 class EventGrid:
     """The Event Grid of a Tidepool.
 
-    A system topic needs no creation: publishing under an ARM id is enough. Custom topics are created.
-    `published` are the newest events. `apps` are the running functions apps by name.
+    A system topic does not have to be created, because publishing under an ARM id is enough. A custom topic
+    must be created. `published` contains the newest events. `apps` contains the running functions apps by
+    name.
     """
 
     def __init__(  # noqa: PLR0913 - its dependencies, by keyword
@@ -107,9 +108,9 @@ class EventGrid:
     ) -> list[Document]:
         """Create all subscriptions of `infra/subscriptions.yaml`.
 
-        The arguments are those of `subscriptions.read_file`. A missing function does not stop the others,
-        because the app may have an error that is repaired later. Its subscription is created as if before
-        the error, and a line in the log names it.
+        The arguments are those of `subscriptions.read_file`. If a function is missing, all subscriptions are
+        still created, because the app may have an error that is repaired later. The log names each
+        subscription whose function is missing.
         """
         documents = []
         for scope, name, properties in read_file(file, topics=topics, site=site, prefix=prefix):
@@ -122,7 +123,10 @@ class EventGrid:
         return documents
 
     def unsubscribe(self, scope: str, name: str) -> None:
-        """Delete an event subscription and its undelivered events. Raise AzureError 404 if there is none."""
+        """Delete an event subscription and its undelivered events.
+
+        Raise AzureError 404 if the subscription does not exist.
+        """
         subscription_id = f"{scope.rstrip('/')}{COLLECTION}/{name}"
         if not self._store.delete(_path(subscription_id)):
             raise not_found(subscription_id)
@@ -148,7 +152,7 @@ class EventGrid:
         return [f"{name}: {count} events being delivered" for name, count in counts if count]
 
     def pending(self) -> list[str]:
-        """Return one line for each event that is not delivered yet: under way, or waiting for a retry."""
+        """Return one line for each event that is being delivered now or waits for a retry."""
         waiting = [
             f"{name}: {envelope.event.get('subject')} due {due:%H:%M:%S}, after {envelope.attempts} attempts"
             for name, delivery in self._named()

@@ -16,7 +16,7 @@ MAX_FILTERS = 25
 MAX_VALUES = 25
 MAX_VALUE_LENGTH = 512
 
-# The names that a filter may use for attributes, and the attributes of either schema that they stand for.
+# The names of attributes in filters. For each name, the attributes of the two event schemas that it means.
 _ATTRIBUTES = {
     "id": ("id",),
     "eventid": ("id",),
@@ -66,7 +66,7 @@ _ANY: dict[str, Comparison] = {
     "StringEndsWith": _text(str.endswith),
     "StringIn": _text(operator.eq),
 }
-# A negation matches if no value matches, so it also matches if the key is missing or null.
+# A negative operator matches if no value matches, so it also matches if the key is missing or null.
 _NONE: dict[str, Comparison] = {
     name.replace("Number", "NumberNot").replace("String", "StringNot"): compare
     for name, compare in _ANY.items()
@@ -122,7 +122,7 @@ class EventFilter:
 def value_at(event: Event, key: str) -> Any:
     """Return the value that a filter's key names, or None.
 
-    Names are compared without case. A dot separates the levels of nested data.
+    Upper and lower case are equal. A dot separates the levels of nested data.
     """
     first, _, rest = key.partition(".")
     if first.lower() != "data":

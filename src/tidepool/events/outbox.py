@@ -1,4 +1,4 @@
-"""The undelivered events of a subscription, kept in the store over a restart."""
+"""The undelivered events of a subscription. The store keeps them, so that a restart loses no event."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +11,7 @@ from tidepool.store import Document, Store
 class Envelope:
     """An event for one subscription, with the state of its delivery.
 
-    `reason` is set when the delivery is given up; the event then waits to become a dead letter.
+    `reason` is set when no further delivery is tried. The event is then written as a dead letter later.
     """
 
     key: str

@@ -32,9 +32,9 @@ class Push:
         self._http = httpx.AsyncClient(timeout=ANSWER_WITHIN_S, trust_env=False, limits=limits)
 
     async def send(self, subscription: Subscription, batch: Sequence[Envelope]) -> int:
-        """Post a batch of events and return the status of the answer.
+        """Post a batch of events and return the status of the response.
 
-        The status is 408 if no answer comes in time, and 503 if the endpoint cannot be reached.
+        The status is 408 if no response comes in time, and 503 if the endpoint cannot be reached.
         """
         url = self._url(subscription)
         if url is None:
@@ -95,13 +95,13 @@ class Push:
         except (ValueError, AttributeError):
             returned_code = None
         if returned_code != code:
-            raise _failed_validation("the answer of the endpoint does not have the validation code")
+            raise _failed_validation("the response of the endpoint does not have the validation code")
 
     async def _validate_with_options(self, url: str) -> None:
         response = await self._http.options(url, headers={"WebHook-Request-Origin": ORIGIN})
         if response.headers.get("WebHook-Allowed-Origin") not in ("*", ORIGIN):
             raise _failed_validation(
-                "the answer of the endpoint to OPTIONS does not have WebHook-Allowed-Origin"
+                "the response of the endpoint to OPTIONS does not have WebHook-Allowed-Origin"
             )
 
 

@@ -9,7 +9,7 @@ from tidepool.events.eventgrid import EventGrid
 from tidepool.store import Document, Store
 
 PROVIDER = "Microsoft.EventGrid"
-# The types of the sources of system topics, as ARM and as Event Grid name them.
+# The types of resources that have system topics. ARM and Event Grid name these types differently.
 _SOURCES = {
     "Microsoft.Storage/storageAccounts": "Microsoft.Storage.StorageAccounts",
     "Microsoft.MachineLearningServices/workspaces": "Microsoft.MachineLearningServices.Workspaces",
@@ -56,7 +56,10 @@ class EventResources:
         return Response(status_code=200)
 
     def _all_system_topics(self) -> list[Document]:
-        """Return one system topic for each storage account and workspace, under its name."""
+        """Return one system topic for each storage account and workspace.
+
+        The topic has the name of the resource.
+        """
         return [
             resource(
                 f"{_GROUP}/{PROVIDER}/systemTopics/{document['name']}",

@@ -1,4 +1,4 @@
-"""The decision when a failed delivery is tried again, or that it is given up.
+"""The decision whether and when a failed delivery is tried again.
 
 https://learn.microsoft.com/azure/event-grid/delivery-and-retry
 """
@@ -9,7 +9,7 @@ from random import Random
 MINUTE = 60.0
 HOUR = 60 * MINUTE
 
-# Seconds to wait after the first, second ... failed attempt. After the last of these, every twelve hours.
+# Seconds to wait after the first, the second ... failed attempt. After the last entry, the wait is 12 hours.
 SCHEDULE = (10.0, 30.0, MINUTE, 5 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, 3 * HOUR, 6 * HOUR)
 LATER = 12 * HOUR
 SHORTEST_WAIT = {401: 5 * MINUTE, 403: 5 * MINUTE, 404: 5 * MINUTE, 408: 2 * MINUTE, 503: 30.0}
@@ -19,7 +19,7 @@ NEVER_AGAIN_FOR_WEBHOOKS = frozenset({400, 401, 403, 413})
 
 JITTER = 0.1
 
-# After so many failures in a row, Event Grid holds new events for the endpoint, too.
+# After this number of failures in a row, Event Grid also delays new events for the endpoint.
 HOLD_AFTER = 10
 LONGEST_HOLD = HOUR
 
@@ -59,7 +59,7 @@ def is_success(status: int) -> bool:
 
 
 def outcome(status: int) -> str:
-    """Return the `lastDeliveryOutcome` of a status."""
+    """Return the `lastDeliveryOutcome` for an HTTP status."""
     return _OUTCOMES.get(status, "GenericError")
 
 
@@ -81,7 +81,7 @@ def retry_delay(status: int, attempts: int, random: Random) -> float:
 
 
 def hold_seconds(failures_in_a_row: int) -> float:
-    """Return the seconds for which an endpoint gets no new events after so many failures in a row."""
+    """Return the seconds for which an endpoint gets no new events after a number of failures in a row."""
     if failures_in_a_row < HOLD_AFTER:
         return 0.0
     return float(min(LONGEST_HOLD, 10.0 * 2 ** (failures_in_a_row // HOLD_AFTER - 1)))

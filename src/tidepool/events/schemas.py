@@ -1,4 +1,4 @@
-"""The two event schemas, the checks of Event Grid for each, and the conversion to CloudEvents."""
+"""The two event schemas, Event Grid's checks for each schema, and the conversion to CloudEvents."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -13,7 +13,10 @@ _COLLECTION = "/sites"
 
 
 class SubscribedApps:
-    """Starts and stops functions apps with their event subscriptions, as `azd up` deploys both."""
+    """Functions apps that start and stop with their event subscriptions.
+
+    `azd up` deploys both together, too.
+    """
 
     def __init__(self, *, store: Store, sites: Sites, eventgrid: EventGrid) -> None:
         self._store = store

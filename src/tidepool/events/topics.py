@@ -44,7 +44,7 @@ class Topics:
     def create(self, topic_id: str, key: str = "") -> str:
         """Return the key of a custom topic, base64. If the topic does not exist, create it.
 
-        A new topic gets `key`, or without it a key that is derived from the id.
+        A new topic gets `key`. If no `key` is given, a key is derived from the id of the topic.
         """
         name = topic_id.rpartition("/")[2]
         document = self._store.get(f"{_COLLECTION}/{name}")
@@ -99,7 +99,10 @@ def _events(request: Request, body: bytes, topic: str) -> list[Event]:
 
 
 def _check_token(token: str, key: str) -> None:
-    """Check a SAS token `r=<resource>&e=<expiry>&s=<signature>`. The text before `&s=` is signed."""
+    """Check a SAS token `r=<resource>&e=<expiry>&s=<signature>`.
+
+    The signature covers the text before `&s=`.
+    """
     signed, _, signature = token.rpartition("&s=")
     expected = hmac.new(base64.b64decode(key), signed.encode(), hashlib.sha256).digest()
     is_genuine = hmac.compare_digest(unquote(signature).encode(), base64.b64encode(expected))

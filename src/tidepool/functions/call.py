@@ -1,6 +1,6 @@
 """One invocation in the worker: decodes the arguments and encodes the outputs.
 
-It imports few modules, because they count as start-up time of every app.
+It imports few modules, because each import makes the start of every app slower.
 """
 
 import contextvars

@@ -70,7 +70,7 @@ class FunctionsApp:
     async def start(self, url: str) -> None:
         """Start the worker and the triggers of an app that is served at `url`.
 
-        An app that cannot be indexed starts too: it has an `error` and no triggers.
+        An app that cannot be indexed is started as well, with an `error` and without triggers.
         """
         self.url = url
         self._worker.hold()
@@ -143,7 +143,7 @@ class FunctionsApp:
         await self.invoke(function, {"type": kind, "value": text}, {"Id": "by-hand", "DequeueCount": "1"})
 
     def nudge(self, account: str, queue: str) -> None:
-        """Poll a queue now, because a message in it became visible."""
+        """Poll a queue now, because one of its messages became visible."""
         for listener in self._triggers.listeners if self._triggers else []:
             if (listener.queue.account, listener.queue.queue) == (account, queue):
                 listener.nudge()

@@ -75,7 +75,10 @@ class HttpApp:
         return JSONResponse([{"name": name} for name in names])
 
     async def _fire(self, request: Request) -> Response:
-        """Start a function by hand with the body `{"input": text}`. Azure answers before it has run, too."""
+        """Start a function by hand with the body `{"input": text}`.
+
+        As in Azure, the response is sent before the function has run.
+        """
         if not self._is_admin(request):
             return Response(status_code=401)
         name = request.path_params["name"]

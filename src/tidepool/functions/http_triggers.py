@@ -37,7 +37,7 @@ class HttpFunction:
 
 
 class HttpTriggers:
-    """The HTTP functions of an app, tried in Azure's order of routes: literal segments first."""
+    """The HTTP functions of an app. Routes are tried in Azure's order, with literal segments first."""
 
     def __init__(self, *, functions: Sequence[HttpFunction], keys: FunctionKeys, invoke: Invoke) -> None:
         self._functions = sorted(functions, key=lambda function: function.route.rank)
@@ -76,7 +76,7 @@ class HttpTriggers:
 
 
 def _joined(items: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Join several values of a name with commas, as the host of Azure does."""
+    """Join all values that have the same name with commas, as the host of Azure does."""
     joined: dict[str, str] = {}
     for name, value in items:
         joined[name] = f"{joined[name]},{value}" if name in joined else value

@@ -1,7 +1,7 @@
 """The index of the functions of an app, with the checks of Azure's Python worker. It runs in the worker.
 
-The checks are those of azure_functions_worker's `functions.py` and `loader.py`, and the host's for names.
-It imports few modules, because they count as start-up time of every app.
+The checks are the same as in `functions.py` and `loader.py` of azure_functions_worker. The check of names is
+that of the host. This module imports few others, because each import makes the start of every app slower.
 """
 
 import importlib
@@ -209,7 +209,8 @@ def _accepts(kind: str, pytype: Any, is_out: bool) -> bool:
     try:
         check = converter.check_output_type_annotation if is_out else converter.check_input_type_annotation
         return bool(check(pytype))
-    except (TypeError, AttributeError):  # issubclass() of a generic, or a converter of the other direction
+    # Issubclass() got a generic type, or the converter has no check for this direction.
+    except (TypeError, AttributeError):
         return False
 
 
@@ -218,7 +219,10 @@ def _cannot_load(name: str, message: str) -> IndexingError:
 
 
 def described(functions: list[IndexedFunction]) -> Iterator[dict[str, Any]]:
-    """Yield the description of each function for the host, as basic values."""
+    """Yield the description of each function for the host.
+
+    It contains only basic types such as dict and str.
+    """
     for function in functions:
         yield {
             "name": function.name,

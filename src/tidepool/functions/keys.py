@@ -50,7 +50,7 @@ class FunctionKeys:
         document = self._store.get(path)
         if document:
             return str(document["value"])
-        value = secrets.token_hex(32)  # also valid base64, so that a topic can have the same key
+        value = secrets.token_hex(32)  # this is also valid base64, so that a topic can have the same key
         self._store.put(path, {"value": value})
         return value
 

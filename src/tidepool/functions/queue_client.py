@@ -44,7 +44,7 @@ class QueueClient:
         return [] if answer.status == 404 else [_message(element) for element in _elements(answer)]
 
     async def visible(self) -> int:
-        """Return how many messages are visible now, counted up to 32."""
+        """Return how many messages are visible now. The count stops at 32."""
         answer = await self._ask("GET", "peekonly=true&numofmessages=32")
         return 0 if answer.status == 404 else len(_elements(answer))
 
@@ -65,9 +65,10 @@ class QueueClient:
         await self._ask("DELETE", f"popreceipt={quote(message.pop_receipt, safe='')}", message.id)
 
     async def hide(self, message: ReceivedMessage, seconds: int, *, holds: bool = False) -> str:
-        """Hide a message for so many seconds, and return its new pop receipt.
+        """Hide a message for a number of seconds, and return its new pop receipt.
 
-        The receipt is "" if another host has received the message. `holds`: this host still processes it.
+        The receipt is "" if another host has received the message. `holds` is true if this host still
+        processes the message.
         """
         query = f"popreceipt={quote(message.pop_receipt, safe='')}&visibilitytimeout={seconds}"
         answer = await self._ask("PUT", query, message.id, holds=holds)
@@ -93,7 +94,7 @@ def encode(content: str | bytes, *, base64_encoded: bool) -> str:
 def decode(text: str, *, base64_encoded: bool) -> str | bytes:
     """Return the content of a message: a string if it is UTF-8, otherwise bytes.
 
-    Raise ValueError if the text should be base64 and is not.
+    Raise ValueError if the text should be base64 but is not.
     """
     if not base64_encoded:
         return text

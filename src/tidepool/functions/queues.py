@@ -13,7 +13,8 @@ from tidepool.functions.worker_process import InvocationError
 
 log = logging.getLogger(__name__)
 
-# The host hides the messages that it processes and renews this lease. So messages of a killed host return.
+# The host hides a message for this time, and again while it processes the message. If the host is killed, the
+# message becomes visible again.
 LEASE_S = 60
 SHORTEST_POLL_S = 0.05
 
@@ -66,7 +67,7 @@ class QueueListener:
             pause_s = min(2 * pause_s, self._options.max_polling_interval_s)
 
     async def _wait_for_nudge(self, seconds: float) -> None:
-        # Not wait_for, which loses a cancellation at the moment of the event (Python 3.11).
+        # In Python 3.11, asyncio.wait_for can lose a cancellation that comes at the same time as the event.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._nudged.wait()

@@ -1,6 +1,6 @@
 """Route templates of HTTP triggers: `{name}`, `{id:int}`, `{name?}`, `{*path}`, and their order.
 
-Azure matches without case, keeps an encoded slash inside a segment, and allows several parameters in one.
+Azure ignores case, keeps an encoded slash inside a segment, and allows several parameters in a segment.
 """
 
 import re
@@ -23,7 +23,7 @@ _PARAMETER = re.compile(r"\{(\*{0,2})(\w+)((?::[^{}?]+)*)(\?)?\}")
 
 @dataclass(frozen=True)
 class RouteTemplate:
-    """A parsed template. `rank` sorts literal segments before parameters, and those before `{*path}`."""
+    """A parsed template. `rank` sorts literal segments first, then parameters, then `{*path}`."""
 
     function: str
     methods: frozenset[str]

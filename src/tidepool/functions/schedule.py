@@ -17,7 +17,8 @@ def parse(expression: str) -> NextOccurrence:
     """Return a function that gives the first occurrence after a time.
 
     `expression` has six fields (seconds first), five fields, or is a time span. Day of month and day of week
-    must both match, as in NCRONTAB; in cron one of the two is enough. Raise ValueError if it is invalid.
+    must both match, as in NCRONTAB; in cron one of the two is enough. Raise ValueError if the expression is
+    invalid.
     """
     if _SPAN.fullmatch(expression):
         span = timedelta(seconds=seconds(expression))

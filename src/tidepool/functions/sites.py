@@ -29,8 +29,8 @@ DEFAULT_TOPICS = {
 class SiteSpec:
     """A functions app to start.
 
-    `settings` replace default app settings of the same name. `topics` are ARM ids by the names of
-    DEFAULT_TOPICS, and replace them.
+    `settings` replace default app settings of the same name. `topics` maps names in DEFAULT_TOPICS to ARM
+    ids, which replace the default ids.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Sites:
     """The running functions apps.
 
     `environment(principal, proxy_port)` returns the environment variables with which an app reaches Tidepool.
-    `apps` are the apps by name; other parts read it.
+    `apps` contains the apps by name, and other parts of Tidepool read it.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Sites:
         self.apps: dict[str, FunctionsApp] = {}
 
     def get(self, name: str) -> FunctionsApp:
-        """Return a running app. Raise ValueError, with the names of the running apps, if it does not run."""
+        """Return a running app. If it does not run, raise ValueError with the names of the running apps."""
         if name not in self.apps:
             raise ValueError(
                 f"no functions app {name!r} is running; running apps: {', '.join(self.apps) or 'none'}"

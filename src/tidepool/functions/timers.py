@@ -1,4 +1,7 @@
-"""Timer triggers. The store keeps their last and next run, so that a restart notices a missed run."""
+"""Timer triggers.
+
+The store keeps their last and next run, so that Tidepool notices missed runs after a restart.
+"""
 
 import json
 import logging
@@ -91,7 +94,7 @@ class Timer:
         )
 
     def _max_retries(self) -> int:
-        """Return the number of retries, of which -1 means without limit."""
+        """Return the number of retries. The number -1 means no limit."""
         return int(self._retry.get("max_retry_count", 0))
 
     def _retry_delay(self, attempt: int) -> float:

@@ -1,4 +1,4 @@
-"""The triggers of one functions app, made from the index of its worker."""
+"""The triggers of one functions app, created from the functions that its worker indexed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -151,5 +151,6 @@ def _check_emulated(function: Function) -> None:
             )
         if str(binding.get("cardinality", "one")).lower() == "many":
             raise ValueError(
-                f"function {function['name']}: Tidepool does not emulate cardinality many; use one"
+                f"function {function['name']}: Tidepool does not emulate cardinality many; "
+                "use cardinality one"
             )

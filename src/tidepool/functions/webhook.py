@@ -19,7 +19,8 @@ Invoke = Callable[[str, Message], Awaitable[Any]]
 class Webhook:
     """The receiver of deliveries.
 
-    All events of a delivery are invoked at the same time, and one failure fails the whole delivery.
+    The function runs for all events of a delivery at the same time. If one run fails, the whole delivery
+    fails.
     """
 
     def __init__(self, *, has_function: Callable[[str], bool], invoke: Invoke) -> None:

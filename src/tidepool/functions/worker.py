@@ -1,7 +1,7 @@
 """The functions worker: a child process that indexes an app and runs its functions.
 
-`python -m tidepool.functions.worker --socket FD APP_DIR` serves the host over an inherited socket.
-`python -m tidepool.functions.worker --index-only APP_DIR` prints time and memory of the start-up, as JSON.
+`python -m tidepool.functions.worker --socket FD APP_DIR` serves the host over an inherited socket. `python -m
+tidepool.functions.worker --index-only APP_DIR` prints the time and the memory that the start takes, as JSON.
 """
 
 import asyncio
@@ -140,7 +140,7 @@ async def serve(app_dir: Path, connection: socket.socket) -> None:
 
 
 def report(app_dir: Path) -> dict[str, Any]:
-    """Return what the start of an app costs, for the benchmark."""
+    """Return the time and the memory that the start of an app takes, for the benchmark."""
     functions = index(app_dir)
     return {"functions": [function.name for function in functions], **_cost(), "modules": sorted(sys.modules)}
 
@@ -150,7 +150,10 @@ def _cost() -> dict[str, Any]:
 
 
 def _seconds_since_start() -> float:
-    """Return the age of this process, which includes the start of Python. The unit of measure is 10 ms."""
+    """Return the age of this process, which includes the start of Python.
+
+    It is measured in steps of 10 ms.
+    """
     try:
         ticks = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
         return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")

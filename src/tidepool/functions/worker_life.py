@@ -51,7 +51,7 @@ class WorkerLife:
     async def start(self, environ: Mapping[str, str]) -> Indexed:
         """Start a worker and return the functions that it indexed. Raise NoFunctionsError if that fails.
 
-        Invocations wait until `release`, so that the triggers can be made before them.
+        Invocations wait until `release` is called, so that the triggers exist before the first invocation.
         """
         self._environ = environ
         worker = FunctionsWorker(
@@ -83,7 +83,7 @@ class WorkerLife:
             await worker.wait()
 
     def hold(self) -> None:
-        """Make invocations wait until `release`."""
+        """Make invocations wait until `release` is called."""
         self._ready.clear()
 
     def kill(self) -> None:
@@ -114,7 +114,7 @@ class WorkerLife:
                 result = await worker.invoke(request)
         except TimeoutError:
             worker.kill()
-            self._ended(worker)  # now, so that the next invocation already waits for a new worker
+            self._ended(worker)  # end it now, so that the next invocation waits for a new worker
             raise InvocationError(
                 f"Timeout value of {timeout_s} s exceeded by {request['function']}"
             ) from None

@@ -169,7 +169,7 @@ class FunctionsWorker(asyncio.Protocol):
 
     async def _read_console(self, stream: asyncio.StreamReader) -> None:
         """Log what the app prints. As in Azure, these lines have no invocation id."""
-        with contextlib.suppress(ValueError):  # a line longer than the reader's limit
+        with contextlib.suppress(ValueError):  # raised for a line that is longer than the reader's limit
             async for line in stream:
                 text = line.decode(errors="replace").rstrip()
                 self._log({"id": "", "level": "INFO", "logger": "Host.Function.Console", "text": text})

@@ -171,7 +171,7 @@ def _declared_outputs(job: Body) -> dict[str, JobOutput]:
 
 
 def _value(body: Any, declared_type: str | None = None, declared_mode: str | None = None) -> Value:
-    """Return an input as jobs spell it (`jobInputType`, `uri`) or as nodes do (`job_input_type`, `value`)."""
+    """Parse an input. Jobs use the keys `jobInputType` and `uri`. Nodes use `job_input_type` and `value`."""
     if not isinstance(body, Mapping):
         return Value(_text(body))
     kind = body.get("jobInputType") or body.get("job_input_type") or "literal"
@@ -193,7 +193,7 @@ def _output(body: Body) -> JobOutput:
 def _with_job_name(output: JobOutput, job: str) -> JobOutput:
     """Replace `${{name}}` in the URI of a pipeline's output by the pipeline's name.
 
-    In the URI of a step's output it means the run of the step, and is replaced when the step runs.
+    In the URI of a step's output, `${{name}}` means the run of the step, and is replaced when the step runs.
     """
     return replace(output, uri=fill_known(output.uri, {"name": job})) if output.uri else output
 

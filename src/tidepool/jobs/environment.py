@@ -15,11 +15,11 @@ _HOST = f"https://{DATA_PLANE}"
 
 
 def process_environment(folder: StepFolder, record: Document, actor: Document) -> dict[str, str]:
-    """Return all variables of the process of a step.
+    """Return all environment variables of the process of a step.
 
-    They are this process's own, Tidepool's, Azure ML's, the inputs and outputs, and those of the job. If two
-    have the same name, the later one counts. `record` is the run in run history. The process has the identity
-    of the resource `actor`.
+    They are the variables of the current process, of Tidepool and of Azure ML, the inputs and outputs, and
+    the variables of the job. If a name occurs twice, the last value is used. `record` is the run in run
+    history. The process has the identity of the resource `actor`.
     """
     machine, step = folder.machine, folder.run.step
     inputs = {f"AZURE_ML_INPUT_{name}": folder.texts[f"inputs.{name}"] for name in folder.run.inputs}

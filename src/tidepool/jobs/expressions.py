@@ -20,13 +20,13 @@ def references(text: str) -> list[str]:
 
 
 def reference(text: str) -> str | None:
-    """Return what the text refers to, if it is a single expression and nothing else."""
+    """Return what the text refers to, if the text is a single expression and nothing else."""
     match = _EXPRESSION.fullmatch(text.strip())
     return match[1] if match else None
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
-    """Replace each expression by its value, and raise UnknownReferenceError if it has none."""
+    """Replace each expression by its value. Raise UnknownReferenceError if an expression has no value."""
     return _EXPRESSION.sub(_value(values), text)
 
 

@@ -1,4 +1,4 @@
-"""A job as a graph of steps: what runs where, and which inputs are bound to which outputs."""
+"""A job as a graph of steps. An input of a step may be an output of another step."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -80,7 +80,7 @@ class Graph:
 
 
 def check_graph(graph: Graph) -> None:
-    """Raise GraphError if a reference names nothing that exists, or if steps wait for each other."""
+    """Raise GraphError if the target of a reference does not exist, or if steps wait for each other."""
     for step in graph.steps.values():
         for name, value in step.inputs.items():
             for target in references(value.text):

@@ -72,7 +72,7 @@ class Jobs:
         task = asyncio.create_task(self._guarded(job, pipeline=pipeline), name=f"job {name}")
         self._live[workspace_id.lower(), name] = job, task
         task.add_done_callback(lambda _: self._live.pop((workspace_id.lower(), name), None))
-        # Let the task start: if it was cancelled before, its run would stay in its first state.
+        # Let the task start now. If it was cancelled before its start, its run would stay in its first state.
         await asyncio.sleep(0)
 
     async def cancel(self, workspace_id: str, name: str) -> None:
@@ -84,18 +84,21 @@ class Jobs:
                 target.cancel()
 
     def running(self) -> list[str]:
-        """Return the names of the live jobs, without those that a fault keeps from starting."""
+        """Return the names of the live jobs. Jobs that cannot start because of a fault rule are left out."""
         return [job.name for job, _ in self._live.values() if not self._is_stuck(job)]
 
     async def recover(self) -> None:
-        """Fail each run that was live when Tidepool last stopped, steps before their pipelines."""
+        """Move each run that was live when Tidepool last stopped to Failed, steps before their pipelines."""
         for workspace_id, _ in list(self._store.children(workspace_path("").rstrip("/"))):
             for run in reversed(self._runs.all(workspace_id)):
                 if run["status"] not in FINAL:
                     await self._records.move(workspace_id, run["runId"], "Failed", _INTERRUPTED)
 
     async def stop(self) -> None:
-        """Kill all processes. The runs keep their states, and `recover` fails them after the next start."""
+        """Kill all processes.
+
+        The runs keep their states. After the next start, `recover` moves them to Failed.
+        """
         self._records.freeze()
         tasks = [task for _, task in self._live.values()]
         for task in tasks:
@@ -145,9 +148,9 @@ def _root_run(name: str, properties: Body, graph: Graph, principal: Principal) -
 
 
 def _without_spaces(folder: Path) -> Path:
-    """Return a path to the folder without spaces.
+    """Return a path to the folder that contains no spaces.
 
-    Paths on Azure ML have none, so the commands of jobs do not quote them.
+    Paths on Azure ML contain no spaces, so the commands of jobs do not quote paths.
     """
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)

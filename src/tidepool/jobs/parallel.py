@@ -27,7 +27,7 @@ class ParallelStepError(Exception):
 
 
 class AttemptError(Exception):
-    """One attempt at a mini-batch failed. `results` counts the results that it did return."""
+    """One attempt at a mini-batch failed. `results` is the number of results that the attempt returned."""
 
     def __init__(self, reason: str, results: int = 0) -> None:
         super().__init__(reason)
@@ -61,7 +61,7 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def attempt(self, index: int, files: list[Path]) -> str:
-        """Return the rows of one mini-batch, and raise AttemptError if the attempt fails."""
+        """Process one mini-batch and return its rows. Raise AttemptError if the attempt fails."""
         if self._connection is None:
             self._connection = self._start()
         message = {"index": index, "files": [str(file) for file in files]}
@@ -94,7 +94,7 @@ class WorkerProcess:
         self._process.wait()
 
     def interrupt(self) -> None:
-        """Kill the process. This may be called from any thread, also while another waits for the process."""
+        """Kill the process. Any thread may call this, even while another thread waits for the process."""
         if self._process is not None:
             self._process.kill()
 
@@ -124,7 +124,7 @@ class WorkerProcess:
 
 
 class Driver:
-    """The run of a parallel step, from its input files to its joined rows."""
+    """The run of a parallel step: from the input files to one file with all rows."""
 
     def __init__(self, settings: ParallelSettings) -> None:
         self._settings = settings

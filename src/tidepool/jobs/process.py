@@ -1,4 +1,4 @@
-"""The process of a job: started, its output published while it runs, ended with all its descendants."""
+"""The process of a job: start it, publish its output while it runs, and end it with all its descendants."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 _UPLOAD_EVERY_S = 1.0  # jobs.stream polls every two seconds
 _CHUNK = 64 * 1024
 _RUN_ID = "AZUREML_RUN_ID"
-_AFTER_EXIT_S = 1.0  # to read the rest of the pipe after the process has ended
+_AFTER_EXIT_S = 1.0  # the time to read the rest of the output after the process has ended
 
 
 class LogStream:

@@ -33,7 +33,7 @@ class JobRecords:
         return str(self._runs.existing(workspace_id, run_id)["status"])
 
     def freeze(self) -> None:
-        """Keep all runs in the state that they have now. Tidepool is stopping, and its jobs are cancelled."""
+        """Keep all runs in their present state, although the stop of Tidepool cancels its jobs."""
         self._frozen = True
 
     async def move(

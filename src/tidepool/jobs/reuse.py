@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tidepool.jobs.graph import Step, Value
 from tidepool.store import Document, Store
 
-# The parts of a component and its node that decide the result. Names and descriptions do not.
+# The parts of a component and its node that affect the result. Names and descriptions do not affect it.
 _DECISIVE = (
     "code",
     "command",

@@ -17,7 +17,7 @@ from tidepool.store import Document
 log = logging.getLogger(__name__)
 
 EXECUTION_LOG = "logs/azureml/executionlogs.txt"
-# As Azure ML words it.
+# Azure ML uses this text.
 _FAILED_CHILDREN = (
     "Pipeline has failed child jobs. Failed nodes: {nodes}. For more details and logs, please go to the "
     "job detail page and check the child jobs."
@@ -76,7 +76,7 @@ class JobRun:
         await self._move("Completed")
 
     async def _run_node(self, step: Step) -> None:
-        """Run a step after the steps that it needs, unless one of them left an output missing."""
+        """Run a step after the steps that it needs, unless one of these steps did not write an output."""
         if step.needs:
             await asyncio.wait([self._nodes[name] for name in step.needs])
         if not step.sources <= self._produced.keys():
@@ -158,13 +158,16 @@ class JobRun:
             task.cancel()
             await asyncio.wait([task])
             del self.children[run.run_id]
-            # A task that was cancelled before it started has not ended its run.
+            # If the task was cancelled before it started, its run has not ended yet.
             await self._move("Canceled", run_id=run.run_id)
             status = self.records.status(self.workspace_id, run.run_id)
             await self._log(f"Step {run.step.name} ended as {status}")
 
     async def _run_to_end(self, run: StepRun) -> dict[str, Value]:
-        """Run a step up to and including its last state, and raise StepError unless that is Completed."""
+        """Run a step up to and including its last state.
+
+        Raise StepError if the last state is not Completed.
+        """
         try:
             outputs = await self.steps.run(run)
             self._add_recorded(run, await self.records.register_outputs(run, outputs))

@@ -1,4 +1,4 @@
-"""The nodes of each compute: a step holds the nodes that it needs, and queues while too few are free."""
+"""The nodes of each compute. A step holds the nodes that it needs, and waits while too few nodes are free."""
 
 import asyncio
 from collections import defaultdict, deque
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(eq=False)
 class _Request:
-    """A step that waits for nodes. `granted` is done when it has them."""
+    """A step that waits for nodes. The future `granted` is done when the step has its nodes."""
 
     nodes: int
     capacity: int
@@ -17,7 +17,10 @@ class _Request:
 
 
 class Slots:
-    """The nodes in use and the queue of waiting steps of each compute. First come, first served."""
+    """The nodes in use and the queue of waiting steps of each compute.
+
+    The step that asks first gets its nodes first.
+    """
 
     def __init__(self) -> None:
         self._used: defaultdict[str, int] = defaultdict(int)
@@ -50,7 +53,7 @@ class Slots:
         self._grant(compute)
 
     def _grant(self, compute: str) -> None:
-        """Grant waiting requests in their order, until the next one does not fit."""
+        """Give nodes to the waiting steps in their order, until too few nodes are free for the next step."""
         queue = self._waiting[compute]
         while queue:
             request = queue[0]

@@ -46,7 +46,10 @@ class Staging:
         return copies[0][1] if is_file else target
 
     async def listing(self, source: BlobLocation) -> list[BlobItem]:
-        """Return the blob with that name alone, or else the blobs below it."""
+        """Return only the blob with this name if it exists.
+
+        Otherwise return the blobs in the folder of this name.
+        """
         prefix = source.path.strip("/")
         items = await self._blobs.list(source.account, source.container, prefix)
         blob = next((item for item in items if item.name == prefix), None)
@@ -55,7 +58,7 @@ class Staging:
         return [item for item in items if not prefix or item.name.startswith(f"{prefix}/")]
 
     async def send(self, source: Path, target: BlobLocation) -> int:
-        """Upload a file as a blob, or a folder as blobs below it, and return how many were written."""
+        """Upload a file, or all files of a folder, and return how many blobs were written."""
         files = [source] if source.is_file() else sorted(file for file in source.rglob("*") if file.is_file())
         prefix = target.path.strip("/")
         names = [
@@ -83,7 +86,10 @@ class Staging:
         await asyncio.to_thread(_keep, data, self._path(f"{digest}-{len(data)}"))
 
     def _cached(self, source: BlobLocation, item: BlobItem) -> Path:
-        """Return the cache file of a blob: named by its MD5 if storage has it, else by its ETag."""
+        """Return the cache file of a blob.
+
+        Its name is the MD5 of the blob if storage has one, otherwise the ETag.
+        """
         if item.content_md5:
             return self._path(f"{base64.b64decode(item.content_md5).hex()}-{item.size}")
         version = f"{source.account}/{source.container}/{item.name}/{item.etag}"
@@ -112,5 +118,5 @@ def _copy_from_cache(copies: Iterable[tuple[Path, Path]], writable: bool) -> Non
         else:
             try:
                 target.hardlink_to(cached)
-            except OSError:  # another file system, or too many links
+            except OSError:  # the target is on another file system, or the file has too many links
                 shutil.copyfile(cached, target)

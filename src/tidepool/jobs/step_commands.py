@@ -50,7 +50,10 @@ def parallel_settings(step: Step, texts: Texts) -> dict[str, Any]:
 
 
 def _append_row_to(step: Step, text: str | None, texts: Texts) -> str | None:
-    """Return the file for the joined rows. In an output folder it has the name that Azure ML uses."""
+    """Return the file for the joined rows.
+
+    If the output is a folder, the file has the name that Azure ML uses.
+    """
     if not text:
         return None
     path = Path(fill(text, texts))

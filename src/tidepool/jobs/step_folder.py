@@ -1,4 +1,7 @@
-"""The folder that a step works in: code and inputs are fetched to it, outputs and artifacts sent from it."""
+"""The folder that a step works in.
+
+Code and inputs are fetched to it, and outputs and artifacts are uploaded.
+"""
 
 import asyncio
 import shutil
@@ -18,7 +21,8 @@ from tidepool.store import Store
 DEFAULT_DATASTORE = "workspaceblobstore"
 _DOWNLOAD = "Download"  # the only input mode whose files the job may change
 _DIRECT = "Direct"  # the job gets the URI and reads the data itself
-_ARTIFACT_FOLDERS = ("outputs", "logs")  # of the working directory: kept with the run, as on Azure ML
+# Folders of the working directory that are kept with the run, as on Azure ML.
+_ARTIFACT_FOLDERS = ("outputs", "logs")
 
 
 class StagingError(Exception):
@@ -27,7 +31,7 @@ class StagingError(Exception):
 
 @dataclass(frozen=True)
 class Machine:
-    """What jobs run on: this machine, its Python, and the variables that lead to Tidepool.
+    """The machine that jobs run on: its Python, and the variables that direct programs to Tidepool.
 
     `environment` returns the variables for a process with the managed identity of the resource with an id.
     """
@@ -61,7 +65,7 @@ class StepRun:
 
 @dataclass
 class StepFolder:
-    """The folder of one run. After `prepare`, `texts` has the values for the expressions of its command."""
+    """The folder of one run. After `prepare`, `texts` has the values for the expressions in the command."""
 
     run: StepRun
     machine: Machine

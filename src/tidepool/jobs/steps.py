@@ -21,7 +21,7 @@ from tidepool.store import Document, Store
 
 LOG = "user_logs/std_log.txt"
 _TAIL = 4000  # characters of the log that an error quotes
-_UNLIMITED = 1_000_000  # nodes of serverless compute
+_UNLIMITED = 1_000_000  # the number of nodes of serverless compute
 
 
 class StepError(Exception):
@@ -34,7 +34,10 @@ class StepError(Exception):
 
 
 class Steps:
-    """The steps that run on this machine. `stuck` has the runs that a fault keeps from starting."""
+    """The steps that run on this machine.
+
+    `stuck` contains the runs that cannot start because of a fault rule.
+    """
 
     def __init__(
         self,
@@ -117,9 +120,10 @@ class Steps:
             )
 
     async def _within(self, timeout_s: float | None, process: Coroutine[Any, Any, int]) -> int:
-        """Return the exit status of the process, unless the time limit of the job ends first.
+        """Return the exit status of the process.
 
-        The limit counts in emulated time. As on Azure ML, a job that exceeds it is cancelled.
+        Raise StepError if the process exceeds the time limit of the job. The limit counts in emulated time.
+        As on Azure ML, a job that exceeds it is cancelled.
         """
         task = asyncio.create_task(process)
         waits: list[asyncio.Task[Any]] = [task]
@@ -154,7 +158,7 @@ class Steps:
         return (compute["properties"].get("properties") or {}) if compute else None
 
     def _fault(self, run: StepRun, record: Document, cluster: Document | None) -> str | None:
-        """Return the fault that a rule sets for this step. Only low-priority nodes are preempted."""
+        """Return the fault that a fault rule adds to this step. Only low-priority nodes are preempted."""
         workspace_name = name_in(run.workspace_id, "workspaces")
         step = run.step.name if record.get("parentRunId") else None
         fault = self._faults.for_run(workspace_name, record["rootRunId"], step)

@@ -7,11 +7,11 @@ import hmac
 from tidepool.default_resources import STORAGE_ACCOUNT, WORKSPACES
 from tidepool.store import Store
 
-POOL = 1000  # the names of all accounts must fit in one environment variable: at most 128 KiB
+POOL = 1000  # all accounts must fit in one environment variable of at most 128 KiB
 
 
 class Accounts:
-    """The named accounts and the pool.
+    """The default accounts, and a pool of further accounts for workspaces and tests.
 
     Keys are derived from the secret of the data folder, so that they are the same after a restart.
     """

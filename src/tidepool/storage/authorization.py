@@ -10,7 +10,7 @@ from tidepool.storage.blob_batches import is_batch
 from tidepool.storage.request import StorageRequest
 
 AUDIENCE = "https://storage.azure.com"
-_ACTIONS = {"GET": "read", "HEAD": "read", "DELETE": "delete"}  # everything else writes
+_ACTIONS = {"GET": "read", "HEAD": "read", "DELETE": "delete"}  # all other methods write
 _SERVICES = {
     "blob": ("blobServices/containers", "blobs"),
     "queue": ("queueServices/queues", "messages"),
@@ -25,7 +25,7 @@ class StorageAuthorization:
         self._identity = identity
 
     def token(self) -> str:
-        """Return the bearer token of Tidepool's own requests."""
+        """Return a bearer token for Tidepool's own requests."""
         return self._identity.issue(AUDIENCE, PRINCIPALS["developer"])
 
     def check(self, http_request: Request, request: StorageRequest) -> None:
@@ -53,7 +53,7 @@ def action_of(request: StorageRequest) -> str:
 
 
 def _is_inside(request: StorageRequest) -> bool:
-    """Return whether the request is about a blob, a message or an entity, not about its container."""
+    """Return whether the request is about a blob, message or entity, not a container, queue or table."""
     if request.service == "table":
         return not request.path.strip("/").lower().startswith("tables")
     return is_batch(request) or bool(request.segments[1])

@@ -71,11 +71,14 @@ class AzuriteClient:
 
     @cached_property
     def _session(self) -> aiohttp.ClientSession:
-        """The session, created at the first request because it belongs to the event loop that then runs."""
+        """The HTTP session.
+
+        It is created at the first request, because it belongs to the running event loop.
+        """
         context = ssl.create_default_context(cafile=self._authority)
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(ssl=context, limit=200, keepalive_timeout=600),
-            timeout=aiohttp.ClientTimeout(),  # no limit: large blobs take long
+            timeout=aiohttp.ClientTimeout(),  # there is no limit, because large blobs take long
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_NOT_ADDED,
             auto_decompress=False,

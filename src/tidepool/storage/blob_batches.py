@@ -1,4 +1,4 @@
-"""Batches of blob requests: multipart bodies that hold a request, or an answer, in each part."""
+"""Batches of blob requests. Each part of a multipart body contains a request or a response."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,7 +26,7 @@ def requests_in(request: StorageRequest, body: bytes) -> dict[str, StorageReques
 
 
 def answers_in(body: bytes, content_type: str) -> dict[str, tuple[int, Headers]]:
-    """Return the status and the headers of each answer of a batch, by Content-ID."""
+    """Return the status and the headers of each response in a batch, by Content-ID."""
     return {
         content_id: (int(status_line.split(" ")[1]), headers)
         for content_id, status_line, headers in _parts(body, content_type)

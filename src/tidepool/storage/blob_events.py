@@ -1,4 +1,4 @@
-"""The events of Azure Storage: which requests raise an event, and what it contains."""
+"""The events of Azure Storage: which requests raise an event, and what the event contains."""
 
 import uuid
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ _SEQUENCER_EPOCH = 0x15508
 
 
 def api_of(request: StorageRequest) -> str | None:
-    """Return the `data.api` of the event that a request raises, or None if it raises none."""
+    """Return the `data.api` of the event that a request raises, or None if the request raises no event."""
     if request.service != "blob" or not request.segments[1]:
         return None
     comp = request.query.get("comp")
@@ -29,7 +29,10 @@ def api_of(request: StorageRequest) -> str | None:
 
 
 def states_properties(request: StorageRequest, api: str) -> bool:
-    """Return whether the request states type and length of the blob. If not, only storage has them."""
+    """Return whether the request contains the type and length of the blob.
+
+    If not, both must be read from storage.
+    """
     return api == "PutBlob" and not request.header("x-ms-copy-source")
 
 
@@ -48,7 +51,8 @@ def stated_properties(request: StorageRequest) -> Headers:
 def event(request: StorageRequest, api: str, *, answered: Headers, properties: Headers, number: int) -> Event:
     """Return a BlobCreated or BlobDeleted event in the Event Grid schema.
 
-    `answered` are the headers of the response, `properties` those of the blob; `number` grows each time.
+    `answered` contains the headers of the response, and `properties` contains the properties of the blob.
+    `number` is greater for each new event.
     """
     deleted = api == DELETE
     request_id = header(answered, "x-ms-request-id")

@@ -1,4 +1,4 @@
-"""The events that requests to blobs raise, found before and after Azurite answers them."""
+"""The events of blob requests. A request is inspected before Azurite gets it and after Azurite's response."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ Head = Callable[[StorageRequest], Awaitable[Headers]]
 class Change:
     """A request that changes a blob if it succeeds.
 
-    `former` are the properties of the blob before a deletion.
+    `former` contains the blob's properties before a deletion.
     """
 
     request: StorageRequest
@@ -31,9 +31,10 @@ class Change:
 
 
 class BlobWatch:
-    """The watch over changes of blobs.
+    """The detection of changes of blobs.
 
-    `head` returns the properties of the blob of a request, `sequence` the next sequence number of an event.
+    `head` returns the properties of the blob that a request is about. `sequence` returns the next sequence
+    number for an event.
     """
 
     def __init__(self, *, head: Head, sequence: Callable[[], int]) -> None:
@@ -41,7 +42,10 @@ class BlobWatch:
         self._sequence = sequence
 
     async def before(self, request: StorageRequest, body: object) -> dict[str, Change]:
-        """Return the changes that a request asks for: by Content-ID for a batch, else under ""."""
+        """Return the changes that a request asks for.
+
+        The keys are Content-IDs for a batch, and "" otherwise.
+        """
         batch = is_batch(request) and isinstance(body, bytes)
         requests = requests_in(request, body) if batch and isinstance(body, bytes) else {"": request}
         changes: dict[str, Change] = {}
@@ -52,7 +56,7 @@ class BlobWatch:
         return changes
 
     async def after(self, changes: dict[str, Change], response: OpenResponse) -> list[Event]:
-        """Return the events of the changes that succeeded, as the response says."""
+        """Return the events of the changes that succeeded according to the response."""
         if not changes or response.status >= 300:
             return []
         answers = {"": (response.status, response.headers)}

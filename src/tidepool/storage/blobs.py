@@ -37,7 +37,10 @@ class Blobs:
         self._accounts = accounts
 
     async def list(self, account: str, container: str, prefix: str = "") -> list[BlobItem]:
-        """Return all blobs below a prefix, by name. The list is empty if the container does not exist."""
+        """Return all blobs whose names begin with a prefix.
+
+        The list is empty if the container does not exist.
+        """
         items: list[BlobItem] = []
         marker = ""
         while True:
@@ -71,7 +74,7 @@ class Blobs:
         _checked(answer, or_status=409)
 
     async def download(self, account: str, container: str, prefix: str, folder: Path) -> Files:
-        """Download all blobs below a prefix, or the blob of that name, and return the files."""
+        """Download all blobs in a folder, or the single blob with this name, and return the files."""
         limit = asyncio.Semaphore(_TRANSFERS)
 
         async def fetch(item: BlobItem) -> Path:
@@ -87,7 +90,7 @@ class Blobs:
         return list(await asyncio.gather(*(fetch(item) for item in below)))
 
     async def upload(self, folder: Path, account: str, container: str, prefix: str) -> Names:
-        """Upload all files below a folder and return the names of the blobs."""
+        """Upload all files in a folder and its subfolders, and return the names of the blobs."""
         limit = asyncio.Semaphore(_TRANSFERS)
 
         async def put(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""The copy status in responses: the source, and with a fault rule that a copy is pending or has failed.
+"""The copy status in responses: the source of a copy and, if a fault rule applies, a pending or failed copy.
 
 Azurite copies at once. This module changes its responses so that they report what Azure would report.
 """
@@ -55,7 +55,7 @@ class Copies:
         self._copy_faults[key] = _CopyFault(until, fails)
 
     def changes_listing(self, request: StorageRequest) -> bool:
-        """Return whether the request lists blobs among which are copies with a fault."""
+        """Return whether the request lists blobs and some of these blobs are copies with a fault."""
         container, name = request.segments
         is_listing = request.service == "blob" and request.query.get("comp") == "list" and not name
         return is_listing and bool(self._faults_in(request.account, container))

@@ -87,9 +87,10 @@ class StorageGateway:
         body: bytes = b"",
         holds: bool = False,
     ) -> Answer:
-        """Send a request of Tidepool itself. It raises the same events as a request of a client.
+        """Send a request of Tidepool itself.
 
-        `holds`: a functions host sends it, for messages that it processes.
+        The request raises the same events as a request of a client. `holds` is true if a functions host sends
+        the request for messages that the host processes.
         """
         bare = StorageRequest(account, service, method, target.encode("latin-1"), [])
         request = self._with_own_headers(bare, headers or {}, body)

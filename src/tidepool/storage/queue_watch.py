@@ -23,7 +23,8 @@ Key = tuple[str, str, str]
 class QueuedMessage:
     """A message that is not deleted.
 
-    `due` is the emulated time at which it becomes visible. `held`: a functions host processes it.
+    `due` is the emulated time at which the message becomes visible. `held` is true while a functions host
+    processes the message.
     """
 
     account: str
@@ -50,9 +51,9 @@ class QueuedMessage:
         return self._update_target(self.pop_receipt)
 
     def probe_target(self) -> str:
-        """Return the target of an Update Message that changes nothing, as its receipt is wrong.
+        """Return the URL path of an Update Message request that has a wrong pop receipt.
 
-        Azurite answers 404 if it does not have the message.
+        This request changes nothing. Azurite answers 404 if it does not have the message.
         """
         return self._update_target("none")
 
@@ -75,7 +76,10 @@ class QueueWatch:
             self._messages[message.key] = message
 
     def observe(self, request: StorageRequest, answer: Answer, *, holds: bool) -> None:
-        """Record the effect of an answered request. `holds`: a functions host processes its messages."""
+        """Record the effect of a request after the response.
+
+        `holds` is true if a functions host processes the messages of the request.
+        """
         if answer.status >= 300:
             return
         match = _MESSAGES.fullmatch("/".join(request.segments).rstrip("/"))
@@ -100,7 +104,10 @@ class QueueWatch:
                 self._record(QueuedMessage(request.account, queue, message_id, receipt, due, holds))
 
     def waiting(self, within_s: float) -> list[QueuedMessage]:
-        """Return the messages that no host holds and that are visible by then, soonest first."""
+        """Return the messages that no host holds and that are visible within `within_s` seconds.
+
+        They are sorted by the time at which they become visible.
+        """
         until = self._due(within_s)
         waiting = [
             message for message in self._messages.values() if message.due <= until and not message.held
@@ -108,7 +115,7 @@ class QueueWatch:
         return sorted(waiting, key=lambda message: message.due)
 
     def unfinished(self, within_s: float) -> list[QueuedMessage]:
-        """Return the messages that a functions host holds or that are visible by then."""
+        """Return the messages that a functions host holds or that are visible within `within_s` seconds."""
         until = self._due(within_s)
         return [message for message in self._messages.values() if message.held or message.due <= until]
 
@@ -117,7 +124,7 @@ class QueueWatch:
         return list(self._messages.values())
 
     def forget(self, message: QueuedMessage) -> None:
-        """Forget a message that Azurite does not have, because it was killed before it saved the message."""
+        """Forget a message that Azurite lost. Azurite was killed before it saved this message."""
         self._forget_key(message.key)
 
     def release(self, account: str, queue: str) -> None:

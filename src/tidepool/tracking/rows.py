@@ -1,4 +1,4 @@
-"""Rows of MLflow's database that its API cannot create: runs and experiments with ids that Azure ML chose."""
+"""Rows in MLflow's database for runs and experiments. MLflow's API cannot create them with Azure ML's ids."""
 
 import sqlite3
 import time
@@ -45,7 +45,7 @@ class MlflowRows:
     def experiment(
         self, workspace_id: str, name: str, tags: Mapping[str, str] | None = None
     ) -> tuple[int, bool]:
-        """Create an experiment unless it exists, and return (its id in MLflow, whether it is new)."""
+        """Create an experiment unless it exists, and return (id in MLflow, whether the experiment is new)."""
         number, now = experiment_number(workspace_id, name), _now()
         cursor = self._db.execute(
             "insert or ignore into experiments (experiment_id, name, artifact_location, lifecycle_stage,"
@@ -128,7 +128,7 @@ class MlflowRows:
 
 
 def _artifacts(workspace_id: str, experiment: str) -> str:
-    """Return the URI below which the runs of an experiment keep artifacts, in the form of azureml-mlflow."""
+    """Return the folder of an experiment's artifacts, as a URI in the form that azureml-mlflow uses."""
     base = f"azureml://{DATA_PLANE}/mlflow/v2.0{workspace_id}"
     return f"{base}/experiments/{quote(experiment, safe='')}/runs"
 

@@ -35,7 +35,7 @@ class MlflowServer:
 
     @property
     def ready(self) -> bool:
-        """Return whether the server answers, which means that its tables exist."""
+        """Return whether the server responds. It responds only after the tables of its database exist."""
         task = self._starting
         if task is None or not task.done() or task.cancelled() or task.exception():
             return False
@@ -63,7 +63,10 @@ class MlflowServer:
             await self._process.wait()
 
     async def _start(self) -> None:
-        """Start the child process of `mlflow server` alone: the parent would only import MLflow once more."""
+        """Start only the child process of `mlflow server`.
+
+        The parent process would only import MLflow once more.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))

@@ -29,9 +29,10 @@ _SCOPE = rf"/mlflow/v[12]\.0/subscriptions/[^/]+/resourceGroups/[^/]+/providers/
 _URL = re.compile(rf"{_SCOPE}(?P<workspace>[^/]+)(?P<path>/.*)", re.IGNORECASE)
 _OPERATION = re.compile(r"/api/[23]\.0/(?:preview/)?mlflow/(.*)")
 _REGISTRY = ("registered-models/", "model-versions/")
-_LOGGED_MODEL = "models:/"  # followed by the id of a logged model, if that is the source of a model version
+# The start of a model version's source if this source is a logged model; the id of the model follows.
+_LOGGED_MODEL = "models:/"
 _READS = ("search", "get", "list")
-# Headers of the server's responses that concern its own connection.
+# Response headers of the MLflow server that only concern the connection to this server.
 _DROPPED = {"connection", "content-length", "content-encoding", "transfer-encoding", "date", "server"}
 
 
@@ -65,7 +66,10 @@ class Tracking:
             self._rows.run(workspace_id, run)
 
     def warm(self) -> None:
-        """Start the server before the first request, while a job takes seconds to import MLflow."""
+        """Start the server when a job starts.
+
+        The job needs seconds to import MLflow before its first request.
+        """
         self._server.begin()
 
     async def stop(self) -> None:
@@ -127,9 +131,9 @@ class Tracking:
         return JSONResponse(await handler(workspace_id, body))
 
     async def _create_experiment(self, request: Request, workspace_id: str, rows: MlflowRows) -> Response:
-        """Create an experiment with the id and the artifact location that Azure ML gives it.
+        """Create an experiment with the id and the artifact location that Azure ML uses.
 
-        If it exists already or has no name, the MLflow server answers with its own error.
+        If the experiment exists already or has no name, the MLflow server returns its own error.
         """
         body = await _json(request)
         if body.get("name"):
@@ -162,7 +166,7 @@ class Tracking:
 
 
 def _with_model_in_run(answer: Response, rows: MlflowRows, workspace_id: str) -> Response:
-    """Return the response to "create logged model" with a file location in the run's artifacts."""
+    """Move a new logged model to the artifacts of its run, and return the response with the new location."""
     body: Document = json.loads(bytes(answer.body))
     info = body["model"]["info"]
     uri = rows.move_model(workspace_id, info["model_id"])
