@@ -13,7 +13,7 @@ class ApiError(TidegateError):
 
 
 class UnreachableError(ApiError):
-    """No service answers at the address, or what answers is not the API."""
+    """No service responds at the address, or the response is not from the API."""
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ _SIGNED_IN = ("x-ms-client-principal-name", "x-ms-client-principal-id")
 
 
 def _signed_in(request: Request, service: Services) -> str | None:
-    """Return the user or app that App Service's authentication let in, or None. An app has only an id.
+    """Return the user or app that App Service's authentication accepted, or None. An app has only an id.
 
-    If the authentication is off, callers can set these headers themselves, so they are ignored.
+    If the authentication is off, callers can set these headers themselves, so the headers are ignored.
     """
     if not service.settings.authenticated:
         return None

@@ -31,7 +31,7 @@ Send the function key in the header `x-functions-key`."""
 
 
 class Health(BaseModel):
-    """The answer of a service that can work."""
+    """The response of a healthy service."""
 
     status: str
     feeds: list[str]
@@ -84,7 +84,7 @@ router = APIRouter(prefix="/api", dependencies=[Depends(FUNCTION_KEY)])
 def create_app(service: Callable[[], Service]) -> FastAPI:
     """Return the ASGI app.
 
-    `service` is called for each request, so that a bad environment leads to a 503 answer with the reason.
+    `service` is called for each request, so that a bad environment leads to a 503 response with the reason.
     """
     app = FastAPI(
         title="Tidegate",
@@ -108,7 +108,7 @@ def create_app(service: Callable[[], Service]) -> FastAPI:
 def health(request: Request) -> Health:
     """Check that the configuration is valid and that the ledger can be read.
 
-    If not, the answer is 503 with the reason.
+    If not, the response is 503 with the reason.
     """
     try:
         service: Service = request.app.state.service()

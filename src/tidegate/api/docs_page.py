@@ -1,7 +1,7 @@
 """The documentation page of the API: Swagger UI from a Python package, without files from another host.
 
-The page works behind a function key: it repeats its own query (`?code=...`) in the address of each file that
-it loads.
+The page works behind a function key, because it repeats its own query (`?code=...`) in the address of each
+file that the page loads.
 """
 
 import base64
@@ -42,7 +42,7 @@ _SCRIPT_HASH = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decod
 _HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
     f"script-src 'self' 'sha256-{_SCRIPT_HASH}'",
-    "Referrer-Policy": "no-referrer",  # the address contains the key
+    "Referrer-Policy": "no-referrer",  # the page's address contains the function key
     "Cache-Control": "no-store",
 }
 

@@ -20,7 +20,7 @@ Id = Annotated[
 
 
 class FailureView(BaseModel):
-    """A rejected event or a failed command, with the data that was kept of it."""
+    """A rejected event or a failed command, with its stored data."""
 
     id: str
     kind: str
@@ -44,7 +44,7 @@ class FailureView(BaseModel):
 
 
 class ReplayView(FailureView):
-    """A failure that was replayed just now, and what the replay did (`came_of_it`)."""
+    """A failure that was replayed just now, and the result of the replay (`came_of_it`)."""
 
     came_of_it: str
 
@@ -67,7 +67,7 @@ def failures(
 
 @router.get("/{failure}", summary="Show a failure", responses=documented(404))
 def failure(failure: Id, replays: Replays) -> FailureView:
-    """Return a permanent failure with the data that was kept of it."""
+    """Return a permanent failure with its stored data."""
     return FailureView.of(replays.find(failure))
 
 

@@ -40,7 +40,7 @@ class ModelSummary(BaseModel):
 
 
 class VersionSummary(BaseModel):
-    """A summary of a model version. `version` is its number in the development workspace."""
+    """A summary of a model version. `version` is the version's number in the development workspace."""
 
     model: str
     version: str

@@ -132,8 +132,8 @@ def judge(  # noqa: PLR0913, PLR0917 - the parts of a request
 ) -> ModelVersionView:
     """Judge a version again, or for the first time.
 
-    Its current verdict becomes void, and with it the approval of that verdict. The header `Location` and the
-    field `url` have the address of the version.
+    The current verdict and its approval become void. The header `Location` and the field `url` have the
+    address of the version.
     """
     requester = Requester.of(request.by, signed_in)
     record = rejudgings.rejudge(known.name, version, request, requester, key)
@@ -151,7 +151,7 @@ def judge(  # noqa: PLR0913, PLR0917 - the parts of a request
 def roll_back(
     known: ModelInPath, request: RollbackRequest, approvals: Approving, signed_in: SignedIn
 ) -> RollbackView:
-    """Make the previous champion the champion again, and give it back the traffic of its endpoint."""
+    """Make the previous champion the champion again. Its deployment gets all traffic of the endpoint."""
     command = approvals.roll_back(known.name, request, Requester.of(request.by, signed_in))
     fields = command.model_dump(include={"model", "to", "by", "by_source", "reason"})
     return RollbackView(**fields, url=model_url(command.model))

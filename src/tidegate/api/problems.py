@@ -1,4 +1,4 @@
-"""The error answers of the API: problem details (RFC 9457), each with what is wrong and what to do."""
+"""The error responses of the API: problem details (RFC 9457) that say what is wrong and what to do."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -51,13 +51,13 @@ _DESCRIPTIONS = {
 
 
 def documented(*statuses: int) -> Responses:
-    """Return the `responses=` of a route that answers with a Problem for these statuses."""
+    """Return the argument `responses=` of a route whose error responses have these statuses."""
     content = {MEDIA_TYPE: {"schema": Problem.model_json_schema()}}
     return {status: {"description": _DESCRIPTIONS[status], "content": content} for status in statuses}
 
 
 def handle_problems(app: FastAPI) -> None:
-    """Make the app answer each error that is raised with a Problem."""
+    """Make the app return a Problem for each error that is raised."""
     app.add_exception_handler(RefusedError, _of_refusal)
     app.add_exception_handler(TidegateError, _of_error)
     app.add_exception_handler(RequestValidationError, _of_request)
@@ -100,7 +100,7 @@ async def _of_route(request: Request, error: Exception) -> JSONResponse:
 
 
 def answer(problem: Problem, headers: dict[str, str] | None = None) -> JSONResponse:
-    """Return the HTTP answer for a problem. A 503 answer says when to try again."""
+    """Return the HTTP response for a problem. A 503 response says when to try again."""
     more = {"Retry-After": str(_RETRY_AFTER_S)} if problem.status == 503 else {}
     return JSONResponse(
         problem.model_dump(), problem.status, headers={**(headers or {}), **more}, media_type=MEDIA_TYPE
@@ -115,7 +115,7 @@ def _is_json(request: Request) -> bool:
 
 
 def _path(location: Sequence[str | int]) -> str:
-    """Return where a mistake is, such as `body.reason` or `path.month`. `body` is the body as a whole."""
+    """Return the location of a mistake, such as `body.reason` or `path.month`. `body` is the whole body."""
     return ".".join(str(part) for part in location)
 
 

@@ -1,4 +1,4 @@
-"""The command line `tidegate`: deploy and doctor use Azure's SDKs, all other commands the service's API."""
+"""The command line `tidegate`: deploy and doctor use Azure's SDKs, the others the service's API."""
 
 import sys
 from collections.abc import Sequence
@@ -51,8 +51,8 @@ def deploy(
 ) -> None:
     """Create and register in Azure what the service needs.
 
-    These are queues, tables, containers, pipelines, environments and datastores. It can be run again at
-    any time: what exists with the same content is kept.
+    These are queues, tables, containers, pipelines, environments and datastores. You can run the command
+    again at any time: resources that exist with the same content are kept.
     """
     roles: tuple[WorkspaceRole, ...] = ROLES if workspace == "all" else (workspace,)
     steps = []
@@ -74,8 +74,8 @@ def deploy(
 def doctor(as_json: AsJson = False) -> None:
     """Check the installation, and say how to correct each problem.
 
-    It changes nothing. It checks the roles of the identity that runs it: run it as the function app's
-    identity to check that one.
+    Nothing is changed. The roles of the identity that runs doctor are checked: to check the function app's
+    identity, run doctor as that identity.
     """
     findings = []
     for finding in examine():

@@ -1,4 +1,4 @@
-"""The commands about work that failed for good: list it, and try it again."""
+"""The commands about work that failed permanently: list the work, and try it again."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -21,9 +21,9 @@ def failures(
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """List work that failed for good and waits for a person.
+    """List work that failed permanently and waits for a person.
 
-    These are events that could not be understood, and commands that were given up.
+    This includes events that could not be read, and commands that the service stopped trying.
     """
     query = {"all": "true"} if also_replayed else {}
     listed = client(url, key).get("/api/failures", **query)

@@ -18,7 +18,7 @@ _COLOURS = {
     "observed": "dim",
     "retired": "dim",
 }
-# What a limit is compared with, if it is not simply a figure of the policy.
+# Texts after a limit that say what the metric is compared with, for the rules about the champion.
 _LIMIT_NOTES = {
     "champion_tolerance": ", from the champion's value",
     "min_improvement": " better than the champion",

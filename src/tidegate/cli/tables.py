@@ -23,7 +23,7 @@ _COLOURS = {
     "job_completed": "yellow",
     "superseded": "dim",
 }
-# Columns that people copy or search are not wrapped; the others are if the terminal is narrow.
+# Columns that people copy or search are not wrapped; the other columns are wrapped if the terminal is narrow.
 _WHOLE = {"feed", "month", "state", "result", "scoring", "id", "when", "event"}
 _LONGEST_TEXT = 400  # a verdict's text may have hundreds of lines; --json prints them all
 _SIGNS = {
@@ -116,7 +116,7 @@ def _scorings(scorings: Sequence[dict[str, Any]]) -> Table:
 
 
 def make_table(*headings: str) -> Table:
-    """Return an empty table. A heading that ends with `>` is that of a column of numbers."""
+    """Return an empty table. A heading that ends with `>` marks a column of numbers."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         name = heading.removesuffix(">")

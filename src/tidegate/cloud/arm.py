@@ -1,6 +1,6 @@
-"""A client for Azure Resource Manager (ARM), for what the SDKs do not support or would wait for.
+"""A client for Azure Resource Manager (ARM), for operations that the SDKs do not support.
 
-Long-running operations are started and never awaited.
+The client starts long-running operations and never waits for them, as the SDKs would.
 """
 
 from collections.abc import Iterator, Mapping

@@ -52,7 +52,8 @@ class AssetClient:
     def newest_model(self, name: str) -> str:
         """Return the version that was registered last.
 
-        Versions are strings, so the greatest one may be another. Raise NotFoundError if the model has none.
+        Versions are strings, so the newest one is not always the greatest string. Raise NotFoundError if the
+        model has none.
         """
         with ml_errors(f"find the newest model {name}"):
             return str(self._client.ml.models.get(name, label="latest").version)
@@ -111,7 +112,7 @@ class AssetClient:
 def datastore_path_of(uri: str) -> tuple[str, str]:
     """Return the datastore and the path of a model's files.
 
-    Raise PermanentError if the address is of neither form.
+    Raise PermanentError if the address has neither of the two known forms.
     """
     if match := _IN_DATASTORE.fullmatch(uri):
         return match["datastore"], match["path"]

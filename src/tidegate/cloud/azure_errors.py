@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from tidegate.errors import ConflictError, NotFoundError, PermanentError, TidegateError, TransientError
 
 # 401 and 403 are retried because a role assignment takes minutes to reach every server of Azure.
-# Until then people see delayed work.
+# Until then the work is only delayed, and people are notified of the delay.
 _TRANSIENT = {401, 403, 408, 425, 429}
 _CONFLICTS = {409, 412}
 _CODE = re.compile(r'"code": ?"(\w+)"')
@@ -31,7 +31,7 @@ def azure_errors(doing: str) -> Iterator[None]:
 
 
 def status_of(error: BaseException) -> int | None:
-    """Return the HTTP status behind an SDK's exception, or None if there was no answer."""
+    """Return the HTTP status behind an SDK's exception, or None if there was no response."""
     status = getattr(error, "status_code", None)
     if status is None:
         status = getattr(getattr(error, "response", None), "status_code", None)
@@ -41,7 +41,7 @@ def status_of(error: BaseException) -> int | None:
 def error_code_of(error: BaseException) -> str:
     """Return Azure's own error code, such as `TableNotFound`, or an empty string if there is none."""
     code = getattr(error, "error_code", None) or getattr(getattr(error, "error", None), "code", None)
-    if code is None:  # azure-data-tables leaves it in the body
+    if code is None:  # azure-data-tables leaves the code in the body of the response
         code = (_CODE.search(str(error)) or [None, None])[1]
     return str(getattr(code, "value", code) or "")
 
@@ -64,12 +64,15 @@ def mlflow_errors(doing: str) -> Iterator[None]:
 def _translated(error: BaseException, message: str) -> TidegateError:
     from azure.core.exceptions import ClientAuthenticationError
 
-    # If no token can be got, the error has no status, or the status of Entra ID's answer.
+    # If the plugin cannot get a token, the error has no status, or the status of Entra ID's response.
     return error_for(None if isinstance(error, ClientAuthenticationError) else status_of(error), message)
 
 
 def error_for(status: int | None, message: str) -> TidegateError:
-    """Return the error of the service for an HTTP status. None means that no answer came."""
+    """Return the error of the service for an HTTP status.
+
+    A status of None means that there was no response.
+    """
     if status == 404:
         return NotFoundError(message)
     if status in _CONFLICTS:

@@ -39,8 +39,8 @@ class FeedFiles:
     def read_text(self, storage: FeedStorage, path: str, max_bytes: int) -> str:
         """Return the text of a small file in UTF-8, with or without a byte order mark.
 
-        Raise NotFoundError if it does not exist, and PermanentError if it is longer than `max_bytes` or is
-        not UTF-8.
+        Raise NotFoundError if the file does not exist, and PermanentError if the file is longer than
+        `max_bytes` or is not UTF-8.
         """
         file = f"{storage.account}/{storage.container}/{path}"
         with azure_errors(f"read {file}"):
@@ -60,14 +60,14 @@ class FeedFiles:
 
 
 class RejectedEvents:
-    """The store of events that the service could not read. Each is kept as it was received."""
+    """The store of events that the service could not read. Each event is stored as it was received."""
 
     def __init__(self, *, account: str, credential: "TokenCredential") -> None:
         self._account = account
         self._credential = credential
 
     def keep(self, name: str, content: str) -> str:
-        """Write an event under this name, replace an older one, and return the URL of the blob."""
+        """Write an event under this name, replacing an older event, and return the URL of the blob."""
         from azure.core.exceptions import ResourceNotFoundError
 
         with azure_errors(f"keep {REJECTED}/{name}"):
@@ -80,10 +80,7 @@ class RejectedEvents:
             return blob.url
 
     def read(self, url: str) -> str:
-        """Return the event that was kept under a URL.
-
-        Raise NotFoundError if it was deleted.
-        """
+        """Return the event that is stored at a URL. Raise NotFoundError if the event was deleted."""
         name = url.partition(f"/{REJECTED}/")[2]
         with azure_errors(f"read {REJECTED}/{name}"):
             return str(self._container.download_blob(name, encoding="utf-8").readall())

@@ -8,7 +8,7 @@ from tidegate.errors import NotFoundError, PermanentError
 
 
 class ComputeClient:
-    """A client for compute clusters. `folder` has one YAML file for each cluster, named as the cluster."""
+    """A client for compute clusters. `folder` has one YAML file for each cluster, with the cluster's name."""
 
     def __init__(self, client: LazyMLClient, folder: Path) -> None:
         self._client = client
@@ -18,7 +18,7 @@ class ComputeClient:
         """Return whether jobs can use the cluster now, and start to create it if it does not exist.
 
         Raise NotFoundError if there is neither the cluster nor its YAML file, and PermanentError if Azure
-        could not provision it.
+        could not provision the cluster.
         """
         compute = self._get(name)
         if compute is None:

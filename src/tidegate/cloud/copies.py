@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.storage.blob import BlobProperties, BlobServiceClient, UserDelegationKey
 
-_SIGNATURE_LIFETIME = timedelta(hours=24)  # a copy uses the signature that it was started with to its end
+_SIGNATURE_LIFETIME = timedelta(hours=24)  # a copy uses the same signature from its start to its end
 _CLOCK_SKEW = timedelta(minutes=15)
 
 
 class BlobCopyClient:
-    """A client that starts copies of blobs and compares both ends. It never waits for a copy."""
+    """A client that starts copies of blobs and compares source and target.
+
+    The client never waits for a copy.
+    """
 
     def __init__(self, *, credential: "TokenCredential") -> None:
         self._account = cache(lambda account: blob_service(account, credential))
@@ -38,7 +41,7 @@ class BlobCopyClient:
         return compare_files(originals, copies)
 
     def begin(self, source: Folder, target: Folder, originals: Iterable[OriginalFile]) -> None:
-        """Start to copy each file, if it is still as it was listed. A copy that is running continues.
+        """Start to copy each file that has not changed since it was listed. A running copy continues.
 
         A user-delegation signature lets the target's storage account read this one blob and nothing else.
         https://learn.microsoft.com/rest/api/storageservices/copy-blob
@@ -89,7 +92,7 @@ class BlobCopyClient:
     def _blobs(self, folder: Folder) -> "Iterator[tuple[str, BlobProperties]]":
         """Yield each file of a folder with its name below the folder.
 
-        If the path is that of a single blob, the name is empty.
+        If the path names one blob, its name is empty.
         """
         service: BlobServiceClient = self._account(folder.account)
         container = service.get_container_client(folder.container)

@@ -1,4 +1,4 @@
-"""The one credential that the service uses for all of Azure. It has no secret of its own."""
+"""The one credential that the service uses for all of Azure. The credential contains no secret."""
 
 from functools import cached_property
 from threading import Lock

@@ -15,7 +15,7 @@ _AUDIENCE = "https://ml.azure.com/.default"
 
 
 class DataPlaneClient:
-    """A client for the services of a workspace; their address is found through its discovery URL."""
+    """A client for the services of a workspace; the client finds their address through the discovery URL."""
 
     def __init__(self, client: LazyMLClient, arm: ArmClient) -> None:
         self._client = client
@@ -84,6 +84,6 @@ class DataPlaneClient:
     def _properties(self) -> dict[str, Any]:
         """The workspace's properties, read from ARM.
 
-        azure-ai-ml would import all of MLflow for them, which takes a second or more.
+        Reading them with azure-ai-ml would import all of MLflow, which takes a second or more.
         """
         return dict(self._arm.get(self._client.workspace.arm_id, _API)["properties"])

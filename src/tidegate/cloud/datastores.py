@@ -25,7 +25,7 @@ class DatastoreClient:
     def read(self, datastore: str, path: str) -> bytes:
         """Return the content of a file.
 
-        Raise NotFoundError if it does not exist, PermanentError if it is longer than 64 MiB.
+        Raise NotFoundError if the file does not exist, and PermanentError if the file is longer than 64 MiB.
         """
         with azure_errors(f"read {datastore}/{path}"):
             download = self._blob(datastore, path).download_blob()

@@ -19,7 +19,7 @@ _MINUTE = timedelta(minutes=1)
 class EndpointMetricsClient:
     """A client for request metrics.
 
-    It reads averages for each minute. Within one minute, the average of a count is the count itself.
+    The client reads averages for each minute. Within one minute, the average of a count is the count itself.
     """
 
     def __init__(self, arm: ArmClient) -> None:
@@ -28,7 +28,7 @@ class EndpointMetricsClient:
     def figures(self, deployment_id: str, since: datetime, until: datetime) -> RequestMetrics:
         """Return the requests by HTTP status and the mean 95th percentile latency between two times.
 
-        Both times are rounded to whole minutes. Azure Monitor has its metrics some minutes late.
+        Both times are rounded to whole minutes. Azure Monitor provides its metrics some minutes late.
         """
         start, end = _floor(since), _floor(until) + _MINUTE
         by_status: dict[int, int] = {}
@@ -43,7 +43,7 @@ class EndpointMetricsClient:
     def _series(
         self, deployment_id: str, start: datetime, end: datetime, metric: str, condition: str = ""
     ) -> list[tuple[str, list[float]]]:
-        """Return the series of a metric, each as its dimension's value and a number for each minute."""
+        """Return the series of a metric: each value of the dimension, with a number for each minute."""
         query = {
             "metricnames": metric,
             "aggregation": "Average",

@@ -1,8 +1,7 @@
 """The managed online endpoints of a workspace.
 
-The module calls ARM itself. The SDK's pollers would keep a thread until an operation has ended, which takes
-up to 20 minutes.
-https://learn.microsoft.com/rest/api/azureml/online-deployments/create-or-update
+The module calls ARM directly, because the SDK's pollers would occupy a thread until an operation has ended,
+which takes up to 20 minutes. https://learn.microsoft.com/rest/api/azureml/online-deployments/create-or-update
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +17,7 @@ from tidegate.log import Log
 log = Log(__name__)
 
 _API = "2024-04-01"
-# What a change of traffic must send unchanged, because a PUT replaces the whole endpoint.
+# The properties that a change of traffic must send unchanged, because a PUT replaces the whole endpoint.
 _UNCHANGED = ("location", "tags", "kind", "identity")
 _UNCHANGED_PROPERTIES = ("authMode", "description", "properties", "publicNetworkAccess")
 
@@ -27,7 +26,8 @@ class EndpointClient:
     """A client that reads endpoints and starts operations on them.
 
     It never waits for an operation. Callers read the endpoint again later. If Azure answers 409 because
-    another operation is running, the method returns normally and the caller tries again at its next look.
+    another operation is running, the method returns normally and the caller tries again when it next reads
+    the endpoint.
     """
 
     def __init__(self, workspace: WorkspaceConfig, arm: ArmClient) -> None:
@@ -54,7 +54,7 @@ class EndpointClient:
         )
 
     def create(self, name: str, tags: Mapping[str, str]) -> None:
-        """Start to create an endpoint that checks keys."""
+        """Start to create an endpoint whose callers authenticate with a key."""
         body = {
             "location": self._location,
             "tags": dict(tags),
@@ -84,8 +84,8 @@ class EndpointClient:
     def set_traffic(self, name: str, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
         """Start to change the shares of traffic of an endpoint's deployments.
 
-        `traffic` and `mirror` are percent by deployment. All other settings of the endpoint stay, also the
-        authentication mode of an endpoint that a person created.
+        `traffic` and `mirror` have the percentage of each deployment. All other settings of the endpoint stay
+        the same. This includes the authentication mode of an endpoint that a person created.
         """
         endpoint = self._arm.get(self.id(name), _API)
         properties = {key: endpoint["properties"].get(key) for key in _UNCHANGED_PROPERTIES}

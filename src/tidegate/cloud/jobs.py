@@ -30,7 +30,8 @@ class JobClient:
     def input_data(self, name: str) -> dict[str, str]:
         """Return the data that a job read, by the name of the input.
 
-        For a step it is the data of its pipeline job. Return an empty dict if the run is not a job.
+        For a step of a pipeline, return the data of the pipeline job. Return an empty dict if the run is not
+        a job.
         """
         from azure.ai.ml.exceptions import MlException
 
@@ -44,7 +45,7 @@ class JobClient:
         return {key: _reference(path) for key, path in paths.items() if path}
 
     def submit(self, plan: JobPlan, component: str) -> None:
-        """Submit a job under its derived name, unless a job of that name exists: it is the same job.
+        """Submit a job under its derived name. If a job of that name exists, it is the same job: do nothing.
 
         `component` is the ARM id of a registered pipeline component, so that nothing is uploaded.
         """
@@ -54,13 +55,13 @@ class JobClient:
             with ml_errors(f"submit job {plan.job}"):
                 self._client.ml.jobs.create_or_update(_pipeline_job(plan, component))
         except (ConflictError, PermanentError):
-            # Another worker may have submitted it just now. Azure answers "A job with this name already
+            # Another worker may have submitted the job just now. Azure answers "A job with this name already
             # exists" with several error codes, so check whether the job exists.
             if not self.exists(plan.job):
                 raise
 
     def get(self, name: str) -> RunSnapshot:
-        """Return the state and the error of a job, and those of its steps if it failed or was cancelled.
+        """Return the state and the error of a job. If the job failed or was cancelled, include its steps.
 
         Raise NotFoundError if it does not exist.
         """
@@ -71,12 +72,12 @@ class JobClient:
         return _snapshot(details, tuple(_snapshot(child) for child in children))
 
     def _history(self, path: str) -> dict[str, Any]:
-        """Read run history, as the SDK's `jobs.stream` does: the SDK's job objects have no errors of runs."""
+        """Read the run history, because the SDK's job objects have no errors. `jobs.stream` does the same."""
         return self._data_plane.get("history/v1.0", f"runs/{path}")
 
 
 def _path(job_input: Any) -> str:
-    """Return the path of an input that is data.
+    """Return the path of an input if the input is data.
 
     Return an empty string for a literal value, which the SDK wraps in the same class.
     """

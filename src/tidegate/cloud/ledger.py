@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.data.tables import TableClient
 
-# The format of rows that this release writes. It also reads all formats with lower numbers. Rows of the first
-# releases do not say theirs. Raise it if an older release would misread the new rows, or lose a part of them.
+# The number of the row format that this release writes. This release also reads all formats with lower
+# numbers. Rows of the first releases have no number. Increase the number if an older release would misread
+# the new rows, or lose a part of them.
 ROW_FORMAT = 1
 _FORMAT_COLUMN = "format_version"
 _CHUNK = 32_000  # a property holds 64 KB of UTF-16: https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
@@ -71,7 +72,7 @@ class Ledger:
         return list(self._models.query(""))
 
     def model_version(self, model: str, version: str) -> ModelVersion | None:
-        """Return the record of a version, which is numbered as in the development workspace."""
+        """Return the record of a version, given by its number in the development workspace."""
         return self._versions.get(model, version)
 
     def model_versions(self, model: str | None = None, *, open_only: bool = True) -> list[ModelVersion]:
@@ -112,7 +113,7 @@ class Ledger:
     def add_failure(self, activity: Activity) -> None:
         """Record a failure unless it is recorded already.
 
-        If a person replayed the recorded one, this is another failure and is recorded under an id of its own.
+        If a person has replayed the recorded failure, this is a new failure and is recorded under a new id.
         """
         while not self.add_activity(activity):
             recorded = self.activity(activity.subject, activity.id)
@@ -166,7 +167,7 @@ class _Rows(Generic[R]):
             return None
 
     def query(self, condition: str, **values: str) -> Iterator[R]:
-        """Yield the records that match an OData condition. A table that does not exist yet has none."""
+        """Yield the records that match an OData condition. A table that does not exist yet has no records."""
         try:
             with azure_errors(f"query {self._table}"):
                 entities = self._client.query_entities(condition, parameters=values or None)
@@ -209,7 +210,8 @@ class _Rows(Generic[R]):
 
     def _record(self, entity: Mapping[str, Any]) -> R:
         format_version = int(entity.get(_FORMAT_COLUMN, 1))
-        if format_version > ROW_FORMAT:  # saving it would lose what this release does not know
+        # Saving the record would lose the fields that this release does not know.
+        if format_version > ROW_FORMAT:
             raise TransientError(
                 f"{self._table} {entity['PartitionKey']} {entity['RowKey']} has format {format_version}, and "
                 f"this release reads formats up to {ROW_FORMAT}: deploy the release that wrote the row"

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class LazyMLClient:
     """A holder of an MLClient that imports azure-ai-ml at the first use.
 
-    The import takes a second, so only commands that need it pay for it, and the event path never does.
+    The import takes a second, so only commands that need the MLClient wait for it, and the event path never
+    does.
     """
 
     def __init__(self, workspace: WorkspaceConfig, credential: "TokenCredential") -> None:

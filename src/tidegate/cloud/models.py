@@ -34,7 +34,7 @@ class ModelClient:
     def newest(self, name: str, most: int) -> list[ListedModel]:
         """Return at most `most` versions that were registered last, without archived ones.
 
-        This calls ARM because the SDK can only list all versions.
+        This method calls ARM because the SDK can only list all versions.
         """
         path = f"{self._client.workspace.arm_id}/models/{name}/versions"
         query = {"$orderBy": "createdtime desc", "$top": str(most)}
@@ -78,8 +78,8 @@ class ModelClient:
     def share(self, name: str, version: str, registry: str) -> None:
         """Let Azure copy a version with its files to a registry, under the same name and version.
 
-        This waits until the copy is done. Meanwhile the SDK sends all operations of the MLClient to the
-        registry, so the call uses a client of its own.
+        This method waits until the copy is done. During the copy, the SDK sends all operations of the
+        MLClient to the registry, so this method uses a separate client.
         """
         with ml_errors(f"share model {name}:{version} with {registry}"):
             self._client.new_client().models.share(

@@ -14,7 +14,7 @@ class NotificationSender:
     """Sends messages to people over Teams, Slack, e-mail, webhooks and whatever else Apprise supports."""
 
     def send(self, url: str, title: str, text: str) -> bool:
-        """Send a message and return whether the channel accepted it. Apprise logs the reason if not."""
+        """Send a message and return whether the channel accepted it. If not, Apprise logs the reason."""
         from apprise import Apprise, NotifyFormat
 
         apprise = Apprise()
@@ -24,7 +24,7 @@ class NotificationSender:
 
 
 def is_supported_url(url: str) -> bool:
-    """Return whether Apprise supports such an address. Nothing is sent."""
+    """Return whether Apprise can send to this URL. Nothing is sent."""
     from apprise import Apprise
 
     return Apprise.instantiate(url) is not None

@@ -1,4 +1,4 @@
-"""The work queue, as the service sends to it. The Functions host receives the messages."""
+"""The work queue, to which the service sends commands. The Functions host receives the messages."""
 
 from datetime import timedelta
 from functools import cached_property
@@ -26,7 +26,7 @@ class WorkQueue:
     def send(self, command: AnyCommand, delay: timedelta = timedelta()) -> None:
         """Send a command that becomes visible after `delay`.
 
-        Raise TransientError if the queue cannot be reached. The caller must not report success then.
+        Raise TransientError if the queue cannot be reached. In that case the caller must not report success.
         """
         from azure.core.exceptions import ResourceNotFoundError
 
@@ -58,7 +58,8 @@ class WorkQueue:
             f"https://{self._account}.queue.core.windows.net",
             self._name,
             credential=self._credential,
-            message_encode_policy=TextBase64EncodePolicy(),  # the default of the Functions host
+            # The encoding that the Functions host expects by default.
+            message_encode_policy=TextBase64EncodePolicy(),
             retry_policy=LinearRetry(backoff=1, retry_total=2),  # Event Grid waits 30 s for the whole request
             connection_timeout=5,
             read_timeout=10,

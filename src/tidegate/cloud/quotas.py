@@ -27,7 +27,7 @@ class Region:
     """The VM sizes of a region, and the usages of the subscription as Azure lists them."""
 
     name: str
-    sizes: Mapping[str, VmSize]  # by name in capitals
+    sizes: Mapping[str, VmSize]  # the keys are names in capital letters
     usages: tuple[Mapping[str, Any], ...]
 
     def cores_left(self, size: VmSize, *, low_priority: bool) -> int | None:

@@ -16,9 +16,9 @@ _OVERWRITING = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/
 
 
 class RoleSeparation:
-    """A check by role assignments. ARM's `permissions` would only describe the caller.
+    """A check that reads role assignments, because ARM's `permissions` would only describe the caller.
 
-    Azure resolves groups: what a group may do counts for its members.
+    Azure resolves groups: the roles of a group count for its members.
     """
 
     def __init__(self, arm: ArmClient) -> None:

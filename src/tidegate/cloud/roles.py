@@ -45,7 +45,7 @@ def permissions(arm: ArmClient, scope: str) -> Permissions:
 def caller(credential: "TokenCredential") -> str:
     """Return the name of the signed-in person, or the client id of the identity.
 
-    Raise TransientError if no token can be got, for example because nobody is signed in.
+    Raise TransientError if there is no token, for example because nobody is signed in.
     """
     from azure.core.exceptions import ClientAuthenticationError
 

@@ -31,8 +31,9 @@ class RunClient:
     def attach(self, run: str, experiment: str, name: str, content: bytes) -> None:
         """Write a file to the artifacts of a run.
 
-        This makes the same calls as azureml-mlflow. That package gets its token through MLflow's global
-        tracking URI, but this process serves several workspaces in several threads.
+        This method makes the same HTTP calls as the package azureml-mlflow. The package itself cannot be
+        used: it gets its token through MLflow's global tracking URI, but this process serves several
+        workspaces in several threads.
         """
         path = f"experiments/{quote(experiment)}/runs/{run}/artifacts/batch/metadata"
         answer = self._data_plane.post("history/v1.0", path, {"paths": [{"path": name}]})

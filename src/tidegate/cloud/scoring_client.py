@@ -1,4 +1,4 @@
-"""Scoring requests to one deployment of an online endpoint, as its callers send them."""
+"""Scoring requests to one deployment of an online endpoint, in the same form as its callers send them."""
 
 import time
 from functools import cached_property
@@ -24,7 +24,7 @@ class ScoringClient:
     def send(self, endpoint: str, deployment: str, body: bytes, times: int = 1) -> list[ScoringAnswer]:
         """Send a request `times` times to a deployment and return its answers.
 
-        The requests go to this deployment whatever its share of traffic is.
+        The requests go to this deployment even if it has no share of the traffic.
         """
         with ml_errors(f"find endpoint {endpoint}"):
             operations = self._client.ml.online_endpoints
@@ -55,7 +55,7 @@ class ScoringClient:
 
     @cached_property
     def _http(self) -> "PipelineClient[Any, Any]":
-        """A client without retries, because the failures are what is measured."""
+        """A client without retries, because the failures are counted."""
         from azure.core import PipelineClient
 
         return PipelineClient("", policies=[])

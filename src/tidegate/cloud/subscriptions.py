@@ -31,7 +31,7 @@ class CustomTopic:
 
     @property
     def takes_grid_events(self) -> bool:
-        """Whether the topic accepts the schema that the service publishes in. A topic accepts only one."""
+        """Whether the topic accepts the schema of the service's events. A topic accepts only one schema."""
         return self.schema == "EventGridSchema"
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-# The kinds for `notify: events:`, with what has happened.
+# The kinds that `notify: events:` accepts, each with what has happened.
 KINDS: Mapping[str, str] = {
     "month.registered": "a month, or a new version of it, is complete and registered",
     "month.late": "the deadline has passed, and the month is not complete",

@@ -32,7 +32,7 @@ class ConfigFile:
         self._lock = Lock()
         self._stamp: tuple[int, int] | None = None
         self._error = ""
-        self._good: tuple[Config, datetime] | None = None  # and the time of its next check
+        self._good: tuple[Config, datetime] | None = None  # the configuration, and the time of its next check
 
     def current(self) -> Config:
         """Return the configuration. Raise ConfigError with every mistake if the file cannot be used."""
@@ -84,7 +84,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 
 @dataclass(frozen=True)
 class _Document:
-    """The parsed YAML, which knows the line of each key."""
+    """The parsed YAML, with the line of each key."""
 
     file: str
     root: Any
@@ -99,7 +99,7 @@ class _Document:
         return steps[-1][0][steps[-1][1]] if steps and len(steps) == len(where) else None
 
     def _line(self, where: Location) -> int:
-        """Return the line of the innermost key of the location that the file has."""
+        """Return the line of the location, or of its innermost parent that the file has."""
         steps = self._steps(where)
         if not steps:
             return 1
@@ -130,7 +130,7 @@ def _parsed(path: Path) -> Any:
         raise ConfigError(_unreadable(path, error)) from error
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problem = str(error.problem).partition(" with value ")[0]  # which may be a secret
+        problem = str(error.problem).partition(" with value ")[0]  # that value may be a secret
         raise ConfigError(f"{path.name}:{line}: this is not valid YAML: {problem}") from None
     except YAMLError as error:
         raise ConfigError(f"{path.name}:1: this is not valid YAML ({type(error).__name__})") from None

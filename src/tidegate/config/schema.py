@@ -221,5 +221,5 @@ class Config(Section):
 
     @property
     def digest(self) -> str:
-        """Return a hash that changes with the meaning of the file and reveals nothing of its content."""
+        """Return a hash of the values, which reveals none of them. Comments do not change the hash."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]

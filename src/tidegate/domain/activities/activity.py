@@ -12,7 +12,7 @@ from tidegate.domain.ledger_record import LedgerRecord
 
 @dataclass(frozen=True)
 class Trigger:
-    """The time at which something was noticed, and the id of the event, request or timer tick behind it."""
+    """The time at which something was noticed, and the id of the event, request or timer tick that caused it."""
 
     at: datetime
     cause: str
@@ -24,7 +24,7 @@ class Activity(LedgerRecord):
     Its id is derived from what happened, so that a repetition records it only once.
     """
 
-    subject: str = Field(description="What it is about: see subjects.py.")
+    subject: str = Field(description="What the activity is about: see subjects.py.")
     id: str
     kind: str = Field(description="`month.scored`, `month.late`, `work.failed` ...")
     at: datetime
@@ -33,12 +33,15 @@ class Activity(LedgerRecord):
     data: dict[str, Any] = Field(default={})
     cause: str
     sent: list[str] = Field(
-        default=[], description="Channels that received it (hashes of their URLs, or a topic)."
+        default=[], description="Channels that received the activity (hashes of their URLs, or a topic)."
     )
     taken_at: datetime | None = Field(
-        default=None, description="When a worker began to send it. Other workers leave it alone meanwhile."
+        default=None,
+        description="When a worker began to send the activity. Other workers do not send it at that time.",
     )
-    done: bool = Field(default=False, description="Whether every channel that subscribes to it received it.")
+    done: bool = Field(
+        default=False, description="Whether all channels that subscribe to its kind received it."
+    )
     replayed_at: datetime | None = Field(
         default=None,
         description="When a person replayed the failed work. If it fails again, a new activity is recorded.",
