@@ -1,6 +1,7 @@
 """Log lines: a static snake_case name, and identifiers as flat fields. They hold no payloads and no secrets.
 
-The event, its correlation id and its command are bound once, and are on every line that is logged inside.
+The event, its correlation id and its command are set once, by `bound`, and then appear on every log line of
+the block.
 """
 
 import io

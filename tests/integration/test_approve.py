@@ -233,7 +233,7 @@ def test_an_approval_of_another_verdict_does_not_serve_this_one(approval_api: Ap
     status, body = approval_api.post(verdict="e0-old")
 
     assert status == 409
-    assert "has another verdict, e1-abc: read it, and decide on that" in body
+    assert "has another verdict, e1-abc: read that verdict, and decide on it" in body
     assert approval_api.record.approval is None
 
 

@@ -115,7 +115,7 @@ def test_what_failed_for_good_is_listed_and_replayed(
     said = capsys.readouterr().out
 
     assert failure["id"] in listed
-    assert "It crashed the service" in failure["text"]
+    assert "The command crashed the service" in failure["text"]
     assert "CheckJob is sent" in said
     assert as_json(capsys, "failures") == []
     assert ends("failures") == 0

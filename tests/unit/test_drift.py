@@ -205,7 +205,8 @@ def test_so_many_trainings_a_month_and_no_more() -> None:
     model = a_model(retrained_at=[at])
 
     assert (
-        decide(model, renewal("202611", NOW)).why == "it was trained 1 times this month; per_month allows 1"
+        decide(model, renewal("202611", NOW)).why
+        == "the model was trained 1 times this month; per_month allows 1"
     )
     assert decide(
         model, renewal("202612", NOW), datetime(2026, 11, 30, 16, 0, tzinfo=UTC)

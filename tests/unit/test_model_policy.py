@@ -31,7 +31,7 @@ def test_a_feed_in_production_cannot_be_scored_with_what_is_only_in_a_registry()
     shared = {**POLICY, "promote": {"via": "registry", "registry": "shared"}}
 
     assert Config.model_validate({**values, "models": {"classifier": POLICY}})
-    with pytest.raises(ValidationError, match="production has no version of it"):
+    with pytest.raises(ValidationError, match="production has no version of this model"):
         Config.model_validate({**values, "models": {"classifier": shared}})
 
 

@@ -280,7 +280,7 @@ def test_a_deployment_that_was_deleted_by_hand_ends_the_rollout(phase: str, rest
 
     assert (record.phase, record.why) == (
         "rolled_back",
-        "digits was changed by hand: v-2 is gone; it stays so",
+        "digits was changed by hand: v-2 is gone; it is left unchanged",
     )
     assert world.seen
     assert (world.seen.traffic, list(world.seen.deployments)) == ({"v-1": 100}, ["v-1"])

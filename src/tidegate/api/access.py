@@ -21,7 +21,7 @@ IdempotencyKey = Annotated[
         alias="Idempotency-Key",
         pattern=r"^[\x21-\x7e]{1,200}$",
         description="A key of your choice for this request. If you send the request again with the same key, "
-        "it has no further effect and gets the same answer.",
+        "the request has no further effect and gets the same response.",
     ),
 ]
 Services = Annotated[Service, Depends(_service)]

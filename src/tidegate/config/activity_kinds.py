@@ -26,13 +26,13 @@ KINDS: Mapping[str, str] = {
     "model.deployed": "a model was deployed",
     "rollout.started": "the rollout of a model to an endpoint has started",
     "rollout.step": "a rollout took its next step",
-    "rollout.failed": "a step of a rollout failed, and its traffic was given back",
+    "rollout.failed": "a step of a rollout failed, and the new deployment lost its traffic",
     "rollout.done": "a rollout is complete",
     "drift.detected": "a monitor or the service's own measurement found drift, and a training starts",
     "drift.ignored": "drift was found, and no training starts",
     "event.rejected": "an event could not be read; it can be replayed",
     "work.delayed": "a command failed several times, and is tried again",
-    "work.failed": "a command failed for good; it can be replayed",
+    "work.failed": "a command failed permanently; it can be replayed",
 }
 # Kinds that are also published as events on the custom topic of the installation.
 OWN_EVENTS: Mapping[str, str] = {"month.scored": "Tidegate.MonthScored"}

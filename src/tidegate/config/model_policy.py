@@ -34,10 +34,10 @@ class Rule(Section):
     min: float | None = None
     max: float | None = None
     champion_tolerance: float | None = Field(
-        default=None, ge=0, description="How much worse than the champion it may be."
+        default=None, ge=0, description="How much worse than the champion's the value may be."
     )
     min_improvement: float | None = Field(
-        default=None, description="How much better than the champion it must be."
+        default=None, description="How much better than the champion's the value must be."
     )
     non_inferiority: float | None = Field(
         default=None,
@@ -82,16 +82,14 @@ class Gate(Section):
     training: dict[str, Rule] = Field(default={}, description="Rules on the metrics of the training run.")
     no_champion: Literal["absolute", "refuse"] = Field(
         default="absolute",
-        description="What happens without a champion: only min and max count (absolute), or it is refused.",
+        description="Without a champion, only min and max count (absolute), or the version is refused.",
     )
 
     @model_validator(mode="after")
     def _training_needs_no_champion(self) -> "Gate":
         comparing = {"champion_tolerance", "min_improvement", "non_inferiority"}
         if wrong := [name for name, rule in self.training.items() if rule.model_fields_set & comparing]:
-            raise ValueError(
-                f"training: {', '.join(wrong)} can only have min and max: no champion is compared"
-            )
+            raise ValueError(f"training: {', '.join(wrong)} can only have min and max, without a champion")
         return self
 
 
@@ -126,7 +124,9 @@ class Rollout(Section):
     instance_type: Filled = "Standard_DS3_v2"
     instance_count: int = Field(default=1, ge=1)
     min_requests: int = Field(
-        default=20, ge=1, description="With fewer requests in a step, probes decide instead of metrics."
+        default=20,
+        ge=1,
+        description="With fewer requests in a step, probes (requests of the service) decide, not metrics.",
     )
     max_error_rate: float = Field(default=0.01, ge=0, le=1)
     max_p95_ms: float | None = Field(default=None, gt=0)
@@ -156,7 +156,7 @@ class Drift(Section):
     training: DataVersion | None = Field(
         default=None, description="`name:version` of a labelled set that every training includes."
     )
-    months: int = Field(default=6, ge=1, le=12, description="How many scored months it trains on.")
+    months: int = Field(default=6, ge=1, le=12, description="The number of scored months in a training.")
     compute: AssetName = "cpu"
 
     @model_validator(mode="after")

@@ -188,8 +188,8 @@ class Config(Section):
             shared = policy and policy.promote and policy.promote.via == "registry"
             if shared and feed.workspace == "production":
                 raise ValueError(
-                    f"feed {name} scores in production, but {feed.score.model} is promoted via registry: "
-                    "production has no version of it; use via: workspace, or score in development"
+                    f"feed {name} scores in production, but {feed.score.model} is promoted via registry, "
+                    "so production has no version of this model. Use via: workspace, or score in development"
                 )
         return self
 

@@ -16,7 +16,7 @@ class LedgerRecord(BaseModel):
 class PartialRecord(BaseModel):
     """A part of a row, of which only the fields that were set are stored.
 
-    Rows that an older release wrote lack some fields, and may have others: both load.
+    Rows that an older release wrote may lack some fields, or have other fields. Such rows can still be read.
     """
 
     model_config = ConfigDict(extra="ignore")

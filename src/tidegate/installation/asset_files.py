@@ -53,7 +53,7 @@ class AssetFiles:
         return self._content([file])
 
     def _content(self, files: Iterable[Path]) -> str:
-        """Return a hash of names and bytes. Line ends do not count."""
+        """Return a hash of names and bytes. Line endings make no difference."""
         digest = hashlib.sha256()
         for file in files:
             data = file.read_bytes().replace(b"\r\n", b"\n")

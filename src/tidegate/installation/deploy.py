@@ -1,4 +1,4 @@
-"""`tidegate deploy`: creates in Azure what the service needs. What exists with the same content is kept."""
+"""`tidegate deploy`: creates in Azure what the service needs, and keeps what exists with the same content."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -79,7 +79,10 @@ class Deployment:
             yield DeployStep(target, what, registered.made)
 
     def _cluster(self, registrar: Registrar, name: str) -> str:
-        """Return the text of a cluster's step. Jobs create clusters, so it only checks that they can."""
+        """Return the text of a cluster's step.
+
+        Jobs create clusters, so this step only checks that they can do so.
+        """
         if registrar.has_compute(name):
             return f"compute {name}"
         file = self._assets.compute(name)

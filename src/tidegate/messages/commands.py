@@ -12,27 +12,31 @@ from tidegate.errors import UnreadableMessageError
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$")]
 MonthId = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(0[1-9]|1[0-2])$")]
 
-# The format of messages that this release writes. It also reads all formats with lower numbers. Raise it if
-# an older release would misread the new messages. A new optional field does not need a new number.
+# The number of the message format that this release writes. This release also reads all formats with lower
+# numbers. Increase the number if an older release would misread the new messages. A new optional field does
+# not need a new number.
 MESSAGE_FORMAT = 1
 FROM_TIMER = "timer-"  # prefix of the cause of commands that the timer sent
 FROM_REPLAY = "replay-"  # how the cause of a replayed command starts
 
 
 class _Command(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")  # another release may have more fields
+    # A message of another release may have more fields.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     format_version: int = Field(
         default=MESSAGE_FORMAT,
         ge=1,
-        description="The format of the message. Messages of the first releases do not say it.",
+        description="The format of the message. Messages of the first releases have no format.",
     )
     cause: str = Field(
         description="Id of the event, request or timer tick that started the chain of commands."
     )
-    tries: int = Field(default=0, ge=0, description="How often it has failed with a transient error.")
+    tries: int = Field(
+        default=0, ge=0, description="How often the command has failed with a transient error."
+    )
     first_tried: datetime | None = Field(
-        default=None, description="Time of the first failure. After 24 h the command fails for good."
+        default=None, description="Time of the first failure. After 24 h the command fails permanently."
     )
 
 
@@ -91,7 +95,7 @@ class PromoteModel(_ModelCommand):
 
 
 class AdvanceRollout(_ModelCommand):
-    """Take the next step of a version's rollout, or give its traffic back."""
+    """Take the next step of a version's rollout, or end the rollout after a failure."""
 
     kind: Literal["AdvanceRollout"] = "AdvanceRollout"
 
@@ -128,7 +132,7 @@ class WeighDrift(_Command):
 
 
 class RetrainModel(_Command):
-    """Submit the job of a retraining, and have the new version judged once the job has completed."""
+    """Submit the job of a retraining. When it has completed, let the gate judge the new version."""
 
     kind: Literal["RetrainModel"] = "RetrainModel"
     model: Name
@@ -136,7 +140,7 @@ class RetrainModel(_Command):
 
 
 class Notify(_Command):
-    """Send one activity to each channel that subscribes to it, once."""
+    """Send one activity, once, to each channel that subscribes to its kind."""
 
     kind: Literal["Notify"] = "Notify"
     subject: str = Field(description="The activity's subject, its partition in the ledger.")
@@ -144,7 +148,7 @@ class Notify(_Command):
 
 
 class Reconcile(_Command):
-    """Send a command for all work that is unfinished or due, or whose event was lost."""
+    """Send a command for each piece of work that is unfinished or due, or whose event was lost."""
 
     kind: Literal["Reconcile"] = "Reconcile"
 
@@ -181,7 +185,7 @@ Follows = Sequence[Next]
 
 
 def command_ids(command: AnyCommand) -> dict[str, object]:
-    """Return the ids of what a command works on, without its cause and its tries."""
+    """Return the ids of what a command works on, without the command's cause and number of tries."""
     return command.model_dump(exclude={"format_version", "kind", "due", "cause", "tries", "first_tried"})
 
 

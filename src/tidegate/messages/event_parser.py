@@ -32,7 +32,7 @@ _LONGEST_NAME = 1024  # https://learn.microsoft.com/rest/api/storageservices/nam
 _LONGEST_ID = 256
 _LONGEST_TEXT = 4096
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ufffd]")
-_HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")  # a lone surrogate: only JSON can contain it
+_HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")  # half of a surrogate pair, which only JSON can contain
 _SLASH = re.compile(r"[/\\]")
 _EMPTY_UNTIL_WRITTEN = {"CreateFile", "SftpCreate"}
 
@@ -69,7 +69,7 @@ def parse(raw: str | bytes) -> list[Event]:
         body = json.loads(raw)
     except (ValueError, RecursionError) as error:
         text = raw if isinstance(raw, str) else raw.decode(errors="backslashreplace")
-        return [_unreadable(reason=f"it is not valid JSON ({error})", content=text)]
+        return [_unreadable(reason=f"the delivery is not valid JSON ({error})", content=text)]
     return [_event(item) for item in (body if isinstance(body, list) else [body])]
 
 
@@ -86,7 +86,7 @@ def _event(item: Any) -> Event:
 
 def _read(id: str, type: str, topic: str, fields: Mapping[str, Any]) -> Event:
     if not (id and type and topic):
-        raise _WrongShapeError("it has no id, no type or no topic")
+        raise _WrongShapeError("the event has no id, no type or no topic")
     reader = _READERS.get(type.lower())
     if reader is None:
         return OtherEvent(id=id, topic=topic, type=type)
@@ -117,7 +117,7 @@ def _run(event: _Envelope) -> Event:
     subject = _RUN_SUBJECT.fullmatch(event.subject)
     run_id = event.text("runId") or (subject[1] if subject else "")
     if not run_id:
-        raise _WrongShapeError("it does not name a run")
+        raise _WrongShapeError("the event does not name a run")
     completed = event.type.lower().endswith(".runcompleted")
     return RunChanged(
         id=event.id,
@@ -134,7 +134,7 @@ def _registered(event: _Envelope) -> Event:
     name = event.text("modelName") or (subject[1] if subject else "")
     version = event.text("modelVersion") or (subject[2] if subject else "")
     if not name or not version:
-        raise _WrongShapeError("it does not name a model and its version")
+        raise _WrongShapeError("the event does not name a model and its version")
     tags = event.mapping("modelTags")
     return ModelRegistered(
         id=event.id, topic=event.topic, type=event.type, name=name, version=version, tags=tags
@@ -175,17 +175,17 @@ def _container_and_path(subject: str) -> tuple[str, str]:
     """Return container and name from the subject. In Azure's own samples the URL has another container."""
     match = _BLOB_SUBJECT.fullmatch(subject)
     if not match:
-        raise _WrongShapeError("its subject does not name a blob")
+        raise _WrongShapeError("the event's subject does not name a blob")
     return match[1], match[2]
 
 
 def _fault(path: str) -> str:
     if len(path) > _LONGEST_NAME:
-        return f"its name is longer than {_LONGEST_NAME} characters"
+        return f"the blob's name is longer than {_LONGEST_NAME} characters"
     if _UNPRINTABLE.search(path):
-        return "its name has control characters"
+        return "the blob's name has control characters"
     if {".", ".."} & set(_SLASH.split(unquote(path))):
-        return "its name leaves its folder with . or .."
+        return "the blob's name leaves its folder with . or .."
     return ""
 
 
@@ -202,7 +202,10 @@ def _source(event: _Envelope) -> tuple[str, str] | None:
 
 
 def _find(mapping: Mapping[str, Any], name: str) -> Any:
-    """Return the value of a key in any case. The documented case is tried first, to be quick in bursts."""
+    """Return the value of a key in any case.
+
+    The documented case is tried first, because bursts of events need quick parsing.
+    """
     if name in mapping:
         return mapping[name]
     lower = name.lower()
@@ -217,7 +220,10 @@ def _text(value: Any) -> str:
 
 
 def _unreadable(*, reason: str, content: str, id: str = "", topic: str = "", type: str = "") -> Unreadable:
-    """Return an unreadable event. A missing id is derived from the content, the same for a redelivery."""
+    """Return an unreadable event.
+
+    A missing id is derived from the content, so that a redelivery has the same id.
+    """
     id = id or f"unreadable-{hashlib.sha256(content.encode(errors='replace')).hexdigest()[:16]}"
     return Unreadable(id=id, topic=topic, type=type, reason=reason, content=content)
 

@@ -1,4 +1,4 @@
-"""The events that Azure sends, as values."""
+"""The types of the events that Azure sends."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -18,14 +18,14 @@ class FeedMatcher:
         self._feed = feed
         pattern = re.escape(feed.path).replace(r"\{yyyy\}", "([0-9]{4})").replace(r"\{MM\}", "([0-9]{2})")
         self._path = re.compile(f"{pattern}(.*)", re.DOTALL)
-        self._only = re.compile(fnmatch.translate(feed.only))  # the same rule as fnmatchcase
+        self._only = re.compile(fnmatch.translate(feed.only))  # matches as fnmatchcase does
         self._markers = {rule.marker for rule in feed.complete_when if rule.marker}
         self._lists = {rule.listed_in for rule in feed.complete_when if rule.listed_in}
         quiet = min((rule.quiet_for for rule in feed.complete_when if rule.quiet_for), default=timedelta())
         self._delay = max(quiet, check_delay)
 
     def meaning(self, event: BlobChanged, path: str, fault: str, now: datetime) -> Meaning:
-        """Return what the event means for this feed.
+        """Return the meaning of an event for this feed: what the service does about it.
 
         `path` is the blob's name, now or before it was renamed. `fault` says why the name cannot be scored.
         """

@@ -1,4 +1,4 @@
-"""The inbox: it turns events into commands, and sends these before Event Grid gets its answer."""
+"""The inbox: it turns events into commands, and sends them before Event Grid gets the response."""
 
 import hashlib
 import json
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 log = Log(__name__)
 
-_TOO_SOON = timedelta(seconds=5)  # a check that is due sooner may list before the new blob is listed
+_TOO_SOON = timedelta(seconds=5)  # a check that is due sooner may list the files before the new blob appears
 _REJECTED_AGAIN_AFTER = timedelta(hours=1)
 _MAX_REMEMBERED = 10_000
 
 
 class Inbox:
-    """The inbox of a process. It remembers sent checks: a burst of blobs costs one check for each month."""
+    """The inbox of a process. Sent checks are remembered, so that a burst of blobs causes few checks."""
 
     def __init__(
         self,
@@ -47,7 +47,8 @@ class Inbox:
         self._rejected = rejected
         self._now = now
         self._lock = Lock()
-        self._remembered: dict[str, datetime] = {}  # until when a check or rejection covers the next ones
+        # The time until which a check or rejection also covers later events.
+        self._remembered: dict[str, datetime] = {}
 
     def accept(self, raw: str) -> None:
         """Turn the events of a delivery into commands.
@@ -59,7 +60,7 @@ class Inbox:
         for event in parse(raw):
             for meaning in routes.meanings(event, now):
                 if isinstance(meaning, Send) and self._is_covered(meaning, now):
-                    continue  # before anything that takes time: a burst of blobs ends here
+                    continue  # this comes first, because most events of a burst need nothing more
                 with bound(event_id=event.id, event_type=event.type):
                     self._apply(meaning, event, raw, now)
 

@@ -1,4 +1,4 @@
-"""What the service does about an event: send a command, record an activity, reject the event or ignore it."""
+"""The meanings of events: what the service does about an event. It sends, records, rejects or ignores."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -19,14 +19,17 @@ class Send:
 
 @dataclass(frozen=True)
 class RecordActivity:
-    """News for people. The event leads to no command."""
+    """An activity to record. The event leads to no command."""
 
     activity: Activity
 
 
 @dataclass(frozen=True)
 class Reject:
-    """A fault in an event that is meant for the service. It is announced once a day for the same `about`."""
+    """A fault in an event that is meant for the service.
+
+    The fault is announced once a day for each `about`.
+    """
 
     about: str
     reason: str

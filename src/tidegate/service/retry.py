@@ -17,7 +17,8 @@ log = Log(__name__)
 
 T = TypeVar("T")
 
-FIRST_LOOK = timedelta(minutes=1)  # at a new job: its events usually arrive sooner, and the timer looks later
+# When a new job is first checked: its events usually come sooner, and the timer comes later.
+FIRST_LOOK = timedelta(minutes=1)
 LONGEST_DELAY = timedelta(minutes=1)
 _SHORTEST_DELAY = timedelta(seconds=1)
 
@@ -26,7 +27,7 @@ _FIRST_BACK_OFF_AFTER_CONFLICT = timedelta(seconds=1)
 _LONGEST_BACK_OFF = timedelta(hours=1)
 _GIVE_UP_AFTER = timedelta(hours=24)
 _ANNOUNCED_AT_TRY = 5  # some minutes after the first try
-_TRIES_OF_TIMER_COMMANDS = 6  # by then the timer has sent the same command again
+_TRIES_OF_TIMER_COMMANDS = 6  # after these tries the timer has sent the same command again
 
 _ROUNDS_AFTER_CONFLICT = 10
 
@@ -46,7 +47,7 @@ class LeaveToTimer:
 
 @dataclass(frozen=True)
 class GiveUp:
-    """The command has failed for good."""
+    """The command has failed permanently."""
 
     reason: str
 

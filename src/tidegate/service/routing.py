@@ -51,7 +51,7 @@ class Routes:
         self._workspaces = {workspace.arm_id.lower(): role for role, workspace in roles}
 
     def meanings(self, event: Event, now: datetime) -> list[Meaning]:
-        """Return what an event means that is received at `now`.
+        """Return the meanings of an event that is received at `now`: what the service does about it.
 
         This is one meaning, or one for each month if a blob was renamed from one month to another.
         """
@@ -70,7 +70,7 @@ class Routes:
         return [Ignore("the service has no use for this type")]
 
     def _blob_meanings(self, event: BlobChanged, now: datetime) -> list[Meaning]:
-        """Return the meanings for the blob's name and, if it was renamed, for its former name."""
+        """Return what a changed blob means under its name and, after a renaming, under its former name."""
         meanings = [
             feed.meaning(event, event.path, event.fault, now)
             for feed in self._feeds_of(event, event.container)
@@ -102,7 +102,7 @@ class Routes:
         return Send(CheckJob(cause=event.id, workspace=workspace, job=event.run_id))
 
     def _breach_meaning(self, event: RunChanged, breach: str, now: datetime) -> Meaning:
-        """Return what the run of a model monitor means whose threshold was breached."""
+        """Return the meaning of a model monitor's run that found a breached threshold."""
         match = _SIGNAL.search(breach)
         signal = match[1][:_MAX_SIGNAL] if match else _UNNAMED_SIGNAL
         if model := self._monitored_model(signal):
@@ -128,7 +128,7 @@ class Routes:
         return models[0] if len(models) == 1 else None
 
     def _model_job_meaning(self, event: RunChanged) -> Meaning | None:
-        """Return what the end of an evaluation or retraining means, or None if the run is neither."""
+        """Return the meaning of a run that ended, or None if it is no evaluation and no retraining."""
         if judged := self._judged_version(event):
             return _judge(event, *judged)
         if retrained := retrained_by(event.run_id, self._config.models):

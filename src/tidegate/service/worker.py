@@ -37,8 +37,9 @@ log = Log(__name__)
 
 Handlers = Mapping[type[Any], Callable[[Any], Follows]]
 
-_VARYING = re.compile(r"[0-9a-f-]{8,}|[0-9]+")  # ids and numbers in the text of an error
-_DELIVERY_FIELDS = {"format_version", "cause", "tries", "first_tried"}  # they do not say what it is for
+_VARYING = re.compile(r"[0-9a-f-]{8,}|[0-9]+")  # matches ids and numbers in the text of an error
+# These fields do not say what the message is for.
+_DELIVERY_FIELDS = {"format_version", "cause", "tries", "first_tried"}
 
 
 class Worker:
@@ -55,8 +56,9 @@ class Worker:
     def carry_out(self, message: str) -> None:
         """Carry out the command of a message. Carrying it out several times has the same effect as once.
 
-        A message that this release cannot read is recorded as a failure, and is complete with that. If this
-        raises an error, the queue delivers the message again, and after five times to `give_up`.
+        A message that this release cannot read is recorded as a failure, and then deleted from the queue. If
+        this raises an error, the queue delivers the message again, and gives it to `give_up` after five
+        times.
         """
         try:
             command = decode(message)
@@ -69,13 +71,13 @@ class Worker:
             log.info("command_carried_out", follows=",".join(follow.command.kind for follow in follows))
 
     def give_up(self, message: str) -> None:
-        """Record and announce a message that ended the service's process again and again."""
+        """Record and announce a message that crashed the service's process five times."""
         try:
             command = decode(message)
         except UnreadableMessageError as error:
             follows = self._record_unreadable(message, error)
         else:
-            reason = "It crashed the service five times; the log has the traceback."
+            reason = "The command crashed the service five times. The log has the traceback."
             follows = self._record_failure(command, "work.failed", reason)
         self._send(follows)
 
@@ -124,7 +126,7 @@ class Worker:
             text=reason,
             data={"command": command.model_dump(mode="json", exclude={"tries", "first_tried"})},
             cause=command.cause,
-            done=isinstance(command, Notify),  # its notification would fail in the same way
+            done=isinstance(command, Notify),  # a notification about a failed notification would fail, too
         )
         self._ledger.add_failure(activity)
         return () if activity.done else (Next(notification_of(activity)),)
@@ -132,7 +134,7 @@ class Worker:
     def _record_unreadable(self, message: str, error: UnreadableMessageError) -> Follows:
         """Keep a message as a failure, and return the command that notifies people of it.
 
-        The timer of another release repeats its messages: those that differ only in their cause are
+        The timer of another release repeats its messages. Messages that differ only in their cause are
         recorded once.
         """
         activity = Activity(
@@ -141,8 +143,8 @@ class Worker:
             kind="work.failed",
             at=self._now(),
             title="A message in the work queue cannot be read",
-            text=f"{error}. It was not carried out, and it is kept. If another release wrote it, "
-            "deploy that release, then replay it.",
+            text=f"{error}. The message was not carried out, and is kept. If another release wrote it, "
+            "deploy that release, then replay the message.",
             data={"message": message},
             cause="queue",
         )

@@ -12,7 +12,7 @@ from tidegate.domain.ledger_record import LedgerRecord
 
 @dataclass(frozen=True)
 class Trigger:
-    """The time at which something was noticed, and the id of the event, request or timer tick that caused it."""
+    """The time at which something was noticed, and the id of its cause: an event, request or timer tick."""
 
     at: datetime
     cause: str

@@ -21,7 +21,7 @@ def signal_weighed(model: str, signal: SignalRecord, cause: str) -> Activity | N
         next_step = "The new version is judged when its training has completed. There is nothing to do now."
     else:
         word, effect = "ignored", "no training is started"
-        next_step = f"If you want to act on it, train a new version of {model} and register it."
+        next_step = f"If you want to act on the drift, train a new version of {model} and register it."
     return Activity(
         subject=model_subject(model),
         id=f"drift-{signal.id}",

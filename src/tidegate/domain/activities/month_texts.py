@@ -27,7 +27,7 @@ def registered(record: Month, version: MonthVersion, trigger: Trigger) -> Activi
         kind="month.registered",
         at=trigger.at,
         title=f"{record.feed} {name} is complete",
-        text=f"It has {size}. It counts as complete because of: {version.reason}.\nScoring starts now.",
+        text=f"The month has {size}. Reason: {version.reason}.\nScoring starts now.",
         data={"version": version.number, "files": version.files, "bytes": version.bytes},
         cause=trigger.cause,
     )
@@ -42,7 +42,7 @@ def late(record: Month, deadline: datetime, files: int, trigger: Trigger) -> Act
         at=trigger.at,
         title=f"{record.feed} {record.month} is late",
         text=(
-            f"It was due on {deadline:%Y-%m-%d %H:%M %Z} and is not complete: {arrived}.\n"
+            f"The month was due on {deadline:%Y-%m-%d %H:%M %Z} and is not complete: {arrived}.\n"
             "Ask the sender for the missing files. Scoring starts by itself once the month is complete."
         ),
         data={"deadline": deadline.isoformat(), "files": files},
@@ -83,7 +83,7 @@ def preempted(record: Month, job: Job, resubmission: ResubmitJob, trigger: Trigg
 
 
 def generation_ended(claim: Claim, cause: str) -> Activity:
-    """Return the activity of a generation's final state: the same each time it is called."""
+    """Return the activity of a generation's final state. The same state always gives the same activity."""
     record, generation, name = claim.record, claim.generation, claim.name
     outcome, state = generation.outcome or ScoringOutcome(), generation.state
     figures = outcome.model_dump(mode="json", include={"files", "rows", "errors", "error_rate", "csv"})
@@ -134,7 +134,7 @@ def _outcome_lines(generation: Generation) -> Iterator[str]:
 def _next_step(claim: Claim) -> Iterator[str]:
     match claim.generation.state:
         case ScoringState.SUPERSEDED:
-            yield "These predictions do not count. The files are checked again, and the newest are scored."
+            yield "These predictions do not count. The files are checked again, and the new files are scored."
         case ScoringState.INCOMPLETE | ScoringState.FAILED | ScoringState.CANCELLED:
             rerun = f'tidegate rerun {claim.record.feed} {claim.record.month} --reason "..."'
             yield f"An earlier result of the month still counts. To score the month again: {rerun}"

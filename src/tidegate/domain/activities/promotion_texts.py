@@ -20,10 +20,11 @@ def needs_approval(record: ModelVersion, until: datetime, trigger: Trigger) -> A
     compared_with = f"champion {verdict.champion}" if verdict.champion else "no champion yet"
     command = f"tidegate approve {record.model} {record.version} --verdict {verdict.id}"
     lines = [
-        f"It passed the gate on {verdict.data}, compared with {compared_with} "
+        f"The version passed the gate on {verdict.data}, compared with {compared_with} "
         f"(job {verdict.job}, verdict {verdict.id}):",
         *_rule_lines(verdict.rules),
-        f"It is promoted to production only if a person approves it until {until:%Y-%m-%d %H:%M %Z}.",
+        "The version is promoted to production only if a person approves it "
+        f"before {until:%Y-%m-%d %H:%M %Z}.",
         f'To approve it: {command} --by ... --reason "..."',
         f'To refuse it: {command.replace("approve", "refuse", 1)} --by ... --reason "..."',
     ]
@@ -53,7 +54,7 @@ def promotion_stopped(record: ModelVersion, why: str, trigger: Trigger) -> Activ
         at=trigger.at,
         title=f"{model_reference(record.model, record.version)} is not promoted: it is {state}",
         text=(
-            f"Reason: {why}.\nThe champion stays in use. To try this version again, once the reason is gone: "
+            f"Reason: {why}.\nThe champion stays in use. After you correct the cause, try the version again: "
             f'tidegate judge {record.model} {record.version} --reason "..."'
         ),
         data={"model": record.model, "version": record.version, "state": state, "why": why},
@@ -98,8 +99,8 @@ def rolled_back(model: Model, cause: str) -> Activity:
 
 def _replaced(model: str, previous: Champion | None) -> str:
     if previous is None:
-        return "It is the first champion, so there is no version to roll back to."
-    return f"It replaces version {previous.version}. To go back to that: tidegate rollback {model}"
+        return "This is the first champion, so there is no version to roll back to."
+    return f"This version replaces version {previous.version}. To undo this: tidegate rollback {model}"
 
 
 def _champions(model: Model) -> dict[str, Any]:

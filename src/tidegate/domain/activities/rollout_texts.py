@@ -12,7 +12,10 @@ from tidegate.domain.lifecycle.rollout_records import RolloutRecord, RolloutStep
 
 @dataclass(frozen=True)
 class _News:
-    """What is new about a rollout. `part` distinguishes several of the same kind in one rollout."""
+    """What is new about a rollout.
+
+    `part` distinguishes several activities of the same kind in one rollout.
+    """
 
     word: str
     title: str
@@ -59,11 +62,15 @@ def _news(
 
 
 def _started(name: str, after: RolloutRecord) -> _News:
-    replaces = f"It replaces {after.before}" if after.before else "It is the first deployment there"
+    replaces = (
+        f"The deployment replaces {after.before}"
+        if after.before
+        else "The endpoint has no other deployment yet"
+    )
     how = "receives all traffic at once" if after.restoring else "receives traffic step by step"
     text = (
         f"Deployment {after.deployment}. {replaces} and {how}.\n"
-        "If a step fails, the traffic is taken back. There is nothing to do."
+        "If a step fails, the deployment loses its traffic. There is nothing to do."
     )
     return _News("started", f"The rollout of {name} to {after.endpoint} has started", text)
 
@@ -74,7 +81,9 @@ def _step(name: str, after: RolloutRecord) -> _News:
     lines = [f"Smoke test: {after.smoke}."] if after.smoke and len(after.steps) == 1 else []
     lines += [_health_line(earlier) for earlier in after.steps[:-1]]
     until = f" until {after.due:%Y-%m-%d %H:%M:%S %Z}" if after.due else ""
-    lines += [f"Its errors and latency are watched{until}. Then the next step follows, or it is taken back."]
+    lines += [
+        f"Its errors and latency are measured{until}. Then the next step follows, or the rollout fails."
+    ]
     return _News("step", f"{name} has {share} at {after.endpoint}", "\n".join(lines), f"{len(after.steps)}")
 
 

@@ -1,4 +1,4 @@
-"""Subjects of activities: what an activity is about, and so its partition in the ledger.
+"""Subjects of activities: what an activity is about, and thus its partition in the ledger.
 
 No other module writes or parses subjects.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tidegate.messages.commands import AnyCommand, command_ids
 
-QUEUE_SUBJECT = "queue"  # messages of the work queue that cannot be read
+QUEUE_SUBJECT = "queue"  # the subject of messages in the work queue that cannot be read
 
 _MONTH = re.compile(r"([a-z0-9-]+):([0-9]{6})")
 _MODEL = re.compile(r"model:development:(.+)")
@@ -67,7 +67,7 @@ def rejection_subject(about: str) -> str:
 
 
 def command_subject(command: AnyCommand) -> str:
-    """Return the subject of what a command works on, or the command's kind if it names nothing."""
+    """Return the subject that a command works on, or the command's kind if the command has no subject."""
     ids = command_ids(command)
     if "model" in ids:
         return model_subject(str(ids["model"]))

@@ -34,19 +34,20 @@ class PreemptionSign:
     message: str
 
 
-# Not yet compared with live Azure. Azure documents only that such a job ends as Canceled or Failed:
+# These signs have not been compared with live Azure yet. Azure documents only that such a job ends as
+# Canceled or Failed:
 # https://learn.microsoft.com/azure/machine-learning/how-to-manage-optimize-cost#use-low-pri-vms
 PREEMPTION_SIGNS = (
     PreemptionSign(statuses=frozenset({"Canceled", "Failed"}), code=r"preempt", message=r""),
     PreemptionSign(statuses=frozenset({"Canceled", "Failed"}), code=r"(node|vm).*evict", message=r""),
-    # Not for Failed, because that message quotes the job's own logs.
+    # The status Failed is left out, because its message quotes the job's own logs.
     PreemptionSign(statuses=frozenset({"Canceled"}), code=r"", message=r"\bpreempt(ed|ion)\b"),
 )
 
 
 @dataclass(frozen=True)
 class JobAttempt:
-    """The number of this submission of the same work, and how many are allowed on its cluster."""
+    """The number of a submission of the same work, and how many submissions its cluster allows."""
 
     number: int
     compute: str
@@ -91,7 +92,7 @@ JobOutcome = JobRunning | JobCompleted | ResubmitJob | JobCancelled | JobFailed
 
 
 def scoring_attempt(job: Job, score: Score) -> JobAttempt:
-    """Return the attempt that a scoring job is, with the limits of its feed."""
+    """Return a scoring job as an attempt, with the limits of its feed."""
     return JobAttempt(job.attempt, job.compute, score.attempts, score.fallback, job.cancel_requested)
 
 
@@ -141,7 +142,7 @@ def _is_fault(run: RunSnapshot) -> bool:
 
 
 def _why(run: RunSnapshot) -> str:
-    """Return the messages of the failed steps, or that of the job, which only says that a step failed."""
+    """Return the messages of the failed steps, or the job's message, which only says that a step failed."""
     failed = [step for step in _all(run) if step.message and _is_fault(step)]
     deepest = [step for step in failed if step is not run] or failed
     messages = "; ".join(f"{step.name}: {step.message[:1500]}" for step in deepest[:3])

@@ -51,18 +51,18 @@ def job_name(claim: Claim) -> str:
 
 
 def served_by(job: str, cause: str) -> ScoreMonth | None:
-    """Return the command that a job with this name serves, or None if it is not a scoring job."""
+    """Return the command that submits a job of this name, or None if it is not a scoring job's name."""
     match = _JOB_NAME.fullmatch(job)
     try:
         return ScoreMonth.model_validate({"cause": cause, **match.groupdict()}) if match else None
-    except ValidationError:  # a user's job with a similar name: month 202613, version 0
+    except ValidationError:  # a user's job may have a similar name, with month 202613 or version 0
         return None
 
 
 def plan_scoring(feed: Feed, claim: Claim, outputs: Collection[str] = ()) -> JobPlan:
     """Plan the job of a generation. The plan of an attempt is always the same.
 
-    `outputs` are the pipeline's outputs: only a pipeline that measures drift has one for it.
+    `outputs` are the pipeline's outputs: only a pipeline that measures drift has an output for drift.
     """
     record, version, generation = claim.record, claim.version, claim.generation
     folders = {"predictions": predictions_path(**claim.ids)}
@@ -101,8 +101,8 @@ def plan_scoring(feed: Feed, claim: Claim, outputs: Collection[str] = ()) -> Job
 def model_problem(mlmodel: Mapping[str, Any]) -> str | None:
     """Return why a model cannot score images, from its MLmodel file, or None if it can.
 
-    The model must have one input: a uint8 tensor of shape (-1, height, width, 1 or 3). The job checks
-    the same in `image_model.image_shape`. One test checks both with one table.
+    The model must have one input: a uint8 tensor of shape (-1, height, width, 1 or 3). The job checks the
+    same in `image_model.image_shape`. A test runs both checks on the same cases.
     """
     try:
         inputs = json.loads((mlmodel.get("signature") or {}).get("inputs") or "[]")

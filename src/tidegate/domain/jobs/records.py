@@ -23,7 +23,7 @@ class Job(LedgerRecord):
     status: str = "NotStarted"
     final: bool = False
     cancel_requested: bool = Field(
-        default=False, description="Whether a person cancelled it: Azure showed CancelRequested."
+        default=False, description="Whether a person cancelled the job: Azure showed CancelRequested."
     )
-    reason: str | None = Field(default=None, description="Why it was resubmitted, or why it failed.")
+    reason: str | None = Field(default=None, description="Why the job was resubmitted, or why it failed.")
     checked_at: datetime | None = None

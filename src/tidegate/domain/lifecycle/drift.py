@@ -11,7 +11,7 @@ from tidegate.domain.lifecycle.records import Model, Retraining, SignalRecord
 from tidegate.domain.partitions.records import Month
 
 _MOST_SIGNALS = 100
-_LATEST_RENEWAL_H = 24  # after an installation or a long outage, the renewal of the next month will do
+_LATEST_RENEWAL_H = 24  # a renewal that would start later than this waits for the next month
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def scored_months(months: Sequence[Month], most: int) -> list[str]:
 
 
 def signal_record(signal: DriftSignal, decision: DriftDecision) -> SignalRecord:
-    """Return what the ledger keeps of a signal and of what was decided about it."""
+    """Return the ledger's record of a signal and of the decision about it."""
     return SignalRecord(
         id=signal.id,
         source=signal.source,
@@ -108,9 +108,10 @@ def _obstacle(model: Model, drift: Drift, now: datetime, zone: ZoneInfo) -> str 
     last = max(model.retrained_at, default=None)
     if last and now < last + drift.cooldown:
         until = last + drift.cooldown
-        return f"it was trained at {last:%Y-%m-%d %H:%M %Z}; its cool-down ends at {until:%Y-%m-%d %H:%M %Z}"
+        times = f"{last:%Y-%m-%d %H:%M %Z}; the cool-down ends at {until:%Y-%m-%d %H:%M %Z}"
+        return f"the model was trained at {times}"
     month = f"{now.astimezone(zone):%Y%m}"
     trainings = sum(f"{at.astimezone(zone):%Y%m}" == month for at in model.retrained_at)
     if trainings >= drift.per_month:
-        return f"it was trained {trainings} times this month; per_month allows {drift.per_month}"
+        return f"the model was trained {trainings} times this month; per_month allows {drift.per_month}"
     return None

@@ -21,9 +21,9 @@ _KEPT = ("group", "metric_name", "metric_value", "threshold_value")
 class DriftSignal:
     """A report about drift.
 
-    `about` names what was measured: of several signals from one source about the same, the newest counts.
-    A signal with `counts` False says neither that there is drift nor that there is none. It is recorded with
-    its reason.
+    `about` names what was measured. If one source sends several signals with the same `about`, the newest
+    counts. A signal with `counts` False shows neither that there is drift nor that there is no drift. Such a
+    signal is recorded with its reason.
     """
 
     id: str
@@ -37,9 +37,10 @@ class DriftSignal:
 
 
 def signal_id(source: Source, of: str) -> str:
-    """Return the id of a signal, derived from what it is of, so that a redelivered event has the same id.
+    """Return the id of a signal, which is the same if its event is redelivered.
 
-    It consists of letters, digits and dashes. A hash is added if `of` has other characters or is too long.
+    The id is derived from `of`, which names the source: for example, a result, a run or a month. The id
+    consists of letters, digits and dashes. A hash is added if `of` has other characters or is too long.
     """
     words = re.sub(r"[^A-Za-z0-9]+", "-", of).strip("-")[:60]
     plain = source == "renew" or words == of.replace(":", "-")
@@ -47,12 +48,15 @@ def signal_id(source: Source, of: str) -> str:
 
 
 def read_measurement(of: str, content: bytes, at: datetime) -> DriftSignal:
-    """Read the drift.json of a result, `of` being `digits:202611-1-g1`. It counts if drift was measured."""
+    """Return the signal in the drift.json of a result.
+
+    `of` names the result: `digits:202611-1-g1`. The signal counts if drift was measured.
+    """
     try:
         report = json.loads(content)
         measured = report.get("measured", True) is True and isinstance(report["breached"], bool)
         reason = report.get("why") or "drift.json has no `breached`"
-        why = _describe_drift(report) if measured else f"it was not measured: {reason}"
+        why = _describe_drift(report) if measured else f"drift was not measured: {reason}"
     except (ValueError, KeyError, AttributeError):
         report, measured, why = {}, False, "its drift.json cannot be read"
     return DriftSignal(
@@ -73,10 +77,11 @@ def read_measurement(of: str, content: bytes, at: datetime) -> DriftSignal:
 
 
 def read_monitor(of: str, said: str, at: datetime) -> DriftSignal:
-    """Read the tag that a model monitor wrote, `of` being the run and the signal: `run:signal`.
+    """Return the signal in the tag that a model monitor wrote.
 
-    All signals of a run are about the same data. The tag's list of features may be cut off. A tag in other
-    words than those that Azure uses today does not count.
+    `of` names the run and the signal: `run:signal`. All signals of a run are about the same data. The tag's
+    list of features may be cut off. The signal does not count if the tag's text differs from the text that
+    Azure writes today.
     """
     breached = _BREACH in said
     features = [kept for text in _FEATURE.findall(said.replace('\\"', '"')) if (kept := _feature(text))]
@@ -95,7 +100,7 @@ def read_monitor(of: str, said: str, at: datetime) -> DriftSignal:
 
 
 def read_dataset_monitor(of: str, said: str, at: datetime) -> DriftSignal:
-    """Read a DatasetDriftDetected event, which Azure sends only if there is drift.
+    """Return the signal of a DatasetDriftDetected event, which Azure sends only if there is drift.
 
     `said` is the drift coefficient.
     """

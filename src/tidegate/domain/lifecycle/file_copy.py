@@ -1,4 +1,4 @@
-"""Copies of a model's files to another storage account: what is copied, under way, or still to do."""
+"""Copies of a model's files to another storage account: which files are copied, and which are not yet."""
 
 import hashlib
 import json
@@ -99,7 +99,7 @@ def compare_files(originals: Iterable[OriginalFile], copies: Iterable[CopiedFile
 
 
 def _content(file: OriginalFile) -> str:
-    """Return the MD5 without a prefix: verdicts store fingerprints, so their form must not change."""
+    """Return the MD5 without a prefix. The form must not change, because verdicts store fingerprints."""
     return file_identity(file.md5, file.etag).removeprefix("md5:")
 
 

@@ -17,7 +17,7 @@ from tidegate.domain.lifecycle.evidence import (
 )
 from tidegate.domain.lifecycle.verdict_records import RuleResult
 
-_ROUNDING = 1e-9  # 0.8 - 0.005 is a little more than 0.795 in binary
+_ROUNDING = 1e-9  # in binary, 0.8 - 0.005 is a little more than 0.795
 _NUMBER = ".6g"
 
 
@@ -152,7 +152,10 @@ def _improvement(rule: Rule, figures: MetricComparison, least: float) -> _Check:
 
 
 def _non_inferiority(rule: Rule, figures: MetricComparison, margin: float) -> _Check:
-    """Check the worse bound of the paired difference's interval, turned so that higher is better."""
+    """Check the worse bound of the paired difference's confidence interval.
+
+    The sign of the bound is changed if a lower metric is better.
+    """
     low, high = figures.difference.low, figures.difference.high
     worst = low if rule.higher_is_better else None if high is None else -high
     required = f"the worse bound of the paired difference above {-margin:{_NUMBER}}"

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from tidegate.config.model_policy import Rollout
 from tidegate.domain.lifecycle.rollout_records import HealthFigures
 
-_CAUSED_BY_DEPLOYMENT = frozenset({408, 424, 429})  # time-out; the model failed; too slow for the requests
+# A time-out, a failure of the model, and too many requests for its speed.
+_CAUSED_BY_DEPLOYMENT = frozenset({408, 424, 429})
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class DeploymentHealth:
 
 
 def is_fault(status: int) -> bool:
-    """Return whether an HTTP status is the deployment's fault. Other 4xx are the caller's own."""
+    """Return whether an HTTP status is the deployment's fault. Other 4xx are the caller's fault."""
     return status == 0 or status >= 500 or status in _CAUSED_BY_DEPLOYMENT
 
 
@@ -64,8 +65,8 @@ def read_smoke_test(answer: ScoringAnswer) -> SmokeTestResult:
 def health_by_metrics(metrics: RequestMetrics, policy: Rollout) -> DeploymentHealth | None:
     """Return the health by Azure's metrics, or None if they are not enough.
 
-    They are not enough if there were fewer than `min_requests` requests, or if the policy has `max_p95_ms`
-    and the metrics have no latency.
+    The metrics are not enough if there were fewer than `min_requests` requests, or if the policy has
+    `max_p95_ms` and the metrics have no latency.
     """
     without_latency = policy.max_p95_ms is not None and metrics.p95_ms is None
     if metrics.requests < policy.min_requests or without_latency:

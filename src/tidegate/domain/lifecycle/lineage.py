@@ -10,14 +10,14 @@ from tidegate.domain.lifecycle.records import Lineage, ModelVersion
 # https://learn.microsoft.com/azure/machine-learning/resource-limits-capacity
 MOST_TAGS = 50
 LONGEST_NAME, LONGEST_VALUE = 100, 1000
-SOURCE_TAG = "tidegate_source_workspace"  # only copies made by a promotion have it
+SOURCE_TAG = "tidegate_source_workspace"  # only copies that a promotion made have this tag
 _PREFIX = "tidegate_"
 _LEFT_OUT = "tidegate_tags_left_out"
 
 
 @dataclass(frozen=True)
 class RegisteredModel:
-    """A model version as a workspace has it: `uri` is the path of its files, `run` the run that made it."""
+    """A model version in a workspace: `uri` is the path of its files, `run` the run that made it."""
 
     name: str
     version: str
@@ -77,7 +77,7 @@ def is_copy_of(model: RegisteredModel, lineage: Lineage) -> bool:
 
 
 def _training_data(data: Mapping[str, str] | str) -> str:
-    """Return the inputs of the training run by name, or the only one."""
+    """Return the inputs of the training run as text, each with its name. A single input has no name."""
     if isinstance(data, Mapping):
         return ", ".join(f"{name}: {reference}" for name, reference in sorted(data.items()))
     return data

@@ -1,4 +1,4 @@
-"""Names of the jobs, folders and deployments of a model version, and the version that a job name means."""
+"""Names of the jobs, folders and deployments of a model version, and the version in a job's name."""
 
 import hashlib
 import re
@@ -33,7 +33,8 @@ def judge_job(model: str, version: str, number: int, attempt: int) -> str:
 def judged_by(job: str, models: Iterable[str]) -> tuple[str, str] | None:
     """Return the model and version that a job with this name evaluates, or None.
 
-    None means that the name is not of the form of `judge_job`, or does not contain the unchanged version.
+    None means that the name does not have the form of `judge_job`, or that `judge_job` replaced characters of
+    the version in the name.
     """
     match = _JOB.fullmatch(job)
     owner = next((name for name in models if match and job_part(name) == match["model"]), None)
@@ -48,7 +49,7 @@ def evaluation_folder(model: str, version: str, number: int) -> str:
 def deployment_name(version: str) -> str:
     """Return the name of the deployment that serves a version: `v-3`.
 
-    Azure allows 3 to 32 letters, digits and -, and a letter first.
+    Azure allows 3 to 32 letters, digits and -, and the first must be a letter.
     """
     kept = re.sub(r"[^a-z0-9]+", "-", version.lower()).strip("-")
     if kept != version or len(kept) > _LONGEST_DEPLOYMENT:

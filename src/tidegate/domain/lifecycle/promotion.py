@@ -82,7 +82,7 @@ def decide_promotion(record: ModelVersion, model: Model, promote: Promote, now: 
         return InProduction()
     verdict = record.verdict
     if verdict is None or not verdict.passed or verdict.mode != "enforce":
-        return StopPromotion(ModelState.REFUSED, "it has no passing verdict of an enforcing gate")
+        return StopPromotion(ModelState.REFUSED, "the version has no passing verdict of an enforcing gate")
     if not verdict_is_current(verdict, model):
         return JudgeAgain(_changed(verdict, model))
     if record.state is ModelState.CHALLENGER:
@@ -128,11 +128,11 @@ def with_champion(model: Model, record: ModelVersion, at: datetime) -> Model:
 
 
 def rolled_back(model: Model, command: RollbackModel, at: datetime, *, unrestored: bool) -> Model | None:
-    """Return the model's record once production's version `to` is champion again, or None if it cannot be.
+    """Return the model's record with production's version `to` as champion, or None if this is impossible.
 
-    The version that is taken back does not become "previous", so that a repeated command does not restore it.
-    `unrestored` means that `to` is champion again, but its endpoint could not be restored: in that case the
-    restoration starts again.
+    The version that was champion until now does not become "previous", so that a repeated command does not
+    restore it. `unrestored` means that `to` is champion again, but its endpoint could not be restored: in
+    that case the restoration starts again.
     """
     champion, previous = model.champion, model.previous
     if champion and champion.version == command.to:
@@ -190,7 +190,9 @@ def _claim_or_wait(record: ModelVersion, model: Model) -> AwaitOtherPromotion | 
 def _changed(verdict: Verdict, model: Model) -> str:
     then = f"version {verdict.champion}" if verdict.champion else "no champion"
     now = champion_source(model)
-    return f"it was compared with {then}, and now {f'version {now}' if now else 'no version'} is champion"
+    return (
+        f"the verdict compares with {then}, but now {f'version {now}' if now else 'no version'} is champion"
+    )
 
 
 def _rolling_without(model: Model, record: ModelVersion) -> str | None:

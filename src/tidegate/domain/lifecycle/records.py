@@ -17,13 +17,13 @@ class ModelState(StrEnum):
     REGISTERED = "registered"
     EVALUATING = "evaluating"
     PASSED = "passed"  # waits for approval, or for another promotion to end
-    REFUSED = "refused"  # by the gate or by a person
+    REFUSED = "refused"  # refused by the gate or by a person
     OBSERVED = "observed"  # judged with mode: observe, which neither blocks nor promotes
     EXPIRED = "expired"  # no person approved it in time
     PROMOTING = "promoting"
     CHALLENGER = "challenger"  # registered in production; its rollout is under way
     CHAMPION = "champion"
-    RETIRED = "retired"  # was champion before
+    RETIRED = "retired"  # the version was champion before
     ROLLED_BACK = "rolled_back"  # a step of its rollout failed
     FAILED = "failed"
 
@@ -45,7 +45,7 @@ class PastVerdict(BaseModel):
     """A verdict that is void, with the approval that belonged to it."""
 
     verdict: Verdict = Field(
-        description="Shortened to the rules that failed if there are very many; verdict.json has all."
+        description="If there are very many rules, only the failed ones are kept. verdict.json has all."
     )
     approval: Approval | None
     state: ModelState = Field(description="The version's state at that time.")
@@ -55,13 +55,13 @@ class PastVerdict(BaseModel):
 
 
 class ModelSource(PartialRecord):
-    """Where a version in development comes from."""
+    """The origin of a version in development."""
 
     run: str = Field(default="", description="The training run, or empty.")
     uri: str = Field(default="", description="The path of its files.")
     tags: dict[str, str] = Field(default={})
     properties: dict[str, str] = Field(default={})
-    data: dict[str, str] | str = Field(default={}, description="The training run's inputs by name.")
+    data: dict[str, str] | str = Field(default={}, description="The inputs of the training run, by name.")
 
 
 class Lineage(PartialRecord):
@@ -95,7 +95,9 @@ class Promotion(BaseModel):
     bytes: int = 0
     copied_bytes: int = 0
     without_md5: int = Field(default=0, description="How many files could be compared by size only.")
-    lineage: Lineage = Field(default=Lineage(), description="Complete; the tags in production are shortened.")
+    lineage: Lineage = Field(
+        default=Lineage(), description="The complete lineage; the tags in production are shortened."
+    )
     production_version: str | None = None
     ended_at: datetime | None = None
 
@@ -107,7 +109,7 @@ class ModelVersion(LedgerRecord):
     version: str
     state: ModelState = ModelState.REGISTERED
     registered_at: datetime
-    source: ModelSource = Field(default=ModelSource(), description="Where the version comes from.")
+    source: ModelSource = Field(default=ModelSource(), description="The origin of the version.")
     evaluation: Evaluation | None = None
     verdict: Verdict | None = None
     approval: Approval | None = None
@@ -140,7 +142,7 @@ class SignalRecord(BaseModel):
     source: Literal["measurement", "monitor", "dataset_monitor", "renew"]
     about: str = Field(
         default="",
-        description="What was measured: of several signals about it from one source, the newest counts.",
+        description="What was measured. Of signals from one source about the same data, the newest counts.",
     )
     at: datetime
     breached: bool
@@ -158,7 +160,7 @@ class Retraining(BaseModel):
     signal: str
     job: str
     attempt: int = Field(default=1, ge=1)
-    data: list[str] = Field(description="`name:version`, the labelled set first.")
+    data: list[str] = Field(description="The Data assets as `name:version`, the labelled set first.")
     since: datetime
 
 
@@ -172,8 +174,9 @@ class Model(LedgerRecord):
         default=None, description="The version that is being promoted or rolled out now."
     )
     policy_since: datetime | None = Field(
-        default=None, description="When the timer first found its policy: older versions are not judged."
+        default=None,
+        description="When the service first found a policy for the model. Older versions are not judged.",
     )
-    signals: list[SignalRecord] = Field(default=[], description="The newest 100, oldest first.")
+    signals: list[SignalRecord] = Field(default=[], description="The newest 100 signals, oldest first.")
     retraining: Retraining | None = Field(default=None, description="The retraining that is under way.")
     retrained_at: list[datetime] = Field(default=[])

@@ -20,7 +20,7 @@ def retrain_job(model: str, signal: str, attempt: int) -> str:
 
 
 def retrained_by(job: str, models: Iterable[str]) -> tuple[str, str] | None:
-    """Return the model and the signal that a job with this name serves, or None for other names."""
+    """Return the model and the signal of the retraining job with this name, or None for other names."""
     for model in models:
         prefix = f"retrain-{job_part(model)}-"
         if job.startswith(prefix) and (match := _SIGNAL.fullmatch(job.removeprefix(prefix))):

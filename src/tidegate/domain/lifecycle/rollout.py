@@ -1,7 +1,7 @@
-"""The decisions of a rollout: how a version takes over an endpoint's traffic, or gives it back.
+"""The decisions of a rollout: how a version takes over an endpoint's traffic, or loses it again.
 
-Each decision is made from the endpoint as it is. If a person has changed the endpoint, the rollout ends and
-the endpoint stays as the person left it.
+Each decision is based on the present state of the endpoint. If a person has changed the endpoint, the rollout
+ends, and the service does not change the endpoint any more.
 """
 
 from collections.abc import Mapping

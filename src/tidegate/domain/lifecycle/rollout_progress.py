@@ -14,7 +14,7 @@ _SMOKE_TRIES = 3
 def begin_rollout(
     target: RolloutTarget, endpoint: EndpointSnapshot | None, since: datetime, *, restoring: bool
 ) -> RolloutRecord:
-    """Return the record of a new rollout. If it cannot start, the record has ended already.
+    """Return the record of a new rollout. If the rollout cannot start, the record says that it has ended.
 
     `since` is the time of the promotion or rollback, so that a repeated start gives the same record.
     """
@@ -29,7 +29,9 @@ def begin_rollout(
         began_at=since,
     )
     if len(live) > 1 and not restoring:
-        split = f"traffic of {target.endpoint} is split between {', '.join(live)}: give all of it to one"
+        split = (
+            f"traffic of {target.endpoint} is split between {', '.join(live)}: give one of them all traffic"
+        )
         return ended(record, "rolled_back", since, split)
     return record
 
@@ -53,7 +55,7 @@ def after_smoke(
 def after_health(
     record: RolloutRecord, health: DeploymentHealth, policy: Rollout, now: datetime, *, last: bool
 ) -> RolloutRecord:
-    """Return the record after a measurement: failing, unchanged, or at its next step if this was the last."""
+    """Return the record after a measurement: failing, unchanged, or (at the end) at its next step."""
     step = record.steps[-1].model_copy(update={"health": health.figures})
     measured = record.model_copy(update={"steps": [*record.steps[:-1], step]})
     if health.problem:
@@ -62,12 +64,12 @@ def after_health(
 
 
 def failing(record: RolloutRecord, why: str) -> RolloutRecord:
-    """Return the record of a rollout that failed: its traffic is given back, its deployment deleted."""
+    """Return the record of a failed rollout. Its deployment will lose its traffic and be deleted."""
     return record.model_copy(update={"phase": "failing", "why": why, "due": None})
 
 
 def refused(record: RolloutRecord, why: str, now: datetime) -> RolloutRecord:
-    """Return the record after Azure refused an action for good, so that a repetition would not help."""
+    """Return the record after Azure refused an action permanently, so that a repetition would not help."""
     if record.phase == "cleaning":
         return ended(record, "done", now)
     if record.phase == "failing":
@@ -102,7 +104,12 @@ def next_step(record: RolloutRecord, policy: Rollout, now: datetime) -> RolloutR
 
 def changed_by_hand(record: RolloutRecord, what: str, now: datetime) -> RolloutRecord:
     """Return the record of a rollout that ends because a person changed the endpoint."""
-    return ended(record, "rolled_back", now, f"{record.endpoint} was changed by hand: {what}; it stays so")
+    return ended(
+        record,
+        "rolled_back",
+        now,
+        f"{record.endpoint} was changed by hand: {what}; it is left unchanged",
+    )
 
 
 def ended(record: RolloutRecord, phase: str, now: datetime, why: str | None = None) -> RolloutRecord:

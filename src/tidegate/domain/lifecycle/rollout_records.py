@@ -42,13 +42,14 @@ class RolloutRecord(BaseModel):
     before: str | None
     phase: Literal["deploying", "smoke", "traffic", "baking", "cleaning", "failing", "done", "rolled_back"]
     restoring: bool = Field(
-        default=False, description="Whether it belongs to a rollback: all traffic at once, with no verdict."
+        default=False,
+        description="Whether this belongs to a rollback, which moves all traffic at once, without a verdict.",
     )
     steps: list[RolloutStep] = Field(default=[])
     smoke: str | None = Field(default=None, description="The result of the last smoke test.")
     smoke_tries: int = 0
     failed_tries: int = Field(
-        default=0, description="Of a rollback: how often its deployment could not be started."
+        default=0, description="For a rollback: how often its deployment could not be started."
     )
     began_at: datetime
     ended_at: datetime | None = None

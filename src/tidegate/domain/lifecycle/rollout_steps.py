@@ -1,4 +1,4 @@
-"""Values of a rollout: the endpoint as Azure shows it, and the actions that a rollout can take next."""
+"""The actions that a rollout can take next, and the endpoint as Azure shows it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class EndpointSnapshot:
 
     @property
     def busy(self) -> str | None:
-        """Return which operation is under way, or None. Azure answers 409 to any other until it ends."""
+        """Return which operation is under way, or None. Until it ends, Azure answers 409 to others."""
         states = {"the endpoint": self.state}
         states |= {name: deployment.state for name, deployment in self.deployments.items()}
         return next((f"{name} is {state}" for name, state in states.items() if state in _BUSY), None)
@@ -89,7 +89,7 @@ class DeleteDeployment:
 
 @dataclass(frozen=True)
 class RunSmokeTest:
-    """Send the request of the smoke test to the deployment. `after_smoke` takes the answer."""
+    """Send the request of the smoke test to the deployment. `after_smoke` handles the response."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,11 @@ BySource = Literal["entra", "caller"]  # a name from Entra ID's sign-in, or one 
 class Evaluation(BaseModel):
     """The job that scores a candidate and the champion on the same holdout."""
 
-    number: int = Field(default=1, ge=1, description="It rises by 1 each time the version is judged again.")
+    number: int = Field(
+        default=1,
+        ge=1,
+        description="The number of the evaluation: 1, and 1 more each time the version is judged again.",
+    )
     attempt: int = Field(default=1, ge=1)
     job: str
     data: str
@@ -49,7 +53,7 @@ class Verdict(BaseModel):
     champion: str | None
     job: str
     files: str | None = Field(
-        default=None, description="Fingerprint of the files that were judged: no others are promoted."
+        default=None, description="Fingerprint of the judged files. Only these files can be promoted."
     )
     at: datetime
 
@@ -66,7 +70,7 @@ class Approval(BaseModel):
 
 
 class JudgingRequest(BaseModel):
-    """A person's request to judge a version again. `number` is that of the evaluation it causes."""
+    """A person's request to judge a version again. `number` is the number of the evaluation that follows."""
 
     number: int = Field(ge=1)
     by: str

@@ -42,8 +42,8 @@ class NewVersion:
 class WaitForFiles:
     """The month is not complete, or its files still change.
 
-    `until` is when it may be complete without another file, or None if it cannot be. `late` means that the
-    deadline has passed and was not announced yet.
+    `until` is the time at which the month may be complete without another file, or None if another file must
+    arrive. `late` means that the deadline has passed and was not announced yet.
     """
 
     until: datetime | None = None
@@ -52,9 +52,9 @@ class WaitForFiles:
 
 @dataclass(frozen=True)
 class ChangedAfterCompletion:
-    """Files changed after the last version, and the policy makes no version of them.
+    """Files changed after the last version, and the feed's policy makes no new version.
 
-    It is announced once for each `hash`.
+    The change is announced once for each `hash`.
     """
 
     hash: str
@@ -117,7 +117,7 @@ def next_version(record: Month, new: NewVersion, now: datetime) -> MonthVersion:
 
 
 def unclaimed(feed: Feed, record: Month, listing: PartitionListing) -> tuple[ListedBlob, ...]:
-    """Return the files if they differ from the last version and the policy makes no version of them."""
+    """Return the files if they differ from the last version and the policy makes no new version."""
     files, late = _complete_files(feed, listing), feed.late_files
     latest = record.latest
     by_itself = late.then is LatePolicy.NEW_VERSION and len(record.versions) < late.max_versions
@@ -165,10 +165,11 @@ def _decide_later(
 
 
 def _complete_files(feed: Feed, listing: PartitionListing) -> tuple[ListedBlob, ...]:
-    """Return the files that count, apart from the time.
+    """Return the files that count, whatever the quiet time is.
 
-    These are the files of the first complete list, or all files if a way to be complete has no list. The rule
-    is the same before and after completion, so that the same files make no second version.
+    These are the files of the first complete list, or all files if one of the feed's rules for completeness
+    has no list. The rule is the same before and after completion, so that the same files make no second
+    version.
     """
     listed = (files for way in feed.complete_when if way.listed_in and (files := files_of(way, listing)))
     all_files = listing.files if any(not way.listed_in for way in feed.complete_when) else ()
@@ -176,7 +177,7 @@ def _complete_files(feed: Feed, listing: PartitionListing) -> tuple[ListedBlob, 
 
 
 def files_of(way: Completion, listing: PartitionListing) -> tuple[ListedBlob, ...]:
-    """Return the files that complete the month in this way, apart from the quiet time, or an empty tuple."""
+    """Return the files that meet this rule, whatever the quiet time is, or an empty tuple."""
     files: tuple[ListedBlob, ...] = listing.files
     if way.marker and all(way.marker != file.name for file in listing.signals):
         return ()

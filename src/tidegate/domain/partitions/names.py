@@ -1,4 +1,4 @@
-"""Names of month versions and results, and the paths of what they publish."""
+"""Names of month versions and results, and the paths of the files that they publish."""
 
 import re
 

@@ -38,7 +38,7 @@ class WorstError(BaseModel):
 
 
 class ScoringOutcome(PartialRecord):
-    """What a job published: counts, the first names, and the URL of the CSV, from reconciliation.json."""
+    """What a job published: counts, names of the first files, and the CSV's URL, from reconciliation.json."""
 
     verdict: Literal["ok", "incomplete", "too_many_errors"] = "ok"
     files: int = 0
@@ -57,7 +57,10 @@ class ScoringOutcome(PartialRecord):
 
 
 class Generation(BaseModel):
-    """One deliberate scoring of a month version. Its model version is chosen once, when it is claimed."""
+    """One deliberate scoring of a month version.
+
+    Its model version is chosen once, when the generation is claimed.
+    """
 
     number: int = Field(ge=1)
     state: ScoringState = ScoringState.CLAIMED
@@ -66,7 +69,9 @@ class Generation(BaseModel):
     attempt: int = Field(default=1, ge=1, description="1, plus the number of resubmissions after preemption.")
     compute: str
     job: str | None = Field(default=None, description="Name of the newest attempt's job.")
-    reason: str = Field(description="Why: the month is complete, files changed, or a person's reason.")
+    reason: str = Field(
+        description="Why the version is scored: the month is complete, files changed, or a person's reason."
+    )
     idempotency_key: str | None = None
     claimed_at: datetime
     ended_at: datetime | None = None
@@ -82,7 +87,9 @@ class MonthVersion(BaseModel):
     manifest_path: str = Field(description="Path of the manifest in workspaceblobstore.")
     files: int
     bytes: int
-    reason: str = Field(description="What completed it: marker, list, quiet time, deadline or late files.")
+    reason: str = Field(
+        description="What completed the month: marker, list, quiet time, deadline or late files."
+    )
     snapshot_at: datetime
     registered: bool = Field(default=False, description="Whether the Data asset version exists.")
     generations: list[Generation] = Field(default=[])
@@ -96,7 +103,7 @@ class Month(LedgerRecord):
     check_due: datetime | None = Field(default=None, description="When the delayed check is due.")
     deadline_announced: bool = False
     late_announced: list[str] = Field(
-        default=[], description="Hashes of changed listings that were announced."
+        default=[], description="Hashes of the changed listings that were announced."
     )
     listed_at: datetime | None = None
     versions: list[MonthVersion] = Field(default=[])

@@ -1,4 +1,4 @@
-"""The result of a scoring job: whether what `reconciliation.json` reports counts as the month's result."""
+"""The result of a scoring job: whether the content of `reconciliation.json` counts as the month's result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ _NAMES_KEPT = 20
 
 
 class Reconciliation(BaseModel):
-    """The outcome as the publishing step wrote it: src/assets/monthly_scoring/README.md."""
+    """The outcome that the publishing step wrote, in the format of src/assets/monthly_scoring/README.md."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -37,7 +37,7 @@ class Reconciliation(BaseModel):
     mean_score: float | None = None
 
     def outcome(self, csv: str) -> ScoringOutcome:
-        """Return what the ledger keeps: the counts, the first 20 names, and the URL of the CSV."""
+        """Return what the ledger keeps: the counts, the names of 20 files, and the URL of the CSV."""
         names = {
             "missing_names": self.missing_names[:_NAMES_KEPT],
             "doubled_names": self.doubled_names[:_NAMES_KEPT],
@@ -55,7 +55,7 @@ class Result:
 
     @property
     def counts(self) -> bool:
-        """Return whether it may become the month's current result."""
+        """Return whether the generation may become the month's current result."""
         return self.state is ScoringState.SCORED
 
 
@@ -87,7 +87,7 @@ def decide_result(published: Reconciliation, claim: Claim, changed: Sequence[str
 
 
 def current_result(claim: Claim) -> str:
-    """Return the month's result once this generation counts too: the highest version and generation."""
+    """Return the month's result if this generation counts, too: the highest version and generation."""
     return max((name for name in (claim.record.result, claim.name) if name), key=result_order)
 
 

@@ -21,7 +21,8 @@ _IN_WORKSPACE = (
     (f"{_ML}/computes/write", "AzureML Compute Operator"),
 )
 _IN_FEED = ((f"{_BLOBS}/read", "Storage Blob Data Reader"),)
-_FOR_ROLLOUTS = (("Microsoft.Insights/metrics/read", "Monitoring Reader"),)  # the health of endpoints
+# A rollout reads the metrics of endpoints.
+_FOR_ROLLOUTS = (("Microsoft.Insights/metrics/read", "Monitoring Reader"),)
 _ON_TOPIC = (("Microsoft.EventGrid/events/send/action", "EventGrid Data Sender"),)
 
 
@@ -30,7 +31,7 @@ def identity(inputs: CheckInputs) -> Iterable[CheckResult]:
 
 
 def roles(inputs: CheckInputs) -> Iterable[CheckResult]:
-    """Check the roles of the signed-in identity: run doctor as the function app's to check that one."""
+    """Check the roles of the signed-in identity. To check the function app's, run doctor as that identity."""
     workspaces = [inputs.config.workspaces.by_role()[role].arm_id for role in inputs.roles()]
     storages = dict.fromkeys(feed.storage.arm_id for _, feed in inputs.feeds())
     for scope in workspaces:

@@ -1,4 +1,4 @@
-"""What doctor's checks get, and what they return: a state, what is so, and what to do about it."""
+"""The inputs and results of doctor's checks. A result has a state, a finding, and what to do."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -41,7 +41,7 @@ def fail(what: str, do: str) -> CheckResult:
 
 @dataclass(frozen=True, kw_only=True)
 class CheckInputs:
-    """The service with a valid configuration, and clients of what the checks compare it with."""
+    """The service with a valid configuration, and clients for what the checks compare with it."""
 
     service: Service
     config: Config

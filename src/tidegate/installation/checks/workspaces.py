@@ -45,7 +45,7 @@ def _pipeline(inputs: CheckInputs, role: str, name: str) -> CheckResult:
         what = f"pipeline {name} is not registered in {role}"
         if problem:
             return fail(
-                f"{what}, and cannot be: {problem}",
+                f"{what}, and cannot be registered: {problem}",
                 "correct its name in tidegate.yml, or write that pipeline",
             )
         return fail(what, _DEPLOY)
@@ -84,12 +84,12 @@ def _model(inputs: CheckInputs, role: str, reference: str) -> CheckResult:
     except PermanentError as error:
         return fail(
             f"model {reference} cannot be used: {error}",
-            "log the model with mlflow.<flavour>.log_model, and register that",
+            "log the model with mlflow.<flavour>.log_model, and register the new version",
         )
     if problem:
         return fail(
             f"model {name}:{version} in {role} cannot score images: {problem}",
-            "log it again with such a signature, and register that",
+            "log the model again with a signature of this form, and register the new version",
         )
     return ok(f"model {name}:{version} exists in {role} and takes images")
 

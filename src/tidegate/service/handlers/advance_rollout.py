@@ -1,4 +1,4 @@
-"""AdvanceRollout: take the next step of a version's rollout at its endpoint, or take the traffic back."""
+"""AdvanceRollout: take the next step of a version's rollout at its endpoint, or end it after a failure."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -43,7 +43,7 @@ _MAX_DELAY = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class _Version:
-    """A version with everything that its rollout is decided by."""
+    """A version with everything that the decisions about its rollout need."""
 
     command: AdvanceRollout
     rollout: Rollout
@@ -54,7 +54,7 @@ class _Version:
 
 @dataclass(frozen=True)
 class AdvanceRolloutHandler:
-    """The ledger notes a step before the endpoint is changed, so that a repetition continues with it."""
+    """A step is saved before the endpoint is changed, so that a repeated command continues with that step."""
 
     context: ServiceContext
     champion_change: ChampionChange
@@ -85,7 +85,7 @@ class AdvanceRolloutHandler:
             return None
         if record.state not in (ModelState.CHALLENGER, ModelState.CHAMPION):
             return None
-        # A champion from before the policy had a rollout is only brought to the endpoint by a rollback.
+        # If the champion is older than the policy's rollout, only a rollback brings it to the endpoint.
         older_than_rollout = record.rollout is None and record.state is ModelState.CHAMPION
         if older_than_rollout and command.cause.startswith(FROM_TIMER):
             return None
@@ -105,7 +105,7 @@ class AdvanceRolloutHandler:
         return RolloutTarget(endpoint, deployment_name(version), model)
 
     def _begin(self, version: _Version) -> Follows:
-        """Begin a rollout after the end of the champion's own rollout, which decides on the traffic."""
+        """Begin a rollout, but wait while the champion's own rollout still changes the traffic."""
         record, model = version.record, version.model
         source = champion_source(model)
         champion = self.context.ledger.model_version(record.model, source) if source else None
@@ -120,7 +120,7 @@ class AdvanceRolloutHandler:
         return self._save(version, None, began)
 
     def _stop(self, version: _Version, progress: RolloutRecord) -> Follows:
-        """Take back a rollout if its version was compared with a former champion, and judge it again."""
+        """Stop a rollout if its version was compared with a former champion, and judge the version again."""
         if progress.final:
             return self.champion_change.judge_again(version.record, OTHER_CHAMPION, version.command.cause)
         if progress.phase == "failing":
@@ -195,7 +195,7 @@ class AdvanceRolloutHandler:
 
 
 def _is_current(version: _Version) -> bool:
-    """Return whether the version is champion, or was compared with the champion of now."""
+    """Return whether the version is champion, or was compared with the present champion."""
     record, model = version.record, version.model
     if champion_source(model) == record.version:
         return True
@@ -203,7 +203,7 @@ def _is_current(version: _Version) -> bool:
 
 
 def _cause_time(record: ModelVersion, model: Model) -> datetime | None:
-    """Return when the promotion or rollback happened that led to a rollout.
+    """Return the time of the promotion or rollback that led to a rollout.
 
     The activities of the rollout are named by this time, so that a repetition records them only once.
     """

@@ -31,7 +31,7 @@ _TIME_TO_RECORD = timedelta(seconds=2)
 
 @dataclass(frozen=True)
 class CheckJobHandler:
-    """The job's row becomes final last. Until then, everything that the job's end leads to is repeated."""
+    """The job's row is saved as final last, so that a repetition after a crash leaves nothing out."""
 
     context: ServiceContext
 
@@ -43,7 +43,7 @@ class CheckJobHandler:
         if claim is None:
             return []
         job = self.context.ledger.job(command.workspace, command.job)
-        if job is None:  # it was submitted but not recorded: scoring again records it
+        if job is None:  # the job was submitted but not recorded: ScoreMonth records it
             return [] if claim.generation.state.final else [Next(serves, _TIME_TO_RECORD)]
         if job.final:
             return _next_step(claim, serves)
@@ -78,7 +78,7 @@ class CheckJobHandler:
             case JobFailed(reason) if current:
                 return [end_generation(self.context, claim, Result(ScoringState.FAILED, reason), cause)]
             case JobCancelled() | JobFailed() if generation.state.final and generation.job == job.name:
-                # The generation was ended before, but perhaps its notification was not sent.
+                # The generation has its final state already, but perhaps its notification was not sent.
                 return [self.context.announce(month_texts.generation_ended(claim, cause))]
         return []
 

@@ -19,12 +19,12 @@ from tidegate.service.context import ServiceContext
 from tidegate.service.steps.partition_versions import PartitionVersions
 
 _MAX_DELAY = timedelta(hours=1)
-_LISTED_AT_AGE = timedelta(hours=1)  # the record's `listed_at` is written again when it is older than this
+_LISTED_AT_AGE = timedelta(hours=1)  # `listed_at` in the record is updated only if it is older than this
 
 
 @dataclass(frozen=True)
 class CheckMonthHandler:
-    """One check. A check with a due time waits until then, and ends if a later check has replaced it."""
+    """A check with a due time waits until that time. If a later check has replaced it, it does nothing."""
 
     context: ServiceContext
     versions: PartitionVersions

@@ -20,7 +20,7 @@ from tidegate.service.steps.pipeline_jobs import read_output
 
 @dataclass(frozen=True)
 class FinishMonthHandler:
-    """The order is: Data asset, ledger, notification. So each result in the ledger has its asset."""
+    """The order is: Data asset, ledger, notification. Thus each result in the ledger has its Data asset."""
 
     context: ServiceContext
     versions: PartitionVersions

@@ -1,4 +1,4 @@
-"""JudgeModel: evaluate a model version beside the champion, and record the gate's verdict."""
+"""JudgeModel: evaluate a model version together with the champion, and record the gate's verdict."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -75,7 +75,7 @@ class JudgeModelHandler:
         return [announced, *self._begin(command, policy, record)]
 
     def _begin(self, command: JudgeModel, policy: Policy, record: ModelVersion) -> Follows:
-        """Save the next evaluation, beside the champion of now, and submit it."""
+        """Save the next evaluation, which compares with the present champion, and submit its job."""
         sequence = next_number(record)
         record.evaluation = Evaluation(
             number=sequence,

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 log = Log(__name__)
 
 _TOPIC = "topic"
-_TIME_TO_SEND = timedelta(minutes=2)  # if it takes longer, the worker was ended: another may send the rest
+# If sending takes longer, the worker has crashed, and another worker may send the rest.
+_TIME_TO_SEND = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
 class NotifyHandler:
-    """A worker takes an activity under its ETag and sends it. After a crash, one channel may get it twice."""
+    """A worker reserves an activity in the ledger, then sends it. A crash may lead to a second message."""
 
     context: ServiceContext
     sender: "NotificationSender"
@@ -42,7 +43,7 @@ class NotifyHandler:
             failed = self._send(activity)
             self._publish(activity)
             activity.done = not failed
-        finally:  # if it stayed taken, a retry would not send the rest
+        finally:  # while `taken_at` is set, a retry would not send the rest
             activity.taken_at = None
             self.context.ledger.save(activity)
         if failed:

@@ -43,7 +43,7 @@ _LONGEST_DELAY = timedelta(minutes=5)
 
 @dataclass(frozen=True)
 class _Promotion:
-    """A version with everything that its promotion is decided by."""
+    """A version with everything that the decisions about its promotion need."""
 
     command: PromoteModel
     policy: Policy
@@ -54,7 +54,7 @@ class _Promotion:
 
 @dataclass(frozen=True)
 class PromoteModelHandler:
-    """A promotion claims the model under its ETag, and releases it when the version is champion or failed."""
+    """A promotion claims the model under its ETag. The claim ends when the version is champion or failed."""
 
     context: ServiceContext
     separation: "RoleSeparation"
@@ -100,7 +100,10 @@ class PromoteModelHandler:
         return self._await_other(promotion, wait.version)
 
     def _await_other(self, promotion: _Promotion, version: str) -> Follows:
-        """Wait for another version's promotion. If that has ended but still holds the claim, release it."""
+        """Wait for another version's promotion.
+
+        If that version's promotion has ended but still holds the claim, release the claim.
+        """
         model = promotion.model
         other = self.context.ledger.model_version(model.model, version)
         if other and other.state in IN_PROMOTION:

@@ -1,4 +1,4 @@
-"""Reconcile: send a command for all work that is unfinished or due, or whose event was lost."""
+"""Reconcile: send a command for each piece of work that is unfinished or due, or whose event was lost."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

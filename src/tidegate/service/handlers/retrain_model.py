@@ -1,4 +1,4 @@
-"""RetrainModel: submit the retraining that a drift signal led to, and have the new version judged."""
+"""RetrainModel: submit the retraining that a drift signal led to, and let the gate judge the new version."""
 
 from dataclasses import dataclass
 
@@ -32,7 +32,10 @@ log = Log(__name__)
 
 @dataclass(frozen=True)
 class RetrainModelHandler:
-    """A model has one retraining at a time. Its row has the job's name, so a repetition finds the job."""
+    """A model has one retraining at a time.
+
+    The model's row has the job's name, so that a repetition finds the job.
+    """
 
     context: ServiceContext
 
@@ -85,7 +88,7 @@ class RetrainModelHandler:
         return [announced]
 
     def _finish(self, command: RetrainModel, model: Model) -> Follows:
-        """Have the version judged that the job registered. The event of its registration may be lost."""
+        """Return the command that judges the new version, because its registration event may be lost."""
         version = self.context.development.assets.newest_model(model.model)
         model.retraining = None
         self.context.ledger.save(model)

@@ -23,7 +23,7 @@ log = Log(__name__)
 
 @dataclass(frozen=True)
 class ScoreMonthHandler:
-    """The claim under the month's ETag and the derived job name make sure that there is one live job."""
+    """The claim under the month's ETag and the derived job name make sure that there is only one live job."""
 
     context: ServiceContext
     claims: GenerationClaims

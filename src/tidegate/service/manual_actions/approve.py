@@ -61,8 +61,8 @@ class ApprovalService:
     ) -> ModelVersion:
         """Save the decision under the version's ETag. The same decision by the same person is saved once.
 
-        Raise RefusedError if it cannot count: the gate refused the version, another decision was made,
-        the time to approve is over, or the version has another verdict.
+        Raise RefusedError if the decision cannot count: the gate refused the version, another decision was
+        made, the time to approve is over, or the version has another verdict.
         """
         reference, cause = model_reference(model, version), f"decision-{decision.verdict}"
         record = retry_on_conflict(lambda: self._save(model, version, decision, requester), reference)
@@ -148,7 +148,7 @@ def decision_refusal(
     if refusal := _verdict_refusal(name, record, verdict, policy):
         return refusal
     if verdict.id != decision.verdict:
-        return _conflict(f"{name} has another verdict, {verdict.id}: read it, and decide on that one")
+        return _conflict(f"{name} has another verdict, {verdict.id}: read that verdict, and decide on it")
     return _state_refusal(name, record, verdict.at + _approval_period(policy), now)
 
 

@@ -43,9 +43,10 @@ class RejudgeService:
     def rejudge(
         self, model: str, version: str, request: RejudgeRequest, requester: Requester, key: str | None
     ) -> ModelVersion:
-        """Make the version's verdict void and have it judged again. The same key has it judged once.
+        """Make the version's verdict void, and send the command that judges the version again.
 
-        Raise RefusedError if the version, its policy or its state does not allow that.
+        Requests with the same key do this only once. Raise RefusedError if the version, its policy or its
+        state does not allow it to be judged.
         """
         record = retry_on_conflict(
             lambda: self._save(self._read(model, version), request, requester, key),
@@ -56,7 +57,7 @@ class RejudgeService:
         return record
 
     def _read(self, model: str, version: str) -> ModelVersion:
-        """Return the version's record. A version without one may be older than its policy."""
+        """Return the version's record. A version without a record may be older than its policy."""
         if record := self.context.ledger.model_version(model, version):
             return record
         try:
@@ -99,7 +100,7 @@ class RejudgeService:
             name = model_reference(record.model, record.version)
             detail = f"{name} is a copy that a promotion made: judge the version that it was copied from"
             raise RefusedError(409, "Conflict", detail)
-        if record.etag is None:  # it was never judged
+        if record.etag is None:  # the version was never judged
             return
         if obstacle := rejudging_obstacle(record, self.context.ledger.model(record.model)):
             raise RefusedError(409, "Conflict", obstacle)

@@ -1,4 +1,4 @@
-"""Replay failed work at a person's request: rejected events, and commands that failed for good."""
+"""Replay failed work at a person's request: rejected events, and commands that failed permanently."""
 
 import json
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class ReplayService:
     def replay(self, id: str) -> tuple[Activity, str]:
         """Return the failure, marked as replayed, and what the replay did.
 
-        What follows is sent before the failure is marked, so a second replay may send it again, which is
+        Commands are sent before the failure is marked. So a second replay may send them again, which is
         harmless. Raise RefusedError if nothing was kept of the failure, or if it would fail in the same way.
         """
         failure = self.find(id)
@@ -67,7 +67,8 @@ class ReplayService:
     def _replay_command(self, failure: Activity) -> str:
         fresh = {"cause": f"{FROM_REPLAY}{uuid4()}", "tries": 0, "first_tried": None}
         command = _kept_command(failure).model_copy(update=fresh)
-        if isinstance(command, CheckMonth):  # a check with a due time ends if a later check is planned
+        # With a due time, the check would do nothing if a later check is planned.
+        if isinstance(command, CheckMonth):
             command = command.model_copy(update={"due": None})
         self.queue.send(command)
         return f"{command.kind} is sent"
@@ -89,7 +90,7 @@ def _kept_command(failure: Activity) -> AnyCommand:
     try:
         return decode(data["message"] if "message" in data else json.dumps(data["command"]))
     except UnreadableMessageError as error:
-        detail = f"{error}. If another release of the service wrote it, deploy that release, then replay it"
+        detail = f"{error}. If another release wrote the command, deploy that release, then replay it"
         raise RefusedError(409, "Conflict", detail) from error
 
 
@@ -98,6 +99,6 @@ def _effect(meaning: Meaning) -> str:
         case Send(command):
             return f"{command.kind} is sent"
         case RecordActivity(activity):
-            return f"it is recorded: {activity.title}"
+            return f"an activity is recorded: {activity.title}"
         case Reject(_, reason) | Ignore(reason):
             return f"nothing, as {reason}"

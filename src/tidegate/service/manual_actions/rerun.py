@@ -53,8 +53,9 @@ class RerunService:
     def rerun(self, feed: Feed, record: Month, request: RerunRequest, key: str | None) -> Claim:
         """Claim a generation and send the command that scores it. The same key returns the same generation.
 
-        If files of the month changed and the feed's policy made no version of that, a version is made first.
-        Raise RefusedError if the month has no such version, or if the model is missing or does not fit.
+        If files of the month changed and the feed's policy made no version of the change, a version is made
+        first. Raise RefusedError if the month has no such version, or if the model is missing or does not
+        fit.
         """
         claim = record.claimed_with(key) or self._claim(feed, record, request, key)
         if not _is_same_request(request, claim):

@@ -35,7 +35,7 @@ class ChampionChange:
     context: ServiceContext
 
     def make_champion(self, record: ModelVersion, cause: str) -> Follows:
-        """Make a version the champion. If it was compared with another champion, have it judged again."""
+        """Make a version the champion, or judge it again if it was compared with another champion."""
         model = self.context.ledger.model(record.model)
         is_current = record.verdict is not None and verdict_is_current(record.verdict, model)
         if champion_source(model) != record.version and not is_current:
@@ -67,7 +67,7 @@ class ChampionChange:
         return [announced]
 
     def judge_again(self, record: ModelVersion, why: str, cause: str) -> Follows:
-        """Make the verdict and its approval void, and have the version judged again."""
+        """Make the verdict and its approval void, and return the command that judges the version again."""
         self._release_claim(record)
         self.context.ledger.save(without_verdict(record, why, self.context.now()))
         judge = JudgeModel(cause=cause, model=record.model, version=record.version)
@@ -82,7 +82,7 @@ class ChampionChange:
         return [announced, *self._end(record, why, cause)]
 
     def withdraw(self, record: ModelVersion, why: str, cause: str) -> Follows:
-        """End a version whose rollout failed. That was announced when the traffic went back."""
+        """Set the final state of a version whose rollout failed. The failure was announced before."""
         self._release_claim(record)
         record.state = ModelState.ROLLED_BACK
         return self._end(record, why, cause)

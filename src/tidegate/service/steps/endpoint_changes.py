@@ -27,7 +27,7 @@ def change_endpoint(
     rollout: Rollout,
     record: ModelVersion,
 ) -> str | None:
-    """Begin a change of the endpoint. Return the reason if Azure refuses it for good, else None."""
+    """Begin a change of the endpoint. Return the reason if Azure refuses it permanently, or None."""
     tags = {"tidegate_model": record.model, "tidegate_version": record.version}
     try:
         match action:

@@ -30,7 +30,10 @@ class ScoringRequest:
 
 @dataclass(frozen=True)
 class GenerationClaims:
-    """The claims of new generations. Of two competing claims, the ETag lets one win and one try again."""
+    """The claims of new generations.
+
+    The ETag lets only one of two competing claims succeed. The other one is tried again.
+    """
 
     context: ServiceContext
 
@@ -52,7 +55,7 @@ class GenerationClaims:
         return self.add(feed, record, _requested_version(record, request), request)
 
     def add(self, feed: Feed, record: Month, version: MonthVersion, request: ScoringRequest) -> Claim:
-        """Add the version's next generation. Its model version is resolved here and recorded.
+        """Add the version's next generation. The generation's model version is chosen here and recorded.
 
         Raise ConflictError if the record was changed by another writer.
         """

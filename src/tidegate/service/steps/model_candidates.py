@@ -24,7 +24,8 @@ log = Log(__name__)
 
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
 _MAX_LISTED = 20
-_POLICY_SEEN_AFTER = timedelta(minutes=10)  # the timer sees a new policy some minutes after it was written
+# The timer finds a new policy some minutes after the policy was written.
+_POLICY_SEEN_AFTER = timedelta(minutes=10)
 
 
 def read_candidate(workspace: "WorkspaceClients", name: str, version: str, at: datetime) -> ModelVersion:
@@ -92,7 +93,7 @@ class MissedRegistrations:
             return []
 
     def _save_policy_since(self, model: Model, since: datetime | None) -> datetime | None:
-        """Save since when the model has a policy. Of older versions only the newest is judged."""
+        """Save the time since which the model has a policy. Of older versions only the newest is judged."""
         model.policy_since = since
         self.context.ledger.save(model)
         return since

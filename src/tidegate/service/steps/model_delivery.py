@@ -1,4 +1,4 @@
-"""Deliver a model to production: Azure copies its files, they are verified, and it is registered last."""
+"""Deliver a model to production: Azure copies the files, and after their check the model is registered."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from tidegate.service.steps.model_candidates import files_of
 if TYPE_CHECKING:
     from tidegate.cloud.copies import BlobCopyClient
 
-_COPIES_PER_COMMAND = 100  # to begin so many takes a second or two
+_COPIES_PER_COMMAND = 100  # to begin this number of copies takes a second or two
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Delivered:
 
 @dataclass(frozen=True)
 class CopyInProgress:
-    """Azure copies the files. `more`: further copies are still to begin."""
+    """Azure copies the files. `more` means that some copies have not begun yet."""
 
     more: bool
 

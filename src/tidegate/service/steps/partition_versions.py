@@ -1,4 +1,4 @@
-"""The versions of a partition: list its files, and make a registered Data asset of a new set of files."""
+"""The versions of a partition: list its files, and register a new set of files as a Data asset."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ class PartitionVersions:
         return self.complete(feed, record, cause)
 
     def add_changed_files(self, feed: Feed, record: Month, reason: str) -> None:
-        """Add a version on a person's request if files changed and the feed's policy makes none of that.
+        """Add a version on a person's request if files changed and the feed's policy adds none.
 
         Raise ConflictError if the record was changed by another writer.
         """
