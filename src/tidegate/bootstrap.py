@@ -32,6 +32,7 @@ from tidegate.service.handlers.rollback_model import RollbackModelHandler
 from tidegate.service.handlers.score_month import ScoreMonthHandler
 from tidegate.service.handlers.weigh_drift import WeighDriftHandler
 from tidegate.service.inbox import Inbox
+from tidegate.service.job_runner import JobRunner
 from tidegate.service.manual_actions.approve import ApprovalService
 from tidegate.service.manual_actions.dry_run import DryRunService
 from tidegate.service.manual_actions.rejudge import RejudgeService
@@ -115,21 +116,21 @@ def _handlers(
 ) -> Handlers:
     """Return the table from each command to the handler that carries it out."""
     copies, separation = BlobCopyClient(credential=credential), RoleSeparation(ArmClient(credential))
-    sender = NotificationSender()
+    sender, runner = NotificationSender(), JobRunner(context)
     publisher = EventPublisher(endpoint=settings.events_endpoint, credential=credential)
     delivery, champion = ModelDelivery(context, copies), ChampionChange(context)
     monitor = DeploymentMonitor(context, settings.config_file.parent)
     return {
         commands.CheckMonth: CheckMonthHandler(context, versions).handle,
-        commands.ScoreMonth: ScoreMonthHandler(context, claims).handle,
-        commands.CheckJob: CheckJobHandler(context).handle,
+        commands.ScoreMonth: ScoreMonthHandler(context, claims, runner).handle,
+        commands.CheckJob: CheckJobHandler(context, runner).handle,
         commands.FinishMonth: FinishMonthHandler(context, versions).handle,
-        commands.JudgeModel: JudgeModelHandler(context, copies).handle,
+        commands.JudgeModel: JudgeModelHandler(context, copies, runner).handle,
         commands.PromoteModel: PromoteModelHandler(context, separation, delivery, champion).handle,
         commands.AdvanceRollout: AdvanceRolloutHandler(context, champion, monitor).handle,
         commands.RollbackModel: RollbackModelHandler(context, champion).handle,
         commands.WeighDrift: WeighDriftHandler(context).handle,
-        commands.RetrainModel: RetrainModelHandler(context).handle,
+        commands.RetrainModel: RetrainModelHandler(context, runner).handle,
         commands.Notify: NotifyHandler(context, sender, publisher, settings.public_url).handle,
         commands.Reconcile: ReconcileHandler(context, MissedRegistrations(context)).handle,
     }

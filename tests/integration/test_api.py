@@ -13,12 +13,13 @@ from tests.support.azure_clients import ml_client
 from tests.support.clock import Clock
 from tests.support.config_yaml import a_feed
 from tests.support.installation import MLMODEL
+from tests.support.records import a_job
 from tests.support.service import a_service, take_commands
 
 from tidegate.api.app import create_app
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.jobs.records import Job
+from tidegate.domain.jobs.records import Job, JobEnd, JobKind
 from tidegate.domain.partitions.records import Month, MonthVersion, ScoringOutcome, ScoringState
 from tidegate.messages.commands import ScoreMonth
 from tidepool.cloud import StorageAccount, Tidepool
@@ -278,14 +279,13 @@ def test_jobs_are_those_that_have_not_ended_unless_all_are_asked_for(service: Se
             Job(
                 workspace="development",
                 name=name,
-                feed="digits",
-                month="202704",
-                version=1,
-                generation=1,
+                kind=JobKind.SCORING,
+                subject="digits:202704-1-g1",
                 attempt=attempt,
-                compute="gpu-lowpri",
+                cluster="gpu-lowpri",
+                pipeline="monthly_scoring:ab",
                 submitted_at=CLOCK.now + timedelta(minutes=attempt),
-                final=final,
+                end=JobEnd.PREEMPTED if final else None,
             )
         )
 
@@ -294,6 +294,28 @@ def test_jobs_are_those_that_have_not_ended_unless_all_are_asked_for(service: Se
     assert [job["attempt"] for job in open_jobs] == [2]
     assert [job["attempt"] for job in all_jobs] == [2, 1]
     assert content(api.get(all_jobs[1]["url"])) == all_jobs[1]
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "subject_url"),
+    [
+        (JobKind.SCORING, "digits:202705-1-g1", "/api/feeds/digits/months/202705"),
+        (JobKind.EVALUATION, "m:3", "/api/models/m/versions/3"),
+        (JobKind.RETRAINING, "m:renew-202611", "/api/models/m"),
+    ],
+)
+def test_jobs_of_every_kind_are_listed_and_lead_to_what_they_serve(
+    service: Service, api: Api, kind: JobKind, subject: str, subject_url: str
+) -> None:
+    name = f"{kind.value}-a1"
+    job = a_job(name=name, kind=kind, subject=subject)
+    service.ledger.save(job)
+
+    listed = {found["name"]: found for found in content(api.get(f"/api/jobs?kind={kind.value}"))}
+
+    assert {found["kind"] for found in listed.values()} == {kind.value}
+    assert listed[name]["subject_url"] == subject_url
+    assert content(api.get(f"/api/jobs/development/{name}")) == listed[name]
 
 
 def test_health_is_good_when_configuration_and_ledger_can_be_read(api: Api) -> None:

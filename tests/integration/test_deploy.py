@@ -97,13 +97,13 @@ def test_a_launch_finds_the_newest_and_former_content_is_newest_again(
 ) -> None:
     script = assets.root / "quick/publish.py"
     former = script.read_text()
-    newest = service.workspaces["development"].assets.newest_component
+    newest = service.workspaces["development"].assets.newest_pipeline
     deploy(service, assets)
 
     script.write_text(former + "# changed\n")
-    changed, found = deploy(service, assets), newest("quick")
+    changed, found = deploy(service, assets), newest("quick").id
     script.write_text(former)
-    back, found_after = deploy(service, assets), newest("quick")
+    back, found_after = deploy(service, assets), newest("quick").id
 
     assert (made(changed), made(back)) == (["component quick:2"], ["component quick:3"])
     assert (found[-2:], found_after[-2:]) == ("/2", "/3")

@@ -14,11 +14,14 @@ from tests.support.model_versions import MODEL, POLICY, ModelInstallation
 from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.ledger import Ledger
 from tidegate.domain.activities.subjects import model_subject
+from tidegate.domain.jobs.records import Job, JobEnd, JobKind
 from tidegate.domain.lifecycle.records import Champion, ModelState, ModelVersion
 from tidegate.domain.lifecycle.rejudging import rejudging_obstacle, without_verdict
 from tidegate.domain.lifecycle.verdict_records import Approval
 from tidegate.errors import NotFoundError, TidegateError
-from tidegate.messages.commands import AnyCommand, JudgeModel, Notify, PromoteModel
+from tidegate.messages.commands import AnyCommand, CheckJob, JudgeModel, Notify, PromoteModel, Reconcile
+from tidegate.service.manual_actions.rejudge import RejudgeRequest
+from tidegate.service.manual_actions.requester import Requester
 from tidepool.cloud import Tidepool
 
 NUMBERS = itertools.count(1)
@@ -69,6 +72,11 @@ class JudgedModel:
         now = self.clock.now
         model.champion = Champion(version=source, source=source, since=now, by="test") if source else None
         self.ledger.save(model)
+
+    def row(self, job: str) -> Job:
+        found = self.ledger.job("development", job)
+        assert found is not None
+        return found
 
     def jobs(self) -> list[str]:
         return sorted(name for name in self.installation.evaluations() if f"-{self.name}-" in name)
@@ -284,8 +292,7 @@ def test_an_evaluation_that_leaves_no_evidence_is_refused(model: JudgedModel) ->
 
 def test_an_evaluation_whose_nodes_were_taken_comes_back(installation: ModelInstallation) -> None:
     model = make_model(installation, evaluate={**POLICY["evaluate"], "compute": "gpu-lowpri"})
-    match = {"workspace": f"*{model.installation.workspace.name}", "run": f"judge-{model.name}-*"}
-    model.installation.cloud.fault("run", "preempt", match=match, times=1)
+    preempt(model, times=1)
     model.register("1")
 
     record = model.verdict("1")
@@ -293,17 +300,114 @@ def test_an_evaluation_whose_nodes_were_taken_comes_back(installation: ModelInst
     assert record.state is ModelState.PASSED
     assert model.jobs() == [f"judge-{model.name}-1-e1-a1", f"judge-{model.name}-1-e1-a2"]
     assert "model.preempted" in model.kinds()
+    first, second = (model.row(name) for name in model.jobs())
+    assert (first.end, second.end) == (JobEnd.PREEMPTED, JobEnd.COMPLETED)
+    assert (first.kind, first.subject) == (JobKind.EVALUATION, f"{model.name}:1")
+    assert (first.attempt, second.attempt) == (1, 2)
+    assert first.pipeline == "quick_evaluation:1"
+    assert second.ended_at is not None
+    assert second.started_at is not None
+    assert second.started_at <= second.ended_at
 
 
-def test_an_evaluation_that_a_person_cancelled_is_refused(model: JudgedModel) -> None:
-    match = {"workspace": f"*{model.installation.workspace.name}", "run": f"judge-{model.name}-*"}
-    model.installation.cloud.fault("run", "never_start", match=match)
+def test_after_its_last_attempt_an_evaluation_runs_on_the_fallback_cluster(
+    installation: ModelInstallation,
+) -> None:
+    clusters = {"compute": "gpu-lowpri", "fallback": "cpu", "attempts": 1}
+    model = make_model(installation, evaluate={**POLICY["evaluate"], **clusters})
+    preempt(model, times=1)
+    model.register("1")
+
+    assert model.verdict("1").state is ModelState.PASSED
+
+    assert [model.row(name).cluster for name in model.jobs()] == ["gpu-lowpri", "cpu"]
+    development = model.installation.ml.jobs.get(f"judge-{model.name}-1-e1-a2")
+    assert development.inputs["evaluation_compute"]._data == "cpu"
+
+
+def test_an_evaluation_preempted_on_its_last_cluster_fails_its_version(
+    installation: ModelInstallation,
+) -> None:
+    clusters = {"compute": "gpu-lowpri", "attempts": 1}
+    model = make_model(installation, evaluate={**POLICY["evaluate"], **clusters})
+    preempt(model, times=1)
+    model.register("1")
+
+    assert "no fallback cluster is configured" in failed(model.verdict("1"))
+
+    assert model.row(f"judge-{model.name}-1-e1-a1").end is JobEnd.FAILED
+
+
+def test_an_evaluation_that_a_person_cancelled_is_started_again_only_by_a_person(
+    installation: ModelInstallation,
+) -> None:
+    model = make_model(installation)
+    service = installation.service(model.clock)
+    job = f"judge-{model.name}-1-e1-a1"
+    match = {"workspace": f"*{installation.workspace.name}", "run": f"judge-{model.name}-*"}
+    installation.cloud.fault("run", "never_start", match=match)
     model.register("1")
     model.judge("1")
-    model.installation.ml.jobs.begin_cancel(f"judge-{model.name}-1-e1-a1")
-    model.installation.cloud.settle()
+    installation.ml.jobs.begin_cancel(job)
+    installation.cloud.settle()
+    installation.cloud.clear_faults()
 
-    assert "was cancelled" in failed(model.verdict("1"))
+    for _ in range(3):
+        model.judge("1")
+        for step in service.handlers[Reconcile](Reconcile(cause="timer-1")):
+            if isinstance(step.command, CheckJob | JudgeModel):
+                service.handlers[type(step.command)](step.command)
+
+    record = model.record("1")
+    assert (record.state, record.verdict) == (ModelState.CANCELLED, None)
+    assert "was cancelled" in (record.error or "")
+    assert model.jobs() == [job]
+    assert model.row(job).end is JobEnd.CANCELLED
+    assert model.kinds() == ["model.cancelled", "model.registered"]
+
+    request = RejudgeRequest(reason="it was cancelled by mistake")
+    service.rejudgings.rejudge(model.name, "1", request, Requester("a person", "caller"), None)
+
+    assert model.verdict("1").state is ModelState.PASSED
+    assert model.jobs() == [job, f"judge-{model.name}-1-e2-a1"]
+
+
+def test_a_cancellation_that_was_seen_outweighs_a_preemption(installation: ModelInstallation) -> None:
+    model = make_model(installation, evaluate={**POLICY["evaluate"], "compute": "gpu-lowpri"})
+    preempt(model, times=1)
+    model.register("1")
+    model.judge("1")
+    row = model.row(f"judge-{model.name}-1-e1-a1")
+    row.cancel_requested = True
+    model.ledger.save(row)
+
+    assert model.verdict("1").state is ModelState.CANCELLED
+
+    assert model.jobs() == [row.name]
+
+
+def test_the_row_of_a_job_gets_its_end_after_a_kill_between_the_two_writes(
+    installation: ModelInstallation,
+) -> None:
+    model = make_model(installation, evaluate={**POLICY["evaluate"], "compute": "gpu-lowpri"})
+    preempt(model, times=1)
+    model.register("1")
+    model.verdict("1")
+    row = model.row(f"judge-{model.name}-1-e1-a1")
+    row.end = None
+    model.ledger.save(row)
+    check = CheckJob(cause="test", workspace="development", job=row.name)
+    handle = installation.service(model.clock).handlers[CheckJob]
+
+    assert list(handle(check)) == list(handle(check)) == []
+
+    assert model.row(row.name).end is JobEnd.PREEMPTED
+    assert len(model.jobs()) == 2
+
+
+def preempt(model: JudgedModel, times: int) -> None:
+    match = {"workspace": f"*{model.installation.workspace.name}", "run": f"judge-{model.name}-*"}
+    model.installation.cloud.fault("run", "preempt", match=match, times=times)
 
 
 @pytest.mark.parametrize(

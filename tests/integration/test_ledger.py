@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 from tests.support.azure_clients import container_client
+from tests.support.records import a_job
 
 from tidegate.bootstrap import Service
 from tidegate.config.schema import FeedStorage
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.jobs.records import Job
+from tidegate.domain.jobs.records import Job, JobEnd
 from tidegate.domain.partitions.records import MonthVersion
 from tidegate.errors import ConflictError, NotFoundError, PermanentError
 from tidepool.cloud import StorageAccount
@@ -19,8 +20,7 @@ NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 
 
 def _job(name: str, *, final: bool = False) -> Job:
-    place = {"feed": "digits", "month": "202611", "version": 1, "generation": 1, "attempt": 1}
-    return Job(workspace="development", name=name, compute="gpu", submitted_at=NOW, final=final, **place)
+    return a_job(name=name, end=JobEnd.COMPLETED if final else None)
 
 
 def _activity(subject: str, id: str, *, done: bool = False) -> Activity:

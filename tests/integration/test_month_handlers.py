@@ -184,7 +184,7 @@ def test_a_submission_that_was_not_recorded_is_found_and_not_repeated(
     for cluster in ("gpu-lowpri", "cpu"):
         workspace.computes.is_ready(cluster)
     installation.cloud.settle()
-    workspace.jobs.submit(plan_scoring(feed, harness.claim), workspace.assets.newest_component("quick"))
+    workspace.jobs.submit(plan_scoring(feed, harness.claim), workspace.assets.newest_pipeline("quick").id)
 
     assert commands(harness.do(LOOK)) == [SCORE]
     harness.run(SCORE)

@@ -21,6 +21,7 @@ from tests.support.handler_harness import (
 from tests.support.installation import Installation
 
 from tidegate.domain.activities.activity import Activity
+from tidegate.domain.jobs.records import JobEnd
 from tidegate.domain.partitions.records import ScoringState
 from tidegate.errors import ConflictError, TransientError
 from tidegate.messages.commands import CheckMonth, Notify, Reconcile
@@ -64,7 +65,7 @@ def test_a_preempted_job_is_followed_by_one_next_attempt(
     assert (generation.state, generation.attempt) == (ScoringState.CLAIMED, 2)
     job = harness.ledger.job("development", JOB)
     assert job is not None
-    assert job.final
+    assert job.end is JobEnd.PREEMPTED
     assert "preempted on gpu-lowpri" in (job.reason or "")
     assert harness.kinds.count("month.preempted") == 1
 
@@ -95,7 +96,7 @@ def test_a_job_killed_before_its_end_was_recorded_is_taken_on(
     harness.do(LOOK)
     job = harness.ledger.job("development", JOB)
     assert job is not None
-    job.final, job.reason = False, None
+    job.end, job.reason = None, None
     harness.ledger.save(job)
 
     harness.run(LOOK)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from tidegate.domain.jobs.records import Job
+from tidegate.domain.jobs.records import Job, JobKind
 from tidegate.domain.partitions.records import Claim, Generation, Month, MonthVersion
 
 NOW = datetime(2026, 12, 3, 12, 0, tzinfo=UTC)
@@ -38,14 +38,12 @@ def a_claim(feed: str = "digits", *, number: int = 1, version: int = 1, **genera
 
 def a_job(**changes: Any) -> Job:
     """Return the ledger's row of the first attempt to score 202611-1; `changes` are changes of its fields."""
-    fields = {"attempt": 1, "compute": "gpu-lowpri", **changes}
-    return Job(
-        workspace="development",
-        name="score-digits-202611-1-g1-a1",
-        feed="digits",
-        month="202611",
-        version=1,
-        generation=1,
-        submitted_at=NOW,
-        **fields,
-    )
+    fields = {
+        "name": "score-digits-202611-1-g1-a1",
+        "kind": JobKind.SCORING,
+        "subject": "digits:202611-1-g1",
+        "attempt": 1,
+        "cluster": "gpu-lowpri",
+        **changes,
+    }
+    return Job(workspace="development", pipeline="monthly_scoring:ab", submitted_at=NOW, **fields)

@@ -16,7 +16,6 @@ from tidegate.domain.jobs.outcome import (
     ResubmitJob,
     RunSnapshot,
     decide_outcome,
-    scoring_attempt,
 )
 
 SCORE = Score.model_validate({**a_feed()["score"], "fallback": "gpu-dedicated", "attempts": 2})
@@ -24,7 +23,7 @@ NODE_LOST = RunSnapshot("score_images", "Canceled", "NodePreempted", "The low-pr
 
 
 def outcome(run: RunSnapshot, **job: Any) -> JobOutcome:
-    return decide_outcome(run, scoring_attempt(a_job(**job), SCORE))
+    return decide_outcome(run, a_job(**job), SCORE)
 
 
 @pytest.mark.parametrize(
@@ -60,10 +59,10 @@ def test_after_the_last_attempt_the_fallback_takes_over_and_after_it_nobody() ->
     last = outcome(NODE_LOST, attempt=2)
     assert isinstance(last, ResubmitJob)
     assert last.compute == "gpu-dedicated"
-    assert isinstance(outcome(NODE_LOST, attempt=3, compute="gpu-dedicated"), JobFailed)
+    assert isinstance(outcome(NODE_LOST, attempt=3, cluster="gpu-dedicated"), JobFailed)
 
     alone = SCORE.model_copy(update={"fallback": None})
-    assert isinstance(decide_outcome(NODE_LOST, scoring_attempt(a_job(attempt=2), alone)), JobFailed)
+    assert isinstance(decide_outcome(NODE_LOST, a_job(attempt=2), alone), JobFailed)
 
 
 def test_what_a_person_cancelled_stays_cancelled() -> None:

@@ -61,7 +61,7 @@ def test_each_live_scoring_gets_the_command_that_it_waits_for() -> None:
 
 
 def test_open_jobs_are_looked_at_unless_their_feed_is_gone() -> None:
-    gone = a_job().model_copy(update={"feed": "gone"})
+    gone = a_job(subject="gone:202611-1-g1")
 
     assert [command.job for command in due_jobs([a_job(), gone], CONFIG, TICK)] == [
         "score-digits-202611-1-g1-a1"
@@ -162,7 +162,7 @@ def test_a_model_that_tidegate_yml_no_longer_names_gets_no_command() -> None:
 
 
 def test_a_job_whose_feed_is_gone_gets_no_command() -> None:
-    gone = a_job().model_copy(update={"feed": "gone"})
+    gone = a_job(subject="gone:202611-1-g1")
 
     assert list(due_jobs([gone], CONFIG, TICK)) == []
 

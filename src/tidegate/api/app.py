@@ -19,6 +19,7 @@ from tidegate.api.problems import Responses, documented, handle_problems
 from tidegate.api.views import FeedView, JobView, MonthSummary, MonthView, ScoringView, month_view
 from tidegate.bootstrap import Service
 from tidegate.config.schema import Feed
+from tidegate.domain.jobs.records import JobKind
 from tidegate.domain.partitions.records import Month
 from tidegate.errors import ConfigError, RefusedError, TidegateError
 from tidegate.messages.commands import MonthId
@@ -227,10 +228,11 @@ def scoring(
 def jobs(
     service: Services,
     all: Annotated[bool, Query(description="Include the jobs that have ended.")] = False,
+    kind: Annotated[JobKind | None, Query(description="Only the jobs of this kind.")] = None,
 ) -> list[JobView]:
     """Return the Azure ML jobs that the service submitted and that have not ended, newest first."""
     records = sorted(service.ledger.jobs(open_only=not all), key=lambda job: job.submitted_at, reverse=True)
-    return [JobView.of(job) for job in records]
+    return [JobView.of(job) for job in records if kind in (None, job.kind)]
 
 
 @router.get("/jobs/{workspace}/{job}", summary="Show a job", responses=documented(404))

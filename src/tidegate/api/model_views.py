@@ -85,11 +85,12 @@ class ModelVersionView(VersionSummary):
 
 
 class ModelView(ModelSummary):
-    """A model with its versions, its drift signals, and its activities."""
+    """A model with its versions, its drift signals, the retraining under way, and its activities."""
 
     versions: list[VersionSummary]
     signals: list[SignalRecord]
     retraining: Retraining | None
+    job_url: str | None
     activities: list[ActivityView]
 
 
@@ -101,6 +102,7 @@ def model_view(
         versions=[VersionSummary.of(one) for one in versions],
         signals=record.signals,
         retraining=record.retraining,
+        job_url=job_url("development", record.retraining.job) if record.retraining else None,
         activities=[ActivityView.of(one) for one in activities],
     )
 

@@ -7,8 +7,8 @@ from pydantic import BaseModel
 
 from tidegate.config.schema import Feed
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.links import feed_url, job_url, month_url
-from tidegate.domain.jobs.records import Job
+from tidegate.domain.activities.links import feed_url, job_subject_url, job_url, month_url
+from tidegate.domain.jobs.records import Job, JobEnd, JobKind
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import Claim, Generation, Month, MonthVersion
 
@@ -158,31 +158,36 @@ class MonthView(MonthSummary):
 
 
 class JobView(BaseModel):
-    """An Azure ML job that the service submitted."""
+    """An Azure ML job that the service submitted: a scoring, an evaluation or a retraining.
+
+    `subject` is what it serves, and `subject_url` the month, model version or model. `end` is null until the
+    service has acted on the end of the job. `pipeline` is the component with its content version.
+    """
 
     workspace: str
     name: str
-    feed: str
-    month: str
-    version: int
-    generation: int
+    kind: JobKind
+    subject: str
     attempt: int
-    compute: str
+    cluster: str
+    pipeline: str
     submitted_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
     status: str
-    final: bool
+    end: JobEnd | None
     cancel_requested: bool
     reason: str | None
     checked_at: datetime | None
     url: str
-    month_url: str
+    subject_url: str
 
     @classmethod
     def of(cls, job: Job) -> Self:
         return cls(
             **job.model_dump(),
             url=job_url(job.workspace, job.name),
-            month_url=month_url(job.feed, job.month),
+            subject_url=job_subject_url(job),
         )
 
 

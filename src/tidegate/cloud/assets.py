@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from io import StringIO
-from typing import Any
+from typing import Any, NamedTuple
 
 from tidegate.cloud.datastores import DatastoreClient
 from tidegate.cloud.ml_client import LazyMLClient, ml_errors
@@ -18,6 +18,14 @@ _OF_JOB = re.compile(r"azureml://jobs/(?P<job>[^/]+)/outputs/artifacts/(?:paths/
 _MAX_TAGS = 50  # https://learn.microsoft.com/azure/machine-learning/resource-limits-capacity
 
 log = Log(__name__)
+
+
+class PipelineComponent(NamedTuple):
+    """A version of a pipeline component: its ARM id, its `name:version`, and the names of its outputs."""
+
+    id: str
+    reference: str
+    outputs: frozenset[str]
 
 
 class AssetClient:
@@ -91,22 +99,15 @@ class AssetClient:
         except (NotFoundError, YAMLError, ValueError, TypeError) as error:
             raise PermanentError(f"model {name}:{version} has no readable MLmodel file: {error}") from error
 
-    def newest_component(self, name: str) -> str:
-        """Return the ARM id of the component version that was registered last.
-
-        Raise NotFoundError if the workspace has no such component.
-        """
-        with ml_errors(f"find the newest pipeline component {name}"):
-            return str(self._client.ml.components.get(name, label="latest").id)
-
-    def newest_pipeline(self, name: str) -> tuple[str, frozenset[str]]:
-        """Return the ARM id of the newest version of a pipeline component, and the names of its outputs.
+    def newest_pipeline(self, name: str) -> PipelineComponent:
+        """Return the version of a pipeline component that was registered last.
 
         Raise NotFoundError if the workspace has no such component.
         """
         with ml_errors(f"find the newest pipeline component {name}"):
             component = self._client.ml.components.get(name, label="latest")
-            return str(component.id), frozenset(component.outputs or ())
+            reference = f"{component.name}:{component.version}"
+            return PipelineComponent(str(component.id), reference, frozenset(component.outputs or ()))
 
 
 def datastore_path_of(uri: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """The Azure ML jobs of a workspace: submission, state and errors, and the data that they read."""
 
 import re
+from datetime import datetime
 from typing import Any
 
 from tidegate.cloud.data_plane import DataPlaneClient
@@ -119,7 +120,13 @@ def _snapshot(run: dict[str, Any], children: tuple[RunSnapshot, ...] = ()) -> Ru
     return RunSnapshot(
         name=run.get("displayName") or run["runId"],
         status=run["status"],
+        started_at=_time(run.get("startTimeUtc")),
+        ended_at=_time(run.get("endTimeUtc")),
         code=str(error.get("code") or ""),
         message=str(error.get("message") or ""),
         children=children,
     )
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -130,7 +130,7 @@ class Ledger:
             case Month():
                 self._months.save(record.feed, record.month, record)
             case Job():
-                self._jobs.save(record.workspace, record.name, record, final=record.final)
+                self._jobs.save(record.workspace, record.name, record, final=record.end is not None)
             case Model():
                 self._models.save(record.model, _MODEL_ROW, record)
             case ModelVersion():

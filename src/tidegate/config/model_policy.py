@@ -14,16 +14,16 @@ from tidegate.config.types import (
     EndpointName,
     FeedName,
     Filled,
+    JobClusters,
     Section,
 )
 
 
-class Evaluate(Section):
+class Evaluate(JobClusters):
     """How a candidate is compared with the champion, on one holdout version that is never `latest`."""
 
     pipeline: AssetName = "evaluation"
     data: DataVersion = Field(description="`name:version` of the holdout Data asset.")
-    compute: AssetName
 
 
 class Rule(Section):
@@ -138,7 +138,7 @@ class Rollout(Section):
         return self
 
 
-class Drift(Section):
+class Drift(JobClusters):
     """Which drift signals start a training of the model, and how it is trained."""
 
     feed: FeedName

@@ -19,6 +19,7 @@ from tidegate.config.types import (
     FeedName,
     FileInMonth,
     Filled,
+    JobClusters,
     ModelReference,
     Month,
     MonthPattern,
@@ -102,7 +103,7 @@ class LateFiles(Section):
     max_versions: int = Field(default=5, ge=1)
 
 
-class Score(Section):
+class Score(JobClusters):
     """How a feed's months are scored: pipeline, model and clusters."""
 
     workspace: WorkspaceRole = "development"
@@ -111,19 +112,8 @@ class Score(Section):
         description="`name` means the champion when a generation is claimed, or the newest version if no "
         "policy promotes the model; `name:3` always means version 3."
     )
-    compute: AssetName
-    fallback: AssetName | None = None
     publish_compute: AssetName = "cpu"
-    attempts: int = Field(default=3, ge=1, le=10)
     max_error_rate: float = Field(default=0.01, ge=0, le=1)
-
-    @model_validator(mode="after")
-    def _fallback_is_another_cluster(self) -> "Score":
-        if self.fallback == self.compute:
-            raise ValueError(
-                f"fallback is {self.fallback}, the same as compute: name another cluster, or leave it out"
-            )
-        return self
 
 
 class Feed(Section):

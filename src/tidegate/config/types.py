@@ -4,7 +4,15 @@ import re
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 _ASSET_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -105,3 +113,24 @@ ActivityPattern = Annotated[
     ),
 ]
 Filled = Annotated[str, StringConstraints(min_length=1)]
+
+
+class JobClusters(Section):
+    """The clusters of one kind of job, and how often a preempted job is submitted to the first of them."""
+
+    compute: AssetName
+    fallback: AssetName | None = None
+    attempts: int = Field(default=3, ge=1, le=10)
+
+    @model_validator(mode="after")
+    def _fallback_is_another_cluster(self) -> "JobClusters":
+        if self.fallback == self.compute:
+            raise ValueError(
+                f"fallback is {self.fallback}, the same as compute: name another cluster, or leave it out"
+            )
+        return self
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        """The names of the clusters."""
+        return (self.compute, *([self.fallback] if self.fallback else []))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tidegate.config.schema import Config, Score
+from tidegate.config.schema import Config
 from tidegate.errors import ConfigError
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -77,18 +77,12 @@ def pipelines_in(config: Config, role: str) -> list[str]:
 
 def clusters_in(config: Config, role: str) -> list[str]:
     """Return every cluster that the jobs of a workspace may use."""
-    scores = [feed.score for feed in config.feeds_in(role).values()]
-    names = [name for score in scores for name in clusters(score)]
+    names: list[str] = []
+    for feed in config.feeds_in(role).values():
+        names += [*feed.score.clusters, feed.score.publish_compute]
     for policy in config.models.values() if role == "development" else ():
-        names += [policy.evaluate.compute, *([policy.drift.compute] if policy.drift else [])]
+        names += [*policy.evaluate.clusters, *(policy.drift.clusters if policy.drift else ())]
     return list(dict.fromkeys(names))
-
-
-def clusters(score: Score) -> list[str]:
-    """Return every cluster that a feed's jobs may use."""
-    return list(
-        dict.fromkeys(name for name in (score.compute, score.fallback, score.publish_compute) if name)
-    )
 
 
 def _files_in(folder: Path) -> Iterator[Path]:

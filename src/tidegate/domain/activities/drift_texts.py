@@ -2,6 +2,7 @@
 
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.subjects import model_subject
+from tidegate.domain.jobs.outcome import ResubmitJob
 from tidegate.domain.lifecycle.records import Retraining, SignalRecord
 
 
@@ -47,6 +48,42 @@ def retraining_started(model: str, retraining: Retraining, cause: str) -> Activi
         ),
         data={"model": model, **retraining.model_dump(mode="json")},
         cause=cause,
+    )
+
+
+def retraining_preempted(
+    model: str, retraining: Retraining, resubmission: ResubmitJob, trigger: Trigger
+) -> Activity:
+    return Activity(
+        subject=model_subject(model),
+        id=f"{retraining.job}-preempted",
+        kind="model.preempted",
+        at=trigger.at,
+        title=f"{retraining.job} was preempted",
+        text=(
+            f"{resubmission.reason}.\nThe training is submitted again, on {resubmission.compute}. "
+            "There is nothing to do."
+        ),
+        data={"model": model, "job": retraining.job, "compute": resubmission.compute},
+        cause=trigger.cause,
+    )
+
+
+def retraining_cancelled(model: str, retraining: Retraining, why: str, trigger: Trigger) -> Activity:
+    return Activity(
+        subject=model_subject(model),
+        id=f"retraining-{retraining.signal}-cancelled",
+        kind="model.retraining_cancelled",
+        at=trigger.at,
+        title=f"Training a new version of {model} was cancelled",
+        text=(
+            f"Job {retraining.job}, started by the drift signal {retraining.signal}: {why}.\n"
+            "The champion stays in use, and this training is not started again. The next drift signal after "
+            f"the cool-down starts another one. To have a new version before that, train {model} yourself "
+            "and register it."
+        ),
+        data={"model": model, "why": why, **retraining.model_dump(mode="json")},
+        cause=trigger.cause,
     )
 
 

@@ -2,6 +2,7 @@
 
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.subjects import JobSubject, ModelSubject, MonthSubject, parse_subject
+from tidegate.domain.jobs.records import Job, JobKind
 
 
 def feed_url(feed: str) -> str:
@@ -14,6 +15,17 @@ def month_url(feed: str, month: str) -> str:
 
 def job_url(workspace: str, job: str) -> str:
     return f"/api/jobs/{workspace}/{job}"
+
+
+def job_subject_url(job: Job) -> str:
+    """Return the path of the month, model version or model that a job serves."""
+    match job.kind:
+        case JobKind.SCORING:
+            return month_url(job.owner, job.work.partition("-")[0])
+        case JobKind.EVALUATION:
+            return version_url(job.owner, job.work)
+        case JobKind.RETRAINING:
+            return model_url(job.owner)
 
 
 def model_url(model: str) -> str:

@@ -1,15 +1,14 @@
 """Notifications about verdicts: their ids, titles and texts."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
 
-from tidegate.domain.activities.activity import Activity
+from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.jobs.outcome import ResubmitJob
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidegate.domain.lifecycle.rejudging import request_for
-from tidegate.domain.lifecycle.verdict_records import Approval, RuleResult, Verdict
+from tidegate.domain.lifecycle.verdict_records import Approval, Evaluation, RuleResult, Verdict
 
 _MOST_LINES = 40
 
@@ -82,18 +81,35 @@ def approved(record: ModelVersion, approval: Approval, cause: str) -> Activity:
     )
 
 
-def preempted(
-    record: ModelVersion, job: str, resubmission: ResubmitJob, at: datetime, cause: str
-) -> Activity:
+def preempted(record: ModelVersion, job: str, resubmission: ResubmitJob, trigger: Trigger) -> Activity:
     return Activity(
         subject=model_subject(record.model),
         id=f"{job}-preempted",
         kind="model.preempted",
-        at=at,
+        at=trigger.at,
         title=f"{job} was preempted",
-        text=f"{resubmission.reason}.\nThe evaluation is submitted again. There is nothing to do.",
-        data={**_version_ids(record), "job": job},
-        cause=cause,
+        text=(
+            f"{resubmission.reason}.\nThe evaluation is submitted again, on {resubmission.compute}. "
+            "There is nothing to do."
+        ),
+        data={**_version_ids(record), "job": job, "compute": resubmission.compute},
+        cause=trigger.cause,
+    )
+
+
+def cancelled(record: ModelVersion, evaluation: Evaluation, reason: str, trigger: Trigger) -> Activity:
+    return Activity(
+        subject=model_subject(record.model),
+        id=f"{record.version}-cancelled-e{evaluation.number}",
+        kind="model.cancelled",
+        at=trigger.at,
+        title=f"The evaluation of {model_reference(record.model, record.version)} was cancelled",
+        text=(
+            f"Job {evaluation.job}: {reason}.\nThere is no verdict, so the version is not promoted. "
+            f'To have it judged: tidegate judge {record.model} {record.version} --reason "..."'
+        ),
+        data={**_version_ids(record), "job": evaluation.job, "why": reason},
+        cause=trigger.cause,
     )
 
 

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
-from tidegate.config.schema import Score
-from tidegate.domain.jobs.records import Job
+from tidegate.config.types import JobClusters
+from tidegate.domain.jobs.records import Job, JobEnd
 
 FINAL = frozenset({"Completed", "Failed", "Canceled"})
 
@@ -19,6 +20,8 @@ class RunSnapshot:
     code: str = ""
     message: str = ""
     children: tuple["RunSnapshot", ...] = ()
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
 
     @property
     def final(self) -> bool:
@@ -43,17 +46,6 @@ PREEMPTION_SIGNS = (
     # The status Failed is left out, because its message quotes the job's own logs.
     PreemptionSign(statuses=frozenset({"Canceled"}), code=r"", message=r"\bpreempt(ed|ion)\b"),
 )
-
-
-@dataclass(frozen=True)
-class JobAttempt:
-    """The number of a submission of the same work, and how many submissions its cluster allows."""
-
-    number: int
-    compute: str
-    most: int = 3
-    fallback: str | None = None
-    cancel_requested: bool = False
 
 
 @dataclass(frozen=True)
@@ -91,39 +83,46 @@ class JobFailed:
 JobOutcome = JobRunning | JobCompleted | ResubmitJob | JobCancelled | JobFailed
 
 
-def scoring_attempt(job: Job, score: Score) -> JobAttempt:
-    """Return a scoring job as an attempt, with the limits of its feed."""
-    return JobAttempt(job.attempt, job.compute, score.attempts, score.fallback, job.cancel_requested)
-
-
-def decide_outcome(run: RunSnapshot, attempt: JobAttempt) -> JobOutcome:
-    """Decide what the state of a run means for an attempt of any kind of job."""
+def decide_outcome(run: RunSnapshot, job: Job, clusters: JobClusters) -> JobOutcome:
+    """Decide what the state of a run means for a job of any kind."""
     if not run.final:
         return JobRunning()
     if run.status == "Completed":
         return JobCompleted()
-    if attempt.cancel_requested:
+    if job.cancel_requested:
         return JobCancelled("a person cancelled the job")
     if sign := _preemption(run):
-        return _after_preemption(sign, attempt)
+        return _after_preemption(sign, job, clusters)
     if run.status == "Canceled" and not any(_is_fault(step) for step in _all(run)):
         return JobCancelled("the job was cancelled, and nothing shows that its nodes were taken away")
     return JobFailed(_why(run))
 
 
-def _after_preemption(sign: RunSnapshot, attempt: JobAttempt) -> ResubmitJob | JobFailed:
-    reason = f"preempted on {attempt.compute} ({sign.name}: {sign.code or sign.message})"
-    if attempt.compute == attempt.fallback:
+def end_of(outcome: JobOutcome) -> JobEnd | None:
+    """Return how a job with this outcome ended, or None if it has not ended."""
+    match outcome:
+        case JobRunning():
+            return None
+        case JobCompleted():
+            return JobEnd.COMPLETED
+        case ResubmitJob():
+            return JobEnd.PREEMPTED
+        case JobCancelled():
+            return JobEnd.CANCELLED
+        case JobFailed():
+            return JobEnd.FAILED
+
+
+def _after_preemption(sign: RunSnapshot, job: Job, clusters: JobClusters) -> ResubmitJob | JobFailed:
+    reason = f"preempted on {job.cluster} ({sign.name}: {sign.code or sign.message})"
+    if job.cluster == clusters.fallback:
         return JobFailed(f"{reason}, which is the fallback cluster")
-    if attempt.number < attempt.most:
-        return ResubmitJob(attempt.compute, reason)
-    if attempt.fallback:
-        return ResubmitJob(
-            attempt.fallback, f"{reason}; attempt {attempt.number} was the last on this cluster"
-        )
-    return JobFailed(
-        f"{reason}; attempt {attempt.number} was the last, and no fallback cluster is configured"
-    )
+    if job.attempt < clusters.attempts:
+        return ResubmitJob(job.cluster, reason)
+    last = f"{reason}; attempt {job.attempt} was the last"
+    if clusters.fallback:
+        return ResubmitJob(clusters.fallback, f"{last} on this cluster")
+    return JobFailed(f"{last}, and no fallback cluster is configured")
 
 
 def _preemption(run: RunSnapshot) -> RunSnapshot | None:

@@ -3,13 +3,14 @@
 import json
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from tidegate.config.schema import Feed
 from tidegate.domain.assets import BLOBSTORE, datastore_uri
+from tidegate.domain.jobs.records import JobKind
 from tidegate.domain.partitions.names import drift_folder, predictions_path
 from tidegate.domain.partitions.records import Claim, Generation, MonthVersion
 from tidegate.messages.commands import ScoreMonth
@@ -29,10 +30,15 @@ class JobInput(NamedTuple):
 class JobPlan:
     """A job as it is submitted: references to registered assets, and literals.
 
-    `outputs` map a name to a folder in a datastore. `models` map a name to the model that the output is
-    registered as.
+    `outputs` map a name to a folder in a datastore. So do `optional_outputs`, which only some pipelines have.
+    `models` map a name to the model that the output is registered as. An attempt after a preemption may run
+    on another `cluster`; `other_clusters` stay the same.
     """
 
+    kind: JobKind
+    subject: str
+    attempt: int
+    cluster: str
     job: str
     experiment: str
     display_name: str
@@ -43,6 +49,13 @@ class JobPlan:
     tags: Mapping[str, str]
     force_rerun: bool = False
     models: Mapping[str, str] = field(default_factory=dict)
+    optional_outputs: Mapping[str, str] = field(default_factory=dict)
+    other_clusters: tuple[str, ...] = ()
+
+    def for_pipeline(self, outputs: Collection[str]) -> "JobPlan":
+        """Return the plan for a pipeline with these outputs: it has the optional outputs that they name."""
+        optional = {name: folder for name, folder in self.optional_outputs.items() if name in outputs}
+        return replace(self, outputs={**self.outputs, **optional}, optional_outputs={})
 
 
 def job_name(claim: Claim) -> str:
@@ -59,15 +72,12 @@ def served_by(job: str, cause: str) -> ScoreMonth | None:
         return None
 
 
-def plan_scoring(feed: Feed, claim: Claim, outputs: Collection[str] = ()) -> JobPlan:
+def plan_scoring(feed: Feed, claim: Claim) -> JobPlan:
     """Plan the job of a generation. The plan of an attempt is always the same.
 
-    `outputs` are the pipeline's outputs: only a pipeline that measures drift has an output for drift.
+    Only a pipeline that measures drift has an output for it.
     """
     record, version, generation = claim.record, claim.version, claim.generation
-    folders = {"predictions": predictions_path(**claim.ids)}
-    if DRIFT_OUTPUT in outputs:
-        folders[DRIFT_OUTPUT] = drift_folder(**claim.ids)
     subject = {
         "feed": record.feed,
         "month": record.month,
@@ -75,6 +85,11 @@ def plan_scoring(feed: Feed, claim: Claim, outputs: Collection[str] = ()) -> Job
         "generation": str(generation.number),
     }
     return JobPlan(
+        kind=JobKind.SCORING,
+        subject=f"{record.feed}:{claim.name}",
+        attempt=generation.attempt,
+        cluster=generation.compute,
+        other_clusters=(feed.score.publish_compute,),
         job=job_name(claim),
         experiment=record.feed,
         display_name=f"{record.feed} {claim.name}",
@@ -90,7 +105,8 @@ def plan_scoring(feed: Feed, claim: Claim, outputs: Collection[str] = ()) -> Job
             "score_compute": generation.compute,
             "publish_compute": feed.score.publish_compute,
         },
-        outputs={name: datastore_uri(BLOBSTORE, folder) for name, folder in folders.items()},
+        outputs={"predictions": datastore_uri(BLOBSTORE, predictions_path(**claim.ids))},
+        optional_outputs={DRIFT_OUTPUT: datastore_uri(BLOBSTORE, drift_folder(**claim.ids))},
         tags={
             f"tidegate_{word}": text for word, text in {**subject, **_details(version, generation)}.items()
         },

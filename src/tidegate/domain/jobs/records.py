@@ -1,29 +1,65 @@
 """The record of an Azure ML job that the service submitted."""
 
 from datetime import datetime
+from enum import StrEnum
 
 from pydantic import Field
 
 from tidegate.domain.ledger_record import LedgerRecord
-from tidegate.messages.commands import MonthId, Name
+from tidegate.messages.commands import Name
+
+
+class JobKind(StrEnum):
+    """What a job is for."""
+
+    SCORING = "scoring"
+    EVALUATION = "evaluation"
+    RETRAINING = "retraining"
+
+
+class JobEnd(StrEnum):
+    """How a job ended."""
+
+    COMPLETED = "completed"
+    PREEMPTED = "preempted"  # it is submitted again as the next attempt
+    CANCELLED = "cancelled"
+    FAILED = "failed"
 
 
 class Job(LedgerRecord):
-    """An Azure ML job that the service submitted, and the generation that it scores."""
+    """An Azure ML job that the service submitted, and what it serves."""
 
     workspace: Name
     name: Name
-    feed: Name
-    month: MonthId
-    version: int
-    generation: int
+    kind: JobKind
+    subject: str = Field(
+        description="What it serves: a scoring `digits:202611-1-g1`, the evaluation of a model version "
+        "`classifier:3`, or a model and the drift signal that started its retraining."
+    )
     attempt: int
-    compute: str
+    cluster: str
+    pipeline: str = Field(description="Pipeline component and its version, which is made of its content.")
     submitted_at: datetime
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
     status: str = "NotStarted"
-    final: bool = False
+    end: JobEnd | None = Field(
+        default=None, description="Set last, after everything that the end leads to is saved."
+    )
     cancel_requested: bool = Field(
         default=False, description="Whether a person cancelled the job: Azure showed CancelRequested."
     )
-    reason: str | None = Field(default=None, description="Why the job was resubmitted, or why it failed.")
+    reason: str | None = Field(
+        default=None, description="Why it was cancelled or submitted again, or why it failed."
+    )
     checked_at: datetime | None = None
+
+    @property
+    def owner(self) -> str:
+        """The feed or the model that the job belongs to."""
+        return self.subject.partition(":")[0]
+
+    @property
+    def work(self) -> str:
+        """What the job does for its owner: a scoring, a model version or a drift signal."""
+        return self.subject.partition(":")[2]

@@ -6,6 +6,7 @@ from datetime import datetime
 from tidegate.config.model_policy import Gate, GateMode, Policy
 from tidegate.domain.assets import BLOBSTORE, datastore_uri
 from tidegate.domain.jobs.plan import JobInput, JobPlan
+from tidegate.domain.jobs.records import JobKind
 from tidegate.domain.lifecycle.evidence import Evidence, NoEvidence
 from tidegate.domain.lifecycle.gate import EvaluationSubject, decide_rules, passes, verdict_id
 from tidegate.domain.lifecycle.names import evaluation_folder, model_reference
@@ -42,7 +43,12 @@ def plan_evaluation(policy: Policy, record: ModelVersion, evaluation: Evaluation
     if record.requests and record.requests[-1].number == evaluation.number:
         subject["reason"] = record.requests[-1].reason[:500]
     folder = evaluation_folder(record.model, record.version, evaluation.number)
+    cluster = evaluation.compute or policy.evaluate.compute
     return JobPlan(
+        kind=JobKind.EVALUATION,
+        subject=compared.candidate,
+        attempt=evaluation.attempt,
+        cluster=cluster,
         job=evaluation.job,
         experiment=record.model,
         display_name=f"judge {compared.candidate}",
@@ -59,7 +65,7 @@ def plan_evaluation(policy: Policy, record: ModelVersion, evaluation: Evaluation
             "champion_name": compared.champion or _NONE,
             "data": evaluation.data,
             "slice_by": policy.gate.slices.by if policy.gate.slices else _NONE,
-            "evaluation_compute": policy.evaluate.compute,
+            "evaluation_compute": cluster,
         },
         outputs={"verdict_evidence": datastore_uri(BLOBSTORE, folder)},
         tags={f"tidegate_{word}": text for word, text in subject.items()},

@@ -19,6 +19,7 @@ class ModelState(StrEnum):
     PASSED = "passed"  # waits for approval, or for another promotion to end
     REFUSED = "refused"  # refused by the gate or by a person
     OBSERVED = "observed"  # judged with mode: observe, which neither blocks nor promotes
+    CANCELLED = "cancelled"  # a person cancelled its evaluation, so there is no verdict
     EXPIRED = "expired"  # no person approved it in time
     PROMOTING = "promoting"
     CHALLENGER = "challenger"  # registered in production; its rollout is under way
@@ -160,7 +161,8 @@ class Retraining(BaseModel):
     signal: str
     job: str
     attempt: int = Field(default=1, ge=1)
-    data: list[str] = Field(description="The Data assets as `name:version`, the labelled set first.")
+    compute: str | None = Field(default=None, description="Its cluster; None means that of the policy.")
+    data: list[str] = Field(description="`name:version`, the labelled set first.")
     since: datetime
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from tidegate.config.model_policy import Drift
 from tidegate.domain.jobs.plan import JobInput, JobPlan
+from tidegate.domain.jobs.records import JobKind
 from tidegate.domain.lifecycle.names import job_part
 from tidegate.domain.lifecycle.records import Retraining
 
@@ -40,7 +41,12 @@ def plan_retraining(model: str, drift: Drift, retraining: Retraining) -> JobPlan
     if drift.training and drift.training in retraining.data:
         inputs["training"] = JobInput("uri_folder", f"azureml:{drift.training}")
     data = ",".join(retraining.data)
+    cluster = retraining.compute or drift.compute
     return JobPlan(
+        kind=JobKind.RETRAINING,
+        subject=f"{model}:{retraining.signal}",
+        attempt=retraining.attempt,
+        cluster=cluster,
         job=retraining.job,
         experiment=model,
         display_name=f"retrain {model}",
@@ -50,7 +56,7 @@ def plan_retraining(model: str, drift: Drift, retraining: Retraining) -> JobPlan
             "data": data,
             "model_name": model,
             "signal": retraining.signal,
-            "train_compute": drift.compute,
+            "train_compute": cluster,
         },
         outputs={},
         models={"model": model},

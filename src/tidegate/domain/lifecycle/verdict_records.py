@@ -17,6 +17,7 @@ class Evaluation(BaseModel):
         description="The number of the evaluation: 1, and 1 more each time the version is judged again.",
     )
     attempt: int = Field(default=1, ge=1)
+    compute: str | None = Field(default=None, description="Its cluster; None means that of the policy.")
     job: str
     data: str
     champion: str | None = Field(

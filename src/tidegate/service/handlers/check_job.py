@@ -1,8 +1,9 @@
-"""CheckJob: read the state of a scoring job, and bring its generation one step further."""
+"""CheckJob: read the state of a job, and bring what it serves one step further."""
 
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tidegate.config.types import JobClusters
 from tidegate.domain.activities import month_texts
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.jobs.outcome import (
@@ -12,59 +13,87 @@ from tidegate.domain.jobs.outcome import (
     JobOutcome,
     JobRunning,
     ResubmitJob,
-    decide_outcome,
-    scoring_attempt,
 )
 from tidegate.domain.jobs.plan import served_by
-from tidegate.domain.jobs.records import Job
+from tidegate.domain.jobs.records import Job, JobKind
+from tidegate.domain.lifecycle.records import ModelState
 from tidegate.domain.partitions.records import Claim, ScoringState
 from tidegate.domain.partitions.result import Result
-from tidegate.log import Log
-from tidegate.messages.commands import CheckJob, FinishMonth, Follows, Next, ScoreMonth
+from tidegate.messages.commands import (
+    CheckJob,
+    FinishMonth,
+    Follows,
+    JudgeModel,
+    Next,
+    RetrainModel,
+    ScoreMonth,
+)
 from tidegate.service.context import ServiceContext
+from tidegate.service.job_runner import JobRunner, clusters_for
 from tidegate.service.steps.generation_claims import end_generation
-
-log = Log(__name__)
 
 _TIME_TO_RECORD = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
 class CheckJobHandler:
-    """The job's row is saved as final last, so that a repetition after a crash leaves nothing out."""
+    """The end of a scoring job is applied here. Other jobs are left to the handlers that wait for them."""
 
     context: ServiceContext
+    runner: JobRunner
 
     def handle(self, command: CheckJob) -> Follows:
-        serves, feeds = served_by(command.job, command.cause), self.context.config().feeds
-        if serves is None or serves.feed not in feeds:
-            return []
+        serves = served_by(command.job, command.cause)
+        if serves is None:
+            return self._check_model_job(command)
+        feed = self.context.config().feeds.get(serves.feed)
         claim = self.context.ledger.month(serves.feed, serves.month).claim(serves.version, serves.generation)
-        if claim is None:
+        if feed is None or claim is None:
             return []
         job = self.context.ledger.job(command.workspace, command.job)
         if job is None:  # the job was submitted but not recorded: ScoreMonth records it
             return [] if claim.generation.state.final else [Next(serves, _TIME_TO_RECORD)]
-        if job.final:
-            return _next_step(claim, serves)
-        run = self.context.workspaces[command.workspace].jobs.get(job.name)
-        if run.status == "CancelRequested":
-            job.cancel_requested = True
-        outcome = decide_outcome(run, scoring_attempt(job, feeds[serves.feed].score))
+        return _next_step(claim, serves) if job.end else self._check_scoring(claim, job, feed.score, serves)
+
+    def _check_scoring(self, claim: Claim, job: Job, clusters: JobClusters, serves: ScoreMonth) -> Follows:
+        outcome = self.runner.look(job, clusters)
         if isinstance(outcome, JobRunning):
-            self._save(job, run.status)
             return []
-        notifications = self._apply(claim, job, outcome, command.cause)
-        job.final, job.reason = True, getattr(outcome, "reason", None)
-        self._save(job, run.status)
+        notifications = self._apply(claim, job, outcome, serves.cause)
+        self.runner.end(job, outcome)
         return [*_next_step(claim, serves), *notifications]
+
+    def _check_model_job(self, command: CheckJob) -> Follows:
+        """Return the command that waits for an evaluation or a retraining. It looks at the job itself.
+
+        A job that no command waits for any more is only looked at, so that its row gets its end.
+        """
+        job = self.context.ledger.job(command.workspace, command.job)
+        clusters = clusters_for(job, self.context.config()) if job else None
+        if job is None or clusters is None or job.end:
+            return []
+        if waiting := self._waiting_command(job, command.cause):
+            return [Next(waiting)]
+        outcome = self.runner.look(job, clusters)
+        if not isinstance(outcome, JobRunning):
+            self.runner.end(job, outcome)
+        return []
+
+    def _waiting_command(self, job: Job, cause: str) -> JudgeModel | RetrainModel | None:
+        if job.kind is JobKind.EVALUATION:
+            version = self.context.ledger.model_version(job.owner, job.work)
+            evaluation = version.evaluation if version and version.state is ModelState.EVALUATING else None
+            waits = evaluation is not None and evaluation.job == job.name
+            return JudgeModel(cause=cause, model=job.owner, version=job.work) if waits else None
+        retraining = self.context.ledger.model(job.owner).retraining
+        waits = retraining is not None and retraining.job == job.name
+        return RetrainModel(cause=cause, model=job.owner, signal=job.work) if waits else None
 
     def _apply(self, claim: Claim, job: Job, outcome: JobOutcome, cause: str) -> list[Next]:
         """Apply the end of a job to its generation, if the job is the generation's current attempt."""
         generation = claim.generation
         unfinished = generation.state in (ScoringState.CLAIMED, ScoringState.SUBMITTED)
         current = unfinished and generation.attempt == job.attempt
-        log.info("job_ended", outcome=type(outcome).__name__, current=current)
         generation.job = job.name if current else generation.job
         match outcome:
             case JobCompleted() if current:
@@ -90,11 +119,6 @@ class CheckJobHandler:
             generation.attempt = job.attempt + 1
             self.context.ledger.save(claim.record)
         return announced
-
-    def _save(self, job: Job, status: str) -> None:
-        if job.final or status != job.status:
-            job.status, job.checked_at = status, self.context.now()
-            self.context.ledger.save(job)
 
 
 def _next_step(claim: Claim, serves: ScoreMonth) -> list[Next]:

@@ -13,9 +13,9 @@ from tidegate.domain.partitions.records import Claim, ScoringState
 from tidegate.domain.partitions.result import CSV, RECONCILIATION, Reconciliation, Result, decide_result
 from tidegate.messages.commands import CheckMonth, FinishMonth, Follows, Next, WeighDrift
 from tidegate.service.context import ServiceContext
+from tidegate.service.job_runner import read_output
 from tidegate.service.steps.generation_claims import end_generation
 from tidegate.service.steps.partition_versions import PartitionVersions
-from tidegate.service.steps.pipeline_jobs import read_output
 
 
 @dataclass(frozen=True)

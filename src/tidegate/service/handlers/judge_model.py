@@ -5,15 +5,8 @@ from typing import TYPE_CHECKING
 
 from tidegate.config.model_policy import Policy
 from tidegate.domain.activities import verdict_texts
-from tidegate.domain.jobs.outcome import (
-    JobAttempt,
-    JobCancelled,
-    JobCompleted,
-    JobFailed,
-    JobRunning,
-    ResubmitJob,
-    decide_outcome,
-)
+from tidegate.domain.activities.activity import Trigger
+from tidegate.domain.jobs.outcome import JobCancelled, JobCompleted, JobFailed, JobRunning, ResubmitJob
 from tidegate.domain.lifecycle.evaluation import decide_verdict, plan_evaluation, shortened, state_after
 from tidegate.domain.lifecycle.evidence import EVIDENCE, Evidence, NoEvidence, number, read_evidence
 from tidegate.domain.lifecycle.file_copy import files_fingerprint
@@ -25,21 +18,23 @@ from tidegate.domain.lifecycle.verdict_records import Evaluation, RuleResult, Ve
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, JudgeModel, Next, PromoteModel
 from tidegate.service.context import ServiceContext
-from tidegate.service.retry import FIRST_LOOK, look_again
-from tidegate.service.steps.model_candidates import files_of, is_copy, read_candidate
-from tidegate.service.steps.pipeline_jobs import (
+from tidegate.service.job_runner import (
     ClusterNotReady,
+    JobRunner,
     JobSubmitted,
     SubmissionRefused,
     read_output,
-    submit_pipeline,
 )
+from tidegate.service.retry import FIRST_LOOK, look_again
+from tidegate.service.steps.model_candidates import files_of, is_copy, read_candidate
 from tidegate.service.steps.verdict_publication import publish_verdict
 
 if TYPE_CHECKING:
     from tidegate.cloud.copies import BlobCopyClient
 
 log = Log(__name__)
+
+_DEVELOPMENT = "development"
 
 
 @dataclass(frozen=True)
@@ -48,6 +43,7 @@ class JudgeModelHandler:
 
     context: ServiceContext
     copies: "BlobCopyClient"
+    runner: JobRunner
 
     def handle(self, command: JudgeModel) -> Follows:
         policy = self.context.policy(command.model)
@@ -80,6 +76,7 @@ class JudgeModelHandler:
         record.evaluation = Evaluation(
             number=sequence,
             job=judge_job(record.model, record.version, sequence, 1),
+            compute=policy.evaluate.compute,
             data=policy.evaluate.data,
             champion=champion_source(self.context.ledger.model(record.model)),
             files=self._fingerprint(record) if policy.promote else None,
@@ -102,43 +99,59 @@ class JudgeModelHandler:
             gone = f"the champion's version {champion} is no longer in development: roll back, or restore it"
             return self._conclude(command, policy, record, NoEvidence(gone))
         plan = plan_evaluation(policy, record, evaluation)
-        match submit_pipeline(workspace, plan, policy.evaluate.compute):
+        match self.runner.submit(_DEVELOPMENT, plan):
             case ClusterNotReady():
                 return look_again(command, self.context.now() - evaluation.submitted_at)
-            case SubmissionRefused(reason):
-                return self._conclude(command, policy, record, NoEvidence(reason))
+            case SubmissionRefused() as refused:
+                return self._conclude(command, policy, record, NoEvidence(refused.reason))
             case JobSubmitted():
                 return [Next(command, FIRST_LOOK)]
 
     def _check_job(self, command: JudgeModel, policy: Policy, record: ModelVersion) -> Follows:
-        """Act on the state of the evaluation's job. Submit the job if it does not exist."""
-        evaluation, jobs = record.evaluation, self.context.development.jobs
+        """Act on the state of the evaluation's job. Submit the job if it was not recorded."""
+        evaluation = record.evaluation
         assert evaluation is not None
-        if not jobs.exists(evaluation.job):
+        job = self.context.ledger.job(_DEVELOPMENT, evaluation.job)
+        if job is None:
             return self._submit(command, policy, record, evaluation)
-        attempt = JobAttempt(evaluation.attempt, policy.evaluate.compute)
-        match decide_outcome(jobs.get(evaluation.job), attempt):
+        outcome = self.runner.look(job, policy.evaluate)
+        match outcome:
             case JobRunning():
                 return []
             case JobCompleted():
-                return self._conclude(command, policy, record, self._evidence(record, evaluation))
-            case ResubmitJob() as outcome:
-                return self._resubmit(command, policy, record, outcome)
-            case JobCancelled(reason) | JobFailed(reason):
-                return self._conclude(command, policy, record, NoEvidence(reason))
+                follows = self._conclude(command, policy, record, self._evidence(record, evaluation))
+            case ResubmitJob():
+                follows = self._prepare_next_attempt(command, record, evaluation, outcome)
+            case JobCancelled(reason):
+                follows = self._cancel(command, record, evaluation, reason)
+            case JobFailed(reason):
+                follows = self._conclude(command, policy, record, NoEvidence(reason))
+        self.runner.end(job, outcome)
+        return follows
 
-    def _resubmit(
-        self, command: JudgeModel, policy: Policy, record: ModelVersion, outcome: ResubmitJob
+    def _prepare_next_attempt(
+        self, command: JudgeModel, record: ModelVersion, evaluation: Evaluation, outcome: ResubmitJob
     ) -> Follows:
-        evaluation, now = record.evaluation, self.context.now()
-        assert evaluation is not None
-        activity = verdict_texts.preempted(record, evaluation.job, outcome, now, command.cause)
-        announced = self.context.announce(activity)
-        attempt = evaluation.attempt + 1
+        """Save the next attempt of a preempted evaluation. The same command submits it."""
+        activity = verdict_texts.preempted(
+            record, evaluation.job, outcome, Trigger(self.context.now(), command.cause)
+        )
+        announced, attempt = self.context.announce(activity), evaluation.attempt + 1
         job = judge_job(record.model, record.version, evaluation.number, attempt)
-        record.evaluation = evaluation.model_copy(update={"attempt": attempt, "job": job})
+        changes = {"attempt": attempt, "job": job, "compute": outcome.compute}
+        record.evaluation = evaluation.model_copy(update=changes)
         self.context.ledger.save(record)
-        return [announced, *self._submit(command, policy, record, record.evaluation)]
+        return [Next(command), announced]
+
+    def _cancel(
+        self, command: JudgeModel, record: ModelVersion, evaluation: Evaluation, reason: str
+    ) -> Follows:
+        """End an evaluation that a person cancelled, without a verdict. A person can request another."""
+        trigger = Trigger(self.context.now(), command.cause)
+        announced = self.context.announce(verdict_texts.cancelled(record, evaluation, reason, trigger))
+        record.state, record.error = ModelState.CANCELLED, f"its evaluation was not completed: {reason}"
+        self.context.ledger.save(record)
+        return [announced]
 
     def _evidence(self, record: ModelVersion, evaluation: Evaluation) -> Evidence | NoEvidence:
         folder = evaluation_folder(record.model, record.version, evaluation.number)

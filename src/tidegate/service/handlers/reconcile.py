@@ -1,6 +1,6 @@
 """Reconcile: send a command for each piece of work that is unfinished or due, or whose event was lost."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -30,6 +30,7 @@ from tidegate.messages.commands import (
     WeighDrift,
 )
 from tidegate.service.context import ServiceContext
+from tidegate.service.job_runner import clusters_for
 from tidegate.service.steps.model_candidates import MissedRegistrations
 
 log = Log(__name__)
@@ -48,16 +49,17 @@ class ReconcileHandler:
     def handle(self, command: Reconcile) -> Follows:
         config, ledger = self.context.config(), self.context.ledger
         now, cause = self.context.now(), command.cause
-        due: list[AnyCommand] = []
+        jobs = ledger.jobs(open_only=True)
+        open_jobs = {job.name for job in jobs}
+        due: list[AnyCommand] = list(due_jobs(jobs, config, cause))
         for name, feed in config.feeds.items():
             records = ledger.months(name)
             months = due_months(feed, records, now, config.timezone)
             due += [CheckMonth(cause=cause, feed=name, month=month) for month in months]
-            due += due_scorings(feed, records, cause)
-        due += due_jobs(ledger.jobs(open_only=True), config, cause)
-        due += due_versions(ledger.model_versions(), config, cause)
+            due += due_scorings(feed, records, cause, open_jobs)
+        due += due_versions(ledger.model_versions(), config, cause, open_jobs)
         due += self.registrations.find(config, cause)
-        due += due_models(ledger.models(), config, now, cause)
+        due += due_models(ledger.models(), config, now, cause, open_jobs)
         due += due_activities(ledger.unsent_activities(), now, cause)
         commands = list(dict.fromkeys(due))
         log.info("unfinished_found", commands=len(commands))
@@ -72,33 +74,42 @@ def due_months(feed: Feed, records: Sequence[Month], now: datetime, timezone: Zo
     return sorted([*expected, *(month for month in unfinished if month >= feed.starts)])
 
 
-def due_scorings(feed: Feed, records: Sequence[Month], cause: str) -> Iterator[AnyCommand]:
-    """Yield the command that each unfinished generation waits for."""
+def due_scorings(
+    feed: Feed, records: Sequence[Month], cause: str, open_jobs: Collection[str] = ()
+) -> Iterator[AnyCommand]:
+    """Yield the command that each unfinished generation waits for, unless it waits for an open job."""
     for record in records:
         for claim in record.claims:
             match claim.generation.state:
                 case ScoringState.CLAIMED:
                     yield ScoreMonth(cause=cause, **claim.ids)
-                case ScoringState.SUBMITTED if claim.generation.job:
+                case ScoringState.SUBMITTED if claim.generation.job and claim.generation.job not in open_jobs:
                     yield CheckJob(cause=cause, workspace=feed.workspace, job=claim.generation.job)
                 case ScoringState.JOB_COMPLETED:
                     yield FinishMonth(cause=cause, **claim.ids)
 
 
 def due_jobs(jobs: Sequence[Job], config: Config, cause: str) -> Iterator[CheckJob]:
-    """Yield a check of each open job, unless tidegate.yml no longer has its feed."""
+    """Yield a check of each open job, unless tidegate.yml no longer has its feed or its model's policy."""
     for job in jobs:
-        if job.feed in config.feeds:
+        if clusters_for(job, config):
             yield CheckJob(cause=cause, workspace=job.workspace, job=job.name)
 
 
-def due_versions(versions: Sequence[ModelVersion], config: Config, cause: str) -> Iterator[AnyCommand]:
-    """Yield the command that each unfinished version waits for, unless its model has no policy."""
+def due_versions(
+    versions: Sequence[ModelVersion], config: Config, cause: str, open_jobs: Collection[str] = ()
+) -> Iterator[AnyCommand]:
+    """Yield the command that each unfinished version waits for.
+
+    Leave out versions whose model has no policy, and those that wait for an open job.
+    """
     for record in versions:
         policy = config.models.get(record.model)
         ids = {"cause": cause, "model": record.model, "version": record.version}
         match record.state:
             case _ if policy is None:
+                continue
+            case ModelState.EVALUATING if record.evaluation and record.evaluation.job in open_jobs:
                 continue
             case ModelState.REGISTERED | ModelState.EVALUATING:
                 yield JudgeModel.model_validate(ids)
@@ -106,12 +117,14 @@ def due_versions(versions: Sequence[ModelVersion], config: Config, cause: str) -
                 yield PromoteModel.model_validate(ids)
 
 
-def due_models(models: Sequence[Model], config: Config, now: datetime, cause: str) -> Iterator[AnyCommand]:
-    """Yield commands for retrainings under way, renewals that are due, and the endpoints of champions."""
+def due_models(
+    models: Sequence[Model], config: Config, now: datetime, cause: str, open_jobs: Collection[str] = ()
+) -> Iterator[AnyCommand]:
+    """Yield commands for retrainings without an open job, due renewals, and the endpoints of champions."""
     known = {record.model: record for record in models}
     for name, policy in config.models.items():
         model = known.get(name) or Model(model=name)
-        if model.retraining and policy.drift:
+        if model.retraining and policy.drift and model.retraining.job not in open_jobs:
             yield RetrainModel(cause=cause, model=name, signal=model.retraining.signal)
         if policy.renew and (month := due_renewal(model, policy.renew, now, config.timezone)):
             yield WeighDrift(cause=cause, model=name, source="renew", of=month)

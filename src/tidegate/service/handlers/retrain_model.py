@@ -1,33 +1,23 @@
 """RetrainModel: submit the retraining that a drift signal led to, and let the gate judge the new version."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tidegate.config.model_policy import Drift
 from tidegate.domain.activities import drift_texts
-from tidegate.domain.activities.activity import Trigger
-from tidegate.domain.jobs.outcome import (
-    JobAttempt,
-    JobCancelled,
-    JobCompleted,
-    JobFailed,
-    JobRunning,
-    ResubmitJob,
-    decide_outcome,
-)
+from tidegate.domain.activities.activity import Activity, Trigger
+from tidegate.domain.jobs.outcome import JobCancelled, JobCompleted, JobFailed, JobRunning, ResubmitJob
 from tidegate.domain.lifecycle.records import Model, Retraining
 from tidegate.domain.lifecycle.retraining import plan_retraining, retrain_job
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, JudgeModel, Next, RetrainModel
 from tidegate.service.context import ServiceContext
+from tidegate.service.job_runner import ClusterNotReady, JobRunner, JobSubmitted, SubmissionRefused
 from tidegate.service.retry import FIRST_LOOK, look_again
-from tidegate.service.steps.pipeline_jobs import (
-    ClusterNotReady,
-    JobSubmitted,
-    SubmissionRefused,
-    submit_pipeline,
-)
 
 log = Log(__name__)
+
+_DEVELOPMENT = "development"
 
 
 @dataclass(frozen=True)
@@ -38,51 +28,76 @@ class RetrainModelHandler:
     """
 
     context: ServiceContext
+    runner: JobRunner
 
     def handle(self, command: RetrainModel) -> Follows:
         policy, model = self.context.policy(command.model), self.context.ledger.model(command.model)
         drift, retraining = policy.drift if policy else None, model.retraining
         if drift is None or retraining is None or retraining.signal != command.signal:
             return []
-        jobs = self.context.development.jobs
-        if not jobs.exists(retraining.job):
+        job = self.context.ledger.job(_DEVELOPMENT, retraining.job)
+        if job is None:
             return self._submit(command, drift, model, retraining)
-        match decide_outcome(jobs.get(retraining.job), JobAttempt(retraining.attempt, drift.compute)):
+        outcome = self.runner.look(job, drift)
+        match outcome:
             case JobRunning():
                 return []
             case JobCompleted():
-                return self._finish(command, model)
+                follows = self._finish(command, model)
             case ResubmitJob():
-                return self._resubmit(command, drift, model, retraining)
-            case JobCancelled(reason) | JobFailed(reason):
-                return self._fail(command, model, retraining, reason)
+                follows = self._prepare_next_attempt(command, model, retraining, outcome)
+            case JobCancelled(reason):
+                follows = self._give_up(model, drift_texts.retraining_cancelled, reason, command.cause)
+            case JobFailed(reason):
+                follows = self._give_up(model, drift_texts.retraining_failed, reason, command.cause)
+        self.runner.end(job, outcome)
+        return follows
 
     def _submit(self, command: RetrainModel, drift: Drift, model: Model, retraining: Retraining) -> Follows:
         plan = plan_retraining(command.model, drift, retraining)
-        match submit_pipeline(self.context.development, plan, drift.compute):
+        match self.runner.submit(_DEVELOPMENT, plan):
             case ClusterNotReady():
                 return look_again(command, self.context.now() - retraining.since)
-            case SubmissionRefused(reason):
-                return self._fail(command, model, retraining, reason)
+            case SubmissionRefused() as refused:
+                return self._give_up(model, drift_texts.retraining_failed, refused.reason, command.cause)
             case JobSubmitted():
-                activity = drift_texts.retraining_started(command.model, retraining, command.cause)
-                return [Next(command, FIRST_LOOK), self.context.announce(activity)]
+                return [Next(command, FIRST_LOOK), *self._announce_start(command, retraining)]
 
-    def _resubmit(self, command: RetrainModel, drift: Drift, model: Model, retraining: Retraining) -> Follows:
-        attempt = retraining.attempt + 1
-        job = retrain_job(model.model, retraining.signal, attempt)
-        model.retraining = retraining.model_copy(update={"attempt": attempt, "job": job})
-        self.context.ledger.save(model)
-        return self._submit(command, drift, model, model.retraining)
+    def _announce_start(self, command: RetrainModel, retraining: Retraining) -> Follows:
+        """Announce the first attempt. The next ones are announced as preemptions."""
+        if retraining.attempt > 1:
+            return []
+        return [
+            self.context.announce(drift_texts.retraining_started(command.model, retraining, command.cause))
+        ]
 
-    def _fail(self, command: RetrainModel, model: Model, retraining: Retraining, reason: str) -> Follows:
-        """Announce the failure, and let another signal retrain the model.
-
-        The failed retraining still counts for the policy's cooldown and its limit of retrainings.
-        """
+    def _prepare_next_attempt(
+        self, command: RetrainModel, model: Model, retraining: Retraining, outcome: ResubmitJob
+    ) -> Follows:
+        """Save the next attempt of a preempted retraining. The same command submits it."""
         trigger = Trigger(self.context.now(), command.cause)
-        activity = drift_texts.retraining_failed(model.model, retraining, reason, trigger)
-        announced = self.context.announce(activity)
+        activity = drift_texts.retraining_preempted(model.model, retraining, outcome, trigger)
+        announced, attempt = self.context.announce(activity), retraining.attempt + 1
+        job = retrain_job(model.model, retraining.signal, attempt)
+        changes = {"attempt": attempt, "job": job, "compute": outcome.compute}
+        model.retraining = retraining.model_copy(update=changes)
+        self.context.ledger.save(model)
+        return [Next(command), announced]
+
+    def _give_up(
+        self,
+        model: Model,
+        describe: Callable[[str, Retraining, str, Trigger], Activity],
+        reason: str,
+        cause: str,
+    ) -> Follows:
+        """Announce that the retraining failed or was cancelled, and let another signal retrain the model.
+
+        It still counts for the policy's cooldown and its limit of retrainings.
+        """
+        assert model.retraining is not None
+        trigger = Trigger(self.context.now(), cause)
+        announced = self.context.announce(describe(model.model, model.retraining, reason, trigger))
         model.retraining = None
         self.context.ledger.save(model)
         return [announced]

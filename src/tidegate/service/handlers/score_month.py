@@ -1,24 +1,17 @@
 """ScoreMonth: submit the scoring job of a registered month version."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from tidegate.config.schema import Feed
 from tidegate.domain.jobs.plan import job_name, model_problem, plan_scoring
-from tidegate.domain.jobs.records import Job
 from tidegate.domain.partitions.records import Claim, Month, MonthVersion, ScoringState
 from tidegate.domain.partitions.result import Result
 from tidegate.errors import PermanentError
-from tidegate.log import Log
 from tidegate.messages.commands import CheckJob, CheckMonth, FinishMonth, Follows, Next, ScoreMonth
 from tidegate.service.context import ServiceContext
+from tidegate.service.job_runner import ClusterNotReady, JobRunner, JobSubmitted, SubmissionRefused
 from tidegate.service.retry import FIRST_LOOK, look_again
 from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest, end_generation
-
-if TYPE_CHECKING:
-    from tidegate.cloud.workspaces import WorkspaceClients
-
-log = Log(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,6 +20,7 @@ class ScoreMonthHandler:
 
     context: ServiceContext
     claims: GenerationClaims
+    runner: JobRunner
 
     def handle(self, command: ScoreMonth) -> Follows:
         feed = self.context.feed(command.feed)
@@ -64,38 +58,17 @@ class ScoreMonthHandler:
             why = f"model {generation.model_name}:{generation.model_version} cannot score images: {problem}"
             result = Result(ScoringState.FAILED, why)
             return [end_generation(self.context, claim, result, command.cause)]
-        if not _have_clusters(workspace, generation.compute, feed.score.publish_compute):
-            return look_again(command, self.context.now() - generation.claimed_at)
-        component, outputs = workspace.assets.newest_pipeline(feed.score.pipeline)
-        plan = plan_scoring(feed, claim, outputs)
-        workspace.jobs.submit(plan, component)
-        self._record(feed, claim)
-        log.info("job_submitted", job=plan.job, compute=generation.compute)
-        return [_first_look(command, feed, claim)]
-
-    def _record(self, feed: Feed, claim: Claim) -> None:
-        """Save the job, and then the generation that it serves."""
-        role, name = feed.workspace, job_name(claim)
-        if self.context.ledger.job(role, name) is None:
-            job = Job(
-                workspace=role,
-                name=name,
-                **claim.ids,
-                attempt=claim.generation.attempt,
-                compute=claim.generation.compute,
-                submitted_at=self.context.now(),
-            )
-            self.context.ledger.save(job)
-        claim.generation.state, claim.generation.job = ScoringState.SUBMITTED, name
-        self.context.ledger.save(claim.record)
+        match self.runner.submit(feed.workspace, plan_scoring(feed, claim)):
+            case ClusterNotReady():
+                return look_again(command, self.context.now() - generation.claimed_at)
+            case SubmissionRefused(error):
+                raise error
+            case JobSubmitted():
+                generation.state, generation.job = ScoringState.SUBMITTED, job_name(claim)
+                self.context.ledger.save(claim.record)
+                return [_first_look(command, feed, claim)]
 
 
 def _first_look(command: ScoreMonth, feed: Feed, claim: Claim) -> Next:
     check = CheckJob(cause=command.cause, workspace=feed.workspace, job=job_name(claim))
     return Next(check, FIRST_LOOK)
-
-
-def _have_clusters(workspace: "WorkspaceClients", *names: str) -> bool:
-    """Return whether all clusters exist. All missing clusters are created at the same time."""
-    ready = [workspace.computes.is_ready(name) for name in dict.fromkeys(names)]
-    return all(ready)

@@ -26,7 +26,7 @@ from tidegate.domain.partitions.names import drift_path, result_order
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, Next, RetrainModel, WeighDrift
 from tidegate.service.context import ServiceContext
-from tidegate.service.steps.pipeline_jobs import read_output
+from tidegate.service.job_runner import read_output
 
 log = Log(__name__)
 
@@ -89,7 +89,8 @@ class WeighDriftHandler:
             decision = DriftDecision(False, reason)
         if decision.taken:
             job = retrain_job(model.model, signal.id, 1)
-            model = with_retraining(model, Retraining(signal=signal.id, job=job, data=data, since=now))
+            retraining = Retraining(signal=signal.id, job=job, compute=drift.compute, data=data, since=now)
+            model = with_retraining(model, retraining)
         record = signal_record(signal, decision)
         model = with_signal(model, record)
         self.context.ledger.save(model)

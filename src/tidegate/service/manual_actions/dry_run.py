@@ -106,7 +106,8 @@ class DryRunService:
         if setup.problem:
             return PartitionDryRun(preview, problem=setup.problem)
         generation = self._generation(feed, after, version, setup.model)
-        return PartitionDryRun(preview, plan_scoring(feed, Claim(after, version, generation), setup.outputs))
+        plan = plan_scoring(feed, Claim(after, version, generation))
+        return PartitionDryRun(preview, plan.for_pipeline(setup.outputs))
 
     def _generation(self, feed: Feed, record: Month, version: MonthVersion, model: str) -> Generation:
         """Return the generation whose job is submitted next: the claimed one, or else a new one."""
@@ -122,7 +123,7 @@ class DryRunService:
         try:
             version = pinned or self.claims.model_version(feed, name)
             problem = model_problem(workspace.assets.mlmodel(name, version))
-            outputs = workspace.assets.newest_pipeline(feed.score.pipeline)[1]
+            outputs = workspace.assets.newest_pipeline(feed.score.pipeline).outputs
         except (NotFoundError, PermanentError) as error:
             return _ScoringSetup(problem=str(error))
         model = f"{name}:{version}"

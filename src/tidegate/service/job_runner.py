@@ -1,0 +1,137 @@
+"""The job runner: submits every kind of job, looks at it, and keeps its row in the ledger."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tidegate.config.schema import Config
+from tidegate.config.types import JobClusters
+from tidegate.domain.assets import BLOBSTORE
+from tidegate.domain.jobs.outcome import JobOutcome, JobRunning, RunSnapshot, decide_outcome, end_of
+from tidegate.domain.jobs.plan import JobPlan
+from tidegate.domain.jobs.records import Job, JobKind
+from tidegate.errors import NotFoundError, PermanentError
+from tidegate.log import Log
+from tidegate.service.context import ServiceContext
+
+if TYPE_CHECKING:
+    from tidegate.cloud.workspaces import WorkspaceClients
+
+log = Log(__name__)
+
+
+@dataclass(frozen=True)
+class JobSubmitted:
+    """The job exists under the name in its plan, and has a row in the ledger."""
+
+
+@dataclass(frozen=True)
+class ClusterNotReady:
+    """A cluster is being created: try again later."""
+
+
+@dataclass(frozen=True)
+class SubmissionRefused:
+    """Azure ML refused the job, and would refuse it again."""
+
+    error: PermanentError
+
+    @property
+    def reason(self) -> str:
+        return f"it could not begin: {self.error}"
+
+
+Submission = JobSubmitted | ClusterNotReady | SubmissionRefused
+
+
+@dataclass(frozen=True)
+class JobRunner:
+    """A job is submitted under its derived name and recorded afterwards, so a repetition finds the job.
+
+    The row of a job gets its end last. Until then, everything that the end leads to is repeated.
+    """
+
+    context: ServiceContext
+
+    def submit(self, role: str, plan: JobPlan) -> Submission:
+        """Submit a job of the newest version of its pipeline, unless it exists, and record it.
+
+        `role` names the workspace. If clusters do not exist, begin to create them.
+        """
+        workspace = self.context.workspaces[role]
+        if not _have_clusters(workspace, plan.cluster, *plan.other_clusters):
+            return ClusterNotReady()
+        pipeline = workspace.assets.newest_pipeline(plan.pipeline)
+        try:
+            workspace.jobs.submit(plan.for_pipeline(pipeline.outputs), pipeline.id)
+        except PermanentError as error:
+            return SubmissionRefused(error)
+        self._record(role, plan, pipeline.reference)
+        log.info("job_submitted", job=plan.job, compute=plan.cluster)
+        return JobSubmitted()
+
+    def look(self, job: Job, clusters: JobClusters) -> JobOutcome:
+        """Read the state of a job from Azure, and decide what it means. Save the row of a running job.
+
+        The caller acts on any other outcome, and calls `end` afterwards.
+        """
+        run = self.context.workspaces[job.workspace].jobs.get(job.name)
+        changed = run.status != job.status
+        _update(job, run)
+        outcome = decide_outcome(run, job, clusters)
+        if changed and isinstance(outcome, JobRunning):
+            job.checked_at = self.context.now()
+            self.context.ledger.save(job)
+        return outcome
+
+    def end(self, job: Job, outcome: JobOutcome) -> None:
+        """Record how a job ended, after everything that its end leads to is saved."""
+        job.end, job.reason = end_of(outcome), getattr(outcome, "reason", None)
+        job.checked_at = self.context.now()
+        self.context.ledger.save(job)
+        log.info("job_ended", job=job.name, end=job.end, reason=job.reason)
+
+    def _record(self, role: str, plan: JobPlan, pipeline: str) -> None:
+        if self.context.ledger.job(role, plan.job) is not None:
+            return
+        job = Job(
+            workspace=role,
+            name=plan.job,
+            kind=plan.kind,
+            subject=plan.subject,
+            attempt=plan.attempt,
+            cluster=plan.cluster,
+            pipeline=pipeline,
+            submitted_at=self.context.now(),
+        )
+        self.context.ledger.save(job)
+
+
+def clusters_for(job: Job, config: Config) -> JobClusters | None:
+    """Return the section of tidegate.yml about the clusters of a job, or None if it no longer exists."""
+    if job.kind is JobKind.SCORING:
+        feed = config.feeds.get(job.owner)
+        return feed.score if feed else None
+    policy = config.models.get(job.owner)
+    if policy is None:
+        return None
+    return policy.evaluate if job.kind is JobKind.EVALUATION else policy.drift
+
+
+def read_output(workspace: "WorkspaceClients", path: str) -> bytes | None:
+    """Return a file that a job wrote to the workspace's blob store, or None if it does not exist."""
+    try:
+        return workspace.datastores.read(BLOBSTORE, path)
+    except NotFoundError:
+        return None
+
+
+def _update(job: Job, run: RunSnapshot) -> None:
+    job.status = run.status
+    job.started_at, job.ended_at = run.started_at, run.ended_at
+    job.cancel_requested = job.cancel_requested or run.status == "CancelRequested"
+
+
+def _have_clusters(workspace: "WorkspaceClients", *names: str) -> bool:
+    """Return whether all clusters exist. All missing clusters are created at the same time."""
+    ready = [workspace.computes.is_ready(name) for name in dict.fromkeys(names)]
+    return all(ready)
