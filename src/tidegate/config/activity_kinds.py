@@ -19,7 +19,7 @@ KINDS: Mapping[str, str] = {
     "model.needs_approval": "a model passed the gate and waits for a person's approval",
     "model.approved": "a person approved a model",
     "model.cancelled": "a person cancelled the evaluation of a model, so there is no verdict",
-    "model.preempted": "an evaluation or training lost its nodes (it was preempted), and it is submitted again",
+    "model.preempted": "an evaluation or training lost its nodes (it was preempted) and is submitted again",
     "model.promoted": "a model is champion in production",
     "model.rolled_back": "the previous champion is champion again",
     "model.retraining": "a new model is being trained",
