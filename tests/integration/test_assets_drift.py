@@ -126,7 +126,7 @@ def test_a_month_without_one_good_image_is_not_measured(month: Path) -> None:
             "digits:202610-1,digits:202611-1",
             "data names 2 sets (digits:202610-1,digits:202611-1), and 1 are given",
         ),
-        ("digits:202611-1", "none has a labels.csv: digits:202611-1"),
+        ("digits:202611-1", "none of the inputs has a labels.csv: digits:202611-1"),
     ],
 )
 def test_a_training_without_what_it_was_promised_says_so(month: Path, data: str, why: str) -> None:

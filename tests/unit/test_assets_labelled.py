@@ -77,7 +77,7 @@ def test_a_folder_without_labels_is_refused_with_what_is_there(folder: Path) -> 
 def test_an_image_that_is_not_there_is_named(folder: Path) -> None:
     (folder / "b.png").unlink()
 
-    with pytest.raises(UnfitDataError, match=r"b\.png, which is not there"):
+    with pytest.raises(UnfitDataError, match=r"b\.png, but this image does not exist"):
         brightness(read_labelled(folder))
 
 

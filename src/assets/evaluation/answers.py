@@ -1,6 +1,6 @@
-"""The answers of models on a labelled set.
+"""The predictions of models for a labelled set.
 
-Each model runs in a process of its own, because two models may bring modules of the same name.
+Each model runs in a process of its own, because two models may contain modules with the same name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ from labelled import LabelledSet, UnfitDataError
 
 @dataclass(frozen=True)
 class Answers:
-    """A label for each image in the order of the set, or an empty string if the model gave none.
+    """The label that a model predicted for each image of the set, or an empty string if it predicted none.
 
     `of_truth` is the probability of the true label, or None if the model gives no probabilities.
     """
@@ -27,7 +27,7 @@ class Answers:
 
 
 def ask(models: Mapping[str, Path], data: LabelledSet) -> dict[str, Answers]:
-    """Let all models answer at the same time, and return the answers of each."""
+    """Run all models at the same time, and return the predictions of each model."""
     context = get_context("spawn")
     pools = {who: ProcessPoolExecutor(1, mp_context=context) for who in models}
     asked = {who: pools[who].submit(answers_of, folder, data) for who, folder in models.items()}
@@ -39,9 +39,9 @@ def ask(models: Mapping[str, Path], data: LabelledSet) -> dict[str, Answers]:
 
 
 def answers_of(folder: Path, data: LabelledSet) -> Answers:
-    """Return the answers of one model.
+    """Return the predictions of one model.
 
-    Raise UnfitDataError if the model knows none of the labels, or an image cannot be read.
+    Raise UnfitDataError if the model can predict none of the labels, or if an image cannot be read.
     """
     model = ImageModel(folder)
     if model.labels and not set(model.labels) & set(data.labels):

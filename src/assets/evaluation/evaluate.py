@@ -1,7 +1,7 @@
-"""The evaluation step: it measures candidate and champion on the same holdout.
+"""The evaluation step. It measures the candidate and the champion on the same holdout.
 
-It writes evidence.json, and metrics and pictures to MLflow. evidence.json is written last: without it the
-evaluation did not succeed.
+It writes evidence.json, and it writes metrics and pictures to MLflow. evidence.json is written last. If this
+file is missing, the evaluation did not succeed.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from typing import Any
 from answers import ask
 from labelled import LabelledSet, UnfitDataError, read_labelled
 
-NONE = "none"  # a literal of a job cannot be empty
+NONE = "none"  # an input of a job cannot be an empty text
 METRICS_AT_ONCE = 500
 
 log = logging.getLogger(__name__)
@@ -29,10 +29,10 @@ def main() -> None:
     models = {"candidate": args.candidate} | ({"champion": args.champion} if args.champion else {})
     answers = ask(models, holdout)
 
-    # scikit-learn takes seconds to import, and the models' processes import this module too.
+    # Import scikit-learn only here. It takes seconds, and the processes of the models import this module too.
     from evidence import weigh
 
-    found = weigh(
+    measured = weigh(
         holdout.labels,
         answers["candidate"],
         answers.get("champion"),
@@ -40,7 +40,7 @@ def main() -> None:
         confidence=args.confidence,
     )
     champion_name = args.champion_name if args.champion else None
-    evidence = {"candidate": args.candidate_name, "champion": champion_name, "data": args.data, **found}
+    evidence = {"candidate": args.candidate_name, "champion": champion_name, "data": args.data, **measured}
     subject = {key: getattr(args, key) for key in ("model", "version", "evaluation", "data")}
     log_to_mlflow(evidence, subject, holdout, {who: list(answer.labels) for who, answer in answers.items()})
     args.verdict_evidence.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,10 @@ def parse_arguments() -> argparse.Namespace:
 def log_to_mlflow(
     evidence: dict[str, Any], subject: dict[str, str], holdout: LabelledSet, labels: dict[str, list[str]]
 ) -> None:
-    """Log metrics, evidence and pictures to the step's run and to the pipeline's, where people look first."""
+    """Log metrics, evidence and pictures to the step's run and to the pipeline's run.
+
+    People look at the pipeline's run first.
+    """
     import mlflow
     import pictures
 
@@ -88,7 +91,7 @@ def log_to_mlflow(
 
 
 def log_metrics(metrics: Mapping[str, float], run: str) -> None:
-    """Log metrics in several requests: there may be many slices, and MLflow accepts 1,000 metrics at once."""
+    """Log metrics in several requests, because MLflow accepts at most 1,000 metrics in one request."""
     import mlflow
 
     for part in batched(metrics.items(), METRICS_AT_ONCE):
@@ -103,7 +106,7 @@ def batched(items: Iterable[tuple[str, float]], size: int) -> Iterator[list[tupl
 
 
 def numbers(evidence: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """Yield every number of the evidence, named as `champion/accuracy/low` or `day/candidate/accuracy`."""
+    """Yield each number in the evidence with a name such as `champion/accuracy/low`."""
     yield "n", evidence["n"]
     yield from _of_metrics("", evidence["metrics"])
     for key in ("candidate_only", "champion_only", "p_value"):

@@ -17,7 +17,7 @@ def weigh(
     slices: tuple[str, Sequence[str]] | None,
     confidence: float,
 ) -> dict[str, Any]:
-    """Return the evidence as the README describes it: `n`, `metrics`, `comparison` and `slices`.
+    """Return the evidence with the fields that the README describes: `n`, `metrics`, `comparison`, `slices`.
 
     The argument `slices` is the name of a column and the value of each row in it.
     """
@@ -46,7 +46,7 @@ def weigh(
 
 
 class _Rows:
-    """The true labels and the answers as class numbers, so that parts of the rows can be measured."""
+    """The true and the predicted labels as class numbers. Any part of the rows can be measured."""
 
     def __init__(self, truth: Sequence[str], models: Sequence[Answers], confidence: float) -> None:
         names = sorted({*truth, *(label for model in models for label in model.labels)})
@@ -58,7 +58,7 @@ class _Rows:
         self._confidence = confidence
 
     def metrics(self, rows: Array) -> dict[str, Any]:
-        # Number the classes of these rows anew: a slice seldom has every class.
+        # Give the classes in these rows new numbers without gaps, because a slice seldom has every class.
         together = np.stack([self.truth[rows], *(answer[rows] for answer in self.answers)])
         dense = np.unique(together, return_inverse=True)[1].reshape(together.shape)
         estimates = counted(dense[0], list(dense[1:]), self._confidence)
@@ -70,9 +70,10 @@ class _Rows:
 
 
 def _cells(estimates: Sequence[Estimate]) -> dict[str, Any]:
-    """Return the cells of a metric.
+    """Return the estimates of a metric by name.
 
-    One estimate belongs to the candidate. Three belong to the candidate, the champion and the difference.
+    If there is one estimate, it belongs to the candidate. If there are three, they belong to the candidate,
+    the champion and the difference.
     """
     cells = [_cell(estimate) for estimate in estimates]
     champion, difference = cells[1:] if len(cells) == 3 else (None, None)
@@ -80,7 +81,7 @@ def _cells(estimates: Sequence[Estimate]) -> dict[str, Any]:
 
 
 def _cell(estimate: Estimate) -> dict[str, float | None]:
-    """Return the estimate rounded. Numbers that are not finite become None, because JSON has no NaN."""
+    """Return a rounded estimate. Numbers that are not finite become None, because JSON has no NaN."""
     return {
         name: round(value, 6) if math.isfinite(value) else None for name, value in estimate._asdict().items()
     }

@@ -13,7 +13,7 @@ from sklearn.metrics import precision_recall_fscore_support
 Array = np.ndarray[Any, Any]
 
 RESAMPLES = 1_000
-BATCH_ROWS = 1_000_000  # the rows of all resamples that are in memory at the same time
+BATCH_ROWS = 1_000_000  # the greatest number of resampled rows that are in memory at the same time
 SMALLEST_PROBABILITY = 1e-15
 COUNTED = ("accuracy", "precision_macro", "recall_macro", "f1_macro")
 
@@ -26,20 +26,21 @@ class Estimate(NamedTuple):
     high: float
 
 
-# For each metric the estimate of each model and, if there are two, of the first minus the second.
+# For each metric, a list with the estimate of each model. If there are two models, the list also has the
+# estimate of the difference: the first model minus the second.
 Estimates = dict[str, list[Estimate]]
 
 
 def counted(truth: Array, answers: Sequence[Array], confidence: float) -> Estimates:
     """Return accuracy, and the means of precision, recall and F1 over the classes.
 
-    `truth` and the answers of each model are arrays (n,) of class numbers.
+    `truth` and the predictions of each model (`answers`) are arrays (n,) of class numbers.
     """
-    found = _bootstrapped((truth, *answers), _counted, confidence)
-    result = {metric: [cells[index] for cells in found] for index, metric in enumerate(COUNTED)}
+    estimates = _bootstrapped((truth, *answers), _counted, confidence)
+    result = {metric: [cells[index] for cells in estimates] for index, metric in enumerate(COUNTED)}
     for index, answer in enumerate(answers):
         hits = binomtest(int((truth == answer).sum()), len(truth))
-        # Resamples of a model without errors have no errors either, so bootstrap would give a bound of 1.
+        # If a model made no errors, no resample contains an error, and bootstrap would give 1 as both bounds.
         interval = hits.proportion_ci(confidence, method="wilson")
         result["accuracy"][index] = Estimate(hits.statistic, interval.low, interval.high)
     return result
@@ -52,7 +53,11 @@ def log_loss(of_truth: Sequence[Array], confidence: float) -> list[Estimate]:
 
 
 def mcnemar(truth: Array, first: Array, second: Array) -> dict[str, Any]:
-    """Run McNemar's exact test: of the rows that only one model got right, does each have about half?"""
+    """Run McNemar's exact test.
+
+    It compares the number of rows that only the first model got right with the number of rows that only the
+    second model got right.
+    """
     only_first = int(((first == truth) & (second != truth)).sum())
     only_second = int(((first != truth) & (second == truth)).sum())
     split = only_first + only_second
@@ -66,7 +71,7 @@ def mcnemar(truth: Array, first: Array, second: Array) -> dict[str, Any]:
 
 
 def _bootstrapped(data: Sequence[Array], statistic: Any, confidence: float) -> list[list[Estimate]]:
-    """Return one list for each model (and one for the difference) with an estimate for each metric.
+    """Return a list for each model, and one for the difference, with an estimate for each metric.
 
     Each resample draws the same rows for both models.
     """
@@ -106,8 +111,8 @@ def _with_difference(values: list[Array]) -> Array:
 def _per_model(truth: Array, answer: Array) -> Array:
     """Return the metrics (4, ...) of the rows in the last axis, as scikit-learn defines them.
 
-    All resamples are measured in one call, each with class numbers of its own. One call for each resample
-    would take minutes.
+    All resamples are measured in one call, because one call for each resample would take minutes. For this,
+    each resample gets its own class numbers.
     """
     classes = int(max(truth.max(), answer.max())) + 1
     resamples = truth.size // truth.shape[-1]
@@ -121,7 +126,7 @@ def _per_model(truth: Array, answer: Array) -> Array:
             zero_division=np.nan,
         )[:3]
     per_class = np.stack(scores).reshape(3, *truth.shape[:-1], classes)
-    # F1 is undefined only for a class that is neither a true label nor an answer. It does not count.
+    # F1 is undefined only for a class that is neither a true nor a predicted label. Such a class is left out.
     present = ~np.isnan(per_class[2])
     macro = np.where(present, np.nan_to_num(per_class), 0.0).sum(axis=-1) / present.sum(axis=-1)
     return np.concatenate([np.mean(truth == answer, axis=-1)[np.newaxis], macro])

@@ -1,4 +1,4 @@
-"""A labelled set: labels.csv with the columns img and label, and the images beside it or in images.zip.
+"""A labelled set: labels.csv with the columns img and label, and the images beside this file or in images.zip.
 
 Further columns of labels.csv, such as the camera or the shop, can be used as slices.
 """
@@ -20,7 +20,7 @@ SHOWN_NAMES = 5
 
 
 class UnfitDataError(ValueError):
-    """A folder that is not a labelled set, or one that cannot be used."""
+    """A folder is not a labelled set, or the labelled set cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class LabelledSet:
 def read_labelled(folder: Path, *, slice_by: str | None = None) -> LabelledSet:
     """Read the labelled set in a folder.
 
-    Raise UnfitDataError with what is wrong and what the folder or file has instead.
+    Raise UnfitDataError if the set cannot be used. The message says what is wrong and what exists instead.
     """
     file = folder / LABELS
     if not file.is_file():
@@ -101,7 +101,7 @@ def _pixels(images: _Images, name: str, shape: tuple[int, int, int]) -> Pixels:
     try:
         return decode(images.read(name), *shape)
     except (FileNotFoundError, KeyError):
-        raise UnfitDataError(f"{LABELS} names {name}, which is not there") from None
+        raise UnfitDataError(f"{LABELS} names {name}, but this image does not exist") from None
     # A decoder may raise any exception for damaged or hostile bytes.
     except Exception as error:
         raise UnfitDataError(f"{name} cannot be read as an image: {error}") from error

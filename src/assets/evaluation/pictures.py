@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
-NUMBERED_CLASSES = 20  # the numbers of more classes do not fit into the cells
+NUMBERED_CLASSES = 20  # if there are more classes, their numbers do not fit into the cells
 NAMED_CLASSES = 60
 SHOWN_SLICES = 40
 COLOURS = {"candidate": "tab:blue", "champion": "tab:orange"}
@@ -32,7 +32,7 @@ def confusion(truth: Sequence[str], answers: Mapping[str, Sequence[str]]) -> Fig
 
 
 def comparison(evidence: Mapping[str, Any]) -> Figure:
-    """Draw the metrics with confidence intervals and, below, the accuracy of the worst slices."""
+    """Draw the metrics with confidence intervals. Below them, draw the accuracy of the worst slices."""
     overall = {metric: cells for metric, cells in evidence["metrics"].items() if metric != "log_loss"}
     every_slice = (evidence["slices"] or {"values": {}})["values"].items()
     worst = sorted(every_slice, key=lambda item: item[1]["metrics"]["accuracy"]["candidate"]["value"])[

@@ -17,7 +17,7 @@ class BrokenImageError(ValueError):
 def read_image(path: Path, height: int, width: int, channels: int) -> Pixels:
     """Return the image as a uint8 array (height, width, channels), resized if its size differs.
 
-    Raise BrokenImageError if the file is at fault, and OSError if the storage is.
+    Raise BrokenImageError if the file is broken, and OSError if the storage cannot be read.
     """
     try:
         data = path.read_bytes()
@@ -27,7 +27,7 @@ def read_image(path: Path, height: int, width: int, channels: int) -> Pixels:
         return decode(data, height, width, channels)
     except UnidentifiedImageError:
         raise BrokenImageError("not an image" if data else "the file is empty") from None
-    # The bytes may be damaged or hostile, so every exception of the decoder is blamed on this one file.
+    # The bytes may be damaged or hostile, so every exception of the decoder means that this file is broken.
     except Exception as error:
         raise BrokenImageError(f"{type(error).__name__}: {error}") from error
 
@@ -35,7 +35,7 @@ def read_image(path: Path, height: int, width: int, channels: int) -> Pixels:
 def decode(data: bytes, height: int, width: int, channels: int) -> Pixels:
     """Return the pixels of an encoded image.
 
-    An alpha channel is dropped. Of 16 bits the upper 8 are kept.
+    An alpha channel is dropped. Values of 16 bits are reduced to their upper 8 bits.
     """
     with Image.open(io.BytesIO(data)) as image:
         if image.mode in ("I", "F"):

@@ -1,4 +1,4 @@
-"""The comparison of a month with what its model was trained on, by SciPy's two-sample tests."""
+"""The comparison of a month with the data that its model was trained on, by SciPy's two-sample tests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ def measure(reference: Sample, month: Sample, *, threshold: float, share: float)
     """Compare a month with the reference and return the fields of drift.json.
 
     A feature or prediction has drifted if its distance exceeds `threshold` and is significant after the
-    correction for all tests together (Benjamini and Hochberg). The month is breached if at least `share` of
-    them has drifted.
+    correction for all tests together (Benjamini and Hochberg). The month is breached if at least the share
+    `share` of all features and predictions has drifted.
     """
     of_features = {
         name: _numbers(reference.features[name], month.features[name])
@@ -37,7 +37,7 @@ def measure(reference: Sample, month: Sample, *, threshold: float, share: float)
     if reference.scores and month.scores:
         of_predictions["score"] = _numbers(reference.scores, month.scores)
     differences = [*of_features.values(), *of_predictions.values()]
-    # Two equal constants have no p-value. They do not differ, so count it as 1.
+    # If both samples are the same constant, there is no p-value. They do not differ, so use a p-value of 1.
     p_values = [np.nan_to_num(difference.p_value, nan=1.0) for difference in differences]
     corrected = false_discovery_control(p_values).tolist()
     shown = [

@@ -12,7 +12,10 @@ NAMED_LABELS = 40
 
 
 def distributions(outcome: Mapping[str, Any], reference: Sample, month: Sample, title: str) -> Figure:
-    """Draw histograms of each feature and of the scores, and the shares of labels. Drifted ones are red."""
+    """Draw histograms of features and scores, and the shares of labels.
+
+    The title is red if there is drift.
+    """
     measured = {**outcome["features"], **outcome["predictions"]}
     numbers = {name: (values, month.features[name]) for name, values in reference.features.items()}
     if reference.scores and month.scores:
@@ -44,7 +47,7 @@ def _labels(axes: Axes, reference: Sample, month: Sample) -> None:
         axes.set_xticks(range(len(labels)), labels)
 
 
-def _title(axes: Axes, name: str, found: Mapping[str, Any]) -> None:
-    relation = ">" if found["value"] > found["threshold"] else "≤"
-    text = f"{name}: {found['value']:.2f} {relation} {found['threshold']:.2f}"
-    axes.set_title(text, color="tab:red" if found["drifted"] else "black")
+def _title(axes: Axes, name: str, difference: Mapping[str, Any]) -> None:
+    relation = ">" if difference["value"] > difference["threshold"] else "≤"
+    text = f"{name}: {difference['value']:.2f} {relation} {difference['threshold']:.2f}"
+    axes.set_title(text, color="tab:red" if difference["drifted"] else "black")

@@ -1,6 +1,7 @@
-"""The drift reference of a model: features of its training images, and its answers on images it did not see.
+"""The drift reference of a model, which is a file in the model's folder.
 
-It is kept in the model's folder.
+It contains features of the training images, and the model's predictions for images that it was not trained
+on.
 """
 
 import json
@@ -35,7 +36,7 @@ class Sample:
 
 
 def sampled(count: int) -> list[int]:
-    """Return the indices of at most SAMPLE of `count` items, in order. They are the same at each call."""
+    """Return the sorted indices of at most SAMPLE of `count` items. Each call returns the same indices."""
     random = np.random.default_rng(0)
     return sorted(random.choice(count, size=min(count, SAMPLE), replace=False).tolist())
 
@@ -43,8 +44,8 @@ def sampled(count: int) -> list[int]:
 def sample(data: str, pixels: Array, labels: Sequence[str], scores: Sequence[float]) -> Sample:
     """Return a sample of images (n, height, width, channels), with the labels and scores that a model gave.
 
-    At training, give the answers on images that the model did not learn from. Its scores on the others are
-    too high.
+    At training, pass the predictions for images that the model did not learn from, because the model's scores
+    for its training images are too high.
     """
     return Sample(
         data,

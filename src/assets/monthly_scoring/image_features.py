@@ -1,4 +1,4 @@
-"""Image features that change with the camera or the light. Training and scoring compute the same ones."""
+"""Image features that change with the camera or the light. Training and scoring compute the same features."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""An MLflow model as scoring uses it: the image shape that it takes, and a label and score for each image."""
+"""An MLflow model for scoring: the image shape of its input, and its label and score for each image."""
 
 import importlib
 import json
@@ -40,7 +40,7 @@ def image_shape(mlmodel: Mapping[str, Any]) -> ImageShape:
     """Return the image shape that the signature of a parsed `MLmodel` file declares.
 
     The signature must have exactly one input: a uint8 tensor of shape (-1, height, width, 1 or 3). Raise
-    UnfitModelError if it has not.
+    UnfitModelError if the signature is different.
     """
     signature = mlmodel.get("signature") or {}
     inputs = json.loads(signature.get("inputs") or "[]")
@@ -61,7 +61,7 @@ def image_shape(mlmodel: Mapping[str, Any]) -> ImageShape:
 
 
 class ImageModel:
-    """A loaded model. `labels` are those of the MLmodel file, and empty if it has none."""
+    """A loaded model. `labels` are the labels in the MLmodel file, or empty if the file has no labels."""
 
     def __init__(self, folder: Path) -> None:
         mlmodel = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
@@ -89,7 +89,8 @@ def _load(folder: Path, flavor: Mapping[str, Any]) -> Callable[[Any], Any]:
     """Return the model's predict function.
 
     A model with its own loader is loaded as MLflow's storage format defines, but without importing mlflow.
-    That import costs each scoring process seconds. https://mlflow.org/docs/latest/python_api/mlflow.pyfunc.html
+    That import would take seconds in each scoring process.
+    https://mlflow.org/docs/latest/python_api/mlflow.pyfunc.html
     """
     loader: str = flavor["loader_module"]
     if loader.startswith("mlflow.") or flavor.get("config"):
@@ -109,8 +110,9 @@ def read_output(output: Any, labels: Sequence[str] = ()) -> list[Prediction]:
     - a table (DataFrame or dict of arrays) with a column `label` and perhaps a column `score`
     - a table of probabilities with one column for each class
     - an array (n, classes) of probabilities; `labels` (`metadata.labels` of the MLmodel file) names the
-      classes, or else their number
+      classes, and otherwise the number of a class is its name
     - n labels, or a table with one column of labels
+
     """
     table = _table(output)
     if isinstance(table, Mapping) and "label" in table:

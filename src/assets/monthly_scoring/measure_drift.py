@@ -1,7 +1,8 @@
-"""The drift step: it compares a scored month with what its model was trained on.
+"""The drift step.
 
-It writes drift.json, and metrics and a picture to MLflow. It runs in parallel to publishing and never fails
-the month: a failure of this step is recorded in drift.json and in the log.
+It compares a scored month with the data that its model was trained on. It writes drift.json, and it writes
+metrics and a picture to MLflow. It runs in parallel to publishing. A failure of this step does not fail the
+month, but is recorded in drift.json and in the log.
 """
 
 import argparse
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Compared:
-    """The content of drift.json, and the reference and the month if they were compared."""
+    """The content of drift.json and, if they were compared, the samples of the reference and of the month."""
 
     outcome: dict[str, Any]
     samples: tuple[Sample, Sample] | None = None
@@ -54,7 +55,10 @@ def main() -> None:
 
 @contextmanager
 def kept_from_the_month(event: str) -> Iterator[list[str]]:
-    """Log an exception and add it to the list, but do not raise it: the month is scored without drift."""
+    """Log an exception and add it to the list, but do not raise it.
+
+    The month is then scored without drift.
+    """
     faults: list[str] = []
     try:
         yield faults
@@ -88,10 +92,12 @@ def compare(args: argparse.Namespace) -> Compared:
     if month is None:
         return not_measured("no image of the month was scored")
 
-    import drift  # SciPy's tests take a second to load
+    import drift  # SciPy's tests take a second to import
 
-    found = drift.measure(reference, month, threshold=args.threshold, share=args.share)
-    return Compared({"measured": True, "why": "", "reference": reference.data, **found}, (reference, month))
+    measured = drift.measure(reference, month, threshold=args.threshold, share=args.share)
+    return Compared(
+        {"measured": True, "why": "", "reference": reference.data, **measured}, (reference, month)
+    )
 
 
 def not_measured(why: str) -> Compared:
@@ -99,7 +105,7 @@ def not_measured(why: str) -> Compared:
 
 
 def sample_month(folder: Path, rows: list[Row], shape: ImageShape) -> Sample | None:
-    """Return a sample of the images that can be read, or None if no image can."""
+    """Return a sample of the images that can be read, or None if no image can be read."""
 
     def read(row: Row) -> Pixels | None:
         try:
@@ -121,7 +127,10 @@ def sample_month(folder: Path, rows: list[Row], shape: ImageShape) -> Sample | N
 def log_to_mlflow(
     outcome: Mapping[str, Any], subject: Mapping[str, str], reference: Sample, month: Sample
 ) -> None:
-    """Log metrics, drift.json and the picture to the step's run, and the metrics to the pipeline's too."""
+    """Log metrics, drift.json and the picture to the step's run.
+
+    Log the metrics to the pipeline's run too.
+    """
     import mlflow
     from drift_pictures import distributions
 

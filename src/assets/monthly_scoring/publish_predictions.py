@@ -1,7 +1,7 @@
-"""The publishing step: it writes the month's predictions as CSV and Parquet, reconciled with the manifest.
+"""The publishing step.
 
-The step fails only if it cannot read or write. What is wrong with the month is recorded in
-reconciliation.json, which is written last.
+It writes the month's predictions as CSV and Parquet, reconciled with the manifest. The step fails only if it
+cannot read or write. Problems of the month are recorded in reconciliation.json, which is written last.
 """
 
 import argparse
@@ -54,7 +54,8 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
     """Write the columns img, label, score and error, with quotes if a value needs them."""
     with path.open("w", encoding="utf-8", newline="") as file:
         plain = csv.writer(file, lineterminator="\n")
-        # Python's writer does not quote a lone carriage return, which readers take for the end of the row.
+        # Python's writer does not quote a single carriage return, which readers understand as the end of the
+        # row.
         quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         plain.writerow(Row._fields)
         for row in rows:
@@ -74,7 +75,10 @@ def write_parquet(rows: Sequence[Row], path: Path) -> None:
 
 
 def log_to_mlflow(outcome: Reconciliation, subject: Mapping[str, str]) -> None:
-    """Log metrics, summary and picture to this step's run and to the pipeline's, where people look first."""
+    """Log metrics, summary and picture to the step's run and to the pipeline's run.
+
+    People look at the pipeline's run first.
+    """
     import mlflow
 
     with mlflow.start_run() as run:

@@ -11,7 +11,7 @@ Verdict = Literal["ok", "incomplete", "too_many_errors"]
 
 # GPU kernels add numbers in another order each time, so the scores of a retried mini-batch may differ.
 SAME_SCORE = 0.001
-# How many names a list shows. The counts are always of all names.
+# The greatest number of names in a list. The counts always include all names.
 SHOWN_NAMES = 1_000
 SHOWN_ERRORS = 20
 SHOWN_IMAGES = 5
@@ -19,7 +19,7 @@ SHOWN_IMAGES = 5
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """The rows to publish (one for each file, in the manifest's order), and what is wrong with them."""
+    """The rows to publish (one for each file, in the manifest's order), and the problems with the rows."""
 
     rows: Sequence[Row]
     files: int
@@ -64,7 +64,7 @@ class Reconciliation:
         return counts | ({"mean_score": sum(scores) / len(scores)} if scores else {})
 
     def summary(self) -> dict[str, Any]:
-        """Return the outcome as JSON of limited size."""
+        """Return the outcome for a JSON file of limited size."""
         return self.metrics() | {
             "verdict": self.verdict,
             "max_error_rate": self.max_error_rate,
@@ -86,24 +86,24 @@ class Reconciliation:
 def reconcile(rows: Iterable[Row | None], manifest: Sequence[str], max_error_rate: float) -> Reconciliation:
     """Match the rows with the files of the manifest.
 
-    Equal rows of a file count once. Different rows of a file make it doubled.
+    Equal rows of a file count once. If the rows of a file differ, the file counts as doubled.
     """
-    found: dict[str, list[Row]] = {name: [] for name in manifest}
+    rows_by_name: dict[str, list[Row]] = {name: [] for name in manifest}
     repeated = unlisted = torn = 0
     for row in rows:
         if row is None:
             torn += 1
-        elif row.img not in found:
+        elif row.img not in rows_by_name:
             unlisted += 1
-        elif any(_say_the_same(row, other) for other in found[row.img]):
+        elif any(_say_the_same(row, other) for other in rows_by_name[row.img]):
             repeated += 1
         else:
-            found[row.img].append(row)
+            rows_by_name[row.img].append(row)
     return Reconciliation(
-        rows=[candidates[0] for candidates in found.values() if candidates],
-        files=len(found),
-        missing=[name for name, candidates in found.items() if not candidates],
-        doubled=[name for name, candidates in found.items() if len(candidates) > 1],
+        rows=[candidates[0] for candidates in rows_by_name.values() if candidates],
+        files=len(rows_by_name),
+        missing=[name for name, candidates in rows_by_name.items() if not candidates],
+        doubled=[name for name, candidates in rows_by_name.items() if len(candidates) > 1],
         repeated=repeated,
         unlisted=unlisted,
         torn=torn,

@@ -1,4 +1,4 @@
-"""The file formats that the steps share: the manifest, and rows of JSON, each on one line."""
+"""The file formats that the steps share: the manifest, and rows as JSON lines."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,10 @@ NOT_LISTED = "not in the manifest"
 
 
 class Row(NamedTuple):
-    """The outcome of one image. `score` is None if the model gave none. `error` is empty if there is none."""
+    """The outcome of one image.
+
+    `score` is None if the model gave no score. `error` is empty if there was no error.
+    """
 
     img: str
     label: str
@@ -29,7 +32,7 @@ def format_row(row: Row) -> str:
 
 
 def parse_rows(lines: Iterable[str]) -> Iterator[Row | None]:
-    """Yield the rows of a file that many processes appended to, and None for a line that cannot be read."""
+    """Yield the rows of a file to which many processes appended. A line that cannot be read gives None."""
     for line in lines:
         if line.strip():
             yield _parse(line)

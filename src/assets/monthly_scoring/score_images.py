@@ -1,4 +1,4 @@
-"""The entry script of the parallel step: it scores mini-batches and returns a JSON row for each file.
+"""The entry script of the parallel step. It scores mini-batches and returns a JSON row for each file.
 
 Azure ML calls init() once in each process, run() for each mini-batch, and shutdown() at the end. A broken
 image becomes a row with its error. Any other failure fails the mini-batch, and Azure ML tries it again.
@@ -27,11 +27,12 @@ class Scorer:
         self._root = root
         self._names = frozenset(names)
         self._model = model
-        # Twice as many threads as cores: half of them decode while the other half waits for the storage.
+        # Use twice as many threads as cores: half of the threads decode while the others wait for the
+        # storage.
         self._threads = ThreadPoolExecutor(2 * (os.cpu_count() or 1))
 
     def score(self, files: Sequence[str]) -> list[str]:
-        """Return one row for each file. Azure ML takes fewer rows than files for a failure."""
+        """Return one row for each file. If there are fewer rows than files, Azure ML fails the mini-batch."""
         names = {file: self.name_of(file) for file in files}
         listed = [file for file, name in names.items() if name in self._names]
         outcomes = dict.fromkeys(files, Prediction(error=NOT_LISTED))
@@ -46,12 +47,12 @@ class Scorer:
         return [format_row(Row(names[file], *outcomes[file])) for file in files]
 
     def name_of(self, file: str) -> str:
-        """Return the file's name as in the manifest: relative to the folder."""
+        """Return the file's name in the manifest, which is relative to the folder of the month."""
         path = PurePath(file)
         if path.is_relative_to(self._root):
             return path.relative_to(self._root).as_posix()
-        # Azure ML may mount the files of mini-batches elsewhere than the input. Then take the longest part at
-        # the end of the path that the manifest lists.
+        # Azure ML may mount the files of mini-batches in another folder than the input. Then the name is the
+        # longest end of the path that is in the manifest.
         tails = ("/".join(path.parts[start:]) for start in range(len(path.parts)))
         return next((tail for tail in tails if tail in self._names), path.name)
 

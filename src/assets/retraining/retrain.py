@@ -1,6 +1,7 @@
-"""The training step: it trains a model on a training set and on months with labelled images.
+"""The training step.
 
-It uses only the data that it is given, each by name and version.
+It trains a model on a training set and on months with labelled images. It uses only the Data asset versions
+that are its inputs.
 """
 
 import argparse
@@ -57,7 +58,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def sources(data: str, folders: Sequence[Path]) -> list[Source]:
-    """Return the folders with the names that `data` lists in the same order."""
+    """Return the folders with their names. `data` lists the names in the order of the folders."""
     names = [name.strip() for name in data.split(",")]
     if len(names) != len(folders):
         raise UnfitDataError(f"data names {len(names)} sets ({data}), and {len(folders)} are given")
@@ -74,7 +75,9 @@ def labelled(given: Sequence[Source]) -> Iterator[tuple[str, LabelledSet]]:
         if source not in with_labels:
             log.warning("data_without_labels data=%s", source.name)
     if not with_labels:
-        raise UnfitDataError(f"none has a {LABELS}: {', '.join(source.name for source in given)}")
+        raise UnfitDataError(
+            f"none of the inputs has a {LABELS}:  {', '.join(source.name for source in given)}"
+        )
     for source in with_labels:
         yield source.name, read_labelled(source.folder)
 

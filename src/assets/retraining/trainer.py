@@ -1,6 +1,7 @@
-"""The example's training: a small network for labelled images, saved as an MLflow model with its reference.
+"""The example's training: a small network for labelled images, saved as an MLflow model.
 
-You can replace it by a training of your own. The README says what the service needs.
+It is saved with a drift reference. You can replace this module by a training of your own. The README says
+what the service needs from a training.
 """
 
 import tempfile
@@ -43,7 +44,7 @@ class Trained:
 
 
 def train(images: Array, labels: Sequence[str], settings: Settings, *, data: str) -> Trained:
-    """Train on uint8 images (n, height, width, channels). `data` names the data that they are from."""
+    """Train on uint8 images (n, height, width, channels). `data` names the data that contains the images."""
     rare = min(Counter(labels).values()) < 2
     learned, validated, truth, validation_truth = train_test_split(
         images, list(labels), test_size=VALIDATION, random_state=0, stratify=None if rare else labels
