@@ -1,4 +1,4 @@
-"""A labelled set: labels.csv with the columns img and label, and the images beside this file or in images.zip.
+"""A labelled set: labels.csv with the columns img and label, and images beside this file or in images.zip.
 
 Further columns of labels.csv, such as the camera or the shop, can be used as slices.
 """
