@@ -68,8 +68,8 @@ class ApiClient:
             content = answer.json()
         except ValueError as error:
             raise UnreachableError(
-                f"{self.url} answered {answer.status_code}, but not as the API does. Check that it is the "
-                "address of the function app. If it is, see its log for why it did not start."
+                f"{self.url} answered {answer.status_code}, but this is not the API. Check that this is the "
+                "address of the function app. If so, look in the log of the app why it did not start."
             ) from error
         if answer.ok:
             return content

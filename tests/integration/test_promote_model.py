@@ -63,7 +63,7 @@ def test_files_that_changed_since_they_were_judged_are_judged_again_and_not_prom
     ]
     again = promotions.record("7")
     assert (again.state, again.verdict, again.approval) == (ModelState.REGISTERED, None, None)
-    assert [past.why for past in again.history] == ["its files are not those that were judged"]
+    assert [past.why for past in again.history] == ["the files are not the files that were judged"]
     assert promotions.in_production() == {}
     assert promotions.champions == (None, None, None)
 

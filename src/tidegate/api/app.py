@@ -26,7 +26,7 @@ from tidegate.messages.commands import MonthId
 from tidegate.service.manual_actions.rerun import RerunRequest, RerunService
 
 _DESCRIPTION = """Tidegate scores the files of each month and reconciles the predictions with them.
-This API shows what happened to months, jobs and models. It also takes requests of people: score a month
+This API shows what happened to months, jobs and models. People can also send requests: score a month
 again, judge or approve a model version, go back to the previous champion, replay a failure.
 Send the function key in the header `x-functions-key`."""
 
@@ -76,7 +76,7 @@ def _reruns(service: Services) -> RerunService:
 MonthInPath = Annotated[FeedMonth, Depends(_feed_month)]
 
 _EVERYWHERE: Responses = {
-    401: {"description": "Not authorized: the function key is missing or wrong. The Functions host answers."},
+    401: {"description": "Not authorized: the function key is missing or wrong"},
     **documented(422),
 }
 router = APIRouter(prefix="/api", dependencies=[Depends(FUNCTION_KEY)])

@@ -15,7 +15,7 @@ _MOST_NAMES = 10
 
 
 class NamesView(BaseModel):
-    """A number of files, with the first names."""
+    """A number of files, with the names of the first ones."""
 
     count: int
     names: list[str] = Field(description=f"The first {_MOST_NAMES}.")
@@ -26,7 +26,7 @@ class NamesView(BaseModel):
 
 
 class LeftOutView(BaseModel):
-    """What is no part of the version, by reason."""
+    """The files that are not part of the version, by reason."""
 
     not_matching: NamesView = Field(description="Files that do not match the feed's `only`.")
     not_listed: NamesView = Field(description="Files that the list file does not name.")
@@ -81,11 +81,11 @@ class PartitionCheckView(BaseModel):
 
     partition: str
     state: str = Field(
-        description="`complete`: a version would be made. `waiting`: it is not complete. `changed`: people "
+        description="`complete`: a version would be made. `waiting`: not complete yet. `changed`: people "
         "would be notified. `unchanged`: nothing would happen. `before_start`: the feed ignores it."
     )
     why: str
-    until: datetime | None = Field(description="When it may be complete without another file.")
+    until: datetime | None = Field(description="When the partition may be complete without another file.")
     deadline: datetime | None
     files: int = Field(description="The files that match the feed's `only`.")
     version: NextVersionView | None

@@ -162,6 +162,6 @@ def _version(model: str, version: str, service: Service) -> ModelVersionView:
     if record is None:
         versions = [known.version for known in service.ledger.model_versions(model, open_only=False)]
         newest = ", ".join(versions[-20:]) or "none"
-        detail = f"{model} has no version {version!r} with a record. Its newest versions with one: {newest}"
+        detail = f"The ledger has no version {version!r} of {model}. The newest versions in it: {newest}"
         raise RefusedError(404, "Not found", detail)
     return ModelVersionView.of(record)

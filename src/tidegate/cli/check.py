@@ -31,7 +31,7 @@ def check(
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the files of a feed, and say what the service would do now. It changes nothing."""
+    """List the files of a feed, and say what the service would do now. Nothing is changed."""
     path = f"/api/feeds/{feed}/check" if partition is None else f"/api/feeds/{feed}/months/{partition}/check"
     checked = client(url, key).get(path)
     if as_json:

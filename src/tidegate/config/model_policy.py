@@ -176,7 +176,7 @@ class Renew(Section):
 
 
 class Policy(Section):
-    """Everything about one model name. A policy needs at least `evaluate` and `gate`."""
+    """All settings for the models of one name. A policy needs at least `evaluate` and `gate`."""
 
     evaluate: Evaluate
     gate: Gate

@@ -61,7 +61,7 @@ class FeedStorage(Section):
 
 
 class Completion(Section):
-    """One way in which a month can be complete: every condition that is given must hold."""
+    """A rule for when a month is complete: all conditions of the rule must hold."""
 
     marker: FileInMonth | None = None
     listed_in: FileInMonth | None = None

@@ -17,7 +17,7 @@ MonthId = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(0[1-9]|1[0-2])$")
 # not need a new number.
 MESSAGE_FORMAT = 1
 FROM_TIMER = "timer-"  # prefix of the cause of commands that the timer sent
-FROM_REPLAY = "replay-"  # how the cause of a replayed command starts
+FROM_REPLAY = "replay-"  # prefix of the cause of replayed commands
 
 
 class _Command(BaseModel):

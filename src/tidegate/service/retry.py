@@ -42,7 +42,7 @@ class RetryLater:
 
 @dataclass(frozen=True)
 class LeaveToTimer:
-    """The command is dropped. The timer sends it again, and chains of retries must not pile up."""
+    """The command is dropped, because the timer sends it again. So retries cannot accumulate."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def decide_retry(command: AnyCommand, error: Exception, now: datetime) -> RetryD
 def _back_off(tries: int, first: timedelta) -> timedelta:
     """Return a delay that doubles with each try, up to an hour.
 
-    It varies by 20 %, so that commands that failed together do not return together.
+    It varies by 20 %, so that commands that failed together are retried at different times.
     """
     delay: timedelta = min(first * 2 ** min(tries, 12), _LONGEST_BACK_OFF)
     return delay * random.uniform(0.8, 1.0)
@@ -107,5 +107,5 @@ def repeat_after(command: AnyCommand, delay: timedelta) -> list[Next]:
 
 
 def look_again(command: AnyCommand, elapsed: timedelta, longest: timedelta = LONGEST_DELAY) -> list[Next]:
-    """Return the command to be carried out again. The delay grows with the time that has elapsed."""
+    """Return the command to be carried out again. The delay grows with the elapsed time of the work."""
     return repeat_after(command, min(elapsed / 10, longest))

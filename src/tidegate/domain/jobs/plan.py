@@ -124,9 +124,7 @@ def model_problem(mlmodel: Mapping[str, Any]) -> str | None:
         inputs = json.loads((mlmodel.get("signature") or {}).get("inputs") or "[]")
         tensors = [entry["tensor-spec"] for entry in inputs if entry.get("type") == "tensor"]
         if not tensors:
-            return (
-                "it has no tensor signature: log it with one (mlflow.models.infer_signature on a uint8 array)"
-            )
+            return "it has no tensor signature: log it again with one (mlflow.models.infer_signature, uint8)"
         if len(inputs) != 1:
             return f"it takes {len(inputs)} inputs, not one tensor of images"
         dtype, shape = tensors[0]["dtype"], tuple(tensors[0]["shape"])

@@ -90,7 +90,7 @@ def due_renewal(model: Model, renew: Renew, now: datetime, zone: ZoneInfo) -> st
 
 
 def _window(model: Model, signal: DriftSignal, size: int) -> list[DriftSignal | SignalRecord]:
-    """Return the newest signals since the last training, one for each subject of a source."""
+    """Return the newest signals since the last training, one for each `about` of each source."""
     since = max(model.retrained_at, default=None)
     newest: dict[tuple[str, str], DriftSignal | SignalRecord] = {}
     signals: list[DriftSignal | SignalRecord] = [*model.signals, signal]

@@ -10,7 +10,7 @@ from tidegate.messages.commands import RollbackModel
 
 IN_PROMOTION = (ModelState.PASSED, ModelState.PROMOTING, ModelState.CHALLENGER)
 OTHER_CHAMPION = "another version became champion after the verdict"
-OTHER_FILES = "its files are not those that were judged"
+OTHER_FILES = "the files are not the files that were judged"
 
 
 @dataclass(frozen=True)

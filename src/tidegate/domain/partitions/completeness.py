@@ -63,7 +63,7 @@ class ChangedAfterCompletion:
 
 @dataclass(frozen=True)
 class Unchanged:
-    """The last version has all files as they are."""
+    """The last version has the same files with the same content."""
 
 
 CompletenessDecision = NewVersion | WaitForFiles | ChangedAfterCompletion | Unchanged
@@ -103,7 +103,7 @@ def decide_completeness(
 
 
 def next_version(record: Month, new: NewVersion, now: datetime) -> MonthVersion:
-    """Return the version that these files become, without a change of the record."""
+    """Return the version that these files would become. The record is not changed."""
     manifest = Manifest.of(new.files)
     return MonthVersion(
         number=len(record.versions) + 1,
@@ -191,7 +191,7 @@ def files_of(way: Completion, listing: PartitionListing) -> tuple[ListedBlob, ..
 
 
 def quiet_at_of(listing: PartitionListing, quiet_for: timedelta | None) -> datetime | None:
-    """Return when the files have not changed for `quiet_for`, or None if that is no condition."""
+    """Return when the files have not changed for `quiet_for`, or None if `quiet_for` is not set."""
     return listing.newest + quiet_for if quiet_for and listing.newest else None
 
 

@@ -1,4 +1,4 @@
-"""The preview of a partition: what a check of its files would find now, why, and what it would leave out."""
+"""The preview of a partition: what a check of its files would find, and which files it would leave out."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ class PreviewState(StrEnum):
 
 @dataclass(frozen=True)
 class LeftOut:
-    """The files that are no part of the version, by reason, and the names in list files without a file."""
+    """The files that are not part of the version, by reason, and the names in list files without a file."""
 
     not_matching: tuple[str, ...] = ()
     not_listed: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class PartitionPreview:
-    """The result of a check that changes nothing. `version` is the version that it would make."""
+    """The result of a check that changes nothing. `version` is the version that a check would make."""
 
     partition: str
     state: PreviewState
@@ -68,7 +68,7 @@ class FolderContents:
 def preview_partition(
     feed: Feed, record: Month, listing: PartitionListing, now: datetime, deadline: datetime | None
 ) -> PartitionPreview:
-    """Return what a check of a partition would find. The decision is that of the check itself."""
+    """Return what a check of a partition would find. A real check makes the same decision."""
     partition, files = record.month, len(listing.files)
     if partition < feed.starts:
         why = f"the feed starts with {feed.starts}"
@@ -81,7 +81,7 @@ def preview_partition(
 
 
 def sort_by_partition(feed: Feed, blobs: Sequence[ListedBlob]) -> FolderContents:
-    """Sort all blobs below a feed's path by partition. `outside` has the files in none."""
+    """Sort all blobs below a feed's path by partition. `outside` has the files of no partition."""
     pattern = re.escape(feed.path).replace(r"\{yyyy\}", "([0-9]{4})").replace(r"\{MM\}", "(0[1-9]|1[0-2])")
     path = re.compile(pattern)
     partitions: dict[str, list[ListedBlob]] = {}
@@ -133,7 +133,7 @@ def _after_deadline(feed: Feed, *, late: bool) -> str:
 
 
 def _missing(way: Completion, listing: PartitionListing, now: datetime) -> str:
-    """Return which conditions of a way to be complete are not met."""
+    """Return which conditions of a rule for completeness are not met."""
     return " and ".join(_unmet(way, listing, now)) or "files"
 
 

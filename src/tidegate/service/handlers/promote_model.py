@@ -114,7 +114,7 @@ class PromoteModelHandler:
         return [Next(promotion.command)]
 
     def _await_approval(self, record: ModelVersion, until: datetime, cause: str) -> Follows:
-        """Ask for an approval. The approval sends the command again, and so does the timer."""
+        """Ask for an approval. The API sends this command again after the approval, as the timer does."""
         trigger = Trigger(record.verdict.at if record.verdict else until, cause)
         announced = self.context.announce(promotion_texts.needs_approval(record, until, trigger))
         if record.due != until:

@@ -90,7 +90,7 @@ def due_scorings(
 
 
 def due_jobs(jobs: Sequence[Job], config: Config, cause: str) -> Iterator[CheckJob]:
-    """Yield a check of each open job, unless tidegate.yml no longer has its feed or its model's policy."""
+    """Yield a check of each open job, unless its feed or its policy was removed from tidegate.yml."""
     for job in jobs:
         if clusters_for(job, config):
             yield CheckJob(cause=cause, workspace=job.workspace, job=job.name)

@@ -1,4 +1,4 @@
-"""A dry run of a feed: list its real files, and say what the service would do. It changes nothing."""
+"""A dry run of a feed: list its real files, and say what the service would do. Nothing is changed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class FeedDryRun:
 
 @dataclass(frozen=True)
 class _ScoringSetup:
-    """What the jobs of a feed have in common: the model version and the pipeline, or why there are none."""
+    """The model version and the pipeline of all jobs of a feed, or the reason why there are none."""
 
     model: str = ""
     outputs: frozenset[str] = frozenset()
@@ -53,7 +53,7 @@ class _ScoringSetup:
 
 @dataclass(frozen=True)
 class DryRunService:
-    """The decisions are those of CheckMonth and ScoreMonth. Only reads are sent to Azure."""
+    """CheckMonth and ScoreMonth make the same decisions. A dry run only reads from Azure."""
 
     context: ServiceContext
     claims: GenerationClaims
