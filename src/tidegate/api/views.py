@@ -160,8 +160,9 @@ class MonthView(MonthSummary):
 class JobView(BaseModel):
     """An Azure ML job that the service submitted: a scoring, an evaluation or a retraining.
 
-    `subject` is what it serves, and `subject_url` the month, model version or model. `end` is null until the
-    service has acted on the end of the job. `pipeline` is the component with its content version.
+    `subject` names the work that the job does, and `subject_url` is the address of its month, model version
+    or model. `end` is null until the service has acted on the end of the job. `pipeline` is the component
+    with its content version.
     """
 
     workspace: str

@@ -1,4 +1,4 @@
-"""The job runner: submits every kind of job, looks at it, and keeps its row in the ledger."""
+"""The job runner: submits every kind of job, reads the state of jobs, and keeps their rows in the ledger."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -47,13 +47,13 @@ Submission = JobSubmitted | ClusterNotReady | SubmissionRefused
 class JobRunner:
     """A job is submitted under its derived name and recorded afterwards, so a repetition finds the job.
 
-    The row of a job gets its end last. Until then, everything that the end leads to is repeated.
+    The end of a job is saved in its row last, so that a repetition after a crash leaves nothing out.
     """
 
     context: ServiceContext
 
     def submit(self, role: str, plan: JobPlan) -> Submission:
-        """Submit a job of the newest version of its pipeline, unless it exists, and record it.
+        """Submit a job of the newest version of its pipeline unless the job exists, and record the job.
 
         `role` names the workspace. If clusters do not exist, begin to create them.
         """
@@ -70,9 +70,9 @@ class JobRunner:
         return JobSubmitted()
 
     def look(self, job: Job, clusters: JobClusters) -> JobOutcome:
-        """Read the state of a job from Azure, and decide what it means. Save the row of a running job.
+        """Read the state of a job from Azure, and decide what it means.
 
-        The caller acts on any other outcome, and calls `end` afterwards.
+        The row of a running job is saved. The caller acts on any other outcome, and then calls `end`.
         """
         run = self.context.workspaces[job.workspace].jobs.get(job.name)
         changed = run.status != job.status
@@ -84,7 +84,7 @@ class JobRunner:
         return outcome
 
     def end(self, job: Job, outcome: JobOutcome) -> None:
-        """Record how a job ended, after everything that its end leads to is saved."""
+        """Record how a job ended. Call this after all consequences of the end are saved."""
         job.end, job.reason = end_of(outcome), getattr(outcome, "reason", None)
         job.checked_at = self.context.now()
         self.context.ledger.save(job)
@@ -107,7 +107,7 @@ class JobRunner:
 
 
 def clusters_for(job: Job, config: Config) -> JobClusters | None:
-    """Return the section of tidegate.yml about the clusters of a job, or None if it no longer exists."""
+    """Return the section of tidegate.yml about the clusters of a job, or None if it was removed."""
     if job.kind is JobKind.SCORING:
         feed = config.feeds.get(job.owner)
         return feed.score if feed else None

@@ -18,7 +18,7 @@ def job_url(workspace: str, job: str) -> str:
 
 
 def job_subject_url(job: Job) -> str:
-    """Return the path of the month, model version or model that a job serves."""
+    """Return the path of the month, model version or model that a job works on."""
     match job.kind:
         case JobKind.SCORING:
             return month_url(job.owner, job.work.partition("-")[0])

@@ -30,9 +30,9 @@ class JobInput(NamedTuple):
 class JobPlan:
     """A job as it is submitted: references to registered assets, and literals.
 
-    `outputs` map a name to a folder in a datastore. So do `optional_outputs`, which only some pipelines have.
-    `models` map a name to the model that the output is registered as. An attempt after a preemption may run
-    on another `cluster`; `other_clusters` stay the same.
+    `outputs` map a name to a folder in a datastore. `optional_outputs` do the same for outputs that only some
+    pipelines have. `models` map a name to the model that the output is registered as. An attempt after a
+    preemption may run on another `cluster`; `other_clusters` stay the same.
     """
 
     kind: JobKind
@@ -53,7 +53,7 @@ class JobPlan:
     other_clusters: tuple[str, ...] = ()
 
     def for_pipeline(self, outputs: Collection[str]) -> "JobPlan":
-        """Return the plan for a pipeline with these outputs: it has the optional outputs that they name."""
+        """Return the plan for a pipeline with these outputs, without optional outputs that it does not have."""
         optional = {name: folder for name, folder in self.optional_outputs.items() if name in outputs}
         return replace(self, outputs={**self.outputs, **optional}, optional_outputs={})
 
@@ -75,7 +75,7 @@ def served_by(job: str, cause: str) -> ScoreMonth | None:
 def plan_scoring(feed: Feed, claim: Claim) -> JobPlan:
     """Plan the job of a generation. The plan of an attempt is always the same.
 
-    Only a pipeline that measures drift has an output for it.
+    Only a pipeline that measures drift has an output for drift.
     """
     record, version, generation = claim.record, claim.version, claim.generation
     subject = {

@@ -10,7 +10,7 @@ from tidegate.messages.commands import Name
 
 
 class JobKind(StrEnum):
-    """What a job is for."""
+    """The kind of work that a job does."""
 
     SCORING = "scoring"
     EVALUATION = "evaluation"
@@ -21,36 +21,38 @@ class JobEnd(StrEnum):
     """How a job ended."""
 
     COMPLETED = "completed"
-    PREEMPTED = "preempted"  # it is submitted again as the next attempt
+    PREEMPTED = "preempted"  # the work is submitted again as the next attempt
     CANCELLED = "cancelled"
     FAILED = "failed"
 
 
 class Job(LedgerRecord):
-    """An Azure ML job that the service submitted, and what it serves."""
+    """An Azure ML job that the service submitted, and the work that the job does."""
 
     workspace: Name
     name: Name
     kind: JobKind
     subject: str = Field(
-        description="What it serves: a scoring `digits:202611-1-g1`, the evaluation of a model version "
+        description="The work of the job: a scoring `digits:202611-1-g1`, the evaluation of a model version "
         "`classifier:3`, or a model and the drift signal that started its retraining."
     )
     attempt: int
     cluster: str
-    pipeline: str = Field(description="Pipeline component and its version, which is made of its content.")
+    pipeline: str = Field(
+        description="The pipeline component and its version, which is derived from its content."
+    )
     submitted_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
     status: str = "NotStarted"
     end: JobEnd | None = Field(
-        default=None, description="Set last, after everything that the end leads to is saved."
+        default=None, description="How the job ended. It is set after all consequences of the end are saved."
     )
     cancel_requested: bool = Field(
         default=False, description="Whether a person cancelled the job: Azure showed CancelRequested."
     )
     reason: str | None = Field(
-        default=None, description="Why it was cancelled or submitted again, or why it failed."
+        default=None, description="Why the job was cancelled or submitted again, or why it failed."
     )
     checked_at: datetime | None = None
 

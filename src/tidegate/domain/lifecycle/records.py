@@ -19,7 +19,7 @@ class ModelState(StrEnum):
     PASSED = "passed"  # waits for approval, or for another promotion to end
     REFUSED = "refused"  # refused by the gate or by a person
     OBSERVED = "observed"  # judged with mode: observe, which neither blocks nor promotes
-    CANCELLED = "cancelled"  # a person cancelled its evaluation, so there is no verdict
+    CANCELLED = "cancelled"  # a person cancelled the evaluation, so there is no verdict
     EXPIRED = "expired"  # no person approved it in time
     PROMOTING = "promoting"
     CHALLENGER = "challenger"  # registered in production; its rollout is under way
@@ -161,8 +161,10 @@ class Retraining(BaseModel):
     signal: str
     job: str
     attempt: int = Field(default=1, ge=1)
-    compute: str | None = Field(default=None, description="Its cluster; None means that of the policy.")
-    data: list[str] = Field(description="`name:version`, the labelled set first.")
+    compute: str | None = Field(
+        default=None, description="The cluster of the job; None means the policy's cluster."
+    )
+    data: list[str] = Field(description="Data assets as `name:version`, the labelled set first.")
     since: datetime
 
 

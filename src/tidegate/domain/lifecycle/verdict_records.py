@@ -17,7 +17,9 @@ class Evaluation(BaseModel):
         description="The number of the evaluation: 1, and 1 more each time the version is judged again.",
     )
     attempt: int = Field(default=1, ge=1)
-    compute: str | None = Field(default=None, description="Its cluster; None means that of the policy.")
+    compute: str | None = Field(
+        default=None, description="The cluster of the job; None means the policy's cluster."
+    )
     job: str
     data: str
     champion: str | None = Field(

@@ -1,4 +1,4 @@
-"""CheckJob: read the state of a job, and bring what it serves one step further."""
+"""CheckJob: read the state of a job, and bring the work of the job one step further."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -64,9 +64,10 @@ class CheckJobHandler:
         return [*_next_step(claim, serves), *notifications]
 
     def _check_model_job(self, command: CheckJob) -> Follows:
-        """Return the command that waits for an evaluation or a retraining. It looks at the job itself.
+        """Return the command that waits for an evaluation or a retraining.
 
-        A job that no command waits for any more is only looked at, so that its row gets its end.
+        That command reads the state of the job. If no command waits for the job any more, only its end is
+        recorded in its row.
         """
         job = self.context.ledger.job(command.workspace, command.job)
         clusters = clusters_for(job, self.context.config()) if job else None

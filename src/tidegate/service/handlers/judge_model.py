@@ -149,7 +149,7 @@ class JudgeModelHandler:
         """End an evaluation that a person cancelled, without a verdict. A person can request another."""
         trigger = Trigger(self.context.now(), command.cause)
         announced = self.context.announce(verdict_texts.cancelled(record, evaluation, reason, trigger))
-        record.state, record.error = ModelState.CANCELLED, f"its evaluation was not completed: {reason}"
+        record.state, record.error = ModelState.CANCELLED, f"the evaluation was not completed: {reason}"
         self.context.ledger.save(record)
         return [announced]
 

@@ -93,7 +93,7 @@ class RetrainModelHandler:
     ) -> Follows:
         """Announce that the retraining failed or was cancelled, and let another signal retrain the model.
 
-        It still counts for the policy's cooldown and its limit of retrainings.
+        The retraining still counts for the policy's cool-down and its limit of retrainings.
         """
         assert model.retraining is not None
         trigger = Trigger(self.context.now(), cause)
