@@ -144,7 +144,7 @@ failures.add_to(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command. Without `arguments`, take those of the process."""
+    """Run a command. Without `arguments`, use the arguments of the process."""
     try:
         app(arguments)
     except (UnreachableError, TransientError) as error:

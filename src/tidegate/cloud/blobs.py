@@ -21,7 +21,7 @@ _TIDEGATE = "tidegate"
 class FeedFiles:
     """The files in the feeds' containers.
 
-    The containers are always those of the configuration, never those that an event names.
+    The containers always come from the configuration, never from an event.
     """
 
     def __init__(self, *, credential: "TokenCredential") -> None:

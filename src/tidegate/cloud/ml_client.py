@@ -52,7 +52,7 @@ class LazyMLClient:
 
 @contextmanager
 def ml_errors(doing: str) -> Iterator[None]:
-    """Translate errors as `azure_errors` does, and those of azure-ai-ml itself, which are permanent."""
+    """Translate errors as `azure_errors` does. The own errors of azure-ai-ml are permanent errors."""
     from azure.ai.ml.exceptions import MlException, ValidationErrorType, ValidationException
 
     with azure_errors(doing):

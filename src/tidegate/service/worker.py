@@ -57,8 +57,8 @@ class Worker:
         """Carry out the command of a message. Carrying it out several times has the same effect as once.
 
         A message that this release cannot read is recorded as a failure, and then deleted from the queue. If
-        this raises an error, the queue delivers the message again, and gives it to `give_up` after five
-        times.
+        this method raises an error, the queue delivers the message again, and gives it to `give_up` after
+        five times.
         """
         try:
             command = decode(message)

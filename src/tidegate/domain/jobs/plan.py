@@ -53,7 +53,7 @@ class JobPlan:
     other_clusters: tuple[str, ...] = ()
 
     def for_pipeline(self, outputs: Collection[str]) -> "JobPlan":
-        """Return the plan for a pipeline with these outputs, without optional outputs that it does not have."""
+        """Return the plan for a pipeline with these outputs: other optional outputs are left out."""
         optional = {name: folder for name, folder in self.optional_outputs.items() if name in outputs}
         return replace(self, outputs={**self.outputs, **optional}, optional_outputs={})
 

@@ -75,7 +75,7 @@ PromotionStep = (
 
 
 def decide_promotion(record: ModelVersion, model: Model, promote: Promote, now: datetime) -> PromotionStep:
-    """Decide the next step of a version's promotion, from its record and that of its model."""
+    """Decide the next step of a version's promotion, from the records of the version and of its model."""
     if record.state not in IN_PROMOTION:
         return PromotionSettled()
     if champion_source(model) == record.version:

@@ -66,7 +66,10 @@ class ModelSource(PartialRecord):
 
 
 class Lineage(PartialRecord):
-    """Everything that led to a version in production. The names are those of its tags, without the prefix."""
+    """Everything that led to a version in production.
+
+    The field names are the names of its tags, without the prefix.
+    """
 
     source_workspace: str = ""
     source_model: str = ""

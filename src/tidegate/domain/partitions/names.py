@@ -16,7 +16,7 @@ def result_name(month: str, version: int, generation: int) -> str:
 def result_order(name: str) -> tuple[int, int]:
     """Return (version, generation) from a result's name. Of several results, the highest pair is current.
 
-    Raise ValueError if the name is not that of a result.
+    Raise ValueError if no result has such a name.
     """
     match = re.fullmatch(r"\d{6}-(\d+)-g(\d+)", name)
     if not match:
