@@ -9,7 +9,7 @@ import azure.functions as func
 
 sys.path.insert(
     0, str(Path(__file__).parent / "src")
-)  # Functions adds only the root folder to the path, as its last entry
+)  # Functions adds only the root folder to the import path, and adds it as the last entry
 
 from tidegate.bootstrap import service
 
@@ -17,7 +17,8 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 STORAGE = "AzureWebJobsStorage"
 
 
-# As `str` an event is its JSON. The library's own event types refuse some events, which would be lost.
+# With the type `str`, a function gets the event as JSON. The library's own event types refuse some events,
+# and these events would be lost.
 @app.event_grid_trigger(arg_name="event")
 def blob_arrived(event: str) -> None:
     service().inbox.accept(event)

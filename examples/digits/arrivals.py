@@ -1,4 +1,4 @@
-"""The example's months: which files arrive, and how the service knows that a month is complete."""
+"""The example's months: which files arrive in each month, and how the upload of a month ends."""
 
 import os
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ CONTAINER = "images"
 class Arrival:
     """A month's upload: `count` PNG files, of which the first `broken` cannot be read.
 
-    A labels.csv comes with the first `labelled` of them. Accuracy is measured on the others.
+    A labels.csv comes with the first `labelled` of them. Accuracy is measured on the other images.
     """
 
     month: str
@@ -45,7 +45,7 @@ class Arrival:
 
     @property
     def measured(self) -> list[images.Digit]:
-        """Return the digits that labels.csv does not have, so that no model was trained on them."""
+        """Return the digits that labels.csv does not list. No model was trained on these digits."""
         return self.digits[self.labelled :]
 
 

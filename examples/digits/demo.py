@@ -1,7 +1,7 @@
 """The demo: a model becomes champion, three months are scored, one has drifted, a new model takes over.
 
-It uses what any user has: azure-storage-blob to upload, azure-ai-ml to train, and the API of the service.
-It exits with 1 if anything that it promises did not happen.
+The demo uses what any user has: azure-storage-blob to upload, azure-ai-ml to train, and the API of the
+service. It exits with 1 if a promise of the demo was not kept.
 """
 
 import argparse
@@ -54,7 +54,9 @@ def main() -> int:
         "It takes about two minutes.",
     )
     if verbose:
-        screen.say("Indented lines show each message: an event or a command → its handler → what that sends.")
+        screen.say(
+            "Indented lines show each message: an event or a command → its handler → the next commands."
+        )
     demo = Demo(_fresh_cloud(screen), screen)
     try:
         demo.run()
@@ -77,7 +79,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class Demo:
-    """The story in chapters. Each one says what happens, what the service does, and what came out."""
+    """The story in chapters.
+
+    Each chapter says what happens, what the service does, and what the result is.
+    """
 
     def __init__(self, cloud: Tidepool, screen: Screen) -> None:
         self.broken: list[str] = []
@@ -103,7 +108,7 @@ class Demo:
     def report(self, seconds: float) -> None:
         """Print which promises were kept, and what to try next."""
         screen = self._screen
-        screen.chapter("What was promised, and what came out")
+        screen.chapter("What was promised, and what the result was")
         for promise in self._kept:
             screen.say(f"[green]✓[/] {promise}")
         for problem in self.broken:

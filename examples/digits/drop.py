@@ -1,4 +1,4 @@
-"""Upload one more digit into a month, and show what the service makes of it."""
+"""Upload one more digit into a month, and show which digit the model reads in it."""
 
 import argparse
 import os

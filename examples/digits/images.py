@@ -1,6 +1,6 @@
 """The demo's real images: the UCI handwritten digits that ship with scikit-learn, as PNG files.
 
-It is fixed which digits train models, which are the holdout, and which arrive in a month. File names
+A digit always has the same use: it trains models, belongs to the holdout, or arrives in a month. File names
 contain no label.
 """
 
@@ -17,21 +17,24 @@ from PIL import Image
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
-TRAINING, HOLDOUT = 1_000, 297  # the other 500 digits arrive in months
+TRAINING, HOLDOUT = 1_000, 297  # the remaining 500 digits arrive in months
 TRAINING_DATA, HOLDOUT_DATA = "digits-training:1", "digits-holdout:1"
 NIGHT_OF_HOLDOUT = 3  # every third image of the holdout is made dark, with the light DARK
 Damage = Literal["truncated", "empty", "garbage"]
 
 
 class Light(TypedDict):
-    """Lighting of images: `brightness` below 1 darkens; `noise` is its standard deviation in grey levels."""
+    """The light of images.
+
+    A `brightness` under 1 is darker. `noise` is a standard deviation in grey levels.
+    """
 
     brightness: float
     noise: float
 
 
 DAY = Light(brightness=1.0, noise=0.0)
-# The first model reads two of three such digits; a model that was trained on some of them reads nine of ten.
+# The first model reads two of three dark digits. A model that was trained on dark digits reads nine of ten.
 DARK = Light(brightness=0.1, noise=4.0)
 
 
@@ -63,25 +66,25 @@ def training_set() -> tuple[Pixels, np.ndarray[Any, Any]]:
 
 
 def holdout_set() -> tuple[Pixels, np.ndarray[Any, Any]]:
-    """Return images and labels to judge models on. They are not trained on, and do not arrive in a month."""
+    """Return images and labels to judge models. No model is trained on them, and they arrive in no month."""
     pixels, labels = _all_digits()
     return pixels[TRAINING : TRAINING + HOLDOUT], labels[TRAINING : TRAINING + HOLDOUT]
 
 
 def holdout_lights() -> list[str]:
-    """Return the slice of each image of the holdout: `day`, or `night` if `lit_holdout` makes it dark."""
+    """Return the slice of each holdout image: `day`, or `night` if `lit_holdout` makes the image dark."""
     return ["day" if number % NIGHT_OF_HOLDOUT else "night" for number in range(HOLDOUT)]
 
 
 def lit_holdout() -> Pixels:
-    """Return the holdout's images, those of the slice `night` made dark."""
+    """Return the images of the holdout. The images of the slice `night` are made dark."""
     pixels, _ = holdout_set()
     night = np.array([light == "night" for light in holdout_lights()])
     return np.where(night[:, None, None, None], _lit(pixels, np.random.default_rng(0), **DARK), pixels)
 
 
 def month(name: str, count: int = 100, *, brightness: float = 1.0, noise: float = 0.0) -> list[Digit]:
-    """Return the digits that arrive in a month such as "202611". Each call returns the same ones."""
+    """Return the digits that arrive in a month such as "202611". Each call returns the same digits."""
     pixels, labels = _all_digits()
     random = np.random.default_rng(seed=int(name))
     chosen = random.choice(np.arange(TRAINING + HOLDOUT, len(labels)), size=count, replace=False)
@@ -105,7 +108,7 @@ def as_png(pixels: Pixels) -> bytes:
 
 
 def damaged(png: bytes, how: Damage) -> bytes:
-    """Return the file as a broken upload leaves it."""
+    """Return the file as after a broken upload: cut off, empty, or full of zeros."""
     return {"truncated": png[: len(png) // 2], "empty": b"", "garbage": b"\x00" * len(png)}[how]
 
 

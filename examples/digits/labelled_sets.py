@@ -1,6 +1,6 @@
 """The example's labelled sets as Data assets: the training data, and the holdout that models are judged on.
 
-`python -m examples.digits.labelled_sets` registers them. A version that exists is kept.
+`python -m examples.digits.labelled_sets` registers both sets. An existing version is kept.
 """
 
 import io
@@ -51,7 +51,10 @@ def register(ml: "MLClient") -> None:
 
 
 def _write(folder: Path, images: Pixels, labels: Sequence[str], columns: dict[str, Sequence[str]]) -> None:
-    """Write labels.csv and images.zip: a thousand small files would take a request each to upload."""
+    """Write labels.csv and images.zip.
+
+    Without the archive, each of a thousand images would need its own request.
+    """
     folder.mkdir(parents=True)
     names = [f"digit-{number:04}.png" for number in range(len(images))]
     rows: Iterable[Sequence[str]] = zip(names, labels, *columns.values(), strict=True)
@@ -62,7 +65,8 @@ def _write(folder: Path, images: Pixels, labels: Sequence[str], columns: dict[st
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
         for name, image in zip(names, images, strict=True):
-            # ZipInfo has a fixed date: with the present time each upload would have another content.
+            # ZipInfo has a fixed date. With the present time, the archive would have another content at each
+            # upload.
             archive.writestr(zipfile.ZipInfo(name), as_png(image))
     (folder / "images.zip").write_bytes(packed.getvalue())
 

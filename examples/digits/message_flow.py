@@ -1,4 +1,4 @@
-"""The message flow of the service, read from its log: which handler took what, and what it sent on."""
+"""The message flow of the service, read from its log: messages, their handlers and the next commands."""
 
 import re
 from pathlib import Path
@@ -7,12 +7,12 @@ _LINE = re.compile(
     r"function_log function=\S+ invocation=\S+ logger=tidegate\.\S+ (?P<name>\w+)(?P<fields>.*)"
 )
 _FIELD = re.compile(r"""(\w+)=('[^']*'|"[^"]*"|\S+)""")
-# A command that is followed by itself only looks again: such lines are left out.
+# A command that is followed by the same command only checks again later. Such lines are left out.
 _LOOKS_AGAIN = {"CheckJob", "FinishMonth", "JudgeModel", "PromoteModel", "AdvanceRollout", "Notify"}
 
 
 class MessageFlow:
-    """A log file, read from its present end on."""
+    """The message flow in a log file. Only lines that are written from now on are read."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -20,7 +20,7 @@ class MessageFlow:
         self._shown: set[str] = set()
 
     def new_lines(self) -> list[str]:
-        """Return the flow since the last call, each line once."""
+        """Return the lines of the flow since the last call. Equal lines are returned only once."""
         flow = dict.fromkeys(filter(None, map(arrow, self._new_log_lines())))
         lines = [line for line in flow if line not in self._shown]
         self._shown.update(lines)
@@ -29,7 +29,7 @@ class MessageFlow:
     def _new_log_lines(self) -> list[str]:
         if not self._file.exists():
             return []
-        if self._file.stat().st_size < self._read:  # the log of a new cloud has taken its place
+        if self._file.stat().st_size < self._read:  # a new Tidepool has started a new log file
             self._read = 0
         with self._file.open("rb") as log:
             log.seek(self._read)

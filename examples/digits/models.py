@@ -1,4 +1,4 @@
-"""The example's models: their training, and the way of a version from its verdict to the champion."""
+"""The example's models: their training, the verdict on a version, and its approval as champion."""
 
 import logging
 from pathlib import Path
@@ -23,7 +23,7 @@ _JUDGED = _ENDED | {"passed"}
 
 
 def begin_training(ml: "MLClient", *, iterations: int = 1000) -> str:
-    """Submit the training job and return its name. A model of few iterations is a bad one.
+    """Submit the training job and return its name. A training with few iterations gives a bad model.
 
     The SDK's warnings about its own classes are hidden.
     """
@@ -41,7 +41,7 @@ def wait_until_judged(version: str, screen: Screen) -> dict[str, Any]:
 
 
 def show_verdict(version: dict[str, Any], screen: Screen) -> None:
-    """Print the verdict in a sentence, and each rule with its value and its limit."""
+    """Print the verdict in a sentence, and print each rule with its value and its limit."""
     verdict = version["verdict"]
     decision = "[green]passes[/] the gate" if verdict["passed"] else "[red]is refused[/] by the gate"
     comparison = (
@@ -52,7 +52,10 @@ def show_verdict(version: dict[str, Any], screen: Screen) -> None:
 
 
 def make_champion(version: dict[str, Any], screen: Screen) -> None:
-    """Approve a version that passed, and wait until it is champion. Raise DemoError if it is not."""
+    """Approve a version that passed, and wait until it is champion.
+
+    Raise DemoError if it does not become champion.
+    """
     name, ended = f"{MODEL}:{version['version']}", version
     if version["state"] == "passed":
         service_api.approve(version)

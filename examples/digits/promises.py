@@ -1,4 +1,4 @@
-"""What the demo promises of each scoring, and what came out, as the API and the published CSV show it."""
+"""What the demo promises about each scoring, and the result in the API and in the published CSV."""
 
 import csv
 import io
@@ -33,7 +33,7 @@ class Promise:
         return f"{self.scoring}: one row for each of {self.files} files, {self.broken} broken{accuracy}"
 
     def broken_by(self, outcome: "Outcome") -> str | None:
-        """Return how the outcome differs from the promise, or None if it was kept."""
+        """Return how the outcome differs from the promise, or None if the promise was kept."""
         if outcome.state != "scored":
             return f"{self.scoring} is {outcome.state}, not scored"
         if (outcome.files, outcome.rows, outcome.broken) != (self.files, self.files, self.broken):
@@ -48,7 +48,7 @@ class Promise:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out of a scoring. `seconds` is the time from the last upload, or the request, to the end."""
+    """The outcome of a scoring. `seconds` is the time from the last upload, or the request, to the end."""
 
     scoring: str
     state: str
@@ -81,7 +81,7 @@ class Outcome:
 
 
 def promises() -> dict[str, Promise]:
-    """Return the promises by scoring: each month once, the late file's and the dark month twice."""
+    """Return the promises by scoring. The month with the late file and the dark month are scored twice."""
     made = [
         Promise(
             f"{arrival.month}-1-g1",
@@ -100,7 +100,7 @@ def promises() -> dict[str, Promise]:
 
 
 def outcome_table(outcomes: Iterable[Outcome]) -> Table:
-    """Return a table with a row for each scoring; `scored` are the rows without an error."""
+    """Return a table with a row for each scoring. The column `scored` counts the rows without an error."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in _COLUMNS:
         table.add_column(heading, justify="left" if heading in {"scoring", "model"} else "right")

@@ -28,7 +28,7 @@ class Screen:
     """Output for people. A running step has a spinner on a terminal. Elsewhere all lines are plain text."""
 
     def __init__(self, flow: MessageFlow | None = None) -> None:
-        """Show the lines of the message flow, too, if one is given."""
+        """Create the output. If `flow` is given, the lines of the message flow are shown, too."""
         self.console = Console(highlight=False)
         self._flow = flow
         self._chapters = 0
@@ -48,14 +48,14 @@ class Screen:
         self.console.print(Padding(table, (0, 0, 0, _INDENT), expand=False))
 
     def say_command(self, command: str, what_it_shows: str) -> None:
-        """Print a command in one piece, so that it can be copied, and below it what it shows."""
+        """Print a command on one line, so that it can be copied. Below the command, print what it shows."""
         self.console.print(f"  [bold]{command}[/]", soft_wrap=True)
         for line in textwrap.wrap(what_it_shows, self.console.width - 6):
             self.console.print(f"      {line}", markup=False)
 
     @contextlib.contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Print what is being done, and at its end how many seconds it took."""
+        """Print what is being done. At the end, print how many seconds it took."""
         started, sign, result = time.monotonic(), "[green]✓[/]", ""
         try:
             with self._spinner(what) if self.console.is_terminal else self._plain_line(what):
@@ -93,6 +93,9 @@ class Screen:
 
     @contextlib.contextmanager
     def _plain_line(self, what: str) -> Iterator[None]:
-        """Print the start of a line. The time ends it, or follows below if messages are shown."""
+        """Print the start of a line.
+
+        The duration is added to this line later, or to a later line if messages are shown.
+        """
         self.console.print(f"   - {what} ...", end="\n   " if self._flow else " ", soft_wrap=True)
         yield

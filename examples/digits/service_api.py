@@ -30,7 +30,7 @@ def rerun(month: str, reason: str) -> None:
 
 
 def champion() -> str | None:
-    """Return the version in production, or None if there is none."""
+    """Return the model version in production, or None if there is none."""
     record = _client().get(_MODEL_PATH)["champion"]
     return str(record["version"]) if record else None
 
@@ -42,7 +42,7 @@ def model_version(version: str) -> dict[str, Any] | None:
 
 
 def drift_signals() -> list[dict[str, Any]]:
-    """Return the drift signals of the model, as they were recorded."""
+    """Return the recorded drift signals of the model."""
     return list(_client().get(_MODEL_PATH)["signals"])
 
 

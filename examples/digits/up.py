@@ -1,4 +1,7 @@
-"""`make up`: Tidepool with the example installed and its first model in production. What exists is kept."""
+"""`make up`: Tidepool with the example installed and its first model in production.
+
+Everything that exists already is kept.
+"""
 
 import os
 
@@ -35,7 +38,9 @@ def _up(screen: Screen) -> None:
         f"A month is a folder of PNG files in the container {CONTAINER}, such as 202612/,",
         "with the file _SUCCESS as its last one.",
     )
-    screen.say_command('eval "$(.venv/bin/tidepool env)"', "connects every Azure SDK of this shell to it")
+    screen.say_command(
+        'eval "$(.venv/bin/tidepool env)"', "connects every Azure SDK of this shell to Tidepool"
+    )
     screen.say_command("make down", "stops it, and keeps its data")
 
 

@@ -1,4 +1,7 @@
-"""The client of a Tidepool: it starts a supervisor or finds a running one, and calls its control API."""
+"""The client of a Tidepool.
+
+It starts a supervisor, or finds a running supervisor, and calls its control API.
+"""
 
 import uuid
 from collections.abc import Mapping
@@ -74,7 +77,7 @@ class Tidepool:
     def attach(self) -> None:
         """Connect to the Tidepool that runs on the data folder.
 
-        Raise TidepoolError if none runs, or if it does not run the functions app `app`.
+        Raise TidepoolError if no Tidepool runs there, or if it does not run the functions app `app`.
         """
         self._connect(self._launch.find())
         if self._app is not None and str(self._app) not in [

@@ -1,4 +1,4 @@
-"""The components of one Tidepool, and the one place that constructs them."""
+"""The components of one Tidepool. They are all constructed here."""
 
 import sys
 from functools import partial

@@ -20,7 +20,7 @@ class Quiescence:
     async def settle(self, timeout_s: float) -> list[str]:
         """Wait until two checks in a row find no unfinished work.
 
-        Return one line for each piece of work that is unfinished when the time is over.
+        Return one line for each piece of work that is unfinished after the time limit.
         """
         deadline = asyncio.get_running_loop().time() + timeout_s
         idle_checks = 0
@@ -34,7 +34,7 @@ class Quiescence:
             await asyncio.sleep(_POLL_S)
 
     async def going_on(self) -> list[str]:
-        """Return one line for each thing that is queued, delivering, running, provisioning or due soon."""
+        """Return one line for each piece of work that is in progress, queued or due soon."""
         composition = self._composition
         apps = list(composition.sites.apps.values())
         soon = composition.scheduler.now() + timedelta(seconds=SOON_S)

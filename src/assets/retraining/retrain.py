@@ -66,7 +66,7 @@ def sources(data: str, folders: Sequence[Path]) -> list[Source]:
 
 
 def labelled(given: Sequence[Source]) -> Iterator[tuple[str, LabelledSet]]:
-    """Yield the sources that have labels.
+    """Yield the name and the labelled set of each source that has labels.
 
     Predictions are never used as labels, because a model would learn its own mistakes.
     """

@@ -88,7 +88,7 @@ class Assignments:
         ]
 
     def at_or_below(self, scope: str, principal_id: str | None = None) -> list[Document]:
-        """Return the assignments that apply to a scope, and those made at scopes inside this scope."""
+        """Return the assignments that apply to a scope, and the assignments at scopes inside this scope."""
         below = (
             assignment
             for assignment in self._of(principal_id)

@@ -89,7 +89,7 @@ class Assets:
     async def put(
         self, root: str, name: str, version: str, properties: Document, *, by: str
     ) -> tuple[Document, bool]:
-        """Create a version, or update those of its properties that may change.
+        """Create a version, or update the properties of a version that may change.
 
         Return the document of the version, and whether the version is new.
         """

@@ -17,7 +17,7 @@ from tidepool.store import Document, Store
 
 PROVISIONING_S = 0.05
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,30}[A-Za-z0-9]")
-# action -> (state during the operation, state at its end)
+# action -> (state during the operation, state after the operation)
 _ACTIONS = {
     "start": ("Starting", "Running"),
     "stop": ("Stopping", "Stopped"),

@@ -1,4 +1,4 @@
-"""Datastores of a workspace: the two default ones, those that users create, and their secrets."""
+"""Datastores of a workspace, and their secrets. Two default datastores exist, and users may create others."""
 
 from starlette.responses import JSONResponse, Response
 

@@ -25,7 +25,7 @@ _URIS = {"models": "modelUri", "data": "dataUri"}
 
 
 class Registries:
-    """The routes of registries, without those of their assets."""
+    """The routes of registries. The routes of the assets in a registry are in other modules."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Registries:
         }
 
     def create(self, name: str) -> Document:
-        """Return a registry, and create it with a storage account of its own if it does not exist."""
+        """Return a registry. If it does not exist, create it with a storage account of its own."""
         resource_id = registry_id(name)
         existing = self._store.get(resource_id)
         if existing:

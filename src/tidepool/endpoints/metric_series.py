@@ -138,8 +138,8 @@ def series(
 ) -> list[Document]:
     """Return the time series of a metric, one for each combination of the dimensions in the filter.
 
-    Each point is an average. It covers the values of all minutes in its interval, and of all combinations of
-    the other dimensions.
+    Each point is an average. It is the average of the values of all minutes in the interval, and of all
+    combinations of the other dimensions.
     """
     values_by_key: dict[tuple[str, ...], dict[datetime, list[float]]] = {}
     for minute, samples in minutes:

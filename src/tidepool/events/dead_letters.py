@@ -1,4 +1,4 @@
-"""Dead letters: blobs of undeliverable events, written after five minutes, with Azure's path and format."""
+"""Dead letters: blobs with undeliverable events, in Azure's format and under the same path as in Azure."""
 
 import json
 import logging

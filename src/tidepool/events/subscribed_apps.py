@@ -1,4 +1,4 @@
-"""Functions apps with the event subscriptions that `infra/subscriptions.yaml` in their folder lists."""
+"""Functions apps, and the event subscriptions in the file `infra/subscriptions.yaml` of each app."""
 
 from pathlib import Path
 

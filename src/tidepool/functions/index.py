@@ -34,7 +34,7 @@ _GENERIC = "generic"
 
 
 class IndexingError(Exception):
-    """An error in the app because of which Azure finds none of its functions."""
+    """An error in the app. Because of this error, Azure finds no functions in the app."""
 
 
 @dataclass(frozen=True, kw_only=True)

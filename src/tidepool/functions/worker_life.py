@@ -25,7 +25,7 @@ class NoFunctionsError(Exception):
 class WorkerLife:
     """The current worker of an app.
 
-    `failed(error)` is called if a worker that replaces a dead one cannot index the app.
+    `failed(error)` is called if a worker that replaces a dead worker cannot index the app.
     """
 
     def __init__(self, *, name: str, app_dir: Path, failed: Callable[[str], None]) -> None:

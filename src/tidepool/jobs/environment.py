@@ -1,4 +1,4 @@
-"""The environment variables of a job's process: those that Azure ML sets, Tidepool's and the job's own."""
+"""The environment variables of a job's process. They come from Azure ML, from Tidepool and from the job."""
 
 import os
 from collections.abc import Mapping

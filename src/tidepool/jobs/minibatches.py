@@ -1,4 +1,4 @@
-"""Mini-batches of a parallel step: how its input is divided, and when too many of them have failed."""
+"""Mini-batches of a parallel step: the division of the input, and the limits on failed mini-batches."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -17,9 +17,10 @@ def input_files(source: Path) -> list[Path]:
 
 
 def split(files: Sequence[Path], mini_batch_size: str) -> list[list[Path]]:
-    """Divide the files into mini-batches of a number of files ("10") or of a size in bytes ("100kb").
+    """Divide the files into mini-batches.
 
-    A file that is larger than the size is a mini-batch of its own.
+    The size of a mini-batch is a number of files ("10") or of bytes ("100kb"). A file that is larger than
+    this size gets a mini-batch of its own.
     """
     match = _SIZE.match(mini_batch_size)
     if match is None or int(match[1]) == 0:
@@ -68,13 +69,16 @@ class Tally:
         self.done += 1
 
     def count_failure(self, items: int) -> None:
-        """Count a mini-batch that failed in its last attempt, with `items` inputs that have no result."""
+        """Count a mini-batch whose last attempt failed.
+
+        `items` is the number of its inputs without a result.
+        """
         self.done += 1
         self.failed += 1
         self.failed_items += items
 
     def excess(self) -> str | None:
-        """Return which limit is exceeded, as a sentence, or None if the step may go on."""
+        """Return a sentence about the limit that is exceeded, or None if the step may continue."""
         limits = self.thresholds
         if 0 <= limits.mini_batches < self.failed:
             return f"{self.failed} mini-batches failed, mini_batch_error_threshold is {limits.mini_batches}"

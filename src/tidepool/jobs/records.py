@@ -47,9 +47,9 @@ class JobRecords:
         self._runs.patch(workspace_id, run_id, {"outputs": outputs})
 
     async def register_outputs(self, run: StepRun, outputs: Mapping[str, Value]) -> Document:
-        """Record the outputs of a step in run history, and register those that have an asset name.
+        """Record the outputs of a step in run history, and register each output that has an asset name.
 
-        Return the outputs as run history has them.
+        Return the outputs in the form of run history.
         """
         recorded: Document = {}
         for name, value in outputs.items():

@@ -19,7 +19,7 @@ from tidepool.jobs.staging import DataMissingError, Staging
 from tidepool.store import Store
 
 DEFAULT_DATASTORE = "workspaceblobstore"
-_DOWNLOAD = "Download"  # the only input mode whose files the job may change
+_DOWNLOAD = "Download"  # in this input mode, and only in this mode, the job may change the files
 _DIRECT = "Direct"  # the job gets the URI and reads the data itself
 # Folders of the working directory that are kept with the run, as on Azure ML.
 _ARTIFACT_FOLDERS = ("outputs", "logs")

@@ -1,4 +1,4 @@
-"""The execution of a step as a run: its nodes on the compute, its process, its log and its states."""
+"""The execution of a step as a run: its nodes, its process, its log and its states."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -142,7 +142,7 @@ class Steps:
             await asyncio.gather(*waits, return_exceptions=True)
 
     def _actor(self, run: StepRun) -> Document:
-        """Return the resource whose identity the process has: the cluster, or else the workspace."""
+        """Return the resource that the process acts as: the cluster if it has an identity, or else the workspace."""
         cluster = self._compute(run)
         if cluster is not None and identity_of(cluster):
             return cluster

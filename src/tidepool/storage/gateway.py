@@ -1,4 +1,4 @@
-"""The gateway to storage: it forwards requests to Azurite and raises the events of those that succeed."""
+"""The gateway to storage. It forwards requests to Azurite and raises the events of successful requests."""
 
 import asyncio
 import logging

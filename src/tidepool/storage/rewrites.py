@@ -1,4 +1,4 @@
-"""The changes that some requests need before Azurite understands them, each with its reason."""
+"""The changes to some requests that Azurite cannot process otherwise, with the reason for each change."""
 
 from collections.abc import AsyncIterable, Mapping
 from dataclasses import replace

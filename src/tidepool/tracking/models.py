@@ -1,4 +1,4 @@
-"""MLflow's model registry as Azure ML has it: a view of the model assets of a workspace."""
+"""MLflow's model registry. As in Azure ML, it shows the model assets of a workspace."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping

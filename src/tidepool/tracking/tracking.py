@@ -1,4 +1,4 @@
-"""MLflow behind the tracking URLs of workspaces: the MLflow server, and what Azure ML does differently."""
+"""MLflow behind the tracking URLs of workspaces: the MLflow server with the differences of Azure ML."""
 
 import json
 import re
