@@ -11,7 +11,7 @@ from typing import Annotated
 try:
     import httpx  # noqa: F401 - imported here, so that a missing extra is reported once
     import typer
-except ImportError:  # the service alone is installed without the extra
+except ImportError:  # without the extra `tidepool`, only the service is installed
     sys.exit("Tidepool is not installed. In a checkout, run: pip install -e '.[tidepool]'")
 
 from tidepool.cloud import Tidepool

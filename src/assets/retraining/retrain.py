@@ -75,9 +75,8 @@ def labelled(given: Sequence[Source]) -> Iterator[tuple[str, LabelledSet]]:
         if source not in with_labels:
             log.warning("data_without_labels data=%s", source.name)
     if not with_labels:
-        raise UnfitDataError(
-            f"none of the inputs has a {LABELS}:  {', '.join(source.name for source in given)}"
-        )
+        names = ", ".join(source.name for source in given)
+        raise UnfitDataError(f"none of the inputs has a {LABELS}: {names}")
     for source in with_labels:
         yield source.name, read_labelled(source.folder)
 

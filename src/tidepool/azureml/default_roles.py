@@ -26,7 +26,7 @@ class DefaultRoles:
         self._grant(resource, *SERVING_ROLES)
 
     def revoke(self, resource: Document) -> None:
-        """Remove all roles of a deleted resource's own identity."""
+        """Remove all roles of the system-assigned identity of a deleted resource."""
         if object_id := (resource.get("identity") or {}).get("principalId"):
             self._identity.assignments.forget(object_id)
 

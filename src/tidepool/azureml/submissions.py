@@ -67,7 +67,10 @@ class Submissions:
     async def submit(
         self, workspace_id: str, name: str, body: Document, principal: Principal
     ) -> tuple[Document, bool]:
-        """Submit a job, or update it if it exists. Return its resource, and whether it is new."""
+        """Submit a job, or update it if it exists.
+
+        Return the resource of the job, and whether the job is new.
+        """
         path = f"{workspace_id}/jobs/{name}"
         properties = {
             key: value for key, value in (body.get("properties") or {}).items() if key not in _READ_ONLY

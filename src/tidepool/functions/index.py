@@ -148,7 +148,7 @@ def _check_parameters(name: str, parameters: Mapping[str, Any], bound: Mapping[s
 
 
 def _parameter_type(name: str, binding: Any, annotations: Mapping[str, Any]) -> str:
-    """Return the name of the converter of a parameter, after a check of its annotation."""
+    """Check the annotation of a parameter, and return the name of its converter."""
     if binding.name not in annotations:
         return str(binding.type)
     annotation = annotations[binding.name]

@@ -1,4 +1,4 @@
-"""Queue output bindings: they send what a function returned or set to queues."""
+"""Queue output bindings. They send the outputs of functions to queues."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

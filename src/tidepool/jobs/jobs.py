@@ -88,7 +88,7 @@ class Jobs:
         return [job.name for job, _ in self._live.values() if not self._is_stuck(job)]
 
     async def recover(self) -> None:
-        """Move each run that was live when Tidepool last stopped to Failed, steps before their pipelines."""
+        """Set the state Failed for all runs that were live when Tidepool last stopped, and for steps first."""
         for workspace_id, _ in list(self._store.children(workspace_path("").rstrip("/"))):
             for run in reversed(self._runs.all(workspace_id)):
                 if run["status"] not in FINAL:
@@ -97,7 +97,7 @@ class Jobs:
     async def stop(self) -> None:
         """Kill all processes.
 
-        The runs keep their states. After the next start, `recover` moves them to Failed.
+        The runs keep their states. After the next start, `recover` sets the state Failed.
         """
         self._records.freeze()
         tasks = [task for _, task in self._live.values()]

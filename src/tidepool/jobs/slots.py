@@ -28,7 +28,7 @@ class Slots:
 
     @asynccontextmanager
     async def hold(self, compute: str, nodes: int, capacity: int) -> AsyncIterator[None]:
-        """Wait until `nodes` of the `capacity` of a compute are free, and hold them."""
+        """Wait until `nodes` nodes of a compute are free, and hold them. The compute has `capacity` nodes."""
         if self._waiting[compute] or self._used[compute] + nodes > capacity:
             request = _Request(nodes, capacity, asyncio.get_running_loop().create_future())
             self._waiting[compute].append(request)

@@ -142,7 +142,7 @@ class Steps:
             await asyncio.gather(*waits, return_exceptions=True)
 
     def _actor(self, run: StepRun) -> Document:
-        """Return the resource that the process acts as: the cluster if it has an identity, or else the workspace."""
+        """Return the cluster if it has an identity, or else the workspace. The process uses this identity."""
         cluster = self._compute(run)
         if cluster is not None and identity_of(cluster):
             return cluster

@@ -110,7 +110,7 @@ class MlflowModels:
         return document
 
     async def _flavors(self, location: BlobLocation) -> Document:
-        """Return the flavors in the MLmodel file of the model, in the form that Azure ML keeps them."""
+        """Return the flavors in the MLmodel file of the model, in the form that Azure ML uses."""
         try:
             path = f"{location.path.rstrip('/')}/MLmodel"
             text = await self._blobs.read(location.account, location.container, path)

@@ -61,7 +61,7 @@ class MlflowRows:
         return number, created
 
     def run(self, workspace_id: str, run: Mapping[str, Any]) -> None:
-        """Insert or update the row of a run of run history."""
+        """Insert or update the row of a run that is recorded in run history."""
         number, _ = self.experiment(workspace_id, run["experimentName"])
         started = run.get("startTimeUtc") or run["createdUtc"]
         values = {

@@ -95,7 +95,7 @@ class Tracking:
         return answer
 
     def _authorized(self, request: Request) -> tuple[str, str]:
-        """Authorize the request, and return (the id of its workspace, its path on the MLflow server)."""
+        """Authorize a request, and return (id of the workspace, path of the request on the MLflow server)."""
         principal = self._identity.check(request, *_AUDIENCES)
         match = _URL.fullmatch(request.url.path)
         if match is None:
