@@ -88,7 +88,10 @@ class Jobs:
         return [job.name for job, _ in self._live.values() if not self._is_stuck(job)]
 
     async def recover(self) -> None:
-        """Set the state Failed for all runs that were live when Tidepool last stopped, and for steps first."""
+        """Set the state Failed for all runs that were live when Tidepool last stopped.
+
+        Steps come before their pipelines.
+        """
         for workspace_id, _ in list(self._store.children(workspace_path("").rstrip("/"))):
             for run in reversed(self._runs.all(workspace_id)):
                 if run["status"] not in FINAL:
