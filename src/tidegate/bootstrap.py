@@ -35,6 +35,7 @@ from tidegate.service.inbox import Inbox
 from tidegate.service.job_runner import JobRunner
 from tidegate.service.manual_actions.approve import ApprovalService
 from tidegate.service.manual_actions.dry_run import DryRunService
+from tidegate.service.manual_actions.pause import PauseService
 from tidegate.service.manual_actions.rejudge import RejudgeService
 from tidegate.service.manual_actions.replay import ReplayService
 from tidegate.service.manual_actions.rerun import RerunService
@@ -45,6 +46,8 @@ from tidegate.service.steps.generation_claims import GenerationClaims
 from tidegate.service.steps.model_candidates import MissedRegistrations
 from tidegate.service.steps.model_delivery import ModelDelivery
 from tidegate.service.steps.partition_versions import PartitionVersions
+from tidegate.service.steps.pause_gate import CurrentPauses, PauseGate
+from tidegate.service.steps.waiting_work import WaitingWork
 from tidegate.service.worker import Handlers, Worker
 from tidegate.settings import Settings
 
@@ -68,6 +71,7 @@ class Service(ServiceContext):
     approvals: ApprovalService
     rejudgings: RejudgeService
     replays: ReplayService
+    pauses: PauseService
 
 
 def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _utc_now) -> Service:
@@ -86,7 +90,9 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     rejected = RejectedEvents(account=account, credential=credential)
     feeds = FeedFiles(credential=credential)
     versions, claims = PartitionVersions(context, feeds), GenerationClaims(context)
-    handlers = _handlers(context, settings, credential, versions, claims)
+    waiting, pauses = WaitingWork(context.ledger, queue, now), CurrentPauses(context.ledger, now)
+    gate = PauseGate(context, pauses)
+    handlers = _handlers(context, settings, credential, versions, waiting)
     routes = CurrentRoutes(config, settings.check_delay)
     inbox = Inbox(routes=routes, queue=queue, ledger=context.ledger, rejected=rejected, now=now)
     return Service(
@@ -98,12 +104,13 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         rejected=rejected,
         inbox=inbox,
         handlers=handlers,
-        worker=Worker(handlers=handlers, queue=queue, ledger=context.ledger, now=now),
+        worker=Worker(handlers=handlers, queue=queue, ledger=context.ledger, now=now, gate=gate),
         reruns=RerunService(context, claims, versions, queue),
         dry_runs=DryRunService(context, claims, versions),
         approvals=ApprovalService(context, queue),
         rejudgings=RejudgeService(context, queue),
         replays=ReplayService(context, queue, inbox, rejected),
+        pauses=PauseService(context, queue, pauses, waiting),
     )
 
 
@@ -112,7 +119,7 @@ def _handlers(
     settings: Settings,
     credential: ServiceCredential,
     versions: PartitionVersions,
-    claims: GenerationClaims,
+    waiting: WaitingWork,
 ) -> Handlers:
     """Return the table from each command to the handler that carries it out."""
     copies, separation = BlobCopyClient(credential=credential), RoleSeparation(ArmClient(credential))
@@ -122,7 +129,7 @@ def _handlers(
     monitor = DeploymentMonitor(context, settings.config_file.parent)
     return {
         commands.CheckMonth: CheckMonthHandler(context, versions).handle,
-        commands.ScoreMonth: ScoreMonthHandler(context, claims, runner).handle,
+        commands.ScoreMonth: ScoreMonthHandler(context, GenerationClaims(context), runner).handle,
         commands.CheckJob: CheckJobHandler(context, runner).handle,
         commands.FinishMonth: FinishMonthHandler(context, versions).handle,
         commands.JudgeModel: JudgeModelHandler(context, copies, runner).handle,
@@ -132,7 +139,7 @@ def _handlers(
         commands.WeighDrift: WeighDriftHandler(context).handle,
         commands.RetrainModel: RetrainModelHandler(context, runner).handle,
         commands.Notify: NotifyHandler(context, sender, publisher, settings.public_url).handle,
-        commands.Reconcile: ReconcileHandler(context, MissedRegistrations(context)).handle,
+        commands.Reconcile: ReconcileHandler(context, MissedRegistrations(context), waiting).handle,
     }
 
 

@@ -22,6 +22,7 @@ from tidegate.messages.commands import (
     Reconcile,
     encode,
 )
+from tidegate.service.steps.pause_gate import PauseGate
 from tidegate.service.worker import Worker
 from tidepool.cloud import StorageAccount, Tidepool
 
@@ -42,7 +43,8 @@ def works(service: Service, clock: Clock) -> Works:
         handlers: dict[type[Any], Callable[[Any], Follows]] = dict.fromkeys(
             (CheckMonth, CheckJob, Notify, Reconcile), handle
         )
-        return Worker(handlers=handlers, queue=service.queue, ledger=service.ledger, now=clock)
+        gate = PauseGate(service, service.pauses.current)
+        return Worker(handlers=handlers, queue=service.queue, ledger=service.ledger, now=clock, gate=gate)
 
     return worker
 

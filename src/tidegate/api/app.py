@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from pydantic import BaseModel
 
-from tidegate.api import docs_page, failures
+from tidegate.api import docs_page, failures, pauses
 from tidegate.api import models as model_api
 from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services
 from tidegate.api.check_views import FeedCheckView, PartitionCheckView
@@ -27,7 +27,7 @@ from tidegate.service.manual_actions.rerun import RerunRequest, RerunService
 
 _DESCRIPTION = """Tidegate scores the files of each month and reconciles the predictions with them.
 This API shows what happened to months, jobs and models. People can also send requests: score a month
-again, judge or approve a model version, go back to the previous champion, replay a failure.
+again, judge or approve a model version, go back to the previous champion, replay a failure, pause a feed.
 Send the function key in the header `x-functions-key`."""
 
 
@@ -100,6 +100,7 @@ def create_app(service: Callable[[], Service]) -> FastAPI:
     app.include_router(router)
     app.include_router(model_api.router)
     app.include_router(failures.router)
+    app.include_router(pauses.router)
     app.include_router(docs_page.router, prefix="/api")
     handle_problems(app)
     return app

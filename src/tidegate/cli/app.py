@@ -16,7 +16,7 @@ except ImportError:  # Azure installs the service without them
 
 from tidegate.api_client import ApiClient, ApiError, UnreachableError
 from tidegate.bootstrap import build
-from tidegate.cli import check, failures, models, tables
+from tidegate.cli import check, failures, models, pauses, tables
 from tidegate.cli.options import EXIT_CODES, FAILED, UNREACHABLE, AsJson, Key, Url, client, print_json
 from tidegate.config.schema import WorkspaceRole
 from tidegate.errors import TidegateError, TransientError
@@ -99,7 +99,11 @@ def months(
     api = client(url, key)
     names = [feed] if feed else _feed_names(api)
     summaries = [month for name in names for month in api.get(f"/api/feeds/{name}/months")]
-    print_json(summaries) if as_json else tables.show_months(summaries)
+    if as_json:
+        print_json(summaries)
+    else:
+        tables.show_months(summaries)
+        pauses.show_pauses(api)
 
 
 @app.command(epilog=f"Example: tidegate month digits 202611\n\n{EXIT_CODES}")
@@ -141,6 +145,7 @@ def rerun(  # noqa: PLR0913, PLR0917 - options of a command
 check.add_to(app)
 models.add_to(app)
 failures.add_to(app)
+pauses.add_to(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

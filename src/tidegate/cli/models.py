@@ -10,6 +10,7 @@ import typer
 from tidegate.api_client import ApiClient, ApiError
 from tidegate.cli import model_tables
 from tidegate.cli.options import EXIT_CODES, AsJson, Key, Url, client, print_json
+from tidegate.cli.pauses import show_pauses
 
 Model = Annotated[str, typer.Argument(help="Name of the model.")]
 Version = Annotated[str, typer.Argument(help="Version in the development workspace.")]
@@ -40,8 +41,13 @@ def add_to(app: typer.Typer) -> None:
 
 def models(url: Url = "", key: Key = "", as_json: AsJson = False) -> None:
     """List the models with their champions."""
-    summaries = client(url, key).get("/api/models")
-    print_json(summaries) if as_json else model_tables.show_models(summaries)
+    api = client(url, key)
+    summaries = api.get("/api/models")
+    if as_json:
+        print_json(summaries)
+    else:
+        model_tables.show_models(summaries)
+        show_pauses(api)
 
 
 def model(

@@ -14,6 +14,7 @@ from tidegate.domain.jobs.records import Job
 from tidegate.domain.ledger_record import LedgerRecord
 from tidegate.domain.lifecycle.records import Model, ModelVersion
 from tidegate.domain.partitions.records import Month
+from tidegate.domain.pauses import Pause, WaitingCommand
 from tidegate.errors import ConflictError, NotFoundError, TransientError
 
 if TYPE_CHECKING:
@@ -32,14 +33,17 @@ TABLES = (
     "tidegateActivities",
     "tidegateModels",
     "tidegateModelVersions",
+    "tidegatePauses",
+    "tidegateWaiting",
 )
+_PAUSE_ROW = "pause"  # one row for each target
 _MODEL_ROW = "model"  # one row for each model name
 _MAX_KEY_LENGTH = 400
 R = TypeVar("R", bound=LedgerRecord)
 
 
 class Ledger:
-    """The records of months, jobs, models, model versions and activities.
+    """The records of months, jobs, models, model versions, activities and pauses.
 
     A table is created when the first record is written to it.
     """
@@ -50,6 +54,8 @@ class Ledger:
         self._activities = _Rows(TABLES[2], Activity, account=account, credential=credential)
         self._models = _Rows(TABLES[3], Model, account=account, credential=credential)
         self._versions = _Rows(TABLES[4], ModelVersion, account=account, credential=credential)
+        self._pauses = _Rows(TABLES[5], Pause, account=account, credential=credential)
+        self._waiting = _Rows(TABLES[6], WaitingCommand, account=account, credential=credential)
 
     def month(self, feed: str, month: str) -> Month:
         """Return the month's record, or a new one (its `etag` is None) if there is none."""
@@ -102,6 +108,21 @@ class Ledger:
         activities = self._activities.query("failed eq true")
         return sorted(activities, key=lambda activity: activity.at, reverse=True)
 
+    def pause(self, target: str) -> Pause | None:
+        return self._pauses.get(target, _PAUSE_ROW)
+
+    def pauses(self) -> list[Pause]:
+        return list(self._pauses.query(""))
+
+    def waiting_command(self, target: str, id: str) -> WaitingCommand | None:
+        return self._waiting.get(target, id)
+
+    def waiting(self, target: str | None = None) -> list[WaitingCommand]:
+        """Return the commands that wait for the end of one pause, or of any, oldest first."""
+        keys = {"key": _key(target)} if target else {}
+        rows = self._waiting.query("PartitionKey eq @key" if target else "", **keys)
+        return sorted(rows, key=lambda row: row.since)
+
     def add_activity(self, activity: Activity) -> bool:
         """Record an activity unless it is recorded already. Return whether it was new."""
         try:
@@ -138,12 +159,25 @@ class Ledger:
             case Activity():
                 columns = {"done": record.done, "failed": record.failed}
                 self._activities.save(record.subject, record.id, record, **columns)
+            case Pause():
+                self._pauses.save(record.target, _PAUSE_ROW, record)
+            case WaitingCommand():
+                self._waiting.save(record.target, record.id, record)
             case _:
                 raise TypeError(type(record).__name__)
 
+    def delete(self, record: Pause | WaitingCommand) -> None:
+        """Delete the row of a record. Raise ConflictError if the row was changed since it was read."""
+        match record:
+            case Pause():
+                self._pauses.delete(record.target, _PAUSE_ROW, record)
+            case WaitingCommand():
+                self._waiting.delete(record.target, record.id, record)
+
     def create(self) -> bool:
         """Create the tables that do not exist. Return whether any was created."""
-        tables = (self._months, self._jobs, self._activities, self._models, self._versions)
+        models = (self._models, self._versions)
+        tables = (self._months, self._jobs, self._activities, *models, self._pauses, self._waiting)
         created = [rows.create() for rows in tables]
         return any(created)
 
@@ -180,6 +214,19 @@ class _Rows(Generic[R]):
         entity = {**keys, **columns, **_body(record)}
         with azure_errors(f"write {self._table} {partition} {row}"):
             record.etag = self._write(entity, record.etag)
+
+    def delete(self, partition: str, row: str, record: R) -> None:
+        """Delete the row if it has the record's ETag still. A row that does not exist is deleted already."""
+        from azure.core import MatchConditions
+
+        condition = MatchConditions.IfNotModified
+        try:
+            with azure_errors(f"delete {self._table} {partition} {row}"):
+                self._client.delete_entity(
+                    _key(partition), _key(row), etag=record.etag, match_condition=condition
+                )
+        except NotFoundError:
+            return
 
     def create(self) -> bool:
         from azure.core.exceptions import ResourceExistsError

@@ -33,6 +33,8 @@ KINDS: Mapping[str, str] = {
     "drift.detected": "a monitor or the service's own measurement found drift, and a training starts",
     "drift.ignored": "drift was found, and no training starts",
     "event.rejected": "an event could not be read; it can be replayed",
+    "work.paused": "a person paused a feed, a model or everything",
+    "work.resumed": "a person ended a pause; what waited is sent",
     "work.delayed": "a command failed several times, and is tried again",
     "work.failed": "a command failed permanently; it can be replayed",
 }

@@ -26,6 +26,7 @@ CHECKS: Mapping[str, Check] = {
     "subscriptions": connections.subscriptions,
     "topic": access.topic,
     "notifications": connections.notifications,
+    "pauses": connections.pauses,
     "service": connections.service,
 }
 

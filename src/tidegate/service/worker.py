@@ -28,6 +28,8 @@ from tidegate.messages.commands import (
 )
 from tidegate.service.context import notification_of
 from tidegate.service.retry import GiveUp, LeaveToTimer, RetryLater, decide_retry
+from tidegate.service.steps.pause_gate import PauseGate
+from tidegate.service.steps.waiting_work import WaitingWork
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
@@ -46,12 +48,20 @@ class Worker:
     """A message of the queue is deleted only after everything that follows from it was sent."""
 
     def __init__(
-        self, *, handlers: Handlers, queue: "WorkQueue", ledger: "Ledger", now: Callable[[], datetime]
+        self,
+        *,
+        handlers: Handlers,
+        queue: "WorkQueue",
+        ledger: "Ledger",
+        now: Callable[[], datetime],
+        gate: PauseGate,
     ) -> None:
         self._handlers = handlers
         self._queue = queue
         self._ledger = ledger
         self._now = now
+        self._gate = gate
+        self._waiting = WaitingWork(ledger, queue, now)
 
     def carry_out(self, message: str) -> None:
         """Carry out the command of a message. Carrying it out several times has the same effect as once.
@@ -87,6 +97,9 @@ class Worker:
 
     def _handle(self, command: AnyCommand) -> Follows:
         try:
+            if pause := self._gate.holding(command):
+                self._waiting.hold(command, pause)
+                return ()
             return self._handlers[type(command)](command)
         except (TransientError, NotFoundError, ConfigError) as error:
             return self._retry(command, error)

@@ -61,6 +61,11 @@ def monitor_subject(workspace: str, monitor: str) -> str:
     return f"drift:{workspace}:{monitor}"
 
 
+def pause_subject(target: str) -> str:
+    """Return the subject of a pause: `pause:feed:digits`, `pause:all`."""
+    return f"pause:{target}"
+
+
 def rejection_subject(about: str) -> str:
     """Return the subject of events that were rejected: `rejected:digits 202613`."""
     return f"rejected:{about}"

@@ -42,6 +42,17 @@ def storage(inputs: CheckInputs) -> Iterable[CheckResult]:
             yield ok(f"{container} can be listed")
 
 
+def pauses(inputs: CheckInputs) -> Iterable[CheckResult]:
+    """Check whether a feed, a model or everything is paused."""
+    paused = inputs.service.pauses.pauses()
+    if not paused:
+        yield ok("nothing is paused")
+    for entry in paused:
+        pause, since = entry.pause, f"{entry.pause.since:%Y-%m-%d %H:%M %Z}"
+        what = f"{pause.target} is paused since {since} by {pause.by}: {pause.reason}"
+        yield warn(f"{what}. Commands that wait: {len(entry.waiting)}", "end the pause: tidegate resume")
+
+
 def subscriptions(inputs: CheckInputs) -> Iterable[CheckResult]:
     """Check that each event subscription of infra/subscriptions.yaml exists at its source."""
     workspaces = inputs.config.workspaces

@@ -32,6 +32,7 @@ from tidegate.messages.commands import (
 from tidegate.service.context import ServiceContext
 from tidegate.service.job_runner import clusters_for
 from tidegate.service.steps.model_candidates import MissedRegistrations
+from tidegate.service.steps.waiting_work import WaitingWork
 
 log = Log(__name__)
 
@@ -45,8 +46,10 @@ class ReconcileHandler:
 
     context: ServiceContext
     registrations: MissedRegistrations
+    waiting: WaitingWork
 
     def handle(self, command: Reconcile) -> Follows:
+        self.waiting.release_left_over()
         config, ledger = self.context.config(), self.context.ledger
         now, cause = self.context.now(), command.cause
         jobs = ledger.jobs(open_only=True)
