@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
 from pydantic import BaseModel
 
-from tidegate.api import docs_page, failures, pauses
+from tidegate.api import approvals, docs_page, failures, pauses
 from tidegate.api import models as model_api
 from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services
 from tidegate.api.check_views import FeedCheckView, PartitionCheckView
@@ -99,6 +99,7 @@ def create_app(service: Callable[[], Service]) -> FastAPI:
     app.state.service = service
     app.include_router(router)
     app.include_router(model_api.router)
+    app.include_router(approvals.router)
     app.include_router(failures.router)
     app.include_router(pauses.router)
     app.include_router(docs_page.router, prefix="/api")

@@ -30,7 +30,7 @@ class LeftOutView(BaseModel):
 
     not_matching: NamesView = Field(description="Files that do not match the feed's `only`.")
     not_listed: NamesView = Field(description="Files that the list file does not name.")
-    missing: NamesView = Field(description="Names in a list file for which there is no file.")
+    missing: NamesView = Field(description="Files that a list file names, and that have not arrived.")
 
     @classmethod
     def of(cls, left_out: LeftOut) -> Self:

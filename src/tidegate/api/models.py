@@ -15,7 +15,7 @@ from tidegate.domain.activities.links import model_url
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.records import Model
 from tidegate.errors import RefusedError
-from tidegate.service.manual_actions.approve import ApprovalDecision, ApprovalService, RollbackRequest
+from tidegate.service.manual_actions.approve import ApprovalService, RollbackRequest
 from tidegate.service.manual_actions.rejudge import RejudgeRequest, RejudgeService
 from tidegate.service.manual_actions.requester import Requester
 
@@ -93,26 +93,6 @@ def model(known: ModelInPath, service: Services) -> ModelView:
 def version(known: ModelInPath, version: Name, service: Services) -> ModelVersionView:
     """Return a version of the development workspace with its verdict, rule by rule."""
     return _version(known.name, version, service)
-
-
-@router.post(
-    "/{model}/versions/{version}/approval",
-    summary="Approve or refuse a model version",
-    responses=documented(400, 404, 409, 503),
-)
-def decide(
-    known: ModelInPath,
-    version: Name,
-    decision: ApprovalDecision,
-    approvals: Approving,
-    signed_in: SignedIn,
-) -> ModelVersionView:
-    """Approve or refuse a version on the basis of its current verdict.
-
-    If the same person sends the same decision again, nothing changes.
-    """
-    requester = Requester.of(decision.by, signed_in)
-    return ModelVersionView.of(approvals.decide(known.name, version, decision, requester))
 
 
 @router.post(

@@ -8,7 +8,7 @@ from uuid import uuid4
 try:
     import typer
     from rich.console import Console  # noqa: F401 - imported here, so that one message names what is missing
-except ImportError:  # Azure installs the service without them
+except ImportError:  # Azure installs the service without these packages
     sys.exit(
         "The command line needs packages that the service does not. "
         "Install them in a checkout of Tidegate: pip install -e '.[cli]'"

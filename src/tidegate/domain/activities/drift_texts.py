@@ -79,8 +79,8 @@ def retraining_cancelled(model: str, retraining: Retraining, why: str, trigger: 
         text=(
             f"Job {retraining.job}, started by the drift signal {retraining.signal}: {why}.\n"
             "The champion stays in use, and this training is not started again. The next drift signal after "
-            f"the cool-down starts another one. To have a new version before that, train {model} yourself "
-            "and register it."
+            f"the cool-down starts another training. To have a new version before that, train {model} "
+            "yourself and register it."
         ),
         data={"model": model, "why": why, **retraining.model_dump(mode="json")},
         cause=trigger.cause,

@@ -83,7 +83,8 @@ def command_subject(command: AnyCommand) -> str:
 def parse_subject(subject: str) -> Subject | None:
     """Return the month, model or job that a subject names, or None if it names something else.
 
-    A feed may be called `development` or `model`, so months are tried first.
+    Try to read the subject as a month first. A feed may be called `development` or `model`, which
+    are also the first words of other subjects.
     """
     if match := _MONTH.fullmatch(subject):
         return MonthSubject(match[1], match[2])

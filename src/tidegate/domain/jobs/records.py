@@ -63,5 +63,5 @@ class Job(LedgerRecord):
 
     @property
     def work(self) -> str:
-        """What the job does for its owner: a scoring, a model version or a drift signal."""
+        """What the job works on: the scoring of a partition, a model version or a drift signal."""
         return self.subject.partition(":")[2]

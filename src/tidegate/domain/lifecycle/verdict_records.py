@@ -26,7 +26,7 @@ class Evaluation(BaseModel):
         description="The champion's version in development; None if there is no champion."
     )
     files: str | None = Field(
-        default=None, description="Fingerprint of the version's files; None if the policy has no promote."
+        default=None, description="Fingerprint of the version's files; None without a `promote` section."
     )
     submitted_at: datetime
 
