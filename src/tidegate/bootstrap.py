@@ -139,7 +139,7 @@ def _handlers(
         commands.WeighDrift: WeighDriftHandler(context).handle,
         commands.RetrainModel: RetrainModelHandler(context, runner).handle,
         commands.Notify: NotifyHandler(context, sender, publisher, settings.public_url).handle,
-        commands.Reconcile: ReconcileHandler(context, MissedRegistrations(context), waiting).handle,
+        commands.Reconcile: ReconcileHandler(context, MissedRegistrations(context), waiting, runner).handle,
     }
 
 

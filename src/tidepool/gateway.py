@@ -21,7 +21,9 @@ log = logging.getLogger(__name__)
 RECORD_LENGTH = 100_000
 _WRITE_METHODS = {"PUT", "POST", "PATCH", "DELETE", "MERGE"}
 # POST requests that only read. They are recognised by the end of the path or by the query.
-_READING = re.compile(r"/(list\w+|batchGet\w+|getLogs|token|rundata|search|metadata|query)$", re.IGNORECASE)
+_READING = re.compile(
+    r"/(list\w+|batchGet\w+|getLogs|token|(batch)?rundata|search|metadata|query)$", re.IGNORECASE
+)
 _READING_QUERY = "comp=userdelegationkey"
 _STORAGE = re.compile(r"\.(blob|queue|table)\.core\.windows\.net$")
 _CODES = {500: "InternalError", 502: "BadGateway", 503: "ServerBusy", 504: "GatewayTimeout"}

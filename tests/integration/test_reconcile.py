@@ -5,6 +5,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import pytest
+from azure.ai.ml import command
 from tests.support import config_yaml
 from tests.support.handler_harness import (
     CHECK,
@@ -19,12 +20,14 @@ from tests.support.handler_harness import (
     commands,
 )
 from tests.support.installation import Installation
+from tests.support.records import a_claim, a_job
 
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.jobs.records import JobEnd
+from tidegate.domain.jobs.plan import job_name
+from tidegate.domain.jobs.records import Job, JobEnd
 from tidegate.domain.partitions.records import ScoringState
 from tidegate.errors import ConflictError, TransientError
-from tidegate.messages.commands import CheckMonth, Notify, Reconcile
+from tidegate.messages.commands import CheckJob, CheckMonth, Notify, Reconcile
 from tidegate.service.steps.generation_claims import ScoringRequest
 
 FILES = {"a.png": "cat", "b.png": "dog"}
@@ -288,3 +291,70 @@ def test_finished_months_are_listed_once_a_day(installation: Installation, harne
     assert check in commands(harness.do(TICK))
     harness.run(check)
     assert check not in commands(harness.do(TICK))
+
+
+def live_generations(installation: Installation, harness: HandlerHarness, months: range) -> None:
+    """Give each month of 2099 a submitted generation, whose job waits in Azure ML."""
+    for number in months:
+        claim = a_claim(FEED, state=ScoringState.SUBMITTED, attempt=1)
+        record = claim.record.model_copy(update={"month": f"2099{number:02}", "listed_at": harness.clock.now})
+        claim = record.claims[0]
+        name = claim.generation.job = job_name(claim)
+        installation.ml.jobs.create_or_update(
+            command(name=name, command="true", environment="azureml:quick:1", compute="cpu")
+        )
+        subject = f"{FEED}:{claim.name}"
+        job = Job(**a_job(name=name, subject=subject).model_dump() | {"submitted_at": harness.clock.now})
+        harness.ledger.save(job)
+        harness.ledger.save(record)
+    installation.cloud.settle()
+
+
+def tick(installation: Installation, harness: HandlerHarness) -> tuple[list[str], int]:
+    """Run the timer, and return the jobs that it checks with the number of requests of the timer itself."""
+    before = len(installation.cloud.requests)
+    found = harness.do(TICK)
+    return [step.command.job for step in found if isinstance(step.command, CheckJob)], len(
+        installation.cloud.requests
+    ) - before
+
+
+def test_the_requests_of_a_tick_do_not_grow_with_the_live_jobs(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    match = {"workspace": f"*{installation.workspace.name}", "run": "score-*"}
+    installation.cloud.fault("run", "never_start", match=match, times=None)
+    live_generations(installation, harness, range(1, 3))
+    first, _ = tick(installation, harness)
+    for job in first:
+        harness.do(LOOK.model_copy(update={"job": job}))
+    none_of_two, requests_of_two = tick(installation, harness)
+
+    live_generations(installation, harness, range(3, 13))
+    new, _ = tick(installation, harness)
+    for job in new:
+        harness.do(LOOK.model_copy(update={"job": job}))
+    none_of_twelve, requests_of_twelve = tick(installation, harness)
+
+    assert (len(first), len(new)) == (2, 10)
+    assert none_of_two == none_of_twelve == []
+    assert requests_of_twelve == requests_of_two
+
+    installation.ml.jobs.begin_cancel(new[3])
+    installation.cloud.settle()
+    assert tick(installation, harness)[0] == [new[3]]
+
+
+def test_jobs_that_cannot_be_listed_are_looked_at_one_by_one(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    match = {"workspace": f"*{installation.workspace.name}", "run": "score-*"}
+    installation.cloud.fault("run", "never_start", match=match, times=None)
+    live_generations(installation, harness, range(1, 3))
+    for job in tick(installation, harness)[0]:
+        harness.do(LOOK.model_copy(update={"job": job}))
+    installation.cloud.fault("request", "status", match={"path": "*/batchrundata"}, value=403, times=None)
+
+    checked, _ = tick(installation, harness)
+
+    assert len(checked) == 2

@@ -166,6 +166,22 @@ def test_artifacts_are_listed_read_and_written_by_signed_urls(
     assert requests.get(get(f"{run}/contentinfo?path=notes/a.txt")["contentUri"], timeout=10).text == "seen"
 
 
+def test_many_runs_are_read_at_once(workspace_and_client: tuple[Workspace, MLClient]) -> None:
+    from azure.ai.ml._restclient.runhistory.models import BatchRunDataRequest, GetRunDataRequest
+
+    workspace, ml = workspace_and_client
+    names = ("finished", "pipeline", "missing")
+    body = BatchRunDataRequest(requests={f"{name}-key": GetRunDataRequest(run_id=name) for name in names})
+    runs = ml.jobs._runs_operations._operation
+
+    _, _, subscription, _, group, *_ = workspace.id.split("/")
+    answer = runs.batch_get_run_data(subscription, group, workspace.name, body)
+
+    statuses = {key: result.run_metadata.status for key, result in answer.successful_results.items()}
+    assert statuses == {"finished-key": "Completed", "pipeline-key": "Completed"}
+    assert "missing" in answer.failed_results["missing-key"].error.message
+
+
 def test_a_job_that_has_ended_cannot_be_cancelled(ml: MLClient) -> None:
     with pytest.raises(HttpResponseError, match="it is Completed already"):
         ml.jobs.begin_cancel("finished")

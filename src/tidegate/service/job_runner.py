@@ -1,15 +1,16 @@
 """The job runner: submits every kind of job, reads the state of jobs, and keeps their rows in the ledger."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tidegate.config.schema import Config
 from tidegate.config.types import JobClusters
 from tidegate.domain.assets import BLOBSTORE
-from tidegate.domain.jobs.outcome import JobOutcome, JobRunning, RunSnapshot, decide_outcome, end_of
+from tidegate.domain.jobs.outcome import FINAL, JobOutcome, JobRunning, RunSnapshot, decide_outcome, end_of
 from tidegate.domain.jobs.plan import JobPlan
 from tidegate.domain.jobs.records import Job, JobKind
-from tidegate.errors import NotFoundError, PermanentError
+from tidegate.errors import NotFoundError, PermanentError, TidegateError
 from tidegate.log import Log
 from tidegate.service.context import ServiceContext
 
@@ -68,6 +69,24 @@ class JobRunner:
         self._record(role, plan, pipeline.reference)
         log.info("job_submitted", job=plan.job, compute=plan.cluster)
         return JobSubmitted()
+
+    def changed(self, jobs: Sequence[Job]) -> list[Job]:
+        """Return the jobs whose state in Azure is not that of their rows, with one request a workspace.
+
+        If a workspace does not answer, return all its jobs, so that each is looked at by itself.
+        """
+        by_workspace: dict[str, list[Job]] = {}
+        for job in jobs:
+            by_workspace.setdefault(job.workspace, []).append(job)
+        return [job for role, group in by_workspace.items() for job in self._changed_in(role, group)]
+
+    def _changed_in(self, role: str, jobs: list[Job]) -> list[Job]:
+        try:
+            statuses = self.context.workspaces[role].jobs.statuses([job.name for job in jobs])
+        except TidegateError as error:
+            log.warning("jobs_not_listed", workspace=role, jobs=len(jobs), error=error)
+            return jobs
+        return [job for job in jobs if statuses.get(job.name) != job.status or job.status in FINAL]
 
     def look(self, job: Job, clusters: JobClusters) -> JobOutcome:
         """Read the state of a job from Azure, and decide what it means.

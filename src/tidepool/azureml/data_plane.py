@@ -63,6 +63,7 @@ class DataPlane:
         )
         return [
             Route(f"{_HISTORY}/rundata", self._run_data, methods=["POST"]),
+            Route(f"{_HISTORY}/batchrundata", self._batch_run_data, methods=["POST"]),
             *(
                 Route(f"{run}{rest}", handler, methods=[method])
                 for run in (f"{_HISTORY}/runs/{{run}}", *by_experiment)
@@ -98,7 +99,9 @@ class DataPlane:
         if len(parts) == 2:
             resource_id = workspace_id(parts[1].partition("/")[0])
             workspace(self._store, resource_id)
-            reads = request.method == "GET" or request.url.path.endswith(("/rundata", "batchGetResolvedUris"))
+            reads = request.method == "GET" or request.url.path.endswith(
+                ("/rundata", "/batchrundata", "batchGetResolvedUris")
+            )
             action = f"{ML}/workspaces/experiments/runs/{'read' if reads else 'write'}"
             self._identity.authorize(principal, action, resource_id)
             request.state.workspace = resource_id
@@ -152,7 +155,19 @@ class DataPlane:
     async def _run_data(self, request: Request) -> Response:
         body = await read_json(request)
         run = self._runs.existing(request.state.workspace, str(body.get("runId")))
-        return JSONResponse({"runMetadata": run_view(run), "runDefinition": None, "jobSpecification": None})
+        return JSONResponse(_run_data(run))
+
+    async def _batch_run_data(self, request: Request) -> Response:
+        """Answer for many runs at once: 207 if some of them do not exist."""
+        requests: dict[str, Document] = (await read_json(request)).get("requests") or {}
+        ids = {key: str(entry.get("runId")) for key, entry in requests.items()}
+        runs = {key: self._runs.get(request.state.workspace, run_id) for key, run_id in ids.items()}
+        failed = {key: _run_not_found(ids[key]) for key, run in runs.items() if run is None}
+        answer = {
+            "successfulResults": {key: _run_data(run) for key, run in runs.items() if run is not None},
+            "failedResults": failed,
+        }
+        return JSONResponse(answer, status_code=207 if failed else 200)
 
     def _resolve(self, key: str) -> Callable[[Request], Any]:
         """Return a handler that maps asset ids to the URIs that the SDK downloads from."""
@@ -179,6 +194,14 @@ class DataPlane:
 
     def _run(self, request: Request) -> Document:
         return self._runs.existing(request.state.workspace, request.path_params["run"])
+
+
+def _run_data(run: Document) -> Document:
+    return {"runMetadata": run_view(run), "runDefinition": None, "jobSpecification": None}
+
+
+def _run_not_found(run_id: str) -> Document:
+    return {"error": {"code": "UserError", "message": f"Run {run_id} was not found."}}
 
 
 def run_view(run: Document) -> Document:

@@ -30,7 +30,7 @@ from tidegate.messages.commands import (
     WeighDrift,
 )
 from tidegate.service.context import ServiceContext
-from tidegate.service.job_runner import clusters_for
+from tidegate.service.job_runner import JobRunner, clusters_for
 from tidegate.service.steps.model_candidates import MissedRegistrations
 from tidegate.service.steps.waiting_work import WaitingWork
 
@@ -47,6 +47,7 @@ class ReconcileHandler:
     context: ServiceContext
     registrations: MissedRegistrations
     waiting: WaitingWork
+    runner: JobRunner
 
     def handle(self, command: Reconcile) -> Follows:
         self.waiting.release_left_over()
@@ -54,7 +55,7 @@ class ReconcileHandler:
         now, cause = self.context.now(), command.cause
         jobs = ledger.jobs(open_only=True)
         open_jobs = {job.name for job in jobs}
-        due: list[AnyCommand] = list(due_jobs(jobs, config, cause))
+        due: list[AnyCommand] = list(due_jobs(self.runner.changed(jobs), config, cause))
         for name, feed in config.feeds.items():
             records = ledger.months(name)
             months = due_months(feed, records, now, config.timezone)
@@ -93,7 +94,7 @@ def due_scorings(
 
 
 def due_jobs(jobs: Sequence[Job], config: Config, cause: str) -> Iterator[CheckJob]:
-    """Yield a check of each open job, unless its feed or its policy was removed from tidegate.yml."""
+    """Yield a check of each job, unless its feed or its policy was removed from tidegate.yml."""
     for job in jobs:
         if clusters_for(job, config):
             yield CheckJob(cause=cause, workspace=job.workspace, job=job.name)
