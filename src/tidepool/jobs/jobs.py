@@ -117,7 +117,7 @@ class Jobs:
             await self._records.move(job.workspace_id, job.name, "Failed", fault)
 
     def _is_stuck(self, job: JobRun) -> bool:
-        live = set(job.children) or {job.name}
+        live = {(job.workspace_id, name) for name in set(job.children) or {job.name}}
         return live <= self._steps.stuck
 
     def _component(self, workspace_id: str, identifier: str) -> Body:

@@ -54,7 +54,7 @@ class Steps:
         self._faults = faults
         self._machine = machine
         self._slots = Slots()
-        self.stuck: set[str] = set()
+        self.stuck: set[tuple[str, str]] = set()  # workspace and run
 
     async def run(self, run: StepRun) -> dict[str, Value]:
         """Run a step from Preparing to Finalizing, and return its outputs with their URIs.
@@ -67,7 +67,7 @@ class Steps:
         await self._move(run, "Preparing")
         await self._move(run, "Queued")
         if fault == "never_start":
-            await self._wait_forever(run.run_id)
+            await self._wait_forever((run.workspace_id, run.run_id))
         folder = StepFolder(run, self._machine, self._store)
         compute = f"{run.workspace_id}/{run.step.compute}"
         async with self._slots.hold(compute, run.step.instances, _node_count(run, cluster)):
@@ -165,13 +165,13 @@ class Steps:
         low_priority = ((cluster or {}).get("vmPriority") or "").lower() == "lowpriority"
         return None if fault == "preempt" and not low_priority else fault
 
-    async def _wait_forever(self, run_id: str) -> None:
+    async def _wait_forever(self, run: tuple[str, str]) -> None:
         """Wait until the run is cancelled."""
-        self.stuck.add(run_id)
+        self.stuck.add(run)
         try:
             await asyncio.Event().wait()
         finally:
-            self.stuck.discard(run_id)
+            self.stuck.discard(run)
 
     async def _move(self, run: StepRun, status: str) -> None:
         await self._runs.move(run.workspace_id, run.run_id, status)
