@@ -40,8 +40,10 @@ from tidegate.service.manual_actions.rejudge import RejudgeService
 from tidegate.service.manual_actions.replay import ReplayService
 from tidegate.service.manual_actions.rerun import RerunService
 from tidegate.service.routing import CurrentRoutes
+from tidegate.service.steps.catching_up import CatchingUp
 from tidegate.service.steps.champion_change import ChampionChange
 from tidegate.service.steps.deployment_monitor import DeploymentMonitor
+from tidegate.service.steps.feed_records import FeedRecords
 from tidegate.service.steps.generation_claims import GenerationClaims
 from tidegate.service.steps.model_candidates import MissedRegistrations
 from tidegate.service.steps.model_delivery import ModelDelivery
@@ -62,6 +64,7 @@ class Service(ServiceContext):
     credential: ServiceCredential
     queue: WorkQueue
     feeds: FeedFiles
+    feed_records: FeedRecords
     rejected: RejectedEvents
     inbox: Inbox
     handlers: Handlers
@@ -89,7 +92,8 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     queue = WorkQueue(account=account, credential=credential)
     rejected = RejectedEvents(account=account, credential=credential)
     feeds = FeedFiles(credential=credential)
-    versions, claims = PartitionVersions(context, feeds), GenerationClaims(context)
+    feed_records = FeedRecords(context, feeds)
+    versions, claims = PartitionVersions(context, feeds, feed_records), GenerationClaims(context)
     waiting, pauses = WaitingWork(context.ledger, queue, now), CurrentPauses(context.ledger, now)
     gate = PauseGate(context, pauses)
     handlers = _handlers(context, settings, credential, versions, waiting)
@@ -101,6 +105,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         credential=credential,
         queue=queue,
         feeds=feeds,
+        feed_records=feed_records,
         rejected=rejected,
         inbox=inbox,
         handlers=handlers,
@@ -126,12 +131,15 @@ def _handlers(
     sender, runner = NotificationSender(), JobRunner(context)
     publisher = EventPublisher(endpoint=settings.events_endpoint, credential=credential)
     delivery, champion = ModelDelivery(context, copies), ChampionChange(context)
+    catching_up = CatchingUp(context, versions.feeds)
     monitor = DeploymentMonitor(context, settings.config_file.parent)
     return {
         commands.CheckMonth: CheckMonthHandler(context, versions).handle,
-        commands.ScoreMonth: ScoreMonthHandler(context, GenerationClaims(context), runner).handle,
+        commands.ScoreMonth: ScoreMonthHandler(
+            context, GenerationClaims(context), runner, catching_up
+        ).handle,
         commands.CheckJob: CheckJobHandler(context, runner).handle,
-        commands.FinishMonth: FinishMonthHandler(context, versions).handle,
+        commands.FinishMonth: FinishMonthHandler(context, versions, catching_up).handle,
         commands.JudgeModel: JudgeModelHandler(context, copies, runner).handle,
         commands.PromoteModel: PromoteModelHandler(context, separation, delivery, champion).handle,
         commands.AdvanceRollout: AdvanceRolloutHandler(context, champion, monitor).handle,
@@ -139,7 +147,9 @@ def _handlers(
         commands.WeighDrift: WeighDriftHandler(context).handle,
         commands.RetrainModel: RetrainModelHandler(context, runner).handle,
         commands.Notify: NotifyHandler(context, sender, publisher, settings.public_url).handle,
-        commands.Reconcile: ReconcileHandler(context, MissedRegistrations(context), waiting, runner).handle,
+        commands.Reconcile: ReconcileHandler(
+            context, MissedRegistrations(context), waiting, runner, catching_up
+        ).handle,
     }
 
 

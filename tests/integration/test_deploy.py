@@ -75,6 +75,7 @@ def test_it_makes_all_that_the_configuration_names(
         f"datastore {datastore}",
         "environment quick:1",
         "component quick:1",
+        "feed digits: 0 jobs start now",
     ]
     assert [step.what for step in steps if not step.made] == ["compute small (the first job will create it)"]
     assert ml.environments.get("quick", label="latest").image == "python:3.11"

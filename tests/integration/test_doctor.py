@@ -129,6 +129,7 @@ def test_of_an_empty_installation_it_says_what_to_do_about_everything(
         "computes": CheckState.OK,
         "quotas": CheckState.OK,
         "pauses": CheckState.OK,
+        "catch_up": CheckState.OK,
         "subscriptions": CheckState.FAIL,
         "topic": CheckState.OK,
         "notifications": CheckState.WARN,

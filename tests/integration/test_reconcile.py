@@ -268,7 +268,7 @@ def test_the_timer_finds_whatever_is_unfinished(installation: Installation, harn
 
     installation.upload(MONTH, FILES)
     harness.do(CHECK)
-    assert of_the_month() == ["CheckMonth"]
+    assert of_the_month() == ["CheckMonth", "ScoreMonth"]
     harness.claims.claim(ScoringRequest(feed=FEED, month=MONTH, reason="test"))
     assert of_the_month() == ["ScoreMonth"]
     harness.until_submitted()

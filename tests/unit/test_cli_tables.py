@@ -3,11 +3,13 @@
 from datetime import UTC, datetime
 
 import pytest
+from tests.support.config_yaml import a_feed
 
 from tidegate.api.model_views import model_view
 from tidegate.api.views import month_view
 from tidegate.cli.model_tables import show_model
 from tidegate.cli.tables import show_month
+from tidegate.config.schema import Feed
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.lifecycle.records import Model
 from tidegate.domain.partitions.records import Generation, Month, MonthVersion, ScoringState
@@ -56,7 +58,7 @@ def a_month(*states: ScoringState) -> Month:
 
 
 def said(capsys: pytest.CaptureFixture[str], month: Month, *activities: Activity) -> list[str]:
-    show_month(month_view(month, "development", list(activities)).model_dump(mode="json"))
+    show_month(month_view(month, Feed.model_validate(a_feed()), list(activities)).model_dump(mode="json"))
     return capsys.readouterr().out.splitlines()
 
 

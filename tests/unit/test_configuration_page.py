@@ -36,7 +36,7 @@ def in_the_page() -> dict[str, str]:
 def in_the_model(section: type[BaseModel], path: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for name, field in section.model_fields.items():
-        key = f"{path}.{name}".removeprefix(".")
+        key = f"{path}.{field.alias or name}".removeprefix(".")
         found[key] = default_of(field)
         inner, of_names = model_in(field.annotation)
         place = f"{key}.{PLACEHOLDERS[name]}" if of_names else key

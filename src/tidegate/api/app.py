@@ -151,7 +151,7 @@ def check_feed(named: FeedInPath, service: Services) -> FeedCheckView:
 def months(named: FeedInPath, service: Services) -> list[MonthSummary]:
     """Return the months of a feed that have a record, newest first."""
     records = sorted(service.ledger.months(named.name), key=lambda record: record.month, reverse=True)
-    return [MonthSummary.of(record) for record in records]
+    return [MonthSummary.of(record, named.feed) for record in records]
 
 
 @router.get("/feeds/{feed}/months/{month}", summary="Show a month", responses=documented(404))
@@ -162,7 +162,7 @@ def month(feed_month: MonthInPath, service: Services) -> MonthView:
     if record.etag is None and not activities:
         detail = f"No file of {record.feed} {record.month} has arrived yet. The feed starts in {feed.starts}"
         raise RefusedError(404, "Not found", detail)
-    return month_view(record, feed.workspace, activities)
+    return month_view(record, feed, activities)
 
 
 @router.get(

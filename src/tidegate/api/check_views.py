@@ -8,7 +8,8 @@ from pydantic import BaseModel, Field
 
 from tidegate.domain.jobs.plan import JobPlan
 from tidegate.domain.partitions.names import version_name
-from tidegate.domain.partitions.preview import LeftOut, PartitionPreview
+from tidegate.domain.partitions.preview import LeftOut
+from tidegate.domain.partitions.records import MonthVersion
 from tidegate.service.manual_actions.dry_run import FeedDryRun, PartitionDryRun
 
 _MOST_NAMES = 10
@@ -50,12 +51,9 @@ class NextVersionView(BaseModel):
     manifest_hash: str
 
     @classmethod
-    def of(cls, preview: PartitionPreview) -> Self | None:
-        if preview.version is None:
-            return None
-        name = version_name(preview.partition, preview.version.number)
-        figures = preview.version.model_dump(include={"files", "bytes", "manifest_hash"})
-        return cls(name=name, **figures)
+    def of(cls, partition: str, version: MonthVersion) -> Self:
+        figures = version.model_dump(include={"files", "bytes", "manifest_hash"})
+        return cls(name=version_name(partition, version.number), **figures)
 
 
 class NextJobView(BaseModel):
@@ -90,6 +88,7 @@ class PartitionCheckView(BaseModel):
     files: int = Field(description="The files that match the feed's `only`.")
     version: NextVersionView | None
     job: NextJobView | None
+    waits: str | None = Field(description="Why the latest version is not scored now.")
     problem: str | None = Field(description="Why the job cannot start.")
     left_out: LeftOutView
 
@@ -103,8 +102,9 @@ class PartitionCheckView(BaseModel):
             until=preview.until,
             deadline=preview.deadline,
             files=preview.files,
-            version=NextVersionView.of(preview),
+            version=NextVersionView.of(preview.partition, run.version) if run.version else None,
             job=NextJobView.of(run.job) if run.job else None,
+            waits=run.waits,
             problem=run.problem,
             left_out=LeftOutView.of(preview.left_out),
         )

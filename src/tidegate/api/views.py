@@ -9,6 +9,7 @@ from tidegate.config.schema import Feed
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.links import feed_url, job_subject_url, job_url, month_url
 from tidegate.domain.jobs.records import Job, JobEnd, JobKind
+from tidegate.domain.partitions.catch_up import is_held_back
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import Claim, Generation, Month, MonthVersion
 
@@ -131,7 +132,8 @@ class MonthSummary(BaseModel):
     """A summary of a month.
 
     `state` is the state of the newest scoring of the latest version. Before the first scoring it is
-    `arriving` or `complete`. `outcome` belongs to the current result.
+    `arriving` or `complete`, or `not_scored` if the month was there before the feed was installed.
+    `outcome` belongs to the current result.
     """
 
     feed: str
@@ -144,8 +146,8 @@ class MonthSummary(BaseModel):
     url: str
 
     @classmethod
-    def of(cls, record: Month) -> Self:
-        return cls.model_validate(summary(record))
+    def of(cls, record: Month, feed: Feed) -> Self:
+        return cls.model_validate(summary(record, feed))
 
 
 class MonthView(MonthSummary):
@@ -192,10 +194,11 @@ class JobView(BaseModel):
         )
 
 
-def month_view(record: Month, workspace: str, activities: list[Activity]) -> MonthView:
-    """Return the view of a month whose jobs run in `workspace`."""
+def month_view(record: Month, feed: Feed, activities: list[Activity]) -> MonthView:
+    """Return the view of a month of a feed."""
+    workspace = feed.workspace
     return MonthView(
-        **summary(record),
+        **summary(record, feed),
         check_due=record.check_due,
         listed_at=record.listed_at,
         versions=[MonthVersionView.of(record, workspace, version) for version in record.versions],
@@ -207,15 +210,16 @@ def _outcome(generation: Generation) -> dict[str, Any] | None:
     return generation.outcome.model_dump(mode="json") if generation.outcome else None
 
 
-def summary(record: Month) -> dict[str, Any]:
+def summary(record: Month, feed: Feed) -> dict[str, Any]:
     """Return the fields of MonthSummary."""
+    before_scoring = "not_scored" if is_held_back(feed, record) else "complete"
     latest = record.latest
     newest = latest.generations[-1] if latest and latest.generations else None
     result = next((claim for claim in record.claims if claim.name == record.result), None)
     return {
         "feed": record.feed,
         "month": record.month,
-        "state": newest.state if newest else "complete" if latest else "arriving",
+        "state": newest.state if newest else before_scoring if latest else "arriving",
         "version": version_name(record.month, latest.number) if latest else None,
         "files": latest.files if latest else None,
         "result": record.result,

@@ -56,7 +56,7 @@ def show_feed(checked: dict[str, Any]) -> None:
             str(left_out or ""),
             version["name"] if version else "",
             "yes" if job else "no: it cannot" if partition["problem"] else "",
-            escape(_why(partition)),
+            escape(partition["waits"] or _why(partition)),
         )
     console.print(table)
     if len(partitions) > _MOST_ROWS:
@@ -92,7 +92,7 @@ def _lines(checked: dict[str, Any]) -> Iterator[str]:
     elif checked["problem"]:
         yield f"[red]the job cannot start:[/] {escape(checked['problem'])}"
     else:
-        yield "job: none"
+        yield f"job: none{', ' + checked['waits'] if checked['waits'] else ''}"
 
 
 def _why(checked: dict[str, Any]) -> str:

@@ -22,6 +22,7 @@ _COLOURS = {
     "submitted": "yellow",
     "job_completed": "yellow",
     "superseded": "dim",
+    "not_scored": "dim",
 }
 # Columns that people copy or search are not wrapped; the other columns are wrapped if the terminal is narrow.
 _WHOLE = {"feed", "month", "state", "result", "scoring", "id", "when", "event"}
@@ -65,6 +66,10 @@ def show_months(months: Sequence[dict[str, Any]]) -> None:
 def show_month(month: dict[str, Any]) -> None:
     console.print(f"[bold]{month['feed']} {month['month']}[/]  {_state(month['state'])}")
     console.print(f"current result: {month['result'] or 'none yet'}")
+    if month["state"] == "not_scored":
+        console.print(
+            f"not scored: before the feed was installed. To score it: {_rerun(month)}", soft_wrap=True
+        )
     if csv := (month["outcome"] or {}).get("csv"):
         console.print(csv, soft_wrap=True)
     if month["check_due"]:
@@ -100,6 +105,10 @@ def show_activities(activities: Sequence[dict[str, Any]]) -> None:
 def show_rerun(scoring: dict[str, Any]) -> None:
     console.print(f"[green]✓[/] {scoring['name']} is requested: {scoring['model']} on {scoring['compute']}")
     console.print(f"  follow it with: tidegate month {scoring['feed']} {scoring['month']}")
+
+
+def _rerun(month: dict[str, Any]) -> str:
+    return f'tidegate rerun {month["feed"]} {month["month"]} --reason "..."'
 
 
 def _scorings(scorings: Sequence[dict[str, Any]]) -> Table:

@@ -36,6 +36,23 @@ class FeedFiles:
             blobs = self._container(storage).list_blobs(name_starts_with=prefix, include=["metadata"])
             return sorted(_files(blobs), key=lambda file: file.name)
 
+    def folders(self, storage: FeedStorage, prefix: str, depth: int) -> list[str]:
+        """Return the folders `depth` levels below `prefix`, without a listing of their files.
+
+        Raise NotFoundError if the container does not exist.
+        """
+        folders = [prefix]
+        with azure_errors(f"list the folders of {storage.account}/{storage.container}/{prefix}"):
+            for _ in range(depth):
+                folders = [inner for folder in folders for inner in self._folders_in(storage, folder)]
+        return folders
+
+    def _folders_in(self, storage: FeedStorage, prefix: str) -> list[str]:
+        from azure.storage.blob import BlobPrefix
+
+        items = self._container(storage).walk_blobs(name_starts_with=prefix, delimiter="/")
+        return [item.name for item in items if isinstance(item, BlobPrefix)]
+
     def read_text(self, storage: FeedStorage, path: str, max_bytes: int) -> str:
         """Return the text of a small file in UTF-8, with or without a byte order mark.
 

@@ -13,6 +13,7 @@ from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.ledger_record import LedgerRecord
 from tidegate.domain.lifecycle.records import Model, ModelVersion
+from tidegate.domain.partitions.catch_up import FeedRecord
 from tidegate.domain.partitions.records import Month
 from tidegate.domain.pauses import Pause, WaitingCommand
 from tidegate.errors import ConflictError, NotFoundError, TransientError
@@ -35,15 +36,17 @@ TABLES = (
     "tidegateModelVersions",
     "tidegatePauses",
     "tidegateWaiting",
+    "tidegateFeeds",
 )
 _PAUSE_ROW = "pause"  # one row for each target
 _MODEL_ROW = "model"  # one row for each model name
+_FEED_ROW = "feed"  # one row for each feed
 _MAX_KEY_LENGTH = 400
 R = TypeVar("R", bound=LedgerRecord)
 
 
 class Ledger:
-    """The records of months, jobs, models, model versions, activities and pauses.
+    """The records of feeds, months, jobs, models, model versions, activities and pauses.
 
     A table is created when the first record is written to it.
     """
@@ -56,6 +59,11 @@ class Ledger:
         self._versions = _Rows(TABLES[4], ModelVersion, account=account, credential=credential)
         self._pauses = _Rows(TABLES[5], Pause, account=account, credential=credential)
         self._waiting = _Rows(TABLES[6], WaitingCommand, account=account, credential=credential)
+        self._feeds = _Rows(TABLES[7], FeedRecord, account=account, credential=credential)
+
+    def feed(self, name: str) -> FeedRecord | None:
+        """Return the feed's record, or None if the service has not seen the feed yet."""
+        return self._feeds.get(name, _FEED_ROW)
 
     def month(self, feed: str, month: str) -> Month:
         """Return the month's record, or a new one (its `etag` is None) if there is none."""
@@ -150,6 +158,8 @@ class Ledger:
         match record:
             case Month():
                 self._months.save(record.feed, record.month, record)
+            case FeedRecord():
+                self._feeds.save(record.feed, _FEED_ROW, record)
             case Job():
                 self._jobs.save(record.workspace, record.name, record, final=record.end is not None)
             case Model():
@@ -176,8 +186,8 @@ class Ledger:
 
     def create(self) -> bool:
         """Create the tables that do not exist. Return whether any was created."""
-        models = (self._models, self._versions)
-        tables = (self._months, self._jobs, self._activities, *models, self._pauses, self._waiting)
+        models, pauses = (self._models, self._versions), (self._pauses, self._waiting)
+        tables = (self._months, self._jobs, self._activities, *models, *pauses, self._feeds)
         created = [rows.create() for rows in tables]
         return any(created)
 

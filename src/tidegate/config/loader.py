@@ -209,7 +209,9 @@ def _is_model(kind: Any) -> bool:
 
 
 def _keys(section: type[BaseModel] | None) -> str:
-    return ", ".join(section.model_fields) if section else "none"
+    if section is None:
+        return "none"
+    return ", ".join(field.alias or name for name, field in section.model_fields.items())
 
 
 def _dotted(where: Location) -> str:

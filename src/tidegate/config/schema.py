@@ -103,6 +103,18 @@ class LateFiles(Section):
     max_versions: int = Field(default=5, ge=1)
 
 
+class CatchUpFrom(StrEnum):
+    NEWEST = "newest"
+    ALL = "all"
+
+
+class CatchUp(Section):
+    """What happens to partitions that were there before the feed was installed, and how fast."""
+
+    start: CatchUpFrom = Field(default=CatchUpFrom.NEWEST, alias="from")
+    max_live: int = Field(default=2, ge=1, le=100)
+
+
 class Score(JobClusters):
     """How a feed's months are scored: pipeline, model and clusters."""
 
@@ -126,6 +138,7 @@ class Feed(Section):
     complete_when: list[Completion] = Field(min_length=1)
     deadline: Deadline | None = None
     late_files: LateFiles = LateFiles()
+    catch_up: CatchUp = CatchUp()
     score: Score
 
     @property

@@ -8,7 +8,7 @@ from tidegate.bootstrap import Service
 from tidegate.cloud.blobs import REJECTED, create_container
 from tidegate.cloud.queue import WORK_QUEUE, WorkQueue
 from tidegate.cloud.registrar import Registrar, read_cluster
-from tidegate.config.schema import Config, FeedStorage, WorkspaceRole
+from tidegate.config.schema import Config, Feed, FeedStorage, WorkspaceRole
 from tidegate.domain.assets import datastore_name
 from tidegate.errors import ConfigError
 from tidegate.installation.asset_files import AssetFiles, clusters_in, pipelines_in, roles_in
@@ -43,6 +43,9 @@ class Deployment:
         yield from self._storage([feed.storage for role in used for feed in config.feeds_in(role).values()])
         for role in used:
             yield from self._workspace(role, config)
+        for role in used:
+            for name, feed in config.feeds_in(role).items():
+                yield self._feed(name, feed)
 
     def _storage(self, feeds: Sequence[FeedStorage]) -> Iterator[DeployStep]:
         account, credential = self._service.settings.storage_account, self._service.credential
@@ -59,6 +62,13 @@ class Deployment:
         for feed_account, container in dict.fromkeys((feed.account, feed.container) for feed in feeds):
             made = create_container(feed_account, container, credential)
             yield DeployStep(feed_account, f"container {container}", made)
+
+    def _feed(self, name: str, feed: Feed) -> DeployStep:
+        """Record what was there before the feed was installed, and say which jobs start."""
+        made = self._service.ledger.feed(name) is None
+        self._service.feed_records.first_seen(name)
+        starts = self._service.dry_runs.feed(name).starts
+        return DeployStep(feed.storage.account, f"feed {name}: {starts}", made)
 
     def _workspace(self, role: WorkspaceRole, config: Config) -> Iterator[DeployStep]:
         workspace = self._service.workspaces[role]

@@ -7,7 +7,7 @@ from tidegate.bootstrap import Service, build
 from tidegate.cloud.arm import ArmClient
 from tidegate.errors import ConfigError, TidegateError
 from tidegate.installation.asset_files import AssetFiles
-from tidegate.installation.checks import access, connections, quotas, workspaces
+from tidegate.installation.checks import access, connections, feeds, quotas, workspaces
 from tidegate.installation.checks.check import Check, CheckInputs, CheckState
 
 CHECKS: Mapping[str, Check] = {
@@ -23,6 +23,7 @@ CHECKS: Mapping[str, Check] = {
     "rollouts": workspaces.rollouts,
     "computes": workspaces.computes,
     "quotas": quotas.quotas,
+    "catch_up": feeds.catch_up,
     "subscriptions": connections.subscriptions,
     "topic": access.topic,
     "notifications": connections.notifications,
@@ -52,8 +53,8 @@ def examine(service: Callable[[], Service] = build, assets: AssetFiles | None = 
         for name in CHECKS:
             yield Finding(name, CheckState.SKIPPED, "not checked, because the configuration is not valid")
         return
-    file, feeds = built.settings.config_file, ", ".join(config.feeds)
-    yield Finding("configuration", CheckState.OK, f"{file} is valid, with the feeds {feeds}")
+    file, names = built.settings.config_file, ", ".join(config.feeds)
+    yield Finding("configuration", CheckState.OK, f"{file} is valid, with the feeds {names}")
     inputs = CheckInputs(
         service=built, config=config, arm=ArmClient(built.credential), assets=assets or AssetFiles()
     )

@@ -7,6 +7,7 @@ from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.subjects import month_subject
 from tidegate.domain.jobs.outcome import ResubmitJob
 from tidegate.domain.jobs.records import Job
+from tidegate.domain.partitions.catch_up import BEFORE_INSTALLATION
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import (
     Claim,
@@ -18,16 +19,21 @@ from tidegate.domain.partitions.records import (
 )
 
 
-def registered(record: Month, version: MonthVersion, trigger: Trigger) -> Activity:
+def registered(
+    record: Month, version: MonthVersion, trigger: Trigger, *, held_back: bool = False
+) -> Activity:
     name = version_name(record.month, version.number)
     size = f"{version.files} files, {version.bytes:,} bytes"
+    rerun = f'tidegate rerun {record.feed} {record.month} --reason "..."'
+    scored = f"It is {BEFORE_INSTALLATION}. To score it: {rerun}"
+    starts = "Scoring starts now, or when it is its turn (catch_up.max_live)."
     return Activity(
         subject=month_subject(record.feed, record.month),
         id=f"{name}-registered",
         kind="month.registered",
         at=trigger.at,
         title=f"{record.feed} {name} is complete",
-        text=f"The month has {size}. Reason: {version.reason}.\nScoring starts now.",
+        text=f"The month has {size}. Reason: {version.reason}.\n{scored if held_back else starts}",
         data={"version": version.number, "files": version.files, "bytes": version.bytes},
         cause=trigger.cause,
     )

@@ -1,5 +1,6 @@
 """The months of a feed: their folders, their deadlines, and when the timer lists their files."""
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -16,6 +17,18 @@ def prefix_of(pattern: str, month: str) -> str:
     return pattern.replace("{yyyy}", month[:4]).replace("{MM}", month[4:])
 
 
+def partition_of(pattern: str, path: str) -> str | None:
+    """Return the partition in whose folder a path is, or None if it is in none."""
+    folder = re.escape(pattern).replace(r"\{yyyy\}", "([0-9]{4})").replace(r"\{MM\}", "(0[1-9]|1[0-2])")
+    match = re.match(folder, path)
+    return "".join(match.groups()) if match else None
+
+
+def current_partition(now: datetime, timezone: ZoneInfo) -> str:
+    """Return the partition that the calendar of a time zone has now."""
+    return f"{now.astimezone(timezone):%Y%m}"
+
+
 def deadline_of(deadline: Deadline, month: str, timezone: ZoneInfo) -> datetime:
     """Return the time until which a month should be complete."""
     year, number = int(month[:4]), int(month[4:])
@@ -29,7 +42,7 @@ def deadline_of(deadline: Deadline, month: str, timezone: ZoneInfo) -> datetime:
 def expected_months(starts: str, now: datetime, timezone: ZoneInfo) -> Iterator[str]:
     """Yield every month from the feed's first to the current one in its time zone."""
     year, number = int(starts[:4]), int(starts[4:])
-    last = f"{now.astimezone(timezone):%Y%m}"
+    last = current_partition(now, timezone)
     while (month := f"{year:04}{number:02}") <= last:
         yield month
         year, number = (year, number + 1) if number < 12 else (year + 1, 1)
@@ -44,7 +57,9 @@ def needs_look(record: Month, now: datetime, timezone: ZoneInfo) -> bool:
     if record.check_due is not None and record.check_due <= now:
         return True
     recent = record.month >= _months_back(now.astimezone(timezone), _RECENT_MONTHS - 1)
-    unfinished = record.latest is None or not record.latest.registered or not record.latest.generations
+    latest = record.latest
+    is_unscored = latest is not None and not latest.generations and not latest.before_installation
+    unfinished = latest is None or not latest.registered or is_unscored
     if recent and unfinished:
         return True
     return (recent or unfinished) and (record.listed_at is None or now - record.listed_at >= _DAY)

@@ -102,7 +102,7 @@ def decide_completeness(
     return _decide_later(feed, record, listing, now)
 
 
-def next_version(record: Month, new: NewVersion, now: datetime) -> MonthVersion:
+def next_version(record: Month, new: NewVersion, now: datetime, *, before_installation: bool) -> MonthVersion:
     """Return the version that these files would become. The record is not changed."""
     manifest = Manifest.of(new.files)
     return MonthVersion(
@@ -113,6 +113,7 @@ def next_version(record: Month, new: NewVersion, now: datetime) -> MonthVersion:
         bytes=manifest.bytes,
         reason=new.reason,
         snapshot_at=now,
+        before_installation=before_installation,
     )
 
 

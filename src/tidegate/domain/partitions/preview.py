@@ -1,12 +1,12 @@
 """The preview of a partition: what a check of its files would find, and which files it would leave out."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from tidegate.config.schema import AfterDeadline, Completion, Feed
+from tidegate.domain.partitions.calendar import partition_of
 from tidegate.domain.partitions.completeness import (
     ChangedAfterCompletion,
     CompletenessDecision,
@@ -16,12 +16,11 @@ from tidegate.domain.partitions.completeness import (
     WaitForFiles,
     decide_completeness,
     files_of,
-    next_version,
     quiet_at_of,
 )
 from tidegate.domain.partitions.manifest import ListedBlob
 from tidegate.domain.partitions.names import version_name
-from tidegate.domain.partitions.records import Month, MonthVersion
+from tidegate.domain.partitions.records import Month
 
 
 class PreviewState(StrEnum):
@@ -45,7 +44,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class PartitionPreview:
-    """The result of a check that changes nothing. `version` is the version that a check would make."""
+    """The result of a check that changes nothing. `decision` is None if the feed ignores the partition."""
 
     partition: str
     state: PreviewState
@@ -53,7 +52,7 @@ class PartitionPreview:
     until: datetime | None = None
     deadline: datetime | None = None
     files: int = 0
-    version: MonthVersion | None = None
+    decision: CompletenessDecision | None = None
     left_out: LeftOut = field(default_factory=LeftOut)
 
 
@@ -74,22 +73,19 @@ def preview_partition(
         why = f"the feed starts with {feed.starts}"
         return PartitionPreview(partition, PreviewState.BEFORE_START, why, files=files)
     decision = decide_completeness(feed, record, listing, now, deadline)
-    version = next_version(record, decision, now) if isinstance(decision, NewVersion) else None
     state, why, until = _describe(decision, feed, record, listing, now)
     left_out = _left_out(feed, listing, decision)
-    return PartitionPreview(partition, state, why, until, deadline, files, version, left_out)
+    return PartitionPreview(partition, state, why, until, deadline, files, decision, left_out)
 
 
 def sort_by_partition(feed: Feed, blobs: Sequence[ListedBlob]) -> FolderContents:
     """Sort all blobs below a feed's path by partition. `outside` has the files of no partition."""
-    pattern = re.escape(feed.path).replace(r"\{yyyy\}", "([0-9]{4})").replace(r"\{MM\}", "(0[1-9]|1[0-2])")
-    path = re.compile(pattern)
     partitions: dict[str, list[ListedBlob]] = {}
     outside: list[ListedBlob] = []
     for blob in blobs:
-        match = path.match(blob.name)
-        if match:
-            partitions.setdefault("".join(match.groups()), []).append(blob)
+        partition = partition_of(feed.path, blob.name)
+        if partition:
+            partitions.setdefault(partition, []).append(blob)
         elif not blob.name.endswith("/"):
             outside.append(blob)
     return FolderContents(partitions, tuple(outside))

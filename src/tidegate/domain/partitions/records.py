@@ -92,6 +92,9 @@ class MonthVersion(BaseModel):
     )
     snapshot_at: datetime
     registered: bool = Field(default=False, description="Whether the Data asset version exists.")
+    before_installation: bool = Field(
+        default=False, description="Whether its files were there before the feed was installed."
+    )
     generations: list[Generation] = Field(default=[])
 
 

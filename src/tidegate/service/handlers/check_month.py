@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from tidegate.domain.activities import month_texts
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.partitions.calendar import deadline_of
+from tidegate.domain.partitions.catch_up import was_due_before
 from tidegate.domain.partitions.completeness import (
     ChangedAfterCompletion,
     NewVersion,
@@ -37,9 +38,11 @@ class CheckMonthHandler:
         replaced = command.due and record.check_due and command.due < record.check_due
         if replaced or command.month < feed.starts:
             return []
+        installed = self.versions.feeds.first_seen(command.feed)
         unfinished = self.versions.complete(feed, record, command.cause)
         listing = self.versions.list_files(feed, command.month)
         deadline = deadline_of(feed.deadline, command.month, config.timezone) if feed.deadline else None
+        record.deadline_announced |= was_due_before(installed, record, deadline)
         match decide_completeness(feed, record, listing, now, deadline):
             case NewVersion() as new:
                 return self.versions.add(feed, record, new, command.cause)

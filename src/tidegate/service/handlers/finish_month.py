@@ -14,6 +14,7 @@ from tidegate.domain.partitions.result import CSV, RECONCILIATION, Reconciliatio
 from tidegate.messages.commands import CheckMonth, FinishMonth, Follows, Next, WeighDrift
 from tidegate.service.context import ServiceContext
 from tidegate.service.job_runner import read_output
+from tidegate.service.steps.catching_up import CatchingUp
 from tidegate.service.steps.generation_claims import end_generation
 from tidegate.service.steps.partition_versions import PartitionVersions
 
@@ -24,6 +25,7 @@ class FinishMonthHandler:
 
     context: ServiceContext
     versions: PartitionVersions
+    catching_up: CatchingUp
 
     def handle(self, command: FinishMonth) -> Follows:
         feed = self.context.feed(command.feed)
@@ -41,7 +43,8 @@ class FinishMonthHandler:
         if claim.generation.state is ScoringState.SUPERSEDED:
             check = CheckMonth(cause=command.cause, feed=command.feed, month=command.month)
             return [announced, Next(check)]
-        return [announced, *self._weigh_drift(claim, command)]
+        scorings = self.catching_up.due_scorings(command.feed, command.cause)
+        return [announced, *self._weigh_drift(claim, command), *map(Next, scorings)]
 
     def _weigh_drift(self, claim: Claim, command: FinishMonth) -> list[Next]:
         """Return the command that weighs the measured drift, if the policy of the model asks for it."""

@@ -31,6 +31,7 @@ from tidegate.messages.commands import (
 )
 from tidegate.service.context import ServiceContext
 from tidegate.service.job_runner import JobRunner, clusters_for
+from tidegate.service.steps.catching_up import CatchingUp
 from tidegate.service.steps.model_candidates import MissedRegistrations
 from tidegate.service.steps.waiting_work import WaitingWork
 
@@ -48,6 +49,7 @@ class ReconcileHandler:
     registrations: MissedRegistrations
     waiting: WaitingWork
     runner: JobRunner
+    catching_up: CatchingUp
 
     def handle(self, command: Reconcile) -> Follows:
         self.waiting.release_left_over()
@@ -57,10 +59,12 @@ class ReconcileHandler:
         open_jobs = {job.name for job in jobs}
         due: list[AnyCommand] = list(due_jobs(self.runner.changed(jobs), config, cause))
         for name, feed in config.feeds.items():
+            self.catching_up.feeds.first_seen(name)
             records = ledger.months(name)
             months = due_months(feed, records, now, config.timezone)
             due += [CheckMonth(cause=cause, feed=name, month=month) for month in months]
             due += due_scorings(feed, records, cause, open_jobs)
+            due += self.catching_up.due_scorings(name, cause)
         due += due_versions(ledger.model_versions(), config, cause, open_jobs)
         due += self.registrations.find(config, cause)
         due += due_models(ledger.models(), config, now, cause, open_jobs)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from tidegate.config.schema import Feed
 from tidegate.domain.jobs.plan import job_name, model_problem, plan_scoring
+from tidegate.domain.partitions.catch_up import is_held_back
 from tidegate.domain.partitions.records import Claim, Month, MonthVersion, ScoringState
 from tidegate.domain.partitions.result import Result
 from tidegate.errors import PermanentError
@@ -11,6 +12,7 @@ from tidegate.messages.commands import CheckJob, CheckMonth, FinishMonth, Follow
 from tidegate.service.context import ServiceContext
 from tidegate.service.job_runner import ClusterNotReady, JobRunner, JobSubmitted, SubmissionRefused
 from tidegate.service.retry import FIRST_LOOK, look_again
+from tidegate.service.steps.catching_up import CatchingUp
 from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest, end_generation
 
 
@@ -21,6 +23,7 @@ class ScoreMonthHandler:
     context: ServiceContext
     claims: GenerationClaims
     runner: JobRunner
+    catching_up: CatchingUp
 
     def handle(self, command: ScoreMonth) -> Follows:
         feed = self.context.feed(command.feed)
@@ -46,7 +49,9 @@ class ScoreMonthHandler:
 
     def _claim(self, command: ScoreMonth, feed: Feed, record: Month, version: MonthVersion) -> Claim | None:
         """Claim the first generation of the latest version, which is scored without a person's request."""
-        if command.generation != 1 or version is not record.latest:
+        if command.generation != 1 or version is not record.latest or is_held_back(feed, record):
+            return None
+        if not self.catching_up.take_turn(feed, record):
             return None
         request = ScoringRequest(feed=record.feed, month=record.month, reason=version.reason)
         return self.claims.add(feed, record, version, request)

@@ -6,8 +6,18 @@ from dataclasses import dataclass
 from tidegate.config.schema import Feed
 from tidegate.domain.jobs.plan import JobPlan, model_problem, plan_scoring
 from tidegate.domain.partitions.calendar import deadline_of, expected_months, prefix_of
-from tidegate.domain.partitions.completeness import PartitionListing
+from tidegate.domain.partitions.catch_up import (
+    BEFORE_INSTALLATION,
+    FeedRecord,
+    decide_turns,
+    is_held_back,
+    starts_by_itself,
+    was_due_before,
+    was_there_before,
+)
+from tidegate.domain.partitions.completeness import NewVersion, PartitionListing, next_version
 from tidegate.domain.partitions.manifest import ListedBlob
+from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.preview import (
     PartitionPreview,
     PreviewState,
@@ -24,11 +34,22 @@ from tidegate.service.steps.partition_versions import PartitionVersions
 
 @dataclass(frozen=True)
 class PartitionDryRun:
-    """What a check of one partition would find and start. `problem` says why its job cannot start."""
+    """What a check of one partition would find and start.
+
+    `version` is the version that it would make. `waits` says why the latest version is not scored now, and
+    `problem` why its job cannot start.
+    """
 
     preview: PartitionPreview
+    version: MonthVersion | None = None
     job: JobPlan | None = None
+    waits: str | None = None
     problem: str | None = None
+
+    @property
+    def held_back(self) -> bool:
+        """Return whether the partition is not scored because it was there before the installation."""
+        return self.waits == BEFORE_INSTALLATION
 
 
 @dataclass(frozen=True)
@@ -41,6 +62,18 @@ class FeedDryRun:
     partitions: tuple[PartitionDryRun, ...]
     outside: tuple[str, ...]
 
+    @property
+    def starts(self) -> str:
+        """Return how many jobs start now, how many follow, and how many partitions are not scored."""
+        runs = self.partitions
+        now, old = sum(run.job is not None for run in runs), sum(run.held_back for run in runs)
+        later = sum(run.waits is not None for run in runs) - old
+        parts = [f"{now} jobs start now"]
+        parts += [f"{later} follow when others have ended"] if later else []
+        parts += [f"{old} partitions are {BEFORE_INSTALLATION}"] if old else []
+        problems = dict.fromkeys(run.problem for run in runs if run.problem)
+        return "; ".join([*parts, *(f"complete partitions wait: {problem}" for problem in problems)])
+
 
 @dataclass(frozen=True)
 class _ScoringSetup:
@@ -49,6 +82,15 @@ class _ScoringSetup:
     model: str = ""
     outputs: frozenset[str] = frozenset()
     problem: str | None = None
+
+
+@dataclass(frozen=True)
+class _After:
+    """A partition's record as it is after a check, with the version that the check would add."""
+
+    record: Month
+    preview: PartitionPreview | None = None
+    version: MonthVersion | None = None
 
 
 @dataclass(frozen=True)
@@ -66,13 +108,13 @@ class DryRunService:
         records = {record.month: record for record in self.context.ledger.months(name)}
         expected = expected_months(feed.starts, self.context.now(), self.context.config().timezone)
         partitions = sorted({*contents.partitions, *records, *expected}, reverse=True)
-        runs, setup = [], self._setup(feed)
+        previews, installed = [], self.versions.feeds.preview(name)
         for partition in partitions:
             blobs = contents.partitions.get(partition, ())
             listing = self.versions.sort_files(feed, prefix_of(feed.path, partition), blobs)
             record = records.get(partition) or Month(feed=name, month=partition)
-            runs.append(self._partition(feed, record, listing, setup))
-        return FeedDryRun(tuple(runs), self._outside_of_all(feed, contents.outside))
+            previews.append(self._preview(feed, record, listing, installed))
+        return FeedDryRun(self._runs(feed, installed, previews), self._outside_of_all(feed, contents.outside))
 
     def _outside_of_all(self, feed: Feed, outside: Sequence[ListedBlob]) -> tuple[str, ...]:
         """Return the names of files that are in no partition of any feed of the container."""
@@ -83,31 +125,47 @@ class DryRunService:
 
     def partition(self, name: str, partition: str) -> PartitionDryRun:
         """Return what the service would do with one partition."""
-        feed = self.context.feed(name)
-        record, listing = (
-            self.context.ledger.month(name, partition),
-            self.versions.list_files(feed, partition),
-        )
-        return self._partition(feed, record, listing, self._setup(feed))
+        feed, records = self.context.feed(name), self.context.ledger.months(name)
+        record = self.context.ledger.month(name, partition)
+        installed = self.versions.feeds.preview(name)
+        preview = self._preview(feed, record, self.versions.list_files(feed, partition), installed)
+        others = [_After(other) for other in records if other.month != partition]
+        return self._runs(feed, installed, [preview, *others])[0]
 
-    def _partition(
-        self, feed: Feed, record: Month, listing: PartitionListing, setup: _ScoringSetup
-    ) -> PartitionDryRun:
+    def _preview(self, feed: Feed, record: Month, listing: PartitionListing, installed: FeedRecord) -> _After:
         now, timezone = self.context.now(), self.context.config().timezone
         deadline = deadline_of(feed.deadline, record.month, timezone) if feed.deadline else None
-        preview = preview_partition(feed, record, listing, now, deadline)
-        if preview.state is PreviewState.BEFORE_START:
-            return PartitionDryRun(preview)
         after = record.model_copy(deep=True)
-        after.versions += [preview.version] if preview.version else []
-        version = after.latest
-        if version is None or _is_scored(version):
-            return PartitionDryRun(preview)
+        after.deadline_announced |= was_due_before(installed, record, deadline)
+        preview = preview_partition(feed, after, listing, now, deadline)
+        if not isinstance(preview.decision, NewVersion):
+            return _After(record, preview)
+        old = was_there_before(installed, record, preview.decision.files)
+        version = next_version(record, preview.decision, now, before_installation=old)
+        after.versions.append(version.model_copy(update={"registered": True}))
+        return _After(after, preview, version)
+
+    def _runs(
+        self, feed: Feed, installed: FeedRecord, partitions: Sequence[_After]
+    ) -> tuple[PartitionDryRun, ...]:
+        """Return what would start, of each partition with a preview."""
+        setup = self._setup(feed)
+        turns = decide_turns(feed, installed.turns, [partition.record for partition in partitions])
+        return tuple(
+            self._run(feed, partition, setup, turns) for partition in partitions if partition.preview
+        )
+
+    def _run(self, feed: Feed, after: _After, setup: _ScoringSetup, turns: Sequence[str]) -> PartitionDryRun:
+        preview, record, latest = after.preview, after.record, after.record.latest
+        assert preview is not None
+        waits = _why_it_waits(feed, record, turns)
+        if latest is None or waits or preview.state is PreviewState.BEFORE_START or _is_scored(latest):
+            return PartitionDryRun(preview, after.version, waits=waits)
         if setup.problem:
-            return PartitionDryRun(preview, problem=setup.problem)
-        generation = self._generation(feed, after, version, setup.model)
-        plan = plan_scoring(feed, Claim(after, version, generation))
-        return PartitionDryRun(preview, plan.for_pipeline(setup.outputs))
+            return PartitionDryRun(preview, after.version, problem=setup.problem)
+        generation = self._generation(feed, record, latest, setup.model)
+        plan = plan_scoring(feed, Claim(record, latest, generation))
+        return PartitionDryRun(preview, after.version, plan.for_pipeline(setup.outputs))
 
     def _generation(self, feed: Feed, record: Month, version: MonthVersion, model: str) -> Generation:
         """Return the generation whose job is submitted next: the claimed one, or else a new one."""
@@ -133,3 +191,12 @@ class DryRunService:
 def _is_scored(version: MonthVersion) -> bool:
     """Return whether the latest generation needs no new job."""
     return bool(version.generations) and version.generations[-1].state is not ScoringState.CLAIMED
+
+
+def _why_it_waits(feed: Feed, record: Month, turns: Sequence[str]) -> str | None:
+    """Return why the latest version starts no job now, or None if nothing holds it back."""
+    if is_held_back(feed, record):
+        return BEFORE_INSTALLATION
+    if starts_by_itself(feed, record) and version_name(record.month, len(record.versions)) not in turns:
+        return f"waits for its turn: at most {feed.catch_up.max_live} jobs of the feed run at a time"
+    return None

@@ -10,6 +10,7 @@ from tidegate.domain.activities import month_texts
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.assets import BLOBSTORE, DataAsset, datastore_name, datastore_uri
 from tidegate.domain.partitions.calendar import prefix_of
+from tidegate.domain.partitions.catch_up import is_held_back, starts_by_itself, was_there_before
 from tidegate.domain.partitions.completeness import (
     NewVersion,
     PartitionListing,
@@ -25,6 +26,7 @@ from tidegate.errors import NotFoundError, PermanentError
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, Next, ScoreMonth
 from tidegate.service.context import ServiceContext
+from tidegate.service.steps.feed_records import FeedRecords
 
 if TYPE_CHECKING:
     from tidegate.cloud.blobs import FeedFiles
@@ -43,6 +45,7 @@ class PartitionVersions:
 
     context: ServiceContext
     feed_files: "FeedFiles"
+    feeds: FeedRecords
 
     def list_files(self, feed: Feed, month: str) -> PartitionListing:
         """Return the month's files and the content of its list files. A missing container has no files."""
@@ -71,7 +74,8 @@ class PartitionVersions:
 
         Raise ConflictError if another check of the same files was quicker.
         """
-        version = next_version(record, new, self.context.now())
+        old = was_there_before(self.feeds.first_seen(record.feed), record, new.files)
+        version = next_version(record, new, self.context.now(), before_installation=old)
         text = Manifest.of(new.files).text
         self.context.workspace_of(feed).datastores.write(BLOBSTORE, version.manifest_path, text.encode())
         record.versions.append(version)
@@ -91,13 +95,15 @@ class PartitionVersions:
     def complete(self, feed: Feed, record: Month, cause: str) -> Follows:
         """Register the versions that are not registered yet, and return the commands that score them.
 
-        The latest version is scored if no generation of it exists.
+        The latest version is scored if no generation of it exists and the feed's `catch_up` allows it.
         """
         unregistered = [version for version in record.versions if not version.registered]
-        notifications = [self._register(feed, record, version, cause) for version in unregistered]
+        notifications = [
+            step for version in unregistered for step in self._register(feed, record, version, cause)
+        ]
         claims = [claim for claim in record.claims if claim.version in unregistered]
         due = [(claim.version.number, claim.generation.number) for claim in claims]
-        if record.latest and not record.latest.generations:
+        if record.latest and starts_by_itself(feed, record):
             due.append((record.latest.number, 1))
         scorings = [
             ScoreMonth(
@@ -107,7 +113,8 @@ class PartitionVersions:
         ]
         return [*map(Next, scorings), *notifications]
 
-    def _register(self, feed: Feed, record: Month, version: MonthVersion, cause: str) -> Next:
+    def _register(self, feed: Feed, record: Month, version: MonthVersion, cause: str) -> list[Next]:
+        """Register a version. People are not notified of one that is not scored because it is old."""
         asset, assets = _data_asset(feed, record, version), self.context.workspace_of(feed).assets
         tags = assets.data_tags(asset.name, asset.version)
         if tags is None:
@@ -118,10 +125,13 @@ class PartitionVersions:
                 "archive the Data asset, or restore the ledger, and replay this command"
             )
         trigger = Trigger(version.snapshot_at, cause)
-        announced = self.context.announce(month_texts.registered(record, version, trigger))
+        held_back = is_held_back(feed, record)
+        activity = month_texts.registered(record, version, trigger, held_back=held_back)
+        activity.done = held_back
+        announced = self.context.announce(activity)
         version.registered = True
         self.context.ledger.save(record)
-        return announced
+        return [] if held_back else [announced]
 
 
 def _data_asset(feed: Feed, record: Month, version: MonthVersion) -> DataAsset:

@@ -1,0 +1,86 @@
+"""Catching up: which partitions start no job because they are old, and whose turn it is among the others."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from pydantic import Field
+
+from tidegate.config.schema import CatchUpFrom, Feed
+from tidegate.domain.ledger_record import LedgerRecord
+from tidegate.domain.partitions.manifest import ListedBlob
+from tidegate.domain.partitions.names import version_name
+from tidegate.domain.partitions.records import Month
+from tidegate.messages.commands import Name
+
+BEFORE_INSTALLATION = "not scored: before the feed was installed"
+
+
+class FeedRecord(LedgerRecord):
+    """A feed's record in the ledger: what was there when the feed was first seen, and whose turn it is."""
+
+    feed: Name
+    first_seen_at: datetime
+    newest: str | None = Field(
+        default=None,
+        description="The newest partition with files at that time, or None if all partitions count as new.",
+    )
+    turns: list[str] = Field(default=[], description="The versions that may start or run a job: `202611-1`.")
+
+
+def was_there_before(installed: FeedRecord, record: Month, files: Sequence[ListedBlob]) -> bool:
+    """Return whether the next version of a partition, with these files, is from before the installation.
+
+    This is a partition older than the newest of that time, without a newer file. Later versions of it are
+    treated as the first one until a person has the partition scored.
+    """
+    if record.latest is not None:
+        return record.latest.before_installation and not record.claims
+    old = installed.newest is not None and record.month < installed.newest
+    return old and all(file.modified <= installed.first_seen_at for file in files)
+
+
+def was_due_before(installed: FeedRecord, record: Month, deadline: datetime | None) -> bool:
+    """Return whether the deadline of an old partition passed before the installation.
+
+    People are not notified of such a partition.
+    """
+    old = installed.newest is not None and record.month < installed.newest
+    return old and deadline is not None and deadline <= installed.first_seen_at
+
+
+def is_held_back(feed: Feed, record: Month) -> bool:
+    """Return whether a partition is not scored because it was there before the feed was installed."""
+    latest, newest_only = record.latest, feed.catch_up.start is CatchUpFrom.NEWEST
+    return bool(newest_only and latest and latest.before_installation and not record.claims)
+
+
+def starts_by_itself(feed: Feed, record: Month) -> bool:
+    """Return whether the latest version waits for a job that no person has to request."""
+    latest = record.latest
+    waits = latest is not None and latest.registered and not latest.generations
+    return waits and record.month >= feed.starts and not is_held_back(feed, record)
+
+
+def decide_turns(feed: Feed, turns: Sequence[str], records: Sequence[Month]) -> list[str]:
+    """Return the versions that may start or run a job now: at most `max_live`, with the oldest first.
+
+    A turn is kept until its job has ended, or until the version no longer waits for one. Jobs that a person
+    requested count, too.
+    """
+    live = [
+        claim.version_name
+        for record in records
+        for claim in record.claims
+        if not claim.generation.state.final
+    ]
+    waiting = list(_waiting(feed, records))
+    kept = [turn for turn in turns if turn in waiting or turn in live]
+    others = [name for name in live if name not in kept]
+    free = max(feed.catch_up.max_live - len(kept) - len(others), 0)
+    return kept + [name for name in waiting if name not in kept][:free]
+
+
+def _waiting(feed: Feed, records: Sequence[Month]) -> Iterator[str]:
+    for record in sorted(records, key=lambda record: record.month):
+        if starts_by_itself(feed, record):
+            yield version_name(record.month, len(record.versions))

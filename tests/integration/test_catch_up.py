@@ -1,0 +1,167 @@
+"""A feed is installed on a container that has old months: how many jobs start, and in which order."""
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from tests.support.handler_harness import FEED, HandlerHarness
+from tests.support.installation import LIVE, Installation
+
+from tidegate.domain.partitions.records import Month
+from tidegate.messages.commands import CheckJob, CheckMonth, Reconcile, ScoreMonth
+from tidegate.service.manual_actions.rerun import RerunRequest
+
+TICK = Reconcile(cause="timer")
+
+
+def old_months(harness: HandlerHarness, count: int, start: str = "all") -> list[str]:
+    """Upload complete months of the years from 2024 on, before the service sees the feed."""
+    installation = harness.installation
+    months = [f"{2024 + number // 12}{number % 12 + 1:02}" for number in range(count)]
+    installation.configure(starts=months[0], catch_up={"from": start, "max_live": 2})
+    for month in months:
+        installation.upload(month, {"a.png": "cat"})
+    harness.clock.now = datetime.now(UTC)
+    return months
+
+
+def states(harness: HandlerHarness) -> dict[str, list[str]]:
+    """The states of each month's generations, of months that have a version."""
+    return {
+        record.month: [claim.generation.state.value for claim in record.claims]
+        for record in harness.ledger.months(FEED)
+        if record.versions
+    }
+
+
+def scored(months: list[str]) -> dict[str, list[str]]:
+    return {month: ["scored"] for month in months}
+
+
+def live(harness: HandlerHarness) -> int:
+    return sum(state in LIVE for states_of in states(harness).values() for state in states_of)
+
+
+def run(harness: HandlerHarness) -> int:
+    """Carry out a timer's commands and all that follows. Return the most jobs that were live at once."""
+    queue, most = deque(step.command for step in harness.do(TICK)), 0
+    while queue:
+        command = queue.popleft()
+        if isinstance(command, CheckJob):
+            harness.installation.cloud.settle()
+        follows = harness.do(command)
+        queue.extend(step.command for step in follows if not getattr(step.command, "due", None))
+        most = max(most, live(harness)) if isinstance(command, ScoreMonth) else most
+    return most
+
+
+def test_only_the_newest_of_24_old_months_starts_a_job(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    months = old_months(harness, 24, "newest")
+    promised = harness.service.dry_runs.feed(FEED)
+
+    run(harness)
+
+    assert promised.starts == "1 jobs start now; 23 partitions are not scored: before the feed was installed"
+    assert [name for name, found in states(harness).items() if found] == [months[-1]]
+    assert set(states(harness)) == set(months)
+    assert len(installation.jobs()) == 1
+    assert "registered" in str(harness.ledger.activities(f"{FEED}:{months[0]}"))
+    told = [message for message in installation.notifications() if f"{months[0]}-1" in str(message)]
+    assert told == []
+
+    harness.clock.move(days=2)
+    run(harness)
+    assert len(installation.jobs()) == 1
+
+    record = harness.ledger.month(FEED, months[0])
+    feed = harness.config().feeds[FEED]
+    claim = harness.service.reruns.rerun(feed, record, RerunRequest(reason="asked"), None)
+    run(harness)
+    assert states(harness)[months[0]] == ["scored"]
+    assert claim.name == f"{months[0]}-1-g1"
+
+
+def test_all_old_months_are_scored_two_at_a_time(installation: Installation, harness: HandlerHarness) -> None:
+    months = old_months(harness, 6)
+    promised = harness.service.dry_runs.feed(FEED)
+
+    most = run(harness)
+
+    assert promised.starts == "2 jobs start now; 4 follow when others have ended"
+    assert [run.preview.partition for run in promised.partitions if run.job] == months[1::-1]
+    assert most == 2
+    assert states(harness) == scored(months)
+    assert len(installation.jobs()) == 6
+
+
+def test_competing_workers_start_no_more_than_max_live(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    months = old_months(harness, 5)
+    for month in months:
+        harness.do(CheckMonth(cause="test", feed=FEED, month=month))
+    scorings = [ScoreMonth(cause="test", feed=FEED, month=month, version=1) for month in months]
+
+    with ThreadPoolExecutor(5) as workers:
+        list(workers.map(harness.do, scorings))
+
+    assert live(harness) == 2
+    assert [month for month, found in states(harness).items() if found] == months[:2]
+
+
+def test_a_worker_that_dies_with_a_turn_is_followed_by_one_that_uses_it(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    months = old_months(harness, 3)
+    for month in months:
+        harness.do(CheckMonth(cause="test", feed=FEED, month=month))
+    record = harness.ledger.feed(FEED)
+    assert record is not None
+    record.turns = [f"{months[0]}-1", f"{months[1]}-1"]  # saved, and then the worker was killed
+    harness.ledger.save(record)
+
+    run(harness)
+
+    assert states(harness) == scored(months)
+
+
+def test_a_feed_that_the_ledger_knows_has_no_old_months(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    months = old_months(harness, 2, "newest")
+    harness.ledger.save(Month(feed=FEED, month=months[1]))  # an earlier release wrote it
+
+    run(harness)
+
+    assert states(harness) == scored(months)
+
+
+def test_an_old_month_whose_files_come_after_the_installation_is_scored(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    [newest] = old_months(harness, 1, "newest")
+    harness.clock.move(hours=-1)
+    before = harness.service.feed_records.first_seen(FEED)
+    again = harness.service.feed_records.first_seen(FEED)
+    installation.configure(starts="202306")
+    installation.upload("202306", {"a.png": "cat"})
+    harness.clock.move(hours=2)
+
+    run(harness)
+
+    assert (before.newest, again.etag) == (newest, before.etag)
+    assert states(harness) == scored(["202306", newest])
+
+
+def test_junk_in_the_future_makes_nothing_old(installation: Installation, harness: HandlerHarness) -> None:
+    months = old_months(harness, 1, "newest")
+    installation.upload("999912", {"a.png": "cat"})
+
+    assert harness.service.feed_records.preview(FEED).newest == months[0]
+
+
+def test_a_preview_of_an_installation_without_files_is_not_saved(harness: HandlerHarness) -> None:
+    assert harness.service.feed_records.preview(FEED).newest is None
+    assert harness.ledger.feed(FEED) is None
