@@ -40,7 +40,7 @@ def _counted(commands: Iterable[dict[str, Any]]) -> Counter[str]:
 
 
 def _shown(command: AnyCommand) -> dict[str, Any]:
-    shown = command.model_dump(exclude={"cause", "tries", "first_tried"})
+    shown = command.model_dump(exclude={"cause", "tries", "first_tried", "format_version"})
     return shown | {"due": shown["due"] is not None} if "due" in shown else shown
 
 

@@ -79,6 +79,7 @@ def counts(bearer: str, online: OnlineEndpoint, dimension: str) -> dict[str, flo
 # Predictions
 
 
+@pytest.mark.usefixtures("own_invoke_headers")
 def test_a_script_answers_and_its_output_is_in_the_log(steady: OnlineEndpoint, tmp_path: Path) -> None:
     request = tmp_path / "request.json"
     request.write_text(json.dumps(NUMBERS))

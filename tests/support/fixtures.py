@@ -172,3 +172,15 @@ def site(tidepool: "Tidepool", storage_account: "StorageAccount", tmp_path: Path
     settings = {**SETTINGS, "NOTES": str(tmp_path / "notes")}
     with tidepool.functions_app(SAMPLE, settings, {"storage": storage_account.id}) as site:
         yield site
+
+
+@pytest.fixture
+def own_invoke_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep a deployment's name in the headers of this test's invocations.
+
+    azure-ai-ml adds the headers of each invocation to one dictionary for the whole process, so later
+    invocations would go to the same deployment.
+    """
+    from azure.ai.ml.constants._endpoint import EndpointInvokeFields
+
+    monkeypatch.setattr(EndpointInvokeFields, "DEFAULT_HEADER", dict(EndpointInvokeFields.DEFAULT_HEADER))
