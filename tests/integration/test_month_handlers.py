@@ -51,6 +51,7 @@ def test_a_chain_of_checks_neither_multiplies_nor_dies(
 ) -> None:
     installation.configure(complete_when=[{"quiet_for": "15m"}])
     installation.upload(MONTH, FILES, marker=False)
+    harness.clock.now = datetime.now(UTC)  # not before the time of the files
     first = CHECK.model_copy(update={"due": harness.clock.now})
 
     [wait] = harness.do(first)
