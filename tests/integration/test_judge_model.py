@@ -13,6 +13,7 @@ from tests.support.model_versions import MODEL, POLICY, ModelInstallation
 
 from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.ledger import Ledger
+from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.jobs.records import Job, JobEnd, JobKind
 from tidegate.domain.lifecycle.records import Champion, ModelState, ModelVersion
@@ -82,7 +83,10 @@ class JudgedModel:
         return sorted(name for name in self.installation.evaluations() if f"-{self.name}-" in name)
 
     def kinds(self) -> list[str]:
-        return sorted(activity.kind for activity in self.ledger.activities(model_subject(self.name)))
+        return sorted(activity.kind for activity in self.activities())
+
+    def activities(self) -> list[Activity]:
+        return list(self.ledger.activities(model_subject(self.name)))
 
 
 @pytest.fixture
@@ -302,6 +306,11 @@ def test_an_evaluation_whose_nodes_were_taken_comes_back(installation: ModelInst
     assert "model.preempted" in model.kinds()
     first, second = (model.row(name) for name in model.jobs())
     assert (first.end, second.end) == (JobEnd.PREEMPTED, JobEnd.COMPLETED)
+    assert first.preemption is not None
+    assert first.preemption.matched.startswith("PreemptionError: Nodes of this job got pre-empted")
+    [told] = [one for one in model.activities() if one.kind == "model.preempted"]
+    assert told.data["preemption"] == first.preemption.model_dump()
+    assert first.preemption.matched in told.text
     assert (first.kind, first.subject) == (JobKind.EVALUATION, f"{model.name}:1")
     assert (first.attempt, second.attempt) == (1, 2)
     assert first.pipeline == "quick_evaluation:1"

@@ -449,10 +449,10 @@ def test_a_low_priority_job_is_preempted_and_a_dedicated_one_is_not(
 
     preempted, kept = (runner.run(job) for job in jobs)
 
-    assert (preempted.status, kept.status) == ("Canceled", "Completed")
-    assert "CancelRequested" not in runner.states(preempted.name)
-    details = runner.ml.jobs._runs_operations.get_run_details(preempted.name)
-    assert details.error.error.code == "NodePreempted"
+    assert (preempted.status, kept.status) == ("Failed", "Completed")
+    error = runner.ml.jobs._runs_operations.get_run_details(preempted.name).error.error
+    assert error.code == "UserError"
+    assert "PreemptionError: Nodes of this job got pre-empted" in error.message
 
 
 def test_a_job_that_never_starts_stays_queued_without_a_log_and_can_be_cancelled(

@@ -1,18 +1,19 @@
 """The Azure ML jobs of a workspace: submission, state and errors, and the data that they read."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from tidegate.cloud.data_plane import DataPlaneClient
 from tidegate.cloud.ml_client import LazyMLClient, ml_errors
-from tidegate.domain.jobs.outcome import RunSnapshot
 from tidegate.domain.jobs.plan import JobPlan
+from tidegate.domain.jobs.run_snapshot import RunSnapshot
 from tidegate.errors import ConflictError, NotFoundError, PermanentError
 
 _DATA = re.compile(r".*/data/(?P<name>[^/]+)/versions/(?P<version>[^/]+)")
 
+_MOST_CODES = 5
 _JOBS_AT_ONCE = 100  # Azure documents no limit for batchrundata
 
 
@@ -136,10 +137,18 @@ def _snapshot(run: dict[str, Any], children: tuple[RunSnapshot, ...] = ()) -> Ru
         status=run["status"],
         started_at=_time(run.get("startTimeUtc")),
         ended_at=_time(run.get("endTimeUtc")),
-        code=str(error.get("code") or ""),
+        code="/".join(_codes(error)),
         message=str(error.get("message") or ""),
         children=children,
     )
+
+
+def _codes(error: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the code of an error and the codes of its inner errors."""
+    for _ in range(_MOST_CODES):
+        if error.get("code"):
+            yield str(error["code"])
+        error = error.get("innerError") or {}
 
 
 def _time(text: str | None) -> datetime | None:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from tidegate.config.schema import Config
 from tidegate.config.types import JobClusters
 from tidegate.domain.assets import BLOBSTORE
-from tidegate.domain.jobs.outcome import FINAL, JobOutcome, JobRunning, RunSnapshot, decide_outcome, end_of
+from tidegate.domain.jobs.outcome import JobOutcome, JobRunning, decide_outcome, end_of
 from tidegate.domain.jobs.plan import JobPlan
 from tidegate.domain.jobs.records import Job, JobKind
+from tidegate.domain.jobs.run_snapshot import FINAL, RunSnapshot
 from tidegate.errors import NotFoundError, PermanentError, TidegateError
 from tidegate.log import Log
 from tidegate.service.context import ServiceContext
@@ -105,6 +106,7 @@ class JobRunner:
     def end(self, job: Job, outcome: JobOutcome) -> None:
         """Record how a job ended. Call this after all consequences of the end are saved."""
         job.end, job.reason = end_of(outcome), getattr(outcome, "reason", None)
+        job.preemption = getattr(outcome, "preemption", None)
         job.checked_at = self.context.now()
         self.context.ledger.save(job)
         log.info("job_ended", job=job.name, end=job.end, reason=job.reason)

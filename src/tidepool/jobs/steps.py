@@ -21,6 +21,11 @@ from tidepool.store import Document, Store
 
 LOG = "user_logs/std_log.txt"
 _TAIL = 4000  # characters of the log that an error quotes
+# What users of Azure ML see: https://github.com/MicrosoftDocs/azure-docs/issues/66288
+_PREEMPTED = (
+    "AzureMLCompute job failed.\nPreemptionError: Nodes of this job got pre-empted. Check if the run has "
+    "failed or restarted.\n\tReason: Received pre-emption warning signal"
+)
 _UNLIMITED = 1_000_000  # the number of nodes of serverless compute
 
 
@@ -75,9 +80,7 @@ class Steps:
                 await self._prepare(folder)
                 await self._move(run, "Running")
                 if fault == "preempt":
-                    raise StepError(
-                        "NodePreempted", "The low-priority node of the job was preempted.", "Canceled"
-                    )
+                    raise StepError("UserError", _PREEMPTED)
                 await self._execute(folder, record)
                 await self._move(run, "Finalizing")
                 return await folder.send_outputs()

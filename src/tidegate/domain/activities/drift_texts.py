@@ -64,7 +64,7 @@ def retraining_preempted(
             f"{resubmission.reason}.\nThe training is submitted again, on {resubmission.compute}. "
             "There is nothing to do."
         ),
-        data={"model": model, "job": retraining.job, "compute": resubmission.compute},
+        data={"model": model, "job": retraining.job, "compute": resubmission.compute, **resubmission.details},
         cause=trigger.cause,
     )
 

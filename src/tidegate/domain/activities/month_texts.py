@@ -83,7 +83,12 @@ def preempted(record: Month, job: Job, resubmission: ResubmitJob, trigger: Trigg
             f"{resubmission.reason}.\nThe job is submitted again, on {resubmission.compute}. "
             "There is nothing to do."
         ),
-        data={"job": job.name, "attempt": job.attempt, "compute": resubmission.compute},
+        data={
+            "job": job.name,
+            "attempt": job.attempt,
+            "compute": resubmission.compute,
+            **resubmission.details,
+        },
         cause=trigger.cause,
     )
 

@@ -92,7 +92,7 @@ def preempted(record: ModelVersion, job: str, resubmission: ResubmitJob, trigger
             f"{resubmission.reason}.\nThe evaluation is submitted again, on {resubmission.compute}. "
             "There is nothing to do."
         ),
-        data={**_version_ids(record), "job": job, "compute": resubmission.compute},
+        data={**_version_ids(record), "job": job, "compute": resubmission.compute, **resubmission.details},
         cause=trigger.cause,
     )
 

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from tidegate.domain.ledger_record import LedgerRecord
 from tidegate.messages.commands import Name
@@ -24,6 +25,21 @@ class JobEnd(StrEnum):
     PREEMPTED = "preempted"  # the work is submitted again as the next attempt
     CANCELLED = "cancelled"
     FAILED = "failed"
+
+
+class Preemption(BaseModel):
+    """What showed that a job was preempted: it lost its low-priority nodes."""
+
+    sign: str = Field(description="The name of the sign that matched.")
+    run: str = Field(description="The job or the step that shows the sign.")
+    status: str
+    field: Literal["code", "message"]
+    matched: str = Field(description="The code, or the line of the message, that matched.")
+    source: str = Field(description="The page on which the sign was reported or is described.")
+
+    @property
+    def text(self) -> str:
+        return f"{self.run} is {self.status} with the {self.field} {self.matched!r}"
 
 
 class Job(LedgerRecord):
@@ -53,6 +69,9 @@ class Job(LedgerRecord):
     )
     reason: str | None = Field(
         default=None, description="Why the job was cancelled or submitted again, or why it failed."
+    )
+    preemption: Preemption | None = Field(
+        default=None, description="The sign by which the service recognized that the job was preempted."
     )
     checked_at: datetime | None = None
 
