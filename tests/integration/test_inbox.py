@@ -15,7 +15,7 @@ from tests.support.service import delays, take_commands
 
 from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError, TransientError
-from tidegate.messages.commands import AnyCommand, Notify
+from tidegate.messages.commands import DELIVERY_FIELDS, AnyCommand, Notify
 from tidepool.cloud import StorageAccount, Tidepool
 
 
@@ -40,7 +40,7 @@ def _counted(commands: Iterable[dict[str, Any]]) -> Counter[str]:
 
 
 def _shown(command: AnyCommand) -> dict[str, Any]:
-    shown = command.model_dump(exclude={"cause", "tries", "first_tried", "format_version"})
+    shown = command.model_dump(exclude=DELIVERY_FIELDS)
     return shown | {"due": shown["due"] is not None} if "due" in shown else shown
 
 

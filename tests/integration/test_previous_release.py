@@ -49,7 +49,7 @@ def test_the_stored_messages_are_one_of_every_command() -> None:
 def test_a_message_of_the_previous_release_is_read_whole(message: str) -> None:
     written = json.loads(encode(decode(message)))
 
-    assert written == json.loads(message) | {"format_version": MESSAGE_FORMAT}
+    assert written == json.loads(message) | {"format_version": MESSAGE_FORMAT, "delay_announced": False}
 
 
 def test_the_stored_rows_are_of_every_table() -> None:

@@ -1,13 +1,13 @@
 """The worker with its real queue and ledger, and handlers that end in every way there is."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.support.clock import Clock
-from tests.support.service import delays, take_commands
+from tests.support.service import delays, take_commands, take_messages
 
 from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError, ConflictError, NotFoundError, PermanentError, TransientError
@@ -95,7 +95,9 @@ def test_a_conflict_is_looked_at_again_at_once(
 def test_waiting_is_never_longer_than_an_hour(
     works: Works, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount
 ) -> None:
-    tired = CHECK.model_copy(update={"tries": 90, "first_tried": clock.now - timedelta(hours=23)})
+    tired = CHECK.model_copy(
+        update={"tries": 90, "first_tried": clock.now - timedelta(hours=23), "delay_announced": True}
+    )
 
     works(raises=TransientError("busy")).carry_out(encode(tired))
 
@@ -109,20 +111,71 @@ def test_a_fault_of_some_minutes_is_announced_once(
     worker = works(raises=NotFoundError("no pipeline"))
 
     worker.carry_out(encode(CHECK.model_copy(update={"tries": 4})))
-    worker.carry_out(encode(CHECK.model_copy(update={"tries": 5})))
+    notify, retry = sorted(take_commands(tidepool, storage_account.name), key=lambda command: command.tries)
+    worker.carry_out(encode(retry))
 
     (activity,) = service.ledger.activities("digits:202611")
     assert (activity.kind, activity.text) == ("work.delayed", "no pipeline")
-    assert (
-        len(
-            [
-                command
-                for command in take_commands(tidepool, storage_account.name)
-                if isinstance(command, Notify)
-            ]
-        )
-        == 1
-    )
+    assert notify == Notify(cause="event-1", subject=activity.subject, activity=activity.id)
+    assert [command.kind for command in take_commands(tidepool, storage_account.name)] == ["CheckMonth"]
+
+
+@pytest.fixture
+def tables_away(faults: Tidepool, storage_account: StorageAccount) -> Iterator[None]:
+    """Cut every connection to the tables of the service's account, until the test clears the faults."""
+    tables = {"host": f"{storage_account.name}.table.*"}
+    faults.fault("request", "timeout", value=0, times=None, match=tables)
+    yield
+    faults.clear_faults()
+
+
+def test_a_command_comes_back_for_a_day_while_the_tables_are_away(
+    works: Works, tables_away: None, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    worker = works(raises=TransientError("busy"))
+    command: AnyCommand = CHECK.model_copy(update={"tries": 4, "first_tried": clock.now})
+
+    for tries in (5, 6):
+        worker.carry_out(encode(command))
+        (command,) = take_commands(tidepool, storage_account.name)
+        assert (command.tries, command.delay_announced) == (tries, False)
+    clock.move(hours=24)
+    worker.carry_out(encode(command))
+
+    assert take_commands(tidepool, storage_account.name) == [command]
+
+
+def test_the_delay_is_announced_once_the_tables_are_back(
+    works: Works, service: Service, tables_away: None, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    worker = works(raises=TransientError("busy"))
+    worker.carry_out(encode(CHECK.model_copy(update={"tries": 4})))
+    (command,) = take_commands(tidepool, storage_account.name)
+
+    tidepool.clear_faults()
+    worker.carry_out(encode(command))
+
+    assert [activity.kind for activity in service.ledger.activities("digits:202611")] == ["work.delayed"]
+    assert len(take_commands(tidepool, storage_account.name)) == 2
+
+
+@pytest.mark.parametrize("message", [encode(CHECK), "no JSON", "e30="], ids=["a command", "text", "base64"])
+def test_a_failure_waits_in_the_queue_until_the_tables_are_back(
+    works: Works, service: Service, tables_away: None, tidepool: Tidepool, message: str
+) -> None:
+    account = service.settings.storage_account
+    worker = works(raises=PermanentError("the model has no signature"))
+
+    worker.carry_out(message)
+    waiting = take_messages(tidepool, account)
+    tidepool.clear_faults()
+    worker.carry_out(waiting[0])
+
+    assert len(waiting) == 1
+    (failure,) = service.ledger.failures()
+    assert failure.replayable
+    (notify,) = take_commands(tidepool, account)
+    assert isinstance(notify, Notify)
 
 
 def test_after_a_day_it_is_given_up_recorded_and_announced(

@@ -2,8 +2,6 @@
 
 import json
 
-from azure.storage.queue import TextBase64EncodePolicy
-
 from tests.support.azure_clients import queue_client
 from tests.support.installation import Installation, Running
 
@@ -27,8 +25,7 @@ def test_a_month_that_arrives_while_the_configuration_is_bad_is_scored_when_it_i
 
 
 def test_a_message_that_is_no_command_ends_with_people(installation: Installation, running: Running) -> None:
-    account, policy = installation.account.name, TextBase64EncodePolicy()
-    with queue_client(account, "tidegate-work", message_encode_policy=policy) as queue:
+    with queue_client(installation.account.name, "tidegate-work") as queue:
         running.service.queue.create()
         queue.send_message('{"kind": "Dance"}', time_to_live=-1)
 

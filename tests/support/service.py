@@ -11,7 +11,7 @@ from tests.support import config_yaml
 from tests.support.azure_clients import queue_client
 from tests.support.clock import Clock
 from tidegate.bootstrap import Service, build
-from tidegate.messages.commands import AnyCommand, decode
+from tidegate.messages.commands import AnyCommand, decode, message_text
 from tidegate.settings import Settings
 from tidepool.cloud import Tidepool
 
@@ -46,6 +46,11 @@ def start_service(
 
 def take_commands(tidepool: Tidepool, account: str, queue: str = "tidegate-work") -> list[AnyCommand]:
     """Remove all commands from the queue, delayed ones too, and return them in no particular order."""
+    return [decode(message_text(message)) for message in take_messages(tidepool, account, queue)]
+
+
+def take_messages(tidepool: Tidepool, account: str, queue: str = "tidegate-work") -> list[str]:
+    """Remove all messages from the queue, delayed ones too, and return them as the host delivers them."""
     from azure.core.exceptions import ResourceNotFoundError
 
     client = _queue(account, queue)
@@ -56,15 +61,13 @@ def take_commands(tidepool: Tidepool, account: str, queue: str = "tidegate-work"
         return []
     for message in messages:
         client.delete_message(message)
-    return [decode(message.content) for message in messages]
+    return [message.content for message in messages]
 
 
 @cache
 def _queue(account: str, queue: str) -> "QueueClient":
     """Return the client of a queue, the same one each time, so that its connection is used again."""
-    from azure.storage.queue import TextBase64DecodePolicy
-
-    return queue_client(account, queue, message_decode_policy=TextBase64DecodePolicy())
+    return queue_client(account, queue)
 
 
 def delays(tidepool: Tidepool, account: str) -> list[int]:

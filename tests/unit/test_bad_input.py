@@ -10,7 +10,7 @@ from tests.support.bad_input import CASES, JOB, Case
 from tests.support.config_yaml import a_config
 from tests.support.payloads import as_json, blob_event, learning_event, run_event
 
-from tidegate.messages.commands import decode, encode
+from tidegate.messages.commands import DELIVERY_FIELDS, decode, encode
 from tidegate.messages.event_parser import parse
 from tidegate.service.meanings import Ignore, RecordActivity, Reject, Send
 from tidegate.service.routing import Routes
@@ -30,7 +30,7 @@ def test_bad_input_is_answered_as_the_table_says(case: Case) -> None:
 
 
 def _shown(send: Send) -> dict[str, Any]:
-    shown = send.command.model_dump(exclude={"format_version", "cause", "tries", "first_tried"})
+    shown = send.command.model_dump(exclude=DELIVERY_FIELDS)
     return shown | {"due": shown["due"] is not None} if "due" in shown else shown
 
 

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from tidegate.cloud.azure_errors import azure_errors
-from tidegate.messages.commands import AnyCommand, encode
+from tidegate.messages.commands import AnyCommand, to_message
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -28,16 +28,25 @@ class WorkQueue:
 
         Raise TransientError if the queue cannot be reached. In that case the caller must not report success.
         """
+        self._put(to_message(command), delay)
+
+    def send_again(self, message: str, delay: timedelta) -> None:
+        """Send a message that was received, unchanged, so that it is delivered again after `delay`.
+
+        Raise TransientError if the queue cannot be reached.
+        """
+        self._put(message, delay)
+
+    def _put(self, message: str, delay: timedelta) -> None:
         from azure.core.exceptions import ResourceNotFoundError
 
         hidden_s = int(max(timedelta(), min(delay, LONGEST_DELAY)).total_seconds())
-        text = encode(command)
         with azure_errors(f"send to queue {self._name}"):
             try:
-                self._client.send_message(text, visibility_timeout=hidden_s, time_to_live=-1)
+                self._client.send_message(message, visibility_timeout=hidden_s, time_to_live=-1)
             except ResourceNotFoundError:  # the queue does not exist yet
                 self.create()
-                self._client.send_message(text, visibility_timeout=hidden_s, time_to_live=-1)
+                self._client.send_message(message, visibility_timeout=hidden_s, time_to_live=-1)
 
     def create(self) -> bool:
         """Create the queue if it does not exist. Return whether it was created."""
@@ -52,14 +61,12 @@ class WorkQueue:
 
     @cached_property
     def _client(self) -> "QueueClient":
-        from azure.storage.queue import LinearRetry, QueueClient, TextBase64EncodePolicy
+        from azure.storage.queue import LinearRetry, QueueClient
 
         return QueueClient(
             f"https://{self._account}.queue.core.windows.net",
             self._name,
             credential=self._credential,
-            # The encoding that the Functions host expects by default.
-            message_encode_policy=TextBase64EncodePolicy(),
             retry_policy=LinearRetry(backoff=1, retry_total=2),  # Event Grid waits 30 s for the whole request
             connection_timeout=5,
             read_timeout=10,

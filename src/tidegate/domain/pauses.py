@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints
 from tidegate.domain.ledger_record import LedgerRecord
 from tidegate.domain.lifecycle.verdict_records import BySource
 from tidegate.messages.commands import (
+    DELIVERY_FIELDS,
     AdvanceRollout,
     AnyCommand,
     JudgeModel,
@@ -17,12 +18,11 @@ from tidegate.messages.commands import (
     RetrainModel,
     ScoreMonth,
     encode,
+    untried,
 )
 
 EVERYTHING = "all"
 Target = Annotated[str, StringConstraints(pattern=r"^(all|(feed|model):[A-Za-z0-9][A-Za-z0-9_.-]{0,254})$")]
-
-_DELIVERY_FIELDS = {"cause", "tries", "first_tried", "format_version"}  # they do not say what it is for
 
 
 class Pause(LedgerRecord):
@@ -72,13 +72,12 @@ def target_of(command: AnyCommand) -> str | None:
 
 def waiting_command(command: AnyCommand, target: str, what: str, now: datetime) -> WaitingCommand:
     """Return the row of a command that waits. Its tries begin again when it is sent."""
-    fresh = command.model_copy(update={"tries": 0, "first_tried": None})
-    identity = json.dumps(command.model_dump(mode="json", exclude=_DELIVERY_FIELDS), sort_keys=True)
+    identity = json.dumps(command.model_dump(mode="json", exclude=DELIVERY_FIELDS), sort_keys=True)
     return WaitingCommand(
         target=target,
         id=hashlib.sha256(identity.encode()).hexdigest()[:32],
         kind=command.kind,
         what=what,
-        command=encode(fresh),
+        command=encode(untried(command)),
         since=now,
     )

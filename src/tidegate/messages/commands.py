@@ -1,9 +1,11 @@
 """Commands: work to do. They carry ids and their cause, never payloads, and are sent as JSON."""
 
+import base64
+import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
@@ -18,6 +20,8 @@ MonthId = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(0[1-9]|1[0-2])$")
 MESSAGE_FORMAT = 1
 FROM_TIMER = "timer-"  # prefix of the cause of commands that the timer sent
 FROM_REPLAY = "replay-"  # prefix of the cause of replayed commands
+# These fields do not say what the command is for.
+DELIVERY_FIELDS = {"format_version", "cause", "tries", "first_tried", "delay_announced"}
 
 
 class _Command(BaseModel):
@@ -37,6 +41,9 @@ class _Command(BaseModel):
     )
     first_tried: datetime | None = Field(
         default=None, description="Time of the first failure. After 24 h the command fails permanently."
+    )
+    delay_announced: bool = Field(
+        default=False, description="Whether people were notified that the command is delayed."
     )
 
 
@@ -168,6 +175,7 @@ AnyCommand = (
     | Reconcile
 )
 Command = Annotated[AnyCommand, Field(discriminator="kind")]
+C = TypeVar("C", bound=_Command)
 
 _adapter: TypeAdapter[AnyCommand] = TypeAdapter(Command)
 _KINDS = frozenset(str(kind.model_fields["kind"].default) for kind in get_args(AnyCommand))
@@ -186,12 +194,33 @@ Follows = Sequence[Next]
 
 def command_ids(command: AnyCommand) -> dict[str, object]:
     """Return the ids of what a command works on, without the command's cause and number of tries."""
-    return command.model_dump(exclude={"format_version", "kind", "due", "cause", "tries", "first_tried"})
+    return command.model_dump(exclude={*DELIVERY_FIELDS, "kind", "due"})
+
+
+def untried(command: C) -> C:
+    """Return a command as it was before its first try, to be sent again after a pause or a failure."""
+    return command.model_copy(update={"tries": 0, "first_tried": None, "delay_announced": False})
 
 
 def encode(command: AnyCommand) -> str:
     """Return a command as JSON."""
     return command.model_dump_json(exclude_defaults=False)
+
+
+def to_message(command: AnyCommand) -> str:
+    """Return the message of the queue that carries a command: its JSON in base64."""
+    return base64.b64encode(encode(command).encode()).decode()
+
+
+def message_text(message: str) -> str:
+    """Return the text of a message of the queue, which is sent in base64.
+
+    A message that is not base64 of UTF-8 is returned as it is.
+    """
+    try:
+        return base64.b64decode(message, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return message
 
 
 class _Header(BaseModel):

@@ -65,7 +65,8 @@ def decide_retry(command: AnyCommand, error: Exception, now: datetime) -> RetryD
     tries = command.tries + 1
     retry = command.model_copy(update={"tries": tries, "first_tried": first_tried})
     first = _FIRST_BACK_OFF_AFTER_CONFLICT if isinstance(error, ConflictError) else _FIRST_BACK_OFF
-    return RetryLater(Next(retry, _back_off(command.tries, first)), announce=tries == _ANNOUNCED_AT_TRY)
+    announce = tries >= _ANNOUNCED_AT_TRY and not command.delay_announced
+    return RetryLater(Next(retry, _back_off(command.tries, first)), announce)
 
 
 def _back_off(tries: int, first: timedelta) -> timedelta:

@@ -1,33 +1,35 @@
 """The worker: it hands each command to its handler, sends what follows, and handles every error."""
 
-import hashlib
-import json
-import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
-from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.subjects import QUEUE_SUBJECT, command_subject
 from tidegate.errors import (
     ConfigError,
     NotFoundError,
     PermanentError,
+    TidegateError,
     TransientError,
     UnreadableMessageError,
 )
 from tidegate.log import Log, bound
 from tidegate.messages.commands import (
-    FROM_REPLAY,
     AnyCommand,
     Follows,
     Next,
     Notify,
     command_ids,
     decode,
+    message_text,
 )
-from tidegate.service.context import notification_of
-from tidegate.service.retry import GiveUp, LeaveToTimer, RetryLater, decide_retry
+from tidegate.service.failure_log import FailureLog
+from tidegate.service.retry import (
+    GiveUp,
+    LeaveToTimer,
+    RetryLater,
+    decide_retry,
+    send_or_leave_to_timer,
+)
 from tidegate.service.steps.pause_gate import PauseGate
 from tidegate.service.steps.waiting_work import WaitingWork
 
@@ -39,9 +41,8 @@ log = Log(__name__)
 
 Handlers = Mapping[type[Any], Callable[[Any], Follows]]
 
-_VARYING = re.compile(r"[0-9a-f-]{8,}|[0-9]+")  # matches ids and numbers in the text of an error
-# These fields do not say what the message is for.
-_DELIVERY_FIELDS = {"format_version", "cause", "tries", "first_tried"}
+_CRASHED = "The command crashed the service five times. The log has the traceback."
+_UNTIL_RECORDED = timedelta(minutes=5)  # how long a failure waits in the queue for the ledger
 
 
 class Worker:
@@ -58,22 +59,22 @@ class Worker:
     ) -> None:
         self._handlers = handlers
         self._queue = queue
-        self._ledger = ledger
         self._now = now
         self._gate = gate
+        self._failures = FailureLog(ledger, now)
         self._waiting = WaitingWork(ledger, queue, now)
 
     def carry_out(self, message: str) -> None:
         """Carry out the command of a message. Carrying it out several times has the same effect as once.
 
-        A message that this release cannot read is recorded as a failure, and then deleted from the queue. If
-        this method raises an error, the queue delivers the message again, and gives it to `give_up` after
-        five times.
+        A message that this release cannot read is recorded as a failure, and then deleted from the queue.
+        While the ledger is not available, failures stay in the queue. If this method raises an error, the
+        queue delivers the message again, and gives it to `give_up` after five times.
         """
         try:
-            command = decode(message)
+            command = decode(message_text(message))
         except UnreadableMessageError as error:
-            self._send(self._record_unreadable(message, error))
+            self._keep_unreadable(message, error)
             return
         with bound(cause=command.cause, command=command.kind, **command_ids(command)):
             follows = self._handle(command)
@@ -81,19 +82,25 @@ class Worker:
             log.info("command_carried_out", follows=",".join(follow.command.kind for follow in follows))
 
     def give_up(self, message: str) -> None:
-        """Record and announce a message that crashed the service's process five times."""
+        """Record and announce a message that crashed the service's process five times.
+
+        If this method raises an error, the queue delivers the message again after ten minutes.
+        """
+        text = message_text(message)
         try:
-            command = decode(message)
+            command = decode(text)
         except UnreadableMessageError as error:
-            follows = self._record_unreadable(message, error)
+            self._send(self._failures.record_unreadable(text, error))
         else:
-            reason = "The command crashed the service five times. The log has the traceback."
-            follows = self._record_failure(command, "work.failed", reason)
-        self._send(follows)
+            self._send(self._failures.record(command, "work.failed", _CRASHED))
 
     def _send(self, follows: Follows) -> None:
+        """Send what follows. The timer sends notifications, too, so they never bring a message back."""
         for follow in follows:
-            self._queue.send(follow.command, follow.delay)
+            if isinstance(follow.command, Notify) and not follow.delay:
+                send_or_leave_to_timer(self._queue, follow.command)
+            else:
+                self._queue.send(follow.command, follow.delay)
 
     def _handle(self, command: AnyCommand) -> Follows:
         try:
@@ -105,7 +112,7 @@ class Worker:
             return self._retry(command, error)
         except PermanentError as error:
             log.warning("command_failed", error=error)
-            return self._record_failure(command, "work.failed", str(error))
+            return self._fail(command, str(error))
 
     def _retry(self, command: AnyCommand, error: Exception) -> Follows:
         match decide_retry(command, error, self._now()):
@@ -113,69 +120,40 @@ class Worker:
                 log.warning("command_left_to_timer", error=error)
                 return ()
             case GiveUp(reason):
-                return self._record_failure(command, "work.failed", reason)
+                return self._fail(command, reason)
             case RetryLater(retry, announce):
                 delay_s = round(retry.delay.total_seconds())
                 log.warning("command_retried_later", error=error, tries=command.tries, delay_s=delay_s)
-                announced = self._record_failure(command, "work.delayed", str(error)) if announce else ()
-                return (retry, *announced)
+                return self._announce_delay(retry, command, str(error)) if announce else (retry,)
 
-    def _record_failure(
-        self, command: AnyCommand, kind: Literal["work.failed", "work.delayed"], reason: str
-    ) -> Follows:
-        """Record that a command failed or is delayed, and return the command that notifies people of it.
+    def _announce_delay(self, retry: Next, command: AnyCommand, reason: str) -> Follows:
+        """Record that a command is delayed, and return the retry and the notification.
 
-        The same command and reason are recorded once a day, and again for each replay.
+        If the delay cannot be recorded, return the retry alone: the next try announces the delay.
         """
-        now, state = self._now(), "failed" if kind == "work.failed" else "is delayed"
-        identity = command.model_dump_json(exclude=_DELIVERY_FIELDS)
-        identity += command.cause if command.cause.startswith(FROM_REPLAY) else ""
-        activity = Activity(
-            subject=command_subject(command),
-            id=f"{kind}-{_digest(identity + _VARYING.sub('#', reason))}-{now:%Y%m%d}",
-            kind=kind,
-            at=now,
-            title=f"{command.kind} {command_subject(command)} {state}",
-            text=reason,
-            data={"command": command.model_dump(mode="json", exclude={"tries", "first_tried"})},
-            cause=command.cause,
-            done=isinstance(command, Notify),  # a notification about a failed notification would fail, too
-        )
-        self._ledger.add_failure(activity)
-        return () if activity.done else (Next(notification_of(activity)),)
+        try:
+            notifications = self._failures.record(command, "work.delayed", reason)
+        except Exception as error:  # noqa: BLE001 - the announcement must never prevent the retry
+            log.warning("delay_not_announced", error=error)
+            return (retry,)
+        announced = retry.command.model_copy(update={"delay_announced": True})
+        return (Next(announced, retry.delay), *notifications)
 
-    def _record_unreadable(self, message: str, error: UnreadableMessageError) -> Follows:
-        """Keep a message as a failure, and return the command that notifies people of it.
+    def _fail(self, command: AnyCommand, reason: str) -> Follows:
+        """Record that a command failed. While that is not possible, the command is tried again later."""
+        try:
+            return self._failures.record(command, "work.failed", reason)
+        except TidegateError as error:
+            log.warning("failure_not_recorded", reason=reason, error=error)
+            return (Next(command, _UNTIL_RECORDED),)
 
-        The timer of another release repeats its messages. Messages that differ only in their cause are
-        recorded once.
-        """
-        activity = Activity(
-            subject=QUEUE_SUBJECT,
-            id=f"unreadable-{_digest(_identity(message))}",
-            kind="work.failed",
-            at=self._now(),
-            title="A message in the work queue cannot be read",
-            text=f"{error}. The message was not carried out, and is kept. If another release wrote it, "
-            "deploy that release, then replay the message.",
-            data={"message": message},
-            cause="queue",
-        )
-        log.warning("message_unreadable", error=error)
-        self._ledger.add_failure(activity)
-        return (Next(notification_of(activity)),)
-
-
-def _identity(message: str) -> str:
-    """Return the message without the fields that differ when it is sent again for the same work."""
-    try:
-        fields = json.loads(message)
-    except ValueError:
-        return message
-    if not isinstance(fields, dict):
-        return message
-    return json.dumps({name: fields[name] for name in sorted(fields) if name not in _DELIVERY_FIELDS})
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    def _keep_unreadable(self, message: str, unreadable: UnreadableMessageError) -> None:
+        """Record a message that cannot be read. While that is not possible, send it again as it is."""
+        log.warning("message_unreadable", error=unreadable)
+        try:
+            notifications = self._failures.record_unreadable(message_text(message), unreadable)
+        except TidegateError as error:
+            log.warning("failure_not_recorded", reason="unreadable", error=error)
+            self._queue.send_again(message, _UNTIL_RECORDED)
+        else:
+            self._send(notifications)

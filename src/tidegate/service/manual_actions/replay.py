@@ -8,7 +8,7 @@ from uuid import uuid4
 from tidegate.domain.activities.activity import Activity
 from tidegate.errors import RefusedError, UnreadableMessageError
 from tidegate.log import Log
-from tidegate.messages.commands import FROM_REPLAY, AnyCommand, CheckMonth, decode
+from tidegate.messages.commands import FROM_REPLAY, AnyCommand, CheckMonth, decode, untried
 from tidegate.service.context import ServiceContext
 from tidegate.service.inbox import Inbox
 from tidegate.service.meanings import Ignore, Meaning, RecordActivity, Reject, Send
@@ -65,8 +65,8 @@ class ReplayService:
         return "; ".join(map(_effect, meanings)) or "nothing, because the delivery has no event in it"
 
     def _replay_command(self, failure: Activity) -> str:
-        fresh = {"cause": f"{FROM_REPLAY}{uuid4()}", "tries": 0, "first_tried": None}
-        command = _kept_command(failure).model_copy(update=fresh)
+        kept = untried(_kept_command(failure))
+        command = kept.model_copy(update={"cause": f"{FROM_REPLAY}{uuid4()}"})
         # With a due time, the check would do nothing if a later check is planned.
         if isinstance(command, CheckMonth):
             command = command.model_copy(update={"due": None})
