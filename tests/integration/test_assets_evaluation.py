@@ -15,6 +15,8 @@ import pytest
 from examples.digits.images import as_png
 from PIL import Image
 
+from tidegate.domain.jobs.error_messages import describe_error
+
 ASSETS = Path("src/assets").resolve()
 LABELS = ("dark", "bright")
 TELEPHONES = 80
@@ -33,15 +35,40 @@ def _load_pyfunc(path):
 """
 
 
-def save_model(folder: Path, threshold: int, labels: tuple[str, ...] = LABELS) -> Path:
-    tensor = [{"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, 8, 8, 1]}}]
+# A model whose own code raises, deep inside.
+DEEP_MODEL = """
+class Deep:
+    def predict(self, images, params=None):
+        return down(24)
+
+def down(left):
+    if left == 0:
+        raise RuntimeError("Input type (unsigned char) and weight type (float)\\nshould be the same")
+    return down(left - 1) if left % 2 else across(left - 1)
+
+def across(left):
+    return down(left)
+
+def _load_pyfunc(path):
+    return Deep()
+"""
+
+
+def save_model(
+    folder: Path,
+    threshold: int = 0,
+    labels: tuple[str, ...] = LABELS,
+    code: str = MODEL,
+    dtype: str = "uint8",
+) -> Path:
+    tensor = [{"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": [-1, 8, 8, 1]}}]
     mlmodel = {
         "flavors": {"python_function": {"loader_module": "threshold", "code": "code"}},
         "signature": {"inputs": json.dumps(tensor)},
         "metadata": {"labels": list(labels)},
     }
     (folder / "code").mkdir(parents=True)
-    (folder / "code/threshold.py").write_text(MODEL.format(threshold=threshold))
+    (folder / "code/threshold.py").write_text(code.replace("{threshold}", str(threshold)))
     (folder / "MLmodel").write_text(json.dumps(mlmodel))
     return folder
 
@@ -200,4 +227,48 @@ def test_a_holdout_that_does_not_fit_fails_the_job_and_says_why(
     last = failed.value.output.splitlines()[-1]
     assert last.startswith("The holdout does not fit: ")
     assert reason in last
+    assert not (tmp_path / "evidence").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "reason"),
+    [
+        (
+            {"code": DEEP_MODEL},
+            "candidate",
+            "the candidate cannot be evaluated: the model's predict raised RuntimeError: "
+            "Input type (unsigned char) and weight type (float) should be the same",
+        ),
+        (
+            {"code": "def _load_pyfunc(path):\n    raise KeyError('weights')"},
+            "champion",
+            "the champion cannot be evaluated: loading the model raised KeyError: 'weights'",
+        ),
+        (
+            {"dtype": "float32"},
+            "candidate",
+            "the candidate cannot be evaluated: the model takes float32 (-1, 8, 8, 1), expected uint8 "
+            "(-1, height, width, 1 or 3): the model itself must scale the pixels",
+        ),
+        (
+            {"code": "import os\nos._exit(9)"},
+            "candidate",
+            "the candidate cannot be evaluated: its process was killed, perhaps because the memory of the "
+            "node was used up",
+        ),
+    ],
+    ids=["predict", "load", "signature", "killed"],
+)
+def test_a_model_that_does_not_fit_fails_the_job_with_one_sentence(
+    models: Path, tmp_path: Path, model: dict[str, str], changes: str, reason: str
+) -> None:
+    save_model(tmp_path / "unfit", **model)  # type: ignore[arg-type]
+
+    with pytest.raises(subprocess.CalledProcessError) as failed:
+        evaluate(models, {"verdict-evidence": tmp_path / "evidence", changes: tmp_path / "unfit"})
+
+    message = (
+        f"Execution failed. User process exited with status code 1. Error: {failed.value.output[-4000:]}"
+    )
+    assert describe_error(message) == f"The model does not fit: {reason}"
     assert not (tmp_path / "evidence").exists()

@@ -524,7 +524,12 @@ def until_judged(model: JudgedModel, version: str) -> bool:
 
 @pytest.mark.parametrize(
     ("loss", "state"),
-    [(0.2, ModelState.PASSED), (0.4, ModelState.REFUSED), (float("nan"), ModelState.REFUSED)],
+    [
+        (0.2, ModelState.PASSED),
+        (0.4, ModelState.REFUSED),
+        (float("nan"), ModelState.REFUSED),
+        (float("-inf"), ModelState.REFUSED),
+    ],
 )
 def test_a_model_registered_with_mlflow_is_judged_by_its_training_run_too(
     installation: ModelInstallation, tmp_path: Path, loss: float, state: ModelState

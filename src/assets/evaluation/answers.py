@@ -4,14 +4,15 @@ Each model runs in a process of its own, because two models may contain modules 
 """
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from image_model import ImageModel, read_probabilities
+from image_model import ImageModel, UnfitModelError, read_probabilities
 from labelled import LabelledSet, UnfitDataError
 
 
@@ -27,15 +28,28 @@ class Answers:
 
 
 def ask(models: Mapping[str, Path], data: LabelledSet) -> dict[str, Answers]:
-    """Run all models at the same time, and return the predictions of each model."""
+    """Run all models at the same time, and return the predictions of each model.
+
+    Raise UnfitModelError, which says which of the models it is, if a model cannot be evaluated.
+    """
     context = get_context("spawn")
     pools = {who: ProcessPoolExecutor(1, mp_context=context) for who in models}
     asked = {who: pools[who].submit(answers_of, folder, data) for who, folder in models.items()}
     try:
-        return {who: future.result() for who, future in asked.items()}
+        return {who: _result(who, future) for who, future in asked.items()}
     finally:
         for pool in pools.values():
             pool.shutdown(cancel_futures=True)
+
+
+def _result(who: str, future: Future[Answers]) -> Answers:
+    try:
+        return future.result()
+    except UnfitModelError as error:
+        raise UnfitModelError(f"the {who} cannot be evaluated: {error}") from error
+    except BrokenProcessPool as error:
+        why = "its process was killed, perhaps because the memory of the node was used up"
+        raise UnfitModelError(f"the {who} cannot be evaluated: {why}") from error
 
 
 def answers_of(folder: Path, data: LabelledSet) -> Answers:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from answers import ask
+from image_model import UnfitModelError
 from labelled import LabelledSet, UnfitDataError, read_labelled
 
 NONE = "none"  # an input of a job cannot be an empty text
@@ -132,3 +133,7 @@ if __name__ == "__main__":
         main()
     except UnfitDataError as error:
         raise SystemExit(f"The holdout does not fit: {error}") from None
+    except UnfitModelError as error:
+        # The sentence is the last line of the log, after a blank line. The service reports this line.
+        log.info("model_unfit", exc_info=error)
+        raise SystemExit(f"\nThe model does not fit: {error}") from None

@@ -14,9 +14,11 @@ import yaml
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 Array = np.ndarray[Any, Any]
 
+MOST_MESSAGE = 1000  # characters of the message of an exception
+
 
 class UnfitModelError(ValueError):
-    """A model that cannot score images."""
+    """A model that cannot score images. The message is one sentence; its cause has the traceback."""
 
 
 class ImageShape(NamedTuple):
@@ -70,7 +72,10 @@ class ImageModel:
         flavors = mlmodel.get("flavors") or {}
         if "python_function" not in flavors:
             raise UnfitModelError("the model has no python_function flavor")
-        self._predict = _load(folder, flavors["python_function"])
+        try:
+            self._predict = _load(folder, flavors["python_function"])
+        except Exception as error:  # the model's own code may raise anything
+            raise UnfitModelError(f"loading the model raised {_one_line(error)}") from error
 
     def predict(self, images: Images) -> list[Prediction]:
         """Return a prediction for each image of a batch (n, height, width, channels), in the same order."""
@@ -78,11 +83,20 @@ class ImageModel:
 
     def predict_with_output(self, images: Images) -> tuple[list[Prediction], Any]:
         """Return the predictions of a batch, and the output of the model itself."""
-        output = self._predict({self.shape.name: images} if self.shape.name else images)
+        try:
+            output = self._predict({self.shape.name: images} if self.shape.name else images)
+        except Exception as error:  # the model's own code may raise anything
+            raise UnfitModelError(f"the model's predict raised {_one_line(error)}") from error
         predictions = read_output(output, self.labels)
         if len(predictions) != len(images):
             raise UnfitModelError(f"the model returned {len(predictions)} rows for {len(images)} images")
         return predictions, output
+
+
+def _one_line(error: Exception) -> str:
+    """Return the class and the message of an exception in one line."""
+    message = " ".join(str(error).split())
+    return f"{type(error).__name__}: {message[:MOST_MESSAGE]}" if message else type(error).__name__
 
 
 def _load(folder: Path, flavor: Mapping[str, Any]) -> Callable[[Any], Any]:

@@ -4,6 +4,7 @@ from urllib.parse import quote
 
 from tidegate.cloud.azure_errors import mlflow_errors
 from tidegate.cloud.data_plane import DataPlaneClient
+from tidegate.domain.lifecycle.metric_values import finite
 from tidegate.errors import NotFoundError
 
 
@@ -13,10 +14,11 @@ class RunClient:
     def __init__(self, data_plane: DataPlaneClient) -> None:
         self._data_plane = data_plane
 
-    def metrics(self, run: str) -> dict[str, float]:
-        """Return the newest value of each metric, which may be NaN.
+    def metrics(self, run: str) -> dict[str, float | None]:
+        """Return the value of each metric at its last step, or None if this value is not a finite number.
 
-        Return an empty dict if the run does not exist.
+        If a metric was logged twice for its last step, the later value counts. Return an empty dict if the
+        run does not exist.
         """
         from mlflow import MlflowClient
         from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
@@ -24,9 +26,10 @@ class RunClient:
         MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(1)  # the worker retries later, so that a function never waits
         try:
             with mlflow_errors(f"read the metrics of run {run}"):
-                return dict(MlflowClient(self._data_plane.tracking_uri).get_run(run).data.metrics)
+                newest = MlflowClient(self._data_plane.tracking_uri).get_run(run).data.metrics
         except NotFoundError:
             return {}
+        return {name: finite(value) for name, value in newest.items()}
 
     def attach(self, run: str, experiment: str, name: str, content: bytes) -> None:
         """Write a file to the artifacts of a run.

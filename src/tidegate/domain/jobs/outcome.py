@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.config.types import JobClusters
+from tidegate.domain.jobs.error_messages import describe_error
 from tidegate.domain.jobs.preemption import find_preemption
 from tidegate.domain.jobs.records import Job, JobEnd, Preemption
 from tidegate.domain.jobs.run_snapshot import RunSnapshot
@@ -102,5 +103,5 @@ def _why(run: RunSnapshot) -> str:
     """Return the messages of the failed steps, or the job's message, which only says that a step failed."""
     failed = [step for step in run.walk() if step.message and _is_fault(step)]
     deepest = [step for step in failed if step is not run] or failed
-    messages = "; ".join(f"{step.name}: {step.message[:1500]}" for step in deepest[:3])
+    messages = "; ".join(f"{step.name}: {describe_error(step.message)}" for step in deepest[:3])
     return messages or f"the job is {run.status}"

@@ -1,10 +1,11 @@
 """The metrics that an evaluation wrote to evidence.json. Values that are not finite numbers become None."""
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from tidegate.domain.lifecycle.metric_values import finite
 
 EVIDENCE = "evidence.json"
 
@@ -73,20 +74,10 @@ def read_evidence(content: bytes) -> Evidence | NoEvidence:
     )
 
 
-def number(value: Any) -> float | None:
-    """Return a finite number as float, and None for anything else: strings, NaN, infinities and booleans."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value) if math.isfinite(value) else None
-    except OverflowError:  # an integer with hundreds of digits is too large for a float
-        return None
-
-
 def _group(raw: Mapping[str, Any]) -> MetricGroup:
     metrics = _mapping(raw.get("metrics"))
     return MetricGroup(
-        number(raw.get("n")), {name: _compared(_mapping(values)) for name, values in metrics.items()}
+        finite(raw.get("n")), {name: _compared(_mapping(values)) for name, values in metrics.items()}
     )
 
 
@@ -97,7 +88,7 @@ def _compared(raw: Mapping[str, Any]) -> MetricComparison:
 
 
 def _figure(raw: Mapping[str, Any]) -> MetricEstimate:
-    return MetricEstimate(**{end: number(raw.get(end)) for end in MetricEstimate.__dataclass_fields__})
+    return MetricEstimate(**{end: finite(raw.get(end)) for end in MetricEstimate.__dataclass_fields__})
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ from tidegate.domain.activities import verdict_texts
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.jobs.outcome import JobCancelled, JobCompleted, JobFailed, JobRunning, ResubmitJob
 from tidegate.domain.lifecycle.evaluation import decide_verdict, plan_evaluation, shortened, state_after
-from tidegate.domain.lifecycle.evidence import EVIDENCE, Evidence, NoEvidence, number, read_evidence
+from tidegate.domain.lifecycle.evidence import EVIDENCE, Evidence, NoEvidence, read_evidence
 from tidegate.domain.lifecycle.file_copy import files_fingerprint
 from tidegate.domain.lifecycle.names import evaluation_folder, judge_job
 from tidegate.domain.lifecycle.promotion import champion_source
@@ -184,8 +184,7 @@ class JudgeModelHandler:
         run = record.source.run
         if not policy.gate.training or not run:
             return {}
-        metrics = self.context.development.runs.metrics(run)
-        return {name: number(value) for name, value in metrics.items()}
+        return self.context.development.runs.metrics(run)
 
 
 def _promotion(command: JudgeModel, policy: Policy) -> Follows:
