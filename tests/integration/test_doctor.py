@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support import config_yaml
+from tests.support.api_requests import Api, content
 from tests.support.azure_clients import ml_client
 from tests.support.clock import Clock
 from tests.support.installation import MLMODEL, ROOT
@@ -194,12 +195,15 @@ def test_a_smoke_test_without_its_file_is_named_before_anything_is_deployed(
     rollout = {"endpoint": "classifier-x7", "smoke": "smoke.json"}
     policy = {**POLICY, "promote": {"approval": "none"}, "rollout": rollout}
     service = healthy.service(tmp_path, models={"other": policy})
+    api = Api(lambda: service)
 
-    [missing] = said(service, "rollouts")
+    [missing], health = said(service, "rollouts"), api.get("/api/health")
     (tmp_path / "smoke.json").write_text("{}")
-    [there] = said(service, "rollouts")
+    [there], later = said(service, "rollouts"), api.get("/api/health")
 
     assert (missing.state, there.state) == (CheckState.FAIL, CheckState.OK)
+    assert (health.status_code, later.status_code) == (503, 200)
+    assert f"there is no file {tmp_path / 'smoke.json'}" in content(health)["detail"]
     assert str(tmp_path / "smoke.json") in missing.what
     assert "models.other.rollout.smoke" in missing.do
 

@@ -18,6 +18,7 @@ from tidegate.api.check_views import FeedCheckView, PartitionCheckView
 from tidegate.api.problems import Responses, documented, handle_problems
 from tidegate.api.views import FeedView, JobView, MonthSummary, MonthView, ScoringView, month_view
 from tidegate.bootstrap import Service
+from tidegate.config.loader import missing_files
 from tidegate.config.schema import Feed
 from tidegate.domain.jobs.records import JobKind
 from tidegate.domain.partitions.records import Month
@@ -109,7 +110,7 @@ def create_app(service: Callable[[], Service]) -> FastAPI:
 
 @router.get("/health", summary="Check the service", responses=documented(503))
 def health(request: Request) -> Health:
-    """Check that the configuration is valid and that the ledger can be read.
+    """Check that the configuration is valid, that its files are there, and that the ledger can be read.
 
     If not, the response is 503 with the reason.
     """
@@ -121,6 +122,8 @@ def health(request: Request) -> Health:
         raise
     except TidegateError as error:
         raise RefusedError(503, "Ledger is not available", str(error)) from error
+    if missing := missing_files(config, service.settings.config_file.parent):
+        raise RefusedError(503, "A file is missing", "; ".join(missing))
     return Health(status="ok", feeds=list(config.feeds), configuration=config.digest)
 
 

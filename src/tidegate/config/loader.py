@@ -82,6 +82,19 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     return config
 
 
+def missing_files(config: Config, folder: Path) -> list[str]:
+    """Return one sentence for each file that the configuration names and that `folder` does not have.
+
+    `folder` is the folder of tidegate.yml.
+    """
+    rollouts = {name: policy.rollout for name, policy in config.models.items() if policy.rollout}
+    return [
+        f"models.{name}.rollout.smoke: there is no file {folder / rollout.smoke}, so rollouts of {name} fail"
+        for name, rollout in rollouts.items()
+        if not (folder / rollout.smoke).is_file()
+    ]
+
+
 @dataclass(frozen=True)
 class _Document:
     """The parsed YAML, with the line of each key."""
