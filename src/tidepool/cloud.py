@@ -256,6 +256,14 @@ class Site:
     def restart(self) -> None:
         self._cloud._post(f"/sites/{self.name}/restart")
 
+    def kill(self) -> None:
+        """Kill the instance: its host and its worker. A new instance starts at once.
+
+        Messages that the old instance processed stay hidden for ten minutes, as in Azure, or for the seconds
+        of the app setting TIDEPOOL_QUEUE_LEASE_S.
+        """
+        self._cloud._post(f"/sites/{self.name}/kill")
+
     def fire_timer(self, function: str) -> None:
         self._cloud.fire_timer(function, self.name)
 

@@ -50,6 +50,7 @@ class Control:
             Route("/sites", self._start_site, methods=["POST"]),
             Route("/sites/{name}", self._stop_site, methods=["DELETE"]),
             Route("/sites/{name}/restart", self._restart_site, methods=["POST"]),
+            Route("/sites/{name}/kill", self._kill_site, methods=["POST"]),
             Route("/sites/{name}/fire/{function}", self._fire, methods=["POST"]),
         ]
         api = Starlette(
@@ -148,6 +149,9 @@ class Control:
         site = self._composition.sites.get(request.path_params["name"])
         await site.restart()
         return JSONResponse(_description(site))
+
+    async def _kill_site(self, request: Request) -> JSONResponse:
+        return JSONResponse(_description(await self._composition.sites.kill(request.path_params["name"])))
 
     async def _fire(self, request: Request) -> JSONResponse:
         await self._composition.sites.get(request.path_params["name"]).fire(request.path_params["function"])

@@ -65,10 +65,12 @@ class Quiescence:
         ]
 
     async def advance(self, seconds: float) -> None:
-        """Move the time forward. Queue messages that are due in the skipped time become visible."""
+        """Move the time forward. Queue messages of the skipped time become visible, or expire."""
         composition = self._composition
         before = {message.id for message in composition.queues.waiting(0)}
         composition.scheduler.advance(seconds)
+        for message in composition.queues.expired():
+            await composition.storage.send(message.account, "queue", "DELETE", message.delete_target())
         for message in composition.queues.waiting(0):
             if message.id not in before:
                 await composition.storage.send(message.account, "queue", "PUT", message.release_target())

@@ -3,11 +3,13 @@
 import base64
 import os
 import signal
+from pathlib import Path
 
-from azure.core.exceptions import ResourceExistsError
+import pytest
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import QueueClient
 from tests.support.azure_clients import queue_client
-from tests.support.sample_site import Notes, ask, described, wait_until
+from tests.support.sample_site import SAMPLE, SETTINGS, Notes, ask, described, wait_until
 
 from tidepool.cloud import Site, StorageAccount, Tidepool
 
@@ -79,6 +81,24 @@ def test_what_is_not_base64_is_poison_at_once(
     assert message.content == "{not base64}"
 
 
+def test_a_failing_poison_message_is_tried_every_ten_minutes_for_a_week(
+    tidepool: Tidepool, storage_account: StorageAccount, site: Site, notes: Notes
+) -> None:
+    poison = queue(storage_account, "broken-poison")
+    poison.send_message(base64_text("fail"))
+
+    counts = []
+    for seconds in (0, 590, 10, 600, 7 * 24 * 3600, 600):
+        tidepool.advance(seconds)
+        tidepool.settle()
+        counts.append([note["dequeue_count"] for note in notes("broken")])
+
+    assert counts == [[1], [1], [1, 2], [1, 2, 3], [1, 2, 3], [1, 2, 3]]
+    assert poison.get_queue_properties().approximate_message_count == 0
+    with pytest.raises(ResourceNotFoundError):
+        queue_client(storage_account.name, "broken-poison-poison").get_queue_properties()
+
+
 def test_a_delayed_message_comes_when_the_time_is_moved(
     tidepool: Tidepool, storage_account: StorageAccount, site: Site, notes: Notes
 ) -> None:
@@ -108,3 +128,21 @@ def test_a_killed_worker_is_replaced_and_its_message_comes_back(
     assert seen_at_once == 1
     assert [note["dequeue_count"] for note in notes("work")] == [1, 2]
     assert ask(site, "GET", "/api/hello/world").text == "hello, world"
+
+
+def test_the_messages_of_a_killed_instance_come_back_when_their_leases_end(
+    tidepool: Tidepool, storage_account: StorageAccount, tmp_path: Path, notes: Notes
+) -> None:
+    settings = {**SETTINGS, "NOTES": str(tmp_path / "notes"), "TIDEPOOL_QUEUE_LEASE_S": "120"}
+    with tidepool.functions_app(SAMPLE, settings, {"storage": storage_account.id}) as site:
+        queue(storage_account, "work").send_message(base64_text("hang once"))
+        wait_until(lambda: len(notes("work")) == 1)
+        site.kill()
+
+        counts = []
+        for seconds in (0, 100, 20):
+            tidepool.advance(seconds)
+            tidepool.settle()
+            counts.append([note["dequeue_count"] for note in notes("work")])
+
+    assert counts == [[1], [1], [1, 2]]

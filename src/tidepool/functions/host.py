@@ -100,6 +100,14 @@ class FunctionsApp:
             self.settings = dict(settings)
         await self.start(self.url)
 
+    async def kill(self) -> None:
+        """Kill the host and its worker, as the death of an instance does, and start a new instance."""
+        triggers, self._triggers = self._triggers, None
+        if triggers:
+            await triggers.abandon()
+        await self._worker.stop()
+        await self.start(self.url)
+
     def kill_worker(self) -> None:
         """Kill the worker, as a crash would. Its invocations fail, and a new worker starts."""
         self._worker.kill()

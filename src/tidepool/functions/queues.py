@@ -1,4 +1,7 @@
-"""Queue triggers: polling, retries and the poison queue, as the Functions host of Azure does them."""
+"""Queue triggers: polling, retries and the poison queue, as the Functions host of Azure does them.
+
+Compared with the queue extension 5.3.10 of the WebJobs SDK, run against Azurite.
+"""
 
 import asyncio
 import contextlib
@@ -14,21 +17,26 @@ from tidepool.functions.worker_process import InvocationError
 log = logging.getLogger(__name__)
 
 # The host hides a message for this time, and again while it processes the message. If the host is killed, the
-# message becomes visible again.
-LEASE_S = 60
+# message becomes visible again after this time.
+LEASE_S = 600
+POISON = "-poison"
+_LONGEST_NAME = 63  # of a queue
 SHORTEST_POLL_S = 0.05
 
 Invoke = Callable[[Message, dict[str, str]], Awaitable[object]]
 
 
 class QueueListener:
-    """The listener of one queue trigger. `invoke` runs the function, or raises InvocationError."""
+    """The listener of one queue trigger. `invoke` runs the function, or raises InvocationError.
+
+    Without a poison queue, a message that fails is processed again after its lease, until it expires.
+    """
 
     def __init__(
         self,
         *,
         queue: QueueClient,
-        poison: QueueClient,
+        poison: QueueClient | None,
         invoke: Invoke,
         options: QueueOptions,
         lease_s: int = LEASE_S,
@@ -50,6 +58,12 @@ class QueueListener:
         if self._loop:
             self._loop.cancel()
             await asyncio.wait([self._loop, *self._running])
+
+    async def abandon(self) -> None:
+        """Stop without a word to the queue, as if the host was killed. Its messages stay hidden."""
+        for task in self._running:
+            task.cancel()
+        await self.stop()
 
     def nudge(self) -> None:
         """Poll now, because a message was added."""
@@ -96,22 +110,26 @@ class QueueListener:
             log.exception("queue_message_failed queue=%s id=%s", self.queue.queue, message.id)
 
     async def _handle(self, message: ReceivedMessage) -> None:
-        if message.dequeue_count > self._options.max_dequeue_count:
-            await self._move_to_poison(message)
+        if self._poison and message.dequeue_count > self._options.max_dequeue_count:
+            await self._move(message, self._poison)
             return
         try:
             content = decode(message.text, base64_encoded=self._options.base64)
         except ValueError:
             log.exception("queue_message_not_base64 queue=%s id=%s", self.queue.queue, message.id)
-            await self._move_to_poison(message)
+            if self._poison:
+                await self._move(message, self._poison)
             return
         data = {"type": "string" if isinstance(content, str) else "bytes", "value": content}
         invocation = asyncio.ensure_future(self._invoke(data, _metadata(message)))
-        message = await self._keep_hidden(message, invocation)
         try:
+            message = await self._keep_hidden(message, invocation)
             await invocation
         except InvocationError:
             await self._failed(message)
+        except asyncio.CancelledError:
+            invocation.cancel()
+            raise
         else:
             await self.queue.delete(message)
 
@@ -125,20 +143,30 @@ class QueueListener:
         return message
 
     async def _failed(self, message: ReceivedMessage) -> None:
+        if self._poison is None:
+            await self.queue.hide(message, self._lease_s)
+            return
         if message.dequeue_count >= self._options.max_dequeue_count:
-            await self._move_to_poison(message)
+            await self._move(message, self._poison)
             return
         await self.queue.hide(message, round(self._options.visibility_timeout_s))
         if not self._options.visibility_timeout_s:
             self.nudge()
 
-    async def _move_to_poison(self, message: ReceivedMessage) -> None:
+    async def _move(self, message: ReceivedMessage, poison: QueueClient) -> None:
+        """Move a message to the poison queue. There it expires after the default time, which is 7 days."""
         log.error(
             "message_moved_to_poison_queue queue=%s id=%s dequeue_count=%s",
-            *(self._poison.queue, message.id, message.dequeue_count),
+            *(poison.queue, message.id, message.dequeue_count),
         )
-        await self._poison.put(message.text)
+        await poison.put(message.text)
         await self.queue.delete(message)
+
+
+def poison_queue_name(queue: str) -> str | None:
+    """Return the name of a queue's poison queue, or None for a poison queue and for a long name."""
+    name = queue + POISON
+    return None if queue.endswith(POISON) or len(name) > _LONGEST_NAME else name
 
 
 def _metadata(message: ReceivedMessage) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The settings of a functions app: host.json and references to app settings."""
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,12 +82,13 @@ def _timeout(value: str) -> float | None:
 
 def _queue_options(options: Mapping[str, Any]) -> QueueOptions:
     batch_size = _bounded_int(options, "batchSize", 16, 1, 32)
+    cores = os.cpu_count() or 1  # as on a dedicated plan. On Consumption, Azure counts one core
     encoding = str(options.get("messageEncoding", "base64")).lower()
     if encoding not in ("base64", "none"):
         raise HostSettingsError(f"queues.messageEncoding is {encoding!r}; allowed are base64, none")
     return QueueOptions(
         batch_size=batch_size,
-        new_batch_threshold=_bounded_int(options, "newBatchThreshold", max(1, batch_size // 2), 0, 1000),
+        new_batch_threshold=_bounded_int(options, "newBatchThreshold", batch_size // 2 * cores, 0, 1000),
         max_dequeue_count=_bounded_int(options, "maxDequeueCount", 5, 1, 10_000),
         visibility_timeout_s=seconds(options.get("visibilityTimeout", "00:00:00")),
         max_polling_interval_s=max(0.1, seconds(options.get("maxPollingInterval", "00:01:00"))),

@@ -1,6 +1,6 @@
 """The functions apps that run in a Tidepool, each with its app settings and a proxy port."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from tidepool.default_resources import (
 )
 from tidepool.functions.host import FunctionsApp
 from tidepool.functions.http_app import HttpApp
+from tidepool.functions.queue_client import QueueClient
 from tidepool.network import Proxy
 from tidepool.scheduler import Scheduler
 from tidepool.storage.gateway import StorageGateway
@@ -97,19 +98,33 @@ class Sites:
     async def stop(self, name: str) -> None:
         """Stop an app and free its ports. Its queue messages become available to other apps."""
         app = self.get(name)
-        queues = [listener.queue for listener in app.triggers.listeners] if app.triggers else []
+        queues = _queues(app)
         await app.stop()
         self._http_apps.pop(name).close()
-        for queue in queues:
-            self._storage.queues.release(queue.account, queue.queue)
+        self._release(queues)
         del self.apps[name]
         self._proxy.close([self._ports.pop(name)])
+
+    async def kill(self, name: str) -> FunctionsApp:
+        """Kill the instance of an app, and start a new one.
+
+        The messages that the old instance processed are hidden until their leases end.
+        """
+        app = self.get(name)
+        queues = _queues(app)
+        await app.kill()
+        self._release(queues)
+        return app
 
     async def close(self) -> None:
         """Stop all apps when Tidepool stops."""
         for name, app in list(self.apps.items()):
             await app.stop()
             self._http_apps[name].close()
+
+    def _release(self, queues: Iterable[QueueClient]) -> None:
+        for queue in queues:
+            self._storage.queues.release(queue.account, queue.queue)
 
     def _settings(self, spec: SiteSpec, port: int) -> dict[str, str]:
         names = {kind: topic.rpartition("/")[2] for kind, topic in spec.all_topics.items()}
@@ -121,3 +136,7 @@ class Sites:
             "AZUREML_WORKSPACE_PRODUCTION": names["production"],
             "TIDEGATE_CONFIG": str(spec.app_dir / "tidegate.yml"),
         }
+
+
+def _queues(app: FunctionsApp) -> list[QueueClient]:
+    return [listener.queue for listener in app.triggers.listeners] if app.triggers else []

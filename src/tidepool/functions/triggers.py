@@ -10,7 +10,7 @@ from tidepool.functions.http_triggers import HttpFunction, HttpTriggers
 from tidepool.functions.keys import FunctionKeys
 from tidepool.functions.outputs import Outputs
 from tidepool.functions.queue_client import QueueClient, Send
-from tidepool.functions.queues import QueueListener
+from tidepool.functions.queues import LEASE_S, QueueListener, poison_queue_name
 from tidepool.functions.settings import HostSettings, HostSettingsError, resolve
 from tidepool.functions.timers import Timer
 from tidepool.scheduler import Scheduler
@@ -18,6 +18,7 @@ from tidepool.store import Store
 
 EMULATED = {"httpTrigger", "eventGridTrigger", "queueTrigger", "timerTrigger", "http", "queue"}
 DEFAULT_CONNECTION = "AzureWebJobsStorage"
+LEASE_SETTING = "TIDEPOOL_QUEUE_LEASE_S"  # an app setting that tests of killed hosts set
 
 Binding = Mapping[str, Any]
 Function = Mapping[str, Any]
@@ -73,6 +74,12 @@ class Triggers:
             timer.stop()
         await asyncio.gather(*(listener.stop() for listener in self.listeners))
 
+    async def abandon(self) -> None:
+        """Stop as if the host was killed: the messages of running invocations stay hidden."""
+        for timer in self.timers.values():
+            timer.stop()
+        await asyncio.gather(*(listener.abandon() for listener in self.listeners))
+
     def names(self) -> list[str]:
         return [function["name"] for function in self._functions.values()]
 
@@ -92,11 +99,13 @@ class Triggers:
         async def invoke(data: Message, metadata: Mapping[str, str]) -> Message:
             return await self._context.invoke(function["name"], data, metadata)
 
+        poison, send = poison_queue_name(queue.queue), self._context.send
         return QueueListener(
             queue=queue,
-            poison=QueueClient(send=self._context.send, account=queue.account, queue=f"{queue.queue}-poison"),
+            poison=QueueClient(send=send, account=queue.account, queue=poison) if poison else None,
             invoke=invoke,
             options=self._context.host.queues,
+            lease_s=int(self._context.settings.get(LEASE_SETTING) or LEASE_S),
         )
 
     def _timer(self, function: Function) -> Timer:

@@ -15,6 +15,7 @@ from tidepool.store import Store
 
 _MESSAGES = re.compile(r"([^/]+)/messages(?:/([^/]+))?")
 _COLLECTION = "/queued"
+_DEFAULT_LIFETIME_S = 7 * 24 * 3600
 _CLOCK_MARGIN_S = 0.02  # Azurite and Tidepool read the clock at different moments
 Key = tuple[str, str, str]
 
@@ -24,7 +25,7 @@ class QueuedMessage:
     """A message that is not deleted.
 
     `due` is the emulated time at which the message becomes visible. `held` is true while a functions host
-    processes the message.
+    processes the message. `expires` is the emulated time at which the message is deleted, or None.
     """
 
     account: str
@@ -33,6 +34,7 @@ class QueuedMessage:
     pop_receipt: str
     due: datetime
     held: bool
+    expires: datetime | None = None
 
     @property
     def key(self) -> Key:
@@ -49,6 +51,10 @@ class QueuedMessage:
     def release_target(self) -> str:
         """Return the URL path of the Update Message request that makes the message visible at once."""
         return self._update_target(self.pop_receipt)
+
+    def delete_target(self) -> str:
+        """Return the URL path of the Delete Message request."""
+        return f"/{self.queue}/messages/{self.id}?{urlencode({'popreceipt': self.pop_receipt})}"
 
     def probe_target(self) -> str:
         """Return the URL path of an Update Message request that has a wrong pop receipt.
@@ -71,8 +77,9 @@ class QueueWatch:
         self._visible = visible
         self._messages: dict[Key, QueuedMessage] = {}
         for _, document in store.below(_COLLECTION):
-            due = datetime.fromisoformat(document["due"])
-            message = QueuedMessage(**{**document, "due": due, "held": False})
+            due, expires = datetime.fromisoformat(document["due"]), document.get("expires")
+            expires = datetime.fromisoformat(expires) if expires else None
+            message = QueuedMessage(**{**document, "due": due, "expires": expires, "held": False})
             self._messages[message.key] = message
 
     def observe(self, request: StorageRequest, answer: Answer, *, holds: bool) -> None:
@@ -88,20 +95,17 @@ class QueueWatch:
                 self._forget_queue(request.account, request.segments[0])
             return
         queue, message_id = match.groups()
-        delay_s = _delay_s(request)
+        due = self._due(_delay_s(request))
         if request.method == "DELETE":
             self._forget_key((request.account, queue, message_id))
         elif request.method == "PUT" and message_id:
-            receipt = answer.header("x-ms-popreceipt")
-            self._record(
-                QueuedMessage(request.account, queue, message_id, receipt, self._due(delay_s), holds)
-            )
+            key, receipt = (request.account, queue, message_id), answer.header("x-ms-popreceipt")
+            self._record(QueuedMessage(*key, receipt, due, holds, self._expiry(request, key)))
         elif request.query.get("peekonly", "").lower() != "true":
             for element in ElementTree.fromstring(answer.body or b"<None/>").iter("QueueMessage"):
                 fields = {child.tag: child.text or "" for child in element}
-                message_id, receipt = fields["MessageId"], fields["PopReceipt"]
-                due = self._due(delay_s)
-                self._record(QueuedMessage(request.account, queue, message_id, receipt, due, holds))
+                key, receipt = (request.account, queue, fields["MessageId"]), fields["PopReceipt"]
+                self._record(QueuedMessage(*key, receipt, due, holds, self._expiry(request, key)))
 
     def waiting(self, within_s: float) -> list[QueuedMessage]:
         """Return the messages that no host holds and that are visible within `within_s` seconds.
@@ -123,22 +127,36 @@ class QueueWatch:
         """Return all messages that are not deleted."""
         return list(self._messages.values())
 
+    def expired(self) -> list[QueuedMessage]:
+        """Return the messages whose time to live has ended in emulated time."""
+        now = self._scheduler.now()
+        return [message for message in self._messages.values() if message.expires and message.expires <= now]
+
     def forget(self, message: QueuedMessage) -> None:
         """Forget a message that Azurite lost. Azurite was killed before it saved this message."""
         self._forget_key(message.key)
 
     def release(self, account: str, queue: str) -> None:
         """Release the messages of a queue, because the functions host that held them has stopped."""
-        for key, message in self._messages.items():
-            if key[:2] == (account, queue):
-                self._messages[key] = replace(message, held=False)
+        for key, message in list(self._messages.items()):
+            if key[:2] == (account, queue) and message.held:
+                self._record(replace(message, held=False))
 
     def _due(self, delay_s: float) -> datetime:
         return self._scheduler.now() + timedelta(seconds=delay_s)
 
+    def _expiry(self, request: StorageRequest, key: Key) -> datetime | None:
+        """Return when a message expires: as the request says that adds it, and later as recorded."""
+        if request.method != "POST":
+            known = self._messages.get(key)
+            return known.expires if known else None
+        seconds = int(request.query.get("messagettl") or _DEFAULT_LIFETIME_S)
+        return None if seconds < 0 else self._due(seconds)
+
     def _record(self, message: QueuedMessage) -> None:
         self._messages[message.key] = message
-        self._store.put(message.path, {**asdict(message), "due": message.due.isoformat()})
+        times = {"due": message.due.isoformat(), "expires": message.expires and message.expires.isoformat()}
+        self._store.put(message.path, {**asdict(message), **times})
         wait_s = (message.due - self._scheduler.now()).total_seconds()
         if wait_s <= 0:
             self._visible(message.account, message.queue)

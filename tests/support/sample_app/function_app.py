@@ -48,6 +48,12 @@ def work(msg: func.QueueMessage, done: func.Out[str]) -> None:
     done.set(f"done {body}")
 
 
+@app.queue_trigger(arg_name="msg", queue_name="broken-poison", connection="AzureWebJobsStorage")
+def broken(msg: func.QueueMessage) -> None:
+    note(function="broken", dequeue_count=msg.dequeue_count)
+    raise RuntimeError("this message fails each time")
+
+
 @app.timer_trigger(arg_name="timer", schedule="%SCHEDULE%")
 def tick(timer: func.TimerRequest) -> None:
     note(function="tick", past_due=timer.past_due)
