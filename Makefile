@@ -32,7 +32,7 @@ test: .tools/test  ## run all tests that CI runs
 	@.venv/bin/pytest -n 2 --dist worksteal -m 'not long'
 
 # The handlers of months, which run against Tidepool.
-HANDLER_TESTS := $(patsubst %,tests/integration/test_%.py,worker month_handlers reconcile)
+HANDLER_TESTS := $(patsubst %,tests/integration/test_%.py,worker partition_handlers reconcile)
 
 test-fast: .tools/test  ## run the tests of pure code and of the handlers, in a minute or so
 	@.venv/bin/pytest -n 2 --dist worksteal -m 'not long' tests/unit $(HANDLER_TESTS)

@@ -30,7 +30,7 @@ DARK = MONTHS[-1].month
 
 TO_TRY = (
     (
-        ".venv/bin/tidepool run -- .venv/bin/tidegate months",
+        ".venv/bin/tidepool run -- .venv/bin/tidegate partitions",
         "shows every month with its state and its result; `tidegate --help` lists all commands",
     ),
     (

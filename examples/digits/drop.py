@@ -84,7 +84,7 @@ def _wait_for_scoring(month: str, before: str | None, screen: Screen) -> dict[st
     except DemoError as error:
         raise SystemExit(
             f"{error}. Without the marker file a month may wait for more files: try --complete, or see\n"
-            f".venv/bin/tidepool run -- .venv/bin/tidegate month {FEED} {month}"
+            f".venv/bin/tidepool run -- .venv/bin/tidegate partition {FEED} {month}"
         ) from error
 
 

@@ -8,7 +8,7 @@ _LINE = re.compile(
 )
 _FIELD = re.compile(r"""(\w+)=('[^']*'|"[^"]*"|\S+)""")
 # A command that is followed by the same command only checks again later. Such lines are left out.
-_LOOKS_AGAIN = {"CheckJob", "FinishMonth", "JudgeModel", "PromoteModel", "AdvanceRollout", "Notify"}
+_LOOKS_AGAIN = {"CheckJob", "FinishPartition", "JudgeModel", "PromoteModel", "AdvanceRollout", "Notify"}
 
 
 class MessageFlow:
@@ -39,7 +39,7 @@ class MessageFlow:
 
 
 def arrow(line: str) -> str | None:
-    """Return `BlobCreated → inbox → CheckMonth digits 202611`, or None for a line without a message."""
+    """Return `BlobCreated → inbox → CheckPartition digits 202611`, or None for a line without a message."""
     match_ = _LINE.search(line)
     if not match_:
         return None
@@ -60,15 +60,15 @@ def arrow(line: str) -> str | None:
 
 
 def handler_name(command: str) -> str:
-    """Return the name of the handler of a command: `check_month` for `CheckMonth`."""
+    """Return the name of the handler of a command: `check_partition` for `CheckPartition`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", command).lower()
 
 
 def _subject(fields: dict[str, str]) -> str:
     """Return what a command is about, such as `digits 202611-1-g1`."""
-    if "month" not in fields:
+    if "partition" not in fields:
         names = ("model", "version", "signal", "job", "activity")
         return " ".join(fields[name] for name in names if name in fields)
     numbers = [f"-{fields['version']}"] if "version" in fields else []
     numbers += [f"-g{fields['generation']}"] if "generation" in fields else []
-    return f"{fields['feed']} {fields['month']}{''.join(numbers)}"
+    return f"{fields['feed']} {fields['partition']}{''.join(numbers)}"

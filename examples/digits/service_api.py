@@ -63,7 +63,7 @@ def _scorings(month: str) -> list[dict[str, Any]]:
 
 
 def _jobs_path(month: str) -> str:
-    return f"/api/feeds/{FEED}/months/{month}/jobs"
+    return f"/api/feeds/{FEED}/partitions/{month}/jobs"
 
 
 def _client() -> ApiClient:

@@ -21,15 +21,15 @@ from tidegate.messages import commands
 from tidegate.service.context import ServiceContext
 from tidegate.service.handlers.advance_rollout import AdvanceRolloutHandler
 from tidegate.service.handlers.check_job import CheckJobHandler
-from tidegate.service.handlers.check_month import CheckMonthHandler
-from tidegate.service.handlers.finish_month import FinishMonthHandler
+from tidegate.service.handlers.check_partition import CheckPartitionHandler
+from tidegate.service.handlers.finish_partition import FinishPartitionHandler
 from tidegate.service.handlers.judge_model import JudgeModelHandler
 from tidegate.service.handlers.notify import NotifyHandler
 from tidegate.service.handlers.promote_model import PromoteModelHandler
 from tidegate.service.handlers.reconcile import ReconcileHandler
 from tidegate.service.handlers.retrain_model import RetrainModelHandler
 from tidegate.service.handlers.rollback_model import RollbackModelHandler
-from tidegate.service.handlers.score_month import ScoreMonthHandler
+from tidegate.service.handlers.score_partition import ScorePartitionHandler
 from tidegate.service.handlers.weigh_drift import WeighDriftHandler
 from tidegate.service.inbox import Inbox
 from tidegate.service.job_runner import JobRunner
@@ -47,8 +47,8 @@ from tidegate.service.steps.feed_records import FeedRecords
 from tidegate.service.steps.generation_claims import GenerationClaims
 from tidegate.service.steps.model_candidates import MissedRegistrations
 from tidegate.service.steps.model_delivery import ModelDelivery
-from tidegate.service.steps.partition_versions import PartitionVersions
 from tidegate.service.steps.pause_gate import CurrentPauses, PauseGate
+from tidegate.service.steps.version_registration import VersionRegistration
 from tidegate.service.steps.waiting_work import WaitingWork
 from tidegate.service.worker import Handlers, Worker
 from tidegate.settings import Settings
@@ -93,7 +93,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     rejected = RejectedEvents(account=account, credential=credential)
     feeds = FeedFiles(credential=credential)
     feed_records = FeedRecords(context, feeds)
-    versions, claims = PartitionVersions(context, feeds, feed_records), GenerationClaims(context)
+    versions, claims = VersionRegistration(context, feeds, feed_records), GenerationClaims(context)
     waiting, pauses = WaitingWork(context.ledger, queue, now), CurrentPauses(context.ledger, now)
     gate = PauseGate(context, pauses)
     handlers = _handlers(context, settings, credential, versions, waiting)
@@ -123,7 +123,7 @@ def _handlers(
     context: ServiceContext,
     settings: Settings,
     credential: ServiceCredential,
-    versions: PartitionVersions,
+    versions: VersionRegistration,
     waiting: WaitingWork,
 ) -> Handlers:
     """Return the table from each command to the handler that carries it out."""
@@ -134,12 +134,12 @@ def _handlers(
     catching_up = CatchingUp(context, versions.feeds)
     monitor = DeploymentMonitor(context, settings.config_file.parent)
     return {
-        commands.CheckMonth: CheckMonthHandler(context, versions).handle,
-        commands.ScoreMonth: ScoreMonthHandler(
+        commands.CheckPartition: CheckPartitionHandler(context, versions).handle,
+        commands.ScorePartition: ScorePartitionHandler(
             context, GenerationClaims(context), runner, catching_up
         ).handle,
         commands.CheckJob: CheckJobHandler(context, runner).handle,
-        commands.FinishMonth: FinishMonthHandler(context, versions, catching_up).handle,
+        commands.FinishPartition: FinishPartitionHandler(context, versions, catching_up).handle,
         commands.JudgeModel: JudgeModelHandler(context, copies, runner).handle,
         commands.PromoteModel: PromoteModelHandler(context, separation, delivery, champion).handle,
         commands.AdvanceRollout: AdvanceRolloutHandler(context, champion, monitor).handle,

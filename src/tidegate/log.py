@@ -28,7 +28,7 @@ def bound(**identifiers: object) -> Iterator[None]:
 
 
 class Log:
-    """A standard logger that writes lines such as `month_checked feed=digits month=202611`.
+    """A standard logger that writes lines such as `partition_checked feed=digits partition=202611`.
 
     The fields are also in the `extra` of each log record.
     """

@@ -17,7 +17,7 @@ DATA = {"images": "uri_folder", "manifest": "uri_file", "model": "mlflow_model"}
 LITERALS = {
     "max_error_rate": 0.2,
     "feed": "stories",
-    "month": "209901",
+    "partition": "209901",
     "version": "209901-1",
     "generation": "1",
     "score_compute": "gpu-lowpri",
@@ -32,7 +32,7 @@ def measure(_: Path) -> list[Row]:
         with installation.start() as running:
             _one(installation, running, "209901")  # the first finds cold imports and no clusters
             months = [f"{2100 + number // 12}{number % 12 + 1:02}" for number in range(MONTHS)]
-            ours = [_one(installation, running, month) for month in months]
+            ours = [_one(installation, running, partition) for partition in months]
         bare = [_submit(installation, number) for number in range(MONTHS)]
     quantiles = statistics.quantiles(ours, n=20), statistics.quantiles(bare, n=20)
     beside = "SDK's create_or_update"
@@ -42,20 +42,20 @@ def measure(_: Path) -> list[Row]:
     ]
 
 
-def _one(installation: Installation, running: Running, month: str) -> float:
+def _one(installation: Installation, running: Running, partition: str) -> float:
     """Return the seconds from the write of the marker to the end of the submission, by the gateway's log."""
-    installation.upload(month, {"a.png": "cat", "b.png": "dog"})
+    installation.upload(partition, {"a.png": "cat", "b.png": "dog"})
     running.settle()
     requests = installation.cloud.requests
     marker = next(
         request
         for request in requests
-        if request["method"] == "PUT" and request["path"].endswith(f"/{month}/_SUCCESS")
+        if request["method"] == "PUT" and request["path"].endswith(f"/{partition}/_SUCCESS")
     )
     job = next(
         request
         for request in requests
-        if request["method"] == "PUT" and f"/jobs/score-stories-{month}" in request["path"]
+        if request["method"] == "PUT" and f"/jobs/score-stories-{partition}" in request["path"]
     )
     return _end(job) - _end(marker)
 

@@ -19,7 +19,7 @@ PHOTOS = 200
 
 
 def measure(root: Path) -> list[Row]:
-    scripts = str(root / "src/assets/monthly_scoring")
+    scripts = str(root / "src/assets/image_scoring")
     sys.path[:0] = [scripts, str(root / "src/assets/retraining")]
     with tempfile.TemporaryDirectory() as scratch:
         digits, photos = Path(scratch, "digits"), Path(scratch, "photos")

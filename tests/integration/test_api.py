@@ -20,8 +20,8 @@ from tidegate.api.app import create_app
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Job, JobEnd, JobKind
-from tidegate.domain.partitions.records import Month, MonthVersion, ScoringOutcome, ScoringState
-from tidegate.messages.commands import ScoreMonth
+from tidegate.domain.partitions.records import Partition, PartitionVersion, ScoringOutcome, ScoringState
+from tidegate.messages.commands import ScorePartition
 from tidepool.cloud import StorageAccount, Tidepool
 
 CLOCK = Clock()
@@ -65,13 +65,13 @@ def api(service: Service) -> Api:
     return Api(lambda: service)
 
 
-def a_month(service: Service, month: str, feed: str = "digits", versions: int = 1) -> Month:
-    record = Month(feed=feed, month=month)
+def a_month(service: Service, partition: str, feed: str = "digits", versions: int = 1) -> Partition:
+    record = Partition(feed=feed, partition=partition)
     record.versions = [
-        MonthVersion(
+        PartitionVersion(
             number=number,
             manifest_hash=f"hash-{number}",
-            manifest_path=f"predictions/{feed}/{month}/manifests/{number}.jsonl",
+            manifest_path=f"predictions/{feed}/{partition}/manifests/{number}.jsonl",
             files=3,
             bytes=30,
             reason="marker _SUCCESS",
@@ -84,8 +84,8 @@ def a_month(service: Service, month: str, feed: str = "digits", versions: int = 
     return record
 
 
-def jobs_of(month: str, feed: str = "digits") -> str:
-    return f"/api/feeds/{feed}/months/{month}/jobs"
+def jobs_of(partition: str, feed: str = "digits") -> str:
+    return f"/api/feeds/{feed}/partitions/{partition}/jobs"
 
 
 def test_a_rerun_is_claimed_and_sent_before_it_is_answered(
@@ -100,8 +100,10 @@ def test_a_rerun_is_claimed_and_sent_before_it_is_answered(
     assert response.headers["location"] == answer["url"] == f"{jobs_of('202601')}/202601-2-g1"
     assert (answer["state"], answer["model"], answer["reason"]) == ("claimed", "classifier:2", "new labels")
     assert content(api.get(answer["url"])) == answer
-    [command] = [command for command in take_commands(tidepool, account.name) if command.month == "202601"]  # type: ignore[union-attr]
-    assert isinstance(command, ScoreMonth)
+    [command] = [
+        command for command in take_commands(tidepool, account.name) if command.partition == "202601"
+    ]  # type: ignore[union-attr]
+    assert isinstance(command, ScorePartition)
     assert (command.version, command.generation) == (2, 1)
 
 
@@ -116,7 +118,7 @@ def test_version_and_model_can_be_chosen(service: Service, api: Api) -> None:
 def test_the_same_key_brings_the_same_generation(service: Service, api: Api) -> None:
     a_month(service, "202603")
     first = content(api.post(jobs_of("202603"), {"reason": "x"}, idempotency_key="a"))
-    record = service.ledger.month("digits", "202603")
+    record = service.ledger.partition("digits", "202603")
     record.versions.append(record.versions[0].model_copy(update={"number": 2, "generations": []}))
     service.ledger.save(record)
 
@@ -157,7 +159,7 @@ def test_a_claim_stands_while_the_queue_is_away(
 
     response = api.post(jobs_of("202606"), {"reason": "x"})
 
-    [claim] = service.ledger.month("digits", "202606").claims
+    [claim] = service.ledger.partition("digits", "202606").claims
     assert response.status_code == 202
     assert claim.generation.state == ScoringState.CLAIMED
 
@@ -171,9 +173,9 @@ REASON = {"reason": "x"}
         (
             jobs_of("202613"),
             REASON,
-            (422, "path.month: write a month as year and month, as in 202611 (not '202613')"),
+            (422, "path.partition: write a month as year and month, as in 202611 (not '202613')"),
         ),
-        (jobs_of("2026-11"), REASON, (422, "path.month")),
+        (jobs_of("2026-11"), REASON, (422, "path.partition")),
         (jobs_of("202607", "dogs"), REASON, (404, "There is no feed 'dogs'; there are: digits, unfit")),
         (jobs_of("202607"), b'{"reason": ', (400, "The body is not JSON")),
         (jobs_of("202607"), [], (422, "body")),
@@ -190,7 +192,7 @@ def test_what_cannot_be_done_is_refused_and_claims_nothing(
     service: Service, api: Api, path: str, body: Any, refusal: tuple[int, str]
 ) -> None:
     feed = "unfit" if "unfit" in path else "digits"
-    if service.ledger.month(feed, "202607").etag is None:
+    if service.ledger.partition(feed, "202607").etag is None:
         a_month(service, "202607", feed)
 
     response = api.post(path, body)
@@ -198,7 +200,7 @@ def test_what_cannot_be_done_is_refused_and_claims_nothing(
     assert response.headers["content-type"] == "application/problem+json"
     assert response.status_code == refusal[0]
     assert refusal[1] in content(response)["detail"]
-    assert not service.ledger.month(feed, "202607").claims
+    assert not service.ledger.partition(feed, "202607").claims
 
 
 def test_an_idempotency_key_that_is_none_is_refused(api: Api) -> None:
@@ -222,9 +224,11 @@ def test_feeds_and_months_show_what_there_is(service: Service, api: Api) -> None
     a_month(service, "202702", "unfit", versions=2)
 
     feeds = {feed["name"]: feed for feed in content(api.get("/api/feeds"))}
-    months = [one for one in content(api.get(f"{feeds['unfit']['url']}/months")) if one["month"] > "2027"]
+    months = [
+        one for one in content(api.get(f"{feeds['unfit']['url']}/partitions")) if one["partition"] > "2027"
+    ]
 
-    assert [(month["month"], month["state"], month["version"]) for month in months] == [
+    assert [(partition["partition"], partition["state"], partition["version"]) for partition in months] == [
         ("202702", "complete", "202702-2"),
         ("202701", "complete", "202701-1"),
     ]
@@ -234,33 +238,36 @@ def test_feeds_and_months_show_what_there_is(service: Service, api: Api) -> None
 def test_a_month_shows_its_versions_scorings_outcome_and_what_happened(service: Service, api: Api) -> None:
     record = a_month(service, "202703")
     api.post(jobs_of("202703"), REASON)
-    record = service.ledger.month("digits", "202703")
+    record = service.ledger.partition("digits", "202703")
     [claim] = record.claims
     claim.generation.state, claim.generation.outcome = ScoringState.SCORED, ScoringOutcome(rows=3, errors=0)
     record.result = claim.name
     service.ledger.save(record)
-    for hours, kind in ((2, "month.scored"), (1, "month.late")):
+    for hours, kind in ((2, "partition.scored"), (1, "partition.late")):
         at = CLOCK.now + timedelta(hours=hours)
         service.ledger.add_activity(
             Activity(subject="digits:202703", id=kind, kind=kind, at=at, title=kind, text=kind, cause="event")
         )
 
-    month = content(api.get("/api/feeds/digits/months/202703"))
+    partition = content(api.get("/api/feeds/digits/partitions/202703"))
 
-    assert (month["state"], month["result"], month["outcome"]) == (
+    assert (partition["state"], partition["result"], partition["outcome"]) == (
         "scored",
         "202703-1-g1",
         {"rows": 3, "errors": 0},
     )
-    assert [scoring["name"] for scoring in month["versions"][0]["scorings"]] == ["202703-1-g1"]
-    assert [activity["kind"] for activity in month["activities"]] == ["month.late", "month.scored"]
+    assert [scoring["name"] for scoring in partition["versions"][0]["scorings"]] == ["202703-1-g1"]
+    assert [activity["kind"] for activity in partition["activities"]] == [
+        "partition.late",
+        "partition.scored",
+    ]
 
 
 @pytest.mark.parametrize(
     "path",
     [
         "/api/feeds/dogs",
-        "/api/feeds/digits/months/209912",
+        "/api/feeds/digits/partitions/209912",
         f"{jobs_of('202607')}/202607-1-g7",
         "/api/jobs/development/nothing",
     ],
@@ -283,7 +290,7 @@ def test_jobs_are_those_that_have_not_ended_unless_all_are_asked_for(service: Se
                 subject="digits:202704-1-g1",
                 attempt=attempt,
                 cluster="gpu-lowpri",
-                pipeline="monthly_scoring:ab",
+                pipeline="image_scoring:ab",
                 submitted_at=CLOCK.now + timedelta(minutes=attempt),
                 end=JobEnd.PREEMPTED if final else None,
             )
@@ -299,7 +306,7 @@ def test_jobs_are_those_that_have_not_ended_unless_all_are_asked_for(service: Se
 @pytest.mark.parametrize(
     ("kind", "subject", "subject_url"),
     [
-        (JobKind.SCORING, "digits:202705-1-g1", "/api/feeds/digits/months/202705"),
+        (JobKind.SCORING, "digits:202705-1-g1", "/api/feeds/digits/partitions/202705"),
         (JobKind.EVALUATION, "m:3", "/api/models/m/versions/3"),
         (JobKind.RETRAINING, "m:renew-202611", "/api/models/m"),
     ],

@@ -10,7 +10,7 @@ from azure.ai.ml import Input, Output, load_component, load_compute, load_enviro
 from azure.ai.ml.entities import PipelineJob
 
 ASSETS = Path("src/assets")
-PIPELINE = ASSETS / "monthly_scoring/pipeline.yml"
+PIPELINE = ASSETS / "image_scoring/pipeline.yml"
 
 
 def asset(path: str) -> str:
@@ -24,7 +24,7 @@ def scoring_job() -> PipelineJob:
         "model": Input(type="mlflow_model", path="azureml:digit-classifier:1"),
         "max_error_rate": 0.01,
         "feed": "digits",
-        "month": "202611",
+        "partition": "202611",
         "version": "202611-1",
         "generation": "1",
         "score_compute": "gpu-lowpri",
@@ -35,7 +35,7 @@ def scoring_job() -> PipelineJob:
         "predictions": Output(type="uri_folder", path=folder),
         "drift": Output(type="uri_folder", path=f"{folder}drift/"),
     }
-    return PipelineJob(component="azureml:monthly_scoring:1", inputs=inputs, outputs=outputs)
+    return PipelineJob(component="azureml:image_scoring:1", inputs=inputs, outputs=outputs)
 
 
 def spec(path: Path) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def test_each_step_runs_on_the_cluster_that_the_submitter_names() -> None:
 
 
 def test_a_failed_mini_batch_fails_the_step() -> None:
-    assert spec(ASSETS / "monthly_scoring/score_images.yml")["mini_batch_error_threshold"] == 0
+    assert spec(ASSETS / "image_scoring/score_images.yml")["mini_batch_error_threshold"] == 0
 
 
 @pytest.mark.parametrize("path", sorted((ASSETS / "compute").glob("*.yml")), ids=lambda path: path.stem)

@@ -17,13 +17,13 @@ from PIL import Image
 from rows import Row, format_row
 
 ASSETS = Path("src/assets").resolve()
-SUBJECT = {"feed": "digits", "month": "202611", "version": "202611-1", "generation": "1"}
+SUBJECT = {"feed": "digits", "partition": "202611", "version": "202611-1", "generation": "1"}
 UNREACHABLE = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
 
 def run(step: str, script: str, arguments: list[str | Path], **environ: str) -> str:
     """Its output; a failure raises CalledProcessError."""
-    included = os.pathsep.join(str(ASSETS / name) for name in ("monthly_scoring", "evaluation"))
+    included = os.pathsep.join(str(ASSETS / name) for name in ("image_scoring", "evaluation"))
     return subprocess.run(
         [sys.executable, script, *arguments],
         cwd=ASSETS / step,
@@ -41,7 +41,7 @@ def measure(folder: Path, **environ: str) -> dict[str, Any]:
     places = {key: folder / key for key in ("images", "rows", "manifest", "model", "drift")}
     given = {**places, "threshold": "0.2", "share": "0.5", **SUBJECT}
     run(
-        "monthly_scoring",
+        "image_scoring",
         "measure_drift.py",
         [part for key, value in given.items() for part in (f"--{key}", value)],
         **environ,
@@ -61,7 +61,7 @@ def write_month(folder: Path, digits: list[Digit]) -> None:
 
 
 @pytest.fixture
-def month(tmp_path: Path) -> Path:
+def partition(tmp_path: Path) -> Path:
     """A dark month, and a model that was trained on bright images."""
     write_month(tmp_path, images.month("202611", 60, **images.DARK))
     model = tmp_path / "model"
@@ -73,14 +73,14 @@ def month(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_drift_is_measured_and_shown(month: Path) -> None:
-    store = f"sqlite:///{month}/mlflow.db"
+def test_drift_is_measured_and_shown(partition: Path) -> None:
+    store = f"sqlite:///{partition}/mlflow.db"
     client = mlflow.MlflowClient(store)
-    experiment = client.create_experiment("digits", artifact_location=str(month / "artifacts"))
+    experiment = client.create_experiment("digits", artifact_location=str(partition / "artifacts"))
     pipeline = client.create_run(experiment).info.run_id
     step = client.create_run(experiment, tags={"mlflow.parentRunId": pipeline}).info.run_id
 
-    drift = measure(month, MLFLOW_TRACKING_URI=store, MLFLOW_RUN_ID=step)
+    drift = measure(partition, MLFLOW_TRACKING_URI=store, MLFLOW_RUN_ID=step)
 
     assert (drift["measured"], drift["breached"], drift["n"]) == (True, True, 58)
     assert client.get_run(step).data.metrics["drift/brightness"] > 0.9
@@ -89,8 +89,8 @@ def test_drift_is_measured_and_shown(month: Path) -> None:
         assert min(picture.size) > 200
 
 
-def test_a_measurement_that_cannot_be_shown_is_kept(month: Path) -> None:
-    drift = measure(month, **UNREACHABLE)
+def test_a_measurement_that_cannot_be_shown_is_kept(partition: Path) -> None:
+    drift = measure(partition, **UNREACHABLE)
 
     assert (drift["measured"], drift["breached"]) == (True, True)
 
@@ -103,20 +103,20 @@ def test_a_measurement_that_cannot_be_shown_is_kept(month: Path) -> None:
         ("rows", "FileNotFoundError: "),
     ],
 )
-def test_what_is_missing_never_fails_the_month(month: Path, missing: str, why: str) -> None:
-    (month / missing).unlink()
+def test_what_is_missing_never_fails_the_month(partition: Path, missing: str, why: str) -> None:
+    (partition / missing).unlink()
 
-    drift = measure(month, **UNREACHABLE)
+    drift = measure(partition, **UNREACHABLE)
 
     assert {key: drift[key] for key in SUBJECT} == SUBJECT
     assert (drift["measured"], drift["breached"]) == (False, False)
     assert why in drift["why"]
 
 
-def test_a_month_without_one_good_image_is_not_measured(month: Path) -> None:
-    (month / "rows").write_text("")
+def test_a_month_without_one_good_image_is_not_measured(partition: Path) -> None:
+    (partition / "rows").write_text("")
 
-    assert measure(month, **UNREACHABLE)["why"] == "no image of the month was scored"
+    assert measure(partition, **UNREACHABLE)["why"] == "no image of the month was scored"
 
 
 @pytest.mark.parametrize(
@@ -129,13 +129,13 @@ def test_a_month_without_one_good_image_is_not_measured(month: Path) -> None:
         ("digits:202611-1", "none of the inputs has a labels.csv: digits:202611-1"),
     ],
 )
-def test_a_training_without_what_it_was_promised_says_so(month: Path, data: str, why: str) -> None:
-    arguments: list[str | Path] = ["--month", month / "images", "--data", data]
+def test_a_training_without_what_it_was_promised_says_so(partition: Path, data: str, why: str) -> None:
+    arguments: list[str | Path] = ["--partition", partition / "images", "--data", data]
     arguments += ["--model-name", "m", "--signal", "s", "--image-shape", "8x8x1"]
-    arguments += ["--hidden", "2", "--iterations", "1", "--model", month / "new"]
+    arguments += ["--hidden", "2", "--iterations", "1", "--model", partition / "new"]
 
     with pytest.raises(subprocess.CalledProcessError) as failed:
         run("retraining", "retrain.py", arguments)
 
     assert failed.value.output.splitlines()[-1] == f"The data does not fit: {why}"
-    assert not (month / "new").exists()
+    assert not (partition / "new").exists()

@@ -109,7 +109,7 @@ def evaluate(folder: Path, changes: Mapping[str, str | Path | None] | None = Non
     done = subprocess.run(
         [sys.executable, "evaluate.py", *arguments],
         cwd=ASSETS / "evaluation",
-        env=os.environ | {"PYTHONPATH": str(ASSETS / "monthly_scoring")} | environ,
+        env=os.environ | {"PYTHONPATH": str(ASSETS / "image_scoring")} | environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

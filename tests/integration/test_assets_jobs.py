@@ -23,11 +23,11 @@ from PIL import Image
 from rows import Row, format_row, parse_rows
 from score_images import Scorer
 
-PUBLISHING = Path("src/assets/monthly_scoring").resolve()
+PUBLISHING = Path("src/assets/image_scoring").resolve()
 TRAINING = Path("src/assets/retraining").resolve()
 # What train_classifier.yml includes of the others.
 INCLUDED = os.pathsep.join(
-    str(Path("src/assets", name).resolve()) for name in ("monthly_scoring", "evaluation")
+    str(Path("src/assets", name).resolve()) for name in ("image_scoring", "evaluation")
 )
 
 ODD_NAMES = ["a,b.png", 'say "hi".png', "line\nbreak.png", "back\rspace.png", "猫.png", "=1+1.png"]
@@ -76,7 +76,7 @@ def start(folder: Path, command: Sequence[str | Path], **environment: str) -> su
 
 
 def publish_command(folder: Path) -> list[str | Path]:
-    subject = {"feed": "pets", "month": "202611", "version": "202611-2", "generation": "1"}
+    subject = {"feed": "pets", "partition": "202611", "version": "202611-2", "generation": "1"}
     return [
         "publish_predictions.py",
         *("--rows", folder / "rows.jsonl", "--manifest", folder / "manifest.jsonl"),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 ASSETS = Path("src/assets")
 PLACE = "azureml://datastores/workspaceblobstore/paths/results"
-SUBJECT = {"feed": "digits", "month": "202611", "version": "202611-1", "generation": "1"}
+SUBJECT = {"feed": "digits", "partition": "202611", "version": "202611-1", "generation": "1"}
 MONTH = images.month("202611", 60, **images.DARK)
 
 
@@ -35,21 +35,23 @@ class PipelineRunner:
     def deploy(self) -> None:
         self.ml.compute.begin_create_or_update(load_compute(ASSETS / "compute/cpu.yml")).result()
         self.ml.environments.create_or_update(load_environment(ASSETS / "environments/scoring.yml"))
-        for name in ("monthly_scoring", "evaluation", "retraining"):
+        for name in ("image_scoring", "evaluation", "retraining"):
             self.ml.components.create_or_update(load_component(ASSETS / name / "pipeline.yml"), version="1")
 
     def arrive(self) -> None:
         """A dark month, of which somebody labelled 40 images."""
-        month = self.folder / "month"
-        images.write(MONTH, month)
-        (month / "labels.csv").write_text(images.labels_csv(MONTH[:40]))
-        self.ml.data.create_or_update(Data(name="digits", version="202611-1", type="uri_folder", path=month))
+        partition = self.folder / "partition"
+        images.write(MONTH, partition)
+        (partition / "labels.csv").write_text(images.labels_csv(MONTH[:40]))
+        self.ml.data.create_or_update(
+            Data(name="digits", version="202611-1", type="uri_folder", path=partition)
+        )
         manifest = self.folder / "manifest.jsonl"
         manifest.write_text("".join(json.dumps({"name": digit.name}) + "\n" for digit in MONTH))
         self.ml.data.create_or_update(Data(name="manifest", version="1", type="uri_file", path=manifest))
 
     def submit(self, pipeline: str, inputs: Mapping[str, Any], outputs: Mapping[str, Output]) -> str:
-        clusters = {"monthly_scoring": ("score", "publish"), "evaluation": ("evaluation",)}
+        clusters = {"image_scoring": ("score", "publish"), "evaluation": ("evaluation",)}
         computes = {f"{word}_compute": "cpu" for word in clusters.get(pipeline, ("train",))}
         job = PipelineJob(
             component=self.ml.components.get(pipeline, "1").id,
@@ -100,7 +102,7 @@ def runner(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Pipe
     first = str(runner.ml.jobs.create_or_update(training).name)
     runner.arrive()
     runner.wait(first)
-    month = {
+    partition = {
         "images": folder("digits:202611-1"),
         "manifest": Input(type="uri_file", path="azureml:manifest:1"),
         "model": model("1"),
@@ -115,13 +117,15 @@ def runner(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Pipe
     }
     anew = {
         "training": folder(images.TRAINING_DATA),
-        "month_1": folder("digits:202611-1"),
+        "partition_1": folder("digits:202611-1"),
         "data": f"{images.TRAINING_DATA},digits:202611-1",
         **{"model_name": "digit-classifier", "signal": "drift-202611", "iterations": 40},
     }
     runner.wait(
         runner.submit(
-            "monthly_scoring", {**month, **SUBJECT}, {"predictions": place("month"), "drift": place("drift")}
+            "image_scoring",
+            {**partition, **SUBJECT},
+            {"predictions": place("partition"), "drift": place("drift")},
         ),
         runner.submit("evaluation", evaluation, {"verdict_evidence": place("evidence")}),
         runner.submit("retraining", anew, {"model": Output(type="mlflow_model", name="digit-classifier")}),
@@ -144,7 +148,7 @@ def test_a_model_without_a_champion_is_evaluated_alone(runner: PipelineRunner) -
 def test_a_dark_month_is_scored_and_its_drift_is_measured_beside(runner: PipelineRunner) -> None:
     drift = runner.output("drift", "drift.json")
 
-    assert runner.output("month", "reconciliation.json")["verdict"] == "ok"
+    assert runner.output("partition", "reconciliation.json")["verdict"] == "ok"
     assert {key: drift[key] for key in SUBJECT} == SUBJECT
     assert (drift["measured"], drift["breached"], drift["n"]) == (True, True, 60)
     assert drift["reference"] == images.TRAINING_DATA

@@ -15,7 +15,7 @@ from PIL import Image
 from rows import Row, parse_rows
 from score_images import Scorer
 
-STEP = Path("src/assets/monthly_scoring").resolve()
+STEP = Path("src/assets/image_scoring").resolve()
 
 # Labels an image "bright" or "dark" by its mean, and says how bright.
 BRIGHTNESS_MODEL = """

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from tests.support.handler_harness import FEED, HandlerHarness
 from tests.support.installation import LIVE, Installation
 
-from tidegate.domain.partitions.records import Month
-from tidegate.messages.commands import CheckJob, CheckMonth, Reconcile, ScoreMonth
+from tidegate.domain.partitions.records import Partition
+from tidegate.messages.commands import CheckJob, CheckPartition, Reconcile, ScorePartition
 from tidegate.service.manual_actions.rerun import RerunRequest
 
 TICK = Reconcile(cause="timer")
@@ -19,8 +19,8 @@ def old_months(harness: HandlerHarness, count: int, start: str = "all") -> list[
     installation = harness.installation
     months = [f"{2024 + number // 12}{number % 12 + 1:02}" for number in range(count)]
     installation.configure(starts=months[0], catch_up={"from": start, "max_live": 2})
-    for month in months:
-        installation.upload(month, {"a.png": "cat"})
+    for partition in months:
+        installation.upload(partition, {"a.png": "cat"})
     harness.clock.now = datetime.now(UTC)
     return months
 
@@ -28,14 +28,14 @@ def old_months(harness: HandlerHarness, count: int, start: str = "all") -> list[
 def states(harness: HandlerHarness) -> dict[str, list[str]]:
     """The states of each month's generations, of months that have a version."""
     return {
-        record.month: [claim.generation.state.value for claim in record.claims]
-        for record in harness.ledger.months(FEED)
+        record.partition: [claim.generation.state.value for claim in record.claims]
+        for record in harness.ledger.partitions(FEED)
         if record.versions
     }
 
 
 def scored(months: list[str]) -> dict[str, list[str]]:
-    return {month: ["scored"] for month in months}
+    return {partition: ["scored"] for partition in months}
 
 
 def live(harness: HandlerHarness) -> int:
@@ -51,7 +51,7 @@ def run(harness: HandlerHarness) -> int:
             harness.installation.cloud.settle()
         follows = harness.do(command)
         queue.extend(step.command for step in follows if not getattr(step.command, "due", None))
-        most = max(most, live(harness)) if isinstance(command, ScoreMonth) else most
+        most = max(most, live(harness)) if isinstance(command, ScorePartition) else most
     return most
 
 
@@ -75,7 +75,7 @@ def test_only_the_newest_of_24_old_months_starts_a_job(
     run(harness)
     assert len(installation.jobs()) == 1
 
-    record = harness.ledger.month(FEED, months[0])
+    record = harness.ledger.partition(FEED, months[0])
     feed = harness.config().feeds[FEED]
     claim = harness.service.reruns.rerun(feed, record, RerunRequest(reason="asked"), None)
     run(harness)
@@ -100,23 +100,25 @@ def test_competing_workers_start_no_more_than_max_live(
     installation: Installation, harness: HandlerHarness
 ) -> None:
     months = old_months(harness, 5)
-    for month in months:
-        harness.do(CheckMonth(cause="test", feed=FEED, month=month))
-    scorings = [ScoreMonth(cause="test", feed=FEED, month=month, version=1) for month in months]
+    for partition in months:
+        harness.do(CheckPartition(cause="test", feed=FEED, partition=partition))
+    scorings = [
+        ScorePartition(cause="test", feed=FEED, partition=partition, version=1) for partition in months
+    ]
 
     with ThreadPoolExecutor(5) as workers:
         list(workers.map(harness.do, scorings))
 
     assert live(harness) == 2
-    assert [month for month, found in states(harness).items() if found] == months[:2]
+    assert [partition for partition, found in states(harness).items() if found] == months[:2]
 
 
 def test_a_worker_that_dies_with_a_turn_is_followed_by_one_that_uses_it(
     installation: Installation, harness: HandlerHarness
 ) -> None:
     months = old_months(harness, 3)
-    for month in months:
-        harness.do(CheckMonth(cause="test", feed=FEED, month=month))
+    for partition in months:
+        harness.do(CheckPartition(cause="test", feed=FEED, partition=partition))
     record = harness.ledger.feed(FEED)
     assert record is not None
     record.turns = [f"{months[0]}-1", f"{months[1]}-1"]  # saved, and then the worker was killed
@@ -131,7 +133,7 @@ def test_a_feed_that_the_ledger_knows_has_no_old_months(
     installation: Installation, harness: HandlerHarness
 ) -> None:
     months = old_months(harness, 2, "newest")
-    harness.ledger.save(Month(feed=FEED, month=months[1]))  # an earlier release wrote it
+    harness.ledger.save(Partition(feed=FEED, partition=months[1]))  # an earlier release wrote it
 
     run(harness)
 

@@ -24,8 +24,8 @@ def running(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """A service in which two months have been scored."""
     installation = Installation(tidepool, tmp_path_factory.mktemp("cli"))
     with installation.start() as running:
-        for month in (MONTH, SCORED_AGAIN):
-            installation.upload(month, {"a.png": "cat", "b.png": "dog"})
+        for partition in (MONTH, SCORED_AGAIN):
+            installation.upload(partition, {"a.png": "cat", "b.png": "dog"})
         running.settle()
         yield running
 
@@ -50,7 +50,7 @@ def as_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
 
 
 def test_months_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ends("months") == 0
+    assert ends("partitions") == 0
 
     [line] = [line for line in capsys.readouterr().out.splitlines() if MONTH in line]
     assert line.split() == ["stories", MONTH, "scored", f"{MONTH}-1", "2", f"{MONTH}-1-g1", "2", "0"]
@@ -60,13 +60,13 @@ def test_months_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_month_shows_scorings_and_what_happened(
     capsys: pytest.CaptureFixture[str], place: list[str]
 ) -> None:
-    assert ends("month", *place) == 0
+    assert ends("partition", *place) == 0
 
     said = capsys.readouterr().out
     assert f"current result: {MONTH}-1-g1" in said
     assert f"/predictions/stories/{MONTH}/{MONTH}-1/g1/predictions.csv" in said
     assert f"score-stories-{MONTH}-1-g1-a1" in said
-    assert "month.scored" in said
+    assert "partition.scored" in said
 
 
 def test_check_shows_in_one_screen_what_would_happen(
@@ -97,7 +97,7 @@ def test_a_rerun_becomes_a_generation_and_the_same_key_brings_it_again(
     assert first["name"] == again["name"] == f"{SCORED_AGAIN}-1-g2"
     assert first["reason"] == "new labels"
     assert ends(*asked) == 0
-    assert f"follow it with: tidegate month stories {SCORED_AGAIN}" in capsys.readouterr().out
+    assert f"follow it with: tidegate partition stories {SCORED_AGAIN}" in capsys.readouterr().out
     running.settle()
     assert running.scorings(SCORED_AGAIN)[f"{SCORED_AGAIN}-1-g2"] == "scored"
 
@@ -126,21 +126,21 @@ def test_what_failed_for_good_is_listed_and_replayed(
 
 
 def test_json_is_what_the_api_answers(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
-    assert as_json(capsys, "months", "stories") == running.get("/api/feeds/stories/months")
-    assert as_json(capsys, "month", MONTH) == running.month(MONTH)
+    assert as_json(capsys, "partitions", "stories") == running.get("/api/feeds/stories/partitions")
+    assert as_json(capsys, "partition", MONTH) == running.partition(MONTH)
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["month", "209913"], 1, "write a month as year and month"),
-        (["month", "dogs", MONTH], 1, "there are: stories"),
-        (["month", "209912"], 1, "No file of stories 209912 has arrived yet"),
+        (["partition", "209913"], 1, "write a month as year and month"),
+        (["partition", "dogs", MONTH], 1, "there are: stories"),
+        (["partition", "209912"], 1, "No file of stories 209912 has arrived yet"),
         (["rerun", MONTH, "--reason", "x", "--version", "9"], 1, f"it has {MONTH}-1"),
-        (["months", "--key", "wrong"], 1, "The service refused the function key (401)"),
-        (["months", "--url", "nonsense"], 2, "'nonsense' is not an address"),
-        (["months", "--url", ""], 2, "Set FUNCTIONS_URL or --url"),
-        (["month", "a", "b", "c"], 2, "write FEED MONTH"),
+        (["partitions", "--key", "wrong"], 1, "The service refused the function key (401)"),
+        (["partitions", "--url", "nonsense"], 2, "'nonsense' is not an address"),
+        (["partitions", "--url", ""], 2, "Set FUNCTIONS_URL or --url"),
+        (["partition", "a", "b", "c"], 2, "write FEED MONTH"),
         (["rerun", MONTH], 2, "--reason"),
         (["replay", "0123456789ab"], 1, "There is no failure '0123456789ab'"),
         (["replay", "nonsense"], 1, "path.failure"),
@@ -159,7 +159,7 @@ def test_a_service_that_does_not_run_is_said_with_what_to_do(capsys: pytest.Capt
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
 
-        assert ends("months", "--url", url) == 3
+        assert ends("partitions", "--url", url) == 3
 
     said = capsys.readouterr().err
     assert f"No service answers at {url}" in said
@@ -190,14 +190,14 @@ def test_help_names_the_exit_codes() -> None:
         cwd=Path(__file__).parent,
     ).stdout
 
-    for command in ("deploy", "doctor", "check", "months", "month", "rerun", "failures", "replay"):
+    for command in ("deploy", "doctor", "check", "partitions", "partition", "rerun", "failures", "replay"):
         assert command in said
     assert "Exit codes: 0 done" in said
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-functions-key": "wrong"}])
 def test_nothing_of_the_api_opens_without_its_key(running: Running, headers: dict[str, str]) -> None:
-    for path in ("/api/health", "/api/docs", "/api/openapi.json", f"/api/feeds/stories/months/{MONTH}"):
+    for path in ("/api/health", "/api/docs", "/api/openapi.json", f"/api/feeds/stories/partitions/{MONTH}"):
         assert httpx.get(running.site.url + path, headers=headers, trust_env=False).status_code == 401
 
 

@@ -26,7 +26,7 @@ from tidepool.cloud import Site, StorageAccount, Tidepool, Workspace
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-FEED = {"score": {"pipeline": "monthly_scoring", "model": "classifier", "compute": "gpu-lowpri"}}
+FEED = {"score": {"pipeline": "image_scoring", "model": "classifier", "compute": "gpu-lowpri"}}
 CHANNEL = {"url": "jsons://mailbox.tidepool/doctor"}
 
 

@@ -55,7 +55,7 @@ def test_a_dry_run_says_what_then_happens(
     before = dry_run(harness)
     harness.do(CHECK)
     assert (before.state, before.version, before.job) == ("waiting", None, None)
-    assert harness.month.versions == []
+    assert harness.partition.versions == []
 
     upload(installation, FILES | completing)
     harness.clock.move(minutes=minutes)
@@ -65,7 +65,7 @@ def test_a_dry_run_says_what_then_happens(
     assert promised.state == "complete"
     assert promised.version is not None
     assert promised.job is not None
-    version = harness.month.versions[0]
+    version = harness.partition.versions[0]
     assert promised.why == version.reason
     assert promised.version.name == f"{MONTH}-1"
     assert (promised.version.files, promised.version.bytes) == (version.files, version.bytes)
@@ -86,7 +86,7 @@ def test_a_dry_run_says_until_when_it_waits(installation: Installation, harness:
     shown = dry_run(harness)
     [wait] = harness.do(CHECK)
 
-    assert shown.until == harness.month.check_due
+    assert shown.until == harness.partition.check_due
     assert wait.delay > timedelta(minutes=14)
     assert shown.why == "waits for 0:15:00 without a change"
 
@@ -107,7 +107,7 @@ def test_a_late_file_is_foretold_as_the_next_version(
     assert promised.version is not None
     assert promised.job is not None
     assert promised.version.name == f"{MONTH}-2"
-    assert promised.version.manifest_hash == harness.month.versions[1].manifest_hash
+    assert promised.version.manifest_hash == harness.partition.versions[1].manifest_hash
     assert promised.job.name in installation.jobs()
 
 
@@ -147,13 +147,13 @@ def test_partitions_before_the_start_are_ignored(installation: Installation, har
     installation.upload(MONTH, FILES)
 
     shown = checked(harness)
-    harness.do(CHECK.model_copy(update={"month": "209812"}))
+    harness.do(CHECK.model_copy(update={"partition": "209812"}))
 
     assert [(one.partition, one.state) for one in shown.partitions] == [
         (MONTH, "complete"),
         ("209812", "before_start"),
     ]
-    assert harness.ledger.month("stories", "209812").versions == []
+    assert harness.ledger.partition("stories", "209812").versions == []
 
 
 def test_a_dry_run_changes_nothing(installation: Installation, harness: HandlerHarness) -> None:
@@ -173,7 +173,7 @@ def test_a_dry_run_changes_nothing(installation: Installation, harness: HandlerH
     assert [
         one for one in changing if not any(part in f"{one['host']}{one['path']}".lower() for part in reads)
     ] == []
-    assert harness.ledger.months("stories") == []
+    assert harness.ledger.partitions("stories") == []
     assert list(installation.ml.data.list(name="stories")) == []
     assert installation.jobs() == {}
     assert installation.notifications() == []

@@ -108,22 +108,22 @@ def test_a_batch_with_a_poisonous_event_is_taken(app: DeployedApp) -> None:
     assert _deliver(site, "run_completed", arrived) == 202
 
 
-JOBS = "/api/feeds/digits/months/202611/jobs"
+JOBS = "/api/feeds/digits/partitions/202611/jobs"
 WANTED = '{"reason": "again"}'
 
 
 @pytest.mark.parametrize(
     ("request_line", "body", "status", "said"),
     [
-        ("GET /api/feeds/digits/months/202613", "", 422, "month"),
-        ("GET /api/feeds/digits/months/2026-11", "", 422, "month"),
-        ("GET /api/feeds/digits/months/..%2F..%2Fhealth", "", 404, ""),
-        ("GET /api/feeds/nothing/months/202611", "", 404, "there are: digits"),
+        ("GET /api/feeds/digits/partitions/202613", "", 422, "partition"),
+        ("GET /api/feeds/digits/partitions/2026-11", "", 422, "partition"),
+        ("GET /api/feeds/digits/partitions/..%2F..%2Fhealth", "", 404, ""),
+        ("GET /api/feeds/nothing/partitions/202611", "", 404, "there are: digits"),
         ("GET /api/jobs/development/nothing", "", 404, "nothing"),
         ("GET /api/nothing", "", 404, ""),
         ("DELETE /api/feeds", "", 405, ""),
-        ("POST /api/feeds/digits/months/202613/jobs", WANTED, 422, "month"),
-        ("POST /api/feeds/nothing/months/202611/jobs", WANTED, 404, "there are: digits"),
+        ("POST /api/feeds/digits/partitions/202613/jobs", WANTED, 422, "partition"),
+        ("POST /api/feeds/nothing/partitions/202611/jobs", WANTED, 404, "there are: digits"),
         (f"POST {JOBS}", "{malformed", 400, "JSON"),
         (f"POST {JOBS}", "", 422, "required"),
         (f"POST {JOBS}", "[]", 422, ""),

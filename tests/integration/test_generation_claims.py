@@ -8,7 +8,7 @@ from tests.support.api_requests import Api, content
 from tests.support.installation import MLMODEL
 from tests.support.promotions import Promotions
 
-from tidegate.domain.partitions.records import Generation, Month, MonthVersion
+from tidegate.domain.partitions.records import Generation, Partition, PartitionVersion
 from tidegate.errors import NotFoundError
 from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest
 
@@ -18,10 +18,10 @@ def _claim(promotions: Promotions, model: str | None = None, **score: Any) -> Ge
         feed = config_yaml.a_feed(promotions.account)
         promotions.configure_feed(feed | {"score": feed["score"] | score})
     service = promotions.start()
-    month = service.ledger.month("digits", "202611")
-    if not month.versions:
-        month.versions = [
-            MonthVersion(
+    partition = service.ledger.partition("digits", "202611")
+    if not partition.versions:
+        partition.versions = [
+            PartitionVersion(
                 number=1,
                 manifest_hash="m",
                 manifest_path="m",
@@ -32,13 +32,15 @@ def _claim(promotions: Promotions, model: str | None = None, **score: Any) -> Ge
                 registered=True,
             )
         ]
-        service.ledger.save(month)
+        service.ledger.save(partition)
     claims = GenerationClaims(context=service)
-    return claims.claim(ScoringRequest(feed="digits", month="202611", model=model, reason="test")).generation
+    return claims.claim(
+        ScoringRequest(feed="digits", partition="202611", model=model, reason="test")
+    ).generation
 
 
-def _month(promotions: Promotions) -> Month:
-    return promotions.service.ledger.month("digits", "202611")
+def _partition(promotions: Promotions) -> Partition:
+    return promotions.service.ledger.partition("digits", "202611")
 
 
 def test_without_a_champion_months_wait(promotions: Promotions) -> None:
@@ -60,7 +62,7 @@ def test_the_champion_scores_and_not_the_newest(promotions: Promotions) -> None:
 def _rerun(promotions: Promotions) -> tuple[int, dict[str, Any]]:
     """A person asks for it over HTTP."""
     service = promotions.start()
-    answer = Api(lambda: service).post("/api/feeds/digits/months/202611/jobs", {"reason": "new labels"})
+    answer = Api(lambda: service).post("/api/feeds/digits/partitions/202611/jobs", {"reason": "new labels"})
     return answer.status_code, content(answer)
 
 
@@ -84,7 +86,7 @@ def test_a_rerun_without_a_champion_is_refused_and_claims_nothing(promotions: Pr
 
     assert status == 422
     assert "classifier has no champion yet" in problem["detail"]
-    assert len(_month(promotions).claims) == 1
+    assert len(_partition(promotions).claims) == 1
 
 
 def test_a_claimed_month_keeps_its_model(promotions: Promotions) -> None:
@@ -95,7 +97,7 @@ def test_a_claimed_month_keeps_its_model(promotions: Promotions) -> None:
     promotions.rollback("7")
     _claim(promotions)
 
-    assert [claim.generation.model_version for claim in _month(promotions).claims] == ["7", "8", "7"]
+    assert [claim.generation.model_version for claim in _partition(promotions).claims] == ["7", "8", "7"]
 
 
 def test_in_production_it_is_the_version_there(promotions: Promotions) -> None:

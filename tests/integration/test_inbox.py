@@ -47,13 +47,17 @@ def _shown(command: AnyCommand) -> dict[str, Any]:
 def test_a_storm_costs_one_delayed_check_a_month(
     service: Service, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount
 ) -> None:
-    storm = [as_json(blob_event(f"2026{month}/{n}.png")) for n in range(300) for month in ("09", "10", "11")]
+    storm = [
+        as_json(blob_event(f"2026{partition}/{n}.png"))
+        for n in range(300)
+        for partition in ("09", "10", "11")
+    ]
 
     with ThreadPoolExecutor(16) as threads:
         list(threads.map(service.inbox.accept, storm))
 
     assert delays(tidepool, storage_account.name) == [900, 900, 900]
-    months = [command.model_dump()["month"] for command in take_commands(tidepool, storage_account.name)]
+    months = [command.model_dump()["partition"] for command in take_commands(tidepool, storage_account.name)]
     assert sorted(months) == ["202609", "202610", "202611"]
 
 

@@ -12,7 +12,7 @@ from tidegate.bootstrap import Service
 from tidegate.config.schema import FeedStorage
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Job, JobEnd
-from tidegate.domain.partitions.records import MonthVersion
+from tidegate.domain.partitions.records import PartitionVersion
 from tidegate.errors import ConflictError, NotFoundError, PermanentError
 from tidepool.cloud import StorageAccount
 
@@ -24,57 +24,57 @@ def _job(name: str, *, final: bool = False) -> Job:
 
 
 def _activity(subject: str, id: str, *, done: bool = False) -> Activity:
-    text = {"kind": "month.scored", "title": "t", "text": "t", "cause": "c"}
+    text = {"kind": "partition.scored", "title": "t", "text": "t", "cause": "c"}
     return Activity(subject=subject, id=id, at=NOW, done=done, **text)
 
 
 def test_a_month_is_fresh_until_it_was_saved(service: Service) -> None:
-    month = service.ledger.month("digits", "202611")
-    assert month.etag is None
-    month.result = "202611-1-g1"
+    partition = service.ledger.partition("digits", "202611")
+    assert partition.etag is None
+    partition.result = "202611-1-g1"
 
-    service.ledger.save(month)
+    service.ledger.save(partition)
 
-    again = service.ledger.month("digits", "202611")
-    assert again == month
-    assert again.etag == month.etag is not None
-    assert [month.month for month in service.ledger.months("digits")] == ["202611"]
+    again = service.ledger.partition("digits", "202611")
+    assert again == partition
+    assert again.etag == partition.etag is not None
+    assert [partition.partition for partition in service.ledger.partitions("digits")] == ["202611"]
 
 
 def test_who_read_before_somebody_wrote_may_not_write(service: Service) -> None:
-    first, second = (service.ledger.month("digits", "202611") for _ in range(2))
+    first, second = (service.ledger.partition("digits", "202611") for _ in range(2))
     service.ledger.save(first)
     with pytest.raises(ConflictError):
         service.ledger.save(second)
 
-    second = service.ledger.month("digits", "202611")
+    second = service.ledger.partition("digits", "202611")
     first.deadline_announced = True
     service.ledger.save(first)
     with pytest.raises(ConflictError):
         service.ledger.save(second)
 
-    assert service.ledger.month("digits", "202611").deadline_announced
+    assert service.ledger.partition("digits", "202611").deadline_announced
 
 
 def test_a_record_of_many_chunks_survives_and_may_shrink(service: Service) -> None:
-    month = service.ledger.month("digits", "202611")
-    month.late_announced = [f"写真-{number:06}" * 4 for number in range(4000)]
-    service.ledger.save(month)
-    assert service.ledger.month("digits", "202611").late_announced == month.late_announced
+    partition = service.ledger.partition("digits", "202611")
+    partition.late_announced = [f"写真-{number:06}" * 4 for number in range(4000)]
+    service.ledger.save(partition)
+    assert service.ledger.partition("digits", "202611").late_announced == partition.late_announced
 
-    month.late_announced = []
-    service.ledger.save(month)
+    partition.late_announced = []
+    service.ledger.save(partition)
 
-    assert service.ledger.month("digits", "202611").late_announced == []
+    assert service.ledger.partition("digits", "202611").late_announced == []
 
 
 def test_versions_come_back_as_they_were(service: Service) -> None:
-    month = service.ledger.month("digits", "202611")
+    partition = service.ledger.partition("digits", "202611")
     counts = {"files": 3, "bytes": 4, "reason": "marker", "snapshot_at": NOW}
-    month.versions = [MonthVersion(number=1, manifest_hash="h", manifest_path="p", **counts)]
-    service.ledger.save(month)
+    partition.versions = [PartitionVersion(number=1, manifest_hash="h", manifest_path="p", **counts)]
+    service.ledger.save(partition)
 
-    assert service.ledger.month("digits", "202611").versions == month.versions
+    assert service.ledger.partition("digits", "202611").versions == partition.versions
 
 
 def test_open_jobs_are_found_without_the_finished(service: Service) -> None:
@@ -104,7 +104,7 @@ def test_a_subject_may_have_any_characters(service: Service, subject: str) -> No
 
 
 def test_an_empty_ledger_has_nothing(service: Service) -> None:
-    assert service.ledger.months("digits") == []
+    assert service.ledger.partitions("digits") == []
     assert service.ledger.jobs() == []
     assert service.ledger.activities("digits:202611") == []
 

@@ -20,7 +20,7 @@ from tidegate.installation.checks.connections import pauses as pause_check
 from tidegate.messages.commands import (
     AdvanceRollout,
     AnyCommand,
-    CheckMonth,
+    CheckPartition,
     JudgeModel,
     Notify,
     PromoteModel,
@@ -37,7 +37,7 @@ from tidepool.cloud import StorageAccount, Tidepool
 ADA = Requester("ada", "caller")
 FEED, ALL = "feed:stories", "all"
 FILES = {"a.png": "cat", "b.png": "dog"}
-FIVE = [f"2099{month:02}" for month in range(3, 8)]
+FIVE = [f"2099{partition:02}" for partition in range(3, 8)]
 
 
 class FeedWork:
@@ -62,7 +62,12 @@ class FeedWork:
         return [command for command in commands if not getattr(command, "due", None)]
 
     def check(self, *months: str) -> None:
-        self.run(*(CheckMonth(cause=f"event-{month}", feed="stories", month=month) for month in months))
+        self.run(
+            *(
+                CheckPartition(cause=f"event-{partition}", feed="stories", partition=partition)
+                for partition in months
+            )
+        )
 
     def tick(self) -> None:
         self.run(Reconcile(cause="timer-1"))
@@ -85,8 +90,8 @@ class FeedWork:
 
     def ready(self, *months: str) -> None:
         """Bring months to a registered version whose scoring is the next command."""
-        for month in months:
-            self.installation.upload(month, FILES)
+        for partition in months:
+            self.installation.upload(partition, FILES)
 
 
 @pytest.fixture
@@ -97,8 +102,8 @@ def work(installation: Installation, harness: HandlerHarness) -> FeedWork:
 def test_five_months_and_a_rerun_wait_while_the_running_job_is_published(work: FeedWork) -> None:
     work.ready("209901", "209902", *FIVE)
     work.check("209901")
-    running = SCORE.model_copy(update={"month": "209902"})
-    work.service.worker.carry_out(encode(CHECK.model_copy(update={"month": "209902"})))
+    running = SCORE.model_copy(update={"partition": "209902"})
+    work.service.worker.carry_out(encode(CHECK.model_copy(update={"partition": "209902"})))
     work.service.worker.carry_out(encode(running))
     started = work.installation.jobs()
     follows = work.queued()
@@ -106,14 +111,16 @@ def test_five_months_and_a_rerun_wait_while_the_running_job_is_published(work: F
     work.pause()
     work.run(*follows)
     work.check(*FIVE)
-    again = work.api.post("/api/feeds/stories/months/209901/jobs", {"reason": "new labels"})
+    again = work.api.post("/api/feeds/stories/partitions/209901/jobs", {"reason": "new labels"})
     work.run(*work.queued())
     work.tick()
     work.tick()
 
     assert again.status_code == 202
-    assert work.service.ledger.month("stories", "209902").result == "209902-1-g1"
-    assert sorted(work.waiting()) == [f"ScoreMonth stories:{month}" for month in ("209901", *FIVE)]
+    assert work.service.ledger.partition("stories", "209902").result == "209902-1-g1"
+    assert sorted(work.waiting()) == [
+        f"ScorePartition stories:{partition}" for partition in ("209901", *FIVE)
+    ]
     assert work.installation.jobs().keys() == started.keys()
     assert work.queued() == []
 
@@ -123,7 +130,7 @@ def test_five_months_and_a_rerun_wait_while_the_running_job_is_published(work: F
 
     assert work.listed() == []
     assert work.service.ledger.waiting() == []
-    new = {f"score-stories-{month}-1-g1-a1" for month in FIVE} | {"score-stories-209901-1-g2-a1"}
+    new = {f"score-stories-{partition}-1-g1-a1" for partition in FIVE} | {"score-stories-209901-1-g2-a1"}
     assert work.installation.jobs() == dict.fromkeys(started.keys() | new, "Completed")
 
 
@@ -132,15 +139,15 @@ def test_a_job_that_was_submitted_and_not_recorded_is_published_during_a_pause(
 ) -> None:
     work.ready(MONTH)
     harness.until_submitted()
-    month = harness.month
-    generation = month.claims[-1].generation
+    partition = harness.partition
+    generation = partition.claims[-1].generation
     generation.state, generation.job = generation.state.CLAIMED, None
-    work.service.ledger.save(month)
+    work.service.ledger.save(partition)
 
     work.pause()
     work.run(SCORE)
 
-    assert harness.month.result == f"{MONTH}-1-g1"
+    assert harness.partition.result == f"{MONTH}-1-g1"
     assert work.waiting() == []
 
 
@@ -163,7 +170,7 @@ def test_a_resume_that_is_killed_between_its_two_writes_sends_twice_and_starts_o
     sent = work.queued()
 
     assert killed.status_code == 503
-    assert [command.kind for command in sent if not isinstance(command, Notify)] == ["ScoreMonth"]
+    assert [command.kind for command in sent if not isinstance(command, Notify)] == ["ScorePartition"]
     assert len(work.service.ledger.waiting()) == 1
     work.run(*sent)
     work.tick()
@@ -242,7 +249,7 @@ def test_a_feed_that_is_not_paused_goes_on(work: FeedWork) -> None:
 
     work.check(MONTH)
 
-    assert work.service.ledger.month("stories", MONTH).result == f"{MONTH}-1-g1"
+    assert work.service.ledger.partition("stories", MONTH).result == f"{MONTH}-1-g1"
 
 
 def test_what_one_resume_sends_waits_for_the_other_pause(work: FeedWork) -> None:
@@ -255,7 +262,7 @@ def test_what_one_resume_sends_waits_for_the_other_pause(work: FeedWork) -> None
     work.run(*work.queued())
 
     [everything] = work.listed()
-    assert (everything["target"], work.waiting()) == (ALL, [f"ScoreMonth stories:{MONTH}"])
+    assert (everything["target"], work.waiting()) == (ALL, [f"ScorePartition stories:{MONTH}"])
     assert work.installation.jobs() == {}
 
 

@@ -65,7 +65,7 @@ def test_rows_of_the_previous_release_are_read_and_stored_whole(
     ledger = service.ledger
 
     records = [
-        *ledger.months("digits"),
+        *ledger.partitions("digits"),
         *ledger.jobs(open_only=False),
         *ledger.models(),
         *ledger.model_versions(open_only=False),
@@ -93,7 +93,9 @@ def _without_empty_fields(value: Any) -> Any:
     return [_without_empty_fields(entry) for entry in value] if isinstance(value, list) else value
 
 
-@pytest.mark.parametrize(("subject", "kind"), [("digits:202611", "ScoreMonth"), ("queue", "CheckMonth")])
+@pytest.mark.parametrize(
+    ("subject", "kind"), [("digits:202611", "ScorePartition"), ("queue", "CheckPartition")]
+)
 def test_a_failure_of_the_previous_release_can_be_replayed(
     service: Service, storage_account: StorageAccount, subject: str, kind: str
 ) -> None:

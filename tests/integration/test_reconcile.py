@@ -27,7 +27,7 @@ from tidegate.domain.jobs.plan import job_name
 from tidegate.domain.jobs.records import Job, JobEnd
 from tidegate.domain.partitions.records import ScoringState
 from tidegate.errors import ConflictError, TransientError
-from tidegate.messages.commands import CheckJob, CheckMonth, Notify, Reconcile
+from tidegate.messages.commands import CheckJob, CheckPartition, Notify, Reconcile
 from tidegate.service.steps.generation_claims import ScoringRequest
 
 FILES = {"a.png": "cat", "b.png": "dog"}
@@ -40,7 +40,7 @@ def preempt(installation: Installation, times: int) -> None:
     installation.cloud.fault("run", "preempt", match=match, times=times)
 
 
-def some_news(harness: HandlerHarness, kind: str = "month.late") -> None:
+def some_news(harness: HandlerHarness, kind: str = "partition.late") -> None:
     now = harness.clock.now
     activity = Activity(
         subject=NEWS.subject, id=NEWS.activity, kind=kind, at=now, title="News", text="Words", cause="test"
@@ -50,7 +50,7 @@ def some_news(harness: HandlerHarness, kind: str = "month.late") -> None:
 
 def channels(installation: Installation, *paths: str) -> None:
     values = config_yaml.values(stories=config_yaml.a_feed(installation.account.name))
-    values["notify"] = [{"url": path, "events": ["month.*"]} for path in paths]
+    values["notify"] = [{"url": path, "events": ["partition.*"]} for path in paths]
     config_yaml.write(installation.config_file.parent, values)
 
 
@@ -70,7 +70,7 @@ def test_a_preempted_job_is_followed_by_one_next_attempt(
     assert job is not None
     assert job.end is JobEnd.PREEMPTED
     assert "preempted on gpu-lowpri" in (job.reason or "")
-    assert harness.kinds.count("month.preempted") == 1
+    assert harness.kinds.count("partition.preempted") == 1
 
 
 def test_a_late_event_of_an_earlier_attempt_changes_nothing(
@@ -81,11 +81,11 @@ def test_a_late_event_of_an_earlier_attempt_changes_nothing(
     harness.until_submitted()
     harness.do(LOOK)
     harness.do(SCORE)
-    before = harness.month
+    before = harness.partition
 
     assert harness.do(LOOK) == []
 
-    assert harness.month == before
+    assert harness.partition == before
     assert sorted(installation.jobs()) == [JOB, JOB.replace("-a1", "-a2")]
 
 
@@ -104,9 +104,9 @@ def test_a_job_killed_before_its_end_was_recorded_is_taken_on(
 
     harness.run(LOOK)
 
-    assert harness.month.result == "209901-1-g1"
+    assert harness.partition.result == "209901-1-g1"
     assert harness.claim.generation.attempt == 2
-    assert harness.kinds.count("month.preempted") == 1
+    assert harness.kinds.count("partition.preempted") == 1
 
 
 def test_a_failed_job_fails_its_generation_with_its_steps_words(
@@ -120,7 +120,7 @@ def test_a_failed_job_fails_its_generation_with_its_steps_words(
 
     assert harness.claim.generation.state is ScoringState.FAILED
     assert "UnicodeDecodeError" in (harness.claim.generation.error or "")
-    assert "month.failed" in harness.kinds
+    assert "partition.failed" in harness.kinds
     assert list(installation.jobs()) == [JOB]
 
 
@@ -140,7 +140,7 @@ def test_a_cancelled_job_is_announced_and_not_submitted_again(
 
     assert harness.claim.generation.state is ScoringState.CANCELLED
     assert list(installation.jobs()) == [JOB]
-    assert "month.cancelled" in harness.kinds
+    assert "partition.cancelled" in harness.kinds
 
 
 def test_jobs_of_others_are_left_alone(harness: HandlerHarness) -> None:
@@ -199,7 +199,7 @@ def test_a_channel_that_fails_stops_no_other_and_is_tried_again(
 
 
 def test_a_topic_that_is_away_is_tried_again(installation: Installation, harness: HandlerHarness) -> None:
-    some_news(harness, "month.scored")
+    some_news(harness, "partition.scored")
     # 403, as a role that was taken away: the SDK itself would try 503 again, for seconds.
     installation.cloud.fault(
         "request", "status", match={"host": urlsplit(TOPIC).hostname}, value=403, times=None
@@ -237,7 +237,7 @@ def test_a_scored_month_is_an_event_on_our_own_topic_under_one_id(
     installation: Installation, harness: HandlerHarness
 ) -> None:
     before = len(installation.cloud.events)
-    some_news(harness, "month.scored")
+    some_news(harness, "partition.scored")
     harness.do(NEWS)
     activity = harness.activities[0]
     activity.done, activity.sent = False, []
@@ -247,7 +247,7 @@ def test_a_scored_month_is_an_event_on_our_own_topic_under_one_id(
     own = [
         event
         for event in installation.cloud.events[before:]
-        if event.get("eventType") == "Tidegate.MonthScored"
+        if event.get("eventType") == "Tidegate.PartitionScored"
     ]
     assert [one["subject"] for one in own] == ["stories:209901"] * 2
     assert own[0]["id"] == own[1]["id"]
@@ -257,24 +257,24 @@ def test_the_timer_finds_whatever_is_unfinished(installation: Installation, harn
     installation.configure(starts=(harness.clock.now - timedelta(days=31)).strftime("%Y%m"))
     expected = {f"{harness.clock.now - timedelta(days=days):%Y%m}" for days in (0, 31)}
     found = commands(harness.do(TICK))
-    assert {command.month for command in found if isinstance(command, CheckMonth)} == expected
+    assert {command.partition for command in found if isinstance(command, CheckPartition)} == expected
 
     def of_the_month() -> list[str]:
         return [
             command.kind
             for command in commands(harness.do(TICK))
-            if getattr(command, "month", MONTH) == MONTH
+            if getattr(command, "partition", MONTH) == MONTH
         ]
 
     installation.upload(MONTH, FILES)
     harness.do(CHECK)
-    assert of_the_month() == ["CheckMonth", "ScoreMonth"]
-    harness.claims.claim(ScoringRequest(feed=FEED, month=MONTH, reason="test"))
-    assert of_the_month() == ["ScoreMonth"]
+    assert of_the_month() == ["CheckPartition", "ScorePartition"]
+    harness.claims.claim(ScoringRequest(feed=FEED, partition=MONTH, reason="test"))
+    assert of_the_month() == ["ScorePartition"]
     harness.until_submitted()
     assert of_the_month() == ["CheckJob"]
     harness.do(LOOK)
-    assert of_the_month() == ["FinishMonth"]
+    assert of_the_month() == ["FinishPartition"]
     harness.do(FINISH)
     assert of_the_month() == []
 
@@ -283,7 +283,7 @@ def test_finished_months_are_listed_once_a_day(installation: Installation, harne
     this_month = harness.clock.now.strftime("%Y%m")
     installation.configure(starts=this_month)
     installation.upload(this_month, FILES)
-    check = CheckMonth(cause=TICK.cause, feed=FEED, month=this_month)
+    check = CheckPartition(cause=TICK.cause, feed=FEED, partition=this_month)
     harness.run(check)
 
     assert check not in commands(harness.do(TICK))
@@ -297,7 +297,9 @@ def live_generations(installation: Installation, harness: HandlerHarness, months
     """Give each month of 2099 a submitted generation, whose job waits in Azure ML."""
     for number in months:
         claim = a_claim(FEED, state=ScoringState.SUBMITTED, attempt=1)
-        record = claim.record.model_copy(update={"month": f"2099{number:02}", "listed_at": harness.clock.now})
+        record = claim.record.model_copy(
+            update={"partition": f"2099{number:02}", "listed_at": harness.clock.now}
+        )
         claim = record.claims[0]
         name = claim.generation.job = job_name(claim)
         installation.ml.jobs.create_or_update(

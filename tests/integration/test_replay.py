@@ -13,10 +13,10 @@ from tests.support.service import take_commands
 
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.activity import Activity
-from tidegate.messages.commands import CheckMonth, Notify, ScoreMonth, encode
+from tidegate.messages.commands import CheckPartition, Notify, ScorePartition, encode
 from tidepool.cloud import StorageAccount, Tidepool
 
-SCORE = ScoreMonth(cause="event-1", feed="digits", month="202611", version=1)
+SCORE = ScorePartition(cause="event-1", feed="digits", partition="202611", version=1)
 OF_SITE = as_json(blob_event("202699/2026/11/_SUCCESS"))  # 202699 is a site, and no month
 
 
@@ -39,7 +39,7 @@ def test_a_command_that_failed_for_good_goes_to_the_queue_again(
     take_commands(tidepool, storage_account.name)
     [failure] = listed(api)
     assert (failure["replayable"], failure["subject"], failure["kept"]["command"]["kind"]) == (
-        *(True, "digits:202611", "ScoreMonth"),
+        *(True, "digits:202611", "ScorePartition"),
     )
 
     status, answer = replay(api, failure)
@@ -47,7 +47,7 @@ def test_a_command_that_failed_for_good_goes_to_the_queue_again(
     (command,) = take_commands(tidepool, storage_account.name)
     assert command == SCORE.model_copy(update={"cause": command.cause})
     assert command.cause.startswith("replay-")
-    assert (status, answer["came_of_it"]) == (202, "ScoreMonth is sent")
+    assert (status, answer["came_of_it"]) == (202, "ScorePartition is sent")
     assert listed(api) == []
     [replayed] = listed(api, "?all=true")
     assert replayed == content(api.get(failure["url"])) == failure | {"replayed_at": replayed["replayed_at"]}
@@ -76,7 +76,7 @@ def test_a_replay_that_fails_is_another_failure_that_people_hear_of(
     [again] = [
         command
         for command in take_commands(tidepool, storage_account.name)
-        if isinstance(command, ScoreMonth)
+        if isinstance(command, ScorePartition)
     ]
 
     service.worker.give_up(encode(again))
@@ -103,14 +103,16 @@ def test_the_same_failure_after_a_replay_is_not_hidden_by_it(service: Service, a
 def test_a_check_that_waited_lists_at_once_when_it_is_replayed(
     service: Service, api: Api, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount
 ) -> None:
-    service.worker.give_up(encode(CheckMonth(cause="e", feed="digits", month="202611", due=clock.now)))
+    service.worker.give_up(
+        encode(CheckPartition(cause="e", feed="digits", partition="202611", due=clock.now))
+    )
     [failure] = listed(api)
     take_commands(tidepool, storage_account.name)
 
     replay(api, failure)
 
     (command,) = take_commands(tidepool, storage_account.name)
-    assert isinstance(command, CheckMonth)
+    assert isinstance(command, CheckPartition)
     assert command.due is None
 
 
@@ -129,10 +131,10 @@ def test_a_rejected_event_goes_through_the_inbox_again_when_the_configuration_fi
     mend_path(service, clock, "202699/{yyyy}/{MM}/")
     status, answer = replay(api, failure)
 
-    assert (status, answer["came_of_it"]) == (202, "CheckMonth is sent")
+    assert (status, answer["came_of_it"]) == (202, "CheckPartition is sent")
     (command,) = take_commands(tidepool, storage_account.name)
-    assert isinstance(command, CheckMonth)
-    assert (command.feed, command.month) == ("digits", "202611")
+    assert isinstance(command, CheckPartition)
+    assert (command.feed, command.partition) == ("digits", "202611")
     assert listed(api) == []
 
 
@@ -200,7 +202,7 @@ def test_a_message_that_this_version_understands_is_sent(
 
     assert status == 202
     (command,) = take_commands(tidepool, storage_account.name)
-    assert isinstance(command, ScoreMonth)
+    assert isinstance(command, ScorePartition)
 
 
 def test_what_was_not_kept_is_listed_and_cannot_be_replayed(service: Service, api: Api, clock: Clock) -> None:

@@ -29,10 +29,10 @@ def installation(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -
     made = ModelInstallation(tidepool, folder)
     pipeline = ROOT / "tests/stories/quick_retraining/pipeline.yml"
     made.ml.components.create_or_update(load_component(pipeline), version="1")
-    month = folder / "month"
-    month.mkdir()
-    (month / "a.png").write_text("cat")
-    made.ml.data.create_or_update(Data(name="stories", version="209811-1", path=month, type="uri_folder"))
+    partition = folder / "partition"
+    partition.mkdir()
+    (partition / "a.png").write_text("cat")
+    made.ml.data.create_or_update(Data(name="stories", version="209811-1", path=partition, type="uri_folder"))
     return made
 
 

@@ -22,7 +22,7 @@ SCRIPT = (
 
 
 def score(name: str, text: str = SCRIPT, **more: Any) -> Job:
-    tags = {"tidegate_month": "202611", "tidegate_feed": name}
+    tags = {"tidegate_partition": "202611", "tidegate_feed": name}
     outputs = {"table": Output(type="uri_folder")} if "outputs.table" in text else {}
     return command(
         name=name,
@@ -99,8 +99,8 @@ def test_jobs_are_listed_newest_first_by_tag_and_view(ml: MLClient) -> None:
     assert [job.name for job in ml.jobs.list(list_view_type=ListViewType.ARCHIVED_ONLY)] == ["finished"]
     assert [job.name for job in ml.jobs.list(list_view_type=ListViewType.ALL)] == ["pipeline", "finished"]
     ml.jobs.restore("finished")
-    assert [job.name for job in ml.jobs.list(tag="tidegate_month=202611")] == ["finished"]
-    assert [job.name for job in ml.jobs.list(tag="tidegate_month=202612")] == []
+    assert [job.name for job in ml.jobs.list(tag="tidegate_partition=202611")] == ["finished"]
+    assert [job.name for job in ml.jobs.list(tag="tidegate_partition=202612")] == []
 
 
 def test_the_description_of_a_job_changes_without_another_run(ml: MLClient) -> None:
@@ -115,7 +115,7 @@ def test_the_description_of_a_job_changes_without_another_run(ml: MLClient) -> N
         "yes",
         "tests",
     )
-    assert updated.tags["tidegate_month"] == "202611"
+    assert updated.tags["tidegate_partition"] == "202611"
 
 
 def test_children_are_runs_of_their_own(ml: MLClient, get: Callable[[str], Any]) -> None:
@@ -209,7 +209,7 @@ def test_each_transition_of_a_run_is_published(
     assert states[-3:] == ["Running", "Finalizing", "Completed"]
     assert len(completed) == len({event["data"]["runId"] for event in completed}) == 4
     assert moves[-1]["subject"] == f"experiments/{moves[-1]['data']['experimentId']}/runs/finished"
-    assert moves[-1]["data"]["runTags"]["tidegate_month"] == "202611"
+    assert moves[-1]["data"]["runTags"]["tidegate_partition"] == "202611"
 
 
 def test_run_history_needs_a_token(workspace_and_client: tuple[Workspace, MLClient]) -> None:

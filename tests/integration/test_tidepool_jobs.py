@@ -137,7 +137,7 @@ PIPELINE = """
     experiment_name: months
     inputs:
       images: {type: uri_folder, path: "azureml:images:1"}
-      month: "202611"
+      partition: "202611"
     outputs:
       report: {type: uri_folder, path: "azureml://datastores/workspaceblobstore/paths/reports/${{name}}/"}
     jobs:
@@ -145,7 +145,7 @@ PIPELINE = """
         type: parallel
         inputs:
           images: ${{parent.inputs.images}}
-          month: ${{parent.inputs.month}}
+          partition: ${{parent.inputs.partition}}
         outputs:
           rows: {type: uri_file}
         input_data: ${{inputs.images}}
@@ -157,7 +157,7 @@ PIPELINE = """
           code: ./code
           entry_script: score.py
           environment: azureml:env:1
-          program_arguments: --month ${{inputs.month}}
+          program_arguments: --partition ${{inputs.partition}}
           append_row_to: ${{outputs.rows}}
       publish:
         type: command
@@ -173,13 +173,13 @@ SCORE = """
     import argparse, pathlib
 
     def init():
-        global month
+        global partition
         parser = argparse.ArgumentParser()
-        parser.add_argument("--month")
-        month = parser.parse_known_args()[0].month
+        parser.add_argument("--partition")
+        partition = parser.parse_known_args()[0].partition
 
     def run(mini_batch):
-        return [f"{pathlib.Path(file).name} {month}" for file in mini_batch]
+        return [f"{pathlib.Path(file).name} {partition}" for file in mini_batch]
 """
 PUBLISH = """
     import pathlib, sys

@@ -57,8 +57,8 @@ def prepared(ml: MLClient) -> MLClient:
 
 
 def test_versions_number_themselves_and_the_last_created_is_the_latest(ml: MLClient) -> None:
-    for month in ("202609", "202610"):
-        ml.data.create_or_update(Data(name="feed", type="uri_folder", path=f"{IMAGES}/{month}"))
+    for partition in ("202609", "202610"):
+        ml.data.create_or_update(Data(name="feed", type="uri_folder", path=f"{IMAGES}/{partition}"))
     ml.data.create_or_update(Data(name="feed", version="1b", type="uri_folder", path=f"{IMAGES}/202611"))
 
     assert [version.version for version in ml.data.list("feed")] == ["1b", "2", "1"]
@@ -73,13 +73,13 @@ def test_versions_number_themselves_and_the_last_created_is_the_latest(ml: MLCli
 
 def test_registering_the_same_data_again_only_updates_its_description(ml: MLClient, images: Data) -> None:
     again = Data(
-        name="images", version="1", type="uri_folder", path=f"{IMAGES}/202611/", tags={"month": "202611"}
+        name="images", version="1", type="uri_folder", path=f"{IMAGES}/202611/", tags={"partition": "202611"}
     )
 
     ml.data.create_or_update(again)
 
     updated = ml.data.get("images", "1")
-    assert updated.tags == {"month": "202611"}
+    assert updated.tags == {"partition": "202611"}
     assert updated.creation_context.created_at == images.creation_context.created_at
 
 

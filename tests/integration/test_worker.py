@@ -15,7 +15,7 @@ from tidegate.messages.commands import (
     MESSAGE_FORMAT,
     AnyCommand,
     CheckJob,
-    CheckMonth,
+    CheckPartition,
     Follows,
     Next,
     Notify,
@@ -26,7 +26,7 @@ from tidegate.service.steps.pause_gate import PauseGate
 from tidegate.service.worker import Worker
 from tidepool.cloud import StorageAccount, Tidepool
 
-CHECK = CheckMonth(cause="event-1", feed="digits", month="202611")
+CHECK = CheckPartition(cause="event-1", feed="digits", partition="202611")
 Works = Callable[..., Worker]
 
 
@@ -41,7 +41,7 @@ def works(service: Service, clock: Clock) -> Works:
             return follows
 
         handlers: dict[type[Any], Callable[[Any], Follows]] = dict.fromkeys(
-            (CheckMonth, CheckJob, Notify, Reconcile), handle
+            (CheckPartition, CheckJob, Notify, Reconcile), handle
         )
         gate = PauseGate(service, service.pauses.current)
         return Worker(handlers=handlers, queue=service.queue, ledger=service.ledger, now=clock, gate=gate)
@@ -202,7 +202,7 @@ def test_a_permanent_fault_is_recorded_announced_and_can_be_replayed(
 
     (activity,) = service.ledger.activities("digits:202611")
     assert (activity.kind, activity.text) == ("work.failed", "the model has no signature")
-    assert CheckMonth.model_validate(activity.data["command"]) == CHECK
+    assert CheckPartition.model_validate(activity.data["command"]) == CHECK
     first, again = take_commands(tidepool, storage_account.name)
     assert first == again == Notify(cause="event-1", subject=activity.subject, activity=activity.id)
 
@@ -263,7 +263,10 @@ UNREADABLE = {
         {**json.loads(encode(CHECK)), "format_version": MESSAGE_FORMAT + 1},
         f"has format {MESSAGE_FORMAT + 1}. This release reads formats up to {MESSAGE_FORMAT}",
     ),
-    "missing field": ({"kind": "CheckMonth", "cause": "event-1", "month": "202611"}, "at CheckMonth.feed"),
+    "missing field": (
+        {"kind": "CheckPartition", "cause": "event-1", "partition": "202611"},
+        "at CheckPartition.feed",
+    ),
     "not an object": ([1], "is not a command"),
 }
 

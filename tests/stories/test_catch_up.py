@@ -15,14 +15,18 @@ def installed_on(tidepool: Tidepool, folder: Path, months: list[str], start: str
     """Return an installation whose container had these complete months before."""
     catch_up = {"from": start, "max_live": 2}
     installation = Installation(tidepool, folder, starts=months[0], catch_up=catch_up)
-    for month in months:
-        installation.upload(month, FILES)
+    for partition in months:
+        installation.upload(partition, FILES)
     tidepool.settle()
     return installation
 
 
 def scorings(running: Running, months: list[str]) -> list[dict[str, Any]]:
-    return [scoring for month in months for scoring in running.get(f"/api/feeds/stories/months/{month}/jobs")]
+    return [
+        scoring
+        for partition in months
+        for scoring in running.get(f"/api/feeds/stories/partitions/{partition}/jobs")
+    ]
 
 
 def most_at_once(scorings: list[dict[str, Any]]) -> int:
@@ -43,10 +47,13 @@ def test_of_24_old_months_only_the_newest_starts_a_job(tidepool: Tidepool, tmp_p
         running.reconcile()
         running.drive(MONTHS[-1])
         running.reconcile()
-        shown = {month["month"]: month["state"] for month in running.get("/api/feeds/stories/months")}
+        shown = {
+            partition["partition"]: partition["state"]
+            for partition in running.get("/api/feeds/stories/partitions")
+        }
 
     assert list(installation.jobs()) == [f"score-stories-{MONTHS[-1]}-1-g1-a1"]
-    assert {month: shown[month] for month in MONTHS} == {
+    assert {partition: shown[partition] for partition in MONTHS} == {
         **dict.fromkeys(MONTHS[:-1], "not_scored"),
         MONTHS[-1]: "scored",
     }
@@ -60,11 +67,11 @@ def test_with_all_six_old_months_are_scored_at_most_two_at_a_time_and_oldest_fir
 
     with installation.start() as running:
         running.reconcile()
-        for month in months:
-            running.drive(month)
+        for partition in months:
+            running.drive(partition)
         ended = scorings(running, months)
 
     assert [scoring["state"] for scoring in ended] == ["scored"] * 6
     assert most_at_once(ended) == 2
     first_two = sorted(ended, key=lambda scoring: scoring["claimed_at"])[:2]
-    assert {scoring["month"] for scoring in first_two} == set(months[:2])
+    assert {scoring["partition"] for scoring in first_two} == set(months[:2])

@@ -18,7 +18,7 @@ from tidepool.cloud import Tidepool
 RETRAINING = ROOT / "tests/stories/quick_retraining/pipeline.yml"
 LIGHT = {"a.png": "cat", "b.png": "dog"}
 DARK = {"a.png": "dark", "b.png": "dark"}
-DRIFT = {"feed": "stories", "breaches": 1, "of_last": 3, "retrain": "quick_retraining", "months": 2}
+DRIFT = {"feed": "stories", "breaches": 1, "of_last": 3, "retrain": "quick_retraining", "partitions": 2}
 
 
 class DriftInstallation(ModelInstallation):
@@ -68,7 +68,7 @@ def test_a_month_that_drifts_trains_a_model_that_the_gate_then_judges(
     judged = running.service.ledger.model_version(MODEL, "2")
     assert judged
     assert judged.state is ModelState.PASSED
-    assert judged.source.data == {"month_1": "stories:209901-1", "month_2": "stories:209902-1"}
+    assert judged.source.data == {"partition_1": "stories:209901-1", "partition_2": "stories:209902-1"}
     record = model(running)
     assert [(signal.breached, signal.taken) for signal in record.signals] == [(False, False), (True, True)]
     assert record.retraining is None

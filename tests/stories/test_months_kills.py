@@ -6,20 +6,20 @@ from tests.support.installation import Installation, Running
 from tests.support.killing import Killed, KillSwitch
 from tests.support.service import take_commands
 from tidegate.bootstrap import Service
-from tidegate.domain.partitions.records import Month
+from tidegate.domain.partitions.records import Partition
 from tidegate.messages.commands import (
     AnyCommand,
     CheckJob,
-    CheckMonth,
-    FinishMonth,
+    CheckPartition,
+    FinishPartition,
     Notify,
-    ScoreMonth,
+    ScorePartition,
     encode,
 )
 
 FILES = {"a.png": "cat", "b.png": "dog"}
 MONTH = "209901"
-CHECK = CheckMonth(cause="test", feed="stories", month=MONTH)
+CHECK = CheckPartition(cause="test", feed="stories", partition=MONTH)
 KILLS = 4  # of a real process, which then starts anew: evenly over the month
 
 
@@ -36,7 +36,7 @@ class Journey:
         messages = deque[AnyCommand]([CHECK])
         while messages:
             command = messages.popleft()
-            if isinstance(command, ScoreMonth | CheckJob | FinishMonth):
+            if isinstance(command, ScorePartition | CheckJob | FinishPartition):
                 self.installation.cloud.settle()
             try:
                 with self.switch.armed():
@@ -51,8 +51,8 @@ class Journey:
             )
 
     @property
-    def month(self) -> Month:
-        return self.service.ledger.month("stories", MONTH)
+    def partition(self) -> Partition:
+        return self.service.ledger.partition("stories", MONTH)
 
     def _start(self) -> Service:
         return self.installation.service()
@@ -69,14 +69,14 @@ def test_killed_after_every_write_a_month_is_published_once(installation: Instal
 
     journey.go()
 
-    scorings = {f"{claim.name}": claim.generation.state.value for claim in journey.month.claims}
+    scorings = {f"{claim.name}": claim.generation.state.value for claim in journey.partition.claims}
     assert scorings == {"209901-1-g1": "scored"}
-    assert journey.month.result == "209901-1-g1"
+    assert journey.partition.result == "209901-1-g1"
     assert installation.jobs() == {"score-stories-209901-1-g1-a1": "Completed"}
     assert [data.version for data in installation.ml.data.list(name="stories")] == ["209901-1"]
     assert [data.version for data in installation.ml.data.list(name="stories-predictions")] == ["209901-1-g1"]
     told = journey.service.ledger.activities(f"stories:{MONTH}")
-    assert Counter(activity.kind for activity in told) == {"month.registered": 1, "month.scored": 1}
+    assert Counter(activity.kind for activity in told) == {"partition.registered": 1, "partition.scored": 1}
     assert len(journey.switch.writes) > 15
 
 
@@ -85,19 +85,19 @@ def test_a_process_that_dies_after_a_write_is_followed_by_one_that_goes_on(
 ) -> None:
     last = writes_of_a_month(installation, running)
     for kill in range(KILLS):
-        month, number = f"21000{kill + 1}", 1 + kill * (last - 1) // (KILLS - 1)
+        partition, number = f"21000{kill + 1}", 1 + kill * (last - 1) // (KILLS - 1)
         running.site.kill_worker_after(number)
-        installation.upload(month, FILES)
-        running.drive(month)
+        installation.upload(partition, FILES)
+        running.drive(partition)
         installation.cloud.clear_faults()
 
-        assert running.scorings(month) == {f"{month}-1-g1": "scored"}, f"killed after write {number}"
-        jobs = [name for name in installation.jobs() if month in name]
-        assert jobs == [f"score-stories-{month}-1-g1-a1"], f"killed after write {number}"
+        assert running.scorings(partition) == {f"{partition}-1-g1": "scored"}, f"killed after write {number}"
+        jobs = [name for name in installation.jobs() if partition in name]
+        assert jobs == [f"score-stories-{partition}-1-g1-a1"], f"killed after write {number}"
         versions = [
-            data.version for data in installation.ml.data.list(name="stories") if month in data.version
+            data.version for data in installation.ml.data.list(name="stories") if partition in data.version
         ]
-        assert versions == [f"{month}-1"], f"killed after write {number}"
+        assert versions == [f"{partition}-1"], f"killed after write {number}"
 
 
 def writes_of_a_month(installation: Installation, running: Running) -> int:
@@ -107,7 +107,7 @@ def writes_of_a_month(installation: Installation, running: Running) -> int:
     warm = len(running.site.writes())
     installation.upload("209902", FILES)
     running.settle()
-    tables = [write["path"].startswith("/tidegateMonths") for write in running.site.writes()[warm:]]
+    tables = [write["path"].startswith("/tidegatePartitions") for write in running.site.writes()[warm:]]
     last = len(tables) - tables[::-1].index(True)
     assert last > 15
     return last

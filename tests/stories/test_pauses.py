@@ -48,11 +48,13 @@ def test_a_pause_during_a_running_month_publishes_it_and_keeps_the_next_one(
     assert running.scorings(RUNNING) == {f"{RUNNING}-1-g1": "scored"}
     assert running.scorings(ARRIVING) == {}
     [pause] = as_json(capsys, "pauses")
-    assert [(row["kind"], row["what"]) for row in pause["waiting"]] == [("ScoreMonth", f"stories:{ARRIVING}")]
+    assert [(row["kind"], row["what"]) for row in pause["waiting"]] == [
+        ("ScorePartition", f"stories:{ARRIVING}")
+    ]
     shown = "feed:stories is paused since "
-    for command in ("months", "models", "pauses"):
+    for command in ("partitions", "models", "pauses"):
         assert shown in tidegate(capsys, command)
-    assert "wrong camera. Commands that wait: 1" in tidegate(capsys, "months")
+    assert "wrong camera. Commands that wait: 1" in tidegate(capsys, "partitions")
 
     resumed = tidegate(capsys, "resume", "stories", "--by", "bob")
     running.settle()

@@ -21,7 +21,7 @@ from tests.support.payloads import (
 
 Answer = Literal["sent", "recorded", "rejected", "ignored"]
 JOB = "score-digits-202611-1-g1-a1"
-MARKER = {"kind": "CheckMonth", "feed": "digits", "month": "202611", "due": False}
+MARKER = {"kind": "CheckPartition", "feed": "digits", "partition": "202611", "due": False}
 ARRIVAL = MARKER | {"due": True}
 RUN = {"kind": "CheckJob", "workspace": "development", "job": JOB}
 BREACH = (
@@ -93,7 +93,7 @@ BLOBS = [
     sent("a marker that is deleted", blob_event("202611/_SUCCESS", kind="BlobDeleted"), ARRIVAL),
     sent("a rename into the month", _renamed("202611/a.png", "upload/a.png"), ARRIVAL),
     sent("a rename out of the month", _renamed("trash/a.png", "202611/a.png"), ARRIVAL),
-    Case("a rename from one month to the next", as_json(_renamed("202612/a.png", "202611/a.png")), ["sent", "sent"], [ARRIVAL | {"month": "202612"}, ARRIVAL]),
+    Case("a rename from one month to the next", as_json(_renamed("202612/a.png", "202611/a.png")), ["sent", "sent"], [ARRIVAL | {"partition": "202612"}, ARRIVAL]),
     Case("a rename to a name that climbs", as_json(_renamed("202611/../a.png", "202611/a.png")), ["rejected", "sent"], [ARRIVAL]),
     Case("a rename to the marker", as_json(_renamed("202611/_SUCCESS", "202611/_tmp")), ["sent", "sent"], [MARKER, ARRIVAL]),
     sent("a folder that becomes the month", _renamed("202611", "upload") | {"eventType": "Microsoft.Storage.DirectoryRenamed"}, ARRIVAL),

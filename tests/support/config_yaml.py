@@ -16,7 +16,7 @@ def a_feed(account: str = "stimages", container: str = "images", **changes: Any)
         "account": account,
         "container": container,
     }
-    score = {"pipeline": "monthly_scoring", "model": "classifier", "compute": "gpu-lowpri"}
+    score = {"pipeline": "image_scoring", "model": "classifier", "compute": "gpu-lowpri"}
     return {
         "storage": storage,
         "path": "{yyyy}{MM}/",

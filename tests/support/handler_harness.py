@@ -6,22 +6,22 @@ from datetime import UTC, datetime
 from tests.support.clock import Clock
 from tests.support.installation import Installation
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.partitions.records import Claim, Month
+from tidegate.domain.partitions.records import Claim, Partition
 from tidegate.messages.commands import (
     AnyCommand,
     CheckJob,
-    CheckMonth,
-    FinishMonth,
+    CheckPartition,
+    FinishPartition,
     Next,
     Notify,
-    ScoreMonth,
+    ScorePartition,
 )
 
 TOPIC = "https://tidegate-events.japaneast-1.eventgrid.azure.net/api/events"
 FEED, MONTH = "stories", "209901"
-CHECK = CheckMonth(cause="test", feed=FEED, month=MONTH)
-SCORE = ScoreMonth(cause="test", feed=FEED, month=MONTH, version=1)
-FINISH = FinishMonth(cause="test", feed=FEED, month=MONTH, version=1, generation=1)
+CHECK = CheckPartition(cause="test", feed=FEED, partition=MONTH)
+SCORE = ScorePartition(cause="test", feed=FEED, partition=MONTH, version=1)
+FINISH = FinishPartition(cause="test", feed=FEED, partition=MONTH, version=1, generation=1)
 JOB = f"score-{FEED}-{MONTH}-1-g1-a1"
 LOOK = CheckJob(cause="test", workspace="development", job=JOB)
 
@@ -46,7 +46,7 @@ class HandlerHarness:
         queue = deque(given)
         while queue:
             command = queue.popleft()
-            if isinstance(command, CheckJob | ScoreMonth):
+            if isinstance(command, CheckJob | ScorePartition):
                 self.installation.cloud.settle()
             follows = self.do(command)
             if twice:
@@ -61,13 +61,13 @@ class HandlerHarness:
             self.installation.cloud.settle()
 
     @property
-    def month(self) -> Month:
-        return self.ledger.month(FEED, MONTH)
+    def partition(self) -> Partition:
+        return self.ledger.partition(FEED, MONTH)
 
     @property
     def claim(self) -> Claim:
         """The latest generation of the month."""
-        return self.month.claims[-1]
+        return self.partition.claims[-1]
 
     @property
     def activities(self) -> list[Activity]:

@@ -102,15 +102,15 @@ class Installation:
     def ml(self) -> "MLClient":
         return ml_client(self.workspace.name)
 
-    def upload(self, month: str, files: Mapping[str, str], *, marker: bool = True) -> None:
+    def upload(self, partition: str, files: Mapping[str, str], *, marker: bool = True) -> None:
         for name, content in files.items():
-            self.images.upload_blob(f"{month}/{name}", content, overwrite=True)
+            self.images.upload_blob(f"{partition}/{name}", content, overwrite=True)
         if marker:
-            self.images.upload_blob(f"{month}/_SUCCESS", b"", overwrite=True)
+            self.images.upload_blob(f"{partition}/_SUCCESS", b"", overwrite=True)
 
-    def jobs(self, month: str = "") -> dict[str, str]:
+    def jobs(self, partition: str = "") -> dict[str, str]:
         """Return the status of each scoring job in Azure ML by name, without the steps of pipelines."""
-        ours = f"score-stories-{month}"
+        ours = f"score-stories-{partition}"
         return {job.name: job.status for job in self.ml.jobs.list() if job.name.startswith(ours)}
 
     def wait_for_job(self, name: str, *, status: str = "") -> None:
@@ -196,26 +196,26 @@ class Running:
         waiting = ((item["what"], datetime.fromisoformat(item["due"])) for item in status["waiting"])
         return any(what.startswith("message ") and due <= until for what, due in waiting)
 
-    def drive(self, month: str, rounds: int = 30) -> None:
+    def drive(self, partition: str, rounds: int = 30) -> None:
         """Advance the clock and run the timer until the month's scorings have ended."""
         for _ in range(rounds):
             self.settle()
-            scorings = self.scorings(month)
+            scorings = self.scorings(partition)
             if scorings and not set(scorings.values()) & LIVE:
                 return
             self.installation.cloud.advance(60)
             self.site.fire_timer("reconcile")
-        raise AssertionError(f"{month} did not end: {scorings}")
+        raise AssertionError(f"{partition} did not end: {scorings}")
 
-    def scorings(self, month: str) -> dict[str, str]:
+    def scorings(self, partition: str) -> dict[str, str]:
         """Return the state of each scoring of a month by name, as the API lists them."""
         return {
             scoring["name"]: scoring["state"]
-            for scoring in self.get(f"/api/feeds/stories/months/{month}/jobs")
+            for scoring in self.get(f"/api/feeds/stories/partitions/{partition}/jobs")
         }
 
-    def month(self, month: str) -> dict[str, Any]:
-        return dict(self.get(f"/api/feeds/stories/months/{month}"))
+    def partition(self, partition: str) -> dict[str, Any]:
+        return dict(self.get(f"/api/feeds/stories/partitions/{partition}"))
 
     def reconcile(self) -> None:
         """Run the timer function and wait for all that follows."""

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tidegate.domain.jobs.records import Job, JobKind
-from tidegate.domain.partitions.records import Claim, Generation, Month, MonthVersion
+from tidegate.domain.partitions.records import Claim, Generation, Partition, PartitionVersion
 
 NOW = datetime(2026, 12, 3, 12, 0, tzinfo=UTC)
 
@@ -22,7 +22,7 @@ def a_claim(feed: str = "digits", *, number: int = 1, version: int = 1, **genera
             **generation,
         },
     )
-    snapshot = MonthVersion(
+    snapshot = PartitionVersion(
         number=version,
         manifest_hash="ab" * 32,
         manifest_path="predictions/digits/202611/manifests/ab.jsonl",
@@ -33,7 +33,7 @@ def a_claim(feed: str = "digits", *, number: int = 1, version: int = 1, **genera
         registered=True,
         generations=[scoring],
     )
-    return Claim(Month(feed=feed, month="202611", versions=[snapshot]), snapshot, scoring)
+    return Claim(Partition(feed=feed, partition="202611", versions=[snapshot]), snapshot, scoring)
 
 
 def a_job(**changes: Any) -> Job:
@@ -46,4 +46,4 @@ def a_job(**changes: Any) -> Job:
         "cluster": "gpu-lowpri",
         **changes,
     }
-    return Job(workspace="development", pipeline="monthly_scoring:ab", submitted_at=NOW, **fields)
+    return Job(workspace="development", pipeline="image_scoring:ab", submitted_at=NOW, **fields)

@@ -19,7 +19,7 @@ def api() -> Api:
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/health", "/api/feeds", "/api/feeds/digits/months/202611", "/api/jobs"]
+    "path", ["/api/health", "/api/feeds", "/api/feeds/digits/partitions/202611", "/api/jobs"]
 )
 def test_while_the_configuration_is_bad_it_says_file_line_and_key(api: Api, path: str) -> None:
     response = api.get(path)
@@ -72,17 +72,21 @@ def test_the_page_serves_no_other_file(api: Api, name: str) -> None:
 def test_the_description_names_the_key_and_every_refusal(api: Api) -> None:
     described = content(api.get("/api/openapi.json"))
 
-    rerun = described["paths"]["/api/feeds/{feed}/months/{month}/jobs"]["post"]
+    rerun = described["paths"]["/api/feeds/{feed}/partitions/{partition}/jobs"]["post"]
     assert described["components"]["securitySchemes"]["functionKey"]["name"] == "x-functions-key"
     assert set(rerun["responses"]) == {"202", "400", "401", "404", "409", "422", "503"}
-    assert {parameter["name"] for parameter in rerun["parameters"]} == {"feed", "month", "Idempotency-Key"}
+    assert {parameter["name"] for parameter in rerun["parameters"]} == {
+        "feed",
+        "partition",
+        "Idempotency-Key",
+    }
 
 
 def test_the_description_has_names_of_our_own_and_refusals_as_they_are_answered(api: Api) -> None:
     described = content(api.get("/api/openapi.json"))
 
     schemas = described["components"]["schemas"]
-    assert {"MonthVersionView", "ModelVersionView"} <= schemas.keys()
+    assert {"PartitionVersionView", "ModelVersionView"} <= schemas.keys()
     assert not [name for name in schemas if "__" in name or "ValidationError" in name]
     refusals = {
         (path, status): list(response["content"])

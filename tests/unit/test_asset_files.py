@@ -24,7 +24,7 @@ def test_models_are_judged_and_trained_in_development_wherever_feeds_are_scored(
     config = a_config("production", {"classifier": {**POLICY, "drift": DRIFT}})
 
     assert roles_in(config) == ["production", "development"]
-    assert pipelines_in(config, "production") == ["monthly_scoring"]
+    assert pipelines_in(config, "production") == ["image_scoring"]
     assert pipelines_in(config, "development") == ["quick_evaluation", "retraining"]
     assert clusters_in(config, "development") == ["cpu", "gpu-dedicated"]
 
@@ -38,4 +38,4 @@ def test_without_policies_only_feeds_need_anything() -> None:
 
 def test_where_only_the_package_is_installed_it_asks_for_a_checkout(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="run tidegate from its checkout"):
-        AssetFiles(tmp_path / "assets").pipeline("monthly_scoring")
+        AssetFiles(tmp_path / "assets").pipeline("image_scoring")

@@ -20,8 +20,8 @@ def a_sample(n: int = 200, *, shift: float = 0.0, **changes: Any) -> Sample:
     return replace(given, **changes)
 
 
-def measured(month: Sample, *, threshold: float = 0.2, share: float = 0.5) -> dict[str, Any]:
-    return measure(a_sample(1_000), month, threshold=threshold, share=share)
+def measured(partition: Sample, *, threshold: float = 0.2, share: float = 0.5) -> dict[str, Any]:
+    return measure(a_sample(1_000), partition, threshold=threshold, share=share)
 
 
 def test_a_month_like_the_reference_is_no_breach() -> None:

@@ -21,7 +21,7 @@ from tidegate.domain.partitions.catch_up import (
     was_there_before,
 )
 from tidegate.domain.partitions.manifest import ListedBlob
-from tidegate.domain.partitions.records import Generation, Month, MonthVersion, ScoringState
+from tidegate.domain.partitions.records import Generation, Partition, PartitionVersion, ScoringState
 
 UTC = ZoneInfo("UTC")
 INSTALLED = FeedRecord(feed="digits", first_seen_at=NOW, newest="202611")
@@ -31,7 +31,7 @@ def feed(**catch_up: Any) -> Feed:
     return Feed.model_validate(a_feed(starts=202401, catch_up=catch_up))
 
 
-def month(name: str, *states: ScoringState, old: bool = False) -> Month:
+def partition(name: str, *states: ScoringState, old: bool = False) -> Partition:
     """A registered partition, with generations of its version in these states."""
     generations = [
         Generation(
@@ -45,7 +45,7 @@ def month(name: str, *states: ScoringState, old: bool = False) -> Month:
         )
         for number, state in enumerate(states, 1)
     ]
-    version = MonthVersion(
+    version = PartitionVersion(
         number=1,
         manifest_hash="h",
         manifest_path="p",
@@ -57,7 +57,7 @@ def month(name: str, *states: ScoringState, old: bool = False) -> Month:
         before_installation=old,
         generations=generations,
     )
-    return Month(feed="digits", month=name, versions=[version], listed_at=NOW)
+    return Partition(feed="digits", partition=name, versions=[version], listed_at=NOW)
 
 
 def a_file(minutes: int) -> ListedBlob:
@@ -74,7 +74,7 @@ def a_file(minutes: int) -> ListedBlob:
     ],
 )
 def test_old_is_what_was_complete_before_the_newest(partition: str, minutes: int, expected: bool) -> None:
-    record = Month(feed="digits", month=partition)
+    record = Partition(feed="digits", partition=partition)
 
     assert was_there_before(INSTALLED, record, [a_file(minutes)]) is expected
 
@@ -82,19 +82,19 @@ def test_old_is_what_was_complete_before_the_newest(partition: str, minutes: int
 def test_nothing_is_old_for_a_feed_that_was_empty_or_known_before() -> None:
     known = INSTALLED.model_copy(update={"newest": None})
 
-    assert not was_there_before(known, Month(feed="digits", month="202401"), [a_file(-1)])
+    assert not was_there_before(known, Partition(feed="digits", partition="202401"), [a_file(-1)])
 
 
 def test_a_late_file_starts_an_old_partition_only_if_it_was_scored() -> None:
-    scored = month("202601", ScoringState.SCORED, old=True)
+    scored = partition("202601", ScoringState.SCORED, old=True)
 
-    assert was_there_before(INSTALLED, month("202601", old=True), [a_file(1)])
+    assert was_there_before(INSTALLED, partition("202601", old=True), [a_file(1)])
     assert not was_there_before(INSTALLED, scored, [a_file(1)])
-    assert not was_there_before(INSTALLED, month("202601"), [a_file(-1)])
+    assert not was_there_before(INSTALLED, partition("202601"), [a_file(-1)])
 
 
 def test_a_deadline_before_the_installation_is_announced_only_for_the_newest() -> None:
-    old, newest = Month(feed="digits", month="202610"), Month(feed="digits", month="202611")
+    old, newest = Partition(feed="digits", partition="202610"), Partition(feed="digits", partition="202611")
 
     assert was_due_before(INSTALLED, old, NOW)
     assert not was_due_before(INSTALLED, old, NOW + timedelta(days=1))
@@ -102,7 +102,7 @@ def test_a_deadline_before_the_installation_is_announced_only_for_the_newest() -
 
 
 def test_an_old_partition_starts_only_with_all() -> None:
-    old = month("202601", old=True)
+    old = partition("202601", old=True)
 
     assert (is_held_back(feed(), old), starts_by_itself(feed(), old)) == (True, False)
     every = feed(**{"from": "all"})
@@ -110,23 +110,31 @@ def test_an_old_partition_starts_only_with_all() -> None:
 
 
 def test_the_timer_lists_an_old_partition_only_once_a_day() -> None:
-    assert needs_look(month("202612"), NOW, UTC)
-    assert not needs_look(month("202612", old=True), NOW, UTC)
+    assert needs_look(partition("202612"), NOW, UTC)
+    assert not needs_look(partition("202612", old=True), NOW, UTC)
 
 
 def test_the_oldest_have_the_first_turns_and_keep_them_until_their_jobs_end() -> None:
-    records = [month("202603"), month("202601"), month("202602")]
+    records = [partition("202603"), partition("202601"), partition("202602")]
 
     turns = decide_turns(feed(), [], records)
-    still = decide_turns(feed(), turns, [month("202512"), *records])
-    one_ended = [month("202601", ScoringState.FAILED), month("202602", ScoringState.SUBMITTED), records[0]]
+    still = decide_turns(feed(), turns, [partition("202512"), *records])
+    one_ended = [
+        partition("202601", ScoringState.FAILED),
+        partition("202602", ScoringState.SUBMITTED),
+        records[0],
+    ]
 
     assert turns == still == ["202601-1", "202602-1"]
     assert decide_turns(feed(), turns, one_ended) == ["202602-1", "202603-1"]
 
 
 def test_jobs_that_a_person_requested_count() -> None:
-    records = [month("202601", ScoringState.SCORED, ScoringState.SUBMITTED), month("202602"), month("202603")]
+    records = [
+        partition("202601", ScoringState.SCORED, ScoringState.SUBMITTED),
+        partition("202602"),
+        partition("202603"),
+    ]
 
     assert decide_turns(feed(), [], records) == ["202602-1"]
     assert decide_turns(feed(max_live=1), [], records) == []
@@ -148,7 +156,7 @@ def test_turns_never_exceed_the_limit_and_all_get_one(
     of = feed(max_live=max_live)
     live = [state for state in states if state and not state.final]
     records = [
-        month(f"2026{number:02}", *([state] if state else [])) for number, state in enumerate(states, 1)
+        partition(f"2026{number:02}", *([state] if state else [])) for number, state in enumerate(states, 1)
     ]
 
     turns: list[str] = []
@@ -156,9 +164,9 @@ def test_turns_never_exceed_the_limit_and_all_get_one(
         turns = decide_turns(of, turns, records)
         assert len(turns) <= max(max_live, len(live))
         for record in records:  # each job that has a turn starts, then ends
-            if f"{record.month}-1" in turns and not record.claims:
-                record.versions = month(record.month, ScoringState.SUBMITTED).versions
+            if f"{record.partition}-1" in turns and not record.claims:
+                record.versions = partition(record.partition, ScoringState.SUBMITTED).versions
             elif record.claims and not record.claims[0].generation.state.final:
-                record.versions = month(record.month, ScoringState.SCORED).versions
+                record.versions = partition(record.partition, ScoringState.SCORED).versions
 
     assert all(record.claims for record in records)

@@ -6,13 +6,13 @@ import pytest
 from tests.support.config_yaml import a_feed
 
 from tidegate.api.model_views import model_view
-from tidegate.api.views import month_view
+from tidegate.api.views import partition_view
 from tidegate.cli.model_tables import show_model
-from tidegate.cli.tables import show_month
+from tidegate.cli.tables import show_partition
 from tidegate.config.schema import Feed
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.lifecycle.records import Model
-from tidegate.domain.partitions.records import Generation, Month, MonthVersion, ScoringState
+from tidegate.domain.partitions.records import Generation, Partition, PartitionVersion, ScoringState
 
 NOW = datetime(2027, 2, 1, 9, 30, tzinfo=UTC)
 MISSING = "Asset cat-classifier does not exist in workspace mlw-dev"
@@ -24,13 +24,13 @@ def _narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def an_activity(text: str = MISSING) -> Activity:
-    title = "ScoreMonth cats:202701 is delayed"
+    title = "ScorePartition cats:202701 is delayed"
     return Activity(
         subject="cats:202701", id="1", kind="work.delayed", at=NOW, title=title, text=text, cause="c"
     )
 
 
-def a_month(*states: ScoringState) -> Month:
+def a_month(*states: ScoringState) -> Partition:
     generations = [
         Generation(
             number=number,
@@ -44,7 +44,7 @@ def a_month(*states: ScoringState) -> Month:
         )
         for number, state in enumerate(states, start=1)
     ]
-    version = MonthVersion(
+    version = PartitionVersion(
         number=1,
         manifest_hash="hash",
         manifest_path="manifest.jsonl",
@@ -54,29 +54,33 @@ def a_month(*states: ScoringState) -> Month:
         snapshot_at=NOW,
         generations=generations,
     )
-    return Month(feed="cats", month="202701", versions=[version])
+    return Partition(feed="cats", partition="202701", versions=[version])
 
 
-def said(capsys: pytest.CaptureFixture[str], month: Month, *activities: Activity) -> list[str]:
-    show_month(month_view(month, Feed.model_validate(a_feed()), list(activities)).model_dump(mode="json"))
+def said(capsys: pytest.CaptureFixture[str], partition: Partition, *activities: Activity) -> list[str]:
+    show_partition(
+        partition_view(partition, Feed.model_validate(a_feed()), list(activities)).model_dump(mode="json")
+    )
     return capsys.readouterr().out.splitlines()
 
 
 def test_a_month_says_why_it_waits(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = said(capsys, Month(feed="cats", month="202701"), an_activity())
+    lines = said(capsys, Partition(feed="cats", partition="202701"), an_activity())
 
     assert MISSING in " ".join(" ".join(lines).split())
     assert max(map(len, lines)) <= 80
 
 
 def test_a_text_that_only_repeats_its_title_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = said(capsys, Month(feed="cats", month="202701"), an_activity(an_activity().title))
+    lines = said(capsys, Partition(feed="cats", partition="202701"), an_activity(an_activity().title))
 
     assert "".join(lines).count("is delayed") == 1
 
 
 def test_a_text_of_hundreds_of_lines_is_shortened(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = said(capsys, Month(feed="cats", month="202701"), an_activity("one rule and its number\n" * 300))
+    lines = said(
+        capsys, Partition(feed="cats", partition="202701"), an_activity("one rule and its number\n" * 300)
+    )
 
     assert len(lines) < 30
     assert lines[-1].rstrip().endswith("…")

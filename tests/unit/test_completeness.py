@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.config_yaml import a_feed
 
 from tidegate.config.schema import Deadline, Feed
-from tidegate.domain.partitions.calendar import deadline_of, expected_months, needs_look, prefix_of
+from tidegate.domain.partitions.calendar import deadline_of, expected_partitions, needs_look, prefix_of
 from tidegate.domain.partitions.completeness import (
     ChangedAfterCompletion,
     CompletenessDecision,
@@ -21,7 +21,7 @@ from tidegate.domain.partitions.completeness import (
     sort_listing,
 )
 from tidegate.domain.partitions.manifest import ListedBlob, Manifest
-from tidegate.domain.partitions.records import Generation, Month, MonthVersion
+from tidegate.domain.partitions.records import Generation, Partition, PartitionVersion
 
 NOW = datetime(2026, 12, 3, 12, 0, tzinfo=UTC)
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -41,15 +41,15 @@ def listed(
     return ListedBlob(PREFIX + name, 10, md5, etag, modified)
 
 
-def month(*versions: list[ListedBlob], **fields: Any) -> Month:
+def partition(*versions: list[ListedBlob], **fields: Any) -> Partition:
     """A month whose versions had these files."""
-    record = Month(feed="digits", month="202611", **fields)
+    record = Partition(feed="digits", partition="202611", **fields)
     for number, files in enumerate(versions, 1):
         manifest = Manifest.of(
             [ListedBlob(f.name.removeprefix(PREFIX), f.size, f.md5, f.etag, NOW) for f in files]
         )
         record.versions.append(
-            MonthVersion(
+            PartitionVersion(
                 number=number,
                 manifest_hash=manifest.hash,
                 manifest_path="m",
@@ -64,7 +64,7 @@ def month(*versions: list[ListedBlob], **fields: Any) -> Month:
 
 def decide(
     of: Feed,
-    record: Month,
+    record: Partition,
     *files: ListedBlob,
     now: datetime = NOW,
     deadline: datetime | None = None,
@@ -80,17 +80,19 @@ def names(decision: CompletenessDecision) -> list[str]:
 
 
 def test_a_marker_completes_a_month_with_all_its_files_and_without_the_marker() -> None:
-    decision = decide(feed(), month(), listed("a.png"), listed("sub/b.png"), listed("_SUCCESS"))
+    decision = decide(feed(), partition(), listed("a.png"), listed("sub/b.png"), listed("_SUCCESS"))
 
     assert names(decision) == ["a.png", "sub/b.png"]
 
 
 def test_a_marker_alone_completes_nothing() -> None:
-    assert decide(feed(), month(), listed("_SUCCESS")) == WaitForFiles()
+    assert decide(feed(), partition(), listed("_SUCCESS")) == WaitForFiles()
 
 
 def test_files_that_are_not_of_the_kind_do_not_count() -> None:
-    decision = decide(feed(only="*.png"), month(), listed("a.png"), listed("notes.txt"), listed("_SUCCESS"))
+    decision = decide(
+        feed(only="*.png"), partition(), listed("a.png"), listed("notes.txt"), listed("_SUCCESS")
+    )
 
     assert names(decision) == ["a.png"]
 
@@ -100,7 +102,7 @@ def test_a_list_completes_a_month_with_exactly_its_files() -> None:
 
     decision = decide(
         feed({"listed_in": "files.txt"}, only="*.png"),
-        month(),
+        partition(),
         *listing,
         files="./b.png\r\n\r\na.png\nscan.tif\na.png\nfiles.txt\n",
     )
@@ -111,7 +113,7 @@ def test_a_list_completes_a_month_with_exactly_its_files() -> None:
 @pytest.mark.parametrize("text", ["a.png\nmissing.png\n", "../a.png", "", "\n \n"])
 def test_a_list_that_the_files_do_not_fulfil_is_waited_for(text: str) -> None:
     decision = decide(
-        feed({"listed_in": "files.txt"}), month(), listed("a.png"), listed("files.txt"), files=text
+        feed({"listed_in": "files.txt"}), partition(), listed("a.png"), listed("files.txt"), files=text
     )
 
     assert decision == WaitForFiles()
@@ -122,23 +124,23 @@ def test_quiet_time_is_measured_from_the_newest_change() -> None:
     newest = NOW - timedelta(minutes=14)
     listing = [listed("a.png"), listed("b.png", modified=newest)]
 
-    assert decide(quiet, month(), *listing) == WaitForFiles(until=newest + timedelta(minutes=15))
-    assert isinstance(decide(quiet, month(), *listing, now=NOW + timedelta(minutes=1)), NewVersion)
+    assert decide(quiet, partition(), *listing) == WaitForFiles(until=newest + timedelta(minutes=15))
+    assert isinstance(decide(quiet, partition(), *listing, now=NOW + timedelta(minutes=1)), NewVersion)
 
 
 def test_every_condition_of_an_entry_must_hold() -> None:
     both = feed({"quiet_for": "15m", "min_files": 2})
 
-    assert decide(both, month(), listed("a.png")) == WaitForFiles()
-    assert names(decide(both, month(), listed("a.png"), listed("b.png"))) == ["a.png", "b.png"]
+    assert decide(both, partition(), listed("a.png")) == WaitForFiles()
+    assert names(decide(both, partition(), listed("a.png"), listed("b.png"))) == ["a.png", "b.png"]
 
 
 def test_any_entry_suffices() -> None:
     either = feed({"marker": "_SUCCESS"}, {"quiet_for": "15m"})
     now = EARLIER + timedelta(minutes=1)
 
-    assert isinstance(decide(either, month(), listed("a.png"), listed("_SUCCESS"), now=now), NewVersion)
-    assert decide(either, month(), listed("a.png"), now=now) == WaitForFiles(
+    assert isinstance(decide(either, partition(), listed("a.png"), listed("_SUCCESS"), now=now), NewVersion)
+    assert decide(either, partition(), listed("a.png"), now=now) == WaitForFiles(
         until=EARLIER + timedelta(minutes=15)
     )
 
@@ -146,24 +148,24 @@ def test_any_entry_suffices() -> None:
 def test_a_month_is_late_once_after_its_deadline_files_or_not() -> None:
     due = feed(deadline={"day": 3})
 
-    assert decide(due, month(), deadline=NOW) == WaitForFiles(late=True)
-    assert decide(due, month(), listed("a.png"), deadline=NOW) == WaitForFiles(late=True)
-    assert decide(due, month(), deadline=NOW + timedelta(seconds=1)) == WaitForFiles()
-    assert decide(due, month(deadline_announced=True), deadline=NOW) == WaitForFiles()
+    assert decide(due, partition(), deadline=NOW) == WaitForFiles(late=True)
+    assert decide(due, partition(), listed("a.png"), deadline=NOW) == WaitForFiles(late=True)
+    assert decide(due, partition(), deadline=NOW + timedelta(seconds=1)) == WaitForFiles()
+    assert decide(due, partition(deadline_announced=True), deadline=NOW) == WaitForFiles()
 
 
 def test_after_the_deadline_what_is_there_is_scored_where_that_is_wanted() -> None:
     due = feed(deadline={"day": 3, "then": "score"})
 
-    assert names(decide(due, month(), listed("a.png"), deadline=NOW)) == ["a.png"]
-    assert decide(due, month(), deadline=NOW) == WaitForFiles(late=True)
+    assert names(decide(due, partition(), listed("a.png"), deadline=NOW)) == ["a.png"]
+    assert decide(due, partition(), deadline=NOW) == WaitForFiles(late=True)
 
 
 def test_the_same_files_again_change_nothing() -> None:
     files = [listed("a.png", md5="m1"), listed("b.png", etag="0x2")]
     again = [listed("b.png", etag="0x2", modified=NOW), listed("a.png", md5="m1", etag="0x9", modified=NOW)]
 
-    assert decide(feed(), month(files), *again, listed("_SUCCESS", modified=NOW)) == Unchanged()
+    assert decide(feed(), partition(files), *again, listed("_SUCCESS", modified=NOW)) == Unchanged()
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def test_the_same_files_again_change_nothing() -> None:
     ids=["late", "uploaded again", "another"],
 )
 def test_other_files_become_the_next_version_once_they_are_quiet(changed: list[ListedBlob]) -> None:
-    record, marker = month([listed("a.png")]), listed("_SUCCESS")
+    record, marker = partition([listed("a.png")]), listed("_SUCCESS")
     fresh = listed("a.png", etag="0x3", modified=NOW)
 
     assert isinstance(decide(feed(), record, *changed, marker), NewVersion)
@@ -184,7 +186,7 @@ def test_other_files_become_the_next_version_once_they_are_quiet(changed: list[L
 
 
 def test_a_month_stays_complete_when_its_marker_is_gone() -> None:
-    record = month([listed("a.png")])
+    record = partition([listed("a.png")])
 
     assert decide(feed(), record, listed("a.png")) == Unchanged()
     assert names(decide(feed(), record, listed("a.png"), listed("b.png"))) == ["a.png", "b.png"]
@@ -192,7 +194,7 @@ def test_a_month_stays_complete_when_its_marker_is_gone() -> None:
 
 def test_a_listed_month_changes_with_its_list_only() -> None:
     by_list = feed({"listed_in": "files.txt"})
-    record = month([listed("a.png")])
+    record = partition([listed("a.png")])
     listing = [listed("a.png"), listed("b.png"), listed("files.txt")]
 
     assert decide(by_list, record, *listing, files="a.png") == Unchanged()
@@ -207,15 +209,15 @@ def test_a_list_says_which_files_count_whatever_else_completes_the_month(quiet_f
     fresh = NOW - timedelta(minutes=1)
     listing = [listed(name, modified=fresh) for name in ("a.png", "not listed.png", "files.txt")]
 
-    assert names(decide(of, month(), *listing, files="a.png")) == ["a.png"]
+    assert names(decide(of, partition(), *listing, files="a.png")) == ["a.png"]
 
-    record, tomorrow = month([listed("a.png")]), NOW + timedelta(days=1)
+    record, tomorrow = partition([listed("a.png")]), NOW + timedelta(days=1)
     assert decide(of, record, *listing, now=tomorrow, files="a.png") == Unchanged()
     assert decide(of, record, *listing, listed("_SUCCESS"), now=tomorrow, files="a.png") == Unchanged()
 
 
 def test_files_that_were_all_deleted_make_no_version() -> None:
-    assert decide(feed(), month([listed("a.png")])) == Unchanged()
+    assert decide(feed(), partition([listed("a.png")])) == Unchanged()
 
 
 def test_late_files_are_told_of_once_where_no_version_is_wanted() -> None:
@@ -223,19 +225,21 @@ def test_late_files_are_told_of_once_where_no_version_is_wanted() -> None:
         feed(late_files={"then": "alert"}),
         [listed("a.png"), listed("late.png"), listed("_SUCCESS")],
     )
-    decision = decide(alert, month([listed("a.png")]), *late)
+    decision = decide(alert, partition([listed("a.png")]), *late)
 
     assert isinstance(decision, ChangedAfterCompletion)
     assert "2 now, 1 before" in decision.why
-    assert decide(alert, month([listed("a.png")], late_announced=[decision.hash]), *late) == Unchanged()
+    assert decide(alert, partition([listed("a.png")], late_announced=[decision.hash]), *late) == Unchanged()
     ignore = feed(late_files={"then": "ignore"})
-    assert decide(ignore, month([listed("a.png")]), *late) == Unchanged()
+    assert decide(ignore, partition([listed("a.png")]), *late) == Unchanged()
 
 
 def test_a_month_has_no_more_versions_than_allowed() -> None:
     few = feed(late_files={"max_versions": 2})
 
-    decision = decide(few, month([listed("a.png")], [listed("b.png")]), listed("c.png"), listed("_SUCCESS"))
+    decision = decide(
+        few, partition([listed("a.png")], [listed("b.png")]), listed("c.png"), listed("_SUCCESS")
+    )
 
     assert isinstance(decision, ChangedAfterCompletion)
     assert "max_versions allows 2 versions" in decision.why
@@ -256,9 +260,9 @@ def test_deadlines_are_local_times(deadline: dict[str, Any], of: str, expected: 
 def test_the_calendar_expects_every_month_up_to_the_one_that_it_is_there() -> None:
     new_year = datetime(2026, 12, 31, 15, 30, tzinfo=UTC)
 
-    assert list(expected_months("202611", new_year, ZoneInfo("UTC"))) == ["202611", "202612"]
-    assert list(expected_months("202611", new_year, TOKYO)) == ["202611", "202612", "202701"]
-    assert list(expected_months("202702", new_year, TOKYO)) == []
+    assert list(expected_partitions("202611", new_year, ZoneInfo("UTC"))) == ["202611", "202612"]
+    assert list(expected_partitions("202611", new_year, TOKYO)) == ["202611", "202612", "202701"]
+    assert list(expected_partitions("202702", new_year, TOKYO)) == []
 
 
 @pytest.mark.parametrize(
@@ -276,8 +280,8 @@ def test_the_calendar_expects_every_month_up_to_the_one_that_it_is_there() -> No
 def test_the_timer_looks_at_recent_and_unfinished_months(
     of: str, finished: bool, hours_ago: int, expected: bool
 ) -> None:
-    record = month(*([[listed("a.png")]] if finished else []), listed_at=NOW - timedelta(hours=hours_ago))
-    record.month = of
+    record = partition(*([[listed("a.png")]] if finished else []), listed_at=NOW - timedelta(hours=hours_ago))
+    record.partition = of
     for version in record.versions:
         version.registered = True
         version.generations.append(
@@ -317,7 +321,7 @@ def test_a_version_is_made_of_files_that_are_there_and_is_made_once(
     before: list[ListedBlob], now: list[ListedBlob], ways: list[dict[str, Any]], text: str
 ) -> None:
     of = feed(*ways, only="*.png")
-    record = month(*([before] if before else []))
+    record = partition(*([before] if before else []))
 
     there = {file.name.removeprefix(PREFIX) for file in now}
     lists: dict[str, Any] = {"files": text} if "files.txt" in there else {}
@@ -328,7 +332,7 @@ def test_a_version_is_made_of_files_that_are_there_and_is_made_once(
         assert decision.files
         assert {file.name for file in decision.files} <= there - {"_SUCCESS", "files.txt"}
         made = [listed(file.name, etag=file.etag, md5=file.md5) for file in decision.files]
-        later = month(*([before] if before else []), made)
+        later = partition(*([before] if before else []), made)
         assert decide(of, later, *now, now=NOW + timedelta(days=1), **lists) == Unchanged()
 
 
@@ -337,7 +341,7 @@ def test_a_month_that_still_changes_is_never_taken_for_quiet(files: list[ListedB
     now = NOW + timedelta(minutes=minutes)
     counted = [file for file in files if file.name.endswith(".png")]
 
-    decision = decide(feed({"quiet_for": "15m"}, only="*.png"), month(), *files, now=now)
+    decision = decide(feed({"quiet_for": "15m"}, only="*.png"), partition(), *files, now=now)
 
     newest = max((file.modified for file in counted), default=None)
     quiet = newest is not None and newest + timedelta(minutes=15) <= now

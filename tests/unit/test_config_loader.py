@@ -26,9 +26,9 @@ feeds:
       - {quiet_for: 15m, min_files: 100}
     deadline: {day: 5, at: "06:00", then: alert}
     late_files: {then: new_version, quiet_for: 1h}
-    score: {pipeline: monthly_scoring, model: "classifier:3", compute: gpu, fallback: gpu-dedicated}
+    score: {pipeline: image_scoring, model: "classifier:3", compute: gpu, fallback: gpu-dedicated}
 notify:
-  - {url: "${NOTIFY}", events: [month.scored, "rollout.*"]}
+  - {url: "${NOTIFY}", events: [partition.scored, "rollout.*"]}
 """
 ENVIRON = {"SUB": "s-1", "NOTIFY": "json://user:secret@example.org"}
 
@@ -49,7 +49,7 @@ def test_a_good_file_is_read_with_its_variables(tmp_path: Path) -> None:
 
 
 def test_a_secret_stands_neither_in_repr_nor_in_an_error(tmp_path: Path) -> None:
-    file = _file(tmp_path, GOOD.replace("month.scored", "Month scored"))
+    file = _file(tmp_path, GOOD.replace("partition.scored", "Month scored"))
 
     with pytest.raises(ConfigError) as raised:
         load(file, ENVIRON)
@@ -127,11 +127,11 @@ def test_a_secret_stands_neither_in_repr_nor_in_an_error(tmp_path: Path) -> None
             "Tokyo",
             "1: timezone: write the name of a time zone, such as Europe/Paris, Asia/Tokyo",
         ),
-        ("month.scored", "monthly", "18: notify[0].events[0]: write a kind of activity"),
+        ("partition.scored", "monthly", "18: notify[0].events[0]: write a kind of activity"),
         (
-            "month.scored",
-            "month.score",
-            "18: notify[0].events[0]: no kind of activity matches 'month.score'; kinds are",
+            "partition.scored",
+            "partition.score",
+            "18: notify[0].events[0]: no kind of activity matches 'partition.score'; kinds are",
         ),
         ("rollout.*", "rollouts.*", "18: notify[0].events[1]: no kind of activity matches"),
         (

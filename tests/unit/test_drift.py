@@ -15,7 +15,7 @@ from tidegate.domain.lifecycle.drift import (
     DriftDecision,
     decide_drift,
     due_renewal,
-    scored_months,
+    scored_partitions,
     signal_record,
     with_retraining,
     with_signal,
@@ -30,7 +30,7 @@ from tidegate.domain.lifecycle.drift_signals import (
 )
 from tidegate.domain.lifecycle.records import Model, Retraining
 from tidegate.domain.lifecycle.retraining import plan_retraining, retrain_job, retrained_by
-from tidegate.domain.partitions.records import Month
+from tidegate.domain.partitions.records import Partition
 from tidegate.messages.commands import RetrainModel, WeighDrift
 from tidegate.messages.events import DataDrifted, Event, RunChanged
 from tidegate.service.meanings import RecordActivity, Send
@@ -56,8 +56,8 @@ MEASURED = {
 }
 
 
-def a_signal(month: int, *, breached: bool = True, generation: int = 1) -> DriftSignal:
-    of = f"digits:2026{month:02}-1-g{generation}"
+def a_signal(partition: int, *, breached: bool = True, generation: int = 1) -> DriftSignal:
+    of = f"digits:2026{partition:02}-1-g{generation}"
     signal = read_measurement(of, json.dumps({**MEASURED, "breached": breached}).encode(), NOW)
     return signal
 
@@ -160,7 +160,7 @@ def test_the_second_breach_of_the_last_three_is_taken() -> None:
 
 
 def test_breaches_that_are_too_long_ago_do_not_count() -> None:
-    model = a_model(a_signal(7), *(a_signal(month, breached=False) for month in (8, 9, 10)))
+    model = a_model(a_signal(7), *(a_signal(partition, breached=False) for partition in (8, 9, 10)))
 
     assert not decide(model, a_signal(11)).taken
 
@@ -231,10 +231,12 @@ def test_a_renewal_is_weighed_once() -> None:
 
 
 def test_the_newest_scored_months_are_trained_on_oldest_first() -> None:
-    months = [Month(feed="digits", month=f"2026{n:02}", result=f"2026{n:02}-2-g3") for n in (9, 11, 10)]
-    months.append(Month(feed="digits", month="202612"))
+    months = [
+        Partition(feed="digits", partition=f"2026{n:02}", result=f"2026{n:02}-2-g3") for n in (9, 11, 10)
+    ]
+    months.append(Partition(feed="digits", partition="202612"))
 
-    assert scored_months(months, 2) == ["202610-2", "202611-2"]
+    assert scored_partitions(months, 2) == ["202610-2", "202611-2"]
 
 
 def test_a_retraining_names_every_data_version() -> None:
@@ -245,8 +247,8 @@ def test_a_retraining_names_every_data_version() -> None:
 
     assert plan.inputs == {
         "training": ("uri_folder", "azureml:digits-training:1"),
-        "month_1": ("uri_folder", "azureml:digits:202610-1"),
-        "month_2": ("uri_folder", "azureml:digits:202611-2"),
+        "partition_1": ("uri_folder", "azureml:digits:202610-1"),
+        "partition_2": ("uri_folder", "azureml:digits:202611-2"),
     }
     assert plan.literals["data"] == "digits-training:1,digits:202610-1,digits:202611-2"
     assert plan.models == {"model": "m"}

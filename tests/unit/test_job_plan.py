@@ -68,7 +68,7 @@ def test_a_jobs_name_leads_back(feed: str, version: int, number: int, attempt: i
     command = served_by(job_name(claim), "event-1")
 
     assert command is not None
-    assert (command.feed, command.month) == (feed, "202611")
+    assert (command.feed, command.partition) == (feed, "202611")
     assert (command.version, command.generation, command.cause) == (version, number, "event-1")
 
 

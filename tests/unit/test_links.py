@@ -10,7 +10,7 @@ from tidegate.domain.activities.links import activity_url
 from tidegate.domain.activities.notification_channels import notification_text
 
 
-def an_activity(subject: str, kind: str = "month.scored", **data: Any) -> Activity:
+def an_activity(subject: str, kind: str = "partition.scored", **data: Any) -> Activity:
     at = datetime(2026, 11, 21, tzinfo=UTC)
     return Activity(
         subject=subject, id="one", kind=kind, at=at, title="News", text="Words", cause="test", data=data
@@ -20,9 +20,9 @@ def an_activity(subject: str, kind: str = "month.scored", **data: Any) -> Activi
 @pytest.mark.parametrize(
     ("subject", "path"),
     [
-        ("product-images:202611", "/api/feeds/product-images/months/202611"),
-        ("development:202611", "/api/feeds/development/months/202611"),
-        ("model:202611", "/api/feeds/model/months/202611"),
+        ("product-images:202611", "/api/feeds/product-images/partitions/202611"),
+        ("development:202611", "/api/feeds/development/partitions/202611"),
+        ("model:202611", "/api/feeds/model/partitions/202611"),
         ("model:development:a.b-c_d", "/api/models/a.b-c_d"),
         ("production:score-digits-202611-1-g1-a1", "/api/jobs/production/score-digits-202611-1-g1-a1"),
         ("model:production:classifier", None),

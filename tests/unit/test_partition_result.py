@@ -8,15 +8,15 @@ from tests.support.records import NOW, a_claim
 
 from tidegate.config.activity_kinds import KINDS
 from tidegate.config.schema import Channel
-from tidegate.domain.activities.month_texts import generation_ended
 from tidegate.domain.activities.notification_channels import event_id, wants
-from tidegate.domain.partitions.records import Claim, MonthVersion, ScoringState
+from tidegate.domain.activities.partition_texts import generation_ended
+from tidegate.domain.partitions.records import Claim, PartitionVersion, ScoringState
 from tidegate.domain.partitions.result import Reconciliation, current_result, decide_result
 
 
 def published(**changes: Any) -> Reconciliation:
     fields: dict[str, Any] = {
-        "month": "202611",
+        "partition": "202611",
         "version": "202611-1",
         "generation": "1",
         "verdict": "ok",
@@ -32,7 +32,7 @@ def published(**changes: Any) -> Reconciliation:
 
 
 def with_newer_version(claim: Claim) -> Claim:
-    newer: MonthVersion = claim.version.model_copy(update={"number": 2, "generations": []})
+    newer: PartitionVersion = claim.version.model_copy(update={"number": 2, "generations": []})
     claim.record.versions.append(newer)
     return claim
 
@@ -129,10 +129,10 @@ def test_every_end_is_an_activity_that_says_the_same_each_time(state: ScoringSta
 @pytest.mark.parametrize(
     ("events", "kind", "wanted"),
     [
-        (["*"], "month.scored", True),
-        (["month.*"], "month.late", True),
-        (["month.*"], "work.failed", False),
-        (["month.late", "work.failed"], "work.failed", True),
+        (["*"], "partition.scored", True),
+        (["partition.*"], "partition.late", True),
+        (["partition.*"], "work.failed", False),
+        (["partition.late", "work.failed"], "work.failed", True),
     ],
 )
 def test_a_channel_gets_what_it_asked_for(events: list[str], kind: str, wanted: bool) -> None:

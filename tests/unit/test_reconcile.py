@@ -11,24 +11,24 @@ from tests.support.records import NOW, a_claim, a_job
 from tidegate.config.schema import Config
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.lifecycle.records import Champion, Model, ModelState, ModelVersion, Retraining
-from tidegate.domain.partitions.records import Month, ScoringState
+from tidegate.domain.partitions.records import Partition, ScoringState
 from tidegate.messages.commands import (
     AdvanceRollout,
     AnyCommand,
     CheckJob,
-    FinishMonth,
+    FinishPartition,
     JudgeModel,
     Notify,
     PromoteModel,
     RetrainModel,
-    ScoreMonth,
+    ScorePartition,
     WeighDrift,
 )
 from tidegate.service.handlers.reconcile import (
     due_activities,
     due_jobs,
     due_models,
-    due_months,
+    due_partitions,
     due_scorings,
     due_versions,
 )
@@ -40,10 +40,10 @@ TICK = "timer-1"
 
 
 def test_expected_months_without_a_row_are_listed_and_earlier_ones_are_not() -> None:
-    known = Month(feed="digits", month="202611", listed_at=NOW)
-    before = Month(feed="digits", month="202609")
+    known = Partition(feed="digits", partition="202611", listed_at=NOW)
+    before = Partition(feed="digits", partition="202609")
 
-    assert due_months(FEED, [known, before], NOW, UTC) == ["202610", "202611", "202612"]
+    assert due_partitions(FEED, [known, before], NOW, UTC) == ["202610", "202611", "202612"]
 
 
 def test_each_live_scoring_gets_the_command_that_it_waits_for() -> None:
@@ -56,7 +56,7 @@ def test_each_live_scoring_gets_the_command_that_it_waits_for() -> None:
 
     commands = list(due_scorings(FEED, records, TICK))
 
-    assert [type(command) for command in commands] == [ScoreMonth, CheckJob, FinishMonth]
+    assert [type(command) for command in commands] == [ScorePartition, CheckJob, FinishPartition]
     assert all(command.cause == TICK for command in commands)
 
 
@@ -83,7 +83,7 @@ def test_an_activity_is_sent_again_after_a_minute_and_until_it_is_two_days_old(
     activity = Activity(
         subject="digits:202611",
         id="late",
-        kind="month.late",
+        kind="partition.late",
         at=NOW - age,
         title="",
         text="",
@@ -101,7 +101,7 @@ def test_people_are_told_of_what_is_untold_for_a_while_and_still_news() -> None:
         Activity(
             subject="digits:202611",
             id=name,
-            kind="month.late",
+            kind="partition.late",
             at=NOW - timedelta(minutes=minutes),
             title="",
             text="",

@@ -5,15 +5,15 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from tidegate.domain.partitions.records import Month, MonthVersion
+from tidegate.domain.partitions.records import Partition, PartitionVersion
 from tidegate.errors import RefusedError
 from tidegate.service.manual_actions.rerun import RerunRequest, check_version
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
-def a_version(number: int, *, registered: bool = True) -> MonthVersion:
-    return MonthVersion(
+def a_version(number: int, *, registered: bool = True) -> PartitionVersion:
+    return PartitionVersion(
         number=number,
         manifest_hash=f"hash-{number}",
         manifest_path=f"predictions/digits/202611/manifests/{number}.jsonl",
@@ -25,8 +25,8 @@ def a_version(number: int, *, registered: bool = True) -> MonthVersion:
     )
 
 
-def a_month(*versions: MonthVersion) -> Month:
-    return Month(feed="digits", month="202611", versions=list(versions))
+def a_month(*versions: PartitionVersion) -> Partition:
+    return Partition(feed="digits", partition="202611", versions=list(versions))
 
 
 @pytest.mark.parametrize("wanted", [None, 1, 2])
@@ -35,7 +35,7 @@ def test_a_version_that_is_registered_can_be_scored(wanted: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("month", "wanted", "status", "says"),
+    ("partition", "wanted", "status", "says"),
     [
         (a_month(), None, 409, "not complete yet"),
         (a_month(), 1, 409, "not complete yet"),
@@ -43,9 +43,11 @@ def test_a_version_that_is_registered_can_be_scored(wanted: int | None) -> None:
         (a_month(a_version(1), a_version(2, registered=False)), None, 409, "202611-2 is being registered"),
     ],
 )
-def test_another_is_refused_and_it_says_why(month: Month, wanted: int | None, status: int, says: str) -> None:
+def test_another_is_refused_and_it_says_why(
+    partition: Partition, wanted: int | None, status: int, says: str
+) -> None:
     with pytest.raises(RefusedError, match=says) as refused:
-        check_version(month, wanted)
+        check_version(partition, wanted)
 
     assert refused.value.status == status
 

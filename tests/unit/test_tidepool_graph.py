@@ -48,12 +48,14 @@ def pipeline(**changes: Any) -> dict[str, Any]:
     body: dict[str, Any] = {
         "jobType": "Pipeline",
         "settings": {"default_compute": "azureml:cpu", "force_rerun": True},
-        "inputs": {"month": {"jobInputType": "uri_folder", "uri": "azureml:digits:1", "mode": "Download"}},
+        "inputs": {
+            "partition": {"jobInputType": "uri_folder", "uri": "azureml:digits:1", "mode": "Download"}
+        },
         "outputs": {
             "result": {"jobOutputType": "uri_folder", "uri": "azureml://datastores/d/paths/${{name}}/"}
         },
         "jobs": {
-            "score": node("score", {"images": "${{parent.inputs.month}}"}),
+            "score": node("score", {"images": "${{parent.inputs.partition}}"}),
             "publish": node(
                 "publish",
                 {"rows": "${{parent.jobs.score.outputs.rows}}"},
@@ -118,10 +120,12 @@ def test_a_registered_pipeline_component_gives_its_steps_and_defaults_to_the_job
         **COMPONENTS,
         "monthly": {
             "type": "pipeline",
-            "inputs": {"month": {"type": "uri_folder"}, "compute": {"type": "string", "default": "cpu"}},
+            "inputs": {"partition": {"type": "uri_folder"}, "compute": {"type": "string", "default": "cpu"}},
             "jobs": {
                 "score": node(
-                    "score", {"images": "${{parent.inputs.month}}"}, computeId="${{parent.inputs.compute}}"
+                    "score",
+                    {"images": "${{parent.inputs.partition}}"},
+                    computeId="${{parent.inputs.compute}}",
                 )
             },
         },
@@ -173,7 +177,7 @@ def test_a_body_of_another_shape_is_refused(properties: dict[str, Any]) -> None:
 
 def test_an_output_that_no_step_writes_is_refused() -> None:
     with pytest.raises(AzureError, match="No step writes the outputs result"):
-        graph(jobs={"score": node("score", {"images": "${{parent.inputs.month}}"})})
+        graph(jobs={"score": node("score", {"images": "${{parent.inputs.partition}}"})})
 
 
 def test_an_optional_part_of_a_command_needs_all_its_inputs() -> None:

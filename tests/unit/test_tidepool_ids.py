@@ -48,7 +48,7 @@ def store() -> Store:
             "azureml://artifacts/ExperimentRun/dcid.j/m",
             Reference(WS, "artifacts", "", path="ExperimentRun/dcid.j/m"),
         ),
-        ("${{parent.inputs.month}}", None),
+        ("${{parent.inputs.partition}}", None),
         ("python score.py", None),
         ("https://data.blob.core.windows.net/images/a", None),
     ],

@@ -1,7 +1,7 @@
 """The training step.
 
-It trains a model on a training set and on months with labelled images. It uses only the Data asset versions
-that are its inputs.
+It trains a model on a training set and on partitions with labelled images. It uses only the Data asset
+versions that are its inputs.
 """
 
 import argparse
@@ -27,7 +27,7 @@ class Source:
 def main() -> None:
     logging.basicConfig(level=logging.INFO)
     args = parse_arguments()
-    sets = dict(labelled(sources(args.data, [*args.training, *args.month])))
+    sets = dict(labelled(sources(args.data, [*args.training, *args.partition])))
     height, width, channels = (int(part) for part in args.image_shape.split("x"))
 
     from trainer import Settings, log_to_mlflow, save, train  # scikit-learn takes seconds to load
@@ -48,7 +48,7 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("--training", type=Path, action="append", default=[])
-    parser.add_argument("--month", type=Path, action="append", default=[])
+    parser.add_argument("--partition", type=Path, action="append", default=[])
     for key in ("--data", "--model-name", "--signal", "--image-shape"):
         parser.add_argument(key, required=True)
     parser.add_argument("--hidden", type=int, required=True)

@@ -1,4 +1,4 @@
-"""The HTTP API: health, feeds, months, scorings and jobs.
+"""The HTTP API: health, feeds, partitions, scorings and jobs.
 
 The Functions host checks the function key before it calls the app. Modules on the event path must not import
 this one, because FastAPI would lengthen their cold start.
@@ -16,18 +16,18 @@ from tidegate.api import models as model_api
 from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services
 from tidegate.api.check_views import FeedCheckView, PartitionCheckView
 from tidegate.api.problems import Responses, documented, handle_problems
-from tidegate.api.views import FeedView, JobView, MonthSummary, MonthView, ScoringView, month_view
+from tidegate.api.views import FeedView, JobView, PartitionSummary, PartitionView, ScoringView, partition_view
 from tidegate.bootstrap import Service
 from tidegate.config.loader import missing_files
 from tidegate.config.schema import Feed
 from tidegate.domain.jobs.records import JobKind
-from tidegate.domain.partitions.records import Month
+from tidegate.domain.partitions.records import Partition
 from tidegate.errors import ConfigError, RefusedError, TidegateError
-from tidegate.messages.commands import MonthId
+from tidegate.messages.commands import PartitionId
 from tidegate.service.manual_actions.rerun import RerunRequest, RerunService
 
-_DESCRIPTION = """Tidegate scores the files of each month and reconciles the predictions with them.
-This API shows what happened to months, jobs and models. People can also send requests: score a month
+_DESCRIPTION = """Tidegate scores the files of each partition and reconciles the predictions with them.
+This API shows what happened to partitions, jobs and models. People can also send requests: score a partition
 again, judge or approve a model version, go back to the previous champion, replay a failure, pause a feed.
 Send the function key in the header `x-functions-key`."""
 
@@ -49,11 +49,11 @@ class NamedFeed:
 
 
 @dataclass(frozen=True)
-class FeedMonth:
-    """A month of a feed, with its record in the ledger."""
+class FeedPartition:
+    """A partition of a feed, with its record in the ledger."""
 
     feed: Feed
-    record: Month
+    record: Partition
 
 
 def _feed(feed: str, service: Services) -> NamedFeed:
@@ -66,15 +66,15 @@ def _feed(feed: str, service: Services) -> NamedFeed:
 FeedInPath = Annotated[NamedFeed, Depends(_feed)]
 
 
-def _feed_month(named: FeedInPath, month: MonthId, service: Services) -> FeedMonth:
-    return FeedMonth(named.feed, service.ledger.month(named.name, month))
+def _feed_partition(named: FeedInPath, partition: PartitionId, service: Services) -> FeedPartition:
+    return FeedPartition(named.feed, service.ledger.partition(named.name, partition))
 
 
 def _reruns(service: Services) -> RerunService:
     return service.reruns
 
 
-MonthInPath = Annotated[FeedMonth, Depends(_feed_month)]
+PartitionInPath = Annotated[FeedPartition, Depends(_feed_partition)]
 
 _EVERYWHERE: Responses = {
     401: {"description": "Not authorized: the function key is missing or wrong"},
@@ -150,82 +150,85 @@ def check_feed(named: FeedInPath, service: Services) -> FeedCheckView:
     return FeedCheckView.of(named.name, service.dry_runs.feed(named.name))
 
 
-@router.get("/feeds/{feed}/months", summary="List the months of a feed", responses=documented(404))
-def months(named: FeedInPath, service: Services) -> list[MonthSummary]:
-    """Return the months of a feed that have a record, newest first."""
-    records = sorted(service.ledger.months(named.name), key=lambda record: record.month, reverse=True)
-    return [MonthSummary.of(record, named.feed) for record in records]
+@router.get("/feeds/{feed}/partitions", summary="List the partitions of a feed", responses=documented(404))
+def partitions(named: FeedInPath, service: Services) -> list[PartitionSummary]:
+    """Return the partitions of a feed that have a record, newest first."""
+    records = sorted(service.ledger.partitions(named.name), key=lambda record: record.partition, reverse=True)
+    return [PartitionSummary.of(record, named.feed) for record in records]
 
 
-@router.get("/feeds/{feed}/months/{month}", summary="Show a month", responses=documented(404))
-def month(feed_month: MonthInPath, service: Services) -> MonthView:
-    """Return a month with its versions, their scorings, and its activities."""
-    record, feed = feed_month.record, feed_month.feed
-    activities = service.ledger.activities(f"{record.feed}:{record.month}")
+@router.get("/feeds/{feed}/partitions/{partition}", summary="Show a partition", responses=documented(404))
+def partition(feed_partition: PartitionInPath, service: Services) -> PartitionView:
+    """Return a partition with its versions, their scorings, and its activities."""
+    record, feed = feed_partition.record, feed_partition.feed
+    activities = service.ledger.activities(f"{record.feed}:{record.partition}")
     if record.etag is None and not activities:
-        detail = f"No file of {record.feed} {record.month} has arrived yet. The feed starts in {feed.starts}"
+        detail = (
+            f"No file of {record.feed} {record.partition} has arrived yet. The feed starts in {feed.starts}"
+        )
         raise RefusedError(404, "Not found", detail)
-    return month_view(record, feed, activities)
+    return partition_view(record, feed, activities)
 
 
 @router.get(
-    "/feeds/{feed}/months/{month}/check",
-    summary="Check a month without changing anything",
+    "/feeds/{feed}/partitions/{partition}/check",
+    summary="Check a partition without changing anything",
     responses=documented(404),
 )
-def check_month(named: FeedInPath, month: MonthId, service: Services) -> PartitionCheckView:
-    """List the month's files, and return whether they are complete and which job would start.
+def check_partition(named: FeedInPath, partition: PartitionId, service: Services) -> PartitionCheckView:
+    """List the partition's files, and return whether they are complete and which job would start.
 
     Nothing is changed.
     """
-    return PartitionCheckView.of(service.dry_runs.partition(named.name, month))
+    return PartitionCheckView.of(service.dry_runs.partition(named.name, partition))
 
 
 @router.get(
-    "/feeds/{feed}/months/{month}/jobs", summary="List the scorings of a month", responses=documented(404)
+    "/feeds/{feed}/partitions/{partition}/jobs",
+    summary="List the scorings of a partition",
+    responses=documented(404),
 )
-def scorings(feed_month: MonthInPath) -> list[ScoringView]:
-    """Return every scoring of a month, oldest first."""
-    return [ScoringView.of(claim, feed_month.feed.workspace) for claim in feed_month.record.claims]
+def scorings(feed_partition: PartitionInPath) -> list[ScoringView]:
+    """Return every scoring of a partition, oldest first."""
+    return [ScoringView.of(claim, feed_partition.feed.workspace) for claim in feed_partition.record.claims]
 
 
 @router.post(
-    "/feeds/{feed}/months/{month}/jobs",
-    summary="Score a month again",
+    "/feeds/{feed}/partitions/{partition}/jobs",
+    summary="Score a partition again",
     status_code=202,
     responses=documented(400, 404, 409, 503),
 )
 def rerun(
-    feed_month: MonthInPath,
+    feed_partition: PartitionInPath,
     request: RerunRequest,
     reruns: Annotated[RerunService, Depends(_reruns)],
     response: Response,
     key: IdempotencyKey = None,
 ) -> ScoringView:
-    """Score a version of a month again, as a new generation.
+    """Score a version of a partition again, as a new generation.
 
     The header `Location` and the field `url` have the address of the scoring.
     """
-    claim = reruns.rerun(feed_month.feed, feed_month.record, request, key)
-    view = ScoringView.of(claim, feed_month.feed.workspace)
+    claim = reruns.rerun(feed_partition.feed, feed_partition.record, request, key)
+    view = ScoringView.of(claim, feed_partition.feed.workspace)
     response.headers["Location"] = view.url
     return view
 
 
 @router.get(
-    "/feeds/{feed}/months/{month}/jobs/{scoring}", summary="Show a scoring", responses=documented(404)
+    "/feeds/{feed}/partitions/{partition}/jobs/{scoring}", summary="Show a scoring", responses=documented(404)
 )
 def scoring(
-    feed_month: MonthInPath,
+    feed_partition: PartitionInPath,
     scoring: Annotated[str, Path(description="The name of the scoring, for example `202611-1-g2`.")],
 ) -> ScoringView:
-    """Return a scoring of a month by its name."""
-    by_name = {view.name: view for view in scorings(feed_month)}
+    """Return a scoring of a partition by its name."""
+    record = feed_partition.record
+    by_name = {view.name: view for view in scorings(feed_partition)}
     if scoring not in by_name:
-        detail = (
-            f"{feed_month.record.month} has no scoring {scoring!r}; it has {', '.join(by_name) or 'none yet'}"
-        )
-        raise RefusedError(404, "Not found", detail)
+        names = ", ".join(by_name) or "none yet"
+        raise RefusedError(404, "Not found", f"{record.partition} has no scoring {scoring!r}; it has {names}")
     return by_name[scoring]
 
 

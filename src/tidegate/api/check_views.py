@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from tidegate.domain.jobs.plan import JobPlan
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.preview import LeftOut
-from tidegate.domain.partitions.records import MonthVersion
+from tidegate.domain.partitions.records import PartitionVersion
 from tidegate.service.manual_actions.dry_run import FeedDryRun, PartitionDryRun
 
 _MOST_NAMES = 10
@@ -51,7 +51,7 @@ class NextVersionView(BaseModel):
     manifest_hash: str
 
     @classmethod
-    def of(cls, partition: str, version: MonthVersion) -> Self:
+    def of(cls, partition: str, version: PartitionVersion) -> Self:
         figures = version.model_dump(include={"files", "bytes", "manifest_hash"})
         return cls(name=version_name(partition, version.number), **figures)
 

@@ -115,13 +115,13 @@ def _is_json(request: Request) -> bool:
 
 
 def _path(location: Sequence[str | int]) -> str:
-    """Return the location of a mistake, such as `body.reason` or `path.month`. `body` is the whole body."""
+    """Return where a mistake is: `body` (the whole body), `body.reason`, `path.partition`."""
     return ".".join(str(part) for part in location)
 
 
 def _message(error: dict[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return "unknown key: remove it"
-    if error["loc"] == ("path", "month"):
-        return f"write a month as year and month, as in 202611 (not {error['input']!r})"
+    if error["loc"] == ("path", "partition"):
+        return f"write a partition as year and partition, as in 202611 (not {error['input']!r})"
     return str(error["msg"]).removeprefix("Value error, ")

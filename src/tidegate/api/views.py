@@ -1,4 +1,4 @@
-"""The views of feeds, months, scorings, jobs and activities that the API returns."""
+"""The views of feeds, partitions, scorings, jobs and activities that the API returns."""
 
 from datetime import datetime
 from typing import Any, Self
@@ -7,11 +7,11 @@ from pydantic import BaseModel
 
 from tidegate.config.schema import Feed
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.links import feed_url, job_subject_url, job_url, month_url
+from tidegate.domain.activities.links import feed_url, job_subject_url, job_url, partition_url
 from tidegate.domain.jobs.records import Job, JobEnd, JobKind, Preemption
 from tidegate.domain.partitions.catch_up import is_held_back
 from tidegate.domain.partitions.names import version_name
-from tidegate.domain.partitions.records import Claim, Generation, Month, MonthVersion
+from tidegate.domain.partitions.records import Claim, Generation, Partition, PartitionVersion
 
 
 class FeedView(BaseModel):
@@ -45,11 +45,11 @@ class FeedView(BaseModel):
 
 
 class ScoringView(BaseModel):
-    """A scoring of a month version: one generation, with its newest job."""
+    """A scoring of a partition version: one generation, with its newest job."""
 
     name: str
     feed: str
-    month: str
+    partition: str
     version: int
     generation: int
     attempt: int
@@ -71,7 +71,7 @@ class ScoringView(BaseModel):
         return cls(
             name=claim.name,
             feed=record.feed,
-            month=record.month,
+            partition=record.partition,
             version=version.number,
             generation=generation.number,
             attempt=generation.attempt,
@@ -85,12 +85,12 @@ class ScoringView(BaseModel):
             error=generation.error,
             job=generation.job,
             job_url=job_url(workspace, generation.job) if generation.job else None,
-            url=f"{month_url(record.feed, record.month)}/jobs/{claim.name}",
+            url=f"{partition_url(record.feed, record.partition)}/jobs/{claim.name}",
         )
 
 
-class MonthVersionView(BaseModel):
-    """A version of a month: a snapshot of its files, with the scorings of that snapshot."""
+class PartitionVersionView(BaseModel):
+    """A version of a partition: a snapshot of its files, with the scorings of that snapshot."""
 
     name: str
     number: int
@@ -104,9 +104,9 @@ class MonthVersionView(BaseModel):
     scorings: list[ScoringView]
 
     @classmethod
-    def of(cls, record: Month, workspace: str, version: MonthVersion) -> Self:
+    def of(cls, record: Partition, workspace: str, version: PartitionVersion) -> Self:
         return cls(
-            name=version_name(record.month, version.number),
+            name=version_name(record.partition, version.number),
             **version.model_dump(exclude={"generations"}),
             scorings=[
                 ScoringView.of(claim, workspace) for claim in record.claims if claim.version is version
@@ -115,7 +115,7 @@ class MonthVersionView(BaseModel):
 
 
 class ActivityView(BaseModel):
-    """An event in the life of a month or a model, as notifications report it."""
+    """An event in the life of a partition or a model, as notifications report it."""
 
     at: datetime
     kind: str
@@ -128,16 +128,16 @@ class ActivityView(BaseModel):
         return cls.model_validate(activity.model_dump(include=set(cls.model_fields)))
 
 
-class MonthSummary(BaseModel):
-    """A summary of a month.
+class PartitionSummary(BaseModel):
+    """A summary of a partition.
 
     `state` is the state of the newest scoring of the latest version. Before the first scoring it is
-    `arriving` or `complete`, or `not_scored` if the month was there before the feed was installed.
+    `arriving` or `complete`, or `not_scored` if the partition was there before the feed was installed.
     `outcome` belongs to the current result.
     """
 
     feed: str
-    month: str
+    partition: str
     state: str
     version: str | None
     files: int | None
@@ -146,26 +146,26 @@ class MonthSummary(BaseModel):
     url: str
 
     @classmethod
-    def of(cls, record: Month, feed: Feed) -> Self:
+    def of(cls, record: Partition, feed: Feed) -> Self:
         return cls.model_validate(summary(record, feed))
 
 
-class MonthView(MonthSummary):
-    """A month with its versions, their scorings, and its activities."""
+class PartitionView(PartitionSummary):
+    """A partition with its versions, their scorings, and its activities."""
 
     check_due: datetime | None
     listed_at: datetime | None
-    versions: list[MonthVersionView]
+    versions: list[PartitionVersionView]
     activities: list[ActivityView]
 
 
 class JobView(BaseModel):
     """An Azure ML job that the service submitted: a scoring, an evaluation or a retraining.
 
-    `subject` names the work that the job does, and `subject_url` is the address of its month, model version
-    or model. `end` is null until the service has acted on the end of the job. `pipeline` is the component
-    with its content version. `preemption` is the sign by which the service recognized that the job lost its
-    nodes, with the page that describes the sign.
+    `subject` names the work that the job does. `subject_url` is the address of its partition, model
+    version or model. `end` is null until the service has acted on the end of the job. `pipeline` is the
+    component with its content version. `preemption` is the sign by which the service
+    recognized that the job lost its nodes, with the page that describes the sign.
     """
 
     workspace: str
@@ -196,14 +196,14 @@ class JobView(BaseModel):
         )
 
 
-def month_view(record: Month, feed: Feed, activities: list[Activity]) -> MonthView:
-    """Return the view of a month of a feed."""
+def partition_view(record: Partition, feed: Feed, activities: list[Activity]) -> PartitionView:
+    """Return the view of a partition of a feed."""
     workspace = feed.workspace
-    return MonthView(
+    return PartitionView(
         **summary(record, feed),
         check_due=record.check_due,
         listed_at=record.listed_at,
-        versions=[MonthVersionView.of(record, workspace, version) for version in record.versions],
+        versions=[PartitionVersionView.of(record, workspace, version) for version in record.versions],
         activities=[ActivityView.of(activity) for activity in activities],
     )
 
@@ -212,19 +212,19 @@ def _outcome(generation: Generation) -> dict[str, Any] | None:
     return generation.outcome.model_dump(mode="json") if generation.outcome else None
 
 
-def summary(record: Month, feed: Feed) -> dict[str, Any]:
-    """Return the fields of MonthSummary."""
+def summary(record: Partition, feed: Feed) -> dict[str, Any]:
+    """Return the fields of PartitionSummary."""
     before_scoring = "not_scored" if is_held_back(feed, record) else "complete"
     latest = record.latest
     newest = latest.generations[-1] if latest and latest.generations else None
     result = next((claim for claim in record.claims if claim.name == record.result), None)
     return {
         "feed": record.feed,
-        "month": record.month,
+        "partition": record.partition,
         "state": newest.state if newest else before_scoring if latest else "arriving",
-        "version": version_name(record.month, latest.number) if latest else None,
+        "version": version_name(record.partition, latest.number) if latest else None,
         "files": latest.files if latest else None,
         "result": record.result,
         "outcome": _outcome(result.generation) if result else None,
-        "url": month_url(record.feed, record.month),
+        "url": partition_url(record.feed, record.partition),
     }

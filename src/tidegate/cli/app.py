@@ -26,17 +26,17 @@ from tidegate.installation.doctor import examine
 from tidegate.log import quiet_uploads
 
 app = typer.Typer(
-    help="Install the service, look at months and models, and act on them.",
+    help="Install the service, look at partitions and models, and act on them.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
-FeedMonth = Annotated[
+FeedPartition = Annotated[
     list[str],
     typer.Argument(
-        metavar="[FEED] MONTH",
+        metavar="[FEED] PARTITION",
         help="Such as `digits 202611`. The feed may be left out if there is only one.",
     ),
 ]
@@ -88,38 +88,38 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(FAILED)
 
 
-@app.command(epilog=f"Example: tidegate months digits\n\n{EXIT_CODES}")
-def months(
-    feed: Annotated[str | None, typer.Argument(help="Show only the months of this feed.")] = None,
+@app.command(epilog=f"Example: tidegate partitions digits\n\n{EXIT_CODES}")
+def partitions(
+    feed: Annotated[str | None, typer.Argument(help="Show only the partitions of this feed.")] = None,
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the months, each with its state and its result."""
+    """List the partitions, each with its state and its result."""
     api = client(url, key)
     names = [feed] if feed else _feed_names(api)
-    summaries = [month for name in names for month in api.get(f"/api/feeds/{name}/months")]
+    summaries = [partition for name in names for partition in api.get(f"/api/feeds/{name}/partitions")]
     if as_json:
         print_json(summaries)
     else:
-        tables.show_months(summaries)
+        tables.show_partitions(summaries)
         pauses.show_pauses(api)
 
 
-@app.command(epilog=f"Example: tidegate month digits 202611\n\n{EXIT_CODES}")
-def month(feed_month: FeedMonth, url: Url = "", key: Key = "", as_json: AsJson = False) -> None:
-    """Show a month: its versions, their scorings, what happened."""
+@app.command(epilog=f"Example: tidegate partition digits 202611\n\n{EXIT_CODES}")
+def partition(feed_partition: FeedPartition, url: Url = "", key: Key = "", as_json: AsJson = False) -> None:
+    """Show a partition: its versions, their scorings, what happened."""
     api = client(url, key)
-    details = api.get(_month_path(api, feed_month))
-    print_json(details) if as_json else tables.show_month(details)
+    details = api.get(_partition_path(api, feed_partition))
+    print_json(details) if as_json else tables.show_partition(details)
 
 
 @app.command(epilog=f'Example: tidegate rerun digits 202611 --reason "new labels"\n\n{EXIT_CODES}')
 def rerun(  # noqa: PLR0913, PLR0917 - options of a command
-    feed_month: FeedMonth,
+    feed_partition: FeedPartition,
     reason: Annotated[str, typer.Option(help="Recorded in the ledger and in the tags of the job.")],
     version: Annotated[
-        int | None, typer.Option(help="Version of the month. Default: the latest.", show_default=False)
+        int | None, typer.Option(help="Version of the partition. Default: the latest.", show_default=False)
     ] = None,
     model_version: Annotated[
         str | None,
@@ -133,11 +133,11 @@ def rerun(  # noqa: PLR0913, PLR0917 - options of a command
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """Score a month again, as a new generation."""
+    """Score a partition again, as a new generation."""
     api = client(url, key)
     request = {"reason": reason, "version": version, "model_version": model_version}
     body = {name: value for name, value in request.items() if value is not None}
-    path = f"{_month_path(api, feed_month)}/jobs"
+    path = f"{_partition_path(api, feed_partition)}/jobs"
     scoring = api.post(path, body, idempotency_key=idempotency_key or str(uuid4()))
     print_json(scoring) if as_json else tables.show_rerun(scoring)
 
@@ -167,14 +167,16 @@ def _feed_names(api: ApiClient) -> list[str]:
     return [feed["name"] for feed in api.get("/api/feeds")]
 
 
-def _month_path(api: ApiClient, feed_month: list[str]) -> str:
-    """Return the path of `FEED MONTH`, or of `MONTH` if there is only one feed."""
-    if len(feed_month) > 2:
-        raise typer.BadParameter(f"write FEED MONTH, such as `digits 202611`, not {' '.join(feed_month)}")
-    feeds = [feed_month[0]] if len(feed_month) == 2 else _feed_names(api)
+def _partition_path(api: ApiClient, feed_partition: list[str]) -> str:
+    """Return the path of `FEED PARTITION`, or of `PARTITION` if there is only one feed."""
+    if len(feed_partition) > 2:
+        raise typer.BadParameter(
+            f"write FEED PARTITION, such as `digits 202611`, not {' '.join(feed_partition)}"
+        )
+    feeds = [feed_partition[0]] if len(feed_partition) == 2 else _feed_names(api)
     if len(feeds) != 1:
-        raise ApiError(f"There are several feeds. Name one of {', '.join(feeds)} before the month.")
-    return f"/api/feeds/{feeds[0]}/months/{feed_month[-1]}"
+        raise ApiError(f"There are several feeds. Name one of {', '.join(feeds)} before the partition.")
+    return f"/api/feeds/{feeds[0]}/partitions/{feed_partition[-1]}"
 
 
 if __name__ == "__main__":

@@ -32,7 +32,9 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """List the files of a feed, and say what the service would do now. Nothing is changed."""
-    path = f"/api/feeds/{feed}/check" if partition is None else f"/api/feeds/{feed}/months/{partition}/check"
+    path = (
+        f"/api/feeds/{feed}/check" if partition is None else f"/api/feeds/{feed}/partitions/{partition}/check"
+    )
     checked = client(url, key).get(path)
     if as_json:
         print_json(checked)

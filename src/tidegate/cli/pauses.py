@@ -86,7 +86,7 @@ def pauses(url: Url = "", key: Key = "", as_json: AsJson = False) -> None:
 
 
 def show_pauses(api: ApiClient) -> None:
-    """Print one line for each pause, below a list of months or models."""
+    """Print one line for each pause, below a list of partitions or models."""
     for paused in api.get("/api/pauses"):
         _show_pause(paused)
 

@@ -1,4 +1,4 @@
-"""Tables and lines of the command line: months, activities, steps of a deployment, findings of doctor."""
+"""Tables and lines of the command line: partitions, activities, steps of a deployment, findings of doctor."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -25,7 +25,7 @@ _COLOURS = {
     "not_scored": "dim",
 }
 # Columns that people copy or search are not wrapped; the other columns are wrapped if the terminal is narrow.
-_WHOLE = {"feed", "month", "state", "result", "scoring", "id", "when", "event"}
+_WHOLE = {"feed", "partition", "state", "result", "scoring", "id", "when", "event"}
 _LONGEST_TEXT = 400  # a verdict's text may have hundreds of lines; --json prints them all
 _SIGNS = {
     CheckState.OK: "[green]✓[/]",
@@ -46,35 +46,35 @@ def show_finding(finding: Finding) -> None:
         console.print(f"    → {escape(finding.do)}", soft_wrap=True)
 
 
-def show_months(months: Sequence[dict[str, Any]]) -> None:
-    if not months:
-        console.print("No month has arrived yet.")
+def show_partitions(partitions: Sequence[dict[str, Any]]) -> None:
+    if not partitions:
+        console.print("No partition has arrived yet.")
         return
-    table = make_table("feed", "month", "state", "version", "files>", "result", "rows>", "errors>")
-    for month in months:
-        outcome = month["outcome"] or {}
+    table = make_table("feed", "partition", "state", "version", "files>", "result", "rows>", "errors>")
+    for partition in partitions:
+        outcome = partition["outcome"] or {}
         table.add_row(
-            month["feed"],
-            month["month"],
-            _state(month["state"]),
-            *_cells(month, "version", "files", "result"),
+            partition["feed"],
+            partition["partition"],
+            _state(partition["state"]),
+            *_cells(partition, "version", "files", "result"),
             *_cells(outcome, "rows", "errors"),
         )
     console.print(table)
 
 
-def show_month(month: dict[str, Any]) -> None:
-    console.print(f"[bold]{month['feed']} {month['month']}[/]  {_state(month['state'])}")
-    console.print(f"current result: {month['result'] or 'none yet'}")
-    if month["state"] == "not_scored":
+def show_partition(partition: dict[str, Any]) -> None:
+    console.print(f"[bold]{partition['feed']} {partition['partition']}[/]  {_state(partition['state'])}")
+    console.print(f"current result: {partition['result'] or 'none yet'}")
+    if partition["state"] == "not_scored":
         console.print(
-            f"not scored: before the feed was installed. To score it: {_rerun(month)}", soft_wrap=True
+            f"not scored: before the feed was installed. To score it: {_rerun(partition)}", soft_wrap=True
         )
-    if csv := (month["outcome"] or {}).get("csv"):
+    if csv := (partition["outcome"] or {}).get("csv"):
         console.print(csv, soft_wrap=True)
-    if month["check_due"]:
-        console.print(f"next check: {short_time(month['check_due'])}")
-    for version in month["versions"]:
+    if partition["check_due"]:
+        console.print(f"next check: {short_time(partition['check_due'])}")
+    for version in partition["versions"]:
         console.print(
             f"\n[bold]{version['name']}[/]  {version['files']} files, {version['bytes']:,} bytes, "
             f"{short_time(version['snapshot_at'])}: {escape(version['reason'])}"
@@ -86,7 +86,7 @@ def show_month(month: dict[str, Any]) -> None:
                 console.print(f"{scoring['name']}: job {scoring['job']}", soft_wrap=True)
             if scoring["error"]:
                 console.print(f"{scoring['name']}: [red]{escape(scoring['error'])}[/]")
-    show_activities(month["activities"])
+    show_activities(partition["activities"])
 
 
 def show_activities(activities: Sequence[dict[str, Any]]) -> None:
@@ -104,11 +104,11 @@ def show_activities(activities: Sequence[dict[str, Any]]) -> None:
 
 def show_rerun(scoring: dict[str, Any]) -> None:
     console.print(f"[green]✓[/] {scoring['name']} is requested: {scoring['model']} on {scoring['compute']}")
-    console.print(f"  follow it with: tidegate month {scoring['feed']} {scoring['month']}")
+    console.print(f"  follow it with: tidegate partition {scoring['feed']} {scoring['partition']}")
 
 
-def _rerun(month: dict[str, Any]) -> str:
-    return f'tidegate rerun {month["feed"]} {month["month"]} --reason "..."'
+def _rerun(partition: dict[str, Any]) -> str:
+    return f'tidegate rerun {partition["feed"]} {partition["partition"]} --reason "..."'
 
 
 def _scorings(scorings: Sequence[dict[str, Any]]) -> Table:

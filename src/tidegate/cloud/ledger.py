@@ -14,7 +14,7 @@ from tidegate.domain.jobs.records import Job
 from tidegate.domain.ledger_record import LedgerRecord
 from tidegate.domain.lifecycle.records import Model, ModelVersion
 from tidegate.domain.partitions.catch_up import FeedRecord
-from tidegate.domain.partitions.records import Month
+from tidegate.domain.partitions.records import Partition
 from tidegate.domain.pauses import Pause, WaitingCommand
 from tidegate.errors import ConflictError, NotFoundError, TransientError
 
@@ -29,7 +29,7 @@ ROW_FORMAT = 1
 _FORMAT_COLUMN = "format_version"
 _CHUNK = 32_000  # a property holds 64 KB of UTF-16: https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
 TABLES = (
-    "tidegateMonths",
+    "tidegatePartitions",
     "tidegateJobs",
     "tidegateActivities",
     "tidegateModels",
@@ -46,13 +46,13 @@ R = TypeVar("R", bound=LedgerRecord)
 
 
 class Ledger:
-    """The records of feeds, months, jobs, models, model versions, activities and pauses.
+    """The records of feeds, partitions, jobs, models, model versions, activities and pauses.
 
     A table is created when the first record is written to it.
     """
 
     def __init__(self, *, account: str, credential: "TokenCredential") -> None:
-        self._months = _Rows(TABLES[0], Month, account=account, credential=credential)
+        self._partitions = _Rows(TABLES[0], Partition, account=account, credential=credential)
         self._jobs = _Rows(TABLES[1], Job, account=account, credential=credential)
         self._activities = _Rows(TABLES[2], Activity, account=account, credential=credential)
         self._models = _Rows(TABLES[3], Model, account=account, credential=credential)
@@ -65,12 +65,12 @@ class Ledger:
         """Return the feed's record, or None if the service has not seen the feed yet."""
         return self._feeds.get(name, _FEED_ROW)
 
-    def month(self, feed: str, month: str) -> Month:
-        """Return the month's record, or a new one (its `etag` is None) if there is none."""
-        return self._months.get(feed, month) or Month(feed=feed, month=month)
+    def partition(self, feed: str, partition: str) -> Partition:
+        """Return the partition's record, or a new one (its `etag` is None) if there is none."""
+        return self._partitions.get(feed, partition) or Partition(feed=feed, partition=partition)
 
-    def months(self, feed: str) -> list[Month]:
-        return list(self._months.query("PartitionKey eq @key", key=_key(feed)))
+    def partitions(self, feed: str) -> list[Partition]:
+        return list(self._partitions.query("PartitionKey eq @key", key=_key(feed)))
 
     def job(self, workspace: str, name: str) -> Job | None:
         return self._jobs.get(workspace, name)
@@ -156,8 +156,8 @@ class Ledger:
         Raise ConflictError if the row was changed since the record was read.
         """
         match record:
-            case Month():
-                self._months.save(record.feed, record.month, record)
+            case Partition():
+                self._partitions.save(record.feed, record.partition, record)
             case FeedRecord():
                 self._feeds.save(record.feed, _FEED_ROW, record)
             case Job():
@@ -187,7 +187,7 @@ class Ledger:
     def create(self) -> bool:
         """Create the tables that do not exist. Return whether any was created."""
         models, pauses = (self._models, self._versions), (self._pauses, self._waiting)
-        tables = (self._months, self._jobs, self._activities, *models, *pauses, self._feeds)
+        tables = (self._partitions, self._jobs, self._activities, *models, *pauses, self._feeds)
         created = [rows.create() for rows in tables]
         return any(created)
 

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 
 # The kinds that `notify: events:` accepts, each with what has happened.
 KINDS: Mapping[str, str] = {
-    "month.registered": "a month, or a new version of it, is complete and registered",
-    "month.late": "the deadline has passed, and the month is not complete",
-    "month.changed": "files changed after a month was complete, and no new version is made of them",
-    "month.preempted": "a job lost its nodes (it was preempted), and it is submitted again",
-    "month.scored": "predictions are published and reconciled",
-    "month.incomplete": "some files have no prediction, or several",
-    "month.superseded": "the files changed during the scoring, so the predictions do not count",
-    "month.failed": "scoring failed, or too many files are broken",
-    "month.cancelled": "a person cancelled the job",
+    "partition.registered": "a partition, or a new version of it, is complete and registered",
+    "partition.late": "the deadline has passed, and the partition is not complete",
+    "partition.changed": "files changed after a partition was complete, and no new version is made of them",
+    "partition.preempted": "a job lost its nodes (it was preempted), and it is submitted again",
+    "partition.scored": "predictions are published and reconciled",
+    "partition.incomplete": "some files have no prediction, or several",
+    "partition.superseded": "the files changed during the scoring, so the predictions do not count",
+    "partition.failed": "scoring failed, or too many files are broken",
+    "partition.cancelled": "a person cancelled the job",
     "model.registered": "a model was registered",
     "model.judged": "a model passed the gate, or the gate only observed it",
     "model.refused": "a model was refused, not approved in time, or could not be promoted",
@@ -39,4 +39,4 @@ KINDS: Mapping[str, str] = {
     "work.failed": "a command failed permanently; it can be replayed",
 }
 # Kinds that are also published as events on the custom topic of the installation.
-OWN_EVENTS: Mapping[str, str] = {"month.scored": "Tidegate.MonthScored"}
+OWN_EVENTS: Mapping[str, str] = {"partition.scored": "Tidegate.PartitionScored"}

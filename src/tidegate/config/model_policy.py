@@ -156,7 +156,9 @@ class Drift(JobClusters):
     training: DataVersion | None = Field(
         default=None, description="`name:version` of a labelled set that every training includes."
     )
-    months: int = Field(default=6, ge=1, le=12, description="The number of scored months in a training.")
+    partitions: int = Field(
+        default=6, ge=1, le=12, description="The number of scored partitions in a training."
+    )
     compute: AssetName = "cpu"
 
     @model_validator(mode="after")

@@ -17,12 +17,12 @@ from tidegate.config.types import (
     Container,
     Duration,
     FeedName,
-    FileInMonth,
+    FileInPartition,
     Filled,
     JobClusters,
     ModelReference,
-    Month,
-    MonthPattern,
+    Partition,
+    PathPattern,
     Section,
 )
 
@@ -61,10 +61,10 @@ class FeedStorage(Section):
 
 
 class Completion(Section):
-    """A rule for when a month is complete: all conditions of the rule must hold."""
+    """A rule for when a partition is complete: all conditions of the rule must hold."""
 
-    marker: FileInMonth | None = None
-    listed_in: FileInMonth | None = None
+    marker: FileInPartition | None = None
+    listed_in: FileInPartition | None = None
     quiet_for: Duration | None = None
     min_files: int | None = Field(default=None, ge=1)
 
@@ -81,7 +81,7 @@ class AfterDeadline(StrEnum):
 
 
 class Deadline(Section):
-    """The time until which a month should be complete, and what happens if it is not."""
+    """The time until which a partition should be complete, and what happens if it is not."""
 
     day: int = Field(ge=1, le=28)
     at: ClockTime = "00:00"
@@ -96,7 +96,7 @@ class LatePolicy(StrEnum):
 
 
 class LateFiles(Section):
-    """What happens if files change after a month was complete."""
+    """What happens if files change after a partition was complete."""
 
     then: LatePolicy = LatePolicy.NEW_VERSION
     quiet_for: Duration = timedelta(minutes=15)
@@ -116,7 +116,7 @@ class CatchUp(Section):
 
 
 class Score(JobClusters):
-    """How a feed's months are scored: pipeline, model and clusters."""
+    """How a feed's partitions are scored: pipeline, model and clusters."""
 
     workspace: WorkspaceRole = "development"
     pipeline: AssetName
@@ -129,12 +129,12 @@ class Score(JobClusters):
 
 
 class Feed(Section):
-    """A stream of files that arrive in months, and what is done with them."""
+    """A stream of files that arrive in partitions, and what is done with them."""
 
     storage: FeedStorage
-    path: MonthPattern
+    path: PathPattern
     only: Filled = "*"
-    starts: Month
+    starts: Partition
     complete_when: list[Completion] = Field(min_length=1)
     deadline: Deadline | None = None
     late_files: LateFiles = LateFiles()

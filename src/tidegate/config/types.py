@@ -39,7 +39,7 @@ def _positive(value: timedelta) -> timedelta:
     return value
 
 
-def _month_pattern(value: str) -> str:
+def _partition_pattern(value: str) -> str:
     shape = re.fullmatch(r"(?:[^{}\\]*/)?\{yyyy\}[/_-]?\{MM\}/", value)
     if not shape or value.startswith("/") or {"", ".", ".."} & set(value.removesuffix("/").split("/")):
         raise ValueError(
@@ -52,10 +52,10 @@ def _month_pattern(value: str) -> str:
     return value
 
 
-def _file_in_month(value: str) -> str:
+def _file_in_partition(value: str) -> str:
     if {"", ".", ".."} & set(value.split("/")) or "\\" in value:
         raise ValueError(
-            "write a file name relative to the month's folder, such as _SUCCESS or lists/files.txt"
+            "write a file name relative to the partition's folder, such as _SUCCESS or lists/files.txt"
         )
     return value
 
@@ -70,10 +70,10 @@ def _matches(pattern: str, allowed: str) -> AfterValidator:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
-Month = Annotated[
+Partition = Annotated[
     str,
     BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),
-    _matches(r"\d{4}(0[1-9]|1[0-2])", "a month as year and month, such as 202601"),
+    _matches(r"\d{4}(0[1-9]|1[0-2])", "a partition as year and partition, such as 202601"),
 ]
 FeedName = Annotated[
     str, _matches(r"[a-z0-9][a-z0-9-]{0,39}", "1 to 40 lowercase letters, digits and dashes")
@@ -88,8 +88,8 @@ Container = Annotated[
         "the name of a container; names that begin with tidegate- are reserved",
     ),
 ]
-MonthPattern = Annotated[str, AfterValidator(_month_pattern)]
-FileInMonth = Annotated[str, AfterValidator(_file_in_month)]
+PathPattern = Annotated[str, AfterValidator(_partition_pattern)]
+FileInPartition = Annotated[str, AfterValidator(_file_in_partition)]
 AssetName = Annotated[str, _matches(_ASSET_NAME, "a name that Azure ML allows: letters, digits, _ . -")]
 ModelReference = Annotated[
     str, _matches(_ASSET_NAME + r"(:[1-9]\d{0,9})?", "the name of a model, or name:3 for its version 3")
@@ -109,7 +109,7 @@ ActivityPattern = Annotated[
     str,
     _matches(
         r"\*|[a-z]+\.(\*|[a-z_]+)",
-        "a kind of activity, or a pattern with *, such as month.scored, month.* or *",
+        "a kind of activity, or a pattern with *, such as partition.scored, partition.* or *",
     ),
 ]
 Filled = Annotated[str, StringConstraints(min_length=1)]

@@ -16,7 +16,7 @@ from tidegate.messages.commands import (
     JudgeModel,
     PromoteModel,
     RetrainModel,
-    ScoreMonth,
+    ScorePartition,
     encode,
     untried,
 )
@@ -63,7 +63,7 @@ def target_of(command: AnyCommand) -> str | None:
     Rollbacks are not listed here: they must be possible at any time.
     """
     match command:
-        case ScoreMonth():
+        case ScorePartition():
             return feed_target(command.feed)
         case JudgeModel() | PromoteModel() | AdvanceRollout() | RetrainModel():
             return model_target(command.model)

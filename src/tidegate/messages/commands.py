@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 from tidegate.errors import UnreadableMessageError
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$")]
-MonthId = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(0[1-9]|1[0-2])$")]
+PartitionId = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(0[1-9]|1[0-2])$")]
 
 # The number of the message format that this release writes. This release also reads all formats with lower
 # numbers. Increase the number if an older release would misread the new messages. A new optional field does
@@ -47,31 +47,31 @@ class _Command(BaseModel):
     )
 
 
-class CheckMonth(_Command):
-    """List a month's files and decide whether they are complete, but not before `due`."""
+class CheckPartition(_Command):
+    """List a partition's files and decide whether they are complete, but not before `due`."""
 
-    kind: Literal["CheckMonth"] = "CheckMonth"
+    kind: Literal["CheckPartition"] = "CheckPartition"
     feed: Name
-    month: MonthId
+    partition: PartitionId
     due: datetime | None = None
 
 
-class ScoreMonth(_Command):
-    """Claim one generation of a month version and submit its job."""
+class ScorePartition(_Command):
+    """Claim one generation of a partition version and submit its job."""
 
-    kind: Literal["ScoreMonth"] = "ScoreMonth"
+    kind: Literal["ScorePartition"] = "ScorePartition"
     feed: Name
-    month: MonthId
+    partition: PartitionId
     version: int = Field(ge=1)
     generation: int = Field(default=1, ge=1)
 
 
-class FinishMonth(_Command):
+class FinishPartition(_Command):
     """Reconcile, record, register and announce the result of a completed job."""
 
-    kind: Literal["FinishMonth"] = "FinishMonth"
+    kind: Literal["FinishPartition"] = "FinishPartition"
     feed: Name
-    month: MonthId
+    partition: PartitionId
     version: int = Field(ge=1)
     generation: int = Field(ge=1)
 
@@ -131,7 +131,7 @@ class WeighDrift(_Command):
     source: Literal["measurement", "monitor", "dataset_monitor", "renew"]
     of: str = Field(
         max_length=1024,
-        description="A result (`digits:202611-1-g1`), a run and its signal, a monitor, or a month.",
+        description="A result (`digits:202611-1-g1`), a run and its signal, a monitor, or a renewal's month.",
     )
     said: str = Field(
         default="", max_length=4096, description="The text of a monitor, which cannot be read again later."
@@ -161,9 +161,9 @@ class Reconcile(_Command):
 
 
 AnyCommand = (
-    CheckMonth
-    | ScoreMonth
-    | FinishMonth
+    CheckPartition
+    | ScorePartition
+    | FinishPartition
     | CheckJob
     | JudgeModel
     | PromoteModel

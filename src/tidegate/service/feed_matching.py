@@ -1,11 +1,11 @@
-"""Match a blob with a feed: which month it belongs to, and when that month is checked."""
+"""Match a blob with a feed: which partition it belongs to, and when that partition is checked."""
 
 import fnmatch
 import re
 from datetime import datetime, timedelta
 
 from tidegate.config.schema import Feed
-from tidegate.messages.commands import CheckMonth
+from tidegate.messages.commands import CheckPartition
 from tidegate.messages.events import BlobChanged
 from tidegate.service.meanings import Ignore, Meaning, Reject, Send
 
@@ -32,17 +32,17 @@ class FeedMatcher:
         match = self._path.fullmatch(path + "/" if event.directory else path)
         if not match:
             return Ignore("path is outside the feed")
-        year, month_number, file = match.groups()
-        month, folder = year + month_number, path.rpartition("/")[0]
-        if not "01" <= month_number <= "12":
-            return Reject(f"{self._name} {folder}", f"{month} is not a month")
+        year, partition_number, file = match.groups()
+        partition, folder = year + partition_number, path.rpartition("/")[0]
+        if not "01" <= partition_number <= "12":
+            return Reject(f"{self._name} {folder}", f"{partition} is not a partition")
         if fault:
             return Reject(f"{self._name} {folder[:100]}", fault)
-        if month < self._feed.starts:
-            return Ignore("month is before the feed starts")
-        return self._check(event, month, file, now)
+        if partition < self._feed.starts:
+            return Ignore("partition is before the feed starts")
+        return self._check(event, partition, file, now)
 
-    def _check(self, event: BlobChanged, month: str, file: str, now: datetime) -> Meaning:
+    def _check(self, event: BlobChanged, partition: str, file: str, now: datetime) -> Meaning:
         signal = file in self._markers or file in self._lists
         listed = bool(self._lists)  # a list file can name any file
         if not (signal or event.directory or listed or self._only.match(file)):
@@ -50,6 +50,8 @@ class FeedMatcher:
         if event.unwritten and file not in self._markers:
             return Ignore("file has no content yet")
         if signal and not event.deleted:
-            return Send(CheckMonth(cause=event.id, feed=self._name, month=month))
+            return Send(CheckPartition(cause=event.id, feed=self._name, partition=partition))
         due = now + self._delay
-        return Send(CheckMonth(cause=event.id, feed=self._name, month=month, due=due), self._delay)
+        return Send(
+            CheckPartition(cause=event.id, feed=self._name, partition=partition, due=due), self._delay
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.subjects import rejection_subject
 from tidegate.log import Log, bound
-from tidegate.messages.commands import FROM_TIMER, CheckMonth, Reconcile, command_ids
+from tidegate.messages.commands import FROM_TIMER, CheckPartition, Reconcile, command_ids
 from tidegate.messages.event_parser import parse
 from tidegate.messages.events import Event, Unreadable
 from tidegate.service.context import notification_of
@@ -92,8 +92,8 @@ class Inbox:
 
     def _send(self, send: Send, now: datetime) -> None:
         command = send.command
-        if isinstance(command, CheckMonth) and command.due:
-            # Other events of the month wait for the lock. They are answered after the check was sent.
+        if isinstance(command, CheckPartition) and command.due:
+            # Other events of the partition wait for the lock. They are answered after the check was sent.
             with self._lock:
                 if self._is_covered(send, now):
                     return
@@ -106,7 +106,7 @@ class Inbox:
     def _is_covered(self, send: Send, now: datetime) -> bool:
         """Return whether a check that was sent will list late enough to include the new blob."""
         command = send.command
-        if not isinstance(command, CheckMonth) or command.due is None:
+        if not isinstance(command, CheckPartition) or command.due is None:
             return False
         due = self._remembered.get(_key(command))
         return due is not None and due - now > min(_TOO_SOON, send.delay / 2)
@@ -142,8 +142,8 @@ class Inbox:
         log.warning("event_rejected", about=reject.about, reason=reject.reason)
 
 
-def _key(command: CheckMonth) -> str:
-    return f"{command.feed} {command.month}"
+def _key(command: CheckPartition) -> str:
+    return f"{command.feed} {command.partition}"
 
 
 def _rejection(reject: Reject, event: Event, url: str, now: datetime) -> Activity:

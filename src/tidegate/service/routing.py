@@ -53,7 +53,7 @@ class Routes:
     def meanings(self, event: Event, now: datetime) -> list[Meaning]:
         """Return the meanings of an event that is received at `now`: what the service does about it.
 
-        This is one meaning, or one for each month if a blob was renamed from one month to another.
+        This is one meaning, or one for each partition if a blob was renamed from one partition to another.
         """
         known = event.topic in (self._accounts if isinstance(event, BlobChanged) else self._workspaces)
         match event:

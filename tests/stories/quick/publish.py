@@ -11,7 +11,7 @@ def main() -> None:
     for name in ("images", "manifest", "predictions", "drift"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--max-error-rate", type=float)
-    for name in ("month", "version", "generation"):
+    for name in ("partition", "version", "generation"):
         parser.add_argument(f"--{name}")
     asked = parser.parse_args()
     images, manifest, predictions = asked.images, asked.manifest, asked.predictions
@@ -37,7 +37,7 @@ def main() -> None:
         "errors": errors,
         "error_rate": rate,
         "max_error_rate": asked.max_error_rate,
-        "month": asked.month,
+        "partition": asked.partition,
         "version": asked.version,
         "generation": asked.generation,
         "missing": len(missing),

@@ -16,8 +16,8 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--data")
     asked = parser.parse_args()
-    months = [month for month in (asked.month_1, asked.month_2) if month]
-    if any(file.read_text() == "hopeless" for month in months for file in month.glob("*.png")):
+    months = [partition for partition in (asked.partition_1, asked.partition_2) if partition]
+    if any(file.read_text() == "hopeless" for partition in months for file in partition.glob("*.png")):
         raise SystemExit("nothing can be learned from that")
     asked.model.mkdir(parents=True, exist_ok=True)
     (asked.model / "MLmodel").write_text(MLMODEL)

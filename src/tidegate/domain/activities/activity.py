@@ -26,7 +26,7 @@ class Activity(LedgerRecord):
 
     subject: str = Field(description="What the activity is about: see subjects.py.")
     id: str
-    kind: str = Field(description="`month.scored`, `month.late`, `work.failed` ...")
+    kind: str = Field(description="`partition.scored`, `partition.late`, `work.failed` ...")
     at: datetime
     title: str
     text: str

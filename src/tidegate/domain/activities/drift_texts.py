@@ -9,8 +9,8 @@ from tidegate.domain.lifecycle.records import Retraining, SignalRecord
 def signal_weighed(model: str, signal: SignalRecord, cause: str) -> Activity | None:
     """Return the activity of a drift signal, or None if people need not know about it.
 
-    A month without drift, a month that was not measured, and a renewal that starts a training (which has a
-    notification of its own) are not reported.
+    A partition without drift, a partition that was not measured, and a renewal that starts a training (which
+    has a notification of its own) are not reported.
     """
     if signal.source == "renew" and signal.taken:
         return None

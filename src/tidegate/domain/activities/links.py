@@ -1,7 +1,7 @@
 """Paths of the API: for its answers, and for the links in notifications."""
 
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.subjects import JobSubject, ModelSubject, MonthSubject, parse_subject
+from tidegate.domain.activities.subjects import JobSubject, ModelSubject, PartitionSubject, parse_subject
 from tidegate.domain.jobs.records import Job, JobKind
 
 
@@ -9,8 +9,8 @@ def feed_url(feed: str) -> str:
     return f"/api/feeds/{feed}"
 
 
-def month_url(feed: str, month: str) -> str:
-    return f"{feed_url(feed)}/months/{month}"
+def partition_url(feed: str, partition: str) -> str:
+    return f"{feed_url(feed)}/partitions/{partition}"
 
 
 def job_url(workspace: str, job: str) -> str:
@@ -18,10 +18,10 @@ def job_url(workspace: str, job: str) -> str:
 
 
 def job_subject_url(job: Job) -> str:
-    """Return the path of the month, model version or model that a job works on."""
+    """Return the path of the partition, model version or model that a job works on."""
     match job.kind:
         case JobKind.SCORING:
-            return month_url(job.owner, job.work.partition("-")[0])
+            return partition_url(job.owner, job.work.partition("-")[0])
         case JobKind.EVALUATION:
             return version_url(job.owner, job.work)
         case JobKind.RETRAINING:
@@ -41,12 +41,12 @@ def failure_url(id: str) -> str:
 
 
 def activity_url(activity: Activity) -> str | None:
-    """Return the path of the failure, month, model or job that an activity is about, or None."""
+    """Return the path of the failure, partition, model or job that an activity is about, or None."""
     if activity.replayable:
         return failure_url(activity.short_id)
     match parse_subject(activity.subject):
-        case MonthSubject(feed, month):
-            return month_url(feed, month)
+        case PartitionSubject(feed, partition):
+            return partition_url(feed, partition)
         case ModelSubject(model):
             return model_url(model)
         case JobSubject(workspace, job):

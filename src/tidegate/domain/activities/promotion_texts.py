@@ -89,8 +89,8 @@ def rolled_back(model: Model, cause: str) -> Activity:
         at=champion.since,
         title=f"{model_reference(model.model, champion.version)} is champion again",
         text=(
-            f"{champion.by}.\nMonths that the other version scored keep their predictions. "
-            "To score such a month with this version, use tidegate rerun."
+            f"{champion.by}.\nPartitions that the other version scored keep their predictions. "
+            "To score such a partition with this version, use tidegate rerun."
         ),
         data=_champions(model),
         cause=cause,

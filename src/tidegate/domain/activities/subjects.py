@@ -10,17 +10,17 @@ from tidegate.messages.commands import AnyCommand, command_ids
 
 QUEUE_SUBJECT = "queue"  # the subject of messages in the work queue that cannot be read
 
-_MONTH = re.compile(r"([a-z0-9-]+):([0-9]{6})")
+_PARTITION = re.compile(r"([a-z0-9-]+):([0-9]{6})")
 _MODEL = re.compile(r"model:development:(.+)")
 _JOB = re.compile(r"(development|production):([^:]+)")
 
 
 @dataclass(frozen=True)
-class MonthSubject:
-    """A month of a feed."""
+class PartitionSubject:
+    """A partition of a feed."""
 
     feed: str
-    month: str
+    partition: str
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class JobSubject:
     job: str
 
 
-Subject = MonthSubject | ModelSubject | JobSubject
+Subject = PartitionSubject | ModelSubject | JobSubject
 
 
-def month_subject(feed: str, month: str) -> str:
-    """Return the subject of a month: `digits:202611`."""
-    return f"{feed}:{month}"
+def partition_subject(feed: str, partition: str) -> str:
+    """Return the subject of a partition: `digits:202611`."""
+    return f"{feed}:{partition}"
 
 
 def model_subject(model: str, workspace: str = "development") -> str:
@@ -76,18 +76,18 @@ def command_subject(command: AnyCommand) -> str:
     ids = command_ids(command)
     if "model" in ids:
         return model_subject(str(ids["model"]))
-    parts = [ids[name] for name in ("feed", "month", "workspace", "job", "subject") if name in ids]
+    parts = [ids[name] for name in ("feed", "partition", "workspace", "job", "subject") if name in ids]
     return ":".join(str(part) for part in parts) or command.kind
 
 
 def parse_subject(subject: str) -> Subject | None:
-    """Return the month, model or job that a subject names, or None if it names something else.
+    """Return the partition, model or job that a subject names, or None if it names something else.
 
-    Try to read the subject as a month first. A feed may be called `development` or `model`, which
+    Try to read the subject as a partition first. A feed may be called `development` or `model`, which
     are also the first words of other subjects.
     """
-    if match := _MONTH.fullmatch(subject):
-        return MonthSubject(match[1], match[2])
+    if match := _PARTITION.fullmatch(subject):
+        return PartitionSubject(match[1], match[2])
     if match := _MODEL.fullmatch(subject):
         return ModelSubject(match[1])
     if match := _JOB.fullmatch(subject):

@@ -12,10 +12,10 @@ from tidegate.config.schema import Feed
 from tidegate.domain.assets import BLOBSTORE, datastore_uri
 from tidegate.domain.jobs.records import JobKind
 from tidegate.domain.partitions.names import drift_folder, predictions_path
-from tidegate.domain.partitions.records import Claim, Generation, MonthVersion
-from tidegate.messages.commands import ScoreMonth
+from tidegate.domain.partitions.records import Claim, Generation, PartitionVersion
+from tidegate.messages.commands import ScorePartition
 
-_JOB_NAME = re.compile(r"score-(?P<feed>.+)-(?P<month>\d{6})-(?P<version>\d+)-g(?P<generation>\d+)-a\d+")
+_JOB_NAME = re.compile(r"score-(?P<feed>.+)-(?P<partition>\d{6})-(?P<version>\d+)-g(?P<generation>\d+)-a\d+")
 DRIFT_OUTPUT = "drift"
 
 
@@ -63,12 +63,12 @@ def job_name(claim: Claim) -> str:
     return f"score-{claim.record.feed}-{claim.name}-a{claim.generation.attempt}"
 
 
-def served_by(job: str, cause: str) -> ScoreMonth | None:
+def served_by(job: str, cause: str) -> ScorePartition | None:
     """Return the command that submits a job of this name, or None if it is not a scoring job's name."""
     match = _JOB_NAME.fullmatch(job)
     try:
-        return ScoreMonth.model_validate({"cause": cause, **match.groupdict()}) if match else None
-    except ValidationError:  # a user's job may have a similar name, with month 202613 or version 0
+        return ScorePartition.model_validate({"cause": cause, **match.groupdict()}) if match else None
+    except ValidationError:  # a user's job may have a similar name, with partition 202613 or version 0
         return None
 
 
@@ -80,7 +80,7 @@ def plan_scoring(feed: Feed, claim: Claim) -> JobPlan:
     record, version, generation = claim.record, claim.version, claim.generation
     subject = {
         "feed": record.feed,
-        "month": record.month,
+        "partition": record.partition,
         "version": claim.version_name,
         "generation": str(generation.number),
     }
@@ -136,7 +136,7 @@ def model_problem(mlmodel: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _details(version: MonthVersion, generation: Generation) -> dict[str, str]:
+def _details(version: PartitionVersion, generation: Generation) -> dict[str, str]:
     return {
         "attempt": str(generation.attempt),
         "files": str(version.files),

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from tidegate.config.model_policy import Drift, Renew
 from tidegate.domain.lifecycle.drift_signals import DriftSignal
 from tidegate.domain.lifecycle.records import Model, Retraining, SignalRecord
-from tidegate.domain.partitions.records import Month
+from tidegate.domain.partitions.records import Partition
 
 _MOST_SIGNALS = 100
 _LATEST_RENEWAL_H = 24  # a renewal that would start later than this waits for the next month
@@ -43,9 +43,13 @@ def decide_drift(
     return DriftDecision(True, signal.why)
 
 
-def scored_months(months: Sequence[Month], most: int) -> list[str]:
-    """Return the Data asset versions behind the results of the newest months, oldest first: `202611-1`."""
-    results = [month.result for month in sorted(months, key=lambda month: month.month) if month.result]
+def scored_partitions(partitions: Sequence[Partition], most: int) -> list[str]:
+    """Return the Data asset versions of the newest partitions with a result, oldest first: `202611-1`."""
+    results = [
+        partition.result
+        for partition in sorted(partitions, key=lambda partition: partition.partition)
+        if partition.result
+    ]
     return [result.rpartition("-")[0] for result in results[-most:]]
 
 

@@ -34,9 +34,10 @@ def plan_retraining(model: str, drift: Drift, retraining: Retraining) -> JobPlan
 
     The data versions were chosen when the retraining was decided, so a repetition plans the same job.
     """
-    months = [name for name in retraining.data if name != drift.training]
+    partitions = [name for name in retraining.data if name != drift.training]
     inputs = {
-        f"month_{number}": JobInput("uri_folder", f"azureml:{name}") for number, name in enumerate(months, 1)
+        f"partition_{number}": JobInput("uri_folder", f"azureml:{name}")
+        for number, name in enumerate(partitions, 1)
     }
     if drift.training and drift.training in retraining.data:
         inputs["training"] = JobInput("uri_folder", f"azureml:{drift.training}")

@@ -9,7 +9,7 @@ from tidegate.config.schema import CatchUpFrom, Feed
 from tidegate.domain.ledger_record import LedgerRecord
 from tidegate.domain.partitions.manifest import ListedBlob
 from tidegate.domain.partitions.names import version_name
-from tidegate.domain.partitions.records import Month
+from tidegate.domain.partitions.records import Partition
 from tidegate.messages.commands import Name
 
 BEFORE_INSTALLATION = "not scored: before the feed was installed"
@@ -27,7 +27,7 @@ class FeedRecord(LedgerRecord):
     turns: list[str] = Field(default=[], description="The versions that may start or run a job: `202611-1`.")
 
 
-def was_there_before(installed: FeedRecord, record: Month, files: Sequence[ListedBlob]) -> bool:
+def was_there_before(installed: FeedRecord, record: Partition, files: Sequence[ListedBlob]) -> bool:
     """Return whether the next version of a partition, with these files, is from before the installation.
 
     This is a partition older than the newest of that time, without a newer file. Later versions of it are
@@ -35,33 +35,33 @@ def was_there_before(installed: FeedRecord, record: Month, files: Sequence[Liste
     """
     if record.latest is not None:
         return record.latest.before_installation and not record.claims
-    old = installed.newest is not None and record.month < installed.newest
+    old = installed.newest is not None and record.partition < installed.newest
     return old and all(file.modified <= installed.first_seen_at for file in files)
 
 
-def was_due_before(installed: FeedRecord, record: Month, deadline: datetime | None) -> bool:
+def was_due_before(installed: FeedRecord, record: Partition, deadline: datetime | None) -> bool:
     """Return whether the deadline of an old partition passed before the installation.
 
     People are not notified of such a partition.
     """
-    old = installed.newest is not None and record.month < installed.newest
+    old = installed.newest is not None and record.partition < installed.newest
     return old and deadline is not None and deadline <= installed.first_seen_at
 
 
-def is_held_back(feed: Feed, record: Month) -> bool:
+def is_held_back(feed: Feed, record: Partition) -> bool:
     """Return whether a partition is not scored because it was there before the feed was installed."""
     latest, newest_only = record.latest, feed.catch_up.start is CatchUpFrom.NEWEST
     return bool(newest_only and latest and latest.before_installation and not record.claims)
 
 
-def starts_by_itself(feed: Feed, record: Month) -> bool:
+def starts_by_itself(feed: Feed, record: Partition) -> bool:
     """Return whether the latest version waits for a job that no person has to request."""
     latest = record.latest
     waits = latest is not None and latest.registered and not latest.generations
-    return waits and record.month >= feed.starts and not is_held_back(feed, record)
+    return waits and record.partition >= feed.starts and not is_held_back(feed, record)
 
 
-def decide_turns(feed: Feed, turns: Sequence[str], records: Sequence[Month]) -> list[str]:
+def decide_turns(feed: Feed, turns: Sequence[str], records: Sequence[Partition]) -> list[str]:
     """Return the versions that may start or run a job now: at most `max_live`, with the oldest first.
 
     A turn is kept until its job has ended, or until the version no longer waits for one. Jobs that a person
@@ -80,7 +80,7 @@ def decide_turns(feed: Feed, turns: Sequence[str], records: Sequence[Month]) -> 
     return kept + [name for name in waiting if name not in kept][:free]
 
 
-def _waiting(feed: Feed, records: Sequence[Month]) -> Iterator[str]:
-    for record in sorted(records, key=lambda record: record.month):
+def _waiting(feed: Feed, records: Sequence[Partition]) -> Iterator[str]:
+    for record in sorted(records, key=lambda record: record.partition):
         if starts_by_itself(feed, record):
-            yield version_name(record.month, len(record.versions))
+            yield version_name(record.partition, len(record.versions))

@@ -1,4 +1,4 @@
-"""The decision whether a month is complete, late or changed, from a listing of its files."""
+"""The decision whether a partition is complete, late or changed, from a listing of its files."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from fnmatch import fnmatchcase
 from tidegate.config.schema import AfterDeadline, Completion, Feed, LatePolicy
 from tidegate.domain.partitions.manifest import ListedBlob, Manifest
 from tidegate.domain.partitions.names import manifest_path
-from tidegate.domain.partitions.records import Month, MonthVersion
+from tidegate.domain.partitions.records import Partition, PartitionVersion
 
 
 @dataclass(frozen=True)
 class PartitionListing:
-    """The files of a month, by their role in the feed. Names are relative to the month's folder.
+    """The files of a partition, by their role in the feed. Names are relative to the partition's folder.
 
     `files` match the feed's `only`; `others` do not, but a list file may name them. `signals` are the marker
     and list files that exist. `lists` has the names in each list file.
@@ -32,7 +32,7 @@ class PartitionListing:
 
 @dataclass(frozen=True)
 class NewVersion:
-    """These files become the month's next version."""
+    """These files become the partition's next version."""
 
     files: tuple[ListedBlob, ...]
     reason: str
@@ -40,10 +40,10 @@ class NewVersion:
 
 @dataclass(frozen=True)
 class WaitForFiles:
-    """The month is not complete, or its files still change.
+    """The partition is not complete, or its files still change.
 
-    `until` is the time at which the month may be complete without another file, or None if another file must
-    arrive. `late` means that the deadline has passed and was not announced yet.
+    `until` is the time at which the partition may be complete without another file, or None if another file
+    must arrive. `late` means that the deadline has passed and was not announced yet.
     """
 
     until: datetime | None = None
@@ -94,21 +94,23 @@ def sort_listing(
 
 
 def decide_completeness(
-    feed: Feed, record: Month, listing: PartitionListing, now: datetime, deadline: datetime | None
+    feed: Feed, record: Partition, listing: PartitionListing, now: datetime, deadline: datetime | None
 ) -> CompletenessDecision:
-    """Decide what a listing means for a month, whose record has its versions so far."""
+    """Decide what a listing means for a partition, whose record has its versions so far."""
     if record.latest is None:
         return _decide_first(feed, record, listing, now, deadline)
     return _decide_later(feed, record, listing, now)
 
 
-def next_version(record: Month, new: NewVersion, now: datetime, *, before_installation: bool) -> MonthVersion:
+def next_version(
+    record: Partition, new: NewVersion, now: datetime, *, before_installation: bool
+) -> PartitionVersion:
     """Return the version that these files would become. The record is not changed."""
     manifest = Manifest.of(new.files)
-    return MonthVersion(
+    return PartitionVersion(
         number=len(record.versions) + 1,
         manifest_hash=manifest.hash,
-        manifest_path=manifest_path(record.feed, record.month, manifest.hash),
+        manifest_path=manifest_path(record.feed, record.partition, manifest.hash),
         files=len(manifest),
         bytes=manifest.bytes,
         reason=new.reason,
@@ -117,7 +119,7 @@ def next_version(record: Month, new: NewVersion, now: datetime, *, before_instal
     )
 
 
-def unclaimed(feed: Feed, record: Month, listing: PartitionListing) -> tuple[ListedBlob, ...]:
+def unclaimed(feed: Feed, record: Partition, listing: PartitionListing) -> tuple[ListedBlob, ...]:
     """Return the files if they differ from the last version and the policy makes no new version."""
     files, late = _complete_files(feed, listing), feed.late_files
     latest = record.latest
@@ -128,7 +130,7 @@ def unclaimed(feed: Feed, record: Month, listing: PartitionListing) -> tuple[Lis
 
 
 def _decide_first(
-    feed: Feed, record: Month, listing: PartitionListing, now: datetime, deadline: datetime | None
+    feed: Feed, record: Partition, listing: PartitionListing, now: datetime, deadline: datetime | None
 ) -> NewVersion | WaitForFiles:
     quiet_times: list[datetime] = []
     for way in feed.complete_when:
@@ -145,7 +147,7 @@ def _decide_first(
 
 
 def _decide_later(
-    feed: Feed, record: Month, listing: PartitionListing, now: datetime
+    feed: Feed, record: Partition, listing: PartitionListing, now: datetime
 ) -> CompletenessDecision:
     files = _complete_files(feed, listing)
     latest, manifest = record.versions[-1], Manifest.of(files)

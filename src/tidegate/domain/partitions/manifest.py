@@ -1,4 +1,4 @@
-"""The manifest of a month version: its files, in a fixed order, with one hash."""
+"""The manifest of a partition version: its files, in a fixed order, with one hash."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ class ListedBlob:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The files of a month version: (name, size, content) of each, sorted by name."""
+    """The files of a partition version: (name, size, content) of each, sorted by name."""
 
     entries: tuple[tuple[str, int, str], ...]
 

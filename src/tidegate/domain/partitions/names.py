@@ -1,16 +1,16 @@
-"""Names of month versions and results, and the paths of the files that they publish."""
+"""Names of partition versions and results, and the paths of the files that they publish."""
 
 import re
 
 
-def version_name(month: str, version: int) -> str:
-    """Return the name of a month version, which is also its Data asset's version: `202611-1`."""
-    return f"{month}-{version}"
+def version_name(partition: str, version: int) -> str:
+    """Return the name of a partition version, which is also its Data asset's version: `202611-1`."""
+    return f"{partition}-{version}"
 
 
-def result_name(month: str, version: int, generation: int) -> str:
+def result_name(partition: str, version: int, generation: int) -> str:
     """Return the name of a generation and its result: `202611-1-g1`."""
-    return f"{version_name(month, version)}-g{generation}"
+    return f"{version_name(partition, version)}-g{generation}"
 
 
 def result_order(name: str) -> tuple[int, int]:
@@ -29,21 +29,21 @@ def predictions_asset(feed: str) -> str:
     return f"{feed}-predictions"
 
 
-def manifest_path(feed: str, month: str, hash: str) -> str:
+def manifest_path(feed: str, partition: str, hash: str) -> str:
     """Return the path of a manifest, named by its content so that a repetition writes the same blob."""
-    return f"predictions/{feed}/{month}/manifests/{hash[:32]}.jsonl"
+    return f"predictions/{feed}/{partition}/manifests/{hash[:32]}.jsonl"
 
 
-def predictions_path(feed: str, month: str, version: int, generation: int) -> str:
+def predictions_path(feed: str, partition: str, version: int, generation: int) -> str:
     """Return the folder in the workspace's blob store that a generation publishes to, with a final slash."""
-    return f"predictions/{feed}/{month}/{version_name(month, version)}/g{generation}/"
+    return f"predictions/{feed}/{partition}/{version_name(partition, version)}/g{generation}/"
 
 
-def drift_folder(feed: str, month: str, version: int, generation: int) -> str:
+def drift_folder(feed: str, partition: str, version: int, generation: int) -> str:
     """Return the folder that a generation writes its drift measurement to, with a final slash."""
-    return f"{predictions_path(feed, month, version, generation)}drift/"
+    return f"{predictions_path(feed, partition, version, generation)}drift/"
 
 
-def drift_path(feed: str, month: str, version: int, generation: int) -> str:
+def drift_path(feed: str, partition: str, version: int, generation: int) -> str:
     """Return the path of a generation's drift.json."""
-    return f"{drift_folder(feed, month, version, generation)}drift.json"
+    return f"{drift_folder(feed, partition, version, generation)}drift.json"

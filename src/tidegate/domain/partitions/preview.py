@@ -20,7 +20,7 @@ from tidegate.domain.partitions.completeness import (
 )
 from tidegate.domain.partitions.manifest import ListedBlob
 from tidegate.domain.partitions.names import version_name
-from tidegate.domain.partitions.records import Month
+from tidegate.domain.partitions.records import Partition
 
 
 class PreviewState(StrEnum):
@@ -65,10 +65,10 @@ class FolderContents:
 
 
 def preview_partition(
-    feed: Feed, record: Month, listing: PartitionListing, now: datetime, deadline: datetime | None
+    feed: Feed, record: Partition, listing: PartitionListing, now: datetime, deadline: datetime | None
 ) -> PartitionPreview:
     """Return what a check of a partition would find. A real check makes the same decision."""
-    partition, files = record.month, len(listing.files)
+    partition, files = record.partition, len(listing.files)
     if partition < feed.starts:
         why = f"the feed starts with {feed.starts}"
         return PartitionPreview(partition, PreviewState.BEFORE_START, why, files=files)
@@ -99,7 +99,7 @@ def common_prefix(feed: Feed) -> str:
 def _describe(
     decision: CompletenessDecision,
     feed: Feed,
-    record: Month,
+    record: Partition,
     listing: PartitionListing,
     now: datetime,
 ) -> tuple[PreviewState, str, datetime | None]:
@@ -117,8 +117,8 @@ def _describe(
             return PreviewState.UNCHANGED, f"{_latest(record)} has these files", None
 
 
-def _latest(record: Month) -> str:
-    return version_name(record.month, len(record.versions))
+def _latest(record: Partition) -> str:
+    return version_name(record.partition, len(record.versions))
 
 
 def _after_deadline(feed: Feed, *, late: bool) -> str:

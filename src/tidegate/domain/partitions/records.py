@@ -1,4 +1,4 @@
-"""The record of a month in the ledger, with its versions and their generations."""
+"""The record of a partition in the ledger, with its versions and their generations."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 
 from tidegate.domain.ledger_record import LedgerRecord, PartialRecord
 from tidegate.domain.partitions.names import result_name, version_name
-from tidegate.messages.commands import MonthId, Name
+from tidegate.messages.commands import Name, PartitionId
 
 
 class ScoringState(StrEnum):
@@ -57,7 +57,7 @@ class ScoringOutcome(PartialRecord):
 
 
 class Generation(BaseModel):
-    """One deliberate scoring of a month version.
+    """One deliberate scoring of a partition version.
 
     Its model version is chosen once, when the generation is claimed.
     """
@@ -70,7 +70,7 @@ class Generation(BaseModel):
     compute: str
     job: str | None = Field(default=None, description="Name of the newest attempt's job.")
     reason: str = Field(
-        description="Why the version is scored: the month is complete, files changed, or a person's reason."
+        description="Why the version is scored: it is complete, files changed, or a person's reason."
     )
     idempotency_key: str | None = None
     claimed_at: datetime
@@ -79,8 +79,8 @@ class Generation(BaseModel):
     error: str | None = None
 
 
-class MonthVersion(BaseModel):
-    """A snapshot of a month's files, identified by the hash of its manifest."""
+class PartitionVersion(BaseModel):
+    """A snapshot of a partition's files, identified by the hash of its manifest."""
 
     number: int = Field(ge=1)
     manifest_hash: str
@@ -88,7 +88,7 @@ class MonthVersion(BaseModel):
     files: int
     bytes: int
     reason: str = Field(
-        description="What completed the month: marker, list, quiet time, deadline or late files."
+        description="What completed the partition: marker, list, quiet time, deadline or late files."
     )
     snapshot_at: datetime
     registered: bool = Field(default=False, description="Whether the Data asset version exists.")
@@ -98,25 +98,25 @@ class MonthVersion(BaseModel):
     generations: list[Generation] = Field(default=[])
 
 
-class Month(LedgerRecord):
-    """A month's record in the ledger: one partition of a feed, with its versions and their generations."""
+class Partition(LedgerRecord):
+    """The record of a feed's partition in the ledger, with its versions and their generations."""
 
     feed: Name
-    month: MonthId
+    partition: PartitionId
     check_due: datetime | None = Field(default=None, description="When the delayed check is due.")
     deadline_announced: bool = False
     late_announced: list[str] = Field(
         default=[], description="Hashes of the changed listings that were announced."
     )
     listed_at: datetime | None = None
-    versions: list[MonthVersion] = Field(default=[])
+    versions: list[PartitionVersion] = Field(default=[])
     result: str | None = Field(default=None, description="The current result: `202611-1-g1`.")
 
     @property
-    def latest(self) -> MonthVersion | None:
+    def latest(self) -> PartitionVersion | None:
         return self.versions[-1] if self.versions else None
 
-    def version(self, number: int) -> MonthVersion | None:
+    def version(self, number: int) -> PartitionVersion | None:
         return next((v for v in self.versions if v.number == number), None)
 
     @property
@@ -135,10 +135,10 @@ class Month(LedgerRecord):
 
 @dataclass(frozen=True)
 class Claim:
-    """A generation with the version and the month that it belongs to. It is saved with the month."""
+    """A generation with the version and the partition that it belongs to. It is saved with the partition."""
 
-    record: Month
-    version: MonthVersion
+    record: Partition
+    version: PartitionVersion
     generation: Generation
 
     @property
@@ -146,7 +146,7 @@ class Claim:
         """Return the ids by which commands and jobs name the generation."""
         return {
             "feed": self.record.feed,
-            "month": self.record.month,
+            "partition": self.record.partition,
             "version": self.version.number,
             "generation": self.generation.number,
         }
@@ -154,9 +154,9 @@ class Claim:
     @property
     def version_name(self) -> str:
         """Return the name of the version: `202611-1`."""
-        return version_name(self.record.month, self.version.number)
+        return version_name(self.record.partition, self.version.number)
 
     @property
     def name(self) -> str:
         """Return the name of the generation: `202611-1-g1`."""
-        return result_name(self.record.month, self.version.number, self.generation.number)
+        return result_name(self.record.partition, self.version.number, self.generation.number)

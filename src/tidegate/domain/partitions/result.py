@@ -1,4 +1,4 @@
-"""The result of a scoring job: whether the content of `reconciliation.json` counts as the month's result."""
+"""The result of a scoring job: whether `reconciliation.json` counts as the partition's result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ _NAMES_KEPT = 20
 
 
 class Reconciliation(BaseModel):
-    """The outcome that the publishing step wrote, in the format of src/assets/monthly_scoring/README.md."""
+    """The outcome that the publishing step wrote, in the format of src/assets/image_scoring/README.md."""
 
     model_config = ConfigDict(extra="ignore")
 
-    month: str
+    partition: str
     version: str
     generation: str
     verdict: Literal["ok", "incomplete", "too_many_errors"]
@@ -42,7 +42,7 @@ class Reconciliation(BaseModel):
             "missing_names": self.missing_names[:_NAMES_KEPT],
             "doubled_names": self.doubled_names[:_NAMES_KEPT],
         }
-        counts = self.model_dump(exclude={"month", "version", "generation", *names})
+        counts = self.model_dump(exclude={"partition", "version", "generation", *names})
         return ScoringOutcome(**counts, **names, csv=csv)
 
 
@@ -55,7 +55,7 @@ class Result:
 
     @property
     def counts(self) -> bool:
-        """Return whether the generation may become the month's current result."""
+        """Return whether the generation may become the partition's current result."""
         return self.state is ScoringState.SCORED
 
 
@@ -68,7 +68,7 @@ def decide_result(published: Reconciliation, claim: Claim, changed: Sequence[str
     """
     version, latest = claim.version, claim.record.latest
     if latest and latest.number > version.number and latest.snapshot_at >= claim.generation.claimed_at:
-        newer = version_name(claim.record.month, latest.number)
+        newer = version_name(claim.record.partition, latest.number)
         return Result(ScoringState.SUPERSEDED, f"version {newer} was registered during the scoring")
     if changed:
         return Result(ScoringState.SUPERSEDED, f"files changed during the scoring: {_first_names(changed)}")
@@ -87,7 +87,7 @@ def decide_result(published: Reconciliation, claim: Claim, changed: Sequence[str
 
 
 def current_result(claim: Claim) -> str:
-    """Return the month's result if this generation counts, too: the highest version and generation."""
+    """Return the partition's result if this generation counts, too: the highest version and generation."""
     return max((name for name in (claim.record.result, claim.name) if name), key=result_order)
 
 

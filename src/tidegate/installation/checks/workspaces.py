@@ -73,14 +73,14 @@ def _model(inputs: CheckInputs, role: str, reference: str) -> CheckResult:
     champion = champion_in(inputs.service.ledger.model(name), role) if promotes else None
     if promotes and not (pinned or champion):
         return warn(
-            f"model {name} has no champion yet, so months wait",
+            f"model {name} has no champion yet, so partitions wait",
             "register a version, and approve it once it has passed the gate",
         )
     try:
         version = pinned or champion or assets.newest_model(name)
         problem = model_problem(assets.mlmodel(name, version))
     except NotFoundError:
-        return fail(f"{role} has no model {reference}, so months wait", "register the model")
+        return fail(f"{role} has no model {reference}, so partitions wait", "register the model")
     except PermanentError as error:
         return fail(
             f"model {reference} cannot be used: {error}",

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tidegate.config.types import JobClusters
-from tidegate.domain.activities import month_texts
+from tidegate.domain.activities import partition_texts
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.jobs.outcome import (
     JobCancelled,
@@ -21,12 +21,12 @@ from tidegate.domain.partitions.records import Claim, ScoringState
 from tidegate.domain.partitions.result import Result
 from tidegate.messages.commands import (
     CheckJob,
-    FinishMonth,
+    FinishPartition,
     Follows,
     JudgeModel,
     Next,
     RetrainModel,
-    ScoreMonth,
+    ScorePartition,
 )
 from tidegate.service.context import ServiceContext
 from tidegate.service.job_runner import JobRunner, clusters_for
@@ -47,15 +47,19 @@ class CheckJobHandler:
         if serves is None:
             return self._check_model_job(command)
         feed = self.context.config().feeds.get(serves.feed)
-        claim = self.context.ledger.month(serves.feed, serves.month).claim(serves.version, serves.generation)
+        claim = self.context.ledger.partition(serves.feed, serves.partition).claim(
+            serves.version, serves.generation
+        )
         if feed is None or claim is None:
             return []
         job = self.context.ledger.job(command.workspace, command.job)
-        if job is None:  # the job was submitted but not recorded: ScoreMonth records it
+        if job is None:  # the job was submitted but not recorded: ScorePartition records it
             return [] if claim.generation.state.final else [Next(serves, _TIME_TO_RECORD)]
         return _next_step(claim, serves) if job.end else self._check_scoring(claim, job, feed.score, serves)
 
-    def _check_scoring(self, claim: Claim, job: Job, clusters: JobClusters, serves: ScoreMonth) -> Follows:
+    def _check_scoring(
+        self, claim: Claim, job: Job, clusters: JobClusters, serves: ScorePartition
+    ) -> Follows:
         outcome = self.runner.look(job, clusters)
         if isinstance(outcome, JobRunning):
             return []
@@ -109,12 +113,12 @@ class CheckJobHandler:
                 return [end_generation(self.context, claim, Result(ScoringState.FAILED, reason), cause)]
             case JobCancelled() | JobFailed() if generation.state.final and generation.job == job.name:
                 # The generation has its final state already, but perhaps its notification was not sent.
-                return [self.context.announce(month_texts.generation_ended(claim, cause))]
+                return [self.context.announce(partition_texts.generation_ended(claim, cause))]
         return []
 
     def _resubmit(self, claim: Claim, job: Job, outcome: ResubmitJob, *, current: bool, cause: str) -> Next:
         trigger, generation = Trigger(self.context.now(), cause), claim.generation
-        announced = self.context.announce(month_texts.preempted(claim.record, job, outcome, trigger))
+        announced = self.context.announce(partition_texts.preempted(claim.record, job, outcome, trigger))
         if current:
             generation.state, generation.compute = ScoringState.CLAIMED, outcome.compute
             generation.attempt = job.attempt + 1
@@ -122,11 +126,11 @@ class CheckJobHandler:
         return announced
 
 
-def _next_step(claim: Claim, serves: ScoreMonth) -> list[Next]:
+def _next_step(claim: Claim, serves: ScorePartition) -> list[Next]:
     """Return the command that the generation waits for."""
     match claim.generation.state:
         case ScoringState.CLAIMED:
             return [Next(serves)]
         case ScoringState.JOB_COMPLETED:
-            return [Next(FinishMonth(cause=serves.cause, **claim.ids))]
+            return [Next(FinishPartition(cause=serves.cause, **claim.ids))]
     return []

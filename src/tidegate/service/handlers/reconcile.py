@@ -10,15 +10,15 @@ from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.lifecycle.drift import due_renewal
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
-from tidegate.domain.partitions.calendar import expected_months, needs_look
-from tidegate.domain.partitions.records import Month, ScoringState
+from tidegate.domain.partitions.calendar import expected_partitions, needs_look
+from tidegate.domain.partitions.records import Partition, ScoringState
 from tidegate.log import Log
 from tidegate.messages.commands import (
     AdvanceRollout,
     AnyCommand,
     CheckJob,
-    CheckMonth,
-    FinishMonth,
+    CheckPartition,
+    FinishPartition,
     Follows,
     JudgeModel,
     Next,
@@ -26,7 +26,7 @@ from tidegate.messages.commands import (
     PromoteModel,
     Reconcile,
     RetrainModel,
-    ScoreMonth,
+    ScorePartition,
     WeighDrift,
 )
 from tidegate.service.context import ServiceContext
@@ -60,9 +60,9 @@ class ReconcileHandler:
         due: list[AnyCommand] = list(due_jobs(self.runner.changed(jobs), config, cause))
         for name, feed in config.feeds.items():
             self.catching_up.feeds.first_seen(name)
-            records = ledger.months(name)
-            months = due_months(feed, records, now, config.timezone)
-            due += [CheckMonth(cause=cause, feed=name, month=month) for month in months]
+            records = ledger.partitions(name)
+            partitions = due_partitions(feed, records, now, config.timezone)
+            due += [CheckPartition(cause=cause, feed=name, partition=partition) for partition in partitions]
             due += due_scorings(feed, records, cause, open_jobs)
             due += self.catching_up.due_scorings(name, cause)
         due += due_versions(ledger.model_versions(), config, cause, open_jobs)
@@ -74,27 +74,29 @@ class ReconcileHandler:
         return [Next(command) for command in commands]
 
 
-def due_months(feed: Feed, records: Sequence[Month], now: datetime, timezone: ZoneInfo) -> list[str]:
-    """Return the months to list: expected ones without a record, and those that need a check."""
-    known = {record.month: record for record in records}
-    expected = [month for month in expected_months(feed.starts, now, timezone) if month not in known]
-    unfinished = [month for month, record in known.items() if needs_look(record, now, timezone)]
-    return sorted([*expected, *(month for month in unfinished if month >= feed.starts)])
+def due_partitions(feed: Feed, records: Sequence[Partition], now: datetime, timezone: ZoneInfo) -> list[str]:
+    """Return the partitions to list: expected ones without a record, and those that need a check."""
+    known = {record.partition: record for record in records}
+    expected = [
+        partition for partition in expected_partitions(feed.starts, now, timezone) if partition not in known
+    ]
+    unfinished = [partition for partition, record in known.items() if needs_look(record, now, timezone)]
+    return sorted([*expected, *(partition for partition in unfinished if partition >= feed.starts)])
 
 
 def due_scorings(
-    feed: Feed, records: Sequence[Month], cause: str, open_jobs: Collection[str] = ()
+    feed: Feed, records: Sequence[Partition], cause: str, open_jobs: Collection[str] = ()
 ) -> Iterator[AnyCommand]:
     """Yield the command that each unfinished generation waits for, unless it waits for an open job."""
     for record in records:
         for claim in record.claims:
             match claim.generation.state:
                 case ScoringState.CLAIMED:
-                    yield ScoreMonth(cause=cause, **claim.ids)
+                    yield ScorePartition(cause=cause, **claim.ids)
                 case ScoringState.SUBMITTED if claim.generation.job and claim.generation.job not in open_jobs:
                     yield CheckJob(cause=cause, workspace=feed.workspace, job=claim.generation.job)
                 case ScoringState.JOB_COMPLETED:
-                    yield FinishMonth(cause=cause, **claim.ids)
+                    yield FinishPartition(cause=cause, **claim.ids)
 
 
 def due_jobs(jobs: Sequence[Job], config: Config, cause: str) -> Iterator[CheckJob]:

@@ -7,7 +7,7 @@ from tidegate.domain.activities import drift_texts
 from tidegate.domain.lifecycle.drift import (
     DriftDecision,
     decide_drift,
-    scored_months,
+    scored_partitions,
     signal_record,
     with_retraining,
     with_signal,
@@ -85,7 +85,7 @@ class WeighDriftHandler:
         decision = decide_drift(model, signal, drift, now, self.context.config().timezone)
         data = self._training_data(drift) if decision.taken else []
         if decision.taken and not data:
-            reason = "there is nothing to train on: no month is scored in development yet"
+            reason = "there is nothing to train on: no partition is scored in development yet"
             decision = DriftDecision(False, reason)
         if decision.taken:
             job = retrain_job(model.model, signal.id, 1)
@@ -101,9 +101,9 @@ class WeighDriftHandler:
     def _training_data(self, drift: Drift) -> list[str]:
         """Return the Data asset versions to train on, the policy's training set first.
 
-        Months that are scored in production are left out, because training has no access to them.
+        Partitions that are scored in production are left out, because training has no access to them.
         """
         feed = self.context.config().feeds[drift.feed]
-        months = self.context.ledger.months(drift.feed) if feed.workspace == "development" else []
-        versions = [f"{drift.feed}:{version}" for version in scored_months(months, drift.months)]
+        partitions = self.context.ledger.partitions(drift.feed) if feed.workspace == "development" else []
+        versions = [f"{drift.feed}:{version}" for version in scored_partitions(partitions, drift.partitions)]
         return [*([drift.training] if drift.training else []), *versions]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tidegate.config.schema import Feed
 from tidegate.domain.jobs.plan import JobPlan, model_problem, plan_scoring
-from tidegate.domain.partitions.calendar import deadline_of, expected_months, prefix_of
+from tidegate.domain.partitions.calendar import deadline_of, expected_partitions, prefix_of
 from tidegate.domain.partitions.catch_up import (
     BEFORE_INSTALLATION,
     FeedRecord,
@@ -25,11 +25,11 @@ from tidegate.domain.partitions.preview import (
     preview_partition,
     sort_by_partition,
 )
-from tidegate.domain.partitions.records import Claim, Generation, Month, MonthVersion, ScoringState
+from tidegate.domain.partitions.records import Claim, Generation, Partition, PartitionVersion, ScoringState
 from tidegate.errors import NotFoundError, PermanentError
 from tidegate.service.context import ServiceContext
 from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest
-from tidegate.service.steps.partition_versions import PartitionVersions
+from tidegate.service.steps.version_registration import VersionRegistration
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class PartitionDryRun:
     """
 
     preview: PartitionPreview
-    version: MonthVersion | None = None
+    version: PartitionVersion | None = None
     job: JobPlan | None = None
     waits: str | None = None
     problem: str | None = None
@@ -88,31 +88,31 @@ class _ScoringSetup:
 class _After:
     """A partition's record as it is after a check, with the version that the check would add."""
 
-    record: Month
+    record: Partition
     preview: PartitionPreview | None = None
-    version: MonthVersion | None = None
+    version: PartitionVersion | None = None
 
 
 @dataclass(frozen=True)
 class DryRunService:
-    """CheckMonth and ScoreMonth make the same decisions. A dry run only reads from Azure."""
+    """CheckPartition and ScorePartition make the same decisions. A dry run only reads from Azure."""
 
     context: ServiceContext
     claims: GenerationClaims
-    versions: PartitionVersions
+    versions: VersionRegistration
 
     def feed(self, name: str) -> FeedDryRun:
         """Return what the service would do with all partitions: expected ones, and those that have files."""
         feed = self.context.feed(name)
         contents = sort_by_partition(feed, self.versions.list_blobs(feed, common_prefix(feed)))
-        records = {record.month: record for record in self.context.ledger.months(name)}
-        expected = expected_months(feed.starts, self.context.now(), self.context.config().timezone)
+        records = {record.partition: record for record in self.context.ledger.partitions(name)}
+        expected = expected_partitions(feed.starts, self.context.now(), self.context.config().timezone)
         partitions = sorted({*contents.partitions, *records, *expected}, reverse=True)
         previews, installed = [], self.versions.feeds.preview(name)
         for partition in partitions:
             blobs = contents.partitions.get(partition, ())
             listing = self.versions.sort_files(feed, prefix_of(feed.path, partition), blobs)
-            record = records.get(partition) or Month(feed=name, month=partition)
+            record = records.get(partition) or Partition(feed=name, partition=partition)
             previews.append(self._preview(feed, record, listing, installed))
         return FeedDryRun(self._runs(feed, installed, previews), self._outside_of_all(feed, contents.outside))
 
@@ -125,16 +125,18 @@ class DryRunService:
 
     def partition(self, name: str, partition: str) -> PartitionDryRun:
         """Return what the service would do with one partition."""
-        feed, records = self.context.feed(name), self.context.ledger.months(name)
-        record = self.context.ledger.month(name, partition)
+        feed, records = self.context.feed(name), self.context.ledger.partitions(name)
+        record = self.context.ledger.partition(name, partition)
         installed = self.versions.feeds.preview(name)
         preview = self._preview(feed, record, self.versions.list_files(feed, partition), installed)
-        others = [_After(other) for other in records if other.month != partition]
+        others = [_After(other) for other in records if other.partition != partition]
         return self._runs(feed, installed, [preview, *others])[0]
 
-    def _preview(self, feed: Feed, record: Month, listing: PartitionListing, installed: FeedRecord) -> _After:
+    def _preview(
+        self, feed: Feed, record: Partition, listing: PartitionListing, installed: FeedRecord
+    ) -> _After:
         now, timezone = self.context.now(), self.context.config().timezone
-        deadline = deadline_of(feed.deadline, record.month, timezone) if feed.deadline else None
+        deadline = deadline_of(feed.deadline, record.partition, timezone) if feed.deadline else None
         after = record.model_copy(deep=True)
         after.deadline_announced |= was_due_before(installed, record, deadline)
         preview = preview_partition(feed, after, listing, now, deadline)
@@ -167,11 +169,13 @@ class DryRunService:
         plan = plan_scoring(feed, Claim(record, latest, generation))
         return PartitionDryRun(preview, after.version, plan.for_pipeline(setup.outputs))
 
-    def _generation(self, feed: Feed, record: Month, version: MonthVersion, model: str) -> Generation:
+    def _generation(self, feed: Feed, record: Partition, version: PartitionVersion, model: str) -> Generation:
         """Return the generation whose job is submitted next: the claimed one, or else a new one."""
         if version.generations:
             return version.generations[-1]
-        request = ScoringRequest(feed=record.feed, month=record.month, model=model, reason=version.reason)
+        request = ScoringRequest(
+            feed=record.feed, partition=record.partition, model=model, reason=version.reason
+        )
         return self.claims.next_generation(feed, version, request)
 
     def _setup(self, feed: Feed) -> _ScoringSetup:
@@ -188,15 +192,15 @@ class DryRunService:
         return _ScoringSetup(model, outputs, f"{model} cannot score images: {problem}" if problem else None)
 
 
-def _is_scored(version: MonthVersion) -> bool:
+def _is_scored(version: PartitionVersion) -> bool:
     """Return whether the latest generation needs no new job."""
     return bool(version.generations) and version.generations[-1].state is not ScoringState.CLAIMED
 
 
-def _why_it_waits(feed: Feed, record: Month, turns: Sequence[str]) -> str | None:
+def _why_it_waits(feed: Feed, record: Partition, turns: Sequence[str]) -> str | None:
     """Return why the latest version starts no job now, or None if nothing holds it back."""
     if is_held_back(feed, record):
         return BEFORE_INSTALLATION
-    if starts_by_itself(feed, record) and version_name(record.month, len(record.versions)) not in turns:
+    if starts_by_itself(feed, record) and version_name(record.partition, len(record.versions)) not in turns:
         return f"waits for its turn: at most {feed.catch_up.max_live} jobs of the feed run at a time"
     return None

@@ -8,7 +8,7 @@ from uuid import uuid4
 from tidegate.domain.activities.activity import Activity
 from tidegate.errors import RefusedError, UnreadableMessageError
 from tidegate.log import Log
-from tidegate.messages.commands import FROM_REPLAY, AnyCommand, CheckMonth, decode, untried
+from tidegate.messages.commands import FROM_REPLAY, AnyCommand, CheckPartition, decode, untried
 from tidegate.service.context import ServiceContext
 from tidegate.service.inbox import Inbox
 from tidegate.service.meanings import Ignore, Meaning, RecordActivity, Reject, Send
@@ -68,7 +68,7 @@ class ReplayService:
         kept = untried(_kept_command(failure))
         command = kept.model_copy(update={"cause": f"{FROM_REPLAY}{uuid4()}"})
         # With a due time, the check would do nothing if a later check is planned.
-        if isinstance(command, CheckMonth):
+        if isinstance(command, CheckPartition):
             command = command.model_copy(update={"due": None})
         self.queue.send(command)
         return f"{command.kind} is sent"

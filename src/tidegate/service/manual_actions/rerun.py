@@ -1,4 +1,4 @@
-"""Score a month again because a person requests it."""
+"""Score a partition again because a person requests it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -9,15 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from tidegate.config.schema import Feed
 from tidegate.domain.jobs.plan import model_problem
 from tidegate.domain.partitions.names import version_name
-from tidegate.domain.partitions.records import Claim, Month
+from tidegate.domain.partitions.records import Claim, Partition
 from tidegate.errors import NotFoundError, PermanentError, RefusedError
 from tidegate.log import Log
-from tidegate.messages.commands import ScoreMonth
+from tidegate.messages.commands import ScorePartition
 from tidegate.service.context import ServiceContext
 from tidegate.service.manual_actions.requester import Reason
 from tidegate.service.retry import send_or_leave_to_timer
 from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest
-from tidegate.service.steps.partition_versions import PartitionVersions
+from tidegate.service.steps.version_registration import VersionRegistration
 
 if TYPE_CHECKING:
     from tidegate.cloud.queue import WorkQueue
@@ -28,13 +28,13 @@ _MODEL_VERSION = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,29}$"
 
 
 class RerunRequest(BaseModel):
-    """A person's request to score a month again."""
+    """A person's request to score a partition again."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     reason: Reason
     version: Annotated[int, Field(ge=1, strict=True)] | None = Field(
-        default=None, description="Number of the month's version. The default is the latest version."
+        default=None, description="Number of the partition's version. The default is the latest version."
     )
     model_version: Annotated[str, StringConstraints(pattern=_MODEL_VERSION)] | None = Field(
         default=None, description="Version of the feed's model. The default is the one in tidegate.yml."
@@ -43,19 +43,19 @@ class RerunRequest(BaseModel):
 
 @dataclass(frozen=True)
 class RerunService:
-    """Re-runs of months. The generation is claimed before the API answers, and ScoreMonth submits its job."""
+    """Re-runs of partitions: a generation is claimed at once, and ScorePartition submits its job."""
 
     context: ServiceContext
     claims: GenerationClaims
-    versions: PartitionVersions
+    versions: VersionRegistration
     queue: "WorkQueue"
 
-    def rerun(self, feed: Feed, record: Month, request: RerunRequest, key: str | None) -> Claim:
+    def rerun(self, feed: Feed, record: Partition, request: RerunRequest, key: str | None) -> Claim:
         """Claim a generation and send the command that scores it. The same key returns the same generation.
 
-        If files of the month changed and the feed's policy made no version of the change, a version is made
-        first. Raise RefusedError if the month has no such version, or if the model is missing or does not
-        fit.
+        If files of the partition changed and the feed's policy made no version of the change, a version is
+        made first. Raise RefusedError if the partition has no such version, or if the model is missing or
+        does not fit.
         """
         claim = record.claimed_with(key) or self._claim(feed, record, request, key)
         if not _is_same_request(request, claim):
@@ -65,19 +65,19 @@ class RerunService:
             )
             raise RefusedError(422, "Unprocessable", detail)
         if not claim.generation.state.final:
-            command = ScoreMonth(cause=f"request-{uuid4()}", **claim.ids)
+            command = ScorePartition(cause=f"request-{uuid4()}", **claim.ids)
             send_or_leave_to_timer(self.queue, command)
             log.info("rerun_requested", feed=command.feed, scoring=claim.name, cause=command.cause)
         return claim
 
-    def _claim(self, feed: Feed, record: Month, request: RerunRequest, key: str | None) -> Claim:
+    def _claim(self, feed: Feed, record: Partition, request: RerunRequest, key: str | None) -> Claim:
         check_version(record, request.version)
         model = self._model(feed, request.model_version)
         if request.version is None:
             self.versions.add_changed_files(feed, record, f"asked for: {request.reason}")
         scoring = ScoringRequest(
             feed=record.feed,
-            month=record.month,
+            partition=record.partition,
             version=request.version,
             model=model,
             reason=request.reason,
@@ -104,19 +104,21 @@ class RerunService:
         return f"{name}:{version}"
 
 
-def check_version(record: Month, number: int | None) -> None:
-    """Raise RefusedError if the month has no such version, or if it cannot be scored yet."""
+def check_version(record: Partition, number: int | None) -> None:
+    """Raise RefusedError if the partition has no such version, or if it cannot be scored yet."""
     if not record.versions:
         detail = (
-            "The month is not complete yet, or it is before the feed's start: there are no files to score"
+            "The partition is not complete yet, or it is before the feed's start: there are no files to score"
         )
         raise RefusedError(409, "Conflict", detail)
     version = record.latest if number is None else record.version(number)
-    names = ", ".join(version_name(record.month, version.number) for version in record.versions)
+    names = ", ".join(version_name(record.partition, version.number) for version in record.versions)
     if version is None:
-        raise RefusedError(404, "Not found", f"{record.month} has no version {number}; it has {names}")
+        raise RefusedError(404, "Not found", f"{record.partition} has no version {number}; it has {names}")
     if not version.registered:
-        detail = f"{version_name(record.month, version.number)} is being registered: try again in a minute"
+        detail = (
+            f"{version_name(record.partition, version.number)} is being registered: try again in a minute"
+        )
         raise RefusedError(409, "Conflict", detail)
 
 

@@ -44,7 +44,7 @@ class FeedRecords:
         """
         if record := self.context.ledger.feed(name):
             return record
-        newest = None if self.context.ledger.months(name) else self._newest(self.context.feed(name))
+        newest = None if self.context.ledger.partitions(name) else self._newest(self.context.feed(name))
         return FeedRecord(feed=name, first_seen_at=self.context.now(), newest=newest)
 
     def _newest(self, feed: Feed) -> str | None:

@@ -1,11 +1,11 @@
-"""Generations of a month version: claim the next one, and end one, under the ETag of the month's record."""
+"""Generations of a partition version: claim the next one, and end one, under the partition's ETag."""
 
 from dataclasses import dataclass
 
 from tidegate.config.schema import Feed
-from tidegate.domain.activities import month_texts
+from tidegate.domain.activities import partition_texts
 from tidegate.domain.lifecycle.promotion import champion_in
-from tidegate.domain.partitions.records import Claim, Generation, Month, MonthVersion
+from tidegate.domain.partitions.records import Claim, Generation, Partition, PartitionVersion
 from tidegate.domain.partitions.result import Result, current_result
 from tidegate.errors import NotFoundError
 from tidegate.log import Log
@@ -18,10 +18,10 @@ log = Log(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ScoringRequest:
-    """A request to score a month. By default the latest version is scored, with the model of tidegate.yml."""
+    """A request to score a partition. The default is its latest version and the model of tidegate.yml."""
 
     feed: str
-    month: str
+    partition: str
     version: int | None = None
     model: str | None = None  # `name` or `name:3`
     reason: str
@@ -46,15 +46,15 @@ class GenerationClaims:
         feed = self.context.config().feeds.get(request.feed)
         if feed is None:
             raise NotFoundError(f"tidegate.yml has no feed {request.feed}")
-        return retry_on_conflict(lambda: self._claim(feed, request), f"{request.feed} {request.month}")
+        return retry_on_conflict(lambda: self._claim(feed, request), f"{request.feed} {request.partition}")
 
     def _claim(self, feed: Feed, request: ScoringRequest) -> Claim:
-        record = self.context.ledger.month(request.feed, request.month)
+        record = self.context.ledger.partition(request.feed, request.partition)
         if claim := record.claimed_with(request.idempotency_key):
             return claim
         return self.add(feed, record, _requested_version(record, request), request)
 
-    def add(self, feed: Feed, record: Month, version: MonthVersion, request: ScoringRequest) -> Claim:
+    def add(self, feed: Feed, record: Partition, version: PartitionVersion, request: ScoringRequest) -> Claim:
         """Add the version's next generation. The generation's model version is chosen here and recorded.
 
         Raise ConflictError if the record was changed by another writer.
@@ -64,7 +64,7 @@ class GenerationClaims:
         self.context.ledger.save(record)
         return Claim(record, version, generation)
 
-    def next_generation(self, feed: Feed, version: MonthVersion, request: ScoringRequest) -> Generation:
+    def next_generation(self, feed: Feed, version: PartitionVersion, request: ScoringRequest) -> Generation:
         """Return the generation that a request leads to, without claiming it.
 
         Raise NotFoundError if there is no model version.
@@ -92,7 +92,7 @@ class GenerationClaims:
         champion = champion_in(self.context.ledger.model(name), feed.workspace)
         if champion is None:
             raise NotFoundError(
-                f"{name} has no champion yet, and its policy lets only a champion score months"
+                f"{name} has no champion yet, and its policy lets only a champion score partitions"
             )
         return champion
 
@@ -109,12 +109,12 @@ def end_generation(context: ServiceContext, claim: Claim, result: Result, cause:
         claim.record.result = current_result(claim)
     context.ledger.save(claim.record)
     log.info("generation_ended", result=claim.name, state=result.state.value, why=result.why)
-    return context.announce(month_texts.generation_ended(claim, cause))
+    return context.announce(partition_texts.generation_ended(claim, cause))
 
 
-def _requested_version(record: Month, request: ScoringRequest) -> MonthVersion:
+def _requested_version(record: Partition, request: ScoringRequest) -> PartitionVersion:
     version = record.version(request.version) if request.version else record.latest
     if version is None:
         missing = f"version {request.version}" if request.version else "version yet"
-        raise NotFoundError(f"{request.feed} {request.month} has no {missing}")
+        raise NotFoundError(f"{request.feed} {request.partition} has no {missing}")
     return version

@@ -18,7 +18,7 @@ from tidegate.messages.commands import (
     JudgeModel,
     PromoteModel,
     RetrainModel,
-    ScoreMonth,
+    ScorePartition,
 )
 from tidegate.service.context import ServiceContext
 
@@ -73,7 +73,7 @@ class PauseGate:
 
     def _starts_work(self, command: AnyCommand) -> bool:
         match command:
-            case ScoreMonth():
+            case ScorePartition():
                 return self._starts_scoring(command)
             case JudgeModel():
                 return self._starts_evaluation(command)
@@ -85,8 +85,8 @@ class PauseGate:
                 return self._starts_retraining(command)
         return False
 
-    def _starts_scoring(self, command: ScoreMonth) -> bool:
-        record = self.context.ledger.month(command.feed, command.month)
+    def _starts_scoring(self, command: ScorePartition) -> bool:
+        record = self.context.ledger.partition(command.feed, command.partition)
         claim = record.claim(command.version, command.generation)
         if claim is None:
             return True

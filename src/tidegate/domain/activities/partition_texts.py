@@ -1,10 +1,10 @@
-"""Notifications about months: their ids, titles and texts."""
+"""Notifications about partitions: their ids, titles and texts."""
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from tidegate.domain.activities.activity import Activity, Trigger
-from tidegate.domain.activities.subjects import month_subject
+from tidegate.domain.activities.subjects import partition_subject
 from tidegate.domain.jobs.outcome import ResubmitJob
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.partitions.catch_up import BEFORE_INSTALLATION
@@ -12,71 +12,71 @@ from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import (
     Claim,
     Generation,
-    Month,
-    MonthVersion,
+    Partition,
+    PartitionVersion,
     ScoringOutcome,
     ScoringState,
 )
 
 
 def registered(
-    record: Month, version: MonthVersion, trigger: Trigger, *, held_back: bool = False
+    record: Partition, version: PartitionVersion, trigger: Trigger, *, held_back: bool = False
 ) -> Activity:
-    name = version_name(record.month, version.number)
+    name = version_name(record.partition, version.number)
     size = f"{version.files} files, {version.bytes:,} bytes"
-    rerun = f'tidegate rerun {record.feed} {record.month} --reason "..."'
+    rerun = f'tidegate rerun {record.feed} {record.partition} --reason "..."'
     scored = f"It is {BEFORE_INSTALLATION}. To score it: {rerun}"
     starts = "Scoring starts now, or when it is its turn (catch_up.max_live)."
     return Activity(
-        subject=month_subject(record.feed, record.month),
+        subject=partition_subject(record.feed, record.partition),
         id=f"{name}-registered",
-        kind="month.registered",
+        kind="partition.registered",
         at=trigger.at,
         title=f"{record.feed} {name} is complete",
-        text=f"The month has {size}. Reason: {version.reason}.\n{scored if held_back else starts}",
+        text=f"The partition has {size}. Reason: {version.reason}.\n{scored if held_back else starts}",
         data={"version": version.number, "files": version.files, "bytes": version.bytes},
         cause=trigger.cause,
     )
 
 
-def late(record: Month, deadline: datetime, files: int, trigger: Trigger) -> Activity:
+def late(record: Partition, deadline: datetime, files: int, trigger: Trigger) -> Activity:
     arrived = f"{files} files have arrived" if files else "no file has arrived"
     return Activity(
-        subject=month_subject(record.feed, record.month),
+        subject=partition_subject(record.feed, record.partition),
         id="late",
-        kind="month.late",
+        kind="partition.late",
         at=trigger.at,
-        title=f"{record.feed} {record.month} is late",
+        title=f"{record.feed} {record.partition} is late",
         text=(
-            f"The month was due on {deadline:%Y-%m-%d %H:%M %Z} and is not complete: {arrived}.\n"
-            "Ask the sender for the missing files. Scoring starts by itself once the month is complete."
+            f"The partition was due on {deadline:%Y-%m-%d %H:%M %Z} and is not complete: {arrived}.\n"
+            "Ask the sender for the missing files. Scoring starts by itself once the partition is complete."
         ),
         data={"deadline": deadline.isoformat(), "files": files},
         cause=trigger.cause,
     )
 
 
-def changed(record: Month, hash: str, why: str, trigger: Trigger) -> Activity:
+def changed(record: Partition, hash: str, why: str, trigger: Trigger) -> Activity:
     return Activity(
-        subject=month_subject(record.feed, record.month),
+        subject=partition_subject(record.feed, record.partition),
         id=f"changed-{hash[:16]}",
-        kind="month.changed",
+        kind="partition.changed",
         at=trigger.at,
-        title=f"{record.feed} {record.month} changed after it was complete",
+        title=f"{record.feed} {record.partition} changed after it was complete",
         text=(
             f"{why}.\nThe changed files are not scored by themselves. To score them as the next version: "
-            f'tidegate rerun {record.feed} {record.month} --reason "..."'
+            f'tidegate rerun {record.feed} {record.partition} --reason "..."'
         ),
         data={"hash": hash},
         cause=trigger.cause,
     )
 
 
-def preempted(record: Month, job: Job, resubmission: ResubmitJob, trigger: Trigger) -> Activity:
+def preempted(record: Partition, job: Job, resubmission: ResubmitJob, trigger: Trigger) -> Activity:
     return Activity(
-        subject=month_subject(record.feed, record.month),
+        subject=partition_subject(record.feed, record.partition),
         id=f"{job.name}-preempted",
-        kind="month.preempted",
+        kind="partition.preempted",
         at=trigger.at,
         title=f"{job.name} was preempted",
         text=(
@@ -99,15 +99,15 @@ def generation_ended(claim: Claim, cause: str) -> Activity:
     outcome, state = generation.outcome or ScoringOutcome(), generation.state
     figures = outcome.model_dump(mode="json", include={"files", "rows", "errors", "error_rate", "csv"})
     return Activity(
-        subject=month_subject(record.feed, record.month),
+        subject=partition_subject(record.feed, record.partition),
         id=f"{name}-{state.value}",
-        kind=f"month.{state.value}",
+        kind=f"partition.{state.value}",
         at=generation.ended_at or generation.claimed_at,
         title=f"{record.feed} {name} is {_TITLES[state]}",
         text="\n".join([*_outcome_lines(generation), *_next_step(claim)]),
         data={
             "feed": record.feed,
-            "month": record.month,
+            "partition": record.partition,
             "version": claim.version_name,
             "generation": generation.number,
             "state": state.value,
@@ -147,5 +147,5 @@ def _next_step(claim: Claim) -> Iterator[str]:
         case ScoringState.SUPERSEDED:
             yield "These predictions do not count. The files are checked again, and the new files are scored."
         case ScoringState.INCOMPLETE | ScoringState.FAILED | ScoringState.CANCELLED:
-            rerun = f'tidegate rerun {claim.record.feed} {claim.record.month} --reason "..."'
-            yield f"An earlier result of the month still counts. To score the month again: {rerun}"
+            rerun = f'tidegate rerun {claim.record.feed} {claim.record.partition} --reason "..."'
+            yield f"An earlier result of the partition still counts. To score the partition again: {rerun}"

@@ -1,8 +1,8 @@
 """The drift step.
 
-It compares a scored month with the data that its model was trained on. It writes drift.json, and it writes
-metrics and a picture to MLflow. It runs in parallel to publishing. A failure of this step does not fail the
-month, but is recorded in drift.json and in the log.
+It compares a scored partition with the data that its model was trained on. It writes drift.json, and it
+writes metrics and a picture to MLflow. It runs in parallel to publishing. A failure of this step does not
+fail the partition, but is recorded in drift.json and in the log.
 """
 
 import argparse
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Compared:
-    """The content of drift.json and, if they were compared, the samples of the reference and of the month."""
+    """The content of drift.json and, if they were compared, both samples: reference and partition."""
 
     outcome: dict[str, Any]
     samples: tuple[Sample, Sample] | None = None
@@ -38,26 +38,26 @@ class Compared:
 def main() -> None:
     logging.basicConfig(level=logging.INFO)
     args = parse_arguments()
-    subject = {key: getattr(args, key) for key in ("feed", "month", "version", "generation")}
+    subject = {key: getattr(args, key) for key in ("feed", "partition", "version", "generation")}
     args.drift.mkdir(parents=True, exist_ok=True)
     compared: Compared | None = None
-    with kept_from_the_month("drift_not_measured") as faults:
+    with kept_from_the_partition("drift_not_measured") as faults:
         compared = compare(args)
     compared = compared or not_measured(faults[0])
     outcome = compared.outcome
     text = json.dumps(subject | outcome, indent=2, allow_nan=False)
     (args.drift / "drift.json").write_text(text, encoding="utf-8")
-    log.info("month_compared measured=%s breached=%s", outcome["measured"], outcome["breached"])
+    log.info("partition_compared measured=%s breached=%s", outcome["measured"], outcome["breached"])
     if compared.samples:
-        with kept_from_the_month("drift_not_shown"):
+        with kept_from_the_partition("drift_not_shown"):
             log_to_mlflow(outcome, subject, *compared.samples)
 
 
 @contextmanager
-def kept_from_the_month(event: str) -> Iterator[list[str]]:
+def kept_from_the_partition(event: str) -> Iterator[list[str]]:
     """Log an exception and add it to the list, but do not raise it.
 
-    The month is then scored without drift.
+    The partition is then scored without drift.
     """
     faults: list[str] = []
     try:
@@ -73,13 +73,13 @@ def parse_arguments() -> argparse.Namespace:
         parser.add_argument(key, type=Path, required=True)
     for key in ("--threshold", "--share"):
         parser.add_argument(key, type=float, required=True)
-    for key in ("--feed", "--month", "--version", "--generation"):
+    for key in ("--feed", "--partition", "--version", "--generation"):
         parser.add_argument(key, required=True)
     return parser.parse_args()
 
 
 def compare(args: argparse.Namespace) -> Compared:
-    """Compare the month with its model's reference, if there is anything to compare."""
+    """Compare the partition with its model's reference, if there is anything to compare."""
     reference = drift_reference.load(args.model)
     if reference is None:
         return not_measured(f"the model has no {drift_reference.FILE}: it was trained without a reference")
@@ -88,15 +88,15 @@ def compare(args: argparse.Namespace) -> Compared:
         rows = {row.img: row for row in parse_rows(lines) if row and not row.error}
     names = [name for name in read_manifest(args.manifest) if name in rows]
     chosen = [rows[names[index]] for index in sampled(len(names))]
-    month = sample_month(args.images, chosen, image_shape(mlmodel))
-    if month is None:
-        return not_measured("no image of the month was scored")
+    partition = sample_partition(args.images, chosen, image_shape(mlmodel))
+    if partition is None:
+        return not_measured("no image of the partition was scored")
 
     import drift  # SciPy's tests take a second to import
 
-    measured = drift.measure(reference, month, threshold=args.threshold, share=args.share)
+    measured = drift.measure(reference, partition, threshold=args.threshold, share=args.share)
     return Compared(
-        {"measured": True, "why": "", "reference": reference.data, **measured}, (reference, month)
+        {"measured": True, "why": "", "reference": reference.data, **measured}, (reference, partition)
     )
 
 
@@ -104,7 +104,7 @@ def not_measured(why: str) -> Compared:
     return Compared({"measured": False, "why": why, "breached": False})
 
 
-def sample_month(folder: Path, rows: list[Row], shape: ImageShape) -> Sample | None:
+def sample_partition(folder: Path, rows: list[Row], shape: ImageShape) -> Sample | None:
     """Return a sample of the images that can be read, or None if no image can be read."""
 
     def read(row: Row) -> Pixels | None:
@@ -125,7 +125,7 @@ def sample_month(folder: Path, rows: list[Row], shape: ImageShape) -> Sample | N
 
 
 def log_to_mlflow(
-    outcome: Mapping[str, Any], subject: Mapping[str, str], reference: Sample, month: Sample
+    outcome: Mapping[str, Any], subject: Mapping[str, str], reference: Sample, partition: Sample
 ) -> None:
     """Log metrics, drift.json and the picture to the step's run.
 
@@ -142,7 +142,7 @@ def log_to_mlflow(
         mlflow.log_metrics(metrics)
         mlflow.log_dict(dict(outcome), "drift.json")
         title = f"{subject['feed']} {subject['version']}"
-        mlflow.log_figure(distributions(outcome, reference, month, title), "drift.png")
+        mlflow.log_figure(distributions(outcome, reference, partition, title), "drift.png")
     if pipeline := run.data.tags.get("mlflow.parentRunId"):
         mlflow.log_metrics(metrics, run_id=pipeline)
 

@@ -1,7 +1,7 @@
 """The publishing step.
 
-It writes the month's predictions as CSV and Parquet, reconciled with the manifest. The step fails only if it
-cannot read or write. Problems of the month are recorded in reconciliation.json, which is written last.
+It writes the partition's predictions as CSV and Parquet, reconciled with the manifest. The step fails only if
+it cannot read or write. Problems of the partition are recorded in reconciliation.json, which is written last.
 """
 
 import argparse
@@ -28,7 +28,7 @@ def main() -> None:
     args = parse_arguments()
     with args.rows.open(encoding="utf-8") as lines:
         outcome = reconcile(parse_rows(lines), read_manifest(args.manifest), args.max_error_rate)
-    subject = {key: getattr(args, key) for key in ("feed", "month", "version", "generation")}
+    subject = {key: getattr(args, key) for key in ("feed", "partition", "version", "generation")}
 
     args.predictions.mkdir(parents=True, exist_ok=True)
     write_csv(outcome.rows, args.predictions / "predictions.csv")
@@ -36,7 +36,7 @@ def main() -> None:
     log_to_mlflow(outcome, subject)
     text = json.dumps(subject | outcome.summary(), indent=2)
     (args.predictions / "reconciliation.json").write_text(text, encoding="utf-8")
-    log.info("month_published verdict=%s %s", outcome.verdict, outcome.metrics())
+    log.info("partition_published verdict=%s %s", outcome.verdict, outcome.metrics())
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -45,7 +45,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--predictions", type=Path, required=True)
     parser.add_argument("--max-error-rate", type=float, required=True)
-    for key in ("--feed", "--month", "--version", "--generation"):
+    for key in ("--feed", "--partition", "--version", "--generation"):
         parser.add_argument(key, required=True)
     return parser.parse_args()
 

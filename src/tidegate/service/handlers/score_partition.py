@@ -1,14 +1,21 @@
-"""ScoreMonth: submit the scoring job of a registered month version."""
+"""ScorePartition: submit the scoring job of a registered partition version."""
 
 from dataclasses import dataclass
 
 from tidegate.config.schema import Feed
 from tidegate.domain.jobs.plan import job_name, model_problem, plan_scoring
 from tidegate.domain.partitions.catch_up import is_held_back
-from tidegate.domain.partitions.records import Claim, Month, MonthVersion, ScoringState
+from tidegate.domain.partitions.records import Claim, Partition, PartitionVersion, ScoringState
 from tidegate.domain.partitions.result import Result
 from tidegate.errors import PermanentError
-from tidegate.messages.commands import CheckJob, CheckMonth, FinishMonth, Follows, Next, ScoreMonth
+from tidegate.messages.commands import (
+    CheckJob,
+    CheckPartition,
+    FinishPartition,
+    Follows,
+    Next,
+    ScorePartition,
+)
 from tidegate.service.context import ServiceContext
 from tidegate.service.job_runner import ClusterNotReady, JobRunner, JobSubmitted, SubmissionRefused
 from tidegate.service.retry import FIRST_LOOK, look_again
@@ -17,22 +24,22 @@ from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRe
 
 
 @dataclass(frozen=True)
-class ScoreMonthHandler:
-    """The claim under the month's ETag and the derived job name make sure that there is only one live job."""
+class ScorePartitionHandler:
+    """The claim under the partition's ETag and the derived job name keep the live jobs at one."""
 
     context: ServiceContext
     claims: GenerationClaims
     runner: JobRunner
     catching_up: CatchingUp
 
-    def handle(self, command: ScoreMonth) -> Follows:
+    def handle(self, command: ScorePartition) -> Follows:
         feed = self.context.feed(command.feed)
-        record = self.context.ledger.month(command.feed, command.month)
+        record = self.context.ledger.partition(command.feed, command.partition)
         version = record.version(command.version)
         if version is None:
-            raise PermanentError(f"{command.feed} {command.month} has no version {command.version}")
+            raise PermanentError(f"{command.feed} {command.partition} has no version {command.version}")
         if not version.registered:
-            return [Next(CheckMonth(cause=command.cause, feed=command.feed, month=command.month))]
+            return [Next(CheckPartition(cause=command.cause, feed=command.feed, partition=command.partition))]
         claim = record.claim(command.version, command.generation) or self._claim(
             command, feed, record, version
         )
@@ -44,19 +51,21 @@ class ScoreMonthHandler:
             case ScoringState.SUBMITTED:
                 return [_first_look(command, feed, claim)]
             case ScoringState.JOB_COMPLETED:
-                return [Next(FinishMonth(cause=command.cause, **claim.ids))]
+                return [Next(FinishPartition(cause=command.cause, **claim.ids))]
         return []
 
-    def _claim(self, command: ScoreMonth, feed: Feed, record: Month, version: MonthVersion) -> Claim | None:
+    def _claim(
+        self, command: ScorePartition, feed: Feed, record: Partition, version: PartitionVersion
+    ) -> Claim | None:
         """Claim the first generation of the latest version, which is scored without a person's request."""
         if command.generation != 1 or version is not record.latest or is_held_back(feed, record):
             return None
         if not self.catching_up.take_turn(feed, record):
             return None
-        request = ScoringRequest(feed=record.feed, month=record.month, reason=version.reason)
+        request = ScoringRequest(feed=record.feed, partition=record.partition, reason=version.reason)
         return self.claims.add(feed, record, version, request)
 
-    def _submit(self, command: ScoreMonth, feed: Feed, claim: Claim) -> Follows:
+    def _submit(self, command: ScorePartition, feed: Feed, claim: Claim) -> Follows:
         workspace, generation = self.context.workspace_of(feed), claim.generation
         mlmodel = workspace.assets.mlmodel(generation.model_name, generation.model_version)
         if problem := model_problem(mlmodel):
@@ -74,6 +83,6 @@ class ScoreMonthHandler:
                 return [_first_look(command, feed, claim)]
 
 
-def _first_look(command: ScoreMonth, feed: Feed, claim: Claim) -> Next:
+def _first_look(command: ScorePartition, feed: Feed, claim: Claim) -> Next:
     check = CheckJob(cause=command.cause, workspace=feed.workspace, job=job_name(claim))
     return Next(check, FIRST_LOOK)

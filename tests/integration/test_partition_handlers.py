@@ -14,7 +14,7 @@ from tidegate.domain.partitions.manifest import Manifest
 from tidegate.domain.partitions.records import ScoringState
 from tidegate.domain.partitions.result import Result
 from tidegate.errors import ConflictError, NotFoundError, PermanentError
-from tidegate.messages.commands import CheckMonth, Reconcile, ScoreMonth
+from tidegate.messages.commands import CheckPartition, Reconcile, ScorePartition
 from tidegate.service.manual_actions.rerun import RerunRequest
 from tidegate.service.steps.generation_claims import ScoringRequest, end_generation
 
@@ -28,9 +28,9 @@ def test_a_month_becomes_a_result_though_every_step_is_taken_twice(
 
     harness.run(CHECK, twice=True)
 
-    assert harness.month.result == "209901-1-g1"
+    assert harness.partition.result == "209901-1-g1"
     assert installation.jobs() == {JOB: "Completed"}
-    assert sorted(harness.kinds) == ["month.registered", "month.scored"]
+    assert sorted(harness.kinds) == ["partition.registered", "partition.scored"]
     assert len(installation.notifications()) == 2
     data, version = installation.ml.data.get("stories", "209901-1"), harness.claim.version
     assert data.path.endswith("/paths/209901/")
@@ -55,8 +55,8 @@ def test_a_chain_of_checks_neither_multiplies_nor_dies(
     first = CHECK.model_copy(update={"due": harness.clock.now})
 
     [wait] = harness.do(first)
-    assert isinstance(wait.command, CheckMonth)
-    assert wait.command.due == harness.month.check_due
+    assert isinstance(wait.command, CheckPartition)
+    assert wait.command.due == harness.partition.check_due
     assert harness.do(first) == []
     assert harness.do(CHECK) == []
     [again] = harness.do(wait.command)
@@ -79,14 +79,14 @@ def test_a_late_file_is_found_though_the_check_of_it_was_lost(
     harness.clock.now = datetime.now(UTC)
 
     [lost] = harness.do(CHECK.model_copy(update={"due": harness.clock.now}))
-    assert isinstance(lost.command, CheckMonth)
+    assert isinstance(lost.command, CheckPartition)
     harness.clock.now += timedelta(hours=2)
     timer = [one.command for one in harness.do(Reconcile(cause="timer"))]
 
-    assert CheckMonth(cause="timer", feed="stories", month=MONTH) in timer
+    assert CheckPartition(cause="timer", feed="stories", partition=MONTH) in timer
     harness.run(CHECK)
-    assert [version.number for version in harness.month.versions] == [1, 2]
-    assert harness.month.check_due is None
+    assert [version.number for version in harness.partition.versions] == [1, 2]
+    assert harness.partition.check_due is None
 
 
 def test_a_version_that_comes_while_another_is_finished_leaves_no_news_of_success(
@@ -95,18 +95,18 @@ def test_a_version_that_comes_while_another_is_finished_leaves_no_news_of_succes
     installation.upload(MONTH, FILES)
     harness.until_submitted()
     harness.do(LOOK)
-    stale = harness.ledger.month("stories", MONTH)
+    stale = harness.ledger.partition("stories", MONTH)
     installation.upload(MONTH, {"late.png": "cat"})
     harness.clock.move(hours=1)
     harness.do(CHECK)
-    assert harness.month.versions[-1].number == 2
+    assert harness.partition.versions[-1].number == 2
 
     with pytest.raises(ConflictError):
         end_generation(harness.service, stale.claims[0], Result(ScoringState.SCORED), "test")
 
-    assert "month.scored" not in harness.kinds
+    assert "partition.scored" not in harness.kinds
     harness.do(FINISH)
-    assert "month.scored" not in harness.kinds
+    assert "partition.scored" not in harness.kinds
 
 
 def test_two_checks_at_once_make_one_version(installation: Installation, harness: HandlerHarness) -> None:
@@ -124,7 +124,7 @@ def test_two_checks_at_once_make_one_version(installation: Installation, harness
 
     assert "done" in ends
     harness.do(CHECK)
-    assert [version.number for version in harness.month.versions] == [1]
+    assert [version.number for version in harness.partition.versions] == [1]
     assert [data.version for data in installation.ml.data.list(name="stories")] == ["209901-1"]
 
 
@@ -135,7 +135,7 @@ def test_a_late_month_is_announced_once_and_still_completes(
     harness.clock.move(days=365 * 80)
 
     harness.run(CHECK, CHECK)
-    assert harness.kinds == ["month.late"]
+    assert harness.kinds == ["partition.late"]
     assert "no file has arrived" in harness.activities[0].text
 
     installation.upload(MONTH, FILES)
@@ -154,8 +154,8 @@ def test_late_files_can_be_told_of_instead_of_scored(
     for _ in range(2):
         harness.do(CHECK)
 
-    assert harness.kinds == ["month.registered", "month.changed"]
-    assert len(harness.month.versions) == 1
+    assert harness.kinds == ["partition.registered", "partition.changed"]
+    assert len(harness.partition.versions) == 1
 
 
 def test_a_data_asset_with_other_files_is_not_taken_for_ours(
@@ -178,9 +178,9 @@ def test_a_submission_that_was_not_recorded_is_found_and_not_repeated(
 ) -> None:
     installation.upload(MONTH, FILES)
     harness.do(CHECK)
-    version = harness.month.versions[0]
+    version = harness.partition.versions[0]
     feed, workspace = harness.config().feeds["stories"], harness.workspaces["development"]
-    claimed = harness.claims.claim(ScoringRequest(feed="stories", month=MONTH, reason="test"))
+    claimed = harness.claims.claim(ScoringRequest(feed="stories", partition=MONTH, reason="test"))
     assert claimed.version.number == version.number
     for cluster in ("gpu-lowpri", "cpu"):
         workspace.computes.is_ready(cluster)
@@ -190,7 +190,7 @@ def test_a_submission_that_was_not_recorded_is_found_and_not_repeated(
     assert commands(harness.do(LOOK)) == [SCORE]
     harness.run(SCORE)
 
-    assert harness.month.result == "209901-1-g1"
+    assert harness.partition.result == "209901-1-g1"
     assert list(installation.jobs()) == [JOB]
 
 
@@ -232,7 +232,7 @@ def test_a_model_without_a_signature_of_images_fails_before_any_job(
     assert (generation.state, generation.model_version) == (ScoringState.FAILED, "2")
     assert "no tensor signature" in (generation.error or "")
     assert installation.jobs() == {}
-    assert "month.failed" in harness.kinds
+    assert "partition.failed" in harness.kinds
 
 
 @pytest.mark.parametrize(
@@ -265,9 +265,9 @@ def test_files_that_change_under_a_job_supersede_its_version(
 
     assert harness.claim.generation.state is ScoringState.SUPERSEDED
     assert "a.png" in (harness.claim.generation.error or "")
-    assert harness.month.result is None
+    assert harness.partition.result is None
     assert commands(told) == [CHECK]
-    assert "month.superseded" in harness.kinds
+    assert "partition.superseded" in harness.kinds
 
 
 def test_too_many_broken_files_fail_the_version(installation: Installation, harness: HandlerHarness) -> None:
@@ -277,7 +277,7 @@ def test_too_many_broken_files_fail_the_version(installation: Installation, harn
 
     assert harness.claim.generation.state is ScoringState.FAILED
     assert "33.33% of the files are broken" in (harness.claim.generation.error or "")
-    assert harness.month.result is None
+    assert harness.partition.result is None
 
 
 def test_the_same_key_claims_once_also_at_the_same_time(
@@ -286,17 +286,19 @@ def test_the_same_key_claims_once_also_at_the_same_time(
     installation.upload(MONTH, FILES)
     harness.do(CHECK)
     wish = ScoringRequest(
-        feed="stories", month=MONTH, model="quick-model:1", reason="again", idempotency_key="k"
+        feed="stories", partition=MONTH, model="quick-model:1", reason="again", idempotency_key="k"
     )
 
     with ThreadPoolExecutor(3) as pool:
         numbers = {claim.generation.number for claim in pool.map(harness.claims.claim, [wish] * 3)}
 
     assert numbers == {1}
-    other = harness.claims.claim(ScoringRequest(feed="stories", month=MONTH, reason="and again")).generation
+    other = harness.claims.claim(
+        ScoringRequest(feed="stories", partition=MONTH, reason="and again")
+    ).generation
     assert other.number == 2
     with pytest.raises(NotFoundError):
-        harness.claims.claim(ScoringRequest(feed="stories", month="209912", reason="nothing there"))
+        harness.claims.claim(ScoringRequest(feed="stories", partition="209912", reason="nothing there"))
 
 
 def test_a_version_that_was_overtaken_before_it_was_scored_is_left(
@@ -310,7 +312,7 @@ def test_a_version_that_was_overtaken_before_it_was_scored_is_left(
     assert commands(harness.do(CHECK)) == [SCORE.model_copy(update={"version": 2})]
     assert harness.do(SCORE) == []
     with pytest.raises(PermanentError, match="no version 3"):
-        harness.do(ScoreMonth(cause="test", feed="stories", month=MONTH, version=3))
+        harness.do(ScorePartition(cause="test", feed="stories", partition=MONTH, version=3))
 
 
 @pytest.mark.parametrize("late", [{"then": "alert"}, {"then": "ignore"}, {"max_versions": 1}], ids=str)
@@ -323,13 +325,13 @@ def test_a_rerun_makes_the_version_that_the_policy_does_not(
     installation.upload(MONTH, {"a.png": "dog"}, marker=False)
     harness.clock.move(hours=1)
     harness.run(CHECK)
-    assert [version.number for version in harness.month.versions] == [1]
+    assert [version.number for version in harness.partition.versions] == [1]
 
     feed = harness.config().feeds["stories"]
     reruns = harness.service.reruns
-    claim = reruns.rerun(feed, harness.month, RerunRequest(reason="they are right now"), None)
+    claim = reruns.rerun(feed, harness.partition, RerunRequest(reason="they are right now"), None)
 
     assert claim.name == "209901-2-g1"
-    assert harness.month.versions[-1].reason == "asked for: they are right now"
-    again = reruns.rerun(feed, harness.month, RerunRequest(reason="once more"), None)
+    assert harness.partition.versions[-1].reason == "asked for: they are right now"
+    again = reruns.rerun(feed, harness.partition, RerunRequest(reason="once more"), None)
     assert again.name == "209901-2-g2"

@@ -47,7 +47,7 @@ class Scorer:
         return [format_row(Row(names[file], *outcomes[file])) for file in files]
 
     def name_of(self, file: str) -> str:
-        """Return the file's name in the manifest, which is relative to the folder of the month."""
+        """Return the file's name in the manifest, which is relative to the folder of the partition."""
         path = PurePath(file)
         if path.is_relative_to(self._root):
             return path.relative_to(self._root).as_posix()

@@ -1,9 +1,9 @@
-"""CheckMonth: list a month's files and, if they are complete, make a registered version of them."""
+"""CheckPartition: list a partition's files and, if they are complete, make a registered version of them."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tidegate.domain.activities import month_texts
+from tidegate.domain.activities import partition_texts
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.partitions.calendar import deadline_of
 from tidegate.domain.partitions.catch_up import was_due_before
@@ -14,34 +14,34 @@ from tidegate.domain.partitions.completeness import (
     WaitForFiles,
     decide_completeness,
 )
-from tidegate.domain.partitions.records import Month
-from tidegate.messages.commands import CheckMonth, Follows, Next
+from tidegate.domain.partitions.records import Partition
+from tidegate.messages.commands import CheckPartition, Follows, Next
 from tidegate.service.context import ServiceContext
-from tidegate.service.steps.partition_versions import PartitionVersions
+from tidegate.service.steps.version_registration import VersionRegistration
 
 _MAX_DELAY = timedelta(hours=1)
 _LISTED_AT_AGE = timedelta(hours=1)  # `listed_at` in the record is updated only if it is older than this
 
 
 @dataclass(frozen=True)
-class CheckMonthHandler:
+class CheckPartitionHandler:
     """A check with a due time waits until that time. If a later check has replaced it, it does nothing."""
 
     context: ServiceContext
-    versions: PartitionVersions
+    versions: VersionRegistration
 
-    def handle(self, command: CheckMonth) -> Follows:
+    def handle(self, command: CheckPartition) -> Follows:
         config, now, feed = self.context.config(), self.context.now(), self.context.feed(command.feed)
         if command.due and now < command.due:
             return [_check_at(command.due, command, now)]
-        record = self.context.ledger.month(command.feed, command.month)
+        record = self.context.ledger.partition(command.feed, command.partition)
         replaced = command.due and record.check_due and command.due < record.check_due
-        if replaced or command.month < feed.starts:
+        if replaced or command.partition < feed.starts:
             return []
         installed = self.versions.feeds.first_seen(command.feed)
         unfinished = self.versions.complete(feed, record, command.cause)
-        listing = self.versions.list_files(feed, command.month)
-        deadline = deadline_of(feed.deadline, command.month, config.timezone) if feed.deadline else None
+        listing = self.versions.list_files(feed, command.partition)
+        deadline = deadline_of(feed.deadline, command.partition, config.timezone) if feed.deadline else None
         record.deadline_announced |= was_due_before(installed, record, deadline)
         match decide_completeness(feed, record, listing, now, deadline):
             case NewVersion() as new:
@@ -56,7 +56,9 @@ class CheckMonthHandler:
                 self._save_listing(record, now, changed=waited is not None)
                 return unfinished
 
-    def _wait(self, command: CheckMonth, record: Month, wait: WaitForFiles, now: datetime) -> list[Next]:
+    def _wait(
+        self, command: CheckPartition, record: Partition, wait: WaitForFiles, now: datetime
+    ) -> list[Next]:
         """Send one delayed check for each `check_due`. If it is lost, the timer sends another."""
         if wait.until == record.check_due:
             self._save_listing(record, now, changed=wait.late)
@@ -66,28 +68,30 @@ class CheckMonthHandler:
         return [_check_at(wait.until, command, now)] if wait.until else []
 
     def _announce_late(
-        self, command: CheckMonth, record: Month, deadline: datetime | None, files: int
+        self, command: CheckPartition, record: Partition, deadline: datetime | None, files: int
     ) -> list[Next]:
         assert deadline is not None
         trigger = Trigger(self.context.now(), command.cause)
         record.deadline_announced = True
-        return [self.context.announce(month_texts.late(record, deadline, files, trigger))]
+        return [self.context.announce(partition_texts.late(record, deadline, files, trigger))]
 
-    def _announce_change(self, command: CheckMonth, record: Month, change: ChangedAfterCompletion) -> Next:
+    def _announce_change(
+        self, command: CheckPartition, record: Partition, change: ChangedAfterCompletion
+    ) -> Next:
         trigger = Trigger(self.context.now(), command.cause)
-        announced = self.context.announce(month_texts.changed(record, change.hash, change.why, trigger))
+        announced = self.context.announce(partition_texts.changed(record, change.hash, change.why, trigger))
         record.late_announced = [*record.late_announced[-19:], change.hash]
         record.check_due = None
         self._save_listing(record, self.context.now(), changed=True)
         return announced
 
-    def _save_listing(self, record: Month, now: datetime, *, changed: bool) -> None:
+    def _save_listing(self, record: Partition, now: datetime, *, changed: bool) -> None:
         """Save the record if it changed, or if its last listing is long ago."""
         if changed or record.listed_at is None or now - record.listed_at >= _LISTED_AT_AGE:
             record.listed_at = now
             self.context.ledger.save(record)
 
 
-def _check_at(due: datetime, command: CheckMonth, now: datetime) -> Next:
-    check = CheckMonth(cause=command.cause, feed=command.feed, month=command.month, due=due)
+def _check_at(due: datetime, command: CheckPartition, now: datetime) -> Next:
+    check = CheckPartition(cause=command.cause, feed=command.feed, partition=command.partition, due=due)
     return Next(check, min(due - now, _MAX_DELAY))

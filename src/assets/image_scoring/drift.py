@@ -1,4 +1,4 @@
-"""The comparison of a month with the data that its model was trained on, by SciPy's two-sample tests."""
+"""The comparison of a partition with the data that its model was trained on, by SciPy's two-sample tests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,21 +21,21 @@ class Difference:
     p_value: float
 
 
-def measure(reference: Sample, month: Sample, *, threshold: float, share: float) -> dict[str, Any]:
-    """Compare a month with the reference and return the fields of drift.json.
+def measure(reference: Sample, partition: Sample, *, threshold: float, share: float) -> dict[str, Any]:
+    """Compare a partition with the reference and return the fields of drift.json.
 
     A feature or prediction has drifted if its distance exceeds `threshold` and is significant after the
-    correction for all tests together (Benjamini and Hochberg). The month is breached if at least the share
-    `share` of all features and predictions has drifted.
+    correction for all tests together (Benjamini and Hochberg). The partition is breached if at least the
+    share `share` of all features and predictions has drifted.
     """
     of_features = {
-        name: _numbers(reference.features[name], month.features[name])
+        name: _numbers(reference.features[name], partition.features[name])
         for name in reference.features
-        if name in month.features
+        if name in partition.features
     }
-    of_predictions = {"label": _counts(reference.labels, month.labels)}
-    if reference.scores and month.scores:
-        of_predictions["score"] = _numbers(reference.scores, month.scores)
+    of_predictions = {"label": _counts(reference.labels, partition.labels)}
+    if reference.scores and partition.scores:
+        of_predictions["score"] = _numbers(reference.scores, partition.scores)
     differences = [*of_features.values(), *of_predictions.values()]
     # If both samples are the same constant, there is no p-value. They do not differ, so use a p-value of 1.
     p_values = [np.nan_to_num(difference.p_value, nan=1.0) for difference in differences]
@@ -46,7 +46,7 @@ def measure(reference: Sample, month: Sample, *, threshold: float, share: float)
     ]
     drifted = sum(entry["drifted"] for entry in shown) / len(shown)
     return {
-        "n": month.n,
+        "n": partition.n,
         "breached": drifted >= share,
         "share_drifted": round(drifted, 6),
         "threshold_share": share,
@@ -55,18 +55,18 @@ def measure(reference: Sample, month: Sample, *, threshold: float, share: float)
     }
 
 
-def _numbers(reference: Sequence[float], month: Sequence[float]) -> Difference:
+def _numbers(reference: Sequence[float], partition: Sequence[float]) -> Difference:
     """Return the largest distance between the two cumulative distributions."""
-    test = ks_2samp(reference, month)
+    test = ks_2samp(reference, partition)
     return Difference("kolmogorov_smirnov", float(test.statistic), float(test.pvalue))
 
 
-def _counts(reference: Mapping[str, int], month: Mapping[str, int]) -> Difference:
+def _counts(reference: Mapping[str, int], partition: Mapping[str, int]) -> Difference:
     """Return Cramer's V of the counts of labels."""
-    labels = sorted({*reference, *month})
+    labels = sorted({*reference, *partition})
     if len(labels) < 2:
         return Difference("cramers_v", 0.0, 1.0)
-    table = np.array([[counts.get(label, 0) for label in labels] for counts in (reference, month)])
+    table = np.array([[counts.get(label, 0) for label in labels] for counts in (reference, partition)])
     distance = float(association(table, method="cramer"))
     return Difference("cramers_v", distance, float(chi2_contingency(table).pvalue))
 

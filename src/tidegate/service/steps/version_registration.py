@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from tidegate.config.schema import Feed
-from tidegate.domain.activities import month_texts
+from tidegate.domain.activities import partition_texts
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.assets import BLOBSTORE, DataAsset, datastore_name, datastore_uri
 from tidegate.domain.partitions.calendar import prefix_of
@@ -21,10 +21,10 @@ from tidegate.domain.partitions.completeness import (
 )
 from tidegate.domain.partitions.manifest import ListedBlob, Manifest
 from tidegate.domain.partitions.names import version_name
-from tidegate.domain.partitions.records import Month, MonthVersion
+from tidegate.domain.partitions.records import Partition, PartitionVersion
 from tidegate.errors import NotFoundError, PermanentError
 from tidegate.log import Log
-from tidegate.messages.commands import Follows, Next, ScoreMonth
+from tidegate.messages.commands import Follows, Next, ScorePartition
 from tidegate.service.context import ServiceContext
 from tidegate.service.steps.feed_records import FeedRecords
 
@@ -37,7 +37,7 @@ _MAX_LIST_FILE_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class PartitionVersions:
+class VersionRegistration:
     """The steps from a list of files to a registered version.
 
     The order is: manifest blob, ledger, Data asset. After a crash at any point, the next check continues.
@@ -47,9 +47,9 @@ class PartitionVersions:
     feed_files: "FeedFiles"
     feeds: FeedRecords
 
-    def list_files(self, feed: Feed, month: str) -> PartitionListing:
-        """Return the month's files and the content of its list files. A missing container has no files."""
-        prefix = prefix_of(feed.path, month)
+    def list_files(self, feed: Feed, partition: str) -> PartitionListing:
+        """Return the partition's files and the content of its list files. A missing container has none."""
+        prefix = prefix_of(feed.path, partition)
         return self.sort_files(feed, prefix, self.list_blobs(feed, prefix))
 
     def list_blobs(self, feed: Feed, prefix: str) -> list[ListedBlob]:
@@ -69,7 +69,7 @@ class PartitionVersions:
         }
         return sort_listing(feed, prefix, listing, contents)
 
-    def add(self, feed: Feed, record: Month, new: NewVersion, cause: str) -> Follows:
+    def add(self, feed: Feed, record: Partition, new: NewVersion, cause: str) -> Follows:
         """Add the next version under the record's ETag, and return the commands that score it.
 
         Raise ConflictError if another check of the same files was quicker.
@@ -84,15 +84,15 @@ class PartitionVersions:
         log.info("version_added", version=version.number, files=version.files, reason=new.reason)
         return self.complete(feed, record, cause)
 
-    def add_changed_files(self, feed: Feed, record: Month, reason: str) -> None:
+    def add_changed_files(self, feed: Feed, record: Partition, reason: str) -> None:
         """Add a version on a person's request if files changed and the feed's policy adds none.
 
         Raise ConflictError if the record was changed by another writer.
         """
-        if files := unclaimed(feed, record, self.list_files(feed, record.month)):
+        if files := unclaimed(feed, record, self.list_files(feed, record.partition)):
             self.add(feed, record, NewVersion(files, reason), f"request-{uuid4()}")
 
-    def complete(self, feed: Feed, record: Month, cause: str) -> Follows:
+    def complete(self, feed: Feed, record: Partition, cause: str) -> Follows:
         """Register the versions that are not registered yet, and return the commands that score them.
 
         The latest version is scored if no generation of it exists and the feed's `catch_up` allows it.
@@ -106,14 +106,18 @@ class PartitionVersions:
         if record.latest and starts_by_itself(feed, record):
             due.append((record.latest.number, 1))
         scorings = [
-            ScoreMonth(
-                cause=cause, feed=record.feed, month=record.month, version=version, generation=generation
+            ScorePartition(
+                cause=cause,
+                feed=record.feed,
+                partition=record.partition,
+                version=version,
+                generation=generation,
             )
             for version, generation in due
         ]
         return [*map(Next, scorings), *notifications]
 
-    def _register(self, feed: Feed, record: Month, version: MonthVersion, cause: str) -> list[Next]:
+    def _register(self, feed: Feed, record: Partition, version: PartitionVersion, cause: str) -> list[Next]:
         """Register a version. People are not notified of one that is not scored because it is old."""
         asset, assets = _data_asset(feed, record, version), self.context.workspace_of(feed).assets
         tags = assets.data_tags(asset.name, asset.version)
@@ -126,7 +130,7 @@ class PartitionVersions:
             )
         trigger = Trigger(version.snapshot_at, cause)
         held_back = is_held_back(feed, record)
-        activity = month_texts.registered(record, version, trigger, held_back=held_back)
+        activity = partition_texts.registered(record, version, trigger, held_back=held_back)
         activity.done = held_back
         announced = self.context.announce(activity)
         version.registered = True
@@ -134,16 +138,16 @@ class PartitionVersions:
         return [] if held_back else [announced]
 
 
-def _data_asset(feed: Feed, record: Month, version: MonthVersion) -> DataAsset:
-    """Return the month's folder as a version of the feed's Data asset."""
+def _data_asset(feed: Feed, record: Partition, version: PartitionVersion) -> DataAsset:
+    """Return the partition's folder as a version of the feed's Data asset."""
     return DataAsset(
         name=record.feed,
-        version=version_name(record.month, version.number),
-        path=datastore_uri(datastore_name(feed.storage), prefix_of(feed.path, record.month)),
-        description=f"{version.files} files of {record.month}: {version.reason}",
+        version=version_name(record.partition, version.number),
+        path=datastore_uri(datastore_name(feed.storage), prefix_of(feed.path, record.partition)),
+        description=f"{version.files} files of {record.partition}: {version.reason}",
         tags={
             "tidegate_feed": record.feed,
-            "tidegate_month": record.month,
+            "tidegate_partition": record.partition,
             "tidegate_manifest": version.manifest_hash,
             "tidegate_files": str(version.files),
             "tidegate_bytes": str(version.bytes),

@@ -1,4 +1,4 @@
-"""The picture that compares a month with its model's reference."""
+"""The picture that compares a partition with its model's reference."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,24 +11,24 @@ BINS = 30
 NAMED_LABELS = 40
 
 
-def distributions(outcome: Mapping[str, Any], reference: Sample, month: Sample, title: str) -> Figure:
+def distributions(outcome: Mapping[str, Any], reference: Sample, partition: Sample, title: str) -> Figure:
     """Draw histograms of features and scores, and the shares of labels.
 
     The title is red if there is drift.
     """
     measured = {**outcome["features"], **outcome["predictions"]}
-    numbers = {name: (values, month.features[name]) for name, values in reference.features.items()}
-    if reference.scores and month.scores:
-        numbers["score"] = (reference.scores, month.scores)
+    numbers = {name: (values, partition.features[name]) for name, values in reference.features.items()}
+    if reference.scores and partition.scores:
+        numbers["score"] = (reference.scores, partition.scores)
     columns = (len(numbers) + 2) // 2
     figure = Figure(figsize=(4 * columns, 6), layout="constrained")
     every = figure.subplots(2, columns).ravel()
     for axes, (name, both) in zip(every, numbers.items(), strict=False):
         span = (min(map(min, both)), max(map(max, both)))
-        for values, label in zip(both, ("reference", "month"), strict=True):
+        for values, label in zip(both, ("reference", "partition"), strict=True):
             axes.hist(values, bins=BINS, range=span, density=True, alpha=0.6, label=label)
         _title(axes, name, measured[name])
-    _labels(every[len(numbers)], reference, month)
+    _labels(every[len(numbers)], reference, partition)
     _title(every[len(numbers)], "predicted label", measured["label"])
     every[0].legend()
     for axes in every[len(numbers) + 1 :]:
@@ -38,9 +38,9 @@ def distributions(outcome: Mapping[str, Any], reference: Sample, month: Sample, 
     return figure
 
 
-def _labels(axes: Axes, reference: Sample, month: Sample) -> None:
-    labels = sorted({*reference.labels, *month.labels})
-    for offset, counts in ((-0.2, reference.labels), (0.2, month.labels)):
+def _labels(axes: Axes, reference: Sample, partition: Sample) -> None:
+    labels = sorted({*reference.labels, *partition.labels})
+    for offset, counts in ((-0.2, reference.labels), (0.2, partition.labels)):
         shares = [counts.get(label, 0) / sum(counts.values()) for label in labels]
         axes.bar([position + offset for position in range(len(labels))], shares, width=0.4, alpha=0.6)
     if len(labels) <= NAMED_LABELS:

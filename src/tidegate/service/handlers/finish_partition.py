@@ -1,35 +1,35 @@
-"""FinishMonth: reconcile the output of a completed job, record the result, and register the predictions."""
+"""FinishPartition: reconcile a completed job's output, record the result, register the predictions."""
 
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from tidegate.config.schema import Feed
-from tidegate.domain.activities import month_texts
+from tidegate.domain.activities import partition_texts
 from tidegate.domain.assets import BLOBSTORE, DataAsset, datastore_uri
 from tidegate.domain.partitions.manifest import Manifest
 from tidegate.domain.partitions.names import predictions_asset, predictions_path
 from tidegate.domain.partitions.records import Claim, ScoringState
 from tidegate.domain.partitions.result import CSV, RECONCILIATION, Reconciliation, Result, decide_result
-from tidegate.messages.commands import CheckMonth, FinishMonth, Follows, Next, WeighDrift
+from tidegate.messages.commands import CheckPartition, FinishPartition, Follows, Next, WeighDrift
 from tidegate.service.context import ServiceContext
 from tidegate.service.job_runner import read_output
 from tidegate.service.steps.catching_up import CatchingUp
 from tidegate.service.steps.generation_claims import end_generation
-from tidegate.service.steps.partition_versions import PartitionVersions
+from tidegate.service.steps.version_registration import VersionRegistration
 
 
 @dataclass(frozen=True)
-class FinishMonthHandler:
+class FinishPartitionHandler:
     """The order is: Data asset, ledger, notification. Thus each result in the ledger has its Data asset."""
 
     context: ServiceContext
-    versions: PartitionVersions
+    versions: VersionRegistration
     catching_up: CatchingUp
 
-    def handle(self, command: FinishMonth) -> Follows:
+    def handle(self, command: FinishPartition) -> Follows:
         feed = self.context.feed(command.feed)
-        record = self.context.ledger.month(command.feed, command.month)
+        record = self.context.ledger.partition(command.feed, command.partition)
         claim = record.claim(command.version, command.generation)
         if claim is None:
             return []
@@ -39,14 +39,14 @@ class FinishMonthHandler:
             case ScoringState.JOB_COMPLETED:
                 announced = self._finish(feed, claim, command.cause)
             case _:
-                announced = self.context.announce(month_texts.generation_ended(claim, command.cause))
+                announced = self.context.announce(partition_texts.generation_ended(claim, command.cause))
         if claim.generation.state is ScoringState.SUPERSEDED:
-            check = CheckMonth(cause=command.cause, feed=command.feed, month=command.month)
+            check = CheckPartition(cause=command.cause, feed=command.feed, partition=command.partition)
             return [announced, Next(check)]
         scorings = self.catching_up.due_scorings(command.feed, command.cause)
         return [announced, *self._weigh_drift(claim, command), *map(Next, scorings)]
 
-    def _weigh_drift(self, claim: Claim, command: FinishMonth) -> list[Next]:
+    def _weigh_drift(self, claim: Claim, command: FinishPartition) -> list[Next]:
         """Return the command that weighs the measured drift, if the policy of the model asks for it."""
         model = claim.generation.model_name
         policy = self.context.policy(model)
@@ -79,7 +79,7 @@ class FinishMonthHandler:
     def _changed_files(self, feed: Feed, claim: Claim) -> list[str]:
         """Return the files of the manifest that were changed or deleted since it was taken."""
         content = self.context.workspace_of(feed).datastores.read(BLOBSTORE, claim.version.manifest_path)
-        listing = self.versions.list_files(feed, claim.record.month)
+        listing = self.versions.list_files(feed, claim.record.partition)
         return Manifest.from_text(content.decode()).changed_in((*listing.files, *listing.others))
 
     def _register(self, feed: Feed, claim: Claim) -> None:
@@ -97,7 +97,7 @@ def _predictions(claim: Claim) -> DataAsset:
     record, generation, outcome = claim.record, claim.generation, claim.generation.outcome
     lineage = {
         "feed": record.feed,
-        "month": record.month,
+        "partition": record.partition,
         "version": claim.version_name,
         "generation": str(generation.number),
         "data": f"{record.feed}:{claim.version_name}",
