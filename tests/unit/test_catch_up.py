@@ -11,7 +11,7 @@ from tests.support.config_yaml import a_feed
 from tests.support.records import NOW
 
 from tidegate.config.schema import Feed
-from tidegate.domain.partitions.calendar import needs_look, partition_of
+from tidegate.domain.partitions.calendar import needs_look
 from tidegate.domain.partitions.catch_up import (
     FeedRecord,
     decide_turns,
@@ -138,12 +138,6 @@ def test_jobs_that_a_person_requested_count() -> None:
 
     assert decide_turns(feed(), [], records) == ["202602-1"]
     assert decide_turns(feed(max_live=1), [], records) == []
-
-
-def test_a_partition_is_the_folder_of_a_path() -> None:
-    assert partition_of("in/{yyyy}/{MM}/", "in/2026/11/a.png") == "202611"
-    assert partition_of("{yyyy}{MM}/", "202613/a.png") is None
-    assert partition_of("{yyyy}{MM}/", "readme.md") is None
 
 
 STATES = st.lists(st.sampled_from([None, *ScoringState]), min_size=1, max_size=8)

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.config_yaml import a_feed
 
-from tidegate.config.schema import Deadline, Feed
-from tidegate.domain.partitions.calendar import deadline_of, expected_partitions, needs_look, prefix_of
+from tidegate.config.schema import Feed
 from tidegate.domain.partitions.completeness import (
     ChangedAfterCompletion,
     CompletenessDecision,
@@ -21,7 +20,7 @@ from tidegate.domain.partitions.completeness import (
     sort_listing,
 )
 from tidegate.domain.partitions.manifest import ListedBlob, Manifest
-from tidegate.domain.partitions.records import Generation, Partition, PartitionVersion
+from tidegate.domain.partitions.records import Partition, PartitionVersion
 
 NOW = datetime(2026, 12, 3, 12, 0, tzinfo=UTC)
 TOKYO = ZoneInfo("Asia/Tokyo")
@@ -243,57 +242,6 @@ def test_a_month_has_no_more_versions_than_allowed() -> None:
 
     assert isinstance(decision, ChangedAfterCompletion)
     assert "max_versions allows 2 versions" in decision.why
-
-
-@pytest.mark.parametrize(
-    ("deadline", "of", "expected"),
-    [
-        ({"day": 5, "at": "06:00"}, "202611", datetime(2026, 12, 4, 21, 0, tzinfo=UTC)),
-        ({"day": 1}, "202612", datetime(2026, 12, 31, 15, 0, tzinfo=UTC)),
-        ({"day": 28, "at": "23:59", "of": "same_month"}, "202602", datetime(2026, 2, 28, 14, 59, tzinfo=UTC)),
-    ],
-)
-def test_deadlines_are_local_times(deadline: dict[str, Any], of: str, expected: datetime) -> None:
-    assert deadline_of(Deadline.model_validate(deadline), of, TOKYO) == expected
-
-
-def test_the_calendar_expects_every_month_up_to_the_one_that_it_is_there() -> None:
-    new_year = datetime(2026, 12, 31, 15, 30, tzinfo=UTC)
-
-    assert list(expected_partitions("202611", new_year, ZoneInfo("UTC"))) == ["202611", "202612"]
-    assert list(expected_partitions("202611", new_year, TOKYO)) == ["202611", "202612", "202701"]
-    assert list(expected_partitions("202702", new_year, TOKYO)) == []
-
-
-@pytest.mark.parametrize(
-    ("of", "finished", "hours_ago", "expected"),
-    [
-        ("202612", False, 0, True),
-        ("202612", True, 1, False),
-        ("202611", True, 25, True),
-        ("202610", True, 25, True),
-        ("202609", True, 25, False),
-        ("202609", False, 1, False),
-        ("202609", False, 25, True),
-    ],
-)
-def test_the_timer_looks_at_recent_and_unfinished_months(
-    of: str, finished: bool, hours_ago: int, expected: bool
-) -> None:
-    record = partition(*([[listed("a.png")]] if finished else []), listed_at=NOW - timedelta(hours=hours_ago))
-    record.partition = of
-    for version in record.versions:
-        version.registered = True
-        version.generations.append(
-            Generation(number=1, model_name="m", model_version="1", compute="c", reason="r", claimed_at=NOW)
-        )
-
-    assert needs_look(record, NOW, ZoneInfo("UTC")) is expected
-
-
-def test_a_month_is_a_folder() -> None:
-    assert prefix_of("in/{yyyy}/{MM}/", "202611") == "in/2026/11/"
-    assert prefix_of("{yyyy}{MM}/", "202601") == "202601/"
 
 
 FILES = st.lists(

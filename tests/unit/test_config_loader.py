@@ -93,7 +93,7 @@ def test_a_secret_stands_neither_in_repr_nor_in_an_error(tmp_path: Path) -> None
         (
             "{yyyy}{MM}/",
             "{yyyy}{MM}",
-            "8: feeds.images.path: write a folder with {yyyy}, {MM} and a final slash",
+            "8: feeds.images.path: write a folder with {yyyy}, {MM} and, if the feed is daily",
         ),
         ("{yyyy}{MM}/", "{MM}{yyyy}/", "8: feeds.images.path: write a folder with {yyyy}, {MM}"),
         ("{yyyy}{MM}/", "{year}{MM}/", "8: feeds.images.path: write a folder with {yyyy}, {MM}"),
@@ -111,8 +111,24 @@ def test_a_secret_stands_neither_in_repr_nor_in_an_error(tmp_path: Path) -> None
         (
             "202601",
             "202613",
-            "10: feeds.images.starts: write a month as year and month, such as 202601 (not '202613')",
+            "10: feeds.images.starts: write the first month as year and month, such as 202601, or the first day",
         ),
+        (
+            "{yyyy}{MM}/",
+            "{yyyy}{MM}{dd}/",
+            "10: feeds.images.starts: write the first day in the form 20260115, because path has {dd}",
+        ),
+        (
+            "202601",
+            "20260115",
+            "10: feeds.images.starts: write the first month in the form 202601, because path has no {dd}",
+        ),
+        (
+            "then: alert",
+            "of: next_day",
+            "14: feeds.images.deadline: of: next_day does not fit path: write",
+        ),
+        ("{day: 5, ", "{", "14: feeds.images.deadline: name the day of the month, 1 to 28"),
         ('"06:00"', "6", "14: feeds.images.deadline.at: Input should be a valid string"),
         ("then: alert", "then: panic", "14: feeds.images.deadline.then: Input should be 'alert' or 'score'"),
         ("day: 5", "day: 31", "14: feeds.images.deadline.day: Input should be less than or equal to 28"),

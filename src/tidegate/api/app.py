@@ -23,7 +23,7 @@ from tidegate.config.schema import Feed
 from tidegate.domain.jobs.records import JobKind
 from tidegate.domain.partitions.records import Partition
 from tidegate.errors import ConfigError, RefusedError, TidegateError
-from tidegate.messages.commands import PartitionId
+from tidegate.messages.partition_id import PartitionId, period_of
 from tidegate.service.manual_actions.rerun import RerunRequest, RerunService
 
 _DESCRIPTION = """Tidegate scores the files of each partition and reconciles the predictions with them.
@@ -67,6 +67,11 @@ FeedInPath = Annotated[NamedFeed, Depends(_feed)]
 
 
 def _feed_partition(named: FeedInPath, partition: PartitionId, service: Services) -> FeedPartition:
+    period = named.feed.path.period
+    if period_of(partition) != period:
+        example = "202611" if period == "month" else "20261105"
+        detail = f"The partitions of {named.name} are {period}s, such as {example}: {partition} is none"
+        raise RefusedError(404, "Not found", detail)
     return FeedPartition(named.feed, service.ledger.partition(named.name, partition))
 
 
@@ -175,12 +180,13 @@ def partition(feed_partition: PartitionInPath, service: Services) -> PartitionVi
     summary="Check a partition without changing anything",
     responses=documented(404),
 )
-def check_partition(named: FeedInPath, partition: PartitionId, service: Services) -> PartitionCheckView:
+def check_partition(feed_partition: PartitionInPath, service: Services) -> PartitionCheckView:
     """List the partition's files, and return whether they are complete and which job would start.
 
     Nothing is changed.
     """
-    return PartitionCheckView.of(service.dry_runs.partition(named.name, partition))
+    record = feed_partition.record
+    return PartitionCheckView.of(service.dry_runs.partition(record.feed, record.partition))
 
 
 @router.get(

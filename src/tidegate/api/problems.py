@@ -123,5 +123,5 @@ def _message(error: dict[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return "unknown key: remove it"
     if error["loc"] == ("path", "partition"):
-        return f"write a partition as year and partition, as in 202611 (not {error['input']!r})"
+        return f"write a month as 202611, or a day as 20261105 (not {error['input']!r})"
     return str(error["msg"]).removeprefix("Value error, ")

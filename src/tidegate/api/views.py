@@ -34,7 +34,7 @@ class FeedView(BaseModel):
             name=name,
             account=feed.storage.account,
             container=feed.storage.container,
-            path=feed.path,
+            path=feed.path.text,
             starts=feed.starts,
             workspace=feed.workspace,
             pipeline=feed.score.pipeline,

@@ -6,9 +6,10 @@ from enum import StrEnum
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tidegate.config.model_policy import Policy
+from tidegate.config.path_pattern import PathPattern
 from tidegate.config.types import (
     Account,
     ActivityPattern,
@@ -19,12 +20,12 @@ from tidegate.config.types import (
     FeedName,
     FileInPartition,
     Filled,
+    FirstPartition,
     JobClusters,
     ModelReference,
-    Partition,
-    PathPattern,
     Section,
 )
+from tidegate.messages.partition_id import period_of
 
 WorkspaceRole = Literal["development", "production"]
 
@@ -83,9 +84,13 @@ class AfterDeadline(StrEnum):
 class Deadline(Section):
     """The time until which a partition should be complete, and what happens if it is not."""
 
-    day: int = Field(ge=1, le=28)
+    day: int | None = Field(
+        default=None, ge=1, le=28, description="Day of the month, of a monthly feed only."
+    )
     at: ClockTime = "00:00"
-    of: Literal["next_month", "same_month"] = "next_month"
+    of: Literal["next_month", "same_month", "next_day", "same_day"] | None = Field(
+        default=None, description="Default: the month or day after the partition."
+    )
     then: AfterDeadline = AfterDeadline.ALERT
 
 
@@ -129,17 +134,49 @@ class Score(JobClusters):
 
 
 class Feed(Section):
-    """A stream of files that arrive in partitions, and what is done with them."""
+    """A stream of files that arrive month by month or day by day, and what is done with them."""
 
     storage: FeedStorage
     path: PathPattern
     only: Filled = "*"
-    starts: Partition
+    starts: FirstPartition
     complete_when: list[Completion] = Field(min_length=1)
     deadline: Deadline | None = None
     late_files: LateFiles = LateFiles()
     catch_up: CatchUp = CatchUp()
     score: Score
+
+    @field_validator("starts")
+    @classmethod
+    def _starts_as_the_path(cls, starts: str, info: ValidationInfo) -> str:
+        path = info.data.get("path")
+        if path and path.period != period_of(starts):
+            example = (
+                "20260115, because path has {dd}"
+                if path.period == "day"
+                else "202601, because path has no {dd}"
+            )
+            raise ValueError(f"write the first {path.period} in the form {example}")
+        return starts
+
+    @field_validator("deadline")
+    @classmethod
+    def _deadline_as_the_path(cls, deadline: Deadline | None, info: ValidationInfo) -> Deadline | None:
+        path = info.data.get("path")
+        if deadline is None or path is None:
+            return deadline
+        of, period = deadline.of, path.period
+        if of and not of.endswith(period):
+            raise ValueError(f"of: {of} does not fit path: write next_{period} or same_{period}")
+        if period == "day" and deadline.day:
+            raise ValueError("leave out day: a feed with {dd} in its path has a deadline for each day")
+        if period == "month" and not deadline.day:
+            raise ValueError("name the day of the month, 1 to 28, such as day: 5")
+        return deadline
+
+    def covers(self, partition: str) -> bool:
+        """Return whether this is a month or day (as `path` says) from the feed's first one on."""
+        return period_of(partition) == self.path.period and partition >= self.starts
 
     @property
     def workspace(self) -> WorkspaceRole:
@@ -176,7 +213,7 @@ class Config(Section):
     def _folders_are_not_shared(self) -> "Config":
         owners: dict[tuple[str, str, str], str] = {}
         for name, feed in self.feeds.items():
-            folder = (feed.storage.account, feed.storage.container, feed.path)
+            folder = (feed.storage.account, feed.storage.container, feed.path.text)
             other = owners.setdefault(folder, name)
             if other != name:
                 raise ValueError(

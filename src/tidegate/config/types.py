@@ -11,8 +11,11 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    TypeAdapter,
     model_validator,
 )
+
+from tidegate.messages.partition_id import PartitionId
 
 _ASSET_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}"
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -39,17 +42,14 @@ def _positive(value: timedelta) -> timedelta:
     return value
 
 
-def _partition_pattern(value: str) -> str:
-    shape = re.fullmatch(r"(?:[^{}\\]*/)?\{yyyy\}[/_-]?\{MM\}/", value)
-    if not shape or value.startswith("/") or {"", ".", ".."} & set(value.removesuffix("/").split("/")):
+def _partition(value: str) -> str:
+    try:
+        return TypeAdapter(PartitionId).validate_python(value)
+    except ValueError:
         raise ValueError(
-            'write a folder with {yyyy}, {MM} and a final slash, such as "{yyyy}{MM}/" or "in/{yyyy}/{MM}/"'
-        )
-    if value.startswith("predictions/"):
-        raise ValueError(
-            "choose another folder: predictions/ is reserved for the results that Tidegate publishes"
-        )
-    return value
+            "write the first month as year and month, such as 202601, or the first day of a daily "
+            "feed, such as 20260115"
+        ) from None
 
 
 def _file_in_partition(value: str) -> str:
@@ -70,10 +70,10 @@ def _matches(pattern: str, allowed: str) -> AfterValidator:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
-Partition = Annotated[
+FirstPartition = Annotated[
     str,
     BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),
-    _matches(r"\d{4}(0[1-9]|1[0-2])", "a partition as year and partition, such as 202601"),
+    AfterValidator(_partition),
 ]
 FeedName = Annotated[
     str, _matches(r"[a-z0-9][a-z0-9-]{0,39}", "1 to 40 lowercase letters, digits and dashes")
@@ -88,7 +88,6 @@ Container = Annotated[
         "the name of a container; names that begin with tidegate- are reserved",
     ),
 ]
-PathPattern = Annotated[str, AfterValidator(_partition_pattern)]
 FileInPartition = Annotated[str, AfterValidator(_file_in_partition)]
 AssetName = Annotated[str, _matches(_ASSET_NAME, "a name that Azure ML allows: letters, digits, _ . -")]
 ModelReference = Annotated[

@@ -10,9 +10,9 @@ from typing import Annotated, Literal, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
 from tidegate.errors import UnreadableMessageError
+from tidegate.messages.partition_id import PartitionId
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$")]
-PartitionId = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}(0[1-9]|1[0-2])$")]
 
 # The number of the message format that this release writes. This release also reads all formats with lower
 # numbers. Increase the number if an older release would misread the new messages. A new optional field does

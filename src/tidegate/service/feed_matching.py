@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from tidegate.config.schema import Feed
 from tidegate.messages.commands import CheckPartition
 from tidegate.messages.events import BlobChanged
+from tidegate.messages.partition_id import first_day, period_of
 from tidegate.service.meanings import Ignore, Meaning, Reject, Send
 
 
@@ -16,8 +17,6 @@ class FeedMatcher:
     def __init__(self, name: str, feed: Feed, check_delay: timedelta) -> None:
         self._name = name
         self._feed = feed
-        pattern = re.escape(feed.path).replace(r"\{yyyy\}", "([0-9]{4})").replace(r"\{MM\}", "([0-9]{2})")
-        self._path = re.compile(f"{pattern}(.*)", re.DOTALL)
         self._only = re.compile(fnmatch.translate(feed.only))  # matches as fnmatchcase does
         self._markers = {rule.marker for rule in feed.complete_when if rule.marker}
         self._lists = {rule.listed_in for rule in feed.complete_when if rule.listed_in}
@@ -29,17 +28,18 @@ class FeedMatcher:
 
         `path` is the blob's name, now or before it was renamed. `fault` says why the name cannot be scored.
         """
-        match = self._path.fullmatch(path + "/" if event.directory else path)
-        if not match:
+        match = self._feed.path.split(path + "/" if event.directory else path)
+        if match is None:
             return Ignore("path is outside the feed")
-        year, partition_number, file = match.groups()
-        partition, folder = year + partition_number, path.rpartition("/")[0]
-        if not "01" <= partition_number <= "12":
-            return Reject(f"{self._name} {folder}", f"{partition} is not a partition")
+        (partition, file), folder = match, path.rpartition("/")[0]
+        try:
+            first_day(partition)
+        except ValueError:
+            return Reject(f"{self._name} {folder}", f"there is no {period_of(partition)} {partition}")
         if fault:
             return Reject(f"{self._name} {folder[:100]}", fault)
-        if partition < self._feed.starts:
-            return Ignore("partition is before the feed starts")
+        if not self._feed.covers(partition):
+            return Ignore("the feed starts later")
         return self._check(event, partition, file, now)
 
     def _check(self, event: BlobChanged, partition: str, file: str, now: datetime) -> Meaning:

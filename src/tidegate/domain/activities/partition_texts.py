@@ -17,13 +17,14 @@ from tidegate.domain.partitions.records import (
     ScoringOutcome,
     ScoringState,
 )
+from tidegate.messages.partition_id import period_of
 
 
 def registered(
     record: Partition, version: PartitionVersion, trigger: Trigger, *, held_back: bool = False
 ) -> Activity:
     name = version_name(record.partition, version.number)
-    size = f"{version.files} files, {version.bytes:,} bytes"
+    period, size = period_of(record.partition), f"{version.files} files, {version.bytes:,} bytes"
     rerun = f'tidegate rerun {record.feed} {record.partition} --reason "..."'
     scored = f"It is {BEFORE_INSTALLATION}. To score it: {rerun}"
     starts = "Scoring starts now, or when it is its turn (catch_up.max_live)."
@@ -33,14 +34,13 @@ def registered(
         kind="partition.registered",
         at=trigger.at,
         title=f"{record.feed} {name} is complete",
-        text=f"The partition has {size}. Reason: {version.reason}.\n{scored if held_back else starts}",
+        text=f"The {period} has {size}. Reason: {version.reason}.\n{scored if held_back else starts}",
         data={"version": version.number, "files": version.files, "bytes": version.bytes},
         cause=trigger.cause,
     )
 
 
-def late(record: Partition, deadline: datetime, files: int, trigger: Trigger) -> Activity:
-    arrived = f"{files} files have arrived" if files else "no file has arrived"
+def late(record: Partition, deadline: datetime, missing: str, trigger: Trigger) -> Activity:
     return Activity(
         subject=partition_subject(record.feed, record.partition),
         id="late",
@@ -48,10 +48,10 @@ def late(record: Partition, deadline: datetime, files: int, trigger: Trigger) ->
         at=trigger.at,
         title=f"{record.feed} {record.partition} is late",
         text=(
-            f"The partition was due on {deadline:%Y-%m-%d %H:%M %Z} and is not complete: {arrived}.\n"
-            "Ask the sender for the missing files. Scoring starts by itself once the partition is complete."
+            f"This {period_of(record.partition)} was due on {deadline:%Y-%m-%d %H:%M %Z} and is incomplete."
+            f" It waits for {missing}.\nAsk the sender for what is missing. Scoring starts by itself after that."
         ),
-        data={"deadline": deadline.isoformat(), "files": files},
+        data={"deadline": deadline.isoformat(), "missing": missing},
         cause=trigger.cause,
     )
 
@@ -147,5 +147,6 @@ def _next_step(claim: Claim) -> Iterator[str]:
         case ScoringState.SUPERSEDED:
             yield "These predictions do not count. The files are checked again, and the new files are scored."
         case ScoringState.INCOMPLETE | ScoringState.FAILED | ScoringState.CANCELLED:
-            rerun = f'tidegate rerun {claim.record.feed} {claim.record.partition} --reason "..."'
-            yield f"An earlier result of the partition still counts. To score the partition again: {rerun}"
+            record, period = claim.record, period_of(claim.record.partition)
+            rerun = f'tidegate rerun {record.feed} {record.partition} --reason "..."'
+            yield f"An earlier result of the {period} still counts. To score the {period} again: {rerun}"

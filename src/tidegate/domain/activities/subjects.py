@@ -10,7 +10,7 @@ from tidegate.messages.commands import AnyCommand, command_ids
 
 QUEUE_SUBJECT = "queue"  # the subject of messages in the work queue that cannot be read
 
-_PARTITION = re.compile(r"([a-z0-9-]+):([0-9]{6})")
+_PARTITION = re.compile(r"([a-z0-9-]+):([0-9]{6}(?:[0-9]{2})?)")
 _MODEL = re.compile(r"model:development:(.+)")
 _JOB = re.compile(r"(development|production):([^:]+)")
 

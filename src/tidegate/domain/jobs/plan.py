@@ -15,7 +15,9 @@ from tidegate.domain.partitions.names import drift_folder, predictions_path
 from tidegate.domain.partitions.records import Claim, Generation, PartitionVersion
 from tidegate.messages.commands import ScorePartition
 
-_JOB_NAME = re.compile(r"score-(?P<feed>.+)-(?P<partition>\d{6})-(?P<version>\d+)-g(?P<generation>\d+)-a\d+")
+_JOB_NAME = re.compile(
+    r"score-(?P<feed>.+)-(?P<partition>\d{6}(?:\d{2})?)-(?P<version>\d+)-g(?P<generation>\d+)-a\d+"
+)
 DRIFT_OUTPUT = "drift"
 
 

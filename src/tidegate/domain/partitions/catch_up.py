@@ -58,7 +58,7 @@ def starts_by_itself(feed: Feed, record: Partition) -> bool:
     """Return whether the latest version waits for a job that no person has to request."""
     latest = record.latest
     waits = latest is not None and latest.registered and not latest.generations
-    return waits and record.partition >= feed.starts and not is_held_back(feed, record)
+    return waits and feed.covers(record.partition) and not is_held_back(feed, record)
 
 
 def decide_turns(feed: Feed, turns: Sequence[str], records: Sequence[Partition]) -> list[str]:

@@ -18,7 +18,7 @@ def result_order(name: str) -> tuple[int, int]:
 
     Raise ValueError if no result has such a name.
     """
-    match = re.fullmatch(r"\d{6}-(\d+)-g(\d+)", name)
+    match = re.fullmatch(r"\d{6}(?:\d{2})?-(\d+)-g(\d+)", name)
     if not match:
         raise ValueError(f"{name} is not the name of a result, such as 202611-1-g1")
     return int(match[1]), int(match[2])

@@ -69,7 +69,7 @@ def preview_partition(
 ) -> PartitionPreview:
     """Return what a check of a partition would find. A real check makes the same decision."""
     partition, files = record.partition, len(listing.files)
-    if partition < feed.starts:
+    if not feed.covers(partition):
         why = f"the feed starts with {feed.starts}"
         return PartitionPreview(partition, PreviewState.BEFORE_START, why, files=files)
     decision = decide_completeness(feed, record, listing, now, deadline)
@@ -91,9 +91,9 @@ def sort_by_partition(feed: Feed, blobs: Sequence[ListedBlob]) -> FolderContents
     return FolderContents(partitions, tuple(outside))
 
 
-def common_prefix(feed: Feed) -> str:
-    """Return the folder in which all partitions of a feed are: the path before its first placeholder."""
-    return feed.path.partition("{")[0]
+def what_is_missing(feed: Feed, listing: PartitionListing, now: datetime) -> str:
+    """Return what an incomplete partition waits for: "marker _SUCCESS or 24 files (23 have arrived)"."""
+    return " or ".join(_missing(way, listing, now) for way in feed.complete_when)
 
 
 def _describe(
@@ -109,8 +109,8 @@ def _describe(
         case WaitForFiles(until) if record.latest:
             return PreviewState.WAITING, f"changed after {_latest(record)}, and may change again", until
         case WaitForFiles(until, late):
-            missing = " or ".join(_missing(way, listing, now) for way in feed.complete_when)
-            return PreviewState.WAITING, f"waits for {missing}{_after_deadline(feed, late=late)}", until
+            why = f"waits for {what_is_missing(feed, listing, now)}{_after_deadline(feed, late=late)}"
+            return PreviewState.WAITING, why, until
         case ChangedAfterCompletion(_, why):
             return PreviewState.CHANGED, f"{why}; people are notified", None
         case Unchanged():

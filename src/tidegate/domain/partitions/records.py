@@ -9,7 +9,8 @@ from pydantic import BaseModel, Field
 
 from tidegate.domain.ledger_record import LedgerRecord, PartialRecord
 from tidegate.domain.partitions.names import result_name, version_name
-from tidegate.messages.commands import Name, PartitionId
+from tidegate.messages.commands import Name
+from tidegate.messages.partition_id import PartitionId
 
 
 class ScoringState(StrEnum):

@@ -14,6 +14,7 @@ from tidegate.domain.partitions.completeness import (
     WaitForFiles,
     decide_completeness,
 )
+from tidegate.domain.partitions.preview import what_is_missing
 from tidegate.domain.partitions.records import Partition
 from tidegate.messages.commands import CheckPartition, Follows, Next
 from tidegate.service.context import ServiceContext
@@ -36,7 +37,7 @@ class CheckPartitionHandler:
             return [_check_at(command.due, command, now)]
         record = self.context.ledger.partition(command.feed, command.partition)
         replaced = command.due and record.check_due and command.due < record.check_due
-        if replaced or command.partition < feed.starts:
+        if replaced or not feed.covers(command.partition):
             return []
         installed = self.versions.feeds.first_seen(command.feed)
         unfinished = self.versions.complete(feed, record, command.cause)
@@ -47,7 +48,8 @@ class CheckPartitionHandler:
             case NewVersion() as new:
                 return self.versions.add(feed, record, new, command.cause)
             case WaitForFiles() as wait:
-                late = self._announce_late(command, record, deadline, len(listing.files)) if wait.late else []
+                missing = what_is_missing(feed, listing, now)
+                late = self._announce_late(command, record, deadline, missing) if wait.late else []
                 return [*unfinished, *late, *self._wait(command, record, wait, now)]
             case ChangedAfterCompletion() as change:
                 return [*unfinished, self._announce_change(command, record, change)]
@@ -68,12 +70,12 @@ class CheckPartitionHandler:
         return [_check_at(wait.until, command, now)] if wait.until else []
 
     def _announce_late(
-        self, command: CheckPartition, record: Partition, deadline: datetime | None, files: int
+        self, command: CheckPartition, record: Partition, deadline: datetime | None, missing: str
     ) -> list[Next]:
         assert deadline is not None
         trigger = Trigger(self.context.now(), command.cause)
         record.deadline_announced = True
-        return [self.context.announce(partition_texts.late(record, deadline, files, trigger))]
+        return [self.context.announce(partition_texts.late(record, deadline, missing, trigger))]
 
     def _announce_change(
         self, command: CheckPartition, record: Partition, change: ChangedAfterCompletion

@@ -81,7 +81,7 @@ def due_partitions(feed: Feed, records: Sequence[Partition], now: datetime, time
         partition for partition in expected_partitions(feed.starts, now, timezone) if partition not in known
     ]
     unfinished = [partition for partition, record in known.items() if needs_look(record, now, timezone)]
-    return sorted([*expected, *(partition for partition in unfinished if partition >= feed.starts)])
+    return sorted([*expected, *(partition for partition in unfinished if feed.covers(partition))])
 
 
 def due_scorings(

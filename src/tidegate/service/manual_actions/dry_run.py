@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tidegate.config.schema import Feed
 from tidegate.domain.jobs.plan import JobPlan, model_problem, plan_scoring
-from tidegate.domain.partitions.calendar import deadline_of, expected_partitions, prefix_of
+from tidegate.domain.partitions.calendar import deadline_of, expected_partitions
 from tidegate.domain.partitions.catch_up import (
     BEFORE_INSTALLATION,
     FeedRecord,
@@ -21,7 +21,6 @@ from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.preview import (
     PartitionPreview,
     PreviewState,
-    common_prefix,
     preview_partition,
     sort_by_partition,
 )
@@ -104,14 +103,14 @@ class DryRunService:
     def feed(self, name: str) -> FeedDryRun:
         """Return what the service would do with all partitions: expected ones, and those that have files."""
         feed = self.context.feed(name)
-        contents = sort_by_partition(feed, self.versions.list_blobs(feed, common_prefix(feed)))
+        contents = sort_by_partition(feed, self.versions.list_blobs(feed, feed.path.common_prefix))
         records = {record.partition: record for record in self.context.ledger.partitions(name)}
         expected = expected_partitions(feed.starts, self.context.now(), self.context.config().timezone)
         partitions = sorted({*contents.partitions, *records, *expected}, reverse=True)
         previews, installed = [], self.versions.feeds.preview(name)
         for partition in partitions:
             blobs = contents.partitions.get(partition, ())
-            listing = self.versions.sort_files(feed, prefix_of(feed.path, partition), blobs)
+            listing = self.versions.sort_files(feed, feed.path.folder(partition), blobs)
             record = records.get(partition) or Partition(feed=name, partition=partition)
             previews.append(self._preview(feed, record, listing, installed))
         return FeedDryRun(self._runs(feed, installed, previews), self._outside_of_all(feed, contents.outside))

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tidegate.config.schema import Feed
-from tidegate.domain.partitions.calendar import current_partition, partition_of, prefix_of
+from tidegate.domain.partitions.calendar import current_partition, partition_of
 from tidegate.domain.partitions.catch_up import FeedRecord
 from tidegate.domain.partitions.completeness import sort_listing
-from tidegate.domain.partitions.preview import common_prefix
 from tidegate.errors import ConflictError, NotFoundError
 from tidegate.log import Log
 from tidegate.service.context import ServiceContext
@@ -52,24 +51,24 @@ class FeedRecords:
 
         A partition that is later than the calendar's present one is never old, so it does not count.
         """
-        current = current_partition(self.context.now(), self.context.config().timezone)
+        current = current_partition(feed.path.period, self.context.now(), self.context.config().timezone)
         partitions = (
-            partition for partition in self._partitions(feed) if feed.starts <= partition <= current
+            partition
+            for partition in self._partitions(feed)
+            if feed.covers(partition) and partition <= current
         )
         return next((partition for partition in partitions if self._has_files(feed, partition)), None)
 
     def _partitions(self, feed: Feed) -> list[str]:
         """Return the partitions that have a folder, newest first."""
-        prefix = common_prefix(feed)
-        depth = feed.path.removeprefix(prefix).count("/")
         try:
-            folders = self.feed_files.folders(feed.storage, prefix, depth)
+            folders = self.feed_files.folders(feed.storage, feed.path.common_prefix, feed.path.depth)
         except NotFoundError:
             return []
         partitions = {partition_of(feed.path, folder) for folder in folders}
         return sorted(filter(None, partitions), reverse=True)
 
     def _has_files(self, feed: Feed, partition: str) -> bool:
-        prefix = prefix_of(feed.path, partition)
+        prefix = feed.path.folder(partition)
         listing = sort_listing(feed, prefix, self.feed_files.listing(feed.storage, prefix), {})
         return bool(listing.files or listing.signals)

@@ -9,7 +9,6 @@ from tidegate.config.schema import Feed
 from tidegate.domain.activities import partition_texts
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.assets import BLOBSTORE, DataAsset, datastore_name, datastore_uri
-from tidegate.domain.partitions.calendar import prefix_of
 from tidegate.domain.partitions.catch_up import is_held_back, starts_by_itself, was_there_before
 from tidegate.domain.partitions.completeness import (
     NewVersion,
@@ -49,7 +48,7 @@ class VersionRegistration:
 
     def list_files(self, feed: Feed, partition: str) -> PartitionListing:
         """Return the partition's files and the content of its list files. A missing container has none."""
-        prefix = prefix_of(feed.path, partition)
+        prefix = feed.path.folder(partition)
         return self.sort_files(feed, prefix, self.list_blobs(feed, prefix))
 
     def list_blobs(self, feed: Feed, prefix: str) -> list[ListedBlob]:
@@ -143,7 +142,7 @@ def _data_asset(feed: Feed, record: Partition, version: PartitionVersion) -> Dat
     return DataAsset(
         name=record.feed,
         version=version_name(record.partition, version.number),
-        path=datastore_uri(datastore_name(feed.storage), prefix_of(feed.path, record.partition)),
+        path=datastore_uri(datastore_name(feed.storage), feed.path.folder(record.partition)),
         description=f"{version.files} files of {record.partition}: {version.reason}",
         tags={
             "tidegate_feed": record.feed,
