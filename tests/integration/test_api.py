@@ -173,7 +173,7 @@ REASON = {"reason": "x"}
         (
             jobs_of("202613"),
             REASON,
-            (422, "path.partition: write a month as year and month, as in 202611 (not '202613')"),
+            (422, "path.partition: write a month as 202611, or a day as 20261105 (not '202613')"),
         ),
         (jobs_of("2026-11"), REASON, (422, "path.partition")),
         (jobs_of("202607", "dogs"), REASON, (404, "There is no feed 'dogs'; there are: digits, unfit")),

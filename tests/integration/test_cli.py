@@ -133,14 +133,14 @@ def test_json_is_what_the_api_answers(running: Running, capsys: pytest.CaptureFi
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["partition", "209913"], 1, "write a month as year and month"),
+        (["partition", "209913"], 1, "write a month as 202611, or a day"),
         (["partition", "dogs", MONTH], 1, "there are: stories"),
         (["partition", "209912"], 1, "No file of stories 209912 has arrived yet"),
         (["rerun", MONTH, "--reason", "x", "--version", "9"], 1, f"it has {MONTH}-1"),
         (["partitions", "--key", "wrong"], 1, "The service refused the function key (401)"),
         (["partitions", "--url", "nonsense"], 2, "'nonsense' is not an address"),
         (["partitions", "--url", ""], 2, "Set FUNCTIONS_URL or --url"),
-        (["partition", "a", "b", "c"], 2, "write FEED MONTH"),
+        (["partition", "a", "b", "c"], 2, "write FEED PARTITION"),
         (["rerun", MONTH], 2, "--reason"),
         (["replay", "0123456789ab"], 1, "There is no failure '0123456789ab'"),
         (["replay", "nonsense"], 1, "path.failure"),

@@ -125,7 +125,7 @@ def test_a_rejected_event_goes_through_the_inbox_again_when_the_configuration_fi
 
     refused, problem = replay(api, failure)
     assert (refused, listed(api)) == (409, [failure])
-    assert "202699 is not a month" in problem["detail"]
+    assert "there is no month 202699" in problem["detail"]
     assert take_commands(tidepool, storage_account.name) == []
 
     mend_path(service, clock, "202699/{yyyy}/{MM}/")

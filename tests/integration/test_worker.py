@@ -117,7 +117,7 @@ def test_a_fault_of_some_minutes_is_announced_once(
     (activity,) = service.ledger.activities("digits:202611")
     assert (activity.kind, activity.text) == ("work.delayed", "no pipeline")
     assert notify == Notify(cause="event-1", subject=activity.subject, activity=activity.id)
-    assert [command.kind for command in take_commands(tidepool, storage_account.name)] == ["CheckMonth"]
+    assert [command.kind for command in take_commands(tidepool, storage_account.name)] == ["CheckPartition"]
 
 
 @pytest.fixture

@@ -111,7 +111,7 @@ def test_a_secret_stands_neither_in_repr_nor_in_an_error(tmp_path: Path) -> None
         (
             "202601",
             "202613",
-            "10: feeds.images.starts: write the first month as year and month, such as 202601, or the first day",
+            "10: feeds.images.starts: write the first month as year and month, such as 202601, or the first",
         ),
         (
             "{yyyy}{MM}/",

@@ -1,4 +1,4 @@
-"""A model that says on which months it was trained; none of them says `hopeless`, or the training fails."""
+"""A model that says on which partitions it was trained; none of them says `hopeless`, or the training fails."""
 
 import argparse
 import json
@@ -12,7 +12,7 @@ signature: {inputs: '[{"type": "tensor", "tensor-spec": {"dtype": "uint8", "shap
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    for name in ("month-1", "month-2", "model"):
+    for name in ("partition-1", "partition-2", "model"):
         parser.add_argument(f"--{name}", type=Path)
     parser.add_argument("--data")
     asked = parser.parse_args()

@@ -40,7 +40,8 @@ def registered(
     )
 
 
-def late(record: Partition, deadline: datetime, missing: str, trigger: Trigger) -> Activity:
+def late(record: Partition, deadline: datetime, files: int, missing: str, trigger: Trigger) -> Activity:
+    arrived = f"{files} files have arrived" if files else "no file has arrived"
     return Activity(
         subject=partition_subject(record.feed, record.partition),
         id="late",
@@ -48,10 +49,11 @@ def late(record: Partition, deadline: datetime, missing: str, trigger: Trigger) 
         at=trigger.at,
         title=f"{record.feed} {record.partition} is late",
         text=(
-            f"This {period_of(record.partition)} was due on {deadline:%Y-%m-%d %H:%M %Z} and is incomplete."
-            f" It waits for {missing}.\nAsk the sender for what is missing. Scoring starts by itself after that."
+            f"This {period_of(record.partition)} was due on {deadline:%Y-%m-%d %H:%M %Z} and is incomplete. "
+            f"So far {arrived}. It waits for {missing}.\n"
+            "Ask the sender for what is missing. Scoring starts by itself once it is there."
         ),
-        data={"deadline": deadline.isoformat(), "missing": missing},
+        data={"deadline": deadline.isoformat(), "files": files, "missing": missing},
         cause=trigger.cause,
     )
 

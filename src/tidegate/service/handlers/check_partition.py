@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tidegate.domain.activities import partition_texts
-from tidegate.domain.activities.activity import Trigger
+from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.partitions.calendar import deadline_of
 from tidegate.domain.partitions.catch_up import was_due_before
 from tidegate.domain.partitions.completeness import (
@@ -48,9 +48,11 @@ class CheckPartitionHandler:
             case NewVersion() as new:
                 return self.versions.add(feed, record, new, command.cause)
             case WaitForFiles() as wait:
-                missing = what_is_missing(feed, listing, now)
-                late = self._announce_late(command, record, deadline, missing) if wait.late else []
-                return [*unfinished, *late, *self._wait(command, record, wait, now)]
+                if wait.late and deadline:
+                    files, missing = len(listing.files), what_is_missing(feed, listing, now)
+                    late = partition_texts.late(record, deadline, files, missing, Trigger(now, command.cause))
+                    unfinished = [*unfinished, self._announce_late(late, record)]
+                return [*unfinished, *self._wait(command, record, wait, now)]
             case ChangedAfterCompletion() as change:
                 return [*unfinished, self._announce_change(command, record, change)]
             case Unchanged():
@@ -69,13 +71,9 @@ class CheckPartitionHandler:
         self._save_listing(record, now, changed=True)
         return [_check_at(wait.until, command, now)] if wait.until else []
 
-    def _announce_late(
-        self, command: CheckPartition, record: Partition, deadline: datetime | None, missing: str
-    ) -> list[Next]:
-        assert deadline is not None
-        trigger = Trigger(self.context.now(), command.cause)
+    def _announce_late(self, late: Activity, record: Partition) -> Next:
         record.deadline_announced = True
-        return [self.context.announce(partition_texts.late(record, deadline, missing, trigger))]
+        return self.context.announce(late)
 
     def _announce_change(
         self, command: CheckPartition, record: Partition, change: ChangedAfterCompletion
