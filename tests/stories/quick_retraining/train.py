@@ -1,4 +1,4 @@
-"""A model that says on which partitions it was trained; none of them says `hopeless`, or the training fails."""
+"""A model that names the partitions of its training. If one of their files says `hopeless`, it fails."""
 
 import argparse
 import json
