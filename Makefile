@@ -1,15 +1,15 @@
 # One word per chore: `make help` lists them. Each target does the set-up that it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast test-long check fix bench requirements clean
+.PHONY: help demo up down test test-fast test-long check fix bench package requirements clean
 
 UV_VERSION := 0.13.8
 UV := $(or $(shell command -v uv),.tools/uv/bin/uv)
-PYTHON := $(shell for p in python3.12 python3.11 python3 python; do \
+INTERPRETER := $(shell for p in python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' 2>/dev/null && command -v $$p && break; done)
 # Use the installed interpreter: uv must not download one.
 export UV_PYTHON_DOWNLOADS := never
-export UV_PYTHON := $(PYTHON)
+export UV_PYTHON := $(INTERPRETER)
 # Compile to bytecode once, here. Otherwise the first start of each process does it again. A busy machine needs more than
 # the 60 s that uv allows by default.
 export UV_COMPILE_BYTECODE_TIMEOUT := 600
@@ -55,6 +55,9 @@ fix: .tools/test  ## format, and fix what the linter can fix
 bench: .tools/test  ## measure speed beside a simple implementation
 	@.venv/bin/python -m tests.bench
 
+package: .tools/local  ## build the zip that is deployed to Azure, in dist/; PYTHON=3.12 chooses its Python
+	@.venv/bin/python -m tidegate.installation.package $(if $(PYTHON),--python $(PYTHON))
+
 requirements: .tools/uv.ready  ## write requirements.txt from uv.lock
 	@$(UV) lock --quiet
 	@$(EXPORT) > requirements.txt
@@ -69,9 +72,9 @@ endif
 # pip prints warnings about unused indexes of the user's own configuration: its output is shown only if it fails.
 .tools/uv.ready:
 	@mkdir -p .tools
-	@[ -n "$(PYTHON)" ] || { echo 'Tidegate needs Python 3.11 or 3.12, and found neither on the PATH.'; exit 1; }
+	@[ -n "$(INTERPRETER)" ] || { echo 'Tidegate needs Python 3.11 or 3.12, and found neither on the PATH.'; exit 1; }
 	@command -v $(UV) >/dev/null || { echo 'Installing uv, which installs the packages, into .tools (once) ...' && \
-	  { $(PYTHON) -m venv .tools/uv || { echo 'This Python cannot make virtual environments. On Debian: apt install python3-venv'; exit 1; }; } && \
+	  { $(INTERPRETER) -m venv .tools/uv || { echo 'This Python cannot make virtual environments. On Debian: apt install python3-venv'; exit 1; }; } && \
 	  { .tools/uv/bin/python -m pip install --disable-pip-version-check uv==$(UV_VERSION) >.tools/pip.log 2>&1 || { cat .tools/pip.log; exit 1; }; }; }
 	@touch $@
 
@@ -79,6 +82,8 @@ endif
 	@echo 'Installing the packages of the service and of the local cloud into .venv (once, about a minute) ...'
 	@$(SYNC) --group jobs --group tidepool
 	@.venv/bin/python -m tidepool.storage.azurite
+	@echo 'Building the deployment package that the local cloud runs (once, half a minute) ...'
+	@.venv/bin/python -m tidegate.installation.package --local
 	@touch $@
 
 .tools/test: .tools/local

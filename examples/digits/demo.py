@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from examples.digits import installation, models, service_api
 from examples.digits.arrivals import LATE, LATE_NAME, MONTHS, Arrivals
-from examples.digits.installation import DATA, LOG, ROOT
+from examples.digits.installation import DATA, LOG
 from examples.digits.message_flow import MessageFlow
 from examples.digits.promises import Outcome, outcome_table, promises
 from examples.digits.screen import DemoError, Screen
@@ -237,13 +237,14 @@ class Demo:
 
 def _fresh_cloud(screen: Screen) -> Tidepool:
     """Start Tidepool with the service in it, and without anything from an earlier run."""
-    cloud = Tidepool(DATA, app=ROOT)
     try:
+        cloud = Tidepool(DATA)
         cloud.stop()
         if DATA.exists():
             screen.say("The data of an earlier run, in .tidepool, is deleted first.")
         cloud.delete()
         screen.chapter("The local cloud starts, and the service is deployed")
+        cloud = Tidepool(DATA, app=installation.package(screen))
         with screen.step("Tidepool starts: storage, Azure ML, Event Grid, Functions host"):
             cloud.start(detach=True)
     except TidepoolError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from examples.digits import labelled_sets
 from examples.digits.arrivals import Arrivals
 from examples.digits.screen import Screen
+from tidegate.installation.package import unpacked
 from tidegate.log import quiet_uploads
 
 if TYPE_CHECKING:
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / ".tidepool"
 LOG = DATA / "logs" / "functions.log"
+
+
+def package(screen: Screen) -> Path:
+    """Return the folder of the deployment package, which is what Tidepool runs. Build it if needed."""
+    with screen.step("The deployment package, as `make package` builds it for Azure"):
+        return unpacked(ROOT)
 
 
 def deploy(screen: Screen) -> None:

@@ -1,13 +1,14 @@
 """`make up`: Tidepool with the example installed and its first model in production.
 
-Everything that exists already is kept.
+Everything that exists already is kept. After a change of the code or of tidegate.yml it runs the new package.
 """
 
 import os
+from pathlib import Path
 
 from examples.digits import installation, models, service_api
 from examples.digits.arrivals import CONTAINER, Arrivals
-from examples.digits.installation import DATA, ROOT
+from examples.digits.installation import DATA
 from examples.digits.screen import DemoError, Screen
 from examples.digits.service_api import MODEL
 from tidegate.api_client import ApiError
@@ -24,10 +25,12 @@ def main() -> None:
 
 
 def _up(screen: Screen) -> None:
-    cloud = Tidepool(DATA, app=ROOT)
-    if cloud.is_running:
+    package = installation.package(screen)
+    cloud = Tidepool(DATA, app=package)
+    if _runs(package):
         cloud.attach()
     else:
+        cloud.stop()
         with screen.step("Tidepool starts: storage, Azure ML, Event Grid, Functions host"):
             cloud.start(detach=True)
     os.environ.update(cloud.environment())
@@ -42,6 +45,15 @@ def _up(screen: Screen) -> None:
         'eval "$(.venv/bin/tidepool env)"', "connects every Azure SDK of this shell to Tidepool"
     )
     screen.say_command("make down", "stops it, and keeps its data")
+
+
+def _runs(package: Path) -> bool:
+    """Return whether Tidepool runs this package. Changed code or a changed tidegate.yml is another one."""
+    running = Tidepool(DATA)
+    if not running.is_running:
+        return False
+    running.attach()
+    return str(package) in [site["app_dir"] for site in running.status()["sites"]]
 
 
 def _first_champion(screen: Screen) -> str:

@@ -3,13 +3,14 @@
 import json
 import statistics
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from tests.bench.table import Row
+from tidegate.installation.package import unpacked
+from tidepool.functions.worker_process import worker_command
 
 RUNS = 7
 HEAVY = ("azure.ai.ml", "mlflow", "pandas")
@@ -29,7 +30,7 @@ NAIVE = f"import azure.ai.ml\nimport mlflow\n{EMPTY}"
 def measure(root: Path) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
         apps = {
-            "ours": root,
+            "ours": unpacked(root),
             "empty": _app(Path(folder, "empty"), EMPTY),
             "naive": _app(Path(folder, "naive"), NAIVE),
         }
@@ -54,7 +55,7 @@ def _app(folder: Path, source: str) -> Path:
 
 
 def _index(app: Path) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tidepool.functions.worker", "--index-only", str(app)]
+    command = [*worker_command(app), "--index-only", str(app)]
     answer: dict[str, Any] = json.loads(
         subprocess.run(command, cwd=app, check=True, capture_output=True, text=True).stdout
     )

@@ -13,6 +13,7 @@ import httpx
 from tests.bench.indexing import EMPTY
 from tests.bench.table import Row
 from tests.support import config_yaml, payloads
+from tidegate.installation.package import unpacked
 from tidepool.cloud import Site, StorageAccount, Tidepool
 
 EVENTS = 20_000
@@ -64,7 +65,7 @@ def _service(cloud: Tidepool, root: Path, folder: Path, account: StorageAccount)
     """Start a new process, so that no delayed check remains from before."""
     feed = config_yaml.a_feed(account.name, complete_when=[{"quiet_for": "15m"}])
     settings = {"TIDEGATE_CONFIG": str(config_yaml.write(folder, config_yaml.values(digits=feed)))}
-    return cloud.functions_app(root, settings, {"storage": account.id})
+    return cloud.functions_app(unpacked(root), settings, {"storage": account.id})
 
 
 def _rate(site: Site, events: list[dict[str, Any]]) -> float:

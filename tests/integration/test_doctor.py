@@ -11,8 +11,9 @@ from tests.support import config_yaml
 from tests.support.api_requests import Api, content
 from tests.support.azure_clients import ml_client
 from tests.support.clock import Clock
-from tests.support.installation import MLMODEL, ROOT
+from tests.support.installation import MLMODEL
 from tests.support.model_versions import POLICY
+from tests.support.package import app_folder
 from tests.support.roles import EVENT_GRID_DATA_SENDER, READER, without_role
 from tests.support.service import a_service
 
@@ -81,7 +82,7 @@ def healthy(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Ite
     ml.models.create_or_update(
         Model(name="classifier", version="1", path=folder / "model", type="mlflow_model")
     )
-    with tidepool.functions_app(ROOT, {"TIDEGATE_CONFIG": str(file)}, topics) as site:
+    with tidepool.functions_app(app_folder(), {"TIDEGATE_CONFIG": str(file)}, topics) as site:
         settings = _settings(account, file, site)
         list(Deployment(build(settings)).run())
         yield HealthyInstallation(settings, values, ml)

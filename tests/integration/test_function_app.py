@@ -10,28 +10,61 @@ from pathlib import Path
 
 import httpx
 import pytest
+from ruamel.yaml import YAML
 from tests.support import config_yaml
+from tests.support.package import app_folder
 from tests.support.payloads import as_json, blob_event
 from tests.support.service import take_commands
 
 from tidepool.cloud import Site, StorageAccount, Tidepool
+from tidepool.functions.worker_process import PACKAGES, worker_command
 
-ROOT = Path(__file__).parents[2]
 EVENTS = ["blob_arrived", "run_completed", "run_status_changed", "model_registered", "model_deployed"]
 FUNCTIONS = [*EVENTS, "data_drifted", "work", "work_poison", "reconcile", "http"]
 HEAVY = ("azure.ai.ml", "mlflow", "pandas", "fastapi", "apprise", "azure.data.tables", "azure.storage.blob")
 
 
-def _python(code: str, *arguments: str, **environment: str) -> str:
-    command = [sys.executable, *(["-c", code] if code else []), *arguments]
+def _run(*command: str, **environment: str) -> str:
     environ = {"PATH": os.environ["PATH"], **environment}
     return subprocess.run(command, cwd="/", env=environ, capture_output=True, text=True, check=True).stdout
 
 
+def _python(code: str, *arguments: str, **environment: str) -> str:
+    """Run code that finds the files of the package and Python's own modules, and nothing else."""
+    paths = f"{app_folder()}{os.pathsep}{app_folder() / PACKAGES}"
+    return _run(sys.executable, "-P", "-S", "-c", code, *arguments, PYTHONPATH=paths, **environment)
+
+
 def test_it_is_indexed_in_an_empty_environment() -> None:
-    said = _python("", "-m", "tidepool.functions.worker", "--index-only", str(ROOT))
+    said = _run(*worker_command(app_folder()), "--index-only", str(app_folder()))
 
     assert json.loads(said)["functions"] == FUNCTIONS
+
+
+def test_the_package_has_all_modules_and_all_files_that_they_name() -> None:
+    code = """
+import importlib, pathlib, pkgutil
+import function_app, tidegate
+names = [module.name for module in pkgutil.walk_packages(tidegate.__path__, "tidegate.")]
+modules = [importlib.import_module(name) for name in names]
+values = [value for module in modules for value in vars(module).values()]
+values += [value for each in values if isinstance(each, type) for value in vars(each).values()]
+paths = {value for value in values if isinstance(value, pathlib.Path)}
+print(len(names), *sorted(path for path in paths), sep="\\n")
+"""
+    count, *paths = _python(code).splitlines()
+
+    assert int(count) > 100
+    assert {"src/assets/compute", "tidegate.yml"} <= {
+        str(Path(path).relative_to(app_folder())) for path in paths
+    }
+    assert [path for path in paths if not Path(path).exists()] == []
+
+
+def test_the_package_has_the_subscriptions_of_its_functions() -> None:
+    subscriptions = YAML(typ="safe").load((app_folder() / "infra/subscriptions.yaml").read_text())
+
+    assert {each["function"] for each in subscriptions} <= set(FUNCTIONS)
 
 
 def test_taking_in_a_blob_imports_nothing_heavy(
@@ -39,9 +72,8 @@ def test_taking_in_a_blob_imports_nothing_heavy(
 ) -> None:
     code = """
 import sys
-sys.path.insert(0, sys.argv[1])
 import function_app
-function_app.service().inbox.accept(sys.argv[2])
+function_app.service().inbox.accept(sys.argv[1])
 print(*sys.modules)
 """
     environ = tidepool.environment() | {
@@ -49,7 +81,7 @@ print(*sys.modules)
         "TIDEGATE_CONFIG": str(config_yaml.write(tmp_path, config_yaml.values())),
     }
 
-    modules = set(_python(code, str(ROOT), as_json(blob_event("202611/a.png")), **environ).split())
+    modules = set(_python(code, as_json(blob_event("202611/a.png")), **environ).split())
 
     assert len(take_commands(tidepool, storage_account.name)) == 1
     assert not modules & set(HEAVY)
@@ -74,7 +106,7 @@ def app(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     feed = config_yaml.a_feed(account.name)
     file = config_yaml.write(tmp_path_factory.mktemp("tidegate"), config_yaml.values(digits=feed))
     settings = {"AzureWebJobsStorage__accountName": account.name, "TIDEGATE_CONFIG": str(file)}
-    with tidepool.functions_app(ROOT, settings, {"storage": account.id}) as site:
+    with tidepool.functions_app(app_folder(), settings, {"storage": account.id}) as site:
         yield DeployedApp(site, file, account)
 
 

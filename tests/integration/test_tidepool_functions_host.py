@@ -1,6 +1,7 @@
 """Inside the Functions host: bad apps, logs, settings, crashes, timers, keys."""
 
 import asyncio
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from tests.support.functions_host import Host, get, run_host
 
 from tidepool.functions.host import FunctionsApp
-from tidepool.functions.worker_process import InvocationError
+from tidepool.functions.worker_process import PACKAGES, InvocationError
 from tidepool.store import Store
 
 
@@ -53,6 +54,35 @@ def test_an_app_without_functions_says_so_loudly(
     run_host(tmp_path, test)
 
     assert "Azure would find 0 functions here and report no error" in caplog.text
+
+
+PACKAGED = """
+    import importlib.util
+    import mine
+
+    @app.route("known/{name}", auth_level="ANONYMOUS")
+    def known(req: func.HttpRequest) -> str:
+        return str(importlib.util.find_spec(req.route_params["name"]) is not None)
+"""
+
+
+def test_an_app_with_packages_of_its_own_has_no_others(tmp_path: Path) -> None:
+    packages = tmp_path / PACKAGES
+    (packages / "azure").mkdir(parents=True)
+    (packages / "mine.py").write_text("")
+    for name in ("azure.functions", "werkzeug", "markupsafe"):
+        source = importlib.import_module(name).__file__
+        assert source is not None
+        (packages / name.replace(".", "/")).symlink_to(Path(source).parent)
+
+    async def test(on: Host) -> None:
+        app = await on.start(PACKAGED)
+
+        known = {name: (await get(app, f"/known/{name}")).text for name in ("mine", "werkzeug", "fastapi")}
+        assert known == {"mine": "True", "werkzeug": "True", "fastapi": "False"}
+        assert (await get(app, "/known/tidegate")).text == "False"
+
+    run_host(tmp_path, test)
 
 
 TALKING = """

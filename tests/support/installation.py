@@ -12,6 +12,7 @@ import httpx
 
 from tests.support import config_yaml
 from tests.support.azure_clients import container_client, ml_client
+from tests.support.package import app_folder
 from tests.support.service import start_service
 from tidegate.bootstrap import Service
 from tidegate.domain.assets import datastore_name
@@ -82,7 +83,7 @@ class Installation:
             "development": self.workspace.id,
             "production": self.production.id,
         }
-        return Running(self, self.cloud.functions_app(ROOT, settings, topics))
+        return Running(self, self.cloud.functions_app(app_folder(), settings, topics))
 
     def service(self, now: Callable[[], datetime] | None = None, **settings: Any) -> Service:
         """Return the service in this process, as it is after a start; `settings` are fields of Settings."""

@@ -20,6 +20,21 @@ log = logging.getLogger("tidepool.functions.host")
 LOG_LINES_KEPT = 5000
 
 
+# Where Azure, too, looks for the packages of an app: they are deployed with it.
+PACKAGES = Path(".python_packages/lib/site-packages")
+
+
+def worker_command(app_dir: Path) -> list[str]:
+    """Return the command that starts a worker.
+
+    An app with packages of its own runs with these only. Another app runs in Tidepool's own environment.
+    """
+    python, packages = [sys.executable, "-P", "-u"], app_dir / PACKAGES
+    if packages.is_dir():
+        return [*python, "-S", str(Path(__file__).with_name("worker_start.py")), str(packages)]
+    return [*python, "-m", "tidepool.functions.worker"]
+
+
 class InvocationError(Exception):
     """The function raised an error, or its worker died."""
 
@@ -64,10 +79,9 @@ class FunctionsWorker(asyncio.Protocol):
     async def start(self) -> Message:
         """Start the process and return `{"is": "indexed", ...}` or `{"is": "failed", "error": ...}`."""
         ours, theirs = socket.socketpair()
-        command = [sys.executable, "-P", "-u", "-m", "tidepool.functions.worker"]
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
-                *command,
+                *worker_command(self._app_dir),
                 *("--socket", str(theirs.fileno()), str(self._app_dir)),
                 cwd=self._app_dir,
                 env=dict(self._environ),
