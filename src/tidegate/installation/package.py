@@ -77,7 +77,7 @@ def unpacked(root: Path = ROOT, target: Target | None = None) -> Path:
     target = target or Target()
     files = app_files(root)
     contents = [part for path in files for part in (str(path).encode(), (root / path).read_bytes())]
-    cache = root / ".tools" / "packages"
+    cache = _cache()
     with _locked(cache):
         dependencies = _dependencies(root, target, cache)
         folder = cache / f"app-{target.python}-{_digest(dependencies.name.encode(), *contents)}"
@@ -107,6 +107,11 @@ def write_zip(folder: Path, file: Path) -> PackageSize:
                 unpacked_bytes[_part(name)] += len(content)
     largest = tuple(f"{part} {size / 1e6:.1f} MB" for part, size in unpacked_bytes.most_common(5))
     return PackageSize(file.stat().st_size / 1e6, unpacked_bytes.total() / 1e6, largest)
+
+
+def _cache() -> Path:
+    """Return the folder of built packages. All checkouts of a user share it, as they share uv's cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "tidegate" / "packages"
 
 
 def _dependencies(root: Path, target: Target, cache: Path) -> Path:
