@@ -139,11 +139,50 @@ def test_the_same_key_with_another_request_is_refused(service: Service, api: Api
     assert len(content(api.get(jobs_of("202604")))) == 1
 
 
-def test_requests_at_the_same_time_become_generations_of_their_own(service: Service, api: Api) -> None:
+def test_a_rerun_without_a_key_is_refused_while_the_version_is_being_scored(
+    service: Service, api: Api
+) -> None:
+    a_month(service, "202609", versions=2)
+    api.post(jobs_of("202609"), {"reason": "x"})
+
+    again = api.post(jobs_of("202609"), {"reason": "x"})
+    of_another_version = api.post(jobs_of("202609"), {"reason": "x", "version": 1})
+    with_a_key = api.post(jobs_of("202609"), {"reason": "x"}, idempotency_key="again")
+    record = service.ledger.partition("digits", "202609")
+    for claim in record.claims:
+        claim.generation.state = ScoringState.CANCELLED
+    service.ledger.save(record)
+    after_its_end = api.post(jobs_of("202609"), {"reason": "x"})
+
+    assert again.status_code == 409
+    assert content(again)["title"] == "Conflict"
+    assert "202609-2-g1 is being scored (state claimed)" in content(again)["detail"]
+    assert content(of_another_version)["name"] == "202609-1-g1"
+    assert content(with_a_key)["name"] == "202609-2-g2"
+    assert content(after_its_end)["name"] == "202609-2-g3"
+
+
+def test_of_requests_without_a_key_at_the_same_time_one_is_accepted(service: Service, api: Api) -> None:
+    a_month(service, "202610")
+
+    with ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(api.post, jobs_of("202610"), {"reason": "x"}) for _ in range(4)]
+        answers = [one.result() for one in asked]
+
+    assert sorted(answer.status_code for answer in answers) == [202, 409, 409, 409]
+    assert len(content(api.get(jobs_of("202610")))) == 1
+
+
+def test_requests_with_keys_at_the_same_time_become_generations_of_their_own(
+    service: Service, api: Api
+) -> None:
     a_month(service, "202605")
 
     with ThreadPoolExecutor(4) as threads:
-        asked = [threads.submit(api.post, jobs_of("202605"), {"reason": str(n)}) for n in range(4)]
+        asked = [
+            threads.submit(api.post, jobs_of("202605"), {"reason": str(n)}, idempotency_key=f"key-{n}")
+            for n in range(4)
+        ]
         answers = [content(one.result()) for one in asked]
 
     assert sorted(answer["generation"] for answer in answers) == [1, 2, 3, 4]

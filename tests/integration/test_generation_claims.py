@@ -1,6 +1,7 @@
 """Months are scored with the champion: as the feed's workspace has it, and for good once they are claimed."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.support import config_yaml
@@ -34,9 +35,11 @@ def _claim(promotions: Promotions, model: str | None = None, **score: Any) -> Ge
         ]
         service.ledger.save(partition)
     claims = GenerationClaims(context=service)
-    return claims.claim(
-        ScoringRequest(feed="digits", partition="202611", model=model, reason="test")
-    ).generation
+    key = str(uuid4())  # the earlier generations of the version are live
+    request = ScoringRequest(
+        feed="digits", partition="202611", model=model, reason="test", idempotency_key=key
+    )
+    return claims.claim(request).generation
 
 
 def _partition(promotions: Promotions) -> Partition:
@@ -62,7 +65,8 @@ def test_the_champion_scores_and_not_the_newest(promotions: Promotions) -> None:
 def _rerun(promotions: Promotions) -> tuple[int, dict[str, Any]]:
     """A person asks for it over HTTP."""
     service = promotions.start()
-    answer = Api(lambda: service).post("/api/feeds/digits/partitions/202611/jobs", {"reason": "new labels"})
+    path, body = "/api/feeds/digits/partitions/202611/jobs", {"reason": "new labels"}
+    answer = Api(lambda: service).post(path, body, idempotency_key="a-rerun")
     return answer.status_code, content(answer)
 
 

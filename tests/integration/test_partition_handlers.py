@@ -293,10 +293,8 @@ def test_the_same_key_claims_once_also_at_the_same_time(
         numbers = {claim.generation.number for claim in pool.map(harness.claims.claim, [wish] * 3)}
 
     assert numbers == {1}
-    other = harness.claims.claim(
-        ScoringRequest(feed="stories", partition=MONTH, reason="and again")
-    ).generation
-    assert other.number == 2
+    more = ScoringRequest(feed="stories", partition=MONTH, reason="and again", idempotency_key="more")
+    assert harness.claims.claim(more).generation.number == 2
     with pytest.raises(NotFoundError):
         harness.claims.claim(ScoringRequest(feed="stories", partition="209912", reason="nothing there"))
 
@@ -333,5 +331,5 @@ def test_a_rerun_makes_the_version_that_the_policy_does_not(
 
     assert claim.name == "209901-2-g1"
     assert harness.partition.versions[-1].reason == "asked for: they are right now"
-    again = reruns.rerun(feed, harness.partition, RerunRequest(reason="once more"), None)
+    again = reruns.rerun(feed, harness.partition, RerunRequest(reason="once more"), "once more")
     assert again.name == "209901-2-g2"

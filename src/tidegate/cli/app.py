@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Literal
-from uuid import uuid4
 
 try:
     import typer
@@ -127,7 +126,11 @@ def rerun(  # noqa: PLR0913, PLR0917 - options of a command
     ] = None,
     idempotency_key: Annotated[
         str,
-        typer.Option(help="A repeated request with the same key starts no second run.", show_default=False),
+        typer.Option(
+            help="A repeated request with the same key starts no second run. A key is required if the "
+            "version is being scored.",
+            show_default=False,
+        ),
     ] = "",
     url: Url = "",
     key: Key = "",
@@ -138,7 +141,7 @@ def rerun(  # noqa: PLR0913, PLR0917 - options of a command
     request = {"reason": reason, "version": version, "model_version": model_version}
     body = {name: value for name, value in request.items() if value is not None}
     path = f"{_partition_path(api, feed_partition)}/jobs"
-    scoring = api.post(path, body, idempotency_key=idempotency_key or str(uuid4()))
+    scoring = api.post(path, body, idempotency_key=idempotency_key or None)
     print_json(scoring) if as_json else tables.show_rerun(scoring)
 
 

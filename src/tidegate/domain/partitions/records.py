@@ -133,6 +133,11 @@ class Partition(LedgerRecord):
         """Return the generation that a request with this idempotency key created, or None."""
         return next((c for c in self.claims if key and c.generation.idempotency_key == key), None)
 
+    def live_claim(self, version: int) -> "Claim | None":
+        """Return the newest generation of a version that has no final state yet, or None."""
+        live = [c for c in self.claims if c.version.number == version and not c.generation.state.final]
+        return live[-1] if live else None
+
 
 @dataclass(frozen=True)
 class Claim:

@@ -54,8 +54,8 @@ class RerunService:
         """Claim a generation and send the command that scores it. The same key returns the same generation.
 
         If files of the partition changed and the feed's policy made no version of the change, a version is
-        made first. Raise RefusedError if the partition has no such version, or if the model is missing or
-        does not fit.
+        made first. Raise RefusedError if the partition has no such version, if the model is missing or does
+        not fit, or if there is no key and the version is being scored.
         """
         claim = record.claimed_with(key) or self._claim(feed, record, request, key)
         if not _is_same_request(request, claim):

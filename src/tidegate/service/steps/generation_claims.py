@@ -7,7 +7,7 @@ from tidegate.domain.activities import partition_texts
 from tidegate.domain.lifecycle.promotion import champion_in
 from tidegate.domain.partitions.records import Claim, Generation, Partition, PartitionVersion
 from tidegate.domain.partitions.result import Result, current_result
-from tidegate.errors import NotFoundError
+from tidegate.errors import NotFoundError, RefusedError
 from tidegate.log import Log
 from tidegate.messages.commands import Next
 from tidegate.service.context import ServiceContext
@@ -28,6 +28,17 @@ class ScoringRequest:
     idempotency_key: str | None = None
 
 
+class LiveGenerationError(RefusedError):
+    """A request without an idempotency key, for a version that is being scored: perhaps a repetition."""
+
+    def __init__(self, live: Claim) -> None:
+        name, state = live.name, live.generation.state
+        again = "To score the version once more all the same, send the request with an Idempotency-Key"
+        super().__init__(
+            409, "Conflict", f"{name} is being scored (state {state}): wait for its end. {again}"
+        )
+
+
 @dataclass(frozen=True)
 class GenerationClaims:
     """The claims of new generations.
@@ -40,8 +51,9 @@ class GenerationClaims:
     def claim(self, request: ScoringRequest) -> Claim:
         """Return a new generation, or the one that was claimed with the same idempotency key.
 
-        Raise NotFoundError if there is no such feed, version or model, and ConflictError if other writers
-        change the record all the time.
+        Raise NotFoundError if there is no such feed, version or model, LiveGenerationError if the request has
+        no key and the version is being scored, and ConflictError if other writers change the record all the
+        time.
         """
         feed = self.context.config().feeds.get(request.feed)
         if feed is None:
@@ -52,7 +64,10 @@ class GenerationClaims:
         record = self.context.ledger.partition(request.feed, request.partition)
         if claim := record.claimed_with(request.idempotency_key):
             return claim
-        return self.add(feed, record, _requested_version(record, request), request)
+        version = _requested_version(record, request)
+        if request.idempotency_key is None and (live := record.live_claim(version.number)):
+            raise LiveGenerationError(live)
+        return self.add(feed, record, version, request)
 
     def add(self, feed: Feed, record: Partition, version: PartitionVersion, request: ScoringRequest) -> Claim:
         """Add the version's next generation. The generation's model version is chosen here and recorded.
