@@ -12,7 +12,7 @@ from tidegate.messages.partition_id import Period
 
 _KEY = r"(?:[A-Za-z_][A-Za-z0-9_]*=)?"  # Hive writes folders as year=2026/month=11/
 _SHAPE = re.compile(
-    rf"(?:[^{{}}\\*?]*/)?{_KEY}\{{yyyy\}}(?:[_.-]?|/{_KEY})\{{MM\}}(?:(?:[_.-]?|/{_KEY})\{{dd\}})?/"
+    rf"(?:[^{{}}\\*?\[\]]*/)?{_KEY}\{{yyyy\}}(?:[_.-]?|/{_KEY})\{{MM\}}(?:(?:[_.-]?|/{_KEY})\{{dd\}})?/"
 )
 _DIGITS = {
     r"\{yyyy\}": "(?P<year>[0-9]{4})",
@@ -74,7 +74,8 @@ class PathPattern:
         if not shape or value.startswith("/") or {"", ".", ".."} & set(value.removesuffix("/").split("/")):
             raise ValueError(
                 "write a folder with {yyyy}, {MM} and, if the feed is daily, {dd}, in this order and with a "
-                'final slash, such as "{yyyy}{MM}/", "in/{yyyy}-{MM}-{dd}/" or "year={yyyy}/month={MM}/"'
+                'final slash, such as "{yyyy}{MM}/", "in/{yyyy}-{MM}-{dd}/" or "year={yyyy}/month={MM}/". '
+                "Wildcards are not allowed: files in all folders below it count"
             )
         if value.startswith("predictions/"):
             raise ValueError(

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from tidegate.config.file_patterns import FilePatterns
 from tidegate.config.model_policy import Policy
 from tidegate.config.path_pattern import PathPattern
 from tidegate.config.types import (
@@ -138,7 +139,7 @@ class Feed(Section):
 
     storage: FeedStorage
     path: PathPattern
-    only: Filled = "*"
+    only: FilePatterns = FilePatterns(("*",))
     starts: FirstPartition
     complete_when: list[Completion] = Field(min_length=1)
     deadline: Deadline | None = None

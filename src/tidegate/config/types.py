@@ -18,6 +18,7 @@ from pydantic import (
 from tidegate.messages.partition_id import PartitionId
 
 _ASSET_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}"
+_WILDCARD = re.compile(r"[*?\[\]{}]")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -53,9 +54,10 @@ def _partition(value: str) -> str:
 
 
 def _file_in_partition(value: str) -> str:
-    if {"", ".", ".."} & set(value.split("/")) or "\\" in value:
+    if {"", ".", ".."} & set(value.split("/")) or _WILDCARD.search(value) or "\\" in value:
         raise ValueError(
-            "write a file name relative to the partition's folder, such as _SUCCESS or lists/files.txt"
+            "write a file name relative to the partition's folder, such as _SUCCESS or lists/files.txt. "
+            "It is the name of one file, so the characters * ? [ ] { } are not allowed"
         )
     return value
 

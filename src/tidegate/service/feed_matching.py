@@ -1,7 +1,5 @@
 """Match a blob with a feed: which partition it belongs to, and when that partition is checked."""
 
-import fnmatch
-import re
 from datetime import datetime, timedelta
 
 from tidegate.config.schema import Feed
@@ -17,7 +15,6 @@ class FeedMatcher:
     def __init__(self, name: str, feed: Feed, check_delay: timedelta) -> None:
         self._name = name
         self._feed = feed
-        self._only = re.compile(fnmatch.translate(feed.only))  # matches as fnmatchcase does
         self._markers = {rule.marker for rule in feed.complete_when if rule.marker}
         self._lists = {rule.listed_in for rule in feed.complete_when if rule.listed_in}
         quiet = min((rule.quiet_for for rule in feed.complete_when if rule.quiet_for), default=timedelta())
@@ -45,7 +42,7 @@ class FeedMatcher:
     def _check(self, event: BlobChanged, partition: str, file: str, now: datetime) -> Meaning:
         signal = file in self._markers or file in self._lists
         listed = bool(self._lists)  # a list file can name any file
-        if not (signal or event.directory or listed or self._only.match(file)):
+        if not (signal or event.directory or listed or self._feed.only.match(file)):
             return Ignore("file does not match the feed's `only`")
         if event.unwritten and file not in self._markers:
             return Ignore("file has no content yet")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from fnmatch import fnmatchcase
 
 from tidegate.config.schema import AfterDeadline, Completion, Feed, LatePolicy
 from tidegate.domain.partitions.manifest import ListedBlob, Manifest
@@ -86,8 +85,8 @@ def sort_listing(
     names = {way.marker for way in feed.complete_when if way.marker} | list_files(feed)
     data = [file for file in relative if file.name not in names]
     return PartitionListing(
-        files=tuple(file for file in data if fnmatchcase(file.name, feed.only)),
-        others=tuple(file for file in data if not fnmatchcase(file.name, feed.only)),
+        files=tuple(file for file in data if feed.only.match(file.name)),
+        others=tuple(file for file in data if not feed.only.match(file.name)),
         signals=tuple(file for file in relative if file.name in names),
         lists={name: _listed_names(text, names) for name, text in lists.items()},
     )
