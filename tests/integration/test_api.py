@@ -12,7 +12,7 @@ from tests.support.api_requests import Api, content
 from tests.support.azure_clients import ml_client
 from tests.support.clock import Clock
 from tests.support.config_yaml import a_feed
-from tests.support.installation import MLMODEL
+from tests.support.installation import MLMODEL, QUICK
 from tests.support.records import a_job
 from tests.support.service import a_service, take_commands
 
@@ -40,7 +40,8 @@ def service(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Service:
     """A service with the models classifier:1, classifier:2 and unfit:1; each test has a month of its own."""
-    from azure.ai.ml.entities import Model
+    from azure.ai.ml import load_component
+    from azure.ai.ml.entities import Environment, Model
 
     folder = tmp_path_factory.mktemp("api")
     workspace = tidepool.create_workspace()
@@ -54,9 +55,11 @@ def service(
         path.mkdir()
         (path / "MLmodel").write_text(text)
         ml.models.create_or_update(Model(name=name, version=version, path=path, type="mlflow_model"))
-    unfit = a_feed(account.name, "other")
-    unfit["score"] = unfit["score"] | {"model": "unfit"}
-    feeds = {"digits": a_feed(account.name), "unfit": unfit}
+    ml.environments.create_or_update(Environment(name="quick", version="1", image="python:3.11"))
+    ml.components.create_or_update(load_component(QUICK), version="1")
+    score = {"pipeline": "quick", "model": "classifier", "compute": "gpu-lowpri"}
+    unfit = a_feed(account.name, "other", score=score | {"model": "unfit"})
+    feeds = {"digits": a_feed(account.name, score=score), "unfit": unfit}
     return a_service(folder, account.name, CLOCK, development=workspace.name, **feeds)  # type: ignore[arg-type]
 
 
@@ -222,9 +225,13 @@ REASON = {"reason": "x"}
         (jobs_of("202607"), REASON | {"force": True}, (422, "body.force: unknown key")),
         (jobs_of("202607"), REASON | {"version": "1"}, (422, "body.version")),
         (jobs_of("202607"), REASON | {"version": 9}, (404, "it has 202607-1")),
-        (jobs_of("202607"), REASON | {"model_version": "9"}, (422, "no version 9 of model classifier")),
+        (jobs_of("202607"), REASON | {"model_version": "9"}, (422, "no model classifier:9")),
         (jobs_of("202608"), REASON, (409, "not complete yet")),
-        (jobs_of("202607", "unfit"), REASON, (422, "unfit:1 cannot score images: its input is float32")),
+        (
+            jobs_of("202607", "unfit"),
+            REASON,
+            (422, "unfit:1 does not fit quick, which takes image-classifier: its input is float32"),
+        ),
     ],
 )
 def test_what_cannot_be_done_is_refused_and_claims_nothing(

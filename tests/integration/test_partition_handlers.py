@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tests.support.handler_harness import CHECK, FINISH, JOB, LOOK, MONTH, SCORE, HandlerHarness, commands
-from tests.support.installation import Installation
+from tests.support.installation import QUICK, Installation
 
 from tidegate.domain.assets import BLOBSTORE
 from tidegate.domain.jobs.plan import plan_scoring
@@ -233,6 +233,34 @@ def test_a_model_without_a_signature_of_images_fails_before_any_job(
     assert "no tensor signature" in (generation.error or "")
     assert installation.jobs() == {}
     assert "partition.failed" in harness.kinds
+
+
+def test_a_pipeline_says_which_model_it_takes_and_any_takes_all(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    from azure.ai.ml import load_component
+    from azure.ai.ml.entities import Model
+
+    folder = installation.config_file.parent / "unsigned"
+    folder.mkdir()
+    (folder / "MLmodel").write_text("flavors: {python_function: {loader_module: nothing}}\n")
+    installation.ml.models.create_or_update(
+        Model(name="quick-model", version="2", path=folder, type="mlflow_model")
+    )
+    pipeline = load_component(QUICK)
+    pipeline.tags = {}
+    installation.ml.components.create_or_update(pipeline, version="2")
+    installation.upload(MONTH, FILES)
+    harness.do(CHECK)
+
+    with pytest.raises(PermanentError, match="quick does not say which model it takes"):
+        harness.do(SCORE)
+    pipeline.tags = {"tidegate_model": "any"}
+    installation.ml.components.create_or_update(pipeline, version="3")
+    harness.do(SCORE)
+
+    assert harness.claim.generation.state is ScoringState.SUBMITTED
+    assert list(installation.jobs()) == [JOB]
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,13 @@
 """What is submitted, and under which name."""
 
-import json
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from image_model import image_shape
 from tests.support.config_yaml import a_feed
 from tests.support.records import a_claim
 
 from tidegate.config.schema import Feed
-from tidegate.domain.jobs.plan import job_name, model_problem, plan_scoring, served_by
+from tidegate.domain.jobs.plan import job_name, plan_scoring, served_by
 
 FEED = Feed.model_validate(a_feed(score={**a_feed()["score"], "publish_compute": "small"}))
 
@@ -89,56 +85,3 @@ def test_a_jobs_name_leads_back(feed: str, version: int, number: int, attempt: i
 )
 def test_jobs_of_others_serve_nothing(name: str) -> None:
     assert served_by(name, "event-1") is None
-
-
-A_DOUBLE = {"type": "double", "name": "x"}
-
-
-def a_tensor(*shape: int, dtype: str = "uint8") -> dict[str, Any]:
-    return {"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": shape}}
-
-
-def an_mlmodel(*inputs: dict[str, Any]) -> dict[str, Any]:
-    return {"signature": {"inputs": json.dumps(inputs)}}
-
-
-def the_job_says(mlmodel: dict[str, Any]) -> str | None:
-    """What scoring itself would say of the model, on the nodes."""
-    try:
-        image_shape(mlmodel)
-    except (ValueError, KeyError) as error:
-        return str(error)
-    return None
-
-
-@pytest.mark.parametrize("shape", [(-1, 8, 8, 1), (-1, 224, 192, 3)])
-def test_a_model_of_images_fits_the_service_and_the_job(shape: tuple[int, ...]) -> None:
-    mlmodel = an_mlmodel(a_tensor(*shape))
-
-    assert model_problem(mlmodel) is the_job_says(mlmodel) is None
-
-
-@pytest.mark.parametrize(
-    ("mlmodel", "problem"),
-    [
-        ({}, "no tensor signature"),
-        ({"signature": None}, "no tensor signature"),
-        ({"signature": {"inputs": None}}, "no tensor signature"),
-        (an_mlmodel(A_DOUBLE), "no tensor signature"),
-        ({"signature": {"inputs": "{"}}, "cannot be read"),
-        (an_mlmodel({"type": "tensor"}), "cannot be read"),
-        (an_mlmodel(a_tensor(-1, 8, 8, 1), a_tensor(-1, 8, 8, 1)), "2 inputs"),
-        (an_mlmodel(a_tensor(-1, 8, 8, 1), A_DOUBLE), "2 inputs"),
-        (an_mlmodel(a_tensor(-1, 8, 8, 1, dtype="float32")), "float32"),
-        (an_mlmodel(a_tensor(-1, 64)), "(-1, 64)"),
-        (an_mlmodel(a_tensor(1, 8, 8, 1)), "(1, 8, 8, 1)"),
-        (an_mlmodel(a_tensor(-1, -1, -1, 3)), "(-1, -1, -1, 3)"),
-        (an_mlmodel(a_tensor(-1, 3, 224, 224)), "(-1, 3, 224, 224)"),
-        (an_mlmodel(a_tensor(-1, 8, 8, 4)), "(-1, 8, 8, 4)"),
-    ],
-)
-def test_what_the_job_would_refuse_the_service_refuses_first_and_says_why(
-    mlmodel: dict[str, Any], problem: str
-) -> None:
-    assert problem in (model_problem(mlmodel) or "")
-    assert the_job_says(mlmodel)

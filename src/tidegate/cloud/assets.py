@@ -21,11 +21,12 @@ log = Log(__name__)
 
 
 class PipelineComponent(NamedTuple):
-    """A version of a pipeline component: its ARM id, its `name:version`, and the names of its outputs."""
+    """A version of a pipeline component: ARM id, `name:version`, outputs, tag `tidegate_model`."""
 
     id: str
     reference: str
     outputs: frozenset[str]
+    model_tag: str | None
 
 
 class AssetClient:
@@ -107,7 +108,8 @@ class AssetClient:
         with ml_errors(f"find the newest pipeline component {name}"):
             component = self._client.ml.components.get(name, label="latest")
             reference = f"{component.name}:{component.version}"
-            return PipelineComponent(str(component.id), reference, frozenset(component.outputs or ()))
+            outputs, tags = frozenset(component.outputs or ()), component.tags or {}
+            return PipelineComponent(str(component.id), reference, outputs, tags.get("tidegate_model"))
 
 
 def datastore_path_of(uri: str) -> tuple[str, str]:

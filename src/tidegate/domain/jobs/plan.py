@@ -1,10 +1,9 @@
 """The plan of a scoring job: its name, and everything that is submitted."""
 
-import json
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -114,28 +113,6 @@ def plan_scoring(feed: Feed, claim: Claim) -> JobPlan:
         },
         force_rerun=generation.number > 1,
     )
-
-
-def model_problem(mlmodel: Mapping[str, Any]) -> str | None:
-    """Return why a model cannot score images, from its MLmodel file, or None if it can.
-
-    The model must have one input: a uint8 tensor of shape (-1, height, width, 1 or 3). The job checks the
-    same in `image_model.image_shape`. A test runs both checks on the same cases.
-    """
-    try:
-        inputs = json.loads((mlmodel.get("signature") or {}).get("inputs") or "[]")
-        tensors = [entry["tensor-spec"] for entry in inputs if entry.get("type") == "tensor"]
-        if not tensors:
-            return "it has no tensor signature: log it again with one (mlflow.models.infer_signature, uint8)"
-        if len(inputs) != 1:
-            return f"it takes {len(inputs)} inputs, not one tensor of images"
-        dtype, shape = tensors[0]["dtype"], tuple(tensors[0]["shape"])
-        fits = len(shape) == 4 and shape[0] == -1 and min(shape[1:3]) > 0 and shape[3] in (1, 3)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return "its signature cannot be read"
-    if dtype != "uint8" or not fits:
-        return f"its input is {dtype} {shape}, not uint8 (-1, height, width, 1 or 3)"
-    return None
 
 
 def _details(version: PartitionVersion, generation: Generation) -> dict[str, str]:

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from tidegate.cloud.registrar import read_cluster
 from tidegate.config.schema import Feed
 from tidegate.domain.assets import datastore_name
-from tidegate.domain.jobs.plan import model_problem
 from tidegate.domain.lifecycle.promotion import champion_in
 from tidegate.errors import ConfigError, NotFoundError, PermanentError
 from tidegate.installation.asset_files import clusters_in, pipelines_in
 from tidegate.installation.checks.check import CheckInputs, CheckResult, fail, ok, warn
+from tidegate.service.steps.model_fit import find_model_problem
 
 _API_VERSION = "2024-04-01"
 _DEPLOY = "run: tidegate deploy"
@@ -60,13 +60,13 @@ def _pipeline(inputs: CheckInputs, role: str, name: str) -> CheckResult:
 
 
 def models(inputs: CheckInputs) -> Iterable[CheckResult]:
-    """Check that each feed's model exists, and that it takes images."""
-    references = dict.fromkeys((feed.workspace, feed.score.model) for _, feed in inputs.feeds())
-    for role, reference in references:
-        yield _model(inputs, role, reference)
+    """Check that each feed's model exists, and that it fits the feed's pipeline."""
+    uses = ((feed.workspace, feed.score.model, feed.score.pipeline) for _, feed in inputs.feeds())
+    for role, reference, pipeline in dict.fromkeys(uses):
+        yield _model(inputs, role, reference, pipeline)
 
 
-def _model(inputs: CheckInputs, role: str, reference: str) -> CheckResult:
+def _model(inputs: CheckInputs, role: str, reference: str, pipeline: str) -> CheckResult:
     name, _, pinned = reference.partition(":")
     assets, policy = inputs.service.workspaces[role].assets, inputs.config.models.get(name)
     promotes = bool(policy and policy.promotes)
@@ -78,9 +78,12 @@ def _model(inputs: CheckInputs, role: str, reference: str) -> CheckResult:
         )
     try:
         version = pinned or champion or assets.newest_model(name)
-        problem = model_problem(assets.mlmodel(name, version))
     except NotFoundError:
         return fail(f"{role} has no model {reference}, so partitions wait", "register the model")
+    try:
+        problem = find_model_problem(assets, pipeline, name, version)
+    except NotFoundError as error:
+        return fail(f"model {reference} in {role} cannot be used: {error}", "register what is missing")
     except PermanentError as error:
         return fail(
             f"model {reference} cannot be used: {error}",
@@ -88,10 +91,10 @@ def _model(inputs: CheckInputs, role: str, reference: str) -> CheckResult:
         )
     if problem:
         return fail(
-            f"model {name}:{version} in {role} cannot score images: {problem}",
-            "log the model again with a signature of this form, and register the new version",
+            f"model {problem} (in {role})",
+            "log the model again with a signature of this form, or name a pipeline that takes it",
         )
-    return ok(f"model {name}:{version} exists in {role} and takes images")
+    return ok(f"model {name}:{version} exists in {role} and fits {pipeline}")
 
 
 def computes(inputs: CheckInputs) -> Iterable[CheckResult]:

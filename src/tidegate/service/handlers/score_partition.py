@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tidegate.config.schema import Feed
-from tidegate.domain.jobs.plan import job_name, model_problem, plan_scoring
+from tidegate.domain.jobs.plan import job_name, plan_scoring
 from tidegate.domain.partitions.catch_up import is_held_back
 from tidegate.domain.partitions.records import Claim, Partition, PartitionVersion, ScoringState
 from tidegate.domain.partitions.result import Result
@@ -21,6 +21,7 @@ from tidegate.service.job_runner import ClusterNotReady, JobRunner, JobSubmitted
 from tidegate.service.retry import FIRST_LOOK, look_again
 from tidegate.service.steps.catching_up import CatchingUp
 from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest, end_generation
+from tidegate.service.steps.model_fit import find_model_problem
 
 
 @dataclass(frozen=True)
@@ -67,10 +68,9 @@ class ScorePartitionHandler:
 
     def _submit(self, command: ScorePartition, feed: Feed, claim: Claim) -> Follows:
         workspace, generation = self.context.workspace_of(feed), claim.generation
-        mlmodel = workspace.assets.mlmodel(generation.model_name, generation.model_version)
-        if problem := model_problem(mlmodel):
-            why = f"model {generation.model_name}:{generation.model_version} cannot score images: {problem}"
-            result = Result(ScoringState.FAILED, why)
+        name, version = generation.model_name, generation.model_version
+        if problem := find_model_problem(workspace.assets, feed.score.pipeline, name, version):
+            result = Result(ScoringState.FAILED, f"model {problem}")
             return [end_generation(self.context, claim, result, command.cause)]
         match self.runner.submit(feed.workspace, plan_scoring(feed, claim)):
             case ClusterNotReady():

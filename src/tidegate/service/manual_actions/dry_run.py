@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tidegate.config.schema import Feed
-from tidegate.domain.jobs.plan import JobPlan, model_problem, plan_scoring
+from tidegate.domain.jobs.plan import JobPlan, plan_scoring
 from tidegate.domain.partitions.calendar import deadline_of, expected_partitions
 from tidegate.domain.partitions.catch_up import (
     BEFORE_INSTALLATION,
@@ -28,6 +28,7 @@ from tidegate.domain.partitions.records import Claim, Generation, Partition, Par
 from tidegate.errors import NotFoundError, PermanentError
 from tidegate.service.context import ServiceContext
 from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest
+from tidegate.service.steps.model_fit import find_model_problem
 from tidegate.service.steps.version_registration import VersionRegistration
 
 
@@ -183,12 +184,11 @@ class DryRunService:
         name, _, pinned = feed.score.model.partition(":")
         try:
             version = pinned or self.claims.model_version(feed, name)
-            problem = model_problem(workspace.assets.mlmodel(name, version))
+            problem = find_model_problem(workspace.assets, feed.score.pipeline, name, version)
             outputs = workspace.assets.newest_pipeline(feed.score.pipeline).outputs
         except (NotFoundError, PermanentError) as error:
             return _ScoringSetup(problem=str(error))
-        model = f"{name}:{version}"
-        return _ScoringSetup(model, outputs, f"{model} cannot score images: {problem}" if problem else None)
+        return _ScoringSetup(f"{name}:{version}", outputs, problem)
 
 
 def _is_scored(version: PartitionVersion) -> bool:

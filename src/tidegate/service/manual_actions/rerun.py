@@ -7,7 +7,6 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from tidegate.config.schema import Feed
-from tidegate.domain.jobs.plan import model_problem
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import Claim, Partition
 from tidegate.errors import NotFoundError, PermanentError, RefusedError
@@ -17,6 +16,7 @@ from tidegate.service.context import ServiceContext
 from tidegate.service.manual_actions.requester import Reason
 from tidegate.service.retry import send_or_leave_to_timer
 from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest
+from tidegate.service.steps.model_fit import find_model_problem
 from tidegate.service.steps.version_registration import VersionRegistration
 
 if TYPE_CHECKING:
@@ -86,21 +86,19 @@ class RerunService:
         return self.claims.claim(scoring)
 
     def _model(self, feed: Feed, requested: str | None) -> str:
-        """Return the model as `name:version`. Raise RefusedError if it is missing or cannot score images."""
+        """Return the model as `name:version`. Raise RefusedError if it is missing or does not fit."""
         name, _, pinned = feed.score.model.partition(":")
         try:
             version = requested or pinned or self.claims.model_version(feed, name)
         except NotFoundError as error:
             raise RefusedError(422, "Unprocessable", str(error)) from error
         try:
-            problem = model_problem(self.context.workspace_of(feed).assets.mlmodel(name, version))
-        except NotFoundError as error:
-            detail = f"{feed.workspace} has no version {version} of model {name}"
-            raise RefusedError(422, "Unprocessable", detail) from error
-        except PermanentError as error:
+            assets = self.context.workspace_of(feed).assets
+            problem = find_model_problem(assets, feed.score.pipeline, name, version)
+        except (NotFoundError, PermanentError) as error:
             raise RefusedError(422, "Unprocessable", str(error)) from error
         if problem:
-            raise RefusedError(422, "Unprocessable", f"{name}:{version} cannot score images: {problem}")
+            raise RefusedError(422, "Unprocessable", problem)
         return f"{name}:{version}"
 
 
