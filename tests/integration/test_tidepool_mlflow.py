@@ -1,6 +1,8 @@
 """MLflow with a workspace: the unmodified azureml-mlflow, in a script and in jobs."""
 
+import contextlib
 import os
+import sqlite3
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from tests.support.azure_clients import ml_client
 
 from tidepool import default_resources
 from tidepool.cloud import Tidepool, Workspace
+from tidepool.tracking.server import template
 
 TRAIN = """
     import mlflow, numpy
@@ -154,3 +157,19 @@ def test_workspaces_do_not_see_each_others_experiments(
 
     assert tracked.get_experiment_by_name("here") is not None
     assert other.get_experiment_by_name("here") is None
+
+
+def test_new_databases_are_copies_of_one_without_experiments_and_runs(
+    tidepool: Tidepool, tracked: mlflow.MlflowClient
+) -> None:
+    tracked.search_experiments()
+    [database] = tidepool.data_dir.rglob("mlflow.db")
+
+    def rows(file: Path, query: str) -> list[tuple[str]]:
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            return connection.execute(query).fetchall()
+
+    assert rows(template(), "select name from experiments") == [("Default",)]
+    assert rows(template(), "select run_uuid from runs") == []
+    for query in ("select version_num from alembic_version", "select name from sqlite_master order by name"):
+        assert rows(template(), query) == rows(database, query)

@@ -1,9 +1,14 @@
 """The unmodified MLflow server: one process, started when a request first needs it."""
 
 import asyncio
+import contextlib
+import hashlib
 import os
+import shutil
 import socket
+import sqlite3
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import httpx
@@ -19,6 +24,17 @@ _ENVIRONMENT = {
     # Artifacts are in the storage of the workspaces, and clients read them there.
     "_MLFLOW_SERVER_ARTIFACT_ROOT": "azureml://unused",
 }
+# The objects that the server imports live on. The garbage collector would look at them again and again, which
+# takes a sixth of the time of the import.
+_SERVE = """
+import gc
+gc.disable()
+import mlflow.server.fastapi_app
+from uvicorn.main import main
+gc.freeze()
+gc.enable()
+main()
+"""
 _TABLES = ("/api/2.0/mlflow/experiments/search", {"max_results": 1})
 
 
@@ -68,11 +84,15 @@ class MlflowServer:
         The parent process would only import MLflow once more.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
+        is_new = not self.database.exists()
+        if is_new:
+            with contextlib.suppress(FileNotFoundError):
+                _copy(template(), self.database)
         with socket.socket() as listener:
             listener.bind(("127.0.0.1", 0))
             listener.listen(128)
             port = listener.getsockname()[1]
-            command = ["-m", "uvicorn", "mlflow.server.fastapi_app:app", "--fd", str(listener.fileno())]
+            command = ["-c", _SERVE, "mlflow.server.fastapi_app:app", "--fd", str(listener.fileno())]
             with self._log_file.open("ab") as log:
                 self._process = await asyncio.create_subprocess_exec(
                     sys.executable,
@@ -92,10 +112,14 @@ class MlflowServer:
         self._http = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}",
             trust_env=False,
+            verify=False,  # plain HTTP; the certificates of all authorities would take long to load
             timeout=_START_S,
             headers={"Host": "localhost"},
         )
         await self._first_answer(self._http, self._process)
+        if is_new and not template().exists():
+            with contextlib.suppress(OSError, sqlite3.Error):  # an installation may be read-only
+                await asyncio.to_thread(_keep_as_template, self.database)
 
     async def _first_answer(self, http: httpx.AsyncClient, process: asyncio.subprocess.Process) -> None:
         """Wait until the tables exist, and raise AzureError if the process ends before that."""
@@ -109,3 +133,36 @@ class MlflowServer:
             raise AzureError(
                 503, "ServiceUnavailable", f"The MLflow server did not start. Its log is {self._log_file}."
             )
+
+
+def template() -> Path:
+    """Return the file of a database with MLflow's tables and without runs, whether or not it exists.
+
+    MLflow creates its tables in dozens of migrations. The file keeps the result for this version of MLflow
+    and this environment of the server. It is kept as bytecode is.
+    """
+    environment = hashlib.sha256(repr(sorted(_ENVIRONMENT.items())).encode()).hexdigest()[:8]
+    return Path(__file__).parent / "__pycache__" / f"mlflow-{version('mlflow')}-{environment}.db"
+
+
+def _keep_as_template(database: Path) -> None:
+    """Keep a copy of a database that no client has written to."""
+    template().parent.mkdir(exist_ok=True)
+    part = _part_of(template())
+    with (
+        contextlib.closing(sqlite3.connect(database)) as source,
+        contextlib.closing(sqlite3.connect(part)) as target,
+    ):
+        source.backup(target)
+    part.replace(template())
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file. The target exists only when it is complete."""
+    part = _part_of(target)
+    shutil.copyfile(source, part)
+    part.replace(target)
+
+
+def _part_of(file: Path) -> Path:
+    return file.with_name(f"{file.name}.{os.urandom(4).hex()}")
