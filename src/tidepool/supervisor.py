@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import faulthandler
+import gc
 import json
 import logging
 import os
@@ -74,6 +75,7 @@ def main() -> None:
     parser.add_argument("--parent-fd", type=int)
     parser.add_argument("--stop-within", type=float, default=default_resources.STOP_WITHIN_S)
     arguments = parser.parse_args()
+    gc.freeze()  # what is imported lives on, and the garbage collector need not look at it
     data_dir: Path = arguments.data.resolve()
     data_dir.mkdir(parents=True, exist_ok=True)
     if os.getpgrp() != os.getpid():

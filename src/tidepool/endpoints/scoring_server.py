@@ -5,6 +5,7 @@ imports only the standard library, and MLflow for MLflow models.
 """
 
 import argparse
+import gc
 import json
 import logging
 import socket
@@ -97,12 +98,15 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     log.info("starting")
+    gc.disable()  # the objects that imports and the model create live on
     if arguments.mlflow:
         from tidepool.endpoints.scoring_mlflow import mlflow_run
 
         run = mlflow_run(arguments.mlflow)
     else:
         run = script_run(arguments.script)
+    gc.freeze()
+    gc.enable()
     log.info("ready")
     with socket.socket(fileno=arguments.fd) as listener:
         ScoringServer(listener, run).serve_forever()

@@ -108,7 +108,11 @@ class ServingProcess:
                     stderr=output,
                     pass_fds=[listener.fileno()],
                 )
-        self._http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False)
+        self._http = httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}",
+            trust_env=False,
+            verify=False,  # plain HTTP; the certificates of all authorities would take long to load
+        )
         try:
             answer = await self._http.get("/", timeout=_START_S)
         except httpx.HTTPError as error:
