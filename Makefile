@@ -13,6 +13,9 @@ export UV_PYTHON := $(INTERPRETER)
 # Compile to bytecode once, here. Otherwise the first start of each process does it again. A busy machine needs more than
 # the 60 s that uv allows by default.
 export UV_COMPILE_BYTECODE_TIMEOUT := 600
+# Keep the bytecode of our own code and of the tests, too. Container images often turn this off, and then each process
+# compiles them again.
+export PYTHONDONTWRITEBYTECODE :=
 SYNC := $(UV) sync --frozen --inexact --quiet --compile-bytecode --extra cli
 EXPORT := $(UV) export --frozen --quiet --no-default-groups --no-hashes --no-emit-project --no-header --no-annotate
 
