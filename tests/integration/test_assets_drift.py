@@ -15,6 +15,7 @@ from examples.digits import images
 from examples.digits.images import Digit
 from PIL import Image
 from rows import Row, format_row
+from tests.support.tracking_store import new_tracking_store
 
 ASSETS = Path("src/assets").resolve()
 SUBJECT = {"feed": "digits", "partition": "202611", "version": "202611-1", "generation": "1"}
@@ -74,7 +75,7 @@ def partition(tmp_path: Path) -> Path:
 
 
 def test_drift_is_measured_and_shown(partition: Path) -> None:
-    store = f"sqlite:///{partition}/mlflow.db"
+    store = new_tracking_store(partition)
     client = mlflow.MlflowClient(store)
     experiment = client.create_experiment("digits", artifact_location=str(partition / "artifacts"))
     pipeline = client.create_run(experiment).info.run_id

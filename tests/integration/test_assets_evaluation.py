@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from examples.digits.images import as_png
 from PIL import Image
+from tests.support.tracking_store import new_tracking_store
 
 from tidegate.domain.jobs.error_messages import describe_error
 
@@ -143,7 +144,7 @@ def evaluated(models: Path) -> Evaluated:
     """As a step of a pipeline, in an MLflow store of its own."""
     import mlflow
 
-    store = f"sqlite:///{models}/mlflow.db"
+    store = new_tracking_store(models)
     client = mlflow.MlflowClient(store)
     experiment = client.create_experiment("lights", artifact_location=str(models / "artifacts"))
     pipeline = client.create_run(experiment).info.run_id

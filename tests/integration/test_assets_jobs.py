@@ -22,6 +22,7 @@ from image_model import ImageModel, ImageShape, image_shape
 from PIL import Image
 from rows import Row, format_row, parse_rows
 from score_images import Scorer
+from tests.support.tracking_store import new_tracking_store
 
 PUBLISHING = Path("src/assets/image_scoring").resolve()
 TRAINING = Path("src/assets/retraining").resolve()
@@ -105,7 +106,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Jobs:
     (folder / "manifest.jsonl").write_text("".join(json.dumps({"name": name}) + "\n" for name in MANIFEST))
     write_training(folder / "training")
     (folder / "model").mkdir()  # as Azure ML mounts an output
-    store = f"sqlite:///{folder}/mlflow.db"
+    store = new_tracking_store(folder)
     client = mlflow.MlflowClient(store)
     experiment = client.create_experiment("pets", artifact_location=str(folder / "artifacts"))
     pipeline = client.create_run(experiment).info.run_id
