@@ -164,7 +164,11 @@ class Running:
         self.installation = installation
         self.site = site
         self._http = httpx.Client(
-            base_url=site.url, headers={"x-functions-key": site.key}, trust_env=False, timeout=60
+            base_url=site.url,
+            headers={"x-functions-key": site.key},
+            trust_env=False,
+            verify=False,
+            timeout=60,
         )
 
     def __enter__(self) -> Self:
