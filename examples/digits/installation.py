@@ -1,7 +1,9 @@
 """The example's installation in Tidepool: a running cloud, the deployed service, and its labelled data."""
 
+import importlib
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +28,11 @@ def package(screen: Screen) -> Path:
 
 
 def deploy(screen: Screen) -> None:
-    """Run `tidegate deploy`. Print its output and end the program if it fails."""
+    """Run `tidegate deploy`. Print its output and end the program if it fails.
+
+    Meanwhile import azure-ai-ml, which the next step needs and which takes seconds.
+    """
+    threading.Thread(target=importlib.import_module, args=["azure.ai.ml"], daemon=True).start()
     with screen.step("tidegate deploy: pipelines, environments and datastores"):
         command = [sys.executable, "-m", "tidegate.cli.app", "deploy"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
