@@ -6,6 +6,7 @@ fail the partition, but is recorded in drift.json and in the log.
 """
 
 import argparse
+import gc
 import json
 import logging
 import os
@@ -36,6 +37,7 @@ class Compared:
 
 
 def main() -> None:
+    gc.set_threshold(50_000, 20, 20)  # fewer collections while MLflow is imported
     logging.basicConfig(level=logging.INFO)
     args = parse_arguments()
     subject = {key: getattr(args, key) for key in ("feed", "partition", "version", "generation")}

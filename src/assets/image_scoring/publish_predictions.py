@@ -6,6 +6,7 @@ it cannot read or write. Problems of the partition are recorded in reconciliatio
 
 import argparse
 import csv
+import gc
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 
 def main() -> None:
+    gc.set_threshold(50_000, 20, 20)  # fewer collections while MLflow is imported
     logging.basicConfig(level=logging.INFO)
     args = parse_arguments()
     with args.rows.open(encoding="utf-8") as lines:
