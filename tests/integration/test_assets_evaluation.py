@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from decoding import DECODER
 from examples.digits.images import as_png
 from PIL import Image
 from tests.support.tracking_store import new_tracking_store
@@ -163,6 +164,7 @@ def test_evidence_says_what_was_compared_on_what(evaluated: Evaluated) -> None:
         "lights-holdout:4",
         40 + TELEPHONES,
     )
+    assert evidence["decoder"] == DECODER
 
 
 def test_each_model_answers_with_its_own_code(evaluated: Evaluated) -> None:

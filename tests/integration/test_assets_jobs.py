@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from decoding import DECODER
 from drift_reference import load
 from examples.digits.images import TRAINING_DATA, accuracy, holdout_set, month, write
 from examples.digits.labelled_sets import write_training
@@ -136,6 +137,7 @@ def test_an_incomplete_month_completes_the_job_and_says_what_is_wrong(jobs: Jobs
     counts = {key: outcome[key] for key in ("files", "rows", "errors", "repeated", "unlisted", "torn")}
     assert counts == {"files": 9, "rows": 8, "errors": 1, "repeated": 1, "unlisted": 1, "torn": 1}
     assert outcome["worst_errors"] == [{"error": "not an image", "count": 1, "images": ["broken.png"]}]
+    assert outcome["decoder"] == DECODER
     assert (outcome["feed"], outcome["version"], outcome["generation"]) == ("pets", "202611-2", "1")
 
 
@@ -199,6 +201,7 @@ def test_the_trained_model_takes_images_and_is_better_than_95_percent(jobs: Jobs
 
     assert image_shape(mlmodel) == ImageShape(8, 8, 1)
     assert mlmodel["metadata"]["tidegate"]["training_data"] == "digits-training:1"
+    assert mlmodel["metadata"]["tidegate"]["decoder"] == DECODER
     assert run.data.metrics["accuracy"] > 0.95
     assert run.data.metrics["f1_macro"] > 0.95
 

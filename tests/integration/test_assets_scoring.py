@@ -132,8 +132,8 @@ def deep_grey() -> Image.Image:
     [
         Image.new("L", (8, 8), 200),
         Image.new("RGB", (8, 8), (200, 200, 200)),
-        Image.new("RGBA", (8, 8), (200, 200, 200, 17)),
-        Image.new("LA", (8, 8), (200, 17)),
+        Image.new("RGBA", (8, 8), (200, 200, 200, 255)),
+        Image.new("LA", (8, 8), (200, 255)),
         Image.new("RGB", (8, 8), (200, 200, 200)).quantize(4),
         Image.new("RGB", (80, 40), (200, 200, 200)),
         deep_grey(),
@@ -146,6 +146,13 @@ def test_every_kind_of_image_becomes_the_models_tensor(
     rows = score({"a.png": png(image)}, channels=channels)
 
     assert rows == [Row("a.png", "bright", 200.0, "")]
+
+
+def test_what_the_pixels_may_lack_is_noted_in_the_row(score: Score) -> None:
+    (row,) = score({"a.png": png(Image.fromarray(np.full((8, 8), 3_000, dtype=np.uint16)))})
+
+    assert (row.label, row.error) == ("dark", "")
+    assert row.note.startswith("its 16-bit values use at most 12 bits")
 
 
 @pytest.mark.parametrize(

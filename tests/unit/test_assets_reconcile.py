@@ -108,6 +108,15 @@ def test_the_summary_shows_the_most_frequent_errors_first() -> None:
     assert summary["labels"] == {"cat": 1}
 
 
+def test_the_summary_counts_the_notes_about_scored_images() -> None:
+    rows: list[Row | None] = [row("a"), *(Row(img, "cat", 0.9, "", "too dark") for img in ("b", "c"))]
+
+    result = outcome(rows, ["a", "b", "c"])
+
+    assert result.summary()["notes"] == [{"note": "too dark", "count": 2, "images": ["b", "c"]}]
+    assert (result.errors, result.verdict) == (0, "ok")
+
+
 def test_the_summary_of_a_lost_month_stays_small() -> None:
     summary = outcome([], [f"{number}.png" for number in range(50_000)]).summary()
 
@@ -137,7 +146,7 @@ def test_a_torn_line_is_no_row(original: Row, data: st.DataObject) -> None:
     assert list(parse_rows([torn, torn + line])) == [None, None]
 
 
-@pytest.mark.parametrize("line", ["3", "null", "{}", '["a"]', '["a", "b", 0.5, "", "x"]', "a 3"])
+@pytest.mark.parametrize("line", ["3", "null", "{}", '["a"]', '["a", "b", 0.5, "", "x", "y"]', "a 3"])
 def test_a_line_of_another_shape_is_no_row(line: str) -> None:
     assert list(parse_rows([line])) == [None]
 

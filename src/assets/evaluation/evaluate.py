@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from answers import ask
+from decoding import DECODER
 from image_model import UnfitModelError
 from labelled import LabelledSet, UnfitDataError, read_labelled
 
@@ -43,8 +44,10 @@ def main() -> None:
         confidence=args.confidence,
     )
     champion_name = args.champion_name if args.champion else None
-    evidence = {"candidate": args.candidate_name, "champion": champion_name, "data": args.data, **measured}
+    evidence = {"candidate": args.candidate_name, "champion": champion_name, "data": args.data}
+    evidence |= {"decoder": DECODER, **measured}
     subject = {key: getattr(args, key) for key in ("model", "version", "evaluation", "data")}
+    subject["decoder"] = DECODER
     log_to_mlflow(evidence, subject, holdout, {who: list(answer.labels) for who, answer in answers.items()})
     args.verdict_evidence.mkdir(parents=True, exist_ok=True)
     text = json.dumps(evidence, indent=2, allow_nan=False)

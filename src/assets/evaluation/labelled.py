@@ -99,7 +99,7 @@ class _Images:
 
 def _pixels(images: _Images, name: str, shape: tuple[int, int, int]) -> Pixels:
     try:
-        return decode(images.read(name), *shape)
+        return decode(images.read(name), *shape).pixels
     except (FileNotFoundError, KeyError):
         raise UnfitDataError(f"{LABELS} names {name}, but this image does not exist") from None
     # A decoder may raise any exception for damaged or hostile bytes.

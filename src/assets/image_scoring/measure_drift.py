@@ -111,7 +111,7 @@ def sample_partition(folder: Path, rows: list[Row], shape: ImageShape) -> Sample
 
     def read(row: Row) -> Pixels | None:
         try:
-            return read_image(folder / row.img, shape.height, shape.width, shape.channels)
+            return read_image(folder / row.img, shape.height, shape.width, shape.channels).pixels
         except BrokenImageError:
             return None
 

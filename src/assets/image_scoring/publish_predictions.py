@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from decoding import DECODER
 from reconcile import Reconciliation, reconcile
-from rows import Row, parse_rows, read_manifest
+from rows import COLUMNS, Row, parse_rows, read_manifest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,6 +32,7 @@ def main() -> None:
     with args.rows.open(encoding="utf-8") as lines:
         outcome = reconcile(parse_rows(lines), read_manifest(args.manifest), args.max_error_rate)
     subject = {key: getattr(args, key) for key in ("feed", "partition", "version", "generation")}
+    subject["decoder"] = DECODER
 
     args.predictions.mkdir(parents=True, exist_ok=True)
     write_csv(outcome.rows, args.predictions / "predictions.csv")
@@ -59,10 +61,10 @@ def write_csv(rows: Sequence[Row], path: Path) -> None:
         # Python's writer does not quote a single carriage return, which readers understand as the end of the
         # row.
         quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        plain.writerow(Row._fields)
+        plain.writerow(COLUMNS)
         for row in rows:
             writer = quoted if "\r" in f"{row.img}{row.label}{row.error}" else plain
-            writer.writerow(row)
+            writer.writerow(row[: len(COLUMNS)])
 
 
 def write_parquet(rows: Sequence[Row], path: Path) -> None:
@@ -70,9 +72,9 @@ def write_parquet(rows: Sequence[Row], path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = {name: [row[index] or None for row in rows] for index, name in enumerate(Row._fields)}
+    columns = {name: [row[index] or None for row in rows] for index, name in enumerate(COLUMNS)}
     columns["score"] = [row.score for row in rows]
-    schema = pa.schema([(name, pa.float64() if name == "score" else pa.string()) for name in Row._fields])
+    schema = pa.schema([(name, pa.float64() if name == "score" else pa.string()) for name in COLUMNS])
     pq.write_table(pa.table(columns, schema=schema), path)
 
 

@@ -70,17 +70,10 @@ class Reconciliation:
             "max_error_rate": self.max_error_rate,
             "missing_names": list(self.missing[:SHOWN_NAMES]),
             "doubled_names": list(self.doubled[:SHOWN_NAMES]),
-            "worst_errors": self._worst_errors(),
+            "worst_errors": _most_frequent("error", ((row.error, row.img) for row in self.rows)),
+            "notes": _most_frequent("note", ((row.note, row.img) for row in self.rows)),
             "labels": self.labels(),
         }
-
-    def _worst_errors(self) -> list[dict[str, Any]]:
-        images = defaultdict(list)
-        for row in self.rows:
-            if row.error:
-                images[row.error].append(row.img)
-        worst = sorted(images.items(), key=lambda item: (-len(item[1]), item[0]))[:SHOWN_ERRORS]
-        return [{"error": error, "count": len(all_), "images": all_[:SHOWN_IMAGES]} for error, all_ in worst]
 
 
 def reconcile(rows: Iterable[Row | None], manifest: Sequence[str], max_error_rate: float) -> Reconciliation:
@@ -109,6 +102,16 @@ def reconcile(rows: Iterable[Row | None], manifest: Sequence[str], max_error_rat
         torn=torn,
         max_error_rate=max_error_rate,
     )
+
+
+def _most_frequent(kind: str, texts: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """Return the most frequent texts with their number and the first images, and leave out empty texts."""
+    images = defaultdict(list)
+    for text, image in texts:
+        if text:
+            images[text].append(image)
+    worst = sorted(images.items(), key=lambda item: (-len(item[1]), item[0]))[:SHOWN_ERRORS]
+    return [{kind: text, "count": len(all_), "images": all_[:SHOWN_IMAGES]} for text, all_ in worst]
 
 
 def _say_the_same(row: Row, other: Row) -> bool:

@@ -6,18 +6,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 NOT_LISTED = "not in the manifest"
+COLUMNS = ("img", "label", "score", "error")  # of the published tables
 
 
 class Row(NamedTuple):
     """The outcome of one image.
 
-    `score` is None if the model gave no score. `error` is empty if there was no error.
+    `score` is None if the model gave no score. `error` is empty if there was no error. `note` says what the
+    pixels may lack, and is not published with the row.
     """
 
     img: str
     label: str
     score: float | None
     error: str
+    note: str = ""
 
 
 def read_manifest(path: Path) -> list[str]:
@@ -40,7 +43,6 @@ def parse_rows(lines: Iterable[str]) -> Iterator[Row | None]:
 
 def _parse(line: str) -> Row | None:
     try:
-        img, label, score, error = json.loads(line)
+        return Row(*json.loads(line))
     except (TypeError, ValueError):
         return None
-    return Row(img, label, score, error)

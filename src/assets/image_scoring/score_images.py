@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
 
 import numpy as np
-from decoding import BrokenImageError, Pixels, read_image
+from decoding import BrokenImageError, Picture, read_image
 from image_model import ImageModel, Prediction
 from rows import NOT_LISTED, Row, format_row, read_manifest
 
@@ -36,15 +36,17 @@ class Scorer:
         names = {file: self.name_of(file) for file in files}
         listed = [file for file, name in names.items() if name in self._names]
         outcomes = dict.fromkeys(files, Prediction(error=NOT_LISTED))
-        decoded: dict[str, Pixels] = {}
-        for file, pixels in zip(listed, self._threads.map(self._read, listed), strict=True):
-            if isinstance(pixels, BrokenImageError):
-                outcomes[file] = Prediction(error=str(pixels))
+        decoded: dict[str, Picture] = {}
+        for file, picture in zip(listed, self._threads.map(self._read, listed), strict=True):
+            if isinstance(picture, BrokenImageError):
+                outcomes[file] = Prediction(error=str(picture))
             else:
-                decoded[file] = pixels
+                decoded[file] = picture
         if decoded:
-            outcomes.update(zip(decoded, self._model.predict(np.stack([*decoded.values()])), strict=True))
-        return [format_row(Row(names[file], *outcomes[file])) for file in files]
+            images = np.stack([picture.pixels for picture in decoded.values()])
+            outcomes.update(zip(decoded, self._model.predict(images), strict=True))
+        notes = {file: picture.note for file, picture in decoded.items()}
+        return [format_row(Row(names[file], *outcomes[file], notes.get(file, ""))) for file in files]
 
     def name_of(self, file: str) -> str:
         """Return the file's name in the manifest, which is relative to the folder of the partition."""
@@ -59,7 +61,7 @@ class Scorer:
     def close(self) -> None:
         self._threads.shutdown()
 
-    def _read(self, file: str) -> Pixels | BrokenImageError:
+    def _read(self, file: str) -> Picture | BrokenImageError:
         shape = self._model.shape
         try:
             return read_image(Path(file), shape.height, shape.width, shape.channels)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from decoding import DECODER
 from labelled import LABELS, LabelledSet, UnfitDataError, read_labelled
 
 log = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ def main() -> None:
     data = ", ".join(sets)
     settings = Settings(args.hidden, args.iterations)
     trained = train(images, labels, settings, data=data)
-    lineage = {"model": args.model_name, "signal": args.signal, "training_data": data}
+    lineage = {"model": args.model_name, "signal": args.signal, "training_data": data, "decoder": DECODER}
     log_to_mlflow(trained, settings, lineage)
     save(trained, args.model, lineage)
     log.info("model_trained images=%d data=%s %s", len(images), data, trained.metrics)

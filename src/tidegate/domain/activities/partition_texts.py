@@ -139,6 +139,8 @@ def _outcome_lines(generation: Generation) -> Iterator[str]:
         yield f"{outcome.files} files, {outcome.rows} rows, {outcome.errors} errors ({share})."
         for worst in outcome.worst_errors:
             yield f"- {worst.count} x {worst.error}: {', '.join(worst.images)}"
+        for note in outcome.notes:
+            yield f"- note about {note.count} scored images: {note.note}: {', '.join(note.images)}"
         if outcome.csv:
             yield f"CSV: {outcome.csv}"
     yield f"Model {generation.model_name}:{generation.model_version}, job {generation.job or 'none'}."

@@ -96,6 +96,7 @@ def decide_verdict(
         champion=evaluation.champion,
         job=evaluation.job,
         files=evaluation.files,
+        decoder=None if isinstance(evidence, NoEvidence) else evidence.decoder,
         at=at,
     )
 

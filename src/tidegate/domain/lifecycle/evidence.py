@@ -38,7 +38,10 @@ class MetricGroup:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What an evaluation measured. The keys of `slices` are the values of the column `by`."""
+    """What an evaluation measured. The keys of `slices` are the values of the column `by`.
+
+    `decoder` is the version of the pipeline's image decoder, or None if the pipeline names none.
+    """
 
     candidate: str
     champion: str | None
@@ -46,6 +49,7 @@ class Evidence:
     whole: MetricGroup
     by: str
     slices: Mapping[str, MetricGroup]
+    decoder: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,7 @@ def read_evidence(content: bytes) -> Evidence | NoEvidence:
         whole=_group(raw),
         by=str(slices.get("by")),
         slices={name: _group(_mapping(values)) for name, values in _mapping(slices.get("values")).items()},
+        decoder=None if raw.get("decoder") is None else str(raw["decoder"]),
     )
 
 

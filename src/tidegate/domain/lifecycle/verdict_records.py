@@ -58,6 +58,9 @@ class Verdict(BaseModel):
     files: str | None = Field(
         default=None, description="Fingerprint of the judged files. Only these files can be promoted."
     )
+    decoder: str | None = Field(
+        default=None, description="The version of the image decoder that the evaluation used."
+    )
     at: datetime
 
 

@@ -38,6 +38,14 @@ class WorstError(BaseModel):
     images: list[str] = Field(default=[])
 
 
+class ImageNote(BaseModel):
+    """Something that the pixels of several scored images may lack, with the names of some of them."""
+
+    note: str
+    count: int
+    images: list[str] = Field(default=[])
+
+
 class ScoringOutcome(PartialRecord):
     """What a job published: counts, names of the first files, and the CSV's URL, from reconciliation.json."""
 
@@ -52,6 +60,8 @@ class ScoringOutcome(PartialRecord):
     missing_names: list[str] = Field(default=[])
     doubled_names: list[str] = Field(default=[])
     worst_errors: list[WorstError] = Field(default=[])
+    notes: list[ImageNote] = Field(default=[], description="What the pixels of scored images may lack.")
+    decoder: str | None = Field(default=None, description="The version of the pipeline's image decoder.")
     labels: dict[str, int] = Field(default={})
     mean_score: float | None = None
     csv: str | None = None

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from tidegate.domain.partitions.names import result_order, version_name
-from tidegate.domain.partitions.records import Claim, ScoringOutcome, ScoringState, WorstError
+from tidegate.domain.partitions.records import Claim, ImageNote, ScoringOutcome, ScoringState, WorstError
 
 CSV = "predictions.csv"
 RECONCILIATION = "reconciliation.json"
@@ -33,6 +33,8 @@ class Reconciliation(BaseModel):
     missing_names: list[str] = []
     doubled_names: list[str] = []
     worst_errors: list[WorstError] = []
+    notes: list[ImageNote] = []
+    decoder: str | None = None
     labels: dict[str, int] = {}
     mean_score: float | None = None
 
