@@ -68,6 +68,7 @@ def quiet_sdks() -> None:
     azure-ai-ml also warns of its own experimental classes, and logs an error for each missing resource.
     """
     logging.getLogger("azure").setLevel(logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.INFO)  # its debug lines have the URLs of channels
     logging.getLogger("azure.ai.ml._telemetry").setLevel(logging.CRITICAL)
     logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
 

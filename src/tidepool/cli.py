@@ -115,7 +115,10 @@ def run(context: typer.Context, data: Data = DEFAULT) -> None:
 
 @app.command()
 def env(data: Data = DEFAULT) -> None:
-    """Print the variables that direct programs to Tidepool, for eval "$(tidepool env)"."""
+    """Print the variables that direct programs to Tidepool, for eval "$(tidepool env)".
+
+    If there is no Tidepool, print `false`, so that eval fails, and what follows does not reach Azure.
+    """
     for name, value in _attached(data).environment().items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 
@@ -131,11 +134,18 @@ def reset(data: Data = DEFAULT) -> None:
 
 def main() -> None:
     """Run the command line, and print an error that the user can fix as one line, without a traceback."""
+    succeeded = False
     try:
         app()
     except (TidepoolError, AzuriteError) as error:
         typer.secho(f"tidepool: {error}", fg="red", err=True)
         sys.exit(1)
+    except SystemExit as end:
+        succeeded = not end.code
+        raise
+    finally:
+        if sys.argv[1:2] == ["env"] and not succeeded:
+            typer.echo("false")
 
 
 def _attached(data: Path) -> Tidepool:

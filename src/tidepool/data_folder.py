@@ -19,11 +19,17 @@ def is_own(folder: Path) -> bool:
 
 
 def claim(folder: Path) -> bool:
-    """Mark the folder as a data folder of Tidepool. Return False if the folder has other content."""
+    """Mark the folder as a data folder of Tidepool. Return False if the folder has other content.
+
+    Only its owner can read the folder, because the documents contain keys and tokens.
+    """
     if not is_own(folder) and folder.exists() and any(folder.iterdir()):
         return False
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / _MARK).touch()
+    folder.chmod(0o700)
+    (folder / _MARK).touch(mode=0o600)
+    for file in folder.glob(f"{_MARK}*"):  # SQLite gives the mode of the database to its other files
+        file.chmod(0o600)
     return True
 
 

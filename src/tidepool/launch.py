@@ -43,7 +43,8 @@ class Launch:
             )
         azurite.ensure()
         log_file = self.data_dir / "logs" / "supervisor.log"
-        log_file.parent.mkdir(parents=True, exist_ok=True)
+        log_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        log_file.touch(mode=0o600)
         read_end, self._write_end = os.pipe()
         command = [sys.executable, "-m", "tidepool.supervisor", f"--data={self.data_dir}", *arguments]
         with log_file.open("a") as log:

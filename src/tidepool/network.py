@@ -54,6 +54,7 @@ class Authority:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         authority = trustme.CA(organization_name="Tidepool")
         leaf = authority.issue_cert("127.0.0.1", "localhost", *HOSTS)
+        self.key.touch(mode=0o600)
         leaf.private_key_pem.write_to_path(self.key)
         self.certificate.write_bytes(b"".join(part.bytes() for part in leaf.cert_chain_pems))
         self.authority.write_bytes(authority.cert_pem.bytes())

@@ -67,7 +67,11 @@ def _print_ready(composition: Composition, control: str, token: str) -> None:
 
 
 def main() -> None:
-    """Run a Tidepool on a data folder."""
+    """Run a Tidepool on a data folder.
+
+    Only the owner can read the files that this process and its children make, because many contain secrets.
+    """
+    os.umask(0o077)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--app", type=Path)

@@ -49,6 +49,7 @@ def service(
     for name, version, text in (
         ("classifier", "1", MLMODEL),
         ("classifier", "2", MLMODEL),
+        ("unfit", "2", f"deep: {'[' * 5000}{']' * 5000}"),
         ("unfit", "1", UNFIT),
     ):
         path = folder / f"{name}-{version}"
@@ -231,6 +232,11 @@ REASON = {"reason": "x"}
             jobs_of("202607", "unfit"),
             REASON,
             (422, "unfit:1 does not fit quick, which takes image-classifier: its input is float32"),
+        ),
+        (
+            jobs_of("202607", "unfit"),
+            REASON | {"model_version": "2"},
+            (422, "unfit:2 has no readable MLmodel file: it is nested more than 32 levels deep"),
         ),
     ],
 )

@@ -92,6 +92,10 @@ class Shell:
         return family(json.loads((self.data / "tidepool.json").read_text())["pid"])
 
 
+def readable_by_others(folder: Path) -> list[Path]:
+    return [path for path in (folder, *folder.rglob("*")) if path.stat().st_mode & 0o077]
+
+
 def family(pid: int) -> list[psutil.Process]:
     return [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
 
@@ -111,6 +115,7 @@ def test_its_state_survives_a_restart_and_nothing_survives_a_kill(
     assert shell("up", "--detach").returncode == 0
     first = shell("env").stdout
     assert "export HTTPS_PROXY=http://127.0.0.1:" in first
+    assert readable_by_others(shell.data) == []
     assert tidepool.environment()["HTTPS_PROXY"] not in first
     written = shell("run", "--", sys.executable, "-c", WRITE)
     assert written.returncode == 0, written.stderr
@@ -132,7 +137,9 @@ def test_its_state_survives_a_restart_and_nothing_survives_a_kill(
     gone, alive = psutil.wait_procs(before, timeout=5)
     assert (len(gone), alive) == (len(before), [])
 
-    assert "no Tidepool is running" in shell("env").stderr
+    nothing = shell("env")
+    assert "no Tidepool is running" in nothing.stderr
+    assert nothing.stdout == "false\n"
     assert "Deleted" in shell("reset").stdout
     assert not shell.data.exists()
     assert "There is no" in shell("reset").stdout
@@ -288,3 +295,15 @@ def test_events_are_injected(tidepool: Tidepool, workspace: Workspace) -> None:
     ]
     assert raised[0]["id"]
     assert raised[0]["eventTime"]
+
+
+@pytest.mark.parametrize("arguments", [("env",), ("env", "--nonsense")])
+def test_eval_of_env_fails_in_a_folder_without_a_tidepool(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    line = f'eval "$({sys.executable} -m tidepool.cli {" ".join(arguments)})" && echo reached Azure'
+
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 1
+    assert done.stdout == ""

@@ -39,6 +39,25 @@ def _file(folder: Path, text: str) -> Path:
     return file
 
 
+@pytest.mark.parametrize(
+    "channels",
+    [
+        "- slack://SECRETTOKEN/b/c",
+        "- slack://SECRETTOKEN: monthly",
+        "- url: [slack://SECRETTOKEN]",
+        "slack://SECRETTOKEN",
+    ],
+)
+def test_a_channel_that_is_written_wrongly_is_refused_without_its_url(tmp_path: Path, channels: str) -> None:
+    file = _file(tmp_path, f"{GOOD[: GOOD.index('notify:')]}notify:\n  {channels}\n")
+
+    with pytest.raises(ConfigError) as refused:
+        load(file, ENVIRON)
+
+    assert "notify" in str(refused.value)
+    assert "SECRETTOKEN" not in str(refused.value)
+
+
 def test_a_good_file_is_read_with_its_variables(tmp_path: Path) -> None:
     config = load(_file(tmp_path, GOOD), ENVIRON)
 

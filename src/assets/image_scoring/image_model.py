@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import yaml
+from mlmodel_file import MlmodelError, parse_mlmodel
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 Array = np.ndarray[Any, Any]
@@ -62,11 +62,19 @@ def image_shape(mlmodel: Mapping[str, Any]) -> ImageShape:
     return ImageShape(shape[1], shape[2], shape[3], tensors[0].get("name"))
 
 
+def read_mlmodel(folder: Path) -> dict[str, Any]:
+    """Return the content of the model's MLmodel file. Raise UnfitModelError if it cannot be read."""
+    try:
+        return parse_mlmodel((folder / "MLmodel").read_bytes())
+    except (OSError, MlmodelError) as error:
+        raise UnfitModelError(f"its MLmodel file cannot be read: {error}") from error
+
+
 class ImageModel:
     """A loaded model. `labels` are the labels in the MLmodel file, or empty if the file has no labels."""
 
     def __init__(self, folder: Path) -> None:
-        mlmodel = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+        mlmodel = read_mlmodel(folder)
         self.shape = image_shape(mlmodel)
         self.labels = [str(label) for label in (mlmodel.get("metadata") or {}).get("labels", [])]
         flavors = mlmodel.get("flavors") or {}

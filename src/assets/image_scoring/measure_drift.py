@@ -19,10 +19,9 @@ from typing import Any
 
 import drift_reference
 import numpy as np
-import yaml
 from decoding import BrokenImageError, Pixels, read_image
 from drift_reference import Sample, sample, sampled
-from image_model import ImageShape, image_shape
+from image_model import ImageShape, image_shape, read_mlmodel
 from rows import Row, parse_rows, read_manifest
 
 log = logging.getLogger(__name__)
@@ -85,12 +84,11 @@ def compare(args: argparse.Namespace) -> Compared:
     reference = drift_reference.load(args.model)
     if reference is None:
         return not_measured(f"the model has no {drift_reference.FILE}: it was trained without a reference")
-    mlmodel = yaml.safe_load((args.model / "MLmodel").read_text(encoding="utf-8"))
     with args.rows.open(encoding="utf-8") as lines:
         rows = {row.img: row for row in parse_rows(lines) if row and not row.error}
     names = [name for name in read_manifest(args.manifest) if name in rows]
     chosen = [rows[names[index]] for index in sampled(len(names))]
-    partition = sample_partition(args.images, chosen, image_shape(mlmodel))
+    partition = sample_partition(args.images, chosen, image_shape(read_mlmodel(args.model)))
     if partition is None:
         return not_measured("no image of the partition was scored")
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from io import StringIO
 from typing import Any, NamedTuple
 
 from tidegate.cloud.datastores import DatastoreClient
@@ -87,17 +86,17 @@ class AssetClient:
     def mlmodel(self, name: str, version: str) -> Mapping[str, Any]:
         """Return the content of the model's MLmodel file.
 
-        Raise PermanentError if the model has no MLmodel file, or one that is not valid YAML.
+        Raise PermanentError if the model has no MLmodel file, or one that cannot be read: it is not valid
+        YAML, too large, or nested too deeply.
         """
-        from ruamel.yaml import YAML, YAMLError
+        from tidegate.cloud.mlmodel_file import MOST_BYTES, MlmodelError, parse_mlmodel
 
         with ml_errors(f"find model {name}:{version}"):
             uri = str(self._client.ml.models.get(name, version).path)
         datastore, path = datastore_path_of(uri)
         try:
-            text = self._datastores.read(datastore, f"{path.rstrip('/')}/MLmodel").decode()
-            return dict(YAML(typ="safe").load(StringIO(text)))
-        except (NotFoundError, YAMLError, ValueError, TypeError) as error:
+            return parse_mlmodel(self._datastores.read(datastore, f"{path.rstrip('/')}/MLmodel", MOST_BYTES))
+        except (NotFoundError, PermanentError, MlmodelError) as error:
             raise PermanentError(f"model {name}:{version} has no readable MLmodel file: {error}") from error
 
     def newest_pipeline(self, name: str) -> PipelineComponent:

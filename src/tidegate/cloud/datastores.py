@@ -22,16 +22,17 @@ class DatastoreClient:
         self._client = client
         self._container = cache(self._open)
 
-    def read(self, datastore: str, path: str) -> bytes:
+    def read(self, datastore: str, path: str, max_bytes: int = _MAX_BYTES) -> bytes:
         """Return the content of a file.
 
-        Raise NotFoundError if the file does not exist, and PermanentError if the file is longer than 64 MiB.
+        Raise NotFoundError if the file does not exist, and PermanentError if the file is longer than
+        `max_bytes`.
         """
         with azure_errors(f"read {datastore}/{path}"):
             download = self._blob(datastore, path).download_blob()
-            if download.size > _MAX_BYTES:
+            if download.size > max_bytes:
                 raise PermanentError(
-                    f"{datastore}/{path} has {download.size} bytes, but at most {_MAX_BYTES} are read"
+                    f"{datastore}/{path} has {download.size} bytes, but at most {max_bytes} are read"
                 )
             return download.readall()
 

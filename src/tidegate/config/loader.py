@@ -181,10 +181,15 @@ def _mistake(error: dict[str, Any], document: _Document) -> Mistake:
             return where, "write the name of a time zone, such as Europe/Paris, Asia/Tokyo or UTC"
         case _:
             what = str(error["msg"]).removeprefix("Value error, ")
-            written = document.written(where)
+            written = None if _is_secret(where) else document.written(where)
             return where, what if isinstance(
                 written, dict | list | None
             ) else f"{what} (not {str(written)!r})"
+
+
+def _is_secret(where: Location) -> bool:
+    """Return whether a value may be the URL of a channel, which contains a token."""
+    return where[:1] == ("notify",) and "events" not in where
 
 
 def _unknown_kinds(config: Config) -> Iterator[Mistake]:
@@ -228,5 +233,6 @@ def _keys(section: type[BaseModel] | None) -> str:
 
 
 def _dotted(where: Location) -> str:
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in where)
+    shown = ("(a URL)" if "://" in str(key) else key for key in where)
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in shown)
     return text.removeprefix(".") or "(the whole file)"

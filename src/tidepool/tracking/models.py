@@ -21,6 +21,9 @@ _NAME_FILTER = re.compile(r"name\s*=\s*['\"](?P<name>[^'\"]+)['\"]")
 
 Handler = Callable[[str, Mapping[str, Any]], Awaitable[Document]]
 
+_MOST_MLMODEL = 1024 * 1024
+_MOST_DEPTH = 32
+
 
 class MlflowModels:
     """The operations `registered-models/*` and `model-versions/*` that users of Azure ML need."""
@@ -110,16 +113,34 @@ class MlflowModels:
         return document
 
     async def _flavors(self, location: BlobLocation) -> Document:
-        """Return the flavors in the MLmodel file of the model, in the form that Azure ML uses."""
+        """Return the flavors in the MLmodel file of the model, in the form that Azure ML uses.
+
+        Return an empty document if the file is missing, too large, nested too deeply, or not a mapping.
+        """
         try:
             path = f"{location.path.rstrip('/')}/MLmodel"
             text = await self._blobs.read(location.account, location.container, path)
         except AzureError:
             return {}
-        flavors: Document = yaml.safe_load(text).get("flavors") or {}
+        try:
+            flavors: Document = _loaded(text).get("flavors") or {}
+        except (yaml.YAMLError, ValueError, AttributeError):
+            return {}
         return {
             name: {"data": {key: str(value) for key, value in data.items()}} for name, data in flavors.items()
         }
+
+
+def _loaded(mlmodel: bytes) -> Document:
+    """Return the content of an MLmodel file. Raise ValueError if it would take seconds to load."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    depth = 0
+    for event in yaml.parse(mlmodel[: _MOST_MLMODEL + 1], Loader=loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MOST_DEPTH or len(mlmodel) > _MOST_MLMODEL:
+            raise ValueError("the MLmodel file is too large, or nested too deeply")
+    loaded: Document = yaml.load(mlmodel, Loader=loader)
+    return loaded
 
 
 class MlflowError(AzureError):

@@ -44,7 +44,7 @@ def model_problem(kind: ModelKind, mlmodel: Mapping[str, Any]) -> str | None:
                 return None if is_set else f"it is no model set: its metadata lacks {MODEL_TAG}: {kind}"
             case ModelKind.ANY:
                 return None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "its signature cannot be read"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from tidegate.api_client import ApiClient, ApiError
 from tidegate.cloud.blobs import REJECTED, tidegate_containers
 from tidegate.cloud.ledger import TABLES, tidegate_tables
-from tidegate.cloud.notification_sender import is_supported_url
+from tidegate.cloud.notification_sender import is_supported_url, url_scheme
 from tidegate.cloud.queue import WORK_QUEUE, tidegate_queues
 from tidegate.cloud.subscriptions import EventSubscription, event_subscriptions
 from tidegate.errors import NotFoundError
@@ -77,7 +77,7 @@ def notifications(inputs: CheckInputs) -> Iterable[CheckResult]:
     if not channels:
         yield warn("no notification channel is configured", "add one under notify in tidegate.yml")
     for number, channel in enumerate(channels):
-        scheme = channel.url.partition(":")[0]
+        scheme = url_scheme(channel.url)
         if is_supported_url(channel.url):
             yield ok(f"notify[{number}] ({scheme}) receives {', '.join(channel.events)}")
         else:
