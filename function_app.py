@@ -1,5 +1,6 @@
 """Every trigger of the service, with the call that it makes."""
 
+import asyncio
 import gc
 import sys
 from functools import cache
@@ -12,11 +13,13 @@ sys.path.insert(
     0, str(Path(__file__).parent / "src")
 )  # Functions adds only the root folder to the import path, and adds it as the last entry
 
+from tidegate import log
 from tidegate.bootstrap import service
 
 # Azure's SDKs are imported at their first use. With the usual thresholds, the garbage collector takes a fifth
 # of the time of these imports.
 gc.set_threshold(50_000, 20, 20)
+log.keep_invocations()
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 STORAGE = "AzureWebJobsStorage"
@@ -71,7 +74,10 @@ def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host pass
 
 @app.route(route="api/{*path}")
 async def http(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    return await _asgi().handle_async(req, context)  # type: ignore[no-any-return]
+    with log.invocation(context.thread_local_storage, context.invocation_id):
+        # The import of FastAPI takes half a second, in which the event loop must go on.
+        asgi = await asyncio.to_thread(_asgi)
+        return await asgi.handle_async(req, context)  # type: ignore[no-any-return]
 
 
 @cache

@@ -1,12 +1,13 @@
 """The message flow of the service, read from its log: messages, their handlers and the next commands."""
 
+import json
 import re
 from pathlib import Path
 
 _LINE = re.compile(
     r"function_log function=\S+ invocation=\S+ logger=tidegate\.\S+ (?P<name>\w+)(?P<fields>.*)"
 )
-_FIELD = re.compile(r"""(\w+)=('[^']*'|"[^"]*"|\S+)""")
+_FIELD = re.compile(r"""(\w+)=("(?:[^"\\]|\\.)*"|\S+)""")
 # A command that is followed by the same command only checks again later. Such lines are left out.
 _LOOKS_AGAIN = {"CheckJob", "FinishPartition", "JudgeModel", "PromoteModel", "AdvanceRollout", "Notify"}
 
@@ -43,7 +44,7 @@ def arrow(line: str) -> str | None:
     match_ = _LINE.search(line)
     if not match_:
         return None
-    fields = {key: value.strip("\"'") for key, value in _FIELD.findall(match_["fields"])}
+    fields = {key: _value(text) for key, text in _FIELD.findall(match_["fields"])}
     command = fields.get("command", "")
     message = f"{command} {_subject(fields)}".strip()
     match match_["name"]:
@@ -62,6 +63,10 @@ def arrow(line: str) -> str | None:
 def handler_name(command: str) -> str:
     """Return the name of the handler of a command: `check_partition` for `CheckPartition`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", command).lower()
+
+
+def _value(text: str) -> str:
+    return str(json.loads(text)) if text.startswith('"') else text
 
 
 def _subject(fields: dict[str, str]) -> str:

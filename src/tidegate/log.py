@@ -1,20 +1,57 @@
 """Log lines: a static snake_case name, and identifiers as flat fields. They hold no payloads and no secrets.
 
-The event, its correlation id and its command are set once, by `bound`, and then appear on every log line of
-the block.
+Only the text of a line crosses from the worker to the Functions host, so the fields are in the text. The
+event, its correlation id and its command are set once, by `bound`, and are then on every line of the block.
 """
 
+import asyncio
 import io
+import json
 import logging
 import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from contextvars import ContextVar
-from typing import TextIO
+from typing import Any, TextIO
 
 _BLANK = re.compile(r"(\x1b\[\d*m|\s)*")
+_PLAIN = re.compile(r'[^\s"=]+')
 _bound: ContextVar[dict[str, object]] = ContextVar("bound", default={})  # noqa: B039 - never changed in place
+
+
+# The thread-local of the Functions worker, and the id of the invocation that is served.
+_invocation: ContextVar[tuple[Any, str] | None] = ContextVar("invocation", default=None)
+
+
+@contextmanager
+def invocation(worker_thread_local: Any, id: str) -> Iterator[None]:
+    """Give log lines the invocation `id` in all threads that the `with` block starts with its context.
+
+    The host drops lines without an id, and the worker knows the id in its own threads only. Call
+    `keep_invocations` once before.
+    """
+    token = _invocation.set((worker_thread_local, id))
+    try:
+        yield
+    finally:
+        _invocation.reset(token)
+
+
+def keep_invocations() -> None:
+    """Make every log call, also those of libraries, set the invocation id on the worker's thread-local.
+
+    On the event loop the worker knows the id by the task.
+    """
+    make_record = logging.getLogRecordFactory()
+
+    def make(*arguments: Any, **options: Any) -> logging.LogRecord:
+        call = _invocation.get()
+        if call is not None and asyncio._get_running_loop() is None:
+            call[0].invocation_id = call[1]
+        return make_record(*arguments, **options)
+
+    logging.setLogRecordFactory(make)
 
 
 @contextmanager
@@ -28,9 +65,9 @@ def bound(**identifiers: object) -> Iterator[None]:
 
 
 class Log:
-    """A standard logger that writes lines such as `partition_checked feed=digits partition=202611`.
+    """A standard logger that writes lines such as `command_failed feed=digits error="not allowed"`.
 
-    The fields are also in the `extra` of each log record.
+    A value with white space, quotes or `=` is written as a JSON string.
     """
 
     def __init__(self, name: str) -> None:
@@ -54,12 +91,13 @@ class Log:
             return
         all_fields = {**_bound.get(), **fields}
         line = " ".join([name, *(f"{key}={_text(value)}" for key, value in all_fields.items())])
-        self._logger.log(level, "%s", line, extra={"tidegate": all_fields}, exc_info=exc_info, stacklevel=3)
+        self._logger.log(level, "%s", line, exc_info=exc_info, stacklevel=3)
 
 
 def _text(value: object) -> str:
     text = str(value)
-    return repr(text) if not text or " " in text or not text.isprintable() else text
+    is_plain = _PLAIN.fullmatch(text) and text.isprintable()
+    return text if is_plain else json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def quiet_sdks() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -85,6 +86,30 @@ print(*sys.modules)
 
     assert len(take_commands(tidepool, storage_account.name)) == 1
     assert not modules & set(HEAVY)
+
+
+def test_the_first_request_does_not_import_fastapi_on_the_event_loop() -> None:
+    code = """
+import asyncio, sys, threading, types
+import azure.functions as func
+import function_app
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "fastapi":
+            print("on the event loop:", threading.current_thread() is threading.main_thread())
+
+sys.meta_path.insert(0, Finder())
+names = ["function_name", "function_directory", "trace_context", "retry_context"]
+context = types.SimpleNamespace(
+    thread_local_storage=threading.local(), invocation_id="1", **dict.fromkeys(names)
+)
+request = func.HttpRequest(method="GET", url="https://app/api/nothing", headers={}, body=b"")
+http = function_app.http._function.get_user_function()
+print(asyncio.run(http(request, context)).status_code)
+"""
+
+    assert _python(code).splitlines() == ["on the event loop: False", "404"]
 
 
 @dataclass(frozen=True)
@@ -188,3 +213,14 @@ def test_health_says_what_is_wrong_with_the_configuration(misconfigured_app: Dep
 
     assert answer.status_code == 503
     assert "feeds.digits.begins: there is no such key" in answer.text
+
+
+def test_a_log_line_of_the_api_belongs_to_its_invocation(app: DeployedApp, tidepool: Tidepool) -> None:
+    body = json.dumps({"target": "feed:digits", "reason": "to see its line", "by": "a test"})
+
+    answer = app.ask("POST", "/api/pauses", body=body, key=app.site.key)
+
+    assert answer.is_success, answer.text
+    lines = (tidepool.data_dir / "logs/functions.log").read_text().splitlines()
+    [line] = [line for line in lines if "service.manual_actions.pause paused target=feed:digits" in line]
+    assert re.search(r"function_log function=http invocation=[0-9a-f-]{36} logger=tidegate", line)

@@ -110,6 +110,48 @@ def test_logs_know_their_invocation(tmp_path: Path) -> None:
     run_host(tmp_path, test)
 
 
+IN_THREADS = """
+    import asyncio, threading
+
+    def say(word, context=None):
+        if context:
+            context.thread_local_storage.invocation_id = context.invocation_id
+        logging.warning(word)
+
+    @app.route("threads", auth_level="ANONYMOUS")
+    async def threads(req: func.HttpRequest, context: func.Context) -> str:
+        await asyncio.create_task(asyncio.sleep(0, say("of the task")))
+        await asyncio.gather(asyncio.to_thread(say, "of a thread"))
+        await asyncio.to_thread(say, "of a thread that has the id", context)
+        return "done"
+
+    @app.route("plain", auth_level="ANONYMOUS")
+    def plain(req: func.HttpRequest) -> str:
+        say("of the function")
+        thread = threading.Thread(target=say, args=["of its thread"])
+        thread.start()
+        thread.join()
+        return "done"
+"""
+
+
+def test_lines_of_other_threads_are_dropped_unless_they_have_the_invocation_id(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test(on: Host) -> None:
+        app = await on.start(IN_THREADS)
+        await get(app, "/threads")
+        await get(app, "/plain")
+
+        assert messages(app, "threads") == ["of the task", "of a thread that has the id"]
+        assert messages(app, "plain") == ["of the function"]
+
+    run_host(tmp_path, test)
+
+    dropped = [record.getMessage() for record in caplog.records if "log_line_dropped" in record.msg]
+    assert [line.partition("logger=root ")[2] for line in dropped] == ["of a thread", "of its thread"]
+
+
 ADDING = """
     @app.route("add", auth_level="ANONYMOUS")
     def add(req: func.HttpRequest) -> str:

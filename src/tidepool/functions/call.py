@@ -3,8 +3,6 @@
 It imports few modules, because each import makes the start of every app slower.
 """
 
-import contextvars
-import threading
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +13,7 @@ from azure.functions.http import HttpRequest
 
 from tidepool.functions.frames import Message
 from tidepool.functions.index import IndexedFunction, converters
-
-invocation_id: contextvars.ContextVar[str] = contextvars.ContextVar("invocation_id", default="")
-local_storage = threading.local()
+from tidepool.functions.invocation import local_storage
 
 
 class Context(func.Context):

@@ -6,7 +6,6 @@ tidepool.functions.worker --index-only APP_DIR` prints the time and the memory t
 
 import asyncio
 import concurrent.futures
-import contextvars
 import json
 import logging
 import os
@@ -19,9 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from tidepool.functions.call import arguments, invocation_id, local_storage, results
+from tidepool.functions.call import arguments, results
 from tidepool.functions.frames import Message, Unpacker, pack
 from tidepool.functions.index import IndexedFunction, described, index
+from tidepool.functions.invocation import InvocationTask, create_task, current_invocation, local_storage
 
 _THREADS_SETTING = "PYTHON_THREADPOOL_THREAD_COUNT"
 
@@ -60,9 +60,14 @@ class LogHandler(logging.Handler):
             text = self.format(record)
         except Exception:  # noqa: BLE001 - a log call must never break the function
             text = f"{record.msg!r} could not be formatted: {traceback.format_exc()}"
-        invocation = getattr(local_storage, "invocation_id", "") or invocation_id.get()
         self._send(
-            {"is": "log", "id": invocation, "level": record.levelname, "logger": record.name, "text": text}
+            {
+                "is": "log",
+                "id": current_invocation(),
+                "level": record.levelname,
+                "logger": record.name,
+                "text": text,
+            }
         )
 
 
@@ -85,26 +90,28 @@ class WorkerProtocol(asyncio.Protocol):
         for request in self._unpacker.feed(data):
             function = self.functions[request["function"]]
             if function.is_async:
-                task = self._loop.create_task(self._call_async(function, request))
+                task = InvocationTask(self._call_async(function, request), self._loop)
+                task.invocation_id = request["id"]
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
             else:
-                self._threads.submit(contextvars.Context().run, self._call, function, request)
+                self._threads.submit(self._call, function, request)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         os._exit(0)  # a normal exit would wait for threads that hang in user code
 
     def _call(self, function: IndexedFunction, request: Message) -> None:
-        invocation_id.set(request["id"])
+        local_storage.invocation_id = request["id"]
         try:
             values = arguments(function, request, self._directory)
             answer = {"ok": True, **results(function, values, function.call(**values))}
         except BaseException as error:  # noqa: BLE001 - any error of user code is the result
             answer = _failure(error)
+        finally:
+            local_storage.invocation_id = None
         self._channel.send({"is": "result", "id": request["id"], **answer})
 
     async def _call_async(self, function: IndexedFunction, request: Message) -> None:
-        invocation_id.set(request["id"])
         try:
             values = arguments(function, request, self._directory)
             answer = {"ok": True, **results(function, values, await function.call(**values))}
@@ -126,6 +133,7 @@ def _thread_count() -> int | None:
 async def serve(app_dir: Path, connection: socket.socket) -> None:
     """Index the app, send the index to the host, and serve until the host closes the connection."""
     loop = asyncio.get_running_loop()
+    loop.set_task_factory(create_task)
     channel = Channel(loop)
     logging.basicConfig(level=logging.INFO, handlers=[LogHandler(channel.send)], format="%(message)s")
     _, worker = await loop.create_connection(lambda: WorkerProtocol(app_dir, channel), sock=connection)

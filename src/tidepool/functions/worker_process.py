@@ -18,6 +18,7 @@ from tidepool.functions.frames import Message, Unpacker, pack
 log = logging.getLogger("tidepool.functions.host")
 
 LOG_LINES_KEPT = 5000
+_CONSOLE = "Host.Function.Console"
 
 
 # Where Azure, too, looks for the packages of an app: they are deployed with it.
@@ -162,6 +163,11 @@ class FunctionsWorker(asyncio.Protocol):
 
     def _log(self, message: Message) -> None:
         call = self._calls.get(message["id"])
+        if call is None and message["logger"] != _CONSOLE:
+            # Azure's host drops a line that belongs to no running invocation.
+            level = logging.getLevelNamesMapping().get(message["level"], logging.INFO)
+            log.log(level, "log_line_dropped logger=%s %s", message["logger"], message["text"])
+            return
         line = LogLine(
             time=datetime.now(UTC),
             function=call.function if call else "",
@@ -186,4 +192,4 @@ class FunctionsWorker(asyncio.Protocol):
         with contextlib.suppress(ValueError):  # raised for a line that is longer than the reader's limit
             async for line in stream:
                 text = line.decode(errors="replace").rstrip()
-                self._log({"id": "", "level": "INFO", "logger": "Host.Function.Console", "text": text})
+                self._log({"id": "", "level": "INFO", "logger": _CONSOLE, "text": text})
