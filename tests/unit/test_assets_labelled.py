@@ -49,6 +49,44 @@ def test_what_excel_saves_is_read(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "cp932"], ids=["UTF-8", "with BOM", "UTF-16", "cp932"]
+)
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\r\n", "\n"])
+def test_what_excel_saves_in_japanese_is_read(folder: Path, encoding: str, separator: str, end: str) -> None:
+    lines = [("img", "label", "line"), ("a.png", "不良品、傷あり", "第1"), ("猫ソ.png", "良品", "第2")]
+    text = "".join(separator.join(line) + end for line in lines)
+    (folder / "labels.csv").write_bytes(text.encode(encoding))
+
+    labelled = read_labelled(folder, slice_by="line")
+
+    assert labelled.names == ["a.png", "猫ソ.png"]
+    assert labelled.labels == ["不良品、傷あり", "良品"]
+    assert labelled.columns == {"line": ["第1", "第2"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"img,label\na.png,caf\xe9 \xff\n", r"labels\.csv is not in UTF-8, UTF-16 or cp932"),
+        (b"i\0m\0g\0", r"labels\.csv is not in UTF-8"),
+        (b'img,label\na.png,"cat\n', r"labels\.csv cannot be read as CSV"),
+        (b"img,label\na.png,cat,left\n", r"labels\.csv row 2 has more columns than the header, 2"),
+        ("img,label\na.png,\u00e9t\u00e9\n".encode("latin-1"), r"labels\.csv is not in UTF-8"),
+        ("img,label\na.png,\u00d6l\n".encode("latin-1"), r"labels\.csv is not in UTF-8"),
+        ("img,label\na.png,caf\u00e9\n".encode("latin-1"), r"labels\.csv"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_with_its_name(
+    folder: Path, content: bytes, reason: str
+) -> None:
+    (folder / "labels.csv").write_bytes(content)
+
+    with pytest.raises(UnfitDataError, match=reason):
+        read_labelled(folder)
+
+
+@pytest.mark.parametrize(
     ("labels", "reason"),
     [
         ("", "no column 'img'; it has none"),

@@ -68,7 +68,7 @@ def answers_of(folder: Path, data: LabelledSet) -> Answers:
         truth = data.labels[len(labels) : len(labels) + len(pixels)]
         predictions, raw = model.predict_with_output(pixels)
         labels += [prediction.label for prediction in predictions]
-        probabilities = read_probabilities(raw, model.labels)
+        probabilities = read_probabilities(raw, model.declared)
         if of_truth is not None:
             of_truth = of_truth + _of_truth(*probabilities, truth) if probabilities else None
     return Answers(labels, of_truth)

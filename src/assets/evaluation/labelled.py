@@ -3,7 +3,9 @@
 Further columns of labels.csv, such as the camera or the shop, can be used as slices.
 """
 
+import codecs
 import csv
+import io
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,6 +18,7 @@ from decoding import Pixels, decode
 
 LABELS = "labels.csv"
 PACKED = "images.zip"
+SEPARATORS = (",", ";", "\t")
 SHOWN_NAMES = 5
 
 
@@ -55,18 +58,57 @@ def read_labelled(folder: Path, *, slice_by: str | None = None) -> LabelledSet:
     if not file.is_file():
         names = ", ".join(sorted(path.name for path in folder.iterdir())[:SHOWN_NAMES]) or "nothing"
         raise UnfitDataError(f"there is no {LABELS} beside the images; there is {names}")
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines)
-        columns = list(reader.fieldnames or [])
-        for column in filter(None, ("img", "label", slice_by)):
-            if column not in columns:
-                raise UnfitDataError(
-                    f"{LABELS} has no column {column!r}; it has {', '.join(columns) or 'none'}"
-                )
-        rows = list(reader)
+    columns, rows = _table(file)
+    for column in filter(None, ("img", "label", slice_by)):
+        if column not in columns:
+            raise UnfitDataError(f"{LABELS} has no column {column!r}; it has {', '.join(columns) or 'none'}")
     _check(rows, [column for column in ("img", "label", slice_by) if column])
     others = {column: [row[column] for row in rows] for column in columns if column not in ("img", "label")}
     return LabelledSet(folder, [row["img"] for row in rows], [row["label"] for row in rows], others)
+
+
+def _table(file: Path) -> tuple[list[str], list[dict[str, Any]]]:
+    """Return the columns and the rows of a file as Excel or a program saves it.
+
+    Raise UnfitDataError, which names the file, if its encoding or its form is not known.
+    """
+    text = _text(file)
+    header = text.partition("\n")[0]
+    # Excel separates columns by the list separator of the country, and its "Unicode text" by tabs.
+    separator = max(SEPARATORS, key=header.count)
+    try:
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, restval="", strict=True)
+        columns = [column.strip() for column in reader.fieldnames or []]
+        reader.fieldnames = columns
+        rows = list(reader)
+    except csv.Error as error:
+        raise UnfitDataError(f"{file} cannot be read as CSV: {error}") from error
+    for number, row in enumerate(rows, start=2):
+        if None in row:
+            raise UnfitDataError(f"{file} row {number} has more columns than the header, {len(columns)}")
+    return columns, rows
+
+
+def _text(file: Path) -> str:
+    """Return the text of a file in UTF-8, UTF-16 with a byte order mark, or Excel's Japanese encoding."""
+    data = file.read_bytes()
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    for encoding in ("utf-16",) if utf16 else ("utf-8-sig", "cp932"):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text and (encoding != "cp932" or _is_japanese(text)):
+            return text
+    raise UnfitDataError(f"{file} is not in UTF-8, UTF-16 or cp932: save it as CSV UTF-8")
+
+
+def _is_japanese(text: str) -> bool:
+    """Return whether a text has kana or frequent kanji (first byte 0x81 to 0x9f in cp932).
+
+    Western encodings use these bytes for few signs, but most of their texts are valid in cp932, too.
+    """
+    return any(0x81 <= letter.encode("cp932")[0] <= 0x9F for letter in set(text) if not letter.isascii())
 
 
 def _check(rows: Sequence[dict[str, Any]], columns: Sequence[str]) -> None:
