@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from picture_fonts import use_fonts
 from sklearn.metrics import confusion_matrix
 
 NUMBERED_CLASSES = 20  # if there are more classes, their numbers do not fit into the cells
@@ -15,6 +16,7 @@ COLOURS = {"candidate": "tab:blue", "champion": "tab:orange"}
 
 def confusion(truth: Sequence[str], answers: Mapping[str, Sequence[str]]) -> Figure:
     """Draw the confusion matrix of each model, side by side."""
+    use_fonts()
     classes = sorted({*truth, *(label for labels in answers.values() for label in labels)})
     figure = Figure(figsize=(6 * len(answers), 5.5), layout="constrained")
     for axes, (who, labels) in zip(
@@ -33,6 +35,7 @@ def confusion(truth: Sequence[str], answers: Mapping[str, Sequence[str]]) -> Fig
 
 def comparison(evidence: Mapping[str, Any]) -> Figure:
     """Draw the metrics with confidence intervals. Below them, draw the accuracy of the worst slices."""
+    use_fonts()
     overall = {metric: cells for metric, cells in evidence["metrics"].items() if metric != "log_loss"}
     every_slice = (evidence["slices"] or {"values": {}})["values"].items()
     worst = sorted(every_slice, key=lambda item: item[1]["metrics"]["accuracy"]["candidate"]["value"])[

@@ -6,6 +6,7 @@ from typing import Any
 from drift_reference import Sample
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from picture_fonts import use_fonts
 
 BINS = 30
 NAMED_LABELS = 40
@@ -16,6 +17,7 @@ def distributions(outcome: Mapping[str, Any], reference: Sample, partition: Samp
 
     The title is red if there is drift.
     """
+    use_fonts()
     measured = {**outcome["features"], **outcome["predictions"]}
     numbers = {name: (values, partition.features[name]) for name, values in reference.features.items()}
     if reference.scores and partition.scores:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from decoding import DECODER
+from picture_fonts import use_fonts
 from reconcile import Reconciliation, reconcile
 from rows import COLUMNS, Row, parse_rows, read_manifest
 
@@ -98,6 +99,7 @@ def draw_labels(outcome: Reconciliation, title: str) -> "Figure":
     """Draw the number of images for each label."""
     from matplotlib.figure import Figure
 
+    use_fonts()
     labels = dict(list(outcome.labels().items())[:SHOWN_LABELS])
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
