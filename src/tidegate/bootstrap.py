@@ -45,6 +45,7 @@ from tidegate.service.steps.champion_change import ChampionChange
 from tidegate.service.steps.deployment_monitor import DeploymentMonitor
 from tidegate.service.steps.feed_records import FeedRecords
 from tidegate.service.steps.generation_claims import GenerationClaims
+from tidegate.service.steps.job_limits import JobLimitChecks
 from tidegate.service.steps.model_candidates import MissedRegistrations
 from tidegate.service.steps.model_delivery import ModelDelivery
 from tidegate.service.steps.pause_gate import CurrentPauses, PauseGate
@@ -132,13 +133,14 @@ def _handlers(
     publisher = EventPublisher(endpoint=settings.events_endpoint, credential=credential)
     delivery, champion = ModelDelivery(context, copies), ChampionChange(context)
     catching_up = CatchingUp(context, versions.feeds)
+    limits = JobLimitChecks(context)
     monitor = DeploymentMonitor(context, settings.config_file.parent)
     return {
         commands.CheckPartition: CheckPartitionHandler(context, versions).handle,
         commands.ScorePartition: ScorePartitionHandler(
             context, GenerationClaims(context), runner, catching_up
         ).handle,
-        commands.CheckJob: CheckJobHandler(context, runner).handle,
+        commands.CheckJob: CheckJobHandler(context, runner, limits).handle,
         commands.FinishPartition: FinishPartitionHandler(context, versions, catching_up).handle,
         commands.JudgeModel: JudgeModelHandler(context, copies, runner).handle,
         commands.PromoteModel: PromoteModelHandler(context, separation, delivery, champion).handle,
@@ -148,7 +150,7 @@ def _handlers(
         commands.RetrainModel: RetrainModelHandler(context, runner).handle,
         commands.Notify: NotifyHandler(context, sender, publisher, settings.public_url).handle,
         commands.Reconcile: ReconcileHandler(
-            context, MissedRegistrations(context), waiting, runner, catching_up
+            context, MissedRegistrations(context), waiting, runner, catching_up, limits
         ).handle,
     }
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 KINDS: dict[str, set[str]] = {
     "request": {"status", "timeout"},
     "event": {"drop", "duplicate", "delay", "reorder"},
-    "run": {"preempt", "never_start"},
+    "run": {"preempt", "never_start", "silent"},
     "worker": {"kill"},
     "provisioning": {"fail", "delay"},
     "scoring": {"status", "slow", "crash"},
@@ -129,11 +129,17 @@ class Faults:
 
     def for_run(
         self, workspace: str, run_id: str, step_name: str | None
-    ) -> Literal["preempt", "never_start"] | None:
+    ) -> Literal["preempt", "never_start", "silent"] | None:
+        """Return the fault of a step: it is preempted, never leaves the queue, or runs and does nothing."""
         rule = self._applicable("run", {"workspace": workspace, "run": run_id, "step": step_name or ""})
         if rule is None:
             return None
-        return "preempt" if rule.action == "preempt" else "never_start"
+        actions: dict[str, Literal["preempt", "never_start", "silent"]] = {
+            "preempt": "preempt",
+            "never_start": "never_start",
+            "silent": "silent",
+        }
+        return actions[rule.action]
 
     def kills_worker_after(self, origin: str) -> bool:
         """Return whether to kill a functions worker now. Call this once for each write that took effect."""

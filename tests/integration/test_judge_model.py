@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -379,6 +380,30 @@ def test_an_evaluation_that_a_person_cancelled_is_started_again_only_by_a_person
 
     assert model.verdict("1").state is ModelState.PASSED
     assert model.jobs() == [job, f"judge-{model.name}-1-e2-a1"]
+
+
+def test_an_evaluation_that_never_starts_is_announced_and_goes_to_the_fallback_cluster(
+    installation: ModelInstallation,
+) -> None:
+    clusters = {"compute": "gpu-lowpri", "fallback": "cpu"}
+    model = make_model(installation, evaluate={**POLICY["evaluate"], **clusters})
+    service = installation.service(model.clock)
+    job = f"judge-{model.name}-1-e1-a1"
+    match = {"workspace": f"*{installation.workspace.name}", "run": f"judge-{model.name}-*"}
+    installation.cloud.fault("run", "never_start", match=match)
+    model.register("1")
+    model.judge("1")
+    model.clock.now = datetime.now(UTC) + timedelta(days=1)
+
+    due = [step.command for step in service.handlers[Reconcile](Reconcile(cause="timer-1"))]
+    look = CheckJob(cause="timer-1", workspace="development", job=job)
+    assert look in due
+    service.handlers[CheckJob](look)
+    installation.cloud.settle()
+
+    assert model.verdict("1").state is ModelState.PASSED
+    assert model.kinds() == ["model.judged", "model.registered", "model.stuck"]
+    assert (model.row(job).end, model.row(f"judge-{model.name}-1-e1-a2").cluster) == (JobEnd.STUCK, "cpu")
 
 
 def test_a_cancellation_that_was_seen_outweighs_a_preemption(installation: ModelInstallation) -> None:

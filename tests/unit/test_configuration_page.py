@@ -17,7 +17,13 @@ from tidegate.config.schema import Config
 
 PAGE = Path("docs/configuration.md").read_text(encoding="utf-8")
 # Sections that the page describes once and that stand in several places.
-ONCE = {"workspaces.production", "models.NAME.gate.training.METRIC", "models.NAME.gate.slices.metrics.METRIC"}
+ONCE = {
+    "workspaces.production",
+    "models.NAME.gate.training.METRIC",
+    "models.NAME.gate.slices.metrics.METRIC",
+    "models.NAME.evaluate.limits",
+    "models.NAME.drift.limits",
+}
 PLACEHOLDERS = {"feeds": "NAME", "models": "NAME", "metrics": "METRIC", "training": "METRIC"}
 
 

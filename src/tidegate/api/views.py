@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from tidegate.config.schema import Feed
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.links import feed_url, job_subject_url, job_url, partition_url
-from tidegate.domain.jobs.records import Job, JobEnd, JobKind, Preemption
+from tidegate.domain.jobs.records import Job, JobEnd, JobKind, Preemption, StuckRun
 from tidegate.domain.partitions.catch_up import is_held_back
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import Claim, Generation, Partition, PartitionVersion
@@ -165,7 +165,8 @@ class JobView(BaseModel):
     `subject` names the work that the job does. `subject_url` is the address of its partition, model
     version or model. `end` is null until the service has acted on the end of the job. `pipeline` is the
     component with its content version. `preemption` is the sign by which the service
-    recognized that the job lost its nodes, with the page that describes the sign.
+    recognized that the job lost its nodes, with the page that describes the sign. `stuck` lists the time
+    limits that the job has passed.
     """
 
     workspace: str
@@ -183,6 +184,7 @@ class JobView(BaseModel):
     cancel_requested: bool
     reason: str | None
     preemption: Preemption | None
+    stuck: list[StuckRun]
     checked_at: datetime | None
     url: str
     subject_url: str

@@ -1,11 +1,14 @@
 """The data plane of a workspace, mainly its run history, of which the SDK shows only a part."""
 
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.ml_client import LazyMLClient
+from tidegate.errors import NotFoundError
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient
@@ -38,6 +41,20 @@ class DataPlaneClient:
         with azure_errors("write an artifact"):
             request = HttpRequest("PUT", url, headers={"x-ms-blob-type": "BlockBlob"}, content=content)
             self._anonymous.send_request(request).raise_for_status()
+
+    def written_at(self, url: str) -> datetime | None:
+        """Return when the blob at a URL with a SAS was last written, or None if it is empty or missing."""
+        from azure.core.rest import HttpRequest
+
+        try:
+            with azure_errors("read the time of a log file"):
+                response = self._anonymous.send_request(HttpRequest("HEAD", url))
+                response.raise_for_status()
+        except NotFoundError:
+            return None
+        if response.headers.get("Content-Length") in (None, "0"):
+            return None
+        return parsedate_to_datetime(response.headers["Last-Modified"])
 
     def _request(
         self, method: str, service: str, path: str, body: dict[str, Any] | None = None

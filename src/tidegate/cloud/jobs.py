@@ -13,6 +13,8 @@ from tidegate.errors import ConflictError, NotFoundError, PermanentError
 
 _DATA = re.compile(r".*/data/(?P<name>[^/]+)/versions/(?P<version>[^/]+)")
 
+_LOGS_OF_AZURE = ("system_logs/", "azureml-logs/", "logs/azureml/")
+_MOST_LOG_FILES = 20
 _MOST_CODES = 5
 _JOBS_AT_ONCE = 100  # Azure documents no limit for batchrundata
 
@@ -65,13 +67,14 @@ class JobClient:
             if not self.exists(plan.job):
                 raise
 
-    def get(self, name: str) -> RunSnapshot:
-        """Return the state and the error of a job. If the job failed or was cancelled, include its steps.
+    def get(self, name: str, *, with_steps: bool = False) -> RunSnapshot:
+        """Return the state and the error of a job.
 
-        Raise NotFoundError if it does not exist.
+        Include its steps if the job failed or was cancelled, or on request. Raise NotFoundError if it does
+        not exist.
         """
         details = self._history(f"{name}/details")
-        if details["status"] not in ("Failed", "Canceled"):
+        if not with_steps and details["status"] not in ("Failed", "Canceled"):
             return _snapshot(details)
         children = self._history(f"{name}/children").get("value", [])
         return _snapshot(details, tuple(_snapshot(child) for child in children))
@@ -86,6 +89,25 @@ class JobClient:
             runs = answer.get("successfulResults") or {}
             statuses |= {name: str(run["runMetadata"]["status"]) for name, run in runs.items()}
         return statuses
+
+    def cancel(self, name: str) -> None:
+        """Begin to cancel a job. A job that has ended already stays as it is."""
+        try:
+            with ml_errors(f"cancel job {name}"):
+                self._client.ml.jobs.begin_cancel(name)
+        except (ConflictError, PermanentError):
+            if not self.get(name).final:
+                raise
+
+    def last_output(self, run: str) -> datetime | None:
+        """Return when a log file of a run was last written, or None if all are empty or there are none.
+
+        Logs of Azure's own processes do not count, because they grow while the job's process hangs.
+        """
+        files = self._history(f"{run}/details").get("logFiles") or {}
+        own = [url for name, url in sorted(files.items()) if not name.startswith(_LOGS_OF_AZURE)]
+        times = (self._data_plane.written_at(url) for url in own[-_MOST_LOG_FILES:])
+        return max((time for time in times if time), default=None)
 
     def _history(self, path: str) -> dict[str, Any]:
         """Read the run history, because the SDK's job objects have no errors. `jobs.stream` does the same."""
@@ -137,6 +159,10 @@ def _snapshot(run: dict[str, Any], children: tuple[RunSnapshot, ...] = ()) -> Ru
         status=run["status"],
         started_at=_time(run.get("startTimeUtc")),
         ended_at=_time(run.get("endTimeUtc")),
+        id=run["runId"],
+        target=run.get("target"),
+        created_at=_time(run.get("createdUtc")),
+        modified_at=_time(run.get("lastModifiedUtc")),
         code="/".join(_codes(error)),
         message=str(error.get("message") or ""),
         children=children,

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -77,6 +78,17 @@ class Ledger:
 
     def jobs(self, *, open_only: bool = True) -> list[Job]:
         return list(self._jobs.query("final eq false" if open_only else ""))
+
+    def jobs_like(self, job: Job) -> list[Job]:
+        """Return the jobs of the same kind and the same feed or model as this one, ended or not."""
+        word, _, rest = job.name.partition("-")
+        common = takewhile(lambda pair: pair[0] == pair[1], zip(rest, job.owner, strict=False))
+        prefix = f"{word}-{''.join(letter for letter, _ in common)}"
+        condition = "PartitionKey eq @key and RowKey ge @first and RowKey lt @after"
+        rows = self._jobs.query(
+            condition, key=_key(job.workspace), first=_key(prefix), after=_key(prefix) + "~"
+        )
+        return [row for row in rows if (row.kind, row.owner) == (job.kind, job.owner)]
 
     def model(self, name: str) -> Model:
         """Return the model's record, or a new one (its `etag` is None) if there is none."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.assets import AssetClient
+from tidegate.cloud.cluster_state import ClusterStateClient
 from tidegate.cloud.computes import ComputeClient
 from tidegate.cloud.data_plane import DataPlaneClient
 from tidegate.cloud.datastores import DatastoreClient
@@ -37,6 +38,7 @@ class WorkspaceClients:
         self.computes = ComputeClient(self.client, computes)
         arm = ArmClient(credential)
         data_plane = DataPlaneClient(self.client, arm)
+        self.cluster_state = ClusterStateClient(config, arm)
         self.jobs = JobClient(self.client, data_plane)
         self.runs = RunClient(data_plane)
         self.models = ModelClient(self.client, arm)

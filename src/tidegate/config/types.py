@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import (
@@ -116,12 +117,59 @@ ActivityPattern = Annotated[
 Filled = Annotated[str, StringConstraints(min_length=1)]
 
 
+class WhenStuck(StrEnum):
+    """What follows if a job has passed a time limit, after people were notified of it."""
+
+    ALERT = "alert"
+    RESUBMIT = "resubmit"
+
+
+class StartLimit(Section):
+    """How long a job, or one of its steps, may wait for nodes."""
+
+    after: Duration = timedelta(hours=2)
+    then: WhenStuck = WhenStuck.RESUBMIT
+
+
+class RunLimit(Section):
+    """How long a job may run. The limit is three times the usual time, but not less than `after`."""
+
+    after: Duration = timedelta(hours=1)
+    first: Duration = Field(
+        default=timedelta(days=1),
+        description="The limit while no earlier job of the same kind and feed or model has completed.",
+    )
+    then: WhenStuck = WhenStuck.ALERT
+
+
+class SilenceLimit(Section):
+    """How long a running step may write nothing to its log files."""
+
+    after: Duration = timedelta(hours=2)
+    then: WhenStuck = WhenStuck.ALERT
+
+
+class JobLimits(Section):
+    """The time limits of one kind of job. After a limit the job counts as stuck."""
+
+    start: StartLimit = StartLimit()
+    run: RunLimit = RunLimit()
+    silent: SilenceLimit = SilenceLimit()
+    resubmits: int = Field(
+        default=1, ge=0, le=10, description="How often a job is submitted again because it was stuck."
+    )
+
+
 class JobClusters(Section):
-    """The clusters of one kind of job, and how often a preempted job is submitted to the first of them."""
+    """The clusters and time limits of one kind of job.
+
+    `attempts` says how often a preempted job is submitted to the first cluster.
+    """
 
     compute: AssetName
     fallback: AssetName | None = None
     attempts: int = Field(default=3, ge=1, le=10)
+    limits: JobLimits = JobLimits()
 
     @model_validator(mode="after")
     def _fallback_is_another_cluster(self) -> "JobClusters":

@@ -149,7 +149,9 @@ def read_output(workspace: "WorkspaceClients", path: str) -> bytes | None:
 def _update(job: Job, run: RunSnapshot) -> None:
     job.status = run.status
     job.started_at, job.ended_at = run.started_at, run.ended_at
-    job.cancel_requested = job.cancel_requested or run.status == "CancelRequested"
+    # If the service itself cancelled a stuck job, this is no person's request.
+    requested = run.status == "CancelRequested" and not job.resubmit_on
+    job.cancel_requested = job.cancel_requested or requested
 
 
 def _have_clusters(workspace: "WorkspaceClients", *names: str) -> bool:

@@ -84,7 +84,7 @@ class Jobs:
                 target.cancel()
 
     def running(self) -> list[str]:
-        """Return the names of the live jobs. Jobs that cannot start because of a fault rule are left out."""
+        """Return the names of the live jobs. Jobs that do nothing because of a fault rule are left out."""
         return [job.name for job, _ in self._live.values() if not self._is_stuck(job)]
 
     async def recover(self) -> None:

@@ -41,7 +41,7 @@ class StepError(Exception):
 class Steps:
     """The steps that run on this machine.
 
-    `stuck` contains the runs that cannot start because of a fault rule.
+    `stuck` contains the runs that cannot start, or that do nothing, because of a fault rule.
     """
 
     def __init__(
@@ -81,6 +81,8 @@ class Steps:
                 await self._move(run, "Running")
                 if fault == "preempt":
                     raise StepError("UserError", _PREEMPTED)
+                if fault == "silent":
+                    await self._wait_forever((run.workspace_id, run.run_id))
                 await self._execute(folder, record)
                 await self._move(run, "Finalizing")
                 return await folder.send_outputs()

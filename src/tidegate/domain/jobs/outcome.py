@@ -9,6 +9,7 @@ from tidegate.domain.jobs.error_messages import describe_error
 from tidegate.domain.jobs.preemption import find_preemption
 from tidegate.domain.jobs.records import Job, JobEnd, Preemption
 from tidegate.domain.jobs.run_snapshot import RunSnapshot
+from tidegate.domain.jobs.time_limits import stuck_reason
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,15 @@ class JobCompleted:
 
 @dataclass(frozen=True)
 class ResubmitJob:
-    """The job was preempted: it lost its nodes. The next attempt runs on `compute`."""
+    """The job was preempted, or the service cancelled it because it was stuck.
+
+    The next attempt runs on `compute`.
+    """
 
     compute: str
     reason: str
     preemption: Preemption | None = None
+    stuck: bool = False
 
     @property
     def details(self) -> dict[str, Any]:
@@ -59,8 +64,8 @@ def decide_outcome(run: RunSnapshot, job: Job, clusters: JobClusters) -> JobOutc
         return JobRunning()
     if run.status == "Completed":
         return JobCompleted()
-    if job.cancel_requested:
-        return JobCancelled("a person cancelled the job")
+    if cancelled := _after_cancellation(job):
+        return cancelled
     if preemption := find_preemption(run.walk()):
         return _after_preemption(preemption, job, clusters)
     if run.status == "Canceled" and not any(_is_fault(step) for step in run.walk()):
@@ -75,12 +80,20 @@ def end_of(outcome: JobOutcome) -> JobEnd | None:
             return None
         case JobCompleted():
             return JobEnd.COMPLETED
-        case ResubmitJob():
-            return JobEnd.PREEMPTED
+        case ResubmitJob(stuck=stuck):
+            return JobEnd.STUCK if stuck else JobEnd.PREEMPTED
         case JobCancelled():
             return JobEnd.CANCELLED
         case JobFailed():
             return JobEnd.FAILED
+
+
+def _after_cancellation(job: Job) -> ResubmitJob | JobCancelled | None:
+    """Return the outcome of a job that the service or a person cancelled, or None if neither did."""
+    if job.resubmit_on:
+        reasons = "; ".join(stuck_reason(stuck) for stuck in job.stuck)
+        return ResubmitJob(job.resubmit_on, f"stuck on {job.cluster}: {reasons}", stuck=True)
+    return JobCancelled("a person cancelled the job") if job.cancel_requested else None
 
 
 def _after_preemption(preemption: Preemption, job: Job, clusters: JobClusters) -> ResubmitJob | JobFailed:

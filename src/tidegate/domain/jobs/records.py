@@ -25,6 +25,35 @@ class JobEnd(StrEnum):
     PREEMPTED = "preempted"  # the work is submitted again as the next attempt
     CANCELLED = "cancelled"
     FAILED = "failed"
+    STUCK = "stuck"  # the service cancelled it after a time limit, and the work is submitted again
+
+
+class Limit(StrEnum):
+    """The time limit that a job has passed: see `limits` in tidegate.yml."""
+
+    START = "start"
+    RUN = "run"
+    SILENT = "silent"
+
+
+class StuckRun(BaseModel):
+    """A job, or a step of a job, that has passed a time limit. It is announced once for each limit."""
+
+    limit: Limit
+    run: str = Field(description="The job or the step that has passed the limit.")
+    state: str
+    since: datetime = Field(description="When it began to wait, to run or to be silent.")
+    allowed_s: float = Field(description="The limit in seconds.")
+    usual_s: float | None = Field(
+        default=None,
+        description="The seconds within which 95 % of the earlier jobs of the same kind and feed or model "
+        "completed, or null if there are none.",
+    )
+    noticed_at: datetime
+    resubmit_on: str | None = Field(
+        default=None,
+        description="The cluster of the next attempt, if the service cancelled the job because of the limit.",
+    )
 
 
 class Preemption(BaseModel):
@@ -73,7 +102,16 @@ class Job(LedgerRecord):
     preemption: Preemption | None = Field(
         default=None, description="The sign by which the service recognized that the job was preempted."
     )
+    stuck: list[StuckRun] = Field(default=[], description="The time limits that the job has passed.")
+    limits_due: datetime | None = Field(
+        default=None, description="When the job's time limits are checked next."
+    )
     checked_at: datetime | None = None
+
+    @property
+    def resubmit_on(self) -> str | None:
+        """The cluster of the next attempt if the service cancelled the job because it was stuck."""
+        return next((stuck.resubmit_on for stuck in self.stuck if stuck.resubmit_on), None)
 
     @property
     def owner(self) -> str:

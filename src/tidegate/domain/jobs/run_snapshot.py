@@ -11,7 +11,9 @@ FINAL = frozenset({"Completed", "Failed", "Canceled"})
 class RunSnapshot:
     """A run as Azure's run history shows it, with the runs of its steps.
 
-    `code` is the error's code, followed by its inner codes: `UserError/BadArgument`.
+    `code` is the error's code, followed by its inner codes: `UserError/BadArgument`. `name` is the display
+    name, which is the step's name for a step of a pipeline. `target` is the name of its cluster.
+    `last_output` is when a log file was last written, if it was looked up.
     """
 
     name: str
@@ -21,6 +23,11 @@ class RunSnapshot:
     children: tuple["RunSnapshot", ...] = ()
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    id: str = ""
+    target: str | None = None
+    created_at: datetime | None = None
+    modified_at: datetime | None = None
+    last_output: datetime | None = None
 
     @property
     def final(self) -> bool:

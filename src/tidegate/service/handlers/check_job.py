@@ -31,6 +31,7 @@ from tidegate.messages.commands import (
 from tidegate.service.context import ServiceContext
 from tidegate.service.job_runner import JobRunner, clusters_for
 from tidegate.service.steps.generation_claims import end_generation
+from tidegate.service.steps.job_limits import JobLimitChecks
 
 _TIME_TO_RECORD = timedelta(seconds=2)
 
@@ -41,6 +42,7 @@ class CheckJobHandler:
 
     context: ServiceContext
     runner: JobRunner
+    limits: JobLimitChecks
 
     def handle(self, command: CheckJob) -> Follows:
         serves = served_by(command.job, command.cause)
@@ -60,12 +62,13 @@ class CheckJobHandler:
     def _check_scoring(
         self, claim: Claim, job: Job, clusters: JobClusters, serves: ScorePartition
     ) -> Follows:
+        stuck = self.limits.check(job, clusters, serves.cause)
         outcome = self.runner.look(job, clusters)
         if isinstance(outcome, JobRunning):
-            return []
+            return stuck
         notifications = self._apply(claim, job, outcome, serves.cause)
         self.runner.end(job, outcome)
-        return [*_next_step(claim, serves), *notifications]
+        return [*_next_step(claim, serves), *stuck, *notifications]
 
     def _check_model_job(self, command: CheckJob) -> Follows:
         """Return the command that waits for an evaluation or a retraining.
@@ -77,12 +80,13 @@ class CheckJobHandler:
         clusters = clusters_for(job, self.context.config()) if job else None
         if job is None or clusters is None or job.end:
             return []
+        stuck = self.limits.check(job, clusters, command.cause)
         if waiting := self._waiting_command(job, command.cause):
-            return [Next(waiting)]
+            return [Next(waiting), *stuck]
         outcome = self.runner.look(job, clusters)
         if not isinstance(outcome, JobRunning):
             self.runner.end(job, outcome)
-        return []
+        return stuck
 
     def _waiting_command(self, job: Job, cause: str) -> JudgeModel | RetrainModel | None:
         if job.kind is JobKind.EVALUATION:
@@ -105,7 +109,7 @@ class CheckJobHandler:
                 generation.state = ScoringState.JOB_COMPLETED
                 self.context.ledger.save(claim.record)
             case ResubmitJob():
-                return [self._resubmit(claim, job, outcome, current=current, cause=cause)]
+                return self._resubmit(claim, job, outcome, current=current, cause=cause)
             case JobCancelled(reason) if current:
                 result = Result(ScoringState.CANCELLED, reason)
                 return [end_generation(self.context, claim, result, cause)]
@@ -116,9 +120,13 @@ class CheckJobHandler:
                 return [self.context.announce(partition_texts.generation_ended(claim, cause))]
         return []
 
-    def _resubmit(self, claim: Claim, job: Job, outcome: ResubmitJob, *, current: bool, cause: str) -> Next:
+    def _resubmit(
+        self, claim: Claim, job: Job, outcome: ResubmitJob, *, current: bool, cause: str
+    ) -> list[Next]:
+        """Begin the next attempt. The notification of a stuck job has announced it already."""
         trigger, generation = Trigger(self.context.now(), cause), claim.generation
-        announced = self.context.announce(partition_texts.preempted(claim.record, job, outcome, trigger))
+        preempted = partition_texts.preempted(claim.record, job, outcome, trigger)
+        announced = [] if outcome.stuck else [self.context.announce(preempted)]
         if current:
             generation.state, generation.compute = ScoringState.CLAIMED, outcome.compute
             generation.attempt = job.attempt + 1

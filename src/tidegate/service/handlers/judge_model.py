@@ -132,16 +132,20 @@ class JudgeModelHandler:
     def _prepare_next_attempt(
         self, command: JudgeModel, record: ModelVersion, evaluation: Evaluation, outcome: ResubmitJob
     ) -> Follows:
-        """Save the next attempt of a preempted evaluation. The same command submits it."""
+        """Save the next attempt of a preempted or stuck evaluation. The same command submits it.
+
+        The notification of a stuck evaluation has announced it already.
+        """
         activity = verdict_texts.preempted(
             record, evaluation.job, outcome, Trigger(self.context.now(), command.cause)
         )
-        announced, attempt = self.context.announce(activity), evaluation.attempt + 1
+        announced = [] if outcome.stuck else [self.context.announce(activity)]
+        attempt = evaluation.attempt + 1
         job = judge_job(record.model, record.version, evaluation.number, attempt)
         changes = {"attempt": attempt, "job": job, "compute": outcome.compute}
         record.evaluation = evaluation.model_copy(update=changes)
         self.context.ledger.save(record)
-        return [Next(command), announced]
+        return [Next(command), *announced]
 
     def _cancel(
         self, command: JudgeModel, record: ModelVersion, evaluation: Evaluation, reason: str

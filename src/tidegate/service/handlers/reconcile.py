@@ -32,6 +32,7 @@ from tidegate.messages.commands import (
 from tidegate.service.context import ServiceContext
 from tidegate.service.job_runner import JobRunner, clusters_for
 from tidegate.service.steps.catching_up import CatchingUp
+from tidegate.service.steps.job_limits import JobLimitChecks
 from tidegate.service.steps.model_candidates import MissedRegistrations
 from tidegate.service.steps.waiting_work import WaitingWork
 
@@ -50,6 +51,7 @@ class ReconcileHandler:
     waiting: WaitingWork
     runner: JobRunner
     catching_up: CatchingUp
+    limits: JobLimitChecks
 
     def handle(self, command: Reconcile) -> Follows:
         self.waiting.release_left_over()
@@ -57,7 +59,8 @@ class ReconcileHandler:
         now, cause = self.context.now(), command.cause
         jobs = ledger.jobs(open_only=True)
         open_jobs = {job.name for job in jobs}
-        due: list[AnyCommand] = list(due_jobs(self.runner.changed(jobs), config, cause))
+        to_check = [*self.runner.changed(jobs), *self.limits.due(jobs, config)]
+        due: list[AnyCommand] = list(due_jobs(to_check, config, cause))
         for name, feed in config.feeds.items():
             self.catching_up.feeds.first_seen(name)
             records = ledger.partitions(name)

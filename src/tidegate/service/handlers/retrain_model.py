@@ -74,15 +74,19 @@ class RetrainModelHandler:
     def _prepare_next_attempt(
         self, command: RetrainModel, model: Model, retraining: Retraining, outcome: ResubmitJob
     ) -> Follows:
-        """Save the next attempt of a preempted retraining. The same command submits it."""
+        """Save the next attempt of a preempted or stuck retraining. The same command submits it.
+
+        The notification of a stuck retraining has announced it already.
+        """
         trigger = Trigger(self.context.now(), command.cause)
         activity = drift_texts.retraining_preempted(model.model, retraining, outcome, trigger)
-        announced, attempt = self.context.announce(activity), retraining.attempt + 1
+        announced = [] if outcome.stuck else [self.context.announce(activity)]
+        attempt = retraining.attempt + 1
         job = retrain_job(model.model, retraining.signal, attempt)
         changes = {"attempt": attempt, "job": job, "compute": outcome.compute}
         model.retraining = retraining.model_copy(update=changes)
         self.context.ledger.save(model)
-        return [Next(command), announced]
+        return [Next(command), *announced]
 
     def _give_up(
         self,
