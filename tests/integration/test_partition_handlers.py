@@ -109,6 +109,92 @@ def test_a_version_that_comes_while_another_is_finished_leaves_no_news_of_succes
     assert "partition.scored" not in harness.kinds
 
 
+@pytest.mark.parametrize("then", ["new_version", "alert", "ignore"])
+def test_files_that_are_overwritten_during_the_scoring_and_put_back_are_scored_again(
+    installation: Installation, harness: HandlerHarness, then: str
+) -> None:
+    installation.configure(late_files={"then": then, "quiet_for": "1h", "max_versions": 5})
+    installation.upload(MONTH, FILES)
+    harness.until_submitted()
+    harness.do(LOOK)
+    installation.upload(MONTH, {"a.png": "dog"})
+    harness.clock.now = datetime.now(UTC)
+    harness.do(FINISH)
+    assert harness.claim.generation.state is ScoringState.SUPERSEDED
+    harness.do(CHECK)
+
+    installation.upload(MONTH, {"a.png": "cat"})
+    harness.clock.move(minutes=1)
+    harness.run(CHECK, twice=True)
+
+    assert [version.number for version in harness.partition.versions] == [1]
+    assert harness.partition.result == f"{MONTH}-1-g2"
+    assert len(installation.jobs()) == 2
+
+
+def test_a_change_during_the_scoring_cannot_be_ignored(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    installation.configure(late_files={"then": "ignore", "quiet_for": "1s", "max_versions": 5})
+    installation.upload(MONTH, FILES)
+    harness.until_submitted()
+    harness.do(LOOK)
+    installation.upload(MONTH, {"a.png": "dog"})
+    harness.clock.now = datetime.now(UTC) + timedelta(minutes=1)
+
+    harness.run(FINISH)
+
+    assert harness.partition.result == f"{MONTH}-2-g1"
+
+
+def test_a_new_version_does_not_stop_what_the_version_before_waits_for(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    installation.upload(MONTH, FILES)
+    harness.do(CHECK)
+    record = harness.partition
+    record.versions[0].registered = False  # the check was killed before it registered the version
+    harness.ledger.save(record)
+    harness.claims.claim(ScoringRequest(feed="stories", partition=MONTH, reason="requested"))
+    installation.upload(MONTH, {"late.png": "cat"})
+    harness.clock.move(hours=1)
+
+    scorings = [
+        (command.version, command.generation)
+        for command in commands(harness.do(CHECK))
+        if isinstance(command, ScorePartition)
+    ]
+
+    assert (1, 1) in scorings
+    assert (2, 1) in scorings
+
+
+def test_a_partition_without_a_result_at_its_deadline_is_announced_once(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    installation.configure(starts="209901", deadline={"day": 5})
+    harness.clock.now = datetime(2099, 1, 20, tzinfo=UTC)
+    installation.upload(MONTH, FILES)
+    harness.until_submitted()
+    record = harness.partition
+    record.listed_at = datetime(2099, 2, 4, 23, 59, tzinfo=UTC)
+    harness.ledger.save(record)
+    harness.clock.now = datetime(2099, 2, 4, 23, 59, tzinfo=UTC)
+    timer = CHECK.model_copy(update={"cause": "timer"})
+    assert timer not in commands(harness.do(Reconcile(cause="timer")))
+    harness.clock.move(minutes=2)
+    assert timer in commands(harness.do(Reconcile(cause="timer")))
+
+    for _ in range(2):
+        harness.do(CHECK)
+
+    assert harness.kinds == ["partition.registered", "partition.late"]
+    late = harness.activities[-1]
+    assert late.title == "stories 209901 was not scored by the deadline"
+    assert f"Its scoring runs since 2099-01-20 00:00 UTC (job {JOB})" in late.text
+    assert timer not in commands(harness.do(Reconcile(cause="timer")))
+
+
 def test_two_checks_at_once_make_one_version(installation: Installation, harness: HandlerHarness) -> None:
     installation.upload(MONTH, FILES)
 

@@ -293,6 +293,45 @@ def test_finished_months_are_listed_once_a_day(installation: Installation, harne
     assert check not in commands(harness.do(TICK))
 
 
+def test_a_late_file_in_a_finished_month_of_any_age_is_found_although_its_event_was_lost(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    old = "201606"
+    installation.configure(starts=old)
+    installation.upload(old, FILES)
+    check = CheckPartition(cause=TICK.cause, feed=FEED, partition=old)
+    harness.run(check)
+    harness.do(Reconcile(cause="timer-0"))
+    assert harness.ledger.partition(FEED, old).result == f"{old}-1-g1"
+    installation.upload(old, {"late.png": "cat"}, marker=False)
+
+    days = 0
+    while check not in commands(harness.do(TICK)):
+        harness.clock.move(days=20)
+        days += 20
+    harness.run(check)
+
+    assert 100 < days <= 140  # it ended more than ten years ago
+    assert harness.ledger.partition(FEED, old).result == f"{old}-2-g1"
+
+
+def test_one_stray_event_for_a_far_month_does_not_have_it_listed_at_each_tick(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    installation.images.upload_blob(f"{MONTH}/stray.png", b"cat")
+    harness.do(CHECK)
+    assert harness.partition.listed_at == harness.clock.now
+
+    listed = []
+    for _ in range(12):
+        harness.clock.move(minutes=5)
+        listed += [command for command in commands(harness.do(TICK)) if command.kind == "CheckPartition"]
+    assert listed == []
+
+    harness.clock.move(days=365 * 3)
+    assert CHECK.model_copy(update={"cause": TICK.cause}) in commands(harness.do(TICK))
+
+
 def live_generations(installation: Installation, harness: HandlerHarness, months: range) -> None:
     """Give each month of 2099 a submitted generation, whose job waits in Azure ML."""
     for number in months:

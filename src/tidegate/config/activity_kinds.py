@@ -5,7 +5,7 @@ from collections.abc import Mapping
 # The kinds that `notify: events:` accepts, each with what has happened.
 KINDS: Mapping[str, str] = {
     "partition.registered": "a partition, or a new version of it, is complete and registered",
-    "partition.late": "the deadline has passed, and the partition is not complete",
+    "partition.late": "the deadline has passed, and the partition is not complete or not scored",
     "partition.changed": "files changed after a partition was complete, and no new version is made of them",
     "partition.preempted": "a job lost its nodes (it was preempted), and it is submitted again",
     "partition.stuck": "a scoring has passed a time limit: it does not start, runs too long or is silent",

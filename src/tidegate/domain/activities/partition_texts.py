@@ -58,6 +58,42 @@ def late(record: Partition, deadline: datetime, files: int, missing: str, trigge
     )
 
 
+def not_scored(record: Partition, deadline: datetime, trigger: Trigger) -> Activity:
+    """Return the activity of a partition that was complete in time and has no result at its deadline."""
+    version, since = record.versions[-1], record.versions[0].snapshot_at
+    name = version_name(record.partition, version.number)
+    scoring = version.generations[-1] if version.generations else None
+    if scoring is None:
+        progress, step = "No job was submitted yet", "It starts by itself. Look whether the feed is paused."
+    elif scoring.state.final:
+        progress = f"Its last scoring is {_TITLES[scoring.state]}"
+        step = f'Correct the cause, then run: tidegate rerun {record.feed} {record.partition} --reason "..."'
+    else:
+        job = f"job {scoring.job}" if scoring.job else "its job is not submitted yet"
+        progress = f"Its scoring runs since {scoring.claimed_at:%Y-%m-%d %H:%M %Z} ({job})"
+        step = "The result is published as soon as the job has completed. Look at the job if this takes long."
+    return Activity(
+        subject=partition_subject(record.feed, record.partition),
+        id="late-result",
+        kind="partition.late",
+        at=trigger.at,
+        title=f"{record.feed} {record.partition} was not scored by the deadline",
+        text=(
+            f"This {period_of(record.partition)} was due on {deadline:%Y-%m-%d %H:%M %Z}. Version {name} has "
+            f"been complete since {since:%Y-%m-%d %H:%M %Z}, and there is no result. "
+            f"{progress}.\n{step}"
+        ),
+        data={
+            "deadline": deadline.isoformat(),
+            "files": version.files,
+            "version": version.number,
+            "state": scoring.state.value if scoring else "registered",
+            "job": scoring.job if scoring else None,
+        },
+        cause=trigger.cause,
+    )
+
+
 def changed(record: Partition, hash: str, why: str, trigger: Trigger) -> Activity:
     return Activity(
         subject=partition_subject(record.feed, record.partition),
@@ -149,7 +185,11 @@ def _outcome_lines(generation: Generation) -> Iterator[str]:
 def _next_step(claim: Claim) -> Iterator[str]:
     match claim.generation.state:
         case ScoringState.SUPERSEDED:
-            yield "These predictions do not count. The files are checked again, and the new files are scored."
+            yield (
+                "These predictions do not count. The files are checked again. Once they are quiet, they are "
+                "scored, unless late_files of the feed allows no further version: then another notification "
+                "says so."
+            )
         case ScoringState.INCOMPLETE | ScoringState.FAILED | ScoringState.CANCELLED:
             record, period = claim.record, period_of(claim.record.partition)
             rerun = f'tidegate rerun {record.feed} {record.partition} --reason "..."'

@@ -79,6 +79,7 @@ def needs_look(record: Partition, now: datetime, timezone: ZoneInfo) -> bool:
         return True
     latest = record.latest
     is_unscored = latest is not None and not latest.generations and not latest.before_installation
+    is_unscored |= latest is not None and latest.superseded
     unfinished = latest is None or not latest.registered or is_unscored
     distance = _distance(record.partition, now.astimezone(timezone).date())
     if unfinished and distance <= _RECENT[period_of(record.partition)]:

@@ -54,6 +54,17 @@ def is_held_back(feed: Feed, record: Partition) -> bool:
     return bool(newest_only and latest and latest.before_installation and not record.claims)
 
 
+def lacks_result(feed: Feed, record: Partition, deadline: datetime | None, now: datetime) -> bool:
+    """Return whether a partition was complete before its deadline, and is not scored although it passed.
+
+    People are notified of a deadline once: nothing is late if it was announced that files were missing.
+    """
+    latest = record.latest
+    if deadline is None or latest is None or record.deadline_announced or is_held_back(feed, record):
+        return False
+    return record.result is None and record.versions[0].snapshot_at < deadline <= now
+
+
 def starts_by_itself(feed: Feed, record: Partition) -> bool:
     """Return whether the latest version waits for a job that no person has to request."""
     latest = record.latest

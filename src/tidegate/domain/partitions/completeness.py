@@ -65,7 +65,12 @@ class Unchanged:
     """The last version has the same files with the same content."""
 
 
-CompletenessDecision = NewVersion | WaitForFiles | ChangedAfterCompletion | Unchanged
+@dataclass(frozen=True)
+class ScoreAgain:
+    """The files are those of the last version again, and its predictions were superseded in the meantime."""
+
+
+CompletenessDecision = ScoreAgain | NewVersion | WaitForFiles | ChangedAfterCompletion | Unchanged
 
 
 def list_files(feed: Feed) -> set[str]:
@@ -151,17 +156,21 @@ def _decide_later(
     files = _complete_files(feed, listing)
     latest, manifest = record.versions[-1], Manifest.of(files)
     late = feed.late_files
-    if not files or manifest.hash == latest.manifest_hash or late.then is LatePolicy.IGNORE:
+    if files and manifest.hash == latest.manifest_hash:
+        return ScoreAgain() if latest.superseded else Unchanged()
+    # A change during the scoring cannot be ignored: the partition would have no result.
+    ignored = late.then is LatePolicy.IGNORE and not latest.superseded
+    if not files or ignored:
         return Unchanged()
     quiet_at = quiet_at_of(listing, late.quiet_for)
     if quiet_at is not None and quiet_at > now:
         return WaitForFiles(until=quiet_at)
     what = f"files changed after version {latest.number}: {len(files)} now, {latest.files} before"
-    if late.then is LatePolicy.NEW_VERSION and len(record.versions) < late.max_versions:
+    full = late.then is not LatePolicy.ALERT
+    if full and len(record.versions) < late.max_versions:
         return NewVersion(files, what)
     if manifest.hash in record.late_announced:
         return Unchanged()
-    full = late.then is LatePolicy.NEW_VERSION
     why = f"{what}; max_versions allows {late.max_versions} versions" if full else what
     return ChangedAfterCompletion(manifest.hash, why)
 

@@ -12,6 +12,7 @@ from tidegate.domain.partitions.completeness import (
     CompletenessDecision,
     NewVersion,
     PartitionListing,
+    ScoreAgain,
     Unchanged,
     WaitForFiles,
     decide_completeness,
@@ -113,6 +114,8 @@ def _describe(
             return PreviewState.WAITING, why, until
         case ChangedAfterCompletion(_, why):
             return PreviewState.CHANGED, f"{why}; people are notified", None
+        case ScoreAgain():
+            return PreviewState.UNCHANGED, f"{_latest(record)} has these files, and is scored again", None
         case Unchanged():
             return PreviewState.UNCHANGED, f"{_latest(record)} has these files", None
 

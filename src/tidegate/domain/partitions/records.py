@@ -108,6 +108,11 @@ class PartitionVersion(BaseModel):
     )
     generations: list[Generation] = Field(default=[])
 
+    @property
+    def superseded(self) -> bool:
+        """Whether the newest predictions do not count because files changed during the scoring."""
+        return bool(self.generations) and self.generations[-1].state is ScoringState.SUPERSEDED
+
 
 class Partition(LedgerRecord):
     """The record of a feed's partition in the ledger, with its versions and their generations."""

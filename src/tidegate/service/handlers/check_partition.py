@@ -6,17 +6,18 @@ from datetime import datetime, timedelta
 from tidegate.domain.activities import partition_texts
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.partitions.calendar import deadline_of
-from tidegate.domain.partitions.catch_up import was_due_before
+from tidegate.domain.partitions.catch_up import lacks_result, was_due_before
 from tidegate.domain.partitions.completeness import (
     ChangedAfterCompletion,
     NewVersion,
+    ScoreAgain,
     Unchanged,
     WaitForFiles,
     decide_completeness,
 )
 from tidegate.domain.partitions.preview import what_is_missing
 from tidegate.domain.partitions.records import Partition
-from tidegate.messages.commands import CheckPartition, Follows, Next
+from tidegate.messages.commands import CheckPartition, Follows, Next, ScorePartition
 from tidegate.service.context import ServiceContext
 from tidegate.service.steps.version_registration import VersionRegistration
 
@@ -44,21 +45,27 @@ class CheckPartitionHandler:
         listing = self.versions.list_files(feed, command.partition)
         deadline = deadline_of(feed.deadline, command.partition, config.timezone) if feed.deadline else None
         record.deadline_announced |= was_due_before(installed, record, deadline)
+        if deadline and lacks_result(feed, record, deadline, now):
+            unfinished = [*unfinished, self._announce_missing_result(record, deadline, command.cause)]
+        follows: Follows = []
         match decide_completeness(feed, record, listing, now, deadline):
             case NewVersion() as new:
-                return self.versions.add(feed, record, new, command.cause)
+                added = self.versions.add(feed, record, new, command.cause)
+                return [*(step for step in unfinished if not _is_overtaken(step, record)), *added]
+            case ScoreAgain():
+                follows = [_score_again(record, command.cause)]
             case WaitForFiles() as wait:
                 if wait.late and deadline:
                     files, missing = len(listing.files), what_is_missing(feed, listing, now)
                     late = partition_texts.late(record, deadline, files, missing, Trigger(now, command.cause))
                     unfinished = [*unfinished, self._announce_late(late, record)]
-                return [*unfinished, *self._wait(command, record, wait, now)]
+                follows = self._wait(command, record, wait, now)
             case ChangedAfterCompletion() as change:
-                return [*unfinished, self._announce_change(command, record, change)]
+                follows = [self._announce_change(command, record, change)]
             case Unchanged():
                 waited, record.check_due = record.check_due, None
                 self._save_listing(record, now, changed=waited is not None)
-                return unfinished
+        return [*unfinished, *follows]
 
     def _wait(
         self, command: CheckPartition, record: Partition, wait: WaitForFiles, now: datetime
@@ -70,6 +77,12 @@ class CheckPartitionHandler:
         record.check_due = wait.until
         self._save_listing(record, now, changed=True)
         return [_check_at(wait.until, command, now)] if wait.until else []
+
+    def _announce_missing_result(self, record: Partition, deadline: datetime, cause: str) -> Next:
+        not_scored = partition_texts.not_scored(record, deadline, Trigger(self.context.now(), cause))
+        announced = self._announce_late(not_scored, record)
+        self.context.ledger.save(record)
+        return announced
 
     def _announce_late(self, late: Activity, record: Partition) -> Next:
         record.deadline_announced = True
@@ -95,3 +108,25 @@ class CheckPartitionHandler:
 def _check_at(due: datetime, command: CheckPartition, now: datetime) -> Next:
     check = CheckPartition(cause=command.cause, feed=command.feed, partition=command.partition, due=due)
     return Next(check, min(due - now, _MAX_DELAY))
+
+
+def _score_again(record: Partition, cause: str) -> Next:
+    """Return the command that scores the last version as its next generation."""
+    version = record.versions[-1]
+    return Next(
+        ScorePartition(
+            cause=cause,
+            feed=record.feed,
+            partition=record.partition,
+            version=version.number,
+            generation=len(version.generations) + 1,
+        )
+    )
+
+
+def _is_overtaken(step: Next, record: Partition) -> bool:
+    """Return whether a command would score a version that is no longer the latest and was never claimed."""
+    command = step.command
+    if not isinstance(command, ScorePartition) or record.claim(command.version, command.generation):
+        return False
+    return record.latest is not None and command.version != record.latest.number

@@ -10,7 +10,8 @@ from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.lifecycle.drift import due_renewal
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
-from tidegate.domain.partitions.calendar import expected_partitions, needs_look
+from tidegate.domain.partitions.calendar import deadline_of, expected_partitions, needs_look
+from tidegate.domain.partitions.catch_up import lacks_result
 from tidegate.domain.partitions.records import Partition, ScoringState
 from tidegate.log import Log
 from tidegate.messages.commands import (
@@ -83,8 +84,17 @@ def due_partitions(feed: Feed, records: Sequence[Partition], now: datetime, time
     expected = [
         partition for partition in expected_partitions(feed.starts, now, timezone) if partition not in known
     ]
-    unfinished = [partition for partition, record in known.items() if needs_look(record, now, timezone)]
+    unfinished = [
+        partition
+        for partition, record in known.items()
+        if needs_look(record, now, timezone) or _lacks_result(feed, record, now, timezone)
+    ]
     return sorted([*expected, *(partition for partition in unfinished if feed.covers(partition))])
+
+
+def _lacks_result(feed: Feed, record: Partition, now: datetime, timezone: ZoneInfo) -> bool:
+    deadline = deadline_of(feed.deadline, record.partition, timezone) if feed.deadline else None
+    return lacks_result(feed, record, deadline, now)
 
 
 def due_scorings(

@@ -58,8 +58,15 @@ class ScorePartitionHandler:
     def _claim(
         self, command: ScorePartition, feed: Feed, record: Partition, version: PartitionVersion
     ) -> Claim | None:
-        """Claim the first generation of the latest version, which is scored without a person's request."""
-        if command.generation != 1 or version is not record.latest or is_held_back(feed, record):
+        """Claim a generation of the latest version that is scored without a person's request.
+
+        This is the first one, or the next one after a superseded one, with the same model.
+        """
+        if version is not record.latest or is_held_back(feed, record):
+            return None
+        if version.superseded and command.generation == len(version.generations) + 1:
+            return self.claims.add(feed, record, version, _same_again(record, version))
+        if command.generation != 1:
             return None
         if not self.catching_up.take_turn(feed, record):
             return None
@@ -81,6 +88,16 @@ class ScorePartitionHandler:
                 generation.state, generation.job = ScoringState.SUBMITTED, job_name(claim)
                 self.context.ledger.save(claim.record)
                 return [_first_look(command, feed, claim)]
+
+
+def _same_again(record: Partition, version: PartitionVersion) -> ScoringRequest:
+    before = version.generations[-1]
+    return ScoringRequest(
+        feed=record.feed,
+        partition=record.partition,
+        model=f"{before.model_name}:{before.model_version}",
+        reason="files changed during the last scoring, and are the same as before again",
+    )
 
 
 def _first_look(command: ScorePartition, feed: Feed, claim: Claim) -> Next:
