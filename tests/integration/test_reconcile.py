@@ -268,7 +268,7 @@ def test_the_timer_finds_whatever_is_unfinished(installation: Installation, harn
 
     installation.upload(MONTH, FILES)
     harness.do(CHECK)
-    assert of_the_month() == ["CheckPartition", "ScorePartition"]
+    assert of_the_month() == ["ScorePartition"]
     harness.claims.claim(ScoringRequest(feed=FEED, partition=MONTH, reason="test"))
     assert of_the_month() == ["ScorePartition"]
     harness.until_submitted()
