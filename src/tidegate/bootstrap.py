@@ -8,6 +8,7 @@ from threading import Lock
 
 from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.blobs import FeedFiles, RejectedEvents
+from tidegate.cloud.connection import THREADS
 from tidegate.cloud.copies import BlobCopyClient
 from tidegate.cloud.credential import ServiceCredential
 from tidegate.cloud.ledger import Ledger
@@ -16,7 +17,7 @@ from tidegate.cloud.queue import WorkQueue
 from tidegate.cloud.role_separation import RoleSeparation
 from tidegate.cloud.workspaces import ConfiguredWorkspaces
 from tidegate.config.loader import ConfigFile
-from tidegate.log import quiet_sdks
+from tidegate.log import Log, quiet_sdks
 from tidegate.messages import commands
 from tidegate.service.context import ServiceContext
 from tidegate.service.handlers.advance_rollout import AdvanceRolloutHandler
@@ -27,6 +28,7 @@ from tidegate.service.handlers.judge_model import JudgeModelHandler
 from tidegate.service.handlers.notify import NotifyHandler
 from tidegate.service.handlers.promote_model import PromoteModelHandler
 from tidegate.service.handlers.reconcile import ReconcileHandler
+from tidegate.service.handlers.record_event import RecordEventHandler
 from tidegate.service.handlers.retrain_model import RetrainModelHandler
 from tidegate.service.handlers.rollback_model import RollbackModelHandler
 from tidegate.service.handlers.score_partition import ScorePartitionHandler
@@ -53,6 +55,8 @@ from tidegate.service.steps.version_registration import VersionRegistration
 from tidegate.service.steps.waiting_work import WaitingWork
 from tidegate.service.worker import Handlers, Worker
 from tidegate.settings import Settings
+
+log = Log(__name__)
 
 _utc_now = partial(datetime.now, UTC)
 
@@ -82,6 +86,8 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     """Return the service. Raise ConfigError if settings are not given and the environment has a fault."""
     quiet_sdks()
     settings = settings or Settings.from_env()
+    if settings.threads is not None and settings.threads < THREADS:
+        log.warning("too_few_threads", threads=settings.threads, needed=THREADS)
     config = ConfigFile(settings.config_file, settings.environ, now=now).current
     account, credential = settings.storage_account, ServiceCredential(settings.client_id)
     context = ServiceContext(
@@ -97,9 +103,12 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     versions, claims = VersionRegistration(context, feeds, feed_records), GenerationClaims(context)
     waiting, pauses = WaitingWork(context.ledger, queue, now), CurrentPauses(context.ledger, now)
     gate = PauseGate(context, pauses)
-    handlers = _handlers(context, settings, credential, versions, waiting)
-    routes = CurrentRoutes(config, settings.check_delay)
-    inbox = Inbox(routes=routes, queue=queue, ledger=context.ledger, rejected=rejected, now=now)
+    record = RecordEventHandler(context, CurrentRoutes(config, settings.check_delay), rejected)
+    handlers: Handlers = {
+        **_handlers(context, settings, credential, versions, waiting),
+        commands.RecordEvent: record.handle,
+    }
+    inbox = Inbox(routes=record.routes, queue=queue, record=record.handle, now=now)
     return Service(
         **vars(context),
         settings=settings,

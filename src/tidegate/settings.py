@@ -22,6 +22,7 @@ class Settings:
     client_id: str | None = None
     check_delay: timedelta = timedelta(seconds=10)
     public_url: str | None = None
+    threads: int | None = None  # of the Functions worker; None outside of it
     authenticated: bool = False  # whether App Service's authentication is on and names the caller
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -40,6 +41,7 @@ class Settings:
             client_id=environ.get("AZURE_CLIENT_ID") or None,
             check_delay=_seconds(environ, "TIDEGATE_CHECK_DELAY_S", cls.check_delay, faults),
             public_url=_https(environ, "TIDEGATE_PUBLIC_URL", faults) or _own_url(environ),
+            threads=_threads(environ),
             authenticated=environ.get("WEBSITE_AUTH_ENABLED", "").lower() == "true",
             environ=environ,
         )
@@ -60,6 +62,17 @@ def _seconds(environ: Mapping[str, str], name: str, default: timedelta, faults: 
         return timedelta(seconds=seconds)
     faults.append(f"{name}: {text!r} is not a number of seconds from 0 to 3600")
     return default
+
+
+def _threads(environ: Mapping[str, str]) -> int | None:
+    """Return the number of threads in which the Functions worker runs functions.
+
+    Its default is read from its source: https://github.com/Azure/azure-functions-python-worker
+    """
+    if "FUNCTIONS_WORKER_RUNTIME" not in environ:
+        return None
+    text = environ.get("PYTHON_THREADPOOL_THREAD_COUNT", "")
+    return int(text) if text.isdecimal() else min(32, (os.cpu_count() or 1) + 4)
 
 
 def _own_url(environ: Mapping[str, str]) -> str | None:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 from ruamel.yaml import YAML
 from tests.support import config_yaml
+from tests.support.event_grid import deliver
 from tests.support.package import app_folder
 from tests.support.payloads import as_json, blob_event
 from tests.support.service import take_commands
@@ -145,24 +146,14 @@ def misconfigured_app(app: DeployedApp) -> Iterator[DeployedApp]:
     app.config_file.write_text(good)
 
 
-def _deliver(site: Site, function: str, body: object) -> int:
-    """As Event Grid does; the status of the answer."""
-    url = f"{site.url}/runtime/webhooks/eventgrid"
-    query = {"functionName": function, "code": site.event_grid_key}
-    headers = {"aeg-event-type": "Notification"}
-    return httpx.post(
-        url, params=query, headers=headers, content=json.dumps(body), trust_env=False
-    ).status_code
-
-
 def test_a_batch_with_a_poisonous_event_is_taken(app: DeployedApp) -> None:
     site, topic = app.site, app.account.id
     arrived = blob_event("202611/a.png", topic=topic)
     poisonous = blob_event("202611/a.png", topic=topic) | {"data": None}
 
-    assert _deliver(site, "blob_arrived", [arrived, poisonous, arrived]) == 202
-    assert _deliver(site, "blob_arrived", []) == 202
-    assert _deliver(site, "run_completed", arrived) == 202
+    assert deliver(site, "blob_arrived", [arrived, poisonous, arrived]) == 202
+    assert deliver(site, "blob_arrived", []) == 202
+    assert deliver(site, "run_completed", arrived) == 202
 
 
 JOBS = "/api/feeds/digits/partitions/202611/jobs"

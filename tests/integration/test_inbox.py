@@ -11,7 +11,7 @@ from tests.support.azure_clients import blob_client
 from tests.support.bad_input import CASES, JOB
 from tests.support.clock import Clock
 from tests.support.payloads import as_json, blob_event, learning_event, run_event
-from tests.support.service import delays, take_commands
+from tests.support.service import delays, record_events, take_commands
 
 from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError, TransientError
@@ -26,7 +26,7 @@ def test_every_odd_event_is_answered_and_queues_exactly_what_the_table_says(
         service.inbox.accept(case.payload)
         clock.move(hours=2)  # so that nothing is held back for the case before it
 
-    commands = take_commands(tidepool, storage_account.name)
+    commands = record_events(service, tidepool)
     announced = [command for command in commands if isinstance(command, Notify)]
     answers = [answer for case in CASES for answer in case.answers]
     expected = [command for case in CASES for command in case.commands]
@@ -115,10 +115,12 @@ def test_bad_configuration_refuses_events_until_it_is_mended(
     assert len(take_commands(tidepool, storage_account.name)) == 1
 
 
-def test_a_rejected_event_is_kept_as_it_came(service: Service, storage_account: StorageAccount) -> None:
-    event = as_json(blob_event("202611/../202612/a.png"))
+@pytest.mark.parametrize("padding", [0, 70_000], ids=["in a message", "too large for a message"])
+def test_a_rejected_event_is_kept_as_it_came(service: Service, tidepool: Tidepool, padding: int) -> None:
+    event = as_json(blob_event("202611/../202612/a.png") | {"more": "x" * padding})
 
     service.inbox.accept(event)
+    record_events(service, tidepool)
 
     (activity,) = service.ledger.unsent_activities()
     assert activity.kind == "event.rejected"
@@ -136,7 +138,8 @@ def test_a_folder_of_odd_names_is_announced_once(
     for number in range(20):
         service.inbox.accept(as_json(blob_event(f"202613/{number}.png")))
 
-    assert len(take_commands(tidepool, storage_account.name)) == 1
+    (notify,) = record_events(service, tidepool)
+    assert isinstance(notify, Notify)
     assert len(service.ledger.unsent_activities()) == 1
 
 
@@ -147,11 +150,11 @@ def test_a_model_event_is_recorded_once(
 
     service.inbox.accept(event)
     service.inbox.accept(event)
+    (notify,) = record_events(service, tidepool)
 
     (activity,) = service.ledger.activities("model:development:m")
     assert (activity.kind, activity.id) == ("model.registered", "registered-3")
-    first, second = take_commands(tidepool, storage_account.name)
-    assert first == second
+    assert notify == Notify(cause=activity.cause, subject=activity.subject, activity=activity.id)
 
 
 def test_the_timer_sends_reconcile(

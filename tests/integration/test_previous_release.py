@@ -18,7 +18,14 @@ from tidegate.bootstrap import Service
 from tidegate.cloud.ledger import ROW_FORMAT, TABLES
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidegate.errors import TransientError
-from tidegate.messages.commands import MESSAGE_FORMAT, AnyCommand, PromoteModel, decode, encode
+from tidegate.messages.commands import (
+    MESSAGE_FORMAT,
+    AnyCommand,
+    PromoteModel,
+    RecordEvent,
+    decode,
+    encode,
+)
 from tidegate.service.manual_actions.replay import ReplayService
 from tidepool.cloud import StorageAccount
 
@@ -39,9 +46,10 @@ def table(account: str, name: str) -> TableClient:
 
 
 def test_the_stored_messages_are_one_of_every_command() -> None:
+    younger = {RecordEvent}
     kinds = {type(decode(message)) for message in MESSAGES}
 
-    assert kinds == set(get_args(AnyCommand))
+    assert kinds == set(get_args(AnyCommand)) - younger
     assert not any("format_version" in message for message in MESSAGES)
 
 

@@ -9,7 +9,7 @@ from tests.support.api_requests import Api, content
 from tests.support.azure_clients import blob_client
 from tests.support.clock import Clock
 from tests.support.payloads import as_json, blob_event
-from tests.support.service import take_commands
+from tests.support.service import record_events, take_commands
 
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.activity import Activity
@@ -120,7 +120,7 @@ def test_a_rejected_event_goes_through_the_inbox_again_when_the_configuration_fi
     service: Service, api: Api, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount
 ) -> None:
     service.inbox.accept(OF_SITE)
-    take_commands(tidepool, storage_account.name)
+    record_events(service, tidepool)
     [failure] = listed(api)
 
     refused, problem = replay(api, failure)
@@ -145,9 +145,10 @@ def mend_path(service: Service, clock: Clock, path: str) -> None:
 
 
 def test_an_event_that_concerns_us_no_more_is_replayed_to_nothing(
-    service: Service, api: Api, clock: Clock
+    service: Service, api: Api, clock: Clock, tidepool: Tidepool
 ) -> None:
     service.inbox.accept(OF_SITE)
+    record_events(service, tidepool)
     mend_path(service, clock, "new/{yyyy}/{MM}/")
 
     status, answer = replay(api, listed(api)[0])
@@ -159,8 +160,11 @@ def test_an_event_that_concerns_us_no_more_is_replayed_to_nothing(
 @pytest.mark.parametrize(
     "payload", ["no JSON", as_json({"eventType": "x"}), as_json(blob_event("202611/\ud800/a.png"))]
 )
-def test_an_event_that_nobody_can_read_is_refused_and_stays(service: Service, api: Api, payload: str) -> None:
+def test_an_event_that_nobody_can_read_is_refused_and_stays(
+    service: Service, api: Api, tidepool: Tidepool, payload: str
+) -> None:
     service.inbox.accept(payload)
+    record_events(service, tidepool)
     [failure] = listed(api)
 
     status, problem = replay(api, failure)
@@ -170,8 +174,11 @@ def test_an_event_that_nobody_can_read_is_refused_and_stays(service: Service, ap
     assert listed(api) == [failure]
 
 
-def test_a_rejected_event_whose_blob_is_gone_cannot_be_replayed(service: Service, api: Api) -> None:
+def test_a_rejected_event_whose_blob_is_gone_cannot_be_replayed(
+    service: Service, api: Api, tidepool: Tidepool
+) -> None:
     service.inbox.accept(OF_SITE)
+    record_events(service, tidepool)
     [failure] = listed(api)
     blob_client(failure["kept"]["blob"]).delete_blob()
 

@@ -13,6 +13,7 @@ from azure.identity import DefaultAzureCredential
 from tidepool import default_resources
 from tidepool.access.identity import Identity
 from tidepool.access.principals import PRINCIPALS
+from tidepool.cloud import Site
 from tidepool.events.eventgrid import EventGrid
 from tidepool.faults import Faults
 from tidepool.scheduler import Scheduler
@@ -98,6 +99,19 @@ def run_grid(test: Callable[[Grid], Awaitable[None]], store: Store | None = None
             await grid.eventgrid.close()
 
     asyncio.run(run())
+
+
+def deliver(site: Site, function: str, body: object) -> int:
+    """Deliver events to the webhook of a functions app, as Event Grid does; return the answer's status."""
+    answer = httpx.post(
+        f"{site.url}/runtime/webhooks/eventgrid",
+        params={"functionName": function, "code": site.event_grid_key},
+        headers={"aeg-event-type": "Notification"},
+        content=json.dumps(body),
+        trust_env=False,
+        timeout=60,
+    )
+    return answer.status_code
 
 
 def wire_event(**changed: Any) -> dict[str, Any]:

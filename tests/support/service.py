@@ -11,7 +11,8 @@ from tests.support import config_yaml
 from tests.support.azure_clients import queue_client
 from tests.support.clock import Clock
 from tidegate.bootstrap import Service, build
-from tidegate.messages.commands import AnyCommand, decode, message_text
+from tidegate.messages.commands import AnyCommand, RecordEvent, decode, encode
+from tidegate.messages.queue_messages import message_text
 from tidegate.settings import Settings
 from tidepool.cloud import Tidepool
 
@@ -47,6 +48,19 @@ def start_service(
 def take_commands(tidepool: Tidepool, account: str, queue: str = "tidegate-work") -> list[AnyCommand]:
     """Remove all commands from the queue, delayed ones too, and return them in no particular order."""
     return [decode(message_text(message)) for message in take_messages(tidepool, account, queue)]
+
+
+def record_events(service: Service, tidepool: Tidepool) -> list[AnyCommand]:
+    """Record the events that wait in the queue, and return all other commands and those that follow."""
+    account = service.settings.storage_account
+    commands = take_commands(tidepool, account)
+    for command in commands:
+        if isinstance(command, RecordEvent):
+            service.worker.carry_out(encode(command))
+    return [
+        *(command for command in commands if not isinstance(command, RecordEvent)),
+        *take_commands(tidepool, account),
+    ]
 
 
 def take_messages(tidepool: Tidepool, account: str, queue: str = "tidegate-work") -> list[str]:

@@ -44,3 +44,14 @@ def test_defaults_need_only_the_account() -> None:
 
     assert settings.config_file.name == "tidegate.yml"
     assert settings.check_delay.total_seconds() == 10
+
+
+@pytest.mark.parametrize(
+    ("environ", "threads"),
+    [
+        ({}, None),
+        ({"FUNCTIONS_WORKER_RUNTIME": "python", "PYTHON_THREADPOOL_THREAD_COUNT": "32"}, 32),
+    ],
+)
+def test_the_threads_of_the_worker_are_known_within_it(environ: dict[str, str], threads: int | None) -> None:
+    assert Settings.from_env({"AZURE_STORAGE_ACCOUNT": "stmain", **environ}).threads == threads

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from tidegate.cloud.azure_errors import azure_errors
+from tidegate.cloud.connection import client_options, retry_policy
 from tidegate.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -75,12 +76,12 @@ class ArmClient:
 
     @cached_property
     def _client(self) -> "ARMPipelineClient[Any, Any]":
-        from azure.core.pipeline.policies import RetryPolicy
         from azure.mgmt.core import ARMPipelineClient
         from azure.mgmt.core.policies import ARMChallengeAuthenticationPolicy
 
         authentication = ARMChallengeAuthenticationPolicy(self._credential, SCOPE)
-        return ARMPipelineClient(_MANAGEMENT, policies=[RetryPolicy(retry_total=2), authentication])
+        policies = [retry_policy(), authentication]
+        return ARMPipelineClient(_MANAGEMENT, policies=policies, **client_options())
 
 
 def _url(path: str, api_version: str, query: Mapping[str, str] | None = None) -> str:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from json import JSONDecodeError
 
 from tidegate.errors import ConflictError, NotFoundError, PermanentError, TidegateError, TransientError
 
@@ -28,6 +29,8 @@ def azure_errors(doing: str) -> Iterator[None]:
         raise
     except AzureError as error:
         raise _translated(error, f"cannot {doing}: {_one_line(error)}") from error
+    except JSONDecodeError as error:  # the page of a proxy, for example
+        raise TransientError(f"cannot {doing}: the answer is not JSON") from error
 
 
 def status_of(error: BaseException) -> int | None:
@@ -46,25 +49,10 @@ def error_code_of(error: BaseException) -> str:
     return str(getattr(code, "value", code) or "")
 
 
-@contextmanager
-def mlflow_errors(doing: str) -> Iterator[None]:
-    """Translate what MLflow raises inside the block, as `azure_errors` does.
-
-    These are MLflow's own errors, and Azure's errors from the plugin that gets a token for MLflow.
-    """
-    from mlflow.exceptions import MlflowException
-
-    with azure_errors(doing):
-        try:
-            yield
-        except MlflowException as error:
-            raise error_for(error.get_http_status_code(), f"cannot {doing}: {error}") from error
-
-
 def _translated(error: BaseException, message: str) -> TidegateError:
     from azure.core.exceptions import ClientAuthenticationError
 
-    # If the plugin cannot get a token, the error has no status, or the status of Entra ID's response.
+    # If no token can be had, the error has no status, or the status of Entra ID's response.
     return error_for(None if isinstance(error, ClientAuthenticationError) else status_of(error), message)
 
 

@@ -6,6 +6,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from tidegate.cloud.azure_errors import azure_errors
+from tidegate.cloud.connection import RETRIES, client_options
 from tidegate.config.schema import FeedStorage
 from tidegate.domain.partitions.manifest import ListedBlob
 from tidegate.errors import PermanentError
@@ -136,9 +137,8 @@ def blob_service(account: str, credential: "TokenCredential") -> "BlobServiceCli
     return BlobServiceClient(
         f"https://{account}.blob.core.windows.net",
         credential=credential,
-        retry_policy=LinearRetry(backoff=1, retry_total=2),
-        connection_timeout=5,
-        read_timeout=20,
+        **client_options(),
+        retry_policy=LinearRetry(backoff=1, retry_total=RETRIES, random_jitter_range=1),
     )
 
 

@@ -4,6 +4,10 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from tidegate.cloud.connection import client_options
+
+_READ_TIMEOUT_S = 5.0
+
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, AccessTokenInfo
     from azure.identity import DefaultAzureCredential
@@ -33,4 +37,5 @@ class ServiceCredential:
     def _credential(self) -> "DefaultAzureCredential":
         from azure.identity import DefaultAzureCredential
 
-        return DefaultAzureCredential(managed_identity_client_id=self._client_id)
+        options = client_options(_READ_TIMEOUT_S)
+        return DefaultAzureCredential(managed_identity_client_id=self._client_id, **options)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.azure_errors import azure_errors
+from tidegate.cloud.connection import client_options, retry_policy
 from tidegate.cloud.ml_client import LazyMLClient
 from tidegate.errors import NotFoundError
 
@@ -23,16 +24,21 @@ class DataPlaneClient:
     def __init__(self, client: LazyMLClient, arm: ArmClient) -> None:
         self._client = client
         self._arm = arm
+        self._address: str | None = None
 
-    def get(self, service: str, path: str) -> dict[str, Any]:
+    def get(self, service: str, path: str, doing: str = "") -> dict[str, Any]:
         """Return the answer to a GET request.
 
-        `service` is for example `history/v1.0`. `path` is below the workspace.
+        `service` is for example `history/v1.0`. `path` is below the workspace. `doing` is for the message of
+        an error.
         """
-        return self._request("GET", service, path)
+        with azure_errors(doing or f"GET {path}"):
+            return self._request("GET", service, path)
 
     def post(self, service: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        return self._request("POST", service, path, body)
+        """Return the answer to a POST request."""
+        with azure_errors(f"POST {path}"):
+            return self._request("POST", service, path, body)
 
     def write(self, url: str, content: bytes) -> None:
         """Write a blob at a URL that the data plane gave. The URL contains the permission to write."""
@@ -61,46 +67,46 @@ class DataPlaneClient:
     ) -> dict[str, Any]:
         from azure.core.rest import HttpRequest
 
-        with azure_errors(f"{method} {path}"):
-            url = f"{self._endpoint}/{service}{self._client.workspace.arm_id}/{path}"
-            response = self._authenticated.send_request(HttpRequest(method, url, json=body))
-            response.raise_for_status()
-            return dict(response.json())
+        url = f"{self._endpoint()}/{service}{self._client.workspace.arm_id}/{path}"
+        response = self._authenticated.send_request(HttpRequest(method, url, json=body))
+        response.raise_for_status()
+        return dict(response.json())
 
     @cached_property
     def _authenticated(self) -> "PipelineClient[Any, Any]":
         from azure.core import PipelineClient
-        from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
+        from azure.core.pipeline.policies import BearerTokenCredentialPolicy
 
-        policies = [RetryPolicy(), BearerTokenCredentialPolicy(self._client.credential, _AUDIENCE)]
-        return PipelineClient("", policies=policies)
+        policies = [retry_policy(), BearerTokenCredentialPolicy(self._client.credential, _AUDIENCE)]
+        return PipelineClient("", policies=policies, **client_options())
 
     @cached_property
     def _anonymous(self) -> "PipelineClient[Any, Any]":
         from azure.core import PipelineClient
-        from azure.core.pipeline.policies import RetryPolicy
 
-        return PipelineClient("", policies=[RetryPolicy()])
+        return PipelineClient("", policies=[retry_policy()], **client_options())
 
-    @property
-    def tracking_uri(self) -> str:
-        """The address under which MLflow reaches the workspace."""
-        return str(self._properties["mlFlowTrackingUri"])
-
-    @cached_property
     def _endpoint(self) -> str:
+        """Return the address of the workspace's services.
+
+        Threads do not wait for each other here, as they would in a cached_property: while the service hangs,
+        each would wait for the time-outs of all before it.
+        """
+        if self._address is None:
+            self._address = self._discover()
+        return self._address
+
+    def _discover(self) -> str:
+        """Look for the address in the workspace's properties.
+
+        They are read from ARM. Reading them with azure-ai-ml would import all of MLflow, which takes a second
+        or more.
+        """
         from azure.core.rest import HttpRequest
 
+        properties = self._arm.get(self._client.workspace.arm_id, _API)["properties"]
         with azure_errors("discover the services of the workspace"):
-            request = HttpRequest("GET", str(self._properties["discoveryUrl"]))
+            request = HttpRequest("GET", str(properties["discoveryUrl"]))
             response = self._anonymous.send_request(request)
             response.raise_for_status()
             return str(response.json()["api"])
-
-    @cached_property
-    def _properties(self) -> dict[str, Any]:
-        """The workspace's properties, read from ARM.
-
-        Reading them with azure-ai-ml would import all of MLflow, which takes a second or more.
-        """
-        return dict(self._arm.get(self._client.workspace.arm_id, _API)["properties"])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
 from tidegate.cloud.azure_errors import azure_errors
+from tidegate.cloud.connection import client_options
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.ledger_record import LedgerRecord
@@ -297,9 +298,7 @@ class _Rows(Generic[R]):
         from azure.data.tables import TableClient
 
         endpoint = f"https://{self._account}.table.core.windows.net"
-        return TableClient(
-            endpoint, self._table, credential=self._credential, connection_timeout=5, read_timeout=20
-        )
+        return TableClient(endpoint, self._table, credential=self._credential, **client_options())
 
 
 def tidegate_tables(account: str, credential: "TokenCredential") -> set[str]:
@@ -307,7 +306,8 @@ def tidegate_tables(account: str, credential: "TokenCredential") -> set[str]:
     from azure.data.tables import TableServiceClient
 
     with azure_errors(f"list tables of {account}"):
-        service = TableServiceClient(f"https://{account}.table.core.windows.net", credential=credential)
+        endpoint = f"https://{account}.table.core.windows.net"
+        service = TableServiceClient(endpoint, credential=credential, **client_options())
         return {table.name for table in service.list_tables() if table.name.startswith("tidegate")}
 
 

@@ -7,6 +7,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 from tidegate.cloud.azure_errors import azure_errors, status_of
+from tidegate.cloud.connection import client_options
 from tidegate.config.schema import WorkspaceConfig
 from tidegate.errors import NotFoundError, PermanentError
 
@@ -47,6 +48,7 @@ class LazyMLClient:
             self.workspace.name,
             show_progress=False,
             enable_telemetry=False,
+            **client_options(),
         )
 
 

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from tidegate.cloud.arm import ArmClient
+from tidegate.cloud.connection import client_options
 from tidegate.cloud.ml_client import LazyMLClient, ml_errors
 from tidegate.domain.lifecycle.lineage import RegisteredModel
 from tidegate.errors import NotFoundError
@@ -96,7 +97,7 @@ class ModelClient:
     def _open_registry(self, name: str) -> Any:
         from azure.ai.ml import MLClient
 
-        return MLClient(self._client.credential, registry_name=name)
+        return MLClient(self._client.credential, registry_name=name, **client_options())
 
 
 def _listed(version: Mapping[str, Any]) -> ListedModel:

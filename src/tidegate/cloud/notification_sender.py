@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tidegate.cloud.azure_errors import azure_errors
+from tidegate.cloud.connection import request_options
 from tidegate.log import Log
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class EventPublisher:
 
         event = EventGridEvent(id=id, subject=subject, event_type=event_type, data=data, data_version="1")
         with azure_errors(f"publish {event_type}"):
-            self._client.send(event)
+            self._client.send(event, **request_options())
 
     @cached_property
     def _client(self) -> "EventGridPublisherClient":

@@ -2,10 +2,12 @@
 
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tidegate.cloud.azure_errors import azure_errors
-from tidegate.messages.commands import AnyCommand, to_message
+from tidegate.cloud.connection import RETRIES, client_options
+from tidegate.messages.commands import AnyCommand
+from tidegate.messages.queue_messages import to_message
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
 
 WORK_QUEUE = "tidegate-work"
 LONGEST_DELAY = timedelta(hours=1)
+# An event is refused within five seconds if the queue does not answer: two tries, each of at most this time.
+_TIMEOUT_S = 2.0
 
 
 class WorkQueue:
@@ -61,15 +65,13 @@ class WorkQueue:
 
     @cached_property
     def _client(self) -> "QueueClient":
-        from azure.storage.queue import LinearRetry, QueueClient
+        from azure.storage.queue import QueueClient
 
         return QueueClient(
             f"https://{self._account}.queue.core.windows.net",
             self._name,
             credential=self._credential,
-            retry_policy=LinearRetry(backoff=1, retry_total=2),  # Event Grid waits 30 s for the whole request
-            connection_timeout=5,
-            read_timeout=10,
+            **_options(),
         )
 
 
@@ -78,5 +80,13 @@ def tidegate_queues(account: str, credential: "TokenCredential") -> set[str]:
     from azure.storage.queue import QueueServiceClient
 
     with azure_errors(f"list queues of {account}"):
-        service = QueueServiceClient(f"https://{account}.queue.core.windows.net", credential=credential)
+        endpoint = f"https://{account}.queue.core.windows.net"
+        service = QueueServiceClient(endpoint, credential=credential, **_options())
         return {str(queue.name) for queue in service.list_queues(name_starts_with="tidegate")}
+
+
+def _options() -> dict[str, Any]:
+    from azure.storage.queue import LinearRetry
+
+    retry = LinearRetry(backoff=0, retry_total=RETRIES, random_jitter_range=0)
+    return client_options(_TIMEOUT_S, connection_timeout_s=_TIMEOUT_S) | {"retry_policy": retry}

@@ -1,8 +1,7 @@
 """The metrics of MLflow runs, and files that the service adds to a run's artifacts."""
 
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-from tidegate.cloud.azure_errors import mlflow_errors
 from tidegate.cloud.data_plane import DataPlaneClient
 from tidegate.domain.lifecycle.metric_values import finite
 from tidegate.errors import NotFoundError
@@ -19,17 +18,17 @@ class RunClient:
 
         If a metric was logged twice for its last step, the later value counts. Return an empty dict if the
         run does not exist.
-        """
-        from mlflow import MlflowClient
-        from mlflow.environment_variables import MLFLOW_HTTP_REQUEST_MAX_RETRIES
 
-        MLFLOW_HTTP_REQUEST_MAX_RETRIES.set(1)  # the worker retries later, so that a function never waits
+        This method calls MLflow's REST API, as the package azureml-mlflow does. The package itself would wait
+        for a person to sign in if the service's identity gets no token.
+        """
+        query = urlencode({"run_id": run})
         try:
-            with mlflow_errors(f"read the metrics of run {run}"):
-                newest = MlflowClient(self._data_plane.tracking_uri).get_run(run).data.metrics
+            path, doing = f"api/2.0/mlflow/runs/get?{query}", f"read the metrics of run {run}"
+            newest = self._data_plane.get("mlflow/v2.0", path, doing)["run"]["data"].get("metrics", [])
         except NotFoundError:
             return {}
-        return {name: finite(value) for name, value in newest.items()}
+        return {metric["key"]: finite(float(metric.get("value", 0))) for metric in newest}
 
     def attach(self, run: str, experiment: str, name: str, content: bytes) -> None:
         """Write a file to the artifacts of a run.

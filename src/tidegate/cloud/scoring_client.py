@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tidegate.cloud.azure_errors import azure_errors
+from tidegate.cloud.connection import client_options
 from tidegate.cloud.ml_client import LazyMLClient, ml_errors
 from tidegate.domain.lifecycle.health import ScoringAnswer
 
@@ -45,9 +46,7 @@ class ScoringClient:
         started = time.perf_counter()
         try:
             request = HttpRequest("POST", url, headers=headers, content=body)
-            response = self._http.send_request(
-                request, connection_timeout=_TIMEOUT_S, read_timeout=_TIMEOUT_S
-            )
+            response = self._http.send_request(request)
             status, text = response.status_code, response.text()[:_MAX_TEXT_LENGTH]
         except (ServiceRequestError, ServiceResponseError) as error:
             status, text = 0, str(error)
@@ -58,7 +57,8 @@ class ScoringClient:
         """A client without retries, because the failures are counted."""
         from azure.core import PipelineClient
 
-        return PipelineClient("", policies=[])
+        options = client_options(_TIMEOUT_S, connection_timeout_s=_TIMEOUT_S)
+        return PipelineClient("", policies=[], **options)
 
 
 def _secret(keys: Any) -> str:

@@ -1,7 +1,8 @@
-"""Commands: work to do. They carry ids and their cause, never payloads, and are sent as JSON."""
+"""Commands: work to do. They carry ids and their cause, and are sent as JSON.
 
-import base64
-import binascii
+Only RecordEvent carries a payload: an event must be accepted while the storage hangs that it is recorded in.
+"""
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -154,6 +155,14 @@ class Notify(_Command):
     activity: str = Field(description="The activity's id within its subject.")
 
 
+class RecordEvent(_Command):
+    """Record an event that leads to an activity or cannot be used. It carries the event as it came."""
+
+    kind: Literal["RecordEvent"] = "RecordEvent"
+    event: str = Field(description="The delivery as Event Grid sent it.")
+    at: datetime = Field(description="The time at which it was received.")
+
+
 class Reconcile(_Command):
     """Send a command for each piece of work that is unfinished or due, or whose event was lost."""
 
@@ -172,6 +181,7 @@ AnyCommand = (
     | WeighDrift
     | RetrainModel
     | Notify
+    | RecordEvent
     | Reconcile
 )
 Command = Annotated[AnyCommand, Field(discriminator="kind")]
@@ -194,7 +204,7 @@ Follows = Sequence[Next]
 
 def command_ids(command: AnyCommand) -> dict[str, object]:
     """Return the ids of what a command works on, without the command's cause and number of tries."""
-    return command.model_dump(exclude={*DELIVERY_FIELDS, "kind", "due"})
+    return command.model_dump(exclude={*DELIVERY_FIELDS, "kind", "due", "event", "at"})
 
 
 def untried(command: C) -> C:
@@ -205,22 +215,6 @@ def untried(command: C) -> C:
 def encode(command: AnyCommand) -> str:
     """Return a command as JSON."""
     return command.model_dump_json(exclude_defaults=False)
-
-
-def to_message(command: AnyCommand) -> str:
-    """Return the message of the queue that carries a command: its JSON in base64."""
-    return base64.b64encode(encode(command).encode()).decode()
-
-
-def message_text(message: str) -> str:
-    """Return the text of a message of the queue, which is sent in base64.
-
-    A message that is not base64 of UTF-8 is returned as it is.
-    """
-    try:
-        return base64.b64decode(message, validate=True).decode()
-    except (binascii.Error, ValueError):
-        return message
 
 
 class _Header(BaseModel):

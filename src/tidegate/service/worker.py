@@ -20,8 +20,8 @@ from tidegate.messages.commands import (
     Notify,
     command_ids,
     decode,
-    message_text,
 )
+from tidegate.messages.queue_messages import message_text
 from tidegate.service.failure_log import FailureLog
 from tidegate.service.retry import (
     GiveUp,

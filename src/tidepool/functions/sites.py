@@ -135,6 +135,7 @@ class Sites:
             "AZUREML_WORKSPACE_DEVELOPMENT": names["development"],
             "AZUREML_WORKSPACE_PRODUCTION": names["production"],
             "TIDEGATE_CONFIG": str(spec.app_dir / "tidegate.yml"),
+            "PYTHON_THREADPOOL_THREAD_COUNT": "32",
         }
 
 
