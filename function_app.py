@@ -72,6 +72,12 @@ def reconcile(timer: func.TimerRequest) -> None:  # noqa: ARG001 - the host pass
     service().inbox.tick()
 
 
+# Load balancers and availability tests have no key. The answer needs no storage and no valid configuration.
+@app.route(route="api/health/live", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+def live(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001 - the host passes it
+    return func.HttpResponse('{"status": "live"}', mimetype="application/json")
+
+
 @app.route(route="api/{*path}")
 async def http(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     with log.invocation(context.thread_local_storage, context.invocation_id):

@@ -22,7 +22,7 @@ from tidepool.cloud import Site, StorageAccount, Tidepool
 from tidepool.functions.worker_process import PACKAGES, worker_command
 
 EVENTS = ["blob_arrived", "run_completed", "run_status_changed", "model_registered", "model_deployed"]
-FUNCTIONS = [*EVENTS, "data_drifted", "work", "work_poison", "reconcile", "http"]
+FUNCTIONS = [*EVENTS, "data_drifted", "work", "work_poison", "reconcile", "live", "http"]
 HEAVY = ("azure.ai.ml", "mlflow", "pandas", "fastapi", "apprise", "azure.data.tables", "azure.storage.blob")
 
 
@@ -197,6 +197,19 @@ def test_without_the_key_nobody_gets_in(app: DeployedApp, key: str | None) -> No
     answers.append(app.ask("POST", JOBS, body=WANTED, key=key))
 
     assert {answer.status_code for answer in answers} == {401}
+
+
+def test_live_needs_no_key_no_storage_and_no_valid_configuration(
+    misconfigured_app: DeployedApp, faults: Tidepool
+) -> None:
+    faults.fault(
+        "request", "status", match={"host": f"{misconfigured_app.account.name}.*"}, value=403, times=None
+    )
+
+    answer = misconfigured_app.ask("GET", "/api/health/live")
+
+    assert (answer.status_code, answer.json()) == (200, {"status": "live"})
+    assert misconfigured_app.ask("GET", "/api/health").status_code == 401
 
 
 def test_health_says_what_is_wrong_with_the_configuration(misconfigured_app: DeployedApp) -> None:
