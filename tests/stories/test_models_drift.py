@@ -4,39 +4,16 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.installation import ROOT, SCORE, Running
-from tests.support.model_versions import MODEL, ModelInstallation
+from tests.support.drift import DARK, LIGHT, DriftInstallation
+from tests.support.installation import Running
+from tests.support.model_versions import MODEL
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.records import Model, ModelState, Retraining
 from tidegate.messages.commands import RetrainModel
 from tidepool.cloud import Tidepool
-
-RETRAINING = ROOT / "tests/stories/quick_retraining/pipeline.yml"
-LIGHT = {"a.png": "cat", "b.png": "dog"}
-DARK = {"a.png": "dark", "b.png": "dark"}
-DRIFT = {"feed": "stories", "breaches": 1, "of_last": 3, "retrain": "quick_retraining", "partitions": 2}
-
-
-class DriftInstallation(ModelInstallation):
-    """Its months are scored with the model that has the policy."""
-
-    def __init__(self, cloud: Tidepool, folder: Path) -> None:
-        super().__init__(cloud, folder, policy={"drift": DRIFT})
-        self.register("1", accuracy=0.9)
-        from azure.ai.ml import load_component
-
-        self.ml.components.create_or_update(load_component(RETRAINING), version="1")
-
-    def configure(self, **feed: Any) -> None:
-        super().configure(score={**SCORE, "model": MODEL}, **feed)
-
-    def retrainings(self) -> dict[str, str]:
-        """Name -> status of the jobs that trained anew."""
-        return {job.name: job.status for job in self.ml.jobs.list() if job.name.startswith("retrain-")}
 
 
 @pytest.fixture

@@ -64,13 +64,16 @@ class Installation:
         self.images.create_container()
         self._register(folder)
 
-    def configure(self, *, models: dict[str, Any] | None = None, **feed: Any) -> None:
+    def configure(
+        self, *, models: dict[str, Any] | None = None, timezone: str = "UTC", **feed: Any
+    ) -> None:
         """Write tidegate.yml with these policies by model name, and these changes of the feed's keys."""
         values = config_yaml.values(
             development=self.workspace.name,
             production=self.production.name,
             stories=config_yaml.a_feed(self.account.name, **{**FEED, **feed}),
         )
+        values["timezone"] = timezone
         values["notify"] = [{"url": "jsons://mailbox.tidepool/" + self.account.name, "events": ["*"]}]
         if models:
             values["models"] = models

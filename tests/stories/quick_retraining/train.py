@@ -1,7 +1,11 @@
-"""A model that names the partitions of its training. If one of their files says `hopeless`, it fails."""
+"""A model that names the partitions of its training.
+
+If one of their files says `hopeless`, it fails. If one says `endless`, the step does not end by itself.
+"""
 
 import argparse
 import json
+import time
 from pathlib import Path
 
 MLMODEL = """
@@ -12,12 +16,15 @@ signature: {inputs: '[{"type": "tensor", "tensor-spec": {"dtype": "uint8", "shap
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    for name in ("partition-1", "partition-2", "model"):
-        parser.add_argument(f"--{name}", type=Path)
+    parser.add_argument("--partition", type=Path, action="append", default=[])
+    parser.add_argument("--model", type=Path)
     parser.add_argument("--data")
     asked = parser.parse_args()
-    months = [partition for partition in (asked.partition_1, asked.partition_2) if partition]
-    if any(file.read_text() == "hopeless" for partition in months for file in partition.glob("*.png")):
+    files = [file for partition in asked.partition for file in partition.glob("*.png")]
+    said = {file.read_text() for file in files}
+    if "endless" in said:
+        time.sleep(600)
+    if "hopeless" in said:
         raise SystemExit("nothing can be learned from that")
     asked.model.mkdir(parents=True, exist_ok=True)
     (asked.model / "MLmodel").write_text(MLMODEL)

@@ -3,6 +3,7 @@
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.subjects import JobSubject, ModelSubject, PartitionSubject, parse_subject
 from tidegate.domain.jobs.records import Job, JobKind
+from tidegate.domain.partitions.names import partition_of_result
 
 
 def feed_url(feed: str) -> str:
@@ -21,7 +22,7 @@ def job_subject_url(job: Job) -> str:
     """Return the path of the partition, model version or model that a job works on."""
     match job.kind:
         case JobKind.SCORING:
-            return partition_url(job.owner, job.work.partition("-")[0])
+            return partition_url(job.owner, partition_of_result(job.work))
         case JobKind.EVALUATION:
             return version_url(job.owner, job.work)
         case JobKind.RETRAINING:

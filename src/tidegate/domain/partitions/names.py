@@ -24,6 +24,11 @@ def result_order(name: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def partition_of_result(name: str) -> str:
+    """Return the partition from a result's name: `202611` from `202611-1-g1`."""
+    return name.partition("-")[0]
+
+
 def predictions_asset(feed: str) -> str:
     """Return the name of the Data asset of a feed's predictions."""
     return f"{feed}-predictions"

@@ -7,7 +7,6 @@ from tidegate.domain.activities import drift_texts
 from tidegate.domain.lifecycle.drift import (
     DriftDecision,
     decide_drift,
-    scored_partitions,
     signal_record,
     with_retraining,
     with_signal,
@@ -22,11 +21,12 @@ from tidegate.domain.lifecycle.drift_signals import (
 )
 from tidegate.domain.lifecycle.records import Model, Retraining, SignalRecord
 from tidegate.domain.lifecycle.retraining import retrain_job
-from tidegate.domain.partitions.names import drift_path, result_order
+from tidegate.domain.partitions.names import drift_path, partition_of_result, result_order
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, Next, RetrainModel, WeighDrift
 from tidegate.service.context import ServiceContext
 from tidegate.service.job_runner import read_output
+from tidegate.service.steps.training_data import training_data
 
 log = Log(__name__)
 
@@ -76,14 +76,14 @@ class WeighDriftHandler:
         if feed is None:
             return None
         version, generation = result_order(result)
-        path = drift_path(name, result[:6], version, generation)
+        path = drift_path(name, partition_of_result(result), version, generation)
         return read_output(self.context.workspace_of(feed), path)
 
     def _weigh(self, model: Model, signal: DriftSignal, drift: Drift) -> tuple[Model, SignalRecord]:
         """Decide on the signal, and save it with the retraining that it leads to."""
         now = self.context.now()
         decision = decide_drift(model, signal, drift, now, self.context.config().timezone)
-        data = self._training_data(drift) if decision.taken else []
+        data = training_data(self.context, drift) if decision.taken else []
         if decision.taken and not data:
             reason = "there is nothing to train on: no partition is scored in development yet"
             decision = DriftDecision(False, reason)
@@ -97,13 +97,3 @@ class WeighDriftHandler:
         fields = {"signal": signal.id, "breached": signal.breached}
         log.info("drift_weighed", **fields, taken=decision.taken, why=decision.why)
         return model, record
-
-    def _training_data(self, drift: Drift) -> list[str]:
-        """Return the Data asset versions to train on, the policy's training set first.
-
-        Partitions that are scored in production are left out, because training has no access to them.
-        """
-        feed = self.context.config().feeds[drift.feed]
-        partitions = self.context.ledger.partitions(drift.feed) if feed.workspace == "development" else []
-        versions = [f"{drift.feed}:{version}" for version in scored_partitions(partitions, drift.partitions)]
-        return [*([drift.training] if drift.training else []), *versions]
