@@ -64,9 +64,7 @@ class Installation:
         self.images.create_container()
         self._register(folder)
 
-    def configure(
-        self, *, models: dict[str, Any] | None = None, timezone: str = "UTC", **feed: Any
-    ) -> None:
+    def configure(self, *, models: dict[str, Any] | None = None, timezone: str = "UTC", **feed: Any) -> None:
         """Write tidegate.yml with these policies by model name, and these changes of the feed's keys."""
         values = config_yaml.values(
             development=self.workspace.name,
