@@ -1,7 +1,5 @@
 """Pictures show labels in Japanese, Chinese and Korean."""
 
-import warnings
-
 import pytest
 from pictures import confusion
 from publish_predictions import draw_labels
@@ -11,12 +9,8 @@ from rows import Row
 LABELS = ["不良品", "傷あり", "合格品", "缺陷", "불량품", "cat"]
 
 
-@pytest.fixture(autouse=True)
-def _missing_letters_are_errors() -> object:
-    """Matplotlib warns if no font has a letter, which is then a box in the picture."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("error", message="Glyph .* missing")
-        yield
+# Matplotlib warns if no font has a letter, which is then a box in the picture.
+pytestmark = pytest.mark.filterwarnings("error:Glyph .* missing")
 
 
 def test_the_labels_of_a_partition_are_readable() -> None:

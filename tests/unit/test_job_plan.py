@@ -27,6 +27,13 @@ def test_a_plan_names_registered_things_only() -> None:
     assert (plan.literals["score_compute"], plan.literals["publish_compute"]) == ("gpu-lowpri", "small")
 
 
+def test_only_the_form_of_the_csv_that_is_not_the_default_is_an_input_of_the_job() -> None:
+    excel = Feed.model_validate(a_feed(score={**a_feed()["score"], "csv": "excel"}))
+
+    assert "csv" not in plan_scoring(FEED, a_claim()).literals
+    assert plan_scoring(excel, a_claim()).literals["csv"] == "excel"
+
+
 def test_tags_lead_back_and_can_be_filtered_by_event_grid() -> None:
     tags = plan_scoring(FEED, a_claim(reason="x" * 5000)).tags
 

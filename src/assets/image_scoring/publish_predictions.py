@@ -11,7 +11,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 from decoding import DECODER
 from picture_fonts import use_fonts
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN_LABELS = 40
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+CsvForm = Literal["exact", "excel"]
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,7 @@ def main() -> None:
     subject["decoder"] = DECODER
 
     args.predictions.mkdir(parents=True, exist_ok=True)
-    write_csv(outcome.rows, args.predictions / "predictions.csv")
+    write_csv(outcome.rows, args.predictions / "predictions.csv", args.csv)
     write_parquet(outcome.rows, args.predictions / "predictions.parquet")
     log_to_mlflow(outcome, subject)
     text = json.dumps(subject | outcome.summary(), indent=2)
@@ -50,22 +52,33 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--predictions", type=Path, required=True)
     parser.add_argument("--max-error-rate", type=float, required=True)
+    parser.add_argument("--csv", choices=get_args(CsvForm), default="exact")
     for key in ("--feed", "--partition", "--version", "--generation"):
         parser.add_argument(key, required=True)
     return parser.parse_args()
 
 
-def write_csv(rows: Sequence[Row], path: Path) -> None:
-    """Write the columns img, label, score and error, with quotes if a value needs them."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+def write_csv(rows: Sequence[Row], path: Path, form: CsvForm = "exact") -> None:
+    """Write the columns img, label, score and error, with quotes if a value needs them.
+
+    The form `excel` has a byte order mark, and an apostrophe before a text that Excel would run as a formula.
+    """
+    excel = form == "excel"
+    with path.open("w", encoding="utf-8-sig" if excel else "utf-8", newline="") as file:
         plain = csv.writer(file, lineterminator="\n")
         # Python's writer does not quote a single carriage return, which readers understand as the end of the
         # row.
         quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         plain.writerow(COLUMNS)
         for row in rows:
+            cells = [_without_formula(cell) if excel else cell for cell in row[: len(COLUMNS)]]
             writer = quoted if "\r" in f"{row.img}{row.label}{row.error}" else plain
-            writer.writerow(row[: len(COLUMNS)])
+            writer.writerow(cells)
+
+
+def _without_formula(cell: str | float | None) -> str | float | None:
+    """Return a cell as text that spreadsheets do not run: https://owasp.org/www-community/attacks/CSV_Injection."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
 
 
 def write_parquet(rows: Sequence[Row], path: Path) -> None:

@@ -131,6 +131,10 @@ class Score(JobClusters):
         "policy promotes the model; `name:3` always means version 3."
     )
     publish_compute: AssetName = "cpu"
+    csv: Literal["exact", "excel"] = Field(
+        default="exact",
+        description="`excel`: predictions.csv has a byte order mark, and no cell is a formula. Choose it if people open the file in Excel. Parquet is always exact.",
+    )
     max_error_rate: float = Field(default=0.01, ge=0, le=1)
 
 
