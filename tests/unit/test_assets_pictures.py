@@ -1,5 +1,7 @@
 """Pictures show labels in Japanese, Chinese and Korean."""
 
+import io
+
 import pytest
 from pictures import confusion
 from publish_predictions import draw_labels
@@ -19,12 +21,12 @@ def test_the_labels_of_a_partition_are_readable() -> None:
 
     figure = draw_labels(reconcile(rows, names, 0.0), "検査 202611-1")
 
-    figure.canvas.draw()
+    figure.savefig(io.BytesIO())
     assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == LABELS
 
 
 def test_the_classes_of_an_evaluation_are_readable() -> None:
     figure = confusion(LABELS, {"candidate": LABELS, "champion": LABELS})
 
-    figure.canvas.draw()
+    figure.savefig(io.BytesIO())
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == sorted(LABELS)
