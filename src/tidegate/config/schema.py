@@ -133,7 +133,8 @@ class Score(JobClusters):
     publish_compute: AssetName = "cpu"
     csv: Literal["exact", "excel"] = Field(
         default="exact",
-        description="`excel`: predictions.csv has a byte order mark, and no cell is a formula. Choose it if people open the file in Excel. Parquet is always exact.",
+        description="`excel` is for people who open predictions.csv in Excel: it has a byte order mark and no "
+        "cell that is a formula.",
     )
     max_error_rate: float = Field(default=0.01, ge=0, le=1)
 
