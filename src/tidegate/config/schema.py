@@ -132,9 +132,7 @@ class Score(JobClusters):
     )
     publish_compute: AssetName = "cpu"
     csv: Literal["exact", "excel"] = Field(
-        default="exact",
-        description="`excel` is for people who open predictions.csv in Excel: it has a byte order mark and no "
-        "cell that is a formula.",
+        default="exact", description="`excel`: with a byte order mark, and without cells that are formulas."
     )
     max_error_rate: float = Field(default=0.01, ge=0, le=1)
 
