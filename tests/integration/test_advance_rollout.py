@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.support.promotions import MODEL
 from tests.support.rollouts import Rollouts
 
 from tidegate.domain.lifecycle.rollout_records import RolloutRecord
+from tidegate.messages.commands import AdvanceRollout
 from tidepool.cloud import Tidepool
 
 
@@ -80,6 +82,35 @@ def test_a_deployment_that_does_not_come_up_ends_the_rollout(rollouts: Rollouts)
 
     assert str(rollouts.record("5").error).startswith("the deployment is Failed")
     assert (rollouts.traffic, rollouts.deployments) == ({"v-1": 100}, ["v-1"])
+
+
+def test_a_deployment_that_stays_creating_is_announced_and_then_gives_its_place_back(
+    rollouts: Rollouts,
+) -> None:
+    rollouts.cloud.fault("provisioning", "delay", match={"deployment": "v-7"}, value=3600)
+    rollouts.arrive("7", until="deploying")
+    advance = AdvanceRollout(cause="timer-1", model=MODEL, version="7")
+    rollouts.waiting = []
+    rollouts.carry_out(advance)
+    assert rollouts.activity_kinds("7") == ["rollout.started"]
+
+    rollouts.clock.move(hours=2)
+    for _ in range(2):
+        rollouts.carry_out(advance)
+    assert rollouts.activity_kinds("7") == ["rollout.started", "rollout.stuck"]
+    assert rollouts.states["7"] == "challenger"
+    rollouts.clock.move(days=5)
+    for _ in range(3):
+        rollouts.carry_out(advance)
+
+    assert rollouts.states["7"] == "rolled_back"
+    assert rollouts.activity_kinds("7") == ["rollout.started", "rollout.stuck", "rollout.failed"]
+    assert "v-7 is Creating since" in str(rollouts.record("7").error)
+    assert rollouts.model.rolling is None
+    assert rollouts.traffic == {"v-1": 100}
+    rollouts.cloud.advance(3600)
+    rollouts.cloud.settle()
+    rollouts.delete("v-7")
 
 
 def test_an_endpoint_that_a_person_changed_meanwhile_stays_as_it_is(rollouts: Rollouts) -> None:

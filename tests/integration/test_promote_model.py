@@ -204,7 +204,7 @@ def test_a_copy_that_takes_its_time_is_looked_at_by_message(
     tidepool: Tidepool, promotions: Promotions, production: str
 ) -> None:
     promotions.version("7")
-    tidepool.fault("copy", "pending", match={"account": production}, value=1800)
+    tidepool.fault("copy", "pending", match={"account": production}, value=18000)
 
     promotions.promote("7", follow=False)
 
@@ -214,7 +214,12 @@ def test_a_copy_that_takes_its_time_is_looked_at_by_message(
     assert under_way.copied_bytes < under_way.bytes == 65
     assert promotions.in_production() == {}
     assert [command.kind for command in promotions.waiting] == ["PromoteModel"]
-    tidepool.advance(1800)
+    promotions.clock.move(days=1)
+    for command in promotions.waiting * 2:
+        promotions.carry_out(command)
+    [stuck] = [activity for activity in promotions.activities() if activity.kind == "model.stuck"]
+    assert "No other version of the model can be promoted in the meantime" in stuck.text
+    tidepool.advance(18000)
     promotions.promote("7")
     assert promotions.champions == ("7", None, None)
 

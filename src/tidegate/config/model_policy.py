@@ -101,6 +101,7 @@ class Promote(Section):
     registry: AssetName | None = None
     approval: Literal["required", "none"] = "required"
     within: Duration = timedelta(days=3)
+    announce_after: Duration = timedelta(days=1)
 
     @model_validator(mode="after")
     def _names_registry(self) -> "Promote":
@@ -130,11 +131,19 @@ class Rollout(Section):
     )
     max_error_rate: float = Field(default=0.01, ge=0, le=1)
     max_p95_ms: float | None = Field(default=None, gt=0)
+    announce_after: Duration = timedelta(hours=1)
+    fail_after: Duration = timedelta(hours=3)
 
     @model_validator(mode="after")
     def _steps_rise(self) -> "Rollout":
         if self.steps != sorted(set(self.steps)) or self.steps[-1] != 100:
             raise ValueError("write steps that rise and end with 100, such as [10, 50, 100]")
+        return self
+
+    @model_validator(mode="after")
+    def _fails_after_the_announcement(self) -> "Rollout":
+        if self.fail_after < self.announce_after:
+            raise ValueError("fail_after must not be shorter than announce_after")
         return self
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.names import model_reference
-from tidegate.domain.lifecycle.records import Champion, Model, ModelVersion
+from tidegate.domain.lifecycle.records import Champion, Model, ModelState, ModelVersion
 from tidegate.domain.lifecycle.verdict_records import RuleResult
 
 _MOST_LINES = 40
@@ -40,6 +40,35 @@ def needs_approval(record: ModelVersion, until: datetime, trigger: Trigger) -> A
             "version": record.version,
             "verdict": verdict.id,
             "until": until.isoformat(),
+        },
+        cause=trigger.cause,
+    )
+
+
+def promotion_stuck(record: ModelVersion, since: datetime, trigger: Trigger) -> Activity:
+    """Return the activity of a promotion that holds the model's only place for long."""
+    name, copy = model_reference(record.model, record.version), record.promotion
+    lines = [f"It is {record.state.value} since {since:%Y-%m-%d %H:%M:%S %Z}."]
+    if copy and record.state is ModelState.PROMOTING:
+        lines += [f"{copy.copied_bytes:,} of {copy.bytes:,} bytes in {copy.files} files are copied."]
+    else:
+        lines += ["It is in production, and its rollout has not begun."]
+    lines += [
+        "No other version of the model can be promoted in the meantime. The service continues by itself.",
+        "Look at the storage account of production, at the endpoint, and at tidegate failures.",
+    ]
+    return Activity(
+        subject=model_subject(record.model),
+        id=f"{record.version}-stuck-{record.state.value}-{since:%Y%m%dT%H%M%S}",
+        kind="model.stuck",
+        at=trigger.at,
+        title=f"The promotion of {name} is stuck",
+        text="\n".join(lines),
+        data={
+            "model": record.model,
+            "version": record.version,
+            "state": record.state.value,
+            "since": since.isoformat(),
         },
         cause=trigger.cause,
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from tidegate.config.model_policy import Rollout
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.names import model_reference
@@ -43,6 +44,38 @@ def rollout_changed(
             "version": version.version,
             **after.model_dump(mode="json", include={"endpoint", "deployment", "before", "phase", "why"}),
             "steps": [step.model_dump(mode="json") for step in after.steps],
+        },
+        cause=trigger.cause,
+    )
+
+
+def rollout_stuck(
+    version: ModelVersion, record: RolloutRecord, busy: str, policy: Rollout, trigger: Trigger
+) -> Activity:
+    """Return the activity of a rollout whose endpoint is busy for longer than `announce_after`."""
+    name, since = model_reference(version.model, version.version), record.busy_since or trigger.at
+    lines = [
+        f"{busy} since {since:%Y-%m-%d %H:%M:%S %Z}. Usually this takes 12 to 18 minutes.",
+        "The rollout cannot continue, and no other version of the model can be promoted.",
+        f"At {since + policy.fail_after:%Y-%m-%d %H:%M:%S %Z} (fail_after) this counts as a failed step: the "
+        "rollout ends, and the next version takes its place.",
+        f"Look at the quota of {policy.instance_type} and at the logs of deployment {record.deployment}.",
+    ]
+    return Activity(
+        subject=model_subject(version.model),
+        id=f"{version.version}-rollout-{record.began_at:%Y%m%dT%H%M%S}-stuck-{record.phase}-{since:%H%M%S}",
+        kind="rollout.stuck",
+        at=trigger.at,
+        title=f"The rollout of {name} to {record.endpoint} is stuck: {busy}",
+        text="\n".join(lines),
+        data={
+            "model": version.model,
+            "version": version.version,
+            "endpoint": record.endpoint,
+            "deployment": record.deployment,
+            "phase": record.phase,
+            "busy": busy,
+            "since": since.isoformat(),
         },
         cause=trigger.cause,
     )

@@ -55,6 +55,10 @@ class RolloutRecord(BaseModel):
     ended_at: datetime | None = None
     due: datetime | None = Field(default=None, description="When the bake time ends.")
     why: str | None = None
+    busy_since: datetime | None = Field(
+        default=None, description="Since when another operation on the endpoint is under way."
+    )
+    stuck_announced: bool = False
 
     @property
     def final(self) -> bool:

@@ -10,6 +10,13 @@ from tidegate.domain.lifecycle.names import deployment_name
 from tidegate.domain.lifecycle.promotion import OTHER_CHAMPION, champion_source, verdict_is_current
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
 from tidegate.domain.lifecycle.rollout import decide_step
+from tidegate.domain.lifecycle.rollout_limits import (
+    AnnounceStuck,
+    StepFailed,
+    WaitLonger,
+    decide_busy,
+    no_longer_busy,
+)
 from tidegate.domain.lifecycle.rollout_progress import (
     after_health,
     after_smoke,
@@ -20,6 +27,7 @@ from tidegate.domain.lifecycle.rollout_progress import (
 )
 from tidegate.domain.lifecycle.rollout_records import RolloutRecord
 from tidegate.domain.lifecycle.rollout_steps import (
+    EndpointSnapshot,
     MeasureHealth,
     RolloutSettled,
     RolloutTarget,
@@ -33,7 +41,7 @@ from tidegate.service.context import ServiceContext
 from tidegate.service.retry import LONGEST_DELAY, look_again, repeat_after
 from tidegate.service.steps.champion_change import ChampionChange
 from tidegate.service.steps.deployment_monitor import DeploymentMonitor
-from tidegate.service.steps.endpoint_changes import change_endpoint, last_log_line
+from tidegate.service.steps.endpoint_changes import change_endpoint, delete_if_possible, last_log_line
 
 log = Log(__name__)
 
@@ -131,6 +139,9 @@ class AdvanceRolloutHandler:
         """Take the next step: wait, update the record, or begin a change of the endpoint."""
         endpoints, now = self.context.production.endpoints, self.context.now()
         snapshot = endpoints.get(progress.endpoint)
+        if snapshot and snapshot.busy and not progress.final:
+            return self._wait_for_endpoint(version, progress, snapshot, snapshot.busy)
+        progress = no_longer_busy(progress)
         action = decide_step(progress, snapshot, version.target.model, version.rollout, now)
         match action:
             case RolloutSettled():
@@ -145,6 +156,32 @@ class AdvanceRolloutHandler:
         if refusal is not None:
             return self._save(version, progress, refused(progress, refusal, self.context.now()))
         return self._look_again(version, progress)
+
+    def _wait_for_endpoint(
+        self, version: _Version, progress: RolloutRecord, snapshot: EndpointSnapshot, busy: str
+    ) -> Follows:
+        """Wait for another operation on the endpoint, but not longer than the policy says."""
+        shares, name = {**snapshot.traffic, **snapshot.mirror}, progress.deployment
+        log.info("rollout_waits", why=busy)
+        decision = decide_busy(
+            progress, busy, version.rollout, self.context.now(), has_traffic=bool(shares.get(name))
+        )
+        record = version.record
+        match decision:
+            case StepFailed(after, delete):
+                if delete and name in snapshot.deployments:
+                    delete_if_possible(self.context.production.endpoints, progress.endpoint, name)
+                return self._save(version, progress, after)
+            case AnnounceStuck(after):
+                trigger = Trigger(self.context.now(), version.command.cause)
+                activity = rollout_texts.rollout_stuck(record, after, busy, version.rollout, trigger)
+                announced = [self.context.announce(activity)]
+            case WaitLonger(after):
+                announced = []
+        if after != progress:
+            record.rollout = after
+            self.context.ledger.save(record)
+        return [*self._look_again(version, progress), *announced]
 
     def _measured(
         self, version: _Version, progress: RolloutRecord, action: UpdateRecord | RunSmokeTest | MeasureHealth

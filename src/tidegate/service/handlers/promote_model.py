@@ -160,17 +160,30 @@ class PromoteModelHandler:
                     self.context.ledger.save(record)
                 if more:
                     return [Next(command)]
-                return look_again(command, self.context.now() - progress.begun_at, _LONGEST_DELAY)
+                stuck = self._announce_stuck(promotion, progress.begun_at)
+                return [
+                    *look_again(command, self.context.now() - progress.begun_at, _LONGEST_DELAY),
+                    *stuck,
+                ]
         progress.production_version, progress.ended_at = record.version, self.context.now()
         record.promotion, record.state = progress, ModelState.CHALLENGER
         self.context.ledger.save(record)
         log.info("version_in_production", model=record.model, version=record.version, bytes=progress.bytes)
         return self._roll_out(promotion)
 
+    def _announce_stuck(self, promotion: _Promotion, since: datetime) -> Follows:
+        """Notify people once if a promotion holds the model's only place for longer than the policy says."""
+        record, now = promotion.record, self.context.now()
+        if now - since < promotion.promote.announce_after:
+            return []
+        activity = promotion_texts.promotion_stuck(record, since, Trigger(now, promotion.command.cause))
+        return [self.context.announce(activity)]
+
     def _roll_out(self, promotion: _Promotion) -> Follows:
         """Begin the rollout of a version in production. Without a rollout it becomes champion at once."""
-        command = promotion.command
+        command, copy = promotion.command, promotion.record.promotion
         if promotion.policy.rollout:
             advance = AdvanceRollout(cause=command.cause, model=command.model, version=command.version)
-            return [Next(advance)]
+            waits = promotion.record.rollout is None and copy is not None and copy.ended_at
+            return [Next(advance), *(self._announce_stuck(promotion, waits) if waits else ())]
         return self.champion_change.make_champion(promotion.record, command.cause)

@@ -13,9 +13,12 @@ from tidegate.domain.lifecycle.rollout_steps import (
     SetTraffic,
 )
 from tidegate.errors import PermanentError
+from tidegate.log import Log
 
 if TYPE_CHECKING:
     from tidegate.cloud.endpoints import EndpointClient
+
+log = Log(__name__)
 
 _LOG_LINES = 20
 
@@ -42,6 +45,14 @@ def change_endpoint(
     except PermanentError as error:
         return str(error)
     return None
+
+
+def delete_if_possible(endpoints: "EndpointClient", endpoint: str, deployment: str) -> None:
+    """Begin to delete a deployment. If Azure refuses, the next rollout of the model deletes it."""
+    try:
+        endpoints.delete_deployment(endpoint, deployment)
+    except PermanentError as error:
+        log.warning("deployment_not_deleted", endpoint=endpoint, deployment=deployment, error=error)
 
 
 def last_log_line(endpoints: "EndpointClient", endpoint: str, deployment: str) -> str:
