@@ -101,7 +101,14 @@ def test_a_lost_cancellation_is_repeated_and_a_silent_step_is_announced(
     installation.configure(score={**SCORE_SECTION, "limits": limits})
     fault(installation, "silent")
     submit(installation, harness)
-    harness.clock.move(minutes=29)
+    workspace = harness.workspaces["development"]
+    [step] = workspace.jobs.get(JOB, with_steps=True).children
+    assert workspace.jobs.last_output(step.id) is None
+    workspace.runs.attach(step.id, "stories", "user_logs/std_log.txt", b"begins")
+    workspace.runs.attach(step.id, "stories", "system_logs/lifecycler.log", b"begins")
+    written = workspace.jobs.last_output(step.id)
+    assert written is not None
+    harness.clock.now = written + timedelta(minutes=29)
     assert harness.do(LOOK) == []
     installation.cloud.fault("request", "status", value=403, match={"path": "*/cancel"})
     harness.clock.move(minutes=2)
