@@ -77,14 +77,14 @@ class Installation:
             values["models"] = models
         config_yaml.write(self.config_file.parent, values)
 
-    def start(self, **settings: str) -> "Running":
+    def start(self, app: Path | None = None, **settings: str) -> "Running":
         settings = {"TIDEGATE_CONFIG": str(self.config_file), "TIDEGATE_CHECK_DELAY_S": "1", **settings}
         topics = {
             "storage": self.account.id,
             "development": self.workspace.id,
             "production": self.production.id,
         }
-        return Running(self, self.cloud.functions_app(app_folder(), settings, topics))
+        return Running(self, self.cloud.functions_app(app or app_folder(), settings, topics))
 
     def service(self, now: Callable[[], datetime] | None = None, **settings: Any) -> Service:
         """Return the service in this process, as it is after a start; `settings` are fields of Settings."""

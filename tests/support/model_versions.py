@@ -27,10 +27,11 @@ class ModelInstallation(Installation):
         *,
         policy: dict[str, Any] | None = None,
         models: Sequence[str] = (MODEL,),
+        **feed: Any,
     ) -> None:
         self._folder = folder
         self._policies = {model: {**POLICY, **(policy or {})} for model in models}
-        super().__init__(cloud, folder, models=self._policies)
+        super().__init__(cloud, folder, models=self._policies, **feed)
         self.register_holdout()
         self._register_evaluation()
 
