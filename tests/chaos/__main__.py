@@ -22,6 +22,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the same seed plans the same steps and faults")
     parser.add_argument("--minutes", type=float, default=5, help="for how long new steps begin")
+    parser.add_argument("--steps", type=int, help="how many steps at most")
     parser.add_argument(
         "--sabotage", choices=SABOTAGES, help="break the product on purpose: the run must fail"
     )
@@ -38,7 +39,7 @@ def main() -> int:
             cloud,
             Path(folder),
             seed=chosen.seed,
-            until=lambda _: time.monotonic() > end,
+            until=lambda step: time.monotonic() > end or step > (chosen.steps or step),
             sabotage=chosen.sabotage,
             report=lambda text: console.print(text, markup=False),
         ):
@@ -49,7 +50,9 @@ def main() -> int:
     for sentence in sentences:
         console.print(f"BROKEN: {sentence}", markup=False)
     if sentences:
-        console.print(f"The same plan again: make chaos SEED={chosen.seed} MINUTES={chosen.minutes:g}")
+        console.print(
+            f"The same plan again: make chaos SEED={chosen.seed} MINUTES={chosen.minutes:g}", soft_wrap=True
+        )
     else:
         console.print("Every invariant holds.")
     return 1 if sentences else 0

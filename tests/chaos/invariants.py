@@ -69,7 +69,7 @@ def _month(chaos: Chaos, month: str, record: Partition | None) -> Iterator[str]:
     text = chaos.installation.blobstore.download_blob(path).readall().decode()
     rows = sorted((row["img"], row["label"]) for row in csv.DictReader(text.splitlines()))
     if rows != sorted(chaos.files[month].items()):
-        yield f"the predictions {record.result} are {rows}; the files are {sorted(chaos.files[month].items())}"
+        yield f"{record.result} has the rows {rows}; the files are {sorted(chaos.files[month].items())}"
     ml = chaos.installation.ml
     versions = {data.version for data in ml.data.list(name="stories") if data.version.startswith(month)}
     if versions != {f"{month}-{number + 1}" for number in range(len(record.versions))}:

@@ -25,6 +25,7 @@ LEASE_S = 20  # in Azure ten minutes: the commands of an instance that died come
 OUTAGE_S = 600
 FINAL = {"Completed", "Failed", "Canceled"}
 POISON_QUEUE = "tidegate-work-poison"
+_LOOK_S = 150  # of the moved time
 LATE = {"then": "new_version", "quiet_for": "1s", "max_versions": 100}
 PROMOTION = {"promote": {"to": "production", "approval": "none"}}
 
@@ -89,12 +90,11 @@ def _take(chaos: Chaos, step: Step) -> None:
         chaos.running.site.kill()
     passed = 0
     while passed < max(step.minutes * 60, OUTAGE_S if step.away else 0):
-        _settle(chaos, 3)
+        _settle(chaos, 10)
         _look(chaos)
-        cloud.advance(60)
-        passed += 60
-        if passed % 300 == 0:
-            _tick(chaos)
+        cloud.advance(_LOOK_S)
+        passed += _LOOK_S
+    _tick(chaos)
 
 
 def _set_faults(chaos: Chaos, away: str | None) -> None:
@@ -169,11 +169,11 @@ def _calm_down(chaos: Chaos) -> None:
     cloud = chaos.installation.cloud
     cloud.clear_faults()
     for _ in range(60):
-        _settle(chaos, 60)
+        _settle(chaos, 30)
         _look(chaos)
         _operate(chaos)
         _tick(chaos)
-        _settle(chaos, 60)
+        _settle(chaos, 30)
         if _is_calm(chaos):
             return
         cloud.advance(1800)

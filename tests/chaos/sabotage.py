@@ -57,6 +57,8 @@ def sabotaged(app: Path, name: str, folder: Path) -> Path:
     text = function_app.read_text()
     function_app.unlink()  # the file is a link to the original
     function_app.write_text(text + SABOTAGES[name])
+    for bytecode in (copy / "__pycache__").glob("function_app.*"):  # it is of the original, and not checked
+        bytecode.unlink()
     return copy
 
 

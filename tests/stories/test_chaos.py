@@ -1,0 +1,49 @@
+"""A short chaos run, and three faults in the product itself that a chaos run must find."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.invariants import broken
+from tests.chaos.run import run
+from tests.chaos.sabotage import SABOTAGES
+from tidepool.cloud import Tidepool
+
+SEED = 32  # an upload, two re-runs, a changed file, a dead message, a model; two deaths and an outage
+
+
+def sentences(cloud: Tidepool, folder: Path, *, steps: int, sabotage: str | None = None) -> list[str]:
+    [found] = [
+        broken(chaos)
+        for chaos in run(cloud, folder, seed=SEED, until=lambda step: step > steps, sabotage=sabotage)
+    ]
+    return found
+
+
+@pytest.mark.timeout(400)
+def test_every_invariant_holds_after_a_short_chaos(tidepool: Tidepool, tmp_path: Path) -> None:
+    assert sentences(tidepool, tmp_path, steps=4) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("sabotage", "found"),
+    [
+        ("record_before_send", "nobody was notified"),
+        ("drop_poison", "died, and no failure says so"),
+        ("skip_etag", "was accepted, and its generations are"),
+    ],
+)
+def test_a_fault_in_the_product_is_found(
+    tidepool: Tidepool, tmp_path: Path, sabotage: str, found: str
+) -> None:
+    assert any(found in sentence for sentence in sentences(tidepool, tmp_path, steps=5, sabotage=sabotage))
+
+
+def test_each_sabotage_is_tried() -> None:
+    [tried] = [
+        mark.args[1] for mark in test_a_fault_in_the_product_is_found.pytestmark if mark.name == "parametrize"
+    ]
+
+    assert {sabotage for sabotage, _ in tried} == set(SABOTAGES)
