@@ -208,7 +208,7 @@ def _few_bits_of_colours(image: Image.Image) -> str:
 
 
 def _raw_mode(tile: Any) -> str:
-    """Return the mode of the encoded pixels, such as `RGB;16B`."""
+    """Return the mode of the encoded pixels as Pillow writes it."""
     return str(tile.args[0] if isinstance(tile.args, tuple) else tile.args)
 
 
