@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.config.model_policy import Gate
-from tidegate.domain.lifecycle.evidence import Evidence, NoEvidence, read_evidence
+from tidegate.domain.lifecycle.evidence import Evidence, NoEvidence, decoder_problem, read_evidence
 from tidegate.domain.lifecycle.gate import EvaluationSubject, decide_rules, passes
 
 QUESTION = EvaluationSubject("m:3", "m:2", "holdout:4")
@@ -192,6 +192,22 @@ def test_numbers_about_something_else_say_nothing(other: dict[str, Any]) -> None
 def test_evidence_that_cannot_be_read_fails(content: bytes) -> None:
     assert isinstance(read_evidence(content), NoEvidence)
     assert not verdict(content)[0]
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "verdict", "problem"),
+    [
+        ("2", "2", None),
+        (None, "1", None),
+        ("1", None, None),
+        ("2", "1", "it was judged with images of decoder 1, and is given images of decoder 2"),
+        ("2", None, "it was judged with images of decoder 1, and is given images of decoder 2"),
+    ],
+)
+def test_a_verdict_holds_for_the_decoder_that_it_was_made_with(
+    pipeline: str | None, verdict: str | None, problem: str | None
+) -> None:
+    assert decoder_problem(pipeline, verdict) == problem
 
 
 def test_a_failed_evaluation_fails_with_its_reason() -> None:

@@ -20,12 +20,13 @@ log = Log(__name__)
 
 
 class PipelineComponent(NamedTuple):
-    """A version of a pipeline component: ARM id, `name:version`, outputs, tag `tidegate_model`."""
+    """A version of a pipeline component: ARM id, `name:version`, outputs, and two of its tags."""
 
     id: str
     reference: str
     outputs: frozenset[str]
     model_tag: str | None
+    decoder: str | None = None
 
 
 class AssetClient:
@@ -108,7 +109,8 @@ class AssetClient:
             component = self._client.ml.components.get(name, label="latest")
             reference = f"{component.name}:{component.version}"
             outputs, tags = frozenset(component.outputs or ()), component.tags or {}
-            return PipelineComponent(str(component.id), reference, outputs, tags.get("tidegate_model"))
+            model, decoder = tags.get("tidegate_model"), tags.get("tidegate_decoder")
+            return PipelineComponent(str(component.id), reference, outputs, model, decoder)
 
 
 def datastore_path_of(uri: str) -> tuple[str, str]:

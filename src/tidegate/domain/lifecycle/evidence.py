@@ -79,6 +79,18 @@ def read_evidence(content: bytes) -> Evidence | NoEvidence:
     )
 
 
+def decoder_problem(of_pipeline: str | None, of_verdict: str | None) -> str | None:
+    """Return why a verdict does not hold for the images that a pipeline decodes, or None if it does.
+
+    A pipeline without the tag `tidegate_decoder` is not checked. Verdicts that name no decoder are older than
+    the tag, when the decoder had version 1.
+    """
+    judged_with = of_verdict or "1"
+    if of_pipeline is None or of_pipeline == judged_with:
+        return None
+    return f"it was judged with images of decoder {judged_with}, and is given images of decoder {of_pipeline}"
+
+
 def _group(raw: Mapping[str, Any]) -> MetricGroup:
     metrics = _mapping(raw.get("metrics"))
     return MetricGroup(

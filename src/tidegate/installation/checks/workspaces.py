@@ -1,10 +1,11 @@
 """Checks of the workspaces: what the configuration names must exist in them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from tidegate.cloud.registrar import read_cluster
 from tidegate.config.schema import Feed
 from tidegate.domain.assets import datastore_name
+from tidegate.domain.lifecycle.evidence import decoder_problem
 from tidegate.domain.lifecycle.promotion import champion_in
 from tidegate.errors import ConfigError, NotFoundError, PermanentError
 from tidegate.installation.asset_files import clusters_in, pipelines_in
@@ -64,6 +65,25 @@ def models(inputs: CheckInputs) -> Iterable[CheckResult]:
     uses = ((feed.workspace, feed.score.model, feed.score.pipeline) for _, feed in inputs.feeds())
     for role, reference, pipeline in dict.fromkeys(uses):
         yield _model(inputs, role, reference, pipeline)
+        yield from _decoder(inputs, role, reference, pipeline)
+
+
+def _decoder(inputs: CheckInputs, role: str, model: str, pipeline: str) -> Iterator[CheckResult]:
+    """Warn if the pipeline decodes images in another way than the evaluation of the champion did."""
+    pinned = ":" in model
+    champion = None if pinned else inputs.service.ledger.model(model).champion
+    record = inputs.service.ledger.model_version(model, champion.source) if champion else None
+    if record is None or record.verdict is None:
+        return
+    try:
+        decoder = inputs.service.workspaces[role].assets.newest_pipeline(pipeline).decoder
+    except NotFoundError:
+        return  # the check `pipelines` reports it
+    if problem := decoder_problem(decoder, record.verdict.decoder):
+        yield warn(
+            f"champion {model}:{record.version}: {problem}",
+            "register the same model as a new version, so that it is judged with this decoder",
+        )
 
 
 def _model(inputs: CheckInputs, role: str, reference: str, pipeline: str) -> CheckResult:
