@@ -50,6 +50,7 @@ from tidegate.service.steps.generation_claims import GenerationClaims
 from tidegate.service.steps.job_limits import JobLimitChecks
 from tidegate.service.steps.model_candidates import MissedRegistrations
 from tidegate.service.steps.model_delivery import ModelDelivery
+from tidegate.service.steps.outside_files import OutsideFiles
 from tidegate.service.steps.pause_gate import CurrentPauses, PauseGate
 from tidegate.service.steps.version_registration import VersionRegistration
 from tidegate.service.steps.waiting_work import WaitingWork
@@ -145,7 +146,9 @@ def _handlers(
     limits = JobLimitChecks(context)
     monitor = DeploymentMonitor(context, settings.config_file.parent)
     return {
-        commands.CheckPartition: CheckPartitionHandler(context, versions).handle,
+        commands.CheckPartition: CheckPartitionHandler(
+            context, versions, OutsideFiles(context, versions.feed_files)
+        ).handle,
         commands.ScorePartition: ScorePartitionHandler(
             context, GenerationClaims(context), runner, catching_up
         ).handle,

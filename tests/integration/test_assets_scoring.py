@@ -185,6 +185,16 @@ def test_a_file_that_vanished_is_a_row_with_its_error(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_with_an_error_in_the_manifest_is_not_opened(tmp_path: Path) -> None:
+    (tmp_path / "a.png").symlink_to(tmp_path / "nowhere")
+    model = ImageModel(save_model(tmp_path / "model"))
+    scorer = Scorer(tmp_path, ["a.png"], model, {"a.png": "it is in the archive tier"})
+
+    assert list(parse_rows(scorer.score([str(tmp_path / "a.png")]))) == [
+        Row("a.png", "", None, "it is in the archive tier")
+    ]
+
+
 @pytest.mark.parametrize(
     ("file", "name"),
     [

@@ -135,7 +135,7 @@ def test_json_is_what_the_api_answers(running: Running, capsys: pytest.CaptureFi
     [
         (["partition", "209913"], 1, "write a month as 202611, or a day"),
         (["partition", "dogs", MONTH], 1, "there are: stories"),
-        (["partition", "209912"], 1, "No file of stories 209912 has arrived yet"),
+        (["partition", "209912"], 1, "The service has seen no file of stories 209912 yet"),
         (["rerun", MONTH, "--reason", "x", "--version", "9"], 1, f"it has {MONTH}-1"),
         (["partitions", "--key", "wrong"], 1, "The service refused the function key (401)"),
         (["partitions", "--url", "nonsense"], 2, "'nonsense' is not an address"),

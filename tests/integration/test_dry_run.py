@@ -58,6 +58,8 @@ def test_a_dry_run_says_what_then_happens(
     assert harness.partition.versions == []
 
     upload(installation, FILES | completing)
+    if minutes == 16:
+        harness.do(CHECK)
     harness.clock.move(minutes=minutes)
     promised = dry_run(harness)
     harness.run(CHECK)
@@ -118,10 +120,15 @@ def test_what_is_left_out_is_counted_and_named(installation: Installation, harne
     installation.images.upload_blob("209913/a.png", b"")
 
     incomplete = dry_run(harness)
+    harness.do(CHECK)
+    harness.clock.move(hours=1)
+    harness.run(CHECK, CHECK)
+    [announced] = [one for one in harness.activities if one.kind == "partition.files_missing"]
+    assert "1 listed name has no file: z.png." in announced.text
     upload(installation, {"z.png": "ant"})
     shown = checked(harness)
 
-    assert incomplete.why == "waits for 1 files of files.txt"
+    assert incomplete.why == "waits for 1 files of files.txt (z.png)"
     assert incomplete.left_out.missing.names == ["z.png"]
     [partition] = shown.partitions
     assert partition.left_out.not_matching.names == ["notes.txt"]

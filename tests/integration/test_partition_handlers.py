@@ -8,6 +8,7 @@ import pytest
 from tests.support.handler_harness import CHECK, FINISH, JOB, LOOK, MONTH, SCORE, HandlerHarness, commands
 from tests.support.installation import QUICK, Installation
 
+from tidegate.api.views import partition_view
 from tidegate.domain.assets import BLOBSTORE
 from tidegate.domain.jobs.plan import plan_scoring
 from tidegate.domain.partitions.manifest import Manifest
@@ -66,6 +67,27 @@ def test_a_chain_of_checks_neither_multiplies_nor_dies(
     harness.clock.move(minutes=16)
     [score] = commands(harness.do(wait.command))
     assert score == SCORE
+
+
+def test_a_burst_of_files_leads_to_few_listings_of_a_large_partition(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    installation.upload(MONTH, FILES, marker=False)
+    harness.do(CHECK)
+    record = harness.partition
+    record.listed_files = 100_000
+    harness.ledger.save(record)
+
+    checks = [
+        CHECK.model_copy(update={"due": harness.clock.now - timedelta(seconds=age)}) for age in (3, 2, 1)
+    ]
+    [later] = [follow for check in checks for follow in harness.do(check)]
+
+    assert timedelta(minutes=4) < later.delay < timedelta(minutes=6)
+    assert harness.partition.listed_files == 100_000
+    harness.clock.move(minutes=6)
+    assert harness.do(later.command) == []
+    assert harness.partition.listed_files == len(FILES)
 
 
 def test_a_late_file_is_found_though_the_check_of_it_was_lost(
@@ -214,18 +236,100 @@ def test_two_checks_at_once_make_one_version(installation: Installation, harness
     assert [data.version for data in installation.ml.data.list(name="stories")] == ["209901-1"]
 
 
+def test_files_that_no_job_can_read_become_rows_and_the_rest_is_scored(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    from tests.support.installation import SCORE as SETTINGS
+
+    installation.configure(score={**SETTINGS, "max_error_rate": 1})
+    long = "long" * 65
+    unusable = {"a//b.png": "cat", "archived.png": "cat", "clash": "cat", "empty.png": "", long: "cat"}
+    installation.upload(MONTH, {"ガラス.png": "cat", "clash/x.png": "dog", "f1/y.png": "cat", **unusable})
+    images = installation.images
+    images.get_blob_client(f"{MONTH}/archived.png").set_standard_blob_tier("Archive")
+    images.upload_blob(f"{MONTH}/f1", b"", metadata={"Hdi_isfolder": "True"})
+    images.upload_blob(f"{MONTH}/f2_$folder$", b"")
+
+    harness.run(CHECK)
+
+    [version] = harness.partition.versions
+    assert (version.files, version.unusable.count, version.archived) == (8, 5, 1)
+    assert [name.partition(" (")[0] for name in version.unusable.names] == sorted(unusable)
+    outcome = harness.claim.generation.outcome
+    assert outcome is not None
+    assert harness.claim.generation.state is ScoringState.SCORED
+    assert (outcome.files, outcome.rows, outcome.errors) == (8, 8, 5)
+    sentence = "5 files cannot be read by a job and become rows with their errors: a//b.png ("
+    assert all(sentence in activity.text for activity in harness.activities)
+    manifest = harness.workspaces["development"].datastores.read(BLOBSTORE, version.manifest_path).decode()
+    assert "ガラス.png" in manifest
+    assert Manifest.from_text(manifest).hash == version.manifest_hash
+
+    images.get_blob_client(f"{MONTH}/archived.png").set_standard_blob_tier("Hot")
+    harness.clock.move(minutes=1)
+    assert [command.version for command in commands(harness.do(CHECK))] == [2]  # type: ignore[union-attr]
+    images.get_blob_client(f"{MONTH}/f1/y.png").set_standard_blob_tier("Archive")
+    assert commands(harness.do(CHECK)) in ([], [SCORE.model_copy(update={"version": 2})])
+    assert len(harness.partition.versions) == 2
+
+
+def test_a_month_without_a_readable_file_fails_before_any_job(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    installation.upload(MONTH, {"a.png": "", "b.png": ""})
+
+    harness.run(CHECK)
+
+    assert harness.claim.generation.state is ScoringState.FAILED
+    assert "a.png (the file is empty)" in str(harness.claim.generation.error)
+    assert installation.jobs() == {}
+
+
 def test_a_late_month_is_announced_once_and_still_completes(
     installation: Installation, harness: HandlerHarness
 ) -> None:
-    installation.configure(deadline={"day": 5})
+    installation.configure(deadline={"day": 5}, only="*.png")
+    installation.upload(MONTH, {"a.webp": "cat"}, marker=False)
+    installation.upload("2099-01", {"a.png": "cat"}, marker=False)
     harness.clock.move(days=365 * 80)
 
     harness.run(CHECK, CHECK)
     assert harness.kinds == ["partition.late"]
-    assert "no file has arrived" in harness.activities[0].text
+    assert "no file that counts has arrived" in harness.activities[0].text
+    assert "1 file does not match `*.png`: a.webp." in harness.activities[0].text
+    outside = "1 file below the feed's path is in no partition's folder: 2099-01/a.png."
+    assert outside in harness.activities[0].text
+    [announced] = harness.ledger.activities("files:feed:stories")
+    assert (announced.kind, outside in announced.text) == ("feed.files_outside", True)
+    assert len(installation.notifications()) == 2
 
     installation.upload(MONTH, FILES)
     assert commands(harness.do(CHECK)) == [SCORE]
+
+
+def test_files_that_do_not_match_are_counted_and_named(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    installation.configure(only="*.png")
+    installation.upload(MONTH, {"a.png": "cat", "b.PNG": "dog", "c.webp": "x", "sub/d.txt": "x"})
+
+    harness.run(CHECK)
+
+    [version] = harness.partition.versions
+    assert version.files == 2
+    assert version.left_out.not_matching.names == ["c.webp", "sub/d.txt"]
+    sentence = "2 files do not match `*.png`: c.webp, sub/d.txt."
+    assert sorted(harness.kinds) == ["partition.registered", "partition.scored"]
+    assert all(sentence in activity.text for activity in harness.activities)
+    assert [activity.data["left_out"] for activity in harness.activities] == [2, 2]
+
+    installation.upload(MONTH, {"late.webp": "x"}, marker=False)
+    harness.do(CHECK)
+
+    assert harness.partition.left_out.files == 3
+    assert len(harness.partition.versions) == 1
+    view = partition_view(harness.partition, harness.config().feeds["stories"], [])
+    assert (view.left_out, view.versions[0].left_out.files) == (3, 2)
 
 
 def test_late_files_can_be_told_of_instead_of_scored(

@@ -97,7 +97,8 @@ def without_defaults(entity: dict[str, Any]) -> dict[str, Any]:
 
 def _without_empty_fields(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _without_empty_fields(field) for name, field in value.items() if field}
+        inner = {name: _without_empty_fields(field) for name, field in value.items()}
+        return {name: field for name, field in inner.items() if field}
     return [_without_empty_fields(entry) for entry in value] if isinstance(value, list) else value
 
 

@@ -28,6 +28,15 @@ def test_rows_come_in_the_order_of_the_manifest() -> None:
     assert result.verdict == "ok"
 
 
+def test_a_file_that_cannot_be_read_has_a_row_with_its_error_whatever_was_scored() -> None:
+    errors = {"b": "it is in the archive tier", "c": "the file is empty"}
+
+    result = reconcile([row("a"), row("b"), broken("b")], ["a", "b", "c"], 0.5, errors)
+
+    assert [(published.img, published.error) for published in result.rows] == [("a", ""), *errors.items()]
+    assert (result.verdict, result.errors, result.doubled) == ("too_many_errors", 2, [])
+
+
 def test_a_file_without_a_row_is_missing() -> None:
     result = outcome([row("a")], ["a", "b", "c"])
 

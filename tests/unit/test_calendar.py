@@ -173,6 +173,9 @@ def test_a_partition_is_a_folder(pattern: str, partition: str, folder: str) -> N
     assert partition_of(path, f"x{folder}a.png") is None
     assert folder.startswith(path.common_prefix)
     assert folder.removeprefix(path.common_prefix).count("/") == path.depth
+    parents = [folder[: at + 1] for at, character in enumerate(folder) if character == "/"]
+    assert [path.leads_to_partitions(parent) for parent in parents] == [True] * (len(parents) - 1) + [False]
+    assert not path.leads_to_partitions("other/")
 
 
 def test_a_folder_that_the_calendar_does_not_have_is_no_partition() -> None:

@@ -19,6 +19,7 @@ from tidegate.domain.partitions.completeness import (
     decide_completeness,
     sort_listing,
 )
+from tidegate.domain.partitions.looks import with_arrivals
 from tidegate.domain.partitions.manifest import ListedBlob, Manifest
 from tidegate.domain.partitions.records import Partition, PartitionVersion
 
@@ -125,6 +126,37 @@ def test_quiet_time_is_measured_from_the_newest_change() -> None:
 
     assert decide(quiet, partition(), *listing) == WaitForFiles(until=newest + timedelta(minutes=15))
     assert isinstance(decide(quiet, partition(), *listing, now=NOW + timedelta(minutes=1)), NewVersion)
+
+
+def test_quiet_time_is_also_measured_from_the_arrival_of_old_files() -> None:
+    quiet, record = feed({"quiet_for": "15m", "min_files": 2}), partition()
+    files = [listed("a.png"), listed("b.png")]
+
+    first = with_arrivals(record, sort_listing(quiet, PREFIX, files, {}), NOW)
+    assert decide_completeness(quiet, record, first, NOW, None) == WaitForFiles(
+        until=NOW + timedelta(minutes=15)
+    )
+
+    record.arrived_at, record.listed_at, record.listed_old = first.arrived_at, NOW, first.older_than(NOW)
+    later = NOW + timedelta(minutes=14)
+    more = with_arrivals(record, sort_listing(quiet, PREFIX, [*files, listed("c.png")], {}), later)
+    assert more.arrived_at == later
+    same = with_arrivals(record, sort_listing(quiet, PREFIX, files, {}), NOW + timedelta(minutes=15))
+    assert same.arrived_at == NOW
+    assert names(decide_completeness(quiet, record, same, NOW + timedelta(minutes=15), None)) == [
+        "a.png",
+        "b.png",
+    ]
+
+
+def test_a_file_that_is_written_after_the_last_listing_has_not_been_moved() -> None:
+    quiet, record = feed({"quiet_for": "15m"}), partition(listed_at=NOW, listed_old=1)
+    files = [listed("a.png"), listed("b.png", modified=NOW + timedelta(minutes=5))]
+
+    assert (
+        with_arrivals(record, sort_listing(quiet, PREFIX, files, {}), NOW + timedelta(hours=1)).arrived_at
+        is None
+    )
 
 
 def test_every_condition_of_an_entry_must_hold() -> None:

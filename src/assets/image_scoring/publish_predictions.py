@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from decoding import DECODER
 from picture_fonts import use_fonts
 from reconcile import Reconciliation, reconcile
-from rows import COLUMNS, Row, parse_rows, read_manifest
+from rows import COLUMNS, Row, parse_rows, read_errors, read_manifest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,7 +33,8 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
     args = parse_arguments()
     with args.rows.open(encoding="utf-8") as lines:
-        outcome = reconcile(parse_rows(lines), read_manifest(args.manifest), args.max_error_rate)
+        names, errors = read_manifest(args.manifest), read_errors(args.manifest)
+        outcome = reconcile(parse_rows(lines), names, args.max_error_rate, errors)
     subject = {key: getattr(args, key) for key in ("feed", "partition", "version", "generation")}
     subject["decoder"] = DECODER
 

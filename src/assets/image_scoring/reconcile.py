@@ -1,8 +1,9 @@
 """The reconciliation of scored rows with the manifest: each file must have exactly one row."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Literal
 
 from rows import Row
@@ -76,18 +77,28 @@ class Reconciliation:
         }
 
 
-def reconcile(rows: Iterable[Row | None], manifest: Sequence[str], max_error_rate: float) -> Reconciliation:
+def reconcile(
+    rows: Iterable[Row | None],
+    manifest: Sequence[str],
+    max_error_rate: float,
+    errors: Mapping[str, str] = MappingProxyType({}),
+) -> Reconciliation:
     """Match the rows with the files of the manifest.
 
-    Equal rows of a file count once. If the rows of a file differ, the file counts as doubled.
+    Equal rows of a file count once. If the rows of a file differ, the file counts as doubled. `errors` are
+    those of the listed files that cannot be read: each has a row with its error, whatever was scored.
     """
-    rows_by_name: dict[str, list[Row]] = {name: [] for name in manifest}
+    rows_by_name: dict[str, list[Row]] = {
+        name: [Row(name, "", None, errors[name])] if name in errors else [] for name in manifest
+    }
     repeated = unlisted = torn = 0
     for row in rows:
         if row is None:
             torn += 1
         elif row.img not in rows_by_name:
             unlisted += 1
+        elif row.img in errors:
+            continue
         elif any(_say_the_same(row, other) for other in rows_by_name[row.img]):
             repeated += 1
         else:

@@ -29,6 +29,13 @@ def read_manifest(path: Path) -> list[str]:
         return [json.loads(line)["name"] for line in lines if line.strip()]
 
 
+def read_errors(path: Path) -> dict[str, str]:
+    """Return the files of a manifest that cannot be read, each with its error."""
+    with path.open(encoding="utf-8") as lines:
+        entries = (json.loads(line) for line in lines if line.strip())
+        return {entry["name"]: entry["error"] for entry in entries if entry.get("error")}
+
+
 def format_row(row: Row) -> str:
     """Return the row as one line. JSON escapes the line breaks that a name may have."""
     return json.dumps(row)

@@ -8,14 +8,15 @@ https://learn.microsoft.com/azure/machine-learning/how-to-use-parallel-job-in-pi
 import argparse
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
+from types import MappingProxyType
 
 import numpy as np
 from decoding import BrokenImageError, Picture, read_image
 from image_model import ImageModel, Prediction
-from rows import NOT_LISTED, Row, format_row, read_manifest
+from rows import NOT_LISTED, Row, format_row, read_errors, read_manifest
 
 log = logging.getLogger(__name__)
 
@@ -23,9 +24,16 @@ log = logging.getLogger(__name__)
 class Scorer:
     """The model with the manifest. It scores the listed files of one mini-batch after another."""
 
-    def __init__(self, root: Path, names: Iterable[str], model: ImageModel) -> None:
+    def __init__(
+        self,
+        root: Path,
+        names: Iterable[str],
+        model: ImageModel,
+        errors: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._root = root
         self._names = frozenset(names)
+        self._errors = errors
         self._model = model
         # Use twice as many threads as cores: half of the threads decode while the others wait for the
         # storage.
@@ -34,8 +42,8 @@ class Scorer:
     def score(self, files: Sequence[str]) -> list[str]:
         """Return one row for each file. If there are fewer rows than files, Azure ML fails the mini-batch."""
         names = {file: self.name_of(file) for file in files}
-        listed = [file for file, name in names.items() if name in self._names]
-        outcomes = dict.fromkeys(files, Prediction(error=NOT_LISTED))
+        listed = [file for file, name in names.items() if name in self._names and name not in self._errors]
+        outcomes = {file: Prediction(error=self._errors.get(names[file], NOT_LISTED)) for file in files}
         decoded: dict[str, Picture] = {}
         for file, picture in zip(listed, self._threads.map(self._read, listed), strict=True):
             if isinstance(picture, BrokenImageError):
@@ -80,7 +88,8 @@ def init() -> None:
     parser.add_argument("--manifest", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
     args, _ = parser.parse_known_args()  # Azure ML adds arguments of its own
-    _scorer = Scorer(args.images, read_manifest(args.manifest), ImageModel(args.model))
+    names, errors = read_manifest(args.manifest), read_errors(args.manifest)
+    _scorer = Scorer(args.images, names, ImageModel(args.model), errors)
 
 
 def run(mini_batch: Sequence[str]) -> list[str]:

@@ -135,13 +135,14 @@ def health(request: Request) -> Health:
 @router.get("/feeds", summary="List feeds")
 def feeds(service: Services) -> list[FeedView]:
     """Return the feeds of tidegate.yml."""
-    return [FeedView.of(name, feed) for name, feed in service.config().feeds.items()]
+    feeds = service.config().feeds
+    return [FeedView.of(name, feed, service.ledger.feed(name)) for name, feed in feeds.items()]
 
 
 @router.get("/feeds/{feed}", summary="Show a feed", responses=documented(404))
-def feed(named: FeedInPath) -> FeedView:
+def feed(named: FeedInPath, service: Services) -> FeedView:
     """Return a feed of tidegate.yml."""
-    return FeedView.of(named.name, named.feed)
+    return FeedView.of(named.name, named.feed, service.ledger.feed(named.name))
 
 
 @router.get(
@@ -169,7 +170,8 @@ def partition(feed_partition: PartitionInPath, service: Services) -> PartitionVi
     activities = service.ledger.activities(f"{record.feed}:{record.partition}")
     if record.etag is None and not activities:
         detail = (
-            f"No file of {record.feed} {record.partition} has arrived yet. The feed starts in {feed.starts}"
+            f"The service has seen no file of {record.feed} {record.partition} yet. "
+            f"The feed starts in {feed.starts}"
         )
         raise RefusedError(404, "Not found", detail)
     return partition_view(record, feed, activities)

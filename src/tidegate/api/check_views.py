@@ -1,45 +1,15 @@
 """The views of a dry run: what a check of a feed or a partition would find and start."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
 from pydantic import BaseModel, Field
 
 from tidegate.domain.jobs.plan import JobPlan
+from tidegate.domain.partitions.left_out import LeftOut, NamedFiles
 from tidegate.domain.partitions.names import version_name
-from tidegate.domain.partitions.preview import LeftOut
 from tidegate.domain.partitions.records import PartitionVersion
 from tidegate.service.manual_actions.dry_run import FeedDryRun, PartitionDryRun
-
-_MOST_NAMES = 10
-
-
-class NamesView(BaseModel):
-    """A number of files, with the names of the first ones."""
-
-    count: int
-    names: list[str] = Field(description=f"The first {_MOST_NAMES}.")
-
-    @classmethod
-    def of(cls, names: Sequence[str]) -> Self:
-        return cls(count=len(names), names=list(names[:_MOST_NAMES]))
-
-
-class LeftOutView(BaseModel):
-    """The files that are not part of the version, by reason."""
-
-    not_matching: NamesView = Field(description="Files that do not match the feed's `only`.")
-    not_listed: NamesView = Field(description="Files that the list file does not name.")
-    missing: NamesView = Field(description="Files that a list file names, and that have not arrived.")
-
-    @classmethod
-    def of(cls, left_out: LeftOut) -> Self:
-        return cls(
-            not_matching=NamesView.of(left_out.not_matching),
-            not_listed=NamesView.of(left_out.not_listed),
-            missing=NamesView.of(left_out.missing),
-        )
 
 
 class NextVersionView(BaseModel):
@@ -90,7 +60,7 @@ class PartitionCheckView(BaseModel):
     job: NextJobView | None
     waits: str | None = Field(description="Why the latest version is not scored now.")
     problem: str | None = Field(description="Why the job cannot start.")
-    left_out: LeftOutView
+    left_out: LeftOut
 
     @classmethod
     def of(cls, run: PartitionDryRun) -> Self:
@@ -106,7 +76,7 @@ class PartitionCheckView(BaseModel):
             job=NextJobView.of(run.job) if run.job else None,
             waits=run.waits,
             problem=run.problem,
-            left_out=LeftOutView.of(preview.left_out),
+            left_out=preview.left_out,
         )
 
 
@@ -116,7 +86,7 @@ class FeedCheckView(BaseModel):
     feed: str
     jobs: int = Field(description="How many jobs would start.")
     partitions: list[PartitionCheckView]
-    outside: NamesView = Field(description="Files below the feed's path that are in no partition's folder.")
+    outside: NamedFiles = Field(description="Files below the feed's path that are in no partition's folder.")
 
     @classmethod
     def of(cls, feed: str, run: FeedDryRun) -> Self:
@@ -124,5 +94,5 @@ class FeedCheckView(BaseModel):
             feed=feed,
             jobs=sum(partition.job is not None for partition in run.partitions),
             partitions=[PartitionCheckView.of(partition) for partition in run.partitions],
-            outside=NamesView.of(run.outside),
+            outside=NamedFiles.of(run.outside),
         )

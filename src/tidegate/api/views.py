@@ -9,13 +9,17 @@ from tidegate.config.schema import Feed
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.links import feed_url, job_subject_url, job_url, partition_url
 from tidegate.domain.jobs.records import Job, JobEnd, JobKind, Preemption, StuckRun
-from tidegate.domain.partitions.catch_up import is_held_back
+from tidegate.domain.partitions.catch_up import FeedRecord, is_held_back
+from tidegate.domain.partitions.left_out import LeftOut, NamedFiles
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import Claim, Generation, Partition, PartitionVersion
 
 
 class FeedView(BaseModel):
-    """A feed, as tidegate.yml configures it."""
+    """A feed, as tidegate.yml configures it.
+
+    `outside` has the files below its path that are in no partition's folder, listed at `outside_listed_at`.
+    """
 
     name: str
     account: str
@@ -26,10 +30,12 @@ class FeedView(BaseModel):
     pipeline: str
     model: str
     compute: str
+    outside: NamedFiles
+    outside_listed_at: datetime | None
     url: str
 
     @classmethod
-    def of(cls, name: str, feed: Feed) -> Self:
+    def of(cls, name: str, feed: Feed, record: FeedRecord | None) -> Self:
         return cls(
             name=name,
             account=feed.storage.account,
@@ -40,6 +46,8 @@ class FeedView(BaseModel):
             pipeline=feed.score.pipeline,
             model=feed.score.model,
             compute=feed.score.compute,
+            outside=record.outside if record else NamedFiles(),
+            outside_listed_at=record.outside_listed_at if record else None,
             url=feed_url(name),
         )
 
@@ -101,13 +109,17 @@ class PartitionVersionView(BaseModel):
     reason: str
     snapshot_at: datetime
     registered: bool
+    left_out: LeftOut
+    unusable: NamedFiles
+    archived: int
     scorings: list[ScoringView]
 
     @classmethod
     def of(cls, record: Partition, workspace: str, version: PartitionVersion) -> Self:
         return cls(
             name=version_name(record.partition, version.number),
-            **version.model_dump(exclude={"generations"}),
+            **version.model_dump(exclude={"generations", "left_out"}),
+            left_out=version.left_out,
             scorings=[
                 ScoringView.of(claim, workspace) for claim in record.claims if claim.version is version
             ],
@@ -133,7 +145,8 @@ class PartitionSummary(BaseModel):
 
     `state` is the state of the newest scoring of the latest version. Before the first scoring it is
     `arriving` or `complete`, or `not_scored` if the partition was there before the feed was installed.
-    `outcome` belongs to the current result.
+    `outcome` belongs to the current result. `left_out` is the number of files in the last listing
+    that are part of no version.
     """
 
     feed: str
@@ -141,6 +154,7 @@ class PartitionSummary(BaseModel):
     state: str
     version: str | None
     files: int | None
+    left_out: int
     result: str | None
     outcome: dict[str, Any] | None
     url: str
@@ -151,8 +165,12 @@ class PartitionSummary(BaseModel):
 
 
 class PartitionView(PartitionSummary):
-    """A partition with its versions, their scorings, and its activities."""
+    """A partition with its versions, their scorings, and its activities.
 
+    `left_out_files` has the files of the last listing that are part of no version.
+    """
+
+    left_out_files: LeftOut
     check_due: datetime | None
     listed_at: datetime | None
     versions: list[PartitionVersionView]
@@ -203,6 +221,7 @@ def partition_view(record: Partition, feed: Feed, activities: list[Activity]) ->
     workspace = feed.workspace
     return PartitionView(
         **summary(record, feed),
+        left_out_files=record.left_out,
         check_due=record.check_due,
         listed_at=record.listed_at,
         versions=[PartitionVersionView.of(record, workspace, version) for version in record.versions],
@@ -226,6 +245,7 @@ def summary(record: Partition, feed: Feed) -> dict[str, Any]:
         "state": newest.state if newest else before_scoring if latest else "arriving",
         "version": version_name(record.partition, latest.number) if latest else None,
         "files": latest.files if latest else None,
+        "left_out": record.left_out.files,
         "result": record.result,
         "outcome": _outcome(result.generation) if result else None,
         "url": partition_url(record.feed, record.partition),

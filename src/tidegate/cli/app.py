@@ -17,6 +17,7 @@ except ImportError:  # Azure installs the service without these packages
 from tidegate.api_client import ApiClient, ApiError, UnreachableError
 from tidegate.bootstrap import build
 from tidegate.cli import check, failures, models, pauses, tables
+from tidegate.cli.left_out import names_line
 from tidegate.cli.options import EXIT_CODES, FAILED, UNREACHABLE, AsJson, Key, Url, client, print_json
 from tidegate.config.schema import WorkspaceRole
 from tidegate.errors import TidegateError, TransientError
@@ -103,6 +104,9 @@ def partitions(
         print_json(summaries)
     else:
         tables.show_partitions(summaries)
+        for one in (one for one in api.get("/api/feeds") if one["name"] in names and one["outside"]["count"]):
+            line = names_line("files are in no partition's folder", one["outside"])
+            tables.console.print(f"{one['name']}: {line}", soft_wrap=True)
         pauses.show_pauses(api)
 
 

@@ -6,16 +6,12 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from tidegate.cli.left_out import left_out_count, left_out_lines, names_line
 from tidegate.cli.options import EXIT_CODES, AsJson, Key, Url, client, print_json
 from tidegate.cli.tables import console, make_table, short_time
 
 _MOST_ROWS = 24
 _COLOURS = {"complete": "green", "waiting": "yellow", "changed": "yellow"}
-_LEFT_OUT = {
-    "not_matching": "files do not match `only`",
-    "not_listed": "files are not in the list",
-    "missing": "listed names have no file",
-}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,7 +45,7 @@ def show_feed(checked: dict[str, Any]) -> None:
     partitions = checked["partitions"]
     table = make_table("partition", "state", "files>", "left out>", "version", "job starts", "why")
     for partition in partitions[:_MOST_ROWS]:
-        left_out = sum(kind["count"] for kind in partition["left_out"].values())
+        left_out = left_out_count(partition["left_out"])
         version, job = partition["version"], partition["job"]
         table.add_row(
             partition["partition"],
@@ -64,7 +60,7 @@ def show_feed(checked: dict[str, Any]) -> None:
     if len(partitions) > _MOST_ROWS:
         console.print(f"... and {len(partitions) - _MOST_ROWS} older partitions: --json shows all")
     if checked["outside"]["count"]:
-        console.print(_names("files are in no partition's folder", checked["outside"]), soft_wrap=True)
+        console.print(names_line("files are in no partition's folder", checked["outside"]), soft_wrap=True)
     for problem in dict.fromkeys(partition["problem"] for partition in partitions if partition["problem"]):
         console.print(f"[red]No job can start:[/] {escape(problem)}", soft_wrap=True)
     console.print(f"{checked['jobs']} jobs would start now. Nothing was changed.")
@@ -83,9 +79,7 @@ def _lines(checked: dict[str, Any]) -> Iterator[str]:
     if checked["deadline"]:
         yield f"deadline: {checked['deadline']}"
     yield f"files: {checked['files']}"
-    for kind, text in _LEFT_OUT.items():
-        if checked["left_out"][kind]["count"]:
-            yield f"left out: {_names(text, checked['left_out'][kind])}"
+    yield from left_out_lines(checked["left_out"])
     if version := checked["version"]:
         size = f"{version['files']} files, {version['bytes']:,} bytes"
         yield f"version: {version['name']}, {size}, manifest {version['manifest_hash']}"
@@ -104,8 +98,3 @@ def _why(checked: dict[str, Any]) -> str:
 
 def _state(checked: dict[str, Any]) -> str:
     return f"[{_COLOURS.get(checked['state'], 'dim')}]{checked['state']}[/]"
-
-
-def _names(text: str, names: dict[str, Any]) -> str:
-    more = " ..." if names["count"] > len(names["names"]) else ""
-    return f"{names['count']} {text}: {escape(', '.join(names['names']))}{more}"

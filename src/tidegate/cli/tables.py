@@ -7,6 +7,7 @@ from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
+from tidegate.cli.left_out import left_out_lines, names_line
 from tidegate.installation.checks.check import CheckState
 from tidegate.installation.deploy import DeployStep
 from tidegate.installation.doctor import Finding
@@ -50,14 +51,18 @@ def show_partitions(partitions: Sequence[dict[str, Any]]) -> None:
     if not partitions:
         console.print("No partition has arrived yet.")
         return
-    table = make_table("feed", "partition", "state", "version", "files>", "result", "rows>", "errors>")
+    table = make_table(
+        "feed", "partition", "state", "version", "files>", "left out>", "result", "rows>", "errors>"
+    )
     for partition in partitions:
         outcome = partition["outcome"] or {}
         table.add_row(
             partition["feed"],
             partition["partition"],
             _state(partition["state"]),
-            *_cells(partition, "version", "files", "result"),
+            *_cells(partition, "version", "files"),
+            str(partition["left_out"] or ""),
+            *_cells(partition, "result"),
             *_cells(outcome, "rows", "errors"),
         )
     console.print(table)
@@ -74,11 +79,20 @@ def show_partition(partition: dict[str, Any]) -> None:
         console.print(csv, soft_wrap=True)
     if partition["check_due"]:
         console.print(f"next check: {short_time(partition['check_due'])}")
+    latest = partition["versions"][-1]["left_out"] if partition["versions"] else None
+    if partition["left_out_files"] != latest:
+        for line in left_out_lines(partition["left_out_files"]):
+            console.print(f"now {line}", soft_wrap=True)
     for version in partition["versions"]:
         console.print(
             f"\n[bold]{version['name']}[/]  {version['files']} files, {version['bytes']:,} bytes, "
             f"{short_time(version['snapshot_at'])}: {escape(version['reason'])}"
         )
+        for line in left_out_lines(version["left_out"]):
+            console.print(line, soft_wrap=True)
+        if version["unusable"]["count"]:
+            text = "files cannot be read by a job, and become rows with an error"
+            console.print(names_line(text, version["unusable"]), soft_wrap=True)
         if version["scorings"]:
             console.print(_scorings(version["scorings"]))
         for scoring in version["scorings"]:

@@ -3,6 +3,7 @@
 import base64
 from collections.abc import Iterable
 from functools import cache, cached_property
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from tidegate.cloud.azure_errors import azure_errors
@@ -48,17 +49,43 @@ class FeedFiles:
                 folders = [inner for folder in folders for inner in self._folders_in(storage, folder)]
         return folders
 
+    def level(self, storage: FeedStorage, prefix: str) -> tuple[list[str], list[str]]:
+        """Return the names of the files and of the folders directly below `prefix`.
+
+        Raise NotFoundError if the container does not exist.
+        """
+        from azure.storage.blob import BlobPrefix
+
+        files: list[str] = []
+        folders: list[str] = []
+        with azure_errors(f"list {storage.account}/{storage.container}/{prefix}"):
+            for item in self._container(storage).walk_blobs(prefix, include=["metadata"], delimiter="/"):
+                if isinstance(item, BlobPrefix):
+                    folders.append(item.name)
+                elif not item.name.endswith("/") and not is_directory(item):
+                    files.append(item.name)
+        return files, folders
+
+    def names(self, storage: FeedStorage, prefix: str, limit: int) -> list[str]:
+        """Return the names of at most `limit` files whose names begin with `prefix`.
+
+        Raise NotFoundError if the container does not exist.
+        """
+        with azure_errors(f"list {storage.account}/{storage.container}/{prefix}"):
+            blobs = self._container(storage).list_blobs(name_starts_with=prefix, include=["metadata"])
+            files = (file.name for file in _files(blobs) if not file.name.endswith("/"))
+            return list(islice(files, limit))
+
     def _folders_in(self, storage: FeedStorage, prefix: str) -> list[str]:
         from azure.storage.blob import BlobPrefix
 
         items = self._container(storage).walk_blobs(name_starts_with=prefix, delimiter="/")
         return [item.name for item in items if isinstance(item, BlobPrefix)]
 
-    def read_text(self, storage: FeedStorage, path: str, max_bytes: int) -> str:
-        """Return the text of a small file in UTF-8, with or without a byte order mark.
+    def read(self, storage: FeedStorage, path: str, max_bytes: int) -> bytes:
+        """Return the content of a small file.
 
-        Raise NotFoundError if the file does not exist, and PermanentError if the file is longer than
-        `max_bytes` or is not UTF-8.
+        Raise NotFoundError if the file does not exist, and PermanentError if it is longer than `max_bytes`.
         """
         file = f"{storage.account}/{storage.container}/{path}"
         with azure_errors(f"read {file}"):
@@ -67,11 +94,7 @@ class FeedFiles:
                 raise PermanentError(
                     f"{file} has {download.size} bytes, but at most {max_bytes} are read: make it smaller"
                 )
-            data = download.readall()
-        try:
-            return data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise PermanentError(f"{file} is not UTF-8: {error}. Save it as UTF-8") from error
+            return bytes(download.readall())
 
     def _container(self, storage: FeedStorage) -> "ContainerClient":
         return self._account(storage.account).get_container_client(storage.container)
@@ -145,9 +168,11 @@ def blob_service(account: str, credential: "TokenCredential") -> "BlobServiceCli
 def is_directory(blob: "BlobProperties") -> bool:
     """Return whether a listed blob stands for a directory.
 
-    Accounts with a hierarchical namespace mark directories in the metadata, so list with the metadata.
+    Accounts with a hierarchical namespace mark directories in the metadata, so list with the metadata. The
+    case of the metadata varies. Older Hadoop drivers write an empty blob with a name of its own.
     """
-    return (blob.metadata or {}).get("hdi_isfolder") == "true"
+    metadata = {key.lower(): str(value).lower() for key, value in (blob.metadata or {}).items()}
+    return metadata.get("hdi_isfolder") == "true" or (blob.size == 0 and blob.name.endswith("_$folder$"))
 
 
 def md5_of(blob: "BlobProperties") -> str | None:
@@ -165,4 +190,5 @@ def _files(blobs: "Iterable[BlobProperties]") -> Iterable[ListedBlob]:
                 md5=md5_of(blob),
                 etag=blob.etag.strip('"'),
                 modified=blob.last_modified,
+                archived=str(blob.blob_tier or "").lower() == "archive",
             )

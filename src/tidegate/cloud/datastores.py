@@ -7,12 +7,13 @@ from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.blobs import blob_service
 from tidegate.cloud.ml_client import LazyMLClient, ml_errors
 from tidegate.domain.lifecycle.file_copy import Folder
+from tidegate.domain.partitions.manifest import MAX_MANIFEST_BYTES
 from tidegate.errors import PermanentError
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, ContainerClient
 
-_MAX_BYTES = 64 * 1024 * 1024
+_MAX_BYTES = MAX_MANIFEST_BYTES  # manifests are the largest files that the service reads
 
 
 class DatastoreClient:

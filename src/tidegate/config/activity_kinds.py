@@ -6,6 +6,7 @@ from collections.abc import Mapping
 KINDS: Mapping[str, str] = {
     "partition.registered": "a partition, or a new version of it, is complete and registered",
     "partition.late": "the deadline has passed, and the partition is not complete or not scored",
+    "partition.files_missing": "files that a list names have not arrived an hour after the list",
     "partition.changed": "files changed after a partition was complete, and no new version is made of them",
     "partition.preempted": "a job lost its nodes (it was preempted), and it is submitted again",
     "partition.stuck": "a scoring has passed a time limit: it does not start, runs too long or is silent",
@@ -14,6 +15,7 @@ KINDS: Mapping[str, str] = {
     "partition.superseded": "the files changed during the scoring, so the predictions do not count",
     "partition.failed": "scoring failed, or too many files are broken",
     "partition.cancelled": "a person cancelled the job",
+    "feed.files_outside": "files lie below a feed's path in the folder of no partition",
     "model.registered": "a model was registered",
     "model.judged": "a model passed the gate, or the gate only observed it",
     "model.refused": "a model was refused, not approved in time, or could not be promoted",

@@ -58,12 +58,15 @@ class PathPattern:
         match = self._regex.fullmatch(path)
         return ("".join(match.groups()[:-1]), match["file"]) if match else None
 
+    def leads_to_partitions(self, folder: str) -> bool:
+        """Return whether the folders of partitions may lie deeper in this folder: `in/2026/`."""
+        parts, depth = self.text.split("/"), folder.count("/")
+        parent = "/".join(parts[:depth]) + "/"
+        return depth < len(parts) - 1 and re.fullmatch(_expression(parent), folder) is not None
+
     @cached_property
     def _regex(self) -> re.Pattern[str]:
-        pattern = re.escape(self.text)
-        for name, digits in _DIGITS.items():
-            pattern = pattern.replace(name, digits)
-        return re.compile(f"{pattern}(?P<file>.*)", re.DOTALL)
+        return re.compile(f"{_expression(self.text)}(?P<file>.*)", re.DOTALL)
 
     @classmethod
     def parse(cls, value: Any) -> "PathPattern":
@@ -92,3 +95,11 @@ class PathPattern:
 
     def __str__(self) -> str:
         return self.text
+
+
+def _expression(pattern: str) -> str:
+    """Return the regular expression that a pattern, or the beginning of one, stands for."""
+    expression = re.escape(pattern)
+    for name, digits in _DIGITS.items():
+        expression = expression.replace(name, digits)
+    return expression

@@ -28,12 +28,9 @@ _LEARNING = "Microsoft.MachineLearningServices."
 _BLOB_SUBJECT = re.compile(r"/blobServices/default/containers/([^/]+)/blobs/(.+)", re.DOTALL)
 _RUN_SUBJECT = re.compile(r"experiments/.*/runs/([^/]+)")
 _MODEL_SUBJECT = re.compile(r"models/(.+):([^:]+)")
-_LONGEST_NAME = 1024  # https://learn.microsoft.com/rest/api/storageservices/naming-and-referencing-containers--blobs--and-metadata
 _LONGEST_ID = 256
 _LONGEST_TEXT = 4096
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f\ufffd]")
 _HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")  # half of a surrogate pair, which only JSON can contain
-_SLASH = re.compile(r"[/\\]")
 _EMPTY_UNTIL_WRITTEN = {"CreateFile", "SftpCreate"}
 
 
@@ -109,7 +106,6 @@ def _blob(event: _Envelope) -> Event:
         deleted=kind.endswith("deleted"),
         unwritten=event.text("api") in _EMPTY_UNTIL_WRITTEN and event.text("contentLength") in ("", "0"),
         source=_source(event) if kind.endswith("renamed") else None,
-        fault=_fault(path),
     )
 
 
@@ -177,16 +173,6 @@ def _container_and_path(subject: str) -> tuple[str, str]:
     if not match:
         raise _WrongShapeError("the event's subject does not name a blob")
     return match[1], match[2]
-
-
-def _fault(path: str) -> str:
-    if len(path) > _LONGEST_NAME:
-        return f"the blob's name is longer than {_LONGEST_NAME} characters"
-    if _UNPRINTABLE.search(path):
-        return "the blob's name has control characters"
-    if {".", ".."} & set(_SLASH.split(unquote(path))):
-        return "the blob's name leaves its folder with . or .."
-    return ""
 
 
 def _source(event: _Envelope) -> tuple[str, str] | None:

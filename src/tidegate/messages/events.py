@@ -18,8 +18,7 @@ class BlobChanged(Event):
     """A blob was created, deleted or renamed. `path` is its name in storage, which is never decoded.
 
     `unwritten` means that another event follows once the content is written (CreateFile and SftpCreate).
-    `source` is the container and path before a renaming. `fault` says why a blob with this name cannot be
-    scored, or is empty.
+    `source` is the container and path before a renaming.
     """
 
     container: str
@@ -28,7 +27,6 @@ class BlobChanged(Event):
     deleted: bool = False
     unwritten: bool = False
     source: tuple[str, str] | None = None
-    fault: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -71,13 +71,10 @@ class Routes:
 
     def _blob_meanings(self, event: BlobChanged, now: datetime) -> list[Meaning]:
         """Return what a changed blob means under its name and, after a renaming, under its former name."""
-        meanings = [
-            feed.meaning(event, event.path, event.fault, now)
-            for feed in self._feeds_of(event, event.container)
-        ]
+        meanings = [feed.meaning(event, event.path, now) for feed in self._feeds_of(event, event.container)]
         if event.source:
             container, path = event.source
-            meanings += [feed.meaning(event, path, "", now) for feed in self._feeds_of(event, container)]
+            meanings += [feed.meaning(event, path, now) for feed in self._feeds_of(event, container)]
         relevant: list[Meaning] = [meaning for meaning in meanings if not isinstance(meaning, Ignore)]
         return relevant or meanings[:1] or [Ignore("container belongs to no feed")]
 

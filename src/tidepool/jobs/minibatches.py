@@ -10,10 +10,10 @@ _SIZE = re.compile(r"^\s*(\d+)\s*(b|kb|mb|gb)?\s*$", re.IGNORECASE)
 
 
 def input_files(source: Path) -> list[Path]:
-    """Return all files of the input, sorted by path."""
+    """Return all files of the input, sorted by path, also those that cannot be opened."""
     if source.is_file():
         return [source]
-    return sorted(path for path in source.rglob("*") if path.is_file())
+    return sorted(path for path in source.rglob("*") if path.is_file() or path.is_symlink())
 
 
 def split(files: Sequence[Path], mini_batch_size: str) -> list[list[Path]]:
@@ -37,7 +37,7 @@ def _split_by_bytes(files: Iterable[Path], limit: int) -> list[list[Path]]:
     batches: list[list[Path]] = []
     room = 0
     for file in files:
-        size = file.stat().st_size
+        size = file.lstat().st_size
         if not batches or size > room:
             batches.append([])
             room = limit

@@ -1,20 +1,20 @@
 """Transfers between blob storage and the folders that jobs run in.
 
-Blobs are cached by their content, so a step reads the output of an earlier step without a download.
+Blobs are cached by address and ETag, so a step reads the output of an earlier step without a download.
 """
 
 import asyncio
-import base64
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tidepool.azureml.locations import BlobLocation
 from tidepool.storage.blobs import BlobItem, Blobs
 
 _TRANSFERS = 16  # blobs that are transferred at the same time
+_LONGEST_SEGMENT = 255  # bytes of a file name on Linux
 
 
 class DataMissingError(Exception):
@@ -32,16 +32,29 @@ class Staging:
     async def fetch(self, source: BlobLocation, target: Path, *, writable: bool) -> Path:
         """Fetch a blob or a folder of blobs to `target`, and return the file or the folder.
 
-        Files that are not writable are hard links to the cache. Raise DataMissingError if no blob exists.
+        Files that are not writable are a mount: hard links to the cache. A mount lacks blobs whose name no
+        file system allows, and a blob in the archive tier cannot be opened in it. A download fails at such a
+        blob. Raise DataMissingError if no blob exists, or if a download fails.
         """
         prefix = source.path.strip("/")
         items = await self.listing(source)
         if not items:
             raise DataMissingError(f"{source.url} was not found")
-        await asyncio.gather(*(self._cache_blob(source, item) for item in items))
         is_file = [item.name for item in items] == [prefix]
         start = len(prefix.rpartition("/")[0]) if is_file else len(prefix)
-        copies = [(self._cached(source, item), target / item.name[start:].lstrip("/")) for item in items]
+        names = {item.name[start:].removeprefix("/"): item for item in items if not item.folder}
+        problems = mount_problems(names)
+        if problems and (writable or is_file):
+            name, problem = next(iter(problems.items()))
+            raise DataMissingError(f"{source.url}: {name} cannot be downloaded, because {problem}")
+        for name in problems:
+            if not names[name].archived:
+                del names[name]
+        read = [item for item in names.values() if not item.archived]
+        await asyncio.gather(*(self._cache_blob(source, item) for item in read))
+        copies = [(self._cached(source, item), target / name) for name, item in names.items()]
+        if not is_file:
+            target.mkdir(parents=True, exist_ok=True)
         await asyncio.to_thread(_copy_from_cache, copies, writable)
         return copies[0][1] if is_file else target
 
@@ -81,18 +94,20 @@ class Staging:
     async def _write(self, target: BlobLocation, name: str, file: Path) -> None:
         async with self._transfers:
             data = await asyncio.to_thread(file.read_bytes)
-            await self._blobs.write(target.account, target.container, name, data)
-        digest = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        await asyncio.to_thread(_keep, data, self._path(f"{digest}-{len(data)}"))
+            etag = await self._blobs.write(target.account, target.container, name, data)
+        await asyncio.to_thread(_keep, data, self._cached_version(target, name, etag))
 
     def _cached(self, source: BlobLocation, item: BlobItem) -> Path:
-        """Return the cache file of a blob.
+        """Return the cache file of a blob: its name is made from address and ETag.
 
-        Its name is the MD5 of the blob if storage has one, otherwise the ETag.
+        The MD5 in storage is what the client sent, so other content may have the same one.
         """
-        if item.content_md5:
-            return self._path(f"{base64.b64decode(item.content_md5).hex()}-{item.size}")
-        version = f"{source.account}/{source.container}/{item.name}/{item.etag}"
+        if item.archived:
+            return self._cache / "archived"
+        return self._cached_version(source, item.name, item.etag)
+
+    def _cached_version(self, location: BlobLocation, name: str, etag: str) -> Path:
+        version = f"{location.account}/{location.container}/{name}/{etag}"
         return self._path(hashlib.sha256(version.encode()).hexdigest())
 
     def _path(self, key: str) -> Path:
@@ -109,11 +124,32 @@ def _keep(data: bytes, cached: Path) -> None:
     part.replace(cached)
 
 
+def mount_problems(names: Mapping[str, BlobItem]) -> dict[str, str]:
+    """Return the names of blobs that a file system cannot hold or read, each with the reason."""
+    folders = {
+        "/".join(parts[:end]) for name in names if (parts := name.split("/")) for end in range(len(parts))
+    }
+    problems: dict[str, str] = {}
+    for name, item in names.items():
+        parts = name.split("/")
+        if {"", ".", ".."} & set(parts):
+            problems[name] = "its name has an empty part, . or .."
+        elif max(len(part.encode()) for part in parts) > _LONGEST_SEGMENT:
+            problems[name] = "its name is too long for a file system"
+        elif name in folders:
+            problems[name] = "a folder has the same name"
+        elif item.archived:
+            problems[name] = "it is in the archive tier (BlobArchived)"
+    return problems
+
+
 def _copy_from_cache(copies: Iterable[tuple[Path, Path]], writable: bool) -> None:
     """Copy or link each (file in the cache, target)."""
     for cached, target in copies:
         target.parent.mkdir(parents=True, exist_ok=True)
-        if writable:
+        if not cached.exists():  # the blob is in the archive tier: the file is there and cannot be opened
+            target.symlink_to(cached)
+        elif writable:
             shutil.copyfile(cached, target)
         else:
             try:

@@ -20,13 +20,18 @@ _TRANSFERS = 8  # files of a folder that are transferred at the same time
 
 @dataclass(frozen=True)
 class BlobItem:
-    """A blob of a listing. `content_md5` is base64 or None; `etag` has no quotes."""
+    """A blob of a listing. `content_md5` is base64 or None; `etag` has no quotes.
+
+    `folder` means that the blob only marks a folder.
+    """
 
     name: str
     size: int
     etag: str
     last_modified: datetime
     content_md5: str | None
+    archived: bool = False
+    folder: bool = False
 
 
 class Blobs:
@@ -44,7 +49,15 @@ class Blobs:
         items: list[BlobItem] = []
         marker = ""
         while True:
-            query = urlencode({"restype": "container", "comp": "list", "prefix": prefix, "marker": marker})
+            query = urlencode(
+                {
+                    "restype": "container",
+                    "comp": "list",
+                    "prefix": prefix,
+                    "include": "metadata",
+                    "marker": marker,
+                }
+            )
             answer = await self._storage.send(account, "blob", "GET", f"/{container}?{query}")
             if answer.status == 404:
                 return []
@@ -57,14 +70,15 @@ class Blobs:
     async def read(self, account: str, container: str, name: str) -> bytes:
         return _checked(await self._storage.send(account, "blob", "GET", _path(container, name))).body
 
-    async def write(self, account: str, container: str, name: str, data: bytes) -> None:
-        """Write a blob, and replace it if it exists."""
+    async def write(self, account: str, container: str, name: str, data: bytes) -> str:
+        """Write a blob, and replace it if it exists. Return its ETag without quotes."""
         headers = {"x-ms-blob-type": "BlockBlob", "Content-Type": "application/octet-stream"}
-        _checked(
+        answer = _checked(
             await self._storage.send(
                 account, "blob", "PUT", _path(container, name), headers=headers, body=data
             )
         )
+        return answer.header("etag").strip('"')
 
     async def delete(self, account: str, container: str, name: str) -> None:
         _checked(await self._storage.send(account, "blob", "DELETE", _path(container, name)), or_status=404)
@@ -149,4 +163,13 @@ def _item(element: ElementTree.Element) -> BlobItem:
         etag=properties.findtext("Etag", "").strip('"'),
         last_modified=parsedate_to_datetime(properties.findtext("Last-Modified", "")),
         content_md5=properties.findtext("Content-MD5") or None,
+        archived=properties.findtext("AccessTier") == "Archive",
+        folder=_marks_folder(element),
     )
+
+
+def _marks_folder(element: ElementTree.Element) -> bool:
+    """Return whether the metadata marks a folder. The case of the metadata varies between clients."""
+    metadata = element.find("Metadata")
+    pairs = [] if metadata is None else [(item.tag.lower(), (item.text or "").lower()) for item in metadata]
+    return ("hdi_isfolder", "true") in pairs

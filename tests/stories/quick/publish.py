@@ -15,8 +15,15 @@ def main() -> None:
         parser.add_argument(f"--{name}")
     asked = parser.parse_args()
     images, manifest, predictions = asked.images, asked.manifest, asked.predictions
-    names = [json.loads(line)["name"] for line in manifest.read_text().splitlines()]
-    said = {name: (images / name).read_text() for name in names if (images / name).exists()}
+    entries = [json.loads(line) for line in manifest.read_text(encoding="utf-8").split("\n") if line]
+    names = [entry["name"] for entry in entries]
+    unusable = dict.fromkeys((entry["name"] for entry in entries if "error" in entry), "broken")
+    read = {
+        name: (images / name).read_text()
+        for name in names
+        if name not in unusable and (images / name).exists()
+    }
+    said = read | unusable
     rows = [
         (name, "" if text == "broken" else text, text == "broken")
         for name, text in said.items()

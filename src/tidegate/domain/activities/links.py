@@ -1,7 +1,13 @@
 """Paths of the API: for its answers, and for the links in notifications."""
 
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.subjects import JobSubject, ModelSubject, PartitionSubject, parse_subject
+from tidegate.domain.activities.subjects import (
+    FeedSubject,
+    JobSubject,
+    ModelSubject,
+    PartitionSubject,
+    parse_subject,
+)
 from tidegate.domain.jobs.records import Job, JobKind
 from tidegate.domain.partitions.names import partition_of_result
 
@@ -42,12 +48,14 @@ def failure_url(id: str) -> str:
 
 
 def activity_url(activity: Activity) -> str | None:
-    """Return the path of the failure, partition, model or job that an activity is about, or None."""
+    """Return the path of the failure, partition, feed, model or job that an activity is about, or None."""
     if activity.replayable:
         return failure_url(activity.short_id)
     match parse_subject(activity.subject):
         case PartitionSubject(feed, partition):
             return partition_url(feed, partition)
+        case FeedSubject(feed):
+            return feed_url(feed)
         case ModelSubject(model):
             return model_url(model)
         case JobSubject(workspace, job):

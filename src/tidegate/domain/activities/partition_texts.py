@@ -1,6 +1,7 @@
 """Notifications about partitions: their ids, titles and texts."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from tidegate.domain.activities.activity import Activity, Trigger
@@ -8,6 +9,7 @@ from tidegate.domain.activities.subjects import partition_subject
 from tidegate.domain.jobs.outcome import ResubmitJob
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.partitions.catch_up import BEFORE_INSTALLATION
+from tidegate.domain.partitions.manifest import ListedBlob
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import (
     Claim,
@@ -18,6 +20,14 @@ from tidegate.domain.partitions.records import (
     ScoringState,
 )
 from tidegate.messages.partition_id import period_of
+
+
+@dataclass(frozen=True)
+class ListedFiles:
+    """What a listing has: the number of files that count, and sentences about files in no partition."""
+
+    files: int
+    outside: Sequence[str] = ()
 
 
 def registered(
@@ -34,14 +44,32 @@ def registered(
         kind="partition.registered",
         at=trigger.at,
         title=f"{record.feed} {name} is complete",
-        text=f"The {period} has {size}. Reason: {version.reason}.\n{scored if held_back else starts}",
-        data={"version": version.number, "files": version.files, "bytes": version.bytes},
+        text="\n".join(
+            [
+                f"The {period} has {size}. Reason: {version.reason}.",
+                *_omissions(version),
+                scored if held_back else starts,
+            ]
+        ),
+        data={
+            "version": version.number,
+            "files": version.files,
+            "bytes": version.bytes,
+            "left_out": version.left_out.files,
+            "unusable": version.unusable.count,
+        },
         cause=trigger.cause,
     )
 
 
-def late(record: Partition, deadline: datetime, files: int, missing: str, trigger: Trigger) -> Activity:
-    arrived = f"{files} files have arrived" if files else "no file has arrived"
+def late(
+    record: Partition, deadline: datetime, listed: ListedFiles, missing: str, trigger: Trigger
+) -> Activity:
+    """Return the activity of a missed deadline, with what has arrived and what is left out."""
+    files, outside = listed.files, listed.outside
+    left_out = record.left_out
+    none = "no file that counts has arrived" if left_out.files else "no file has arrived"
+    arrived = f"{files} files have arrived" if files else none
     return Activity(
         subject=partition_subject(record.feed, record.partition),
         id="late",
@@ -51,9 +79,34 @@ def late(record: Partition, deadline: datetime, files: int, missing: str, trigge
         text=(
             f"This {period_of(record.partition)} was due on {deadline:%Y-%m-%d %H:%M %Z} and is incomplete. "
             f"So far {arrived}. It waits for {missing}.\n"
-            "Ask the sender for what is missing. Scoring starts by itself once it is there."
+            + "".join(f"{sentence}\n" for sentence in [*left_out.sentences(), *outside])
+            + "Ask the sender for what is missing. Scoring starts by itself once it is there."
         ),
-        data={"deadline": deadline.isoformat(), "files": files, "missing": missing},
+        data={
+            "deadline": deadline.isoformat(),
+            "files": files,
+            "missing": missing,
+            "left_out": left_out.files,
+        },
+        cause=trigger.cause,
+    )
+
+
+def files_missing(record: Partition, list_file: ListedBlob, trigger: Trigger) -> Activity:
+    """Return the activity that names the listed files that have not arrived, once for each list file."""
+    missing = record.left_out.missing
+    return Activity(
+        subject=partition_subject(record.feed, record.partition),
+        id=f"files-missing-{list_file.etag}",
+        kind="partition.files_missing",
+        at=trigger.at,
+        title=f"{record.feed} {record.partition} waits for {missing.count} listed files",
+        text=(
+            f"{list_file.name} arrived on {list_file.modified:%Y-%m-%d %H:%M %Z}. "
+            + "".join(f"{sentence}\n" for sentence in record.left_out.sentences())
+            + "Scoring starts by itself once they are there. If the list is wrong, upload a correct one."
+        ),
+        data={"list": list_file.name, "missing": missing.count, "names": missing.names},
         cause=trigger.cause,
     )
 
@@ -142,7 +195,7 @@ def generation_ended(claim: Claim, cause: str) -> Activity:
         kind=f"partition.{state.value}",
         at=generation.ended_at or generation.claimed_at,
         title=f"{record.feed} {name} is {_TITLES[state]}",
-        text="\n".join([*_outcome_lines(generation), *_next_step(claim)]),
+        text="\n".join([*_outcome_lines(generation), *_omissions(claim.version), *_next_step(claim)]),
         data={
             "feed": record.feed,
             "partition": record.partition,
@@ -151,10 +204,20 @@ def generation_ended(claim: Claim, cause: str) -> Activity:
             "state": state.value,
             "job": generation.job,
             "model": f"{generation.model_name}:{generation.model_version}",
+            "left_out": claim.version.left_out.files,
             **figures,
         },
         cause=cause,
     )
+
+
+def _omissions(version: PartitionVersion) -> Iterator[str]:
+    """Yield sentences about the files that are left out, and about those that no job can read."""
+    yield from version.left_out.sentences()
+    if version.unusable.count:
+        error_row = "cannot be read by a job and becomes a row with its error"
+        many = "files cannot be read by a job and become rows with their errors"
+        yield version.unusable.sentence(f"file {error_row}", many)
 
 
 _TITLES: Mapping[ScoringState, str] = {

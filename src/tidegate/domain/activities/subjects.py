@@ -11,6 +11,7 @@ from tidegate.messages.commands import AnyCommand, command_ids
 QUEUE_SUBJECT = "queue"  # the subject of messages in the work queue that cannot be read
 
 _PARTITION = re.compile(r"([a-z0-9-]+):([0-9]{6}(?:[0-9]{2})?)")
+_FEED = re.compile(r"files:feed:(.+)")
 _MODEL = re.compile(r"model:development:(.+)")
 _JOB = re.compile(r"(development|production):([^:]+)")
 
@@ -38,12 +39,24 @@ class JobSubject:
     job: str
 
 
-Subject = PartitionSubject | ModelSubject | JobSubject
+@dataclass(frozen=True)
+class FeedSubject:
+    """A feed as a whole."""
+
+    feed: str
+
+
+Subject = PartitionSubject | FeedSubject | ModelSubject | JobSubject
 
 
 def partition_subject(feed: str, partition: str) -> str:
     """Return the subject of a partition: `digits:202611`."""
     return f"{feed}:{partition}"
+
+
+def feed_subject(feed: str) -> str:
+    """Return the subject of a feed as a whole: `files:feed:digits`."""
+    return f"files:feed:{feed}"
 
 
 def model_subject(model: str, workspace: str = "development") -> str:
@@ -81,13 +94,15 @@ def command_subject(command: AnyCommand) -> str:
 
 
 def parse_subject(subject: str) -> Subject | None:
-    """Return the partition, model or job that a subject names, or None if it names something else.
+    """Return the partition, feed, model or job that a subject names, or None if it names something else.
 
     Try to read the subject as a partition first. A feed may be called `development` or `model`, which
     are also the first words of other subjects.
     """
     if match := _PARTITION.fullmatch(subject):
         return PartitionSubject(match[1], match[2])
+    if match := _FEED.fullmatch(subject):
+        return FeedSubject(match[1])
     if match := _MODEL.fullmatch(subject):
         return ModelSubject(match[1])
     if match := _JOB.fullmatch(subject):

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from tidegate.config.schema import CatchUpFrom, Feed
 from tidegate.domain.ledger_record import LedgerRecord
+from tidegate.domain.partitions.left_out import NamedFiles
 from tidegate.domain.partitions.manifest import ListedBlob
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import Partition
@@ -24,6 +25,10 @@ class FeedRecord(LedgerRecord):
         default=None,
         description="The newest partition with files at that time, or None if all partitions count as new.",
     )
+    outside: NamedFiles = Field(
+        default=NamedFiles(), description="Files below the feed's path in no partition, at most 1,000."
+    )
+    outside_listed_at: datetime | None = None
     turns: list[str] = Field(default=[], description="The versions that may start or run a job: `202611-1`.")
 
 

@@ -1,13 +1,18 @@
 """The decision whether a partition is complete, late or changed, from a listing of its files."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tidegate.config.schema import AfterDeadline, Completion, Feed, LatePolicy
+from tidegate.domain.partitions.file_problems import with_problems
+from tidegate.domain.partitions.left_out import NamedFiles
+from tidegate.domain.partitions.list_files import resolve_names, written_names
 from tidegate.domain.partitions.manifest import ListedBlob, Manifest
 from tidegate.domain.partitions.names import manifest_path
 from tidegate.domain.partitions.records import Partition, PartitionVersion
+
+_CLOCK_DIFFERENCE = timedelta(minutes=1)  # between storage and the service
 
 
 @dataclass(frozen=True)
@@ -15,18 +20,30 @@ class PartitionListing:
     """The files of a partition, by their role in the feed. Names are relative to the partition's folder.
 
     `files` match the feed's `only`; `others` do not, but a list file may name them. `signals` are the marker
-    and list files that exist. `lists` has the names in each list file.
+    and list files that exist. `lists` has the names in each list file. `arrived_at` is when old files were
+    first listed, because they were moved here: their Last-Modified does not change.
     """
 
     files: tuple[ListedBlob, ...]
     others: tuple[ListedBlob, ...]
     signals: tuple[ListedBlob, ...]
     lists: Mapping[str, tuple[str, ...]]
+    arrived_at: datetime | None = None
 
     @property
     def newest(self) -> datetime | None:
-        """Return when the newest file was modified, or None if there are no files."""
-        return max((file.modified for file in (*self.files, *self.signals)), default=None)
+        """Return when the newest file was modified or seen to arrive, or None if there are no files."""
+        times = [file.modified for file in (*self.files, *self.signals)]
+        return max([*times, self.arrived_at] if times and self.arrived_at else times, default=None)
+
+    @property
+    def count(self) -> int:
+        """Return how many files were listed."""
+        return len(self.files) + len(self.others) + len(self.signals)
+
+    def older_than(self, time: datetime) -> int:
+        """Return how many files were modified a minute before a time, or earlier."""
+        return sum(file.modified <= time - _CLOCK_DIFFERENCE for file in (*self.files, *self.signals))
 
 
 @dataclass(frozen=True)
@@ -83,17 +100,20 @@ def sort_listing(
 ) -> PartitionListing:
     """Sort the blobs below `prefix` by their role. `lists` has the text of each list file by its name."""
     relative = [
-        ListedBlob(name, file.size, file.md5, file.etag, file.modified)
+        replace(file, name=name)
         for file in listing
         if (name := file.name.removeprefix(prefix)) and not name.endswith("/")
     ]
     names = {way.marker for way in feed.complete_when if way.marker} | list_files(feed)
-    data = [file for file in relative if file.name not in names]
+    data = with_problems((file for file in relative if file.name not in names), [f.name for f in relative])
     return PartitionListing(
         files=tuple(file for file in data if feed.only.match(file.name)),
         others=tuple(file for file in data if not feed.only.match(file.name)),
         signals=tuple(file for file in relative if file.name in names),
-        lists={name: _listed_names(text, names) for name, text in lists.items()},
+        lists={
+            name: resolve_names(written_names(text), prefix, {file.name for file in data}, names)
+            for name, text in lists.items()
+        },
     )
 
 
@@ -109,23 +129,29 @@ def decide_completeness(
 def next_version(
     record: Partition, new: NewVersion, now: datetime, *, before_installation: bool
 ) -> PartitionVersion:
-    """Return the version that these files would become. The record is not changed."""
+    """Return the version that these files would become. The record is not changed.
+
+    What the version leaves out is what the record says of the same listing.
+    """
     manifest = Manifest.of(new.files)
     return PartitionVersion(
         number=len(record.versions) + 1,
         manifest_hash=manifest.hash,
-        manifest_path=manifest_path(record.feed, record.partition, manifest.hash),
+        manifest_path=manifest_path(record.feed, record.partition, manifest.text_hash),
         files=len(manifest),
         bytes=manifest.bytes,
         reason=new.reason,
         snapshot_at=now,
         before_installation=before_installation,
+        left_out=record.left_out,
+        unusable=NamedFiles.of([f"{name} ({error})" for name, error in sorted(manifest.errors.items())]),
+        archived=sum(file.archived for file in new.files),
     )
 
 
 def unclaimed(feed: Feed, record: Partition, listing: PartitionListing) -> tuple[ListedBlob, ...]:
     """Return the files if they differ from the last version and the policy makes no new version."""
-    files, late = _complete_files(feed, listing), feed.late_files
+    files, late = complete_files(feed, listing), feed.late_files
     latest = record.latest
     by_itself = late.then is LatePolicy.NEW_VERSION and len(record.versions) < late.max_versions
     if latest is None or by_itself or Manifest.of(files).hash == latest.manifest_hash:
@@ -142,21 +168,22 @@ def _decide_first(
             continue
         quiet_at = quiet_at_of(listing, way.quiet_for)
         if quiet_at is None or quiet_at <= now:
-            return NewVersion(_complete_files(feed, listing), _reason(way))
+            return NewVersion(complete_files(feed, listing), _reason(way))
         quiet_times.append(quiet_at)
     overdue = deadline is not None and deadline <= now
     if overdue and listing.files and feed.deadline and feed.deadline.then is AfterDeadline.SCORE:
-        return NewVersion(_complete_files(feed, listing) or listing.files, "the deadline has passed")
+        return NewVersion(complete_files(feed, listing) or listing.files, "the deadline has passed")
     return WaitForFiles(until=min(quiet_times, default=None), late=overdue and not record.deadline_announced)
 
 
 def _decide_later(
     feed: Feed, record: Partition, listing: PartitionListing, now: datetime
 ) -> CompletenessDecision:
-    files = _complete_files(feed, listing)
+    files = complete_files(feed, listing)
     latest, manifest = record.versions[-1], Manifest.of(files)
-    late = feed.late_files
-    if files and manifest.hash == latest.manifest_hash:
+    late, back = feed.late_files, latest.archived - sum(file.archived for file in files)
+    same = manifest.hash == latest.manifest_hash
+    if files and same and back <= 0:
         return ScoreAgain() if latest.superseded else Unchanged()
     # A change during the scoring cannot be ignored: the partition would have no result.
     ignored = late.then is LatePolicy.IGNORE and not latest.superseded
@@ -166,6 +193,8 @@ def _decide_later(
     if quiet_at is not None and quiet_at > now:
         return WaitForFiles(until=quiet_at)
     what = f"files changed after version {latest.number}: {len(files)} now, {latest.files} before"
+    if same:
+        what = f"{back} files were brought back from the archive tier"
     full = late.then is not LatePolicy.ALERT
     if full and len(record.versions) < late.max_versions:
         return NewVersion(files, what)
@@ -175,7 +204,7 @@ def _decide_later(
     return ChangedAfterCompletion(manifest.hash, why)
 
 
-def _complete_files(feed: Feed, listing: PartitionListing) -> tuple[ListedBlob, ...]:
+def complete_files(feed: Feed, listing: PartitionListing) -> tuple[ListedBlob, ...]:
     """Return the files that count, whatever the quiet time is.
 
     These are the files of the first complete list, or all files if one of the feed's rules for completeness
@@ -214,9 +243,3 @@ def _reason(way: Completion) -> str:
         f"quiet for {way.quiet_for}" if way.quiet_for else "",
     ]
     return ", ".join(filter(None, conditions))
-
-
-def _listed_names(text: str, signals: set[str]) -> tuple[str, ...]:
-    """Return the names in a list file: one a line, each once, without `./` and blanks around it."""
-    names = (line.strip(" \t\r").removeprefix("./") for line in text.split("\n"))
-    return tuple(dict.fromkeys(name for name in names if name and name not in signals))

@@ -2,9 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
+
+MAX_MANIFEST_BYTES = 64 * 1024 * 1024  # some 500,000 files
 
 
 def file_identity(md5: str | None, etag: str) -> str:
@@ -15,15 +18,20 @@ def file_identity(md5: str | None, etag: str) -> str:
     return f"md5:{md5}" if md5 else f"etag:{etag}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ListedBlob:
-    """A blob as a listing shows it: `etag` without quotes, `md5` in base64 or None if Azure has none."""
+    """A blob as a listing shows it: `etag` without quotes, `md5` in base64 or None if Azure has none.
+
+    `problem` says why no job can read the file, or is empty.
+    """
 
     name: str
     size: int
     md5: str | None
     etag: str
     modified: datetime
+    archived: bool = False
+    problem: str = ""
 
     @property
     def content(self) -> str:
@@ -33,28 +41,56 @@ class ListedBlob:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The files of a partition version: (name, size, content) of each, sorted by name."""
+    """The files of a partition version: (name, size, content) of each, sorted by name.
+
+    `errors` has the reason for each file that no job can read. It is not part of the files' identity: if old
+    files are archived, they are the same files.
+    """
 
     entries: tuple[tuple[str, int, str], ...]
+    errors: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, files: Iterable[ListedBlob]) -> "Manifest":
-        return cls(tuple(sorted((file.name, file.size, file.content) for file in files)))
+        files = tuple(files)
+        entries = tuple(sorted((file.name, file.size, file.content) for file in files))
+        return cls(entries, {file.name: file.problem for file in files if file.problem})
 
     @classmethod
     def from_text(cls, text: str) -> "Manifest":
-        lines = [json.loads(line) for line in text.splitlines() if line]
-        return cls(tuple((line["name"], line["size"], line["content"]) for line in lines))
+        lines = [json.loads(line) for line in text.split("\n") if line]
+        errors = {line["name"]: line["error"] for line in lines if "error" in line}
+        return cls(tuple((line["name"], line["size"], line["content"]) for line in lines), errors)
 
     @property
     def text(self) -> str:
-        """Return the manifest as JSON lines in ASCII: the same entries always give the same bytes."""
-        lines = ({"name": name, "size": size, "content": content} for name, size, content in self.entries)
-        return "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+        """Return the manifest as JSON lines in UTF-8: the same entries always give the same bytes."""
+        return "".join(self._lines(ascii=False, errors=self.errors))
+
+    @cached_property
+    def hash(self) -> str:
+        """Return the identity of the files, which does not depend on the errors.
+
+        It is computed from the lines in ASCII, as earlier releases wrote them, so that it stays the same.
+        """
+        return _sha256(self._lines(ascii=True, errors={}))
+
+    @cached_property
+    def text_hash(self) -> str:
+        """Return the hash of the text, which names the manifest's blob."""
+        return _sha256(self._lines(ascii=False, errors=self.errors)) if self._differs else self.hash
 
     @property
-    def hash(self) -> str:
-        return hashlib.sha256(self.text.encode()).hexdigest()
+    def _differs(self) -> bool:
+        """Return whether the text is another than the one that identifies the files."""
+        return bool(self.errors) or not all(name.isascii() for name, _, _ in self.entries)
+
+    def _lines(self, *, ascii: bool, errors: Mapping[str, str]) -> Iterator[str]:
+        for name, size, content in self.entries:
+            line: dict[str, str | int] = {"name": name, "size": size, "content": content}
+            if error := errors.get(name):
+                line["error"] = error
+            yield json.dumps(line, separators=(",", ":"), ensure_ascii=ascii) + "\n"
 
     @property
     def bytes(self) -> int:
@@ -67,3 +103,10 @@ class Manifest:
         """Return the names of entries whose file has other content now, without deleted and new files."""
         now = {file.name: (file.size, file.content) for file in files}
         return [name for name, *content in self.entries if name in now and now[name] != tuple(content)]
+
+
+def _sha256(lines: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode())
+    return digest.hexdigest()

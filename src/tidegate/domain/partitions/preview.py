@@ -19,9 +19,13 @@ from tidegate.domain.partitions.completeness import (
     files_of,
     quiet_at_of,
 )
+from tidegate.domain.partitions.left_out import LeftOut
 from tidegate.domain.partitions.manifest import ListedBlob
 from tidegate.domain.partitions.names import version_name
+from tidegate.domain.partitions.omissions import absent_names, left_out_of
 from tidegate.domain.partitions.records import Partition
+
+_NAMES_IN_A_TEXT = 5
 
 
 class PreviewState(StrEnum):
@@ -32,15 +36,6 @@ class PreviewState(StrEnum):
     CHANGED = "changed"
     UNCHANGED = "unchanged"
     BEFORE_START = "before_start"
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """The files that are not part of the version, by reason, and the names in list files without a file."""
-
-    not_matching: tuple[str, ...] = ()
-    not_listed: tuple[str, ...] = ()
-    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,7 @@ def preview_partition(
         return PartitionPreview(partition, PreviewState.BEFORE_START, why, files=files)
     decision = decide_completeness(feed, record, listing, now, deadline)
     state, why, until = _describe(decision, feed, record, listing, now)
-    left_out = _left_out(feed, listing, decision)
+    left_out = left_out_of(feed, listing, decision)
     return PartitionPreview(partition, state, why, until, deadline, files, decision, left_out)
 
 
@@ -141,27 +136,11 @@ def _unmet(way: Completion, listing: PartitionListing, now: datetime) -> Iterato
         yield f"marker {way.marker}"
     if way.listed_in and way.listed_in not in listing.lists:
         yield f"list {way.listed_in}"
-    elif way.listed_in and (absent := _absent(listing, way.listed_in)):
-        yield f"{len(absent)} files of {way.listed_in}"
+    elif way.listed_in and (absent := absent_names(listing, way.listed_in)):
+        names = ", ".join(absent[:_NAMES_IN_A_TEXT]) + (" ..." if len(absent) > _NAMES_IN_A_TEXT else "")
+        yield f"{len(absent)} files of {way.listed_in} ({names})"
     if way.min_files and len(listing.files) < way.min_files and not files_of(way, listing):
         yield f"{way.min_files} files ({len(listing.files)} have arrived)"
     quiet_at = quiet_at_of(listing, way.quiet_for)
     if way.quiet_for and (quiet_at is None or quiet_at > now):
         yield f"{way.quiet_for} without a change"
-
-
-def _left_out(feed: Feed, listing: PartitionListing, decision: CompletenessDecision) -> LeftOut:
-    """Return what a new version leaves out. Without a new version, this is every file that does not match."""
-    taken = {file.name for file in decision.files} if isinstance(decision, NewVersion) else None
-    others = [file.name for file in listing.others]
-    not_matching = [name for name in others if taken is None or name not in taken]
-    not_listed = [file.name for file in listing.files if taken is not None and file.name not in taken]
-    missing = [
-        name for way in feed.complete_when if way.listed_in for name in _absent(listing, way.listed_in)
-    ]
-    return LeftOut(tuple(not_matching), tuple(not_listed), tuple(dict.fromkeys(missing)))
-
-
-def _absent(listing: PartitionListing, list_file: str) -> list[str]:
-    existing = {file.name for file in (*listing.files, *listing.others)}
-    return [name for name in listing.lists.get(list_file, ()) if name not in existing]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, Field
 
 from tidegate.domain.ledger_record import LedgerRecord, PartialRecord
+from tidegate.domain.partitions.left_out import LeftOut, NamedFiles
 from tidegate.domain.partitions.names import result_name, version_name
 from tidegate.messages.commands import Name
 from tidegate.messages.partition_id import PartitionId
@@ -106,6 +107,12 @@ class PartitionVersion(BaseModel):
     before_installation: bool = Field(
         default=False, description="Whether its files were there before the feed was installed."
     )
+    left_out: LeftOut = Field(default=LeftOut(), description="The files that are not part of the version.")
+    unusable: NamedFiles = Field(
+        default=NamedFiles(),
+        description="The files that no job can read, with the reasons. Each becomes a row with its error.",
+    )
+    archived: int = Field(default=0, description="How many files were in the archive tier.")
     generations: list[Generation] = Field(default=[])
 
     @property
@@ -121,10 +128,23 @@ class Partition(LedgerRecord):
     partition: PartitionId
     check_due: datetime | None = Field(default=None, description="When the delayed check is due.")
     deadline_announced: bool = False
+    missing_announced: str | None = Field(
+        default=None, description="ETag of the list file whose missing files were announced."
+    )
     late_announced: list[str] = Field(
         default=[], description="Hashes of the changed listings that were announced."
     )
     listed_at: datetime | None = None
+    listed_files: int = Field(default=0, description="How many files the last listing had.")
+    listed_old: int = Field(
+        default=0, description="How many files of the last listing were a minute older than it, or more."
+    )
+    arrived_at: datetime | None = Field(
+        default=None, description="When old files were first listed, because they were moved here."
+    )
+    left_out: LeftOut = Field(
+        default=LeftOut(), description="The files of the last listing that are part of no version."
+    )
     versions: list[PartitionVersion] = Field(default=[])
     result: str | None = Field(default=None, description="The current result: `202611-1-g1`.")
 

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from tidegate.config.schema import Feed
 from tidegate.domain.activities import partition_texts
 from tidegate.domain.activities.activity import Activity, Trigger
+from tidegate.domain.activities.feed_texts import outside_sentences
+from tidegate.domain.activities.partition_texts import ListedFiles
 from tidegate.domain.partitions.calendar import deadline_of
 from tidegate.domain.partitions.catch_up import lacks_result, was_due_before
 from tidegate.domain.partitions.completeness import (
@@ -15,10 +18,13 @@ from tidegate.domain.partitions.completeness import (
     WaitForFiles,
     decide_completeness,
 )
+from tidegate.domain.partitions.looks import next_look, with_arrivals
+from tidegate.domain.partitions.omissions import left_out_of, list_to_announce
 from tidegate.domain.partitions.preview import what_is_missing
 from tidegate.domain.partitions.records import Partition
 from tidegate.messages.commands import CheckPartition, Follows, Next, ScorePartition
 from tidegate.service.context import ServiceContext
+from tidegate.service.steps.outside_files import OutsideFiles
 from tidegate.service.steps.version_registration import VersionRegistration
 
 _MAX_DELAY = timedelta(hours=1)
@@ -27,56 +33,87 @@ _LISTED_AT_AGE = timedelta(hours=1)  # `listed_at` in the record is updated only
 
 @dataclass(frozen=True)
 class CheckPartitionHandler:
-    """A check with a due time waits until that time. If a later check has replaced it, it does nothing."""
+    """A check with a due time waits until that time. If a later check has replaced it, it does nothing.
+
+    Large partitions are listed rarely while files arrive: one later check then serves all files.
+    """
 
     context: ServiceContext
     versions: VersionRegistration
+    outside: OutsideFiles
 
     def handle(self, command: CheckPartition) -> Follows:
-        config, now, feed = self.context.config(), self.context.now(), self.context.feed(command.feed)
+        now, feed = self.context.now(), self.context.feed(command.feed)
         if command.due and now < command.due:
             return [_check_at(command.due, command, now)]
         record = self.context.ledger.partition(command.feed, command.partition)
         replaced = command.due and record.check_due and command.due < record.check_due
         if replaced or not feed.covers(command.partition):
             return []
+        if command.due and command.due != record.check_due and now < (free_at := next_look(record)):
+            record.check_due = free_at
+            self.context.ledger.save(record)
+            return [_check_at(free_at, command, now)]
+        return self._check(command, feed, record)
+
+    def _check(self, command: CheckPartition, feed: Feed, record: Partition) -> Follows:
+        """List the files, take the decision, and carry it out."""
+        config, now = self.context.config(), self.context.now()
         installed = self.versions.feeds.first_seen(command.feed)
-        unfinished = self.versions.complete(feed, record, command.cause)
-        listing = self.versions.list_files(feed, command.partition)
+        outside = self.outside.look(feed, installed, command.cause)
+        unfinished = [*outside, *self.versions.complete(feed, record, command.cause)]
+        listing = with_arrivals(record, self.versions.list_files(feed, command.partition), now)
         deadline = deadline_of(feed.deadline, command.partition, config.timezone) if feed.deadline else None
         record.deadline_announced |= was_due_before(installed, record, deadline)
         if deadline and lacks_result(feed, record, deadline, now):
             unfinished = [*unfinished, self._announce_missing_result(record, deadline, command.cause)]
+        decision = decide_completeness(feed, record, listing, now, deadline)
+        left_out = left_out_of(feed, listing, decision)
+        changed = (left_out, listing.arrived_at) != (record.left_out, record.arrived_at)
+        changed |= record.listed_at is None or now - record.listed_at >= _LISTED_AT_AGE
+        record.left_out, record.arrived_at = left_out, listing.arrived_at
+        changed |= listing.count != record.listed_files
+        record.listed_at, record.listed_old = now, listing.older_than(now)
+        record.listed_files = listing.count
         follows: Follows = []
-        match decide_completeness(feed, record, listing, now, deadline):
+        match decision:
             case NewVersion() as new:
                 added = self.versions.add(feed, record, new, command.cause)
                 return [*(step for step in unfinished if not _is_overtaken(step, record)), *added]
             case ScoreAgain():
                 follows = [_score_again(record, command.cause)]
             case WaitForFiles() as wait:
+                if list_file := list_to_announce(feed, record, listing, now):
+                    record.missing_announced, changed = list_file.etag, True
+                    trigger = Trigger(now, command.cause)
+                    missing_files = partition_texts.files_missing(record, list_file, trigger)
+                    unfinished = [*unfinished, self.context.announce(missing_files)]
                 if wait.late and deadline:
-                    files, missing = len(listing.files), what_is_missing(feed, listing, now)
-                    late = partition_texts.late(record, deadline, files, missing, Trigger(now, command.cause))
-                    unfinished = [*unfinished, self._announce_late(late, record)]
-                follows = self._wait(command, record, wait, now)
+                    outside = self.outside.look(feed, installed, command.cause, now_due=True)
+                    listed = ListedFiles(len(listing.files), outside_sentences(installed))
+                    missing, trigger = what_is_missing(feed, listing, now), Trigger(now, command.cause)
+                    late = partition_texts.late(record, deadline, listed, missing, trigger)
+                    unfinished = [*unfinished, *outside, self._announce_late(late, record)]
+                follows = self._wait(command, record, wait, changed=changed)
             case ChangedAfterCompletion() as change:
                 follows = [self._announce_change(command, record, change)]
             case Unchanged():
                 waited, record.check_due = record.check_due, None
-                self._save_listing(record, now, changed=waited is not None)
+                if changed or waited is not None:
+                    self.context.ledger.save(record)
         return [*unfinished, *follows]
 
     def _wait(
-        self, command: CheckPartition, record: Partition, wait: WaitForFiles, now: datetime
+        self, command: CheckPartition, record: Partition, wait: WaitForFiles, *, changed: bool
     ) -> list[Next]:
         """Send one delayed check for each `check_due`. If it is lost, the timer sends another."""
         if wait.until == record.check_due:
-            self._save_listing(record, now, changed=wait.late)
+            if changed or wait.late:
+                self.context.ledger.save(record)
             return []
         record.check_due = wait.until
-        self._save_listing(record, now, changed=True)
-        return [_check_at(wait.until, command, now)] if wait.until else []
+        self.context.ledger.save(record)
+        return [_check_at(wait.until, command, self.context.now())] if wait.until else []
 
     def _announce_missing_result(self, record: Partition, deadline: datetime, cause: str) -> Next:
         not_scored = partition_texts.not_scored(record, deadline, Trigger(self.context.now(), cause))
@@ -95,14 +132,8 @@ class CheckPartitionHandler:
         announced = self.context.announce(partition_texts.changed(record, change.hash, change.why, trigger))
         record.late_announced = [*record.late_announced[-19:], change.hash]
         record.check_due = None
-        self._save_listing(record, self.context.now(), changed=True)
+        self.context.ledger.save(record)
         return announced
-
-    def _save_listing(self, record: Partition, now: datetime, *, changed: bool) -> None:
-        """Save the record if it changed, or if its last listing is long ago."""
-        if changed or record.listed_at is None or now - record.listed_at >= _LISTED_AT_AGE:
-            record.listed_at = now
-            self.context.ledger.save(record)
 
 
 def _check_at(due: datetime, command: CheckPartition, now: datetime) -> Next:

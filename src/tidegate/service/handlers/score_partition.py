@@ -75,6 +75,11 @@ class ScorePartitionHandler:
 
     def _submit(self, command: ScorePartition, feed: Feed, claim: Claim) -> Follows:
         workspace, generation = self.context.workspace_of(feed), claim.generation
+        if claim.version.unusable.count == claim.version.files:
+            why = claim.version.unusable.sentence(
+                "file, which no job can read", "files, none of which a job can read"
+            )
+            return [end_generation(self.context, claim, Result(ScoringState.FAILED, why), command.cause)]
         name, version = generation.model_name, generation.model_version
         if problem := find_model_problem(workspace.assets, feed.score.pipeline, name, version):
             result = Result(ScoringState.FAILED, f"model {problem}")

@@ -16,6 +16,7 @@ from tidegate.domain.partitions.catch_up import (
     was_there_before,
 )
 from tidegate.domain.partitions.completeness import NewVersion, PartitionListing, next_version
+from tidegate.domain.partitions.looks import with_arrivals
 from tidegate.domain.partitions.manifest import ListedBlob
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.preview import (
@@ -139,7 +140,7 @@ class DryRunService:
         deadline = deadline_of(feed.deadline, record.partition, timezone) if feed.deadline else None
         after = record.model_copy(deep=True)
         after.deadline_announced |= was_due_before(installed, record, deadline)
-        preview = preview_partition(feed, after, listing, now, deadline)
+        preview = preview_partition(feed, after, with_arrivals(record, listing, now), now, deadline)
         if not isinstance(preview.decision, NewVersion):
             return _After(record, preview)
         old = was_there_before(installed, record, preview.decision.files)

@@ -18,8 +18,10 @@ from tidegate.domain.partitions.completeness import (
     sort_listing,
     unclaimed,
 )
-from tidegate.domain.partitions.manifest import ListedBlob, Manifest
+from tidegate.domain.partitions.list_files import decode_list
+from tidegate.domain.partitions.manifest import MAX_MANIFEST_BYTES, ListedBlob, Manifest
 from tidegate.domain.partitions.names import version_name
+from tidegate.domain.partitions.omissions import left_out_of
 from tidegate.domain.partitions.records import Partition, PartitionVersion
 from tidegate.errors import NotFoundError, PermanentError
 from tidegate.log import Log
@@ -63,7 +65,7 @@ class VersionRegistration:
         names = {file.name for file in listing}
         paths = {name: prefix + name for name in list_files(feed) if prefix + name in names}
         contents = {
-            name: self.feed_files.read_text(feed.storage, path, _MAX_LIST_FILE_BYTES)
+            name: decode_list(self.feed_files.read(feed.storage, path, _MAX_LIST_FILE_BYTES), path)
             for name, path in paths.items()
         }
         return sort_listing(feed, prefix, listing, contents)
@@ -75,8 +77,14 @@ class VersionRegistration:
         """
         old = was_there_before(self.feeds.first_seen(record.feed), record, new.files)
         version = next_version(record, new, self.context.now(), before_installation=old)
-        text = Manifest.of(new.files).text
-        self.context.workspace_of(feed).datastores.write(BLOBSTORE, version.manifest_path, text.encode())
+        content = Manifest.of(new.files).text.encode()
+        if len(content) > MAX_MANIFEST_BYTES:
+            raise PermanentError(
+                f"The manifest of {record.feed} {record.partition} with its {version.files} files has "
+                f"{len(content)} bytes, and at most {MAX_MANIFEST_BYTES} are allowed: divide the files over "
+                "several feeds, or make the feed daily"
+            )
+        self.context.workspace_of(feed).datastores.write(BLOBSTORE, version.manifest_path, content)
         record.versions.append(version)
         record.check_due, record.listed_at = None, version.snapshot_at
         self.context.ledger.save(record)
@@ -88,8 +96,11 @@ class VersionRegistration:
 
         Raise ConflictError if the record was changed by another writer.
         """
-        if files := unclaimed(feed, record, self.list_files(feed, record.partition)):
-            self.add(feed, record, NewVersion(files, reason), f"request-{uuid4()}")
+        listing, now = self.list_files(feed, record.partition), self.context.now()
+        if files := unclaimed(feed, record, listing):
+            new = NewVersion(files, reason)
+            record.left_out, record.listed_old = left_out_of(feed, listing, new), listing.older_than(now)
+            self.add(feed, record, new, f"request-{uuid4()}")
 
     def complete(self, feed: Feed, record: Partition, cause: str) -> Follows:
         """Register the versions that are not registered yet, and return the commands that score them.
