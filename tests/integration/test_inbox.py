@@ -117,14 +117,14 @@ def test_bad_configuration_refuses_events_until_it_is_mended(
 
 @pytest.mark.parametrize("padding", [0, 70_000], ids=["in a message", "too large for a message"])
 def test_a_rejected_event_is_kept_as_it_came(service: Service, tidepool: Tidepool, padding: int) -> None:
-    event = as_json(blob_event("202611/../202612/a.png") | {"more": "x" * padding})
+    event = as_json(blob_event("202613/a.png") | {"more": "x" * padding})
 
     service.inbox.accept(event)
     record_events(service, tidepool)
 
     (activity,) = service.ledger.unsent_activities()
     assert activity.kind == "event.rejected"
-    assert "leaves its folder" in activity.text
+    assert "there is no month 202613" in activity.text
     assert json.loads(_content(activity.data["blob"]))["event"] == event
 
 
