@@ -44,6 +44,7 @@ from tidegate.service.manual_actions.rerun import RerunService
 from tidegate.service.routing import CurrentRoutes
 from tidegate.service.steps.catching_up import CatchingUp
 from tidegate.service.steps.champion_change import ChampionChange
+from tidegate.service.steps.delayed_work import DelayedWork
 from tidegate.service.steps.deployment_monitor import DeploymentMonitor
 from tidegate.service.steps.feed_records import FeedRecords
 from tidegate.service.steps.generation_claims import GenerationClaims
@@ -162,7 +163,13 @@ def _handlers(
         commands.RetrainModel: RetrainModelHandler(context, runner).handle,
         commands.Notify: NotifyHandler(context, sender, publisher, settings.public_url).handle,
         commands.Reconcile: ReconcileHandler(
-            context, MissedRegistrations(context), waiting, runner, catching_up, limits
+            context,
+            MissedRegistrations(context),
+            waiting,
+            runner,
+            catching_up,
+            limits,
+            DelayedWork(context.ledger, context.now),
         ).handle,
     }
 

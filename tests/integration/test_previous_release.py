@@ -61,7 +61,7 @@ def test_a_message_of_the_previous_release_is_read_whole(message: str) -> None:
 
 
 def test_the_stored_rows_are_of_every_table() -> None:
-    younger = {"tidegateFeeds", "tidegatePauses", "tidegateWaiting"}
+    younger = {"tidegateDelays", "tidegateFeeds", "tidegatePauses", "tidegateWaiting"}
     assert {row["table"] for row in STORED["ledger"]} == set(TABLES) - younger
     assert not any("format_version" in row["entity"] for row in STORED["ledger"])
 

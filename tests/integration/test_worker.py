@@ -20,8 +20,10 @@ from tidegate.messages.commands import (
     Next,
     Notify,
     Reconcile,
+    ScorePartition,
     encode,
 )
+from tidegate.service.steps.delayed_work import DelayedWork
 from tidegate.service.steps.pause_gate import PauseGate
 from tidegate.service.worker import Worker
 from tidepool.cloud import StorageAccount, Tidepool
@@ -34,14 +36,19 @@ Works = Callable[..., Worker]
 def works(service: Service, clock: Clock) -> Works:
     """A worker all of whose commands end in `raises`, or are followed by `follows`."""
 
-    def worker(*, raises: Exception | None = None, follows: Follows = ()) -> Worker:
-        def handle(command: AnyCommand) -> Follows:
+    def worker(
+        *,
+        raises: Exception | None = None,
+        follows: Follows = (),
+        handle: Callable[[AnyCommand], Follows] | None = None,
+    ) -> Worker:
+        def end(command: AnyCommand) -> Follows:
             if raises:
                 raise raises
             return follows
 
         handlers: dict[type[Any], Callable[[Any], Follows]] = dict.fromkeys(
-            (CheckPartition, CheckJob, Notify, Reconcile), handle
+            (CheckPartition, ScorePartition, CheckJob, Notify, Reconcile), handle or end
         )
         gate = PauseGate(service, service.pauses.current)
         return Worker(handlers=handlers, queue=service.queue, ledger=service.ledger, now=clock, gate=gate)
@@ -228,6 +235,121 @@ def test_a_failing_channel_is_not_told_of_its_failure(
     (activity,) = service.ledger.activities("digits:202611")
     assert activity.done
     assert take_commands(tidepool, storage_account.name) == []
+
+
+def _fail_together(
+    worker: Worker, commands: list[AnyCommand], tidepool: Tidepool, account: str
+) -> list[AnyCommand]:
+    """Carry out commands and their retries, some minutes long, and return what is in the queue at the end."""
+    for _ in range(7):
+        for command in commands:
+            if not isinstance(command, Notify):
+                worker.carry_out(encode(command))
+        notifications = [command for command in commands if isinstance(command, Notify)]
+        commands = [*notifications, *take_commands(tidepool, account)]
+    return commands
+
+
+def test_one_outage_of_many_files_is_one_notification_and_one_chain_of_retries(
+    works: Works, service: Service, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    files: list[AnyCommand] = [
+        CHECK.model_copy(update={"cause": f"event-{n}", "due": clock.now + timedelta(seconds=n)})
+        for n in range(16)
+    ]
+    away = works(raises=TransientError("cannot list stimages (403, request 4f1d2c3b-0a1b-4c2d)"))
+
+    queue = _fail_together(away, files, tidepool, storage_account.name)
+    (retry,) = [command for command in queue if isinstance(command, CheckPartition)]
+    clock.move(minutes=5)
+    works().carry_out(encode(retry))
+
+    delayed, recovered = service.ledger.activities("digits:202611")
+    assert (delayed.kind, recovered.kind) == ("work.delayed", "work.recovered")
+    assert [command.kind for command in queue].count("Notify") == 1
+    assert [command.kind for command in take_commands(tidepool, storage_account.name)] == ["Notify"]
+    assert service.ledger.delays() == []
+
+
+def test_different_work_of_a_subject_is_announced_once_and_is_over_once(
+    works: Works, service: Service, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    score = ScorePartition(cause="event-1", feed="digits", partition="202611", version=1)
+    away = works(raises=TransientError("the workspace is away"))
+
+    queue = _fail_together(away, [CHECK, score], tidepool, storage_account.name)
+    clock.move(minutes=5)
+    for command in queue:
+        works().carry_out(encode(command))
+    clock.move(hours=1)
+    _fail_together(away, [CHECK], tidepool, storage_account.name)
+
+    kinds = [activity.kind for activity in service.ledger.activities("digits:202611")]
+    assert kinds == ["work.delayed", "work.recovered", "work.delayed"]
+
+
+def test_a_command_that_was_dropped_while_its_work_was_done_is_done_again(
+    works: Works, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    away = works(raises=TransientError("busy"))
+    away.carry_out(encode(CHECK.model_copy(update={"tries": 1, "first_tried": Clock().now})))
+    (retry,) = take_commands(tidepool, storage_account.name)
+    newer = CHECK.model_copy(update={"cause": "event-2", "tries": 1, "first_tried": Clock().now})
+
+    def list_before_the_newer_file(_: AnyCommand) -> Follows:
+        away.carry_out(encode(newer))
+        return ()
+
+    works(handle=list_before_the_newer_file).carry_out(encode(retry))
+
+    assert take_commands(tidepool, storage_account.name) == [CHECK]
+
+
+def test_the_timer_sends_work_again_whose_retry_was_lost(
+    works: Works, service: Service, clock: Clock, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    started = clock.now
+    works(raises=TransientError("busy")).carry_out(
+        encode(CHECK.model_copy(update={"tries": 1, "first_tried": started}))
+    )
+    take_commands(tidepool, storage_account.name)
+    delays = DelayedWork(service.ledger, clock)
+
+    assert delays.lost("timer-1") == []
+    clock.move(minutes=20)
+    again = CHECK.model_copy(update={"cause": "timer-1", "tries": 1, "first_tried": started})
+
+    assert delays.lost("timer-1") == [again]
+    works().carry_out(encode(again))
+    assert service.ledger.delays() == []
+
+
+def test_an_event_does_not_join_the_retries_of_the_timer(
+    works: Works, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    away, tried = works(raises=TransientError("busy")), {"tries": 1, "first_tried": Clock().now}
+    away.carry_out(encode(CHECK.model_copy(update={**tried, "cause": "timer-1"})))
+
+    away.carry_out(encode(CHECK.model_copy(update=tried)))
+
+    causes = {command.cause for command in take_commands(tidepool, storage_account.name)}
+    assert causes == {"timer-1", "event-1"}
+
+
+def test_a_crash_of_work_that_has_succeeded_since_is_closed(
+    works: Works, service: Service, clock: Clock
+) -> None:
+    works().give_up(encode(CHECK))
+    (crash,) = service.replays.failures(replayed=False)
+
+    works().carry_out(encode(CHECK.model_copy(update={"cause": "timer-1"})))
+
+    assert service.replays.failures(replayed=False) == []
+    (closed,) = service.replays.failures(replayed=True)
+    assert (closed.id, closed.closed_at) == (crash.id, clock.now)
+
+    works().give_up(encode(CHECK))
+    assert len(service.replays.failures(replayed=False)) == 1
 
 
 def test_what_the_timer_sent_is_left_to_the_timer_after_some_tries(

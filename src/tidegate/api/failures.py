@@ -32,11 +32,12 @@ class FailureView(BaseModel):
     kept: dict[str, Any]
     replayable: bool
     replayed_at: datetime | None
+    closed_at: datetime | None
     url: str
 
     @classmethod
     def of(cls, failure: Activity, **more: str) -> Self:
-        same = ("kind", "at", "subject", "title", "text", "cause", "replayable", "replayed_at")
+        same = ("kind", "at", "subject", "title", "text", "cause", "replayable", "replayed_at", "closed_at")
         fields = {name: getattr(failure, name) for name in same}
         return cls(
             id=failure.short_id, kept=failure.data, url=failure_url(failure.short_id), **fields, **more

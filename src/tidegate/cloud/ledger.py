@@ -12,6 +12,7 @@ from urllib.parse import quote
 from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.connection import client_options
 from tidegate.domain.activities.activity import Activity
+from tidegate.domain.delays import Delay
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.ledger_record import LedgerRecord
 from tidegate.domain.lifecycle.records import Model, ModelVersion
@@ -39,6 +40,7 @@ TABLES = (
     "tidegatePauses",
     "tidegateWaiting",
     "tidegateFeeds",
+    "tidegateDelays",
 )
 _PAUSE_ROW = "pause"  # one row for each target
 _MODEL_ROW = "model"  # one row for each model name
@@ -48,7 +50,7 @@ R = TypeVar("R", bound=LedgerRecord)
 
 
 class Ledger:
-    """The records of feeds, partitions, jobs, models, model versions, activities and pauses.
+    """The records of feeds, partitions, jobs, models, model versions, activities, pauses and delays.
 
     A table is created when the first record is written to it.
     """
@@ -62,6 +64,8 @@ class Ledger:
         self._pauses = _Rows(TABLES[5], Pause, account=account, credential=credential)
         self._waiting = _Rows(TABLES[6], WaitingCommand, account=account, credential=credential)
         self._feeds = _Rows(TABLES[7], FeedRecord, account=account, credential=credential)
+
+        self._delays = _Rows(TABLES[8], Delay, account=account, credential=credential)
 
     def feed(self, name: str) -> FeedRecord | None:
         """Return the feed's record, or None if the service has not seen the feed yet."""
@@ -144,6 +148,14 @@ class Ledger:
         rows = self._waiting.query("PartitionKey eq @key" if target else "", **keys)
         return sorted(rows, key=lambda row: row.since)
 
+    def delay(self, subject: str, id: str) -> Delay | None:
+        return self._delays.get(subject, id)
+
+    def delays(self, subject: str | None = None) -> list[Delay]:
+        """Return the delayed and failed work of one subject, or of all."""
+        keys = {"key": _key(subject)} if subject else {}
+        return list(self._delays.query("PartitionKey eq @key" if subject else "", **keys))
+
     def add_activity(self, activity: Activity) -> bool:
         """Record an activity unless it is recorded already. Return whether it was new."""
         try:
@@ -155,13 +167,13 @@ class Ledger:
     def add_failure(self, activity: Activity) -> None:
         """Record a failure unless it is recorded already.
 
-        If a person has replayed the recorded failure, this is a new failure and is recorded under a new id.
+        If the recorded failure was replayed or closed, this is a new failure and is recorded under a new id.
         """
         while not self.add_activity(activity):
             recorded = self.activity(activity.subject, activity.id)
-            if recorded is None or recorded.replayed_at is None:
+            if recorded is None or recorded.ended_at is None:
                 return
-            activity.id = f"{activity.id}-{recorded.replayed_at:%H%M%S}"
+            activity.id = f"{activity.id}-{recorded.ended_at:%H%M%S}"
 
     def save(self, record: LedgerRecord) -> None:
         """Insert a record without an etag, or replace the row of a record that has one.
@@ -186,21 +198,25 @@ class Ledger:
                 self._pauses.save(record.target, _PAUSE_ROW, record)
             case WaitingCommand():
                 self._waiting.save(record.target, record.id, record)
+            case Delay():
+                self._delays.save(record.subject, record.id, record)
             case _:
                 raise TypeError(type(record).__name__)
 
-    def delete(self, record: Pause | WaitingCommand) -> None:
+    def delete(self, record: Pause | WaitingCommand | Delay) -> None:
         """Delete the row of a record. Raise ConflictError if the row was changed since it was read."""
         match record:
             case Pause():
                 self._pauses.delete(record.target, _PAUSE_ROW, record)
             case WaitingCommand():
                 self._waiting.delete(record.target, record.id, record)
+            case Delay():
+                self._delays.delete(record.subject, record.id, record)
 
     def create(self) -> bool:
         """Create the tables that do not exist. Return whether any was created."""
         models, pauses = (self._models, self._versions), (self._pauses, self._waiting)
-        tables = (self._partitions, self._jobs, self._activities, *models, *pauses, self._feeds)
+        tables = (self._partitions, self._jobs, self._activities, *models, *pauses, self._feeds, self._delays)
         created = [rows.create() for rows in tables]
         return any(created)
 

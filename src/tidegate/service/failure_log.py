@@ -1,8 +1,6 @@
 """The record of failures: commands that failed or are delayed, and messages that cannot be read."""
 
-import hashlib
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,14 +8,14 @@ from typing import TYPE_CHECKING, Literal
 
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.subjects import QUEUE_SUBJECT, command_subject
+from tidegate.domain.delays import digest, without_ids
 from tidegate.errors import UnreadableMessageError
 from tidegate.messages.commands import DELIVERY_FIELDS, FROM_REPLAY, AnyCommand, Next, Notify
 from tidegate.service.context import notification_of
+from tidegate.service.steps.delayed_work import DelayedWork
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
-
-_VARYING = re.compile(r"[0-9a-f-]{8,}|[0-9]+")  # matches ids and numbers in the text of an error
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,7 @@ class FailureLog:
 
     ledger: "Ledger"
     now: Callable[[], datetime]
+    delays: DelayedWork
 
     def record(
         self, command: AnyCommand, kind: Literal["work.failed", "work.delayed"], reason: str
@@ -40,7 +39,7 @@ class FailureLog:
         kept = command.model_dump(mode="json", exclude={"tries", "first_tried", "delay_announced"})
         activity = Activity(
             subject=command_subject(command),
-            id=f"{kind}-{_digest(identity + _VARYING.sub('#', reason))}-{now:%Y%m%d}",
+            id=f"{kind}-{digest(identity + without_ids(reason))}-{now:%Y%m%d}",
             kind=kind,
             at=now,
             title=f"{command.kind} {command_subject(command)} {state}",
@@ -50,6 +49,8 @@ class FailureLog:
             done=isinstance(command, Notify),  # a notification about a failed notification would fail, too
         )
         self.ledger.add_failure(activity)
+        if kind == "work.failed":
+            self.delays.failed(command, activity.id)
         return [] if activity.done else [Next(notification_of(activity))]
 
     def record_unreadable(self, message: str, error: UnreadableMessageError) -> list[Next]:
@@ -60,7 +61,7 @@ class FailureLog:
         """
         activity = Activity(
             subject=QUEUE_SUBJECT,
-            id=f"unreadable-{_digest(_identity(message))}",
+            id=f"unreadable-{digest(_identity(message))}",
             kind="work.failed",
             at=self.now(),
             title="A message in the work queue cannot be read",
@@ -82,7 +83,3 @@ def _identity(message: str) -> str:
     if not isinstance(fields, dict):
         return message
     return json.dumps({name: fields[name] for name in sorted(fields) if name not in DELIVERY_FIELDS})
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

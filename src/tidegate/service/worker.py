@@ -30,6 +30,7 @@ from tidegate.service.retry import (
     decide_retry,
     send_or_leave_to_timer,
 )
+from tidegate.service.steps.delayed_work import DelayedWork, is_merged
 from tidegate.service.steps.pause_gate import PauseGate
 from tidegate.service.steps.waiting_work import WaitingWork
 
@@ -61,7 +62,8 @@ class Worker:
         self._queue = queue
         self._now = now
         self._gate = gate
-        self._failures = FailureLog(ledger, now)
+        self._delays = DelayedWork(ledger, now)
+        self._failures = FailureLog(ledger, now, self._delays)
         self._waiting = WaitingWork(ledger, queue, now)
 
     def carry_out(self, message: str) -> None:
@@ -103,16 +105,19 @@ class Worker:
                 self._queue.send(follow.command, follow.delay)
 
     def _handle(self, command: AnyCommand) -> Follows:
+        started = self._now()
         try:
             if pause := self._gate.holding(command):
                 self._waiting.hold(command, pause)
+                self._delays.held(command)
                 return ()
-            return self._handlers[type(command)](command)
+            follows = self._handlers[type(command)](command)
         except (TransientError, NotFoundError, ConfigError) as error:
             return self._retry(command, error)
         except PermanentError as error:
             log.warning("command_failed", error=error)
             return self._fail(command, str(error))
+        return [*follows, *self._close_delay(command, started)]
 
     def _retry(self, command: AnyCommand, error: Exception) -> Follows:
         match decide_retry(command, error, self._now()):
@@ -124,20 +129,39 @@ class Worker:
             case RetryLater(retry, announce):
                 delay_s = round(retry.delay.total_seconds())
                 log.warning("command_retried_later", error=error, tries=command.tries, delay_s=delay_s)
-                return self._announce_delay(retry, command, str(error)) if announce else (retry,)
+                return self._record_delay(retry, str(error), announce=announce)
 
-    def _announce_delay(self, retry: Next, command: AnyCommand, reason: str) -> Follows:
-        """Record that a command is delayed, and return the retry and the notification.
+    def _record_delay(self, retry: Next, reason: str, *, announce: bool) -> Follows:
+        """Record that a command is delayed, and return the retry and, if `announce`, the notification.
 
-        If the delay cannot be recorded, return the retry alone: the next try announces the delay.
+        Return nothing if the retries of another command do the same work. If the delay cannot be recorded,
+        return the retry alone: the next try records and announces the delay.
         """
         try:
-            notifications = self._failures.record(command, "work.delayed", reason)
-        except Exception as error:  # noqa: BLE001 - the announcement must never prevent the retry
-            log.warning("delay_not_announced", error=error)
+            if self._delays.joins(retry, reason):
+                log.info("command_joined")
+                return ()
+            notifications = self._announce(retry.command, reason) if announce else []
+        except Exception as error:  # noqa: BLE001 - the record must never prevent the retry
+            log.warning("delay_not_recorded", error=error)
+            return (retry,)
+        if not announce:
             return (retry,)
         announced = retry.command.model_copy(update={"delay_announced": True})
         return (Next(announced, retry.delay), *notifications)
+
+    def _announce(self, command: AnyCommand, reason: str) -> list[Next]:
+        if is_merged(command):
+            return self._delays.announce(command)
+        return self._failures.record(command, "work.delayed", reason)
+
+    def _close_delay(self, command: AnyCommand, started: datetime) -> list[Next]:
+        """Close the delay of work that has succeeded. If that is not possible, the timer repeats the work."""
+        try:
+            return self._delays.succeeded(command, started)
+        except Exception as error:  # noqa: BLE001 - the work is done, whatever happens to the record of its delay
+            log.warning("delay_not_closed", error=error)
+            return []
 
     def _fail(self, command: AnyCommand, reason: str) -> Follows:
         """Record that a command failed. While that is not possible, the command is tried again later."""

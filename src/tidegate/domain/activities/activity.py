@@ -47,10 +47,20 @@ class Activity(LedgerRecord):
         description="When a person replayed the failed work. If it fails again, a new activity is recorded.",
     )
 
+    closed_at: datetime | None = Field(
+        default=None,
+        description="When the same work succeeded after the failure, so that no person has to act.",
+    )
+
     @property
     def failed(self) -> bool:
         """Return whether this is work that will not be done unless a person acts."""
         return self.kind in ("event.rejected", "work.failed")
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """Return when a failure was replayed or closed, or None if a person has to handle it."""
+        return self.replayed_at or self.closed_at
 
     @property
     def replayable(self) -> bool:

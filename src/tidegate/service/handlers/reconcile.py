@@ -33,6 +33,7 @@ from tidegate.messages.commands import (
 from tidegate.service.context import ServiceContext
 from tidegate.service.job_runner import JobRunner, clusters_for
 from tidegate.service.steps.catching_up import CatchingUp
+from tidegate.service.steps.delayed_work import DelayedWork
 from tidegate.service.steps.job_limits import JobLimitChecks
 from tidegate.service.steps.model_candidates import MissedRegistrations
 from tidegate.service.steps.waiting_work import WaitingWork
@@ -53,6 +54,7 @@ class ReconcileHandler:
     runner: JobRunner
     catching_up: CatchingUp
     limits: JobLimitChecks
+    delays: DelayedWork
 
     def handle(self, command: Reconcile) -> Follows:
         self.waiting.release_left_over()
@@ -72,6 +74,7 @@ class ReconcileHandler:
         due += due_versions(ledger.model_versions(), config, cause, open_jobs)
         due += self.registrations.find(config, cause)
         due += due_models(ledger.models(), config, now, cause, open_jobs)
+        due += self.delays.lost(cause)
         due += due_activities(ledger.unsent_activities(), now, cause)
         commands = list(dict.fromkeys(due))
         log.info("unfinished_found", commands=len(commands))

@@ -31,9 +31,12 @@ class ReplayService:
     rejected: "RejectedEvents"
 
     def failures(self, *, replayed: bool) -> list[Activity]:
-        """Return the failures, newest first. `replayed` includes those that were replayed already."""
+        """Return the failures that a person has to handle, newest first.
+
+        `replayed` includes those that were replayed already, and those whose work has succeeded since.
+        """
         failures = self.context.ledger.failures()
-        return [failure for failure in failures if replayed or failure.replayed_at is None]
+        return [failure for failure in failures if replayed or failure.ended_at is None]
 
     def find(self, id: str) -> Activity:
         """Return the failure with this short id. Raise RefusedError if there is none."""
