@@ -45,10 +45,10 @@ def busy_since(record: RolloutRecord, now: datetime) -> datetime:
 def decide_busy(
     record: RolloutRecord, busy: str, policy: Rollout, now: datetime, *, has_traffic: bool
 ) -> BusyDecision:
-    """Decide what to do while an operation on the endpoint is under way; `busy` says which one.
+    """Decide what to do while an operation on the endpoint is under way.
 
-    `has_traffic` says whether the new deployment receives requests: then the rollout cannot end before the
-    traffic is given back.
+    `busy` says which operation. `has_traffic` says whether the new deployment receives requests: then the
+    rollout cannot end before the traffic is given back.
     """
     since = busy_since(record, now)
     waited = record.model_copy(update={"busy_since": since})
