@@ -11,9 +11,10 @@ from tidegate.cloud.blobs import FeedFiles, RejectedEvents
 from tidegate.cloud.connection import THREADS
 from tidegate.cloud.copies import BlobCopyClient
 from tidegate.cloud.credential import ServiceCredential
+from tidegate.cloud.dead_letters import DeadLetterClient
 from tidegate.cloud.ledger import Ledger
 from tidegate.cloud.notification_sender import EventPublisher, NotificationSender
-from tidegate.cloud.queue import WorkQueue
+from tidegate.cloud.queue import POISON_QUEUE, WorkQueue
 from tidegate.cloud.role_separation import RoleSeparation
 from tidegate.cloud.workspaces import ConfiguredWorkspaces
 from tidegate.config.loader import ConfigFile
@@ -53,6 +54,7 @@ from tidegate.service.steps.model_candidates import MissedRegistrations
 from tidegate.service.steps.model_delivery import ModelDelivery
 from tidegate.service.steps.outside_files import OutsideFiles
 from tidegate.service.steps.pause_gate import CurrentPauses, PauseGate
+from tidegate.service.steps.undelivered import UndeliveredWork
 from tidegate.service.steps.version_registration import VersionRegistration
 from tidegate.service.steps.waiting_work import WaitingWork
 from tidegate.service.worker import Handlers, Worker
@@ -73,6 +75,7 @@ class Service(ServiceContext):
     feeds: FeedFiles
     feed_records: FeedRecords
     rejected: RejectedEvents
+    undelivered: UndeliveredWork
     inbox: Inbox
     handlers: Handlers
     worker: Worker
@@ -106,11 +109,17 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     waiting, pauses = WaitingWork(context.ledger, queue, now), CurrentPauses(context.ledger, now)
     gate = PauseGate(context, pauses)
     record = RecordEventHandler(context, CurrentRoutes(config, settings.check_delay), rejected)
+    inbox = Inbox(routes=record.routes, queue=queue, record=record.handle, now=now)
+    undelivered = UndeliveredWork(
+        DeadLetterClient(account=account, credential=credential),
+        WorkQueue(account=account, credential=credential, name=POISON_QUEUE),
+        inbox.accept,
+    )
     handlers: Handlers = {
-        **_handlers(context, settings, credential, versions, waiting),
+        **_handlers(context, settings, credential, versions),
+        commands.Reconcile: _reconcile(context, versions, waiting, undelivered).handle,
         commands.RecordEvent: record.handle,
     }
-    inbox = Inbox(routes=record.routes, queue=queue, record=record.handle, now=now)
     return Service(
         **vars(context),
         settings=settings,
@@ -119,6 +128,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         feeds=feeds,
         feed_records=feed_records,
         rejected=rejected,
+        undelivered=undelivered,
         inbox=inbox,
         handlers=handlers,
         worker=Worker(handlers=handlers, queue=queue, ledger=context.ledger, now=now, gate=gate),
@@ -136,7 +146,6 @@ def _handlers(
     settings: Settings,
     credential: ServiceCredential,
     versions: VersionRegistration,
-    waiting: WaitingWork,
 ) -> Handlers:
     """Return the table from each command to the handler that carries it out."""
     copies, separation = BlobCopyClient(credential=credential), RoleSeparation(ArmClient(credential))
@@ -162,16 +171,26 @@ def _handlers(
         commands.WeighDrift: WeighDriftHandler(context).handle,
         commands.RetrainModel: RetrainModelHandler(context, runner).handle,
         commands.Notify: NotifyHandler(context, sender, publisher, settings.public_url).handle,
-        commands.Reconcile: ReconcileHandler(
-            context,
-            MissedRegistrations(context),
-            waiting,
-            runner,
-            catching_up,
-            limits,
-            DelayedWork(context.ledger, context.now),
-        ).handle,
     }
+
+
+def _reconcile(
+    context: ServiceContext,
+    versions: VersionRegistration,
+    waiting: WaitingWork,
+    undelivered: UndeliveredWork,
+) -> ReconcileHandler:
+    """Return the handler of the timer's command."""
+    return ReconcileHandler(
+        context,
+        MissedRegistrations(context),
+        waiting,
+        JobRunner(context),
+        CatchingUp(context, versions.feeds),
+        JobLimitChecks(context),
+        DelayedWork(context.ledger, context.now),
+        undelivered,
+    )
 
 
 class _ServiceOfProcess:

@@ -21,7 +21,7 @@ from tidegate.bootstrap import Service
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Job, JobEnd, JobKind
 from tidegate.domain.partitions.records import Partition, PartitionVersion, ScoringOutcome, ScoringState
-from tidegate.messages.commands import ScorePartition
+from tidegate.messages.commands import CheckPartition, ScorePartition
 from tidepool.cloud import StorageAccount, Tidepool
 
 CLOCK = Clock()
@@ -382,6 +382,14 @@ def test_health_is_good_when_configuration_and_ledger_can_be_read(api: Api) -> N
 
     assert response.status_code == 200
     assert content(response)["feeds"] == ["digits", "unfit"]
+    assert {content(response)[name] for name in ("poison_messages", "dead_letters", "delayed")} == {0}
+
+
+def test_health_counts_what_is_stuck(service: Service, api: Api) -> None:
+    service.undelivered.poison_queue.create()
+    service.undelivered.poison_queue.send(CheckPartition(cause="test", feed="digits", partition="202611"))
+
+    assert content(api.get("/api/health"))["poison_messages"] == 1
 
 
 def test_health_says_when_the_ledger_cannot_be_read(

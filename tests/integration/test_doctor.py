@@ -130,6 +130,7 @@ def test_of_an_empty_installation_it_says_what_to_do_about_everything(
         "rollouts": CheckState.OK,
         "computes": CheckState.OK,
         "quotas": CheckState.OK,
+        "undelivered": CheckState.OK,
         "pauses": CheckState.OK,
         "catch_up": CheckState.OK,
         "subscriptions": CheckState.FAIL,

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.support.azure_clients import blob_client
+from tests.support.azure_clients import blob_client, container_client
 from tests.support.bad_input import CASES, JOB
 from tests.support.clock import Clock
 from tests.support.payloads import as_json, blob_event, learning_event, run_event
@@ -15,7 +15,8 @@ from tests.support.service import delays, record_events, take_commands
 
 from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError, TransientError
-from tidegate.messages.commands import DELIVERY_FIELDS, AnyCommand, Notify
+from tidegate.messages.commands import DELIVERY_FIELDS, AnyCommand, Notify, Reconcile, encode
+from tidegate.service.steps.undelivered import UndeliveredCounts
 from tidepool.cloud import StorageAccount, Tidepool
 
 
@@ -164,3 +165,39 @@ def test_the_timer_sends_reconcile(
 
     (command,) = take_commands(tidepool, storage_account.name)
     assert (command.kind, command.cause) == ("Reconcile", "timer-20261121T021000")
+
+
+def test_the_timer_takes_up_dead_letters_as_if_they_had_been_delivered(
+    service: Service, tidepool: Tidepool, storage_account: StorageAccount
+) -> None:
+    facts = {"deadLetterReason": "MaxDeliveryAttemptsExceeded", "deliveryAttempts": 30}
+    good, odd = blob_event("202611/a.png") | facts, blob_event("202613/a.png") | facts
+    service.undelivered.dead_letters.create()
+    container = container_client(storage_account.name, "tidegate-deadletter")
+    for name, events in (("good", [good]), ("odd", [odd]), ("text", "no event")):
+        container.upload_blob(f"DIGITS/2026/11/5/10/{name}.json", json.dumps(events))
+    assert service.undelivered.count() == UndeliveredCounts(poison_messages=0, dead_letters=3)
+
+    service.handlers[Reconcile](Reconcile(cause="timer-1"))
+
+    assert service.undelivered.count().dead_letters == 0
+    commands = take_commands(tidepool, storage_account.name)
+    assert sorted(command.kind for command in commands) == ["CheckPartition", "RecordEvent", "RecordEvent"]
+    for command in commands:
+        service.worker.carry_out(encode(command))
+    assert [failure.kind for failure in service.ledger.failures()] == ["event.rejected"] * 2
+
+
+def test_dead_letters_stay_while_they_cannot_be_accepted(
+    service: Service, faults: Tidepool, storage_account: StorageAccount
+) -> None:
+    service.undelivered.dead_letters.create()
+    container = container_client(storage_account.name, "tidegate-deadletter")
+    container.upload_blob("DIGITS/2026/11/5/10/a.json", json.dumps([blob_event("202611/a.png")]))
+    faults.fault(
+        "request", "status", match={"host": f"{storage_account.name}.queue.*"}, value=403, times=None
+    )
+
+    service.undelivered.take_up()
+
+    assert service.undelivered.dead_letters.names() == ["DIGITS/2026/11/5/10/a.json"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Query, Request, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from tidegate.api import approvals, docs_page, failures, pauses
 from tidegate.api import models as model_api
@@ -38,6 +38,10 @@ class Health(BaseModel):
     status: str
     feeds: list[str]
     configuration: str
+    poison_messages: int = Field(description="Messages that crashed the service, approximately.")
+    dead_letters: int = Field(description="Deliveries that Event Grid gave up. At most 1000 are counted.")
+    failures: int = Field(description="Failed work that waits for a person.")
+    delayed: int = Field(description="Pieces of work that are retried.")
 
 
 @dataclass(frozen=True)
@@ -115,21 +119,30 @@ def create_app(service: Callable[[], Service]) -> FastAPI:
 
 @router.get("/health", summary="Check the service", responses=documented(503))
 def health(request: Request) -> Health:
-    """Check that the configuration is valid, that its files are there, and that the ledger can be read.
+    """Check that the configuration is valid, that its files are there, and that the storage can be read.
 
-    If not, the response is 503 with the reason.
+    The response counts what is stuck. If a check fails, the response is 503 with the reason.
     """
     try:
         service: Service = request.app.state.service()
         config = service.config()
-        service.ledger.activity("health", "probe")
+        failures, delays = service.replays.failures(replayed=False), service.ledger.delays()
+        undelivered = service.undelivered.count()
     except ConfigError:
         raise
     except TidegateError as error:
-        raise RefusedError(503, "Ledger is not available", str(error)) from error
+        raise RefusedError(503, "Storage is not available", str(error)) from error
     if missing := missing_files(config, service.settings.config_file.parent):
         raise RefusedError(503, "A file is missing", "; ".join(missing))
-    return Health(status="ok", feeds=list(config.feeds), configuration=config.digest)
+    return Health(
+        status="ok",
+        feeds=list(config.feeds),
+        configuration=config.digest,
+        poison_messages=undelivered.poison_messages,
+        dead_letters=undelivered.dead_letters,
+        failures=len(failures),
+        delayed=sum(delay.chain is not None for delay in delays),
+    )
 
 
 @router.get("/feeds", summary="List feeds")

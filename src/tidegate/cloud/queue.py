@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.connection import RETRIES, client_options
+from tidegate.errors import NotFoundError
 from tidegate.messages.commands import AnyCommand
 from tidegate.messages.queue_messages import to_message
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from azure.storage.queue import QueueClient
 
 WORK_QUEUE = "tidegate-work"
+POISON_QUEUE = f"{WORK_QUEUE}-poison"
 LONGEST_DELAY = timedelta(hours=1)
 # An event is refused within five seconds if the queue does not answer: two tries, each of at most this time.
 _TIMEOUT_S = 2.0
@@ -51,6 +53,14 @@ class WorkQueue:
             except ResourceNotFoundError:  # the queue does not exist yet
                 self.create()
                 self._client.send_message(message, visibility_timeout=hidden_s, time_to_live=-1)
+
+    def count(self) -> int:
+        """Return the approximate number of messages, hidden ones too. A missing queue has none."""
+        try:
+            with azure_errors(f"count messages of queue {self._name}"):
+                return int(self._client.get_queue_properties().approximate_message_count or 0)
+        except NotFoundError:
+            return 0
 
     def create(self) -> bool:
         """Create the queue if it does not exist. Return whether it was created."""

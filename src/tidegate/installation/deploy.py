@@ -6,7 +6,8 @@ from typing import get_args
 
 from tidegate.bootstrap import Service
 from tidegate.cloud.blobs import REJECTED, create_container
-from tidegate.cloud.queue import WORK_QUEUE, WorkQueue
+from tidegate.cloud.dead_letters import DEAD_LETTERS
+from tidegate.cloud.queue import POISON_QUEUE, WORK_QUEUE
 from tidegate.cloud.registrar import Registrar, read_cluster
 from tidegate.config.schema import Config, Feed, FeedStorage, WorkspaceRole
 from tidegate.domain.assets import datastore_name
@@ -14,7 +15,6 @@ from tidegate.errors import ConfigError
 from tidegate.installation.asset_files import AssetFiles, clusters_in, pipelines_in, roles_in
 
 ROLES: tuple[WorkspaceRole, ...] = get_args(WorkspaceRole)
-DEAD_LETTERS = "tidegate-deadletter"
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Deployment:
 
     def _storage(self, feeds: Sequence[FeedStorage]) -> Iterator[DeployStep]:
         account, credential = self._service.settings.storage_account, self._service.credential
-        poison = WorkQueue(account=account, credential=credential, name=f"{WORK_QUEUE}-poison")
+        undelivered = self._service.undelivered
         resources: list[tuple[str, Callable[[], bool]]] = [
             (f"queue {WORK_QUEUE}", self._service.queue.create),
-            (f"queue {WORK_QUEUE}-poison", poison.create),
+            (f"queue {POISON_QUEUE}", undelivered.poison_queue.create),
             ("tables of the ledger", self._service.ledger.create),
             (f"container {REJECTED}", self._service.rejected.create),
-            (f"container {DEAD_LETTERS}", lambda: create_container(account, DEAD_LETTERS, credential)),
+            (f"container {DEAD_LETTERS}", undelivered.dead_letters.create),
         ]
         for what, create in resources:
             yield DeployStep(account, what, create())

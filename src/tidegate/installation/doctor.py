@@ -27,6 +27,7 @@ CHECKS: Mapping[str, Check] = {
     "subscriptions": connections.subscriptions,
     "topic": access.topic,
     "notifications": connections.notifications,
+    "undelivered": connections.undelivered,
     "pauses": connections.pauses,
     "service": connections.service,
 }

@@ -6,13 +6,13 @@ from typing import Any
 
 from tidegate.api_client import ApiClient, ApiError
 from tidegate.cloud.blobs import REJECTED, tidegate_containers
+from tidegate.cloud.dead_letters import COUNTED, DEAD_LETTERS
 from tidegate.cloud.ledger import TABLES, tidegate_tables
 from tidegate.cloud.notification_sender import is_supported_url, url_scheme
-from tidegate.cloud.queue import WORK_QUEUE, tidegate_queues
+from tidegate.cloud.queue import POISON_QUEUE, WORK_QUEUE, tidegate_queues
 from tidegate.cloud.subscriptions import EventSubscription, event_subscriptions
 from tidegate.errors import NotFoundError
 from tidegate.installation.checks.check import CheckInputs, CheckResult, fail, ok, warn
-from tidegate.installation.deploy import DEAD_LETTERS
 
 _DEPLOY = "run: tidegate deploy"
 _SUBSCRIPTIONS = Path(__file__).resolve().parents[4] / "infra" / "subscriptions.yaml"
@@ -40,6 +40,24 @@ def storage(inputs: CheckInputs) -> Iterable[CheckResult]:
             yield fail(f"{container} does not exist", f"create the container, or {_DEPLOY}")
         else:
             yield ok(f"{container} can be listed")
+
+
+def undelivered(inputs: CheckInputs) -> Iterable[CheckResult]:
+    """Count the messages in the poison queue and the dead letters of the event subscriptions."""
+    counts = inputs.service.undelivered.count()
+    if counts.poison_messages:
+        yield warn(
+            f"the queue {POISON_QUEUE} has about {counts.poison_messages} messages that crashed the service",
+            "look at tidegate failures, and at the log: each is recorded as a failure within ten minutes",
+        )
+    if counts.dead_letters:
+        many = f"{counts.dead_letters} or more" if counts.dead_letters == COUNTED else counts.dead_letters
+        yield warn(
+            f"the container {DEAD_LETTERS} has {many} dead letters, events that Event Grid could not deliver",
+            "the timer takes them up every five minutes: if they stay, look at the log of the function work",
+        )
+    if not counts.poison_messages and not counts.dead_letters:
+        yield ok("no message is in the poison queue, and there are no dead letters")
 
 
 def pauses(inputs: CheckInputs) -> Iterable[CheckResult]:

@@ -36,6 +36,7 @@ from tidegate.service.steps.catching_up import CatchingUp
 from tidegate.service.steps.delayed_work import DelayedWork
 from tidegate.service.steps.job_limits import JobLimitChecks
 from tidegate.service.steps.model_candidates import MissedRegistrations
+from tidegate.service.steps.undelivered import UndeliveredWork
 from tidegate.service.steps.waiting_work import WaitingWork
 
 log = Log(__name__)
@@ -55,9 +56,11 @@ class ReconcileHandler:
     catching_up: CatchingUp
     limits: JobLimitChecks
     delays: DelayedWork
+    undelivered: UndeliveredWork
 
     def handle(self, command: Reconcile) -> Follows:
         self.waiting.release_left_over()
+        self.undelivered.take_up()
         config, ledger = self.context.config(), self.context.ledger
         now, cause = self.context.now(), command.cause
         jobs = ledger.jobs(open_only=True)
