@@ -83,17 +83,44 @@ def test_only_the_newest_of_24_old_months_starts_a_job(
     assert claim.name == f"{months[0]}-1-g1"
 
 
-def test_all_old_months_are_scored_two_at_a_time(installation: Installation, harness: HandlerHarness) -> None:
-    months = old_months(harness, 6)
+def test_of_24_old_months_two_are_promised_now_and_the_others_after_them(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    months = old_months(harness, 24)
+
     promised = harness.service.dry_runs.feed(FEED)
 
-    most = run(harness)
-
-    assert promised.starts == "2 jobs start now; 4 follow when others have ended"
+    assert promised.starts == "2 jobs start now; 22 follow when others have ended"
     assert [run.preview.partition for run in promised.partitions if run.job] == months[1::-1]
-    assert most == 2
-    assert states(harness) == scored(months)
-    assert len(installation.jobs()) == 6
+
+
+def test_rerun_requests_start_at_most_two_jobs_and_come_before_other_months(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    months = old_months(harness, 3)
+    run(harness)
+    feed = harness.config().feeds[FEED]
+    for month in months:
+        record = harness.ledger.partition(FEED, month)
+        harness.service.reruns.rerun(feed, record, RerunRequest(reason="asked"), None)
+    installation.upload("202404", {"a.png": "cat"})
+    harness.do(CheckPartition(cause="test", feed=FEED, partition="202404"))
+    promised = harness.service.dry_runs.feed(FEED)
+    asked = {month: harness.ledger.partition(FEED, month).claims[-1].ids for month in months}
+
+    harness.do(ScorePartition(cause="test", feed=FEED, partition="202404", version=1))
+    for ids in asked.values():
+        harness.do(ScorePartition(cause="test", **ids))
+        harness.do(ScorePartition(cause="test", **ids))
+
+    assert promised.starts == "2 jobs start now; 2 follow when others have ended"
+    assert sum(name.endswith("-g2-a1") for name in installation.jobs()) == 2
+    assert states(harness)["202404"] == []
+
+    installation.cloud.settle()
+    run(harness)
+
+    assert states(harness) == {**{month: ["scored", "scored"] for month in months}, "202404": ["scored"]}
 
 
 def test_competing_workers_start_no_more_than_max_live(

@@ -4,11 +4,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests.support.api_requests import Api, content
 from tests.support.handler_harness import CHECK, MONTH, HandlerHarness
 from tests.support.installation import Installation
+from tests.support.model_versions import POLICY
 
 from tidegate.api.check_views import FeedCheckView, PartitionCheckView
 from tidegate.messages.commands import Reconcile
+from tidegate.service.manual_actions.pause import PauseRequest
+from tidegate.service.manual_actions.requester import Requester
 
 FILES = {"a.png": "cat", "b.png": "dog", "notes.txt": "x"}
 RULES: list[tuple[dict[str, Any], dict[str, str], float]] = [
@@ -161,6 +165,32 @@ def test_partitions_before_the_start_are_ignored(installation: Installation, har
         ("209812", "before_start"),
     ]
     assert harness.ledger.partition("stories", "209812").versions == []
+
+
+@pytest.mark.parametrize(
+    ("target", "holds"), [("feed:stories", True), ("all", True), ("model:quick-model", False)]
+)
+def test_a_dry_run_names_the_pauses(
+    installation: Installation, harness: HandlerHarness, target: str, holds: bool
+) -> None:
+    installation.configure(models={"quick-model": POLICY})
+    harness.clock.move(seconds=2)
+    installation.upload(MONTH, FILES)
+    request = PauseRequest(target=target, reason="wrong camera")
+    harness.service.pauses.pause(request, Requester("ada", "caller"))
+    api = Api(lambda: harness.service)
+
+    whole = content(api.get("/api/feeds/stories/check"))
+    part = content(api.get(f"/api/feeds/stories/partitions/{MONTH}/check"))
+
+    for shown in (whole, part):
+        assert [(pause["target"], pause["reason"]) for pause in shown["pauses"]] == [(target, "wrong camera")]
+    for shown in (whole["partitions"][0], part):
+        waits = f"waits until {target} is resumed" if holds else None
+        assert (shown["state"], shown["job"] is None, shown["waits"]) == ("complete", holds, waits)
+    assert whole["jobs"] == (0 if holds else 1)
+    starts = f"0 jobs start now; 1 start when {target} is resumed" if holds else "1 jobs start now"
+    assert harness.service.dry_runs.feed("stories").starts == starts
 
 
 def test_a_dry_run_changes_nothing(installation: Installation, harness: HandlerHarness) -> None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,6 +17,7 @@ from tests.support.package import app_folder
 from tests.support.service import start_service
 from tidegate.bootstrap import Service
 from tidegate.domain.assets import datastore_name
+from tidegate.domain.jobs.records import JobKind
 from tidepool.cloud import Site, Tidepool
 
 if TYPE_CHECKING:
@@ -119,7 +121,7 @@ class Installation:
         """Wait until Azure ML has the job, and until the job has `status` if that is given."""
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            current = self.jobs().get(name)
+            current = {job.name: job.status for job in self.ml.jobs.list()}.get(name)
             if current and current == (status or current):
                 return
             time.sleep(0.1)
@@ -222,6 +224,13 @@ class Running:
 
     def partition(self, partition: str) -> dict[str, Any]:
         return dict(self.get(f"/api/feeds/stories/partitions/{partition}"))
+
+    def most_jobs_at_once(self) -> int:
+        """Return how many scoring jobs were live at the same time, from submission to recorded end."""
+        jobs = [job for job in self.service.ledger.jobs(open_only=False) if job.kind is JobKind.SCORING]
+        begins = [(job.submitted_at, 1) for job in jobs]
+        ends = [(job.checked_at, -1) for job in jobs if job.end and job.checked_at]
+        return max(accumulate(change for _, change in sorted(begins + ends)))
 
     def reconcile(self) -> None:
         """Run the timer function and wait for all that follows."""

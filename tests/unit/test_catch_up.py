@@ -140,6 +140,25 @@ def test_jobs_that_a_person_requested_count() -> None:
     assert decide_turns(feed(max_live=1), [], records) == []
 
 
+def test_rerun_requests_wait_for_their_turn_and_come_before_all_others() -> None:
+    again = partition("202605", ScoringState.SCORED, ScoringState.CLAIMED, ScoringState.CLAIMED)
+    for minutes, claim in enumerate(reversed(again.claims)):
+        claim.generation.claimed_at = NOW + timedelta(minutes=minutes)
+    running = partition("202604", ScoringState.SCORED, ScoringState.SUBMITTED)
+    records = [partition("202601"), again]
+
+    assert decide_turns(feed(), [], [running, *records]) == ["202605-1-g3"]
+    assert decide_turns(feed(), [], records) == ["202605-1-g3", "202605-1-g2"]
+    assert decide_turns(feed(max_live=3), ["202601-1"], records) == ["202601-1", "202605-1-g3", "202605-1-g2"]
+
+
+def test_a_resubmitted_job_needs_no_turn_and_counts() -> None:
+    resubmitted = partition("202605", ScoringState.CLAIMED)
+    resubmitted.claims[0].generation.attempt = 2
+
+    assert decide_turns(feed(), [], [resubmitted, partition("202601"), partition("202602")]) == ["202601-1"]
+
+
 STATES = st.lists(st.sampled_from([None, *ScoringState]), min_size=1, max_size=8)
 
 

@@ -200,8 +200,9 @@ def check_partition(feed_partition: PartitionInPath, service: Services) -> Parti
 
     Nothing is changed.
     """
-    record = feed_partition.record
-    return PartitionCheckView.of(service.dry_runs.partition(record.feed, record.partition))
+    record, dry_runs = feed_partition.record, service.dry_runs
+    run = dry_runs.partition(record.feed, record.partition)
+    return PartitionCheckView.of(run, dry_runs.pauses(record.feed))
 
 
 @router.get(

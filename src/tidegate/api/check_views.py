@@ -1,5 +1,6 @@
 """The views of a dry run: what a check of a feed or a partition would find and start."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Self
 
@@ -9,6 +10,7 @@ from tidegate.domain.jobs.plan import JobPlan
 from tidegate.domain.partitions.left_out import LeftOut, NamedFiles
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import PartitionVersion
+from tidegate.domain.pauses import Pause
 from tidegate.service.manual_actions.dry_run import FeedDryRun, PartitionDryRun
 
 
@@ -44,6 +46,19 @@ class NextJobView(BaseModel):
         )
 
 
+class CheckPauseView(BaseModel):
+    """A pause of the feed, of the model that scores it, or of everything."""
+
+    target: str
+    by: str
+    reason: str
+    since: datetime
+
+    @classmethod
+    def of(cls, pauses: Sequence[Pause]) -> list[Self]:
+        return [cls.model_validate(pause.model_dump(include=set(cls.model_fields))) for pause in pauses]
+
+
 class PartitionCheckView(BaseModel):
     """What a check of a partition would find now, and what it would start. Nothing was changed."""
 
@@ -61,9 +76,12 @@ class PartitionCheckView(BaseModel):
     waits: str | None = Field(description="Why the latest version is not scored now.")
     problem: str | None = Field(description="Why the job cannot start.")
     left_out: LeftOut
+    pauses: list[CheckPauseView] = Field(
+        default=[], description="The pauses of the feed, its model and everything; for one partition only."
+    )
 
     @classmethod
-    def of(cls, run: PartitionDryRun) -> Self:
+    def of(cls, run: PartitionDryRun, pauses: Sequence[Pause] = ()) -> Self:
         preview = run.preview
         return cls(
             partition=preview.partition,
@@ -77,6 +95,7 @@ class PartitionCheckView(BaseModel):
             waits=run.waits,
             problem=run.problem,
             left_out=preview.left_out,
+            pauses=CheckPauseView.of(pauses),
         )
 
 
@@ -85,6 +104,7 @@ class FeedCheckView(BaseModel):
 
     feed: str
     jobs: int = Field(description="How many jobs would start.")
+    pauses: list[CheckPauseView] = Field(description="The pauses of the feed, its model and everything.")
     partitions: list[PartitionCheckView]
     outside: NamedFiles = Field(description="Files below the feed's path that are in no partition's folder.")
 
@@ -92,6 +112,7 @@ class FeedCheckView(BaseModel):
     def of(cls, feed: str, run: FeedDryRun) -> Self:
         return cls(
             feed=feed,
+            pauses=CheckPauseView.of(run.pauses),
             jobs=sum(partition.job is not None for partition in run.partitions),
             partitions=[PartitionCheckView.of(partition) for partition in run.partitions],
             outside=NamedFiles.of(run.outside),

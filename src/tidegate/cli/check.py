@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from tidegate.cli.left_out import left_out_count, left_out_lines, names_line
 from tidegate.cli.options import EXIT_CODES, AsJson, Key, Url, client, print_json
+from tidegate.cli.pauses import describe_pause
 from tidegate.cli.tables import console, make_table, short_time
 
 _MOST_ROWS = 24
@@ -61,6 +62,7 @@ def show_feed(checked: dict[str, Any]) -> None:
         console.print(f"... and {len(partitions) - _MOST_ROWS} older partitions: --json shows all")
     if checked["outside"]["count"]:
         console.print(names_line("files are in no partition's folder", checked["outside"]), soft_wrap=True)
+    _show_pauses(checked)
     for problem in dict.fromkeys(partition["problem"] for partition in partitions if partition["problem"]):
         console.print(f"[red]No job can start:[/] {escape(problem)}", soft_wrap=True)
     console.print(f"{checked['jobs']} jobs would start now. Nothing was changed.")
@@ -71,7 +73,13 @@ def show_partition(feed: str, checked: dict[str, Any]) -> None:
     console.print(f"[bold]{feed} {checked['partition']}[/]  {_state(checked)}")
     for line in _lines(checked):
         console.print(line, soft_wrap=True)
+    _show_pauses(checked)
     console.print("Nothing was changed.")
+
+
+def _show_pauses(checked: dict[str, Any]) -> None:
+    for paused in checked["pauses"]:
+        console.print(describe_pause(paused), soft_wrap=True)
 
 
 def _lines(checked: dict[str, Any]) -> Iterator[str]:

@@ -91,12 +91,16 @@ def show_pauses(api: ApiClient) -> None:
         _show_pause(paused)
 
 
-def _show_pause(paused: dict[str, Any]) -> None:
-    console.print(
+def describe_pause(paused: dict[str, Any]) -> str:
+    """Return a line that says what is paused, since when, by whom and why."""
+    return (
         f"[yellow]![/] {escape(paused['target'])} is paused since {short_time(paused['since'])} by "
-        f"{escape(paused['by'])}: {escape(paused['reason'])}. Commands that wait: {len(paused['waiting'])}",
-        soft_wrap=True,
+        f"{escape(paused['by'])}: {escape(paused['reason'])}."
     )
+
+
+def _show_pause(paused: dict[str, Any]) -> None:
+    console.print(f"{describe_pause(paused)} Commands that wait: {len(paused['waiting'])}", soft_wrap=True)
 
 
 def _waiting(waiting: Sequence[dict[str, Any]]) -> Any:

@@ -10,7 +10,7 @@ from tidegate.domain.ledger_record import LedgerRecord
 from tidegate.domain.partitions.left_out import NamedFiles
 from tidegate.domain.partitions.manifest import ListedBlob
 from tidegate.domain.partitions.names import version_name
-from tidegate.domain.partitions.records import Partition
+from tidegate.domain.partitions.records import Claim, Partition
 from tidegate.messages.commands import Name
 
 BEFORE_INSTALLATION = "not scored: before the feed was installed"
@@ -29,7 +29,10 @@ class FeedRecord(LedgerRecord):
         default=NamedFiles(), description="Files below the feed's path in no partition, at most 1,000."
     )
     outside_listed_at: datetime | None = None
-    turns: list[str] = Field(default=[], description="The versions that may start or run a job: `202611-1`.")
+    turns: list[str] = Field(
+        default=[],
+        description="The versions (`202611-1`) and re-runs (`202611-1-g2`) that may start or run a job.",
+    )
 
 
 def was_there_before(installed: FeedRecord, record: Partition, files: Sequence[ListedBlob]) -> bool:
@@ -77,19 +80,23 @@ def starts_by_itself(feed: Feed, record: Partition) -> bool:
     return waits and feed.covers(record.partition) and not is_held_back(feed, record)
 
 
-def decide_turns(feed: Feed, turns: Sequence[str], records: Sequence[Partition]) -> list[str]:
-    """Return the versions that may start or run a job now: at most `max_live`, with the oldest first.
+def turn_of(claim: Claim) -> str:
+    """Return the name of the turn of a generation: of the first one, that of its version."""
+    return claim.version_name if claim.generation.number == 1 else claim.name
 
-    A turn is kept until its job has ended, or until the version no longer waits for one. Jobs that a person
-    requested count, too.
+
+def decide_turns(feed: Feed, turns: Sequence[str], records: Sequence[Partition]) -> list[str]:
+    """Return the versions and re-runs that may start or run a job now: at most `max_live`.
+
+    Generations that are claimed and wait for their job come first, oldest claim first: a person requested
+    them, or a crash interrupted their submission. Then come versions, oldest partition first. A turn is kept
+    until its job has ended, or until nothing waits for it any more.
     """
-    live = [
-        claim.version_name
-        for record in records
-        for claim in record.claims
-        if not claim.generation.state.final
-    ]
-    waiting = list(_waiting(feed, records))
+    claims = [claim for record in records for claim in record.claims if not claim.generation.state.final]
+    claims.sort(key=lambda claim: claim.generation.claimed_at)
+    live = [turn_of(claim) for claim in claims if not claim.awaits_submission]
+    requested = [turn_of(claim) for claim in claims if claim.awaits_submission]
+    waiting = [*requested, *_waiting(feed, records)]
     kept = [turn for turn in turns if turn in waiting or turn in live]
     others = [name for name in live if name not in kept]
     free = max(feed.catch_up.max_live - len(kept) - len(others), 0)

@@ -193,6 +193,12 @@ class Claim:
         }
 
     @property
+    def awaits_submission(self) -> bool:
+        """Return whether no attempt of the generation's job was submitted yet, as far as is recorded."""
+        generation = self.generation
+        return generation.state is ScoringState.CLAIMED and not generation.job and generation.attempt == 1
+
+    @property
     def version_name(self) -> str:
         """Return the name of the version: `202611-1`."""
         return version_name(self.record.partition, self.version.number)

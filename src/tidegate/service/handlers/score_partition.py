@@ -41,9 +41,7 @@ class ScorePartitionHandler:
             raise PermanentError(f"{command.feed} {command.partition} has no version {command.version}")
         if not version.registered:
             return [Next(CheckPartition(cause=command.cause, feed=command.feed, partition=command.partition))]
-        claim = record.claim(command.version, command.generation) or self._claim(
-            command, feed, record, version
-        )
+        claim = self._claim_with_turn(command, feed, record, version)
         if claim is None:
             return []
         match claim.generation.state:
@@ -54,6 +52,15 @@ class ScorePartitionHandler:
             case ScoringState.JOB_COMPLETED:
                 return [Next(FinishPartition(cause=command.cause, **claim.ids))]
         return []
+
+    def _claim_with_turn(
+        self, command: ScorePartition, feed: Feed, record: Partition, version: PartitionVersion
+    ) -> Claim | None:
+        """Return the generation to score, or None if there is nothing to do, or if it has to wait."""
+        claim = record.claim(command.version, command.generation)
+        if claim is None:
+            return self._claim(command, feed, record, version)
+        return claim if self.catching_up.may_submit(feed, claim) else None
 
     def _claim(
         self, command: ScorePartition, feed: Feed, record: Partition, version: PartitionVersion

@@ -1,7 +1,7 @@
 """A dry run of a feed: list its real files, and say what the service would do. Nothing is changed."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidegate.config.schema import Feed
 from tidegate.domain.jobs.plan import JobPlan, plan_scoring
@@ -12,6 +12,7 @@ from tidegate.domain.partitions.catch_up import (
     decide_turns,
     is_held_back,
     starts_by_itself,
+    turn_of,
     was_due_before,
     was_there_before,
 )
@@ -26,6 +27,7 @@ from tidegate.domain.partitions.preview import (
     sort_by_partition,
 )
 from tidegate.domain.partitions.records import Claim, Generation, Partition, PartitionVersion, ScoringState
+from tidegate.domain.pauses import EVERYTHING, Pause, feed_target, model_target
 from tidegate.errors import NotFoundError, PermanentError
 from tidegate.service.context import ServiceContext
 from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest
@@ -38,7 +40,7 @@ class PartitionDryRun:
     """What a check of one partition would find and start.
 
     `version` is the version that it would make. `waits` says why the latest version is not scored now, and
-    `problem` why its job cannot start.
+    `problem` why its job cannot start. `held_by` is the target of the pause that holds its job.
     """
 
     preview: PartitionPreview
@@ -46,6 +48,7 @@ class PartitionDryRun:
     job: JobPlan | None = None
     waits: str | None = None
     problem: str | None = None
+    held_by: str | None = None
 
     @property
     def held_back(self) -> bool:
@@ -57,20 +60,24 @@ class PartitionDryRun:
 class FeedDryRun:
     """What checks of all partitions would find and start, newest partition first.
 
-    `outside` are the files below the feed's path that are in the folder of no partition.
+    `outside` are the files below the feed's path that are in the folder of no partition. `pauses` are those
+    of the feed, of its model and of everything.
     """
 
     partitions: tuple[PartitionDryRun, ...]
     outside: tuple[str, ...]
+    pauses: tuple[Pause, ...] = ()
 
     @property
     def starts(self) -> str:
         """Return how many jobs start now, how many follow, and how many partitions are not scored."""
         runs = self.partitions
         now, old = sum(run.job is not None for run in runs), sum(run.held_back for run in runs)
-        later = sum(run.waits is not None for run in runs) - old
+        held = [run.held_by for run in runs if run.held_by]
+        later = sum(run.waits is not None for run in runs) - old - len(held)
         parts = [f"{now} jobs start now"]
         parts += [f"{later} follow when others have ended"] if later else []
+        parts += [f"{len(held)} start when {held[0]} is resumed"] if held else []
         parts += [f"{old} partitions are {BEFORE_INSTALLATION}"] if old else []
         problems = dict.fromkeys(run.problem for run in runs if run.problem)
         return "; ".join([*parts, *(f"complete partitions wait: {problem}" for problem in problems)])
@@ -115,7 +122,15 @@ class DryRunService:
             listing = self.versions.sort_files(feed, feed.path.folder(partition), blobs)
             record = records.get(partition) or Partition(feed=name, partition=partition)
             previews.append(self._preview(feed, record, listing, installed))
-        return FeedDryRun(self._runs(feed, installed, previews), self._outside_of_all(feed, contents.outside))
+        pauses = self.pauses(name)
+        runs = self._runs(feed, installed, previews, pauses)
+        return FeedDryRun(runs, self._outside_of_all(feed, contents.outside), pauses)
+
+    def pauses(self, name: str) -> tuple[Pause, ...]:
+        """Return the pauses of the feed, of the model that scores it, and of everything."""
+        model = self.context.feed(name).score.model.partition(":")[0]
+        targets = {feed_target(name), model_target(model), EVERYTHING}
+        return tuple(pause for pause in self.context.ledger.pauses() if pause.target in targets)
 
     def _outside_of_all(self, feed: Feed, outside: Sequence[ListedBlob]) -> tuple[str, ...]:
         """Return the names of files that are in no partition of any feed of the container."""
@@ -131,7 +146,7 @@ class DryRunService:
         installed = self.versions.feeds.preview(name)
         preview = self._preview(feed, record, self.versions.list_files(feed, partition), installed)
         others = [_After(other) for other in records if other.partition != partition]
-        return self._runs(feed, installed, [preview, *others])[0]
+        return self._runs(feed, installed, [preview, *others], self.pauses(name))[0]
 
     def _preview(
         self, feed: Feed, record: Partition, listing: PartitionListing, installed: FeedRecord
@@ -149,14 +164,17 @@ class DryRunService:
         return _After(after, preview, version)
 
     def _runs(
-        self, feed: Feed, installed: FeedRecord, partitions: Sequence[_After]
+        self, feed: Feed, installed: FeedRecord, partitions: Sequence[_After], pauses: Sequence[Pause]
     ) -> tuple[PartitionDryRun, ...]:
-        """Return what would start, of each partition with a preview."""
+        """Return what would start, of each partition with a preview.
+
+        A pause of the model alone holds no scoring: the champion stays in use.
+        """
         setup = self._setup(feed)
         turns = decide_turns(feed, installed.turns, [partition.record for partition in partitions])
-        return tuple(
-            self._run(feed, partition, setup, turns) for partition in partitions if partition.preview
-        )
+        runs = (self._run(feed, partition, setup, turns) for partition in partitions if partition.preview)
+        holding = [pause.target for pause in pauses if pause.target.partition(":")[0] in ("feed", EVERYTHING)]
+        return tuple(_held(run, holding[0]) if holding and run.job else run for run in runs)
 
     def _run(self, feed: Feed, after: _After, setup: _ScoringSetup, turns: Sequence[str]) -> PartitionDryRun:
         preview, record, latest = after.preview, after.record, after.record.latest
@@ -192,6 +210,11 @@ class DryRunService:
         return _ScoringSetup(f"{name}:{version}", outputs, problem)
 
 
+def _held(run: PartitionDryRun, target: str) -> PartitionDryRun:
+    """Return the dry run of a partition whose job waits for the end of a pause."""
+    return replace(run, job=None, waits=f"waits until {target} is resumed", held_by=target)
+
+
 def _is_scored(version: PartitionVersion) -> bool:
     """Return whether the latest generation needs no new job."""
     return bool(version.generations) and version.generations[-1].state is not ScoringState.CLAIMED
@@ -201,6 +224,9 @@ def _why_it_waits(feed: Feed, record: Partition, turns: Sequence[str]) -> str | 
     """Return why the latest version starts no job now, or None if nothing holds it back."""
     if is_held_back(feed, record):
         return BEFORE_INSTALLATION
-    if starts_by_itself(feed, record) and version_name(record.partition, len(record.versions)) not in turns:
+    turn = version_name(record.partition, len(record.versions))
+    requested = [claim for claim in record.claims[-1:] if claim.awaits_submission]
+    waiting = [*map(turn_of, requested), *([turn] if starts_by_itself(feed, record) else [])]
+    if any(name not in turns for name in waiting):
         return f"waits for its turn: at most {feed.catch_up.max_live} jobs of the feed run at a time"
     return None

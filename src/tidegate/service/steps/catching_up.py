@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from tidegate.config.schema import Feed
-from tidegate.domain.partitions.catch_up import decide_turns
+from tidegate.domain.partitions.catch_up import decide_turns, turn_of
 from tidegate.domain.partitions.names import version_name
-from tidegate.domain.partitions.records import Partition
+from tidegate.domain.partitions.records import Claim, Partition
 from tidegate.log import Log
 from tidegate.messages.commands import ScorePartition
 from tidegate.service.context import ServiceContext
@@ -17,30 +17,52 @@ log = Log(__name__)
 
 @dataclass(frozen=True)
 class CatchingUp:
-    """A version gets a turn before its generation is claimed. The ETag of the feed's record decides races."""
+    """A version gets a turn before its generation is claimed, and a re-run before its job is submitted.
+
+    The ETag of the feed's record decides races.
+    """
 
     context: ServiceContext
     feeds: FeedRecords
 
     def take_turn(self, feed: Feed, record: Partition) -> bool:
         """Return whether the latest version of a partition may start its job now."""
-        turns = retry_on_conflict(lambda: self._save_turns(record.feed, feed), record.feed)
-        has_turn = version_name(record.partition, len(record.versions)) in turns
-        if not has_turn:
-            log.info("turn_awaited", feed=record.feed, partition=record.partition, turns=", ".join(turns))
-        return has_turn
+        return self._has_turn(feed, record, version_name(record.partition, len(record.versions)))
+
+    def may_submit(self, feed: Feed, claim: Claim) -> bool:
+        """Return whether the job of a claimed generation may be submitted now.
+
+        Only the first attempt waits for its turn: the next ones belong to a job that runs.
+        """
+        return not claim.awaits_submission or self._has_turn(feed, claim.record, turn_of(claim))
 
     def due_scorings(self, name: str, cause: str) -> list[ScorePartition]:
-        """Return the commands of the versions whose turn it is and that have no generation yet."""
+        """Return the commands of the versions and re-runs whose turn it is and that have no job yet.
+
+        Re-runs that have had their turn before are left out: their command is on its way, or the timer sends
+        it.
+        """
         feed, record = self.context.feed(name), self.feeds.first_seen(name)
         records = self.context.ledger.partitions(name)
         turns = decide_turns(feed, record.turns, records)
-        return [
+        requested = [
+            ScorePartition(cause=cause, **claim.ids)
+            for partition in records
+            for claim in partition.claims
+            if claim.awaits_submission and turn_of(claim) in set(turns) - set(record.turns)
+        ]
+        return requested + [
             ScorePartition(cause=cause, feed=name, partition=partition.partition, version=version.number)
             for partition in records
             if (version := partition.latest) and not version.generations
             if version_name(partition.partition, version.number) in turns
         ]
+
+    def _has_turn(self, feed: Feed, record: Partition, turn: str) -> bool:
+        turns = retry_on_conflict(lambda: self._save_turns(record.feed, feed), record.feed)
+        if turn not in turns:
+            log.info("turn_awaited", feed=record.feed, turn=turn, turns=", ".join(turns))
+        return turn in turns
 
     def _save_turns(self, name: str, feed: Feed) -> list[str]:
         """Save and return the present turns. The feed's record is read before those of its partitions."""
