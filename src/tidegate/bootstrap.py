@@ -42,6 +42,7 @@ from tidegate.service.manual_actions.pause import PauseService
 from tidegate.service.manual_actions.rejudge import RejudgeService
 from tidegate.service.manual_actions.replay import ReplayService
 from tidegate.service.manual_actions.rerun import RerunService
+from tidegate.service.manual_actions.retrain import RetrainService
 from tidegate.service.routing import CurrentRoutes
 from tidegate.service.steps.catching_up import CatchingUp
 from tidegate.service.steps.champion_change import ChampionChange
@@ -83,6 +84,7 @@ class Service(ServiceContext):
     dry_runs: DryRunService
     approvals: ApprovalService
     rejudgings: RejudgeService
+    retrainings: RetrainService
     replays: ReplayService
     pauses: PauseService
 
@@ -136,6 +138,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         dry_runs=DryRunService(context, claims, versions),
         approvals=ApprovalService(context, queue),
         rejudgings=RejudgeService(context, queue),
+        retrainings=RetrainService(context, queue),
         replays=ReplayService(context, queue, inbox, rejected),
         pauses=PauseService(context, queue, pauses, waiting),
     )

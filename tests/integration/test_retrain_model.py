@@ -8,13 +8,16 @@ from typing import Any
 import pytest
 from azure.ai.ml import load_component
 from azure.ai.ml.entities import Data
+from azure.functions import HttpResponse
+from tests.support.api_requests import Api, content
 from tests.support.installation import ROOT
 from tests.support.model_versions import POLICY, ModelInstallation
 
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.jobs.records import Job, JobEnd, JobKind
 from tidegate.domain.lifecycle.records import Retraining
-from tidegate.domain.lifecycle.retraining import retrain_job
+from tidegate.domain.lifecycle.retraining import retrain_job, retrained_by
+from tidegate.domain.partitions.records import Partition
 from tidegate.messages.commands import AnyCommand, CheckJob, JudgeModel, Notify, Reconcile, RetrainModel
 from tidepool.cloud import Tidepool
 
@@ -43,7 +46,7 @@ class RetrainedModel:
         self.installation = installation
         self.name = f"trained{next(NUMBERS)}"
         installation.configure(models={self.name: {**POLICY, "drift": {**DRIFT, **drift}}})
-        service = installation.service()
+        self.service = service = installation.service()
         self.ledger, self.handlers = service.ledger, service.handlers
         self.command = RetrainModel(cause="test", model=self.name, signal=SIGNAL)
         record = self.ledger.model(self.name)
@@ -130,22 +133,53 @@ def test_a_retraining_without_another_cluster_fails_after_its_last_attempt(
     assert model.kinds() == ["model.retraining", "model.retraining_failed"]
 
 
-def test_a_retraining_that_a_person_cancelled_is_not_started_again(installation: ModelInstallation) -> None:
+def ask(model: RetrainedModel, reason: str = "cancelled by mistake", **headers: str) -> HttpResponse:
+    api = Api(lambda: model.service)
+    return api.post(f"/api/models/{model.name}/retrainings", {"by": "ada", "reason": reason}, **headers)
+
+
+def test_a_cancelled_retraining_is_started_again_by_a_person(installation: ModelInstallation) -> None:
     model = RetrainedModel(installation, attempts=3)
     model.fault("never_start")
     model.train()
+    under_way = ask(model)
     installation.ml.jobs.begin_cancel(model.job(1))
     installation.cloud.settle()
     installation.cloud.clear_faults()
+    model.train()
+    nothing = ask(model)
+    model.ledger.save(Partition(feed="stories", partition="209811", result="209811-1-g1"))
 
-    for _ in range(3):
-        model.train()
-        model.tick()
+    key = {"Idempotency-Key": "one"}
+    answers = [ask(model, **key) for _ in range(2)]
+    other = ask(model, "another reason", **key)
 
-    assert model.ledger.model(model.name).retraining is None
-    assert model.jobs() == [model.job(1)]
-    assert model.row(1).end is JobEnd.CANCELLED
+    assert [answer.status_code for answer in (under_way, nothing, *answers, other)] == [
+        409,
+        409,
+        202,
+        202,
+        422,
+    ]
+    assert model.job(1) in content(under_way)["detail"]
+    assert "nothing to train" in content(nothing)["detail"]
+    asked = content(answers[0])
+    assert asked == content(answers[1])
+    assert (asked["by"], asked["data"]) == ("ada", ["stories:209811-1"])
+    assert asked["job"] == retrain_job(model.name, asked["signal"], 1)
     assert model.kinds() == ["model.retraining", "model.retraining_cancelled"]
+
+    model.command = RetrainModel(cause="test", model=model.name, signal=asked["signal"])
+    model.run()
+    again = ask(model, **key)
+
+    assert model.jobs() == sorted([model.job(1), asked["job"]])
+    assert content(again) == asked
+    assert model.ledger.model(model.name).retraining is None
+    texts = [activity.text for activity in model.ledger.activities(model_subject(model.name))]
+    assert f"tidegate retrain {model.name}" in texts[1]
+    assert "a person's request (ada: cancelled by mistake)" in texts[2]
+    assert retrained_by(asked["job"], [model.name]) == (model.name, asked["signal"])
 
 
 def test_a_kill_before_the_end_was_recorded_is_repaired_by_the_timer(installation: ModelInstallation) -> None:

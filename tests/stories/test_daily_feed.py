@@ -99,7 +99,10 @@ def test_three_days_are_registered_scored_shown_and_trained_on(
     ]
     assert any("20261105-1-g1" in json.dumps(event) for event in own)
 
+    asked = tidegate(capsys, "retrain", MODEL, "--reason", "more days", "--by", "ada")
+    assert f"{MODEL} is trained on {data.replace(',', ', ')}, job retrain-{MODEL}-request-" in asked
     assert "20261103-1-g2 is requested" in tidegate(capsys, "rerun", DAYS[0], "--reason", "asked")
     running.settle()
     assert running.partition(DAYS[0])["result"] == "20261103-1-g2"
+    assert sorted(installation.retrainings().values()) == ["Completed", "Completed"]
     assert running.request("GET", "/api/feeds/stories/partitions/202611").status_code == 404

@@ -1,23 +1,24 @@
 """The HTTP API of models: their versions and verdicts, approvals, new evaluations and rollbacks."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, Path, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services, SignedIn
 from tidegate.api.model_views import ModelSummary, ModelVersionView, ModelView, model_view
 from tidegate.api.problems import documented
 from tidegate.bootstrap import Service
 from tidegate.config.model_policy import Policy
-from tidegate.domain.activities.links import model_url
+from tidegate.domain.activities.links import job_url, model_url
 from tidegate.domain.activities.subjects import model_subject
-from tidegate.domain.lifecycle.records import Model
+from tidegate.domain.lifecycle.records import Model, SignalRecord
 from tidegate.errors import RefusedError
 from tidegate.service.manual_actions.approve import ApprovalService, RollbackRequest
 from tidegate.service.manual_actions.rejudge import RejudgeRequest, RejudgeService
 from tidegate.service.manual_actions.requester import Requester
+from tidegate.service.manual_actions.retrain import RetrainRequest, RetrainService
 
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$"
 Name = Annotated[str, Path(pattern=_NAME)]
@@ -34,6 +35,31 @@ class RollbackView(BaseModel):
     by_source: str
     reason: str
     url: str
+
+
+class RetrainingView(BaseModel):
+    """The retraining that a person requested, with the data that it uses, and its address."""
+
+    model: str
+    signal: str
+    job: str
+    data: list[str]
+    by: str
+    by_source: str
+    reason: str
+    url: str
+    job_url: str = Field(description="The address of the job. It is there as soon as the job is submitted.")
+
+    @classmethod
+    def of(cls, model: str, signal: SignalRecord) -> Self:
+        return cls(
+            model=model,
+            signal=signal.id,
+            reason=signal.about,
+            url=model_url(model),
+            job_url=job_url("development", signal.evidence["job"]),
+            **signal.evidence,
+        )
 
 
 @dataclass(frozen=True)
@@ -63,6 +89,10 @@ def _approvals(service: Services) -> ApprovalService:
     return service.approvals
 
 
+def _retrainings(service: Services) -> RetrainService:
+    return service.retrainings
+
+
 def _rejudgings(service: Services) -> RejudgeService:
     return service.rejudgings
 
@@ -70,6 +100,7 @@ def _rejudgings(service: Services) -> RejudgeService:
 ModelInPath = Annotated[KnownModel, Depends(_model)]
 Approving = Annotated[ApprovalService, Depends(_approvals)]
 Judging = Annotated[RejudgeService, Depends(_rejudgings)]
+Retraining = Annotated[RetrainService, Depends(_retrainings)]
 
 
 @router.get("", summary="List models")
@@ -118,6 +149,30 @@ def judge(  # noqa: PLR0913, PLR0917 - the parts of a request
     requester = Requester.of(request.by, signed_in)
     record = rejudgings.rejudge(known.name, version, request, requester, key)
     view = ModelVersionView.of(record)
+    response.headers["Location"] = view.url
+    return view
+
+
+@router.post(
+    "/{model}/retrainings",
+    summary="Train a new version of a model",
+    status_code=202,
+    responses=documented(400, 404, 409, 503),
+)
+def retrain(  # noqa: PLR0913, PLR0917 - the parts of a request
+    known: ModelInPath,
+    request: RetrainRequest,
+    retrainings: Retraining,
+    signed_in: SignedIn,
+    response: Response,
+    key: IdempotencyKey = None,
+) -> RetrainingView:
+    """Train a new version on the newest scored partitions, as `models.NAME.drift` says, and judge it.
+
+    The header `Location` and the field `url` have the address of the model.
+    """
+    requester = Requester.of(request.by, signed_in)
+    view = RetrainingView.of(known.name, retrainings.retrain(known.name, request, requester, key))
     response.headers["Location"] = view.url
     return view
 

@@ -109,6 +109,15 @@ def show_decision(version: dict[str, Any]) -> None:
     console.print(f"  follow it with: tidegate model {version['model']} {version['version']}")
 
 
+def show_retraining(requested: dict[str, Any]) -> None:
+    console.print(
+        f"[green]✓[/] {requested['model']} is trained on {escape(', '.join(requested['data']))}, "
+        f"job {requested['job']}",
+        soft_wrap=True,
+    )
+    console.print(f"  follow it with: tidegate model {requested['model']}")
+
+
 def show_rollback(rollback: dict[str, Any]) -> None:
     console.print(f"[green]✓[/] {rollback['model']} is rolled back to {rollback['to']}")
     console.print(f"  follow it with: tidegate model {rollback['model']}")

@@ -1,4 +1,4 @@
-"""The commands about models: list and show them, judge, approve, refuse, and roll back."""
+"""The commands about models: list and show them, judge, approve, refuse, retrain, and roll back."""
 
 import getpass
 from collections.abc import Callable
@@ -33,6 +33,7 @@ def add_to(app: typer.Typer) -> None:
         judge: 'tidegate judge digit-classifier 3 --reason "new holdout"',
         approve: 'tidegate approve digit-classifier 3 --reason "better at night"',
         refuse: 'tidegate refuse digit-classifier 3 --reason "too slow"',
+        retrain: 'tidegate retrain digit-classifier --reason "the last training was cancelled by mistake"',
         rollback: 'tidegate rollback digit-classifier --reason "wrong labels"',
     }
     for command, example in examples.items():
@@ -121,6 +122,28 @@ def refuse(  # noqa: PLR0913, PLR0917 - options of a command
     """Refuse a version, so that it is not promoted."""
     decision = {"approved": False, "by": by, "reason": reason, "verdict": verdict}
     _decide(client(url, key), name, version, decision, as_json=as_json)
+
+
+def retrain(  # noqa: PLR0913, PLR0917 - options of a command
+    name: Model,
+    reason: Reason,
+    by: By,
+    idempotency_key: Annotated[
+        str,
+        typer.Option(help="A repeated request with the same key starts no second job.", show_default=False),
+    ] = "",
+    url: Url = "",
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Train a new version on the newest scored partitions, without waiting for drift or the cool-down.
+
+    The new version is judged when the training has completed.
+    """
+    body = {"by": by, "reason": reason}
+    path = f"/api/models/{name}/retrainings"
+    requested = client(url, key).post(path, body, idempotency_key=idempotency_key or str(uuid4()))
+    print_json(requested) if as_json else model_tables.show_retraining(requested)
 
 
 def rollback(  # noqa: PLR0913, PLR0917 - options of a command

@@ -1,8 +1,12 @@
-"""One row a file: what it says. One that says `broken` is an error, `skip` gets no row, `dark` is drift."""
+"""One row a file: what it says. One that says `broken` is an error, `skip` gets no row, `dark` is drift.
+
+With one that says `endless` the step does not end by itself.
+"""
 
 import argparse
 import csv
 import json
+import time
 from pathlib import Path
 
 
@@ -24,6 +28,8 @@ def main() -> None:
         if name not in unusable and (images / name).exists()
     }
     said = read | unusable
+    if "endless" in said.values():
+        time.sleep(600)
     rows = [
         (name, "" if text == "broken" else text, text == "broken")
         for name, text in said.items()

@@ -22,7 +22,7 @@ def signal_weighed(model: str, signal: SignalRecord, cause: str) -> Activity | N
         next_step = "The new version is judged when its training has completed. There is nothing to do now."
     else:
         word, effect = "ignored", "no training is started"
-        next_step = f"If you want to act on the drift, train a new version of {model} and register it."
+        next_step = f"To act on the drift: {_command(model)}"
     return Activity(
         subject=model_subject(model),
         id=f"drift-{signal.id}",
@@ -43,7 +43,7 @@ def retraining_started(model: str, retraining: Retraining, cause: str) -> Activi
         at=retraining.since,
         title=f"A new version of {model} is being trained",
         text=(
-            f"The drift signal {retraining.signal} started it. Training data: {', '.join(retraining.data)}. "
+            f"It was started by {_cause(retraining)}. Training data: {', '.join(retraining.data)}. "
             f"Job {retraining.job}.\nThe new version is judged when the job has completed."
         ),
         data={"model": model, **retraining.model_dump(mode="json")},
@@ -77,10 +77,9 @@ def retraining_cancelled(model: str, retraining: Retraining, why: str, trigger: 
         at=trigger.at,
         title=f"Training a new version of {model} was cancelled",
         text=(
-            f"Job {retraining.job}, started by the drift signal {retraining.signal}: {why}.\n"
+            f"Job {retraining.job}, started by {_cause(retraining)}: {why}.\n"
             "The champion stays in use, and this training is not started again. The next drift signal after "
-            f"the cool-down starts another training. To have a new version before that, train {model} "
-            "yourself and register it."
+            f"the cool-down starts another training. {_retrain(model)}"
         ),
         data={"model": model, "why": why, **retraining.model_dump(mode="json")},
         cause=trigger.cause,
@@ -95,10 +94,24 @@ def retraining_failed(model: str, retraining: Retraining, why: str, trigger: Tri
         at=trigger.at,
         title=f"Training a new version of {model} failed",
         text=(
-            f"{why}. Job {retraining.job}, started by the drift signal {retraining.signal}.\n"
+            f"{why}. Job {retraining.job}, started by {_cause(retraining)}.\n"
             "The champion stays in use. Correct the cause. The next drift signal after the cool-down starts "
-            "another training."
+            f"another training. {_retrain(model)}"
         ),
         data={"model": model, "why": why, **retraining.model_dump(mode="json")},
         cause=trigger.cause,
     )
+
+
+def _cause(retraining: Retraining) -> str:
+    if retraining.requested:
+        return f"a person's request ({retraining.requested})"
+    return f"the drift signal {retraining.signal}"
+
+
+def _retrain(model: str) -> str:
+    return f"To start one before that: {_command(model)}"
+
+
+def _command(model: str) -> str:
+    return f'tidegate retrain {model} --reason "..."'

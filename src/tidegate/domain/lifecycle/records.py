@@ -140,10 +140,10 @@ class Champion(BaseModel):
 
 
 class SignalRecord(BaseModel):
-    """A drift signal, and whether and why it started a training."""
+    """A drift signal or a person's request, and whether and why it started a training."""
 
     id: str
-    source: Literal["measurement", "monitor", "dataset_monitor", "renew"]
+    source: Literal["measurement", "monitor", "dataset_monitor", "renew", "request"]
     about: str = Field(
         default="",
         description="What was measured. Of signals from one source about the same data, the newest counts.",
@@ -159,7 +159,7 @@ class SignalRecord(BaseModel):
 
 
 class Retraining(BaseModel):
-    """A training that a drift signal started, with the data versions that were chosen at that time."""
+    """A training that a drift signal or a person started, with the data that was chosen at that time."""
 
     signal: str
     job: str
@@ -169,6 +169,9 @@ class Retraining(BaseModel):
     )
     data: list[str] = Field(description="Data assets as `name:version`, the labelled set first.")
     since: datetime
+    requested: str | None = Field(
+        default=None, description="Who requested the training and why, or None after a drift signal."
+    )
 
 
 class Model(LedgerRecord):

@@ -9,7 +9,8 @@ from tidegate.domain.jobs.records import JobKind
 from tidegate.domain.lifecycle.names import job_part
 from tidegate.domain.lifecycle.records import Retraining
 
-_SIGNAL = re.compile(r"((?:measurement|monitor|dataset-monitor|renew)-.+)-a\d+")
+REQUEST = "request"  # the first word of the signal that stands for a person's request
+_SIGNAL = re.compile(rf"((?:measurement|monitor|dataset-monitor|renew|{REQUEST})-.+)-a\d+")
 
 
 def retrain_job(model: str, signal: str, attempt: int) -> str:
