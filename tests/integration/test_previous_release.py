@@ -6,12 +6,12 @@ promotion.
 """
 
 import json
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from azure.data.tables import TableClient
 from tests.support.azure_clients import table_service
+from tests.support.previous_release import MESSAGES, STORED, store_ledger
 from tests.support.promotions import MODEL, Promotions
 
 from tidegate.bootstrap import Service
@@ -28,17 +28,6 @@ from tidegate.messages.commands import (
 )
 from tidegate.service.manual_actions.replay import ReplayService
 from tidepool.cloud import StorageAccount
-
-STORED: dict[str, list[Any]] = json.loads(
-    (Path(__file__).parents[1] / "data/previous_release.json").read_text()
-)
-MESSAGES: list[str] = STORED["queue"]
-
-
-def store_ledger(service: Service, account: str) -> None:
-    service.ledger.create()
-    for row in STORED["ledger"]:
-        table(account, row["table"]).create_entity(row["entity"])
 
 
 def table(account: str, name: str) -> TableClient:

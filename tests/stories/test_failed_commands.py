@@ -2,8 +2,11 @@
 
 import json
 
+from azure.storage.queue import QueueClient
+
 from tests.support.azure_clients import queue_client
 from tests.support.installation import Installation, Running
+from tidegate.messages.commands import MESSAGE_FORMAT, CheckPartition, encode
 
 
 def test_a_month_that_arrives_while_the_configuration_is_bad_is_scored_when_it_is_mended(
@@ -37,3 +40,44 @@ def test_a_message_that_is_no_command_ends_with_people(installation: Installatio
     assert f"{running.site.url}{failure['url']}" in told
     (activity,) = running.service.ledger.activities("queue")
     assert (activity.data["message"], activity.done) == ('{"kind": "Dance"}', True)
+
+
+def test_messages_of_another_release_are_told_once_and_the_good_one_behind_them_is_done(
+    installation: Installation, running: Running
+) -> None:
+    unannounced = {"topic": installation.account.id}
+    installation.cloud.fault("event", "drop", match=unannounced, times=None)
+    installation.upload("209901", {"a.png": "cat"})
+    check = json.loads(encode(CheckPartition(cause="test", feed="stories", partition="209901")))
+    messages = [
+        {"kind": "Dance", "cause": "event-1", "steps": 3},
+        check | {"format_version": MESSAGE_FORMAT + 1},
+        check | {"priority": "high"},
+    ]
+    running.service.queue.create()
+    with queue_client(installation.account.name, "tidegate-work") as queue:
+        for message in messages:
+            queue.send_message(json.dumps(message), time_to_live=-1)
+
+    running.settle()
+    running.reconcile()
+
+    assert running.scorings("209901") == {"209901-1-g1": "scored"}
+    failures = running.get("/api/failures")
+    kept = [json.loads(failure["kept"]["message"]) for failure in failures]
+    assert sorted(kept, key=str) == sorted(messages[:2], key=str)
+    assert [failure["replayable"] for failure in failures] == [True, True]
+    told = [message["title"] for message in installation.notifications()]
+    assert sum("message" in title.lower() and "queue" in title.lower() for title in told) == 2
+    assert waiting_messages(queue_client(installation.account.name, "tidegate-work")) == []
+    assert waiting_messages(queue_client(installation.account.name, "tidegate-work-poison")) == []
+
+
+def waiting_messages(queue: QueueClient) -> list[str]:
+    """Return the messages that a queue has now. Delayed ones are not among them."""
+    from azure.core.exceptions import ResourceNotFoundError
+
+    try:
+        return [message.content for message in queue.peek_messages(32)]
+    except ResourceNotFoundError:
+        return []

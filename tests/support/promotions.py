@@ -11,17 +11,19 @@ from tests.support.clock import Clock
 from tests.support.service import start_service, take_commands
 from tidegate.bootstrap import Service
 from tidegate.cloud.copies import BlobCopyClient
+from tidegate.domain.assets import BLOBSTORE
 from tidegate.domain.lifecycle.file_copy import Folder, files_fingerprint
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
 from tidegate.domain.lifecycle.verdict_records import Approval, Verdict
 from tidegate.messages.commands import AnyCommand, Notify, PromoteModel, RollbackModel, encode
 from tidegate.service.steps.model_candidates import files_of
-from tidepool.cloud import Tidepool
+from tidepool.cloud import Site, Tidepool
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-COMPUTES = Path(__file__).parents[2] / "src/assets/compute"
+ROOT = Path(__file__).parents[2]
+COMPUTES = ROOT / "src/assets/compute"
 MODEL = "classifier"
 MLMODEL = "flavors: {python_function: {loader_module: nothing}}\n"
 POLICY: dict[str, Any] = {
@@ -39,7 +41,8 @@ class Promotions:
         self.folder = folder
         self.clock = Clock()
         self.mlmodel = MLMODEL
-        self.account = cloud.create_storage_account().name
+        self.storage = cloud.create_storage_account()
+        self.account = self.storage.name
         self.development = cloud.create_workspace()
         self.production = cloud.create_workspace()
         self.configure(**policy)
@@ -60,6 +63,16 @@ class Promotions:
     def start(self) -> Service:
         """Return the service as it is after a start, without cached state."""
         return start_service(self.account, self.config_file, self.clock)
+
+    def start_app(self) -> Site:
+        """Return the service as a functions app that runs in Tidepool."""
+        settings = {"TIDEGATE_CONFIG": str(self.config_file), "TIDEGATE_CHECK_DELAY_S": "1"}
+        topics = {
+            "storage": self.storage.id,
+            "development": self.development.id,
+            "production": self.production.id,
+        }
+        return self.cloud.functions_app(ROOT, settings, topics)
 
     @cached_property
     def service(self) -> Service:
@@ -127,6 +140,15 @@ class Promotions:
         return files_fingerprint(
             BlobCopyClient(credential=self.service.credential).list_files(self.files_folder(version))
         )
+
+    def copy_a_file(self, version: str) -> None:
+        """Copy the first of the version's files to production, as an interrupted promotion leaves it."""
+        copies = BlobCopyClient(credential=self.service.credential)
+        source, judged = self.files_folder(version), self.files(version)
+        leaf = source.path.rstrip("/").rpartition("/")[2]
+        target = f"tidegate/models/{MODEL}/{version}/{judged[:16]}/{leaf}"
+        folder = self.service.production.datastores.folder(BLOBSTORE, target)
+        copies.begin(source, folder, copies.list_files(source)[:1])
 
     def files_folder(self, version: str) -> Folder:
         workspace = self.service.workspaces["development"]
