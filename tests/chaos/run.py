@@ -168,10 +168,10 @@ def _calm_down(chaos: Chaos) -> None:
     """End the faults, and let days pass, with an operator who does what notifications ask for."""
     cloud = chaos.installation.cloud
     cloud.clear_faults()
-    for _ in range(60):
+    for number in range(60):
         _settle(chaos, 30)
         _look(chaos)
-        _operate(chaos)
+        _operate(chaos, stuck=number > 10)
         _tick(chaos)
         _settle(chaos, 30)
         if _is_calm(chaos):
@@ -179,10 +179,10 @@ def _calm_down(chaos: Chaos) -> None:
         cloud.advance(1800)
 
 
-def _operate(chaos: Chaos) -> None:
-    """Cancel jobs that never start, replay failures, and score again what ended without a result."""
+def _operate(chaos: Chaos, *, stuck: bool) -> None:
+    """Cancel jobs that are stuck, replay failures, and score again what ended without a result."""
     for name, status in chaos.installation.jobs().items():
-        if status == "Queued":
+        if stuck and status not in FINAL:
             chaos.installation.ml.jobs.begin_cancel(name).wait()
     for failure in chaos.running.get("/api/failures"):
         if failure["replayable"]:

@@ -100,7 +100,7 @@ def test_a_measurement_that_cannot_be_shown_is_kept(partition: Path) -> None:
     ("missing", "why"),
     [
         ("model/drift_reference.json", "the model has no drift_reference.json"),
-        ("model/MLmodel", "FileNotFoundError: "),
+        ("model/MLmodel", "its MLmodel file cannot be read: [Errno 2] No such file"),
         ("rows", "FileNotFoundError: "),
     ],
 )
@@ -117,7 +117,7 @@ def test_what_is_missing_never_fails_the_month(partition: Path, missing: str, wh
 def test_a_month_without_one_good_image_is_not_measured(partition: Path) -> None:
     (partition / "rows").write_text("")
 
-    assert measure(partition, **UNREACHABLE)["why"] == "no image of the month was scored"
+    assert measure(partition, **UNREACHABLE)["why"] == "no image of the partition was scored"
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,7 @@ def test_the_model_trained_anew_is_registered_with_what_it_learned_from(runner: 
 
     assert found.type == "mlflow_model"
     assert metadata["tidegate"] == {
+        "decoder": "2",
         "model": "digit-classifier",
         "signal": "drift-202611",
         "training_data": f"{images.TRAINING_DATA}, digits:202611-1",

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from tests.support import config_yaml
 from tests.support.api_requests import Api, content
-from tests.support.installation import MLMODEL
+from tests.support.installation import MLMODEL, QUICK
 from tests.support.promotions import Promotions
 
 from tidegate.domain.partitions.records import Generation, Partition, PartitionVersion
@@ -71,11 +71,18 @@ def _rerun(promotions: Promotions) -> tuple[int, dict[str, Any]]:
 
 
 def test_a_rerun_takes_the_champion_too_and_not_the_newest(promotions: Promotions) -> None:
+    from azure.ai.ml import load_component
+    from azure.ai.ml.entities import Environment
+
     promotions.mlmodel = MLMODEL
     promotions.version("7")
     promotions.promote("7")
     _claim(promotions)
     promotions.register("8")
+    promotions.ml.environments.create_or_update(Environment(name="quick", version="1", image="python:3.11"))
+    promotions.ml.components.create_or_update(
+        load_component(QUICK, params_override=[{"name": "image_scoring"}]), version="1"
+    )
 
     status, scoring = _rerun(promotions)
 

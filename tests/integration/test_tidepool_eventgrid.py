@@ -150,7 +150,7 @@ def test_an_undeliverable_event_becomes_a_dead_letter_five_minutes_later(  # noq
     now = datetime.fromisoformat(tidepool.status()["now"])
 
     [(name, letters)] = dead_letters(storage_account).items()
-    assert name.startswith(f"MINE-TOO/{now.year}/{now.partition}/{now.day}/")
+    assert name.startswith(f"MINE-TOO/{now.year}/{now.month}/{now.day}/")
     [letter] = letters
     assert {**letter, **sent} == letter
     assert (letter["deadLetterReason"], letter["lastDeliveryOutcome"]) == (reason, outcome)
