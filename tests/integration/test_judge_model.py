@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -393,7 +393,7 @@ def test_an_evaluation_that_never_starts_is_announced_and_goes_to_the_fallback_c
     installation.cloud.fault("run", "never_start", match=match)
     model.register("1")
     model.judge("1")
-    model.clock.now = datetime.now(UTC) + timedelta(days=1)
+    model.clock.now = installation.now() + timedelta(days=1)
 
     due = [step.command for step in service.handlers[Reconcile](Reconcile(cause="timer-1"))]
     look = CheckJob(cause="timer-1", workspace="development", job=job)

@@ -89,7 +89,8 @@ def test_three_days_are_registered_scored_shown_and_trained_on(
     shown = running.partition(DAYS[0])
     assert (shown["partition"], shown["state"], shown["result"]) == (DAYS[0], "scored", "20261103-1-g1")
     listed = tidegate(capsys, "partitions")
-    assert [line.split()[1:3] for line in listed.splitlines()[1:4]] == [[day, "scored"] for day in DAYS[::-1]]
+    rows = [words[1:3] for line in listed.splitlines() if set(words := line.split()) & set(DAYS)]
+    assert rows == [[day, "scored"] for day in DAYS[::-1]]
     assert "current result: 20261104-2-g1" in tidegate(capsys, "partition", DAYS[1])
     told = json.dumps(installation.notifications())
     assert f"{running.site.url}/api/feeds/stories/partitions/{DAYS[2]}" in told

@@ -127,6 +127,10 @@ class Installation:
             time.sleep(0.1)
         raise AssertionError(f"no job {name} {status} after 60 s; there are {self.jobs()}")
 
+    def now(self) -> datetime:
+        """Return the time of the local cloud, which tests move."""
+        return datetime.fromisoformat(self.cloud.status()["now"])
+
     def notifications(self) -> list[dict[str, Any]]:
         """Return the notifications of this installation, oldest first."""
         sent = [message for message in self.cloud.mailbox() if message["path"].endswith(self.account.name)]
