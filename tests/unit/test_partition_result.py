@@ -9,7 +9,7 @@ from tests.support.records import NOW, a_claim
 from tidegate.config.activity_kinds import KINDS
 from tidegate.config.schema import Channel
 from tidegate.domain.activities.notification_channels import event_id, wants
-from tidegate.domain.activities.partition_texts import generation_ended
+from tidegate.domain.activities.scoring_texts import generation_ended
 from tidegate.domain.partitions.records import Claim, PartitionVersion, ScoringState
 from tidegate.domain.partitions.result import Reconciliation, current_result, decide_result
 

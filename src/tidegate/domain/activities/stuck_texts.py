@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 from tidegate.domain.activities.activity import Activity, Trigger
+from tidegate.domain.activities.next_steps import rerun_command
 from tidegate.domain.activities.subjects import model_subject, partition_subject
 from tidegate.domain.jobs.records import Job, JobKind, Limit, StuckRun
 from tidegate.domain.jobs.time_limits import duration_text, stuck_reason
@@ -84,11 +85,11 @@ def _how_to_start_again(job: Job) -> str:
     cancel = "To start it again, cancel the job in Azure ML studio, then"
     match job.kind:
         case JobKind.SCORING:
-            return f'{cancel} run: tidegate rerun {job.owner} {job.work.partition("-")[0]} --reason "..."'
+            return f"{cancel} run: {rerun_command(job.owner, job.work.partition('-')[0])}"
         case JobKind.EVALUATION:
             return f'{cancel} run: tidegate judge {job.owner} {job.work} --reason "..."'
         case JobKind.RETRAINING:
-            return f"{cancel} wait for the next drift signal of {job.owner}."
+            return f'{cancel} run: tidegate retrain {job.owner} --reason "..."'
 
 
 def _duration(seconds: float) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from tidegate.config.types import JobClusters
-from tidegate.domain.activities import partition_texts
+from tidegate.domain.activities import scoring_texts
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.jobs.outcome import (
     JobCancelled,
@@ -117,7 +117,7 @@ class CheckJobHandler:
                 return [end_generation(self.context, claim, Result(ScoringState.FAILED, reason), cause)]
             case JobCancelled() | JobFailed() if generation.state.final and generation.job == job.name:
                 # The generation has its final state already, but perhaps its notification was not sent.
-                return [self.context.announce(partition_texts.generation_ended(claim, cause))]
+                return [self.context.announce(scoring_texts.generation_ended(claim, cause))]
         return []
 
     def _resubmit(
@@ -125,7 +125,7 @@ class CheckJobHandler:
     ) -> list[Next]:
         """Begin the next attempt. The notification of a stuck job has announced it already."""
         trigger, generation = Trigger(self.context.now(), cause), claim.generation
-        preempted = partition_texts.preempted(claim.record, job, outcome, trigger)
+        preempted = scoring_texts.preempted(claim.record, job, outcome, trigger)
         announced = [] if outcome.stuck else [self.context.announce(preempted)]
         if current:
             generation.state, generation.compute = ScoringState.CLAIMED, outcome.compute

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tidegate.config.schema import Feed
-from tidegate.domain.activities import partition_texts
+from tidegate.domain.activities import partition_texts, scoring_texts
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.feed_texts import outside_sentences
 from tidegate.domain.activities.partition_texts import ListedFiles
@@ -116,7 +116,7 @@ class CheckPartitionHandler:
         return [_check_at(wait.until, command, self.context.now())] if wait.until else []
 
     def _announce_missing_result(self, record: Partition, deadline: datetime, cause: str) -> Next:
-        not_scored = partition_texts.not_scored(record, deadline, Trigger(self.context.now(), cause))
+        not_scored = scoring_texts.not_scored(record, deadline, Trigger(self.context.now(), cause))
         announced = self._announce_late(not_scored, record)
         self.context.ledger.save(record)
         return announced

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from tidegate.config.schema import Feed
-from tidegate.domain.activities import partition_texts
+from tidegate.domain.activities import scoring_texts
 from tidegate.domain.assets import BLOBSTORE, DataAsset, datastore_uri
 from tidegate.domain.partitions.manifest import Manifest
 from tidegate.domain.partitions.names import predictions_asset, predictions_path
@@ -39,7 +39,7 @@ class FinishPartitionHandler:
             case ScoringState.JOB_COMPLETED:
                 announced = self._finish(feed, claim, command.cause)
             case _:
-                announced = self.context.announce(partition_texts.generation_ended(claim, command.cause))
+                announced = self.context.announce(scoring_texts.generation_ended(claim, command.cause))
         if claim.generation.state is ScoringState.SUPERSEDED:
             check = CheckPartition(cause=command.cause, feed=command.feed, partition=command.partition)
             return [announced, Next(check)]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tidegate.config.schema import Feed
-from tidegate.domain.activities import partition_texts
+from tidegate.domain.activities import scoring_texts
 from tidegate.domain.lifecycle.promotion import champion_in
 from tidegate.domain.partitions.records import Claim, Generation, Partition, PartitionVersion
 from tidegate.domain.partitions.result import Result, current_result
@@ -124,7 +124,7 @@ def end_generation(context: ServiceContext, claim: Claim, result: Result, cause:
         claim.record.result = current_result(claim)
     context.ledger.save(claim.record)
     log.info("generation_ended", result=claim.name, state=result.state.value, why=result.why)
-    return context.announce(partition_texts.generation_ended(claim, cause))
+    return context.announce(scoring_texts.generation_ended(claim, cause))
 
 
 def _requested_version(record: Partition, request: ScoringRequest) -> PartitionVersion:
