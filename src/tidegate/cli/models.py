@@ -21,6 +21,10 @@ By = Annotated[
         help="Your name, for the record.", default_factory=getpass.getuser, show_default="your user name"
     ),
 ]
+JobKey = Annotated[
+    str,
+    typer.Option(help="A repeated request with the same key starts no second job.", show_default=False),
+]
 Verdict = Annotated[
     str, typer.Option(help="Id of the verdict. Default: the present verdict.", show_default=False)
 ]
@@ -76,10 +80,7 @@ def judge(  # noqa: PLR0913, PLR0917 - options of a command
     version: Version,
     reason: Reason,
     by: By,
-    idempotency_key: Annotated[
-        str,
-        typer.Option(help="A repeated request with the same key starts no second job.", show_default=False),
-    ] = "",
+    idempotency_key: JobKey = "",
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
@@ -128,10 +129,7 @@ def retrain(  # noqa: PLR0913, PLR0917 - options of a command
     name: Model,
     reason: Reason,
     by: By,
-    idempotency_key: Annotated[
-        str,
-        typer.Option(help="A repeated request with the same key starts no second job.", show_default=False),
-    ] = "",
+    idempotency_key: JobKey = "",
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
