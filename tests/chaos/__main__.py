@@ -35,14 +35,14 @@ def main() -> int:
         quiet_uploads(),
     ):
         os.environ.update(cloud.environment())
-        for chaos in run(
+        with run(
             cloud,
             Path(folder),
             seed=chosen.seed,
             until=lambda step: time.monotonic() > end or step > (chosen.steps or step),
             sabotage=chosen.sabotage,
             report=lambda text: console.print(text, markup=False),
-        ):
+        ) as chaos:
             sentences = broken(chaos)
             months, jobs = len(chaos.files), len(chaos.installation.jobs())
             done = ", ".join(f"{count} {kind}" for kind, count in sorted(chaos.done.items()))

@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,7 @@ class Chaos:
     done: Counter[str] = field(default_factory=Counter)
 
 
+@contextmanager
 def run(
     cloud: Tidepool,
     folder: Path,
@@ -59,7 +61,7 @@ def run(
     sabotage: str | None = None,
     report: Report = lambda _: None,
 ) -> Iterator[Chaos]:
-    """Yield the chaos after its end, while the service still runs. `until` is asked before each step."""
+    """Run the steps until `until` says so, and the calm, and yield the chaos while the service still runs."""
     installation = ModelInstallation(
         cloud, folder, policy=PROMOTION, late_files=LATE, score={**SCORE, "attempts": 3}
     )

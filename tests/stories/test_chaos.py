@@ -13,11 +13,8 @@ SEED = 32  # an upload, two re-runs, a changed file, a dead message, a model; tw
 
 
 def sentences(cloud: Tidepool, folder: Path, *, steps: int, sabotage: str | None = None) -> list[str]:
-    [found] = [
-        broken(chaos)
-        for chaos in run(cloud, folder, seed=SEED, until=lambda step: step > steps, sabotage=sabotage)
-    ]
-    return found
+    with run(cloud, folder, seed=SEED, until=lambda step: step > steps, sabotage=sabotage) as chaos:
+        return broken(chaos)
 
 
 @pytest.mark.timeout(400)
