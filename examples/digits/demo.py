@@ -51,7 +51,7 @@ def main() -> int:
     screen.say(
         "[bold]Tidegate demo.[/] Images of handwritten digits arrive month by month, and a model reads them.",
         "Everything runs on this computer, in the local cloud Tidepool; no Azure account is used.",
-        "It takes about two minutes.",
+        "It takes two to three minutes.",
     )
     if verbose:
         screen.say(
