@@ -1,6 +1,7 @@
 """A chaos run: the running service, users, and faults; then a calm time in which all work must end."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,8 @@ OUTAGE_S = 600
 FINAL = {"Completed", "Failed", "Canceled"}
 POISON_QUEUE = "tidegate-work-poison"
 _LOOK_S = 150  # of the moved time
+# The service's own clock is not moved. It sends a notification again two minutes after its worker died.
+_PAUSE_S = 3
 LATE = {"then": "new_version", "quiet_for": "1s", "max_versions": 100}
 PROMOTION = {"promote": {"to": "production", "approval": "none"}}
 
@@ -38,7 +41,7 @@ class Chaos:
     """What users did and what was seen during a run, for the check of the invariants afterwards.
 
     `keys` maps the key of each re-run that was accepted to its month. `doubles` names two live jobs of one
-    generation that were seen at the same time.
+    generation that were seen at the same time. `unfinished` means that work was left after the calm.
     """
 
     installation: ModelInstallation
@@ -48,6 +51,7 @@ class Chaos:
     accuracies: dict[str, float] = field(default_factory=dict)
     poison: list[str] = field(default_factory=list)
     doubles: list[str] = field(default_factory=list)
+    unfinished: bool = False
     done: Counter[str] = field(default_factory=Counter)
 
 
@@ -178,7 +182,9 @@ def _calm_down(chaos: Chaos) -> None:
         _settle(chaos, 30)
         if _is_calm(chaos):
             return
+        time.sleep(_PAUSE_S)
         cloud.advance(1800)
+    chaos.unfinished = True
 
 
 def _operate(chaos: Chaos, *, stuck: bool) -> None:

@@ -12,6 +12,7 @@ from tidegate.bootstrap import Service
 from tidegate.config.schema import FeedStorage
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Job, JobEnd
+from tidegate.domain.partitions.list_files import decode_list
 from tidegate.domain.partitions.records import PartitionVersion
 from tidegate.errors import ConflictError, NotFoundError, PermanentError
 from tidepool.cloud import StorageAccount
@@ -140,14 +141,17 @@ def test_small_files_are_read_as_text(service: Service, storage_account: Storage
     files = {"files.txt": "\ufeffa.png\n写.png".encode(), "empty.txt": b"", "image.txt": b"\xff\xfe\xfd"}
     storage = _images(storage_account, files)
 
-    assert service.feeds.read_text(storage, "files.txt", 100) == "a.png\n写.png"
-    assert service.feeds.read_text(storage, "empty.txt", 100) == ""
+    def text_of(name: str, max_bytes: int = 100) -> str:
+        return decode_list(service.feeds.read(storage, name, max_bytes), name)
+
+    assert text_of("files.txt") == "a.png\n写.png"
+    assert text_of("empty.txt") == ""
     with pytest.raises(PermanentError, match="at most 5"):
-        service.feeds.read_text(storage, "files.txt", 5)
+        text_of("files.txt", 5)
     with pytest.raises(PermanentError, match="UTF-8"):
-        service.feeds.read_text(storage, "image.txt", 100)
+        text_of("image.txt")
     with pytest.raises(NotFoundError):
-        service.feeds.read_text(storage, "missing.txt", 100)
+        text_of("missing.txt")
 
 
 def test_a_missing_container_is_not_an_empty_one(service: Service, storage_account: StorageAccount) -> None:
