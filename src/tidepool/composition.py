@@ -20,6 +20,7 @@ from tidepool.azureml.default_roles import DefaultRoles
 from tidepool.azureml.model_events import ModelEvents
 from tidepool.azureml.references import References
 from tidepool.azureml.registries import Registries, registry_action
+from tidepool.azureml.registry_imports import RegistryFiles, RegistryImports
 from tidepool.azureml.run_history import Runs
 from tidepool.azureml.schedules import Schedules
 from tidepool.azureml.submissions import Submissions
@@ -179,7 +180,6 @@ class Composition:
             store=store,
             blobs=blobs,
             accounts=self.accounts,
-            references=self._references,
             assets=self._catalog.kinds,
         )
         self.workspaces = WorkspaceCreation(
@@ -209,6 +209,13 @@ class Composition:
             start=self.jobs.submit,
             cancel=self.jobs.cancel,
         )
+        imports = RegistryImports(
+            files=RegistryFiles(store=store, blobs=self.blobs),
+            references=references,
+            assets=self._catalog.kinds,
+            operations=operations,
+            faults=self.faults,
+        )
         online = self.online.routes(
             operations=operations,
             references=references,
@@ -228,6 +235,7 @@ class Composition:
             **Schedules(store=store, scheduler=scheduler, references=references).routes(),
             **Uploads(store=store, blobs=self.blobs).routes(),
             **self.registries.routes(),
+            **imports.routes(),
             **self._catalog.routes(),
             **online,
         }

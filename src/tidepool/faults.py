@@ -13,6 +13,7 @@ KINDS: dict[str, set[str]] = {
     "provisioning": {"fail", "delay"},
     "scoring": {"status", "slow", "crash"},
     "copy": {"pending", "fail"},
+    "share": {"pending", "fail"},
 }
 MATCHES: dict[str, set[str]] = {
     "request": {"method", "host", "path", "origin"},
@@ -22,6 +23,7 @@ MATCHES: dict[str, set[str]] = {
     "provisioning": {"workspace", "endpoint", "deployment"},
     "scoring": {"workspace", "endpoint", "deployment"},
     "copy": {"account", "path"},
+    "share": {"registry", "name", "version"},
 }
 # The default of a rule's `value`, by action. It is an HTTP status for `status`, and seconds for the others.
 _DEFAULTS = {"delay": 900.0, "status": 500.0, "slow": 10.0, "pending": 60.0}
@@ -34,8 +36,8 @@ class FaultRule:
     The rule skips the first `skip` matches. Then it applies with `probability`, and at most `times` times
     (None means without limit). `value` is the status of a request, the seconds of a time-out or a delay, or
     the number of extra copies of an event. For online deployments, `provisioning` can fail or take longer,
-    and `scoring` can be slow, answer with a status or crash the process. A server-side `copy` can be pending,
-    or fail.
+    and `scoring` can be slow, answer with a status or crash the process. A server-side `copy`, and the
+    `share` of an asset with a registry, can be pending or fail.
     """
 
     kind: str

@@ -2,6 +2,8 @@
 
 import itertools
 import uuid
+from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from azure.ai.ml.entities import Model
 from tests.support.killing import Killed, KillSwitch
 from tests.support.promotions import MODEL, Promotions
 from tests.support.rollouts import ENDPOINT, ROLLOUT, Rollouts
+from tests.support.service import take_commands
 
 from tidegate.domain.lifecycle.records import ModelState
 from tidegate.messages.commands import PromoteModel, encode
@@ -33,6 +36,18 @@ def promotions(tidepool: Tidepool, tmp_path: Path) -> Promotions:
 def number() -> str:
     """A version that the registry, which outlives tests, does not have."""
     return str(next(NUMBERS))
+
+
+@pytest.fixture
+def answers(tidepool: Tidepool) -> Callable[[str], list[int]]:
+    """Return a function that returns the status of each request of this test whose path matches a glob."""
+    before = max((request["number"] for request in tidepool.requests), default=0)
+
+    def statuses(path: str) -> list[int]:
+        requests = [request for request in tidepool.requests if request["number"] > before]
+        return [request["status"] for request in requests if fnmatch(request["path"], path)]
+
+    return statuses
 
 
 def test_a_version_is_shared_with_its_lineage(
@@ -85,9 +100,77 @@ def test_what_somebody_else_has_there_is_not_taken_over(
     )
 
 
-def test_killed_after_every_write_it_is_shared_once(
-    promotions: Promotions, registry: MLClient, number: str
+def test_a_share_that_takes_long_is_looked_at_again_and_announced_once(
+    tidepool: Tidepool,
+    promotions: Promotions,
+    registry: MLClient,
+    number: str,
+    answers: Callable[[str], list[int]],
 ) -> None:
+    tidepool.fault("share", "pending", match={"name": MODEL, "version": number}, value=30 * 3600)
+    promotions.version(number, approved=False)
+
+    promotions.promote(number, follow=False)
+
+    assert promotions.states == {number: "promoting"}
+    assert [command.kind for command in promotions.waiting] == ["PromoteModel"]
+    promotions.clock.move(days=1)
+    for command in promotions.waiting * 2:
+        promotions.carry_out(command)
+    [stuck] = [activity for activity in promotions.activities() if activity.kind == "model.stuck"]
+    assert "Azure has not finished sharing it with the registry: the operation is https://" in stuck.text
+    tidepool.advance(30 * 3600)
+    promotions.promote(number)
+    assert promotions.champions == (number, None, None)
+    assert answers("*/import") == [202]
+    assert registry.models.get(MODEL, number).tags["tidegate_source_version"] == number
+
+
+def test_a_share_that_fails_is_begun_again_after_a_delay(
+    tidepool: Tidepool, promotions: Promotions, number: str
+) -> None:
+    tidepool.fault("share", "fail", match={"version": number})
+    promotions.version(number, approved=False)
+
+    promotions.promote(number, follow=False)
+    [look] = promotions.waiting
+    promotions.carry_out(look)
+
+    assert promotions.states == {number: "promoting"}
+    [again] = take_commands(tidepool, promotions.account)
+    assert again.tries == 1
+    promotions.run(again)
+    assert promotions.champions == (number, None, None)
+
+
+@pytest.mark.parametrize("path", ["*/import", "*/models/*", "*/operationResults/*", "*/discovery"])
+def test_a_registry_that_is_away_delays_the_promotion(
+    tidepool: Tidepool,
+    promotions: Promotions,
+    number: str,
+    answers: Callable[[str], list[int]],
+    path: str,
+) -> None:
+    promotions.version(number, approved=False)
+    tidepool.fault("request", "status", match={"path": path, "host": "*.azureml.*"}, value=503, times=6)
+
+    promotions.promote(number)
+
+    assert promotions.champions == (number, None, None)
+    assert [title.partition(":")[0] for title in promotions.activity_titles()] == ["model.promoted"]
+    assert 503 in answers(path)
+
+
+@pytest.mark.parametrize("pending_s", [0.1, 7200])
+def test_killed_after_every_write_it_is_shared_once(
+    tidepool: Tidepool,
+    promotions: Promotions,
+    number: str,
+    answers: Callable[[str], list[int]],
+    pending_s: float,
+) -> None:
+    """A share that is still under way is begun again, which Azure refuses."""
+    tidepool.fault("share", "pending", match={"version": number}, value=pending_s)
     promotions.version(number, approved=False)
     switch, command = KillSwitch(), PromoteModel(cause="test", model=MODEL, version=number)
 
@@ -97,9 +180,12 @@ def test_killed_after_every_write_it_is_shared_once(
                 promotions.start().worker.carry_out(encode(command))
         except Killed:
             continue
+        take_commands(tidepool, promotions.account)
         if promotions.record(number).state is ModelState.CHAMPION:
             break
 
     assert promotions.champions == (number, None, None)
-    assert len([write for write in switch.writes if write.endswith("/import")]) == 1
-    assert registry.models.get(MODEL, number).tags["tidegate_source_version"] == number
+    assert answers("*/import").count(202) == 1
+    shared = promotions.service.development.models.find(MODEL, number, registry=REGISTRY)
+    assert shared is not None
+    assert shared.tags["tidegate_source_version"] == number

@@ -35,10 +35,6 @@ class LazyMLClient:
 
     @cached_property
     def _client(self) -> Any:
-        return self.new_client()
-
-    def new_client(self) -> Any:
-        """Return another MLClient, for an operation that changes the client while it runs."""
         from azure.ai.ml import MLClient
 
         return MLClient(

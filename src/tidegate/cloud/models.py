@@ -25,7 +25,7 @@ class ListedModel:
 
 
 class ModelClient:
-    """A client for the models of one workspace, and of the registries that it shares models with."""
+    """A client for the models of one workspace, and of the registries with which it shares models."""
 
     def __init__(self, client: LazyMLClient, arm: ArmClient) -> None:
         self._client = client
@@ -75,21 +75,6 @@ class ModelClient:
             client = self._registry(name)
             group = f"/subscriptions/{client.subscription_id}/resourceGroups/{client.resource_group_name}"
             return f"{group}/providers/Microsoft.MachineLearningServices/registries/{name}"
-
-    def share(self, name: str, version: str, registry: str) -> None:
-        """Let Azure copy a version with its files to a registry, under the same name and version.
-
-        This method waits until the copy is done. During the copy, the SDK sends all operations of the
-        MLClient to the registry, so this method uses a separate client.
-        """
-        with ml_errors(f"share model {name}:{version} with {registry}"):
-            self._client.new_client().models.share(
-                name=name,
-                version=version,
-                share_with_name=name,
-                share_with_version=version,
-                registry_name=registry,
-            )
 
     def _operations(self, registry: str | None) -> Any:
         return self._registry(registry).models if registry else self._client.ml.models

@@ -16,6 +16,7 @@ from tidegate.cloud.endpoints import EndpointClient
 from tidegate.cloud.jobs import JobClient
 from tidegate.cloud.ml_client import LazyMLClient
 from tidegate.cloud.models import ModelClient
+from tidegate.cloud.registry_shares import RegistryShareClient
 from tidegate.cloud.runs import RunClient
 from tidegate.cloud.scoring_client import ScoringClient
 from tidegate.config.schema import Config, WorkspaceConfig
@@ -42,6 +43,7 @@ class WorkspaceClients:
         self.jobs = JobClient(self.client, data_plane)
         self.runs = RunClient(data_plane)
         self.models = ModelClient(self.client, arm)
+        self.shares = RegistryShareClient(config, credential, arm)
         self.endpoints = EndpointClient(config, arm)
         self.endpoint_metrics = EndpointMetricsClient(arm)
         self.scoring_client = ScoringClient(self.client)

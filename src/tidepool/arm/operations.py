@@ -1,4 +1,4 @@
-"""Long-running operations, whose state clients poll at the URL in `Azure-AsyncOperation`."""
+"""Long-running operations, whose state clients poll at the URL in `Azure-AsyncOperation` or `Location`."""
 
 import uuid
 from collections.abc import Awaitable, Callable
@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from tidepool.arm.requests import MANAGEMENT, ML, Call, Routes, kind
 from tidepool.default_resources import LOCATION, SUBSCRIPTION
-from tidepool.errors import not_found
+from tidepool.errors import AzureError, not_found
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 
@@ -32,17 +32,31 @@ class Operations:
                 store.put(path, {**operation, "status": "Failed", "error": error})
 
     def routes(self) -> Routes:
-        return {(kind("locations", "operationsStatus"), "GET"): self._get}
+        return {
+            (kind("locations", "operationsStatus"), "GET"): self._get,
+            (kind("locations", "operationResults"), "GET"): self._result,
+        }
 
     def begin(self, after_s: float, finish: Finish, label: str) -> dict[str, str]:
         """Run `finish` after `after_s` emulated seconds, and return the headers of the first response.
 
         The operation fails if `finish` returns an error (`{"code", "message"}`).
         """
+        operation = self._begin(after_s, finish, label)
+        url = f"{MANAGEMENT}{_resource_id(operation)}?api-version=2024-04-01"
+        return {"Azure-AsyncOperation": url, "Location": url, **POLL}
+
+    def begin_with_result(self, after_s: float, finish: Finish, label: str, base: str) -> dict[str, str]:
+        """Do as `begin` does for a client that polls `Location`, which answers 202 until the operation ends.
+
+        `base` is the address of the service that answers.
+        """
+        operation = self._begin(after_s, finish, label)
+        return {"Location": f"{base}{_resource_id(operation, 'operationResults')}", **POLL}
+
+    def _begin(self, after_s: float, finish: Finish, label: str) -> str:
         operation = str(uuid.uuid4())
-        resource_id = (
-            f"/subscriptions/{SUBSCRIPTION}/providers/{ML}/locations/{LOCATION}/operationsStatus/{operation}"
-        )
+        resource_id = _resource_id(operation)
         self._store.put(
             f"/operations/{operation}", {"id": resource_id, "name": operation, "status": "InProgress"}
         )
@@ -53,8 +67,7 @@ class Operations:
             self._store.put(f"/operations/{operation}", {"id": resource_id, "name": operation, **status})
 
         self._scheduler.call_later(after_s, end, label)
-        url = f"{MANAGEMENT}{resource_id}?api-version=2024-04-01"
-        return {"Azure-AsyncOperation": url, "Location": url, **POLL}
+        return operation
 
     def unfinished(self) -> list[str]:
         """Return the names of the operations that have not ended."""
@@ -62,7 +75,22 @@ class Operations:
         return [document["name"] for document in documents if document["status"] == "InProgress"]
 
     async def _get(self, call: Call) -> Response:
+        return JSONResponse(self._existing(call), headers=POLL)
+
+    async def _result(self, call: Call) -> Response:
+        operation = self._existing(call)
+        if operation["status"] == "InProgress":
+            return Response(status_code=202, headers=POLL)
+        if error := operation.get("error"):
+            raise AzureError(400, error["code"], error["message"])
+        return Response(status_code=200)
+
+    def _existing(self, call: Call) -> Document:
         operation = self._store.get(f"/operations/{call.path.names[1]}")
         if operation is None:
             raise not_found(call.path.text)
-        return JSONResponse(operation, headers=POLL)
+        return operation
+
+
+def _resource_id(operation: str, kind: str = "operationsStatus") -> str:
+    return f"/subscriptions/{SUBSCRIPTION}/providers/{ML}/locations/{LOCATION}/{kind}/{operation}"

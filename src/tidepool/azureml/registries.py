@@ -1,4 +1,4 @@
-"""Registries: their discovery, their storage, and the import of workspace assets (`models.share`)."""
+"""Registries: their discovery and their storage."""
 
 import uuid
 from collections.abc import Mapping
@@ -9,9 +9,8 @@ from starlette.responses import JSONResponse, Response
 from tidepool.arm.requests import ML, ArmPath, Call, Routes, kind, listed, resource
 from tidepool.azureml.assets import Assets
 from tidepool.azureml.ids import registry_id
-from tidepool.azureml.locations import BlobLocation, locate
-from tidepool.azureml.ml_errors import UserError, missing
-from tidepool.azureml.references import References
+from tidepool.azureml.locations import locate
+from tidepool.azureml.ml_errors import UserError
 from tidepool.default_resources import LOCATION, RESOURCE_GROUP, SUBSCRIPTION, TENANT, storage_account_id
 from tidepool.errors import AzureError
 from tidepool.storage.account_resources import create_storage_account
@@ -21,7 +20,6 @@ from tidepool.store import Document, Store
 
 HOST = f"cert-{LOCATION}.experiments.azureml.net"
 _WRITE = "racwdl"
-_URIS = {"models": "modelUri", "data": "dataUri"}
 
 
 class Registries:
@@ -33,13 +31,11 @@ class Registries:
         store: Store,
         blobs: Blobs,
         accounts: Accounts,
-        references: References,
         assets: Mapping[str, Assets],
     ) -> None:
         self._store = store
         self._blobs = blobs
         self._accounts = accounts
-        self._references = references
         self._assets = assets
 
     def routes(self) -> Routes:
@@ -47,7 +43,6 @@ class Registries:
         return {
             (registries, "LIST"): self._list,
             (registries, "GET"): self._get,
-            (registries, "import"): self._import,
             (kind("registries", "tempdatarefs", "versions"), "PUT"): self._upload,
             (kind("registries", "datarefs", "versions"), "POST"): self._download,
         }
@@ -77,7 +72,7 @@ class Registries:
     async def discovery(self, request: Request) -> Response:
         """Return the hosts of the registry's data plane. Clients ask for them by the name of the registry."""
         name = request.path_params["registry"]
-        self._existing(registry_id(name))
+        existing_registry(self._store, registry_id(name))
         return JSONResponse(
             {
                 "registryName": name,
@@ -97,59 +92,7 @@ class Registries:
         return listed([document for _, document in self._store.children(collection)], call.query, call.url)
 
     async def _get(self, call: Call) -> Response:
-        return JSONResponse(self._existing(call.path.text))
-
-    async def _import(self, call: Call) -> Response:
-        """Copy an asset of a workspace, with its files, to a name and version in the registry."""
-        registry = call.path.ancestor(1)
-        self._existing(registry)
-        source_id = str(call.properties.get("sourceAssetId"))
-        source = self._references.read(registry, source_id)
-        if source is None or source.kind not in self._assets:
-            raise UserError(
-                400,
-                f"'{source_id}' is not the id of an asset version that a registry can import.",
-                "BadArgument",
-            )
-        asset = self._references.resolve(source)
-        if asset is None:
-            raise missing(
-                self._assets[source.kind].kind.version_noun,
-                source.name,
-                source.version,
-                root=source.root,
-                status=404,
-            )
-        name = call.properties.get("destinationName") or source.name
-        version = call.properties.get("destinationVersion") or source.version
-        assets = self._assets[source.kind]
-        if assets.get(registry, name, version):
-            raise UserError(
-                409,
-                f"'{name}' version '{version}' exists in the registry already. Use another version.",
-                "Conflict",
-            )
-        properties = {**asset["properties"], "isArchived": False}
-        if source.kind in _URIS:
-            uri = properties[_URIS[source.kind]]
-            properties[_URIS[source.kind]] = (
-                await self._copy(source.root, uri, registry, f"{name}-{version}")
-            ).url
-        await assets.put(registry, name, version, properties, by=call.principal.name)
-        return Response(status_code=200)
-
-    async def _copy(self, root: str, uri: str, registry: str, folder: str) -> BlobLocation:
-        origin = locate(self._store, root, uri)
-        account = self._account(registry)
-        container = _container(registry, folder)
-        await self._blobs.ensure_container(account, container)
-        base = origin.path.rstrip("/")
-        for blob in await self._blobs.list(origin.account, origin.container, base):
-            if blob.name == base or blob.name.startswith(f"{base}/"):
-                data = await self._blobs.read(origin.account, origin.container, blob.name)
-                name = f"{base.rpartition('/')[2]}{blob.name.removeprefix(base)}"
-                await self._blobs.write(account, container, name, data)
-        return BlobLocation(account, container, base.rpartition("/")[2])
+        return JSONResponse(existing_registry(self._store, call.path.text))
 
     async def _upload(self, call: Call) -> Response:
         """Return a container, with a SAS to write to it, for the files of a new asset.
@@ -157,7 +100,7 @@ class Registries:
         Raise UserError 409 if the asset exists.
         """
         registry = call.path.ancestor(1)
-        self._existing(registry)
+        existing_registry(self._store, registry)
         name, version = call.path.names[1:3]
         _, _, rest = str(call.body.get("assetId", "")).partition(f"/registries/{call.path.names[0]}/")
         assets = self._assets.get(rest.partition("/")[0])
@@ -167,7 +110,10 @@ class Registries:
                 f"'{name}' version '{version}' exists in the registry already. Use another version.",
                 "Conflict",
             )
-        account, container = self._account(registry), _container(registry, f"{name}-{version}")
+        account, container = (
+            registry_account(self._store, registry),
+            registry_container(registry, f"{name}-{version}"),
+        )
         await self._blobs.ensure_container(account, container)
         return JSONResponse(
             {
@@ -180,21 +126,25 @@ class Registries:
     async def _download(self, call: Call) -> Response:
         registry = call.path.ancestor(1)
         location = locate(self._store, registry, str(call.body.get("blobUri")))
-        if location.account != self._account(registry):
+        if location.account != registry_account(self._store, registry):
             raise AzureError(403, "Forbidden", f"{location.url} is not in the storage of this registry.")
         reference = blob_reference(self._blobs, location.account, location.container, "rl")
         return JSONResponse({"blobReferenceForConsumption": reference})
 
-    def _account(self, registry: str) -> str:
-        account: str = self._existing(registry)["properties"]["storageAccount"]
-        return account.rpartition("/")[2]
 
-    def _existing(self, resource_id: str) -> Document:
-        document = self._store.get(resource_id)
-        if document is None:
-            name = resource_id.rpartition("/")[2]
-            raise UserError(404, f"The registry '{name}' was not found.", "NotFound", "RegistryNotFound")
-        return document
+def registry_account(store: Store, registry: str) -> str:
+    """Return the storage account of a registry."""
+    account: str = existing_registry(store, registry)["properties"]["storageAccount"]
+    return account.rpartition("/")[2]
+
+
+def existing_registry(store: Store, resource_id: str) -> Document:
+    """Return a registry. Raise UserError 404 if it does not exist."""
+    document = store.get(resource_id)
+    if document is None:
+        name = resource_id.rpartition("/")[2]
+        raise UserError(404, f"The registry '{name}' was not found.", "NotFound", "RegistryNotFound")
+    return document
 
 
 def registry_action(path: ArmPath, verb: str) -> str | None:
@@ -223,5 +173,5 @@ def blob_reference(blobs: Blobs, account: str, container: str, permission: str) 
     }
 
 
-def _container(registry: str, folder: str) -> str:
+def registry_container(registry: str, folder: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{registry.lower()}/{folder}"))

@@ -49,14 +49,14 @@ def promotion_stuck(record: ModelVersion, since: datetime, trigger: Trigger) -> 
     """Return the activity of a promotion that holds the model's only place for long."""
     name, copy = model_reference(record.model, record.version), record.promotion
     lines = [f"It is {record.state.value} since {since:%Y-%m-%d %H:%M:%S %Z}."]
-    if copy and record.state is ModelState.PROMOTING:
-        lines += [f"{copy.copied_bytes:,} of {copy.bytes:,} bytes in {copy.files} files are copied."]
-    else:
-        lines += ["It is in production, and its rollout has not begun."]
     lines += [
+        _progress(record),
         "No other version of the model can be promoted in the meantime. The service continues by itself.",
-        "Look at the storage account of production, at the endpoint, and at tidegate failures.",
     ]
+    if copy and copy.via == "registry":
+        lines += ["Look at the version in the registry, at the endpoint, and at tidegate failures."]
+    else:
+        lines += ["Look at the storage account of production, at the endpoint, and at tidegate failures."]
     return Activity(
         subject=model_subject(record.model),
         id=f"{record.version}-stuck-{record.state.value}-{since:%Y%m%dT%H%M%S}",
@@ -124,6 +124,17 @@ def rolled_back(model: Model, cause: str) -> Activity:
         data=_champions(model),
         cause=cause,
     )
+
+
+def _progress(record: ModelVersion) -> str:
+    """Return how far a promotion is."""
+    copy = record.promotion
+    if copy is None or record.state is not ModelState.PROMOTING:
+        return "It is in production, and its rollout has not begun."
+    if copy.via == "workspace":
+        return f"{copy.copied_bytes:,} of {copy.bytes:,} bytes in {copy.files} files are copied."
+    operation = f"the operation is {copy.operation}" if copy.operation else "no operation is known"
+    return f"Azure has not finished sharing it with the registry: {operation}."
 
 
 def _replaced(model: str, previous: Champion | None) -> str:

@@ -102,6 +102,9 @@ class Promotion(BaseModel):
     lineage: Lineage = Field(
         default=Lineage(), description="The complete lineage; the tags in production are shortened."
     )
+    operation: str | None = Field(
+        default=None, description="The URL of Azure's operation that shares the version with a registry."
+    )
     production_version: str | None = None
     ended_at: datetime | None = None
 

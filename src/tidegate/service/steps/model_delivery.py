@@ -9,6 +9,13 @@ from tidegate.domain.assets import BLOBSTORE, datastore_uri
 from tidegate.domain.lifecycle.file_copy import CopyProgress, Folder, OriginalFile, files_fingerprint
 from tidegate.domain.lifecycle.lineage import RegisteredModel, is_copy_of, lineage_of, lineage_tags
 from tidegate.domain.lifecycle.records import ModelVersion, Promotion
+from tidegate.domain.lifecycle.registry_share import (
+    AwaitShare,
+    BeginAgain,
+    BeginShare,
+    UnusableVersion,
+    decide_share,
+)
 from tidegate.errors import TransientError
 from tidegate.service.context import ServiceContext
 from tidegate.service.steps.model_candidates import files_of
@@ -26,7 +33,7 @@ class Delivered:
 
 @dataclass(frozen=True)
 class CopyInProgress:
-    """Azure copies the files. `more` means that some copies have not begun yet."""
+    """Azure copies or shares the files. `more` means that some copies have not begun yet."""
 
     more: bool
 
@@ -126,26 +133,40 @@ class ModelDelivery:
         return self.copies.compare(judged.originals, folder)
 
     def _share(self, record: ModelVersion, source: RegisteredModel, registry: str, judged: str) -> Delivery:
-        """Share the model through a registry.
+        """Do the next step of sharing the model through a registry.
 
-        The ledger notes this first, so that a model in the registry is known to be the service's own copy.
+        The ledger first notes which files are shared, so that a model in the registry is known to be the
+        service's own copy. The operation is noted after it has begun: if that gets lost, it is begun again,
+        which Azure refuses as long as the first one is under way.
         """
         assert record.promotion is not None
-        models, model_lineage = self.context.development.models, record.promotion.lineage
-        name = f"{source.name}:{source.version}"
+        promotion, shares = record.promotion, self.context.development.shares
+        models, name = self.context.development.models, f"{source.name}:{source.version}"
         existing = models.find(source.name, source.version, registry=registry)
-        if existing and not (record.shared_files or is_copy_of(existing, model_lineage)):
+        if existing and not (record.shared_files or is_copy_of(existing, promotion.lineage)):
             return DeliveryFailed(f"registry {registry} has a {name} that is not a copy of it")
         if existing and record.shared_files not in (None, judged):
             return DeliveryFailed(
                 f"registry {registry} has {name} with other files: register these as a new version"
             )
-        if existing is None:
-            record.shared_files = judged
-            self.context.ledger.save(record)
-            models.share(source.name, source.version, registry)
-            return CopyInProgress(more=False)
-        tags = lineage_tags(model_lineage)
+        operation = shares.operation(promotion.operation) if promotion.operation else None
+        version = shares.version(source.name, source.version, registry) if existing else None
+        match decide_share(operation, version):
+            case AwaitShare():
+                return CopyInProgress(more=False)
+            case UnusableVersion(reason):
+                return DeliveryFailed(f"{name} in registry {registry} cannot be used: {reason}")
+            case BeginAgain(reason):
+                promotion.operation = None
+                self.context.ledger.save(record)
+                raise TransientError(f"Azure did not share {name} with registry {registry}: {reason}")
+            case BeginShare():
+                record.shared_files = judged
+                self.context.ledger.save(record)
+                promotion.operation = shares.begin(source.name, source.version, registry)
+                return CopyInProgress(more=False)
+        assert existing is not None
+        tags = lineage_tags(promotion.lineage)
         if dict(existing.tags) != tags:
             models.register(replace(existing, tags=tags), registry=registry)
         return Delivered()
