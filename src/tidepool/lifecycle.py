@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tidepool.azureml import curated
 from tidepool.composition import Composition
 from tidepool.default_resources import CUSTOM_TOPIC, REGISTRY, STORAGE_ACCOUNT, WORKSPACES, custom_topic_id
 from tidepool.storage.account_resources import create_storage_account
@@ -60,3 +61,5 @@ class Lifecycle:
         for name, account in WORKSPACES.items():
             await composition.workspaces.create(name, account)
         composition.registries.create(REGISTRY)
+        composition.registries.create(curated.REGISTRY)
+        curated.store_newest(composition.store, composition.scheduler.now())

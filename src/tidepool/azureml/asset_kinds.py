@@ -20,6 +20,7 @@ class AssetKind:
     noun: str
     fixed: tuple[str, ...]
     refused: str
+    refused_status: int = 400
     required: tuple[str, ...] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
     uri: str = ""
@@ -80,6 +81,7 @@ KINDS = (
         noun="environment",
         fixed=("image", "condaFile", "build", "osType"),
         refused=_CONTENT,
+        refused_status=409,  # the SDK then takes the next version
         defaults={"osType": "Linux"},
     ),
     AssetKind(

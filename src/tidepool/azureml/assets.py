@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from tidepool.arm.requests import resource
 from tidepool.arm.system_data import with_system_data
 from tidepool.azureml.asset_kinds import DEFAULTS, LATEST, MUTABLE, AssetKind
+from tidepool.azureml.curated import curated_version
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.azureml.references import References
 from tidepool.scheduler import Scheduler
@@ -41,7 +42,8 @@ class Assets:
     def get(self, root: str, name: str, version: str) -> Document | None:
         if version in LATEST:
             return self.latest(root, name)
-        return self._store.get(self._path(root, name, version))
+        stored = self._store.get(self._path(root, name, version))
+        return stored or curated_version(self._path(root, name), version)
 
     def existing(self, root: str, name: str, version: str) -> Document:
         document = self.get(root, name, version)
@@ -65,7 +67,7 @@ class Assets:
     def latest(self, root: str, name: str) -> Document | None:
         """Return the version that was created last and is not archived, or None."""
         active = (version for version in self.versions(root, name) if not version["properties"]["isArchived"])
-        return next(active, None)
+        return next(active, None) or curated_version(self._path(root, name), "")
 
     def names(self, root: str) -> list[str]:
         """Return the names of the assets, newest first, without the anonymous assets that jobs create."""
@@ -129,7 +131,8 @@ class Assets:
 
     def _refuse_changes(self, existing: Document, requested: Document) -> None:
         if self.kind.changes(existing, requested):
-            raise UserError(400, self.kind.refused.format(noun=self.kind.noun), "Immutable", "AssetImmutable")
+            message = self.kind.refused.format(noun=self.kind.noun)
+            raise UserError(self.kind.refused_status, message, "Immutable", "AssetImmutable")
 
     def _save(self, path: str, properties: Document, existing: Document, by: str) -> Document:
         document = {**resource(path, properties), "systemData": existing.get("systemData", {})}

@@ -29,6 +29,8 @@ _FORMS = tuple(
         # azureml://artifacts/ExperimentRun/dcid.r/model
         r"azureml://(?P<kind>artifacts)/(?P<path>.*)",
         r"runs:/(?P<run>[^/]+)/(?P<path>.*)",
+        # azureml:AzureML-sklearn-1.5@latest
+        r"azureml:(?P<curated>AzureML-[^:@/]+)(?::(?P<version>[^:@/]+)|@(?P<label>[^:@/]+))?",
     )
 )
 
@@ -66,8 +68,8 @@ def _reference(store: Store, root: str, groups: dict[str, str | None]) -> Refere
         return Reference(root, "artifacts", "", path=f"ExperimentRun/dcid.{groups['run']}/{groups['path']}")
     return Reference(
         root=_owner(store, root, groups),
-        kind=(groups["kind"] or "").lower(),
-        name=groups.get("name") or "",
+        kind="environments" if groups.get("curated") else (groups["kind"] or "").lower(),
+        name=groups.get("name") or groups.get("curated") or "",
         version=groups.get("version") or "",
         label=groups.get("label") or "",
         path=(groups.get("path") or "").lstrip("/"),

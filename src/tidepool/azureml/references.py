@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from tidepool.azureml.curated import curated_version
 from tidepool.azureml.ids import Reference, read_reference
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.store import Document, Store
@@ -28,6 +29,8 @@ NOUNS = {
     "onlineendpoints": "online endpoint",
     "batchendpoints": "batch endpoint",
 }
+# Labels that mean the newest version. The SDK sends `default` for a component without a version.
+_LABELS = frozenset({"latest", "default"})
 VERSIONED = frozenset({"data", "models", "environments", "components", "codes"})
 
 
@@ -53,16 +56,21 @@ class References:
     def resolve(self, reference: Reference) -> Document | None:
         """Return the resource that a reference names, or None if it does not exist.
 
-        The label `latest` means the newest version that is not archived.
+        A label means the newest version that is not archived.
         """
         if reference.kind not in VERSIONED:
             return self._store.get(f"{reference.root}/{reference.kind}/{reference.name}")
-        versions = f"{reference.root}/{reference.kind}/{reference.name}/versions"
+        container = f"{reference.root}/{reference.kind}/{reference.name}"
         if reference.label:
-            documents = (document for _, document in self._store.children(versions))
+            if reference.label not in _LABELS:
+                return None
+            documents = (document for _, document in self._store.children(f"{container}/versions"))
             active = [document for document in documents if not document["properties"]["isArchived"]]
-            return active[-1] if active else None
-        return self._store.get(f"{versions}/{reference.version}")
+            return active[-1] if active else curated_version(container, "")
+        if not reference.version:
+            return None
+        stored = self._store.get(f"{container}/versions/{reference.version}")
+        return stored or curated_version(container, reference.version)
 
     def read(self, root: str, text: str) -> Reference | None:
         return read_reference(self._store, root, text)
@@ -81,7 +89,7 @@ class References:
 
     def _check(self, root: str, reference: Reference) -> None:
         noun = NOUNS.get(reference.kind)
-        if noun is None:
+        if noun is None or (reference.kind == "computes" and reference.name.lower() in _NO_CLUSTER):
             return
         if (
             "/workspaces/" in reference.root

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from tidepool.arm.requests import ML, ArmPath, Call, Routes, kind, listed, resource
+from tidepool.azureml import curated
 from tidepool.azureml.assets import Assets
 from tidepool.azureml.ids import registry_id
 from tidepool.azureml.locations import locate
@@ -88,8 +89,10 @@ class Registries:
         )
 
     async def _list(self, call: Call) -> Response:
-        collection = registry_id("").rstrip("/")
-        return listed([document for _, document in self._store.children(collection)], call.query, call.url)
+        """List the registries of the resource group. Microsoft's own registry is in none of the user's."""
+        children = (document for _, document in self._store.children(registry_id("").rstrip("/")))
+        own = [document for document in children if document["name"] != curated.REGISTRY]
+        return listed(own, call.query, call.url)
 
     async def _get(self, call: Call) -> Response:
         return JSONResponse(existing_registry(self._store, call.path.text))
@@ -158,6 +161,12 @@ def registry_action(path: ArmPath, verb: str) -> str | None:
     if not in_registry or (len(types) == 1 and verb != "import"):
         return None
     reads = verb in ("GET", "LIST") or types[1:2] == ["datarefs"]
+    if not reads and path.names[0].lower() == curated.REGISTRY:
+        raise AzureError(
+            403,
+            "AuthorizationFailed",
+            "Only Microsoft can change the registry 'azureml'. Use one of your own.",
+        )
     return f"{ML}/registries/assets/{'read' if reads else 'delete' if verb == 'DELETE' else 'write'}"
 
 
