@@ -324,3 +324,20 @@ def test_without_a_previous_champion_there_is_no_way_back(approval_api: Approval
     answer = approval_api.api.post(f"/api/models/{MODEL}/rollback", {"by": "Ada", "reason": "r"})
 
     assert answer.status_code == 409
+
+
+def test_while_the_queue_hangs_an_approval_waits_for_it_once_and_the_timer_sends_the_rest(
+    approval_api: ApprovalApi,
+) -> None:
+    approval_api.version()
+    host = f"{approval_api.account}.queue.core.windows.net"
+    approval_api.tidepool.fault("request", "timeout", match={"host": host}, value=600, times=None)
+    try:
+        status, _ = approval_api.post()
+    finally:
+        approval_api.tidepool.clear_faults()
+
+    assert status == 200
+    assert approval_api.record.approval is not None
+    tries = [request for request in approval_api.tidepool.requests if request["host"] == host]
+    assert len(tries) == 2  # the first command and its one retry

@@ -235,17 +235,24 @@ def a_failure(clock: Clock, **data: str) -> Activity:
     )
 
 
-def test_while_the_queue_is_away_a_replay_says_so_and_the_failure_stays(
-    service: Service, api: Api, faults: Tidepool, storage_account: StorageAccount
+@pytest.mark.parametrize("fault", [("status", 503), ("timeout", 600)])
+def test_while_the_queue_is_away_or_hangs_a_replay_says_so_and_the_failure_stays(
+    service: Service,
+    api: Api,
+    faults: Tidepool,
+    storage_account: StorageAccount,
+    fault: tuple[str, float],
 ) -> None:
     service.worker.give_up(encode(SCORE))
     [failure] = listed(api)
     match = {"host": f"{storage_account.name}.queue.*"}
-    faults.fault("request", "status", match=match, value=503, times=None)
+    faults.fault("request", fault[0], match=match, value=fault[1], times=None)
 
-    status, _ = replay(api, failure)
+    answer = api.post(f"/api/failures/{failure['id']}/replay", {})
 
-    assert (status, listed(api)) == (503, [failure])
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "10")
+    assert content(answer)["title"] == "Azure is not available"
+    assert listed(api) == [failure]
 
 
 def test_two_people_who_replay_at_once_both_succeed(

@@ -91,12 +91,18 @@ def retry_on_conflict(attempt: Callable[[], T], subject: str) -> T:
     raise ConflictError(f"{subject} is being changed by other writers: try again in a minute")
 
 
-def send_or_leave_to_timer(queue: "WorkQueue", command: AnyCommand) -> None:
-    """Send a command for work that is in the ledger. If the queue is not available, the timer sends it."""
-    try:
-        queue.send(command)
-    except TransientError as error:
-        log.warning("command_left_to_timer", command=command.kind, error=error, **command_ids(command))
+def send_or_leave_to_timer(queue: "WorkQueue", *commands: AnyCommand) -> None:
+    """Send commands for work that is in the ledger. If the queue is not available, the timer sends them.
+
+    After one command could not be sent, no other is tried: the caller would wait for each time-out.
+    """
+    for number, command in enumerate(commands):
+        try:
+            queue.send(command)
+        except TransientError as error:
+            for left in commands[number:]:
+                log.warning("command_left_to_timer", command=left.kind, error=error, **command_ids(left))
+            return
 
 
 def repeat_after(command: AnyCommand, delay: timedelta) -> list[Next]:

@@ -15,7 +15,7 @@ from tidegate.domain.lifecycle.rollout_progress import unrestored
 from tidegate.domain.lifecycle.verdict_records import Approval, Verdict
 from tidegate.errors import RefusedError
 from tidegate.log import Log
-from tidegate.messages.commands import PromoteModel, RollbackModel
+from tidegate.messages.commands import AnyCommand, PromoteModel, RollbackModel
 from tidegate.service.context import ServiceContext
 from tidegate.service.manual_actions.requester import Reason, Requester, RequesterName
 from tidegate.service.retry import retry_on_conflict, send_or_leave_to_timer
@@ -66,10 +66,11 @@ class ApprovalService:
         """
         reference, cause = model_reference(model, version), f"decision-{decision.verdict}"
         record = retry_on_conflict(lambda: self._save(model, version, decision, requester), reference)
+        commands: list[AnyCommand] = [PromoteModel(cause=cause, model=model, version=version)]
         if record.approval and record.approval.approved:  # PromoteModel announces a refusal
             announced = self.context.announce(verdict_texts.approved(record, record.approval, cause))
-            send_or_leave_to_timer(self.queue, announced.command)
-        send_or_leave_to_timer(self.queue, PromoteModel(cause=cause, model=model, version=version))
+            commands.insert(0, announced.command)
+        send_or_leave_to_timer(self.queue, *commands)
         return record
 
     def roll_back(self, model: str, request: RollbackRequest, requester: Requester) -> RollbackModel:
