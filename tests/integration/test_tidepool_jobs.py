@@ -13,6 +13,7 @@ import psutil
 import pytest
 from azure.ai.ml import Input, Output, command, load_job
 from azure.ai.ml.entities import AmlCompute, Data, Environment, Job
+from azure.ai.ml.exceptions import JobException
 from azure.storage.blob import BlobServiceClient
 from tests.support.azure_clients import blob_service, ml_client
 
@@ -251,6 +252,28 @@ def test_a_failing_step_fails_the_pipeline_with_its_reason(runner: JobRunner) ->
     details = runner.ml.jobs._runs_operations.get_run_details(children["breaks"].name)
     assert "exited with status code 1" in details.error.error.message
     assert "no such month" in details.error.error.message
+
+
+def test_the_reason_of_a_step_that_never_started_is_in_its_log_and_in_the_stream_of_the_pipeline(
+    runner: JobRunner, tmp_path: Path
+) -> None:
+    missing = "azureml://datastores/workspaceblobstore/paths/no/such/file.csv"
+    yaml = f"""
+        jobs:
+          reads:
+            type: command
+            inputs: {{f: {{type: uri_file, path: "{missing}"}}}}
+            environment: azureml:env:1
+            command: cat ${{{{inputs.f}}}}
+    """
+    name = runner.submit(runner.pipeline(yaml))
+
+    with pytest.raises(JobException, match=r"(?s)Failed nodes: /reads.*no/such/file.csv was not found"):
+        runner.ml.jobs.stream(name)
+
+    runner.ml.jobs.download(runner.children(name)["reads"].name, download_path=tmp_path, all=True)
+    (log,) = tmp_path.rglob("std_log.txt")
+    assert "no/such/file.csv was not found" in log.read_text()
 
 
 MEETING = """

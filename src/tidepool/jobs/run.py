@@ -11,7 +11,7 @@ from tidepool.jobs.graph import Graph, Step, Value, bind_inputs
 from tidepool.jobs.records import JobRecords
 from tidepool.jobs.reuse import fingerprint
 from tidepool.jobs.step_folder import StepRun
-from tidepool.jobs.steps import StepError, Steps
+from tidepool.jobs.steps import LOG, StepError, Steps
 from tidepool.store import Document
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,7 @@ _FAILED_CHILDREN = (
     "Pipeline has failed child jobs. Failed nodes: {nodes}. For more details and logs, please go to the "
     "job detail page and check the child jobs."
 )
+_REASON = 1000  # characters of the error of a step that the error of its pipeline quotes
 
 
 @dataclass
@@ -67,7 +68,12 @@ class JobRun:
         """Move the pipeline to its last state, which follows from the errors of its steps."""
         if self._errors:
             if any(error.status == "Failed" for error in self._errors.values()):
-                message = _FAILED_CHILDREN.format(nodes=", ".join(f"/{name}" for name in self._errors))
+                message = "\n".join(
+                    (
+                        _FAILED_CHILDREN.format(nodes=", ".join(f"/{name}" for name in self._errors)),
+                        *(f"/{name}: {str(error)[-_REASON:]}" for name, error in self._errors.items()),
+                    )
+                )
                 return await self._move("Failed", {"code": "UserError", "message": message})
             return await self._move("Canceled", next(iter(self._errors.values())).error)
         await self._move("Finalizing")
@@ -175,6 +181,8 @@ class JobRun:
             await self._move("Canceled", run_id=run.run_id)
             raise
         except StepError as error:
+            if not error.logged:
+                await self.records.log(self.workspace_id, run.run_id, LOG, f"{error}\n")
             await self._move(error.status, error.error, run_id=run.run_id)
             raise
         except AzureError as error:

@@ -30,11 +30,15 @@ _UNLIMITED = 1_000_000  # the number of nodes of serverless compute
 
 
 class StepError(Exception):
-    """A step that ended as Failed or Canceled. Its run shows `status` and `error`."""
+    """A step that ended as Failed or Canceled. Its run shows `status` and `error`.
 
-    def __init__(self, code: str, message: str, status: str = "Failed") -> None:
+    `logged` says whether the log of the run has been written. If not, the reason becomes the log.
+    """
+
+    def __init__(self, code: str, message: str, status: str = "Failed", *, logged: bool = False) -> None:
         super().__init__(message)
         self.status = status
+        self.logged = logged
         self.error = {"code": code, "message": message}
 
 
@@ -80,7 +84,7 @@ class Steps:
                 await self._prepare(folder)
                 await self._move(run, "Running")
                 if fault == "preempt":
-                    raise StepError("UserError", _PREEMPTED)
+                    raise StepError("UserError", _PREEMPTED, logged=True)
                 if fault == "silent":
                     await self._wait_forever((run.workspace_id, run.run_id))
                 await self._execute(folder, record)
@@ -122,6 +126,7 @@ class Steps:
                 "UserError",
                 f"Execution failed. User process exited with status code {exit_status}. "
                 f"Please check log file '{LOG}' for error details. Error: {output.text[-_TAIL:]}",
+                logged=True,
             )
 
     async def _within(self, timeout_s: float | None, process: Coroutine[Any, Any, int]) -> int:
@@ -139,7 +144,10 @@ class Steps:
             if task.done():
                 return task.result()
             raise StepError(
-                "JobTimedOut", f"The job took longer than its limit of {timeout_s:g} s.", "Canceled"
+                "JobTimedOut",
+                f"The job took longer than its limit of {timeout_s:g} s.",
+                "Canceled",
+                logged=True,
             )
         finally:
             for waiting in waits:
