@@ -230,7 +230,7 @@ UNKNOWN = {
         "component version 'score' version '3'",
     ),
     "compute of a step": (
-        {"jobType": "Pipeline", "jobs": {"a": {"type": "command", "compute": "azureml:gpu"}}},
+        {"jobType": "Pipeline", "jobs": {"a": {"type": "command", "computeId": "azureml:gpu"}}},
         "compute 'gpu'",
     ),
 }
@@ -241,7 +241,7 @@ def test_a_job_that_names_a_missing_resource_is_refused(
     kind: str, prepared: MLClient, bearer: str, workspace: Workspace
 ) -> None:
     properties, message = UNKNOWN[kind]
-    job = {**COMMAND, **properties}
+    job = properties if "jobType" in properties else {**COMMAND, **properties}
     body = json.loads(json.dumps({"properties": job}).replace("{ws}", workspace.id))
 
     answer = arm("PUT", f"{workspace.id}/jobs/lost", bearer, body)

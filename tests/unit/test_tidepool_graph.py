@@ -161,6 +161,35 @@ def test_a_job_that_cannot_run_is_refused_with_the_reason(jobs: dict[str, Any], 
 
 
 @pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"depth": "0"}, "Input depth of step train is 0; its min is 1"),
+        ({"depth": "2.5"}, "Input depth of step train is 2.5; its max is 2"),
+        ({"kind": "c"}, "Input kind of step train is c; it must be one of a, b"),
+        ({"depth": "2", "kind": "b"}, None),
+        ({"depth": "${{parent.inputs.depth}}"}, None),
+    ],
+)
+def test_a_literal_outside_what_its_component_allows_is_refused(
+    inputs: dict[str, str], message: str | None
+) -> None:
+    declared = {
+        "depth": {"type": "number", "min": "1", "max": "2", "optional": True},
+        "kind": {"type": "string", "enum": ["a", "b"], "optional": True},
+    }
+    body = {"jobType": "Pipeline", "jobs": {"train": node("train", inputs)}}
+
+    def read() -> Graph:
+        return read_job("job", body, lambda _: {"type": "command", "command": "true", "inputs": declared})
+
+    if message is None:
+        assert read().steps["train"].inputs
+        return
+    with pytest.raises(AzureError, match=message):
+        read()
+
+
+@pytest.mark.parametrize(
     "properties",
     [
         {"jobType": "Command"},

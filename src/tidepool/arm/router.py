@@ -7,9 +7,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from tidepool.access.identity import Identity
-from tidepool.arm.body_checks import check_body
 from tidepool.arm.requests import MANAGEMENT, ArmPath, Call, Routes, parse, read_json
 from tidepool.arm.subscriptions import ENDPOINTS
+from tidepool.declarations.catalog import check_body
 from tidepool.default_resources import SUBSCRIPTION
 from tidepool.errors import AzureError, not_emulated
 
@@ -31,7 +31,7 @@ class Router:
         self, *, identity: Identity, routes: Routes, check_parent: CheckParent, action_of: ActionOf
     ) -> None:
         self._identity = identity
-        self._routes = routes
+        self.routes = routes
         self._check_parent = check_parent
         self._action_of = action_of
 
@@ -44,7 +44,7 @@ class Router:
         principal = self._identity.check(request, MANAGEMENT)
         path = parse(request.url.path.removeprefix(_FRONT_END))
         path, verb = _path_and_verb(request.method, path)
-        handler = self._routes.get((path.kind, verb))
+        handler = self.routes.get((path.kind, verb))
         if handler is None:
             raise not_emulated(request.method, str(request.url))
         _check_subscription(path)
@@ -53,8 +53,7 @@ class Router:
         self._identity.authorize(
             principal, action, path.scope if path.provider == "Microsoft.Authorization" else path.text
         )
-        body = await read_json(request) if request.method != "GET" else {}
-        check_body(body)
+        body = check_body(path.kind, verb, await read_json(request)) if request.method != "GET" else {}
         host = f"https://{request.url.hostname}"
         return await handler(
             Call(path=path, principal=principal, query=dict(request.query_params), body=body, host=host)

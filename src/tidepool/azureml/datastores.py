@@ -14,7 +14,6 @@ from tidepool.store import Document, Store
 _REQUIRED = {
     "AzureBlob": ("accountName", "containerName"),
     "AzureDataLakeGen2": ("accountName", "filesystem"),
-    "AzureFile": ("accountName", "fileShareName"),
 }
 _SECRETS = ("AccountKey", "Sas")
 
@@ -72,7 +71,7 @@ class Datastores:
         existing = self._store.get(call.path.text)
         default = bool((existing or {}).get("properties", {}).get("isDefault"))
         document = self._save(
-            call.path.text, _checked(call.properties), default=default, by=call.principal.name
+            call.path.text, self._checked(call.properties), default=default, by=call.principal.name
         )
         return JSONResponse(document, status_code=200 if existing else 201)
 
@@ -126,18 +125,20 @@ class Datastores:
             raise missing("datastore", call.path.names[1], root=call.path.root, status=404)
         return document
 
-
-def _checked(properties: Document) -> Document:
-    datastore_type = properties.get("datastoreType")
-    if datastore_type not in _REQUIRED:
-        raise UserError(
-            400,
-            f"datastoreType is {datastore_type!r}; it must be one of {', '.join(_REQUIRED)}.",
-            "BadArgument",
-        )
-    for name in _REQUIRED[datastore_type]:
-        if not properties.get(name):
+    def _checked(self, properties: Document) -> Document:
+        datastore_type = properties["datastoreType"]
+        for name in _REQUIRED[datastore_type]:
+            if not properties.get(name):
+                raise UserError(
+                    400, f"A datastore of type {datastore_type} needs a value for '{name}'.", "BadArgument"
+                )
+        secrets = (properties.get("credentials") or {}).get("secrets") or {}
+        account = properties["accountName"]
+        if secrets.get("key") and secrets["key"] != self._accounts.key(account):
             raise UserError(
-                400, f"A datastore of type {datastore_type} needs a value for '{name}'.", "BadArgument"
+                400,
+                f"The key in the credentials of the datastore is not the key of the account '{account}'. "
+                "Azure accepts such a datastore, and then each job that uses it fails.",
+                "BadArgument",
             )
-    return properties
+        return properties

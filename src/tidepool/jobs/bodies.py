@@ -1,5 +1,6 @@
 """The reader of job and component bodies: what the SDK sends becomes a graph of steps."""
 
+import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -139,11 +140,28 @@ def _step_inputs(step: str, given: Body, declared: Body) -> Iterator[tuple[str, 
         raise GraphError(f"Step {step} gets inputs that its component lacks: {', '.join(sorted(unknown))}.")
     for name, declaration in declared.items():
         if (bound := given.get(name)) is not None:
-            yield name, _value(bound, declaration.get("type"), declaration.get("mode"))
+            value = _value(bound, declaration.get("type"), declaration.get("mode"))
+            _check_literal(step, name, value, declaration)
+            yield name, value
         elif declaration.get("default") is not None:
             yield name, Value(_text(declaration["default"]))
         elif not declaration.get("optional"):
             raise GraphError(f"Step {step} lacks its required input {name}.")
+
+
+def _check_literal(step: str, name: str, value: Value, declared: Body) -> None:
+    """Raise GraphError if a literal is not one that its component allows with `enum`, `min` and `max`."""
+    if value.is_data or "${{" in value.text:
+        return
+    allowed = [_text(item) for item in declared.get("enum") or []]
+    if allowed and value.text not in allowed:
+        raise GraphError(
+            f"Input {name} of step {step} is {value.text}; it must be one of {', '.join(allowed)}."
+        )
+    for bound, is_outside in (("min", operator.lt), ("max", operator.gt)):
+        limit = declared.get(bound)
+        if limit is not None and is_outside(float(value.text), float(limit)):
+            raise GraphError(f"Input {name} of step {step} is {value.text}; its {bound} is {limit}.")
 
 
 def _step_outputs(given: Body, declared: Body) -> Iterator[tuple[str, JobOutput]]:

@@ -1,0 +1,52 @@
+"""Datastores of a workspace."""
+
+from tidepool.declarations.metadata import DESCRIBED, RESOURCE
+from tidepool.declarations.words import Shape, Table, choice, read_only, refused, stored, unlisted, used
+
+_CREATED = "integration/tidepool_resources::a_user_creates_a_datastore_without_credentials"
+_NAMES = "the names of storage accounts are unique in Azure"
+_CLOUD = "there is one cloud"
+_KEY = "integration/tidepool_declarations::the_key_of_a_datastore_must_be_the_key_of_its_account"
+
+_CREDENTIALS: Shape = choice(
+    "credentialsType",
+    {},
+    {
+        "None": {},
+        "AccountKey": {
+            "secrets": {"key": used(_KEY), "secretsType": stored("the credentials say it already")}
+        },
+        **{
+            name: refused("Tidepool reads and writes the data of jobs with its own identity")
+            for name in ("Sas", "ServicePrincipal", "Certificate")
+        },
+    },
+)
+_ACCOUNT: Table = {
+    "accountName": used(_CREATED),
+    "resourceGroup": stored(_NAMES),
+    "subscriptionId": stored(_NAMES),
+    "endpoint": refused(_CLOUD, str, only=("core.windows.net",)),
+    "protocol": refused("storage is reached by https", str, only=("https",)),
+    "serviceDataAccessAuthIdentity": stored("only the pages of Azure's studio use it"),
+}
+DATASTORE: Table = {
+    **RESOURCE,
+    "properties": choice(
+        "datastoreType",
+        {
+            **DESCRIBED,
+            "credentials": _CREDENTIALS,
+            "isDefault": read_only(bool),
+            "isArchived": unlisted(read_only(bool)),
+        },
+        {
+            "AzureBlob": {**_ACCOUNT, "containerName": used(_CREATED)},
+            "AzureDataLakeGen2": {**_ACCOUNT, "filesystem": used(_CREATED)},
+            "AzureFile": refused("Tidepool has no file shares"),
+            "AzureDataLakeGen1": refused("Azure has retired this service"),
+            "OneLake": refused("Tidepool has no Microsoft Fabric"),
+            "Hdfs": refused("Tidepool has no Hadoop"),
+        },
+    ),
+}

@@ -1,0 +1,113 @@
+"""Event subscriptions of Event Grid."""
+
+from tidepool.declarations.metadata import RESOURCE
+from tidepool.declarations.words import (
+    ANY,
+    Shape,
+    Table,
+    choice,
+    items,
+    read_only,
+    refused,
+    stored,
+    used,
+)
+
+_DELIVERED = "integration/tidepool_eventgrid::an_event_reaches_a_webhook_that_shook_hands"
+_FUNCTION = "integration/tidepool_functions::event_grid_delivers_to_a_function_and_tries_again"
+_BATCHES = "integration/tidepool_topics::a_batch_stays_below_its_preferred_size"
+_OPERATORS = "unit/tidepool_filters::operators"
+_SUBJECT = "unit/tidepool_filters::subject"
+_RETRIES = "integration/tidepool_eventgrid::a_failed_delivery_is_tried_again_on_the_documented_schedule"
+_DEAD = "integration/tidepool_eventgrid::an_undeliverable_event_becomes_a_dead_letter_five_minutes_later"
+_CLOUD_EVENTS = "integration/tidepool_topics::cloud_events_go_out_as_the_subscription_wants_them"
+
+_HEADERS = "deliveries have no headers of the subscription"
+_IDENTITY = "Event Grid delivers without an identity of its topic"
+_ELSEWHERE = "events are delivered to functions and webhooks only"
+
+_OTHER_DESTINATIONS = (
+    "EventHub",
+    "HybridConnection",
+    "MonitorAlert",
+    "NamespaceTopic",
+    "PartnerDestination",
+    "ServiceBusQueue",
+    "ServiceBusTopic",
+    "StorageQueue",
+)
+
+_BATCHED: Table = {
+    "maxEventsPerBatch": used(_BATCHES, int),
+    "preferredBatchSizeInKilobytes": used(_BATCHES, int),
+    "deliveryAttributeMappings": refused(_HEADERS, list),
+}
+_DESTINATION: Shape = choice(
+    "endpointType",
+    {},
+    {
+        "AzureFunction": {"properties": {"resourceId": used(_FUNCTION), **_BATCHED}},
+        "WebHook": {
+            "properties": {
+                "endpointUrl": used(_DELIVERED),
+                "endpointBaseUrl": read_only(str),
+                "azureActiveDirectoryTenantId": refused("webhooks are called without a token", str),
+                "azureActiveDirectoryApplicationIdOrUri": refused("webhooks are called without a token", str),
+                "minimumTlsVersionAllowed": stored("webhooks of tests are on this machine"),
+                **_BATCHED,
+            }
+        },
+        **{name: refused(_ELSEWHERE) for name in _OTHER_DESTINATIONS},
+    },
+)
+_NUMBER = ("GreaterThan", "GreaterThanOrEquals", "LessThan", "LessThanOrEquals")
+_NUMBERS = ("In", "NotIn", "InRange", "NotInRange")
+_TEXTS = ("Contains", "BeginsWith", "EndsWith", "In")
+_VALUE: Table = {"value": used(_OPERATORS, ANY)}
+_VALUES: Table = {"values": used(_OPERATORS, list)}
+_FILTERS: dict[str, Table] = {
+    "BoolEquals": _VALUE,
+    "IsNotNull": {},
+    "IsNullOrUndefined": {},
+    **{f"Number{name}": _VALUE for name in _NUMBER},
+    **{f"Number{name}": _VALUES for name in _NUMBERS},
+    **{f"String{negation}{name}": _VALUES for name in _TEXTS for negation in ("", "Not")},
+}
+_FILTER: Table = {
+    "includedEventTypes": used("unit/tidepool_filters::event_types", list),
+    "subjectBeginsWith": used(_SUBJECT),
+    "subjectEndsWith": used(_SUBJECT),
+    "isSubjectCaseSensitive": used(_SUBJECT, bool),
+    "enableAdvancedFilteringOnArrays": used(
+        "unit/tidepool_filters::arrays_are_looked_into_only_when_asked", bool
+    ),
+    "advancedFilters": items(choice("operatorType", {"key": used(_OPERATORS)}, _FILTERS)),
+}
+_DEAD_LETTERS: Shape = choice(
+    "endpointType",
+    {},
+    {"StorageBlob": {"properties": {"resourceId": used(_DEAD), "blobContainerName": used(_DEAD)}}},
+)
+SUBSCRIPTION: Table = {
+    **RESOURCE,
+    "properties": {
+        "destination": _DESTINATION,
+        "filter": _FILTER,
+        "eventDeliverySchema": used(
+            _CLOUD_EVENTS,
+            only=("EventGridSchema", "CloudEventSchemaV1_0"),
+            reason="topics have no input schema of their own",
+        ),
+        "retryPolicy": {
+            "maxDeliveryAttempts": used(_RETRIES, int),
+            "eventTimeToLiveInMinutes": used(_RETRIES, int),
+        },
+        "deadLetterDestination": _DEAD_LETTERS,
+        "labels": stored("they describe the subscription for people", list),
+        "expirationTimeUtc": refused("subscriptions do not expire", str),
+        "deliveryWithResourceIdentity": refused(_IDENTITY, dict),
+        "deadLetterWithResourceIdentity": refused(_IDENTITY, dict),
+        "topic": read_only(str),
+        "provisioningState": read_only(str),
+    },
+}
