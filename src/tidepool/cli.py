@@ -43,6 +43,13 @@ def up(
     ] = None,
     data: Data = DEFAULT,
     seed: Annotated[int, typer.Option(help="The seed that makes faults and delays repeatable.")] = 0,
+    logged_models: Annotated[
+        bool | None,
+        typer.Option(
+            help="Answer MLflow 3's logged models, so that its log_model works. Azure ML answers 404.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Start Tidepool. Without --detach it runs until Ctrl-C."""
     cloud = Tidepool(data, app=functions, seed=seed)
@@ -51,6 +58,8 @@ def up(
         typer.echo(f"Tidepool is already running on {cloud.data_dir}.")
         return
     cloud.start(detach=detach)
+    if logged_models is not None:
+        cloud.accept_logged_models(logged_models)
     _print_started(cloud)
     if not detach:
         cloud.wait()

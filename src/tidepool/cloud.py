@@ -201,6 +201,13 @@ class Tidepool:
     def clear_faults(self) -> None:
         self._ask("DELETE", "/faults")
 
+    def accept_logged_models(self, accepted: bool = True) -> None:
+        """Answer MLflow 3's logged models from now on, also after a restart.
+
+        Azure ML's tracking server does not know them and answers 404. This is the default.
+        """
+        self._post("/logged-models", {"accepted": accepted})
+
     def kill_worker_after(self, writes: int, site: str = DEFAULT_SITE) -> None:
         """Kill the worker as soon as its n-th write from now has taken effect.
 

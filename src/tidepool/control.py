@@ -43,6 +43,7 @@ class Control:
             Route("/events", self._inject, methods=["POST"]),
             Route("/faults", self._add_fault, methods=["POST"]),
             Route("/faults", self._clear_faults, methods=["DELETE"]),
+            Route("/logged-models", self._accept_logged_models, methods=["POST"]),
             Route("/advance", self._advance, methods=["POST"]),
             Route("/settle", self._settle, methods=["POST"]),
             Route("/storage-accounts", self._create_storage_account, methods=["POST"]),
@@ -114,6 +115,10 @@ class Control:
 
     async def _clear_faults(self, _: Request) -> JSONResponse:
         self._composition.faults.clear()
+        return JSONResponse({})
+
+    async def _accept_logged_models(self, request: Request) -> JSONResponse:
+        self._composition.tracking.accept_logged_models(bool((await request.json())["accepted"]))
         return JSONResponse({})
 
     async def _advance(self, request: Request) -> JSONResponse:

@@ -27,6 +27,8 @@ TRAIN = """
 
     inputs = numpy.array([[0.0], [1.0], [2.0], [3.0]])
     model = LogisticRegression().fit(inputs, [0, 0, 1, 1])
+    # No run is active yet.
+    mlflow.sklearn.log_model(model, name="first", pip_requirements=["scikit-learn"])
     mlflow.log_param("rows", len(inputs))
     mlflow.log_metric("accuracy", 0.75)
     mlflow.log_text("hello", "notes/hello.txt")
@@ -71,6 +73,15 @@ def _train(ml: MLClient, folder: Path) -> str:
     return str(ml.jobs.create_or_update(job).name)
 
 
+@pytest.fixture
+def logged_models(tidepool: Tidepool) -> Iterator[None]:
+    """Let Tidepool answer MLflow 3's logged models during the test."""
+    tidepool.accept_logged_models()
+    yield
+    tidepool.accept_logged_models(False)
+
+
+@pytest.mark.usefixtures("logged_models")
 def test_a_job_logs_metrics_artifacts_and_a_registered_model_under_its_own_name(
     tidepool: Tidepool, ml: MLClient, tracked: mlflow.MlflowClient, tmp_path: Path
 ) -> None:
@@ -88,6 +99,7 @@ def test_a_job_logs_metrics_artifacts_and_a_registered_model_under_its_own_name(
     experiment = tracked.get_experiment_by_name("training")
     assert [run.info.run_id for run in tracked.search_runs([experiment.experiment_id])] == [name]
     assert "model/MLmodel" in [file.path for file in tracked.list_artifacts(name, "model")]
+    assert "first/MLmodel" in [file.path for file in tracked.list_artifacts(name, "first")]
     assert Path(tracked.download_artifacts(name, "notes/hello.txt")).read_text() == "hello"
     model = ml.models.get("steps", "1")
     assert (model.type, model.job_name) == ("mlflow_model", name)
@@ -99,6 +111,27 @@ def test_a_job_logs_metrics_artifacts_and_a_registered_model_under_its_own_name(
     assert [model.name for model in tracked.search_registered_models()] == ["steps"]
     loaded = mlflow.pyfunc.load_model("models:/steps/1")
     assert loaded.predict(np.array([[3.0]])).tolist() == [1]
+
+
+def _twice(model_input: list[float]) -> list[float]:
+    return [2 * number for number in model_input]
+
+
+def test_logged_models_are_refused_as_in_azure_and_the_older_calls_register_a_model(
+    ml: MLClient, tracked: mlflow.MlflowClient, tmp_path: Path
+) -> None:
+    mlflow.pyfunc.save_model(tmp_path / "model", python_model=_twice, pip_requirements=["mlflow"])
+
+    mlflow.set_experiment("older calls")
+    with mlflow.start_run() as run:
+        with pytest.raises(mlflow.MlflowException, match=r"logged-models failed with error code 404 != 200"):
+            mlflow.pyfunc.log_model(name="new", python_model=_twice, pip_requirements=["mlflow"])
+        mlflow.log_artifacts(str(tmp_path / "model"), "model")
+        mlflow.register_model(mlflow.get_artifact_uri("model"), "twice")
+
+    assert [file.path for file in tracked.list_artifacts(run.info.run_id)] == ["model"]
+    assert ml.models.get("twice", "1").job_name == run.info.run_id
+    assert mlflow.pyfunc.load_model("models:/twice/1").predict([2.0]) == [4.0]
 
 
 def test_a_script_tracks_its_own_experiments_and_runs(tracked: mlflow.MlflowClient, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import jwt
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from tidepool.store import Document, Store
 
 ISSUER = f"https://sts.windows.net/{TENANT}/"
 LIFETIME_S = 24 * 3600
+_RUN = "tidepool_run"  # the claim with the id of the run whose process uses the token
 # Other names of audiences, without the slash at the end, and the names that Tidepool uses for them.
 _ALIASES = {"https://management.core.windows.net": "https://management.azure.com"}
 
@@ -51,8 +53,10 @@ class Identity:
             )
         return principal
 
-    def issue(self, audience: str, principal: Principal, lifetime_s: int = LIFETIME_S) -> str:
-        """Return a bearer token for an audience."""
+    def issue(
+        self, audience: str, principal: Principal, lifetime_s: int = LIFETIME_S, *, run: str = ""
+    ) -> str:
+        """Return a bearer token for an audience. `run` is the id of the run whose process uses the token."""
         now = int(time.time())
         claims = {
             "aud": audience,
@@ -66,6 +70,7 @@ class Identity:
             "appid": principal.client_id,
             "app_displayname": principal.name,
             "idtyp": "app",
+            **({_RUN: run} if run else {}),
         }
         return jwt.encode(claims, self._secret, "HS256")
 
@@ -74,13 +79,27 @@ class Identity:
 
         Raise AzureError 401 if its token is missing, invalid, expired or for another audience.
         """
+        claims = self._claims(request)
+        if _normal(claims["aud"]) not in map(_normal, audiences):
+            raise _unauthorized(
+                "InvalidAuthenticationTokenAudience",
+                f"The access token has been obtained for wrong audience or resource '{claims['aud']}'. "
+                f"It should exactly match with one of the allowed audiences '{', '.join(audiences)}'.",
+            )
+        return Principal(claims["app_displayname"], claims["oid"], claims["appid"])
+
+    def run_of(self, request: Request) -> str | None:
+        """Return the id of the run whose process sent a request, or None if no job sent it."""
+        return self._claims(request).get(_RUN)
+
+    def _claims(self, request: Request) -> dict[str, Any]:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise _unauthorized(
                 "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."
             )
         try:
-            claims = jwt.decode(token, self._secret, ["HS256"], options={"verify_aud": False})
+            return jwt.decode(token, self._secret, ["HS256"], options={"verify_aud": False})
         except jwt.ExpiredSignatureError as error:
             raise _unauthorized(
                 "ExpiredAuthenticationToken", "The access token expiry UTC time is in the past."
@@ -89,13 +108,6 @@ class Identity:
             raise _unauthorized(
                 "InvalidAuthenticationToken", f"The access token is invalid: {error}."
             ) from error
-        if _normal(claims["aud"]) not in map(_normal, audiences):
-            raise _unauthorized(
-                "InvalidAuthenticationTokenAudience",
-                f"The access token has been obtained for wrong audience or resource '{claims['aud']}'. "
-                f"It should exactly match with one of the allowed audiences '{', '.join(audiences)}'.",
-            )
-        return Principal(claims["app_displayname"], claims["oid"], claims["appid"])
 
     def authorize(self, principal: Principal, action: str, scope: str) -> None:
         """Raise AzureError 403 unless a role of the principal allows the action at this scope."""

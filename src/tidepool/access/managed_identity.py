@@ -13,7 +13,10 @@ from tidepool.access.principals import PRINCIPALS, Principal
 
 
 class ManagedIdentity:
-    """The ASGI app `app` of `/token`. The identity header of a request names the principal."""
+    """The ASGI app `app` of `/token`. The identity header of a request names the principal.
+
+    The header of a job's process also has the id of its run, after a point.
+    """
 
     def __init__(self, identity: Identity) -> None:
         self._identity = identity
@@ -30,7 +33,8 @@ class ManagedIdentity:
         return header
 
     async def _token(self, request: Request) -> JSONResponse:
-        principal = self._principals.get(request.headers.get("x-identity-header", ""))
+        header, _, run = request.headers.get("x-identity-header", "").partition(".")
+        principal = self._principals.get(header)
         audience = request.query_params.get("resource")
         if principal is None:
             return _refused(401, "X-IDENTITY-HEADER is missing or wrong")
@@ -39,11 +43,11 @@ class ManagedIdentity:
         client_id = request.query_params.get("client_id", principal.client_id)
         if client_id != principal.client_id:
             return _refused(400, f"No managed identity found for client id {client_id}")
-        return JSONResponse(self._answer(audience, principal))
+        return JSONResponse(self._answer(audience, principal, run))
 
-    def _answer(self, audience: str, principal: Principal) -> dict[str, Any]:
+    def _answer(self, audience: str, principal: Principal, run: str) -> dict[str, Any]:
         return {
-            "access_token": self._identity.issue(audience, principal),
+            "access_token": self._identity.issue(audience, principal, run=run),
             "client_id": principal.client_id,
             "expires_on": str(int(time.time()) + LIFETIME_S),
             "resource": audience,

@@ -24,9 +24,12 @@ def process_environment(folder: StepFolder, record: Document, actor: Document) -
     machine, step = folder.machine, folder.run.step
     inputs = {f"AZURE_ML_INPUT_{name}": folder.texts[f"inputs.{name}"] for name in folder.run.inputs}
     outputs = {f"AZURE_ML_OUTPUT_{name}": folder.texts[f"outputs.{name}"] for name in step.outputs}
+    tidepool = machine.environment(actor["id"])
     return {
         **os.environ,
-        **machine.environment(actor["id"]),
+        **tidepool,
+        # The tokens of this process name its run, as the tokens of runs on Azure ML do.
+        "IDENTITY_HEADER": f"{tidepool['IDENTITY_HEADER']}.{record['runId']}",
         "PATH": f"{machine.python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
         "PYTHONUNBUFFERED": "1",
         **_azureml_variables(folder.run.workspace_id, record, identity_of(actor)),

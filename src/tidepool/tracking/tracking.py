@@ -31,6 +31,10 @@ _OPERATION = re.compile(r"/api/[23]\.0/(?:preview/)?mlflow/(.*)")
 _REGISTRY = ("registered-models/", "model-versions/")
 # The start of a model version's source if this source is a logged model; the id of the model follows.
 _LOGGED_MODEL = "models:/"
+# The operations of MLflow 3 that Azure ML's tracking server does not have: it answers 404 without a body.
+# https://github.com/Azure/azure-sdk-for-python/issues/44896
+_MLFLOW_3 = re.compile(r"logged-models(/.*)?|runs/outputs")
+_SETTING = "/settings/logged_models"
 _READS = ("search", "get", "list")
 # Response headers of the MLflow server that only concern the connection to this server.
 _DROPPED = {"connection", "content-length", "content-encoding", "transfer-encoding", "date", "server"}
@@ -72,6 +76,10 @@ class Tracking:
         """
         self._server.begin()
 
+    def accept_logged_models(self, accepted: bool) -> None:
+        """Answer MLflow 3's logged models from now on, or refuse them with 404 as Azure ML does."""
+        self._store.put(_SETTING, {"accepted": accepted})
+
     async def stop(self) -> None:
         await self._server.stop()
         if self._rows is not None:
@@ -83,16 +91,29 @@ class Tracking:
         operation = match[1] if match else ""
         if operation.startswith(_REGISTRY):
             return await self._in_registry(request, workspace_id, operation)
+        if _MLFLOW_3.fullmatch(operation) and not (self._store.get(_SETTING) or {}).get("accepted"):
+            return Response(status_code=404)
         rows = await self._ready(workspace_id)
         if operation == "experiments/create":
             return await self._create_experiment(request, workspace_id, rows)
         if operation == "runs/log-batch-async":
             await self._forward(request, workspace_id, "/api/2.0/mlflow/runs/log-batch")
             return JSONResponse({"batch_tracking_id": ""})
-        answer = await self._forward(request, workspace_id, path)
-        if operation == "logged-models" and request.method == "POST" and answer.status_code == 200:
-            return _with_model_in_run(answer, rows, workspace_id)
-        return answer
+        if operation == "logged-models" and request.method == "POST":
+            return await self._create_logged_model(request, workspace_id, rows, path)
+        return await self._forward(request, workspace_id, path)
+
+    async def _create_logged_model(
+        self, request: Request, workspace_id: str, rows: MlflowRows, path: str
+    ) -> Response:
+        """Create a logged model among the artifacts of its run.
+
+        If a job has not started a run with MLflow, the model belongs to the run of the job.
+        """
+        body = await _json(request)
+        body["source_run_id"] = body.get("source_run_id") or self._identity.run_of(request)
+        answer = await self._forward(request, workspace_id, path, body)
+        return _with_model_in_run(answer, rows, workspace_id) if answer.status_code == 200 else answer
 
     def _authorized(self, request: Request) -> tuple[str, str]:
         """Authorize a request, and return (id of the workspace, path of the request on the MLflow server)."""
