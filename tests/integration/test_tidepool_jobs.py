@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from azure.ai.ml import Input, Output, command, load_job
-from azure.ai.ml.entities import AmlCompute, Data, Environment, Job
+from azure.ai.ml.entities import AmlCompute, Data, Environment, Job, Model
 from azure.ai.ml.exceptions import JobException
 from azure.storage.blob import BlobServiceClient
 from tests.support.azure_clients import blob_service, ml_client
@@ -132,6 +132,52 @@ def test_a_command_job_reads_its_inputs_and_its_output_becomes_a_data_asset(runn
     asset = runner.ml.data.get("joined", "7")
     assert runner.text(asset.path.partition("/paths/")[2] + "joined.txt") == "alpha beta gamma 4"
     assert runner.states(ended.name) == ["Preparing", "Queued", "Running", "Finalizing", "Completed"]
+
+
+def test_outputs_and_artifacts_of_a_job_download_register_and_serve_as_inputs(runner: JobRunner) -> None:
+    types = {
+        "folder": "uri_folder",
+        "custom": "custom_model",
+        "mlflow": "mlflow_model",
+        "triton": "triton_model",
+    }
+    lines = [f"echo {name} > ${{{{outputs.{name}}}}}/{name}.txt" for name in types]
+    lines += ["echo log > logs/mine.txt", "mkdir outputs/model", "echo artifact > outputs/model/a.txt"]
+    job = command(
+        command=" && ".join(lines),
+        environment="azureml:env:1",
+        compute="cpu",
+        outputs={name: Output(type=kind) for name, kind in types.items()},
+    )
+
+    name = runner.run(job).name
+
+    runner.ml.jobs.download(name, download_path=runner.folder / "all", all=True)
+    files = {
+        path.relative_to(runner.folder / "all").as_posix() for path in runner.folder.rglob("all/**/*.txt")
+    }
+    assert files == {
+        *(f"named-outputs/{output}/{output}.txt" for output in types),
+        *(f"artifacts/{path}" for path in ("outputs/model/a.txt", "logs/mine.txt")),
+    }
+    paths = {
+        f"azureml://jobs/{name}/outputs/custom": "custom.txt",
+        f"azureml://jobs/{name}/outputs/artifacts/paths/outputs/model/": "a.txt",
+        f"runs:/{name}/outputs/model": "a.txt",
+    }
+    for number, (path, file) in enumerate(paths.items(), 1):
+        model = runner.ml.models.create_or_update(
+            Model(name=f"model-{number}", path=path, type="custom_model")
+        )
+        runner.ml.models.download(model.name, model.version, download_path=runner.folder)
+        assert [found.name for found in (runner.folder / model.name).rglob("*.txt")] == [file]
+        assert "/datastores/" in model.path
+        assert model.job_name == name
+    *in_job, _ = paths  # the SDK does not accept runs:/ here
+    inputs = {f"i{i}": Input(type="custom_model", path=path) for i, path in enumerate([*in_job, "model-3:1"])}
+    shell = " && ".join(f"test -f ${{{{inputs.i{i}}}}}/{file}" for i, file in enumerate(paths.values()))
+    reading = runner.run(command(command=shell, environment="azureml:env:1", compute="cpu", inputs=inputs))
+    assert reading.status == "Completed"
 
 
 PIPELINE = """

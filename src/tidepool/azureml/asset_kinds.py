@@ -14,6 +14,7 @@ class AssetKind:
     The properties in `fixed` cannot change once a version exists; `refused` is the error message for an
     attempt to change them. The property `uri` is the location of the files. The object in the property
     `named_in` contains the name and the version again. A kind that is `provisioned` has a provisioningState.
+    A kind that `names_job` has the name of the job whose output or artifact it is.
     """
 
     type: str
@@ -27,6 +28,7 @@ class AssetKind:
     named_in: str = ""
     found_by_hash: bool = False
     provisioned: bool = True
+    names_job: bool = False
 
     @property
     def version_noun(self) -> str:
@@ -66,6 +68,7 @@ KINDS = (
         required=("modelUri",),
         defaults={"modelType": "custom_model", "flavors": {}},
         uri="modelUri",
+        names_job=True,
     ),
     AssetKind(
         type="codes",

@@ -145,6 +145,8 @@ class Assets:
     def _with_defaults(self, root: str, properties: Document) -> Document:
         given = {key: value for key, value in properties.items() if value is not None}
         full = {**DEFAULTS, "isAnonymous": False, **self.kind.defaults, **given, **self.kind.state}
+        if self.kind.names_job and (run := self._references.run_of(root, full.get(self.kind.uri) or "")):
+            full.setdefault("jobName", run)
         if self.kind.uri in full:
             full[self.kind.uri] = self._references.long_uri(root, full[self.kind.uri])
         return full

@@ -27,6 +27,9 @@ _WORKSPACE = (
 )
 _HISTORY = f"/history/v1.0{_WORKSPACE}"
 _PATCHED = ("displayName", "description", "tags", "properties", "hidden")
+# Azure says CustomModel, MLFlowModel or TritonModel of an output that is a model. azure-ai-ml 1.35 raises a
+# TypeError for these, and downloads an output only if its type is one of data.
+_MODEL_TYPES = frozenset({"custom_model", "mlflow_model", "triton_model"})
 # The paths that need no token.
 _OPEN = ("/discovery",)
 
@@ -208,7 +211,11 @@ def run_view(run: Document) -> Document:
     """Return a run as the run history API shows it."""
     target = run.get("target")
     outputs = {
-        name: {**output, "assetId": output.get("assetId") or output.get("uri")}
+        name: {
+            **output,
+            "assetId": output.get("assetId") or output.get("uri"),
+            "type": "uri_folder" if output.get("type") in _MODEL_TYPES else output.get("type"),
+        }
         for name, output in (run.get("outputs") or {}).items()
     }
     return {

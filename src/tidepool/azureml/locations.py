@@ -11,6 +11,8 @@ from tidepool.store import Store
 
 _STORAGE = re.compile(r"(?P<account>[a-z0-9]+)\.(?:blob|dfs)\.core\.windows\.net")
 
+_ARTIFACT_STORE = "azureml://datastores/workspaceartifactstore/paths"
+ARTIFACTS = ("artifacts", "default")  # the output of a job with the artifacts of its run, in both spellings
 DEPTH = 8  # the greatest number of assets in a row, each of which only refers to the next
 
 
@@ -61,14 +63,7 @@ def _in_datastore(store: Store, reference: Reference) -> BlobLocation:
 def _uri(store: Store, reference: Reference) -> str:
     """Return the URI of an asset, or of an output of a job."""
     if reference.kind == "jobs":
-        run = store.get(f"/history{reference.root}/runs/{reference.name}") or {}
-        output = (run.get("outputs") or {}).get(reference.output) or {}
-        uri = (
-            output.get("uri")
-            or output.get("assetId")
-            or f"azureml://datastores/workspaceblobstore/paths/azureml/{reference.name}/{reference.output}/"
-        )
-        return f"{uri.rstrip('/')}/{reference.path}" if reference.path else uri
+        return job_output_uri(store, reference)
     version = store.get(f"{reference.root}/{reference.kind}/{reference.name}/versions/{reference.version}")
     if version is None:
         raise AzureError(
@@ -78,6 +73,19 @@ def _uri(store: Store, reference: Reference) -> str:
         )
     properties = version["properties"]
     return str(properties.get("dataUri") or properties.get("modelUri") or properties.get("codeUri"))
+
+
+def job_output_uri(store: Store, reference: Reference) -> str:
+    """Return the URI of a path in an output of a job. The output `artifacts` has the files of the run."""
+    run = store.get(f"/history{reference.root}/runs/{reference.name}") or {}
+    output = (run.get("outputs") or {}).get(reference.output) or {}
+    if not output and reference.output in ARTIFACTS:
+        return f"{_ARTIFACT_STORE}/ExperimentRun/dcid.{reference.name}/{reference.path}"
+    uri = (
+        output.get("uri")
+        or f"azureml://datastores/workspaceblobstore/paths/azureml/{reference.name}/{reference.output}/"
+    )
+    return f"{uri.rstrip('/')}/{reference.path}" if reference.path else uri
 
 
 def _from_url(text: str) -> BlobLocation:

@@ -1,10 +1,13 @@
 """References between resources: find them in a request body, and check that their targets exist."""
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from tidepool.azureml.curated import curated_version
 from tidepool.azureml.ids import Reference, read_reference
+from tidepool.azureml.locations import job_output_uri
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.store import Document, Store
 
@@ -16,6 +19,8 @@ _FREE_TEXT = frozenset(
 # workspace.
 _COMPUTE_KEYS = frozenset({"compute", "computeid", "default_compute", "defaultcompute"})
 _NO_CLUSTER = frozenset({"", "local", "serverless", "none"})
+
+_RUN_FOLDER = re.compile(r"ExperimentRun/dcid\.([^/]+)/")
 
 NOUNS = {
     "data": "data version",
@@ -58,6 +63,10 @@ class References:
 
         A label means the newest version that is not archived.
         """
+        if reference.kind == "jobs":  # a step of a pipeline is only in run history
+            return self._store.get(f"{reference.root}/jobs/{reference.name}") or self._store.get(
+                f"/history{reference.root}/runs/{reference.name}"
+            )
         if reference.kind not in VERSIONED:
             return self._store.get(f"{reference.root}/{reference.kind}/{reference.name}")
         container = f"{reference.root}/{reference.kind}/{reference.name}"
@@ -76,8 +85,12 @@ class References:
         return read_reference(self._store, root, text)
 
     def long_uri(self, root: str, uri: str) -> str:
-        """Return a datastore path in the long form. Azure ML stores paths in this form."""
+        """Return a datastore path, or a path into a run, in the long form in which Azure ML stores paths."""
         reference = read_reference(self._store, root, uri)
+        if reference is not None and reference.kind == "jobs":
+            reference = read_reference(self._store, root, job_output_uri(self._store, reference))
+        if reference is not None and reference.kind == "artifacts":
+            reference = replace(reference, kind="datastores", name="workspaceartifactstore")
         if reference is None or reference.kind != "datastores" or "/workspaces/" not in reference.root:
             return uri
         _, _, subscription, _, group, *_ = root.split("/")
@@ -86,6 +99,14 @@ class References:
             f"azureml://subscriptions/{subscription}/resourcegroups/{group}/workspaces/{workspace}"
             f"/datastores/{reference.name}/paths/{reference.path}"
         )
+
+    def run_of(self, root: str, uri: str) -> str | None:
+        """Return the id of the run that a path into a job's outputs or artifacts names, or None."""
+        reference = read_reference(self._store, root, uri)
+        if reference is not None and reference.kind == "jobs":
+            return reference.name
+        match = _RUN_FOLDER.match(reference.path) if reference is not None else None
+        return match[1] if match else None
 
     def _check(self, root: str, reference: Reference) -> None:
         noun = NOUNS.get(reference.kind)

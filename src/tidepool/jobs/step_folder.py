@@ -82,7 +82,7 @@ class StepFolder:
         return self.path / "wd"
 
     async def prepare(self) -> None:
-        """Fetch code and inputs, and make empty folders for the outputs.
+        """Fetch code and inputs, and make empty folders for the outputs and artifacts.
 
         Raise StagingError if some of the data does not exist.
         """
@@ -94,6 +94,8 @@ class StepFolder:
                 self.texts[f"inputs.{name}"] = await self._input(name, value)
         except (DataMissingError, AzureError) as error:
             raise StagingError(str(error)) from error
+        for name in _ARTIFACT_FOLDERS:
+            (self.code / name).mkdir(exist_ok=True)
         for name, output, uri in self.run.output_uris():
             path = self._output_path(name, output, uri)
             (path.parent if output.type == "uri_file" else path).mkdir(parents=True)

@@ -119,7 +119,11 @@ class Steps:
             self._machine.warm_mlflow()
         environ = process_environment(folder, record, self._actor(run))
         process = run_process(command, cwd=folder.code, environ=environ, output=output)
-        exit_status = await self._within(run.step.timeout_s, process)
+        try:
+            exit_status = await self._within(run.step.timeout_s, process)
+        except StepError:
+            await folder.keep_artifacts()
+            raise
         await folder.keep_artifacts()
         if exit_status != 0:
             raise StepError(
