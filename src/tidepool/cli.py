@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -32,8 +33,15 @@ Data = Annotated[
 ]
 
 
+class Environments(StrEnum):
+    """The Python environments that jobs run in."""
+
+    SHARED = "shared"
+    BUILD = "build"
+
+
 @app.command()
-def up(
+def up(  # noqa: PLR0913, PLR0917  # its options
     detach: Annotated[
         bool, typer.Option("--detach", help="Start Tidepool in the background, and return.")
     ] = False,
@@ -50,9 +58,13 @@ def up(
             show_default=False,
         ),
     ] = None,
+    environments: Annotated[
+        Environments,
+        typer.Option(help="Run jobs in the Python environment of Tidepool, or build one from conda files."),
+    ] = Environments.SHARED,
 ) -> None:
     """Start Tidepool. Without --detach it runs until Ctrl-C."""
-    cloud = Tidepool(data, app=functions, seed=seed)
+    cloud = Tidepool(data, app=functions, seed=seed, environments=environments)
     if cloud.is_running:
         cloud.attach()
         typer.echo(f"Tidepool is already running on {cloud.data_dir}.")

@@ -43,15 +43,22 @@ class Tidepool:
     """A local Azure.
 
     Used as a context manager, it runs until the `with` block ends. Its state stays in `data_dir`. `app` is
-    the folder of a functions app to run in it. `seed` makes its faults and delays repeatable.
+    the folder of a functions app to run in it. `seed` makes its faults and delays repeatable. With
+    `environments="build"`, jobs run in virtual environments that uv builds from conda files.
     """
 
     def __init__(
-        self, data_dir: Path | str = DEFAULT, *, app: Path | str | None = None, seed: int = 0
+        self,
+        data_dir: Path | str = DEFAULT,
+        *,
+        app: Path | str | None = None,
+        seed: int = 0,
+        environments: str = "shared",
     ) -> None:
         self.data_dir = Path(data_dir).resolve()
         self._app = None if app is None else Path(app).resolve()
         self._seed = seed
+        self._environments = environments
         self._launch = Launch(self.data_dir)
         self._http: httpx.Client | None = None
 
@@ -69,7 +76,7 @@ class Tidepool:
 
         Unless the supervisor is detached, it ends when this process ends.
         """
-        arguments = [f"--seed={self._seed}"]
+        arguments = [f"--seed={self._seed}", f"--environments={self._environments}"]
         if self._app is not None:
             arguments.append(f"--app={self._app}")
         self._connect(self._launch.start(arguments, detach=detach))

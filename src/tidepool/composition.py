@@ -37,6 +37,7 @@ from tidepool.functions.keys import FunctionKeys
 from tidepool.functions.sites import Sites
 from tidepool.gateway import Gateway
 from tidepool.jobs.jobs import Jobs
+from tidepool.jobs.python_environments import SHARED
 from tidepool.mailbox import Mailbox
 from tidepool.network import Authority, Proxy
 from tidepool.program_environment import ProgramEnvironment
@@ -57,11 +58,12 @@ from tidepool.tracking.tracking import Tracking
 class Composition:
     """All components of one supervisor, as attributes."""
 
-    def __init__(self, data_dir: Path, seed: int) -> None:
+    def __init__(self, data_dir: Path, seed: int, environments: str = SHARED) -> None:
         self.data_dir = data_dir
         self.logs = data_dir / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
         self.seed = seed
+        self._environments = environments
         secret = read_or_create_secret(data_dir / "secret")
         self.store = Store(data_dir / "store.sqlite")
         self.scheduler = Scheduler()
@@ -157,6 +159,7 @@ class Composition:
             catalog=self._catalog,
             folder=self.data_dir / "jobs",
             python=Path(sys.executable),
+            environments=self._environments,
             environment=self.environment.variables,
         )
         self.online = OnlineEndpoints(

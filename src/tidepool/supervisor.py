@@ -20,6 +20,7 @@ from tidepool.composition import Composition
 from tidepool.control import Control
 from tidepool.data_folder import command_line, holder, lock
 from tidepool.functions.sites import SiteSpec
+from tidepool.jobs.python_environments import BUILD, SHARED
 from tidepool.lifecycle import Lifecycle
 from tidepool.network import listen_http
 from tidepool.processes import start_reaper
@@ -76,6 +77,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--app", type=Path)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--environments", choices=(SHARED, BUILD), default=SHARED)
     parser.add_argument("--parent-fd", type=int)
     parser.add_argument("--stop-within", type=float, default=default_resources.STOP_WITHIN_S)
     arguments = parser.parse_args()
@@ -103,7 +105,7 @@ def _log_to(folder: Path) -> None:
 
 
 async def _run(data_dir: Path, arguments: argparse.Namespace) -> None:
-    composition = Composition(data_dir, arguments.seed)
+    composition = Composition(data_dir, arguments.seed, arguments.environments)
     await serve(
         composition,
         app_dir=arguments.app and arguments.app.resolve(),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from azure.ai.ml import MLClient, command, load_job
 from azure.ai.ml.entities import Environment
+from azure.ai.ml.exceptions import JobException
 from azure.core.exceptions import HttpResponseError
 from tests.support.azure_clients import registry_client
 
@@ -68,6 +69,36 @@ def test_curated_environments_can_be_read_and_not_changed(ml: MLClient) -> None:
     assert ml.environments.get("AzureML-sklearn-1.5", "3").image.endswith("/sklearn-1.5:3")
     with pytest.raises(HttpResponseError, match="Only Microsoft"):
         curated.environments.create_or_update(Environment(name="mine", version="1", image="python:3.11"))
+
+
+CONDA = """
+dependencies:
+  - python=3.8
+  - pip:
+      - nowhere-to-find==4.2
+"""
+
+
+def test_a_failed_import_names_the_requirement_that_is_not_installed(
+    ml: MLClient, tidepool: Tidepool, tmp_path: Path
+) -> None:
+    (tmp_path / "conda.yml").write_text(CONDA)
+    ml.environments.create_or_update(
+        Environment(name="mine", version="1", image="python:3.8", conda_file=tmp_path / "conda.yml")
+    )
+    imports = command(command="python -c 'import nowhere_to_find'", environment="azureml:mine:1")
+    name = ml.jobs.create_or_update(imports).name
+
+    with pytest.raises(
+        JobException, match=r"requirement nowhere-to-find==4.2 of the environment mine:1 is not"
+    ):
+        ml.jobs.stream(name)
+
+    ml.jobs.download(name, download_path=tmp_path, all=True)
+    (log,) = tmp_path.rglob("std_log.txt")
+    (build_log,) = tmp_path.rglob("20_image_build_log.txt")
+    assert "tidepool up --environments build" in log.read_text()
+    assert "nowhere-to-find==4.2: not installed" in build_log.read_text()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from tidepool.errors import AzureError
 from tidepool.faults import Faults
 from tidepool.jobs.bodies import Body, read_job, short_name
 from tidepool.jobs.graph import Graph
+from tidepool.jobs.python_environments import PythonEnvironments
 from tidepool.jobs.records import JobRecords
 from tidepool.jobs.reuse import Reuse
 from tidepool.jobs.run import JobRun
@@ -50,6 +51,7 @@ class Jobs:
         catalog: AssetCatalog,
         folder: Path,
         python: Path,
+        environments: str,
         environment: Callable[[str], dict[str, str]],
     ) -> None:
         self._store = store
@@ -58,7 +60,16 @@ class Jobs:
         work = _without_spaces(folder)
         staging = Staging(blobs=blobs, cache=work / "cache")
         machine = Machine(work, staging, python, environment, tracking.warm)
-        self._steps = Steps(store=store, scheduler=scheduler, runs=runs, faults=faults, machine=machine)
+        self._steps = Steps(
+            store=store,
+            scheduler=scheduler,
+            runs=runs,
+            faults=faults,
+            machine=machine,
+            environments=PythonEnvironments(
+                store=store, mode=environments, python=python, folder=work / "environments"
+            ),
+        )
         self._records = JobRecords(runs=runs, tracking=tracking, catalog=catalog, reuse=Reuse(store))
         self._live: dict[tuple[str, str], tuple[JobRun, asyncio.Task[None]]] = {}
 

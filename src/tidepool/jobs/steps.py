@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any
 
 from tidepool.access.principals import identity_of
@@ -13,6 +14,7 @@ from tidepool.jobs.environment import process_environment
 from tidepool.jobs.expressions import UnknownReferenceError
 from tidepool.jobs.graph import Value
 from tidepool.jobs.process import LogStream, run_process
+from tidepool.jobs.python_environments import EnvironmentBuildError, PythonEnvironment, PythonEnvironments
 from tidepool.jobs.slots import Slots
 from tidepool.jobs.step_commands import command_line
 from tidepool.jobs.step_folder import Machine, StagingError, StepFolder, StepRun
@@ -20,6 +22,7 @@ from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 
 LOG = "user_logs/std_log.txt"
+_BUILD_LOG = "azureml-logs/20_image_build_log.txt"
 _TAIL = 4000  # characters of the log that an error quotes
 # What users of Azure ML see: https://github.com/MicrosoftDocs/azure-docs/issues/66288
 _PREEMPTED = (
@@ -48,7 +51,7 @@ class Steps:
     `stuck` contains the runs that cannot start, or that do nothing, because of a fault rule.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # its dependencies, by keyword
         self,
         *,
         store: Store,
@@ -56,8 +59,10 @@ class Steps:
         runs: Runs,
         faults: Faults,
         machine: Machine,
+        environments: PythonEnvironments,
     ) -> None:
         self._store = store
+        self._environments = environments
         self._scheduler = scheduler
         self._runs = runs
         self._faults = faults
@@ -74,10 +79,11 @@ class Steps:
         cluster = self._cluster(run)
         fault = self._fault(run, record, cluster)
         await self._move(run, "Preparing")
+        environment = await self._environment(run)
         await self._move(run, "Queued")
         if fault == "never_start":
             await self._wait_forever((run.workspace_id, run.run_id))
-        folder = StepFolder(run, self._machine, self._store)
+        folder = StepFolder(run, replace(self._machine, python=environment.python), self._store)
         compute = f"{run.workspace_id}/{run.step.compute}"
         async with self._slots.hold(compute, run.step.instances, _node_count(run, cluster)):
             try:
@@ -87,7 +93,7 @@ class Steps:
                     raise StepError("UserError", _PREEMPTED, logged=True)
                 if fault == "silent":
                     await self._wait_forever((run.workspace_id, run.run_id))
-                await self._execute(folder, record)
+                await self._execute(folder, record, environment)
                 await self._move(run, "Finalizing")
                 return await folder.send_outputs()
             finally:
@@ -100,7 +106,21 @@ class Steps:
             message = f"The data of the job could not be fetched to the compute: {error}"
             raise StepError("UserError", message) from error
 
-    async def _execute(self, folder: StepFolder, record: Document) -> None:
+    async def _environment(self, run: StepRun) -> PythonEnvironment:
+        """Return the Python of a step, and write the log about it. Raise StepError if it cannot be built."""
+        spec = run.step.spec
+        identifier = (spec.get("task") or {}).get("environment") or spec.get("environment")
+        try:
+            environment = await self._environments.get(run.workspace_id, identifier)
+        except EnvironmentBuildError as error:
+            log = (error.log or str(error)).encode()
+            await self._runs.log(run.workspace_id, run.run_id, _BUILD_LOG, log)
+            raise StepError("UserError", str(error)) from error
+        if environment.log:
+            await self._runs.log(run.workspace_id, run.run_id, _BUILD_LOG, environment.log.encode())
+        return environment
+
+    async def _execute(self, folder: StepFolder, record: Document, environment: PythonEnvironment) -> None:
         """Run the process to its end, and upload its log while it runs.
 
         Raise StepError if the process fails or takes longer than its limit.
@@ -112,7 +132,7 @@ class Steps:
 
         output = LogStream(write)
         try:
-            command = command_line(run.step, folder.texts, python=self._machine.python, folder=folder.path)
+            command = command_line(run.step, folder.texts, python=environment.python, folder=folder.path)
         except (UnknownReferenceError, ValueError) as error:
             raise StepError("UserError", f"The command of the job cannot be filled in: {error}") from error
         if folder.mentions(b"mlflow"):
@@ -126,6 +146,9 @@ class Steps:
             raise
         await folder.keep_artifacts()
         if exit_status != 0:
+            if hint := environment.hint(output.text):
+                output.add(f"{hint}\n".encode())
+                await output.flush()
             raise StepError(
                 "UserError",
                 f"Execution failed. User process exited with status code {exit_status}. "

@@ -1,0 +1,174 @@
+"""The Python that a job runs in: that of Tidepool, or an environment that uv builds from the conda file."""
+
+import asyncio
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from tidepool.azureml.references import References
+from tidepool.jobs.conda import Requirements, missing_modules, package_name, package_of, read_conda_file
+from tidepool.store import Document, Store
+
+SHARED, BUILD = "shared", "build"
+_PACKAGE = Path(__file__).parents[1]  # a built environment gets it for the driver of parallel steps
+_READY = ".ready"
+
+
+class EnvironmentBuildError(Exception):
+    """An environment cannot be built. The message names the environment and the reason."""
+
+    def __init__(self, label: str, reason: str, log: str = "") -> None:
+        super().__init__(f"The environment {label} cannot be built: {reason}")
+        self.log = log
+
+
+@dataclass(frozen=True)
+class PythonEnvironment:
+    """The Python of a job, and the log of how it was chosen or built.
+
+    `label` is the name and version of the Azure ML environment. `requirements` are None if it has no conda
+    file.
+    """
+
+    python: Path
+    label: str = ""
+    requirements: Requirements | None = None
+    log: str = ""
+
+    def hint(self, output: str) -> str:
+        """Return which requirement was not installed, if the output of a job shows a failed import."""
+        modules = missing_modules(output)
+        if not modules or not self.label:
+            return ""
+        packages = self.requirements.packages if self.requirements else ()
+        wanted = [line for line in packages if package_name(line) in map(package_of, modules)]
+        missing = wanted or [line for line in packages if package_name(line) and not _installed(line)]
+        of = f"of the environment {self.label}"
+        if not missing:
+            return f"Tidepool: no package with the module {', '.join(modules)} is a requirement {of}."
+        return (
+            f"Tidepool: the requirement {', '.join(missing)} {of} is not installed, because jobs run in the "
+            "Python environment of Tidepool. Install it there, or start Tidepool with: "
+            "tidepool up --environments build"
+        )
+
+
+class PythonEnvironments:
+    """The environments of all jobs of this Tidepool.
+
+    In the mode `shared` all jobs run with `python`. In the mode `build`, environments with a conda file
+    become virtual environments in `folder`, one for each content.
+    """
+
+    def __init__(self, *, store: Store, mode: str, python: Path, folder: Path) -> None:
+        self._references = References(store)
+        self._mode = mode
+        self._python = python
+        self._folder = folder
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def get(self, workspace_id: str, identifier: str | None) -> PythonEnvironment:
+        """Return the Python for the environment with this id.
+
+        Raise EnvironmentBuildError if it cannot be built.
+        """
+        reference = self._references.read(workspace_id, identifier or "")
+        document = self._references.resolve(reference) if reference else None
+        if document is None:
+            return PythonEnvironment(self._python)
+        return await self.of(document)
+
+    async def of(self, document: Document) -> PythonEnvironment:
+        """Return the Python for an environment, given by its document."""
+        label = _label(document)
+        conda = document["properties"].get("condaFile")
+        try:
+            requirements = read_conda_file(conda) if conda else None
+        except ValueError as error:
+            raise EnvironmentBuildError(label, str(error)) from error
+        if self._mode == SHARED or requirements is None:
+            log = "\n".join(_shared_log(label, requirements))
+            return PythonEnvironment(self._python, label, requirements, log)
+        if requirements.refused:
+            packages = ", ".join(requirements.refused)
+            reason = f"pip has no package for {packages}. Tidepool installs no conda packages of this kind."
+            raise EnvironmentBuildError(label, reason)
+        return await self._built(label, requirements)
+
+    async def _built(self, label: str, requirements: Requirements) -> PythonEnvironment:
+        """Return the virtual environment of the requirements. Build it if there is none with this content."""
+        content = json.dumps([requirements.python, requirements.packages, str(self._python)])
+        key = hashlib.sha256(content.encode()).hexdigest()[:16]
+        folder = self._folder / key
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            if not (folder / _READY).exists():
+                log = await asyncio.to_thread(self._build, folder, label, requirements)
+                (folder / _READY).write_text(log)
+        log = (folder / _READY).read_text()
+        return PythonEnvironment(folder / "bin" / "python", label, requirements, log)
+
+    def _build(self, folder: Path, label: str, requirements: Requirements) -> str:
+        """Build a virtual environment, and return the log of the build."""
+        uv = shutil.which("uv")
+        if uv is None:
+            reason = "the program uv was not found on the PATH. To install it: pip install uv"
+            raise EnvironmentBuildError(label, reason)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        python = requirements.python or str(self._python)
+        lines = [f"Tidepool builds the environment {label}.", *requirements.notes]
+        create = [uv, "venv", "--python", python, str(folder)]
+        lines.append(_run(create, label, f"python={python} is not available on this machine", lines))
+        file = folder / "requirements.txt"
+        file.write_text("\n".join(requirements.packages) + "\n")
+        version = _run([str(folder / "bin/python"), "-V"], label, "its Python does not start", lines).strip()
+        install = [uv, "pip", "install", "--python", str(folder / "bin/python")]
+        install += ["--only-binary", ":all:", "--requirement", str(file)]
+        if requirements.packages:
+            lines.append(_run(install, label, f"its pins cannot be installed for {version}", lines))
+        (packages,) = folder.glob("lib/python*/site-packages")
+        (packages / "tidepool").symlink_to(_PACKAGE, target_is_directory=True)
+        return "\n".join(lines)
+
+
+def _run(command: list[str], label: str, failure: str, lines: list[str]) -> str:
+    """Run a program, and return its output. Raise EnvironmentBuildError if it fails."""
+    environ = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    done = subprocess.run(
+        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    if done.returncode:
+        log = "\n".join((*lines, done.stdout))
+        raise EnvironmentBuildError(label, f"{failure}: {done.stdout.strip()}", log)
+    return done.stdout
+
+
+def _shared_log(label: str, requirements: Requirements | None) -> Iterator[str]:
+    """Yield the lines of the log that compare the requirements with what is installed."""
+    if requirements is None:
+        return
+    yield f"The environment {label} is not built: the job runs in the Python environment of Tidepool."
+    if requirements.python:
+        yield f"python={requirements.python}: not used"
+    for line in (*requirements.packages, *requirements.refused):
+        if package_name(line):
+            yield f"{line}: {_installed(line) or 'not'} installed"
+
+
+def _installed(requirement: str) -> str:
+    """Return the version of a package that is installed here, or an empty string."""
+    try:
+        return metadata.version(package_name(requirement))
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _label(document: Document) -> str:
+    parts = document["id"].rsplit("/", 3)
+    return f"{parts[-3]}:{parts[-1]}"
