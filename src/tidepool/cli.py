@@ -92,6 +92,8 @@ def status(data: Data = DEFAULT) -> None:
     """Show the functions apps, the work in progress, and what is due later."""
     state = _attached(data).status()
     typer.echo(f"Tidepool on {state['data']}: process {state['pid']}, emulated time {state['now']:.19}")
+    azurite = state["azurite"]
+    typer.echo(f"  Azurite: {azurite['state']}, started again {azurite['restarts']} times after it died")
     for site in state["sites"]:
         typer.echo(
             f"  functions app {site['name']}: {site['state']}, {site['url']}, "

@@ -97,12 +97,13 @@ class Composition:
         self.azurite = Azurite(
             data_dir=self.data_dir / "azurite", log_file=self.logs / "azurite.log", authority=self.authority
         )
-        self.azurite_client = AzuriteClient(ports=self.azurite.ports, authority=self.authority.authority)
+        self.azurite_client = AzuriteClient(azurite=self.azurite, authority=self.authority.authority)
         self.storage = StorageGateway(
             client=self.azurite_client,
             queues=self.queues,
             authorization=StorageAuthorization(self.identity),
             copies=Copies(faults=self.faults, scheduler=self.scheduler),
+            faults=self.faults,
             # Event Grid is constructed later, because it needs the storage first.
             publish=lambda topic, events: self.eventgrid.publish(topic, events),  # noqa: PLW0108
             sequence=lambda: self.store.next("sequencer"),

@@ -70,6 +70,7 @@ class Control:
                 "pid": os.getpid(),
                 "data": str(composition.data_dir),
                 "now": composition.scheduler.now().isoformat(),
+                "azurite": composition.azurite.status(),
                 "sites": [app.status() for app in composition.sites.apps.values()],
                 "going_on": await self._quiescence.going_on(),
                 "waiting": waiting,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 KINDS: dict[str, set[str]] = {
-    "request": {"status", "timeout"},
+    "request": {"status", "timeout", "slow"},
     "event": {"drop", "duplicate", "delay", "reorder"},
     "run": {"preempt", "never_start", "silent"},
     "worker": {"kill"},
@@ -14,6 +14,7 @@ KINDS: dict[str, set[str]] = {
     "scoring": {"status", "slow", "crash"},
     "copy": {"pending", "fail"},
     "share": {"pending", "fail"},
+    "clock": {"shift"},
 }
 MATCHES: dict[str, set[str]] = {
     "request": {"method", "host", "path", "origin"},
@@ -24,9 +25,10 @@ MATCHES: dict[str, set[str]] = {
     "scoring": {"workspace", "endpoint", "deployment"},
     "copy": {"account", "path"},
     "share": {"registry", "name", "version"},
+    "clock": {"account"},
 }
 # The default of a rule's `value`, by action. It is an HTTP status for `status`, and seconds for the others.
-_DEFAULTS = {"delay": 900.0, "status": 500.0, "slow": 10.0, "pending": 60.0}
+_DEFAULTS = {"delay": 900.0, "status": 500.0, "slow": 10.0, "pending": 60.0, "shift": 30.0}
 
 
 @dataclass
@@ -37,7 +39,8 @@ class FaultRule:
     (None means without limit). `value` is the status of a request, the seconds of a time-out or a delay, or
     the number of extra copies of an event. For online deployments, `provisioning` can fail or take longer,
     and `scoring` can be slow, answer with a status or crash the process. A server-side `copy`, and the
-    `share` of an asset with a registry, can be pending or fail.
+    `share` of an asset with a registry, can be pending or fail. The `clock` of a storage account can
+    be ahead by `value` seconds, or behind if they are negative.
     """
 
     kind: str
@@ -68,11 +71,15 @@ class FaultRule:
 
 @dataclass(frozen=True)
 class RequestFault:
-    """The fault of a request: it gets the response `status`, or its connection is cut after `timeout_s`."""
+    """The fault of a request.
+
+    It gets the response `status`, its connection is cut after `timeout_s`, or it is handled after `slow_s`.
+    """
 
     status: int | None = None
     retry_after_s: float = 1.0
-    timeout_s: float = 0.0
+    timeout_s: float | None = None
+    slow_s: float = 0.0
 
 
 class Faults:
@@ -105,6 +112,8 @@ class Faults:
             return None
         if rule.action == "timeout":
             return RequestFault(timeout_s=30.0 if rule.value is None else rule.value)
+        if rule.action == "slow":
+            return RequestFault(slow_s=_DEFAULTS["slow"] if rule.value is None else rule.value)
         return RequestFault(status=int(rule.value or 503), retry_after_s=rule.retry_after_s)
 
     def for_event(self, event: dict[str, Any]) -> list[float]:

@@ -170,9 +170,12 @@ def _refusal(host: str, error: AzureError) -> Response:
 
 
 async def _inject(fault: RequestFault) -> None:
-    if fault.status is None:
+    if fault.timeout_s is not None:
         await asyncio.sleep(fault.timeout_s)
         raise _CutError
+    if fault.status is None:
+        await asyncio.sleep(fault.slow_s)
+        return
     message = "a fault that Tidepool injected"
     if fault.status == 429:
         raise AzureError(429, "TooManyRequests", message, {"Retry-After": f"{fault.retry_after_s:g}"})

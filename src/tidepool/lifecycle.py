@@ -26,6 +26,7 @@ class Lifecycle:
         self._scheduling = asyncio.create_task(composition.scheduler.run())
         await composition.azurite.start(composition.accounts.declared())
         await composition.storage.forget_lost_messages()
+        composition.azurite.keep_alive(composition.storage.forget_lost_messages)
         await self._create_default_resources()
         composition.online.serving.revive()
 

@@ -59,7 +59,7 @@ class Step:
     """What happens at one time, and how many minutes pass afterwards.
 
     `away` is a service that does not answer for ten minutes. After a death at a write, the answer of that
-    write does not arrive.
+    write does not arrive. `clock_s` is how far storage's clock is ahead; it is behind if that is negative.
     """
 
     number: int
@@ -68,11 +68,12 @@ class Step:
     death: Death | None
     after_writes: int
     minutes: int
+    clock_s: int
 
 
 def steps(seed: int) -> Iterator[Step]:
     """Yield the steps of a seed, without end. The same seed always gives the same steps."""
-    random = Random(seed)
+    random, clocks = Random(seed), Random(f"clocks of {seed}")
     months: list[str] = []
     versions = 0
     for number in range(1, 1_000_000):
@@ -99,4 +100,5 @@ def steps(seed: int) -> Iterator[Step]:
             death=random.choice(("worker", "worker", "instance")) if random.random() < 0.4 else None,
             after_writes=random.randint(1, 12),
             minutes=random.choice((1, 1, 3, 10)),
+            clock_s=clocks.randint(-60, 60),
         )

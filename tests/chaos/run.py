@@ -88,7 +88,7 @@ def run(
 def _take(chaos: Chaos, step: Step) -> None:
     """Do what the step says, under its faults, and let its time pass."""
     cloud = chaos.installation.cloud
-    _set_faults(chaos, step.away)
+    _set_faults(chaos, step)
     if step.death == "worker":
         chaos.running.site.kill_worker_after(step.after_writes)
     _act(chaos, step)
@@ -103,15 +103,19 @@ def _take(chaos: Chaos, step: Step) -> None:
     _tick(chaos)
 
 
-def _set_faults(chaos: Chaos, away: str | None) -> None:
-    """Set the faults of every step, and those of a service that is away. They meet only this installation."""
+def _set_faults(chaos: Chaos, step: Step) -> None:
+    """Set the faults of every step, and those of this one. They meet only this installation."""
     cloud, site, mine = chaos.installation.cloud, {"origin": chaos.running.site.name}, chaos.installation
     cloud.clear_faults()
-    if away:
-        cloud.fault("request", "status", value=503, times=None, match={**site, "host": SERVICES[away]})
+    cloud.fault("clock", "shift", value=step.clock_s, times=None, match={"account": mine.account.name})
+    if step.away:
+        cloud.fault("request", "status", value=503, times=None, match={**site, "host": SERVICES[step.away]})
     for status in (429, 500):
         cloud.fault("request", "status", value=status, times=None, probability=0.02, match=site)
     cloud.fault("request", "timeout", value=2, times=None, probability=0.01, match=site)
+    # Writes of rows that overlap: each must find out that it is not the only one.
+    tables = {**site, "host": SERVICES["tables"], "method": "P*"}
+    cloud.fault("request", "slow", value=0.3, times=None, probability=0.3, match=tables)
     for topic in (mine.account.name, mine.workspace.name):
         events = {"times": None, "match": {"topic": f"*{topic}"}}
         cloud.fault("event", "drop", probability=0.05, **events)

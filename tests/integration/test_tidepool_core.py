@@ -213,7 +213,7 @@ def test_one_that_does_not_even_hear_is_killed(tmp_path: Path) -> None:
     assert psutil.wait_procs(processes, timeout=5)[1] == []
 
 
-def test_a_message_that_azurite_lost_is_not_waited_for(tmp_path: Path) -> None:
+def test_what_azurite_lost_is_not_waited_for_and_azurite_is_started_again(tmp_path: Path) -> None:
     """Killed, it loses what it has not yet written; here the file of its queues stands for that."""
     app = write_app(tmp_path / "app")
     with Tidepool(tmp_path / "data", app=app) as first:
@@ -224,6 +224,14 @@ def test_a_message_that_azurite_lost_is_not_waited_for(tmp_path: Path) -> None:
 
     with Tidepool(tmp_path / "data", app=app) as second:
         second.settle(timeout_s=5)
+
+        psutil.Process(second.status()["azurite"]["pid"]).kill()
+        begun = requests.post(f"{second.status()['sites'][0]['url']}/api/begin", timeout=30)
+        assert begun.text == "begun"  # the request waited until Azurite was started again
+        (app / "go").touch()
+        second.settle(timeout_s=20)
+        azurite = second.status()["azurite"]
+        assert (azurite["state"], azurite["restarts"]) == ("Running", 1)
 
 
 def test_foreign_hosts_are_refused_with_a_reason(tidepool: Tidepool) -> None:

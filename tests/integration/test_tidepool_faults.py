@@ -1,6 +1,7 @@
 """Injected faults of Tidepool, repeatable and as Azure shows them: requests, events, a dying worker."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -142,6 +143,38 @@ def test_a_time_out_ends_without_an_answer_and_without_an_effect(
         client(account, retries=0).upload_blob("silent.txt", b"1")
 
     assert not images.get_blob_client("silent.txt").exists()
+
+
+def test_a_slow_request_still_takes_effect(
+    faults: Tidepool, account: StorageAccount, images: ContainerClient
+) -> None:
+    host = f"{account.name}.blob.core.windows.net"
+    faults.fault("request", "slow", value=0.2, match={"host": host, "method": "PUT"})
+
+    client(account, retries=0).upload_blob("slow.txt", b"1")
+
+    assert images.get_blob_client("slow.txt").exists()
+    [slow] = [
+        sent for sent in faults.requests if sent["host"] == host and sent["path"].endswith("/slow.txt")
+    ][:1]
+    assert slow["ms"] >= 200
+
+
+@pytest.mark.parametrize("ahead_s", [60, -60])
+def test_the_clock_of_a_storage_account_is_ahead_or_behind(
+    faults: Tidepool, account: StorageAccount, images: ContainerClient, ahead_s: int
+) -> None:
+    name = f"at{ahead_s}.txt"
+    images.upload_blob(name, b"1")
+    blob = images.get_blob_client(name)
+    true = blob.get_blob_properties().last_modified
+    faults.fault("clock", "shift", value=ahead_s, times=None, match={"account": account.name})
+
+    shifted = true + timedelta(seconds=ahead_s)
+    assert blob.get_blob_properties().last_modified == shifted
+    assert next(images.list_blobs(name_starts_with=name)).last_modified == shifted
+    answer = blob.download_blob(if_unmodified_since=shifted)
+    assert answer.properties.last_modified == shifted
 
 
 def test_a_rule_that_cannot_be_is_refused_with_what_is_allowed(tidepool: Tidepool) -> None:

@@ -203,6 +203,38 @@ def test_a_request_waits_for_the_new_worker_when_the_old_one_was_killed(tmp_path
     run_host(tmp_path, test)
 
 
+DYING = """
+    from pathlib import Path
+
+    deaths = Path(__file__).with_name("deaths")
+    left = int(deaths.read_text()) if deaths.exists() else 0
+    deaths.write_text(str(left - 1))
+    if left > 0:
+        os._exit(9)
+
+    @app.route("quick", auth_level="ANONYMOUS")
+    async def quick(req: func.HttpRequest) -> str:
+        return "quick"
+"""
+
+
+def test_a_worker_that_dies_while_it_indexes_is_replaced(tmp_path: Path) -> None:
+    deaths = tmp_path / "deaths"
+
+    async def test(on: Host) -> None:
+        deaths.write_text("2")
+        app = await on.start(DYING)
+        assert (await get(app, "/quick")).text == "quick"
+        assert (app.status()["state"], app.status()["restarts"]) == ("Running", 2)
+
+        deaths.write_text("2")
+        app.kill_worker()
+        assert (await get(app, "/quick")).text == "quick"
+        assert app.status()["restarts"] == 5
+
+    run_host(tmp_path, test)
+
+
 def test_a_function_that_takes_too_long_is_ended_with_its_worker(tmp_path: Path) -> None:
     async def test(on: Host) -> None:
         app = await on.start(WAITING, {"functionTimeout": "00:00:03"})

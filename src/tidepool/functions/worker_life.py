@@ -14,6 +14,7 @@ log = logging.getLogger("tidepool.functions.host")
 
 READY_WITHIN_S = 60.0
 LONGEST_PAUSE_S = 5.0
+INDEX_ATTEMPTS = 4  # Azure's host, too, starts a worker that dies at its start three times more
 
 Indexed = list[dict[str, Any]]
 
@@ -51,15 +52,22 @@ class WorkerLife:
     async def start(self, environ: Mapping[str, str]) -> Indexed:
         """Start a worker and return the functions that it indexed. Raise NoFunctionsError if that fails.
 
-        Invocations wait until `release` is called, so that the triggers exist before the first invocation.
+        A worker that dies while it indexes is replaced, up to INDEX_ATTEMPTS workers in all. Invocations wait
+        until `release` is called, so that the triggers exist before the first invocation.
         """
         self._environ = environ
-        worker = FunctionsWorker(
-            app_dir=self._app_dir, environ=environ, lines=self.lines, ended=lambda: self._ended(worker)
-        )
-        self._worker = worker
-        index = await worker.start()
-        if index["is"] == "failed":
+        for attempt in range(1, INDEX_ATTEMPTS + 1):
+            index = await self._start_worker()
+            if index["is"] != "died" or self._worker is None:
+                break
+            self.deaths += 1
+            log.error(
+                "functions_worker_died_while_indexing app=%s attempt=%s of=%s",
+                *(self._name, attempt, INDEX_ATTEMPTS),
+            )
+            if attempt < INDEX_ATTEMPTS:
+                await asyncio.sleep(_pause_s(attempt))
+        if index["is"] != "indexed":
             raise NoFunctionsError(index["error"])
         log.info(
             "functions_indexed app=%s functions=%s seconds=%s rss=%s",
@@ -67,6 +75,16 @@ class WorkerLife:
         )
         functions: Indexed = index["functions"]
         return functions
+
+    async def _start_worker(self) -> Message:
+        worker = FunctionsWorker(
+            app_dir=self._app_dir,
+            environ=self._environ,
+            lines=self.lines,
+            ended=lambda: self._ended(worker),
+        )
+        self._worker = worker
+        return await worker.start()
 
     def release(self) -> None:
         """Let waiting invocations run. They fail if there is no worker."""
@@ -132,10 +150,15 @@ class WorkerLife:
 
     async def _revive(self) -> None:
         if self._deaths_in_a_row > 1:
-            await asyncio.sleep(min(LONGEST_PAUSE_S, 0.1 * 2**self._deaths_in_a_row))
+            await asyncio.sleep(_pause_s(self._deaths_in_a_row))
         try:
             await self.start(self._environ)
         except NoFunctionsError as error:
             self._worker = None
             self._failed(str(error))
         self._ready.set()
+
+
+def _pause_s(deaths: int) -> float:
+    """Return the seconds to wait after this many deaths in a row."""
+    return min(LONGEST_PAUSE_S, 0.1 * 2.0**deaths)

@@ -78,7 +78,10 @@ class FunctionsWorker(asyncio.Protocol):
         return self._process.pid if self._process else None
 
     async def start(self) -> Message:
-        """Start the process and return `{"is": "indexed", ...}` or `{"is": "failed", "error": ...}`."""
+        """Start the process and return `{"is": "indexed", ...}` or `{"is": "failed", "error": ...}`.
+
+        If the process ends before it has indexed the app, return `{"is": "died", "error": ...}`.
+        """
         ours, theirs = socket.socketpair()
         with theirs:
             self._process = await asyncio.create_subprocess_exec(
@@ -142,7 +145,7 @@ class FunctionsWorker(asyncio.Protocol):
         self._transport = None
         if not self._indexed.done():
             self._indexed.set_result(
-                {"is": "failed", "error": "The functions worker died while it indexed the app."}
+                {"is": "died", "error": "The functions worker died while it indexed the app."}
             )
         for call in list(self._calls.values()):
             if not call.result.done():

@@ -6,23 +6,30 @@
 import asyncio
 import fcntl
 import json
+import logging
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tidepool.errors import AzureError
 from tidepool.processes import spawn
 
 if TYPE_CHECKING:
     from tidepool.network import Authority
 
+log = logging.getLogger(__name__)
+
 PACKAGE = Path(__file__).parents[1] / "npm"
 _MAIN = PACKAGE / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 _INSTALLED = PACKAGE / "node_modules" / ".package-lock.json"
 _LISTENING = re.compile(rb"Azurite (\w+) service is successfully listening at https://[\d.]+:(\d+)")
+
+LISTENS_WITHIN_S = 20.0
+_PAUSE_S = 1.0
 
 
 class AzuriteError(RuntimeError):
@@ -64,43 +71,36 @@ def _install() -> None:
 
 
 class Azurite:
-    """An Azurite process: blob, queue and table service, each on a free port."""
+    """An Azurite process: blob, queue and table service, each on a free port.
+
+    If it dies, it is started again, as often as needed. `restarts` counts that.
+    """
 
     def __init__(self, *, data_dir: Path, log_file: Path, authority: "Authority") -> None:
         self._data_dir = data_dir
         self._log_file = log_file
         self._authority = authority
+        self._accounts: Mapping[str, str] = {}
         self._process: asyncio.subprocess.Process | None = None
+        self._listening = asyncio.Event()
+        self._watching: asyncio.Task[None] | None = None
         self.ports: dict[str, int] = {}
+        self.restarts = 0
 
     async def start(self, accounts: Mapping[str, str]) -> None:
         """Start Azurite with accounts (name -> base64 key), and return when its three services listen."""
         self._data_dir.mkdir(parents=True, exist_ok=True)
-        self._process = await spawn(
-            self._command(),
-            environ={
-                "PATH": os.environ.get("PATH", ""),
-                "NODE_COMPILE_CACHE": str(PACKAGE / "node_modules" / ".cache"),
-                # Azurite requests the source of a copy from itself, over TLS.
-                "NODE_EXTRA_CA_CERTS": str(self._authority.authority),
-                "AZURITE_ACCOUNTS": ";".join(f"{name}:{key}" for name, key in accounts.items()),
-            },
-            stdout=asyncio.subprocess.PIPE,
-            stderr=self._log_file,
-        )
-        assert self._process.stdout is not None
-        with self._log_file.open("ab") as log:
-            async for line in self._process.stdout:
-                log.write(line)
-                if match := _LISTENING.search(line):
-                    self.ports[match[1].decode().lower()] = int(match[2])
-                if len(self.ports) == 3:
-                    self._rest = asyncio.create_task(self._copy_output(self._process.stdout))
-                    return
-        raise AzuriteError(f"Azurite did not start; its log is {self._log_file}")
+        self._accounts = accounts
+        await self._start()
+
+    def keep_alive(self, restarted: Callable[[], Awaitable[None]]) -> None:
+        """Start Azurite again whenever it dies, and call `restarted` each time."""
+        self._watching = asyncio.create_task(self._watch(restarted))
 
     async def stop(self) -> None:
         """Stop Azurite after it has written its state to disk."""
+        if self._watching is not None:
+            self._watching.cancel()
         if self._process is None or self._process.returncode is not None:
             return
         self._process.terminate()
@@ -109,6 +109,60 @@ class Azurite:
         except TimeoutError:
             self._process.kill()
             await self._process.wait()
+
+    async def until_listening(self) -> None:
+        """Wait while Azurite is started again. If that takes too long, raise what Azure answers then."""
+        try:
+            await asyncio.wait_for(self._listening.wait(), LISTENS_WITHIN_S)
+        except TimeoutError:
+            message = f"Azurite died and could not be started again; its log is {self._log_file}"
+            raise AzureError(503, "ServerBusy", message) from None
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "state": "Running" if self._listening.is_set() else "Starting",
+            "pid": self._process.pid if self._process else None,
+            "restarts": self.restarts,
+        }
+
+    async def _start(self) -> None:
+        self._process = await spawn(
+            self._command(),
+            environ={
+                "PATH": os.environ.get("PATH", ""),
+                "NODE_COMPILE_CACHE": str(PACKAGE / "node_modules" / ".cache"),
+                # Azurite requests the source of a copy from itself, over TLS.
+                "NODE_EXTRA_CA_CERTS": str(self._authority.authority),
+                "AZURITE_ACCOUNTS": ";".join(f"{name}:{key}" for name, key in self._accounts.items()),
+            },
+            stdout=asyncio.subprocess.PIPE,
+            stderr=self._log_file,
+        )
+        assert self._process.stdout is not None
+        with self._log_file.open("ab") as file:
+            async for line in self._process.stdout:
+                file.write(line)
+                if match := _LISTENING.search(line):
+                    self.ports[match[1].decode().lower()] = int(match[2])
+                if len(self.ports) == 3:
+                    self._rest = asyncio.create_task(self._copy_output(self._process.stdout))
+                    self._listening.set()
+                    return
+        raise AzuriteError(f"Azurite did not start; its log is {self._log_file}")
+
+    async def _watch(self, restarted: Callable[[], Awaitable[None]]) -> None:
+        while self._process is not None:
+            status = await self._process.wait()
+            self._listening.clear()
+            self.ports.clear()
+            self.restarts += 1
+            log.error("azurite_died status=%s restarts=%s", status, self.restarts)
+            try:
+                await self._start()
+                await restarted()
+            except Exception:
+                log.exception("azurite_not_restarted log=%s", self._log_file)
+                await asyncio.sleep(_PAUSE_S)
 
     def _command(self) -> list[str]:
         ports = [
@@ -126,8 +180,8 @@ class Azurite:
 
     async def _copy_output(self, stream: asyncio.StreamReader) -> None:
         async for line in stream:
-            with self._log_file.open("ab") as log:
-                log.write(line)
+            with self._log_file.open("ab") as file:
+                file.write(line)
 
 
 def _node() -> str:

@@ -1,7 +1,7 @@
 """The HTTP client of Azurite, with pooled connections."""
 
 import ssl
-from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ import aiohttp
 from yarl import URL
 
 from tidepool.errors import AzureError
+from tidepool.storage.azurite import Azurite
 from tidepool.storage.request import Headers, StorageRequest, header
 
 _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
@@ -47,24 +48,37 @@ class OpenResponse:
 
 
 class AzuriteClient:
-    """The HTTP client of the three services of an Azurite. It sends headers, raw path and query unchanged."""
+    """The HTTP client of the three services of an Azurite. It sends headers, raw path and query unchanged.
 
-    def __init__(self, *, ports: Mapping[str, int], authority: Path) -> None:
-        self.ports = ports
+    A request waits while Azurite is started again. A request that Azurite died on is answered with 503.
+    """
+
+    def __init__(self, *, azurite: Azurite, authority: Path) -> None:
+        self._azurite = azurite
         self._authority = authority
+        self.ports = azurite.ports
 
     async def open(self, request: StorageRequest, body: bytes | AsyncIterable[bytes]) -> OpenResponse:
         """Send a request and return the response before its body is read."""
         target = request.target.decode("latin-1")
-        return OpenResponse(
-            await self._session.request(
+        port = self.ports.get(request.service)
+        if port is None:
+            raise _died()
+        try:
+            answer = await self._session.request(
                 request.method,
-                URL(f"https://127.0.0.1:{self.ports[request.service]}{target}", encoded=True),
+                URL(f"https://127.0.0.1:{port}{target}", encoded=True),
                 headers=_texts(request.headers),
                 data=body or None,
                 allow_redirects=False,
             )
-        )
+        except aiohttp.ClientConnectionError as error:
+            raise _died() from error
+        return OpenResponse(answer)
+
+    async def until_ready(self) -> None:
+        """Wait while Azurite is started again. Raise AzureError if that takes too long."""
+        await self._azurite.until_listening()
 
     async def close(self) -> None:
         await self._session.close()
@@ -83,6 +97,10 @@ class AzuriteClient:
             skip_auto_headers=_NOT_ADDED,
             auto_decompress=False,
         )
+
+
+def _died() -> AzureError:
+    return AzureError(503, "ServerBusy", "Azurite died during the request, and is started again.")
 
 
 def _texts(headers: Headers) -> list[tuple[str, str]]:

@@ -12,11 +12,13 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from tidepool.default_resources import storage_account_id
+from tidepool.faults import Faults
 from tidepool.storage.authorization import StorageAuthorization
 from tidepool.storage.azurite_client import Answer, AzuriteClient, OpenResponse
 from tidepool.storage.blob_batches import is_batch
 from tidepool.storage.blob_events import Event
 from tidepool.storage.blob_watch import BlobWatch
+from tidepool.storage.clock_shift import lists_blobs, shifted_headers, shifted_listing, shifted_request
 from tidepool.storage.copies import Copies
 from tidepool.storage.queue_watch import QueueWatch
 from tidepool.storage.request import Headers, StorageRequest
@@ -43,6 +45,7 @@ class StorageGateway:
         queues: QueueWatch,
         authorization: StorageAuthorization,
         copies: Copies,
+        faults: Faults,
         publish: Publish,
         sequence: Callable[[], int],
     ) -> None:
@@ -50,6 +53,7 @@ class StorageGateway:
         self.queues = queues
         self._authorization = authorization
         self._copies = copies
+        self._faults = faults
         self._publish = publish
         self._blobs = BlobWatch(head=self._head, sequence=sequence)
         self._publishing: set[asyncio.Task[None]] = set()
@@ -57,11 +61,14 @@ class StorageGateway:
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = _request(scope)
         self._authorization.check(Request(scope), request)
+        shift_s = self._faults.value("clock", "shift", {"account": request.account}) or 0.0
+        request = shifted_request(request, shift_s)
         response, events = await self._exchange(request, await _body(request, receive))
         try:
-            if self._copies.changes_listing(request):
+            response.headers = shifted_headers(response.headers, shift_s)
+            if self._copies.changes_listing(request) or (shift_s and lists_blobs(request)):
                 body = self._copies.listing_with_copy_status(request, await response.read())
-                await _send_whole(send, response, body)
+                await _send_whole(send, response, shifted_listing(body, shift_s))
                 return
             await send(
                 {"type": "http.response.start", "status": response.status, "headers": response.headers}
@@ -115,6 +122,7 @@ class StorageGateway:
     async def _exchange(
         self, request: StorageRequest, body: bytes | AsyncIterable[bytes], *, holds: bool = False
     ) -> tuple[OpenResponse, list[Event]]:
+        await self._client.until_ready()
         changes = await self._blobs.before(request, body)
         response = await self._client.open(*rewritten(request, body, self._client.ports))
         response.headers = self._copies.with_copy_status(request, response.headers)
