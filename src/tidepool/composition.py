@@ -4,16 +4,22 @@ import sys
 from functools import partial
 from pathlib import Path
 
+from starlette.responses import Response
+
 from tidepool import default_resources
 from tidepool.access.identity import Identity, read_or_create_secret
 from tidepool.access.managed_identity import ManagedIdentity
-from tidepool.arm import subscriptions
+from tidepool.access.principals import Principal
+from tidepool.arm.deployments import Deployments
 from tidepool.arm.operations import Operations
 from tidepool.arm.requests import Routes
 from tidepool.arm.role_assignments import RoleAssignmentRoutes
 from tidepool.arm.router import Router
+from tidepool.arm.stored_resources import StoredResources
+from tidepool.arm.subscriptions import Subscriptions
 from tidepool.azureml.asset_catalog import AssetCatalog
 from tidepool.azureml.computes import Computes
+from tidepool.azureml.connections import Connections
 from tidepool.azureml.data_plane import DataPlane
 from tidepool.azureml.datastores import Datastores
 from tidepool.azureml.default_roles import DefaultRoles
@@ -21,12 +27,13 @@ from tidepool.azureml.model_events import ModelEvents
 from tidepool.azureml.references import References
 from tidepool.azureml.registries import Registries, registry_action
 from tidepool.azureml.registry_imports import RegistryFiles, RegistryImports
-from tidepool.azureml.run_history import Runs
+from tidepool.azureml.run_history import FINAL, Runs
 from tidepool.azureml.schedules import Schedules
 from tidepool.azureml.submissions import Submissions
 from tidepool.azureml.uploads import Uploads
 from tidepool.azureml.workspace_creation import WorkspaceCreation
-from tidepool.azureml.workspaces import WorkspaceRoutes, check_workspace
+from tidepool.azureml.workspace_routes import WorkspaceRoutes
+from tidepool.azureml.workspaces import check_workspace
 from tidepool.endpoints.online import OnlineEndpoints
 from tidepool.endpoints.records import EndpointRecords
 from tidepool.events.eventgrid import EventGrid
@@ -51,7 +58,7 @@ from tidepool.storage.blobs import Blobs
 from tidepool.storage.copies import Copies
 from tidepool.storage.gateway import StorageGateway
 from tidepool.storage.queue_watch import QueueWatch
-from tidepool.store import Store
+from tidepool.store import Document, Store
 from tidepool.tracking.tracking import Tracking
 
 
@@ -101,7 +108,7 @@ class Composition:
         self.storage = StorageGateway(
             client=self.azurite_client,
             queues=self.queues,
-            authorization=StorageAuthorization(self.identity),
+            authorization=StorageAuthorization(identity=self.identity, store=self.store),
             copies=Copies(faults=self.faults, scheduler=self.scheduler),
             faults=self.faults,
             # Event Grid is constructed later, because it needs the storage first.
@@ -185,6 +192,7 @@ class Composition:
             blobs=blobs,
             accounts=self.accounts,
             assets=self._catalog.kinds,
+            operations=self.operations,
         )
         self.workspaces = WorkspaceCreation(
             store=store, blobs=blobs, datastores=self._datastores, default_roles=self._default_roles
@@ -226,13 +234,21 @@ class Composition:
             events=self._model_events,
             default_roles=default_roles,
         )
-        return {
-            **subscriptions.routes(),
+        workspaces = WorkspaceRoutes(
+            store=store,
+            operations=operations,
+            creation=self.workspaces,
+            default_roles=default_roles,
+            in_use=self._in_use,
+        )
+        routes = {
             **operations.routes(),
+            **StoredResources(store).routes(),
             **RoleAssignmentRoutes(self.identity).routes(),
-            **StorageAccountRoutes(store).routes(),
+            **StorageAccountRoutes(store=store, accounts=self.accounts, storage=self.storage).routes(),
             **EventResources(store=store, eventgrid=self.eventgrid).routes(),
-            **WorkspaceRoutes(store).routes(),
+            **workspaces.routes(),
+            **Connections(store=store, scheduler=scheduler).routes(),
             **self._datastores.routes(),
             **computes.routes(),
             **submissions.routes(),
@@ -243,6 +259,29 @@ class Composition:
             **self._catalog.routes(),
             **online,
         }
+        return {**routes, **self._resource_manager(routes)}
+
+    def _resource_manager(self, others: Routes) -> Routes:
+        """Return the routes that send further requests through the router."""
+
+        async def send(principal: Principal, method: str, path: str, body: Document) -> Response:
+            return await self.router.send(principal, method, path, body)
+
+        deployments = Deployments(
+            store=self.store,
+            scheduler=self.scheduler,
+            operations=self.operations,
+            send=send,
+            is_emulated=lambda type_, method: (type_.lower(), method) in self.router.routes,
+        )
+        subscriptions = Subscriptions(store=self.store, identity=self.identity, kinds=others, send=send)
+        return {**deployments.routes(), **subscriptions.routes()}
+
+    def _in_use(self, workspace_id: str) -> list[str]:
+        """Return what still runs in a workspace, one line each."""
+        live = [run["runId"] for run in self.runs.all(workspace_id) if run["status"] not in FINAL]
+        endpoints = [item["name"] for _, item in self.store.children(f"{workspace_id}/onlineEndpoints")]
+        return [f"job {name}" for name in live] + [f"endpoint {name}" for name in endpoints]
 
     def _mount(self) -> None:
         self.gateway.mount(r"[^/]+\.(blob|queue|table)\.core\.windows\.net/", self.storage.app)

@@ -51,3 +51,8 @@ def not_emulated(method: str, url: str) -> AzureError:
         "NotEmulated",
         f"Tidepool does not emulate {method} {url}. docs/tidepool.md lists what it emulates.",
     )
+
+
+def refused_property(name: str, value: object, reason: str) -> AzureError:
+    """Return the error for a property that Tidepool could only ignore."""
+    return AzureError(501, "NotEmulated", f"Tidepool does not emulate '{name}': {value!r}; {reason}.")

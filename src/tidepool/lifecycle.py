@@ -24,7 +24,7 @@ class Lifecycle:
         ports = {name: await composition.proxy.listen(name) for name in ("developer", "compute")}
         composition.environment.set_ports(control_port=control_port, proxy_ports=ports)
         self._scheduling = asyncio.create_task(composition.scheduler.run())
-        await composition.azurite.start(composition.accounts.declared())
+        await composition.azurite.start(composition.accounts.secret)
         await composition.storage.forget_lost_messages()
         composition.azurite.keep_alive(composition.storage.forget_lost_messages)
         await self._create_default_resources()

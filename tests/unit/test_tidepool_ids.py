@@ -5,8 +5,8 @@ import pytest
 from tidepool.azureml.ids import Reference, read_reference, registry_id
 from tidepool.azureml.locations import BlobLocation, locate
 from tidepool.azureml.references import References
-from tidepool.azureml.workspaces import create_workspace_document
-from tidepool.default_resources import workspace_id
+from tidepool.azureml.workspaces import write_workspace
+from tidepool.default_resources import storage_account_id, workspace_id
 from tidepool.errors import AzureError
 from tidepool.store import Store
 
@@ -19,7 +19,7 @@ LONG = "azureml://subscriptions/s/resourcegroups/g/workspaces/other"
 @pytest.fixture
 def store() -> Store:
     store = Store(":memory:")
-    create_workspace_document(store, "mlw", "account")
+    write_workspace(store, "mlw", {"storageAccount": storage_account_id("account")})
     store.put(f"{WS}/datastores/feeds", {"properties": {"accountName": "data", "containerName": "images"}})
     feed = {"properties": {"dataUri": "azureml://datastores/feeds/paths/202611/", "isArchived": False}}
     store.put(f"{WS}/data/feed/versions/1", feed)

@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass
 
-from tidepool.default_resources import SUBSCRIPTION
+from tidepool.default_resources import SUBSCRIPTION, TENANT
 from tidepool.store import Document
 
 
@@ -40,3 +40,23 @@ def identity_of(resource: Document) -> Principal | None:
                 resource["name"], object_id, candidate.get("clientId") or guid(f"{object_id}/client")
             )
     return None
+
+
+def user_assigned(resource_id: str) -> Document:
+    """Return the ids of a user-assigned identity, which follow from the id of its resource."""
+    key = resource_id.lower()
+    return {"principalId": guid(key), "clientId": guid(f"{key}/client")}
+
+
+def with_object_ids(resource_id: str, identity: object) -> Document | None:
+    """Return the requested `identity` of a resource with the object ids that Azure assigns.
+
+    Return None if no identity is requested.
+    """
+    if not isinstance(identity, dict):
+        return None
+    assigned = identity.get("userAssignedIdentities") or {}
+    ids = {name: user_assigned(name) for name in assigned}
+    has_own = "systemassigned" in str(identity.get("type")).lower()
+    own = {"principalId": guid(resource_id.lower()), "tenantId": TENANT} if has_own else {}
+    return {**identity, **own, **({"userAssignedIdentities": ids} if ids else {})}

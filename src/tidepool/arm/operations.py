@@ -1,5 +1,7 @@
 """Long-running operations, whose state clients poll at the URL in `Azure-AsyncOperation` or `Location`."""
 
+import asyncio
+import logging
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -11,8 +13,12 @@ from tidepool.errors import AzureError, not_found
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 
+log = logging.getLogger(__name__)
+
 # The pause between two polls of a client. Without this header the SDKs wait 30 s.
 POLL = {"retry-after-ms": "30"}
+
+_POLL_S = 0.02
 
 Finish = Callable[[], Awaitable[Document | None]]
 
@@ -62,12 +68,30 @@ class Operations:
         )
 
         async def end() -> None:
-            error = await finish()
+            try:
+                error = await finish()
+            except Exception:
+                log.exception("operation_failed label=%s", label)
+                error = {"code": "InternalServerError", "message": "Tidepool failed; see its log."}
             status = {"status": "Failed", "error": error} if error else {"status": "Succeeded"}
             self._store.put(f"/operations/{operation}", {"id": resource_id, "name": operation, **status})
 
         self._scheduler.call_later(after_s, end, label)
         return operation
+
+    async def wait(self, url: str) -> None:
+        """Wait until the operation at a URL of `begin` has ended. An empty URL is no operation.
+
+        Raise AzureError with the operation's error if it failed.
+        """
+        name = url.partition("?")[0].rpartition("/")[2]
+        while (operation := self._store.get(f"/operations/{name}") if name else None) is not None:
+            if operation["status"] == "Failed":
+                error = operation["error"]
+                raise AzureError(409, error["code"], _message(error))
+            if operation["status"] != "InProgress":
+                return
+            await asyncio.sleep(_POLL_S)
 
     def unfinished(self) -> list[str]:
         """Return the names of the operations that have not ended."""
@@ -94,3 +118,9 @@ class Operations:
 
 def _resource_id(operation: str, kind: str = "operationsStatus") -> str:
     return f"/subscriptions/{SUBSCRIPTION}/providers/{ML}/locations/{LOCATION}/{kind}/{operation}"
+
+
+def _message(error: Document) -> str:
+    """Return the message of an error with the messages of its details, which say the cause."""
+    details = [f"{detail['code']}: {detail['message']}" for detail in error.get("details") or []]
+    return " ".join([error["message"], *details])

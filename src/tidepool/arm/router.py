@@ -1,20 +1,28 @@
 """The control plane, `management.azure.com`: authenticates, authorizes and routes each request."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from tidepool.access.identity import Identity
+from tidepool.access.principals import Principal
+from tidepool.arm.cloud_endpoints import ENDPOINTS
 from tidepool.arm.requests import MANAGEMENT, ArmPath, Call, Routes, parse, read_json
-from tidepool.arm.subscriptions import ENDPOINTS
 from tidepool.declarations.catalog import check_body
-from tidepool.default_resources import SUBSCRIPTION
+from tidepool.default_resources import RESOURCE_GROUP, SUBSCRIPTION
 from tidepool.errors import AzureError, not_emulated
+from tidepool.store import Document
 
 # The registry clients of the SDK put this prefix before the id of the resource.
 _FRONT_END = "/mferp/managementfrontend"
+# Each signed-in principal may ask for these. They list only what the principal has a role for.
+# Ids are returned in one spelling, however the client spells the resource group.
+_GROUP_NAME = f"/resourceGroups/{RESOURCE_GROUP}"
+_GROUP = re.compile(rf"{_GROUP_NAME}(?=/|$)", re.IGNORECASE)
+_WITHOUT_ROLE = {("microsoft.resources/subscriptions", "LIST"), ("microsoft.resources/tenants", "LIST")}
 
 CheckParent = Callable[[ArmPath], None]
 ActionOf = Callable[[ArmPath, str], str | None]
@@ -38,26 +46,51 @@ class Router:
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         await (await self._answer(Request(scope, receive)))(scope, receive, send)
 
+    async def send(self, principal: Principal, method: str, path: str, body: Document) -> Response:
+        """Answer a request of Tidepool itself in the name of a principal, as a request of this principal."""
+        return await self._dispatch(principal, method, path, {}, _given(body), MANAGEMENT)
+
     async def _answer(self, request: Request) -> Response:
         if request.url.path == "/metadata/endpoints":
             return JSONResponse([ENDPOINTS])
         principal = self._identity.check(request, MANAGEMENT)
-        path = parse(request.url.path.removeprefix(_FRONT_END))
-        path, verb = _path_and_verb(request.method, path)
+        path = request.url.path.removeprefix(_FRONT_END)
+        host = f"https://{request.url.hostname}"
+
+        async def body() -> Document:
+            return await read_json(request)
+
+        query = dict(request.query_params)
+        return await self._dispatch(principal, request.method, path, query, body, host)
+
+    async def _dispatch(  # noqa: PLR0913, PLR0917 - the parts of a request
+        self,
+        principal: Principal,
+        method: str,
+        text: str,
+        query: Mapping[str, str],
+        read: Callable[[], Awaitable[Document]],
+        host: str,
+    ) -> Response:
+        path, verb = _path_and_verb(method, parse(_GROUP.sub(_GROUP_NAME, text)))
         handler = self.routes.get((path.kind, verb))
         if handler is None:
-            raise not_emulated(request.method, str(request.url))
+            raise not_emulated(method, f"{host}{text}")
         _check_subscription(path)
         self._check_parent(path)
-        action = self._action_of(path, verb) or path.action(request.method, verb if verb.islower() else "")
-        self._identity.authorize(
-            principal, action, path.scope if path.provider == "Microsoft.Authorization" else path.text
-        )
-        body = check_body(path.kind, verb, await read_json(request)) if request.method != "GET" else {}
-        host = f"https://{request.url.hostname}"
-        return await handler(
-            Call(path=path, principal=principal, query=dict(request.query_params), body=body, host=host)
-        )
+        if (path.kind, verb) not in _WITHOUT_ROLE:
+            action = self._action_of(path, verb) or path.action(method, verb if verb.islower() else "")
+            scope = path.scope if path.provider == "Microsoft.Authorization" else path.text
+            self._identity.authorize(principal, action, scope)
+        body = check_body(path.kind, verb, await read()) if method not in ("GET", "HEAD") else {}
+        return await handler(Call(path=path, principal=principal, query=query, body=body, host=host))
+
+
+def _given(body: Document) -> Callable[[], Awaitable[Document]]:
+    async def read() -> Document:
+        return body
+
+    return read
 
 
 def _path_and_verb(method: str, path: ArmPath) -> tuple[ArmPath, str]:
@@ -76,7 +109,8 @@ def _path_and_verb(method: str, path: ArmPath) -> tuple[ArmPath, str]:
 
 def _check_subscription(path: ArmPath) -> None:
     subscription = path.text.split("/")[2:3]
-    if subscription and subscription[0].lower() != SUBSCRIPTION:
+    in_subscription = path.text.lower().startswith("/subscriptions/")
+    if in_subscription and subscription and subscription[0].lower() != SUBSCRIPTION:
         raise AzureError(
             404, "SubscriptionNotFound", f"The subscription '{subscription[0]}' could not be found."
         )

@@ -1,76 +1,221 @@
-"""The subscription and the resource group as resources, and the endpoints of the cloud."""
+"""The subscription, the resource group and its resources, and the resource providers."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from tidepool.arm.requests import Call, Routes, kind
+from tidepool.access.identity import Identity
+from tidepool.access.principals import Principal
+from tidepool.arm.requests import Call, Routes, kind, listed
 from tidepool.default_resources import LOCATION, RESOURCE_GROUP, SUBSCRIPTION, TENANT
-from tidepool.errors import AzureError
+from tidepool.errors import AzureError, refused_property
+from tidepool.store import Document, Store
 
 PROVIDER = "Microsoft.Resources"
+_SUBSCRIPTION = f"/subscriptions/{SUBSCRIPTION}"
+_GROUP = f"{_SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
+# Types that extend other resources, or that are no resources: a group's resources do not include them.
+_NOT_LISTED = (
+    *("microsoft.authorization", "microsoft.resources"),
+    *("microsoft.insights/metric", "microsoft.eventgrid/eventsubscriptions"),
+)
+# How providers and types are written, as far as it does not follow from the resources of this Tidepool.
+_SPELLING = {
+    "microsoft.machinelearningservices": "Microsoft.MachineLearningServices",
+    "microsoft.eventgrid": "Microsoft.EventGrid",
+    "microsoft.storage": "Microsoft.Storage",
+    "microsoft.keyvault": "Microsoft.KeyVault",
+    "microsoft.operationalinsights": "Microsoft.OperationalInsights",
+    "microsoft.containerregistry": "Microsoft.ContainerRegistry",
+    "microsoft.managedidentity": "Microsoft.ManagedIdentity",
+}
+API_VERSION = "2025-06-01"
+
+# Sends a request to Azure Resource Manager as a principal: (principal, method, path, body).
+Send = Callable[[Principal, str, str, Document], Awaitable[Response]]
 
 
-def routes() -> Routes:
-    """Return the routes that read the only subscription and the only resource group of Tidepool."""
+def group_document(store: Store) -> Document:
+    """Return the resource group."""
+    stored = store.get(f"/resourceGroups/{RESOURCE_GROUP}") or {}
     return {
-        (kind("subscriptions", provider=PROVIDER), "GET"): _subscription,
-        (kind("subscriptions/resourceGroups", provider=PROVIDER), "GET"): _group,
+        "id": _GROUP,
+        "name": RESOURCE_GROUP,
+        "type": "Microsoft.Resources/resourceGroups",
+        "location": LOCATION,
+        "tags": stored.get("tags") or {},
+        "properties": {"provisioningState": "Succeeded"},
     }
 
 
-async def _subscription(call: Call) -> Response:
-    _check_name(call, call.path.names[0], SUBSCRIPTION, "SubscriptionNotFound")
-    return JSONResponse(
-        {
-            "id": call.path.text,
-            "subscriptionId": SUBSCRIPTION,
-            "displayName": "Tidepool",
-            "state": "Enabled",
-            "tenantId": TENANT,
+class Subscriptions:
+    """The routes of the only subscription and the only resource group of Tidepool.
+
+    `kinds` are the kinds and verbs of the other routes. `send` sends a request through the router.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        identity: Identity,
+        kinds: Iterable[tuple[str, str]],
+        send: Send,
+    ) -> None:
+        self._store = store
+        self._identity = identity
+        self._kinds = kinds
+        self._send = send
+
+    def routes(self) -> Routes:
+        groups = kind("subscriptions/resourceGroups", provider=PROVIDER)
+        return {
+            (kind("subscriptions", provider=PROVIDER), "LIST"): self._subscriptions,
+            (kind("subscriptions", provider=PROVIDER), "GET"): self._subscription,
+            (kind("tenants", provider=PROVIDER), "LIST"): self._tenants,
+            (kind("subscriptions/locations", provider=PROVIDER), "LIST"): self._locations,
+            (kind("subscriptions/providers", provider=PROVIDER), "LIST"): self._providers,
+            (groups, "LIST"): self._groups,
+            (groups, "GET"): self._group,
+            (groups, "HEAD"): self._group_exists,
+            (groups, "PUT"): self._put_group,
+            (groups, "PATCH"): self._put_group,
+            (f"{groups}/resources", "LIST"): self._resources,
+            (kind("subscriptions/resources", provider=PROVIDER), "LIST"): self._resources,
+            **{(name.lower(), "GET"): self._provider for name in self._provider_names()},
         }
-    )
+
+    async def _subscriptions(self, call: Call) -> Response:
+        """List the subscription if the principal has any role in it, as Azure does."""
+        has_role = bool(self._identity.assignments.at_or_below(_SUBSCRIPTION, call.principal.id))
+        return JSONResponse({"value": [_subscription()] if has_role else []})
+
+    async def _subscription(self, call: Call) -> Response:
+        _check_name(call, call.path.names[0], SUBSCRIPTION, "SubscriptionNotFound")
+        return JSONResponse(_subscription())
+
+    async def _tenants(self, _call: Call) -> Response:
+        return JSONResponse({"value": [{"id": f"/tenants/{TENANT}", "tenantId": TENANT}]})
+
+    async def _locations(self, _call: Call) -> Response:
+        location = {
+            "id": f"{_SUBSCRIPTION}/locations/{LOCATION}",
+            "name": LOCATION,
+            "displayName": "Japan East",
+            "metadata": {"regionType": "Physical"},
+        }
+        return JSONResponse({"value": [location]})
+
+    async def _groups(self, call: Call) -> Response:
+        return listed([group_document(self._store)], call.query, call.url)
+
+    async def _group(self, call: Call) -> Response:
+        _check_name(call, call.path.names[1], RESOURCE_GROUP, "ResourceGroupNotFound")
+        return JSONResponse(group_document(self._store))
+
+    async def _group_exists(self, call: Call) -> Response:
+        exists = call.path.names[1].lower() == RESOURCE_GROUP.lower()
+        return Response(status_code=204 if exists else 404)
+
+    async def _put_group(self, call: Call) -> Response:
+        """Update the tags of the resource group."""
+        name, location = call.path.names[1], call.body.get("location", LOCATION)
+        if name.lower() != RESOURCE_GROUP.lower():
+            raise refused_property("resource group", name, f"its only resource group is '{RESOURCE_GROUP}'")
+        if str(location).replace(" ", "").lower() != LOCATION:
+            raise AzureError(
+                409,
+                "InvalidResourceGroupLocation",
+                f"Invalid resource group location '{location}'. "
+                f"The Resource group already exists in location '{LOCATION}'.",
+            )
+        self._store.put(f"/resourceGroups/{RESOURCE_GROUP}", {"tags": call.body.get("tags") or {}})
+        return JSONResponse(group_document(self._store))
+
+    async def _resources(self, call: Call) -> Response:
+        """List the resources that the principal may read, in the order of their types."""
+        items = []
+        for name, verb in sorted(self._kinds):
+            if verb == "LIST" and name.count("/") == 1 and not name.startswith(_NOT_LISTED):
+                items += await self._all(call.principal, f"{_GROUP}/providers/{name}")
+        shown = ("id", "name", "type", "location", "kind", "sku", "identity", "tags")
+        rows = [{key: item[key] for key in shown if item.get(key) is not None} for item in items]
+        return listed(_matching(rows, call.query.get("$filter", "")), call.query, call.url)
+
+    async def _all(self, principal: Principal, collection: str) -> list[Document]:
+        try:
+            response = await self._send(principal, "GET", collection, {})
+        except AzureError as error:
+            if error.status == 403:
+                return []
+            raise
+        items: list[Document] = json.loads(bytes(response.body))["value"]
+        return items
+
+    def _provider_names(self) -> dict[str, set[str]]:
+        """Return the types of each resource provider."""
+        types = defaultdict(set)
+        for name, _ in self._kinds:
+            provider, _, type_ = name.partition("/")
+            if type_:
+                types[_SPELLING.get(provider, provider)].add(type_)
+        return dict(types)
+
+    async def _providers(self, call: Call) -> Response:
+        return listed(
+            [_provider(name, types) for name, types in self._provider_names().items()], call.query, call.url
+        )
+
+    async def _provider(self, call: Call) -> Response:
+        names = self._provider_names()
+        found = next(name for name in names if name.lower() == call.path.provider.lower())
+        return JSONResponse(_provider(found, names[found]))
 
 
-async def _group(call: Call) -> Response:
-    _check_name(call, call.path.names[1], RESOURCE_GROUP, "ResourceGroupNotFound")
-    return JSONResponse(
-        {
-            "id": call.path.text,
-            "name": RESOURCE_GROUP,
-            "location": LOCATION,
-            "properties": {"provisioningState": "Succeeded"},
-        }
-    )
+def _subscription() -> Document:
+    return {
+        "id": _SUBSCRIPTION,
+        "subscriptionId": SUBSCRIPTION,
+        "displayName": "Tidepool",
+        "state": "Enabled",
+        "tenantId": TENANT,
+    }
+
+
+def _provider(name: str, types: Iterable[str]) -> Document:
+    entries: list[Mapping[str, Any]] = [
+        {"resourceType": type_, "locations": ["Japan East"], "apiVersions": [API_VERSION]}
+        for type_ in sorted(types)
+    ]
+    return {
+        "id": f"{_SUBSCRIPTION}/providers/{name}",
+        "namespace": name,
+        "registrationState": "Registered",
+        "resourceTypes": entries,
+    }
+
+
+def _matching(rows: list[Document], condition: str) -> list[Document]:
+    """Return the rows that meet `resourceType eq '...'` or `name eq '...'`, the filters of the command line.
+
+    Raise AzureError 501 for other filters.
+    """
+    if not condition:
+        return rows
+    terms = re.split(r"\s+and\s+", condition)
+    for term in terms:
+        match = re.fullmatch(r"(resourceType|name|location)\s+eq\s+'([^']*)'", term.strip())
+        if match is None:
+            raise refused_property("$filter", condition, "it compares resourceType, name and location only")
+        key = "type" if match[1] == "resourceType" else match[1]
+        rows = [row for row in rows if str(row.get(key)).lower() == match[2].lower()]
+    return rows
 
 
 def _check_name(call: Call, name: str, existing: str, code: str) -> None:
     if name.lower() != existing.lower():
         raise AzureError(404, code, f"'{call.path.text}' could not be found.")
-
-
-# https://learn.microsoft.com/rest/api/resources: GET /metadata/endpoints, which needs no token
-ENDPOINTS = {
-    "name": "AzureCloud",
-    "portal": "https://portal.azure.com",
-    "resourceManager": "https://management.azure.com/",
-    "authentication": {
-        "loginEndpoint": "https://login.microsoftonline.com",
-        "audiences": ["https://management.core.windows.net/", "https://management.azure.com/"],
-        "tenant": "common",
-        "identityProvider": "AAD",
-    },
-    "graph": "https://graph.windows.net/",
-    "media": "https://rest.media.azure.net",
-    "batch": "https://batch.core.windows.net/",
-    "gallery": "https://gallery.azure.com/",
-    "activeDirectoryDataLake": "https://datalake.azure.net/",
-    "sqlManagement": "https://management.core.windows.net:8443/",
-    "vmImageAliasDoc": "https://raw.githubusercontent.com/Azure/azure-rest-api-specs/master/arm-compute/quickstart-templates/aliases.json",
-    "suffixes": {
-        "storage": "core.windows.net",
-        "keyVaultDns": "vault.azure.net",
-        "sqlServerHostname": "database.windows.net",
-        "azureDataLakeStoreFileSystem": "azuredatalakestore.net",
-        "azureDataLakeAnalyticsCatalogAndJob": "azuredatalakeanalytics.net",
-        "acrLoginServer": "azurecr.io",
-    },
-}

@@ -4,14 +4,14 @@ import re
 
 from starlette.responses import JSONResponse, Response
 
-from tidepool.access.principals import guid
+from tidepool.access.principals import with_object_ids
 from tidepool.arm.operations import POLL, Finish, Operations
 from tidepool.arm.requests import Call, Handler, Routes, kind, listed, resource
 from tidepool.arm.system_data import with_system_data
 from tidepool.azureml.default_roles import DefaultRoles
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.azureml.vm_sizes import VM_SIZES, sizes, usages
-from tidepool.default_resources import LOCATION, SUBSCRIPTION, TENANT
+from tidepool.default_resources import LOCATION, SUBSCRIPTION
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 
@@ -67,7 +67,8 @@ class Computes:
             {**properties, "provisioningState": "Updating" if existing else "Creating"},
             location=call.body.get("location") or LOCATION,
             tags=call.body.get("tags") or (existing or {}).get("tags") or {},
-            identity=_with_object_ids(call) or (existing or {}).get("identity"),
+            identity=with_object_ids(call.path.text, call.body.get("identity"))
+            or (existing or {}).get("identity"),
         )
         document = with_system_data(
             {**document, "systemData": (existing or {}).get("systemData", {})},
@@ -221,18 +222,3 @@ def _cluster(requested: Document, before: Document) -> Document:
         "currentNodeCount": scale["minNodeCount"],
         "targetNodeCount": scale["minNodeCount"],
     }
-
-
-def _with_object_ids(call: Call) -> Document | None:
-    """Return the requested identity with the object ids that Azure assigns, or None if none is requested."""
-    identity = call.body.get("identity")
-    if not isinstance(identity, dict):
-        return None
-    assigned = identity.get("userAssignedIdentities") or {}
-    ids = {name: _ids(name.lower()) | {"clientId": guid(f"{name}/client")} for name in assigned}
-    own = _ids(call.path.text.lower()) if "SystemAssigned" in str(identity.get("type")) else {}
-    return {**identity, **own, **({"userAssignedIdentities": ids} if ids else {})}
-
-
-def _ids(name: str) -> Document:
-    return {"principalId": guid(name), "tenantId": TENANT}

@@ -1,11 +1,14 @@
 """Registries: their discovery and their storage."""
 
+import re
 import uuid
 from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from tidepool.access.principals import with_object_ids
+from tidepool.arm.operations import Operations
 from tidepool.arm.requests import ML, ArmPath, Call, Routes, kind, listed, resource
 from tidepool.azureml import curated
 from tidepool.azureml.assets import Assets
@@ -13,7 +16,7 @@ from tidepool.azureml.ids import registry_id
 from tidepool.azureml.locations import locate
 from tidepool.azureml.ml_errors import UserError
 from tidepool.default_resources import LOCATION, RESOURCE_GROUP, SUBSCRIPTION, TENANT, storage_account_id
-from tidepool.errors import AzureError
+from tidepool.errors import AzureError, refused_property
 from tidepool.storage.account_resources import create_storage_account
 from tidepool.storage.accounts import Accounts
 from tidepool.storage.blobs import Blobs
@@ -21,6 +24,8 @@ from tidepool.store import Document, Store
 
 HOST = f"cert-{LOCATION}.experiments.azureml.net"
 _WRITE = "racwdl"
+_CREATION_S = 0.05
+_NAME = re.compile(r"[A-Za-z0-9][\w-]{1,32}")
 
 
 class Registries:
@@ -33,7 +38,9 @@ class Registries:
         blobs: Blobs,
         accounts: Accounts,
         assets: Mapping[str, Assets],
+        operations: Operations,
     ) -> None:
+        self._operations = operations
         self._store = store
         self._blobs = blobs
         self._accounts = accounts
@@ -44,16 +51,20 @@ class Registries:
         return {
             (registries, "LIST"): self._list,
             (registries, "GET"): self._get,
+            (registries, "PUT"): self._put,
+            (registries, "DELETE"): self._delete,
             (kind("registries", "tempdatarefs", "versions"), "PUT"): self._upload,
             (kind("registries", "datarefs", "versions"), "POST"): self._download,
         }
 
-    def create(self, name: str) -> Document:
+    def create(self, name: str, tags: Document | None = None, identity: Document | None = None) -> Document:
         """Return a registry. If it does not exist, create it with a storage account of its own."""
         resource_id = registry_id(name)
         existing = self._store.get(resource_id)
         if existing:
-            return existing
+            changed = {**existing, "tags": existing["tags"] if tags is None else tags}
+            self._store.put(resource_id, changed)
+            return changed
         account = self._accounts.hand_out()
         create_storage_account(self._store, account)
         properties = {
@@ -65,10 +76,40 @@ class Registries:
             "provisioningState": "Succeeded",
         }
         document = resource(
-            resource_id, properties, location=LOCATION, tags={}, identity={"type": "SystemAssigned"}
+            resource_id,
+            properties,
+            location=LOCATION,
+            tags=tags or {},
+            identity=with_object_ids(resource_id, identity or {"type": "SystemAssigned"}),
         )
         self._store.put(resource_id, document)
         return document
+
+    async def _put(self, call: Call) -> Response:
+        name = call.path.names[0]
+        _refuse_curated(name)
+        _check(name, call.body)
+        is_new = self._store.get(call.path.text) is None
+        document = self.create(name, call.body.get("tags"), call.body.get("identity"))
+        return self._accepted(document, 201 if is_new else 200, f"registry {name}")
+
+    async def _delete(self, call: Call) -> Response:
+        """Delete a registry with its assets and their storage account."""
+        document = existing_registry(self._store, call.path.text)
+        _refuse_curated(document["name"])
+        account = registry_account(self._store, call.path.text)
+        for path, _ in list(self._store.below(call.path.text)):
+            self._store.delete(path)
+        self._store.delete(call.path.text)
+        self._store.delete(storage_account_id(account))
+        return self._accepted(None, 202, f"delete registry {document['name']}")
+
+    def _accepted(self, document: Document | None, status: int, label: str) -> Response:
+        async def finish() -> None:
+            return None
+
+        headers = self._operations.begin(_CREATION_S, finish, label)
+        return JSONResponse(document, status_code=status, headers=headers)
 
     async def discovery(self, request: Request) -> Response:
         """Return the hosts of the registry's data plane. Clients ask for them by the name of the registry."""
@@ -148,6 +189,35 @@ def existing_registry(store: Store, resource_id: str) -> Document:
         name = resource_id.rpartition("/")[2]
         raise UserError(404, f"The registry '{name}' was not found.", "NotFound", "RegistryNotFound")
     return document
+
+
+def _refuse_curated(name: str) -> None:
+    if name.lower() == curated.REGISTRY:
+        raise UserError(403, f"The registry '{name}' belongs to Microsoft.", "Forbidden")
+
+
+def _check(name: str, body: Document) -> None:
+    """Raise UserError 400 if Azure would refuse a registry, and AzureError 501 for other regions."""
+    properties = body.get("properties") or {}
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            400,
+            f"The registry name '{name}' is not valid: use 2 to 33 letters, digits, '-' and '_'.",
+            "BadArgument",
+        )
+    regions = [str(region.get("location")) for region in properties.get("regionDetails") or []]
+    if not regions:
+        raise UserError(400, "A registry needs at least one region in 'regionDetails'.", "BadArgument")
+    others = [region for region in regions if region.replace(" ", "").lower() != LOCATION]
+    if others:
+        raise refused_property("regionDetails", others, f"its only region is {LOCATION}")
+    for detail in properties["regionDetails"]:
+        for key in ("acrDetails", "storageAccountDetails"):
+            for item in detail.get(key) or []:
+                own = item.get("systemCreatedStorageAccount") or {}
+                chosen = any(name.startswith("userCreated") and value for name, value in item.items())
+                if chosen or own.get("storageAccountHnsEnabled"):
+                    raise refused_property(key, item, "a registry gets a plain storage account of its own")
 
 
 def registry_action(path: ArmPath, verb: str) -> str | None:

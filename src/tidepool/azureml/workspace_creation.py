@@ -1,9 +1,11 @@
 """Create workspaces with their storage account, roles, datastores and containers."""
 
+from typing import Any
+
 from tidepool.azureml.datastores import Datastores, default_containers
 from tidepool.azureml.default_roles import DefaultRoles
-from tidepool.azureml.workspaces import create_workspace_document, default_account
-from tidepool.default_resources import workspace_id
+from tidepool.azureml.workspaces import default_account, write_workspace
+from tidepool.default_resources import storage_account_id, workspace_id
 from tidepool.storage.account_resources import create_storage_account
 from tidepool.storage.blobs import Blobs
 from tidepool.store import Document, Store
@@ -21,13 +23,20 @@ class WorkspaceCreation:
         self._default_roles = default_roles
 
     async def create(self, name: str, storage_account: str) -> Document:
-        """Create a workspace with its default datastores and their containers, and return its document."""
-        is_new = self._store.get(workspace_id(name)) is None
+        """Create a workspace of Tidepool itself and its storage account, unless they exist."""
         create_storage_account(self._store, storage_account)
-        document = create_workspace_document(self._store, name, storage_account)
+        if existing := self._store.get(workspace_id(name)):
+            return existing
+        return await self.write(name, {"storageAccount": storage_account_id(storage_account)})
+
+    async def write(self, name: str, properties: Document, **outer: Any) -> Document:
+        """Create or update a workspace. A new one gets its default datastores and their containers."""
+        is_new = self._store.get(workspace_id(name)) is None
+        document = write_workspace(self._store, name, properties, **outer)
         if is_new:  # roles that were removed from an existing workspace stay removed
             self._default_roles.grant_job_roles(document)
         self._datastores.create_defaults(document["id"])
-        for container in default_containers(self._store, document["id"]).values():
-            await self._blobs.ensure_container(default_account(self._store, document["id"]), container)
+        if is_new:
+            for container in default_containers(self._store, document["id"]).values():
+                await self._blobs.ensure_container(default_account(self._store, document["id"]), container)
         return document

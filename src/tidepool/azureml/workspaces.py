@@ -1,15 +1,14 @@
 """Workspaces as resources, and where a workspace keeps its files."""
 
 import uuid
+from typing import Any
 
-from starlette.responses import JSONResponse, Response
-
-from tidepool.arm.requests import ML, ArmPath, Call, Routes, kind, listed, resource
+from tidepool.access.principals import with_object_ids
+from tidepool.arm.requests import ML, ArmPath, resource
 from tidepool.default_resources import (
     LOCATION,
     RESOURCE_GROUP,
     TENANT,
-    storage_account_id,
     workspace_id,
 )
 from tidepool.errors import AzureError
@@ -19,37 +18,52 @@ DATA_PLANE = f"{LOCATION}.api.azureml.ms"
 ARTIFACTS = "azureml"  # the container of workspaceartifactstore
 
 
-def create_workspace_document(store: Store, name: str, storage_account: str) -> Document:
-    """Return the document of a workspace, and create it if it does not exist."""
+def write_workspace(store: Store, name: str, properties: Document, **outer: Any) -> Document:
+    """Create or update the document of a workspace.
+
+    `outer` may have `identity`, `location` and `tags`. What is None or absent stays as it is.
+    """
     resource_id = workspace_id(name)
-    existing = store.get(resource_id)
-    if existing:
-        return existing
+    existing = store.get(resource_id) or {}
     guid = str(uuid.uuid5(uuid.NAMESPACE_URL, resource_id.lower()))
-    properties = {
-        "friendlyName": name,
-        "workspaceId": guid,
-        "storageAccount": storage_account_id(storage_account),
-        "discoveryUrl": f"https://{DATA_PLANE}/discovery",
-        "mlFlowTrackingUri": f"azureml://{DATA_PLANE}/mlflow/v1.0{resource_id}",
-        "provisioningState": "Succeeded",
-        "publicNetworkAccess": "Enabled",
-        "tenantId": TENANT,
-        "hbiWorkspace": False,
-        "v1LegacyMode": False,
-        "systemDatastoresAuthMode": "accessKey",
-    }
     identity = {
         "type": "SystemAssigned",
         "principalId": str(uuid.uuid5(uuid.UUID(guid), "identity")),
         "tenantId": TENANT,
     }
-    sku = {"name": "Basic", "tier": "Basic"}
+    full = {
+        "friendlyName": name,
+        "publicNetworkAccess": "Enabled",
+        "hbiWorkspace": False,
+        "v1LegacyMode": False,
+        "systemDatastoresAuthMode": "accessKey",
+        **(existing.get("properties") or {}),
+        **properties,
+        "workspaceId": guid,
+        "discoveryUrl": f"https://{DATA_PLANE}/discovery",
+        "mlFlowTrackingUri": f"azureml://{DATA_PLANE}/mlflow/v1.0{resource_id}",
+        "provisioningState": "Succeeded",
+        "tenantId": TENANT,
+    }
     document = resource(
-        resource_id, properties, location=LOCATION, identity=identity, sku=sku, kind="Default", tags={}
+        resource_id,
+        full,
+        location=outer.get("location") or existing.get("location") or LOCATION,
+        identity=_identity(outer.get("identity"), identity) or existing.get("identity") or identity,
+        sku={"name": "Basic", "tier": "Basic"},
+        kind="Default",
+        tags=outer["tags"] if outer.get("tags") is not None else existing.get("tags") or {},
     )
     store.put(resource_id, document)
     return document
+
+
+def _identity(requested: Document | None, own: Document) -> Document | None:
+    """Return the requested identity with its object ids, or None if the request does not name one."""
+    if not requested:
+        return None
+    identity = with_object_ids("", requested) or {}
+    return {**identity, **{key: own[key] for key in ("principalId", "tenantId") if key in identity}}
 
 
 def workspace(store: Store, resource_id: str) -> Document:
@@ -71,7 +85,8 @@ def workspace(store: Store, resource_id: str) -> Document:
 
 def check_workspace(store: Store, path: ArmPath) -> None:
     """Raise AzureError 404 if a path leads into a workspace that does not exist."""
-    if path.provider.lower() == ML.lower() and path.types[0].lower() == "workspaces" and path.names:
+    in_workspace = path.provider.lower() == ML.lower() and path.types[:1] and path.names
+    if in_workspace and path.types[0].lower() == "workspaces" and len(path.types) > 1:
         workspace(store, path.root)
 
 
@@ -89,21 +104,3 @@ def artifact_store(store: Store, resource_id: str) -> tuple[str, str]:
 def default_account(store: Store, resource_id: str) -> str:
     account: str = workspace(store, resource_id)["properties"]["storageAccount"]
     return account.rpartition("/")[2]
-
-
-class WorkspaceRoutes:
-    """The routes that read workspaces."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def routes(self) -> Routes:
-        workspaces = kind("workspaces")
-        return {(workspaces, "GET"): self._get, (workspaces, "LIST"): self._list}
-
-    async def _get(self, call: Call) -> Response:
-        return JSONResponse(workspace(self._store, call.path.text))
-
-    async def _list(self, call: Call) -> Response:
-        collection = workspace_id("").rstrip("/")
-        return listed([document for _, document in self._store.children(collection)], call.query, call.url)

@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from tidepool.declarations import access, assets, computes, datastores, endpoints, events, jobs, schedules
+from tidepool.declarations import (
+    access,
+    assets,
+    computes,
+    datastores,
+    endpoints,
+    events,
+    jobs,
+    resource_manager,
+    schedules,
+    workspaces,
+)
 from tidepool.declarations.checks import checked_body
 from tidepool.declarations.words import Table, refused, stored, used
 
@@ -31,6 +42,9 @@ def _in_workspaces_and_registries() -> dict[str, Table]:
 
 # The bodies of PUT and PATCH requests.
 RESOURCES: Mapping[str, Table] = {
+    f"{_ML}/workspaces": workspaces.WORKSPACE,
+    f"{_ML}/workspaces/connections": workspaces.CONNECTION,
+    f"{_ML}/registries": workspaces.REGISTRY,
     f"{_ML}/workspaces/jobs": jobs.JOB_BODY,
     **_in_workspaces_and_registries(),
     f"{_ML}/workspaces/computes": computes.COMPUTE,
@@ -40,6 +54,14 @@ RESOURCES: Mapping[str, Table] = {
     f"{_ML}/workspaces/onlineEndpoints/deployments": endpoints.DEPLOYMENT,
     "Microsoft.EventGrid/eventSubscriptions": events.SUBSCRIPTION,
     "Microsoft.Authorization/roleAssignments": access.ROLE_ASSIGNMENT,
+    "Microsoft.Resources/deployments": resource_manager.DEPLOYMENT,
+    "Microsoft.Resources/subscriptions/resourceGroups": resource_manager.RESOURCE_GROUP,
+    "Microsoft.Storage/storageAccounts": resource_manager.STORAGE_ACCOUNT,
+    "Microsoft.KeyVault/vaults": resource_manager.KEPT,
+    "Microsoft.Insights/components": resource_manager.KEPT,
+    "Microsoft.OperationalInsights/workspaces": resource_manager.KEPT,
+    "Microsoft.ContainerRegistry/registries": resource_manager.KEPT,
+    "Microsoft.ManagedIdentity/userAssignedIdentities": resource_manager.KEPT,
     f"{_ML}/registries/tempdatarefs/versions": {
         "assetId": used(_SHARED),
         "temporaryDataReferenceId": stored("each upload has a container of its own"),
@@ -54,6 +76,8 @@ _PENDING_UPLOAD: Table = {
 }
 # The bodies of POST requests, by kind and action. An action that is not in this table has no body.
 ACTIONS: Mapping[tuple[str, str], Table] = {
+    ("Microsoft.Resources/deployments", "validate"): resource_manager.DEPLOYMENT,
+    ("Microsoft.Storage", "checknameavailability"): resource_manager.NAME_CHECK,
     (f"{_ML}/workspaces/onlineEndpoints/deployments", "getlogs"): {
         "containerType": used(
             "integration/tidepool_endpoints::a_script_answers_and_its_output_is_in_the_log"

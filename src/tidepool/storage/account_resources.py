@@ -1,52 +1,135 @@
 """Storage accounts as resources: Microsoft.Storage in Azure Resource Manager."""
 
+import json
+from typing import Any
+from xml.etree import ElementTree
+
 from starlette.responses import JSONResponse, Response
 
+from tidepool.access.principals import with_object_ids
 from tidepool.arm.requests import Call, Routes, kind, listed, resource
-from tidepool.default_resources import LOCATION, storage_account_id
-from tidepool.errors import not_found
+from tidepool.default_resources import storage_account_id
+from tidepool.errors import AzureError, not_found
+from tidepool.storage.account_requests import check_name, default_request, requested
+from tidepool.storage.accounts import Accounts
+from tidepool.storage.gateway import StorageGateway
 from tidepool.store import Document, Store
 
+_PROVIDER = "Microsoft.Storage"
 
-def create_storage_account(store: Store, name: str) -> Document:
-    """Return the document of a storage account, and create it if it does not exist."""
+
+def create_storage_account(store: Store, name: str, body: Document | None = None) -> Document:
+    """Create or update a storage account, and return its document.
+
+    Without a body, an existing account stays as it is.
+    """
     resource_id = storage_account_id(name)
     existing = store.get(resource_id)
-    if existing:
+    if existing and body is None:
         return existing
-    endpoints = {
-        service: f"https://{name}.{service}.core.windows.net/" for service in ("blob", "queue", "table")
-    }
+    fields = requested(name, body or default_request(), existing)
+    services = ("blob", "queue", "table")
     properties = {
+        "allowSharedKeyAccess": True,
+        "accessTier": "Hot",
+        **((existing or {}).get("properties") or {}),
+        **fields["properties"],
         "provisioningState": "Succeeded",
-        "primaryEndpoints": endpoints,
-        "primaryLocation": LOCATION,
+        "primaryEndpoints": {service: f"https://{name}.{service}.core.windows.net/" for service in services},
+        "primaryLocation": fields["location"],
         "statusOfPrimary": "available",
         "isHnsEnabled": False,
-        "accessTier": "Hot",
     }
-    sku = {"name": "Standard_LRS", "tier": "Standard"}
-    document = resource(resource_id, properties, location=LOCATION, sku=sku, kind="StorageV2", tags={})
+    sku = {"name": fields["sku"]["name"], "tier": fields["sku"]["name"].partition("_")[0]}
+    outer: dict[str, Any] = {"location": fields["location"], "sku": sku, "tags": fields["tags"] or {}}
+    if identity := with_object_ids(resource_id, fields["identity"]):
+        outer["identity"] = identity
+    document = resource(resource_id, properties, kind=fields["kind"], **outer)
     store.put(resource_id, document)
     return document
 
 
 class StorageAccountRoutes:
-    """The routes that read storage accounts."""
+    """The routes of storage accounts."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, *, store: Store, accounts: Accounts, storage: StorageGateway) -> None:
         self._store = store
+        self._accounts = accounts
+        self._storage = storage
 
     def routes(self) -> Routes:
-        accounts = kind("storageAccounts", provider="Microsoft.Storage")
-        return {(accounts, "GET"): self._get, (accounts, "LIST"): self._list}
+        accounts = kind("storageAccounts", provider=_PROVIDER)
+        return {
+            (accounts, "GET"): self._get,
+            (accounts, "LIST"): self._list,
+            (accounts, "PUT"): self._put,
+            (accounts, "PATCH"): self._patch,
+            (accounts, "DELETE"): self._delete,
+            (accounts, "listkeys"): self._keys,
+            (kind(provider=_PROVIDER), "checknameavailability"): self._availability,
+        }
 
     async def _get(self, call: Call) -> Response:
-        document = self._store.get(call.path.text)
-        if document is None:
-            raise not_found(call.path.text)
-        return JSONResponse(document)
+        return JSONResponse(self._existing(call))
 
     async def _list(self, call: Call) -> Response:
         collection = storage_account_id("").rstrip("/")
         return listed([document for _, document in self._store.children(collection)], call.query, call.url)
+
+    async def _put(self, call: Call) -> Response:
+        return JSONResponse(create_storage_account(self._store, call.path.names[0], call.body))
+
+    async def _patch(self, call: Call) -> Response:
+        self._existing(call)
+        return await self._put(call)
+
+    async def _delete(self, call: Call) -> Response:
+        """Delete an account with its blobs, queues and tables. There is no undo, as in Azure."""
+        name = call.path.names[0]
+        if self._store.get(call.path.text) is None:
+            return Response(status_code=204)
+        for target, service in await self._contents(name):
+            await self._storage.send(name, service, "DELETE", target)
+        self._store.delete(call.path.text)
+        return Response(status_code=200)
+
+    async def _keys(self, call: Call) -> Response:
+        name = self._existing(call)["name"]
+        keys = [
+            {"keyName": f"key{number}", "value": self._accounts.key(name, number), "permissions": "FULL"}
+            for number in (1, 2)
+        ]
+        return JSONResponse({"keys": keys})
+
+    async def _availability(self, call: Call) -> Response:
+        name = str(call.body.get("name"))
+        try:
+            check_name(name)
+        except AzureError as error:
+            return _unavailable(error.code, error.message)
+        if self._store.get(storage_account_id(name)):
+            return _unavailable("AlreadyExists", f"The storage account named {name} is already taken.")
+        return JSONResponse({"nameAvailable": True})
+
+    async def _contents(self, name: str) -> list[tuple[str, str]]:
+        """Return the request target and the service of each container, queue and table of an account."""
+        contents = []
+        for service, element, query in (("blob", "Container", "?restype=container"), ("queue", "Queue", "")):
+            answer = await self._storage.send(name, service, "GET", "/?comp=list")
+            for item in ElementTree.fromstring(answer.body).iter(element):
+                contents.append((f"/{item.findtext('Name')}{query}", service))
+        headers = {"Accept": "application/json;odata=nometadata"}
+        tables = await self._storage.send(name, "table", "GET", "/Tables", headers=headers)
+        for table in json.loads(tables.body)["value"]:
+            contents.append((f"/Tables('{table['TableName']}')", "table"))
+        return contents
+
+    def _existing(self, call: Call) -> Document:
+        document = self._store.get(call.path.text)
+        if document is None:
+            raise not_found(call.path.text)
+        return document
+
+
+def _unavailable(reason: str, message: str) -> Response:
+    return JSONResponse({"nameAvailable": False, "reason": reason, "message": message})

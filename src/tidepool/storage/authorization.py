@@ -8,6 +8,7 @@ from tidepool.default_resources import storage_account_id
 from tidepool.errors import AzureError
 from tidepool.storage.blob_batches import is_batch
 from tidepool.storage.request import StorageRequest
+from tidepool.store import Document, Store
 
 AUDIENCE = "https://storage.azure.com"
 _ACTIONS = {"GET": "read", "HEAD": "read", "DELETE": "delete"}  # all other methods write
@@ -19,18 +20,28 @@ _SERVICES = {
 
 
 class StorageAuthorization:
-    """The check of bearer tokens and roles. Azurite checks account keys and SAS itself."""
+    """The check of accounts, bearer tokens and roles. Azurite checks account keys and SAS itself."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, *, identity: Identity, store: Store) -> None:
         self._identity = identity
+        self._store = store
 
     def token(self) -> str:
         """Return a bearer token for Tidepool's own requests."""
         return self._identity.issue(AUDIENCE, PRINCIPALS["developer"])
 
     def check(self, http_request: Request, request: StorageRequest) -> None:
-        """Raise AzureError 401 or 403 if the request has a bearer token that does not allow it."""
+        """Raise AzureError 401 or 403 if the request is not allowed, and 400 if there is no such account."""
+        account = self._store.get(storage_account_id(request.account))
+        if account is None:
+            raise AzureError(
+                400,
+                "AccountDoesNotExist",
+                f"The storage account '{request.account}' does not exist. "
+                "(In Azure, its name does not resolve.)",
+            )
         if not request.header("authorization").lower().startswith("bearer "):
+            _check_key_access(account, request)
             return
         principal = self._identity.check(http_request, AUDIENCE)
         scope, data = storage_account_id(request.account), _is_inside(request)
@@ -40,6 +51,17 @@ class StorageAuthorization:
                 "AuthorizationPermissionMismatch",
                 "This request is not authorized to perform this operation using this permission.",
             )
+
+
+def _check_key_access(account: Document, request: StorageRequest) -> None:
+    """Raise AzureError 403 if the request is signed with a key of an account that does not allow this."""
+    signed = request.header("authorization") or ("sig" in request.query and "skoid" not in request.query)
+    if signed and account["properties"].get("allowSharedKeyAccess") is False:
+        raise AzureError(
+            403,
+            "KeyBasedAuthenticationNotPermitted",
+            "Key based authentication is not permitted on this storage account.",
+        )
 
 
 def action_of(request: StorageRequest) -> str:

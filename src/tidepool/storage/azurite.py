@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 PACKAGE = Path(__file__).parents[1] / "npm"
 _MAIN = PACKAGE / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
+_ACCOUNT_STORE = PACKAGE / "node_modules" / "azurite" / "dist" / "src" / "common" / "AccountDataStore.js"
+_ACCOUNT_KEYS = Path(__file__).with_name("account_keys.cjs")
 _INSTALLED = PACKAGE / "node_modules" / ".package-lock.json"
 _LISTENING = re.compile(rb"Azurite (\w+) service is successfully listening at https://[\d.]+:(\d+)")
 
@@ -80,17 +82,20 @@ class Azurite:
         self._data_dir = data_dir
         self._log_file = log_file
         self._authority = authority
-        self._accounts: Mapping[str, str] = {}
+        self._account_secret = ""
         self._process: asyncio.subprocess.Process | None = None
         self._listening = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
         self.ports: dict[str, int] = {}
         self.restarts = 0
 
-    async def start(self, accounts: Mapping[str, str]) -> None:
-        """Start Azurite with accounts (name -> base64 key), and return when its three services listen."""
+    async def start(self, account_secret: str) -> None:
+        """Start Azurite, and return when its three services listen.
+
+        It derives the keys of all accounts from `account_secret`.
+        """
         self._data_dir.mkdir(parents=True, exist_ok=True)
-        self._accounts = accounts
+        self._account_secret = account_secret
         await self._start()
 
     def keep_alive(self, restarted: Callable[[], Awaitable[None]]) -> None:
@@ -133,7 +138,8 @@ class Azurite:
                 "NODE_COMPILE_CACHE": str(PACKAGE / "node_modules" / ".cache"),
                 # Azurite requests the source of a copy from itself, over TLS.
                 "NODE_EXTRA_CA_CERTS": str(self._authority.authority),
-                "AZURITE_ACCOUNTS": ";".join(f"{name}:{key}" for name, key in self._accounts.items()),
+                "TIDEPOOL_ACCOUNT_SECRET": self._account_secret,
+                "TIDEPOOL_ACCOUNT_STORE": str(_ACCOUNT_STORE),
             },
             stdout=asyncio.subprocess.PIPE,
             stderr=self._log_file,
@@ -176,7 +182,7 @@ class Azurite:
             f"--key={self._authority.key}",
             f"--location={self._data_dir}",
         ]
-        return [_node(), str(_MAIN), *ports, *flags, *files]
+        return [_node(), "--require", str(_ACCOUNT_KEYS), str(_MAIN), *ports, *flags, *files]
 
     async def _copy_output(self, stream: asyncio.StreamReader) -> None:
         async for line in stream:

@@ -1,0 +1,52 @@
+"""Deployments, the resource group, storage accounts, and resources that are only kept."""
+
+from tidepool.declarations.metadata import IDENTITY, LOCATED
+from tidepool.declarations.words import ANY, Table, refused, stored, used
+
+_RESOURCES = "integration/tidepool_resource_manager"
+_TEMPLATE = f"{_RESOURCES}::a_template_makes_resources_in_the_order_of_their_dependencies"
+_ACCOUNT = f"{_RESOURCES}::an_impossible_storage_account_is_refused"
+_ONLY_KEPT = "nothing answers at the resource's host, so a program that uses it gets an error"
+
+DEPLOYMENT: Table = {
+    **LOCATED,
+    "properties": {
+        "template": used(_TEMPLATE, dict),
+        "parameters": used(_TEMPLATE, dict),
+        "mode": refused("no resources are deleted by a deployment", str, only=("Incremental",)),
+        "expressionEvaluationOptions": used(_TEMPLATE, dict),
+        "debugSetting": stored("requests are not logged in any case", dict),
+        "validationLevel": stored("all checks are made in any case"),
+        "templateLink": refused("Tidepool reads no templates from elsewhere; send the template", dict),
+        "parametersLink": refused("Tidepool reads no parameters from elsewhere; send them", dict),
+        "onErrorDeployment": refused("no former deployment is repeated", dict),
+        "extensionConfigs": refused("Tidepool has no extensions of Bicep", dict),
+    },
+}
+RESOURCE_GROUP: Table = {
+    **LOCATED,
+    "managedBy": refused("there is one resource group"),
+    "properties": stored("Tidepool sets them", dict),
+}
+# account_requests.py checks the properties.
+STORAGE_ACCOUNT: Table = {
+    **LOCATED,
+    "kind": used(_ACCOUNT),
+    "sku": used(_ACCOUNT, dict),
+    "identity": IDENTITY,
+    "extendedLocation": refused("there is one region", dict),
+    "zones": refused("there is one region", list),
+    "properties": used(_ACCOUNT, dict),
+}
+NAME_CHECK: Table = {
+    "name": used(f"{_RESOURCES}::a_storage_account_works_with_its_keys_and_is_deleted_with_its_blobs"),
+    "type": stored("there is one type"),
+}
+KEPT: Table = {
+    **LOCATED,
+    "kind": stored(_ONLY_KEPT),
+    "sku": stored(_ONLY_KEPT, dict),
+    "identity": IDENTITY,
+    "etag": stored(_ONLY_KEPT),
+    "properties": stored(_ONLY_KEPT, ANY),
+}

@@ -1,0 +1,325 @@
+"""Workspaces, registries, connections and storage accounts, created through Azure's API and SDK."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from azure.ai.ml import MLClient
+from azure.ai.ml.entities import (
+    ApiKeyConfiguration,
+    Data,
+    Hub,
+    Model,
+    Registry,
+    Workspace,
+    WorkspaceConnection,
+)
+from azure.ai.ml.entities._registry.registry_support_classes import RegistryRegionDetails
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from tests.support.arm_requests import arm, token
+from tests.support.azure_clients import blob_service, ml_client, registry_client
+
+from tidepool import default_resources
+from tidepool.cloud import Tidepool
+
+GROUP = f"/subscriptions/{default_resources.SUBSCRIPTION}/resourceGroups/{default_resources.RESOURCE_GROUP}"
+DEPLOYMENTS = f"{GROUP}/providers/Microsoft.Resources/deployments"
+SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
+IDENTITY = {
+    "type": "Microsoft.ManagedIdentity/userAssignedIdentities",
+    "apiVersion": "2023-01-31",
+    "location": "japaneast",
+}
+STORAGE = {"kind": "StorageV2", "sku": {"name": "Standard_LRS"}, "location": "japaneast"}
+
+
+@pytest.fixture
+def bearer(tidepool: Tidepool) -> str:
+    return token(tidepool, "developer")
+
+
+@pytest.fixture
+def unique() -> str:
+    return uuid.uuid4().hex[:10]
+
+
+@pytest.fixture
+def account(bearer: str, unique: str) -> Iterator[str]:
+    name = f"own{unique}"
+    arm("PUT", default_resources.storage_account_id(name), bearer, STORAGE).raise_for_status()
+    yield name
+    arm("DELETE", default_resources.storage_account_id(name), bearer).raise_for_status()
+
+
+def deploy(bearer: str, name: str, resources: list[Any], **template: Any) -> Any:
+    """Deploy a template, wait for its end, and return the deployment."""
+    body = {"$schema": SCHEMA, "contentVersion": "1.0.0.0", "resources": resources, **template}
+    answer = arm(
+        "PUT", f"{DEPLOYMENTS}/{name}", bearer, {"properties": {"mode": "Incremental", "template": body}}
+    )
+    if answer.status_code >= 400:
+        return answer.json()
+    while True:
+        document = arm("GET", f"{DEPLOYMENTS}/{name}", bearer).json()
+        if document["properties"]["provisioningState"] != "Running":
+            return document
+
+
+# The SDK
+
+
+def test_a_workspace_is_created_used_changed_and_deleted(ml: MLClient, unique: str) -> None:
+    workspace = Workspace(name=f"mlw-{unique}", location="japaneast", tags={"team": "a"})
+
+    made = ml.workspaces.begin_create(workspace).result()
+    used = ml_client(workspace.name)
+    used.data.create_or_update(Data(name="d", type="uri_file", path=__file__))
+    ml.workspaces.begin_update(Workspace(name=workspace.name, description="changed")).result()
+
+    assert (made.name, made.tags["team"], made.identity.type) == (workspace.name, "a", "system_assigned")
+    assert ml.workspaces.get(workspace.name).description == "changed"
+    assert used.datastores.get_default().account_name == made.storage_account.rpartition("/")[2]
+    ml.workspaces.begin_delete(workspace.name, delete_dependent_resources=True).result()
+    with pytest.raises(ResourceNotFoundError):
+        ml.workspaces.get(workspace.name)
+    with pytest.raises(HttpResponseError, match="Use another name"):
+        ml.workspaces.begin_create(Workspace(name=workspace.name, location="japaneast")).result()
+
+
+def test_a_hub_is_refused_before_anything_is_made(ml: MLClient, bearer: str, unique: str) -> None:
+    hub = Hub(name=f"hub-{unique}", location="japaneast")
+
+    with pytest.raises(HttpResponseError, match=r"kind.*hub"):
+        ml.workspaces.begin_create(hub).result()
+
+
+def test_a_registry_is_created_used_and_deleted(ml: MLClient, unique: str, tmp_path: Any) -> None:
+    regions = [RegistryRegionDetails(location="japaneast")]
+    (tmp_path / "model").write_bytes(b"weights")
+
+    made = ml.registries.begin_create(
+        Registry(name=f"reg-{unique}", location="japaneast", replication_locations=regions)
+    ).result()
+    registry = registry_client(made.name)
+    registry.models.create_or_update(Model(name="m", version="1", path=str(tmp_path)))
+
+    assert registry.models.get("m", "1").version == "1"
+    ml.registries.begin_delete(name=made.name).result()
+    assert made.name not in [item.name for item in ml.registries.list()]
+
+
+def test_a_connection_shows_its_secret_only_when_asked_for_it(ml: MLClient) -> None:
+    connection = WorkspaceConnection(
+        name="search", type="custom", target="https://example.com", credentials=ApiKeyConfiguration(key="k3y")
+    )
+
+    ml.connections.create_or_update(connection)
+    plain, filled = ml.connections.get("search"), ml.connections.get("search", populate_secrets=True)
+
+    assert (plain.target, plain.credentials.key) == ("https://example.com", None)
+    assert filled.credentials.key == "k3y"
+    assert [item.name for item in ml.connections.list()] == ["search"]
+    ml.connections.delete("search")
+    assert list(ml.connections.list()) == []
+
+
+def test_a_connection_to_git_needs_no_credentials(ml: MLClient) -> None:
+    git = WorkspaceConnection(name="git", type="git", target="https://example.com/a/b", credentials=None)
+
+    assert ml.connections.create_or_update(git).target == "https://example.com/a/b"
+
+
+# Storage accounts
+
+
+def test_a_storage_account_works_with_its_keys_and_is_deleted_with_its_blobs(
+    bearer: str, account: str
+) -> None:
+    path = default_resources.storage_account_id(account)
+    keys = [key["value"] for key in arm("POST", f"{path}/listKeys", bearer).json()["keys"]]
+
+    for number, key in enumerate(keys):
+        blob_service(account, key).create_container(f"made-with-key-{number}")
+    arm("DELETE", path, bearer).raise_for_status()
+    refused = pytest.raises(HttpResponseError, match="does not exist")
+
+    with refused:
+        list(blob_service(account, keys[0]).list_containers())
+    arm("PUT", path, bearer, STORAGE).raise_for_status()
+    assert list(blob_service(account).list_containers()) == []
+
+
+def test_an_account_can_refuse_its_keys(bearer: str, account: str) -> None:
+    path = default_resources.storage_account_id(account)
+    key = arm("POST", f"{path}/listKeys", bearer).json()["keys"][0]["value"]
+
+    arm("PATCH", path, bearer, {"properties": {"allowSharedKeyAccess": False}}).raise_for_status()
+
+    with pytest.raises(HttpResponseError) as refused:
+        blob_service(account, key).create_container("images")
+    assert refused.value.error_code == "KeyBasedAuthenticationNotPermitted"
+    assert list(blob_service(account).list_containers()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "status", "message"),
+    [
+        ("Capital", {}, 400, "lower-case letters"),
+        ("new", {"kind": "FileStorage"}, 501, "file shares"),
+        ("new", {"kind": "Abacus"}, 400, "Abacus"),
+        ("new", {"sku": {"name": "Gold"}}, 400, "Gold"),
+        ("new", {"properties": {"isHnsEnabled": True}}, 501, "hierarchical namespace"),
+        ("new", {"properties": {"isSftpEnabled": True}}, 501, "isSftpEnabled"),
+        ("new", {"location": None}, 400, "location"),
+        ("tidepooldata", {"location": "westeurope"}, 409, "already exists in location"),
+    ],
+)
+def test_an_impossible_storage_account_is_refused(
+    bearer: str, name: str, change: dict[str, Any], status: int, message: str
+) -> None:
+    answer = arm("PUT", default_resources.storage_account_id(name), bearer, {**STORAGE, **change})
+
+    assert (answer.status_code, message in answer.json()["error"]["message"]) == (status, True)
+
+
+# Templates
+
+
+def test_a_template_makes_resources_in_the_order_of_their_dependencies(bearer: str, unique: str) -> None:
+    vault = {
+        "type": "Microsoft.KeyVault/vaults",
+        "apiVersion": "2023-07-01",
+        "name": "[variables('vault')]",
+        "location": "[resourceGroup().location]",
+        "dependsOn": ["[resourceId('Microsoft.Storage/storageAccounts', parameters('account'))]"],
+        "tags": {"blob": "[reference(parameters('account'), '2023-04-01').primaryEndpoints.blob]"},
+        "properties": {},
+    }
+    account = {
+        "type": "Microsoft.Storage/storageAccounts",
+        "apiVersion": "2023-04-01",
+        "name": "[parameters('account')]",
+        **STORAGE,
+        "location": "[resourceGroup().location]",
+    }
+    skipped = {
+        **account,
+        "condition": "[not(equals(parameters('account'), parameters('account')))]",
+        "name": "X",
+    }
+    inner = {
+        "type": "Microsoft.Resources/deployments",
+        "apiVersion": "2022-09-01",
+        "name": f"inner-{unique}",
+        "dependsOn": ["[variables('vault')]"],
+        "properties": {
+            "mode": "Incremental",
+            "expressionEvaluationOptions": {"scope": "inner"},
+            "parameters": {"name": {"value": "[concat('id-', parameters('account'))]"}},
+            "template": {
+                "$schema": SCHEMA,
+                "contentVersion": "1.0.0.0",
+                "parameters": {"name": {"type": "string"}},
+                "resources": [
+                    {
+                        "type": "Microsoft.ManagedIdentity/userAssignedIdentities",
+                        "apiVersion": "2023-01-31",
+                        "name": "[parameters('name')]",
+                        "location": "japaneast",
+                    }
+                ],
+                "outputs": {
+                    "identity": {
+                        "type": "string",
+                        "value": f"[resourceId('{IDENTITY['type']}', parameters('name'))]",
+                    }
+                },
+            },
+        },
+    }
+
+    done = deploy(
+        bearer,
+        f"order-{unique}",
+        [inner, vault, skipped, account],
+        parameters={"account": {"type": "string", "defaultValue": f"tpl{unique}"}},
+        variables={"vault": "[format('kv-{0}', parameters('account'))]"},
+        outputs={
+            "identity": {
+                "type": "string",
+                "value": f"[reference('inner-{unique}').outputs.identity.value]",
+            }
+        },
+    )
+
+    assert done["properties"]["provisioningState"] == "Succeeded", done
+    operations = arm("GET", f"{DEPLOYMENTS}/order-{unique}/operations", bearer).json()["value"]
+    assert [item["properties"]["targetResource"]["resourceName"] for item in operations] == [
+        f"tpl{unique}",
+        f"kv-tpl{unique}",
+        f"inner-{unique}",
+    ]
+    made = arm("GET", f"{GROUP}/providers/Microsoft.KeyVault/vaults/kv-tpl{unique}", bearer).json()
+    assert made["tags"]["blob"] == f"https://tpl{unique}.blob.core.windows.net/"
+    identity = done["properties"]["outputs"]["identity"]["value"]
+    assert arm("GET", identity, bearer).json()["properties"]["principalId"]
+    shown = [item["id"] for item in arm("GET", f"{GROUP}/resources", bearer).json()["value"]]
+    assert {made["id"], identity} <= set(shown)
+
+
+def test_a_failed_resource_fails_its_deployment_with_the_reason(bearer: str, unique: str) -> None:
+    bad = {"type": "Microsoft.Storage/storageAccounts", "apiVersion": "1", "name": "No-Name", **STORAGE}
+
+    done = deploy(bearer, f"bad-{unique}", [bad])
+
+    error = done["properties"]["error"]
+    assert (done["properties"]["provisioningState"], error["code"]) == ("Failed", "DeploymentFailed")
+    assert error["details"][0]["code"] == "AccountNameInvalid"
+    operations = arm("GET", f"{DEPLOYMENTS}/bad-{unique}/operations", bearer).json()["value"]
+    assert operations[0]["properties"]["statusMessage"]["error"]["code"] == "AccountNameInvalid"
+
+
+@pytest.mark.parametrize(
+    ("resources", "code", "message"),
+    [
+        ([{**IDENTITY, "name": "[split('a,b', ',')[0]]"}], "NotEmulated", "'split'"),
+        ([{**IDENTITY, "name": "abc", "copy": {"name": "c", "count": 2}}], "NotEmulated", "'copy'"),
+        (
+            [{"type": "Microsoft.Sql/servers", "apiVersion": "1", "name": "abc"}],
+            "NotEmulated",
+            "Microsoft.Sql",
+        ),
+        (
+            [{**IDENTITY, "name": "[concat('a'"}, {**IDENTITY, "name": "[concat('a']"}],
+            "InvalidTemplate",
+            "')'",
+        ),
+        ([{**IDENTITY, "name": "[parameters('missing')]"}], "InvalidTemplate", "'missing' is not found"),
+        ([{**IDENTITY, "name": "abc"}, {**IDENTITY, "name": "abc"}], "InvalidTemplate", "multiple times"),
+        (
+            [
+                {**IDENTITY, "name": "abc", "dependsOn": ["abd"]},
+                {**IDENTITY, "name": "abd", "dependsOn": ["abc"]},
+            ],
+            "InvalidTemplate",
+            "Circular",
+        ),
+    ],
+)
+def test_an_invalid_template_is_refused_before_anything_is_made(
+    bearer: str, unique: str, resources: list[Any], code: str, message: str
+) -> None:
+    error = deploy(bearer, f"invalid-{unique}", resources)["error"]
+
+    assert error["code"] == code
+    assert message in error["message"]
+
+
+def test_a_deployment_acts_as_the_one_who_deploys(tidepool: Tidepool, unique: str) -> None:
+    app = token(tidepool, "tidegate")
+
+    error = deploy(app, f"role-{unique}", [])["error"]
+
+    assert error["code"] == "AuthorizationFailed"
+    assert "Microsoft.Resources/deployments/write" in error["message"]
