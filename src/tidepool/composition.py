@@ -1,12 +1,14 @@
 """The components of one Tidepool. They are all constructed here."""
 
 import sys
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 from starlette.responses import Response
 
 from tidepool import default_resources
+from tidepool.access.graph import Graph
 from tidepool.access.identity import Identity, read_or_create_secret
 from tidepool.access.managed_identity import ManagedIdentity
 from tidepool.access.principals import Principal
@@ -79,6 +81,7 @@ class Composition:
         self.faults = Faults(seed)
         self.identity = Identity(store=self.store, secret=secret)
         self.managed_identity = ManagedIdentity(self.identity)
+        self.graph = Graph(identity=self.identity, resources=self._resources)
         self.accounts = Accounts(store=self.store, secret=secret)
         self.authority = Authority(data_dir / "ca")
         self.mailbox = Mailbox(store=self.store)
@@ -277,6 +280,11 @@ class Composition:
         subscriptions = Subscriptions(store=self.store, identity=self.identity, kinds=others, send=send)
         return {**deployments.routes(), **subscriptions.routes()}
 
+    def _resources(self) -> Iterator[Document]:
+        return (
+            document for _, document in self.store.below(f"/subscriptions/{default_resources.SUBSCRIPTION}")
+        )
+
     def _in_use(self, workspace_id: str) -> list[str]:
         """Return what still runs in a workspace, one line each."""
         live = [run["runId"] for run in self.runs.all(workspace_id) if run["status"] not in FINAL]
@@ -293,6 +301,7 @@ class Composition:
         self.gateway.mount(r"[^/]+\.api\.azureml\.ms/", self.data_plane.app)
         self.gateway.mount(r"[^/]+\.eventgrid\.azure\.net/", self.eventgrid.app)
         self.gateway.mount(rf"{default_resources.MAILBOX_HOST}/", self.mailbox.app)
+        self.gateway.mount(r"graph\.microsoft\.com/", self.graph.app)
 
     def _message_visible(self, account: str, queue: str) -> None:
         for app in self.sites.apps.values():

@@ -21,6 +21,7 @@ from tidepool.default_resources import LOCATION, MAILBOX_HOST
 HOSTS = (
     "management.azure.com",
     "login.microsoftonline.com",
+    "graph.microsoft.com",
     "*.blob.core.windows.net",
     "*.queue.core.windows.net",
     "*.table.core.windows.net",

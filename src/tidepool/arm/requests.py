@@ -1,5 +1,6 @@
 """Resource ids and requests of Azure Resource Manager, parsed."""
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -104,6 +105,26 @@ def kind(*types: str, provider: str = ML) -> str:
     return "/".join((provider, *types)).lower()
 
 
+# A text, a comment, or the name `template` without quotes.
+_LENIENT = re.compile(r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|(?<=[{,\s])template(?=\s*:)', re.DOTALL)
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON as Azure Resource Manager does: with comments, and with a name `template` without quotes.
+
+    azure-cli sends such a body, because it sends the file of a template as it is.
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        return json.loads(_LENIENT.sub(_strict, text))
+
+
+def _strict(match: re.Match[str]) -> str:
+    part = match[0]
+    return part if part.startswith('"') else '"template"' if part == "template" else ""
+
+
 async def read_json(request: Request) -> Document:
     """Return the body as an object, which is empty if there is no body.
 
@@ -113,7 +134,7 @@ async def read_json(request: Request) -> Document:
     if not raw:
         return {}
     try:
-        body: Any = await request.json()
+        body: Any = parse_json(raw.decode())
     except ValueError as error:
         raise AzureError(
             400,

@@ -5,12 +5,15 @@ import re
 from starlette.responses import JSONResponse, Response
 
 from tidepool.access.identity import Identity
-from tidepool.access.roles import role_of
+from tidepool.access.roles import ROLES, Role, role_of
 from tidepool.arm.requests import Call, Routes, kind, listed, resource
+from tidepool.default_resources import SUBSCRIPTION
 from tidepool.errors import AzureError, not_found
+from tidepool.store import Document
 
 PROVIDER = "Microsoft.Authorization"
 _PRINCIPAL = re.compile(r"(?:principalId eq|assignedTo\()\s*'([^']+)'", re.IGNORECASE)
+_ROLE_NAME = re.compile(r"roleName eq '([^']+)'", re.IGNORECASE)
 _AT_SCOPE = re.compile(r"atScope\(\)", re.IGNORECASE)
 
 
@@ -30,6 +33,7 @@ class RoleAssignmentRoutes:
             (assignments, "DELETE"): self._delete,
             (kind("permissions", provider=PROVIDER), "LIST"): self._permissions,
             (kind("roleDefinitions", provider=PROVIDER), "GET"): self._definition,
+            (kind("roleDefinitions", provider=PROVIDER), "LIST"): self._definitions,
         }
 
     async def _list(self, call: Call) -> Response:
@@ -77,11 +81,22 @@ class RoleAssignmentRoutes:
         return JSONResponse({"value": self._identity.permissions(call.principal, call.path.scope)})
 
     async def _definition(self, call: Call) -> Response:
-        role = role_of(call.path.names[0])
-        properties = {
-            "roleName": role.name,
-            "type": "BuiltInRole",
-            "permissions": [role.permission()],
-            "assignableScopes": ["/"],
-        }
-        return JSONResponse(resource(call.path.text, properties))
+        return JSONResponse(_definition(role_of(call.path.names[0])))
+
+    async def _definitions(self, call: Call) -> Response:
+        condition = call.query.get("$filter", "")
+        match = _ROLE_NAME.search(condition)
+        roles = [role for role in ROLES if match is None or role.name.lower() == match[1].lower()]
+        if "type eq 'CustomRole'" in condition:
+            roles = []
+        return listed([_definition(role) for role in roles], call.query, call.url)
+
+
+def _definition(role: Role) -> Document:
+    properties = {
+        "roleName": role.name,
+        "type": "BuiltInRole",
+        "permissions": [role.permission()],
+        "assignableScopes": ["/"],
+    }
+    return resource(role.definition_id(SUBSCRIPTION), properties)

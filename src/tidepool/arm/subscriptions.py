@@ -208,9 +208,14 @@ def _matching(rows: list[Document], condition: str) -> list[Document]:
         return rows
     terms = re.split(r"\s+and\s+", condition)
     for term in terms:
-        match = re.fullmatch(r"(resourceType|name|location)\s+eq\s+'([^']*)'", term.strip())
+        match = re.fullmatch(r"(resourceType|resourceGroup|name|location)\s+eq\s+'([^']*)'", term.strip())
         if match is None:
-            raise refused_property("$filter", condition, "it compares resourceType, name and location only")
+            raise refused_property(
+                "$filter", condition, "it compares resourceType, resourceGroup, name and location"
+            )
+        if match[1] == "resourceGroup":
+            rows = rows if match[2].lower() == RESOURCE_GROUP else []
+            continue
         key = "type" if match[1] == "resourceType" else match[1]
         rows = [row for row in rows if str(row.get(key)).lower() == match[2].lower()]
     return rows
