@@ -145,7 +145,7 @@ CONNECTION: Table = {
         "authType",
         shared={
             "category": used(_CONNECTION),
-            "createdByWorkspaceArmId": stored(_USERS),
+            "createdByWorkspaceArmId": read_only(str),
             "error": stored("nothing connects"),
             "expiryTime": stored("secrets do not expire"),
             "group": stored("it follows from the category"),
