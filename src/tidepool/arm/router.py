@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -48,7 +49,8 @@ class Router:
 
     async def send(self, principal: Principal, method: str, path: str, body: Document) -> Response:
         """Answer a request of Tidepool itself in the name of a principal, as a request of this principal."""
-        return await self._dispatch(principal, method, path, {}, _given(body), MANAGEMENT)
+        bare, _, query = path.partition("?")
+        return await self._dispatch(principal, method, bare, dict(parse_qsl(query)), _given(body), MANAGEMENT)
 
     async def _answer(self, request: Request) -> Response:
         if request.url.path == "/metadata/endpoints":

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from tidepool.access.identity import Identity
 from tidepool.access.principals import Principal
-from tidepool.arm.requests import Call, Routes, kind, listed
+from tidepool.arm.requests import MANAGEMENT, Call, Routes, kind, listed
 from tidepool.default_resources import LOCATION, RESOURCE_GROUP, SUBSCRIPTION, TENANT
 from tidepool.errors import AzureError, refused_property
 from tidepool.store import Document, Store
@@ -147,13 +147,18 @@ class Subscriptions:
         return listed(_matching(rows, call.query.get("$filter", "")), call.query, call.url)
 
     async def _all(self, principal: Principal, collection: str) -> list[Document]:
-        try:
-            response = await self._send(principal, "GET", collection, {})
-        except AzureError as error:
-            if error.status == 403:
-                return []
-            raise
-        items: list[Document] = json.loads(bytes(response.body))["value"]
+        items: list[Document] = []
+        link = collection
+        while link:
+            try:
+                response = await self._send(principal, "GET", link, {})
+            except AzureError as error:
+                if error.status == 403:
+                    return []
+                raise
+            page = json.loads(bytes(response.body))
+            items += page["value"]
+            link = page.get("nextLink", "").removeprefix(MANAGEMENT)
         return items
 
     def _provider_names(self) -> dict[str, set[str]]:

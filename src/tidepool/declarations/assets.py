@@ -77,6 +77,7 @@ MODEL: Table = {
         "modelType": used("integration/tidepool_endpoints::an_mlflow_model_needs_no_script"),
         "flavors": stored("the MLmodel file has them, and scoring reads them there", dict),
         "jobName": stored(_LINEAGE),
+        "system_metadata": unlisted(stored("the SDK sends what it read, for models in registries", dict)),
         "datasets": stored(_LINEAGE, list),
         "stage": stored(_STAGE),
     },

@@ -148,7 +148,7 @@ CONNECTION: Table = {
             "createdByWorkspaceArmId": read_only(str),
             "error": stored("nothing connects"),
             "expiryTime": stored("secrets do not expire"),
-            "group": stored("it follows from the category"),
+            "group": read_only(str),
             "isSharedToAll": stored(_USERS, bool),
             "metadata": stored("programs that read the connection use it", dict),
             "peRequirement": stored(_NO_NETWORK),
