@@ -30,7 +30,6 @@ from tidepool.azureml.references import References
 from tidepool.azureml.registries import Registries, registry_action
 from tidepool.azureml.registry_imports import RegistryFiles, RegistryImports
 from tidepool.azureml.run_history import FINAL, Runs
-from tidepool.azureml.schedules import Schedules
 from tidepool.azureml.submissions import Submissions
 from tidepool.azureml.uploads import Uploads
 from tidepool.azureml.workspace_creation import WorkspaceCreation
@@ -47,6 +46,8 @@ from tidepool.functions.sites import Sites
 from tidepool.gateway import Gateway
 from tidepool.jobs.jobs import Jobs
 from tidepool.jobs.python_environments import SHARED
+from tidepool.jobs.schedule_runs import ScheduleRuns
+from tidepool.jobs.schedules import Schedules
 from tidepool.mailbox import Mailbox
 from tidepool.network import Authority, Proxy
 from tidepool.program_environment import ProgramEnvironment
@@ -224,6 +225,14 @@ class Composition:
             start=self.jobs.submit,
             cancel=self.jobs.cancel,
         )
+        self.schedule_runs = ScheduleRuns(store=store, scheduler=scheduler, submit=submissions.submit)
+        schedules = Schedules(
+            store=store,
+            scheduler=scheduler,
+            references=references,
+            runs=self.schedule_runs,
+            check=self.jobs.check,
+        )
         imports = RegistryImports(
             files=RegistryFiles(store=store, blobs=self.blobs),
             references=references,
@@ -255,7 +264,7 @@ class Composition:
             **self._datastores.routes(),
             **computes.routes(),
             **submissions.routes(),
-            **Schedules(store=store, scheduler=scheduler, references=references).routes(),
+            **schedules.routes(),
             **Uploads(store=store, blobs=self.blobs).routes(),
             **self.registries.routes(),
             **imports.routes(),

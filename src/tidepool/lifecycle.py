@@ -37,6 +37,7 @@ class Lifecycle:
         """
         self._composition.eventgrid.start()
         await self._composition.jobs.recover()
+        self._composition.schedule_runs.revive()
         self._composition.subscribed_apps.remove_former()
 
     async def stop(self) -> None:

@@ -92,6 +92,7 @@ ACTIONS: Mapping[tuple[str, str], Table] = {
             "integration/tidepool_endpoints::a_wrong_key_is_refused_and_a_new_one_replaces_the_old"
         ),
     },
+    (f"{_ML}/workspaces/schedules", "trigger"): schedules.TRIGGER_NOW,
     (f"{_ML}/workspaces/datastores", "listsecrets"): {
         "expirableSecret": stored("secrets are account keys, which do not expire", bool),
         "expireAfterHours": stored("secrets are account keys, which do not expire", int),

@@ -3,7 +3,7 @@
 from tidepool.declarations.metadata import DESCRIBED, RESOURCE
 from tidepool.declarations.words import (
     SCALAR,
-    Shape,
+    Choice,
     Table,
     choice,
     each,
@@ -236,7 +236,7 @@ SETTINGS: Table = {
     "on_init": refused("there are no steps at the start and end of a pipeline"),
     "on_finalize": refused("there are no steps at the start and end of a pipeline"),
 }
-_PIPELINE: Table = {
+PIPELINE: Table = {
     "componentId": used(_COMPONENT),
     "inputs": each(INPUT),
     "outputs": each(OUTPUT),
@@ -244,12 +244,12 @@ _PIPELINE: Table = {
     "settings": SETTINGS,
     "sourceJobId": refused("a job cannot be submitted again by its id"),
 }
-JOB: Shape = choice(
+JOB: Choice = choice(
     "jobType",
     _JOB,
     {
         "Command": _COMMAND,
-        "Pipeline": _PIPELINE,
+        "Pipeline": PIPELINE,
         "Sweep": refused("sweeps do not run"),
         "Spark": refused("Tidepool has no Spark"),
         "AutoML": refused("automated machine learning is a service of Azure"),

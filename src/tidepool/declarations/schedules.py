@@ -1,29 +1,34 @@
 """Schedules of a workspace."""
 
-from tidepool.declarations.jobs import JOB
+from dataclasses import replace
+
+from tidepool.declarations.jobs import JOB, PIPELINE
 from tidepool.declarations.metadata import DESCRIBED, RESOURCE
 from tidepool.declarations.words import Table, choice, read_only, refused, stored, used
 
 _STORED = "integration/tidepool_resources::a_schedule_is_stored_until_it_is_disabled_and_deleted"
-_NEVER = "schedules do not start jobs, which docs/tidepool.md says"
+_FIRES = "unit/tidepool_triggers::a_trigger_fires_at_the_times_of_its_zone"
+_COPIES = "integration/tidepool_schedules::a_schedule_can_copy_a_job_and_is_triggered_on_request"
 
 _TRIGGER = choice(
     "triggerType",
-    {"startTime": stored(_NEVER), "endTime": stored(_NEVER), "timeZone": stored(_NEVER)},
+    {"startTime": used(_FIRES), "endTime": used(_FIRES), "timeZone": used(_FIRES)},
     {
-        "Cron": {"expression": stored(_NEVER)},
+        "Cron": {"expression": used(_FIRES)},
         "Recurrence": {
-            "frequency": stored(_NEVER),
-            "interval": stored(_NEVER, int),
+            "frequency": used(_FIRES),
+            "interval": used(_FIRES, int),
             "schedule": {
-                "hours": stored(_NEVER, list),
-                "minutes": stored(_NEVER, list),
-                "monthDays": stored(_NEVER, list),
-                "weekDays": stored(_NEVER, list),
+                "hours": used(_FIRES, list),
+                "minutes": used(_FIRES, list),
+                "monthDays": used(_FIRES, list),
+                "weekDays": used(_FIRES, list),
             },
         },
     },
 )
+_JOB = replace(JOB, variants={**JOB.variants, "Pipeline": {**PIPELINE, "sourceJobId": used(_COPIES)}})
+TRIGGER_NOW: Table = {"scheduleTime": used(_COPIES)}
 SCHEDULE: Table = {
     **RESOURCE,
     "properties": {
@@ -36,9 +41,9 @@ SCHEDULE: Table = {
             "actionType",
             {},
             {
-                "CreateJob": {"jobDefinition": JOB},
+                "CreateJob": {"jobDefinition": _JOB},
                 "CreateMonitor": refused("model monitoring runs on Spark, which Tidepool does not have"),
-                "InvokeBatchEndpoint": refused("schedules do not start jobs"),
+                "InvokeBatchEndpoint": refused("schedules start jobs only, and no batch endpoints"),
                 "ImportData": refused("data is not imported from databases and file systems"),
             },
         ),

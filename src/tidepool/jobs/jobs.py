@@ -86,6 +86,10 @@ class Jobs:
         # Let the task start now. If it was cancelled before its start, its run would stay in its first state.
         await asyncio.sleep(0)
 
+    def check(self, workspace_id: str, properties: Document) -> None:
+        """Raise AzureError if a job with these properties could not run as it is written."""
+        read_job("job", properties, lambda component: self._component(workspace_id, component))
+
     async def cancel(self, workspace_id: str, name: str) -> None:
         """Cancel a job, or one step of a pipeline. Its processes are killed shortly after."""
         for (owner, job_name), (job, task) in list(self._live.items()):

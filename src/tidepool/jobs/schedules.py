@@ -1,20 +1,32 @@
-"""Schedules of a workspace. Tidepool stores schedules, but does not start their jobs."""
+"""Schedules of a workspace as resources: created, enabled, disabled, triggered and deleted."""
 
+from collections.abc import Callable
+
+from dateutil.parser import isoparse
 from starlette.responses import JSONResponse, Response
 
 from tidepool.arm.requests import Call, Routes, kind, listed, resource
 from tidepool.arm.system_data import with_system_data
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.azureml.references import References
+from tidepool.jobs.schedule_runs import ScheduleRuns, job_definition
+from tidepool.jobs.triggers import check_trigger
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 
+# Raises AzureError if a job cannot run. The arguments are the workspace and the properties of the job.
+Check = Callable[[str, Document], None]
+
 
 class Schedules:
-    """The routes of schedules."""
+    """The routes of schedules. `runs` starts their jobs, and `check` refuses jobs that cannot run."""
 
-    def __init__(self, *, store: Store, scheduler: Scheduler, references: References) -> None:
+    def __init__(
+        self, *, store: Store, scheduler: Scheduler, references: References, runs: ScheduleRuns, check: Check
+    ) -> None:
         self._store = store
+        self._runs = runs
+        self._check_job = check
         self._scheduler = scheduler
         self._references = references
 
@@ -25,6 +37,7 @@ class Schedules:
             (schedules, "GET"): self._get,
             (schedules, "PUT"): self._put,
             (schedules, "DELETE"): self._delete,
+            (schedules, "trigger"): self._trigger,
         }
 
     async def _list(self, call: Call) -> Response:
@@ -60,8 +73,28 @@ class Schedules:
             self._scheduler.now(),
             call.principal.name,
         )
+        check_trigger(document["properties"]["trigger"], self._scheduler.now())
+        definition = job_definition(self._store, document)
+        self._references.check(call.path.root, definition)
+        self._check_job(call.path.root, definition)
         self._store.put(call.path.text, document)
+        self._runs.changed(document, call.principal, is_new=existing is None)
         return JSONResponse(document, status_code=200 if existing else 201)
+
+    async def _trigger(self, call: Call) -> Response:
+        """Start the job of an enabled schedule once, now."""
+        schedule = self._existing(call)
+        if not schedule["properties"]["isEnabled"]:
+            message = f"The schedule '{schedule['name']}' is disabled: enable it before triggering it."
+            raise UserError(400, message, "BadArgument")
+        text = call.body.get("scheduleTime")
+        try:
+            moment = isoparse(text) if text else self._scheduler.now()
+        except ValueError as error:
+            message = f"scheduleTime is '{text}', which is not a time in ISO 8601."
+            raise UserError(400, message, "BadArgument") from error
+        name = await self._runs.start(schedule, moment)
+        return JSONResponse({"scheduleActionType": "CreateJob", "submissionId": name})
 
     async def _delete(self, call: Call) -> Response:
         document = self._existing(call)
@@ -71,6 +104,7 @@ class Schedules:
                 f"The schedule '{document['name']}' is enabled: disable it before deleting it.",
                 "BadArgument",
             )
+        self._runs.forget(call.path.text)
         self._store.delete(call.path.text)
         return Response(status_code=200)
 
