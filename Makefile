@@ -1,7 +1,7 @@
 # One word per chore: `make help` lists them. Each target does the set-up that it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast test-long chaos check fix bench package requirements clean
+.PHONY: help demo up down test test-fast test-long chaos check fix bench infra package requirements clean
 
 UV_VERSION := 0.13.8
 UV := $(or $(shell command -v uv),.tools/uv/bin/uv)
@@ -61,6 +61,9 @@ fix: .tools/test  ## format, and fix what the linter can fix
 
 bench: .tools/test  ## measure speed beside a simple implementation
 	@.venv/bin/python -m tests.bench
+
+infra: .tools/local  ## compile, lint and format infra/*.bicep and take their snapshots; BICEP=path of the compiler
+	@.venv/bin/python infra/compile_templates.py
 
 package: .tools/local  ## build the zip that is deployed to Azure, in dist/; PYTHON=3.12 chooses its Python
 	@.venv/bin/python -m tidegate.installation.package $(if $(PYTHON),--python $(PYTHON))

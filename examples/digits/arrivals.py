@@ -92,7 +92,7 @@ class Arrivals:
         return MLClient(
             DefaultAzureCredential(),
             os.environ["AZURE_SUBSCRIPTION_ID"],
-            os.environ["AZURE_RESOURCE_GROUP"],
+            os.environ["AZURE_RESOURCE_GROUP_DEVELOPMENT"],
             os.environ["AZUREML_WORKSPACE_DEVELOPMENT"],
             show_progress=False,
         )

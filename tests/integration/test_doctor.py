@@ -306,4 +306,4 @@ def test_a_rollout_needs_to_read_the_metrics_of_its_endpoint(
 
     [finding] = failed
     assert "Microsoft.Insights/metrics/read is not allowed" in finding.what
-    assert 'az role assignment create --assignee <identity> --role "Monitoring Reader"' in finding.do
+    assert 'az role assignment create --assignee <identity> --role "Reader"' in finding.do

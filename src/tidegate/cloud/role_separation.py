@@ -40,7 +40,7 @@ class RoleSeparation:
             for principal, owner in self._identities(training).items()
             for scope, action in action_by_scope.items()
             for role in self._roles(principal, scope)
-            if permissions(role).allow(action) or permissions(role).allow(action, data=True)
+            if permissions(scope, role).allow(action) or permissions(scope, role).allow(action, data=True)
         ]
 
     def _container(self, workspace: str) -> str:
@@ -65,8 +65,13 @@ class RoleSeparation:
         assignments = self._arm.list(f"{scope}/{_AUTHORIZATION}/roleAssignments", _ROLES_VERSION, condition)
         return list(dict.fromkeys(item["properties"]["roleDefinitionId"] for item in assignments))
 
-    def _permissions(self, definition: str) -> Permissions:
-        return Permissions(self._arm.get(definition, _ROLES_VERSION)["properties"]["permissions"])
+    def _permissions(self, scope: str, definition: str) -> Permissions:
+        """Return the permissions of a role, read at a scope where the service is a Reader.
+
+        The id of a role definition lies at the subscription, where the service has no role.
+        """
+        path = f"{scope}/{_AUTHORIZATION}/roleDefinitions/{definition.rpartition('/')[2]}"
+        return Permissions(self._arm.get(path, _ROLES_VERSION)["properties"]["permissions"])
 
 
 def _principals(resource: dict[str, Any]) -> Iterator[str]:

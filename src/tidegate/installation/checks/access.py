@@ -3,27 +3,11 @@
 from collections.abc import Iterable
 
 from tidegate.cloud.role_separation import RoleSeparation
-from tidegate.cloud.roles import caller, permissions
+from tidegate.cloud.roles import Permissions, caller, permissions
 from tidegate.cloud.subscriptions import custom_topic
 from tidegate.errors import TransientError
 from tidegate.installation.checks.check import CheckInputs, CheckResult, fail, ok, warn
-
-_ML = "Microsoft.MachineLearningServices/workspaces"
-_BLOBS = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
-# (action, the smallest built-in role that allows it)
-_IN_WORKSPACE = (
-    (f"{_ML}/jobs/write", "AzureML Data Scientist"),
-    (f"{_ML}/data/versions/write", "AzureML Data Scientist"),
-    (f"{_ML}/models/versions/read", "AzureML Data Scientist"),
-    (f"{_ML}/components/versions/write", "AzureML Data Scientist"),
-    (f"{_ML}/environments/versions/write", "AzureML Data Scientist"),
-    (f"{_ML}/datastores/write", "AzureML Data Scientist"),
-    (f"{_ML}/computes/write", "AzureML Compute Operator"),
-)
-_IN_FEED = ((f"{_BLOBS}/read", "Storage Blob Data Reader"),)
-# A rollout reads the metrics of endpoints.
-_FOR_ROLLOUTS = (("Microsoft.Insights/metrics/read", "Monitoring Reader"),)
-_ON_TOPIC = (("Microsoft.EventGrid/events/send/action", "EventGrid Data Sender"),)
+from tidegate.installation.infra_files import NeededRole, needed_roles
 
 
 def identity(inputs: CheckInputs) -> Iterable[CheckResult]:
@@ -32,14 +16,14 @@ def identity(inputs: CheckInputs) -> Iterable[CheckResult]:
 
 def roles(inputs: CheckInputs) -> Iterable[CheckResult]:
     """Check the roles of the signed-in identity. To check the function app's, run doctor as that identity."""
-    workspaces = [inputs.config.workspaces.by_role()[role].arm_id for role in inputs.roles()]
+    configured = inputs.config.workspaces.by_role()
+    used = {*inputs.roles(), *(["production"] if _promotes(inputs) else [])}
+    workspaces = {role: configured[role].arm_id for role in sorted(used)}
     storages = dict.fromkeys(feed.storage.arm_id for _, feed in inputs.feeds())
-    for scope in workspaces:
-        yield from _roles_at(inputs, scope, _IN_WORKSPACE)
-    if any(policy.rollout for policy in inputs.config.models.values()):
-        yield from _roles_at(inputs, inputs.config.workspaces.production.arm_id, _FOR_ROLLOUTS)
+    for role, scope in workspaces.items():
+        yield from _roles_at(inputs, role, scope)
     for scope in storages:
-        yield from _roles_at(inputs, scope, _IN_FEED, data=True)
+        yield from _roles_at(inputs, "feed-storage", scope)
 
 
 def topic(inputs: CheckInputs) -> Iterable[CheckResult]:
@@ -67,7 +51,7 @@ def topic(inputs: CheckInputs) -> Iterable[CheckResult]:
             f"topic {custom.name} accepts only events of the schema {custom.schema}",
             "delete it and create it again with --input-schema eventgridschema",
         )
-    yield from _roles_at(inputs, custom.id, _ON_TOPIC, data=True)
+    yield from _roles_at(inputs, "custom-topic", custom.id)
 
 
 def separation(inputs: CheckInputs) -> Iterable[CheckResult]:
@@ -104,16 +88,29 @@ def _subscriptions(inputs: CheckInputs) -> Iterable[str]:
     return dict.fromkeys([workspaces.production.subscription, workspaces.development.subscription, *storages])
 
 
-def _roles_at(
-    inputs: CheckInputs, scope: str, needed: tuple[tuple[str, str], ...], *, data: bool = False
-) -> Iterable[CheckResult]:
+def _promotes(inputs: CheckInputs) -> bool:
+    return any(policy.promote for policy in inputs.config.models.values())
+
+
+def _roles_at(inputs: CheckInputs, kind: str, scope: str) -> Iterable[CheckResult]:
+    """Check the actions that infra/roles.yaml names for the function app at one kind of scope."""
     name = scope.rpartition("/")[2]
     held = permissions(inputs.arm, scope)
-    missing = [(action, role) for action, role in needed if not held.allow(action, data=data)]
+    needed = [
+        role for role in needed_roles("app") if role.scope == kind and (role.actions or role.data_actions)
+    ]
+    missing = {role: actions for role in needed if (actions := _refused(held, role))}
     if not missing:
-        names = ", ".join(dict.fromkeys(role for _, role in needed))
-        yield ok(f"{name}: every needed action is allowed ({names})")
-    for role in dict.fromkeys(role for _, role in missing):
-        actions = ", ".join(action for action, needed_role in missing if needed_role == role)
-        command = f'az role assignment create --assignee <identity> --role "{role}" --scope {scope}'
-        yield fail(f"{name}: {actions} is not allowed", f"{command} (takes effect within ten minutes)")
+        yield ok(f"{name}: every needed action is allowed ({', '.join(role.role for role in needed)})")
+    for role, actions in missing.items():
+        command = f'az role assignment create --assignee <identity> --role "{role.role}" --scope {scope}'
+        yield fail(
+            f"{name}: {', '.join(actions)} is not allowed", f"{command} (takes effect within ten minutes)"
+        )
+
+
+def _refused(held: Permissions, needed: NeededRole) -> list[str]:
+    return [
+        *(action for action in needed.actions if not held.allow(action)),
+        *(action for action in needed.data_actions if not held.allow(action, data=True)),
+    ]

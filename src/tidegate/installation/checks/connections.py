@@ -1,7 +1,6 @@
 """Checks of storage, event subscriptions, notification channels, and the running service."""
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from tidegate.api_client import ApiClient, ApiError
@@ -13,9 +12,9 @@ from tidegate.cloud.queue import POISON_QUEUE, WORK_QUEUE, tidegate_queues
 from tidegate.cloud.subscriptions import EventSubscription, event_subscriptions
 from tidegate.errors import NotFoundError
 from tidegate.installation.checks.check import CheckInputs, CheckResult, fail, ok, warn
+from tidegate.installation.infra_files import declared_subscriptions
 
 _DEPLOY = "run: tidegate deploy"
-_SUBSCRIPTIONS = Path(__file__).resolve().parents[4] / "infra" / "subscriptions.yaml"
 
 
 def storage(inputs: CheckInputs) -> Iterable[CheckResult]:
@@ -79,15 +78,13 @@ def subscriptions(inputs: CheckInputs) -> Iterable[CheckResult]:
         "development": [workspaces.development.arm_id],
         "production": [workspaces.production.arm_id],
     }
-    declared = _declared_subscriptions()
     for topic, ids in sources.items():
         for source in ids:
             existing = {
                 subscription.function: subscription
                 for subscription in event_subscriptions(inputs.arm, source)
             }
-            needed = [subscription for subscription in declared if subscription["topic"] == topic]
-            yield from _compare(source.rpartition("/")[2], needed, existing)
+            yield from _compare(source.rpartition("/")[2], declared_subscriptions(topic), existing)
 
 
 def notifications(inputs: CheckInputs) -> Iterable[CheckResult]:
@@ -129,20 +126,14 @@ def service(inputs: CheckInputs) -> Iterable[CheckResult]:
         )
 
 
-def _declared_subscriptions() -> list[dict[str, Any]]:
-    from ruamel.yaml import YAML
-
-    return list(YAML(typ="safe").load(_SUBSCRIPTIONS.read_text(encoding="utf-8")))
-
-
 def _compare(
-    source: str, needed: list[dict[str, Any]], existing: Mapping[str, EventSubscription]
+    source: str, needed: list[Mapping[str, Any]], existing: Mapping[str, EventSubscription]
 ) -> Iterable[CheckResult]:
     missing = [declared["function"] for declared in needed if declared["function"] not in existing]
     if missing:
         yield fail(
             f"{source}: no event subscription calls the function {', '.join(missing)}",
-            "create it as infra/subscriptions.yaml describes",
+            "deploy infra/subscriptions.bicep (docs/azure.md)",
         )
     for declared in needed:
         subscription = existing.get(declared["function"])

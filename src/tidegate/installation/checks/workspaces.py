@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from tidegate.cloud.registrar import read_cluster
+from tidegate.cloud.roles import permissions
 from tidegate.config.schema import Feed
 from tidegate.domain.assets import datastore_name
 from tidegate.domain.lifecycle.evidence import decoder_problem
@@ -14,6 +15,7 @@ from tidegate.service.steps.model_fit import find_model_problem
 
 _API_VERSION = "2024-04-01"
 _DEPLOY = "run: tidegate deploy"
+_CREATES_CLUSTERS = "Microsoft.MachineLearningServices/workspaces/computes/write"
 
 
 def workspaces(inputs: CheckInputs) -> Iterable[CheckResult]:
@@ -135,6 +137,12 @@ def _compute(inputs: CheckInputs, role: str, name: str) -> CheckResult:
         )
     if read_cluster(file).name != name:
         return fail(f"{file.name} describes a cluster of another name", f"set its name to {name}")
+    workspace = inputs.config.workspaces.by_role()[role].arm_id
+    if not permissions(inputs.arm, workspace).allow(_CREATES_CLUSTERS):
+        return fail(
+            f"{role} has no compute {name}, and you are not allowed to create it",
+            f"add {name} to the clusters of infra/main.bicepparam, and deploy the templates (docs/azure.md)",
+        )
     return ok(f"cluster {name} in {role} will be created by the first job, from {file.name}")
 
 

@@ -1,0 +1,23 @@
+// What `azd up` installs. azd passes the values of its environment: `azd env set NAME VALUE`.
+using 'main.bicep'
+
+param environmentName = readEnvironmentVariable('AZURE_ENV_NAME')
+param location = readEnvironmentVariable('AZURE_LOCATION')
+param notifyUrl = readEnvironmentVariable('NOTIFY_URL')
+param deployerId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
+param deployerType = readEnvironmentVariable('AZURE_PRINCIPAL_TYPE', 'User')
+param scientistsId = readEnvironmentVariable('TIDEGATE_SCIENTISTS_ID', '')
+param nameSuffix = readEnvironmentVariable('TIDEGATE_NAME_SUFFIX', '')
+param developmentClusters = json(readEnvironmentVariable('TIDEGATE_DEVELOPMENT_CLUSTERS', '["cpu"]'))
+param productionClusters = json(readEnvironmentVariable('TIDEGATE_PRODUCTION_CLUSTERS', '[]'))
+param feedContainers = json(readEnvironmentVariable('TIDEGATE_FEED_CONTAINERS', '["images"]'))
+param existingFeedStorage = json(readEnvironmentVariable('TIDEGATE_EXISTING_FEED_STORAGE', 'null'))
+param existingDevelopment = json(readEnvironmentVariable('TIDEGATE_EXISTING_DEVELOPMENT', 'null'))
+param existingProduction = json(readEnvironmentVariable('TIDEGATE_EXISTING_PRODUCTION', 'null'))
+param existingTopics = json(readEnvironmentVariable('TIDEGATE_EXISTING_TOPICS', '{}'))
+param alwaysReady = json(readEnvironmentVariable('TIDEGATE_ALWAYS_READY', '[]'))
+param publicNetworkAccess = readEnvironmentVariable('TIDEGATE_PUBLIC_NETWORK_ACCESS', 'Enabled')
+param subnetId = readEnvironmentVariable('TIDEGATE_SUBNET_ID', '')
+param registrySku = readEnvironmentVariable('TIDEGATE_REGISTRY_SKU', 'Basic')
+param pythonVersion = readEnvironmentVariable('TIDEGATE_PYTHON', '3.12')
+param authClientId = readEnvironmentVariable('TIDEGATE_AUTH_CLIENT_ID', '')

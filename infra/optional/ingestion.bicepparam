@@ -1,0 +1,11 @@
+using 'ingestion.bicep'
+
+param name = 'adf-sample'
+param location = 'japaneast'
+param sqlServer = 'sql-sample.database.windows.net'
+param sqlDatabase = 'shop'
+param table = 'dbo.orders'
+param timeColumn = 'ordered_at'
+param feedStorage = 'stfeedsample'
+param container = 'orders'
+param firstRun = '2026-12-01T02:00:00'

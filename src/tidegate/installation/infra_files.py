@@ -1,0 +1,56 @@
+"""The data files of `infra/` that the templates read, too: roles and event subscriptions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+# A wheel has the files inside of the package, a checkout at its root.
+_FOLDERS = (_PACKAGE / "infra", _PACKAGE.parents[1] / "infra")
+
+
+@dataclass(frozen=True)
+class NeededRole:
+    """A role that an identity needs at a scope, with the actions that the role is there for.
+
+    `identity` and `scope` are the names of `infra/roles.yaml`. The role may allow more than these actions.
+    """
+
+    identity: str
+    role: str
+    scope: str
+    why: str
+    actions: tuple[str, ...] = ()
+    data_actions: tuple[str, ...] = ()
+
+
+@cache
+def needed_roles(identity: str) -> tuple[NeededRole, ...]:
+    """Return the roles of an identity of `infra/roles.yaml`, such as `app`."""
+    return tuple(
+        NeededRole(
+            identity=identity,
+            role=entry["role"],
+            scope=entry["scope"],
+            why=entry["why"],
+            actions=tuple(entry.get("actions", ())),
+            data_actions=tuple(entry.get("data_actions", ())),
+        )
+        for entry in _read("roles.yaml")["assignments"]
+        if entry["identity"] == identity
+    )
+
+
+def declared_subscriptions(topic: str) -> list[Mapping[str, Any]]:
+    """Return the event subscriptions of a topic: `storage`, `development` or `production`."""
+    return [entry for entry in _read("subscriptions.yaml") if entry["topic"] == topic]
+
+
+@cache
+def _read(name: str) -> Any:
+    from ruamel.yaml import YAML
+
+    file = next(folder / name for folder in _FOLDERS if (folder / name).is_file())
+    return YAML(typ="safe").load(file.read_text(encoding="utf-8"))
