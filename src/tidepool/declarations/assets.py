@@ -156,6 +156,7 @@ SPEC: Shape = choice(
         "parallel": {**_STEP_RESOURCES, **PARALLEL},
         "pipeline": {
             "jobs": each(NODE),
+            "sourceJobId": refused("a component cannot be made of a job by its id"),  # the SDK sends null
         },
         **{
             name: refused("Tidepool has no service that runs it")
