@@ -142,7 +142,15 @@ class Tidepool:
     @property
     def requests(self) -> list[dict[str, Any]]:
         """Return the requests that came through the proxy, oldest first: gateway.RecordedRequest as dicts."""
-        return list(self._ask("GET", "/requests"))
+        return self.find_requests()
+
+    def find_requests(self, *, host: str = "", path: str = "", after: int = 0) -> list[dict[str, Any]]:
+        """Return the requests whose host starts with `host` and whose path contains `path`, oldest first.
+
+        With `after` they are those that came after the request with this number.
+        """
+        query = {"host": host.lower(), "path": path, "after": after}
+        return list(self._ask("GET", "/requests", params=query))
 
     @property
     def events(self) -> list[dict[str, Any]]:

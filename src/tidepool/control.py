@@ -89,7 +89,14 @@ class Control:
         return JSONResponse(identity.issue(query["audience"], principal, int(query["lifetime_s"])))
 
     async def _requests(self, request: Request) -> JSONResponse:
-        return JSONResponse(self._composition.gateway.requests(request.query_params.get("origin")))
+        query = request.query_params
+        requests = self._composition.gateway.requests(
+            origin=query.get("origin"),
+            host=query.get("host", ""),
+            path=query.get("path", ""),
+            after=int(query.get("after", 0)),
+        )
+        return JSONResponse(requests)
 
     async def _mailbox(self, _: Request) -> JSONResponse:
         return JSONResponse(self._composition.mailbox.messages())

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from starlette.responses import Response
@@ -63,9 +64,20 @@ class Gateway:
         """Mount `app` for requests whose `host/path` starts with the regular expression `pattern`."""
         self._parts.append((re.compile(pattern, re.IGNORECASE), app))
 
-    def requests(self, origin: str | None = None) -> list[dict[str, Any]]:
-        """Return the recorded requests of an origin, or of all, oldest first."""
-        return [dict(vars(entry)) for entry in self._record if origin in (None, entry.origin)]
+    def requests(
+        self, *, origin: str | None = None, host: str = "", path: str = "", after: int = 0
+    ) -> list[dict[str, Any]]:
+        """Return the recorded requests, oldest first.
+
+        They come from `origin` if it is given, the name of their host starts with `host`, their path contains
+        `path`, and their numbers are higher than `after`.
+        """
+        first = max(0, len(self._record) - (self._count - after))
+        return [
+            dict(vars(entry))
+            for entry in islice(self._record, first, None)
+            if origin in (None, entry.origin) and entry.host.startswith(host) and path in entry.path
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         entry = self._open(scope)

@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 
 from tidepool.composition import Composition
+from tidepool.functions.host import FunctionsApp
 
 SOON_S = 3.0
 _POLL_S = 0.05
@@ -25,18 +26,27 @@ class Quiescence:
         deadline = asyncio.get_running_loop().time() + timeout_s
         idle_checks = 0
         while True:
-            going_on = await self.going_on()
-            idle_checks = 0 if going_on else idle_checks + 1
+            # Only if nothing else is unfinished, Azurite is asked for messages: that takes requests.
+            idle = not self._known() and not await self._visible() and not self._known()
+            idle_checks = idle_checks + 1 if idle else 0
             if idle_checks == 2:
                 return []
-            if asyncio.get_running_loop().time() > deadline:
+            if asyncio.get_running_loop().time() > deadline and (going_on := await self.going_on()):
                 return going_on
             await asyncio.sleep(_POLL_S)
 
     async def going_on(self) -> list[str]:
         """Return one line for each piece of work that is in progress, queued or due soon."""
+        return [*self._known(), *await self._visible()]
+
+    async def _visible(self) -> list[str]:
+        """Return one line for each queue of a functions app that has visible messages in Azurite."""
+        return [line for app in self._apps() for line in await app.queued()]
+
+    def _known(self) -> list[str]:
+        """Return one line for each piece of work that Tidepool itself knows."""
         composition = self._composition
-        apps = list(composition.sites.apps.values())
+        apps = self._apps()
         soon = composition.scheduler.now() + timedelta(seconds=SOON_S)
         waiting = ((due, label) for due, label in composition.scheduler.waiting() if due <= soon)
         due = [label for _, label in waiting if not label.startswith(_NO_WORK)]
@@ -49,13 +59,11 @@ class Quiescence:
             for message in composition.queues.unfinished(SOON_S)
             if (message.account, message.queue) in queues
         ]
-        visible = [line for app in apps for line in await app.queued()]
         return [
             *composition.storage.publishing(),
             *composition.eventgrid.delivering(),
             *messages,
             *(line for app in apps for line in app.running()),
-            *visible,
             *(f"job {name} is running" for name in composition.jobs.running()),
             *(f"provisioning {name}" for name in composition.operations.unfinished()),
             *composition.online.scoring.mirroring(),
@@ -63,6 +71,9 @@ class Quiescence:
             *composition.scheduler.running(),
             *due,
         ]
+
+    def _apps(self) -> list[FunctionsApp]:
+        return list(self._composition.sites.apps.values())
 
     async def advance(self, seconds: float) -> None:
         """Move the time forward. Queue messages of the skipped time become visible, or expire."""

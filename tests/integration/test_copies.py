@@ -68,9 +68,9 @@ def test_nothing_of_a_file_passes_through_the_process(
 
     copies.begin(here, there, copies.compare(copies.list_files(here), there).waiting)
 
-    ours = [request for request in tidepool.requests if request["host"].startswith(str(target.account_name))]
+    ours = tidepool.find_requests(host=str(target.account_name))
     assert [request["status"] for request in ours if request["method"] == "PUT"][1:] == [202] * len(FILES)
-    read = [request for request in tidepool.requests if request["host"].startswith(str(source.account_name))]
+    read = tidepool.find_requests(host=str(source.account_name))
     assert [one["query"] for one in read if one["method"] == "GET" and "comp=list" not in one["query"]] == []
 
 

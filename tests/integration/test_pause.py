@@ -272,7 +272,7 @@ def test_pauses_are_read_at_most_once_in_some_seconds(
     current = CurrentPauses(service.ledger, clock)
 
     def reads() -> int:
-        return sum("/tidegatePauses" in request["path"] for request in tidepool.requests)
+        return len(tidepool.find_requests(path="/tidegatePauses"))
 
     before = reads()
     for _ in range(20):

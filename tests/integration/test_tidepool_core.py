@@ -259,12 +259,17 @@ def test_requests_are_recorded(tidepool: Tidepool, storage_account: StorageAccou
     with pytest.raises(HttpResponseError):
         service.create_container("images")
 
-    recorded = [request for request in tidepool.requests if request["host"].startswith(storage_account.name)]
+    recorded = tidepool.find_requests(host=storage_account.name)
     assert [(entry["method"], entry["path"], entry["status"], entry["write"]) for entry in recorded] == [
         ("PUT", "/images", 201, True),
         ("PUT", "/images", 409, False),
     ]
     assert {entry["origin"] for entry in recorded} == {"developer"}
+    assert [one for one in tidepool.requests if one["host"].startswith(storage_account.name)] == recorded
+    first, second = recorded
+    assert tidepool.find_requests(path="/images", after=first["number"])[:1] == [second]
+    assert tidepool.find_requests(host=storage_account.name, path="/other") == []
+    assert tidepool.find_requests(after=second["number"] + 1_000_000) == []
 
 
 def test_notifications_arrive_in_the_mailbox(tidepool: Tidepool) -> None:

@@ -38,6 +38,7 @@ TRAIN = """
         signature=infer_signature(inputs),
         registered_model_name="steps",
         pip_requirements=["scikit-learn"],
+        serialization_format="cloudpickle",
     )
 """
 

@@ -232,7 +232,7 @@ def test_a_storm_of_429_delays_and_loses_nothing(
     installation.upload(partition, FILES)
     running.drive(partition)
 
-    assert 429 in {request["status"] for request in installation.cloud.requests if request["host"] == tables}
+    assert 429 in {request["status"] for request in installation.cloud.find_requests(host=tables)}
     assert running.scorings(partition) == {f"{partition}-1-g1": "scored"}
     assert list(installation.jobs(partition)) == [f"score-stories-{partition}-1-g1-a1"]
 

@@ -78,7 +78,7 @@ class KilledRollouts(Rollouts):
         place = f"{self.production.id}/onlineEndpoints/{ENDPOINT}"
         done = [
             request
-            for request in self.cloud.requests
+            for request in self.cloud.find_requests(path=place)
             if request["path"].startswith(place) and request["status"] < 400
         ]
         writes = (one for one in done if one["method"] in ("PUT", "DELETE"))

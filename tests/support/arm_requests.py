@@ -1,5 +1,6 @@
 """Plain requests to Azure Resource Manager, for what the SDKs never send."""
 
+from functools import cache
 from typing import Any
 
 import requests
@@ -23,4 +24,10 @@ def arm(method: str, path: str, bearer: str | None, body: Any = None) -> request
     """Send a request to Azure Resource Manager; without `bearer` it is not signed in."""
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
     url = f"https://management.azure.com{path}?api-version=2025-12-01"
-    return requests.request(method, url, headers=headers, json=body, timeout=10)
+    return _session().request(method, url, headers=headers, json=body, timeout=10)
+
+
+@cache
+def _session() -> requests.Session:
+    """Return the session whose connections all requests share."""
+    return requests.Session()

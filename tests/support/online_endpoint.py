@@ -41,6 +41,7 @@ class OnlineEndpoint:
         self.ml = ml
         self.name = "digits"
         self._folder = folder
+        self._http = requests.Session()
         self.script = folder / "code" / "score.py"
         self.script.parent.mkdir()
         self.script.write_text(SCRIPT)
@@ -84,4 +85,4 @@ class OnlineEndpoint:
         headers = {"Authorization": f"Bearer {held}"}
         if deployment:
             headers["azureml-model-deployment"] = deployment
-        return requests.post(self.uri, json=body, headers=headers, timeout=30)
+        return self._http.post(self.uri, json=body, headers=headers, timeout=30)

@@ -88,9 +88,8 @@ def delays(tidepool: Tidepool, account: str) -> list[int]:
     """Return for how many seconds each message sent to the account's queues was hidden, oldest first."""
     sent = [
         request
-        for request in tidepool.requests
-        if request["host"].startswith(f"{account}.queue.")
-        and request["method"] == "POST"
+        for request in tidepool.find_requests(host=f"{account}.queue.")
+        if request["method"] == "POST"
         and request["status"] == 201
     ]
     queries = [dict(part.partition("=")[::2] for part in request["query"].split("&")) for request in sent]

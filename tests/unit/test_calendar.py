@@ -72,9 +72,11 @@ def test_each_day_is_expected_exactly_once_where_midnight_may_not_exist(zone: st
     begin, timezone = datetime(2026, 1, 1, 12, tzinfo=UTC), ZoneInfo(zone)
     days = [f"{date(2026, 1, 1) + timedelta(days=number):%Y%m%d}" for number in range(365)]
 
+    times = [begin + timedelta(hours=hour) for hour in range(0, 364 * 24, 7)]
+    shortly_before = [max("20260101", f"{time - timedelta(days=3):%Y%m%d}") for time in times]
     newest = [
-        list(expected_partitions("20260101", begin + timedelta(hours=hour), timezone))[-1]
-        for hour in range(0, 364 * 24, 7)
+        list(expected_partitions(first, time, timezone))[-1]
+        for first, time in zip(shortly_before, times, strict=True)
     ]
 
     assert list(expected_partitions("20260101", begin + timedelta(days=364), timezone)) == days

@@ -29,6 +29,7 @@ class Operations:
     def __init__(self, *, store: Store, scheduler: Scheduler) -> None:
         self._store = store
         self._scheduler = scheduler
+        self._unfinished: set[str] = set()
         for path, operation in list(store.children("/operations")):
             if operation["status"] == "InProgress":
                 error = {
@@ -66,6 +67,7 @@ class Operations:
         self._store.put(
             f"/operations/{operation}", {"id": resource_id, "name": operation, "status": "InProgress"}
         )
+        self._unfinished.add(operation)
 
         async def end() -> None:
             try:
@@ -75,6 +77,7 @@ class Operations:
                 error = {"code": "InternalServerError", "message": "Tidepool failed; see its log."}
             status = {"status": "Failed", "error": error} if error else {"status": "Succeeded"}
             self._store.put(f"/operations/{operation}", {"id": resource_id, "name": operation, **status})
+            self._unfinished.discard(operation)
 
         self._scheduler.call_later(after_s, end, label)
         return operation
@@ -95,8 +98,7 @@ class Operations:
 
     def unfinished(self) -> list[str]:
         """Return the names of the operations that have not ended."""
-        documents = (document for _, document in self._store.children("/operations"))
-        return [document["name"] for document in documents if document["status"] == "InProgress"]
+        return sorted(self._unfinished)
 
     async def _get(self, call: Call) -> Response:
         return JSONResponse(self._existing(call), headers=POLL)

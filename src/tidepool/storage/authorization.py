@@ -1,8 +1,10 @@
 """The authorization of requests to storage by bearer token and role."""
 
+import time
+
 from starlette.requests import Request
 
-from tidepool.access.identity import Identity
+from tidepool.access.identity import LIFETIME_S, Identity
 from tidepool.access.principals import PRINCIPALS
 from tidepool.default_resources import storage_account_id
 from tidepool.errors import AzureError
@@ -25,10 +27,16 @@ class StorageAuthorization:
     def __init__(self, *, identity: Identity, store: Store) -> None:
         self._identity = identity
         self._store = store
+        self._token = ""
+        self._issued_at = 0.0
 
     def token(self) -> str:
-        """Return a bearer token for Tidepool's own requests."""
-        return self._identity.issue(AUDIENCE, PRINCIPALS["developer"])
+        """Return a bearer token for Tidepool's own requests. It is used again while it is valid for long."""
+        now = time.monotonic()
+        if not self._token or now - self._issued_at > LIFETIME_S / 2:
+            self._token = self._identity.issue(AUDIENCE, PRINCIPALS["developer"])
+            self._issued_at = now
+        return self._token
 
     def check(self, http_request: Request, request: StorageRequest) -> None:
         """Raise AzureError 401 or 403 if the request is not allowed, and 400 if there is no such account."""
