@@ -89,8 +89,7 @@ def delays(tidepool: Tidepool, account: str) -> list[int]:
     sent = [
         request
         for request in tidepool.find_requests(host=f"{account}.queue.")
-        if request["method"] == "POST"
-        and request["status"] == 201
+        if request["method"] == "POST" and request["status"] == 201
     ]
     queries = [dict(part.partition("=")[::2] for part in request["query"].split("&")) for request in sent]
     return [int(query["visibilitytimeout"]) for query in queries]
