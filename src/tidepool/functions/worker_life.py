@@ -117,7 +117,8 @@ class WorkerLife:
     async def until_ready(self) -> None:
         """Wait until a worker is ready. Raise InvocationError if that takes too long."""
         try:
-            await asyncio.wait_for(self._ready.wait(), READY_WITHIN_S)
+            async with asyncio.timeout(READY_WITHIN_S):
+                await self._ready.wait()
         except TimeoutError:
             raise InvocationError(f"the functions worker did not start within {READY_WITHIN_S:g} s") from None
 

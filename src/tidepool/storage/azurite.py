@@ -118,7 +118,9 @@ class Azurite:
     async def until_listening(self) -> None:
         """Wait while Azurite is started again. If that takes too long, raise what Azure answers then."""
         try:
-            await asyncio.wait_for(self._listening.wait(), LISTENS_WITHIN_S)
+            # In Python 3.11, wait_for ignores a cancellation at the moment when what it waits for is done.
+            async with asyncio.timeout(LISTENS_WITHIN_S):
+                await self._listening.wait()
         except TimeoutError:
             message = f"Azurite died and could not be started again; its log is {self._log_file}"
             raise AzureError(503, "ServerBusy", message) from None
