@@ -1,6 +1,7 @@
 """Jobs of Azure ML, submitted with the SDK and really run: data, graphs, states, logs, cancelling, faults."""
 
 import io
+import json
 import textwrap
 import threading
 import time
@@ -11,9 +12,10 @@ from typing import Any
 
 import psutil
 import pytest
-from azure.ai.ml import Input, Output, command, load_job
+from azure.ai.ml import Input, MpiDistribution, Output, PyTorchDistribution, command, load_job
 from azure.ai.ml.entities import AmlCompute, Data, Environment, Job, Model
 from azure.ai.ml.exceptions import JobException
+from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobServiceClient
 from tests.support.azure_clients import blob_service, ml_client
 
@@ -320,6 +322,83 @@ def test_the_reason_of_a_step_that_never_started_is_in_its_log_and_in_the_stream
     runner.ml.jobs.download(runner.children(name)["reads"].name, download_path=tmp_path, all=True)
     (log,) = tmp_path.rglob("std_log.txt")
     assert "no/such/file.csv was not found" in log.read_text()
+
+
+DISTRIBUTED = """
+    outputs:
+      torch: {type: uri_folder, path: "azureml://datastores/workspaceblobstore/paths/torch/"}
+      flow: {type: uri_folder, path: "azureml://datastores/workspaceblobstore/paths/flow/"}
+    jobs:
+      torch:
+        type: command
+        environment: azureml:env:1
+        distribution: {type: pytorch, process_count_per_instance: 2}
+        resources: {instance_count: 2}
+        outputs: {out: "${{parent.outputs.torch}}"}
+        command: echo $NODE_RANK $LOCAL_RANK $WORLD_SIZE $MASTER_ADDR:$MASTER_PORT > ${{outputs.out}}/$RANK
+      flow:
+        type: command
+        environment: azureml:env:1
+        distribution: {type: tensorflow, worker_count: 2, parameter_server_count: 1}
+        resources: {instance_count: 2}
+        outputs: {out: "${{parent.outputs.flow}}"}
+        command: >-
+          echo "$TF_CONFIG" > ${{outputs.out}}/$$; case "$TF_CONFIG" in *'"type": "ps"'*) sleep 600;; esac;
+          while [ $(ls ${{outputs.out}} | wc -l) -lt 3 ]; do sleep 0.1; done
+"""
+
+
+def test_a_distribution_starts_the_processes_of_pytorch_and_tensorflow(runner: JobRunner) -> None:
+    runner.cluster("cpu", 4)
+
+    ended = runner.run(runner.pipeline(DISTRIBUTED))
+
+    assert ended.status == "Completed"
+    ranks = [runner.text(f"torch/{rank}").split() for rank in range(4)]
+    assert [rank[:3] for rank in ranks] == [
+        ["0", "0", "4"],
+        ["0", "1", "4"],
+        ["1", "0", "4"],
+        ["1", "1", "4"],
+    ]
+    assert len({address for *_, address in ranks}) == 1
+    files = runner.blobs().get_container_client(runner.container()).list_blob_names(name_starts_with="flow/")
+    tasks = [json.loads(runner.text(file)) for file in files]
+    assert sorted((task["task"]["type"], task["task"]["index"]) for task in tasks) == [
+        ("ps", 0),
+        ("worker", 0),
+        ("worker", 1),
+    ]
+    assert {kind: len(hosts) for kind, hosts in tasks[0]["cluster"].items()} == {"worker": 2, "ps": 1}
+
+
+def test_one_failing_process_fails_the_job_and_stops_the_others(runner: JobRunner) -> None:
+    pid = runner.folder / "pid"
+    shell = (
+        f"echo $RANK; if [ $RANK = 1 ]; then while [ ! -s {pid} ]; do sleep 0.1; done; exit 3; fi; "
+        f"echo $$ > {pid}; exec sleep 600"
+    )
+    job = command(
+        command=shell,
+        environment="azureml:env:1",
+        compute="cpu",
+        distribution=PyTorchDistribution(process_count_per_instance=2),
+    )
+
+    ended = runner.run(job)
+
+    details = runner.ml.jobs._runs_operations.get_run_details(ended.name)
+    assert ended.status == "Failed"
+    assert "status code 3" in details.error.error.message
+    assert set(details.log_files) == {f"user_logs/std_log_process_0{rank}.txt" for rank in range(2)}
+    assert not _alive(_pid(runner))
+
+
+def test_a_distribution_that_is_not_emulated_is_refused_by_name(runner: JobRunner) -> None:
+    job = command(command="true", environment="azureml:env:1", compute="cpu", distribution=MpiDistribution())
+
+    with pytest.raises(HttpResponseError, match=r"does not emulate .*distribution.*Mpi"):
+        runner.submit(job)
 
 
 MEETING = """

@@ -1,6 +1,6 @@
 """Versioned assets: data, models, code, environments and components."""
 
-from tidepool.declarations.jobs import NODE, NODE_DISTRIBUTION, NODE_RESOURCES, PARALLEL
+from tidepool.declarations.jobs import COMPONENT_DISTRIBUTION, NODE, NODE_RESOURCES, PARALLEL
 from tidepool.declarations.metadata import ARCHIVED, DESCRIBED, RESOURCE
 from tidepool.declarations.words import (
     SCALAR,
@@ -150,7 +150,7 @@ SPEC: Shape = choice(
             "environment": used(
                 "integration/tidepool_resources::a_job_that_names_a_missing_resource_is_refused"
             ),
-            "distribution": NODE_DISTRIBUTION,
+            "distribution": COMPONENT_DISTRIBUTION,
             "additional_includes": stored("the SDK has uploaded these files with the code", list),
         },
         "parallel": {**_STEP_RESOURCES, **PARALLEL},

@@ -4,6 +4,7 @@ from tidepool.declarations.metadata import DESCRIBED, RESOURCE
 from tidepool.declarations.words import (
     SCALAR,
     Choice,
+    Property,
     Table,
     choice,
     each,
@@ -24,10 +25,11 @@ _MODEL = "integration/tidepool_jobs::a_model_that_a_job_writes_is_registered"
 _PARALLEL = "integration/tidepool_parallel::init_and_shutdown_run_once_in_each_worker_and_see_the_arguments"
 _THRESHOLDS = "unit/tidepool_graph::a_parallel_step_takes_its_thresholds_from_the_arguments_too"
 _RETRIES = "integration/tidepool_parallel::a_call_that_takes_too_long_is_killed_and_tried_again"
+_DISTRIBUTED = "integration/tidepool_jobs::a_distribution_starts_the_processes_of_pytorch_and_tensorflow"
 _COMPONENT = "unit/tidepool_graph::a_registered_pipeline_component_gives_its_steps_and_defaults_to_the_job"
 
 _CONTAINER = "jobs run as processes and not in containers"
-_ONE_NODE = "one process runs, and not one on each node"
+_NO_LAUNCHER = "Tidepool starts the processes of PyTorch and TensorFlow only"
 _HERE = "every node is this machine"
 _QUEUE = "serverless nodes are always free, so no job waits for a better tier"
 _SERVICES = "nothing can connect to a running job; its command runs as without them"
@@ -68,7 +70,15 @@ IDENTITY = choice(
 DISTRIBUTION = choice(
     "distributionType",
     {},
-    {name: refused(_ONE_NODE) for name in ("Mpi", "PyTorch", "TensorFlow", "Ray")},
+    {
+        "PyTorch": {"processCountPerInstance": used(_DISTRIBUTED, int)},
+        "TensorFlow": {
+            "workerCount": used(_DISTRIBUTED, int),
+            "parameterServerCount": used(_DISTRIBUTED, int),
+        },
+        "Mpi": refused(_NO_LAUNCHER),
+        "Ray": refused(_NO_LAUNCHER),
+    },
 )
 RESOURCES: Table = {
     "instanceCount": used(_NODES, int),
@@ -155,9 +165,17 @@ NODE_RESOURCES: Table = {
     "docker_args": refused(_CONTAINER),
     "properties": refused("they configure computes that Tidepool does not emulate", dict),
 }
-NODE_DISTRIBUTION = choice(
-    "type", {}, {name: refused(_ONE_NODE) for name in ("mpi", "pytorch", "tensorflow", "ray")}
-)
+_DISTRIBUTIONS: dict[str, Table | Property] = {
+    "pytorch": {"process_count_per_instance": used(_DISTRIBUTED, SCALAR)},
+    "tensorflow": {
+        "worker_count": used(_DISTRIBUTED, SCALAR),
+        "parameter_server_count": used(_DISTRIBUTED, SCALAR),
+    },
+    "mpi": refused(_NO_LAUNCHER),
+    "ray": refused(_NO_LAUNCHER),
+}
+_NODE_DISTRIBUTION = choice("distribution_type", {}, _DISTRIBUTIONS)
+COMPONENT_DISTRIBUTION = choice("type", {}, _DISTRIBUTIONS)
 PARALLEL_TASK: Table = {
     "type": used(_PARALLEL, only=("run_function",), reason="only Python functions run in parallel"),
     "code": used(_PARALLEL),
@@ -209,7 +227,7 @@ NODE = choice(
                 "job_limits_type": stored("the type of the step says it already"),
                 "timeout": used(_TIMEOUT, SCALAR),
             },
-            "distribution": NODE_DISTRIBUTION,
+            "distribution": _NODE_DISTRIBUTION,
             "queue_settings": {"job_tier": stored(_QUEUE), "priority": stored(_QUEUE, SCALAR)},
             "services": stored(_SERVICES, dict),
         },

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from tidepool.errors import AzureError
+from tidepool.jobs.distribution import read_distribution
 from tidepool.jobs.expressions import fill_known, reference
 from tidepool.jobs.graph import DATA_TYPES, Graph, GraphError, JobOutput, Step, Value, check_graph
 
@@ -62,6 +63,7 @@ def _command_graph(name: str, job: Body) -> Graph:
         outputs=_declared_outputs(job),
         compute=short_name(job.get("computeId")),
         instances=int((job.get("resources") or {}).get("instanceCount") or 1),
+        distribution=read_distribution(job.get("distribution"), f"job {name}"),
         environment_variables=_texts(job.get("environmentVariables")),
         timeout_s=seconds((job.get("limits") or {}).get("timeout")),
         deterministic=False,
@@ -128,6 +130,7 @@ def _step(name: str, node: Body, component: Body) -> Step:
         outputs=dict(_step_outputs(node.get("outputs") or {}, component.get("outputs") or {})),
         compute=short_name(node.get("computeId")),
         instances=int((spec.get("resources") or {}).get("instance_count") or 1),
+        distribution=read_distribution(spec.get("distribution"), f"step {name}"),
         environment_variables=_texts(component.get("environment_variables"))
         | _texts(node.get("environment_variables")),
         timeout_s=seconds((node.get("limits") or {}).get("timeout")),

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from tidepool.jobs.distribution import Distribution
 from tidepool.jobs.expressions import fill, reference, references
 
 DATA_TYPES = {"uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model"}
@@ -51,6 +52,7 @@ class Step:
     outputs: dict[str, JobOutput] = field(default_factory=dict)
     compute: str | None = None
     instances: int = 1
+    distribution: Distribution | None = None
     environment_variables: dict[str, str] = field(default_factory=dict)
     timeout_s: float | None = None
     deterministic: bool = True

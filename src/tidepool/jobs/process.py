@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,7 +13,7 @@ log = logging.getLogger(__name__)
 
 _UPLOAD_EVERY_S = 1.0  # jobs.stream polls every two seconds
 _CHUNK = 64 * 1024
-_RUN_ID = "AZUREML_RUN_ID"
+PROCESS_ID = "TIDEPOOL_PROCESS"  # the variable that marks a process of a job and all its descendants
 _AFTER_EXIT_S = 1.0  # the time to read the rest of the output after the process has ended
 
 
@@ -78,6 +79,15 @@ async def run_process(
         await output.flush()
 
 
+def free_ports(count: int) -> list[int]:
+    """Return TCP ports that no process uses now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for opened in sockets:
+            opened.bind(("127.0.0.1", 0))
+        return [int(opened.getsockname()[1]) for opened in sockets]
+
+
 def kill_tree(pid: int) -> None:
     """Kill a process and all its descendants."""
     try:
@@ -91,10 +101,10 @@ def kill_tree(pid: int) -> None:
 
 
 def kill_strays(environ: Mapping[str, str]) -> None:
-    """Kill the processes that a job left behind, found by the id of its run in their environment."""
+    """Kill what a process of a job left behind. Its descendants have the same PROCESS_ID."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get(_RUN_ID) == environ[_RUN_ID]:
+            if process.environ().get(PROCESS_ID) == environ[PROCESS_ID]:
                 process.kill()
 
 

@@ -11,11 +11,14 @@ from tidepool.store import Document, Store
 _DECISIVE = (
     "code",
     "command",
+    "distribution",
     "environment",
     "error_threshold",
     "input_data",
     "mini_batch_error_threshold",
     "mini_batch_size",
+    "partition_keys",
+    "resources",
     "task",
     "type",
 )

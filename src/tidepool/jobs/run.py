@@ -6,12 +6,13 @@ import uuid
 from dataclasses import dataclass, field
 
 from tidepool.errors import AzureError
+from tidepool.jobs.distribution import LOG
 from tidepool.jobs.expressions import UnknownReferenceError
 from tidepool.jobs.graph import Graph, Step, Value, bind_inputs
 from tidepool.jobs.records import JobRecords
 from tidepool.jobs.reuse import fingerprint
 from tidepool.jobs.step_folder import StepRun
-from tidepool.jobs.steps import LOG, StepError, Steps
+from tidepool.jobs.steps import StepError, Steps
 from tidepool.store import Document
 
 log = logging.getLogger(__name__)

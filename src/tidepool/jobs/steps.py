@@ -1,8 +1,8 @@
 """The execution of a step as a run: its nodes, its process, its log and its states."""
 
 import asyncio
-from collections.abc import Coroutine
-from dataclasses import replace
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tidepool.access.principals import identity_of
@@ -10,10 +10,11 @@ from tidepool.arm.requests import name_in
 from tidepool.azureml.run_history import Runs
 from tidepool.azureml.workspaces import workspace
 from tidepool.faults import Faults
+from tidepool.jobs.distribution import JobProcess, job_processes
 from tidepool.jobs.environment import process_environment
 from tidepool.jobs.expressions import UnknownReferenceError
 from tidepool.jobs.graph import Value
-from tidepool.jobs.process import LogStream, run_process
+from tidepool.jobs.process import PROCESS_ID, LogStream, free_ports, run_process
 from tidepool.jobs.python_environments import EnvironmentBuildError, PythonEnvironment, PythonEnvironments
 from tidepool.jobs.slots import Slots
 from tidepool.jobs.step_commands import command_line
@@ -21,7 +22,6 @@ from tidepool.jobs.step_folder import Machine, StagingError, StepFolder, StepRun
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 
-LOG = "user_logs/std_log.txt"
 _BUILD_LOG = "azureml-logs/20_image_build_log.txt"
 _TAIL = 4000  # characters of the log that an error quotes
 # What users of Azure ML see: https://github.com/MicrosoftDocs/azure-docs/issues/66288
@@ -43,6 +43,15 @@ class StepError(Exception):
         self.status = status
         self.logged = logged
         self.error = {"code": code, "message": message}
+
+
+@dataclass(frozen=True)
+class _Program:
+    """What each process of a step runs. `hint` explains a failure from the output, or returns nothing."""
+
+    command: list[str]
+    environ: dict[str, str]
+    hint: Callable[[str], str | None]
 
 
 class Steps:
@@ -121,16 +130,11 @@ class Steps:
         return environment
 
     async def _execute(self, folder: StepFolder, record: Document, environment: PythonEnvironment) -> None:
-        """Run the process to its end, and upload its log while it runs.
+        """Run the processes to their end, and upload their logs while they run.
 
-        Raise StepError if the process fails or takes longer than its limit.
+        Raise StepError if a process fails, or if they take longer than the limit.
         """
         run = folder.run
-
-        async def write(data: bytes) -> None:
-            await self._runs.log(run.workspace_id, run.run_id, LOG, data)
-
-        output = LogStream(write)
         try:
             command = command_line(run.step, folder.texts, python=environment.python, folder=folder.path)
         except (UnknownReferenceError, ValueError) as error:
@@ -138,31 +142,58 @@ class Steps:
         if folder.mentions(b"mlflow"):
             self._machine.warm_mlflow()
         environ = process_environment(folder, record, self._actor(run))
-        process = run_process(command, cwd=folder.code, environ=environ, output=output)
         try:
-            exit_status = await self._within(run.step.timeout_s, process)
-        except StepError:
+            program = _Program(command, environ, environment.hint)
+            await self._within(run.step.timeout_s, self._run_processes(folder, program))
+        finally:
             await folder.keep_artifacts()
-            raise
-        await folder.keep_artifacts()
+
+    async def _run_processes(self, folder: StepFolder, program: _Program) -> None:
+        """Run all processes of a job. If one fails, kill the others, and raise StepError with its log."""
+        step = folder.run.step
+        ports = free_ports(step.distribution.ports(step.instances)) if step.distribution else []
+        plans = job_processes(step.distribution, step.instances, ports)
+        tasks = {asyncio.create_task(self._run_process(folder, plan, program)): plan for plan in plans}
+        waited_for = {task for task, plan in tasks.items() if plan.waited_for}
+        pending = set(tasks)
+        try:
+            while pending & waited_for:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in tasks:
+                    if task in done:
+                        task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run_process(self, folder: StepFolder, plan: JobProcess, program: _Program) -> None:
+        run = folder.run
+
+        async def write(data: bytes) -> None:
+            await self._runs.log(run.workspace_id, run.run_id, plan.log, data)
+
+        output = LogStream(write)
+        variables = {**program.environ, **plan.variables, PROCESS_ID: f"{run.run_id}/{plan.log}"}
+        exit_status = await run_process(program.command, cwd=folder.code, environ=variables, output=output)
         if exit_status != 0:
-            if hint := environment.hint(output.text):
+            if hint := program.hint(output.text):
                 output.add(f"{hint}\n".encode())
                 await output.flush()
             raise StepError(
                 "UserError",
                 f"Execution failed. User process exited with status code {exit_status}. "
-                f"Please check log file '{LOG}' for error details. Error: {output.text[-_TAIL:]}",
+                f"Please check log file '{plan.log}' for error details. Error: {output.text[-_TAIL:]}",
                 logged=True,
             )
 
-    async def _within(self, timeout_s: float | None, process: Coroutine[Any, Any, int]) -> int:
-        """Return the exit status of the process.
+    async def _within(self, timeout_s: float | None, processes: Coroutine[Any, Any, None]) -> None:
+        """Run the processes to their end.
 
-        Raise StepError if the process exceeds the time limit of the job. The limit counts in emulated time.
-        As on Azure ML, a job that exceeds it is cancelled.
+        Raise StepError if they exceed the time limit of the job. The limit counts in emulated time. As on
+        Azure ML, a job that exceeds it is cancelled.
         """
-        task = asyncio.create_task(process)
+        task = asyncio.create_task(processes)
         waits: list[asyncio.Task[Any]] = [task]
         if timeout_s:
             waits.append(asyncio.create_task(self._scheduler.sleep(timeout_s, "time limit of a job")))
