@@ -41,6 +41,7 @@ test-fast: .tools/test  ## run the tests of pure code and of the handlers, in a 
 	@.venv/bin/pytest -n 2 --dist worksteal -m 'not long' tests/unit $(HANDLER_TESTS)
 
 test-long: .tools/test  ## run the tests that take longer or need large installs
+	@$(SYNC) --group jobs --group tidepool --group test --group mltable
 	@.venv/bin/pytest -m long
 
 SEED := 1

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+import requests
 from azure.ai.ml import Input, MpiDistribution, Output, PyTorchDistribution, command, load_job
 from azure.ai.ml.entities import AmlCompute, Data, Environment, Job, Model
 from azure.ai.ml.exceptions import JobException
@@ -257,6 +258,80 @@ def test_a_pipeline_binds_its_steps_and_runs_each_as_a_child(runner: JobRunner) 
         "Finalizing",
         "Completed",
     ]
+
+
+SALES = """
+    paths: [{pattern: './**/*.csv'}]
+    transformations:
+    - read_delimited: {delimiter: ','}
+    - extract_columns_from_partition_format: {partition_format: '{store}/{file}.csv'}
+"""
+TABLES = """
+    jobs:
+      sales: &step
+        type: parallel
+        inputs: {table: {type: mltable, path: ./sales, mode: direct}}
+        outputs: {rows: {type: uri_file}}
+        input_data: ${{inputs.table}}
+        mini_batch_size: "8"
+        task:
+          type: run_function
+          code: ./code
+          entry_script: describe.py
+          environment: azureml:env:1
+          append_row_to: ${{outputs.rows}}
+      stores:
+        <<: *step
+        partition_keys: [store]
+      pictures:
+        <<: *step
+        inputs: {table: {type: mltable, path: ./pictures, mode: eval_mount}}
+        mini_batch_size: "1"
+      lists:
+        type: command
+        inputs: {table: {type: mltable, path: ./pictures, mode: eval_mount}}
+        environment: azureml:env:1
+        command: ls ${{inputs.table}}
+"""
+DESCRIBE = """
+    from pathlib import Path
+
+    def run(batch, mini_batch_context):
+        if isinstance(batch, list):
+            return [Path(file).name for file in batch]
+        values = "+".join(str(value) for value in batch["sold"])
+        return [f"{mini_batch_context.partition_key_value} {values}"] * len(batch)
+"""
+
+
+@pytest.mark.long
+def test_tables_are_divided_into_rows_partitions_and_files(runner: JobRunner) -> None:
+    pytest.importorskip("mltable", reason="the dependency group mltable is not installed")
+    files = {
+        "sales/MLTable": textwrap.dedent(SALES),
+        "sales/north/1.csv": "sold\n1\n2\n",
+        "sales/south/1.csv": "sold\n3\n",
+        "pictures/MLTable": "paths: [{file: ./a.png}]",
+        "pictures/a.png": "a",
+        "pictures/b.png": "b",
+    }
+    for name, text in files.items():
+        (runner.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (runner.folder / name).write_text(text)
+
+    ended = runner.run(runner.pipeline(TABLES, describe=DESCRIBE))
+
+    children = runner.children(ended.name)
+    assert ended.status == "Completed", children
+
+    def rows(step: str) -> list[str]:
+        return runner.text(f"azureml/{children[step].name}/rows").splitlines()
+
+    assert rows("stores") == ["{'store': 'north'} 1+2"] * 2 + ["{'store': 'south'} 3"]
+    assert rows("sales") == ["None 1", "None 2", "None 3"]
+    assert rows("pictures") == ["a.png"]
+    log = runner.ml.jobs._runs_operations.get_run_details(children["lists"].name).log_files
+    assert requests.get(log["user_logs/std_log.txt"]).text.split() == ["a.png"]
 
 
 def test_unchanged_deterministic_steps_are_reused_unless_forced(runner: JobRunner) -> None:

@@ -223,3 +223,12 @@ def test_an_empty_input_is_refused(step: Step) -> None:
 
     assert ended.returncode == 1
     assert "has no files" in ended.stderr
+
+
+def test_partition_keys_of_files_that_are_no_table_are_refused(step: Step) -> None:
+    step.files(1)
+
+    ended = step.run(ECHO, partition_keys=["store"])
+
+    assert ended.returncode == 1
+    assert "partition_keys is store, and input_data is not of type mltable" in ended.stderr

@@ -25,6 +25,7 @@ _MODEL = "integration/tidepool_jobs::a_model_that_a_job_writes_is_registered"
 _PARALLEL = "integration/tidepool_parallel::init_and_shutdown_run_once_in_each_worker_and_see_the_arguments"
 _THRESHOLDS = "unit/tidepool_graph::a_parallel_step_takes_its_thresholds_from_the_arguments_too"
 _RETRIES = "integration/tidepool_parallel::a_call_that_takes_too_long_is_killed_and_tried_again"
+_TABLES = "integration/tidepool_jobs::tables_are_divided_into_rows_partitions_and_files"
 _DISTRIBUTED = "integration/tidepool_jobs::a_distribution_starts_the_processes_of_pytorch_and_tensorflow"
 _COMPONENT = "unit/tidepool_graph::a_registered_pipeline_component_gives_its_steps_and_defaults_to_the_job"
 
@@ -35,17 +36,24 @@ _QUEUE = "serverless nodes are always free, so no job waits for a better tier"
 _SERVICES = "nothing can connect to a running job; its command runs as without them"
 _MAIL = "Tidepool sends no mail, and the job does not depend on it"
 _READ_MODES = ("ReadOnlyMount", "Download", "Direct")
+_TABLE_MODES = (*_READ_MODES, "EvalMount", "EvalDownload")
+_NO_MOUNT = "the job reads a copy, so what it writes there would be lost"
 _WRITE_MODES = ("ReadWriteMount", "Upload")
 
 DATA_TYPES = ("uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model")
 _DATA_INPUT: Table = {
     "uri": used(_RUNS),
-    "mode": used(_GRAPH, only=_READ_MODES, reason="the other modes need the mltable library or a mount"),
+    "mode": used(_GRAPH, only=_READ_MODES, reason=_NO_MOUNT),
 }
+_TABLE_INPUT: Table = {**_DATA_INPUT, "mode": used(_TABLES, only=_TABLE_MODES, reason=_NO_MOUNT)}
 INPUT = choice(
     "jobInputType",
     {"description": stored("it describes the input for people")},
-    {"literal": {"value": used(_RUNS, SCALAR)}, **dict.fromkeys(DATA_TYPES, _DATA_INPUT)},
+    {
+        "literal": {"value": used(_RUNS, SCALAR)},
+        **dict.fromkeys(DATA_TYPES, _DATA_INPUT),
+        "mltable": _TABLE_INPUT,
+    },
 )
 _DATA_OUTPUT: Table = {
     "uri": used(_RUNS),
@@ -141,7 +149,7 @@ _NODE_INPUT = or_text(
         "value": used(_BINDS, SCALAR),
         "uri": used(_BINDS),
         "path": used(_BINDS),
-        "mode": used(_GRAPH, only=_READ_MODES, reason="the other modes need the mltable library or a mount"),
+        "mode": used(_GRAPH, only=_TABLE_MODES, reason=_NO_MOUNT),
     }
 )
 _NODE_OUTPUT = or_text(
@@ -193,7 +201,7 @@ PARALLEL: Table = {
     "mini_batch_size": used(
         "integration/tidepool_parallel::a_size_in_bytes_fills_mini_batches_up_to_it", SCALAR
     ),
-    "partition_keys": refused("they need the mltable library"),
+    "partition_keys": used(_TABLES, (str, list)),
     "max_concurrency_per_instance": used(_PARALLEL, SCALAR),
     "error_threshold": used(_THRESHOLDS, SCALAR),
     "mini_batch_error_threshold": used(_THRESHOLDS, SCALAR),

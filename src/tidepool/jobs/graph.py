@@ -81,6 +81,11 @@ class Graph:
     datastore: str | None = None
 
 
+def is_step_input(step: Step, name: str) -> bool:
+    """Return whether an input is the `input_data` of a parallel step."""
+    return step.kind == "parallel" and reference(str(step.spec.get("input_data"))) == f"inputs.{name}"
+
+
 def check_graph(graph: Graph) -> None:
     """Raise GraphError if the target of a reference does not exist, or if steps wait for each other."""
     for step in graph.steps.values():

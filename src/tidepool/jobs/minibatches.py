@@ -1,12 +1,35 @@
 """Mini-batches of a parallel step: the division of the input, and the limits on failed mini-batches."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _UNITS = {"": 1, "b": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3}
 _SIZE = re.compile(r"^\s*(\d+)\s*(b|kb|mb|gb)?\s*$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class MiniBatch:
+    """What one call of `run` gets: files, or the rows in the pickled DataFrame `frame`.
+
+    `size` is the number of its items. `partition` has the values of the partition keys.
+    """
+
+    files: tuple[str, ...] = ()
+    frame: str | None = None
+    size: int = 0
+    partition: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, files: Sequence[Path], partition: Mapping[str, Any] | None = None) -> "MiniBatch":
+        return cls(tuple(str(file) for file in files), size=len(files), partition=partition)
+
+    @property
+    def expected_results(self) -> int:
+        """Return how many results `run` must return at least. A script may return none for a partition."""
+        return 0 if self.partition is not None else self.size
 
 
 def input_files(source: Path) -> list[Path]:
@@ -22,15 +45,25 @@ def split(files: Sequence[Path], mini_batch_size: str) -> list[list[Path]]:
     The size of a mini-batch is a number of files ("10") or of bytes ("100kb"). A file that is larger than
     this size gets a mini-batch of its own.
     """
+    number, unit = _number_and_unit(mini_batch_size)
+    if unit:
+        return _split_by_bytes(files, byte_size(mini_batch_size))
+    return [list(files[start : start + number]) for start in range(0, len(files), number)]
+
+
+def byte_size(mini_batch_size: str) -> int:
+    """Return the size of a mini-batch in bytes, from a text such as 10kb or 500."""
+    number, unit = _number_and_unit(mini_batch_size)
+    return number * _UNITS[unit.lower()]
+
+
+def _number_and_unit(mini_batch_size: str) -> tuple[int, str]:
     match = _SIZE.match(mini_batch_size)
     if match is None or int(match[1]) == 0:
         raise ValueError(
             f"mini_batch_size is {mini_batch_size!r}: it must be a number of files, or a size such as 10kb"
         )
-    if match[2]:
-        return _split_by_bytes(files, int(match[1]) * _UNITS[match[2].lower()])
-    size = int(match[1])
-    return [list(files[start : start + size]) for start in range(0, len(files), size)]
+    return int(match[1]), match[2] or ""
 
 
 def _split_by_bytes(files: Iterable[Path], limit: int) -> list[list[Path]]:

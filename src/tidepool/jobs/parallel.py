@@ -1,126 +1,28 @@
 """The driver of a parallel step: gives mini-batches to workers, retries them, counts failures, joins rows.
 
 It runs as `python -m tidepool.jobs.parallel SETTINGS.json` in the environment and folder of the job, so it
-imports only the standard library.
+imports only the standard library, and `mltable` for a table.
 """
 
 import json
 import logging
 import queue
-import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
-from typing import Any
 
-from tidepool.jobs.minibatches import Tally, Thresholds, input_files, split
+from tidepool.jobs.minibatches import MiniBatch, Tally, Thresholds, input_files, split
+from tidepool.jobs.parallel_process import (
+    AttemptError,
+    ParallelSettings,
+    ParallelStepError,
+    WorkerProcess,
+)
+from tidepool.jobs.tables import TableError, table_batches
 
 log = logging.getLogger("parallel")
-
-
-class ParallelStepError(Exception):
-    """The step has failed. The message is the last line of its log."""
-
-
-class AttemptError(Exception):
-    """One attempt at a mini-batch failed. `results` is the number of results that the attempt returned."""
-
-    def __init__(self, reason: str, results: int = 0) -> None:
-        super().__init__(reason)
-        self.results = results
-
-
-@dataclass(frozen=True)
-class ParallelSettings:
-    """The settings of a parallel step from its component and job, with local paths."""
-
-    entry_script: str
-    input: str
-    workers: int
-    arguments: list[str] = field(default_factory=list)
-    mini_batch_size: str = "1"
-    mini_batch_error_threshold: int = -1
-    error_threshold: int = -1
-    allowed_failed_percent: float = 100.0
-    max_retries: int = 2
-    timeout_s: float = 60.0
-    append_row_to: str | None = None
-    logging_level: str = "INFO"
-
-
-class WorkerProcess:
-    """A worker process. It is killed if it takes too long, and started again for the next attempt."""
-
-    def __init__(self, settings: ParallelSettings) -> None:
-        self._settings = settings
-        self._connection: Connection | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def attempt(self, index: int, files: list[Path]) -> str:
-        """Process one mini-batch and return its rows. Raise AttemptError if the attempt fails."""
-        if self._connection is None:
-            self._connection = self._start()
-        message = {"index": index, "files": [str(file) for file in files]}
-        try:
-            self._connection.send_bytes(json.dumps(message).encode())
-            if not self._connection.poll(self._settings.timeout_s):
-                self.kill()
-                raise AttemptError(f"run() did not return within {self._settings.timeout_s:g} s")
-            answer = json.loads(self._connection.recv_bytes())
-        except (EOFError, OSError) as error:
-            self.kill()
-            raise AttemptError("the worker process ended unexpectedly") from error
-        if "error" in answer:
-            raise AttemptError(answer["error"])
-        if answer["results"] < len(files):
-            raise AttemptError(
-                f"run() returned {answer['results']} results for {len(files)} inputs", answer["results"]
-            )
-        return str(answer["rows"])
-
-    def close(self) -> None:
-        """Call `shutdown` of the script, and wait for the process to end."""
-        if self._connection is None or self._process is None:
-            return
-        try:
-            self._connection.send_bytes(b"")
-            self._connection.recv_bytes()
-        except (EOFError, OSError):
-            log.warning("a worker process ended unexpectedly in shutdown()")
-        self._process.wait()
-
-    def interrupt(self) -> None:
-        """Kill the process. Any thread may call this, even while another thread waits for the process."""
-        if self._process is not None:
-            self._process.kill()
-
-    def kill(self) -> None:
-        self.interrupt()
-        if self._process is not None:
-            self._process.wait()
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
-
-    def _start(self) -> Connection:
-        connection, remote = Pipe()
-        command = [sys.executable, "-m", "tidepool.jobs.parallel_worker", str(remote.fileno())]
-        self._process = subprocess.Popen(command, pass_fds=[remote.fileno()], stdin=subprocess.DEVNULL)
-        remote.close()
-        names = ("entry_script", "arguments", "logging_level")
-        try:
-            settings = {name: getattr(self._settings, name) for name in names}
-            connection.send_bytes(json.dumps(settings).encode())
-            answer: dict[str, Any] = json.loads(connection.recv_bytes())
-        except (EOFError, OSError) as error:
-            raise ParallelStepError("a worker process ended unexpectedly in init()") from error
-        if "init_error" in answer:
-            raise ParallelStepError(f"init() of the entry script failed:\n{answer['init_error']}")
-        return connection
 
 
 class Driver:
@@ -128,7 +30,7 @@ class Driver:
 
     def __init__(self, settings: ParallelSettings) -> None:
         self._settings = settings
-        self._queue: queue.SimpleQueue[tuple[int, list[Path]]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[int, MiniBatch]] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._failure: str | None = None
@@ -136,19 +38,40 @@ class Driver:
 
     def run(self) -> None:
         """Process all mini-batches. Raise ParallelStepError if more fail than the thresholds allow."""
-        batches = split(input_files(Path(self._settings.input)), self._settings.mini_batch_size)
-        if not batches:
-            raise ParallelStepError(f"the input has no files: {self._settings.input}")
-        self._tally = Tally(len(batches), self._thresholds())
-        for indexed_batch in enumerate(batches):
-            self._queue.put(indexed_batch)
-        with tempfile.TemporaryDirectory(prefix="rows-") as folder:
-            self._rows = Path(folder)
+        with (
+            tempfile.TemporaryDirectory(prefix="rows-") as rows,
+            tempfile.TemporaryDirectory(prefix="frames-") as frames,
+        ):
+            self._rows = Path(rows)
+            batches = self._batches(Path(frames))
+            self._tally = Tally(len(batches), self._thresholds())
+            for indexed_batch in enumerate(batches):
+                self._queue.put(indexed_batch)
             self._process_all(min(self._settings.workers, len(batches)))
             log.info("%d mini-batches done, %d of them failed", self._tally.done, self._tally.failed)
             if self._failure:
                 raise ParallelStepError(self._failure)
             self._join()
+
+    def _batches(self, scratch: Path) -> list[MiniBatch]:
+        settings, source = self._settings, Path(self._settings.input)
+        if settings.is_table:
+            batches = table_batches(
+                source,
+                mini_batch_size=settings.mini_batch_size,
+                partition_keys=settings.partition_keys,
+                scratch=scratch,
+            )
+        elif settings.partition_keys:
+            keys = ", ".join(settings.partition_keys)
+            raise ParallelStepError(f"partition_keys is {keys}, and input_data is not of type mltable")
+        else:
+            files = input_files(source)
+            batches = [MiniBatch.of(batch) for batch in split(files, settings.mini_batch_size or "1")]
+        if not batches:
+            what = "rows or files" if settings.is_table else "files"
+            raise ParallelStepError(f"the input has no {what}: {settings.input}")
+        return batches
 
     def _thresholds(self) -> Thresholds:
         settings = self._settings
@@ -168,8 +91,8 @@ class Driver:
         """Process mini-batches with one worker until the queue is empty or the step stops."""
         try:
             while not self._stopped.is_set():
-                index, files = self._queue.get_nowait()
-                self._process(worker, index, files)
+                index, batch = self._queue.get_nowait()
+                self._process(worker, index, batch)
             worker.kill()
         except queue.Empty:
             worker.close()
@@ -177,12 +100,12 @@ class Driver:
             self._stop(str(error))
             worker.kill()
 
-    def _process(self, worker: WorkerProcess, index: int, files: list[Path]) -> None:
+    def _process(self, worker: WorkerProcess, index: int, batch: MiniBatch) -> None:
         """Process one mini-batch, with retries."""
         failure = AttemptError("")
         for attempt in range(self._settings.max_retries + 1):
             try:
-                rows = worker.attempt(index, files)
+                rows = worker.attempt(index, batch)
             except AttemptError as error:
                 if self._stopped.is_set():
                     return
@@ -191,7 +114,7 @@ class Driver:
             else:
                 (self._rows / f"{index:08d}").write_text(rows, encoding="utf-8")
                 return self._count(lambda tally: tally.count_success())
-        items = len(files) - failure.results
+        items = batch.size - failure.results
         return self._count(lambda tally: tally.count_failure(items))
 
     def _count(self, change: Callable[[Tally], None]) -> None:
@@ -228,7 +151,7 @@ def main() -> int:
     )
     try:
         Driver(settings).run()
-    except (ParallelStepError, ValueError) as error:
+    except (ParallelStepError, TableError, ValueError) as error:
         print(f"ParallelRunException: {error}", file=sys.stderr, flush=True)
         return 1
     return 0

@@ -24,7 +24,7 @@ class MiniBatchContext:
 
     minibatch_index: int
     dataset_index: int = 0
-    partition_key_value: None = None
+    partition_key_value: dict[str, Any] | None = None
 
 
 class EntryScript:
@@ -53,7 +53,8 @@ def serve(connection: Connection, settings: dict[str, Any]) -> None:
     _send(connection, {"ready": True})
     while message := connection.recv_bytes():
         batch = json.loads(message)
-        _send(connection, outcome(script.run, batch["files"], batch["index"]))
+        context = MiniBatchContext(batch["index"], partition_key_value=batch["partition"])
+        _send(connection, outcome(script.run, batch, context))
     _call_if_defined(script, "shutdown")
     _send(connection, {"shutdown": True})
 
@@ -77,14 +78,21 @@ def load(entry_script: Path, arguments: list[str], logging_level: str) -> Module
     return module
 
 
-def outcome(run: Callable[..., Any], files: list[str], index: int) -> dict[str, Any]:
+def outcome(run: Callable[..., Any], batch: dict[str, Any], context: MiniBatchContext) -> dict[str, Any]:
     """Call `run` once, and return the number of results and their rows, or the traceback."""
     try:
+        items = _frame(batch["frame"]) if batch["frame"] else batch["files"]
         takes_context = len(inspect.signature(run).parameters) > 1
-        result = run(files, MiniBatchContext(index)) if takes_context else run(files)
+        result = run(items, context) if takes_context else run(items)
         return {"results": len(result), "rows": _rows(result)}
     except Exception:  # noqa: BLE001  # whatever the script raises is the mini-batch's error
         return {"error": traceback.format_exc()}
+
+
+def _frame(file: str) -> Any:
+    import pandas as pd
+
+    return pd.read_pickle(file)
 
 
 def _rows(result: Any) -> str:

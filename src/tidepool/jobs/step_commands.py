@@ -10,7 +10,7 @@ from typing import Any
 
 from tidepool.jobs.bodies import seconds
 from tidepool.jobs.expressions import fill, fill_command, reference
-from tidepool.jobs.graph import Step
+from tidepool.jobs.graph import Step, is_step_input
 
 Texts = Mapping[str, str]
 
@@ -37,8 +37,11 @@ def parallel_settings(step: Step, texts: Texts) -> dict[str, Any]:
         "entry_script": task["entry_script"],
         "arguments": arguments,
         "input": fill(spec["input_data"], texts),
+        "is_table": _is_table(step),
+        "partition_keys": _partition_keys(spec.get("partition_keys")),
         "workers": step.instances * int(spec.get("max_concurrency_per_instance") or os.cpu_count() or 1),
-        "mini_batch_size": _value_or(spec, "mini_batch_size", "1"),
+        # The SDK sends 0 if no size is given.
+        "mini_batch_size": str(spec.get("mini_batch_size") or 0).strip().lstrip("0") or None,
         "mini_batch_error_threshold": _value_or(spec, "mini_batch_error_threshold", -1),
         "error_threshold": _value_or(spec, "error_threshold", -1),
         "max_retries": _value_or(retry, "max_retries", 2),
@@ -46,7 +49,17 @@ def parallel_settings(step: Step, texts: Texts) -> dict[str, Any]:
         "append_row_to": _append_row_to(step, task.get("append_row_to"), texts),
         "logging_level": spec.get("logging_level") or "INFO",
     }
-    return {**settings, **_driver_arguments(arguments), "mini_batch_size": str(settings["mini_batch_size"])}
+    return {**settings, **_driver_arguments(arguments)}
+
+
+def _is_table(step: Step) -> bool:
+    return any(is_step_input(step, name) and value.type == "mltable" for name, value in step.inputs.items())
+
+
+def _partition_keys(value: Any) -> list[str]:
+    """Return the partition keys. The SDK sends them as JSON in a text."""
+    keys = json.loads(value) if isinstance(value, str) else value
+    return [str(key) for key in keys or []]
 
 
 def _append_row_to(step: Step, text: str | None, texts: Texts) -> str | None:

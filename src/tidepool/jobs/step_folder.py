@@ -9,18 +9,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import yaml
+
 from tidepool.azureml.locations import BlobLocation, locate
 from tidepool.azureml.run_history import artifact_path
 from tidepool.azureml.workspaces import artifact_store
 from tidepool.errors import AzureError
 from tidepool.jobs.expressions import fill_known
-from tidepool.jobs.graph import JobOutput, Step, Value
+from tidepool.jobs.graph import JobOutput, Step, Value, is_step_input
 from tidepool.jobs.staging import DataMissingError, Staging
 from tidepool.store import Store
 
 DEFAULT_DATASTORE = "workspaceblobstore"
-_DOWNLOAD = "Download"  # in this input mode, and only in this mode, the job may change the files
-_DIRECT = "Direct"  # the job gets the URI and reads the data itself
+# Modes of inputs, in lower case without underscores: nodes, components and jobs spell them differently.
+_WRITABLE = ("download", "evaldownload")  # in these modes, and only in these, the job may change the files
+_EVALUATED = ("evalmount", "evaldownload")  # the job gets the files that the MLTable names
+_DIRECT = "direct"  # the job gets the URI and reads the data itself
 # Folders of the working directory that are kept with the run, as on Azure ML.
 _ARTIFACT_FOLDERS = ("outputs", "logs")
 
@@ -131,10 +135,59 @@ class StepFolder:
 
     async def _input(self, name: str, value: Value) -> str:
         """Return what the command gets for an input: a literal, a URI, or the path of the fetched data."""
-        if not value.is_data or value.mode == _DIRECT:
+        mode = (value.mode or "").replace("_", "").lower()
+        divided = is_step_input(self.run.step, name)  # by Tidepool, which therefore reads it in each mode
+        if not value.is_data or (mode == _DIRECT and not divided):
             return value.text
+        if mode in _EVALUATED and value.type != "mltable":
+            raise StagingError(f"{name} is of type {value.type}, and the mode {value.mode} is for an mltable")
         source, target = self._locate(value.text), self.path / "inputs" / name
-        return str(await self.machine.staging.fetch(source, target, writable=value.mode == _DOWNLOAD))
+        path = await self.machine.staging.fetch(source, target, writable=mode in _WRITABLE)
+        if value.type == "mltable":
+            await self._fetch_paths(path)
+            if mode in _EVALUATED and not divided:
+                return str(await self._evaluated(path))
+        return str(path)
+
+    async def _fetch_paths(self, table: Path) -> None:
+        """Fetch what an MLTable names by its URI, and let the table name the fetched files."""
+        file = table / "MLTable"
+        content = yaml.safe_load(file.read_text(encoding="utf-8")) if file.is_file() else None
+        if not isinstance(content, dict):
+            raise StagingError(f"{table.name} is an mltable without a file MLTable that describes it")
+        entries = [entry for entry in content.get("paths") or [] if isinstance(entry, dict)]
+        remote = [
+            (entry, kind, str(uri))
+            for entry in entries
+            for kind, uri in entry.items()
+            if "://" in str(uri) and not str(uri).startswith("file:")
+        ]
+        for number, (entry, kind, uri) in enumerate(remote):
+            root, star, pattern = uri.partition("*") if kind == "pattern" else (uri, "", "")
+            if star:
+                root, _, name = root.rpartition("/")
+                pattern = f"/{name}*{pattern}"
+            target = table.with_name(f"{table.name}-paths") / str(number)
+            entry[kind] = (
+                f"{await self.machine.staging.fetch(self._locate(root), target, writable=False)}{pattern}"
+            )
+        if remote:
+            file.unlink()  # it is a link to the cache
+            file.write_text(yaml.safe_dump(content), encoding="utf-8")
+
+    async def _evaluated(self, table: Path) -> Path:
+        """Return a folder with the files that an MLTable names."""
+        target = table.with_name(f"{table.name}-files")
+        process = await asyncio.create_subprocess_exec(
+            *(str(self.machine.python), "-m", "tidepool.jobs.tables", str(table), str(target)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        if process.returncode:
+            raise StagingError(f"{table.name}: {output.decode(errors='replace').strip()}")
+        return target
 
     def _output_path(self, name: str, output: JobOutput, uri: str) -> Path:
         """Return where the process writes an output: a folder, or a file with the name of its blob."""

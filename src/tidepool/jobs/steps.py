@@ -51,7 +51,7 @@ class _Program:
 
     command: list[str]
     environ: dict[str, str]
-    hint: Callable[[str], str | None]
+    hint: Callable[[str], str]
 
 
 class Steps:
