@@ -86,8 +86,12 @@ def _snapshot(compiler: str, file: Path) -> None:
     if file.parent != INFRA:
         ids += ["--resource-group", "rg-sample"]
     _run(compiler, "snapshot", parameters, "--mode", "overwrite", *ids)
-    if diagnostics := json.loads(file.read_text(encoding="utf-8"))["diagnostics"]:
-        raise TemplateError(f"{parameters}: {diagnostics}")
+    document = json.loads(file.read_text(encoding="utf-8"))
+    if document["diagnostics"]:
+        raise TemplateError(f"{parameters}: {document['diagnostics']}")
+    # The compiler writes outputs in another order each time.
+    document["outputs"] = dict(sorted(document["outputs"].items()))
+    file.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _run(*command: str) -> None:

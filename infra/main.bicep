@@ -47,7 +47,7 @@ param softDeleteDays int = 30
 @description('An existing storage account of this subscription in which files arrive, instead of a new one.')
 param existingFeedStorage { name: string, resourceGroup: string, location: string }?
 
-@description('An existing workspace of this subscription, with a system-assigned identity, instead of a new one. storage and registry are names in its resource group.')
+@description('An existing workspace of this subscription instead of a new one. storage and registry are the names of its storage account and its registry of images, in the same resource group.')
 param existingDevelopment existingWorkspace?
 
 @description('An existing workspace for production, as existingDevelopment.')

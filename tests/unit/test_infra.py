@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from tidegate.installation import infra_files
+from tidepool.arm.expressions import expressions
 
 INFRA = Path("infra")
 ROLE_ASSIGNMENT = "Microsoft.Authorization/roleAssignments"
@@ -101,6 +103,15 @@ def test_every_resource_is_tagged_for_azd_and_the_site_once_with_its_service() -
     declared = yaml.safe_load(Path("azure.yaml").read_text(encoding="utf-8"))["services"]
     assert list(declared) == ["service"]
     assert declared["service"]["remoteBuild"] is False
+
+
+def test_the_package_is_built_for_the_python_of_the_app() -> None:
+    template = json.loads((INFRA / "main.json").read_text(encoding="utf-8"))["parameters"]["pythonVersion"]
+    python = template["defaultValue"]
+
+    assert f"'TIDEGATE_PYTHON', '{python}'" in (INFRA / "main.bicepparam").read_text(encoding="utf-8")
+    assert f"TIDEGATE_PYTHON:-{python}" in (INFRA / "hooks/prepackage.sh").read_text(encoding="utf-8")
+    assert f"else {{ '{python}' }}" in (INFRA / "hooks/prepackage.ps1").read_text(encoding="utf-8")
 
 
 def test_the_hooks_exist_for_both_shells() -> None:
@@ -371,3 +382,25 @@ def test_signing_in_lets_requests_pass_that_nobody_signed_in_for() -> None:
         "unauthenticatedClientAction": "AllowAnonymous",
     }
     assert of_type(f"{SITE}/config") == []
+
+
+def test_the_wheel_has_the_files_that_doctor_reads() -> None:
+    build = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
+    included = build["targets"]["wheel"]["force-include"]
+    read = re.findall(r'_read\("([\w.]+)"\)', Path(infra_files.__file__).read_text(encoding="utf-8"))
+
+    assert included == {f"infra/{name}": f"tidegate/infra/{name}" for name in set(read)}
+    assert all(Path(file).is_file() for file in included)
+
+
+def test_tidepool_can_evaluate_what_the_compiler_left_as_expressions() -> None:
+    nodes = list(expressions([LOCAL, SUBSCRIPTIONS]))  # it refuses a function that it does not know
+
+    assert len(nodes) > 50
+
+
+def test_the_page_names_every_variable_that_azd_passes() -> None:
+    page = Path("docs/azure.md").read_text(encoding="utf-8")
+    parameters = (INFRA / "main.bicepparam").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"'(TIDEGATE_\w+)'", parameters)) == set(re.findall(r"\bTIDEGATE_\w+", page))
