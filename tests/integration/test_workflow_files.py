@@ -39,10 +39,11 @@ def test_the_pipeline_fits_the_schema_of_azure_pipelines() -> None:
 
 
 @pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
-def test_no_text_of_a_pull_request_gets_into_a_script(file: Path) -> None:
-    for job in yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"].values():
-        for step in job.get("steps", []):
-            assert "${{" not in step.get("run", "")
+def test_scripts_are_bash_and_no_text_of_a_pull_request_gets_into_them(file: Path) -> None:
+    jobs = yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"].values()
+    for script in (step["run"] for job in jobs for step in job.get("steps", []) if "run" in step):
+        assert "${{" not in script
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
 
 
 def test_workflows_sign_in_to_azure_without_a_secret() -> None:
