@@ -327,7 +327,7 @@ module appRoles 'modules/roles.bicep' = [
     name: 'app-roles-${i}'
     scope: resourceGroup(group.name)
     params: { identity: 'app', principalId: identity.outputs.principalId, scopes: group.scopes }
-    dependsOn: [serviceStorage, newFeedStorage, newDevelopment, newProduction, customTopic]
+    dependsOn: [monitoring, serviceStorage, newFeedStorage, newDevelopment, newProduction, customTopic]
   }
 ]
 
@@ -341,7 +341,7 @@ module peopleRoles 'modules/roles.bicep' = [
       principalType: people[i / length(groups)].type
       scopes: groups[i % length(groups)].scopes
     }
-    dependsOn: [serviceStorage, newFeedStorage, newDevelopment, newProduction, customTopic]
+    dependsOn: [monitoring, serviceStorage, newFeedStorage, newDevelopment, newProduction, customTopic]
   }
 ]
 

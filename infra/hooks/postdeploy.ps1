@@ -20,6 +20,7 @@ Invoke-WithRetry {
 
 $env:FUNCTIONS_KEY = az functionapp keys list --subscription $env:AZURE_SUBSCRIPTION_ID `
     --resource-group $env:TIDEGATE_RESOURCE_GROUP --name $env:TIDEGATE_FUNCTION_APP --query functionKeys.default --output tsv
+if ($LASTEXITCODE -ne 0) { exit $LASTEXITCODE }
 # The service's own account is not the account of the feeds (AZURE_STORAGE_ACCOUNT).
 $env:AzureWebJobsStorage__accountName = $env:TIDEGATE_STORAGE_ACCOUNT
 $tidegate = if (Test-Path .venv/bin/tidegate) { '.venv/bin/tidegate' } else { '.venv/Scripts/tidegate.exe' }

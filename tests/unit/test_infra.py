@@ -201,6 +201,19 @@ def test_the_templates_assign_what_the_file_says_and_no_more() -> None:
     assert assigned == +reasons
 
 
+def test_roles_wait_for_the_resources_that_they_are_for() -> None:
+    modules = json.loads((INFRA / "main.json").read_text(encoding="utf-8"))["resources"]
+    made = {"monitoring", "serviceStorage", "newFeedStorage", "newDevelopment", "newProduction", "customTopic"}
+
+    for name in ("appRoles", "peopleRoles"):
+        assert made <= set(modules[name]["dependsOn"])
+    for name in ("developmentComputes", "productionComputes"):
+        workspace = name.replace("Computes", "").capitalize()
+        assert {f"new{workspace}", "newFeedStorage"} <= set(modules[name]["dependsOn"])
+    assert {"serviceStorage", "newFeedStorage"} <= set(modules["systemTopics"]["dependsOn"])
+    assert {"appRoles", "serviceStorage"} <= set(modules["functionApp"]["dependsOn"])
+
+
 def test_no_role_is_at_a_group_or_at_the_subscription() -> None:
     for assignment in of_type(ROLE_ASSIGNMENT, EVERYTHING):
         scope = assignment["id"].removeprefix("[extensionResourceId('").partition("'")[0]
