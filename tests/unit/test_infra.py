@@ -203,7 +203,14 @@ def test_the_templates_assign_what_the_file_says_and_no_more() -> None:
 
 def test_roles_wait_for_the_resources_that_they_are_for() -> None:
     modules = json.loads((INFRA / "main.json").read_text(encoding="utf-8"))["resources"]
-    made = {"monitoring", "serviceStorage", "newFeedStorage", "newDevelopment", "newProduction", "customTopic"}
+    made = {
+        "monitoring",
+        "serviceStorage",
+        "newFeedStorage",
+        "newDevelopment",
+        "newProduction",
+        "customTopic",
+    }
 
     for name in ("appRoles", "peopleRoles"):
         assert made <= set(modules[name]["dependsOn"])
