@@ -35,6 +35,9 @@ from tidepool.azureml.uploads import Uploads
 from tidepool.azureml.workspace_creation import WorkspaceCreation
 from tidepool.azureml.workspace_routes import WorkspaceRoutes
 from tidepool.azureml.workspaces import check_workspace
+from tidepool.endpoints.batch_endpoints import BatchEndpoints
+from tidepool.endpoints.batch_invocations import BatchInvocations
+from tidepool.endpoints.batch_records import BatchRecords
 from tidepool.endpoints.online import OnlineEndpoints
 from tidepool.endpoints.records import EndpointRecords
 from tidepool.events.eventgrid import EventGrid
@@ -233,6 +236,17 @@ class Composition:
             runs=self.schedule_runs,
             check=self.jobs.check,
         )
+        batch_records = BatchRecords(store=store, references=references)
+        self.batch = BatchInvocations(
+            records=batch_records,
+            identity=self.identity,
+            catalog=self._catalog,
+            submit=submissions.submit,
+            view=submissions.view,
+        )
+        batch = BatchEndpoints(
+            records=batch_records, scheduler=scheduler, operations=operations, references=references
+        )
         imports = RegistryImports(
             files=RegistryFiles(store=store, blobs=self.blobs),
             references=references,
@@ -265,6 +279,7 @@ class Composition:
             **computes.routes(),
             **submissions.routes(),
             **schedules.routes(),
+            **batch.routes(),
             **Uploads(store=store, blobs=self.blobs).routes(),
             **self.registries.routes(),
             **imports.routes(),
@@ -305,7 +320,9 @@ class Composition:
         self.gateway.mount(
             r"(management\.azure\.com|cert-[^/]+\.experiments\.azureml\.net)/", self.router.app
         )
+        self.gateway.mount(r"[^/]+\.inference\.ml\.azure\.com/jobs", self.batch.app)
         self.gateway.mount(r"[^/]+\.inference\.ml\.azure\.com/", self.online.scoring.app)
+        self.gateway.mount(r"[^/]+\.api\.azureml\.ms/mferp/", self.batch.jobs_app)
         self.gateway.mount(r"[^/]+\.api\.azureml\.ms/mlflow/", self.tracking.app)
         self.gateway.mount(r"[^/]+\.api\.azureml\.ms/", self.data_plane.app)
         self.gateway.mount(r"[^/]+\.eventgrid\.azure\.net/", self.eventgrid.app)

@@ -156,7 +156,8 @@ SPEC: Shape = choice(
         "parallel": {**_STEP_RESOURCES, **PARALLEL},
         "pipeline": {
             "jobs": each(NODE),
-            "sourceJobId": refused("a component cannot be made of a job by its id"),  # the SDK sends null
+            "sourceJobId": used("integration/tidepool_batch::a_pipeline_deployment_can_copy_a_job"),
+            "source_job_id": used("integration/tidepool_batch::a_pipeline_deployment_can_copy_a_job"),
         },
         **{
             name: refused("Tidepool has no service that runs it")

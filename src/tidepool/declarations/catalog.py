@@ -6,6 +6,7 @@ from typing import Any
 from tidepool.declarations import (
     access,
     assets,
+    batch,
     computes,
     datastores,
     endpoints,
@@ -50,6 +51,9 @@ RESOURCES: Mapping[str, Table] = {
     f"{_ML}/workspaces/computes": computes.COMPUTE,
     f"{_ML}/workspaces/datastores": datastores.DATASTORE,
     f"{_ML}/workspaces/schedules": schedules.SCHEDULE,
+    f"{_ML}/workspaces/batchEndpoints": batch.ENDPOINT,
+    f"{_ML}/workspaces/batchEndpoints/deployments": batch.DEPLOYMENT,
+    f"{_ML}/workspaces/batchEndpoints/jobs": batch.INVOCATION,
     f"{_ML}/workspaces/onlineEndpoints": endpoints.ENDPOINT,
     f"{_ML}/workspaces/onlineEndpoints/deployments": endpoints.DEPLOYMENT,
     "Microsoft.EventGrid/eventSubscriptions": events.SUBSCRIPTION,

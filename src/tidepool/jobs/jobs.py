@@ -140,7 +140,15 @@ class Jobs:
         if component is None:
             raise AzureError(400, "UserError", f"The component '{identifier}' was not found.")
         spec: Body = component["properties"]["componentSpec"]
-        return spec
+        source = short_name(spec.get("sourceJobId") or spec.get("source_job_id"))
+        if not source:
+            return spec
+        job = self._store.get(f"{workspace_id}/jobs/{source}")
+        if job is None:
+            raise AzureError(
+                400, "UserError", f"The job '{source}', which a component copies, was not found."
+            )
+        return {**spec, **_copied(job["properties"])}
 
 
 def _root_run(name: str, properties: Body, graph: Graph, principal: Principal) -> dict[str, Any]:
@@ -163,6 +171,20 @@ def _root_run(name: str, properties: Body, graph: Graph, principal: Principal) -
             if value.is_data
         },
     }
+
+
+def _copied(job: Body) -> Body:
+    """Return the steps of a pipeline job, and its literal inputs as defaults, as parts of a component."""
+    inputs = {
+        name: {"type": "string", "default": value.get("value")}
+        if value.get("jobInputType") == "literal"
+        else {"type": value.get("jobInputType")}
+        for name, value in (job.get("inputs") or {}).items()
+    }
+    outputs = {
+        name: {"type": value.get("jobOutputType")} for name, value in (job.get("outputs") or {}).items()
+    }
+    return {"jobs": job.get("jobs") or {}, "inputs": inputs, "outputs": outputs}
 
 
 def _without_spaces(folder: Path) -> Path:
