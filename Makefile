@@ -63,8 +63,8 @@ fix: .tools/test  ## format, and fix what the linter can fix
 bench: .tools/test  ## measure speed beside a simple implementation
 	@.venv/bin/python -m tests.bench
 
-infra: .tools/local  ## compile, lint and format infra/*.bicep and take their snapshots; BICEP=path of the compiler
-	@.venv/bin/python infra/compile_templates.py
+infra:  ## compile, lint and format infra/*.bicep and take their snapshots; BICEP=path of the compiler
+	@$(INTERPRETER) infra/compile_templates.py
 
 package: .tools/local  ## build the zip that is deployed to Azure, in dist/; PYTHON=3.12 chooses its Python
 	@.venv/bin/python -m tidegate.installation.package $(if $(PYTHON),--python $(PYTHON))
