@@ -138,6 +138,66 @@ def test_an_mlflow_model_needs_no_script(online: OnlineEndpoint, tmp_path: Path)
     assert (refused.status_code, refused.headers["ms-azureml-model-error-statuscode"]) == (424, "400")
 
 
+WHOLE_REQUEST = """
+from azureml.contrib.services.aml_request import AMLRequest, rawhttp
+from azureml.contrib.services.aml_response import AMLResponse
+
+def init():
+    pass
+
+@rawhttp
+def run(request: AMLRequest):
+    files = request.files.getlist("file[]")
+    if not files:
+        return AMLResponse("no file", status_code=422)
+    response = AMLResponse(files[0].stream.read()[::-1], 200)
+    response.mimetype = "image/png"
+    return response
+"""
+
+
+def test_a_script_can_take_and_return_whole_messages(online: OnlineEndpoint) -> None:
+    online.script.write_text(WHOLE_REQUEST)
+    online.deploy("blue")
+    key = online.ml.online_endpoints.get_keys(online.name).primary_key
+    headers = {"Authorization": f"Bearer {key}", "azureml-model-deployment": "blue"}
+
+    answer = requests.post(online.uri, files={"file[]": b"\x00\xff\x01"}, headers=headers)
+    refused = requests.post(online.uri, data=b"", headers=headers)
+
+    assert (answer.content, answer.headers["content-type"]) == (b"\x01\xff\x00", "image/png")
+    assert (refused.status_code, refused.headers["ms-azureml-model-error-statuscode"]) == (424, "422")
+
+
+IDENTITY = """
+import json, os, urllib.request
+
+def init():
+    pass
+
+def run(text):
+    url = os.environ["MSI_ENDPOINT"] + "?resource=https://storage.azure.com/&api-version=2017-09-01"
+    request = urllib.request.Request(url, headers={"secret": os.environ["MSI_SECRET"]})
+    return sorted(json.loads(urllib.request.urlopen(request).read()))
+"""
+
+
+def test_a_script_gets_tokens_of_its_endpoint_and_a_description(online: OnlineEndpoint) -> None:
+    online.script.write_text(IDENTITY)
+    online.deploy("blue", 1)
+    online.route(blue=100)
+    key = online.ml.online_endpoints.get_keys(online.name).primary_key
+    swagger = online.uri.replace("/score", "/swagger.json")
+    headers = {"Authorization": f"Bearer {key}"}
+
+    described = [requests.get(f"{swagger}?version={number}", headers=headers) for number in (2, 3, 4)]
+
+    assert "access_token" in online.ask({}, "blue").json()
+    assert described[0].json()["definitions"]["ServiceInput"] == {"type": "object", "example": {}}
+    assert described[1].json()["openapi"] == "3.0.3"
+    assert described[2].status_code == 404
+
+
 # Traffic
 
 
@@ -459,12 +519,6 @@ def test_an_endpoint_has_room_for_twenty_deployments(
 
     assert statuses == [201] * 20 + [400]
     assert "at most 20 deployments" in answer.text
-
-
-def test_batch_endpoints_are_not_emulated(bearer: str, workspace: Workspace) -> None:
-    answer = arm("PUT", f"{workspace.id}/batchEndpoints/nightly", bearer, {"properties": {}})
-
-    assert (answer.status_code, answer.json()["error"]["code"]) == (501, "NotEmulated")
 
 
 def test_endpoints_survive_a_restart_of_tidepool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,14 +33,17 @@ class ManagedIdentity:
         return header
 
     async def _token(self, request: Request) -> JSONResponse:
-        header, _, run = request.headers.get("x-identity-header", "").partition(".")
+        # Containers of online endpoints use the older name of the header.
+        given = request.headers.get("x-identity-header") or request.headers.get("secret") or ""
+        header, _, run = given.partition(".")
         principal = self._principals.get(header)
         audience = request.query_params.get("resource")
         if principal is None:
             return _refused(401, "X-IDENTITY-HEADER is missing or wrong")
         if not audience:
             return _refused(400, "resource is missing")
-        client_id = request.query_params.get("client_id", principal.client_id)
+        query = request.query_params
+        client_id = query.get("client_id") or query.get("clientid") or principal.client_id
         if client_id != principal.client_id:
             return _refused(400, f"No managed identity found for client id {client_id}")
         return JSONResponse(self._answer(audience, principal, run))

@@ -76,6 +76,8 @@ class Scoring:
         if endpoint is None:
             raise ScoringError(404, "NotFound", f"There is no online endpoint at {request.url.hostname}.")
         self._keys.check(request, endpoint)
+        if request.url.path == "/swagger.json":
+            return await self._describe(endpoint, request)
         if request.url.path != "/score":
             raise not_emulated(request.method, str(request.url))
         if request.method != "POST":
@@ -88,6 +90,18 @@ class Scoring:
             self._mirror(endpoint, deployment, body, content_type)
         answer = await self._score(endpoint, chosen, body, content_type)
         return _response(answer, chosen["name"], request)
+
+    async def _describe(self, endpoint: Document, request: Request) -> Response:
+        """Return the OpenAPI description of a deployment, as its process generates it."""
+        if request.method != "GET":
+            raise ScoringError(405, "MethodNotAllowed", "Use GET for /swagger.json.", {"Allow": "GET"})
+        deployments = self._records.deployments(endpoint["id"])
+        chosen, _ = self._choose(endpoint, deployments, request.headers.get(DEPLOYMENT))
+        process = await self._serving.process(chosen["id"])
+        if process is None:
+            raise ScoringError(503, "ServiceUnavailable", "The deployment has no instance that is ready.")
+        answer = await process.describe(request.url.query, timeout_s(chosen["properties"]))
+        return Response(answer.content, answer.status_code, media_type=answer.headers["content-type"])
 
     def _choose(
         self, endpoint: Document, deployments: dict[str, Document], requested: str | None

@@ -9,7 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-Run = Callable[[str], Any]
+from tidepool.endpoints.scoring_requests import define_modules
+
+Run = Callable[..., Any]
 
 
 class RefusedInputError(ValueError):
@@ -22,6 +24,7 @@ def script_run(file: Path) -> Run:
     Raise SystemExit if the script or one of the two functions is missing.
     """
     sys.path.insert(0, str(file.parent))
+    define_modules()
     spec = importlib.util.spec_from_file_location("entry_script", file)
     if spec is None or spec.loader is None or not file.exists():
         raise SystemExit(f"The entry script {file.name} was not found.")

@@ -16,8 +16,11 @@ import traceback
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 
+from tidepool.endpoints.scoring_requests import HttpBody, as_response, call_with_request, takes_request
 from tidepool.endpoints.scoring_script import RefusedInputError, Run, script_run
+from tidepool.endpoints.scoring_swagger import swagger, takes_schema
 
 log = logging.getLogger("scoring_server")
 
@@ -27,24 +30,47 @@ class ScoringServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, listener: socket.socket, run: Run) -> None:
+    def __init__(self, listener: socket.socket, run: Run, folder: Path | None = None) -> None:
         super().__init__(listener.getsockname(), ScoringHandler, bind_and_activate=False)
         self.socket.close()
         self.socket = listener
         self._run = run
+        self._folder = folder
         self._lock = threading.Lock()
 
-    def answer(self, body: str) -> tuple[int, bytes, str]:
+    def answer(self, body: HttpBody) -> tuple[int, bytes, str]:
         """Return (status, body, content type) of the response to a request body."""
         with self._lock:
             try:
-                return 200, json.dumps(self._run(body), default=_plain).encode(), "application/json"
+                result = self._call(body)
+                if response := as_response(result):
+                    return response.status, response.data, response.content_type
+                return 200, json.dumps(result, default=_plain).encode(), "application/json"
             except RefusedInputError as error:
                 log.warning("input_refused %s", error)
                 return 400, str(error).encode(), "text/plain"
             except Exception as error:  # noqa: BLE001  # whatever the user's code raises
                 traceback.print_exc()
                 return 500, f"An unexpected error occurred in scoring script: {error}".encode(), "text/plain"
+
+    def describe(self, query: str) -> tuple[int, bytes, str]:
+        """Return (status, body, content type) of the OpenAPI description that a query asks for."""
+        version = parse_qs(query).get("version", ["2"])[0]
+        description = swagger(version, self._folder, self._run)
+        if description is None:
+            return 404, b"The version must be 2 or 3.", "text/plain"
+        return 200, json.dumps(description, default=_plain).encode(), "application/json"
+
+    def _call(self, body: HttpBody) -> Any:
+        if takes_request(self._run):
+            return call_with_request(self._run, body)
+        try:
+            text = body.data.decode()
+            if takes_schema(self._run):
+                return self._run(**json.loads(text))
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise RefusedInputError(f"The body cannot be read: {error}") from error
+        return self._run(text)
 
 
 class ScoringHandler(BaseHTTPRequestHandler):
@@ -56,6 +82,10 @@ class ScoringHandler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
+        path, _, query = self.path.partition("?")
+        if path == "/swagger.json":
+            self._send(*self.server.describe(query))
+            return
         self._send(200 if self.path == "/" else 404, b"Healthy" if self.path == "/" else b"", "text/plain")
 
     def do_POST(self) -> None:
@@ -64,10 +94,8 @@ class ScoringHandler(BaseHTTPRequestHandler):
             self._send(404, b"", "text/plain")
             return
         started = time.perf_counter()
-        try:
-            status, answer, content_type = self.server.answer(body.decode())
-        except UnicodeDecodeError:
-            status, answer, content_type = 400, b"The body is not UTF-8.", "text/plain"
+        kind = self.headers.get("content-type") or "application/json"
+        status, answer, content_type = self.server.answer(HttpBody(body, kind))
         log.info("POST /score %d %.1f ms", status, (time.perf_counter() - started) * 1000)
         self._send(status, answer, content_type)
 
@@ -109,7 +137,8 @@ def main() -> None:
     gc.enable()
     log.info("ready")
     with socket.socket(fileno=arguments.fd) as listener:
-        ScoringServer(listener, run).serve_forever()
+        folder = arguments.script.parent if arguments.script else None
+        ScoringServer(listener, run, folder).serve_forever()
 
 
 if __name__ == "__main__":

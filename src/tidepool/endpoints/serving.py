@@ -175,9 +175,12 @@ class Serving:
         They are the variables of the current process, of Tidepool, of the container and of the deployment. If
         a name occurs twice, the last value is used.
         """
+        identity = self._environment(endpoint_of(deployment["id"]))
         return {
             **os.environ,
-            **self._environment(endpoint_of(deployment["id"])),
+            **identity,
+            "MSI_ENDPOINT": identity["IDENTITY_ENDPOINT"],
+            "MSI_SECRET": identity["IDENTITY_HEADER"],
             "PATH": f"{self._python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
             "MLFLOW_DISABLE_TELEMETRY": "true",

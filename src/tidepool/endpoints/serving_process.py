@@ -61,6 +61,11 @@ class ServingProcess:
         headers = {"Content-Type": content_type}
         return await self._http.post("/score", content=body, headers=headers, timeout=timeout_s)
 
+    async def describe(self, query: str, timeout_s: float) -> httpx.Response:
+        """Ask the process for its OpenAPI description."""
+        assert self._http is not None
+        return await self._http.get(f"/swagger.json?{query}", timeout=timeout_s)
+
     def kill(self) -> None:
         """Kill the process as if it had crashed. It is started again."""
         if self._process is not None and self._process.returncode is None:
