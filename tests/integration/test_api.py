@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schemathesis
 from hypothesis import HealthCheck, given, settings
 from tests.support.api_requests import Api, content
 from tests.support.azure_clients import ml_client
@@ -414,6 +413,7 @@ def test_health_says_what_is_wrong_with_the_configuration(tmp_path: Path) -> Non
 
 
 def test_every_answer_is_as_the_description_says(service: Service) -> None:
+    import schemathesis
     from schemathesis.checks import load_all_checks
     from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
 

@@ -154,14 +154,17 @@ class Installation:
                 name=datastore_name(storage), account_name=self.account.name, container_name="images"
             )
         )
-        for cluster in ("gpu-lowpri", "gpu-dedicated", "cpu"):
-            file = ROOT / f"src/assets/compute/{cluster}.yml"
-            self.ml.compute.begin_create_or_update(load_compute(file)).result()
+        clusters = [
+            self.ml.compute.begin_create_or_update(load_compute(ROOT / f"src/assets/compute/{cluster}.yml"))
+            for cluster in ("gpu-lowpri", "gpu-dedicated", "cpu")
+        ]
         self.ml.environments.create_or_update(Environment(name="quick", version="1", image="python:3.11"))
         self.ml.components.create_or_update(load_component(QUICK), version="1")
         self.ml.models.create_or_update(
             Model(name="quick-model", version="1", path=model, type="mlflow_model")
         )
+        for cluster in clusters:
+            cluster.result()
 
 
 class Running:

@@ -21,6 +21,7 @@ from tidepool.store import Document, Store
 ISSUER = f"https://sts.windows.net/{TENANT}/"
 LIFETIME_S = 24 * 3600
 _RUN = "tidepool_run"  # the claim with the id of the run whose process uses the token
+_TOKENS_KEPT = 1000
 # Other names of audiences, without the slash at the end, and the names that Tidepool uses for them.
 _ALIASES = {"https://management.core.windows.net": "https://management.azure.com"}
 
@@ -31,6 +32,7 @@ class Identity:
     def __init__(self, *, store: Store, secret: str) -> None:
         self._store = store
         self._secret = secret
+        self._verified: dict[str, dict[str, Any]] = {}
         self.assignments = Assignments(store)
         self._assign_defaults()
 
@@ -99,7 +101,7 @@ class Identity:
                 "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing."
             )
         try:
-            return jwt.decode(token, self._secret, ["HS256"], options={"verify_aud": False})
+            return self._decoded(token)
         except jwt.ExpiredSignatureError as error:
             raise _unauthorized(
                 "ExpiredAuthenticationToken", "The access token expiry UTC time is in the past."
@@ -108,6 +110,18 @@ class Identity:
             raise _unauthorized(
                 "InvalidAuthenticationToken", f"The access token is invalid: {error}."
             ) from error
+
+    def _decoded(self, token: str) -> dict[str, Any]:
+        """Return the claims of a valid token. The signature of a token is checked once."""
+        claims = self._verified.get(token)
+        if claims is None:
+            claims = jwt.decode(token, self._secret, ["HS256"], options={"verify_aud": False})
+            if len(self._verified) >= _TOKENS_KEPT:
+                self._verified.clear()
+            self._verified[token] = claims
+        elif claims["exp"] <= time.time():
+            raise jwt.ExpiredSignatureError
+        return claims
 
     def authorize(self, principal: Principal, action: str, scope: str) -> None:
         """Raise AzureError 403 unless a role of the principal allows the action at this scope."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -15,8 +16,10 @@ from tidepool.store import Document, Store
 
 log = logging.getLogger(__name__)
 
-# The pause between two polls of a client. Without this header the SDKs wait 30 s.
-POLL = {"retry-after-ms": "30"}
+# The pause between two polls of a client, in milliseconds. Without this header the SDKs wait 30 s. Short
+# operations end within the first poll or two. A client that waits for a longer one polls less often.
+_FIRST_PAUSE_MS, _LONGEST_PAUSE_MS = 30, 250
+POLL = {"retry-after-ms": str(_FIRST_PAUSE_MS)}
 
 _POLL_S = 0.02
 
@@ -29,7 +32,7 @@ class Operations:
     def __init__(self, *, store: Store, scheduler: Scheduler) -> None:
         self._store = store
         self._scheduler = scheduler
-        self._unfinished: set[str] = set()
+        self._unfinished: dict[str, float] = {}  # the time of the start of each
         for path, operation in list(store.children("/operations")):
             if operation["status"] == "InProgress":
                 error = {
@@ -67,7 +70,7 @@ class Operations:
         self._store.put(
             f"/operations/{operation}", {"id": resource_id, "name": operation, "status": "InProgress"}
         )
-        self._unfinished.add(operation)
+        self._unfinished[operation] = time.monotonic()
 
         async def end() -> None:
             try:
@@ -77,7 +80,7 @@ class Operations:
                 error = {"code": "InternalServerError", "message": "Tidepool failed; see its log."}
             status = {"status": "Failed", "error": error} if error else {"status": "Succeeded"}
             self._store.put(f"/operations/{operation}", {"id": resource_id, "name": operation, **status})
-            self._unfinished.discard(operation)
+            self._unfinished.pop(operation, None)
 
         self._scheduler.call_later(after_s, end, label)
         return operation
@@ -101,12 +104,13 @@ class Operations:
         return sorted(self._unfinished)
 
     async def _get(self, call: Call) -> Response:
-        return JSONResponse(self._existing(call), headers=POLL)
+        operation = self._existing(call)
+        return JSONResponse(operation, headers=self._poll(operation))
 
     async def _result(self, call: Call) -> Response:
         operation = self._existing(call)
         if operation["status"] == "InProgress":
-            return Response(status_code=202, headers=POLL)
+            return Response(status_code=202, headers=self._poll(operation))
         if error := operation.get("error"):
             raise AzureError(400, error["code"], error["message"])
         return Response(status_code=200)
@@ -116,6 +120,12 @@ class Operations:
         if operation is None:
             raise not_found(call.path.text)
         return operation
+
+    def _poll(self, operation: Document) -> dict[str, str]:
+        """Return the header with the pause before the next poll: a fifth of the time since the start."""
+        now = time.monotonic()
+        pause_ms = (now - self._unfinished.get(operation["name"], now)) * 1000 / 5
+        return {"retry-after-ms": f"{min(max(pause_ms, _FIRST_PAUSE_MS), _LONGEST_PAUSE_MS):.0f}"}
 
 
 def _resource_id(operation: str, kind: str = "operationsStatus") -> str:
