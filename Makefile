@@ -31,8 +31,9 @@ up: .tools/local  ## start the local cloud with the digits example and its first
 down:  ## stop the local cloud and keep its data
 	@if [ -x .venv/bin/tidepool ]; then .venv/bin/tidepool down; fi
 
+# Three processes, even on two cores: for a quarter of their time they wait for something that they started.
 test: .tools/test  ## run all tests that CI runs
-	@.venv/bin/pytest -n 2 --dist worksteal -m 'not long'
+	@.venv/bin/pytest -n 3 --dist worksteal -m 'not long'
 
 # The handlers of months, which run against Tidepool.
 HANDLER_TESTS := $(patsubst %,tests/integration/test_%.py,worker partition_handlers reconcile)

@@ -27,6 +27,7 @@ PACKAGE = Path(__file__).parents[1] / "npm"
 _MAIN = PACKAGE / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 _ACCOUNT_STORE = PACKAGE / "node_modules" / "azurite" / "dist" / "src" / "common" / "AccountDataStore.js"
 _ACCOUNT_KEYS = Path(__file__).with_name("account_keys.cjs")
+_NO_TELEMETRY = Path(__file__).with_name("no_telemetry.cjs")
 _INSTALLED = PACKAGE / "node_modules" / ".package-lock.json"
 _LISTENING = re.compile(rb"Azurite (\w+) service is successfully listening at https://[\d.]+:(\d+)")
 
@@ -184,7 +185,8 @@ class Azurite:
             f"--key={self._authority.key}",
             f"--location={self._data_dir}",
         ]
-        return [_node(), "--require", str(_ACCOUNT_KEYS), str(_MAIN), *ports, *flags, *files]
+        modules = [f"--require={file}" for file in (_NO_TELEMETRY, _ACCOUNT_KEYS)]
+        return [_node(), *modules, str(_MAIN), *ports, *flags, *files]
 
     async def _copy_output(self, stream: asyncio.StreamReader) -> None:
         async for line in stream:
