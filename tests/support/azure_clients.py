@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, BlobServiceClient, ContainerClient
     from azure.storage.queue import QueueClient
 
+MANAGEMENT = "https://management.azure.com/.default"
+STORAGE = "https://storage.azure.com/.default"
 _HOSTS = 20  # whose connections stay open
 
 
@@ -78,6 +80,11 @@ def table_service(account: str) -> "TableServiceClient":
     from azure.data.tables import TableServiceClient
 
     return TableServiceClient(_url(account, "table"), credential=_own_identity(), transport=_transport())
+
+
+def token(scope: str) -> str:
+    """Return a bearer token of this process for a scope."""
+    return str(_own_identity().get_token(scope).token)
 
 
 def _own_identity() -> Any:

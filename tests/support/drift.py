@@ -5,12 +5,15 @@ from typing import Any
 
 from tests.support.installation import ROOT, SCORE
 from tests.support.model_versions import MODEL, ModelInstallation
+from tests.support.repeated_requests import Registration
 from tidepool.cloud import Tidepool
 
 RETRAINING = ROOT / "tests/stories/quick_retraining/pipeline.yml"
 LIGHT = {"a.png": "cat", "b.png": "dog"}
 DARK = {"a.png": "dark", "b.png": "dark"}
 DRIFT = {"feed": "stories", "breaches": 1, "of_last": 3, "retrain": "quick_retraining", "partitions": 2}
+
+_RETRAINING = Registration()
 
 
 class DriftInstallation(ModelInstallation):
@@ -25,12 +28,15 @@ class DriftInstallation(ModelInstallation):
         self._feed = feed
         super().__init__(cloud, folder, policy={"drift": {**DRIFT, **(drift or {})}})
         self.register("1", accuracy=0.9)
-        from azure.ai.ml import load_component
-
-        self.ml.components.create_or_update(load_component(RETRAINING), version="1")
+        self.make_once(_RETRAINING, self._register_retraining)
 
     def configure(self, **changes: Any) -> None:
         super().configure(**{"score": {**SCORE, "model": MODEL}, **self._feed, **changes})
+
+    def _register_retraining(self) -> None:
+        from azure.ai.ml import load_component
+
+        self.ml.components.create_or_update(load_component(RETRAINING), version="1")
 
     def retrainings(self) -> dict[str, str]:
         """Return the status of each retraining job by name."""

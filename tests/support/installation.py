@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from tests.support import config_yaml
-from tests.support.azure_clients import container_client, ml_client
+from tests.support.arm_requests import arm
+from tests.support.azure_clients import MANAGEMENT, container_client, ml_client, token
 from tests.support.package import app_folder
+from tests.support.repeated_requests import Registration
 from tests.support.service import start_service
 from tidegate.bootstrap import Service
 from tidegate.domain.assets import datastore_name
@@ -47,6 +49,8 @@ flavors: {python_function: {loader_module: nothing}}
 signature: {inputs: '[{"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, 8, 8, 1]}}]'}
 """
 
+_REGISTRATION = Registration()
+
 
 class Installation:
     """An installation of the service in Tidepool: its account, workspaces and tidegate.yml.
@@ -64,7 +68,18 @@ class Installation:
         self.config_file = folder / "tidegate.yml"
         self.configure(models=models, **feed)
         self.images.create_container()
-        self._register(folder)
+        self.make_once(_REGISTRATION, lambda: self._register(folder))
+
+    def make_once(self, registration: Registration, register: Callable[[], None]) -> None:
+        """Register something in the development workspace, through the SDK if it is the first time."""
+        workspace = arm("GET", self.workspace.id, token(MANAGEMENT)).json()
+        names = {
+            "workspace": self.workspace.name,
+            "workspace_id": workspace["properties"]["workspaceId"],
+            "account": self.workspace.storage_account,
+            "feed": self.account.name,
+        }
+        registration.make(names, register)
 
     def configure(self, *, models: dict[str, Any] | None = None, timezone: str = "UTC", **feed: Any) -> None:
         """Write tidegate.yml with these policies by model name, and these changes of the feed's keys."""

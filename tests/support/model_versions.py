@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.installation import MLMODEL, ROOT, Installation
+from tests.support.repeated_requests import Registration
 from tidepool.cloud import Tidepool
 
 MODEL = "classifier"
@@ -15,6 +16,8 @@ POLICY: dict[str, Any] = {
     "evaluate": {"pipeline": "quick_evaluation", "data": HOLDOUT, "compute": "cpu"},
     "gate": {"metrics": {"accuracy": {"min": 0.8, "champion_tolerance": 0.005}}},
 }
+
+_EVALUATION = Registration()
 
 
 class ModelInstallation(Installation):
@@ -33,7 +36,7 @@ class ModelInstallation(Installation):
         self._policies = {model: {**POLICY, **(policy or {})} for model in models}
         super().__init__(cloud, folder, models=self._policies, **feed)
         self.register_holdout()
-        self._register_evaluation()
+        self.make_once(_EVALUATION, self._register_evaluation)
 
     def change(self, model: str = MODEL, **policy: Any) -> None:
         """Change keys of a model's policy from now on."""
