@@ -4,11 +4,16 @@ A command whose call fails is sent again later by the worker. So the clients giv
 waits occupies one of the few threads of the Functions worker. The SDKs' own default is to wait 300 seconds.
 """
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tidegate.cloud.transport import ServiceTransport
 
 # The app setting PYTHON_THREADPOOL_THREAD_COUNT. host.json hands out fewer queue messages at a time, so that
 # threads remain for events and for the timer.
 THREADS = 32
+HOSTS = 32  # storage accounts, workspaces, endpoints and Azure's own services
 CONNECTION_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 20.0
 LONGEST_PAUSE_S = 10.0
@@ -26,16 +31,25 @@ _RETRIES = {
 def client_options(
     read_timeout_s: float = READ_TIMEOUT_S, *, connection_timeout_s: float = CONNECTION_TIMEOUT_S
 ) -> dict[str, Any]:
-    """Return the keyword arguments for a client of an Azure SDK. Each client needs its own."""
+    """Return the keyword arguments for a client of an Azure SDK.
+
+    Clients with the same time-outs share their connections. The ledger alone has a client for each table, and
+    would open as many connections to one host.
+    """
+    return {"transport": _transport(connection_timeout_s, read_timeout_s), **_RETRIES}
+
+
+@cache
+def _transport(connection_timeout_s: float, read_timeout_s: float) -> "ServiceTransport":
     from tidegate.cloud.transport import ServiceTransport
 
-    transport = ServiceTransport(
+    return ServiceTransport(
         connection_timeout=connection_timeout_s,
         read_timeout=read_timeout_s,
+        hosts=HOSTS,
         connections=THREADS,
         longest_pause_s=LONGEST_PAUSE_S,
     )
-    return {"transport": transport, **_RETRIES}
 
 
 def request_options() -> dict[str, Any]:
