@@ -63,6 +63,22 @@ print(len(names), *sorted(path for path in paths), sep="\\n")
     assert [path for path in paths if not Path(path).exists()] == []
 
 
+def test_the_package_has_every_library_that_a_function_imports_at_its_first_call() -> None:
+    code = """
+import ast, importlib, pathlib, sys
+import function_app  # puts src on the path
+root = pathlib.Path(sys.argv[1])
+files = [root / "function_app.py", *(root / "src/tidegate").rglob("*.py")]
+assert len(files) > 100
+nodes = [node for file in files for node in ast.walk(ast.parse(file.read_bytes()))]
+names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+for name in sorted(names):
+    importlib.import_module(name)
+"""
+    _python(code, str(app_folder()))
+
+
 def test_the_package_has_the_subscriptions_of_its_functions() -> None:
     subscriptions = YAML(typ="safe").load((app_folder() / "infra/subscriptions.yaml").read_text())
 
