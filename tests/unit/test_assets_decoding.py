@@ -188,9 +188,10 @@ def test_values_above_the_stated_maximum_are_noted() -> None:
     )
 
 
-def colours_of_16_bits(value: int, mark: bytes = b"") -> bytes:
-    header = struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0)
-    pixels = zlib.compress(b"\0" + struct.pack(">HHH", value, value, value))
+def colours_of_16_bits(*values: int, mark: bytes = b"") -> bytes:
+    """A row of grey pixels that are stored as colours."""
+    header = struct.pack(">IIBBBBB", len(values), 1, 16, 2, 0, 0, 0)
+    pixels = zlib.compress(b"\0" + b"".join(struct.pack(">HHH", value, value, value) for value in values))
     chunks = chunk(b"IHDR", header) + mark + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
 
@@ -202,10 +203,100 @@ def test_colours_of_16_bits_that_may_have_fewer_bits_are_noted() -> None:
     assert decode(colours_of_16_bits(200 * 257), 1, 1, 3).note == ""
 
 
+def with_chunk(png: bytes, kind: bytes, content: bytes) -> bytes:
+    """Add a chunk after the header of a PNG."""
+    return png[:33] + chunk(kind, content) + png[33:]
+
+
+@pytest.mark.parametrize(
+    ("values", "bits", "grey"),
+    [
+        ([3_000, 4_095], 12, 187),  # at the lower end, as cameras write them
+        ([3_000 << 4, 4_095 << 4], 12, 187),  # moved to the upper end
+        ([3_000 << 4 | 3_000 >> 8, 65_535], 12, 187),  # moved, and filled as the PNG standard recommends
+        ([16 * 11, 16 * 12], 12, 1),  # the same, but dark
+        ([1_000, 1_023], 10, 249),
+        ([16_000, 12_345], 14, 249),
+        ([40_000, 65_534], 16, 156),
+    ],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_significant_bits_that_a_png_states_are_used(
+    values: list[int], bits: int, grey: int, channels: int
+) -> None:
+    grey_png = with_chunk(deep([values]), b"sBIT", bytes([bits]))
+    colours = with_chunk(colours_of_16_bits(*values), b"sBIT", bytes([bits] * 3))
+
+    assert decode(grey_png, 1, 2, channels).pixels[0, 0].tolist() == [grey] * channels
+    assert decode(colours, 1, 2, channels).pixels[0, 0].tolist() == [grey] * channels
+    assert decode(colours, 1, 2, channels).note == ""
+
+
+def test_the_alpha_channel_of_scaled_colours_is_kept() -> None:
+    colour, transparent = struct.pack(">HHHH", 4_095, 0, 0, 65_535), struct.pack(">HHHH", 0, 4_095, 1, 0)
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 1, 16, 6, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(b"\0" + colour + transparent))
+    data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"sBIT", bytes([12] * 4)) + pixels + chunk(b"IEND", b"")
+
+    assert decode(data, 1, 2, 3).pixels[0].tolist() == [list(RED), list(WHITE)]
+
+
+def test_a_transparent_colour_of_few_bits_is_composed() -> None:
+    data = with_chunk(colours_of_16_bits(513, 514), b"sBIT", bytes([10] * 3))
+    data = with_chunk(data, b"tRNS", struct.pack(">HHH", 513, 513, 513))
+
+    assert decode(data, 1, 2, 1).pixels.ravel().tolist() == [255, 128]
+
+
+def colours_of_tiff(value: int, order: str, extra: dict[int, int], *, deflate: bool = False) -> bytes:
+    """A pixel with three values of 16 bits, in the given order of bytes (< or >)."""
+    pixels = struct.pack(f"{order}HHH", value, value, value)
+    pixels = zlib.compress(pixels) if deflate else pixels
+    bits_at = 8 + len(pixels) + len(pixels) % 2
+    tags = {256: 1, 257: 1, 258: bits_at, 259: 8 if deflate else 1, 262: 2, 273: 8, 277: 3, 278: 1}
+    tags |= {279: len(pixels), 284: 1, **extra}
+    body = pixels.ljust(bits_at - 8, b"\0") + struct.pack(f"{order}HHH", 16, 16, 16)
+    if largest := tags.get(341):
+        body, tags[341] = body + struct.pack(f"{order}HHH", largest, largest, largest), bits_at + 6
+    entries = [
+        struct.pack(f"{order}HHII", tag, *((3, 3) if tag in (258, 341) else (4, 1)), number)
+        for tag, number in sorted(tags.items())
+    ]
+    directory = struct.pack(f"{order}H", len(entries)) + b"".join(entries) + b"\0\0\0\0"
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    return mark + struct.pack(f"{order}I", 8 + len(body)) + body + directory
+
+
+@pytest.mark.parametrize("tag", [281, 341])
+@pytest.mark.parametrize("deflate", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_colours_of_a_tiff_are_scaled_by_the_largest_value_that_it_states(
+    order: str, deflate: bool, tag: int
+) -> None:
+    pixels, note = decode(colours_of_tiff(3_000, order, {tag: 4_095}, deflate=deflate), 1, 1, 3)
+
+    assert (pixels.ravel().tolist(), note) == ([187] * 3, "")
+
+
+def test_colours_of_a_tiff_above_the_stated_maximum_are_noted() -> None:
+    pixels, note = decode(colours_of_tiff(128 * 257, "<", {281: 4_095}), 1, 1, 3)
+
+    assert pixels.ravel().tolist() == [128] * 3
+    assert note.startswith("it has values above the largest value that it states")
+
+
+def test_grey_with_alpha_that_states_few_bits_is_noted() -> None:
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 4, 0, 0, 0))
+    pixels = chunk(b"IDAT", zlib.compress(b"\0" + struct.pack(">HH", 3_001, 65_535)))
+    data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"sBIT", b"\x0c\x0c") + pixels + chunk(b"IEND", b"")
+
+    assert decode(data, 1, 1, 1).note.startswith("it states 4095 as the largest of its 16-bit values")
+
+
 def test_a_transparent_colour_of_16_bits_is_composed() -> None:
     key = chunk(b"tRNS", struct.pack(">HHH", 513, 513, 513))
 
-    assert decode(colours_of_16_bits(513, key), 1, 1, 1).pixels.item() == 255
+    assert decode(colours_of_16_bits(513, mark=key), 1, 1, 1).pixels.item() == 255
 
 
 @pytest.mark.parametrize("format", ["GIF", "PNG", "TIFF", "WEBP"])
