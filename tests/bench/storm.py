@@ -1,10 +1,12 @@
 """Many BlobArrived events of three months (quiet_for 15m), delivered to one worker process."""
 
+import os
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ import httpx
 from tests.bench.indexing import EMPTY
 from tests.bench.table import Row
 from tests.support import config_yaml, payloads
+from tests.support.bursts import FILES, KINDS, looks_for_burst
+from tests.support.handler_harness import HandlerHarness
+from tests.support.installation import Installation
 from tidegate.installation.package import unpacked
 from tidepool.cloud import Site, StorageAccount, Tidepool
 
@@ -21,6 +26,7 @@ FEWER = EVENTS // 10
 BATCH = 100  # as infra/subscriptions.yaml has it
 SENDERS = 4
 NOOP = EMPTY.replace("func.EventGridEvent", "str")  # as ours takes it: the event is not made an object first
+BURST, CHECK_DELAY = timedelta(seconds=45), timedelta(seconds=10)
 MONTHS = ("202601", "202602", "202603")
 
 
@@ -36,6 +42,10 @@ def measure(root: Path) -> list[Row]:
         with _service(cloud, root, Path(folder), account) as ours:
             our_rate = _rate(ours, events)
             our_writes = len(ours.writes())
+        os.environ.update(cloud.environment())
+        looks = {
+            kind: _looks(cloud, Path(folder, f"burst{number}"), kind) for number, kind in enumerate(KINDS)
+        }
     return [
         Row.ratio("events accepted", "1/s", (our_rate, noop_rate), "no-op function", ">= 0.5"),
         Row.ratio(
@@ -45,7 +55,23 @@ def measure(root: Path) -> list[Row]:
             f"for {FEWER:,} blobs",
             "<= 1.2",
         ),
+        *(
+            Row.bound(
+                f"{kind}: looks at a burst of {FILES:,} files in {BURST.seconds} s",
+                "lists",
+                (count, BURST / CHECK_DELAY),
+                "a look at each check delay",
+                "<= 2",
+            )
+            for kind, count in looks.items()
+        ),
     ]
+
+
+def _looks(cloud: Tidepool, folder: Path, kind: str) -> int:
+    folder.mkdir()
+    installation = Installation(cloud, folder, complete_when=[KINDS[kind]], late_files={"quiet_for": "5m"})
+    return looks_for_burst(HandlerHarness(installation), kind, BURST)
 
 
 def _events(account: StorageAccount, count: int) -> Iterator[dict[str, Any]]:

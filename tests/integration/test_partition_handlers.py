@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tests.support.bursts import KINDS, looks_for_burst
 from tests.support.handler_harness import CHECK, FINISH, JOB, LOOK, MONTH, SCORE, HandlerHarness, commands
 from tests.support.installation import QUICK, Installation
 
@@ -67,6 +68,18 @@ def test_a_chain_of_checks_neither_multiplies_nor_dies(
     harness.clock.move(minutes=16)
     [score] = commands(harness.do(wait.command))
     assert score == SCORE
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_burst_of_files_leads_to_one_look_and_the_final_one_for_every_kind_of_feed(
+    installation: Installation, harness: HandlerHarness, kind: str
+) -> None:
+    installation.configure(complete_when=[KINDS[kind]], late_files={"quiet_for": "5m"})
+
+    looks = looks_for_burst(harness, kind, timedelta(seconds=45))
+
+    assert looks <= 2
+    assert [version.number for version in harness.partition.versions] == [1]
 
 
 def test_a_burst_of_files_leads_to_few_listings_of_a_large_partition(

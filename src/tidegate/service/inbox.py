@@ -118,12 +118,15 @@ class Inbox:
         return key if self._remembered.get(key, now) <= now else None
 
     def _send_check(self, send: Send, command: CheckPartition, now: datetime) -> None:
-        """Send a delayed check. Other events of the partition wait, and are answered after it was sent."""
+        """Send a check with a due time. Other events of the partition wait until it was sent.
+
+        The message itself is not delayed: the handler records it, so that it replaces earlier checks.
+        """
         due = command.due or now
 
         def send_and_remember() -> None:
             if not self._is_covered(send, now):
-                self._put(command, send.delay)
+                self._put(command)
                 self._remember(_key(command), due, now)
 
         while not self._flights.run(_key(command), send_and_remember):

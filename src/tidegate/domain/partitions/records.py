@@ -127,6 +127,9 @@ class Partition(LedgerRecord):
     feed: Name
     partition: PartitionId
     check_due: datetime | None = Field(default=None, description="When the delayed check is due.")
+    arriving_since: datetime | None = Field(
+        default=None, description="Since when files have arrived that the delayed check will list."
+    )
     deadline_announced: bool = False
     missing_announced: str | None = Field(
         default=None, description="ETag of the list file whose missing files were announced."

@@ -18,7 +18,13 @@ from tidegate.domain.partitions.completeness import (
     WaitForFiles,
     decide_completeness,
 )
-from tidegate.domain.partitions.looks import next_look, with_arrivals
+from tidegate.domain.partitions.looks import (
+    is_replaced,
+    next_look,
+    pending_check,
+    replaces_check,
+    with_arrivals,
+)
 from tidegate.domain.partitions.omissions import left_out_of, list_to_announce
 from tidegate.domain.partitions.preview import what_is_missing
 from tidegate.domain.partitions.records import Partition
@@ -35,7 +41,7 @@ _LISTED_AT_AGE = timedelta(hours=1)  # `listed_at` in the record is updated only
 class CheckPartitionHandler:
     """A check with a due time waits until that time. If a later check has replaced it, it does nothing.
 
-    Large partitions are listed rarely while files arrive: one later check then serves all files.
+    Thus a burst of files is listed once, after its last file. Large partitions are listed rarely, too.
     """
 
     context: ServiceContext
@@ -44,17 +50,28 @@ class CheckPartitionHandler:
 
     def handle(self, command: CheckPartition) -> Follows:
         now, feed = self.context.now(), self.context.feed(command.feed)
-        if command.due and now < command.due:
-            return [_check_at(command.due, command, now)]
         record = self.context.ledger.partition(command.feed, command.partition)
-        replaced = command.due and record.check_due and command.due < record.check_due
+        replaced = command.due and is_replaced(record, command.due)
         if replaced or not feed.covers(command.partition):
             return []
+        if command.due and now < command.due:
+            return self._wait_for_burst(command, command.due, record)
         if command.due and command.due != record.check_due and now < (free_at := next_look(record)):
             record.check_due = free_at
             self.context.ledger.save(record)
             return [_check_at(free_at, command, now)]
         return self._check(command, feed, record)
+
+    def _wait_for_burst(self, command: CheckPartition, due: datetime, record: Partition) -> Follows:
+        """Record the check that a new file asks for, so that it replaces the checks of earlier files."""
+        now = self.context.now()
+        if due != record.check_due and replaces_check(record, due, now):
+            self.versions.feeds.first_seen(command.feed)
+            if pending_check(record, now) is None:
+                record.arriving_since = now
+            record.check_due = due
+            self.context.ledger.save(record)
+        return [_check_at(due, command, now)]
 
     def _check(self, command: CheckPartition, feed: Feed, record: Partition) -> Follows:
         """List the files, take the decision, and carry it out."""
@@ -98,8 +115,8 @@ class CheckPartitionHandler:
             case ChangedAfterCompletion() as change:
                 follows = [self._announce_change(command, record, change)]
             case Unchanged():
-                waited, record.check_due = record.check_due, None
-                if changed or waited is not None:
+                waited, record.check_due = record.check_due, pending_check(record, now)
+                if changed or waited != record.check_due:
                     self.context.ledger.save(record)
         return [*unfinished, *follows]
 
@@ -107,13 +124,15 @@ class CheckPartitionHandler:
         self, command: CheckPartition, record: Partition, wait: WaitForFiles, *, changed: bool
     ) -> list[Next]:
         """Send one delayed check for each `check_due`. If it is lost, the timer sends another."""
-        if wait.until == record.check_due:
+        now = self.context.now()
+        due = max(filter(None, (wait.until, pending_check(record, now))), default=None)
+        if due == record.check_due:
             if changed or wait.late:
                 self.context.ledger.save(record)
             return []
-        record.check_due = wait.until
+        record.check_due = due
         self.context.ledger.save(record)
-        return [_check_at(wait.until, command, self.context.now())] if wait.until else []
+        return [_check_at(due, command, now)] if due else []
 
     def _announce_missing_result(self, record: Partition, deadline: datetime, cause: str) -> Next:
         not_scored = scoring_texts.not_scored(record, deadline, Trigger(self.context.now(), cause))
@@ -131,7 +150,7 @@ class CheckPartitionHandler:
         trigger = Trigger(self.context.now(), command.cause)
         announced = self.context.announce(partition_texts.changed(record, change.hash, change.why, trigger))
         record.late_announced = [*record.late_announced[-19:], change.hash]
-        record.check_due = None
+        record.check_due = pending_check(record, self.context.now())
         self.context.ledger.save(record)
         return announced
 

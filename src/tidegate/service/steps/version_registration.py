@@ -19,6 +19,7 @@ from tidegate.domain.partitions.completeness import (
     unclaimed,
 )
 from tidegate.domain.partitions.list_files import decode_list
+from tidegate.domain.partitions.looks import pending_check
 from tidegate.domain.partitions.manifest import MAX_MANIFEST_BYTES, ListedBlob, Manifest
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.omissions import left_out_of
@@ -86,7 +87,8 @@ class VersionRegistration:
             )
         self.context.workspace_of(feed).datastores.write(BLOBSTORE, version.manifest_path, content)
         record.versions.append(version)
-        record.check_due, record.listed_at = None, version.snapshot_at
+        record.check_due = pending_check(record, version.snapshot_at)
+        record.listed_at = version.snapshot_at
         self.context.ledger.save(record)
         log.info("version_added", version=version.number, files=version.files, reason=new.reason)
         return self.complete(feed, record, cause)
