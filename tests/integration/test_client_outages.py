@@ -38,7 +38,7 @@ WORKSPACE_CALLS: dict[str, Callable[[WorkspaceClients], object]] = {
     "find a pipeline": lambda clients: clients.assets.newest_pipeline("p"),
     "find a cluster": lambda clients: clients.computes.is_ready("gpu-lowpri"),
     "read a file": lambda clients: clients.datastores.read("workspaceblobstore", "x"),
-    "write a file": lambda clients: clients.datastores.write("workspaceblobstore", "x", b""),
+    "write a file": lambda clients: clients.datastores.write("workspaceblobstore", "x", []),
     "find an endpoint": lambda clients: clients.endpoints.get("e"),
     "delete a deployment": lambda clients: clients.endpoints.delete_deployment("e", "d"),
     "read a log": lambda clients: clients.endpoints.log_tail("e", "d", 10),

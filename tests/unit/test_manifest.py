@@ -38,6 +38,7 @@ def test_a_manifest_comes_back_from_its_text_as_it_was(files: list[ListedBlob]) 
     manifest = Manifest.of(files)
 
     assert Manifest.from_text(manifest.text) == manifest
+    assert b"".join(manifest.blocks()) == manifest.text.encode()
     assert len(manifest.text.split("\n")) == len(files) + 1
     assert manifest.bytes == sum(file.size for file in files)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 REJECTED = "tidegate-rejected"
 _TIDEGATE = "tidegate"
+_BLOCK_BYTES = 4 * 1024 * 1024  # what is larger is uploaded in blocks, so that it is not copied whole
 
 
 class FeedFiles:
@@ -161,6 +162,8 @@ def blob_service(account: str, credential: "TokenCredential") -> "BlobServiceCli
         f"https://{account}.blob.core.windows.net",
         credential=credential,
         **client_options(),
+        max_single_put_size=_BLOCK_BYTES,
+        max_block_size=_BLOCK_BYTES,
         retry_policy=LinearRetry(backoff=1, retry_total=RETRIES, random_jitter_range=1),
     )
 

@@ -1,5 +1,6 @@
 """Small files in a workspace's datastores: manifests, results and model files."""
 
+from collections.abc import Iterable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -37,9 +38,10 @@ class DatastoreClient:
                 )
             return download.readall()
 
-    def write(self, datastore: str, path: str, content: bytes) -> None:
+    def write(self, datastore: str, path: str, content: Iterable[bytes]) -> None:
+        """Write a file from its parts. A large file is sent in blocks, and appears whole after the last."""
         with azure_errors(f"write {datastore}/{path}"):
-            self._blob(datastore, path).upload_blob(content, overwrite=True)
+            self._blob(datastore, path).upload_blob(iter(content), overwrite=True)
 
     def url(self, datastore: str, path: str) -> str:
         """Return the URL of a file, for people."""

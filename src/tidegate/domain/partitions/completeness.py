@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from tidegate.config.schema import AfterDeadline, Completion, Feed, LatePolicy
 from tidegate.domain.partitions.file_problems import with_problems
@@ -52,6 +53,10 @@ class NewVersion:
 
     files: tuple[ListedBlob, ...]
     reason: str
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        return Manifest.of(self.files)
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,7 @@ def next_version(
 
     What the version leaves out is what the record says of the same listing.
     """
-    manifest = Manifest.of(new.files)
+    manifest = new.manifest
     return PartitionVersion(
         number=len(record.versions) + 1,
         manifest_hash=manifest.hash,

@@ -1,6 +1,7 @@
 """FinishPartition: reconcile a completed job's output, record the result, register the predictions."""
 
 from dataclasses import dataclass
+from io import BytesIO
 
 from pydantic import ValidationError
 
@@ -80,7 +81,7 @@ class FinishPartitionHandler:
         """Return the files of the manifest that were changed or deleted since it was taken."""
         content = self.context.workspace_of(feed).datastores.read(BLOBSTORE, claim.version.manifest_path)
         listing = self.versions.list_files(feed, claim.record.partition)
-        return Manifest.from_text(content.decode()).changed_in((*listing.files, *listing.others))
+        return Manifest.from_lines(BytesIO(content)).changed_in((*listing.files, *listing.others))
 
     def _register(self, feed: Feed, claim: Claim) -> None:
         assets, asset = self.context.workspace_of(feed).assets, _predictions(claim)

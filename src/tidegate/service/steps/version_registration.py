@@ -20,7 +20,7 @@ from tidegate.domain.partitions.completeness import (
 )
 from tidegate.domain.partitions.list_files import decode_list
 from tidegate.domain.partitions.looks import pending_check
-from tidegate.domain.partitions.manifest import MAX_MANIFEST_BYTES, ListedBlob, Manifest
+from tidegate.domain.partitions.manifest import MAX_MANIFEST_BYTES, ListedBlob
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.omissions import left_out_of
 from tidegate.domain.partitions.records import Partition, PartitionVersion
@@ -78,14 +78,15 @@ class VersionRegistration:
         """
         old = was_there_before(self.feeds.first_seen(record.feed), record, new.files)
         version = next_version(record, new, self.context.now(), before_installation=old)
-        content = Manifest.of(new.files).text.encode()
-        if len(content) > MAX_MANIFEST_BYTES:
+        size = sum(map(len, new.manifest.blocks()))
+        if size > MAX_MANIFEST_BYTES:
             raise PermanentError(
                 f"The manifest of {record.feed} {record.partition} with its {version.files} files has "
-                f"{len(content)} bytes, and at most {MAX_MANIFEST_BYTES} are allowed: divide the files over "
+                f"{size} bytes, and at most {MAX_MANIFEST_BYTES} are allowed: divide the files over "
                 "several feeds, or make the feed daily"
             )
-        self.context.workspace_of(feed).datastores.write(BLOBSTORE, version.manifest_path, content)
+        datastores = self.context.workspace_of(feed).datastores
+        datastores.write(BLOBSTORE, version.manifest_path, new.manifest.blocks())
         record.versions.append(version)
         record.check_due = pending_check(record, version.snapshot_at)
         record.listed_at = version.snapshot_at
