@@ -66,7 +66,9 @@ class Manifest:
         """Return the manifest of these lines, which are read one after the other."""
         entries: list[tuple[str, int, str]] = []
         errors: dict[str, str] = {}
-        for line in filter(None, lines):
+        for line in lines:
+            if not line:
+                continue
             entry = json.loads(line)
             entries.append((entry["name"], entry["size"], entry["content"]))
             if "error" in entry:
