@@ -24,12 +24,17 @@ class ApiClient:
     key: str = field(repr=False)
 
     def get(self, path: str, **query: str) -> Any:
-        return self._request("GET", path, query=query)
+        """Return what is at a path. A list is complete: all its pages are read."""
+        content, following = self._request("GET", path, query=query)
+        while following:
+            rows, following = self._request("GET", following)
+            content += rows
+        return content
 
     def post(self, path: str, body: dict[str, Any], *, idempotency_key: str | None = None) -> Any:
         """Send a body as JSON. A request that is repeated with the same idempotency key takes effect once."""
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
-        return self._request("POST", path, body=body, headers=headers)
+        return self._request("POST", path, body=body, headers=headers)[0]
 
     def _request(
         self,
@@ -39,7 +44,8 @@ class ApiClient:
         query: dict[str, str] | None = None,
         body: Any = None,
         headers: dict[str, str] | None = None,
-    ) -> Any:
+    ) -> tuple[Any, str | None]:
+        """Return the content of the response, and the address of the list's next page if there is one."""
         import requests
 
         sent = {"x-functions-key": self.key, **(headers or {})}
@@ -56,7 +62,7 @@ class ApiClient:
             ) from error
         except requests.RequestException as error:
             raise UnreachableError(f"The request to {self.url} failed: {error}") from error
-        return self._content(answer)
+        return self._content(answer), answer.links.get("next", {}).get("url")
 
     def _content(self, answer: Any) -> Any:
         if answer.status_code in (401, 403):

@@ -412,6 +412,65 @@ def test_health_says_what_is_wrong_with_the_configuration(tmp_path: Path) -> Non
     assert "feeds.digits.begins: there is no such key" in content(response)["detail"]
 
 
+def pages(api: Api, path: str) -> list[list[Any]]:
+    """Return the rows of each page of a list."""
+    rows: list[list[Any]] = []
+    following: str | None = path
+    while following:
+        response = api.get(following)
+        assert response.status_code == 200
+        rows.append(content(response))
+        link = response.headers.get("link", "")
+        following = link.partition("<")[2].partition(">")[0] or None
+    return rows
+
+
+def test_a_list_is_read_in_pages_and_no_row_is_lost_or_doubled(service: Service) -> None:
+    months = [f"2030{month:02}" for month in range(1, 8)]
+    for month in months:
+        service.ledger.save(Partition(feed="digits", partition=month))
+    api = Api(lambda: service)
+    everything = content(api.get("/api/feeds/digits/partitions"))
+
+    got = pages(api, "/api/feeds/digits/partitions?limit=3")
+
+    assert [row for page in got for row in page] == everything
+    assert {len(page) for page in got[:-1]} == {3}
+    assert {row["partition"] for row in everything} >= set(months)
+    for path in (
+        "feeds",
+        "jobs?all=true",
+        "failures?all=true",
+        "models",
+        "pauses",
+        "feeds/digits/partitions",
+    ):
+        separator = "&" if "?" in path else "?"
+        rows = [row for page in pages(api, f"/api/{path}{separator}limit=1") for row in page]
+        assert rows == content(api.get(f"/api/{path}"))
+
+
+def test_a_row_that_is_added_between_two_pages_moves_no_other_row(service: Service) -> None:
+    for month in ("998701", "998702", "998703"):
+        service.ledger.save(Partition(feed="digits", partition=month))
+    api = Api(lambda: service)
+    first = api.get("/api/feeds/digits/partitions?limit=2")
+    following = first.headers["link"].partition("<")[2].partition(">")[0]
+
+    service.ledger.save(Partition(feed="digits", partition="998712"))
+
+    assert [row["partition"] for row in content(first)] == ["998703", "998702"]
+    assert content(api.get(following))[0]["partition"] == "998701"
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=many", "after=next", "after=abc"])
+def test_a_page_that_cannot_be_is_refused_with_what_is_allowed(service: Service, query: str) -> None:
+    response = Api(lambda: service).get(f"/api/jobs?{query}")
+
+    assert response.status_code == 422
+    assert query.partition("=")[0] in str(content(response)["mistakes"])
+
+
 def test_every_answer_is_as_the_description_says(service: Service) -> None:
     import schemathesis
     from schemathesis.checks import load_all_checks

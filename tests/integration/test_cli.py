@@ -12,6 +12,7 @@ import httpx
 import pytest
 from tests.support.installation import Installation, Running
 
+from tidegate.api_client import ApiClient
 from tidegate.cli.app import main
 from tidegate.messages.commands import CheckJob, encode
 from tidepool.cloud import Tidepool
@@ -128,6 +129,16 @@ def test_what_failed_for_good_is_listed_and_replayed(
 def test_json_is_what_the_api_answers(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
     assert as_json(capsys, "partitions", "stories") == running.get("/api/feeds/stories/partitions")
     assert as_json(capsys, "partition", MONTH) == running.partition(MONTH)
+
+
+def test_the_client_reads_all_pages_of_a_list(running: Running) -> None:
+    client = ApiClient(running.site.url, running.site.key)
+    path = "/api/feeds/stories/partitions"
+
+    months = [row["partition"] for row in client.get(path, limit="1")]
+
+    assert months == [row["partition"] for row in running.get(path)]
+    assert {MONTH, SCORED_AGAIN} <= set(months)
 
 
 @pytest.mark.parametrize(

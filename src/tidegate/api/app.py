@@ -15,6 +15,7 @@ from tidegate.api import approvals, docs_page, failures, pauses
 from tidegate.api import models as model_api
 from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services
 from tidegate.api.check_views import FeedCheckView, PartitionCheckView
+from tidegate.api.paging import PAGED, PageInQuery, first, in_order
 from tidegate.api.problems import Responses, documented, handle_problems
 from tidegate.api.views import FeedView, JobView, PartitionSummary, PartitionView, ScoringView, partition_view
 from tidegate.bootstrap import Service
@@ -145,11 +146,11 @@ def health(request: Request) -> Health:
     )
 
 
-@router.get("/feeds", summary="List feeds")
-def feeds(service: Services) -> list[FeedView]:
+@router.get("/feeds", summary="List feeds", responses=PAGED)
+def feeds(service: Services, page: PageInQuery) -> list[FeedView]:
     """Return the feeds of tidegate.yml."""
-    feeds = service.config().feeds
-    return [FeedView.of(name, feed, service.ledger.feed(name)) for name, feed in feeds.items()]
+    feeds = page.of(in_order(service.config().feeds.items()), first)
+    return [FeedView.of(name, feed, service.ledger.feed(name)) for _, (name, feed) in feeds]
 
 
 @router.get("/feeds/{feed}", summary="Show a feed", responses=documented(404))
@@ -169,10 +170,12 @@ def check_feed(named: FeedInPath, service: Services) -> FeedCheckView:
     return FeedCheckView.of(named.name, service.dry_runs.feed(named.name))
 
 
-@router.get("/feeds/{feed}/partitions", summary="List the partitions of a feed", responses=documented(404))
-def partitions(named: FeedInPath, service: Services) -> list[PartitionSummary]:
+@router.get(
+    "/feeds/{feed}/partitions", summary="List the partitions of a feed", responses=documented(404) | PAGED
+)
+def partitions(named: FeedInPath, service: Services, page: PageInQuery) -> list[PartitionSummary]:
     """Return the partitions of a feed that have a record, newest first."""
-    records = sorted(service.ledger.partitions(named.name), key=lambda record: record.partition, reverse=True)
+    records = page.of(service.ledger.partitions(named.name), lambda record: record.partition, descending=True)
     return [PartitionSummary.of(record, named.feed) for record in records]
 
 
@@ -208,11 +211,12 @@ def check_partition(feed_partition: PartitionInPath, service: Services) -> Parti
 @router.get(
     "/feeds/{feed}/partitions/{partition}/jobs",
     summary="List the scorings of a partition",
-    responses=documented(404),
+    responses=documented(404) | PAGED,
 )
-def scorings(feed_partition: PartitionInPath) -> list[ScoringView]:
+def scorings(feed_partition: PartitionInPath, page: PageInQuery) -> list[ScoringView]:
     """Return every scoring of a partition, oldest first."""
-    return [ScoringView.of(claim, feed_partition.feed.workspace) for claim in feed_partition.record.claims]
+    claims = page.of(in_order(feed_partition.record.claims), first)
+    return [ScoringView.of(claim, feed_partition.feed.workspace) for _, claim in claims]
 
 
 @router.post(
@@ -247,22 +251,26 @@ def scoring(
 ) -> ScoringView:
     """Return a scoring of a partition by its name."""
     record = feed_partition.record
-    by_name = {view.name: view for view in scorings(feed_partition)}
+    by_name = {claim.name: claim for claim in record.claims}
     if scoring not in by_name:
         names = ", ".join(by_name) or "none yet"
         raise RefusedError(404, "Not found", f"{record.partition} has no scoring {scoring!r}; it has {names}")
-    return by_name[scoring]
+    return ScoringView.of(by_name[scoring], feed_partition.feed.workspace)
 
 
-@router.get("/jobs", summary="List jobs")
+@router.get("/jobs", summary="List jobs", responses=PAGED)
 def jobs(
     service: Services,
+    page: PageInQuery,
     all: Annotated[bool, Query(description="Include the jobs that have ended.")] = False,
     kind: Annotated[JobKind | None, Query(description="Only the jobs of this kind.")] = None,
 ) -> list[JobView]:
     """Return the Azure ML jobs that the service submitted and that have not ended, newest first."""
-    records = sorted(service.ledger.jobs(open_only=not all), key=lambda job: job.submitted_at, reverse=True)
-    return [JobView.of(job) for job in records if kind in (None, job.kind)]
+    records = (job for job in service.ledger.jobs(open_only=not all) if kind in (None, job.kind))
+    newest_first = page.of(
+        records, lambda job: f"{job.submitted_at:%Y%m%dT%H%M%S%f} {job.workspace} {job.name}", descending=True
+    )
+    return [JobView.of(job) for job in newest_first]
 
 
 @router.get("/jobs/{workspace}/{job}", summary="Show a job", responses=documented(404))

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
 
 from tidegate.api.access import FUNCTION_KEY, Services
+from tidegate.api.paging import PAGED, PageInQuery
 from tidegate.api.problems import documented
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.links import failure_url
@@ -57,13 +58,19 @@ def _replays(service: Services) -> ReplayService:
 Replays = Annotated[ReplayService, Depends(_replays)]
 
 
-@router.get("", summary="List failures")
+@router.get("", summary="List failures", responses=PAGED)
 def failures(
     replays: Replays,
+    page: PageInQuery,
     all: Annotated[bool, Query(description="Include the failures that were replayed.")] = False,
 ) -> list[FailureView]:
     """Return the permanent failures that a person has to handle, newest first."""
-    return [FailureView.of(activity) for activity in replays.failures(replayed=all)]
+    newest_first = page.of(
+        replays.failures(replayed=all),
+        lambda failure: f"{failure.at:%Y%m%dT%H%M%S%f} {failure.subject} {failure.id}",
+        descending=True,
+    )
+    return [FailureView.of(activity) for activity in newest_first]
 
 
 @router.get("/{failure}", summary="Show a failure", responses=documented(404))

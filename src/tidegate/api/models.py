@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services, SignedIn
 from tidegate.api.model_views import ModelSummary, ModelVersionView, ModelView, model_view
+from tidegate.api.paging import PAGED, PageInQuery, first, in_order
 from tidegate.api.problems import documented
 from tidegate.bootstrap import Service
 from tidegate.config.model_policy import Policy
@@ -103,13 +104,13 @@ Judging = Annotated[RejudgeService, Depends(_rejudgings)]
 Retraining = Annotated[RetrainService, Depends(_retrainings)]
 
 
-@router.get("", summary="List models")
-def models(service: Services) -> list[ModelSummary]:
+@router.get("", summary="List models", responses=PAGED)
+def models(service: Services, page: PageInQuery) -> list[ModelSummary]:
     """Return the models that have a policy in tidegate.yml or a record in the ledger."""
     policies = service.config().models
     records = {record.model: record for record in service.ledger.models()}
-    names = dict.fromkeys([*policies, *records])
-    return [ModelSummary.of(records.get(name, Model(model=name)), policies.get(name)) for name in names]
+    names = page.of(in_order(dict.fromkeys([*policies, *records])), first)
+    return [ModelSummary.of(records.get(name, Model(model=name)), policies.get(name)) for _, name in names]
 
 
 @router.get("/{model}", summary="Show a model", responses=documented(404))

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 
 from tidegate.api.access import FUNCTION_KEY, Services, SignedIn
+from tidegate.api.paging import PAGED, PageInQuery, first, in_order
 from tidegate.api.problems import documented
 from tidegate.domain.pauses import WaitingCommand
 from tidegate.service.manual_actions.pause import PausedWork, PauseRequest, PauseService, ResumeRequest
@@ -58,10 +59,10 @@ def _pauses(service: Services) -> PauseService:
 Pauses = Annotated[PauseService, Depends(_pauses)]
 
 
-@router.get("", summary="List pauses")
-def pauses(pausing: Pauses) -> list[PauseView]:
+@router.get("", summary="List pauses", responses=PAGED)
+def pauses(pausing: Pauses, page: PageInQuery) -> list[PauseView]:
     """Return what is paused, each with the commands that wait, the longest pause first."""
-    return [PauseView.of(paused) for paused in pausing.pauses()]
+    return [PauseView.of(paused) for _, paused in page.of(in_order(pausing.pauses()), first)]
 
 
 @router.post("", summary="Pause a feed, a model or everything", responses=documented(400, 404, 409, 503))
