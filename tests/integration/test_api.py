@@ -19,7 +19,13 @@ from tidegate.api.app import create_app
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Job, JobEnd, JobKind
-from tidegate.domain.partitions.records import Partition, PartitionVersion, ScoringOutcome, ScoringState
+from tidegate.domain.partitions.records import (
+    Generation,
+    Partition,
+    PartitionVersion,
+    ScoringOutcome,
+    ScoringState,
+)
 from tidegate.messages.commands import CheckPartition, ScorePartition
 from tidepool.cloud import StorageAccount, Tidepool
 
@@ -410,6 +416,41 @@ def test_health_says_what_is_wrong_with_the_configuration(tmp_path: Path) -> Non
 
     assert response.status_code == 503
     assert "feeds.digits.begins: there is no such key" in content(response)["detail"]
+
+
+def test_a_version_may_be_scored_more_than_500_times(service: Service, api: Api) -> None:
+    record = a_month(service, "202612")
+    names = [f"sub/written-by-hand-{number:03}.png" for number in range(24)]
+    record.versions[0].generations = [
+        Generation(
+            number=number,
+            state=ScoringState.INCOMPLETE,
+            model_name="classifier",
+            model_version="1",
+            compute="gpu-lowpri",
+            job=f"score-digits-202612-1-g{number}-a1",
+            reason=f"correction {number} of the labels",
+            idempotency_key=f"key-{number}",
+            claimed_at=CLOCK.now,
+            ended_at=CLOCK.now,
+            outcome=ScoringOutcome(verdict="incomplete", files=24, missing=24, missing_names=names),
+        )
+        for number in range(1, 601)
+    ]
+    assert len(record.model_dump_json()) > 600_000  # a row holds 512 Ki characters
+
+    service.ledger.save(record)
+    old = api.post(jobs_of("202612"), {"reason": "correction 7 of the labels"}, idempotency_key="key-7")
+    new = api.post(jobs_of("202612"), {"reason": "another one"}, idempotency_key="another")
+
+    assert (content(old)["name"], content(new)["name"]) == ("202612-1-g7", "202612-1-g601")
+    listed = [row["name"] for page in pages(api, f"{jobs_of('202612')}?limit=250") for row in page]
+    assert listed == [f"202612-1-g{number}" for number in range(1, 602)]
+    shown = content(api.get("/api/feeds/digits/partitions/202612"))
+    assert len(shown["versions"][0]["scorings"]) == 601
+    assert service.ledger.partition("digits", "202612").claims[6].generation.outcome == (
+        record.versions[0].generations[6].outcome
+    )
 
 
 def pages(api: Api, path: str) -> list[list[Any]]:

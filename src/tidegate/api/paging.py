@@ -17,7 +17,7 @@ PAGED: Responses = {
     200: {
         "headers": {
             "Link": {
-                "description": "Address of the next page, with `rel` next (RFC 8288). The last page has none.",
+                "description": "Address of the next page (RFC 8288, `rel` next). The last page has none.",
                 "schema": {"type": "string"},
             }
         }

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import zlib
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from itertools import takewhile
@@ -25,11 +26,14 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
     from azure.data.tables import TableClient
 
-# The number of the row format that this release writes. This release also reads all formats with lower
+# The number of the newest row format that this release writes and reads. It also reads all formats with lower
 # numbers. Rows of the first releases have no number. Increase the number if an older release would misread
 # the new rows, or lose a part of them.
-ROW_FORMAT = 1
+ROW_FORMAT = 2  # 1: the record as text. 2: the record compressed, of large records only
 _FORMAT_COLUMN = "format_version"
+# A row holds 1 MiB, which is 512 Ki characters of text: a partition with some 420 generations.
+_LONGEST_TEXT = 200_000
+_BINARY_CHUNK = 65_536
 _CHUNK = 32_000  # a property holds 64 KB of UTF-16: https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
 TABLES = (
     "tidegatePartitions",
@@ -249,8 +253,7 @@ class _Rows(Generic[R]):
             return
 
     def save(self, partition: str, row: str, record: R, **columns: bool) -> None:
-        keys = {"PartitionKey": _key(partition), "RowKey": _key(row), _FORMAT_COLUMN: ROW_FORMAT}
-        entity = {**keys, **columns, **_body(record)}
+        entity = {"PartitionKey": _key(partition), "RowKey": _key(row), **columns, **_body(record)}
         with azure_errors(f"write {self._table} {partition} {row}"):
             record.etag = self._write(entity, record.etag)
 
@@ -302,10 +305,7 @@ class _Rows(Generic[R]):
                 f"{self._table} {entity['PartitionKey']} {entity['RowKey']} has format {format_version}, and "
                 f"this release reads formats up to {ROW_FORMAT}: deploy the release that wrote the row"
             )
-        chunks = sorted(
-            (int(name[4:]), value) for name, value in entity.items() if re.match(r"body\d+$", name)
-        )
-        record = self._type.model_validate_json("".join(value for _, value in chunks))
+        record = self._type.model_validate_json(_json_of(entity))
         record.etag = entity.metadata["etag"]  # type: ignore[attr-defined]
         return record
 
@@ -327,10 +327,34 @@ def tidegate_tables(account: str, credential: "TokenCredential") -> set[str]:
         return {table.name for table in service.list_tables() if table.name.startswith("tidegate")}
 
 
-def _body(record: LedgerRecord) -> dict[str, str]:
+def _body(record: LedgerRecord) -> dict[str, Any]:
+    """Return the columns of a record and of its format. A large record is compressed, to a tenth or so.
+
+    Thus a partition with thousands of generations fits in its row, and stays one record under one ETag.
+    """
     text = json.dumps(record.model_dump(mode="json"))  # ASCII: one character is one UTF-16 unit
-    starts = range(0, len(text), _CHUNK)
-    return {f"body{number}": text[start : start + _CHUNK] for number, start in enumerate(starts)}
+    if len(text) <= _LONGEST_TEXT:
+        return {_FORMAT_COLUMN: 1, **_columns("body", text, _CHUNK)}
+    return {_FORMAT_COLUMN: 2, **_columns("packed", zlib.compress(text.encode(), 9), _BINARY_CHUNK)}
+
+
+def _columns(name: str, content: str | bytes, size: int) -> dict[str, str | bytes]:
+    starts = range(0, len(content), size)
+    return {f"{name}{number}": content[start : start + size] for number, start in enumerate(starts)}
+
+
+def _json_of(entity: Mapping[str, Any]) -> str | bytes:
+    if packed := _chunks(entity, "packed"):
+        return zlib.decompress(b"".join(packed))
+    return "".join(_chunks(entity, "body"))
+
+
+def _chunks(entity: Mapping[str, Any], name: str) -> list[Any]:
+    """Return the parts of a record, which are in the columns `name` with a number."""
+    numbered = [
+        (match, value) for key, value in entity.items() if (match := re.fullmatch(rf"{name}(\d+)", key))
+    ]
+    return [value for match, value in sorted(numbered, key=lambda pair: int(pair[0][1]))]
 
 
 def _key(text: str) -> str:
