@@ -34,7 +34,7 @@ Worker.give_up = lambda self, message: None
 """,
     # The last writer wins.
     "skip_etag": """
-from tidegate.cloud import ledger
+from tidegate.cloud.table_rows import TableRows
 
 
 def _last_writer_wins(self, entity, etag):
@@ -44,7 +44,7 @@ def _last_writer_wins(self, entity, etag):
     return str(self._client.upsert_entity(entity, mode=UpdateMode.REPLACE)["etag"])
 
 
-ledger._Rows._write = _last_writer_wins
+TableRows._write = _last_writer_wins
 """,
 }
 
