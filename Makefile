@@ -1,7 +1,7 @@
 # One word per chore: `make help` lists them. Each target does the set-up that it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast test-long chaos check fix bench infra package requirements clean
+.PHONY: help demo up down test test-fast test-long chaos check docs fix bench infra package requirements clean
 
 UV_VERSION := 0.13.8
 UV := $(or $(shell command -v uv),.tools/uv/bin/uv)
@@ -56,6 +56,9 @@ check: .tools/test  ## check format, lint, types, imports and requirements.txt
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@$(EXPORT) | diff requirements.txt - || { echo 'requirements.txt does not match uv.lock. Run: make requirements'; exit 1; }
+
+docs: .tools/test  ## write the generated parts of the documentation of Tidepool
+	@.venv/bin/python -m tests.support.emulation_page
 
 fix: .tools/test  ## format, and fix what the linter can fix
 	@.venv/bin/ruff format .

@@ -1,8 +1,12 @@
 """Settings of all tests; the fixtures are in `tests.support.fixtures`."""
 
 import gc
+from typing import TYPE_CHECKING
 
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
 
 # Azure's SDKs and MLflow create hundreds of thousands of objects that live on. With the usual thresholds, the
 # garbage collector takes a sixth of the time of their imports.
@@ -22,3 +26,17 @@ settings.register_profile(
     "unhurried", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("unhurried")
+
+
+def pytest_terminal_summary(terminalreporter: "TerminalReporter") -> None:
+    """Print how many properties Tidepool declares, if the test that counts them ran."""
+    lines = [
+        str(line)
+        for report in terminalreporter.getreports("passed")
+        for name, line in report.user_properties
+        if name == "declared" and report.when == "call"
+    ]
+    if lines:
+        terminalreporter.section("Properties of requests that Tidepool declares", sep="-")
+        for line in lines:
+            terminalreporter.write_line(line)

@@ -1,9 +1,33 @@
 """Request bodies with one property each, sent to Tidepool: the property has the effect that is declared."""
 
+import json
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from typing import Any
+
 import pytest
+import requests
 from tests.support.arm_requests import arm, token
+from tests.support.declared_properties import (
+    Leaf,
+    allowed_value,
+    body_with,
+    leaves,
+    refused_value,
+    value_at,
+)
+from tests.support.smallest_bodies import BODIES, KEPT, ML, NEEDED, REQUIRED, VALUES
+from tests.support.webhook_receiver import WebhookReceiver
 
 from tidepool.cloud import StorageAccount, Tidepool, Workspace
+from tidepool.declarations.catalog import RESOURCES
+from tidepool.declarations.jobs import NODE
+from tidepool.declarations.words import Treatment
+from tidepool.default_resources import site_id, storage_account_id
+
+# Azure does not return the template of a deployment.
+WRITE_ONLY = ("template", "expressionEvaluationOptions")
 
 
 @pytest.fixture(scope="session")
@@ -15,17 +39,205 @@ def test_the_key_of_a_datastore_must_be_the_key_of_its_account(
     bearer: str, workspace: Workspace, storage_account: StorageAccount
 ) -> None:
     def put(key: str) -> int:
+        secrets = {"secretsType": "AccountKey", "key": key}
         properties = {
             "datastoreType": "AzureBlob",
             "accountName": storage_account.name,
             "containerName": "images",
-            "credentials": {
-                "credentialsType": "AccountKey",
-                "secrets": {"secretsType": "AccountKey", "key": key},
-            },
+            "credentials": {"credentialsType": "AccountKey", "secrets": secrets},
         }
-        answer = arm("PUT", f"{workspace.id}/datastores/feeds", bearer, {"properties": properties})
-        return answer.status_code
+        return arm("PUT", f"{workspace.id}/datastores/feeds", bearer, {"properties": properties}).status_code
 
     assert put("bm90IHRoZSBrZXk=") == 400
     assert put(storage_account.key) == 201
+
+
+class Sender:
+    """The resources that the bodies refer to, and the requests that create more of them."""
+
+    def __init__(self, tidepool: Tidepool, workspace: Workspace, bearer: str, webhook: str) -> None:
+        self._session = requests.Session()
+        self._session.headers["Authorization"] = f"Bearer {bearer}"
+        self._number = 0
+        group = workspace.id.partition("/providers/")[0]
+        self._texts = {
+            "workspace": workspace.id,
+            "account": workspace.storage_account,
+            "storage": storage_account_id(workspace.storage_account),
+            "webhook": webhook,
+            "vault": f"{group}/providers/Microsoft.KeyVault/vaults/declared",
+            "site": site_id("tidegate"),
+            "role": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+        }
+        self.put(self._texts["vault"], {"location": "japaneast"}).raise_for_status()
+        for path, properties in NEEDED.items():
+            self.put(f"{workspace.id}/{path}", {"properties": properties}).raise_for_status()
+
+    def path_of_new(self, kind: str, *, is_refused: bool = False) -> str:
+        """Return the id of a resource that does not exist yet. Create its endpoint, unless it is refused."""
+        self._number += 1
+        name = f"declared{self._number}"
+        self._texts["principal"] = str(uuid.uuid4())
+        workspace = self._texts["workspace"]
+        group = workspace.partition("/providers/")[0]
+        special = {
+            # Their creation takes a storage account, so the requests change the workspace and one registry.
+            "workspaces": workspace,
+            "registries": f"{group}/providers/{ML}/registries/{workspace.rpartition('/')[2]}",
+            "Microsoft.Resources/subscriptions/resourceGroups": group,
+            "Microsoft.EventGrid/eventSubscriptions": f"{self._texts['storage']}/providers/{kind}/{name}",
+            "Microsoft.Authorization/roleAssignments": f"{workspace}/providers/{kind}/{uuid.uuid4()}",
+        }
+        if kind in special:
+            return special[kind]
+        if kind.startswith("Microsoft."):
+            return f"{group}/providers/{kind}/{name if kind in KEPT else 'declared1'}"
+        outer, _, inner = kind.partition("/")
+        if inner == "deployments" and not is_refused:
+            self.put(f"{workspace}/{outer}/{name}", BODIES[outer])
+            self.get_when_ready(f"{workspace}/{outer}/{name}")
+        ends = {"versions": "/versions/1", "deployments": "/deployments/blue", "": ""}
+        return f"{workspace}/{outer}/{name}{ends[inner]}"
+
+    def put(self, path: str, body: Any) -> requests.Response:
+        return self._send("PUT", path, self.filled(body))
+
+    def get(self, path: str) -> Any:
+        return self._send("GET", path, None).json()
+
+    def get_when_ready(self, path: str) -> Any:
+        """Return a resource when it is no longer being created."""
+        while (found := self.get(path))["properties"].get("provisioningState") in ("Creating", "Running"):
+            time.sleep(0.02)
+        return found
+
+    def filled(self, value: Any) -> Any:
+        return _filled(value, self._texts)
+
+    def _send(self, method: str, path: str, body: Any) -> requests.Response:
+        url = f"https://management.azure.com{path}?api-version=2025-12-01"
+        return self._session.request(method, url, json=body, timeout=60)
+
+
+def _filled(value: Any, texts: Mapping[str, str]) -> Any:
+    text = json.dumps(value)
+    for name, replacement in texts.items():
+        text = text.replace(f"{{{name}}}", replacement)
+    return json.loads(text)
+
+
+@pytest.fixture
+def sender(
+    tidepool: Tidepool, workspace: Workspace, bearer: str, webhook_receiver: WebhookReceiver
+) -> Iterator[Sender]:
+    """Yield a sender in a workspace whose jobs never start and whose deployments fail at once."""
+    tidepool.fault("run", "never_start", match={"workspace": workspace.name}, times=None)
+    tidepool.fault("provisioning", "fail", match={"workspace": workspace.name}, times=None)
+    yield Sender(tidepool, workspace, bearer, webhook_receiver.url)
+    tidepool.clear_faults()
+
+
+KINDS = {kind.removeprefix(f"{ML}/").removeprefix("workspaces/"): kind for kind in RESOURCES}
+# The assets of registries are those of workspaces. Invocations of batch endpoints go to another host.
+SENT = [kind for kind in KINDS if not kind.startswith("registries/") and kind != "batchEndpoints/jobs"]
+
+
+# The bodies of these start jobs, deployments and handshakes. They take about half a minute.
+SLOW = (
+    "jobs",
+    "onlineEndpoints/deployments",
+    "batchEndpoints/deployments",
+    "Microsoft.EventGrid/eventSubscriptions",
+)
+
+
+def _declared(kind: str) -> list[Leaf]:
+    """Return the properties of a kind, without those that belong to a job or a step inside it."""
+    table = RESOURCES[KINDS[kind]]
+    inside: set[int] = {id(NODE)} if kind == "components/versions" else set()
+    if kind == "schedules":
+        inside = {id(table["properties"]["action"].variants["CreateJob"]["jobDefinition"])}
+    return list(leaves(table, inside))
+
+
+def test_each_refused_property_is_refused_with_its_name(sender: Sender) -> None:
+    faults = [
+        fault for kind in SENT for leaf in _declared(kind) for fault in _refusal_faults(sender, kind, leaf)
+    ]
+
+    assert not faults, "\n".join(faults)
+
+
+def test_what_was_read_can_be_sent_again(sender: Sender) -> None:
+    refused = {}
+    for kind in SENT:
+        path = sender.path_of_new(kind)
+        sender.put(path, BODIES[kind]).raise_for_status()
+        answer = sender.put(path, sender.get_when_ready(path))
+        refused |= {} if answer.ok else {kind: answer.text}
+
+    # As in Azure: a principal has a role once, and a deployment that was read has no template.
+    assert refused.keys() == {"Microsoft.Authorization/roleAssignments", "Microsoft.Resources/deployments"}
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=pytest.mark.long if kind in SLOW else ()) for kind in SENT]
+)
+def test_each_property_alone_has_the_declared_effect(kind: str, sender: Sender) -> None:
+    faults = [fault for leaf in _declared(kind) for fault in _faults(sender, kind, leaf)]
+
+    assert _declared(kind)
+    assert not faults, "\n".join(faults)
+
+
+def _refusal_faults(sender: Sender, kind: str, leaf: Leaf) -> Iterator[str]:
+    """Yield the answer to one property if it should be refused and is not."""
+    is_type = leaf.path[-1][0] == "choice"
+    if leaf.declared.treatment is Treatment.REFUSED or leaf.declared.only:
+        body = body_with(BODIES[kind], leaf, None if is_type else refused_value(leaf), REQUIRED)
+        answer = sender.put(sender.path_of_new(kind, is_refused=True), body)
+        named = leaf.path[-1][2] if is_type else leaf.last_name
+        if answer.status_code != 501 or named not in answer.json()["error"]["message"]:
+            yield f"{kind} {leaf.name} is not refused: {answer.status_code} {answer.text}"
+
+
+def _faults(sender: Sender, kind: str, leaf: Leaf) -> Iterator[str]:
+    """Yield what Tidepool does otherwise than declared with one property that it accepts."""
+    if leaf.declared.treatment is Treatment.REFUSED and not leaf.declared.only:
+        return
+    path = sender.path_of_new(kind)
+    only = bool(leaf.declared.only)
+    body = body_with(BODIES[kind], leaf, allowed_value(leaf, VALUES), REQUIRED, replace=only)
+    answer = sender.put(path, body)
+    value = sender.filled(value_at(body, leaf))
+    if answer.status_code not in (200, 201):
+        if leaf.declared.treatment is not Treatment.USED or not _is_checked(answer, leaf, value):
+            yield f"{leaf.name} is not accepted: {answer.status_code} {answer.text}"
+        return
+    returned = value_at(sender.get(path), leaf)
+    if leaf.declared.treatment is Treatment.READ_ONLY:
+        if returned == value:
+            yield f"{leaf.name} is read-only, and was changed to {value!r}"
+    elif leaf.declared.treatment is Treatment.REFUSED or ("field", "credentials") in leaf.path:
+        return  # the value that is accepted is Azure's default, and Azure does not return secrets
+    elif leaf.last_name not in WRITE_ONLY and not _comes_back(leaf, returned, value):
+        yield f"{leaf.name} is {returned!r} in the answer, not {value!r}"
+
+
+def _comes_back(leaf: Leaf, returned: Any, value: Any) -> bool:
+    """Return whether an answer has the value: a used one in Azure's long form, or with more members, too."""
+    if isinstance(returned, dict) and isinstance(value, dict):
+        return all(_comes_back(leaf, returned.get(name), item) for name, item in value.items())
+    if isinstance(returned, str) and isinstance(value, str) and leaf.declared.treatment is Treatment.USED:
+        return returned.endswith(value.partition("//")[2] or value)
+    return bool(returned == value) or not (returned or value)
+
+
+def _is_checked(answer: requests.Response, leaf: Leaf, value: Any) -> bool:
+    """Return whether Tidepool refused the value because it looked at it, which is an effect, too."""
+    error = answer.json()["error"]
+    if answer.status_code != 400:
+        return False
+    return error["code"] == "EndpointValidationFailed" or any(
+        text in error["message"] for text in (leaf.last_name, repr(value))
+    )

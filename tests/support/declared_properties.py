@@ -4,15 +4,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tidepool.declarations.checks import OTHERS
 from tidepool.declarations.words import Choice, Each, Items, OrText, Property, Shape, Treatment
 
 Step = tuple[str, ...]
+SHARED = "all types"  # marks a chosen type as an example for all types
 MEMBER = "x"  # the name that the generated bodies give to the members of a map
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A declared property. The steps of its path are fields, members, items and chosen types."""
+    """A declared property. The steps of its path are fields, members, items and chosen types.
+
+    The first word of a step says which of these it is.
+    """
 
     path: tuple[Step, ...]
     declared: Property
@@ -42,7 +47,8 @@ def leaves(shape: Shape, seen: set[int], path: tuple[Step, ...] = ()) -> Iterato
             yield from _of_choice(shape, seen, path)
         case Mapping():
             for name, inner in shape.items():
-                yield from leaves(inner, seen, (*path, ("field", name)))
+                step = ("member", MEMBER) if name == OTHERS else ("field", name)
+                yield from leaves(inner, seen, (*path, step))
 
 
 def _of_choice(choice: Choice, seen: set[int], path: tuple[Step, ...]) -> Iterator[Leaf]:
@@ -56,35 +62,46 @@ def _of_choice(choice: Choice, seen: set[int], path: tuple[Step, ...]) -> Iterat
         if isinstance(variant, Property):
             yield Leaf(chosen, variant)
             continue
-        # The properties that all types share are sent with the first type only.
-        table = {**choice.shared, **variant} if first else variant
+        if first:  # the properties that all types share are yielded with the first type only
+            own = {key: inner for key, inner in choice.shared.items() if key not in variant}
+            yield from leaves(own, seen, (*chosen[:-1], (*chosen[-1], SHARED)))
         first = False
-        yield from leaves(table, seen, chosen)
+        yield from leaves(variant, seen, chosen)
 
 
-def body_with(
-    body: Any, leaf: Leaf, value: Any, required: Mapping[tuple[str, str], Mapping[str, Any]]
-) -> Any:
-    """Return the body with the value at the path of the leaf. `required` has what a chosen type needs."""
-    return _with(body, leaf.path, value, required, "")
+Required = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
-def _with(body: Any, path: tuple[Step, ...], value: Any, required: Any, field: str) -> Any:
-    if not path:
-        return value
-    step, *rest = path
-    if step[0] == "item":
-        return [_with(None, tuple(rest), value, required, field)]
-    body = dict(body or {})
-    if step[0] == "choice":
-        _, name, variant = step
-        if body.get(name) != variant:
-            body = {name: variant, **required.get((field, variant), {})}
-        return _with(body, tuple(rest), value, required, field) if rest else body
-    if step[0] == "field":
-        field = step[1]
-    body[step[1]] = _with(body.get(step[1]), tuple(rest), value, required, field)
-    return body
+def body_with(body: Any, leaf: Leaf, value: Any, required: Required, *, replace: bool = True) -> Any:
+    """Return the body with a value at the path of the leaf. `required` has what each chosen type needs.
+
+    Unless it may `replace` one, keep a value that the body or `required` has at this path.
+    """
+    return _Builder(required, value, replace=replace).build(body, leaf.path, "")
+
+
+class _Builder:
+    def __init__(self, required: Required, value: Any, *, replace: bool) -> None:
+        self._required = required
+        self._value = value
+        self._replace = replace
+
+    def build(self, body: Any, path: tuple[Step, ...], field: str) -> Any:
+        """Return the body with the value. `field` is the last field on the way to the body."""
+        if not path:
+            return self._value if self._replace or body is None else body
+        step, rest = path[0], path[1:]
+        if step[0] == "item":
+            return [self.build(None, rest, field)]
+        body = dict(body or {})
+        if step[0] == "choice":
+            name, variant = step[1:3]
+            if body.get(name) != variant:
+                body = {name: variant, **self._required.get((field, variant), {})}
+            return self.build(body, rest, field) if rest else body
+        field = step[1] if step[0] == "field" else field
+        body[step[1]] = self.build(body.get(step[1]), rest, field)
+        return body
 
 
 def value_at(body: Any, leaf: Leaf) -> Any:
@@ -103,9 +120,13 @@ def allowed_value(leaf: Leaf, values: Mapping[str, Any]) -> Any:
     """Return a value that Tidepool accepts."""
     if leaf.declared.only:
         return leaf.declared.only[0]
-    if leaf.last_name in values:
-        return values[leaf.last_name]
-    return _of_type(leaf.declared, {str: "x", int: 1, float: 1, bool: True, list: [], dict: {}})
+    for name in (leaf.name, leaf.last_name):
+        if name in values:
+            return values[name]
+    holders: dict[type, Any] = {list: [], dict: {}}
+    if leaf.declared.treatment is Treatment.STORED:
+        holders = {list: ["x"], dict: {"x": "y"}}
+    return _of_type(leaf.declared, {str: "x", int: 1, float: 1, bool: True, **holders})
 
 
 def refused_value(leaf: Leaf) -> Any:

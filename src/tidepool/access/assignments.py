@@ -28,7 +28,13 @@ class Assignments:
             self._by_principal[document["properties"]["principalId"]].append(document)
 
     def assign(
-        self, *, principal_id: str, role_definition_id: str, scope: str, name: str | None = None
+        self,
+        *,
+        principal_id: str,
+        role_definition_id: str,
+        scope: str,
+        name: str | None = None,
+        principal_type: str | None = None,
     ) -> Document:
         """Create a role assignment.
 
@@ -45,7 +51,7 @@ class Assignments:
             "type": _TYPE,
             "properties": {
                 "principalId": principal_id,
-                "principalType": "ServicePrincipal",
+                "principalType": principal_type or "ServicePrincipal",
                 "roleDefinitionId": role.definition_id(SUBSCRIPTION),
                 "scope": scope,
             },

@@ -31,6 +31,7 @@ _ROOTS = (
     f"/subscriptions/{SUBSCRIPTION}",
     f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}",
 )
+_KEPT = ("debugSetting", "validationLevel")
 
 
 class Deployments:
@@ -122,6 +123,7 @@ class Deployments:
                 "timestamp": _moment(self._scheduler.now()),
                 "correlationId": str(uuid.uuid4()),
                 "duration": "PT0S",
+                **{name: call.properties[name] for name in _KEPT if call.properties.get(name)},
             },
             tags=call.body.get("tags") or {},
         )

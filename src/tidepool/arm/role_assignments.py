@@ -69,6 +69,7 @@ class RoleAssignmentRoutes:
             role_definition_id=properties["roleDefinitionId"],
             scope=call.path.scope,
             name=call.path.names[0],
+            principal_type=properties.get("principalType"),
         )
         return JSONResponse(document, status_code=201)
 

@@ -115,7 +115,7 @@ class Assets:
         self._ensure_container(root, name, by)
         path = self._path(root, name)
         existing = self._store.get(path) or {}
-        changes = {key: properties[key] for key in MUTABLE if key in properties}
+        changes = {key: properties[key] for key in (*MUTABLE, "dataType") if key in properties}
         document = self._save(path, {**existing["properties"], **changes}, existing, by)
         return self.container(root, name) or document
 

@@ -23,7 +23,7 @@ _ACTIONS = {
     "stop": ("Stopping", "Stopped"),
     "restart": ("Restarting", "Running"),
 }
-_TYPES = ("AmlCompute", "ComputeInstance", "Kubernetes", "VirtualMachine", "SynapseSpark")
+_TYPES = ("AmlCompute", "ComputeInstance")
 
 
 class Computes:
@@ -65,7 +65,7 @@ class Computes:
         document = resource(
             call.path.text,
             {**properties, "provisioningState": "Updating" if existing else "Creating"},
-            location=call.body.get("location") or LOCATION,
+            location=_location(call, existing),
             tags=call.body.get("tags") or (existing or {}).get("tags") or {},
             identity=with_object_ids(call.path.text, call.body.get("identity"))
             or (existing or {}).get("identity"),
@@ -163,7 +163,7 @@ def _requested(call: Call, existing: Document | None) -> Document:
         **before,
         **changes,
         "properties": inner,
-        "computeLocation": LOCATION,
+        "computeLocation": changes.get("computeLocation") or _location(call, existing),
         "isAttachedCompute": False,
     }
     name = call.path.names[-1]
@@ -183,6 +183,11 @@ def _requested(call: Call, existing: Document | None) -> Document:
     if requested["computeType"] == "AmlCompute":
         requested["properties"] = _cluster(inner, before.get("properties") or {})
     return requested
+
+
+def _location(call: Call, existing: Document | None) -> str:
+    location = call.body.get("location") or (existing or {}).get("location")
+    return str(location or LOCATION)
 
 
 def _cluster(requested: Document, before: Document) -> Document:

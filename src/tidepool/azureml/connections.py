@@ -34,6 +34,11 @@ _KEPT = (
     "isSharedToAll",
     "sharedUserList",
     "value",
+    "valueFormat",
+    "error",
+    "peRequirement",
+    "peStatus",
+    "useWorkspaceManagedIdentity",
 )
 
 

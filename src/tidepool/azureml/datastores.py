@@ -134,10 +134,11 @@ class Datastores:
                 )
         secrets = (properties.get("credentials") or {}).get("secrets") or {}
         account = properties["accountName"]
-        if secrets.get("key") and secrets["key"] != self._accounts.key(account):
+        keys = [self._accounts.key(account, number) for number in (1, 2)]
+        if secrets.get("key") and secrets["key"] not in keys:
             raise UserError(
                 400,
-                f"The key in the credentials of the datastore is not the key of the account '{account}'. "
+                f"The key in the credentials of the datastore is not a key of the account '{account}'. "
                 "Azure accepts such a datastore, and then each job that uses it fails.",
                 "BadArgument",
             )

@@ -26,6 +26,7 @@ HOST = f"cert-{LOCATION}.experiments.azureml.net"
 _WRITE = "racwdl"
 _CREATION_S = 0.05
 _NAME = re.compile(r"[A-Za-z0-9][\w-]{1,32}")
+_KEPT = ("intellectualPropertyPublisher", "managedResourceGroupTags", "publicNetworkAccess")
 
 
 class Registries:
@@ -90,7 +91,8 @@ class Registries:
         _refuse_curated(name)
         _check(name, call.body)
         is_new = self._store.get(call.path.text) is None
-        document = self.create(name, call.body.get("tags"), call.body.get("identity"))
+        document = _with_kept(self.create(name, call.body.get("tags"), call.body.get("identity")), call.body)
+        self._store.put(call.path.text, document)
         return self._accepted(document, 201 if is_new else 200, f"registry {name}")
 
     async def _delete(self, call: Call) -> Response:
@@ -254,3 +256,10 @@ def blob_reference(blobs: Blobs, account: str, container: str, permission: str) 
 
 def registry_container(registry: str, folder: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{registry.lower()}/{folder}"))
+
+
+def _with_kept(document: Document, body: Document) -> Document:
+    """Return a registry with what a request says of it that Tidepool keeps and does not act on."""
+    outer = {name: body[name] for name in ("kind", "sku") if body.get(name)}
+    properties = {name: body["properties"][name] for name in _KEPT if body["properties"].get(name)}
+    return {**document, **outer, "properties": {**document["properties"], **properties}}

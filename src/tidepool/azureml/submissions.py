@@ -104,7 +104,7 @@ class Submissions:
             "experimentName": run.get("experimentName")
             or submitted.get("experimentName")
             or DEFAULT_EXPERIMENT,
-            "services": _services(workspace_id, name),
+            "services": {**(submitted.get("services") or {}), **_services(workspace_id, name)},
             "outputs": {**_default_output(name), **_outputs(submitted, run)},
         }
         return {**document, "properties": {**submitted, **known}}
@@ -124,7 +124,10 @@ class Submissions:
         self._references.check(workspace_id, properties)
 
     def _update(self, existing: Document, properties: Document) -> Document:
+        shown = self.view(existing)["properties"]
         changed = [key for key in sorted({*properties, *existing["properties"]}) if key not in _MUTABLE]
+        # A body that was read with GET has what Azure added, such as the services and the default output.
+        changed = [key for key in changed if _plain(properties.get(key)) != _plain(shown.get(key))]
         changed = [
             key for key in changed if _plain(properties.get(key)) != _plain(existing["properties"].get(key))
         ]

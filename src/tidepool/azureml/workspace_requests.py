@@ -12,6 +12,7 @@ _KEPT = (
     *("allowPublicAccessWhenBehindVnet", "allowRoleAssignmentOnRG", "applicationInsights"),
     *("containerRegistry", "description", "friendlyName", "hbiWorkspace", "imageBuildCompute", "keyVault"),
     *("publicNetworkAccess", "serverlessComputeSettings", "storageAccount", "systemDatastoresAuthMode"),
+    *("ipAllowlist", "managedNetwork", "networkAcls"),
 )
 
 

@@ -10,7 +10,7 @@ ROLE_ASSIGNMENT: Table = {
     "properties": {
         "principalId": used(_HOLDS),
         "roleDefinitionId": used(_HOLDS),
-        "principalType": stored("every principal of Tidepool is a service principal"),
+        "principalType": stored("roles are the same for each type of principal"),
         "description": refused("role assignments have no descriptions", str),
         "condition": refused("roles hold without conditions", str),
         "conditionVersion": refused("roles hold without conditions", str),

@@ -40,7 +40,7 @@ DATA_CONTAINER: Table = {
     "properties": {
         **DESCRIBED,
         **ARCHIVED,
-        "dataType": used(_PATHS),
+        "dataType": stored("each version has a type of its own"),
         "latestVersion": read_only(str),
         "nextVersion": read_only(str),
     },
@@ -122,9 +122,9 @@ _OUTPUT: Table = {
 }
 _COMPONENT: Table = {
     "$schema": stored(_PEOPLE),
-    "name": stored("the name in the path of the request replaces it"),
-    "version": stored("the version in the path of the request replaces it", SCALAR),
-    "id": stored("the path of the request replaces it"),
+    "name": read_only(str),  # the path of the request has the name and the version
+    "version": read_only(SCALAR),
+    "id": read_only(str),
     "display_name": stored(_PEOPLE),
     "description": stored(_PEOPLE),
     "tags": stored("the properties of the version have them, too", dict),
@@ -161,7 +161,15 @@ SPEC: Shape = choice(
         },
         **{
             name: refused("Tidepool has no service that runs it")
-            for name in ("spark", "automl", "import", "data_transfer", "flow_parallel", "sweep")
+            for name in (
+                "spark",
+                "automl",
+                "import",
+                "data_transfer",
+                "flow_parallel",
+                "promptflow_parallel",
+                "sweep",
+            )
         },
     },
     default="command",

@@ -24,6 +24,7 @@ _TYPE_NAMES: dict[type, str] = {
     float: "a number",
     bool: "true or false",
 }
+OTHERS = "*"  # in a table: all names that it does not have
 _EMPTY: tuple[Any, ...] = ({}, [], "")
 
 
@@ -45,12 +46,12 @@ class _Reader:
         names = {name.lower(): name for name in table}
         read: dict[str, Any] = {}
         for written, item in value.items():
-            name = names.get(str(written).lower())
+            name = names.get(str(written).lower(), written if OTHERS in table else None)
             if name is None:
                 raise self._unknown(_join(path, written), table)
             if name in read:
                 raise _invalid(f"'{_join(path, name)}' occurs twice.")
-            shape = table[name]
+            shape = table.get(name) or table[OTHERS]
             if not (isinstance(shape, Property) and shape.treatment is Treatment.READ_ONLY):
                 read[name] = self._value(shape, item, _join(path, name))
         return read

@@ -97,7 +97,8 @@ COMPUTE: Table = {
             "provisioningErrors": read_only(list),
             "isAttachedCompute": read_only(bool),
         },
-        {
+        default="AmlCompute",  # the body of a PATCH does not repeat it
+        variants={
             "AmlCompute": {"properties": _CLUSTER_PROPERTIES},
             "ComputeInstance": {"properties": _INSTANCE_PROPERTIES},
             **{name: refused(_ATTACHED) for name in _OTHER_TYPES},

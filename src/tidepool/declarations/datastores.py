@@ -14,7 +14,10 @@ _CREDENTIALS: Shape = choice(
     {
         "None": {},
         "AccountKey": {
-            "secrets": {"key": used(_KEY), "secretsType": stored("the credentials say it already")}
+            "secrets": {
+                "key": used(_KEY),
+                "secretsType": used(_KEY, only=("AccountKey",), reason="the credentials are an account key"),
+            }
         },
         **{
             name: refused("Tidepool reads and writes the data of jobs with its own identity")

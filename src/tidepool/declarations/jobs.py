@@ -2,6 +2,7 @@
 
 from tidepool.declarations.metadata import DESCRIBED, RESOURCE
 from tidepool.declarations.words import (
+    ANY,
     SCALAR,
     Choice,
     Property,
@@ -145,17 +146,15 @@ _COMMAND: Table = {
 _NODE_INPUT = or_text(
     {
         "job_input_type": used(_BINDS),
-        "type": used(_BINDS),
         "value": used(_BINDS, SCALAR),
         "uri": used(_BINDS),
-        "path": used(_BINDS),
         "mode": used(_GRAPH, only=_TABLE_MODES, reason=_NO_MOUNT),
     }
 )
 _NODE_OUTPUT = or_text(
     {
-        "job_output_type": used(_BINDS),
-        "type": used(_BINDS),
+        "job_output_type": stored("the component of the step declares the type"),
+        "type": stored("the component of the step declares the type"),
         "value": used(_BINDS),
         "uri": used(_BINDS),
         "path": used(_BINDS),
@@ -165,7 +164,7 @@ _NODE_OUTPUT = or_text(
     }
 )
 NODE_RESOURCES: Table = {
-    "instance_count": used(_PARALLEL, SCALAR),
+    "instance_count": used(_THRESHOLDS, SCALAR),
     "instance_type": stored(_HERE),
     "locations": stored(_HERE, list),
     "max_instance_count": refused("elastic jobs are not emulated"),
@@ -259,6 +258,7 @@ SETTINGS: Table = {
         "integration/tidepool_jobs::unchanged_deterministic_steps_are_reused_unless_forced", bool
     ),
     "_source": stored("it says which part of the SDK made the pipeline"),
+    "*": stored("Azure ignores settings that it does not know", ANY),
     "on_init": refused("there are no steps at the start and end of a pipeline"),
     "on_finalize": refused("there are no steps at the start and end of a pipeline"),
 }

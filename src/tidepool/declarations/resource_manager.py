@@ -1,7 +1,7 @@
 """Deployments, the resource group, storage accounts, and resources that are only kept."""
 
 from tidepool.declarations.metadata import IDENTITY, LOCATED
-from tidepool.declarations.words import ANY, Table, refused, stored, used
+from tidepool.declarations.words import Table, read_only, refused, stored, used
 
 _RESOURCES = "integration/tidepool_resource_manager"
 _TEMPLATE = f"{_RESOURCES}::a_template_makes_resources_in_the_order_of_their_dependencies"
@@ -10,6 +10,7 @@ _ONLY_KEPT = "nothing answers at the resource's host, so a program that uses it 
 
 DEPLOYMENT: Table = {
     **LOCATED,
+    "location": refused("a deployment to a resource group has no location", str),
     "properties": {
         "template": used(_TEMPLATE, dict),
         "parameters": used(_TEMPLATE, dict),
@@ -26,7 +27,7 @@ DEPLOYMENT: Table = {
 RESOURCE_GROUP: Table = {
     **LOCATED,
     "managedBy": refused("there is one resource group"),
-    "properties": stored("Tidepool sets them", dict),
+    "properties": read_only(dict),
 }
 # account_requests.py checks the properties.
 STORAGE_ACCOUNT: Table = {
@@ -47,6 +48,6 @@ KEPT: Table = {
     "kind": stored(_ONLY_KEPT),
     "sku": stored(_ONLY_KEPT, dict),
     "identity": IDENTITY,
-    "etag": stored(_ONLY_KEPT),
-    "properties": stored(_ONLY_KEPT, ANY),
+    "etag": read_only(str),
+    "properties": stored(_ONLY_KEPT, dict),
 }

@@ -6,6 +6,7 @@ A table is a dictionary from the names of properties to one of these:
 - `stored(reason)`: the property comes back in answers and does nothing else, which is safe for this reason;
 - `refused(reason)`: a request with this property gets 501, with the name of the property and the reason;
 - `read_only()`: Azure ignores the property in requests;
+- `"*"` in place of a name is each name that is not in the table, where Azure ignores such names;
 - another table (an object), `each(...)` (a map), `items(...)` (a list), `choice(...)` (one of several types).
 """
 

@@ -44,7 +44,7 @@ MANAGED_NETWORK: Table = {
 WORKSPACE: Table = {
     **LOCATED,
     "kind": refused(_NO_HUBS, str, only=("Default",)),
-    "sku": SKU,
+    "sku": {**SKU, **dict.fromkeys(("name", "tier"), refused("there is one level", str, only=("Basic",)))},
     "identity": IDENTITY,
     "properties": {
         "allowPublicAccessWhenBehindVnet": stored(_NO_NETWORK, SCALAR),
@@ -56,7 +56,7 @@ WORKSPACE: Table = {
         "associatedWorkspaces": refused(_NO_HUBS, list),
         "containerRegistry": stored(_NO_IMAGES),
         "description": stored(_TEXT),
-        "discoveryUrl": stored("Tidepool sets it"),
+        "discoveryUrl": read_only(str),
         "enableDataIsolation": refused("default datastores have containers of their own", SCALAR, only=_NO),
         "enableServiceSideCMKEncryption": refused(_NO_KEYS, SCALAR, only=_NO),
         "encryption": ENCRYPTION,
@@ -112,15 +112,17 @@ REGISTRY: Table = {
     "sku": SKU,
     "identity": IDENTITY,
     "properties": {
-        "discoveryUrl": stored("Tidepool sets it"),
+        "discoveryUrl": read_only(str),
         "intellectualPropertyPublisher": stored(_TEXT),
         "managedResourceGroup": refused("there is one resource group", dict),
         "managedResourceGroupSettings": refused("there is one resource group", dict),
         "managedResourceGroupTags": unlisted(stored("there is one resource group", dict)),
-        "mlFlowRegistryUri": stored("Tidepool sets it"),
+        "mlFlowRegistryUri": read_only(str),
         "registryPrivateEndpointConnections": refused(_NO_NETWORK, list),
         "publicNetworkAccess": stored(_NO_NETWORK),
         "regionDetails": used(_REGISTRY, list),
+        "storageAccount": unlisted(read_only(str)),
+        "provisioningState": unlisted(read_only(str)),
     },
 }
 

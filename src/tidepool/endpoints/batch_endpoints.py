@@ -143,6 +143,7 @@ class BatchEndpoints:
             **resource(call.path.text, {**properties, "provisioningState": state}),
             "location": call.body.get("location") or LOCATION,
             "tags": call.body.get("tags") or {},
+            **{name: call.body[name] for name in ("kind", "identity") if call.body.get(name)},
             "systemData": (existing or {}).get("systemData", {}),
         }
         document = with_system_data(document, self._scheduler.now(), call.principal.name)

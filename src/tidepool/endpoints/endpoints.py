@@ -153,6 +153,7 @@ class Endpoints:
             "kind": "Managed",
             "tags": call.body.get("tags") or {},
             "identity": _identity(call),
+            **({"sku": call.body["sku"]} if call.body.get("sku") else {}),
         }
 
     def _provision(self, endpoint: Document, existing: Document | None, by: Principal) -> Response:

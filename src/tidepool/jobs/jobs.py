@@ -161,6 +161,7 @@ def _root_run(name: str, properties: Body, graph: Graph, principal: Principal) -
         "description": properties.get("description"),
         "experimentName": properties.get("experimentName"),
         "tags": properties.get("tags") or {},
+        "hidden": bool(properties.get("isArchived")),
         "properties": {**(properties.get("properties") or {}), **source},
         "runType": "azureml.PipelineRun" if pipeline else "azureml.scriptrun",
         "target": short_name(compute),
