@@ -137,6 +137,17 @@ def run(context: typer.Context, data: Data = DEFAULT) -> None:
 
 
 @app.command()
+def seed(
+    target: Annotated[str, typer.Argument(metavar="ACCOUNT/CONTAINER[/PATH]", help="Where the files go.")],
+    folder: Annotated[Path, typer.Argument(help="The folder with the files.", exists=True, file_okay=False)],
+    data: Data = DEFAULT,
+) -> None:
+    """Fill a public storage account: tidepool seed azuremlexamples/datasets ./datasets"""
+    names = _attached(data).seed(target, folder)
+    typer.echo(f"Uploaded {len(names)} files. Everyone can read them at {_blob_url(target)}/")
+
+
+@app.command()
 def env(data: Data = DEFAULT) -> None:
     """Print the variables that direct programs to Tidepool, for eval "$(tidepool env)".
 
@@ -169,6 +180,11 @@ def main() -> None:
     finally:
         if sys.argv[1:2] == ["env"] and not succeeded:
             typer.echo("false")
+
+
+def _blob_url(target: str) -> str:
+    account, _, path = target.partition("/")
+    return f"https://{account}.blob.core.windows.net/{path.rstrip('/')}"
 
 
 def _attached(data: Path) -> Tidepool:

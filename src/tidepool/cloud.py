@@ -179,6 +179,22 @@ class Tidepool:
     def create_storage_account(self) -> StorageAccount:
         return StorageAccount(**self._post("/storage-accounts"))
 
+    def seed(self, target: str, folder: Path | str) -> list[str]:
+        """Upload a folder to `account/container` or `account/container/folder`, and return the blob names.
+
+        Account and container are created if need be. Everyone can read a new container without a token, as
+        public samples need.
+        """
+        account, _, path = target.partition("/")
+        container, _, prefix = path.partition("/")
+        source = Path(folder).resolve()
+        if not account or not container or not source.is_dir():
+            raise TidepoolError(
+                f"cannot seed {target!r} from {folder}: name ACCOUNT/CONTAINER and an existing folder"
+            )
+        body = {"account": account, "container": container, "prefix": prefix, "folder": str(source)}
+        return list(self._post("/seed", body))
+
     def create_workspace(self, name: str | None = None) -> Workspace:
         """Create a workspace with a storage account of its own."""
         return Workspace(**self._post("/workspaces", {"name": name or f"mlw-{uuid.uuid4().hex[:12]}"}))

@@ -47,6 +47,7 @@ class Control:
             Route("/advance", self._advance, methods=["POST"]),
             Route("/settle", self._settle, methods=["POST"]),
             Route("/storage-accounts", self._create_storage_account, methods=["POST"]),
+            Route("/seed", self._seed, methods=["POST"]),
             Route("/workspaces", self._create_workspace, methods=["POST"]),
             Route("/sites", self._start_site, methods=["POST"]),
             Route("/sites/{name}", self._stop_site, methods=["DELETE"]),
@@ -141,6 +142,15 @@ class Control:
         create_storage_account(self._composition.store, name)
         key = self._composition.accounts.key(name)
         return JSONResponse({"name": name, "id": default_resources.storage_account_id(name), "key": key})
+
+    async def _seed(self, request: Request) -> JSONResponse:
+        """Upload a folder to a container that everyone can read, and create the account if need be."""
+        body = await request.json()
+        account, container, prefix = body["account"], body["container"], body["prefix"]
+        create_storage_account(self._composition.store, account)
+        await self._composition.blobs.publish_container(account, container)
+        names = await self._composition.blobs.upload(Path(body["folder"]), account, container, prefix)
+        return JSONResponse(names)
 
     async def _create_workspace(self, request: Request) -> JSONResponse:
         name, account = (await request.json())["name"], self._composition.accounts.hand_out()

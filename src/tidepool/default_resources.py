@@ -23,6 +23,14 @@ STOP_WITHIN_S = 30
 _GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers"
 
 
+def seed_hint(account: str, container: str = "CONTAINER") -> str:
+    """Return how to provide the files of a public account, which Tidepool cannot fetch from the internet."""
+    return (
+        "Tidepool has no internet. To provide the files of a public account, download them and run: "
+        f"tidepool seed {account}/{container} FOLDER"
+    )
+
+
 def workspace_id(name: str) -> str:
     return f"{_GROUP}/Microsoft.MachineLearningServices/workspaces/{name}"
 

@@ -43,8 +43,10 @@ class Authority:
         self.certificate = folder / "certificate.pem"
         self.key = folder / "key.pem"
         self.hosts = folder / "hosts.txt"
+        self.wgetrc = folder / "wgetrc"  # wget reads no environment variable with the CA
         if not self.hosts.exists() or self.hosts.read_text() != "\n".join(HOSTS):
             self._make(folder)
+        self.wgetrc.write_text(f"ca_certificate = {self.authority.absolute()}\n")
 
     def context(self) -> SSLContext:
         context = SSLContext(PROTOCOL_TLS_SERVER)
@@ -80,6 +82,7 @@ def environment(
         "REQUESTS_CA_BUNDLE": authorities,
         "SSL_CERT_FILE": authorities,
         "CURL_CA_BUNDLE": authorities,
+        "WGETRC": str(authority.wgetrc.absolute()),
         "IDENTITY_ENDPOINT": identity_url,
         "IDENTITY_HEADER": identity_header,
     }
@@ -156,7 +159,8 @@ class _Tunnel(asyncio.Protocol):
         else:
             self._transport.write(
                 _refusal(
-                    f"Tidepool does not emulate {host} (to leave Tidepool: unset HTTPS_PROXY https_proxy)"
+                    f"Tidepool does not emulate {host} (to leave Tidepool: unset HTTPS_PROXY https_proxy). "
+                    "Programs in Tidepool have no internet."
                 )
             )
             self._transport.close()

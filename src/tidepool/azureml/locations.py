@@ -6,6 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from tidepool.azureml.ids import Reference, read_reference
 from tidepool.azureml.workspaces import artifact_store
+from tidepool.default_resources import seed_hint, storage_account_id
 from tidepool.errors import AzureError
 from tidepool.store import Store
 
@@ -34,7 +35,7 @@ def locate(store: Store, root: str, text: str) -> BlobLocation:
     for _ in range(DEPTH):
         url = urlsplit(text)
         if url.scheme in ("https", "abfss", "wasbs"):
-            return _from_url(text)
+            return _existing(store, _from_url(text))
         reference = read_reference(store, root, text)
         if reference is None:
             break
@@ -49,6 +50,15 @@ def locate(store: Store, root: str, text: str) -> BlobLocation:
         "UserError",
         f"'{text}' does not lead to data. Use a datastore path, an asset id or a storage URL.",
     )
+
+
+def _existing(store: Store, location: BlobLocation) -> BlobLocation:
+    """Return the location. Raise AzureError 400 if Tidepool has no such account, such as a public one."""
+    if store.get(storage_account_id(location.account)) is None:
+        hint = seed_hint(location.account, location.container)
+        message = f"{location.url}: the storage account '{location.account}' does not exist. {hint}"
+        raise AzureError(400, "UserError", message)
+    return location
 
 
 def _in_datastore(store: Store, reference: Reference) -> BlobLocation:

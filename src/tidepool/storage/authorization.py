@@ -6,7 +6,7 @@ from starlette.requests import Request
 
 from tidepool.access.identity import LIFETIME_S, Identity
 from tidepool.access.principals import PRINCIPALS
-from tidepool.default_resources import storage_account_id
+from tidepool.default_resources import seed_hint, storage_account_id
 from tidepool.errors import AzureError
 from tidepool.storage.blob_batches import is_batch
 from tidepool.storage.request import StorageRequest
@@ -45,8 +45,8 @@ class StorageAuthorization:
             raise AzureError(
                 400,
                 "AccountDoesNotExist",
-                f"The storage account '{request.account}' does not exist. "
-                "(In Azure, its name does not resolve.)",
+                f"The storage account '{request.account}' does not exist. (In Azure, its name does not "
+                f"resolve.) {seed_hint(request.account, request.segments[0] or 'CONTAINER')}",
             )
         if not request.header("authorization").lower().startswith("bearer "):
             _check_key_access(account, request)

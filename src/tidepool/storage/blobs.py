@@ -87,6 +87,12 @@ class Blobs:
         answer = await self._storage.send(account, "blob", "PUT", f"/{container}?restype=container")
         _checked(answer, or_status=409)
 
+    async def publish_container(self, account: str, container: str) -> None:
+        """Create a container that everyone can read without a token. An existing one stays as it is."""
+        target, headers = f"/{container}?restype=container", {"x-ms-blob-public-access": "container"}
+        answer = await self._storage.send(account, "blob", "PUT", target, headers=headers)
+        _checked(answer, or_status=409)
+
     async def download(self, account: str, container: str, prefix: str, folder: Path) -> Files:
         """Download all blobs in a folder, or the single blob with this name, and return the files."""
         limit = asyncio.Semaphore(_TRANSFERS)
