@@ -143,6 +143,21 @@ REQUIRED: dict[tuple[str, str], dict[str, Any]] = {
         "componentId": {"referenceType": "Id", "assetId": "{workspace}/components/whole/versions/1"}
     },
     ("model", "Id"): {"assetId": "{workspace}/models/flow/versions/1"},
+    ("properties", "Sweep"): {
+        "searchSpace": {"x": ["choice", [["1"]]]},
+        "samplingAlgorithm": {"samplingAlgorithmType": "Grid"},
+        "objective": {"goal": "Maximize", "primaryMetric": "m"},
+        "limits": {"jobLimitsType": "Sweep", "maxTotalTrials": 1},
+        "trial": {"command": "true", "environmentId": "{workspace}/environments/plain/versions/1"},
+    },
+    ("jobs", "pipeline"): {"componentId": "{workspace}/components/whole/versions/1"},
+    ("jobs", "sweep"): {
+        "trial": {"componentId": "{workspace}/components/step/versions/1"},
+        "search_space": {"x": {"type": "choice", "values": ["1"]}},
+        "sampling_algorithm": "grid",
+        "objective": {"goal": "maximize", "primary_metric": "m"},
+        "limits": {"max_total_trials": 1},
+    },
     ("trigger", "Cron"): {"expression": "0 3 * * *"},
     ("trigger", "Recurrence"): {"frequency": "Day", "interval": 1},
     ("destination", "AzureFunction"): {"properties": {"resourceId": "{site}/functions/none"}},
@@ -167,6 +182,9 @@ VALUES: dict[str, Any] = {
     "default_compute": "{workspace}/computes/cpu",
     "timeout": "PT1H",
     "requestTimeout": "PT1S",
+    "trialTimeout": "PT1H",
+    "trial_timeout": "PT1H",
+    "max_concurrent_trials": 1,
     "timeZone": "UTC",
 }
 
