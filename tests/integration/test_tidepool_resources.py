@@ -14,6 +14,7 @@ from azure.ai.ml import MLClient, command, load_component
 from azure.ai.ml.entities import (
     AmlCompute,
     AzureBlobDatastore,
+    ComputeInstance,
     CronTrigger,
     Data,
     Environment,
@@ -324,6 +325,16 @@ def test_a_cluster_is_provisioned_resized_and_deleted(ml: MLClient) -> None:
     ml.compute.begin_delete("gpu").result()
     with pytest.raises(ResourceNotFoundError):
         ml.compute.get("gpu")
+
+
+def test_a_compute_instance_is_stopped_and_started(ml: MLClient) -> None:
+    ml.compute.begin_create_or_update(ComputeInstance(name="mine", size="Standard_DS3_v2")).result()
+
+    ml.compute.begin_stop("mine").wait()
+    stopped = ml.compute.get("mine").state
+    ml.compute.begin_start("mine").wait()
+
+    assert (stopped, ml.compute.get("mine").state) == ("Stopped", "Running")
 
 
 @pytest.mark.parametrize(

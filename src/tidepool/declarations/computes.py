@@ -1,7 +1,7 @@
 """Computes: clusters and compute instances."""
 
 from tidepool.declarations.metadata import IDENTITY, LOCATED
-from tidepool.declarations.words import Table, choice, read_only, refused, stored, used
+from tidepool.declarations.words import Table, choice, read_only, refused, stored, unlisted, used
 
 _CLUSTER = "integration/tidepool_resources::a_cluster_is_provisioned_resized_and_deleted"
 _REFUSED = "integration/tidepool_resources::an_impossible_cluster_is_refused"
@@ -70,6 +70,9 @@ _INSTANCE_PROPERTIES: Table = {
     "computeInstanceAuthorizationType": stored(_LOGIN),
     "sshSettings": stored(_LOGIN, dict),
     "enableSSO": stored(_LOGIN, bool),
+    "enableRootAccess": unlisted(stored(_LOGIN, bool)),
+    "enableOSPatching": unlisted(stored("the instance is this machine", bool)),
+    "releaseQuotaOnStop": unlisted(stored("Tidepool has no quotas", bool)),
     "personalComputeInstanceSettings": refused("an instance is not assigned to a person", dict),
     "enableNodePublicIp": refused(_NETWORK, bool, only=(True,)),
     "subnet": refused(_NETWORK, dict),
