@@ -1,8 +1,11 @@
 """What Tidepool reads from conda files."""
 
+from pathlib import Path
+
 import pytest
 
 from tidepool.jobs.conda import Requirements, missing_modules, package_of, read_conda_file
+from tidepool.jobs.python_environments import PythonEnvironment
 
 CONDA = """
 name: model
@@ -46,6 +49,22 @@ def test_an_empty_conda_file_requires_nothing() -> None:
 def test_what_is_no_conda_file_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="conda file"):
         read_conda_file(text)
+
+
+@pytest.mark.parametrize(
+    ("requirements", "hint"),
+    [
+        (read_conda_file("dependencies: [{pip: [nowhere-to-find==4.2, pytest]}]"), "nowhere-to-find==4.2 of"),
+        (read_conda_file("dependencies: [pytest]"), "no package with the module nowhere_to_find"),
+        (None, "env:1 has no conda file"),
+    ],
+    ids=["required", "not required", "no conda file"],
+)
+def test_a_failed_import_is_explained(requirements: Requirements | None, hint: str) -> None:
+    environment = PythonEnvironment(Path("python"), "env:1", requirements)
+
+    assert hint in environment.hint("ModuleNotFoundError: No module named 'nowhere_to_find'")
+    assert environment.hint("all is well") == ""
 
 
 def test_the_package_of_a_missing_module_is_known() -> None:

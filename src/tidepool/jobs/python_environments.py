@@ -46,7 +46,13 @@ class PythonEnvironment:
         modules = missing_modules(output)
         if not modules or not self.label:
             return ""
-        packages = self.requirements.packages if self.requirements else ()
+        if self.requirements is None:
+            return (
+                f"Tidepool: the module {', '.join(modules)} is not installed in the Python environment of "
+                f"Tidepool, in which jobs run. The environment {self.label} has no conda file, so Tidepool "
+                "does not know what its image contains. Install the package there."
+            )
+        packages = self.requirements.packages
         wanted = [line for line in packages if package_name(line) in map(package_of, modules)]
         missing = wanted or [line for line in packages if package_name(line) and not _installed(line)]
         of = f"of the environment {self.label}"
