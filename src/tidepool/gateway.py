@@ -6,7 +6,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
@@ -31,7 +31,7 @@ _CODES = {500: "InternalError", 502: "BadGateway", 503: "ServerBusy", 504: "Gate
 _WRITABLE = re.compile(r"\.core\.windows\.net$|^management\.azure\.com$|\.azureml\.(ms|net)$")
 
 
-@dataclass
+@dataclass(slots=True)  # up to RECORD_LENGTH of them are kept
 class RecordedRequest:
     """A request that came through the proxy.
 
@@ -74,7 +74,7 @@ class Gateway:
         """
         first = max(0, len(self._record) - (self._count - after))
         return [
-            dict(vars(entry))
+            asdict(entry)
             for entry in islice(self._record, first, None)
             if origin in (None, entry.origin) and entry.host.startswith(host) and path in entry.path
         ]

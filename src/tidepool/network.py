@@ -9,7 +9,6 @@ from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLContext, SSLError
 from typing import Any, cast
 
-import trustme
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -54,6 +53,8 @@ class Authority:
         return context
 
     def _make(self, folder: Path) -> None:
+        import trustme
+
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         authority = trustme.CA(organization_name="Tidepool")
         leaf = authority.issue_cert("127.0.0.1", "localhost", *HOSTS)

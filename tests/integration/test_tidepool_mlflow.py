@@ -1,5 +1,6 @@
 """MLflow with a workspace: the unmodified azureml-mlflow, in a script and in jobs."""
 
+import asyncio
 import contextlib
 import os
 import sqlite3
@@ -18,7 +19,7 @@ from tests.support.azure_clients import ml_client
 
 from tidepool import default_resources
 from tidepool.cloud import Tidepool, Workspace
-from tidepool.tracking.server import template
+from tidepool.tracking.server import MlflowServer, template
 
 TRAIN = """
     import mlflow, numpy
@@ -207,3 +208,18 @@ def test_new_databases_are_copies_of_one_without_experiments_and_runs(
     assert rows(template(), "select run_uuid from runs") == []
     for query in ("select version_num from alembic_version", "select name from sqlite_master order by name"):
         assert rows(template(), query) == rows(database, query)
+
+
+@pytest.mark.long
+def test_an_idle_mlflow_server_ends_and_the_next_request_starts_it(tmp_path: Path) -> None:
+    async def use() -> bool:
+        server = MlflowServer(folder=tmp_path, log_file=tmp_path / "log", idle_s=0.5)
+        await server.ensure()
+        while server.ready:
+            await asyncio.sleep(0.05)
+        await server.ensure()
+        was_ready = server.ready
+        await server.stop()
+        return was_ready
+
+    assert asyncio.run(use())

@@ -28,6 +28,8 @@ _MAIN = PACKAGE / "node_modules" / "azurite" / "dist" / "src" / "azurite.js"
 _ACCOUNT_STORE = PACKAGE / "node_modules" / "azurite" / "dist" / "src" / "common" / "AccountDataStore.js"
 _ACCOUNT_KEYS = Path(__file__).with_name("account_keys.cjs")
 _NO_TELEMETRY = Path(__file__).with_name("no_telemetry.cjs")
+# A small space for new objects costs some garbage collections, and saves a fifth of the memory.
+_NODE = ("--max-semi-space-size=1",)
 _INSTALLED = PACKAGE / "node_modules" / ".package-lock.json"
 _LISTENING = re.compile(rb"Azurite (\w+) service is successfully listening at https://[\d.]+:(\d+)")
 
@@ -186,7 +188,7 @@ class Azurite:
             f"--location={self._data_dir}",
         ]
         modules = [f"--require={file}" for file in (_NO_TELEMETRY, _ACCOUNT_KEYS)]
-        return [_node(), *modules, str(_MAIN), *ports, *flags, *files]
+        return [_node(), *_NODE, *modules, str(_MAIN), *ports, *flags, *files]
 
     async def _copy_output(self, stream: asyncio.StreamReader) -> None:
         async for line in stream:

@@ -8,6 +8,7 @@ import shutil
 import socket
 import sqlite3
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,6 +17,9 @@ import httpx
 from tidepool.errors import AzureError
 
 _START_S = 120
+# A server without requests ends after this time, because it holds some 200 MB. The next request starts it.
+IDLE_S = 300.0
+_LOOK_EVERY_S = 5.0
 _ENVIRONMENT = {
     "MLFLOW_ENABLE_WORKSPACES": "true",
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -26,9 +30,11 @@ _ENVIRONMENT = {
 }
 # The objects that the server imports live on. The garbage collector would look at them again and again, which
 # takes a sixth of the time of the import.
+# The server needs neither Arrow nor the client plug-ins for Azure ML, which MLflow would import, too.
 _SERVE = """
-import gc
+import gc, sys
 gc.disable()
+sys.modules["pyarrow"] = sys.modules["azureml.mlflow"] = None
 import mlflow.server.fastapi_app
 from uvicorn.main import main
 gc.freeze()
@@ -39,15 +45,21 @@ _TABLES = ("/api/2.0/mlflow/experiments/search", {"max_results": 1})
 
 
 class MlflowServer:
-    """An `mlflow server` with one worker on SQLite. Its port is open before the process is ready."""
+    """An `mlflow server` with one worker on SQLite. Its port is open before the process is ready.
 
-    def __init__(self, *, folder: Path, log_file: Path) -> None:
+    It ends after `idle_s` seconds of real time without a request.
+    """
+
+    def __init__(self, *, folder: Path, log_file: Path, idle_s: float = IDLE_S) -> None:
+        self._idle_s = idle_s
         self.database = folder / "mlflow.db"
         self._folder = folder
         self._log_file = log_file
         self._starting: asyncio.Task[None] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._http: httpx.AsyncClient | None = None
+        self._idle: asyncio.Task[None] | None = None
+        self._used = 0.0
 
     @property
     def ready(self) -> bool:
@@ -58,7 +70,8 @@ class MlflowServer:
         return self._process is not None and self._process.returncode is None
 
     def begin(self) -> asyncio.Task[None]:
-        """Start the server unless it runs or is starting. A server that has died is started again."""
+        """Start the server unless it runs or is starting. A server that has ended is started again."""
+        self._used = time.monotonic()
         if self._starting is None or (self._starting.done() and not self.ready):
             self._starting = asyncio.create_task(self._start())
         return self._starting
@@ -70,8 +83,17 @@ class MlflowServer:
         return self._http
 
     async def stop(self) -> None:
-        if self._starting is not None:
-            self._starting.cancel()
+        for task in (self._starting, self._idle):
+            if task is not None:
+                task.cancel()
+        await self._end()
+
+    async def _end_when_idle(self) -> None:
+        while time.monotonic() - self._used < self._idle_s:
+            await asyncio.sleep(min(_LOOK_EVERY_S, self._idle_s))
+        await self._end()
+
+    async def _end(self) -> None:
         if self._http is not None:
             await self._http.aclose()
         if self._process is not None and self._process.returncode is None:
@@ -102,6 +124,7 @@ class MlflowServer:
                     env={
                         **os.environ,
                         **_ENVIRONMENT,
+                        "MALLOC_ARENA_MAX": "2",
                         "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{self.database}",
                     },
                     stdin=asyncio.subprocess.DEVNULL,
@@ -117,6 +140,8 @@ class MlflowServer:
             headers={"Host": "localhost"},
         )
         await self._first_answer(self._http, self._process)
+        self._used = time.monotonic()
+        self._idle = asyncio.create_task(self._end_when_idle())
         if is_new and not template().exists():
             with contextlib.suppress(OSError, sqlite3.Error):  # an installation may be read-only
                 await asyncio.to_thread(_keep_as_template, self.database)
