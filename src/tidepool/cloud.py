@@ -4,7 +4,7 @@ It starts a supervisor, or finds a running supervisor, and calls its control API
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -195,9 +195,14 @@ class Tidepool:
         body = {"account": account, "container": container, "prefix": prefix, "folder": str(source)}
         return list(self._post("/seed", body))
 
-    def create_workspace(self, name: str | None = None) -> Workspace:
-        """Create a workspace with a storage account of its own."""
-        return Workspace(**self._post("/workspaces", {"name": name or f"mlw-{uuid.uuid4().hex[:12]}"}))
+    def create_workspace(self, name: str | None = None, reads: Sequence[str] = ()) -> Workspace:
+        """Create a workspace with a storage account of its own.
+
+        The identities of its jobs get the role Storage Blob Data Reader on the storage accounts `reads`. They
+        need it for datastores without credentials.
+        """
+        body = {"name": name or f"mlw-{uuid.uuid4().hex[:12]}", "reads": list(reads)}
+        return Workspace(**self._post("/workspaces", body))
 
     def inject(self, topic: str, event: Mapping[str, Any]) -> dict[str, Any]:
         """Publish an event to a topic, given by its ARM id. A missing id, time or version is filled in."""

@@ -153,8 +153,9 @@ class Control:
         return JSONResponse(names)
 
     async def _create_workspace(self, request: Request) -> JSONResponse:
-        name, account = (await request.json())["name"], self._composition.accounts.hand_out()
-        document = await self._composition.workspaces.create(name, account)
+        body, account = await request.json(), self._composition.accounts.hand_out()
+        name = body["name"]
+        document = await self._composition.workspaces.create(name, account, body["reads"])
         return JSONResponse({"name": name, "id": document["id"], "storage_account": account})
 
     async def _start_site(self, request: Request) -> JSONResponse:

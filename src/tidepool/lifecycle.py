@@ -61,7 +61,7 @@ class Lifecycle:
         )
         create_storage_account(composition.store, STORAGE_ACCOUNT)
         for name, account in WORKSPACES.items():
-            await composition.workspaces.create(name, account)
+            await composition.workspaces.create(name, account, reads=[STORAGE_ACCOUNT])
         composition.registries.create(REGISTRY)
         composition.registries.create(curated.REGISTRY)
         curated.store_newest(composition.store, composition.scheduler.now())

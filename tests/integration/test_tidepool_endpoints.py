@@ -16,6 +16,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from tests.support.arm_requests import arm
 from tests.support.azure_clients import ml_client
 from tests.support.online_endpoint import NUMBERS, SCRIPT, OnlineEndpoint
+from tests.support.roles import BLOB_DATA_READER, without_role
 
 from tidepool.cloud import Tidepool, Workspace
 
@@ -407,6 +408,16 @@ def test_a_failed_deployment_can_be_repaired(faults: Tidepool, online: OnlineEnd
     online.script.write_text(SCRIPT)
     assert online.deploy("green", 3).provisioning_state == "Succeeded"
     assert online.ask(deployment="green").json() == [3, 6]
+
+
+def test_an_endpoint_needs_a_role_for_its_model(tidepool: Tidepool, online: OnlineEndpoint) -> None:
+    with (
+        without_role(tidepool, online.id, BLOB_DATA_READER),
+        pytest.raises(HttpResponseError, match=r"'digits'.*has no role.*Storage Blob Data Reader"),
+    ):
+        online.deploy("blue")
+
+    assert online.deploy("blue").provisioning_state == "Succeeded"
 
 
 def test_a_deployment_is_replaced_without_a_gap_and_deleted_with_its_endpoint(online: OnlineEndpoint) -> None:

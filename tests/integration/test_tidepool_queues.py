@@ -9,6 +9,7 @@ import pytest
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue import QueueClient
 from tests.support.azure_clients import queue_client
+from tests.support.roles import QUEUE_DATA_CONTRIBUTOR, without_role
 from tests.support.sample_site import SAMPLE, SETTINGS, Notes, ask, described, wait_until
 
 from tidepool.cloud import Site, StorageAccount, Tidepool
@@ -31,6 +32,18 @@ def base64_text(text: str) -> str:
 
 def texts(client: QueueClient) -> list[str]:
     return [base64.b64decode(message.content).decode() for message in client.receive_messages()]
+
+
+def test_the_host_needs_a_role_for_the_queues_of_its_app(
+    tidepool: Tidepool, storage_account: StorageAccount, site: Site, notes: Notes
+) -> None:
+    with without_role(tidepool, "tidegate", QUEUE_DATA_CONTRIBUTOR):
+        refused = ask(site, "POST", "/api/enqueue", content="one")
+    allowed = ask(site, "POST", "/api/enqueue", content="two")
+    tidepool.settle()
+
+    assert (refused.status_code, allowed.status_code) == (500, 202)
+    assert [note["body"] for note in notes("work")] == ["two"]
 
 
 def test_a_message_runs_its_function_and_what_it_puts_out_is_sent(

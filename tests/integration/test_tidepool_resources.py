@@ -313,7 +313,9 @@ def test_a_malformed_resource_is_refused(
 
 
 def test_a_cluster_is_provisioned_resized_and_deleted(ml: MLClient) -> None:
-    cluster = AmlCompute(name="gpu", size="Standard_NC6s_v3", tier="low_priority", max_instances=4)
+    cluster = AmlCompute(
+        name="gpu", size="Standard_NC6s_v3", tier="low_priority", max_instances=4, location="westeurope"
+    )
 
     made = ml.compute.begin_create_or_update(cluster).result()
     cluster.max_instances = 8
@@ -322,6 +324,7 @@ def test_a_cluster_is_provisioned_resized_and_deleted(ml: MLClient) -> None:
     assert (made.provisioning_state, made.min_instances, made.tier) == ("Succeeded", 0, "low_priority")
     assert ml.compute.get("gpu").max_instances == 8
     assert ml.compute.get("gpu").idle_time_before_scale_down == 120
+    assert ml.compute.get("gpu").location == "westeurope"
     ml.compute.begin_delete("gpu").result()
     with pytest.raises(ResourceNotFoundError):
         ml.compute.get("gpu")

@@ -7,12 +7,28 @@ from typing import Any
 
 import pytest
 import requests
-from azure.ai.ml import command
-from azure.ai.ml.entities import AmlCompute, Data, Environment, IdentityConfiguration
+from azure.ai.ml import Input, MLClient, Output, command
+from azure.ai.ml.entities import (
+    AmlCompute,
+    AzureBlobDatastore,
+    Data,
+    Environment,
+    IdentityConfiguration,
+    UserIdentityConfiguration,
+)
+from azure.ai.ml.entities import Workspace as MLWorkspace
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError
 from tests.support.azure_clients import container_client, ml_client
-from tests.support.roles import ARM, BLOB_DATA_CONTRIBUTOR, DATA_SCIENTIST, OWNER, READER, claims
+from tests.support.roles import (
+    ARM,
+    BLOB_DATA_CONTRIBUTOR,
+    BLOB_DATA_READER,
+    DATA_SCIENTIST,
+    OWNER,
+    READER,
+    claims,
+)
 
 from tidepool.cloud import Tidepool, Workspace
 
@@ -219,3 +235,51 @@ def test_a_job_has_the_roles_of_its_cluster(workspaces: TwoWorkspaces, tmp_path:
 def _account(workspace: Workspace) -> str:
     group = workspace.id.partition("/providers/")[0]
     return f"{group}/providers/Microsoft.Storage/storageAccounts/{workspace.storage_account}"
+
+
+def run(workspaces: TwoWorkspaces, data: Input, output: Output | None = None, **more: Any) -> Any:
+    """Run a job that reads its input on the cluster, and return the details of its run."""
+    job = command(
+        command="ls ${{inputs.data}}" + (" && cp -r ${{inputs.data}}/. ${{outputs.out}}" if output else ""),
+        inputs={"data": data},
+        outputs={"out": output} if output else None,
+        environment="plain:1",
+        compute="cpu",
+        **more,
+    )
+    submitted = workspaces.ml.jobs.create_or_update(job)
+    workspaces.tidepool.settle()
+    return workspaces.ml.jobs._runs_operations.get_run_details(submitted.name)
+
+
+def test_a_job_needs_a_role_for_data_without_credentials(workspaces: TwoWorkspaces) -> None:
+    account = workspaces.tidepool.create_storage_account()
+    container_client(account.name, "images").create_container()
+    container_client(account.name, "images").upload_blob("202611/a.txt", b"hello")
+    workspaces.ml.environments.create_or_update(Environment(name="plain", version="1", image="python:3.11"))
+    workspaces.ml.datastores.create_or_update(
+        AzureBlobDatastore(name="feed", account_name=account.name, container_name="images")
+    )
+    data = Input(type="uri_folder", path="azureml://datastores/feed/paths/202611/")
+    output = Output(type="uri_folder", path="azureml://datastores/feed/paths/out/")
+
+    refused, as_user = run(workspaces, data), run(workspaces, data, identity=UserIdentityConfiguration())
+    workspaces.assign(BLOB_DATA_READER, account.id)
+    allowed, not_written = run(workspaces, data), run(workspaces, data, output)
+
+    assert (refused.status, as_user.status) == ("Failed", "Completed")
+    assert (allowed.status, not_written.status) == ("Completed", "Failed")
+    for words in ("AuthorizationPermissionMismatch", "'cpu'", account.id, "Storage Blob Data Reader"):
+        assert words in refused.error.error.message
+    assert "Storage Blob Data Contributor" in not_written.error.error.message
+
+
+def test_default_datastores_without_keys_need_roles(tidepool: Tidepool, ml: MLClient) -> None:
+    workspace = MLWorkspace(
+        name=f"mlw-{uuid.uuid4().hex[:10]}", location="japaneast", system_datastores_auth_mode="identity"
+    )
+
+    made = ml.workspaces.begin_create(workspace).result()
+
+    assert made.system_datastores_auth_mode == "identity"
+    assert ml_client(made.name).datastores.get_default().credentials.type == "None"

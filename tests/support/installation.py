@@ -63,8 +63,8 @@ class Installation:
     ) -> None:
         self.cloud = cloud
         self.account = cloud.create_storage_account()
-        self.workspace = cloud.create_workspace()
-        self.production = cloud.create_workspace()
+        self.workspace = cloud.create_workspace(reads=[self.account.name])
+        self.production = cloud.create_workspace(reads=[self.account.name])
         self.config_file = folder / "tidegate.yml"
         self.configure(models=models, **feed)
         self.images.create_container()

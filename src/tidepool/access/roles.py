@@ -128,7 +128,8 @@ DEFAULT_ROLES: dict[str, tuple[str, ...]] = {
 # The roles of identities that run jobs, and of identities that serve models. Each is a pair: the roles in the
 # workspace, and the roles on the storage of the workspace.
 JOB_ROLES = ("AzureML Data Scientist",), ("Storage Blob Data Contributor",)
-SERVING_ROLES = (), ("Storage Blob Data Reader",)
+BLOB_READER = "Storage Blob Data Reader"
+SERVING_ROLES = (), (BLOB_READER,)
 
 
 def roles_named(names: Iterable[str]) -> list[Role]:

@@ -44,12 +44,14 @@ class Datastores:
 
     def create_defaults(self, workspace_id: str) -> None:
         account = default_account(self._store, workspace_id)
+        properties = workspace(self._store, workspace_id)["properties"]
+        by_identity = str(properties.get("systemDatastoresAuthMode")).lower() == "identity"
         for name, container in default_containers(self._store, workspace_id).items():
             properties = {
                 "datastoreType": "AzureBlob",
                 "accountName": account,
                 "containerName": container,
-                "credentials": {"credentialsType": "AccountKey"},
+                "credentials": {"credentialsType": "None" if by_identity else "AccountKey"},
             }
             self._save(
                 f"{workspace_id}/datastores/{name}",

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from tidepool.access.identity import Identity
 from tidepool.access.principals import identity_of
-from tidepool.access.roles import JOB_ROLES, SERVING_ROLES
+from tidepool.access.roles import BLOB_READER, JOB_ROLES, SERVING_ROLES
 from tidepool.arm.requests import parse
 from tidepool.azureml.workspaces import workspace
+from tidepool.default_resources import storage_account_id
 from tidepool.store import Document, Store
 
 
@@ -17,9 +18,18 @@ class DefaultRoles:
         self._store = store
         self._identity = identity
 
+    def let_jobs_read(self, workspace_id: str, accounts: Sequence[str]) -> None:
+        """Let the jobs of a workspace read further storage accounts, on clusters made later, too."""
+        if accounts:
+            self._store.put(_key(workspace_id), {"accounts": list(accounts)})
+
     def grant_job_roles(self, resource: Document) -> None:
         """Grant the roles that jobs need to the identity of a workspace or a cluster."""
         self._grant(resource, *JOB_ROLES)
+        principal, root = identity_of(resource), parse(resource["id"]).root
+        if principal is not None:
+            accounts = (self._store.get(_key(root)) or {}).get("accounts", [])
+            self._identity.grant(principal, {storage_account_id(name): [BLOB_READER] for name in accounts})
 
     def grant_serving_roles(self, resource: Document) -> None:
         """Grant the roles that deployments need to the identity of an endpoint."""
@@ -35,3 +45,7 @@ class DefaultRoles:
         if principal is not None:
             account = workspace(self._store, root)["properties"]["storageAccount"]
             self._identity.grant(principal, {root: in_workspace, account: on_storage})
+
+
+def _key(workspace_id: str) -> str:
+    return f"/readAccounts/{workspace_id.rpartition('/')[2]}"

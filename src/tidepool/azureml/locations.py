@@ -1,7 +1,7 @@
 """Locations of data: resolve URIs and asset ids to a storage account, a container and a path."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit
 
 from tidepool.azureml.ids import Reference, read_reference
@@ -19,11 +19,16 @@ DEPTH = 8  # the greatest number of assets in a row, each of which only refers t
 
 @dataclass(frozen=True)
 class BlobLocation:
-    """A blob or a folder of blobs. An empty path is the whole container."""
+    """A blob or a folder of blobs. An empty path is the whole container.
+
+    `keyed` is true if it belongs to a datastore with credentials. Azure ML then uses these, and otherwise the
+    identity of the job or the endpoint.
+    """
 
     account: str
     container: str
     path: str
+    keyed: bool = field(default=False, compare=False)
 
     @property
     def url(self) -> str:
@@ -32,18 +37,21 @@ class BlobLocation:
 
 def locate(store: Store, root: str, text: str) -> BlobLocation:
     """Return the location of a URI or an asset id. Raise AzureError 400 if there is no such location."""
+    given_out = False
     for _ in range(DEPTH):
         url = urlsplit(text)
         if url.scheme in ("https", "abfss", "wasbs"):
-            return _existing(store, _from_url(text))
+            return replace(_existing(store, _from_url(text)), keyed=given_out)
         reference = read_reference(store, root, text)
         if reference is None:
             break
         if reference.kind == "artifacts":
             account, container = artifact_store(store, reference.root)
-            return BlobLocation(account, container, reference.path)
+            return BlobLocation(account, container, reference.path, keyed=True)
         if reference.kind == "datastores":
             return _in_datastore(store, reference)
+        # Azure ML itself gives out code, and the files of registries.
+        given_out = given_out or reference.kind == "codes" or "/registries/" in reference.root.lower()
         root, text = reference.root, _uri(store, reference)
     raise AzureError(
         400,
@@ -67,7 +75,8 @@ def _in_datastore(store: Store, reference: Reference) -> BlobLocation:
         raise AzureError(400, "UserError", f"The datastore '{reference.name}' was not found.")
     properties = datastore["properties"]
     container = properties.get("containerName") or properties.get("filesystem")
-    return BlobLocation(properties["accountName"], container, reference.path)
+    credentials = (properties.get("credentials") or {}).get("credentialsType", "None")
+    return BlobLocation(properties["accountName"], container, reference.path, keyed=credentials != "None")
 
 
 def _uri(store: Store, reference: Reference) -> str:

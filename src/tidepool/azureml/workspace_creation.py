@@ -1,5 +1,6 @@
 """Create workspaces with their storage account, roles, datastores and containers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tidepool.azureml.datastores import Datastores, default_containers
@@ -22,11 +23,15 @@ class WorkspaceCreation:
         self._datastores = datastores
         self._default_roles = default_roles
 
-    async def create(self, name: str, storage_account: str) -> Document:
-        """Create a workspace of Tidepool itself and its storage account, unless they exist."""
+    async def create(self, name: str, storage_account: str, reads: Sequence[str] = ()) -> Document:
+        """Create a workspace of Tidepool itself and its storage account, unless they exist.
+
+        Its jobs may read the storage accounts `reads`, too.
+        """
         create_storage_account(self._store, storage_account)
         if existing := self._store.get(workspace_id(name)):
             return existing
+        self._default_roles.let_jobs_read(workspace_id(name), reads)
         return await self.write(name, {"storageAccount": storage_account_id(storage_account)})
 
     async def write(self, name: str, properties: Document, **outer: Any) -> Document:

@@ -68,12 +68,14 @@ OUTPUT = choice(
     dict.fromkeys(DATA_TYPES, _DATA_OUTPUT),
     default="uri_folder",
 )
+_OTHER_IDENTITY = "a job acts as the first identity of its cluster"
 IDENTITY = choice(
     "identityType",
     {},
     {
-        name: refused("a job acts as its cluster, or as the workspace if the cluster has no identity")
-        for name in ("AMLToken", "Managed", "UserIdentity")
+        "AMLToken": refused("a job acts as its cluster, or as the workspace if the cluster has no identity"),
+        "Managed": {name: refused(_OTHER_IDENTITY, str) for name in ("clientId", "objectId", "resourceId")},
+        "UserIdentity": {},
     },
 )
 DISTRIBUTION = choice(

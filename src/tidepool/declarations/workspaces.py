@@ -7,6 +7,7 @@ _RESOURCES = "integration/tidepool_resource_manager"
 _CREATED = f"{_RESOURCES}::a_workspace_is_created_used_changed_and_deleted"
 _REGISTRY = f"{_RESOURCES}::a_registry_is_created_used_and_deleted"
 _CONNECTION = f"{_RESOURCES}::a_connection_shows_its_secret_only_when_asked_for_it"
+_IDENTITY = "integration/tidepool_roles::default_datastores_without_keys_need_roles"
 
 _TEXT = "it is a text for people"
 _NO_NETWORK = "Tidepool has no virtual networks: every program reaches every resource"
@@ -92,8 +93,8 @@ WORKSPACE: Table = {
         "softDeleteEnabled": unlisted(refused(_DELETED, SCALAR, only=_NO)),
         "storageAccount": used(_CREATED),
         "storageHnsEnabled": read_only(bool),
-        "systemDatastoresAuthMode": refused(
-            "default datastores have an account key", str, only=("accessKey", "")
+        "systemDatastoresAuthMode": used(
+            _IDENTITY, only=("accessKey", "identity", ""), reason="default datastores have no SAS"
         ),
         "tenantId": read_only(str),
         "v1LegacyMode": refused("Tidepool has no API of version 1", SCALAR, only=_NO),

@@ -7,9 +7,11 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tidepool.access.principals import identity_of
 from tidepool.arm.requests import name_in
 from tidepool.azureml.locations import BlobLocation, locate
 from tidepool.endpoints.records import EndpointRecords, endpoint_of, workspace_of
@@ -134,9 +136,10 @@ class Serving:
         script = entry_script(deployment["properties"], self._records.model(deployment))
         code = folder / "code"
         code.mkdir(parents=True)
-        models, model = await self._fetch_model(deployment, folder / "azureml-models")
+        staging = self._staging_of(deployment)
+        models, model = await self._fetch_model(staging, deployment, folder / "azureml-models")
         if script is not None:
-            await self._fetch_code(deployment, code)
+            await self._fetch_code(staging, deployment, code)
         self._note(deployment["id"], "done")
         source = ["--mlflow", str(model)] if script is None else ["--script", str(code / script)]
         return ProcessSpec(
@@ -147,27 +150,34 @@ class Serving:
             log_file=self._logs(deployment["id"]) / _LOGS["InferenceServer"],
         )
 
-    async def _fetch_model(self, deployment: Document, folder: Path) -> tuple[Path, Path]:
+    def _staging_of(self, deployment: Document) -> Staging:
+        """Return transfers with the identity of the endpoint, which Azure ML uses for models and code."""
+        principal = identity_of(self._records.endpoint(endpoint_of(deployment["id"])))
+        return self._staging if principal is None else self._staging.acting_as(principal)
+
+    async def _fetch_model(self, staging: Staging, deployment: Document, folder: Path) -> tuple[Path, Path]:
         """Fetch the model, and return (AZUREML_MODEL_DIR, the file or folder in it that is the model)."""
         model = self._records.model(deployment)
         if model is None:
             return folder, folder
-        location = self._locate(deployment, model["properties"]["modelUri"])
+        location = self._locate(deployment, model["properties"]["modelUri"], model["id"])
         self._note(deployment["id"], f"fetching the model from {location.url}")
         folder = folder / model["id"].split("/")[-3] / model["name"]
         path = location.path.strip("/")
         name = path.rpartition("/")[2]
-        is_file = [item.name for item in await self._staging.listing(location)] == [path]
-        await self._staging.fetch(location, folder if is_file else folder / name, writable=False)
+        is_file = [item.name for item in await staging.listing(location)] == [path]
+        await staging.fetch(location, folder if is_file else folder / name, writable=False)
         return folder, folder / name
 
-    async def _fetch_code(self, deployment: Document, folder: Path) -> None:
+    async def _fetch_code(self, staging: Staging, deployment: Document, folder: Path) -> None:
         location = self._locate(deployment, deployment["properties"]["codeConfiguration"]["codeId"])
         self._note(deployment["id"], f"fetching the code from {location.url}")
-        await self._staging.fetch(location, folder, writable=True)
+        await staging.fetch(location, folder, writable=True)
 
-    def _locate(self, deployment: Document, text: str) -> BlobLocation:
-        return locate(self._records.store, workspace_of(deployment["id"]), text)
+    def _locate(self, deployment: Document, text: str, owner: str = "") -> BlobLocation:
+        """Return a location. It is read with the identity of the endpoint unless `owner` is in a registry."""
+        location = locate(self._records.store, workspace_of(deployment["id"]), text)
+        return replace(location, keyed="/registries/" in owner.lower())
 
     def _variables(self, deployment: Document, models: Path, code: Path) -> dict[str, str]:
         """Return all environment variables of the process.
@@ -183,6 +193,7 @@ class Serving:
             "MSI_SECRET": identity["IDENTITY_HEADER"],
             "PATH": f"{self._python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
+            "MALLOC_ARENA_MAX": "2",  # threads share their memory, which saves some of it
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "AZUREML_MODEL_DIR": str(models),
             "AZUREML_APP_ROOT": str(code),

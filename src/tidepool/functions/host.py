@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from tidepool.access.principals import PRINCIPALS
 from tidepool.functions.frames import Message
 from tidepool.functions.keys import FunctionKeys
 from tidepool.functions.queue_client import Send
@@ -24,6 +25,8 @@ log = logging.getLogger("tidepool.functions.host")
 
 # The variables that the worker inherits. All its other environment variables are app settings.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
+
+PRINCIPAL = "tidegate"  # the managed identity of all apps
 
 
 class FunctionsApp:
@@ -191,12 +194,14 @@ class FunctionsApp:
             keys=self.keys,
             invoke=self.invoke,
             send=self._send,
+            principal=PRINCIPALS[PRINCIPAL],
         )
 
     def _environ(self) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         return {
             **inherited,
+            "MALLOC_ARENA_MAX": "2",  # threads share their memory, which saves some of it
             "FUNCTIONS_WORKER_RUNTIME": "python",
             "FUNCTIONS_EXTENSION_VERSION": "~4",
             "AZURE_FUNCTIONS_ENVIRONMENT": "Development",

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
+from tidepool.access.principals import Principal
 from tidepool.errors import AzureError
 from tidepool.storage.azurite_client import Answer
 
@@ -28,12 +29,20 @@ class ReceivedMessage:
 
 
 class QueueClient:
-    """One queue of one account."""
+    """One queue of one account.
 
-    def __init__(self, *, send: Send, account: str, queue: str) -> None:
+    Requests need a role of `principal`. Without one, they are made with the key of the account.
+    """
+
+    def __init__(self, *, send: Send, account: str, queue: str, principal: Principal | None = None) -> None:
         self.account = account
         self.queue = queue
+        self._principal = principal
         self._send = send
+
+    def beside(self, queue: str) -> "QueueClient":
+        """Return another queue of the account, with the same identity."""
+        return QueueClient(send=self._send, account=self.account, queue=queue, principal=self._principal)
 
     async def receive(self, count: int, lease_s: int) -> list[ReceivedMessage]:
         """Return up to `count` visible messages and hide them for `lease_s` seconds.
@@ -44,8 +53,9 @@ class QueueClient:
         return [] if answer.status == 404 else [_message(element) for element in _elements(answer)]
 
     async def visible(self) -> int:
-        """Return how many messages are visible now. The count stops at 32."""
-        answer = await self._ask("GET", "peekonly=true&numofmessages=32")
+        """Return how many messages are visible now, for Tidepool itself. The count stops at 32."""
+        target = f"/{self.queue}/messages?peekonly=true&numofmessages=32"
+        answer = await self._send(self.account, "queue", "GET", target)
         return 0 if answer.status == 404 else len(_elements(answer))
 
     async def put(self, text: str) -> None:
@@ -58,7 +68,7 @@ class QueueClient:
         _check(answer)
 
     async def create(self) -> None:
-        _check(await self._send(self.account, "queue", "PUT", f"/{self.queue}"))
+        _check(await self._send(self.account, "queue", "PUT", f"/{self.queue}", principal=self._principal))
 
     async def delete(self, message: ReceivedMessage) -> None:
         """Delete a message. Do nothing if it is already deleted, or if another host has received it."""
@@ -80,7 +90,9 @@ class QueueClient:
         target = (
             f"/{self.queue}/messages" + (f"/{message}" if message else "") + (f"?{query}" if query else "")
         )
-        answer = await self._send(self.account, "queue", method, target, body=body, holds=holds)
+        answer = await self._send(
+            self.account, "queue", method, target, body=body, holds=holds, principal=self._principal
+        )
         if answer.status >= 400 and answer.status != 404 and not message:
             _check(answer)
         return answer

@@ -11,7 +11,7 @@ from tidepool.default_resources import (
     storage_account_id,
     workspace_id,
 )
-from tidepool.functions.host import FunctionsApp
+from tidepool.functions.host import PRINCIPAL, FunctionsApp
 from tidepool.functions.http_app import HttpApp
 from tidepool.functions.queue_client import QueueClient
 from tidepool.network import Proxy
@@ -129,7 +129,7 @@ class Sites:
     def _settings(self, spec: SiteSpec, port: int) -> dict[str, str]:
         names = {kind: topic.rpartition("/")[2] for kind, topic in spec.all_topics.items()}
         return {
-            **self._environment("tidegate", port),
+            **self._environment(PRINCIPAL, port),
             "AzureWebJobsStorage__accountName": names["storage"],
             "AZURE_STORAGE_ACCOUNT": names["storage"],
             "AZUREML_WORKSPACE_DEVELOPMENT": names["development"],

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tidepool.access.principals import Principal
 from tidepool.functions.frames import Message
 from tidepool.functions.http_triggers import HttpFunction, HttpTriggers
 from tidepool.functions.keys import FunctionKeys
@@ -36,6 +37,7 @@ class HostContext:
     keys: FunctionKeys
     invoke: Invoke
     send: Send
+    principal: Principal  # the app's identity, for connections without a connection string
 
 
 class Triggers:
@@ -99,10 +101,10 @@ class Triggers:
         async def invoke(data: Message, metadata: Mapping[str, str]) -> Message:
             return await self._context.invoke(function["name"], data, metadata)
 
-        poison, send = poison_queue_name(queue.queue), self._context.send
+        poison = poison_queue_name(queue.queue)
         return QueueListener(
             queue=queue,
-            poison=QueueClient(send=send, account=queue.account, queue=poison) if poison else None,
+            poison=queue.beside(poison) if poison else None,
             invoke=invoke,
             options=self._context.host.queues,
             lease_s=int(self._context.settings.get(LEASE_SETTING) or LEASE_S),
@@ -122,11 +124,12 @@ class Triggers:
         )
 
     def _queue(self, binding: Binding) -> QueueClient:
-        settings = self._context.settings
+        settings, connection = self._context.settings, binding.get("connection") or DEFAULT_CONNECTION
         return QueueClient(
             send=self._context.send,
-            account=account_of(binding.get("connection") or DEFAULT_CONNECTION, settings),
+            account=account_of(connection, settings),
             queue=resolve(binding["queueName"], settings).lower(),
+            principal=None if connection in settings else self._context.principal,
         )
 
 

@@ -8,8 +8,10 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Mapping
+from copy import copy
 from pathlib import Path
 
+from tidepool.access.principals import Principal
 from tidepool.azureml.locations import BlobLocation
 from tidepool.storage.blobs import BlobItem, Blobs
 
@@ -26,8 +28,18 @@ class Staging:
 
     def __init__(self, *, blobs: Blobs, cache: Path) -> None:
         self._blobs = blobs
+        self._own = blobs  # for data of datastores with credentials
         self._cache = cache
         self._transfers = asyncio.Semaphore(_TRANSFERS)
+
+    def acting_as(self, principal: Principal) -> "Staging":
+        """Return transfers that need a role of a principal, unless a datastore has credentials."""
+        staging = copy(self)
+        staging._blobs = self._own.acting_as(principal)
+        return staging
+
+    def _blobs_at(self, location: BlobLocation) -> Blobs:
+        return self._own if location.keyed else self._blobs
 
     async def fetch(self, source: BlobLocation, target: Path, *, writable: bool) -> Path:
         """Fetch a blob or a folder of blobs to `target`, and return the file or the folder.
@@ -64,7 +76,7 @@ class Staging:
         Otherwise return the blobs in the folder of this name.
         """
         prefix = source.path.strip("/")
-        items = await self._blobs.list(source.account, source.container, prefix)
+        items = await self._blobs_at(source).list(source.account, source.container, prefix)
         blob = next((item for item in items if item.name == prefix), None)
         if blob:
             return [blob]
@@ -88,13 +100,13 @@ class Staging:
         if cached.exists():
             return
         async with self._transfers:
-            data = await self._blobs.read(source.account, source.container, item.name)
+            data = await self._blobs_at(source).read(source.account, source.container, item.name)
         await asyncio.to_thread(_keep, data, cached)
 
     async def _write(self, target: BlobLocation, name: str, file: Path) -> None:
         async with self._transfers:
             data = await asyncio.to_thread(file.read_bytes)
-            etag = await self._blobs.write(target.account, target.container, name, data)
+            etag = await self._blobs_at(target).write(target.account, target.container, name, data)
         await asyncio.to_thread(_keep, data, self._cached_version(target, name, etag))
 
     def _cached(self, source: BlobLocation, item: BlobItem) -> Path:

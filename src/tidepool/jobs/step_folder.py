@@ -126,7 +126,8 @@ class StepFolder:
         """Upload `./outputs` and `./logs` to the artifacts of the run."""
         account, container = artifact_store(self.store, self.run.workspace_id)
         for name in _ARTIFACT_FOLDERS:
-            target = BlobLocation(account, container, artifact_path(self.run.run_id, name))
+            # Azure ML gives jobs a SAS for their artifacts.
+            target = BlobLocation(account, container, artifact_path(self.run.run_id, name), keyed=True)
             if (folder := self.code / name).is_dir():
                 await self.machine.staging.send(folder, target)
 

@@ -5,10 +5,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tidepool.access.principals import identity_of
+from tidepool.access.principals import PRINCIPALS, Principal, identity_of
 from tidepool.arm.requests import name_in
 from tidepool.azureml.run_history import Runs
 from tidepool.azureml.workspaces import workspace
+from tidepool.errors import AzureError
 from tidepool.faults import Faults
 from tidepool.jobs.distribution import JobProcess, job_processes
 from tidepool.jobs.environment import process_environment
@@ -92,7 +93,7 @@ class Steps:
         await self._move(run, "Queued")
         if fault == "never_start":
             await self._wait_forever((run.workspace_id, run.run_id))
-        folder = StepFolder(run, replace(self._machine, python=environment.python), self._store)
+        folder = StepFolder(run, self._machine_of(run, environment), self._store)
         compute = f"{run.workspace_id}/{run.step.compute}"
         async with self._slots.hold(compute, run.step.instances, _node_count(run, cluster)):
             try:
@@ -104,9 +105,27 @@ class Steps:
                     await self._wait_forever((run.workspace_id, run.run_id))
                 await self._execute(folder, record, environment)
                 await self._move(run, "Finalizing")
-                return await folder.send_outputs()
+                return await self._send_outputs(folder)
             finally:
                 await folder.remove()
+
+    def _machine_of(self, run: StepRun, environment: PythonEnvironment) -> Machine:
+        """Return the machine of a step. Data without credentials is read and written with an identity.
+
+        It is that of the process, or that of the user who submitted the job if the job says so.
+        """
+        principal = self._user(run) or identity_of(self._actor(run))
+        staging = self._machine.staging
+        if principal is not None:
+            staging = staging.acting_as(principal)
+        return replace(self._machine, python=environment.python, staging=staging)
+
+    async def _send_outputs(self, folder: StepFolder) -> dict[str, Value]:
+        try:
+            return await folder.send_outputs()
+        except AzureError as error:
+            message = f"The outputs of the job could not be uploaded: {error}"
+            raise StepError("UserError", message) from error
 
     async def _prepare(self, folder: StepFolder) -> None:
         try:
@@ -211,6 +230,16 @@ class Steps:
             for waiting in waits:
                 waiting.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
+
+    def _user(self, run: StepRun) -> Principal | None:
+        """Return the submitter of a job with `identity: user_identity`, and None for other jobs."""
+        job = self._store.get(f"{run.workspace_id}/jobs/{run.run_id}") or {}
+        identity = (job.get("properties") or {}).get("identity") or {}
+        if identity.get("identityType") == "UserIdentity":
+            return PRINCIPALS.get(job["systemData"]["createdBy"])
+        if identity.get("identityType") == "Managed" and identity_of(self._compute(run) or {}) is None:
+            raise StepError("UserError", "The job asks for a managed identity, and its compute has none.")
+        return None
 
     def _actor(self, run: StepRun) -> Document:
         """Return the cluster if it has an identity, or else the workspace. The process uses this identity."""

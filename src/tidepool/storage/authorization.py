@@ -5,7 +5,7 @@ import time
 from starlette.requests import Request
 
 from tidepool.access.identity import LIFETIME_S, Identity
-from tidepool.access.principals import PRINCIPALS
+from tidepool.access.principals import PRINCIPALS, Principal
 from tidepool.default_resources import seed_hint, storage_account_id
 from tidepool.errors import AzureError
 from tidepool.storage.blob_batches import is_batch
@@ -51,14 +51,29 @@ class StorageAuthorization:
         if not request.header("authorization").lower().startswith("bearer "):
             _check_key_access(account, request)
             return
-        principal = self._identity.check(http_request, AUDIENCE)
+        self.require(self._identity.check(http_request, AUDIENCE), request)
+
+    def require(self, principal: Principal, request: StorageRequest) -> None:
+        """Raise AzureError 403 if no role of the principal allows the request."""
         scope, data = storage_account_id(request.account), _is_inside(request)
-        if not self._identity.allows(principal, action_of(request), scope, data=data):
+        action = action_of(request)
+        if not self._identity.allows(principal, action, scope, data=data):
             raise AzureError(
                 403,
                 "AuthorizationPermissionMismatch",
-                "This request is not authorized to perform this operation using this permission.",
+                "This request is not authorized to perform this operation using this permission. "
+                f"The identity '{principal.name}' (object id {principal.id}) has no role with the action "
+                f"'{action}' at the scope '{scope}'. {_hint(request.service, action)}",
             )
+
+
+def _hint(service: str, action: str) -> str:
+    """Return which of Azure's roles allows an action on blobs, messages or entities."""
+    if service == "blob":
+        role = "Storage Blob Data Reader" if action.endswith("/read") else "Storage Blob Data Contributor"
+    else:
+        role = f"Storage {service.title()} Data Contributor"
+    return f"The role '{role}' has it."
 
 
 def _check_key_access(account: Document, request: StorageRequest) -> None:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
+from tidepool.access.principals import Principal
 from tidepool.errors import AzureError
 from tidepool.storage.accounts import Accounts
 from tidepool.storage.azurite_client import Answer
@@ -37,9 +39,16 @@ class BlobItem:
 class Blobs:
     """The blobs of all accounts. An error of storage is raised as AzureError with storage's error code."""
 
-    def __init__(self, *, storage: StorageGateway, accounts: Accounts) -> None:
+    def __init__(
+        self, *, storage: StorageGateway, accounts: Accounts, principal: Principal | None = None
+    ) -> None:
         self._storage = storage
         self._accounts = accounts
+        self._principal = principal
+
+    def acting_as(self, principal: Principal) -> "Blobs":
+        """Return the blobs as a principal may read and write them. Other operations raise AzureError 403."""
+        return Blobs(storage=self._storage, accounts=self._accounts, principal=principal)
 
     async def list(self, account: str, container: str, prefix: str = "") -> list[BlobItem]:
         """Return all blobs whose names begin with a prefix.
@@ -58,7 +67,7 @@ class Blobs:
                     "marker": marker,
                 }
             )
-            answer = await self._storage.send(account, "blob", "GET", f"/{container}?{query}")
+            answer = await self._send(account, "GET", f"/{container}?{query}")
             if answer.status == 404:
                 return []
             page = ElementTree.fromstring(_checked(answer).body)
@@ -68,23 +77,21 @@ class Blobs:
                 return items
 
     async def read(self, account: str, container: str, name: str) -> bytes:
-        return _checked(await self._storage.send(account, "blob", "GET", _path(container, name))).body
+        return _checked(await self._send(account, "GET", _path(container, name))).body
 
     async def write(self, account: str, container: str, name: str, data: bytes) -> str:
         """Write a blob, and replace it if it exists. Return its ETag without quotes."""
         headers = {"x-ms-blob-type": "BlockBlob", "Content-Type": "application/octet-stream"}
         answer = _checked(
-            await self._storage.send(
-                account, "blob", "PUT", _path(container, name), headers=headers, body=data
-            )
+            await self._send(account, "PUT", _path(container, name), headers=headers, body=data)
         )
         return answer.header("etag").strip('"')
 
     async def delete(self, account: str, container: str, name: str) -> None:
-        _checked(await self._storage.send(account, "blob", "DELETE", _path(container, name)), or_status=404)
+        _checked(await self._send(account, "DELETE", _path(container, name)), or_status=404)
 
     async def ensure_container(self, account: str, container: str) -> None:
-        answer = await self._storage.send(account, "blob", "PUT", f"/{container}?restype=container")
+        answer = await self._send(account, "PUT", f"/{container}?restype=container")
         _checked(answer, or_status=409)
 
     async def publish_container(self, account: str, container: str) -> None:
@@ -121,6 +128,9 @@ class Blobs:
 
         files = sorted(file for file in folder.rglob("*") if file.is_file())
         return list(await asyncio.gather(*(put(file) for file in files)))
+
+    async def _send(self, account: str, method: str, target: str, **request: Any) -> Answer:
+        return await self._storage.send(account, "blob", method, target, principal=self._principal, **request)
 
     def sas(
         self, account: str, container: str, name: str | None = None, permission: str = "r", hours: float = 24

@@ -11,6 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from tidepool.access.principals import Principal
 from tidepool.default_resources import storage_account_id
 from tidepool.faults import Faults
 from tidepool.storage.authorization import StorageAuthorization
@@ -93,13 +94,17 @@ class StorageGateway:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         holds: bool = False,
+        principal: Principal | None = None,
     ) -> Answer:
         """Send a request of Tidepool itself.
 
         The request raises the same events as a request of a client. `holds` is true if a functions host sends
-        the request for messages that the host processes.
+        the request for messages that the host processes. With a `principal`, raise AzureError 403 if its
+        roles do not allow the request. Without one, the request is made as with the key of the account.
         """
         bare = StorageRequest(account, service, method, target.encode("latin-1"), [])
+        if principal is not None and not await self._is_public(bare):
+            self._authorization.require(principal, bare)
         request = self._with_own_headers(bare, headers or {}, body)
         response, events = await self._exchange(request, body, holds=holds)
         try:
@@ -107,6 +112,13 @@ class StorageGateway:
         finally:
             response.close()
             self._publish_later(account, events)
+
+    async def _is_public(self, request: StorageRequest) -> bool:
+        """Return whether everyone may send a request, because its container can be read without a token."""
+        if request.service != "blob" or request.method not in ("GET", "HEAD"):
+            return False
+        answer = await self.send(request.account, "blob", "HEAD", f"/{request.segments[0]}?restype=container")
+        return answer.header("x-ms-blob-public-access") == "container"
 
     async def forget_lost_messages(self) -> None:
         """Forget the queue messages of an earlier process that Azurite has lost."""
