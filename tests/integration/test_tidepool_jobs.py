@@ -334,6 +334,127 @@ def test_tables_are_divided_into_rows_partitions_and_files(runner: JobRunner) ->
     assert requests.get(log["user_logs/std_log.txt"]).text.split() == ["a.png"]
 
 
+LOGS_A_SCORE = """
+    import json, os, pathlib, sys, urllib.request
+
+    number, word, target = sys.argv[1:]
+    query = f"{os.environ['IDENTITY_ENDPOINT']}?api-version=2019-08-01&resource=https://ml.azure.com"
+    identity = {"X-IDENTITY-HEADER": os.environ["IDENTITY_HEADER"]}
+    token = json.load(urllib.request.urlopen(urllib.request.Request(query, headers=identity)))["access_token"]
+    url = os.environ["MLFLOW_TRACKING_URI"].replace("azureml:", "https:") + "/api/2.0/mlflow/runs/log-metric"
+    metric = {"run_id": os.environ["MLFLOW_RUN_ID"], "key": "score", "value": float(number), "timestamp": 1}
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(url, json.dumps(metric).encode(), headers))
+    pathlib.Path(target, "tried.txt").write_text(f"{number} {word}")
+"""
+SWEEP = """
+    type: sweep
+    compute: azureml:cpu
+    trial:
+      code: ./code
+      environment: azureml:env:1
+      command: python score.py ${{search_space.number}} ${{search_space.word}} ${{outputs.tried}}
+    outputs: {tried: {type: uri_folder, name: best-of-sweep}}
+    sampling_algorithm: grid
+    search_space:
+      number: {type: choice, values: [1, 3]}
+      word: {type: choice, values: [tide]}
+    objective: {goal: maximize, primary_metric: score}
+    limits: {max_total_trials: 2, max_concurrent_trials: 1}
+"""
+
+
+def test_a_sweep_job_tries_the_grid_and_takes_the_best_trial(runner: JobRunner) -> None:
+    runner.code(score=LOGS_A_SCORE)
+    (runner.folder / "sweep.yml").write_text(textwrap.dedent(SWEEP))
+
+    name = runner.submit(load_job(runner.folder / "sweep.yml"))
+    runner.cloud.settle(120)  # an MLflow server starts at the first metric
+
+    ended = runner.ml.jobs.get(name)
+    assert ended.status == "Completed"
+    assert list(runner.children(name)) == [f"{name}_0", f"{name}_1"]
+    assert ended.properties["best_child_run_id"] == f"{name}_1"
+    asset = runner.ml.data.get("best-of-sweep", "1")
+    assert runner.text(asset.path.partition("/paths/")[2] + "tried.txt") == "3 tide"
+
+
+NESTED = """
+    outputs:
+      joined: {type: uri_file, path: "azureml://datastores/workspaceblobstore/paths/joined.txt"}
+    jobs:
+      search:
+        type: sweep
+        trial: ./trial.yml
+        outputs: {tried: {type: uri_folder}}
+        sampling_algorithm: random
+        search_space: {number: {type: uniform, min_value: 5, max_value: 6}}
+        objective: {goal: minimize, primary_metric: score}
+        limits: {max_total_trials: 1}
+      ends:
+        type: pipeline
+        component: ./ends.yml
+        inputs: {source: "${{parent.jobs.search.outputs.tried}}", compute: cpu}
+        outputs: {joined: "${{parent.outputs.joined}}"}
+"""
+TRIAL = """
+    type: command
+    inputs: {number: {type: number}, word: {type: string, default: ebb}}
+    outputs: {tried: {type: uri_folder}}
+    code: ./code
+    environment: azureml:env:1
+    command: python score.py ${{inputs.number}} ${{inputs.word}} ${{outputs.tried}}
+"""
+ENDS = """
+    type: pipeline
+    inputs: {source: {type: uri_folder}, compute: {type: string}, end: {type: string, default: flow}}
+    outputs: {joined: {type: uri_file}}
+    jobs:
+      join:
+        type: command
+        compute: ${{parent.inputs.compute}}
+        inputs: {source: "${{parent.inputs.source}}", end: "${{parent.inputs.end}}"}
+        outputs: {joined: "${{parent.outputs.joined}}"}
+        component: ./join.yml
+"""
+JOIN = """
+    type: command
+    inputs: {source: {type: uri_folder}, end: {type: string}}
+    outputs: {joined: {type: uri_file}}
+    environment: azureml:env:1
+    command: (cat ${{inputs.source}}/tried.txt; echo " ${{inputs.end}}") > ${{outputs.joined}}
+"""
+
+
+def test_a_sweep_and_a_pipeline_are_steps_of_a_pipeline(runner: JobRunner) -> None:
+    for name, text in {"trial": TRIAL, "ends": ENDS, "join": JOIN}.items():
+        (runner.folder / f"{name}.yml").write_text(f"name: {name}\n{textwrap.dedent(text)}")
+
+    name = runner.submit(runner.pipeline(NESTED, score=LOGS_A_SCORE))
+    runner.cloud.settle(120)
+
+    steps = runner.children(name)
+    assert runner.status(name) == "Completed", steps
+    number, word, end = runner.text("joined.txt").split()
+    assert (5 <= float(number) <= 6, word, end) == (True, "ebb", "flow")
+    assert steps["search"].properties["best_child_run_id"] in runner.children(steps["search"].name)
+    assert list(runner.children(steps["ends"].name)) == ["join"]
+
+
+def test_a_sweep_that_takes_longer_than_its_limit_is_cancelled(runner: JobRunner) -> None:
+    sweep = textwrap.dedent(SWEEP).replace("python score.py", "sleep 600 #")
+    (runner.folder / "sweep.yml").write_text(sweep.replace("limits: {", "limits: {timeout: 300, "))
+    runner.code()
+    name = runner.submit(load_job(runner.folder / "sweep.yml"))
+    wait_until(lambda: [trial.status for trial in runner.children(name).values()] == ["Running"])
+
+    runner.cloud.advance(301)
+    runner.cloud.settle()
+
+    assert runner.status(name) == "Canceled"
+    assert [trial.status for trial in runner.children(name).values()] == ["Canceled"]
+
+
 def test_unchanged_deterministic_steps_are_reused_unless_forced(runner: JobRunner) -> None:
     runner.data("images", {"1.png": "x"})
     first = runner.run(runner.pipeline(PIPELINE, score=SCORE, publish=PUBLISH))

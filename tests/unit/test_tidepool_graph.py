@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tidepool.errors import AzureError
-from tidepool.jobs.bodies import read_job, seconds
+from tidepool.jobs.bodies import read_job
+from tidepool.jobs.body_values import seconds
 from tidepool.jobs.expressions import UnknownReferenceError, fill_command
 from tidepool.jobs.graph import Graph, GraphError, JobOutput, Step, Value, bind_inputs
 from tidepool.jobs.minibatches import Tally, Thresholds, split

@@ -26,6 +26,9 @@ _MODEL = "integration/tidepool_jobs::a_model_that_a_job_writes_is_registered"
 _PARALLEL = "integration/tidepool_parallel::init_and_shutdown_run_once_in_each_worker_and_see_the_arguments"
 _THRESHOLDS = "unit/tidepool_graph::a_parallel_step_takes_its_thresholds_from_the_arguments_too"
 _RETRIES = "integration/tidepool_parallel::a_call_that_takes_too_long_is_killed_and_tried_again"
+_SWEEPS = "integration/tidepool_jobs::a_sweep_job_tries_the_grid_and_takes_the_best_trial"
+_SWEEP_LIMIT = "integration/tidepool_jobs::a_sweep_that_takes_longer_than_its_limit_is_cancelled"
+_SAMPLING = "unit/tidepool_sweeps::random_values_repeat_with_the_seed"
 _TABLES = "integration/tidepool_jobs::tables_are_divided_into_rows_partitions_and_files"
 _DISTRIBUTED = "integration/tidepool_jobs::a_distribution_starts_the_processes_of_pytorch_and_tensorflow"
 _COMPONENT = "unit/tidepool_graph::a_registered_pipeline_component_gives_its_steps_and_defaults_to_the_job"
@@ -144,6 +147,44 @@ _COMMAND: Table = {
     "parameters": read_only(dict),
 }
 
+_STOPS_EARLY = "all trials run to their end"
+_SWEEP: Table = {
+    "trial": {
+        "codeId": used(_SWEEPS),
+        "command": used(_SWEEPS),
+        "environmentId": used(_SWEEPS),
+        "environmentVariables": used(_SWEEPS, dict),
+        "distribution": DISTRIBUTION,
+        "resources": RESOURCES,
+    },
+    "searchSpace": used(_SWEEPS, dict),
+    "samplingAlgorithm": choice(
+        "samplingAlgorithmType",
+        {},
+        {
+            "Grid": {},
+            "Random": {
+                "seed": used(_SAMPLING, int),
+                "rule": used(_SAMPLING, only=("Random",), reason="values are drawn independently"),
+                "logbase": unlisted(refused("values are drawn independently")),
+            },
+            "Bayesian": refused("values are drawn without regard to earlier trials"),
+        },
+    ),
+    "objective": {"goal": used(_SWEEPS), "primaryMetric": used(_SWEEPS)},
+    "limits": {
+        "jobLimitsType": stored("the type of the job says it already"),
+        "maxTotalTrials": used(_SWEEPS, int),
+        "maxConcurrentTrials": used(_SWEEPS, int),
+        "timeout": used(_SWEEP_LIMIT),
+        "trialTimeout": used(_SWEEP_LIMIT),
+    },
+    "earlyTermination": refused(_STOPS_EARLY, dict),
+    "inputs": each(INPUT),
+    "outputs": each(OUTPUT),
+    "queueSettings": QUEUE,
+}
+
 # The steps of pipelines are not typed by Azure. Their properties have the names of the YAML schema.
 _NODE_INPUT = or_text(
     {
@@ -227,6 +268,21 @@ _NODE: Table = {
     "environment_variables": used("unit/tidepool_graph::a_command_job_is_a_graph_of_one_step", dict),
     "identity": refused("a step acts as its cluster, or as the workspace if the cluster has no identity"),
 }
+_SWEEP_NODE: Table = {
+    "trial": {"componentId": used(_SWEEPS)},
+    "search_space": used(_SWEEPS, dict),
+    "sampling_algorithm": used(_SAMPLING, ANY),
+    "objective": {"goal": used(_SWEEPS), "primary_metric": used(_SWEEPS)},
+    "limits": {
+        "job_limits_type": stored("the type of the step says it already"),
+        "max_total_trials": used(_SWEEPS, SCALAR),
+        "max_concurrent_trials": used(_SWEEPS, SCALAR),
+        "timeout": used(_SWEEP_LIMIT, SCALAR),
+        "trial_timeout": used(_SWEEP_LIMIT, SCALAR),
+    },
+    "early_termination": refused(_STOPS_EARLY, dict),
+    "queue_settings": {"job_tier": stored(_QUEUE), "priority": stored(_QUEUE, SCALAR)},
+}
 NODE = choice(
     "type",
     _NODE,
@@ -241,8 +297,8 @@ NODE = choice(
             "services": stored(_SERVICES, dict),
         },
         "parallel": PARALLEL,
-        "pipeline": refused("pipelines inside pipelines do not run"),
-        "sweep": refused("sweeps do not run"),
+        "pipeline": {"settings": refused("the settings of the whole pipeline hold for its pipelines, too")},
+        "sweep": _SWEEP_NODE,
         **{
             name: refused("Tidepool has no service that runs it")
             for name in ("automl", "spark", "import", "data_transfer", "if_else", "do_while", "parallel_for")
@@ -278,7 +334,7 @@ JOB: Choice = choice(
     {
         "Command": _COMMAND,
         "Pipeline": PIPELINE,
-        "Sweep": refused("sweeps do not run"),
+        "Sweep": _SWEEP,
         "Spark": refused("Tidepool has no Spark"),
         "AutoML": refused("automated machine learning is a service of Azure"),
         "FineTuning": refused("fine-tuning is a service of Azure"),

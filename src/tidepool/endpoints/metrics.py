@@ -19,7 +19,7 @@ from tidepool.endpoints.metric_series import (
 from tidepool.endpoints.records import EndpointRecords, endpoint_of
 from tidepool.endpoints.request_metrics import RequestMetrics
 from tidepool.errors import not_found
-from tidepool.jobs.bodies import seconds
+from tidepool.jobs.body_values import seconds
 from tidepool.store import Document
 
 _INTERVALS = ("PT1M", "PT5M", "PT15M", "PT30M", "PT1H", "PT6H", "PT12H", "P1D")

@@ -6,7 +6,7 @@ from typing import Any
 
 from tidepool.azureml.ml_errors import UserError
 from tidepool.errors import AzureError
-from tidepool.jobs.bodies import seconds
+from tidepool.jobs.body_values import seconds
 from tidepool.jobs.graph import GraphError
 from tidepool.store import Document
 

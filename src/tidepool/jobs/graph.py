@@ -7,6 +7,7 @@ from typing import Any
 
 from tidepool.jobs.distribution import Distribution
 from tidepool.jobs.expressions import fill, reference, references
+from tidepool.jobs.sweep_plan import SweepPlan
 
 DATA_TYPES = {"uri_file", "uri_folder", "mltable", "mlflow_model", "custom_model", "triton_model"}
 
@@ -43,7 +44,10 @@ class JobOutput:
 
 @dataclass(frozen=True)
 class Step:
-    """A process to run: a command job, or a node of a pipeline merged with its component."""
+    """A command job, or a node of a pipeline merged with its component.
+
+    `kind` is command, parallel, sweep (its trials are this command) or pipeline (with the steps of `graph`).
+    """
 
     name: str
     kind: str
@@ -53,6 +57,8 @@ class Step:
     compute: str | None = None
     instances: int = 1
     distribution: Distribution | None = None
+    sweep: SweepPlan | None = None
+    graph: "Graph | None" = None
     environment_variables: dict[str, str] = field(default_factory=dict)
     timeout_s: float | None = None
     deterministic: bool = True

@@ -14,7 +14,8 @@ from tidepool.azureml.run_history import FINAL, Runs
 from tidepool.default_resources import workspace_id as workspace_path
 from tidepool.errors import AzureError
 from tidepool.faults import Faults
-from tidepool.jobs.bodies import Body, read_job, short_name
+from tidepool.jobs.bodies import read_job
+from tidepool.jobs.body_values import Body, short_name
 from tidepool.jobs.graph import Graph
 from tidepool.jobs.python_environments import PythonEnvironments
 from tidepool.jobs.records import JobRecords
@@ -30,6 +31,7 @@ from tidepool.tracking.tracking import Tracking
 
 log = logging.getLogger(__name__)
 
+_RUN_TYPES = {"Pipeline": "azureml.PipelineRun", "Sweep": "azureml.HyperDriveRun"}
 _INTERRUPTED = {
     "code": "SystemError",
     "message": "Tidepool was stopped while this job was running. Submit the job again.",
@@ -93,7 +95,7 @@ class Jobs:
     async def cancel(self, workspace_id: str, name: str) -> None:
         """Cancel a job, or one step of a pipeline. Its processes are killed shortly after."""
         for (owner, job_name), (job, task) in list(self._live.items()):
-            target = task if job_name == name else job.children.get(name)
+            target = task if job_name == name else job.child(name)
             if owner == workspace_id.lower() and target is not None:
                 await self._records.move(workspace_id, name, "CancelRequested")
                 target.cancel()
@@ -132,7 +134,7 @@ class Jobs:
             await self._records.move(job.workspace_id, job.name, "Failed", fault)
 
     def _is_stuck(self, job: JobRun) -> bool:
-        live = {(job.workspace_id, name) for name in set(job.children) or {job.name}}
+        live = {(job.workspace_id, name) for name in job.working() or {job.name}}
         return live <= self._steps.stuck
 
     def _component(self, workspace_id: str, identifier: str) -> Body:
@@ -163,7 +165,7 @@ def _root_run(name: str, properties: Body, graph: Graph, principal: Principal) -
         "tags": properties.get("tags") or {},
         "hidden": bool(properties.get("isArchived")),
         "properties": {**(properties.get("properties") or {}), **source},
-        "runType": "azureml.PipelineRun" if pipeline else "azureml.scriptrun",
+        "runType": _RUN_TYPES.get(properties.get("jobType", ""), "azureml.scriptrun"),
         "target": short_name(compute),
         "createdBy": principal.name,
         "inputs": {

@@ -1,5 +1,6 @@
 """The records of jobs: runs in run history and in MLflow, outputs as assets, completed steps for reuse."""
 
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from tidepool.jobs.step_folder import StepRun
 from tidepool.store import Document
 from tidepool.tracking.tracking import Tracking
 
+_RUN_TYPES = {"pipeline": "azureml.PipelineRun", "sweep": "azureml.HyperDriveRun"}
 _MODELS = {"mlflow_model", "custom_model", "triton_model"}
 
 
@@ -29,8 +31,47 @@ class JobRecords:
         self._tracking.record(workspace_id, record)
         return record
 
+    def create_child(self, parent: str, run: StepRun, reused: Document | None) -> None:
+        """Record the run of a step of the pipeline `parent`. It may reuse a completed run."""
+        properties = {
+            "azureml.runsource": _RUN_TYPES.get(run.step.kind, "azureml.StepRun"),
+            "azureml.nodeid": uuid.uuid5(uuid.NAMESPACE_OID, f"{parent}/{run.step.name}").hex[:8],
+            "azureml.pipelinerunid": parent,
+            "azureml.moduleName": run.step.name,
+        }
+        if reused:
+            properties |= {
+                "azureml.isreused": "true",
+                "azureml.reusedrunid": reused["runId"],
+                "azureml.reusedpipelinerunid": reused["rootRunId"],
+            }
+        child = {
+            "runId": run.run_id,
+            "parentRunId": parent,
+            "displayName": run.step.name,
+            "runType": _RUN_TYPES.get(run.step.kind, "azureml.StepRun"),
+            "target": run.step.compute,
+            "properties": properties,
+        }
+        self.create(run.workspace_id, child)
+
     def status(self, workspace_id: str, run_id: str) -> str:
         return str(self._runs.existing(workspace_id, run_id)["status"])
+
+    def error(self, workspace_id: str, run_id: str) -> Document | None:
+        """Return the code and the message of the error of a run, or None if it completed."""
+        run = self._runs.existing(workspace_id, run_id)
+        if run["status"] == "Completed":
+            return None
+        error: Document = (run["error"] or {}).get("error") or {
+            "code": "JobCanceled",
+            "message": f"The run {run_id} was cancelled.",
+        }
+        return error
+
+    def metric(self, run_id: str, name: str) -> float | None:
+        """Return the last value of a metric that a run logged, or None."""
+        return self._tracking.metric(run_id, name)
 
     def freeze(self) -> None:
         """Keep all runs in their present state, although the stop of Tidepool cancels its jobs."""
@@ -45,6 +86,9 @@ class JobRecords:
 
     def set_outputs(self, workspace_id: str, run_id: str, outputs: Document) -> None:
         self._runs.patch(workspace_id, run_id, {"outputs": outputs})
+
+    def set_properties(self, workspace_id: str, run_id: str, properties: Document) -> None:
+        self._runs.patch(workspace_id, run_id, {"properties": properties})
 
     async def register_outputs(self, run: StepRun, outputs: Mapping[str, Value]) -> Document:
         """Record the outputs of a step in run history, and register each output that has an asset name.

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tidepool.errors import AzureError
 from tidepool.jobs.distribution import LOG
@@ -13,6 +13,7 @@ from tidepool.jobs.records import JobRecords
 from tidepool.jobs.reuse import fingerprint
 from tidepool.jobs.step_folder import StepRun
 from tidepool.jobs.steps import StepError, Steps
+from tidepool.jobs.sweep_run import SweepRun
 from tidepool.store import Document
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,11 @@ _REASON = 1000  # characters of the error of a step that the error of its pipeli
 
 @dataclass
 class JobRun:
-    """A live job. `children` has the running steps of a pipeline, by the ids of their runs."""
+    """A live job, or a live step that is a pipeline.
+
+    `children` has the running steps of a pipeline and the running trials of sweeps, by the ids of their runs.
+    `pipelines` has those steps that are pipelines themselves.
+    """
 
     workspace_id: str
     name: str
@@ -36,11 +41,13 @@ class JobRun:
     records: JobRecords
     steps: Steps
     children: dict[str, asyncio.Task[dict[str, Value]]] = field(default_factory=dict)
+    pipelines: dict[str, "JobRun"] = field(default_factory=dict)
     _nodes: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _produced: dict[tuple[str, str], Value] = field(default_factory=dict)
     _recorded: dict[tuple[str, str], Document] = field(default_factory=dict)
     _errors: dict[str, StepError] = field(default_factory=dict)
     _lines: list[str] = field(default_factory=list)
+    _sweeps: set[str] = field(default_factory=set)
 
     async def run_command(self) -> None:
         """Run a command job: its only step runs under the name of the job."""
@@ -64,6 +71,17 @@ class JobRun:
             await self._stop_nodes()
             await self._move("Canceled")
             raise
+
+    def child(self, run_id: str) -> asyncio.Task[dict[str, Value]] | None:
+        """Return the task of a running step or trial, at any depth, or None if there is none."""
+        nested = (pipeline.child(run_id) for pipeline in self.pipelines.values())
+        return self.children.get(run_id) or next((task for task in nested if task is not None), None)
+
+    def working(self) -> set[str]:
+        """Return the ids of the runs that run a process, or wait to do so."""
+        nested = {name for pipeline in self.pipelines.values() for name in pipeline.working()}
+        own = {name for name in self.children if name not in self.pipelines and name not in self._sweeps}
+        return nested | own
 
     async def _conclude(self) -> None:
         """Move the pipeline to its last state, which follows from the errors of its steps."""
@@ -106,7 +124,7 @@ class JobRun:
         reusable = (
             self.records.reuse.find(self.workspace_id, key) if key and not self.graph.force_rerun else None
         )
-        self._create_child(run, reusable)
+        self.records.create_child(self.name, run, reusable)
         if reusable:
             await self._reuse(run, reusable)
             outputs = {
@@ -120,29 +138,6 @@ class JobRun:
                 self.records.reuse.remember(self.workspace_id, key, completed)
         self._produced |= {(step.name, name): value for name, value in outputs.items()}
 
-    def _create_child(self, run: StepRun, reused: Document | None) -> None:
-        properties = {
-            "azureml.runsource": "azureml.StepRun",
-            "azureml.nodeid": uuid.uuid5(uuid.NAMESPACE_OID, f"{self.name}/{run.step.name}").hex[:8],
-            "azureml.pipelinerunid": self.name,
-            "azureml.moduleName": run.step.name,
-        }
-        if reused:
-            properties |= {
-                "azureml.isreused": "true",
-                "azureml.reusedrunid": reused["runId"],
-                "azureml.reusedpipelinerunid": reused["rootRunId"],
-            }
-        child = {
-            "runId": run.run_id,
-            "parentRunId": self.name,
-            "displayName": run.step.name,
-            "runType": "azureml.StepRun",
-            "target": run.step.compute,
-            "properties": properties,
-        }
-        self.records.create(self.workspace_id, child)
-
     async def _reuse(self, run: StepRun, reusable: Document) -> None:
         """Complete a child run without running it, with the outputs of the run that it reuses."""
         await self._log(f"Step {run.step.name} reuses the outputs of run {reusable['runId']}")
@@ -153,10 +148,18 @@ class JobRun:
 
     async def _run_child(self, run: StepRun) -> dict[str, Value]:
         """Run a step as a child run that can be cancelled by itself, and return its outputs."""
+        await self._log(f"Step {run.step.name} starts as run {run.run_id}")
+        try:
+            return await self._run_cancellable(run)
+        finally:
+            status = self.records.status(self.workspace_id, run.run_id)
+            await self._log(f"Step {run.step.name} ended as {status}")
+
+    async def _run_cancellable(self, run: StepRun) -> dict[str, Value]:
+        """Run a step or a trial as a task that can be cancelled by itself."""
         task = asyncio.create_task(self._run_to_end(run))
         self.children[run.run_id] = task
         try:
-            await self._log(f"Step {run.step.name} starts as run {run.run_id}")
             await asyncio.wait([task])
             if task.cancelled():
                 raise StepError("JobCanceled", f"Step {run.step.name} was cancelled.", "Canceled")
@@ -167,8 +170,31 @@ class JobRun:
             del self.children[run.run_id]
             # If the task was cancelled before it started, its run has not ended yet.
             await self._move("Canceled", run_id=run.run_id)
+
+    async def _execute(self, run: StepRun) -> dict[str, Value]:
+        """Do the work of a step, and return its outputs."""
+        if run.step.kind == "pipeline":
+            return await self._run_pipeline_step(run)
+        if run.step.sweep is not None:
+            self._sweeps.add(run.run_id)
+            sweep = SweepRun(run, run.step.sweep, self.records, self._run_cancellable)
+            return await self.steps.within(run.step.sweep.timeout_s, sweep.execute())
+        return await self.steps.run(run)
+
+    async def _run_pipeline_step(self, run: StepRun) -> dict[str, Value]:
+        """Run the steps of a step that is a pipeline, and return its outputs."""
+        assert run.step.graph is not None
+        graph = replace(run.step.graph, inputs=run.inputs)
+        pipeline = JobRun(self.workspace_id, run.run_id, graph, self.records, self.steps)
+        self.pipelines[run.run_id] = pipeline
+        try:
+            await pipeline.run_pipeline()
+        finally:
+            del self.pipelines[run.run_id]
+        if error := self.records.error(self.workspace_id, run.run_id):
             status = self.records.status(self.workspace_id, run.run_id)
-            await self._log(f"Step {run.step.name} ended as {status}")
+            raise StepError(error["code"], error["message"], status, logged=True)
+        return {name: pipeline._produced[source] for name, source in graph.outputs.items()}
 
     async def _run_to_end(self, run: StepRun) -> dict[str, Value]:
         """Run a step up to and including its last state.
@@ -176,7 +202,7 @@ class JobRun:
         Raise StepError if the last state is not Completed.
         """
         try:
-            outputs = await self.steps.run(run)
+            outputs = await self._execute(run)
             self._add_recorded(run, await self.records.register_outputs(run, outputs))
         except asyncio.CancelledError:
             await self._move("Canceled", run_id=run.run_id)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tidepool.jobs.bodies import seconds
+from tidepool.jobs.body_values import seconds
 from tidepool.jobs.expressions import fill, fill_command, reference
 from tidepool.jobs.graph import Step, is_step_input
 

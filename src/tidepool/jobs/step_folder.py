@@ -5,7 +5,7 @@ Code and inputs are fetched to it, and outputs and artifacts are uploaded.
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,13 +49,17 @@ class Machine:
 
 @dataclass(frozen=True)
 class StepRun:
-    """A run of a step, with all inputs bound. Outputs without a URI go to the `datastore`."""
+    """A run of a step, with all inputs bound. Outputs without a URI go to the `datastore`.
+
+    A trial of a sweep has the values that it tries in `searched`.
+    """
 
     workspace_id: str
     run_id: str
     step: Step
     inputs: dict[str, Value]
     datastore: str | None = None
+    searched: Mapping[str, str] = field(default_factory=dict)
 
     def output_uris(self) -> Iterator[tuple[str, JobOutput, str]]:
         """Yield (name, output, URI) for each output."""
@@ -100,6 +104,7 @@ class StepFolder:
             raise StagingError(str(error)) from error
         for name in _ARTIFACT_FOLDERS:
             (self.code / name).mkdir(exist_ok=True)
+        self.texts |= {f"search_space.{name}": text for name, text in self.run.searched.items()}
         for name, output, uri in self.run.output_uris():
             path = self._output_path(name, output, uri)
             (path.parent if output.type == "uri_file" else path).mkdir(parents=True)

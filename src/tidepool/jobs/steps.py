@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from tidepool.access.principals import PRINCIPALS, Principal, identity_of
 from tidepool.arm.requests import name_in
@@ -30,6 +30,7 @@ _PREEMPTED = (
     "AzureMLCompute job failed.\nPreemptionError: Nodes of this job got pre-empted. Check if the run has "
     "failed or restarted.\n\tReason: Received pre-emption warning signal"
 )
+T = TypeVar("T")
 _UNLIMITED = 1_000_000  # the number of nodes of serverless compute
 
 
@@ -163,7 +164,7 @@ class Steps:
         environ = process_environment(folder, record, self._actor(run))
         try:
             program = _Program(command, environ, environment.hint)
-            await self._within(run.step.timeout_s, self._run_processes(folder, program))
+            await self.within(run.step.timeout_s, self._run_processes(folder, program))
         finally:
             await folder.keep_artifacts()
 
@@ -206,13 +207,13 @@ class Steps:
                 logged=True,
             )
 
-    async def _within(self, timeout_s: float | None, processes: Coroutine[Any, Any, None]) -> None:
-        """Run the processes to their end.
+    async def within(self, timeout_s: float | None, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work of a job to its end.
 
-        Raise StepError if they exceed the time limit of the job. The limit counts in emulated time. As on
+        Raise StepError if it exceeds the time limit of the job. The limit counts in emulated time. As on
         Azure ML, a job that exceeds it is cancelled.
         """
-        task = asyncio.create_task(processes)
+        task = asyncio.create_task(work)
         waits: list[asyncio.Task[Any]] = [task]
         if timeout_s:
             waits.append(asyncio.create_task(self._scheduler.sleep(timeout_s, "time limit of a job")))

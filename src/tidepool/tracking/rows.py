@@ -88,6 +88,12 @@ class MlflowRows:
         )
         self._tag(run)
 
+    def metric(self, run_id: str, name: str) -> float | None:
+        """Return the last value of a metric of a run, or None if it has none or the value is not a number."""
+        query = "select value from latest_metrics where run_uuid = ? and key = ? and not is_nan"
+        row = self._db.execute(query, (run_id, name)).fetchone()
+        return float(row[0]) if row else None
+
     def move_model(self, workspace_id: str, model_id: str) -> str | None:
         """Move a logged model to the artifacts of its run, as on Azure ML, and return its new URI.
 

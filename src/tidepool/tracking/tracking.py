@@ -69,6 +69,10 @@ class Tracking:
         if self._rows is not None and workspace_id.lower() in self._known:
             self._rows.run(workspace_id, run)
 
+    def metric(self, run_id: str, name: str) -> float | None:
+        """Return the last value of a metric of a run, or None."""
+        return self._rows.metric(run_id, name) if self._rows is not None else None
+
     def warm(self) -> None:
         """Start the server when a job starts.
 
