@@ -414,20 +414,32 @@ ENDS = """
         type: command
         compute: ${{parent.inputs.compute}}
         inputs: {source: "${{parent.inputs.source}}", end: "${{parent.inputs.end}}"}
-        outputs: {joined: "${{parent.outputs.joined}}"}
+        outputs: {joined: "${{parent.outputs.joined}}", artifacts: {type: uri_folder}}
         component: ./join.yml
+      check:
+        type: command
+        inputs: {before: "${{parent.jobs.join.outputs.artifacts}}"}
+        component: ./check.yml
+"""
+CHECK = """
+    type: command
+    inputs: {before: {type: uri_folder}}
+    environment: azureml:env:1
+    command: test -f ${{inputs.before}}/outputs/note.txt
 """
 JOIN = """
     type: command
     inputs: {source: {type: uri_folder}, end: {type: string}}
-    outputs: {joined: {type: uri_file}}
+    outputs: {joined: {type: uri_file}, artifacts: {type: uri_folder}}
     environment: azureml:env:1
-    command: (cat ${{inputs.source}}/tried.txt; echo " ${{inputs.end}}") > ${{outputs.joined}}
+    command: >-
+      touch outputs/note.txt;
+      (cat ${{inputs.source}}/tried.txt; echo " ${{inputs.end}}") > ${{outputs.joined}}
 """
 
 
 def test_a_sweep_and_a_pipeline_are_steps_of_a_pipeline(runner: JobRunner) -> None:
-    for name, text in {"trial": TRIAL, "ends": ENDS, "join": JOIN}.items():
+    for name, text in {"trial": TRIAL, "ends": ENDS, "join": JOIN, "check": CHECK}.items():
         (runner.folder / f"{name}.yml").write_text(f"name: {name}\n{textwrap.dedent(text)}")
 
     name = runner.submit(runner.pipeline(NESTED, score=LOGS_A_SCORE))
@@ -438,7 +450,7 @@ def test_a_sweep_and_a_pipeline_are_steps_of_a_pipeline(runner: JobRunner) -> No
     number, word, end = runner.text("joined.txt").split()
     assert (5 <= float(number) <= 6, word, end) == (True, "ebb", "flow")
     assert steps["search"].properties["best_child_run_id"] in runner.children(steps["search"].name)
-    assert list(runner.children(steps["ends"].name)) == ["join"]
+    assert list(runner.children(steps["ends"].name)) == ["join", "check"]
 
 
 def test_a_sweep_that_takes_longer_than_its_limit_is_cancelled(runner: JobRunner) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from tidepool.azureml.locations import BlobLocation, locate
+from tidepool.azureml.locations import ARTIFACTS, BlobLocation, locate
 from tidepool.azureml.run_history import artifact_path
 from tidepool.azureml.workspaces import artifact_store
 from tidepool.errors import AzureError
@@ -62,12 +62,13 @@ class StepRun:
     searched: Mapping[str, str] = field(default_factory=dict)
 
     def output_uris(self) -> Iterator[tuple[str, JobOutput, str]]:
-        """Yield (name, output, URI) for each output."""
+        """Yield (name, output, URI) for each output. The output `artifacts` has the artifacts of the run."""
         datastore = self.datastore or DEFAULT_DATASTORE
         default = f"azureml://datastores/{datastore}/paths/azureml/${{{{name}}}}/${{{{output_name}}}}"
+        artifacts = f"azureml://datastores/workspaceartifactstore/paths/{artifact_path(self.run_id)}"
         for name, output in self.step.outputs.items():
             texts = {"name": self.run_id, "output_name": name, "default_datastore": datastore}
-            uri = fill_known(output.uri or default, texts)
+            uri = fill_known(output.uri or (artifacts if name in ARTIFACTS else default), texts)
             yield name, output, uri if output.type == "uri_file" else f"{uri.rstrip('/')}/"
 
 
