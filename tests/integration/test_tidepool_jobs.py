@@ -267,10 +267,11 @@ SALES = """
     - extract_columns_from_partition_format: {partition_format: '{store}/{file}.csv'}
 """
 TABLES = """
+    inputs: {sales: {type: mltable, path: ./sales}}
     jobs:
       sales: &step
         type: parallel
-        inputs: {table: {type: mltable, path: ./sales, mode: direct}}
+        inputs: {table: {type: mltable, path: "${{parent.inputs.sales}}", mode: direct}}
         outputs: {rows: {type: uri_file}}
         input_data: ${{inputs.table}}
         mini_batch_size: "8"
@@ -456,7 +457,7 @@ def test_a_sweep_and_a_pipeline_are_steps_of_a_pipeline(runner: JobRunner) -> No
 def test_a_sweep_that_takes_longer_than_its_limit_is_cancelled(runner: JobRunner) -> None:
     sweep = textwrap.dedent(SWEEP).replace("python score.py", "sleep 600 #")
     (runner.folder / "sweep.yml").write_text(sweep.replace("limits: {", "limits: {timeout: 300, "))
-    runner.code()
+    runner.code(score="pass")
     name = runner.submit(load_job(runner.folder / "sweep.yml"))
     wait_until(lambda: [trial.status for trial in runner.children(name).values()] == ["Running"])
 

@@ -156,7 +156,8 @@ class Steps:
         """
         run = folder.run
         try:
-            command = command_line(run.step, folder.texts, python=environment.python, folder=folder.path)
+            step = replace(run.step, inputs=run.inputs)
+            command = command_line(step, folder.texts, python=environment.python, folder=folder.path)
         except (UnknownReferenceError, ValueError) as error:
             raise StepError("UserError", f"The command of the job cannot be filled in: {error}") from error
         if folder.mentions(b"mlflow"):
