@@ -315,7 +315,6 @@ SETTINGS: Table = {
     "force_rerun": used(
         "integration/tidepool_jobs::unchanged_deterministic_steps_are_reused_unless_forced", bool
     ),
-    "default_datestore": stored("Azure ignores this misspelling of default_datastore in its own samples"),
     "_source": stored("it says which part of the SDK made the pipeline"),
     "*": stored("Azure ignores settings that it does not know", ANY),
     "on_init": refused("there are no steps at the start and end of a pipeline"),
