@@ -117,13 +117,6 @@ REQUIRED: dict[tuple[str, str], dict[str, Any]] = {
         "command": "true",
         "environmentId": "{workspace}/environments/plain/versions/1",
     },
-    ("properties", "Sweep"): {
-        "trial": {"command": "true", "environmentId": "{workspace}/environments/plain/versions/1"},
-        "samplingAlgorithm": {"samplingAlgorithmType": "Random"},
-        "searchSpace": {"x": ["choice", [[1]]]},
-        "objective": {"goal": "Maximize", "primaryMetric": "score"},
-        "limits": {"jobLimitsType": "Sweep", "maxTotalTrials": 1},
-    },
     ("properties", "AmlCompute"): {"properties": CLUSTER},
     ("properties", "ComputeInstance"): {"properties": CLUSTER},
     ("properties", "AzureBlob"): {**_ACCOUNT, "containerName": "images"},
@@ -132,14 +125,6 @@ REQUIRED: dict[tuple[str, str], dict[str, Any]] = {
     ("properties", "uri_file"): {"dataUri": DATA},
     ("jobs", "command"): {"componentId": "{workspace}/components/step/versions/1"},
     ("jobs", "parallel"): {"componentId": "{workspace}/components/slices/versions/1"},
-    ("jobs", "pipeline"): {"componentId": "{workspace}/components/whole/versions/1"},
-    ("jobs", "sweep"): {
-        "trial": {"componentId": "{workspace}/components/step/versions/1"},
-        "sampling_algorithm": "random",
-        "search_space": {"x": {"type": "choice", "values": [1]}},
-        "objective": {"goal": "maximize", "primary_metric": "score"},
-        "limits": {"max_total_trials": 1},
-    },
     ("componentSpec", "command"): {"command": "true"},
     ("inputs", "literal"): {"value": "1"},
     **{
