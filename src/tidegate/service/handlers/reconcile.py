@@ -10,9 +10,15 @@ from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.lifecycle.drift import due_renewal
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
-from tidegate.domain.partitions.calendar import deadline_of, expected_partitions, needs_look
+from tidegate.domain.partitions.calendar import (
+    current_partition,
+    deadline_of,
+    expected_partitions,
+    needs_look,
+)
 from tidegate.domain.partitions.catch_up import lacks_result
 from tidegate.domain.partitions.records import Partition, ScoringState
+from tidegate.errors import TidegateError
 from tidegate.log import Log
 from tidegate.messages.commands import (
     AdvanceRollout,
@@ -68,7 +74,14 @@ class ReconcileHandler:
         to_check = [*self.runner.changed(jobs), *self.limits.due(jobs, config)]
         due: list[AnyCommand] = list(due_jobs(to_check, config, cause))
         for name, feed in config.feeds.items():
-            self.catching_up.feeds.first_seen(name)
+            try:
+                self.catching_up.feeds.first_seen(name)
+            except TidegateError as error:
+                # The check meets the same error, and then the worker tells people. The other feeds go on.
+                log.warning("feed_not_listed", feed=name, error=str(error))
+                present = current_partition(feed.path.period, now, config.timezone)
+                due.append(CheckPartition(cause=cause, feed=name, partition=present))
+                continue
             records = ledger.partitions(name)
             partitions = due_partitions(feed, records, now, config.timezone)
             due += [CheckPartition(cause=cause, feed=name, partition=partition) for partition in partitions]
