@@ -16,6 +16,13 @@ from tidepool.storage.request import Headers, StorageRequest, header
 _NOT_ADDED = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 
 
+class AzuriteDiedError(AzureError):
+    """Azurite died during a request, which may have taken effect. Azurite is started again."""
+
+    def __init__(self) -> None:
+        super().__init__(503, "ServerBusy", "Azurite died during the request, and is started again.")
+
+
 @dataclass(frozen=True)
 class Answer:
     """A response of Azurite with its whole body."""
@@ -63,7 +70,7 @@ class AzuriteClient:
         target = request.target.decode("latin-1")
         port = self.ports.get(request.service)
         if port is None:
-            raise _died()
+            raise AzuriteDiedError
         try:
             answer = await self._session.request(
                 request.method,
@@ -73,7 +80,7 @@ class AzuriteClient:
                 allow_redirects=False,
             )
         except aiohttp.ClientConnectionError as error:
-            raise _died() from error
+            raise AzuriteDiedError from error
         return OpenResponse(answer)
 
     async def until_ready(self) -> None:
@@ -97,10 +104,6 @@ class AzuriteClient:
             skip_auto_headers=_NOT_ADDED,
             auto_decompress=False,
         )
-
-
-def _died() -> AzureError:
-    return AzureError(503, "ServerBusy", "Azurite died during the request, and is started again.")
 
 
 def _texts(headers: Headers) -> list[tuple[str, str]]:

@@ -15,7 +15,7 @@ from tidepool.access.principals import Principal
 from tidepool.default_resources import storage_account_id
 from tidepool.faults import Faults
 from tidepool.storage.authorization import StorageAuthorization
-from tidepool.storage.azurite_client import Answer, AzuriteClient, OpenResponse
+from tidepool.storage.azurite_client import Answer, AzuriteClient, AzuriteDiedError, OpenResponse
 from tidepool.storage.blob_batches import is_batch
 from tidepool.storage.blob_events import Event
 from tidepool.storage.blob_watch import BlobWatch
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 Publish = Callable[[str, list[dict[str, Any]]], Awaitable[None]]
 _WHOLE = 4 * 1024 * 1024  # bodies up to this size are read before they are forwarded
 _VERSION = "2021-12-02"
+_OWN_ATTEMPTS = 4
+_OWN_PAUSE_S = 0.5
 
 
 class StorageGateway:
@@ -101,12 +103,13 @@ class StorageGateway:
         The request raises the same events as a request of a client. `holds` is true if a functions host sends
         the request for messages that the host processes. With a `principal`, raise AzureError 403 if its
         roles do not allow the request. Without one, the request is made as with the key of the account.
+        If Azurite dies during the request, it is sent again, as Azure's services do with each other.
         """
         bare = StorageRequest(account, service, method, target.encode("latin-1"), [])
         if principal is not None and not await self._is_public(bare):
             self._authorization.require(principal, bare)
         request = self._with_own_headers(bare, headers or {}, body)
-        response, events = await self._exchange(request, body, holds=holds)
+        response, events = await self._exchange_again(request, body, holds=holds)
         try:
             return Answer(response.status, response.headers, await response.read())
         finally:
@@ -130,6 +133,16 @@ class StorageGateway:
     def publishing(self) -> list[str]:
         """Return one line for each event that is being sent to Event Grid."""
         return [task.get_name() for task in self._publishing]
+
+    async def _exchange_again(
+        self, request: StorageRequest, body: bytes, *, holds: bool
+    ) -> tuple[OpenResponse, list[Event]]:
+        for _ in range(_OWN_ATTEMPTS - 1):
+            try:
+                return await self._exchange(request, body, holds=holds)
+            except AzuriteDiedError:
+                await asyncio.sleep(_OWN_PAUSE_S)
+        return await self._exchange(request, body, holds=holds)
 
     async def _exchange(
         self, request: StorageRequest, body: bytes | AsyncIterable[bytes], *, holds: bool = False
