@@ -46,6 +46,7 @@ from tidegate.service.manual_actions.retrain import RetrainService
 from tidegate.service.routing import CurrentRoutes
 from tidegate.service.steps.catching_up import CatchingUp
 from tidegate.service.steps.champion_change import ChampionChange
+from tidegate.service.steps.content_looks import ContentLooks
 from tidegate.service.steps.delayed_work import DelayedWork
 from tidegate.service.steps.deployment_monitor import DeploymentMonitor
 from tidegate.service.steps.feed_records import FeedRecords
@@ -107,7 +108,8 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     rejected = RejectedEvents(account=account, credential=credential)
     feeds = FeedFiles(credential=credential)
     feed_records = FeedRecords(context, feeds)
-    versions, claims = VersionRegistration(context, feeds, feed_records), GenerationClaims(context)
+    looks = ContentLooks(context, feeds)
+    versions, claims = VersionRegistration(context, feeds, feed_records, looks), GenerationClaims(context)
     waiting, pauses = WaitingWork(context.ledger, queue, now), CurrentPauses(context.ledger, now)
     gate = PauseGate(context, pauses)
     record = RecordEventHandler(context, CurrentRoutes(config, settings.check_delay), rejected)

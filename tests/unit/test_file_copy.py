@@ -5,7 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from tidegate.domain.lifecycle.file_copy import CopiedFile, OriginalFile, compare_files, files_fingerprint
+from tidegate.domain.lifecycle.file_copy import (
+    CopiedFile,
+    OriginalFile,
+    compare_files,
+    earlier_fingerprint,
+    files_fingerprint,
+    have_fingerprint,
+)
 
 A = OriginalFile(name="a", size=10, md5="AAAA", etag="1")
 B = OriginalFile(name="b", size=5, md5=None, etag="2")
@@ -76,11 +83,11 @@ def test_strangers_spoil_it() -> None:
     assert not seen.complete
 
 
-def test_the_fingerprint_changes_with_md5_or_with_the_etag_if_there_is_no_md5() -> None:
+def test_the_fingerprint_changes_with_md5_or_etag() -> None:
     first = files_fingerprint([A, B])
 
     assert files_fingerprint([B, A]) == first
-    assert files_fingerprint([replace(A, etag="9"), B]) == first
+    assert files_fingerprint([replace(A, etag="9"), B]) != first
     assert files_fingerprint([replace(A, md5="BBBB"), B]) != first
     assert files_fingerprint([A, replace(B, etag="9")]) != first
 
@@ -88,4 +95,7 @@ def test_the_fingerprint_changes_with_md5_or_with_the_etag_if_there_is_no_md5() 
 def test_fingerprints_that_verdicts_stored_stay_valid() -> None:
     stored = '[["a", 10, "AAAA"], ["b", 5, "etag:2"]]'
 
-    assert files_fingerprint([A, B]) == hashlib.sha256(stored.encode()).hexdigest()
+    assert have_fingerprint([A, B], hashlib.sha256(stored.encode()).hexdigest())
+    assert have_fingerprint([replace(A, etag="9"), B], hashlib.sha256(stored.encode()).hexdigest())
+    assert not have_fingerprint([replace(A, etag="9"), B], files_fingerprint([A, B]))
+    assert earlier_fingerprint([A, B]) == hashlib.sha256(stored.encode()).hexdigest()

@@ -1,6 +1,7 @@
 """Blobs of a storage account: the files of feeds, and the rejected events that the service keeps."""
 
 import base64
+import hashlib
 from collections.abc import Iterable
 from functools import cache, cached_property
 from itertools import islice
@@ -10,7 +11,7 @@ from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.connection import RETRIES, client_options
 from tidegate.config.schema import FeedStorage
 from tidegate.domain.partitions.manifest import ListedBlob
-from tidegate.errors import PermanentError
+from tidegate.errors import ConflictError, NotFoundError, PermanentError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -96,6 +97,25 @@ class FeedFiles:
                     f"{file} has {download.size} bytes, but at most {max_bytes} are read: make it smaller"
                 )
             return bytes(download.readall())
+
+    def md5(self, storage: FeedStorage, path: str, etag: str) -> str:
+        """Read a file that has this ETag, and return the MD5 of its content in base64.
+
+        Raise ConflictError if the file was written or deleted since it was listed.
+        """
+        from azure.core import MatchConditions
+
+        file, digest = f"{storage.account}/{storage.container}/{path}", hashlib.md5(usedforsecurity=False)
+        try:
+            with azure_errors(f"read {file}"):
+                download = self._container(storage).download_blob(
+                    path, etag=f'"{etag}"', match_condition=MatchConditions.IfNotModified
+                )
+                for chunk in download.chunks():
+                    digest.update(chunk)
+        except NotFoundError as error:
+            raise ConflictError(str(error)) from error
+        return base64.b64encode(digest.digest()).decode()
 
     def _container(self, storage: FeedStorage) -> "ContainerClient":
         return self._account(storage.account).get_container_client(storage.container)

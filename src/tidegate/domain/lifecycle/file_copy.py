@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from tidegate.domain.partitions.manifest import file_identity
 
+_WITH_ETAGS = "-etags"
+
 
 @dataclass(frozen=True)
 class Folder:
@@ -69,9 +71,26 @@ class CopyProgress:
 
 
 def files_fingerprint(originals: Iterable[OriginalFile]) -> str:
-    """Return a hash of names, sizes and contents, which changes if a file changes."""
+    """Return a hash of names, sizes, MD5s and ETags, which changes if a file is written.
+
+    An MD5 alone does not identify the content, because clients can set it.
+    """
+    lines = sorted((file.name, file.size, file.md5 or "", file.etag) for file in originals)
+    return hashlib.sha256(json.dumps(lines).encode()).hexdigest() + _WITH_ETAGS
+
+
+def earlier_fingerprint(originals: Iterable[OriginalFile]) -> str:
+    """Return the fingerprint of earlier releases, which is in their verdicts: it lacks most ETags."""
     lines = sorted((file.name, file.size, _content(file)) for file in originals)
     return hashlib.sha256(json.dumps(lines).encode()).hexdigest()
+
+
+def have_fingerprint(originals: Iterable[OriginalFile], fingerprint: str) -> bool:
+    """Return whether files have a fingerprint that this or an earlier release took."""
+    originals = tuple(originals)
+    if fingerprint.endswith(_WITH_ETAGS):
+        return files_fingerprint(originals) == fingerprint
+    return earlier_fingerprint(originals) == fingerprint
 
 
 def compare_files(originals: Iterable[OriginalFile], copies: Iterable[CopiedFile]) -> CopyProgress:

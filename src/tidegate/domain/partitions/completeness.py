@@ -9,7 +9,7 @@ from tidegate.config.schema import AfterDeadline, Completion, Feed, LatePolicy
 from tidegate.domain.partitions.file_problems import with_problems
 from tidegate.domain.partitions.left_out import NamedFiles
 from tidegate.domain.partitions.list_files import resolve_names, written_names
-from tidegate.domain.partitions.manifest import ListedBlob, Manifest
+from tidegate.domain.partitions.manifest import ListedBlob, Manifest, etags_digest
 from tidegate.domain.partitions.names import manifest_path
 from tidegate.domain.partitions.records import Partition, PartitionVersion
 
@@ -143,6 +143,8 @@ def next_version(
         number=len(record.versions) + 1,
         manifest_hash=manifest.hash,
         manifest_path=manifest_path(record.feed, record.partition, manifest.text_hash),
+        etags=etags_digest(new.files),
+        other_md5=sum(bool(file.looked) for file in new.files),
         files=len(manifest),
         bytes=manifest.bytes,
         reason=new.reason,

@@ -97,6 +97,12 @@ class PartitionVersion(BaseModel):
     number: int = Field(ge=1)
     manifest_hash: str
     manifest_path: str = Field(description="Path of the manifest in workspaceblobstore.")
+    etags: str | None = Field(
+        default=None, description="Hash of the names and ETags when the contents were last looked at."
+    )
+    other_md5: int = Field(
+        default=0, description="How many files have a Content-MD5 that is not the MD5 of their content."
+    )
     files: int
     bytes: int
     reason: str = Field(

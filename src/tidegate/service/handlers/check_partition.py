@@ -79,7 +79,7 @@ class CheckPartitionHandler:
         installed = self.versions.feeds.first_seen(command.feed)
         outside = self.outside.look(feed, installed, command.cause)
         unfinished = [*outside, *self.versions.complete(feed, record, command.cause)]
-        listing = with_arrivals(record, self.versions.list_files(feed, command.partition), now)
+        listing = with_arrivals(record, self.versions.compared_files(feed, record), now)
         deadline = deadline_of(feed.deadline, command.partition, config.timezone) if feed.deadline else None
         record.deadline_announced |= was_due_before(installed, record, deadline)
         if deadline and lacks_result(feed, record, deadline, now):
@@ -98,6 +98,8 @@ class CheckPartitionHandler:
                 added = self.versions.add(feed, record, new, command.cause)
                 return [*(step for step in unfinished if not _is_overtaken(step, record)), *added]
             case ScoreAgain():
+                if self.versions.looks.remember(feed, record, listing):
+                    self.context.ledger.save(record)
                 follows = [_score_again(record, command.cause)]
             case WaitForFiles() as wait:
                 if list_file := list_to_announce(feed, record, listing, now):
@@ -115,6 +117,7 @@ class CheckPartitionHandler:
             case ChangedAfterCompletion() as change:
                 follows = [self._announce_change(command, record, change)]
             case Unchanged():
+                changed |= self.versions.looks.remember(feed, record, listing)
                 waited, record.check_due = record.check_due, pending_check(record, now)
                 if changed or waited != record.check_due:
                     self.context.ledger.save(record)

@@ -1,14 +1,12 @@
 """FinishPartition: reconcile a completed job's output, record the result, register the predictions."""
 
 from dataclasses import dataclass
-from io import BytesIO
 
 from pydantic import ValidationError
 
 from tidegate.config.schema import Feed
 from tidegate.domain.activities import scoring_texts
 from tidegate.domain.assets import BLOBSTORE, DataAsset, datastore_uri
-from tidegate.domain.partitions.manifest import Manifest
 from tidegate.domain.partitions.names import predictions_asset, predictions_path
 from tidegate.domain.partitions.records import Claim, ScoringState
 from tidegate.domain.partitions.result import CSV, RECONCILIATION, Reconciliation, Result, decide_result
@@ -79,9 +77,9 @@ class FinishPartitionHandler:
 
     def _changed_files(self, feed: Feed, claim: Claim) -> list[str]:
         """Return the files of the manifest that were changed or deleted since it was taken."""
-        content = self.context.workspace_of(feed).datastores.read(BLOBSTORE, claim.version.manifest_path)
-        listing = self.versions.list_files(feed, claim.record.partition)
-        return Manifest.from_lines(BytesIO(content)).changed_in((*listing.files, *listing.others))
+        partition, since = claim.record.partition, claim.generation.claimed_at
+        listing = self.versions.list_files(feed, partition)
+        return self.versions.looks.changed_files(feed, partition, claim.version, listing, since)
 
     def _register(self, feed: Feed, claim: Claim) -> None:
         assets, asset = self.context.workspace_of(feed).assets, _predictions(claim)

@@ -121,6 +121,7 @@ class DryRunService:
             blobs = contents.partitions.get(partition, ())
             listing = self.versions.sort_files(feed, feed.path.folder(partition), blobs)
             record = records.get(partition) or Partition(feed=name, partition=partition)
+            listing = self.versions.looks.compare(feed, record, listing)
             previews.append(self._preview(feed, record, listing, installed))
         pauses = self.pauses(name)
         runs = self._runs(feed, installed, previews, pauses)
@@ -144,7 +145,7 @@ class DryRunService:
         feed, records = self.context.feed(name), self.context.ledger.partitions(name)
         record = self.context.ledger.partition(name, partition)
         installed = self.versions.feeds.preview(name)
-        preview = self._preview(feed, record, self.versions.list_files(feed, partition), installed)
+        preview = self._preview(feed, record, self.versions.compared_files(feed, record), installed)
         others = [_After(other) for other in records if other.partition != partition]
         return self._runs(feed, installed, [preview, *others], self.pauses(name))[0]
 

@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 from tidegate.cloud.assets import datastore_path_of
 from tidegate.config.model_policy import Promote
 from tidegate.domain.assets import BLOBSTORE, datastore_uri
-from tidegate.domain.lifecycle.file_copy import CopyProgress, Folder, OriginalFile, files_fingerprint
+from tidegate.domain.lifecycle.file_copy import (
+    CopyProgress,
+    Folder,
+    OriginalFile,
+    earlier_fingerprint,
+    have_fingerprint,
+)
 from tidegate.domain.lifecycle.lineage import RegisteredModel, is_copy_of, lineage_of, lineage_tags
 from tidegate.domain.lifecycle.records import ModelVersion, Promotion
 from tidegate.domain.lifecycle.registry_share import (
@@ -87,7 +93,7 @@ class ModelDelivery:
         originals = self.copies.list_files(folder)
         if not originals:
             return DeliveryFailed(f"{source.uri} has no files")
-        if judged is None or files_fingerprint(originals) != judged:
+        if judged is None or not have_fingerprint(originals, judged):
             return FilesNotJudged()
         if promote.registry and promote.via == "registry":
             record.promotion = promotion
@@ -103,10 +109,12 @@ class ModelDelivery:
         existing = models.find(source.name, source.version)
         if existing and not is_copy_of(existing, promotion.lineage):
             return DeliveryFailed(f"production has a {name} that is not a copy of it")
-        leaf = judged.folder.path.rstrip("/").rpartition("/")[2]
-        target = f"tidegate/models/{source.name}/{source.version}/{judged.fingerprint[:16]}/{leaf}"
-        if existing and datastore_path_of(existing.uri)[1].rstrip("/") != target:
-            return DeliveryFailed(f"production has {name} with other files: register these as a new version")
+        target = _target(source, judged, judged.fingerprint)
+        if existing and (path := datastore_path_of(existing.uri)[1].rstrip("/")) != target:
+            target = _target(source, judged, earlier_fingerprint(judged.originals))
+            if path != target:
+                other = f"production has {name} with other files: register these as a new version"
+                return DeliveryFailed(other)
         progress = self._copy_files(judged, target)
         promotion.files, promotion.bytes = len(progress.originals), progress.bytes
         promotion.copied_bytes, promotion.without_md5 = progress.copied_bytes, progress.without_md5
@@ -170,3 +178,9 @@ class ModelDelivery:
         if dict(existing.tags) != tags:
             models.register(replace(existing, tags=tags), registry=registry)
         return Delivered()
+
+
+def _target(source: RegisteredModel, judged: _JudgedFiles, fingerprint: str) -> str:
+    """Return the folder of a copy in production."""
+    leaf = judged.folder.path.rstrip("/").rpartition("/")[2]
+    return f"tidegate/models/{source.name}/{source.version}/{fingerprint[:16]}/{leaf}"

@@ -28,6 +28,7 @@ from tidegate.errors import NotFoundError, PermanentError
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, Next, ScorePartition
 from tidegate.service.context import ServiceContext
+from tidegate.service.steps.content_looks import ContentLooks
 from tidegate.service.steps.feed_records import FeedRecords
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ class VersionRegistration:
     context: ServiceContext
     feed_files: "FeedFiles"
     feeds: FeedRecords
+    looks: ContentLooks
+
+    def compared_files(self, feed: Feed, record: Partition) -> PartitionListing:
+        """List the partition's files, and look at those that were written again with the same MD5."""
+        return self.looks.compare(feed, record, self.list_files(feed, record.partition))
 
     def list_files(self, feed: Feed, partition: str) -> PartitionListing:
         """Return the partition's files and the content of its list files. A missing container has none."""
@@ -99,7 +105,7 @@ class VersionRegistration:
 
         Raise ConflictError if the record was changed by another writer.
         """
-        listing, now = self.list_files(feed, record.partition), self.context.now()
+        listing, now = self.compared_files(feed, record), self.context.now()
         if files := unclaimed(feed, record, listing):
             new = NewVersion(files, reason)
             record.left_out, record.listed_old = left_out_of(feed, listing, new), listing.older_than(now)
