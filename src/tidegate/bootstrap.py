@@ -46,6 +46,7 @@ from tidegate.service.manual_actions.retrain import RetrainService
 from tidegate.service.routing import CurrentRoutes
 from tidegate.service.steps.catching_up import CatchingUp
 from tidegate.service.steps.champion_change import ChampionChange
+from tidegate.service.steps.champion_checks import ChampionChecks
 from tidegate.service.steps.content_looks import ContentLooks
 from tidegate.service.steps.delayed_work import DelayedWork
 from tidegate.service.steps.deployment_monitor import DeploymentMonitor
@@ -137,7 +138,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         handlers=handlers,
         worker=Worker(handlers=handlers, queue=queue, ledger=context.ledger, now=now, gate=gate),
         reruns=RerunService(context, claims, versions, queue),
-        dry_runs=DryRunService(context, claims, versions),
+        dry_runs=DryRunService(context, claims, versions, ChampionChecks(context)),
         approvals=ApprovalService(context, queue),
         rejudgings=RejudgeService(context, queue),
         retrainings=RetrainService(context, queue),
@@ -165,7 +166,7 @@ def _handlers(
             context, versions, OutsideFiles(context, versions.feed_files)
         ).handle,
         commands.ScorePartition: ScorePartitionHandler(
-            context, GenerationClaims(context), runner, catching_up
+            context, GenerationClaims(context), runner, catching_up, ChampionChecks(context)
         ).handle,
         commands.CheckJob: CheckJobHandler(context, runner, limits).handle,
         commands.FinishPartition: FinishPartitionHandler(context, versions, catching_up).handle,

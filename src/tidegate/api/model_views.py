@@ -20,7 +20,13 @@ from tidegate.domain.lifecycle.records import (
     SignalRecord,
 )
 from tidegate.domain.lifecycle.rollout_records import RolloutRecord
-from tidegate.domain.lifecycle.verdict_records import Approval, Evaluation, JudgingRequest, Verdict
+from tidegate.domain.lifecycle.verdict_records import (
+    Approval,
+    DecoderCheck,
+    Evaluation,
+    JudgingRequest,
+    Verdict,
+)
 
 
 class ModelSummary(BaseModel):
@@ -69,10 +75,20 @@ class ModelVersionView(VersionSummary):
     history: list[PastVerdict]
     promotion: Promotion | None
     rollout: RolloutRecord | None
+    decoder_checks: list[DecoderCheck]
 
     @classmethod
     def of(cls, record: ModelVersion) -> Self:
-        parts = ("source", "evaluation", "approval", "requests", "history", "promotion", "rollout")
+        parts = (
+            "source",
+            "evaluation",
+            "approval",
+            "requests",
+            "history",
+            "promotion",
+            "rollout",
+            "decoder_checks",
+        )
         evaluation = record.evaluation
         return cls.model_validate(
             {

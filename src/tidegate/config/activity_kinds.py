@@ -24,6 +24,8 @@ KINDS: Mapping[str, str] = {
     "model.cancelled": "a person cancelled the evaluation of a model, so there is no verdict",
     "model.preempted": "an evaluation or training lost its nodes (it was preempted) and is submitted again",
     "model.stuck": "an evaluation, a training or a promotion has passed a time limit",
+    "model.champion_judged": "the image decoder changed, and the champion passes with the new one",
+    "model.champion_unfit": "the champion does not pass with a new image decoder, or was not judged in time",
     "model.promoted": "a model is champion in production",
     "model.rolled_back": "the previous champion is champion again",
     "model.retraining": "a new model is being trained",

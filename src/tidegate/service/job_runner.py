@@ -16,6 +16,7 @@ from tidegate.log import Log
 from tidegate.service.context import ServiceContext
 
 if TYPE_CHECKING:
+    from tidegate.cloud.assets import PipelineComponent
     from tidegate.cloud.workspaces import WorkspaceClients
 
 log = Log(__name__)
@@ -54,15 +55,16 @@ class JobRunner:
 
     context: ServiceContext
 
-    def submit(self, role: str, plan: JobPlan) -> Submission:
-        """Submit a job of the newest version of its pipeline unless the job exists, and record the job.
+    def submit(self, role: str, plan: JobPlan, pipeline: "PipelineComponent | None" = None) -> Submission:
+        """Submit a job unless it exists, and record the job. If clusters do not exist, begin to create them.
 
-        `role` names the workspace. If clusters do not exist, begin to create them.
+        `role` names the workspace. `pipeline` is the version of the pipeline that is run. The default is the
+        newest one.
         """
         workspace = self.context.workspaces[role]
         if not _have_clusters(workspace, plan.cluster, *plan.other_clusters):
             return ClusterNotReady()
-        pipeline = workspace.assets.newest_pipeline(plan.pipeline)
+        pipeline = pipeline or workspace.assets.newest_pipeline(plan.pipeline)
         try:
             workspace.jobs.submit(plan.for_pipeline(pipeline.outputs), pipeline.id)
         except PermanentError as error:

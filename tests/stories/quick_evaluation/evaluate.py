@@ -27,6 +27,7 @@ def main() -> None:
         "candidate": asked.candidate_name,
         "champion": None if asked.champion_name == "none" else asked.champion_name,
         "data": asked.data,
+        "decoder": candidate.get("decoder"),
         **group(candidate, champion),
         "slices": {
             "by": asked.slice_by,

@@ -8,7 +8,13 @@ from pydantic import BaseModel, Field
 
 from tidegate.domain.ledger_record import LedgerRecord, PartialRecord
 from tidegate.domain.lifecycle.rollout_records import RolloutRecord
-from tidegate.domain.lifecycle.verdict_records import Approval, Evaluation, JudgingRequest, Verdict
+from tidegate.domain.lifecycle.verdict_records import (
+    Approval,
+    DecoderCheck,
+    Evaluation,
+    JudgingRequest,
+    Verdict,
+)
 
 
 class ModelState(StrEnum):
@@ -131,6 +137,20 @@ class ModelVersion(LedgerRecord):
         default=None, description="When the time for approval or the bake time ends."
     )
     error: str | None = None
+    decoder_checks: list[DecoderCheck] = Field(
+        default=[], description="The newest 5 evaluations of the champion with another image decoder."
+    )
+
+    @property
+    def open_check(self) -> DecoderCheck | None:
+        """The check of an image decoder that has not ended, if the version is champion."""
+        champion = self.state is ModelState.CHAMPION
+        return next((check for check in self.decoder_checks if champion and not check.ended_at), None)
+
+    @property
+    def being_judged(self) -> bool:
+        """Whether an evaluation has begun and has not ended."""
+        return self.state is ModelState.EVALUATING or bool(self.open_check and self.open_check.evaluation)
 
 
 class Champion(BaseModel):

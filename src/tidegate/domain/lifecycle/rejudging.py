@@ -2,11 +2,12 @@
 
 from datetime import datetime
 
+from tidegate.config.model_policy import Policy
 from tidegate.domain.lifecycle.evaluation import shortened
-from tidegate.domain.lifecycle.names import model_reference
+from tidegate.domain.lifecycle.names import judge_job, model_reference
 from tidegate.domain.lifecycle.promotion import champion_source
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion, PastVerdict
-from tidegate.domain.lifecycle.verdict_records import JudgingRequest
+from tidegate.domain.lifecycle.verdict_records import Evaluation, JudgingRequest
 
 _MOST_VERDICTS, _MOST_LINES, _MOST_REQUESTS = 10, 50, 20  # a row of the ledger holds 1 MB
 
@@ -43,6 +44,22 @@ def with_request(record: ModelVersion, request: JudgingRequest) -> ModelVersion:
 def next_number(record: ModelVersion) -> int:
     """Return the number of the version's next evaluation: 1 for the first."""
     return record.evaluation.number + 1 if record.evaluation else 1
+
+
+def next_evaluation(
+    policy: Policy, record: ModelVersion, now: datetime, champion: str | None = None, files: str | None = None
+) -> Evaluation:
+    """Return the version's next evaluation."""
+    number = next_number(record)
+    return Evaluation(
+        number=number,
+        job=judge_job(record.model, record.version, number, 1),
+        compute=policy.evaluate.compute,
+        data=policy.evaluate.data,
+        champion=champion,
+        files=files,
+        submitted_at=now,
+    )
 
 
 def request_for(record: ModelVersion, number: int) -> JudgingRequest | None:

@@ -64,6 +64,24 @@ class Verdict(BaseModel):
     at: datetime
 
 
+class DecoderCheck(BaseModel):
+    """The evaluation of a champion with the image decoder of the pipeline that scores with it."""
+
+    decoder: str = Field(description="The version of the scoring pipeline's image decoder.")
+    since: datetime = Field(description="Since when partitions wait for it.")
+    evaluation: int | None = Field(
+        default=None, description="The number of the evaluation; None if it has not begun."
+    )
+    verdict: Verdict | None = None
+    problem: str | None = Field(
+        default=None, description="Why the champion does not pass with this decoder, or was not judged."
+    )
+    not_awaited: bool = Field(
+        default=False, description="Whether scoring went on without it, because it took too long."
+    )
+    ended_at: datetime | None = None
+
+
 class Approval(BaseModel):
     """A person's approval or refusal of one verdict."""
 

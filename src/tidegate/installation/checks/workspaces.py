@@ -6,12 +6,13 @@ from tidegate.cloud.registrar import read_cluster
 from tidegate.cloud.roles import permissions
 from tidegate.config.schema import Feed
 from tidegate.domain.assets import datastore_name
+from tidegate.domain.lifecycle.decoder_check import find_check
 from tidegate.domain.lifecycle.evidence import decoder_problem
 from tidegate.domain.lifecycle.promotion import champion_in
 from tidegate.errors import ConfigError, NotFoundError, PermanentError
 from tidegate.installation.asset_files import clusters_in, pipelines_in
 from tidegate.installation.checks.check import CheckInputs, CheckResult, fail, ok, warn
-from tidegate.service.steps.model_fit import find_model_problem
+from tidegate.service.steps.model_fit import find_model_problem, find_pipeline
 
 _API_VERSION = "2024-04-01"
 _DEPLOY = "run: tidegate deploy"
@@ -81,10 +82,19 @@ def _decoder(inputs: CheckInputs, role: str, model: str, pipeline: str) -> Itera
         decoder = inputs.service.workspaces[role].assets.newest_pipeline(pipeline).decoder
     except NotFoundError:
         return  # the check `pipelines` reports it
-    if problem := decoder_problem(decoder, record.verdict.decoder):
+    problem = decoder_problem(decoder, record.verdict.decoder)
+    if decoder is None or problem is None:
+        return
+    check = find_check(record, decoder)
+    if check is None or not check.ended_at:
         yield warn(
             f"champion {model}:{record.version}: {problem}",
-            "register the same model as a new version, so that it is judged with this decoder",
+            "wait: it is judged with this decoder before the next partition is scored",
+        )
+    elif check.problem:
+        yield warn(
+            f"champion {model}:{record.version} does not pass with image decoder {decoder}: {check.problem}",
+            "train a version with this decoder, and register it",
         )
 
 
@@ -103,7 +113,7 @@ def _model(inputs: CheckInputs, role: str, reference: str, pipeline: str) -> Che
     except NotFoundError:
         return fail(f"{role} has no model {reference}, so partitions wait", "register the model")
     try:
-        problem = find_model_problem(assets, pipeline, name, version)
+        problem = find_model_problem(assets, find_pipeline(assets, pipeline), name, version)
     except NotFoundError as error:
         return fail(f"model {reference} in {role} cannot be used: {error}", "register what is missing")
     except PermanentError as error:

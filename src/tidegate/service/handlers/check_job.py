@@ -16,7 +16,6 @@ from tidegate.domain.jobs.outcome import (
 )
 from tidegate.domain.jobs.plan import served_by
 from tidegate.domain.jobs.records import Job, JobKind
-from tidegate.domain.lifecycle.records import ModelState
 from tidegate.domain.partitions.records import Claim, ScoringState
 from tidegate.domain.partitions.result import Result
 from tidegate.messages.commands import (
@@ -91,7 +90,7 @@ class CheckJobHandler:
     def _waiting_command(self, job: Job, cause: str) -> JudgeModel | RetrainModel | None:
         if job.kind is JobKind.EVALUATION:
             version = self.context.ledger.model_version(job.owner, job.work)
-            evaluation = version.evaluation if version and version.state is ModelState.EVALUATING else None
+            evaluation = version.evaluation if version and version.being_judged else None
             waits = evaluation is not None and evaluation.job == job.name
             return JudgeModel(cause=cause, model=job.owner, version=job.work) if waits else None
         retraining = self.context.ledger.model(job.owner).retraining

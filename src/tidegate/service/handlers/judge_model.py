@@ -4,17 +4,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tidegate.config.model_policy import Policy
-from tidegate.domain.activities import verdict_texts
+from tidegate.domain.activities import champion_texts, verdict_texts
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.jobs.outcome import JobCancelled, JobCompleted, JobFailed, JobRunning, ResubmitJob
+from tidegate.domain.lifecycle.decoder_check import with_check, with_verdict
 from tidegate.domain.lifecycle.evaluation import decide_verdict, plan_evaluation, shortened, state_after
 from tidegate.domain.lifecycle.evidence import EVIDENCE, Evidence, NoEvidence, read_evidence
 from tidegate.domain.lifecycle.file_copy import files_fingerprint
 from tidegate.domain.lifecycle.names import evaluation_folder, judge_job
 from tidegate.domain.lifecycle.promotion import champion_source
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
-from tidegate.domain.lifecycle.rejudging import next_number
-from tidegate.domain.lifecycle.verdict_records import Evaluation, RuleResult, Verdict
+from tidegate.domain.lifecycle.rejudging import next_evaluation
+from tidegate.domain.lifecycle.verdict_records import DecoderCheck, Evaluation, RuleResult, Verdict
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, JudgeModel, Next, PromoteModel
 from tidegate.service.context import ServiceContext
@@ -27,7 +28,7 @@ from tidegate.service.job_runner import (
 )
 from tidegate.service.retry import FIRST_LOOK, look_again
 from tidegate.service.steps.model_candidates import files_of, is_copy, read_candidate
-from tidegate.service.steps.verdict_publication import publish_verdict
+from tidegate.service.steps.verdict_publication import attach_verdict, publish_verdict
 
 if TYPE_CHECKING:
     from tidegate.cloud.copies import BlobCopyClient
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 log = Log(__name__)
 
 _DEVELOPMENT = "development"
+_LINES_OF_CHECK = 50
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,13 @@ class JudgeModelHandler:
         if record is None:
             return self._register(command, policy)
         match record.state:
+            case _ if record.being_judged:
+                return self._check_job(command, policy, record)
             case ModelState.REGISTERED:
                 return self._begin(command, policy, record)
-            case ModelState.EVALUATING:
-                return self._check_job(command, policy, record)
             case ModelState.PASSED:
                 return _promotion(command, policy)
-        return []
+        return self._judge_champion(command, policy, record, record.open_check) if record.open_check else []
 
     def _register(self, command: JudgeModel, policy: Policy) -> Follows:
         """Add the version to the ledger, unless a promotion made it."""
@@ -72,17 +74,19 @@ class JudgeModelHandler:
 
     def _begin(self, command: JudgeModel, policy: Policy, record: ModelVersion) -> Follows:
         """Save the next evaluation, which compares with the present champion, and submit its job."""
-        sequence = next_number(record)
-        record.evaluation = Evaluation(
-            number=sequence,
-            job=judge_job(record.model, record.version, sequence, 1),
-            compute=policy.evaluate.compute,
-            data=policy.evaluate.data,
-            champion=champion_source(self.context.ledger.model(record.model)),
-            files=self._fingerprint(record) if policy.promote else None,
-            submitted_at=self.context.now(),
-        )
+        champion = champion_source(self.context.ledger.model(record.model))
+        files = self._fingerprint(record) if policy.promote else None
+        record.evaluation = next_evaluation(policy, record, self.context.now(), champion, files)
         record.state = ModelState.EVALUATING
+        self.context.ledger.save(record)
+        return self._submit(command, policy, record, record.evaluation)
+
+    def _judge_champion(
+        self, command: JudgeModel, policy: Policy, record: ModelVersion, check: DecoderCheck
+    ) -> Follows:
+        """Judge the champion by itself, because the image decoder changed. Its own verdict stays."""
+        record.evaluation = next_evaluation(policy, record, self.context.now())
+        check.evaluation = record.evaluation.number
         self.context.ledger.save(record)
         return self._submit(command, policy, record, record.evaluation)
 
@@ -123,7 +127,10 @@ class JudgeModelHandler:
             case ResubmitJob():
                 follows = self._prepare_next_attempt(command, record, evaluation, outcome)
             case JobCancelled(reason):
-                follows = self._cancel(command, record, evaluation, reason)
+                if record.open_check:
+                    follows = self._conclude(command, policy, record, NoEvidence(reason))
+                else:
+                    follows = self._cancel(command, record, evaluation, reason)
             case JobFailed(reason):
                 follows = self._conclude(command, policy, record, NoEvidence(reason))
         self.runner.end(job, outcome)
@@ -169,11 +176,12 @@ class JudgeModelHandler:
     ) -> Follows:
         """Record the verdict. If the champion changed during the evaluation, evaluate again instead."""
         assert record.evaluation is not None
+        if check := record.open_check:
+            return self._conclude_check(command, policy, record, check, evidence)
         if champion_source(self.context.ledger.model(record.model)) != record.evaluation.champion:
             log.info("evaluation_outdated", judged_beside=record.evaluation.champion)
             return self._begin(command, policy, record)
-        metrics = self._training_metrics(policy, record)
-        verdict = decide_verdict(policy.gate, record, evidence, metrics, self.context.now())
+        verdict = self._verdict(policy, record, evidence)
         state = state_after(verdict)
         publish_verdict(self.context.development, record, verdict)
         announced = self.context.announce(verdict_texts.judged(record, verdict, state, command.cause))
@@ -182,6 +190,28 @@ class JudgeModelHandler:
         self.context.ledger.save(record)
         log.info("model_judged", verdict=verdict.id, passed=verdict.passed, state=state.value)
         return [announced, *(_promotion(command, policy) if state is ModelState.PASSED else ())]
+
+    def _conclude_check(
+        self,
+        command: JudgeModel,
+        policy: Policy,
+        record: ModelVersion,
+        check: DecoderCheck,
+        evidence: Evidence | NoEvidence,
+    ) -> Follows:
+        """Record the verdict on the champion with the new image decoder, and notify people."""
+        verdict = self._verdict(policy, record, evidence)
+        attach_verdict(self.context.development, record, verdict)
+        ended = with_verdict(check, shortened(verdict, _LINES_OF_CHECK), _failed_rules(verdict))
+        trigger = Trigger(self.context.now(), command.cause)
+        announced = self.context.announce(champion_texts.champion_judged(record, ended, trigger))
+        self.context.ledger.save(with_check(record, ended))
+        log.info("champion_judged", decoder=check.decoder, passed=ended.problem is None)
+        return [announced]
+
+    def _verdict(self, policy: Policy, record: ModelVersion, evidence: Evidence | NoEvidence) -> Verdict:
+        metrics = self._training_metrics(policy, record)
+        return decide_verdict(policy.gate, record, evidence, metrics, self.context.now())
 
     def _training_metrics(self, policy: Policy, record: ModelVersion) -> dict[str, float | None]:
         """Return the metrics of the training run if the gate has rules for them."""

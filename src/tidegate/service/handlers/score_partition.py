@@ -20,8 +20,9 @@ from tidegate.service.context import ServiceContext
 from tidegate.service.job_runner import ClusterNotReady, JobRunner, JobSubmitted, SubmissionRefused
 from tidegate.service.retry import FIRST_LOOK, look_again
 from tidegate.service.steps.catching_up import CatchingUp
+from tidegate.service.steps.champion_checks import ChampionChecks
 from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest, end_generation
-from tidegate.service.steps.model_fit import find_model_problem
+from tidegate.service.steps.model_fit import find_model_problem, find_pipeline
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class ScorePartitionHandler:
     claims: GenerationClaims
     runner: JobRunner
     catching_up: CatchingUp
+    checks: ChampionChecks
 
     def handle(self, command: ScorePartition) -> Follows:
         feed = self.context.feed(command.feed)
@@ -39,8 +41,8 @@ class ScorePartitionHandler:
         version = record.version(command.version)
         if version is None:
             raise PermanentError(f"{command.feed} {command.partition} has no version {command.version}")
-        if not version.registered:
-            return [Next(CheckPartition(cause=command.cause, feed=command.feed, partition=command.partition))]
+        if (first := self._first(command, feed, record, version)) is not None:
+            return first
         claim = self._claim_with_turn(command, feed, record, version)
         if claim is None:
             return []
@@ -52,6 +54,14 @@ class ScorePartitionHandler:
             case ScoringState.JOB_COMPLETED:
                 return [Next(FinishPartition(cause=command.cause, **claim.ids))]
         return []
+
+    def _first(
+        self, command: ScorePartition, feed: Feed, record: Partition, version: PartitionVersion
+    ) -> Follows | None:
+        """Return what has to come before the version is scored, or None if nothing has to."""
+        if not version.registered:
+            return [Next(CheckPartition(cause=command.cause, feed=command.feed, partition=command.partition))]
+        return self.checks.hold(feed, command) if _begins(command, feed, record, version) else None
 
     def _claim_with_turn(
         self, command: ScorePartition, feed: Feed, record: Partition, version: PartitionVersion
@@ -88,10 +98,11 @@ class ScorePartitionHandler:
             )
             return [end_generation(self.context, claim, Result(ScoringState.FAILED, why), command.cause)]
         name, version = generation.model_name, generation.model_version
-        if problem := find_model_problem(workspace.assets, feed.score.pipeline, name, version):
+        pipeline = find_pipeline(workspace.assets, feed.score.pipeline)
+        if problem := find_model_problem(workspace.assets, pipeline, name, version):
             result = Result(ScoringState.FAILED, f"model {problem}")
             return [end_generation(self.context, claim, result, command.cause)]
-        match self.runner.submit(feed.workspace, plan_scoring(feed, claim)):
+        match self.runner.submit(feed.workspace, plan_scoring(feed, claim), pipeline):
             case ClusterNotReady():
                 return look_again(command, self.context.now() - generation.claimed_at)
             case SubmissionRefused(error):
@@ -100,6 +111,12 @@ class ScorePartitionHandler:
                 generation.state, generation.job = ScoringState.SUBMITTED, job_name(claim)
                 self.context.ledger.save(claim.record)
                 return [_first_look(command, feed, claim)]
+
+
+def _begins(command: ScorePartition, feed: Feed, record: Partition, version: PartitionVersion) -> bool:
+    """Return whether the command would claim the first generation of the latest version."""
+    waits = version is record.latest and not version.generations and not is_held_back(feed, record)
+    return waits and command.generation == 1
 
 
 def _same_again(record: Partition, version: PartitionVersion) -> ScoringRequest:

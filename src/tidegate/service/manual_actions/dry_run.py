@@ -30,8 +30,9 @@ from tidegate.domain.partitions.records import Claim, Generation, Partition, Par
 from tidegate.domain.pauses import EVERYTHING, Pause, feed_target, model_target
 from tidegate.errors import NotFoundError, PermanentError
 from tidegate.service.context import ServiceContext
+from tidegate.service.steps.champion_checks import ChampionChecks
 from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest
-from tidegate.service.steps.model_fit import find_model_problem
+from tidegate.service.steps.model_fit import find_model_problem, find_pipeline
 from tidegate.service.steps.version_registration import VersionRegistration
 
 
@@ -108,6 +109,7 @@ class DryRunService:
     context: ServiceContext
     claims: GenerationClaims
     versions: VersionRegistration
+    checks: ChampionChecks
 
     def feed(self, name: str) -> FeedDryRun:
         """Return what the service would do with all partitions: expected ones, and those that have files."""
@@ -204,11 +206,12 @@ class DryRunService:
         name, _, pinned = feed.score.model.partition(":")
         try:
             version = pinned or self.claims.model_version(feed, name)
-            problem = find_model_problem(workspace.assets, feed.score.pipeline, name, version)
-            outputs = workspace.assets.newest_pipeline(feed.score.pipeline).outputs
+            pipeline = find_pipeline(workspace.assets, feed.score.pipeline)
+            problem = find_model_problem(workspace.assets, pipeline, name, version)
         except (NotFoundError, PermanentError) as error:
             return _ScoringSetup(problem=str(error))
-        return _ScoringSetup(f"{name}:{version}", outputs, problem)
+        problem = problem or self.checks.obstacle(feed, pipeline.decoder)
+        return _ScoringSetup(f"{name}:{version}", pipeline.outputs, problem)
 
 
 def _held(run: PartitionDryRun, target: str) -> PartitionDryRun:

@@ -16,7 +16,7 @@ from tidegate.service.context import ServiceContext
 from tidegate.service.manual_actions.requester import Reason
 from tidegate.service.retry import send_or_leave_to_timer
 from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest
-from tidegate.service.steps.model_fit import find_model_problem
+from tidegate.service.steps.model_fit import find_model_problem, find_pipeline
 from tidegate.service.steps.version_registration import VersionRegistration
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ class RerunService:
             raise RefusedError(422, "Unprocessable", str(error)) from error
         try:
             assets = self.context.workspace_of(feed).assets
-            problem = find_model_problem(assets, feed.score.pipeline, name, version)
+            pipeline = find_pipeline(assets, feed.score.pipeline)
+            problem = find_model_problem(assets, pipeline, name, version)
         except (NotFoundError, PermanentError) as error:
             raise RefusedError(422, "Unprocessable", str(error)) from error
         if problem:

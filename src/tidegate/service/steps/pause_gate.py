@@ -99,7 +99,9 @@ class PauseGate:
         record = self.context.ledger.model_version(command.model, command.version)
         if record is None or record.state is ModelState.REGISTERED:
             return True
-        if record.state is not ModelState.EVALUATING or record.evaluation is None:
+        if record.open_check and not record.being_judged:
+            return True
+        if not record.being_judged or record.evaluation is None:
             return False
         evaluation = record.evaluation
         return evaluation.attempt == 1 and not self.context.development.jobs.exists(evaluation.job)

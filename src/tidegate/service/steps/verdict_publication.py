@@ -17,9 +17,7 @@ _VERDICT_FILE = "verdict.json"
 
 def publish_verdict(workspace: "WorkspaceClients", record: ModelVersion, verdict: Verdict) -> None:
     """Attach the verdict to the evaluation's job, and tag the model version with its result."""
-    if workspace.jobs.exists(verdict.job):
-        content = verdict.model_dump_json(indent=2).encode()
-        workspace.runs.attach(verdict.job, record.model, _VERDICT_FILE, content)
+    attach_verdict(workspace, record, verdict)
     tags = {
         "tidegate_verdict": "passed" if verdict.passed else "failed",
         "tidegate_verdict_id": verdict.id,
@@ -31,3 +29,10 @@ def publish_verdict(workspace: "WorkspaceClients", record: ModelVersion, verdict
         workspace.assets.tag_model(record.model, record.version, tags)
     except NotFoundError as error:  # the version was deleted while it was judged
         log.warning("model_not_tagged", model=record.model, version=record.version, error=error)
+
+
+def attach_verdict(workspace: "WorkspaceClients", record: ModelVersion, verdict: Verdict) -> None:
+    """Attach the verdict to the evaluation's job, if there is one."""
+    if workspace.jobs.exists(verdict.job):
+        content = verdict.model_dump_json(indent=2).encode()
+        workspace.runs.attach(verdict.job, record.model, _VERDICT_FILE, content)
