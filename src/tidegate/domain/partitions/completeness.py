@@ -144,7 +144,7 @@ def next_version(
         manifest_hash=manifest.hash,
         manifest_path=manifest_path(record.feed, record.partition, manifest.text_hash),
         etags=etags_digest(new.files),
-        other_md5=sum(bool(file.looked) for file in new.files),
+        other_md5=sum(file.has_other_md5 for file in new.files),
         files=len(manifest),
         bytes=manifest.bytes,
         reason=new.reason,

@@ -42,6 +42,11 @@ class ListedBlob:
         """Return the identity of the blob's content."""
         return self.looked or file_identity(self.md5, self.etag)
 
+    @property
+    def has_other_md5(self) -> bool:
+        """Return whether the blob's MD5 is known not to be that of its content."""
+        return self.content != file_identity(self.md5, self.etag)
+
 
 @dataclass(frozen=True)
 class Manifest:
