@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from tidegate.config.schema import Feed
@@ -60,7 +61,7 @@ class ContentLooks:
         if manifest.hash != latest.manifest_hash:
             return False
         path = manifest_path(record.feed, record.partition, manifest.text_hash)
-        self.context.workspace_of(feed).datastores.write(BLOBSTORE, path, manifest.text.encode())
+        self.context.workspace_of(feed).datastores.write(BLOBSTORE, path, manifest.blocks())
         latest.manifest_path, latest.etags = path, etags_digest(files)
         return True
 
@@ -86,7 +87,7 @@ class ContentLooks:
     def manifest(self, feed: Feed, version: PartitionVersion) -> Manifest:
         """Return the manifest of a version."""
         content = self.context.workspace_of(feed).datastores.read(BLOBSTORE, version.manifest_path)
-        return Manifest.from_text(content.decode())
+        return Manifest.from_lines(BytesIO(content))
 
     def _compare(
         self, feed: Feed, partition: str, manifest: Manifest, listing: PartitionListing
