@@ -87,7 +87,7 @@ def test_the_champion_is_judged_with_the_new_decoder_before_the_next_partition_i
     assert commands(champions.do(score)) == [judge, wait]
     assert champions.models.jobs() == {}
     assert isinstance(judge, JudgeModel)
-    champions.run(judge, wait, twice=True)
+    champions.run(judge, wait)
 
     assert champions.partition.result == f"{MONTH}-1-g1"
     assert champions.models.evaluations(MODEL) == {"judge-classifier-1-e1-a1": "Completed"}
