@@ -12,7 +12,7 @@ from tests.support.service import start_service, take_commands
 from tidegate.bootstrap import Service
 from tidegate.cloud.copies import BlobCopyClient
 from tidegate.domain.assets import BLOBSTORE
-from tidegate.domain.lifecycle.file_copy import Folder, files_fingerprint
+from tidegate.domain.lifecycle.file_copy import Folder, OriginalFile, files_fingerprint, have_fingerprint
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
 from tidegate.domain.lifecycle.verdict_records import Approval, Verdict
 from tidegate.messages.commands import AnyCommand, Notify, PromoteModel, RollbackModel, encode
@@ -137,9 +137,14 @@ class Promotions:
 
     def files(self, version: str) -> str:
         """Return the fingerprint of the version's files."""
-        return files_fingerprint(
-            BlobCopyClient(credential=self.service.credential).list_files(self.files_folder(version))
-        )
+        return files_fingerprint(self._originals(version))
+
+    def has_files(self, version: str, fingerprint: str) -> bool:
+        """Return whether the version's files have a fingerprint of this or an earlier release."""
+        return have_fingerprint(self._originals(version), fingerprint)
+
+    def _originals(self, version: str) -> list[OriginalFile]:
+        return BlobCopyClient(credential=self.service.credential).list_files(self.files_folder(version))
 
     def copy_a_file(self, version: str) -> None:
         """Copy the first of the version's files to production, as an interrupted promotion leaves it."""
