@@ -10,6 +10,7 @@ import pytest
 import yaml
 from azure.ai.ml import Input, Output, load_component, load_compute, load_environment, load_job
 from azure.ai.ml.entities import Data, PipelineJob
+from decoding import DECODER
 from examples.digits import images, labelled_sets
 from tests.support.azure_clients import blob_service, ml_client
 
@@ -164,7 +165,7 @@ def test_the_model_trained_anew_is_registered_with_what_it_learned_from(runner: 
 
     assert found.type == "mlflow_model"
     assert metadata["tidegate"] == {
-        "decoder": "2",
+        "decoder": DECODER,
         "model": "digit-classifier",
         "signal": "drift-202611",
         "training_data": f"{images.TRAINING_DATA}, digits:202611-1",

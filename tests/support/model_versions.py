@@ -34,7 +34,7 @@ class ModelInstallation(Installation):
     ) -> None:
         self._folder = folder
         self._policies = {model: {**POLICY, **(policy or {})} for model in models}
-        self._feed = feed
+        self._keys_of_feed = feed
         super().__init__(cloud, folder, models=self._policies, **feed)
         self.register_holdout()
         self.make_once(_EVALUATION, self._register_evaluation)
@@ -42,7 +42,7 @@ class ModelInstallation(Installation):
     def change(self, model: str = MODEL, **policy: Any) -> None:
         """Change keys of a model's policy from now on."""
         self._policies[model] |= policy
-        self.configure(models=self._policies, **self._feed)
+        self.configure(models=self._policies, **self._keys_of_feed)
 
     def register(self, version: str, accuracy: Any = 0.9, **more: Any) -> None:
         """Register a version whose evaluation finds this accuracy.
