@@ -1,4 +1,7 @@
-"""The clock of a storage account that differs from that of its clients, as a fault rule asks for."""
+"""The clock of a storage account that differs from that of its clients, as a fault rule asks for.
+
+With a shift of zero seconds, requests and responses stay as they are.
+"""
 
 import re
 from datetime import datetime, timedelta
@@ -18,6 +21,8 @@ def lists_blobs(request: StorageRequest) -> bool:
 
 def shifted_request(request: StorageRequest, seconds: float) -> StorageRequest:
     """Return a request whose conditions name times of the shifted clock as the request of Azurite's clock."""
+    if not seconds:
+        return request
     conditions = {name: request.header(name) for name in _IN_CONDITIONS if request.header(name)}
     back = {name: _shifted(value.encode(), -seconds).decode() for name, value in conditions.items()}
     return request.with_headers(back) if back else request
@@ -25,6 +30,8 @@ def shifted_request(request: StorageRequest, seconds: float) -> StorageRequest:
 
 def shifted_headers(headers: Headers, seconds: float) -> Headers:
     """Return the headers of a response with `Date` and `Last-Modified` of the shifted clock."""
+    if not seconds:
+        return headers
     return [
         (name, _shifted(value, seconds) if name.lower() in _IN_HEADERS else value) for name, value in headers
     ]
@@ -32,7 +39,7 @@ def shifted_headers(headers: Headers, seconds: float) -> Headers:
 
 def shifted_listing(body: bytes, seconds: float) -> bytes:
     """Return the XML of a listing with each `Last-Modified` of the shifted clock."""
-    return _IN_LISTINGS.sub(lambda match: _shifted(match[0], seconds), body)
+    return _IN_LISTINGS.sub(lambda match: _shifted(match[0], seconds), body) if seconds else body
 
 
 def _shifted(value: bytes, seconds: float) -> bytes:
