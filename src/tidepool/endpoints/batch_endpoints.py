@@ -69,7 +69,7 @@ class BatchEndpoints:
         default = (given.get("defaults") or {}).get("deploymentName")
         if default and default not in self._records.deployments(call.path.text):
             raise refused(f"The default deployment '{default}' does not exist.", "DeploymentNotFound")
-        host = self._records.host(call.path.text)
+        host = self._records.hosts.reserve(call.path.text)
         properties = {
             "description": None,
             "properties": {},
@@ -87,7 +87,7 @@ class BatchEndpoints:
         endpoint = self._records.endpoint(call.path.text)
 
         async def delete() -> None:
-            self._records.forget(endpoint)
+            self._records.hosts.forget(endpoint)
 
         return self._begin(delete, f"delete batch endpoint {endpoint['name']}")
 

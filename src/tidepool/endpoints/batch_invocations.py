@@ -54,7 +54,7 @@ class BatchInvocations:
     async def _invoke(self, request: Request) -> Response:
         """Start a job of the deployment that the request names, or of the default deployment."""
         principal = self._identity.check(request, _AUDIENCE)
-        endpoint = self._records.at_host(request.url.hostname or "")
+        endpoint = self._records.hosts.endpoint_at(request.url.hostname or "")
         if endpoint is None:
             raise AzureError(404, "NotFound", f"There is no batch endpoint at {request.url.hostname}.")
         if request.method != "POST" or request.url.path != "/jobs":

@@ -1,13 +1,11 @@
 """The stored documents of batch endpoints, their deployments and hosts, and the jobs that they started."""
 
-import hashlib
-
 from tidepool.azureml.ml_errors import missing
 from tidepool.azureml.references import References
-from tidepool.endpoints.records import SCORING_DOMAIN, workspace_of
+from tidepool.endpoints.hosts import ScoringHosts
+from tidepool.endpoints.records import workspace_of
 from tidepool.store import Document, Store
 
-_HOSTS = "/batchHosts"
 _JOBS = "/batchJobs"
 
 
@@ -16,6 +14,7 @@ class BatchRecords:
 
     def __init__(self, *, store: Store, references: References) -> None:
         self.store = store
+        self.hosts = ScoringHosts(store, "/batchHosts")
         self._references = references
 
     def endpoint(self, endpoint_id: str) -> Document:
@@ -37,29 +36,6 @@ class BatchRecords:
         text = (properties.get("model") or {}).get("assetId")
         reference = self._references.read(root, text) if text else None
         return self._references.resolve(reference) if reference else None
-
-    def host(self, endpoint_id: str) -> str:
-        """Return the host of an endpoint, and reserve it. A name that is taken gets a suffix."""
-        name = endpoint_id.rpartition("/")[2].lower()
-        digest = hashlib.sha256(endpoint_id.lower().encode()).hexdigest()[:6]
-        owner = self.store.get(f"{_HOSTS}/{name}.{SCORING_DOMAIN}")
-        free = owner is None or owner["endpoint"].lower() == endpoint_id.lower()
-        host = f"{name if free else f'{name}-{digest}'}.{SCORING_DOMAIN}"
-        self.store.put(f"{_HOSTS}/{host}", {"endpoint": endpoint_id})
-        return host
-
-    def at_host(self, host: str) -> Document | None:
-        """Return the endpoint of a host, or None if there is none."""
-        reservation = self.store.get(f"{_HOSTS}/{host}")
-        return self.store.get(reservation["endpoint"]) if reservation else None
-
-    def forget(self, endpoint: Document) -> None:
-        """Delete an endpoint with all its deployments."""
-        host = endpoint["properties"]["scoringUri"].removeprefix("https://").partition("/")[0]
-        for path, _ in list(self.store.below(endpoint["id"])):
-            self.store.delete(path)
-        self.store.delete(endpoint["id"])
-        self.store.delete(f"{_HOSTS}/{host}")
 
     def add_job(self, deployment_id: str, name: str) -> None:
         self.store.put(f"{_JOBS}{deployment_id}/jobs/{name}", {"name": name})

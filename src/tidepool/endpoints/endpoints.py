@@ -105,7 +105,7 @@ class Endpoints:
             self._keys.forget(endpoint_id)
             self._forget(endpoint_id)
             self._default_roles.revoke(endpoint or {})
-            self._records.forget(endpoint or {})
+            self._records.hosts.forget(endpoint or {})
 
         headers = self._operations.begin(PROVISIONING_S, delete, f"delete endpoint {call.path.names[-1]}")
         return Response(status_code=202, headers=headers)
@@ -135,7 +135,7 @@ class Endpoints:
             raise refused(f"authMode is {mode!r}; it must be one of {', '.join(AUTH_MODES)}.")
         deployments = self._records.deployments(call.path.text)
         traffic = traffic_of(given, deployments)
-        host = self._records.host(call.path.text)
+        host = self._records.hosts.reserve(call.path.text)
         properties = {
             "authMode": modes[str(mode).lower()],
             "description": given.get("description"),

@@ -1,16 +1,13 @@
 """The stored documents of online endpoints and their deployments, and their scoring hosts."""
 
-import hashlib
 from collections.abc import Iterator
 
 from tidepool.azureml.ids import read_reference
 from tidepool.azureml.ml_errors import missing
-from tidepool.default_resources import LOCATION
+from tidepool.endpoints.hosts import ScoringHosts
 from tidepool.errors import AzureError
 from tidepool.store import Document, Store
 
-SCORING_DOMAIN = f"{LOCATION}.inference.ml.azure.com"
-_HOSTS = "/scoringHosts"
 _BUSY = frozenset({"Creating", "Updating", "Deleting"})
 
 
@@ -19,6 +16,7 @@ class EndpointRecords:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.hosts = ScoringHosts(store, "/scoringHosts")
 
     def endpoint(self, endpoint_id: str) -> Document:
         """Return an endpoint. Raise UserError 404 if it does not exist."""
@@ -43,10 +41,8 @@ class EndpointRecords:
 
     def all(self) -> Iterator[tuple[Document, dict[str, Document]]]:
         """Yield each endpoint of all workspaces with its deployments."""
-        for _, host in list(self.store.children(_HOSTS)):
-            endpoint = self.store.get(host["endpoint"])
-            if endpoint is not None:
-                yield endpoint, self.deployments(endpoint["id"])
+        for endpoint in self.hosts.endpoints():
+            yield endpoint, self.deployments(endpoint["id"])
 
     def refuse_while_busy(self, endpoint_id: str) -> None:
         """Raise AzureError 409 while an operation on the endpoint or one of its deployments is running."""
@@ -75,34 +71,6 @@ class EndpointRecords:
             for document in (endpoint, *deployments.values()):
                 if document["properties"]["provisioningState"] in _BUSY:
                     self.set_state(document["id"], "Failed")
-
-    def host(self, endpoint_id: str) -> str:
-        """Return the scoring host of an endpoint, and reserve this host name.
-
-        If an endpoint of another workspace has the same name, the host gets a suffix.
-        """
-        name = _name(endpoint_id).lower()
-        owner = endpoint_id.lower()
-        plain = f"{name}.{SCORING_DOMAIN}"
-        reservation = self.store.get(f"{_HOSTS}/{plain}")
-        digest = hashlib.sha256(owner.encode()).hexdigest()[:6]
-        free = reservation is None or reservation["endpoint"].lower() == owner
-        host = plain if free else f"{name}-{digest}.{SCORING_DOMAIN}"
-        self.store.put(f"{_HOSTS}/{host}", {"endpoint": endpoint_id})
-        return host
-
-    def at_host(self, host: str) -> Document | None:
-        """Return the endpoint of a scoring host, or None if there is none."""
-        reservation = self.store.get(f"{_HOSTS}/{host}")
-        return self.store.get(reservation["endpoint"]) if reservation else None
-
-    def forget(self, endpoint: Document) -> None:
-        """Delete an endpoint with all its deployments."""
-        host = endpoint["properties"]["scoringUri"].removeprefix("https://").partition("/")[0]
-        for path, _ in list(self.store.below(endpoint["id"])):
-            self.store.delete(path)
-        self.store.delete(endpoint["id"])
-        self.store.delete(f"{_HOSTS}/{host}")
 
     def user_of_model(self, model_id: str) -> str | None:
         """Return the deployment that uses a model version, as `endpoint/deployment`, or None."""

@@ -72,7 +72,7 @@ class Scoring:
         return [task.get_name() for task in self._mirrored]
 
     async def _answer(self, request: Request) -> Response:
-        endpoint = self._records.at_host(request.url.hostname or "")
+        endpoint = self._records.hosts.endpoint_at(request.url.hostname or "")
         if endpoint is None:
             raise ScoringError(404, "NotFound", f"There is no online endpoint at {request.url.hostname}.")
         self._keys.check(request, endpoint)
