@@ -22,7 +22,7 @@ from tests.support.webhook_receiver import WebhookReceiver
 
 from tidepool.cloud import StorageAccount, Tidepool, Workspace
 from tidepool.declarations.catalog import RESOURCES
-from tidepool.declarations.jobs import NODE
+from tidepool.declarations.steps import NODE
 from tidepool.declarations.words import Treatment
 from tidepool.default_resources import site_id, storage_account_id
 

@@ -1,7 +1,7 @@
 """Versioned assets: data, models, code, environments and components."""
 
-from tidepool.declarations.jobs import COMPONENT_DISTRIBUTION, NODE, NODE_RESOURCES, PARALLEL
 from tidepool.declarations.metadata import ARCHIVED, DESCRIBED, RESOURCE
+from tidepool.declarations.steps import COMPONENT_DISTRIBUTION, NODE, NODE_RESOURCES, PARALLEL
 from tidepool.declarations.words import (
     SCALAR,
     Shape,
