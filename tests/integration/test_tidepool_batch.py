@@ -13,6 +13,7 @@ from azure.ai.ml.entities import (
     CodeConfiguration,
     Environment,
     Job,
+    ManagedOnlineEndpoint,
     Model,
     ModelBatchDeployment,
     ModelBatchDeploymentSettings,
@@ -282,3 +283,15 @@ def test_what_cannot_run_is_refused(batch: Batch) -> None:
     )
     with pytest.raises(HttpResponseError, match="needs a model of type mlflow_model"):
         batch.ml.batch_deployments.begin_create_or_update(deployment).result()
+
+
+def test_online_and_batch_endpoints_share_their_names(batch: Batch) -> None:
+    with pytest.raises(HttpResponseError, match="endpoint name 'scores' is not available"):
+        batch.ml.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name="scores")).result()
+    batch.ml.batch_endpoints.begin_delete("scores").result()
+
+    batch.ml.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name="scores")).result()
+
+    with pytest.raises(HttpResponseError, match="endpoint name 'scores' is not available"):
+        batch.ml.batch_endpoints.begin_create_or_update(BatchEndpoint(name="scores")).result()
+    assert [endpoint.name for endpoint in batch.ml.batch_endpoints.list()] == []

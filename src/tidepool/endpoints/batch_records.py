@@ -14,7 +14,7 @@ class BatchRecords:
 
     def __init__(self, *, store: Store, references: References) -> None:
         self.store = store
-        self.hosts = ScoringHosts(store, "/batchHosts")
+        self.hosts = ScoringHosts(store, "batchEndpoints")
         self._references = references
 
     def endpoint(self, endpoint_id: str) -> Document:

@@ -16,7 +16,7 @@ class EndpointRecords:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.hosts = ScoringHosts(store, "/scoringHosts")
+        self.hosts = ScoringHosts(store, "onlineEndpoints")
 
     def endpoint(self, endpoint_id: str) -> Document:
         """Return an endpoint. Raise UserError 404 if it does not exist."""
