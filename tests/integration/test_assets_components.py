@@ -19,7 +19,7 @@ def asset(path: str) -> str:
 
 def scoring_job() -> PipelineJob:
     inputs: dict[str, Any] = {
-        "images": Input(type="uri_folder", path="azureml:digits:202611-1"),
+        "data": Input(type="uri_folder", path="azureml:digits:202611-1"),
         "manifest": Input(type="uri_file", path=asset("manifests/digits/202611-1.jsonl")),
         "model": Input(type="mlflow_model", path="azureml:digit-classifier:1"),
         "max_error_rate": 0.01,

@@ -104,7 +104,7 @@ def runner(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Pipe
     runner.arrive()
     runner.wait(first)
     partition = {
-        "images": folder("digits:202611-1"),
+        "data": folder("digits:202611-1"),
         "manifest": Input(type="uri_file", path="azureml:manifest:1"),
         "model": model("1"),
     }

@@ -19,12 +19,19 @@ def test_a_plan_names_registered_things_only() -> None:
     assert plan.experiment == "digits"
     store = "azureml://datastores/workspaceblobstore/paths/predictions/digits/202611"
     assert plan.inputs == {
-        "images": ("uri_folder", "azureml:digits:202611-1"),
+        "data": ("uri_folder", "azureml:digits:202611-1"),
         "manifest": ("uri_file", f"{store}/manifests/ab.jsonl"),
         "model": ("mlflow_model", "azureml:classifier:7"),
     }
     assert plan.outputs == {"predictions": f"{store}/202611-1/g1/"}
     assert (plan.literals["score_compute"], plan.literals["publish_compute"]) == ("gpu-lowpri", "small")
+
+
+def test_a_pipeline_of_an_earlier_release_gets_the_folder_under_its_earlier_name() -> None:
+    plan = plan_scoring(FEED, a_claim())
+
+    assert set(plan.for_pipeline({"data", "images"}, {"predictions"}).inputs) == {"data", "manifest", "model"}
+    assert set(plan.for_pipeline({"images"}, ()).inputs) == {"images", "manifest", "model"}
 
 
 def test_only_the_form_of_the_csv_that_is_not_the_default_is_an_input_of_the_job() -> None:

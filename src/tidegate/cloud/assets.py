@@ -20,10 +20,11 @@ log = Log(__name__)
 
 
 class PipelineComponent(NamedTuple):
-    """A version of a pipeline component: ARM id, `name:version`, outputs, and two of its tags."""
+    """A version of a pipeline component: ARM id, `name:version`, inputs, outputs, and two of its tags."""
 
     id: str
     reference: str
+    inputs: frozenset[str]
     outputs: frozenset[str]
     model_tag: str | None
     decoder: str | None = None
@@ -108,9 +109,10 @@ class AssetClient:
         with ml_errors(f"find the newest pipeline component {name}"):
             component = self._client.ml.components.get(name, label="latest")
             reference = f"{component.name}:{component.version}"
-            outputs, tags = frozenset(component.outputs or ()), component.tags or {}
+            inputs, outputs = frozenset(component.inputs or ()), frozenset(component.outputs or ())
+            tags = component.tags or {}
             model, decoder = tags.get("tidegate_model"), tags.get("tidegate_decoder")
-            return PipelineComponent(str(component.id), reference, outputs, model, decoder)
+            return PipelineComponent(str(component.id), reference, inputs, outputs, model, decoder)
 
 
 def datastore_path_of(uri: str) -> tuple[str, str]:

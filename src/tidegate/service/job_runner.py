@@ -66,7 +66,7 @@ class JobRunner:
             return ClusterNotReady()
         pipeline = pipeline or workspace.assets.newest_pipeline(plan.pipeline)
         try:
-            workspace.jobs.submit(plan.for_pipeline(pipeline.outputs), pipeline.id)
+            workspace.jobs.submit(plan.for_pipeline(pipeline.inputs, pipeline.outputs), pipeline.id)
         except PermanentError as error:
             return SubmissionRefused(error)
         self._record(role, plan, pipeline.reference)

@@ -17,6 +17,7 @@ from tidegate.messages.commands import ScorePartition
 _JOB_NAME = re.compile(
     r"score-(?P<feed>.+)-(?P<partition>\d{6}(?:\d{2})?)-(?P<version>\d+)-g(?P<generation>\d+)-a\d+"
 )
+DATA, EARLIER_DATA = "data", "images"  # the input that is the folder of a partition
 DRIFT_OUTPUT = "drift"
 
 
@@ -53,10 +54,16 @@ class JobPlan:
     optional_outputs: Mapping[str, str] = field(default_factory=dict)
     other_clusters: tuple[str, ...] = ()
 
-    def for_pipeline(self, outputs: Collection[str]) -> "JobPlan":
-        """Return the plan for a pipeline with these outputs: other optional outputs are left out."""
+    def for_pipeline(self, inputs: Collection[str], outputs: Collection[str]) -> "JobPlan":
+        """Return the plan for a pipeline with these inputs and outputs.
+
+        Other optional outputs are left out. A pipeline that was registered by an earlier release calls the
+        folder of a partition `images` instead of `data`.
+        """
         optional = {name: folder for name, folder in self.optional_outputs.items() if name in outputs}
-        return replace(self, outputs={**self.outputs, **optional}, optional_outputs={})
+        earlier = DATA not in inputs and EARLIER_DATA in inputs
+        named = {EARLIER_DATA if earlier and name == DATA else name: of for name, of in self.inputs.items()}
+        return replace(self, inputs=named, outputs={**self.outputs, **optional}, optional_outputs={})
 
 
 def job_name(claim: Claim) -> str:
@@ -96,7 +103,7 @@ def plan_scoring(feed: Feed, claim: Claim) -> JobPlan:
         display_name=f"{record.feed} {claim.name}",
         pipeline=feed.score.pipeline,
         inputs={
-            "images": JobInput("uri_folder", f"azureml:{record.feed}:{subject['version']}"),
+            DATA: JobInput("uri_folder", f"azureml:{record.feed}:{subject['version']}"),
             "manifest": JobInput("uri_file", datastore_uri(BLOBSTORE, version.manifest_path)),
             "model": JobInput("mlflow_model", f"azureml:{generation.model_name}:{generation.model_version}"),
         },

@@ -89,6 +89,7 @@ class _ScoringSetup:
     """The model version and the pipeline of all jobs of a feed, or the reason why there are none."""
 
     model: str = ""
+    inputs: frozenset[str] = frozenset()
     outputs: frozenset[str] = frozenset()
     problem: str | None = None
 
@@ -189,7 +190,7 @@ class DryRunService:
             return PartitionDryRun(preview, after.version, problem=setup.problem)
         generation = self._generation(feed, record, latest, setup.model)
         plan = plan_scoring(feed, Claim(record, latest, generation))
-        return PartitionDryRun(preview, after.version, plan.for_pipeline(setup.outputs))
+        return PartitionDryRun(preview, after.version, plan.for_pipeline(setup.inputs, setup.outputs))
 
     def _generation(self, feed: Feed, record: Partition, version: PartitionVersion, model: str) -> Generation:
         """Return the generation whose job is submitted next: the claimed one, or else a new one."""
@@ -211,7 +212,7 @@ class DryRunService:
         except (NotFoundError, PermanentError) as error:
             return _ScoringSetup(problem=str(error))
         problem = problem or self.checks.obstacle(feed, pipeline.decoder)
-        return _ScoringSetup(f"{name}:{version}", pipeline.outputs, problem)
+        return _ScoringSetup(f"{name}:{version}", pipeline.inputs, pipeline.outputs, problem)
 
 
 def _held(run: PartitionDryRun, target: str) -> PartitionDryRun:
