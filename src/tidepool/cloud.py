@@ -5,38 +5,21 @@ It starts a supervisor, or finds a running supervisor, and calls its control API
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import httpx
-
+from tidepool.cloud_resources import Site, StorageAccount, Workspace
+from tidepool.control_client import ControlClient
 from tidepool.data_folder import DEFAULT, command_line
-from tidepool.default_resources import CONTROL_HEADER, DEFAULT_SITE
+from tidepool.default_resources import DEFAULT_SITE
 from tidepool.launch import Launch, TidepoolError
+
+__all__ = ["Site", "StorageAccount", "Tidepool", "TidepoolError", "UnsettledError", "Workspace"]
 
 
 class UnsettledError(TidepoolError):
     """Work is still in progress after the time limit. The message lists this work."""
-
-
-@dataclass(frozen=True)
-class StorageAccount:
-    """A storage account that only its creator uses. `id` is its ARM id, and `key` its access key."""
-
-    name: str
-    id: str
-    key: str
-
-
-@dataclass(frozen=True)
-class Workspace:
-    """An Azure ML workspace that only its creator uses, with the name of its default storage account."""
-
-    name: str
-    id: str
-    storage_account: str
 
 
 class Tidepool:
@@ -60,7 +43,7 @@ class Tidepool:
         self._seed = seed
         self._environments = environments
         self._launch = Launch(self.data_dir)
-        self._http: httpx.Client | None = None
+        self._control = ControlClient(self.data_dir)
 
     def __enter__(self) -> Self:
         self.start()
@@ -79,14 +62,14 @@ class Tidepool:
         arguments = [f"--seed={self._seed}", f"--environments={self._environments}"]
         if self._app is not None:
             arguments.append(f"--app={self._app}")
-        self._connect(self._launch.start(arguments, detach=detach))
+        self._control.connect(self._launch.start(arguments, detach=detach))
 
     def attach(self) -> None:
         """Connect to the Tidepool that runs on the data folder.
 
         Raise TidepoolError if no Tidepool runs there, or if it does not run the functions app `app`.
         """
-        self._connect(self._launch.find())
+        self._control.connect(self._launch.find())
         if self._app is not None and str(self._app) not in [
             site["app_dir"] for site in self.status()["sites"]
         ]:
@@ -106,9 +89,7 @@ class Tidepool:
 
     def stop(self) -> bool:
         """Stop Tidepool and all its processes, and return whether it was running. The state is kept."""
-        if self._http is not None:
-            self._http.close()
-            self._http = None
+        self._control.close()
         return self._launch.end()
 
     def wait(self) -> None:
@@ -128,16 +109,16 @@ class Tidepool:
         If `principal` is the id of a cluster, a workspace or an endpoint, the program uses the managed
         identity of this resource.
         """
-        return dict(self._ask("GET", "/environment", params={"principal": principal}))
+        return dict(self._control.ask("GET", "/environment", params={"principal": principal}))
 
     def token(self, audience: str, principal: str = "developer", lifetime_s: int = 3600) -> str:
         """Return a bearer token. A token with a negative lifetime has expired already."""
         query = {"audience": audience, "principal": principal, "lifetime_s": lifetime_s}
-        return str(self._ask("GET", "/token", params=query))
+        return str(self._control.ask("GET", "/token", params=query))
 
     def status(self) -> dict[str, Any]:
         """Return the process id, the time, the functions apps, the work in progress and what is due later."""
-        return dict(self._ask("GET", "/status"))
+        return dict(self._control.ask("GET", "/status"))
 
     @property
     def requests(self) -> list[dict[str, Any]]:
@@ -150,34 +131,34 @@ class Tidepool:
         With `after` they are those that came after the request with this number.
         """
         query = {"host": host.lower(), "path": path, "after": after}
-        return list(self._ask("GET", "/requests", params=query))
+        return list(self._control.ask("GET", "/requests", params=query))
 
     @property
     def events(self) -> list[dict[str, Any]]:
         """Return the events that were published, oldest first."""
-        return list(self._ask("GET", "/events"))
+        return list(self._control.ask("GET", "/events"))
 
     def mailbox(self) -> list[dict[str, Any]]:
         """Return what was posted to the mailbox, oldest first, with `time`, `path` and `body`."""
-        return list(self._ask("GET", "/mailbox"))
+        return list(self._control.ask("GET", "/mailbox"))
 
     def advance(self, seconds: float) -> None:
         """Move the emulated time forward.
 
         All retries, timers and delayed messages of the skipped time become due.
         """
-        self._post("/advance", {"seconds": seconds})
+        self._control.post("/advance", {"seconds": seconds})
 
     def settle(self, timeout_s: float = 60) -> None:
         """Wait until nothing is queued, delivering, running or provisioning.
 
         Raise UnsettledError if work is still in progress after `timeout_s`.
         """
-        if going_on := self._post("/settle", {"timeout_s": timeout_s}):
+        if going_on := self._control.post("/settle", {"timeout_s": timeout_s}):
             raise UnsettledError(f"still in progress after {timeout_s:g} s:\n  " + "\n  ".join(going_on))
 
     def create_storage_account(self) -> StorageAccount:
-        return StorageAccount(**self._post("/storage-accounts"))
+        return StorageAccount(**self._control.post("/storage-accounts"))
 
     def seed(self, target: str, folder: Path | str) -> list[str]:
         """Upload a folder to `account/container` or `account/container/folder`, and return the blob names.
@@ -193,7 +174,7 @@ class Tidepool:
                 f"cannot seed {target!r} from {folder}: name ACCOUNT/CONTAINER and an existing folder"
             )
         body = {"account": account, "container": container, "prefix": prefix, "folder": str(source)}
-        return list(self._post("/seed", body))
+        return list(self._control.post("/seed", body))
 
     def create_workspace(self, name: str | None = None, reads: Sequence[str] = ()) -> Workspace:
         """Create a workspace with a storage account of its own.
@@ -202,11 +183,11 @@ class Tidepool:
         need it for datastores without credentials.
         """
         body = {"name": name or f"mlw-{uuid.uuid4().hex[:12]}", "reads": list(reads)}
-        return Workspace(**self._post("/workspaces", body))
+        return Workspace(**self._control.post("/workspaces", body))
 
     def inject(self, topic: str, event: Mapping[str, Any]) -> dict[str, Any]:
         """Publish an event to a topic, given by its ARM id. A missing id, time or version is filled in."""
-        return dict(self._post("/events", {"topic": topic, "event": dict(event)}))
+        return dict(self._control.post("/events", {"topic": topic, "event": dict(event)}))
 
     def functions_app(
         self,
@@ -224,108 +205,29 @@ class Tidepool:
             "settings": dict(settings or {}),
             "topics": dict(topics or {}),
         }
-        return Site(self, self._post("/sites", spec))
+        return Site(self._control, self._control.post("/sites", spec))
 
     def fire_timer(self, function: str, site: str = DEFAULT_SITE) -> None:
         """Run a timer function now, and wait for it."""
-        self._post(f"/sites/{site}/fire/{function}")
+        self._control.fire_timer(function, site)
 
     def fault(self, kind: str, action: str, **rule: Any) -> None:
         """Add a fault rule with the fields of faults.FaultRule."""
-        self._post("/faults", {"kind": kind, "action": action, **rule})
+        self._control.add_fault(kind, action, **rule)
 
     def clear_faults(self) -> None:
-        self._ask("DELETE", "/faults")
+        self._control.ask("DELETE", "/faults")
 
     def accept_logged_models(self, accepted: bool = True) -> None:
         """Answer MLflow 3's logged models from now on, also after a restart.
 
         Azure ML's tracking server does not know them and answers 404. This is the default.
         """
-        self._post("/logged-models", {"accepted": accepted})
+        self._control.post("/logged-models", {"accepted": accepted})
 
     def kill_worker_after(self, writes: int, site: str = DEFAULT_SITE) -> None:
         """Kill the worker as soon as its n-th write from now has taken effect.
 
         It does not get the response.
         """
-        self.fault("worker", "kill", match={"origin": site}, skip=writes - 1)
-
-    def _connect(self, state: dict[str, Any]) -> None:
-        headers = {CONTROL_HEADER: state["token"]}
-        self._http = httpx.Client(
-            base_url=state["control"],
-            headers=headers,
-            timeout=None,
-            trust_env=False,
-            verify=False,  # plain HTTP; the certificates of all authorities would take long to load
-        )
-
-    def _post(self, path: str, body: Any = None) -> Any:
-        return self._ask("POST", path, json=body)
-
-    def _ask(self, method: str, path: str, **arguments: Any) -> Any:
-        if self._http is None:
-            raise TidepoolError("Tidepool is not started; call start() or attach()")
-        try:
-            answer = self._http.request(method, path, **arguments)
-        except httpx.TransportError as error:
-            raise TidepoolError(f"Tidepool on {self.data_dir} does not answer: {error}") from error
-        if answer.is_error:
-            raise TidepoolError(_message(answer))
-        return answer.json()
-
-
-class Site:
-    """An additional functions app.
-
-    Used as a context manager, it is stopped at the end of the `with` block.
-    """
-
-    def __init__(self, cloud: Tidepool, description: Mapping[str, Any]) -> None:
-        self._cloud = cloud
-        self.name: str = description["name"]
-        self.url: str = description["url"]
-        self.key: str = description["key"]
-        self.event_grid_key: str = description["event_grid_key"]
-        self.functions: list[str] = description["functions"]
-        self.error: str = description["error"]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def stop(self) -> None:
-        self._cloud._ask("DELETE", f"/sites/{self.name}")
-
-    def restart(self) -> None:
-        self._cloud._post(f"/sites/{self.name}/restart")
-
-    def kill(self) -> None:
-        """Kill the instance: its host and its worker. A new instance starts at once.
-
-        Messages that the old instance processed stay hidden for ten minutes, as in Azure, or for the seconds
-        of the app setting TIDEPOOL_QUEUE_LEASE_S.
-        """
-        self._cloud._post(f"/sites/{self.name}/kill")
-
-    def fire_timer(self, function: str) -> None:
-        self._cloud.fire_timer(function, self.name)
-
-    def kill_worker_after(self, writes: int) -> None:
-        self._cloud.kill_worker_after(writes, self.name)
-
-    def writes(self) -> list[dict[str, Any]]:
-        """Return the write requests of the app's worker that took effect."""
-        requests = self._cloud._ask("GET", "/requests", params={"origin": self.name})
-        return [request for request in requests if request["write"]]
-
-
-def _message(answer: httpx.Response) -> str:
-    if answer.headers.get("content-type") == "application/json":
-        return str(answer.json()["error"]["message"])
-    return f"Tidepool failed. To see its log, run: tidepool logs supervisor ({answer.text})"
+        self._control.kill_worker_after(writes, site)

@@ -1,31 +1,24 @@
 """Deployments of templates: Microsoft.Resources/deployments, with their operations."""
 
-import json
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from tidepool.access.principals import Principal
+from tidepool.arm.deployment_runs import DeploymentRuns, Send, existing_deployment, moment
 from tidepool.arm.operations import Operations
-from tidepool.arm.requests import Call, Routes, kind, listed, parse, resource
+from tidepool.arm.requests import Call, Routes, kind, listed, resource
 from tidepool.arm.subscriptions import PROVIDER, group_document
 from tidepool.arm.template_functions import InvalidTemplateError
-from tidepool.arm.templates import Template, TemplateResource, TemplateScope
+from tidepool.arm.template_scope import TemplateScope
+from tidepool.arm.templates import Template
 from tidepool.default_resources import RESOURCE_GROUP, SUBSCRIPTION
 from tidepool.errors import AzureError
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 
-# Sends a request to Azure Resource Manager as a principal: (principal, method, path, body).
-Send = Callable[[Principal, str, str, Document], Awaitable[Response]]
 IsEmulated = Callable[[str, str], bool]
-_FAILED = (
-    "At least one resource deployment operation failed. Please list deployment operations for details. "
-    "Please see https://aka.ms/arm-deployment-operations for usage details."
-)
 _OLD_OPERATIONS = "microsoft.resources/subscriptions/resourcegroups/deployments/operations"
 _ROOTS = (
     f"/subscriptions/{SUBSCRIPTION}",
@@ -53,7 +46,7 @@ class Deployments:
         self._store = store
         self._scheduler = scheduler
         self._operations = operations
-        self._send = send
+        self._runs = DeploymentRuns(store=store, scheduler=scheduler, operations=operations, send=send)
         self._is_emulated = is_emulated
         for root in _ROOTS:
             self._end_interrupted(f"{root}/providers/{PROVIDER}/deployments")
@@ -75,11 +68,11 @@ class Deployments:
         return listed([item for _, item in self._store.children(call.path.text)], call.query, call.url)
 
     async def _get(self, call: Call) -> Response:
-        return JSONResponse(self._existing(call.path.text))
+        return JSONResponse(existing_deployment(self._store, call.path.text))
 
     async def _delete(self, call: Call) -> Response:
         """Delete the record of a deployment, and keep the resources that it made."""
-        self._existing(call.path.text)
+        existing_deployment(self._store, call.path.text)
         for path, _ in list(self._store.children(f"{call.path.text}/operations")):
             self._store.delete(path)
         self._store.delete(call.path.text)
@@ -89,7 +82,7 @@ class Deployments:
         head, _, name = call.path.text.removesuffix("/operations").rpartition("/deployments/")
         root = head.removesuffix(f"/providers/{PROVIDER}")
         deployment = f"{root}/providers/{PROVIDER}/deployments/{name}"
-        self._existing(deployment)
+        existing_deployment(self._store, deployment)
         items = [item for _, item in self._store.children(f"{deployment}/operations")]
         return listed(items, call.query, call.url)
 
@@ -120,7 +113,7 @@ class Deployments:
                 "provisioningState": "Running",
                 "mode": "Incremental",
                 "parameters": _shown(call.properties, template),
-                "timestamp": _moment(self._scheduler.now()),
+                "timestamp": moment(self._scheduler.now()),
                 "correlationId": str(uuid.uuid4()),
                 "duration": "PT0S",
                 **{name: call.properties[name] for name in _KEPT if call.properties.get(name)},
@@ -130,63 +123,10 @@ class Deployments:
         self._store.put(call.path.text, document)
 
         async def finish() -> Document | None:
-            return await self._deploy(call, template)
+            return await self._runs.run(call, template)
 
         headers = self._operations.begin(0, finish, f"deployment {call.path.names[0]}")
         return JSONResponse(document, status_code=200 if existing else 201, headers=headers)
-
-    async def _deploy(self, call: Call, template: Template) -> Document | None:
-        """Make the resources of a template, then its outputs. Return the error of the deployment, if any."""
-        started = self._scheduler.now()
-        made, error = [], None
-        outputs: Document = {}
-        try:
-            for number, item in enumerate(template.resources):
-                await self._make(call, template, item, number)
-                made.append({"id": item.id})
-            outputs = await template.output_values()
-        except AzureError as cause:
-            details = [{"code": cause.code, "message": cause.message}]
-            error = {"code": "DeploymentFailed", "message": _FAILED, "details": details}
-        document = self._existing(call.path.text)
-        document["properties"] |= {
-            "provisioningState": "Failed" if error else "Succeeded",
-            "duration": _duration(started, self._scheduler.now()),
-            "outputs": outputs,
-            "outputResources": made,
-            **({"error": error} if error else {}),
-        }
-        self._store.put(call.path.text, document)
-        return error
-
-    async def _make(self, call: Call, template: Template, item: TemplateResource, number: int) -> None:
-        started = self._scheduler.now()
-        record: Document = {
-            "provisioningOperation": "Create",
-            "provisioningState": "Running",
-            "targetResource": {"id": item.id, "resourceType": item.type, "resourceName": item.name},
-        }
-        self._record(call, number, record, started)
-        try:
-            body = await template.body(item)
-            response = await self._send(call.principal, "PUT", item.id, body)
-            await self._operations.wait(response.headers.get("Azure-AsyncOperation", ""))
-        except AzureError as error:
-            message = {"error": {"code": error.code, "message": error.message}}
-            failed = {
-                "provisioningState": "Failed",
-                "statusCode": str(error.status),
-                "statusMessage": message,
-            }
-            self._record(call, number, {**record, **failed}, started)
-            raise
-        self._record(call, number, {**record, "provisioningState": "Succeeded", "statusCode": "OK"}, started)
-
-    def _record(self, call: Call, number: int, properties: Document, started: datetime) -> None:
-        now = self._scheduler.now()
-        operation = f"{call.path.text}/operations/{number:04d}"
-        timed = {**properties, "timestamp": _moment(now), "duration": _duration(started, now)}
-        self._store.put(operation, {"id": operation, "operationId": f"{number:04d}", "properties": timed})
 
     async def _template(self, call: Call) -> Template:
         properties = call.properties
@@ -204,7 +144,10 @@ class Deployments:
         self._check_types(properties["template"])
         group = group_document(self._store) if "/resourcegroups/" in call.path.scope.lower() else {}
         scope = TemplateScope(
-            root=call.path.scope, group=group, read=self._read_as(call.principal), now=self._scheduler.now()
+            root=call.path.scope,
+            group=group,
+            read=self._runs.read_as(call.principal),
+            now=self._scheduler.now(),
         )
         return await Template.read(properties["template"], properties.get("parameters") or {}, scope)
 
@@ -215,25 +158,6 @@ class Deployments:
                 raise AzureError(
                     501, "NotEmulated", f"Tidepool does not emulate resources of the type '{type_}'."
                 )
-
-    def _read_as(self, principal: Principal) -> Callable[[str, str], Awaitable[Document]]:
-        async def read(resource_id: str, action: str) -> Document:
-            if action == "get":
-                response = await self._send(principal, "GET", resource_id, {})
-            else:
-                response = await self._send(principal, "POST", f"{resource_id}/{action}", {})
-            document: Document = json.loads(bytes(response.body))
-            return document
-
-        return read
-
-    def _existing(self, path: str) -> Document:
-        document = self._store.get(path)
-        if document is None:
-            raise AzureError(
-                404, "DeploymentNotFound", f"Deployment '{parse(path).names[0]}' could not be found."
-            )
-        return document
 
     def _end_interrupted(self, collection: str) -> None:
         for path, document in list(self._store.children(collection)):
@@ -267,11 +191,3 @@ def _shown(properties: Document, template: Template) -> Document:
         for name, item in declared.items()
         if not str(item["type"]).lower().startswith("secure")
     }
-
-
-def _moment(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-def _duration(start: datetime, end: datetime) -> str:
-    return f"PT{(end - start).total_seconds():.7f}S"

@@ -15,6 +15,12 @@ from tidepool.azureml.assets import Assets
 from tidepool.azureml.ids import registry_id
 from tidepool.azureml.locations import locate
 from tidepool.azureml.ml_errors import UserError
+from tidepool.azureml.registry_storage import (
+    blob_reference,
+    existing_registry,
+    registry_account,
+    registry_container,
+)
 from tidepool.default_resources import LOCATION, RESOURCE_GROUP, SUBSCRIPTION, TENANT, storage_account_id
 from tidepool.errors import AzureError, refused_property
 from tidepool.storage.account_resources import create_storage_account
@@ -178,21 +184,6 @@ class Registries:
         return JSONResponse({"blobReferenceForConsumption": reference})
 
 
-def registry_account(store: Store, registry: str) -> str:
-    """Return the storage account of a registry."""
-    account: str = existing_registry(store, registry)["properties"]["storageAccount"]
-    return account.rpartition("/")[2]
-
-
-def existing_registry(store: Store, resource_id: str) -> Document:
-    """Return a registry. Raise UserError 404 if it does not exist."""
-    document = store.get(resource_id)
-    if document is None:
-        name = resource_id.rpartition("/")[2]
-        raise UserError(404, f"The registry '{name}' was not found.", "NotFound", "RegistryNotFound")
-    return document
-
-
 def _refuse_curated(name: str) -> None:
     if name.lower() == curated.REGISTRY:
         raise UserError(403, f"The registry '{name}' belongs to Microsoft.", "Forbidden")
@@ -240,22 +231,6 @@ def registry_action(path: ArmPath, verb: str) -> str | None:
             "Only Microsoft can change the registry 'azureml'. Use one of your own.",
         )
     return f"{ML}/registries/assets/{'read' if reads else 'delete' if verb == 'DELETE' else 'write'}"
-
-
-def blob_reference(blobs: Blobs, account: str, container: str, permission: str) -> Document:
-    """Return `blobReferenceForConsumption`: a container and a SAS for it."""
-    return {
-        "blobUri": f"https://{account}.blob.core.windows.net/{container}",
-        "storageAccountArmId": storage_account_id(account),
-        "credential": {
-            "credentialType": "SAS",
-            "sasUri": blobs.sas(account, container, permission=permission),
-        },
-    }
-
-
-def registry_container(registry: str, folder: str) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{registry.lower()}/{folder}"))
 
 
 def _with_kept(document: Document, body: Document) -> Document:

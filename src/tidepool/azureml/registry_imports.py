@@ -11,12 +11,8 @@ from tidepool.azureml.assets import Assets
 from tidepool.azureml.locations import BlobLocation, locate
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.azureml.references import References
-from tidepool.azureml.registries import (
-    HOST,
-    existing_registry,
-    registry_account,
-    registry_container,
-)
+from tidepool.azureml.registries import HOST
+from tidepool.azureml.registry_storage import existing_registry, registry_account, registry_container
 from tidepool.errors import AzureError
 from tidepool.faults import Faults
 from tidepool.storage.blobs import Blobs

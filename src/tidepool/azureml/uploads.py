@@ -5,7 +5,7 @@ import uuid
 from starlette.responses import JSONResponse, Response
 
 from tidepool.arm.requests import Call, Routes, kind
-from tidepool.azureml.registries import blob_reference
+from tidepool.azureml.registry_storage import blob_reference
 from tidepool.azureml.workspaces import default_account
 from tidepool.storage.blobs import Blobs
 from tidepool.store import Store

@@ -12,7 +12,8 @@ from tidepool.jobs.graph import Graph, Step, Value, bind_inputs
 from tidepool.jobs.records import JobRecords
 from tidepool.jobs.reuse import fingerprint
 from tidepool.jobs.step_folder import StepRun
-from tidepool.jobs.steps import StepError, Steps
+from tidepool.jobs.step_processes import StepError
+from tidepool.jobs.steps import Steps
 from tidepool.jobs.sweep_run import SweepRun
 from tidepool.store import Document
 

@@ -1,8 +1,8 @@
 """The execution of a step as a run: its nodes, its process, its log and its states."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from tidepool.access.principals import PRINCIPALS, Principal, identity_of
@@ -11,20 +11,18 @@ from tidepool.azureml.run_history import Runs
 from tidepool.azureml.workspaces import workspace
 from tidepool.errors import AzureError
 from tidepool.faults import Faults
-from tidepool.jobs.distribution import JobProcess, job_processes
 from tidepool.jobs.environment import process_environment
 from tidepool.jobs.expressions import UnknownReferenceError
 from tidepool.jobs.graph import Value
-from tidepool.jobs.process import PROCESS_ID, LogStream, free_ports, run_process
 from tidepool.jobs.python_environments import EnvironmentBuildError, PythonEnvironment, PythonEnvironments
 from tidepool.jobs.slots import Slots
 from tidepool.jobs.step_commands import command_line
 from tidepool.jobs.step_folder import Machine, StagingError, StepFolder, StepRun
+from tidepool.jobs.step_processes import Program, StepError, StepProcesses
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 
 _BUILD_LOG = "azureml-logs/20_image_build_log.txt"
-_TAIL = 4000  # characters of the log that an error quotes
 # What users of Azure ML see: https://github.com/MicrosoftDocs/azure-docs/issues/66288
 _PREEMPTED = (
     "AzureMLCompute job failed.\nPreemptionError: Nodes of this job got pre-empted. Check if the run has "
@@ -32,28 +30,6 @@ _PREEMPTED = (
 )
 T = TypeVar("T")
 _UNLIMITED = 1_000_000  # the number of nodes of serverless compute
-
-
-class StepError(Exception):
-    """A step that ended as Failed or Canceled. Its run shows `status` and `error`.
-
-    `logged` says whether the log of the run has been written. If not, the reason becomes the log.
-    """
-
-    def __init__(self, code: str, message: str, status: str = "Failed", *, logged: bool = False) -> None:
-        super().__init__(message)
-        self.status = status
-        self.logged = logged
-        self.error = {"code": code, "message": message}
-
-
-@dataclass(frozen=True)
-class _Program:
-    """What each process of a step runs. `hint` explains a failure from the output, or returns nothing."""
-
-    command: list[str]
-    environ: dict[str, str]
-    hint: Callable[[str], str]
 
 
 class Steps:
@@ -79,6 +55,7 @@ class Steps:
         self._faults = faults
         self._machine = machine
         self._slots = Slots()
+        self._processes = StepProcesses(runs)
         self.stuck: set[tuple[str, str]] = set()  # workspace and run
 
     async def run(self, run: StepRun) -> dict[str, Value]:
@@ -164,49 +141,10 @@ class Steps:
             self._machine.warm_mlflow()
         environ = process_environment(folder, record, self._actor(run))
         try:
-            program = _Program(command, environ, environment.hint)
-            await self.within(run.step.timeout_s, self._run_processes(folder, program))
+            program = Program(command, environ, environment.hint)
+            await self.within(run.step.timeout_s, self._processes.run(folder, program))
         finally:
             await folder.keep_artifacts()
-
-    async def _run_processes(self, folder: StepFolder, program: _Program) -> None:
-        """Run all processes of a job. If one fails, kill the others, and raise StepError with its log."""
-        step = folder.run.step
-        ports = free_ports(step.distribution.ports(step.instances)) if step.distribution else []
-        plans = job_processes(step.distribution, step.instances, ports)
-        tasks = {asyncio.create_task(self._run_process(folder, plan, program)): plan for plan in plans}
-        waited_for = {task for task, plan in tasks.items() if plan.waited_for}
-        pending = set(tasks)
-        try:
-            while pending & waited_for:
-                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-                for task in tasks:
-                    if task in done:
-                        task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _run_process(self, folder: StepFolder, plan: JobProcess, program: _Program) -> None:
-        run = folder.run
-
-        async def write(data: bytes) -> None:
-            await self._runs.log(run.workspace_id, run.run_id, plan.log, data)
-
-        output = LogStream(write)
-        variables = {**program.environ, **plan.variables, PROCESS_ID: f"{run.run_id}/{plan.log}"}
-        exit_status = await run_process(program.command, cwd=folder.code, environ=variables, output=output)
-        if exit_status != 0:
-            if hint := program.hint(output.text):
-                output.add(f"{hint}\n".encode())
-                await output.flush()
-            raise StepError(
-                "UserError",
-                f"Execution failed. User process exited with status code {exit_status}. "
-                f"Please check log file '{plan.log}' for error details. Error: {output.text[-_TAIL:]}",
-                logged=True,
-            )
 
     async def within(self, timeout_s: float | None, work: Coroutine[Any, Any, T]) -> T:
         """Do the work of a job to its end.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from tidepool.jobs.graph import Value
 from tidepool.jobs.records import JobRecords
 from tidepool.jobs.step_folder import StepRun
-from tidepool.jobs.steps import StepError
+from tidepool.jobs.step_processes import StepError
 from tidepool.jobs.sweep_plan import SweepPlan, Values
 
 LOG = "azureml-logs/hyperdrive.txt"  # the log that `jobs.stream` shows of a sweep
