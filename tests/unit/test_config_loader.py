@@ -275,3 +275,83 @@ def test_a_bad_file_keeps_saying_so_until_it_is_mended(tmp_path: Path) -> None:
     os.utime(file, ns=(1, 1))
 
     assert config_file.current().feeds
+
+
+SET = """\
+models:
+  sales:
+    evaluate: {data: newest, compute: cpu}
+    gate: {metrics: {wape: {max: 0.4, higher_is_better: false}}, set: {max_share_failed: 0.1}}
+    set:
+      keys: [store, product]
+      feed: images
+      target: units
+      time: date
+      horizon: 28
+"""
+
+
+def test_a_model_set_is_judged_by_a_pipeline_for_sets_and_trained_at_each_partition(tmp_path: Path) -> None:
+    policy = load(_file(tmp_path, GOOD + SET), ENVIRON).models["sales"]
+
+    assert policy.set is not None
+    assert (policy.evaluate.pipeline, policy.training_pipeline) == ("set_evaluation", "set_training")
+    assert (policy.set.training.on, policy.set.training.keys) == ("partition", "needed")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("feed: images", "feed: sales", "25: models.sales.set.feed: this is no feed; feeds are: images"),
+        ("keys: [store, product]", "keys: [store, date]", "23: models.sales.set: date is named twice"),
+        ("horizon: 28", "horizon: 0", "28: models.sales.set.horizon: Input should be greater than or equal"),
+        ("horizon: 28", "horizon: 28\n      nodes: 101", "29: models.sales.set.nodes: Input should be less"),
+        ("horizon: 28", "horizon: 28\n      buckets: 1500", "29: models.sales.set.buckets: Input should be"),
+        (
+            "horizon: 28",
+            "horizon: 28\n      expected:\n        - {store: a, product: b}\n        - {store: a}",
+            "31: models.sales.set.expected[1]: write the key columns store, product, not store",
+        ),
+        (
+            "horizon: 28",
+            "horizon: 28\n      expected:\n        - {store: 012, product: b}",
+            '30: models.sales.set.expected[0].store: write the value in quotes, such as "012"',
+        ),
+        (
+            "horizon: 28",
+            "horizon: 28\n      training: {on: schedule}",
+            "29: models.sales.set.training: on: schedule needs the key every",
+        ),
+        (
+            "horizon: 28",
+            "horizon: 28\n      training: {on: drift}",
+            "29: models.sales.set.training.on: this needs the key drift",
+        ),
+        (
+            "horizon: 28",
+            "horizon: 28\n    renew: {day: 1}\n    drift: {feed: images}",
+            "29: models.sales.renew:",
+        ),
+        (
+            "set: {max_share_failed: 0.1}",
+            "slices: {by: shop, min_n: 1, metrics: {mae: {max: 1}}}",
+            ".slices.by: ",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_model_set_is_said_with_its_line(
+    tmp_path: Path, old: str, new: str, said: str
+) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(_file(tmp_path, GOOD + SET.replace(old, new)), ENVIRON)
+
+    assert said in str(refused.value).replace("tidegate.yml:", "")
+
+
+def test_what_only_sets_have_is_refused_for_other_models(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as refused:
+        load(_file(tmp_path, GOOD + SET[: SET.index("    set:\n")]), ENVIRON)
+
+    assert "tidegate.yml:21: models.sales.evaluate.data: this is for models with the key set" in str(
+        refused.value
+    )

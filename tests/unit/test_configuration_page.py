@@ -23,6 +23,7 @@ ONCE = {
     "models.NAME.gate.slices.metrics.METRIC",
     "models.NAME.evaluate.limits",
     "models.NAME.drift.limits",
+    "models.NAME.set.limits",
 }
 PLACEHOLDERS = {"feeds": "NAME", "models": "NAME", "metrics": "METRIC", "training": "METRIC"}
 

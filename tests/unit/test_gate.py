@@ -252,3 +252,37 @@ def test_the_evidence_is_read_as_it_stands() -> None:
     assert isinstance(seen, Evidence)
     assert (seen.whole.n, seen.whole.metrics["accuracy"].difference.low) == (500, -0.01)
     assert list(seen.slices) == ["a"]
+
+
+SET = {"members": 200, "coverage": 0.99, "share_failed": 0.05, "share_worse": 0.1, "kept": 20, "dropped": 0}
+SET_RULES = {"min_coverage": 0.99, "max_share_failed": 0.05, "max_share_worse": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("figures", "failed"),
+    [
+        (SET, ""),
+        (SET | {"coverage": 0.989}, "min_coverage"),
+        (SET | {"share_failed": 0.051}, "max_share_failed"),
+        (SET | {"share_worse": 0.11}, "max_share_worse"),
+        (SET | {"share_worse": None}, "max_share_worse"),
+        (SET | {"coverage": math.nan}, "min_coverage"),
+    ],
+)
+def test_a_set_is_judged_as_a_whole_too(figures: dict[str, Any], failed: str) -> None:
+    passed, told = verdict(evidence(set=figures), set=SET_RULES)
+
+    assert (passed, failed in told) == (not failed, True)
+
+
+def test_rules_for_a_set_fail_without_figures_of_a_set() -> None:
+    passed, told = verdict(evidence(), set=SET_RULES)
+
+    assert not passed
+    assert told.count("no number is given") == 3
+
+
+def test_without_a_champion_no_key_can_be_worse() -> None:
+    figures = {"coverage": 1.0, "share_failed": 0.0}
+
+    assert verdict(evidence(champion=None, set=figures), ALONE, set=SET_RULES)[0]

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from tidegate.config.activity_kinds import KINDS
 from tidegate.config.schema import Config
+from tidegate.config.types import LocatedError
 from tidegate.errors import ConfigError
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
@@ -171,7 +172,9 @@ def _filled(node: Any, where: Location, environ: Mapping[str, str], mistakes: li
 
 
 def _mistake(error: dict[str, Any], document: _Document) -> Mistake:
-    where = tuple(key for key in error["loc"] if key != "[key]")
+    cause = error.get("ctx", {}).get("error")
+    below = cause.location if isinstance(cause, LocatedError) else ()
+    where = tuple(key for key in (*error["loc"], *below) if key != "[key]")
     match error["type"]:
         case "extra_forbidden":
             return where, f"there is no such key; allowed here: {_keys(_section(where[:-1]))}"

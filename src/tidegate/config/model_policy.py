@@ -2,10 +2,11 @@
 
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from tidegate.config.model_sets import ModelSet, SetGate, TrainOn
 from tidegate.config.types import (
     AssetName,
     ClockTime,
@@ -14,16 +15,23 @@ from tidegate.config.types import (
     EndpointName,
     FeedName,
     Filled,
+    Holdout,
     JobClusters,
+    LocatedError,
     Section,
 )
+
+NEWEST = "newest"
 
 
 class Evaluate(JobClusters):
     """How a candidate is compared with the champion, on one holdout version that is never `latest`."""
 
     pipeline: AssetName = "evaluation"
-    data: DataVersion = Field(description="`name:version` of the holdout Data asset.")
+    data: Holdout = Field(
+        description="`name:version` of the holdout Data asset; of a set also `newest`: the newest `horizon` "
+        "of each key."
+    )
 
 
 class Rule(Section):
@@ -80,6 +88,7 @@ class Gate(Section):
     metrics: dict[str, Rule] = Field(min_length=1)
     slices: Slices | None = None
     training: dict[str, Rule] = Field(default={}, description="Rules on the metrics of the training run.")
+    set: SetGate = Field(default=SetGate(), description="Rules for a model set as a whole.")
     no_champion: Literal["absolute", "refuse"] = Field(
         default="absolute",
         description="Without a champion, only min and max count (absolute), or the version is refused.",
@@ -195,6 +204,26 @@ class Policy(Section):
     rollout: Rollout | None = None
     drift: Drift | None = None
     renew: Renew | None = None
+    set: ModelSet | None = None
+
+    @property
+    def training(self) -> JobClusters | None:
+        """The section that says on which clusters a new version is trained, or None."""
+        return self.set or self.drift
+
+    @property
+    def training_pipeline(self) -> str | None:
+        """The pipeline that trains a new version, or None."""
+        if self.set:
+            return self.set.pipeline
+        return self.drift.retrain if self.drift else None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sets_have_their_own_evaluation(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("set") and isinstance(values.get("evaluate"), dict):
+            return {**values, "evaluate": {"pipeline": "set_evaluation", **values["evaluate"]}}
+        return values
 
     @property
     def promotes(self) -> bool:
@@ -207,4 +236,22 @@ class Policy(Section):
             raise ValueError("rollout needs the key promote, because only promoted versions are rolled out")
         if self.renew and not self.drift:
             raise ValueError("renew needs the key drift, which says how and on which data to train")
+        return self
+
+    @model_validator(mode="after")
+    def _set_fits(self) -> "Policy":
+        if self.set is None:
+            if self.evaluate.data == NEWEST:
+                raise LocatedError("this is for models with the key set: name a version", "evaluate", "data")
+            if self.gate.set.model_fields_set:
+                raise LocatedError("this is for models with the key set: leave it out", "gate", "set")
+            return self
+        if self.renew:
+            raise LocatedError("leave it out of a model set, and write set.training.every", "renew")
+        if self.set.training.on is TrainOn.DRIFT and not self.drift:
+            missing = "this needs the key drift, which says what drift means"
+            raise LocatedError(missing, "set", "training", "on")
+        if self.gate.slices and self.gate.slices.by not in self.set.keys:
+            columns = ", ".join(self.set.keys)
+            raise LocatedError(f"name a key column of the set: {columns}", "gate", "slices", "by")
         return self

@@ -23,6 +23,7 @@ from tidegate.config.types import (
     Filled,
     FirstPartition,
     JobClusters,
+    LocatedError,
     ModelReference,
     Section,
 )
@@ -244,6 +245,20 @@ class Config(Section):
                 feeds = ", ".join(self.feeds)
                 raise ValueError(
                     f"models.{name}.drift.feed is {policy.drift.feed}, which is no feed; feeds are: {feeds}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _sets_name_a_feed(self) -> "Config":
+        for name, policy in self.models.items():
+            if policy.set is None:
+                continue
+            feed, key = self.feeds.get(policy.set.feed), ("models", name, "set", "feed")
+            if feed is None:
+                raise LocatedError(f"this is no feed; feeds are: {', '.join(self.feeds)}", *key)
+            if feed.workspace == "production":
+                raise LocatedError(
+                    "only production reads this feed, and sets are trained in development", *key
                 )
         return self
 

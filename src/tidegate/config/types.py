@@ -29,6 +29,14 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class LocatedError(ValueError):
+    """A mistake in a key below the section that found it: `location` has the keys that lead there."""
+
+    def __init__(self, message: str, *location: str | int) -> None:
+        super().__init__(message)
+        self.location = location
+
+
 def _duration(value: Any) -> timedelta:
     if isinstance(value, timedelta):
         return value
@@ -98,6 +106,13 @@ ModelReference = Annotated[
 ]
 DataVersion = Annotated[
     str, _matches(rf"{_ASSET_NAME}:{_ASSET_NAME}", "the name and version of a Data asset, such as holdout:4")
+]
+Holdout = Annotated[
+    str,
+    _matches(
+        rf"newest|{_ASSET_NAME}:{_ASSET_NAME}",
+        "the name and version of a Data asset, such as holdout:4, or newest for a model set",
+    ),
 ]
 EndpointName = Annotated[
     str,

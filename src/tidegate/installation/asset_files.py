@@ -71,7 +71,7 @@ def pipelines_in(config: Config, role: str) -> list[str]:
     """Return every pipeline component that runs in a workspace."""
     names = [feed.score.pipeline for feed in config.feeds_in(role).values()]
     for policy in config.models.values() if role == "development" else ():
-        names += [policy.evaluate.pipeline, *([policy.drift.retrain] if policy.drift else [])]
+        names += [policy.evaluate.pipeline, *([policy.training_pipeline] if policy.training_pipeline else [])]
     return list(dict.fromkeys(names))
 
 
@@ -81,7 +81,7 @@ def clusters_in(config: Config, role: str) -> list[str]:
     for feed in config.feeds_in(role).values():
         names += [*feed.score.clusters, feed.score.publish_compute]
     for policy in config.models.values() if role == "development" else ():
-        names += [*policy.evaluate.clusters, *(policy.drift.clusters if policy.drift else ())]
+        names += [*policy.evaluate.clusters, *(policy.training.clusters if policy.training else ())]
     return list(dict.fromkeys(names))
 
 

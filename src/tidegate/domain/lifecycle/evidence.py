@@ -37,10 +37,31 @@ class MetricGroup:
 
 
 @dataclass(frozen=True)
+class SetFigures:
+    """What an evaluation of a model set counted. Shares are parts of `members`, the keys of its index.
+
+    `kept` keys have the champion's member in the winners, and `dropped` ones none.
+    """
+
+    members: float | None = None
+    coverage: float | None = None
+    share_failed: float | None = None
+    share_worse: float | None = None
+    kept: float | None = None
+    dropped: float | None = None
+
+    @property
+    def winners_differ(self) -> bool:
+        """Return whether the winners are another set than the candidate, or may be."""
+        return self.kept != 0 or self.dropped != 0
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What an evaluation measured. The keys of `slices` are the values of the column `by`.
 
-    `decoder` is the version of the pipeline's image decoder, or None if the pipeline names none.
+    `decoder` is the version of the pipeline's image decoder, or None if the pipeline names none. `set` is
+    None unless the evaluation was that of a model set.
     """
 
     candidate: str
@@ -50,6 +71,7 @@ class Evidence:
     by: str
     slices: Mapping[str, MetricGroup]
     decoder: str | None = None
+    set: SetFigures | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +98,7 @@ def read_evidence(content: bytes) -> Evidence | NoEvidence:
         by=str(slices.get("by")),
         slices={name: _group(_mapping(values)) for name, values in _mapping(slices.get("values")).items()},
         decoder=None if raw.get("decoder") is None else str(raw["decoder"]),
+        set=_set_figures(raw["set"]) if isinstance(raw.get("set"), dict) else None,
     )
 
 
@@ -96,6 +119,10 @@ def _group(raw: Mapping[str, Any]) -> MetricGroup:
     return MetricGroup(
         finite(raw.get("n")), {name: _compared(_mapping(values)) for name, values in metrics.items()}
     )
+
+
+def _set_figures(raw: Mapping[str, Any]) -> SetFigures:
+    return SetFigures(**{name: finite(raw.get(name)) for name in SetFigures.__dataclass_fields__})
 
 
 def _compared(raw: Mapping[str, Any]) -> MetricComparison:

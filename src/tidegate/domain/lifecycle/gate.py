@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tidegate.config.model_policy import Gate, Rule
+from tidegate.config.model_sets import SetGate
 from tidegate.domain.lifecycle.evidence import (
     Evidence,
     MetricComparison,
     MetricEstimate,
     MetricGroup,
     NoEvidence,
+    SetFigures,
 )
 from tidegate.domain.lifecycle.verdict_records import RuleResult
 
@@ -59,6 +61,7 @@ def decide_rules(
     lines += _group(gate.metrics, evidence.whole, gate.min_n, subject)
     if gate.slices:
         lines += _slices(gate, subject, evidence)
+    lines += _set_rules(gate.set, evidence.set or SetFigures(), subject.champion)
     for metric, rule in gate.training.items():
         figures = MetricComparison(candidate=MetricEstimate((training or {}).get(metric)))
         checks = _checks(rule, figures, None)
@@ -116,6 +119,19 @@ def _slices(gate: Gate, subject: EvaluationSubject, evidence: Evidence) -> Itera
         return
     for name, group in sorted(evidence.slices.items()):
         yield from _group(gate.slices.metrics, group, gate.slices.min_n, subject, name)
+
+
+def _set_rules(rules: SetGate, figures: SetFigures, champion: str | None) -> Iterator[RuleResult]:
+    """Check the rules for a model set as a whole. Without a champion no key can be worse."""
+    if rules.min_coverage is not None:
+        check = _at_least(figures.coverage, rules.min_coverage, " of the keys")
+        yield _line("min_coverage", "coverage", None, check)
+    if rules.max_share_failed is not None:
+        check = _at_most(figures.share_failed, rules.max_share_failed, " of the keys")
+        yield _line("max_share_failed", "share_failed", None, check)
+    if rules.max_share_worse is not None and champion is not None:
+        check = _at_most(figures.share_worse, rules.max_share_worse, " of the keys")
+        yield _line("max_share_worse", "share_worse", None, check)
 
 
 def _checks(rule: Rule, figures: MetricComparison, champion: str | None) -> Iterator[tuple[str, _Check]]:
