@@ -95,13 +95,14 @@ def _files_in(folder: Path) -> Iterator[Path]:
 
 
 def _included_by(files: Iterable[Path]) -> list[Path]:
-    """Return the files of other folders that components upload with their own."""
+    """Return the files, also of whole folders, that components upload with their own."""
     from ruamel.yaml import YAML
 
-    included = set()
+    included: set[Path] = set()
     for file in files:
         if file.suffix == ".yml":
             component = YAML(typ="safe").load(file.read_text(encoding="utf-8")) or {}
             includes = component.get("additional_includes", ())
-            included |= {Path(os.path.normpath(file.parent / name)) for name in includes}
+            for path in (Path(os.path.normpath(file.parent / name)) for name in includes):
+                included |= set(_files_in(path)) if path.is_dir() else {path}
     return sorted(included)

@@ -1,0 +1,61 @@
+"""What all members of a set have in common, as it is written to the model's metadata."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from model_sets.errors import SetError
+
+FORMAT = 1
+METADATA = "tidegate_set"
+FREQUENCIES = ("hour", "day", "week", "month")
+
+
+@dataclass(frozen=True)
+class SetInfo:
+    """The columns of a set's tables, and how far its members forecast.
+
+    `keys` are the columns that tell the members apart, `target` the column that is forecast, `time` the
+    column with dates or times. `horizon` is a number of steps, and `frequency` says how long a step is.
+    `covariates` are numeric columns that are known in advance, such as a price.
+    """
+
+    keys: tuple[str, ...]
+    target: str
+    time: str
+    horizon: int
+    frequency: str = "day"
+    covariates: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        columns = [*self.keys, self.target, self.time, *self.covariates]
+        doubled = sorted({column for column in columns if columns.count(column) > 1})
+        if not self.keys:
+            raise SetError("a set needs at least one key column")
+        if doubled:
+            raise SetError(f"the columns {', '.join(doubled)} are named twice")
+        if self.frequency not in FREQUENCIES:
+            raise SetError(f"frequency {self.frequency!r} is none of {', '.join(FREQUENCIES)}")
+        if self.horizon < 1:
+            raise SetError(f"horizon {self.horizon} is less than one step")
+
+    def to_metadata(self) -> dict[str, Any]:
+        fields = asdict(self)
+        return fields | {"keys": list(self.keys), "covariates": list(self.covariates)}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Any]) -> "SetInfo":
+        """Return the part of a model's metadata that all members share. Raise SetError if it does not fit."""
+        if metadata.get("format") != FORMAT:
+            raise SetError(f"the set has format {metadata.get('format')!r}, and only {FORMAT} can be read")
+        try:
+            return cls(
+                keys=tuple(metadata["keys"]),
+                target=metadata["target"],
+                time=metadata["time"],
+                horizon=int(metadata["horizon"]),
+                frequency=metadata["frequency"],
+                covariates=tuple(metadata["covariates"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise SetError(f"the metadata of the set does not fit: {error!r}") from error

@@ -1,0 +1,226 @@
+"""Members: the models of single keys, and how each kind is stored in an entry of a shard.
+
+A loader is named in the index: `lightgbm-text`, `npz` or `cloudpickle`. Only the last one runs code of its
+own when it is loaded. It is for members of a user's own training, and is loaded in jobs and endpoints only.
+"""
+
+import base64
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+
+from model_sets.errors import SetError
+from model_sets.features import SEASON, FeaturePlan, Grid, build
+
+Array = np.ndarray[Any, Any]
+LOADERS = ("lightgbm-text", "npz", "cloudpickle")
+MARK = b"\ntidegate_tail:"  # LightGBM ignores what follows its own text
+MOST_STEPS = 10_000  # how far after its newest value a member forecasts
+
+
+@dataclass(frozen=True)
+class MemberRows:
+    """The rows of one key: their steps, covariates (rows, covariates), and the table for a user's member."""
+
+    steps: Array
+    covariates: Array
+    frame: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Tail:
+    """The newest values of a key. `end` is the step after the last of them."""
+
+    end: int
+    values: Array
+
+    @classmethod
+    def of(cls, plan: FeaturePlan, values: Array, end: int) -> "Tail":
+        return cls(end, np.asarray(values[-plan.kept :], np.float32))
+
+
+class Member(Protocol):
+    """A model of one key."""
+
+    memory_bytes: int
+
+    def forecast(self, rows: MemberRows) -> Array:
+        """Return one number for each row, NaN where there is none."""
+        ...
+
+
+class FeatureMember:
+    """A member that forecasts from features: LightGBM or ridge."""
+
+    def __init__(self, plan: FeaturePlan, tail: Tail, predict: Callable[[Array], Array], size: int) -> None:
+        self._plan, self._tail, self._predict = plan, tail, predict
+        self.memory_bytes = size
+
+    def forecast(self, rows: MemberRows) -> Array:
+        """Return one number for each row.
+
+        Steps later than the horizon are forecast in blocks of a horizon, on the forecasts of earlier blocks.
+        """
+        known = len(self._tail.values)
+        first = self._tail.end - known
+        cells = rows.steps - first
+        inside = (cells >= 0) & (cells < known + MOST_STEPS)
+        answers = np.full(len(cells), np.nan)
+        if not inside.any():
+            return answers
+        cells = cells[inside]
+        width = int(cells.max()) + 1
+        values = np.full((1, max(width, known)), np.nan, np.float32)
+        values[0, :known] = self._tail.values
+        covariates = np.full((1, values.shape[1], len(self._plan.covariates)), np.nan, np.float32)
+        covariates[0, cells] = rows.covariates[inside]
+        grid = Grid(values, np.array([first]), covariates)
+        dense = np.full(values.shape[1], np.nan)
+        begin = int(cells.min())
+        if width <= known + self._plan.horizon:
+            blocks = [(min(begin, width - 1), width)]
+        else:
+            later = range(known, width, self._plan.horizon)
+            blocks = [(start, min(start + self._plan.horizon, width)) for start in later]
+            blocks = [(begin, known), *blocks] if begin < known else blocks
+        for start, end in blocks:
+            features = build(self._plan, grid, start, end)[0]
+            dense[start:end] = self._predict(features)
+            later_cells = slice(max(start, known), end)
+            values[0, later_cells] = dense[later_cells]
+        answers[inside] = dense[cells]
+        return answers
+
+
+class SeasonalNaive:
+    """The baseline: the newest known value of the same place in the season, such as the same weekday."""
+
+    def __init__(self, plan: FeaturePlan, tail: Tail) -> None:
+        self._plan, self._tail = plan, tail
+        self.memory_bytes = tail.values.nbytes + 200
+
+    def forecast(self, rows: MemberRows) -> Array:
+        """Return one number for each row. Rows of the holdout do not see its values."""
+        after = rows.steps >= self._tail.end
+        answers = np.full(len(rows.steps), np.nan)
+        for chosen, hidden in ((after, 0), (~after, self._plan.horizon)):
+            if chosen.any():
+                answers[chosen] = self._from(rows.steps[chosen], hidden)
+        return answers
+
+    def _from(self, steps: Array, hidden: int) -> Array:
+        season = SEASON[self._plan.frequency]
+        values = self._tail.values[: len(self._tail.values) - hidden] if hidden else self._tail.values
+        known = np.flatnonzero(~np.isnan(values))
+        newest = np.full(season, np.nan)
+        if not len(known):
+            return np.full(len(steps), np.nan)
+        # Later values overwrite earlier ones of the same place in the season.
+        newest[(known + self._tail.end - len(self._tail.values)) % season] = values[known]
+        newest[np.isnan(newest)] = values[known].mean(dtype=np.float64)
+        return np.asarray(newest[steps % season])
+
+
+class Ridge:
+    """The weights of a linear model over standardized features and weekdays."""
+
+    def __init__(self, plan: FeaturePlan, mean: Array, scale: Array, weights: Array) -> None:
+        self._weekday, self._mean, self._scale, self._weights = plan.weekday, mean, scale, weights
+
+    def predict(self, features: Array) -> Array:
+        wide = standardized(features, self._mean, self._scale, self._weekday)
+        return np.asarray(wide @ self._weights)
+
+
+def standardized(features: Array, mean: Array, scale: Array, weekday: int | None) -> Array:
+    """Return features of mean 0 and deviation 1 (0 where missing), a column for each weekday, and a 1."""
+    scaled = np.nan_to_num((features - mean) / scale, nan=0.0, posinf=0.0, neginf=0.0)
+    ones = np.ones((*features.shape[:-1], 1), scaled.dtype)
+    days = [] if weekday is None else [(features[..., weekday, None] == np.arange(7)).astype(scaled.dtype)]
+    return np.concatenate([scaled, *days, ones], axis=-1)
+
+
+class UserMember:
+    """A member of a user's own training: an object with `predict(table)`."""
+
+    def __init__(self, model: Any, size: int) -> None:
+        self._model = model
+        self.memory_bytes = size
+
+    def forecast(self, rows: MemberRows) -> Array:
+        frame = rows.frame()
+        answers = np.asarray(self._model.predict(frame), dtype=np.float64).reshape(-1)
+        if len(answers) != len(rows.steps):
+            raise SetError(f"the member answered {len(answers)} numbers for {len(rows.steps)} rows")
+        return answers
+
+
+def lightgbm_content(text: str, tail: Tail) -> bytes:
+    """Return a LightGBM model as text, with the values that its features need in a last line."""
+    values = base64.b64encode(tail.values.astype("<f4").tobytes()).decode()
+    line = json.dumps({"end": int(tail.end), "values": values})
+    return text.rstrip("\n").encode() + MARK + line.encode() + b"\n"
+
+
+def npz_content(kind: str, tail: Tail, arrays: Mapping[str, Array] = MappingProxyType({})) -> bytes:
+    """Return the arrays of a member of the kind `ridge` or `seasonal_naive`."""
+    file = io.BytesIO()
+    everything: dict[str, Any] = {"kind": np.array(kind), "end": np.array(tail.end), "tail": tail.values}
+    np.savez(file, **(everything | dict(arrays)))
+    return file.getvalue()
+
+
+def cloudpickle_content(model: Any) -> bytes:
+    import cloudpickle
+
+    return cloudpickle.dumps(model)  # type: ignore[no-any-return]
+
+
+def load_member(loader: str, content: bytes, plan: FeaturePlan) -> Member:
+    """Return the member of an entry. Raise SetError if its content does not fit its loader."""
+    try:
+        if loader == "lightgbm-text":
+            return _load_lightgbm(content, plan)
+        if loader == "npz":
+            return _load_npz(content, plan)
+    except (ValueError, KeyError, OSError) as error:
+        raise SetError(f"the content does not fit the loader {loader}: {error}") from error
+    if loader == "cloudpickle":
+        import cloudpickle
+
+        return UserMember(cloudpickle.loads(content), len(content))
+    raise SetError(f"loader {loader!r} is none of {', '.join(LOADERS)}")
+
+
+def _load_lightgbm(content: bytes, plan: FeaturePlan) -> Member:
+    import lightgbm
+
+    text, mark, line = content.rpartition(MARK)
+    if not mark:
+        raise ValueError("the line with the newest values is missing")
+    fields = json.loads(line)
+    tail = Tail(fields["end"], np.frombuffer(base64.b64decode(fields["values"]), "<f4"))
+    booster = lightgbm.Booster(model_str=text.decode())
+
+    def predict(features: Array) -> Array:
+        return np.asarray(booster.predict(features, num_threads=1))
+
+    return FeatureMember(plan, tail, predict, len(content))
+
+
+def _load_npz(content: bytes, plan: FeaturePlan) -> Member:
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    tail = Tail(int(arrays["end"]), arrays["tail"])
+    kind = str(arrays["kind"])
+    if kind == "seasonal_naive":
+        return SeasonalNaive(plan, tail)
+    if kind == "ridge":
+        ridge = Ridge(plan, arrays["mean"], arrays["scale"], arrays["weights"])
+        return FeatureMember(plan, tail, ridge.predict, len(content))
+    raise ValueError(f"kind {kind!r} is none of ridge, seasonal_naive")
