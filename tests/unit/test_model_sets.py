@@ -127,6 +127,22 @@ def test_the_seasonal_baseline_takes_the_value_of_its_own_weekday(
     assert forecasts == [(END + day + 3) % 7 for day in range(7)]
 
 
+@pytest.mark.parametrize("key", [("1", "1"), ("12", "7")])
+def test_known_values_of_a_table_are_history_for_later_rows_only(folder: Path, key: tuple[str, str]) -> None:
+    members, given = open_set(folder), table(key, days=35)
+    shifted = [100.0 + (END + day) % 7 for day in range(28)] + [None] * 7
+    with_values = given.append_column("sold", pa.array(shifted, pa.float64()))
+    other = [100.0 + (END + day) % 7 for day in range(21)] + [1e6] * 7 + [None] * 7
+    with_others = given.append_column("sold", pa.array(other, pa.float64()))
+
+    forecasts = members.forecast(with_values)["forecast"].to_numpy()
+
+    assert forecasts[:7] == pytest.approx(members.forecast(given)["forecast"].to_numpy()[:7])
+    assert members.forecast(with_others)["forecast"].to_numpy()[:28] == pytest.approx(forecasts[:28])
+    if key == ("1", "1"):
+        assert forecasts[28:].tolist() == [100.0 + (END + day) % 7 for day in range(28, 35)]
+
+
 def test_mlflow_loads_the_set_and_answers_a_pandas_table(folder: Path) -> None:
     import mlflow.pyfunc
 
@@ -242,7 +258,7 @@ def test_copied_members_answer_as_before_from_their_new_shard(folder: Path, tmp_
 def test_a_percentage_of_zero_is_left_out() -> None:
     actual = np.array([0, 100, 0, 100, 0, 100])
 
-    assert member_metrics(actual, np.full(6, 50.0)) == {"mae": 50, "rmse": 50, "mape": 50, "wape": 100}
+    assert member_metrics(actual, np.full(6, 50.0)) == {"mae": 50, "rmse": 50, "mape": 0.5, "wape": 1}
     assert member_metrics(np.zeros(4), np.full(4, 50.0))["mape"] is None
     assert member_metrics(np.zeros(4), np.full(4, 50.0))["wape"] is None
 

@@ -8,7 +8,7 @@ Array = np.ndarray[Any, Any]
 
 
 def member_metrics(actual: Array, forecast: Array) -> dict[str, float | None]:
-    """Return mae, rmse, mape and wape (both in per cent) over the rows that have both values.
+    """Return mae, rmse, mape and wape (both as shares) over the rows that have both values.
 
     MAPE takes the rows whose actual value is not 0: a percentage of 0 is not defined. A metric without rows,
     and WAPE if all actual values are 0, are None.
@@ -23,6 +23,6 @@ def member_metrics(actual: Array, forecast: Array) -> dict[str, float | None]:
     return {
         "mae": float(errors.mean()),
         "rmse": float(np.sqrt((errors**2).mean())),
-        "mape": float((errors[nonzero] / np.abs(actual[nonzero])).mean() * 100) if nonzero.any() else None,
-        "wape": float(errors.sum() / total * 100) if total else None,
+        "mape": float((errors[nonzero] / np.abs(actual[nonzero])).mean()) if nonzero.any() else None,
+        "wape": float(errors.sum() / total) if total else None,
     }

@@ -52,7 +52,7 @@ def forecast_table(
     """Return the forecasts of a table's rows in their order, with SCHEMA. `find` and `load` look up keys.
 
     `state` is `ok`, `fallback`, `no_key`, `no_member` or `failed`, with the reason. Raise TableError if a
-    column is missing or has another type.
+    column is missing or has another type. Values of the target, if the table has it, count as history.
     """
     needed = (*info.keys, info.time, *info.covariates)
     missing = [name for name in needed if name not in table.column_names]
@@ -60,6 +60,7 @@ def forecast_table(
         raise TableError(f"the table has no column {', '.join(map(repr, missing))}")
     steps = steps_of(table[info.time], info.frequency, info.time)
     covariates = _numbers(table, info.covariates)
+    values = _numbers(table, [info.target])[:, 0] if info.target in table.column_names else None
     result = _Result(table.num_rows)
     for key, rows in _groups([key_texts(table[name], name) for name in info.keys]):
         if any(value is None for value in key):
@@ -73,7 +74,9 @@ def forecast_table(
         def frame(chosen: Array = dated) -> Any:
             return table.select(needed).take(chosen).to_pandas()
 
-        result.add(dated, find(key), partial(load, key), MemberRows(steps[dated], covariates[dated], frame))
+        known = None if values is None else values[dated]
+        asked = MemberRows(steps[dated], covariates[dated], frame, known)
+        result.add(dated, find(key), partial(load, key), asked)
     return result.table()
 
 

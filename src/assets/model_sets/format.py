@@ -1,5 +1,6 @@
 """The folder of a set: one MLflow model with an index and with shards that hold the members."""
 
+import hashlib
 import os
 import shutil
 from collections import Counter
@@ -15,7 +16,7 @@ from model_sets import mlmodel
 from model_sets.errors import CorruptShardError, NoMemberError, SetError, UnknownKeyError
 from model_sets.features import FeaturePlan
 from model_sets.forecasting import forecast_table
-from model_sets.index import IndexRow, read_index, spell, table_to_rows, write_index
+from model_sets.index import SQLITE, IndexRow, read_index, spell, table_to_rows, write_index
 from model_sets.info import METADATA, SetInfo
 from model_sets.members import Member, load_member
 from model_sets.shards import FOLDER, ShardReader, ShardWriter, entry_name
@@ -42,6 +43,7 @@ def write_set(folder: Path, info: SetInfo, index: pa.Table, shards: Mapping[str,
     states = Counter(index["state"].to_pylist())
     facts = info.to_metadata() | {
         "index_sha256": sha256,
+        "sqlite_sha256": hashlib.sha256((folder / SQLITE).read_bytes()).hexdigest(),
         "members": index.num_rows - index["entry"].null_count,
         "states": dict(sorted(states.items())),
     }

@@ -25,11 +25,16 @@ MOST_STEPS = 10_000  # how far after its newest value a member forecasts
 
 @dataclass(frozen=True)
 class MemberRows:
-    """The rows of one key: their steps, covariates (rows, covariates), and the table for a user's member."""
+    """The rows of one key: their steps, covariates (rows, covariates), and the table for a user's member.
+
+    `values` are the rows' own target values where they are known, and NaN elsewhere. They count as history: a
+    forecast uses those that are at least a horizon older than its row.
+    """
 
     steps: Array
     covariates: Array
     frame: Callable[[], Any]
+    values: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,33 @@ class Member(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class _History:
+    """Known values on a grid from step `first` on. The cells from `known` on have none."""
+
+    first: int
+    known: int
+    values: Array
+
+    @classmethod
+    def of(cls, tail: Tail, rows: MemberRows, steps: Array, inside: Array) -> "_History":
+        """Return the tail with the rows' own values, on a grid that has a cell for each of `steps`."""
+        first = min(tail.end - len(tail.values), int(steps.min()))
+        values = np.full(max(tail.end, int(steps.max()) + 1) - first, np.nan, np.float32)
+        values[tail.end - len(tail.values) - first : tail.end - first] = tail.values
+        known = tail.end - first
+        if rows.values is not None:
+            given = ~np.isnan(rows.values[inside])
+            values[steps[given] - first] = rows.values[inside][given]
+            known = max(known, int(steps[given].max(initial=first - 1)) - first + 1)
+        return cls(first, known, values)
+
+
+def _inside(tail: Tail, steps: Array) -> Array:
+    """Return which steps are close enough to the newest value for a forecast."""
+    return np.asarray(np.abs(steps - tail.end) <= MOST_STEPS)
+
+
 class FeatureMember:
     """A member that forecasts from features: LightGBM or ridge."""
 
@@ -66,35 +98,31 @@ class FeatureMember:
 
         Steps later than the horizon are forecast in blocks of a horizon, on the forecasts of earlier blocks.
         """
-        known = len(self._tail.values)
-        first = self._tail.end - known
-        cells = rows.steps - first
-        inside = (cells >= 0) & (cells < known + MOST_STEPS)
-        answers = np.full(len(cells), np.nan)
+        answers = np.full(len(rows.steps), np.nan)
+        inside = _inside(self._tail, rows.steps)
         if not inside.any():
             return answers
-        cells = cells[inside]
-        width = int(cells.max()) + 1
-        values = np.full((1, max(width, known)), np.nan, np.float32)
-        values[0, :known] = self._tail.values
-        covariates = np.full((1, values.shape[1], len(self._plan.covariates)), np.nan, np.float32)
+        steps = rows.steps[inside]
+        history = _History.of(self._tail, rows, steps, inside)
+        cells, values, known = steps - history.first, history.values, history.known
+        covariates = np.full((1, len(values), len(self._plan.covariates)), np.nan, np.float32)
         covariates[0, cells] = rows.covariates[inside]
-        grid = Grid(values, np.array([first]), covariates)
-        dense = np.full(values.shape[1], np.nan)
-        begin = int(cells.min())
-        if width <= known + self._plan.horizon:
-            blocks = [(min(begin, width - 1), width)]
-        else:
-            later = range(known, width, self._plan.horizon)
-            blocks = [(start, min(start + self._plan.horizon, width)) for start in later]
-            blocks = [(begin, known), *blocks] if begin < known else blocks
-        for start, end in blocks:
-            features = build(self._plan, grid, start, end)[0]
-            dense[start:end] = self._predict(features)
-            later_cells = slice(max(start, known), end)
-            values[0, later_cells] = dense[later_cells]
+        grid = Grid(values[None], np.array([history.first]), covariates)
+        dense = np.full(len(values), np.nan)
+        for begin, end in self._blocks(int(cells.min()), int(cells.max()) + 1, known):
+            dense[begin:end] = self._predict(build(self._plan, grid, begin, end)[0])
+            later = slice(max(begin, known), end)
+            values[later] = dense[later]
         answers[inside] = dense[cells]
         return answers
+
+    def _blocks(self, begin: int, end: int, known: int) -> list[tuple[int, int]]:
+        """Return the parts of the cells [begin, end) that are forecast one after another."""
+        horizon = self._plan.horizon
+        if end <= known + horizon:
+            return [(begin, end)]
+        blocks = [(start, min(start + horizon, end)) for start in range(known, end, horizon)]
+        return [(begin, known), *blocks] if begin < known else blocks
 
 
 class SeasonalNaive:
@@ -105,25 +133,37 @@ class SeasonalNaive:
         self.memory_bytes = tail.values.nbytes + 200
 
     def forecast(self, rows: MemberRows) -> Array:
-        """Return one number for each row. Rows of the holdout do not see its values."""
-        after = rows.steps >= self._tail.end
+        """Return one number for each row. Rows of the newest horizon do not see its values."""
         answers = np.full(len(rows.steps), np.nan)
-        for chosen, hidden in ((after, 0), (~after, self._plan.horizon)):
-            if chosen.any():
-                answers[chosen] = self._from(rows.steps[chosen], hidden)
+        inside = _inside(self._tail, rows.steps)
+        if not inside.any():
+            return answers
+        steps, season = rows.steps[inside], SEASON[self._plan.frequency]
+        history = _History.of(self._tail, rows, steps, inside)
+        cells, horizon = steps - history.first, self._plan.horizon
+        holdout = history.known - horizon
+        # The cells before `cut` may be used: all that is known, or all that was known a horizon ago.
+        cut = np.where(cells >= history.known, history.known, np.minimum(holdout, cells - horizon + 1))
+        cut = np.where((cells >= holdout) & (cells < history.known), holdout, cut)
+        newest = cut - 1 - (cut - 1 - cells) % season
+        filled = _filled(history.values, season)
+        known = history.values[: max(holdout, 0)]
+        known = known if np.isfinite(known).any() else history.values
+        rest = np.nanmean(known, dtype=np.float64) if np.isfinite(known).any() else np.nan
+        found = np.where(newest >= 0, filled[np.maximum(newest, 0)], np.nan)
+        answers[inside] = np.where(np.isnan(found), rest, found)
         return answers
 
-    def _from(self, steps: Array, hidden: int) -> Array:
-        season = SEASON[self._plan.frequency]
-        values = self._tail.values[: len(self._tail.values) - hidden] if hidden else self._tail.values
-        known = np.flatnonzero(~np.isnan(values))
-        newest = np.full(season, np.nan)
-        if not len(known):
-            return np.full(len(steps), np.nan)
-        # Later values overwrite earlier ones of the same place in the season.
-        newest[(known + self._tail.end - len(self._tail.values)) % season] = values[known]
-        newest[np.isnan(newest)] = values[known].mean(dtype=np.float64)
-        return np.asarray(newest[steps % season])
+
+def _filled(values: Array, season: int) -> Array:
+    """Return the values with each gap filled by the newest earlier value of the same place in the season."""
+    rows = -(-len(values) // season)
+    padded = np.full(rows * season, np.nan)
+    padded[: len(values)] = values
+    table = padded.reshape(rows, season)
+    newest = np.where(np.isnan(table), 0, np.arange(rows)[:, None])
+    np.maximum.accumulate(newest, axis=0, out=newest)
+    return np.asarray(np.take_along_axis(table, newest, axis=0).reshape(-1))
 
 
 class Ridge:

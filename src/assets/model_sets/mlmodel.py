@@ -58,7 +58,7 @@ def _content(info: SetInfo, facts: Mapping[str, Any]) -> dict[str, Any]:
                 "env": {"conda": "conda.yaml", "virtualenv": "python_env.yaml"},
             }
         },
-        "metadata": {METADATA: {"format": FORMAT, **facts}},
+        "metadata": {"tidegate_model": "model-set", METADATA: {"format": FORMAT, **facts}},
         "mlflow_version": version("mlflow-skinny"),
         "model_uuid": uuid.uuid4().hex,
         "signature": {"inputs": json.dumps(inputs), "outputs": json.dumps(outputs), "params": None},
