@@ -25,7 +25,8 @@ from tidepool.azureml.model_events import ModelEvents
 from tidepool.azureml.references import References
 from tidepool.azureml.registries import Registries, registry_action
 from tidepool.azureml.registry_imports import RegistryFiles, RegistryImports
-from tidepool.azureml.run_history import FINAL, Runs
+from tidepool.azureml.run_history import Runs
+from tidepool.azureml.run_states import FINAL
 from tidepool.azureml.submissions import Submissions
 from tidepool.azureml.uploads import Uploads
 from tidepool.azureml.workspace_creation import WorkspaceCreation

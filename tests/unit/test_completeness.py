@@ -17,8 +17,8 @@ from tidegate.domain.partitions.completeness import (
     Unchanged,
     WaitForFiles,
     decide_completeness,
-    sort_listing,
 )
+from tidegate.domain.partitions.listing import sort_listing
 from tidegate.domain.partitions.looks import with_arrivals
 from tidegate.domain.partitions.manifest import ListedBlob, Manifest
 from tidegate.domain.partitions.records import Partition, PartitionVersion

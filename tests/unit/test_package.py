@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.installation.package import PackageError, PackageSize, Target, write_zip
+from tidegate.installation.package import Target
+from tidegate.installation.package_zip import PackageError, PackageSize, write_zip
 
 
 def test_the_size_without_bytecode_counts_linked_dependencies(tmp_path: Path) -> None:

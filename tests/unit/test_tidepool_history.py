@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from tidepool.azureml.run_history import FINAL, TRANSITIONS, Runs
+from tidepool.azureml.run_history import Runs
+from tidepool.azureml.run_states import FINAL, TRANSITIONS
 from tidepool.default_resources import workspace_id
 from tidepool.errors import AzureError
 from tidepool.scheduler import Scheduler

@@ -1,17 +1,58 @@
 """The HTTP API of the jobs that the service submitted."""
 
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Self
 
 from fastapi import APIRouter, Depends, Path, Query
+from pydantic import BaseModel
 
 from tidegate.api.access import FUNCTION_KEY, Services
 from tidegate.api.paging import PAGED, PageInQuery
 from tidegate.api.problems import documented
-from tidegate.api.views import JobView
-from tidegate.domain.jobs.records import JobKind
+from tidegate.domain.activities.links import job_subject_url, job_url
+from tidegate.domain.jobs.records import Job, JobEnd, JobKind, Preemption, StuckRun
 from tidegate.errors import RefusedError
 
 router = APIRouter(prefix="/api/jobs", dependencies=[Depends(FUNCTION_KEY)])
+
+
+class JobView(BaseModel):
+    """An Azure ML job that the service submitted: a scoring, an evaluation or a retraining.
+
+    `subject` names the work that the job does. `subject_url` is the address of its partition, model
+    version or model. `end` is null until the service has acted on the end of the job. `pipeline` is the
+    component with its content version. `preemption` is the sign by which the service
+    recognized that the job lost its nodes, with the page that describes the sign. `stuck` lists the time
+    limits that the job has passed.
+    """
+
+    workspace: str
+    name: str
+    kind: JobKind
+    subject: str
+    attempt: int
+    cluster: str
+    pipeline: str
+    submitted_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    status: str
+    end: JobEnd | None
+    cancel_requested: bool
+    reason: str | None
+    preemption: Preemption | None
+    stuck: list[StuckRun]
+    checked_at: datetime | None
+    url: str
+    subject_url: str
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        return cls(
+            **job.model_dump(),
+            url=job_url(job.workspace, job.name),
+            subject_url=job_subject_url(job),
+        )
 
 
 @router.get("", summary="List jobs", responses=PAGED)

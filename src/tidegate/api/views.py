@@ -7,8 +7,7 @@ from pydantic import BaseModel
 
 from tidegate.config.schema import Feed
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.links import feed_url, job_subject_url, job_url, partition_url
-from tidegate.domain.jobs.records import Job, JobEnd, JobKind, Preemption, StuckRun
+from tidegate.domain.activities.links import feed_url, job_url, partition_url
 from tidegate.domain.partitions.catch_up import FeedRecord, is_held_back
 from tidegate.domain.partitions.left_out import LeftOut, NamedFiles
 from tidegate.domain.partitions.names import version_name
@@ -175,45 +174,6 @@ class PartitionView(PartitionSummary):
     listed_at: datetime | None
     versions: list[PartitionVersionView]
     activities: list[ActivityView]
-
-
-class JobView(BaseModel):
-    """An Azure ML job that the service submitted: a scoring, an evaluation or a retraining.
-
-    `subject` names the work that the job does. `subject_url` is the address of its partition, model
-    version or model. `end` is null until the service has acted on the end of the job. `pipeline` is the
-    component with its content version. `preemption` is the sign by which the service
-    recognized that the job lost its nodes, with the page that describes the sign. `stuck` lists the time
-    limits that the job has passed.
-    """
-
-    workspace: str
-    name: str
-    kind: JobKind
-    subject: str
-    attempt: int
-    cluster: str
-    pipeline: str
-    submitted_at: datetime
-    started_at: datetime | None
-    ended_at: datetime | None
-    status: str
-    end: JobEnd | None
-    cancel_requested: bool
-    reason: str | None
-    preemption: Preemption | None
-    stuck: list[StuckRun]
-    checked_at: datetime | None
-    url: str
-    subject_url: str
-
-    @classmethod
-    def of(cls, job: Job) -> Self:
-        return cls(
-            **job.model_dump(),
-            url=job_url(job.workspace, job.name),
-            subject_url=job_subject_url(job),
-        )
 
 
 def partition_view(record: Partition, feed: Feed, activities: list[Activity]) -> PartitionView:

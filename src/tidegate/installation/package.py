@@ -13,29 +13,21 @@ import subprocess
 import sys
 import tempfile
 import time
-import zipfile
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tidegate.installation.package_files import PACKAGES, app_files
+from tidegate.installation.package_zip import MAX_UNPACKED_MB, MAX_ZIP_MB, PackageError, write_zip
 
 ROOT = Path(__file__).resolve().parents[3]
 PYTHONS = ("3.11", "3.12")  # azure-functions 1.x needs Python below 3.13
 AZURE = "x86_64-manylinux_2_28"
-MAX_ZIP_MB = 70.0
-MAX_UNPACKED_MB = 130.0
 
 _REQUIREMENTS = "requirements.txt"
 _KEPT_S = 7 * 24 * 3600
 _FORMAT = "1"  # increase it if the same files are packed in another way
-_EARLIEST = (1980, 1, 1, 0, 0, 0)
-
-
-class PackageError(Exception):
-    """The package cannot be built, or it is too large. The message says what to do."""
 
 
 @dataclass(frozen=True)
@@ -49,26 +41,6 @@ class Target:
         if self.python not in PYTHONS:
             raise PackageError(
                 f"PYTHON={self.python}: the package can be built for Python {' or '.join(PYTHONS)} only"
-            )
-
-
-@dataclass(frozen=True)
-class PackageSize:
-    """The size of a package in MB (1,000,000 bytes). `unpacked` is without bytecode, as `pip` installs it."""
-
-    zipped: float
-    unpacked: float
-    largest: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.zipped:.1f} MB zipped, {self.unpacked:.1f} MB unpacked without bytecode"
-
-    def check(self) -> None:
-        """Raise PackageError if the package is larger than allowed."""
-        if self.zipped > MAX_ZIP_MB or self.unpacked > MAX_UNPACKED_MB:
-            raise PackageError(
-                f"The package is too large: {self}; {MAX_ZIP_MB:g} MB and {MAX_UNPACKED_MB:g} MB are "
-                f"allowed. Remove a dependency from pyproject.toml. The largest: {', '.join(self.largest)}"
             )
 
 
@@ -93,20 +65,6 @@ def unpacked(root: Path = ROOT, target: Target | None = None) -> Path:
         for used in (folder, dependencies):
             os.utime(used)
     return folder
-
-
-def write_zip(folder: Path, file: Path) -> PackageSize:
-    """Write a package to a zip file and return its size. The same files make the same zip."""
-    unpacked_bytes: Counter[str] = Counter()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
-        for path in sorted(_files(folder)):
-            name, content = path.relative_to(folder).as_posix(), path.read_bytes()
-            archive.writestr(_entry(name), content)
-            if path.suffix != ".pyc":
-                unpacked_bytes[_part(name)] += len(content)
-    largest = tuple(f"{part} {size / 1e6:.1f} MB" for part, size in unpacked_bytes.most_common(5))
-    return PackageSize(file.stat().st_size / 1e6, unpacked_bytes.total() / 1e6, largest)
 
 
 def _cache() -> Path:
@@ -202,23 +160,6 @@ def _remove_unused(cache: Path) -> None:
     for folder in [*cache.glob("app-*"), *cache.glob("dependencies-*")]:
         if folder.stat().st_mtime < time.time() - _KEPT_S:
             shutil.rmtree(folder)
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder, followlinks=True):
-        yield from (Path(parent, name) for name in names)
-
-
-def _entry(name: str) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(name, _EARLIEST)
-    entry.external_attr = 0o100644 << 16
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    return entry
-
-
-def _part(name: str) -> str:
-    """Return the part of the package whose size is of interest: a dependency, or the app's own files."""
-    return name.removeprefix(f"{PACKAGES}/").split("/")[0] if name.startswith(f"{PACKAGES}/") else "the app"
 
 
 def _digest(*parts: bytes) -> str:

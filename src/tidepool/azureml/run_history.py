@@ -6,29 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from tidepool.azureml.ml_errors import UserError
+from tidepool.azureml.run_states import FINAL, TRANSITIONS
 from tidepool.azureml.workspaces import artifact_store
 from tidepool.errors import AzureError
 from tidepool.scheduler import Scheduler
 from tidepool.storage.blobs import Blobs
 from tidepool.store import Document, Store
 
-# https://learn.microsoft.com/python/api/azureml-core/azureml.core.run.run#azureml-core-run-run-get-status
-_LIVE = ("NotStarted", "Provisioning", "Preparing", "Starting", "Queued", "Running", "Finalizing")
-_ENDINGS = frozenset({"CancelRequested", "Canceled", "Failed"})
-# A run may skip states. The only step back is from Running to Queued, because a preempted run waits for nodes
-# again.
-TRANSITIONS: dict[str, frozenset[str]] = {
-    **{state: frozenset(_LIVE[index + 1 :]) | _ENDINGS for index, state in enumerate(_LIVE)},
-    "Running": frozenset({"Queued", "Finalizing", "Completed", "NotResponding"}) | _ENDINGS,
-    "Finalizing": frozenset({"Completed"}) | _ENDINGS,
-    "NotResponding": frozenset({"Running", "Completed"}) | _ENDINGS,
-    "CancelRequested": frozenset({"Canceled", "Completed", "Failed"}),
-    "Completed": frozenset(),
-    "Canceled": frozenset(),
-    "Failed": frozenset(),
-}
 DEFAULT_EXPERIMENT = "Default"
-FINAL = frozenset(state for state, following in TRANSITIONS.items() if not following)
 
 # https://learn.microsoft.com/azure/machine-learning/resource-limits-capacity
 LIMITS = {"tags": 50, "properties": 50}

@@ -12,7 +12,8 @@ from tidepool.arm.system_data import with_system_data
 from tidepool.azureml.asset_routes import has_tags, in_view
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.azureml.references import References
-from tidepool.azureml.run_history import DEFAULT_EXPERIMENT, FINAL, Runs, check_limits
+from tidepool.azureml.run_history import DEFAULT_EXPERIMENT, Runs, check_limits
+from tidepool.azureml.run_states import FINAL
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 

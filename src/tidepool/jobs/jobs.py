@@ -10,7 +10,8 @@ from typing import Any
 
 from tidepool.access.principals import Principal
 from tidepool.azureml.asset_catalog import AssetCatalog
-from tidepool.azureml.run_history import FINAL, Runs
+from tidepool.azureml.run_history import Runs
+from tidepool.azureml.run_states import FINAL
 from tidepool.default_resources import workspace_id as workspace_path
 from tidepool.errors import AzureError
 from tidepool.faults import Faults

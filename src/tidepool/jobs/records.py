@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidepool.azureml.asset_catalog import AssetCatalog
-from tidepool.azureml.run_history import FINAL, Runs
+from tidepool.azureml.run_history import Runs
+from tidepool.azureml.run_states import FINAL
 from tidepool.jobs.graph import JobOutput, Value
 from tidepool.jobs.reuse import Reuse
 from tidepool.jobs.step_folder import StepRun

@@ -5,6 +5,7 @@ from typing import Any
 
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.subjects import model_subject
+from tidegate.domain.activities.version_texts import version_ids
 from tidegate.domain.jobs.time_limits import duration_text
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import ModelVersion
@@ -65,8 +66,7 @@ def _what_happens(record: ModelVersion) -> str:
 
 def _data(record: ModelVersion, check: DecoderCheck) -> dict[str, Any]:
     return {
-        "model": record.model,
-        "version": record.version,
+        **version_ids(record),
         "decoder": check.decoder,
         "verdict": check.verdict.id if check.verdict else None,
         "problem": check.problem,

@@ -1,16 +1,13 @@
 """Notifications about promotions and rollbacks: their ids, titles and texts."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.subjects import model_subject
+from tidegate.domain.activities.version_texts import rule_lines, version_ids
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import Champion, Model, ModelState, ModelVersion
-from tidegate.domain.lifecycle.verdict_records import RuleResult
-
-_MOST_LINES = 40
 
 
 def needs_approval(record: ModelVersion, until: datetime, trigger: Trigger) -> Activity:
@@ -22,7 +19,7 @@ def needs_approval(record: ModelVersion, until: datetime, trigger: Trigger) -> A
     lines = [
         f"The version passed the gate on {verdict.data}, compared with {compared_with} "
         f"(job {verdict.job}, verdict {verdict.id}):",
-        *_rule_lines(verdict.rules),
+        *rule_lines(verdict.rules),
         "The version is promoted to production only if a person approves it "
         f"before {until:%Y-%m-%d %H:%M %Z}.",
         f'To approve it: {command} --by ... --reason "..."',
@@ -36,8 +33,7 @@ def needs_approval(record: ModelVersion, until: datetime, trigger: Trigger) -> A
         title=f"{name} waits for approval",
         text="\n".join(lines),
         data={
-            "model": record.model,
-            "version": record.version,
+            **version_ids(record),
             "verdict": verdict.id,
             "until": until.isoformat(),
         },
@@ -65,8 +61,7 @@ def promotion_stuck(record: ModelVersion, since: datetime, trigger: Trigger) -> 
         title=f"The promotion of {name} is stuck",
         text="\n".join(lines),
         data={
-            "model": record.model,
-            "version": record.version,
+            **version_ids(record),
             "state": record.state.value,
             "since": since.isoformat(),
         },
@@ -86,7 +81,7 @@ def promotion_stopped(record: ModelVersion, why: str, trigger: Trigger) -> Activ
             f"Reason: {why}.\nThe champion stays in use. After you correct the cause, try the version again: "
             f'tidegate judge {record.model} {record.version} --reason "..."'
         ),
-        data={"model": record.model, "version": record.version, "state": state, "why": why},
+        data={**version_ids(record), "state": state, "why": why},
         cause=trigger.cause,
     )
 
@@ -158,11 +153,3 @@ def _champion(model: Model) -> Champion:
     if model.champion is None:
         raise ValueError(f"{model.model} has no champion")
     return model.champion
-
-
-def _rule_lines(rules: list[RuleResult]) -> Iterator[str]:
-    for line in rules[:_MOST_LINES]:
-        what = " ".join(filter(None, [line.metric, f"[{line.slice}]" if line.slice else "", line.rule]))
-        yield f"- {what}: {line.why}"
-    if len(rules) > _MOST_LINES:
-        yield f"- and {len(rules) - _MOST_LINES} more"

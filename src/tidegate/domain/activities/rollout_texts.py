@@ -6,6 +6,7 @@ from datetime import timedelta
 from tidegate.config.model_policy import Rollout
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.subjects import model_subject
+from tidegate.domain.activities.version_texts import version_ids
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import ModelVersion
 from tidegate.domain.lifecycle.rollout_records import RolloutRecord, RolloutStep
@@ -40,8 +41,7 @@ def rollout_changed(
         title=news.title,
         text=news.text,
         data={
-            "model": version.model,
-            "version": version.version,
+            **version_ids(version),
             **after.model_dump(mode="json", include={"endpoint", "deployment", "before", "phase", "why"}),
             "steps": [step.model_dump(mode="json") for step in after.steps],
         },
@@ -69,8 +69,7 @@ def rollout_stuck(
         title=f"The rollout of {name} to {record.endpoint} is stuck: {busy}",
         text="\n".join(lines),
         data={
-            "model": version.model,
-            "version": version.version,
+            **version_ids(version),
             "endpoint": record.endpoint,
             "deployment": record.deployment,
             "phase": record.phase,

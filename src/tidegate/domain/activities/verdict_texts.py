@@ -1,16 +1,15 @@
 """Notifications about verdicts: their ids, titles and texts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.subjects import model_subject
+from tidegate.domain.activities.version_texts import MOST_RULES, rule_lines, version_ids
 from tidegate.domain.jobs.outcome import ResubmitJob
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidegate.domain.lifecycle.rejudging import request_for
-from tidegate.domain.lifecycle.verdict_records import Approval, Evaluation, RuleResult, Verdict
-
-_MOST_LINES = 40
+from tidegate.domain.lifecycle.verdict_records import Approval, Evaluation, Verdict
 
 
 def registered(record: ModelVersion, cause: str) -> Activity:
@@ -25,7 +24,7 @@ def registered(record: ModelVersion, cause: str) -> Activity:
             f"Training run: {record.source.run or 'unknown'}.\n"
             "Its evaluation starts now; the verdict follows in another notification."
         ),
-        data=_version_ids(record),
+        data=version_ids(record),
         cause=cause,
     )
 
@@ -38,7 +37,7 @@ def judged(record: ModelVersion, verdict: Verdict, state: ModelState, cause: str
     lines = [
         *_request_line(record),
         f"Holdout: {verdict.data}. Compared with: {compared_with}. Job {verdict.job}, verdict {verdict.id}.",
-        *_rule_lines(verdict.rules),
+        *rule_lines(verdict.rules),
         _next_step(record, state),
     ]
     return Activity(
@@ -49,7 +48,7 @@ def judged(record: ModelVersion, verdict: Verdict, state: ModelState, cause: str
         title=_title(record, verdict, state),
         text="\n".join(lines),
         data={
-            **_version_ids(record),
+            **version_ids(record),
             "state": state.value,
             "passed": verdict.passed,
             "verdict": verdict.id,
@@ -57,7 +56,7 @@ def judged(record: ModelVersion, verdict: Verdict, state: ModelState, cause: str
             "champion": verdict.champion,
             "data": verdict.data,
             "job": verdict.job,
-            "failed": failed[:_MOST_LINES],
+            "failed": failed[:MOST_RULES],
         },
         cause=cause,
     )
@@ -72,7 +71,7 @@ def approved(record: ModelVersion, approval: Approval, cause: str) -> Activity:
         title=f"{approval.by} approved {model_reference(record.model, record.version)}",
         text=f"Reason: {approval.reason}. Verdict {approval.verdict}.\nIts promotion starts now.",
         data={
-            **_version_ids(record),
+            **version_ids(record),
             "verdict": approval.verdict,
             "by": approval.by,
             "reason": approval.reason,
@@ -92,7 +91,7 @@ def preempted(record: ModelVersion, job: str, resubmission: ResubmitJob, trigger
             f"{resubmission.reason}.\nThe evaluation is submitted again, on {resubmission.compute}. "
             "There is nothing to do."
         ),
-        data={**_version_ids(record), "job": job, "compute": resubmission.compute, **resubmission.details},
+        data={**version_ids(record), "job": job, "compute": resubmission.compute, **resubmission.details},
         cause=trigger.cause,
     )
 
@@ -108,13 +107,9 @@ def cancelled(record: ModelVersion, evaluation: Evaluation, reason: str, trigger
             f"Job {evaluation.job}: {reason}.\nThere is no verdict, so the version is not promoted. "
             f'To have it judged: tidegate judge {record.model} {record.version} --reason "..."'
         ),
-        data={**_version_ids(record), "job": evaluation.job, "why": reason},
+        data={**version_ids(record), "job": evaluation.job, "why": reason},
         cause=trigger.cause,
     )
-
-
-def _version_ids(record: ModelVersion) -> dict[str, object]:
-    return {"model": record.model, "version": record.version}
 
 
 def _request_line(record: ModelVersion) -> Iterator[str]:
@@ -141,12 +136,3 @@ def _next_step(record: ModelVersion, state: ModelState) -> str:
             f'correct them and run: tidegate judge {record.model} {record.version} --reason "..."'
         )
     return "If the policy has promote, the promotion follows; another notification says if it needs approval."
-
-
-def _rule_lines(rules: Iterable[RuleResult]) -> Iterator[str]:
-    ordered = sorted(rules, key=lambda line: line.passed)
-    for line in ordered[:_MOST_LINES]:
-        what = " ".join(filter(None, [line.metric, f"[{line.slice}]" if line.slice else "", line.rule]))
-        yield f"{'+' if line.passed else 'FAILED'} {what}: {line.why}"
-    if len(ordered) > _MOST_LINES:
-        yield f"and {len(ordered) - _MOST_LINES} more"

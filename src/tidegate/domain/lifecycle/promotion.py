@@ -90,6 +90,13 @@ def decide_promotion(record: ModelVersion, model: Model, promote: Promote, now: 
     return _await_approval(record, verdict, promote, now) or _claim_or_wait(record, model)
 
 
+def is_compared_with_champion(record: ModelVersion, model: Model) -> bool:
+    """Return whether the version is champion, or was compared with the present champion."""
+    if champion_source(model) == record.version:
+        return True
+    return record.verdict is not None and verdict_is_current(record.verdict, model)
+
+
 def verdict_is_current(verdict: Verdict, model: Model) -> bool:
     """Return whether the champion that a verdict compared with is still the champion."""
     return verdict.champion == champion_source(model)

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from tidegate.config.model_policy import Rollout
 from tidegate.domain.lifecycle.health import DeploymentHealth, SmokeTestResult
-from tidegate.domain.lifecycle.records import ModelVersion
+from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
 from tidegate.domain.lifecycle.rollout_records import RolloutRecord, RolloutStep
 from tidegate.domain.lifecycle.rollout_steps import EndpointSnapshot, RolloutTarget
 
@@ -119,3 +119,21 @@ def ended(record: RolloutRecord, phase: str, now: datetime, why: str | None = No
 
 def _share_text(step: RolloutStep) -> str:
     return f"{step.mirror} % mirrored" if step.mirror else f"{step.percent} %"
+
+
+def cause_time(record: ModelVersion, model: Model) -> datetime | None:
+    """Return the time of the promotion or rollback that led to a rollout.
+
+    The activities of the rollout are named by this time, so that a repetition records them only once.
+    """
+    if record.state is ModelState.CHAMPION:
+        return model.champion.since if model.champion else None
+    return record.promotion.ended_at if record.promotion else None
+
+
+def is_to_be_restored(record: ModelVersion, model: Model) -> bool:
+    """Return whether a rollback made the version champion after its own rollout had ended."""
+    rollout, champion = record.rollout, model.champion
+    if record.state is not ModelState.CHAMPION or not rollout or not champion or not rollout.ended_at:
+        return False
+    return champion.source == record.version and champion.since > rollout.ended_at

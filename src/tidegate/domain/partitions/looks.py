@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from tidegate.domain.partitions.completeness import PartitionListing
+from tidegate.domain.partitions.listing import PartitionListing
 from tidegate.domain.partitions.records import Partition
 
 _PAUSE_PER_FILE = timedelta(milliseconds=3)  # about ten times as long as listing it takes

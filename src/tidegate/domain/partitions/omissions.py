@@ -7,14 +7,13 @@ from tidegate.domain.partitions.completeness import (
     ChangedAfterCompletion,
     CompletenessDecision,
     NewVersion,
-    PartitionListing,
     ScoreAgain,
     Unchanged,
     WaitForFiles,
     complete_files,
-    list_files,
 )
 from tidegate.domain.partitions.left_out import LeftOut, NamedFiles
+from tidegate.domain.partitions.listing import PartitionListing, list_files
 from tidegate.domain.partitions.manifest import ListedBlob
 from tidegate.domain.partitions.records import Partition
 

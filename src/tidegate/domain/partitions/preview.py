@@ -11,7 +11,6 @@ from tidegate.domain.partitions.completeness import (
     ChangedAfterCompletion,
     CompletenessDecision,
     NewVersion,
-    PartitionListing,
     ScoreAgain,
     Unchanged,
     WaitForFiles,
@@ -20,6 +19,7 @@ from tidegate.domain.partitions.completeness import (
     quiet_at_of,
 )
 from tidegate.domain.partitions.left_out import LeftOut
+from tidegate.domain.partitions.listing import PartitionListing
 from tidegate.domain.partitions.manifest import ListedBlob
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.omissions import absent_names, left_out_of

@@ -1,13 +1,13 @@
 """AdvanceRollout: take the next step of a version's rollout at its endpoint, or end it after a failure."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from tidegate.config.model_policy import Policy, Rollout
 from tidegate.domain.activities import rollout_texts
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.lifecycle.names import deployment_name
-from tidegate.domain.lifecycle.promotion import OTHER_CHAMPION, champion_source, verdict_is_current
+from tidegate.domain.lifecycle.promotion import OTHER_CHAMPION, champion_source, is_compared_with_champion
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
 from tidegate.domain.lifecycle.rollout import decide_step
 from tidegate.domain.lifecycle.rollout_limits import (
@@ -21,7 +21,9 @@ from tidegate.domain.lifecycle.rollout_progress import (
     after_health,
     after_smoke,
     begin_rollout,
+    cause_time,
     failing,
+    is_to_be_restored,
     may_become_champion,
     refused,
 )
@@ -73,10 +75,10 @@ class AdvanceRolloutHandler:
         if version is None:
             return []
         record, progress = version.record, version.record.rollout
-        if progress is None or _is_to_be_restored(record, version.model):
+        if progress is None or is_to_be_restored(record, version.model):
             return self._begin(version)
         if record.state is ModelState.CHALLENGER:
-            if not _is_current(version):
+            if not is_compared_with_champion(record, version.model):
                 return self._stop(version, progress)
             if may_become_champion(progress):
                 return [*self.champion_change.make_champion(record, command.cause), Next(command)]
@@ -123,7 +125,7 @@ class AdvanceRolloutHandler:
         snapshot = self.context.production.endpoints.get(version.target.endpoint)
         if snapshot and snapshot.busy:
             return repeat_after(version.command, _SHORT_DELAY)
-        restoring, began_at = record.state is ModelState.CHAMPION, _cause_time(record, model)
+        restoring, began_at = record.state is ModelState.CHAMPION, cause_time(record, model)
         began = begin_rollout(version.target, snapshot, began_at or self.context.now(), restoring=restoring)
         return self._save(version, None, began)
 
@@ -229,29 +231,3 @@ class AdvanceRolloutHandler:
         if progress.due:
             return repeat_after(version.command, min(progress.due - self.context.now(), LONGEST_DELAY))
         return look_again(version.command, self.context.now() - progress.began_at)
-
-
-def _is_current(version: _Version) -> bool:
-    """Return whether the version is champion, or was compared with the present champion."""
-    record, model = version.record, version.model
-    if champion_source(model) == record.version:
-        return True
-    return record.verdict is not None and verdict_is_current(record.verdict, model)
-
-
-def _cause_time(record: ModelVersion, model: Model) -> datetime | None:
-    """Return the time of the promotion or rollback that led to a rollout.
-
-    The activities of the rollout are named by this time, so that a repetition records them only once.
-    """
-    if record.state is ModelState.CHAMPION:
-        return model.champion.since if model.champion else None
-    return record.promotion.ended_at if record.promotion else None
-
-
-def _is_to_be_restored(record: ModelVersion, model: Model) -> bool:
-    """Return whether a rollback made the version champion after its own rollout had ended."""
-    rollout, champion = record.rollout, model.champion
-    if record.state is not ModelState.CHAMPION or not rollout or not champion or not rollout.ended_at:
-        return False
-    return champion.source == record.version and champion.since > rollout.ended_at

@@ -16,7 +16,8 @@ from tidegate.domain.partitions.catch_up import (
     was_due_before,
     was_there_before,
 )
-from tidegate.domain.partitions.completeness import NewVersion, PartitionListing, next_version
+from tidegate.domain.partitions.completeness import NewVersion, next_version
+from tidegate.domain.partitions.listing import PartitionListing
 from tidegate.domain.partitions.looks import with_arrivals
 from tidegate.domain.partitions.manifest import ListedBlob
 from tidegate.domain.partitions.names import version_name

@@ -8,8 +8,8 @@ from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.lifecycle.promotion import (
     OTHER_CHAMPION,
     champion_source,
+    is_compared_with_champion,
     rolled_back,
-    verdict_is_current,
     with_champion,
     without_claim,
 )
@@ -37,8 +37,7 @@ class ChampionChange:
     def make_champion(self, record: ModelVersion, cause: str) -> Follows:
         """Make a version the champion, or judge it again if it was compared with another champion."""
         model = self.context.ledger.model(record.model)
-        is_current = record.verdict is not None and verdict_is_current(record.verdict, model)
-        if champion_source(model) != record.version and not is_current:
+        if not is_compared_with_champion(record, model):
             return self.judge_again(record, OTHER_CHAMPION, cause)
         changed = with_champion(model, record, self.context.now())
         if changed is not model:

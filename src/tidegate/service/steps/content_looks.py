@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from tidegate.config.schema import Feed
 from tidegate.domain.assets import BLOBSTORE
-from tidegate.domain.partitions.completeness import PartitionListing, complete_files
+from tidegate.domain.partitions.completeness import complete_files
+from tidegate.domain.partitions.listing import PartitionListing
 from tidegate.domain.partitions.manifest import ListedBlob, Manifest, etags_digest
 from tidegate.domain.partitions.names import manifest_path
 from tidegate.domain.partitions.records import Partition, PartitionVersion

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from tidegate.config.schema import Feed
 from tidegate.domain.partitions.calendar import current_partition, partition_of
 from tidegate.domain.partitions.catch_up import FeedRecord
-from tidegate.domain.partitions.completeness import sort_listing
+from tidegate.domain.partitions.listing import sort_listing
 from tidegate.errors import ConflictError, NotFoundError
 from tidegate.log import Log
 from tidegate.service.context import ServiceContext

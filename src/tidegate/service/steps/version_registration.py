@@ -10,15 +10,9 @@ from tidegate.domain.activities import partition_texts
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.assets import BLOBSTORE, DataAsset, datastore_name, datastore_uri
 from tidegate.domain.partitions.catch_up import is_held_back, starts_by_itself, was_there_before
-from tidegate.domain.partitions.completeness import (
-    NewVersion,
-    PartitionListing,
-    list_files,
-    next_version,
-    sort_listing,
-    unclaimed,
-)
+from tidegate.domain.partitions.completeness import NewVersion, next_version, unclaimed
 from tidegate.domain.partitions.list_files import decode_list
+from tidegate.domain.partitions.listing import PartitionListing, list_files, sort_listing
 from tidegate.domain.partitions.looks import pending_check
 from tidegate.domain.partitions.manifest import MAX_MANIFEST_BYTES, ListedBlob
 from tidegate.domain.partitions.names import version_name
