@@ -28,6 +28,7 @@ OUTAGE_S = 600
 FINAL = {"Completed", "Failed", "Canceled"}
 POISON_QUEUE = "tidegate-work-poison"
 _LOOK_S = 150  # of the moved time
+_OVERLAP_S = 3  # longer than a request that is cut or refused once takes to come again
 # The service's own clock is not moved. It sends a notification again two minutes after its worker died.
 _PAUSE_S = 3
 LATE = {"then": "new_version", "quiet_for": "1s", "max_versions": 100}
@@ -110,12 +111,17 @@ def _set_faults(chaos: Chaos, step: Step) -> None:
     cloud.fault("clock", "shift", value=step.clock_s, times=None, match={"account": mine.account.name})
     if step.away:
         cloud.fault("request", "status", value=503, times=None, match={**site, "host": SERVICES[step.away]})
+    tables = {**site, "host": SERVICES["tables"], "method": "P*"}
+    if isinstance(step.action, Reruns):
+        # The requests read the month's row before any of their claims is written, even if a fault delays one
+        # of them. So each must find out that it is not the only one.
+        rows, times = {**tables, "path": "*tidegatePartitions*"}, 2 * len(step.action.keys)
+        cloud.fault("request", "slow", value=_OVERLAP_S, times=times, match=rows)
     for status in (429, 500):
         cloud.fault("request", "status", value=status, times=None, probability=0.02, match=site)
     cloud.fault("request", "timeout", value=2, times=None, probability=0.01, match=site)
-    # Writes of rows that overlap: each must find out that it is not the only one.
-    tables = {**site, "host": SERVICES["tables"], "method": "P*"}
-    cloud.fault("request", "slow", value=0.3, times=None, probability=0.3, match=tables)
+    # Writes of other rows overlap now and then.
+    cloud.fault("request", "slow", value=0.3, times=None, probability=0.1, match=tables)
     for topic in (mine.account.name, mine.workspace.name):
         events = {"times": None, "match": {"topic": f"*{topic}"}}
         cloud.fault("event", "drop", probability=0.05, **events)
