@@ -149,13 +149,14 @@ def test_each_key_is_counted_once_and_lost_keys_count_as_worse() -> None:
         decide(NAN_MEMBER, None),
     ]
 
-    counts = counts_of(decisions, ["candidate"] * 4 + ["failed", "candidate", "missing"], members=5)
+    states = ["candidate"] * 4 + ["failed", "candidate", "missing"]
+    counts = counts_of(decisions, states, [state == "candidate" for state in states])
 
     assert (
         counts["keys"]
         == 7
         == sum(counts[name] for name in ("better", "worse", "undecided", "lost", "new")) + 1
     )
-    assert (counts["took"], counts["kept_champion"], counts["dropped"]) == (2, 3, 1)
+    assert (counts["took"], counts["kept"], counts["dropped"]) == (2, 3, 1)
     assert counts["share_worse"] == pytest.approx(3 / 5)
     assert (counts["share_failed"], counts["coverage"]) == (pytest.approx(1 / 7), pytest.approx(5 / 7))

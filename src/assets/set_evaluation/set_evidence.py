@@ -67,11 +67,14 @@ def totals(sums: Array) -> dict[str, Any]:
     return {name: {"value": _finite(float(values[name])), "rows": int(rows[name])} for name in METRICS}
 
 
-def counts_of(decisions: Sequence[MemberDecision], states: Sequence[str], members: int) -> dict[str, Any]:
+def counts_of(
+    decisions: Sequence[MemberDecision], states: Sequence[str], has_member: Sequence[bool]
+) -> dict[str, Any]:
     """Return the counts of the block `set`.
 
-    `states` are the states of the candidate's keys, and `members` is the number of keys that it forecasts. A
-    key that the champion forecasts and the candidate does not counts as worse.
+    `states` are the states of the candidate's keys, and `has_member` says which of them have a member. A key
+    that the champion forecasts and the candidate does not counts as worse. `dropped` are keys whose member in
+    the candidate does not go on, and neither does one of the champion.
     """
     keys = len(decisions)
     compared = Counter(decision.comparison for decision in decisions)
@@ -80,8 +83,9 @@ def counts_of(decisions: Sequence[MemberDecision], states: Sequence[str], member
     failed = of_state["failed"]
     both = sum(compared[name] for name in ("better", "worse", "undecided"))
     worse, shared = compared["worse"] + compared["lost"], both + compared["lost"]
+    members = chosen["candidate"] + chosen["champion"]
     dropped = sum(
-        decision.choice == "none" and decision.comparison in ("worse", "undecided") for decision in decisions
+        decision.choice == "none" and had for decision, had in zip(decisions, has_member, strict=True)
     )
     return {
         "keys": keys,
@@ -95,7 +99,7 @@ def counts_of(decisions: Sequence[MemberDecision], states: Sequence[str], member
         **{name: compared[name] for name in ("better", "worse", "undecided", "lost", "new")},
         "share_worse": worse / shared if shared else 0.0,
         "took": chosen["candidate"],
-        "kept_champion": chosen["champion"],
+        "kept": chosen["champion"],
         "dropped": dropped,
     }
 
