@@ -27,7 +27,8 @@ class Tidepool:
 
     Used as a context manager, it runs until the `with` block ends. Its state stays in `data_dir`. `app` is
     the folder of a functions app to run in it. `seed` makes its faults and delays repeatable. With
-    `environments="build"`, jobs run in virtual environments that uv builds from conda files.
+    `environments="build"`, jobs and online deployments run in virtual environments that uv builds from
+    conda files.
     """
 
     def __init__(

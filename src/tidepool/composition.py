@@ -101,6 +101,7 @@ class Composition(Foundation):
             faults=self.faults,
             data_dir=self.data_dir,
             seed=self.seed,
+            environments=self.jobs.environments,
             environment=self.environment.variables,
         )
 

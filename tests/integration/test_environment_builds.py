@@ -10,7 +10,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from azure.core.exceptions import HttpResponseError
 from tests.support.azure_clients import ml_client
+from tests.support.online_endpoint import OnlineEndpoint
 
 from tidepool.cloud import Tidepool
 from tidepool.default_resources import workspace_id
@@ -90,7 +92,7 @@ def test_what_only_conda_has_is_refused_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
-def test_jobs_run_in_the_environments_that_tidepool_builds(
+def test_jobs_and_deployments_run_in_the_environments_that_tidepool_builds(
     tmp_path: Path, wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from azure.ai.ml import command
@@ -111,6 +113,13 @@ def test_jobs_run_in_the_environments_that_tidepool_builds(
         cloud.settle()
         states = [ml.jobs.get(name).status for name in jobs]
         details = ml.jobs._runs_operations.get_run_details(jobs[1])
+        online = OnlineEndpoint(ml, tmp_path)
+        online.script.write_text("import tiny\ndef init(): pass\ndef run(_): return tiny.NUMBER\n")
+        online.deploy("blue", environment="azureml:conda:1")
+        answer = online.ask({}, "blue")
+        with pytest.raises(HttpResponseError, match=r"ImageBuildFailure(?s:.*)old==1\.0"):
+            online.deploy("green", environment="azureml:bad:1")
 
+    assert answer.json() == 41
     assert states == ["Completed", "Failed"]
     assert "old==1.0" in details.error.error.message

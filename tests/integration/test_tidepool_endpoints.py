@@ -11,7 +11,7 @@ import psutil
 import pytest
 import requests
 from azure.ai.ml import MLClient
-from azure.ai.ml.entities import ManagedOnlineEndpoint, Model, OnlineRequestSettings
+from azure.ai.ml.entities import Environment, ManagedOnlineEndpoint, Model, OnlineRequestSettings
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from tests.support.arm_requests import arm
 from tests.support.azure_clients import ml_client
@@ -95,6 +95,38 @@ def test_a_script_answers_and_its_output_is_in_the_log(steady: OnlineEndpoint, t
         "blue", steady.name, lines=50, container_type="storage-initializer"
     )
     assert "fetching the model from https://" in fetched
+
+
+CONDA = """
+dependencies:
+  - python=3.8
+  - pyyaml=0.1
+  - pip: [nowhere-to-find==4.2]
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("import nowhere_to_find", r"requirement nowhere-to-find==4.2 of the environment pinned:1 is not"),
+        ("raise ValueError('no such format')", r"pinned:1 is not built, .* pyyaml==0\.1\.\* \(\d"),
+    ],
+)
+def test_a_failed_deployment_names_what_its_environment_requires(
+    online: OnlineEndpoint, tmp_path: Path, line: str, reason: str
+) -> None:
+    (tmp_path / "conda.yml").write_text(CONDA)
+    pinned = Environment(name="pinned", version="1", image="python:3.8", conda_file=tmp_path / "conda.yml")
+    online.ml.environments.create_or_update(pinned)
+    online.script.write_text(line)
+
+    with pytest.raises(HttpResponseError, match=reason):
+        online.deploy("blue", environment="azureml:pinned:1")
+
+    fetched = online.ml.online_deployments.get_logs(
+        "blue", online.name, lines=50, container_type="storage-initializer"
+    )
+    assert "nowhere-to-find==4.2: not installed" in fetched
 
 
 def test_a_failing_model_is_a_failed_dependency(steady: OnlineEndpoint) -> None:

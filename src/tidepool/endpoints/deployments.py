@@ -190,7 +190,7 @@ class Deployments:
         try:
             await self._serving.deploy(deployment)
         except ServingError as error:
-            return {"code": "ResourceNotReady", "message": str(error)}
+            return {"code": error.code, "message": str(error)}
         return None
 
     async def _announce(self, deployment: Document) -> None:

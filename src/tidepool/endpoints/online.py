@@ -1,6 +1,5 @@
 """Managed online endpoints: their resources, processes, scoring hosts and metrics."""
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from tidepool.endpoints.request_metrics import RequestMetrics
 from tidepool.endpoints.scoring import Scoring
 from tidepool.endpoints.serving import Serving
 from tidepool.faults import Faults
+from tidepool.jobs.python_environments import PythonEnvironments
 from tidepool.jobs.staging import Staging
 from tidepool.scheduler import Scheduler
 from tidepool.storage.blobs import Blobs
@@ -43,6 +43,7 @@ class OnlineEndpoints:
         faults: Faults,
         data_dir: Path,
         seed: int,
+        environments: PythonEnvironments,
         environment: Callable[[str], dict[str, str]],
     ) -> None:
         self.records = records
@@ -55,7 +56,7 @@ class OnlineEndpoints:
             scheduler=scheduler,
             staging=Staging(blobs=blobs, cache=data_dir / "jobs" / "cache"),
             folder=data_dir / "endpoints",
-            python=Path(sys.executable),
+            environments=environments,
             environment=environment,
         )
         self.scoring = Scoring(

@@ -18,6 +18,11 @@ from tidepool.endpoints.records import EndpointRecords, endpoint_of, workspace_o
 from tidepool.endpoints.rules import entry_script
 from tidepool.endpoints.serving_process import ProcessSpec, ServingError, ServingProcess
 from tidepool.errors import AzureError
+from tidepool.jobs.python_environments import (
+    EnvironmentBuildError,
+    PythonEnvironment,
+    PythonEnvironments,
+)
 from tidepool.jobs.staging import DataMissingError, Staging
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document
@@ -37,14 +42,14 @@ class Serving:
         scheduler: Scheduler,
         staging: Staging,
         folder: Path,
-        python: Path,
+        environments: PythonEnvironments,
         environment: Callable[[str], dict[str, str]],
     ) -> None:
         self._records = records
         self._scheduler = scheduler
         self._staging = staging
         self._folder = folder
-        self._python = python
+        self._environments = environments
         self._environment = environment
         self._live: dict[str, ServingProcess] = {}
         self._reviving: dict[str, asyncio.Task[None]] = {}
@@ -131,6 +136,10 @@ class Serving:
             self._note(deployment["id"], f"failed: {error}")
             shutil.rmtree(folder, ignore_errors=True)
             raise ServingError(f"The model or code could not be fetched to the container: {error}") from error
+        except EnvironmentBuildError as error:
+            self._note(deployment["id"], error.log or str(error))
+            shutil.rmtree(folder, ignore_errors=True)
+            raise ServingError(str(error), "ImageBuildFailure") from error
 
     async def _fetch(self, deployment: Document, folder: Path) -> ProcessSpec:
         script = entry_script(deployment["properties"], self._records.model(deployment))
@@ -140,15 +149,27 @@ class Serving:
         models, model = await self._fetch_model(staging, deployment, folder / "azureml-models")
         if script is not None:
             await self._fetch_code(staging, deployment, code)
-        self._note(deployment["id"], "done")
+        environment = await self._python_of(deployment, model)
+        self._note(deployment["id"], f"done\n{environment.log}".rstrip())
         source = ["--mlflow", str(model)] if script is None else ["--script", str(code / script)]
         return ProcessSpec(
             label=deployment["id"].partition("/onlineEndpoints/")[2],
-            command=[str(self._python), "-m", "tidepool.endpoints.scoring_server", *source],
+            command=[str(environment.python), "-m", "tidepool.endpoints.scoring_server", *source],
             folder=code,
-            environ=self._variables(deployment, models, code),
+            environ=self._variables(deployment, models, code, environment.python),
+            environment=environment,
             log_file=self._logs(deployment["id"]) / _LOGS["InferenceServer"],
         )
+
+    async def _python_of(self, deployment: Document, model: Path) -> PythonEnvironment:
+        """Return the Python of the deployment's environment, or else of the conda file beside its model."""
+        identifier = deployment["properties"].get("environmentId")
+        conda = model / "conda.yaml"
+        if not identifier and conda.is_file():
+            name = deployment["properties"]["model"].rpartition("/models/")[2].replace("/versions/", ":")
+            label = f"in {conda.name} of the model {name}"
+            return await self._environments.of_conda_file(label, conda.read_text(encoding="utf-8"))
+        return await self._environments.get(workspace_of(deployment["id"]), identifier)
 
     def _staging_of(self, deployment: Document) -> Staging:
         """Return transfers with the identity of the endpoint, which Azure ML uses for models and code."""
@@ -179,7 +200,7 @@ class Serving:
         location = locate(self._records.store, workspace_of(deployment["id"]), text)
         return replace(location, keyed="/registries/" in owner.lower())
 
-    def _variables(self, deployment: Document, models: Path, code: Path) -> dict[str, str]:
+    def _variables(self, deployment: Document, models: Path, code: Path, python: Path) -> dict[str, str]:
         """Return all environment variables of the process.
 
         They are the variables of the current process, of Tidepool, of the container and of the deployment. If
@@ -191,7 +212,7 @@ class Serving:
             **identity,
             "MSI_ENDPOINT": identity["IDENTITY_ENDPOINT"],
             "MSI_SECRET": identity["IDENTITY_HEADER"],
-            "PATH": f"{self._python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PATH": f"{python.parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
             "MALLOC_ARENA_MAX": "2",  # threads share their memory, which saves some of it
             "MLFLOW_DISABLE_TELEMETRY": "true",

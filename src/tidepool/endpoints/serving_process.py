@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from tidepool.jobs.process import kill_tree
+from tidepool.jobs.python_environments import PythonEnvironment
 from tidepool.scheduler import Scheduler
 
 log = logging.getLogger(__name__)
@@ -21,18 +22,23 @@ _TAIL = 2000  # characters of the log that an error quotes
 
 
 class ServingError(Exception):
-    """The process did not become ready. The message says why."""
+    """The process did not become ready. The message says why, and `code` is the code of Azure's error."""
+
+    def __init__(self, message: str, code: str = "ResourceNotReady") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """How to start the process. `folder` is its working directory."""
+    """How to start the process, in which Python environment. `folder` is its working directory."""
 
     label: str
     command: Sequence[str]
     folder: Path
     environ: Mapping[str, str]
     log_file: Path
+    environment: PythonEnvironment
 
 
 class ServingProcess:
@@ -42,6 +48,7 @@ class ServingProcess:
         self.spec = spec
         self.ready = False
         self.starting = False
+        self._log_start = 0  # where the log of the present start begins
         self._scheduler = scheduler
         self._process: asyncio.subprocess.Process | None = None
         self._http: httpx.AsyncClient | None = None
@@ -103,6 +110,7 @@ class ServingProcess:
             listener.listen(128)
             port = listener.getsockname()[1]
             with self.spec.log_file.open("ab") as output:
+                self._log_start = output.tell()
                 self._process = await asyncio.create_subprocess_exec(
                     *self.spec.command,
                     f"--fd={listener.fileno()}",
@@ -139,8 +147,10 @@ class ServingProcess:
         """Return why the process did not become ready, in Azure's words, with the end of its log."""
         if isinstance(error, httpx.TimeoutException):
             return f"User container was not ready after {_START_S:g} s."
-        tail = self.spec.log_file.read_text(errors="replace")[-_TAIL:]
-        return f"User container has crashed or terminated. The end of its log: {tail}"
+        output = self.spec.log_file.read_bytes()[self._log_start :].decode(errors="replace")
+        environment = self.spec.environment
+        hint = environment.hint(output) or environment.differences()
+        return f"User container has crashed or terminated. {hint}\nThe end of its log: {output[-_TAIL:]}"
 
     def _note_end(self, status: int, delay_s: float) -> None:
         """Log the end of the process in Tidepool's log and in the log of the deployment."""

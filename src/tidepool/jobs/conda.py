@@ -8,7 +8,8 @@ from typing import Any
 import yaml
 
 _CONDA = re.compile(r"(?:[\w.-]+::)?(?P<name>[\w.-]+)\s*(?P<version>[<>=!~].*)?")
-_MODULE_MISSING = re.compile(r"ModuleNotFoundError: No module named '([^'.]+)")
+# The names of the modules of Azure have two parts: the package azure-keyvault has azure.keyvault.
+_MODULE_MISSING = re.compile(r"ModuleNotFoundError: No module named '((?:azure\.)?[^'.]+)")
 # Conda packages whose name on PyPI differs.
 _ON_PYPI = {
     "pytorch": "torch",
@@ -117,7 +118,7 @@ def missing_modules(log: str) -> list[str]:
 
 def package_of(module: str) -> str:
     """Return the name, as it is compared, of the package that has a module."""
-    return normalized(_PACKAGES.get(module, module))
+    return normalized(_PACKAGES.get(module, module).replace(".", "-"))
 
 
 def package_name(requirement: str) -> str:

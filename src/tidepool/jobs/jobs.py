@@ -40,7 +40,7 @@ _INTERRUPTED = {
 
 
 class Jobs:
-    """All jobs of this Tidepool."""
+    """All jobs of this Tidepool. `environments` has their Python environments."""
 
     def __init__(  # noqa: PLR0913  # its dependencies, by keyword
         self,
@@ -63,15 +63,16 @@ class Jobs:
         work = _without_spaces(folder)
         staging = Staging(blobs=blobs, cache=work / "cache")
         machine = Machine(work, staging, python, environment, tracking.warm)
+        self.environments = PythonEnvironments(
+            store=store, mode=environments, python=python, folder=work / "environments"
+        )
         self._steps = Steps(
             store=store,
             scheduler=scheduler,
             runs=runs,
             faults=faults,
             machine=machine,
-            environments=PythonEnvironments(
-                store=store, mode=environments, python=python, folder=work / "environments"
-            ),
+            environments=self.environments,
         )
         self._records = JobRecords(runs=runs, tracking=tracking, catalog=catalog, reuse=Reuse(store))
         self._live: dict[tuple[str, str], tuple[JobRun, asyncio.Task[None]]] = {}

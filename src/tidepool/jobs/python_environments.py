@@ -1,9 +1,10 @@
-"""The Python that a job runs in: that of Tidepool, or an environment that uv builds from the conda file."""
+"""The Python of a job or deployment: that of Tidepool, or an environment that uv builds from a conda file."""
 
 import asyncio
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -30,45 +31,58 @@ class EnvironmentBuildError(Exception):
 
 @dataclass(frozen=True)
 class PythonEnvironment:
-    """The Python of a job, and the log of how it was chosen or built.
+    """The Python of a job or a deployment, and the log of how it was chosen or built.
 
     `label` is the name and version of the Azure ML environment. `requirements` are None if it has no conda
-    file.
+    file. An environment that is not `built` is the Python environment of Tidepool.
     """
 
     python: Path
     label: str = ""
     requirements: Requirements | None = None
     log: str = ""
+    built: bool = False
 
     def hint(self, output: str) -> str:
-        """Return which requirement was not installed, if the output of a job shows a failed import."""
+        """Return which requirement was not installed, if the output of a program shows a failed import."""
         modules = missing_modules(output)
         if not modules or not self.label:
             return ""
         if self.requirements is None:
             return (
                 f"Tidepool: the module {', '.join(modules)} is not installed in the Python environment of "
-                f"Tidepool, in which jobs run. The environment {self.label} has no conda file, so Tidepool "
+                f"Tidepool, which is used. The environment {self.label} has no conda file, so Tidepool "
                 "does not know what its image contains. Install the package there."
             )
         packages = self.requirements.packages
         wanted = [line for line in packages if package_name(line) in map(package_of, modules)]
         missing = wanted or [line for line in packages if package_name(line) and not _installed(line)]
         of = f"of the environment {self.label}"
-        if not missing:
+        if self.built or not missing:
             return f"Tidepool: no package with the module {', '.join(modules)} is a requirement {of}."
         return (
-            f"Tidepool: the requirement {', '.join(missing)} {of} is not installed, because jobs run in the "
-            "Python environment of Tidepool. Install it there, or start Tidepool with: "
+            f"Tidepool: the requirement {', '.join(missing)} {of} is not installed, because the Python "
+            "environment of Tidepool is used. Install it there, or start Tidepool with: "
+            "tidepool up --environments build"
+        )
+
+    def differences(self) -> str:
+        """Return which pins differ from the versions that are installed, or an empty string."""
+        packages = self.requirements.packages if self.requirements and not self.built else ()
+        other = [f"{line} ({version})" for line in packages if (version := _other_version(line))]
+        if not other:
+            return ""
+        return (
+            f"Tidepool: the environment {self.label} is not built, and other versions than those it pins are "
+            f"installed: {', '.join(other)}. To build it, start Tidepool with: "
             "tidepool up --environments build"
         )
 
 
 class PythonEnvironments:
-    """The environments of all jobs of this Tidepool.
+    """The environments of all jobs and online deployments of this Tidepool.
 
-    In the mode `shared` all jobs run with `python`. In the mode `build`, environments with a conda file
+    In the mode `shared` all of them run with `python`. In the mode `build`, environments with a conda file
     become virtual environments in `folder`, one for each content.
     """
 
@@ -92,8 +106,10 @@ class PythonEnvironments:
 
     async def of(self, document: Document) -> PythonEnvironment:
         """Return the Python for an environment, given by its document."""
-        label = _label(document)
-        conda = document["properties"].get("condaFile")
+        return await self.of_conda_file(_label(document), document["properties"].get("condaFile"))
+
+    async def of_conda_file(self, label: str, conda: str | None) -> PythonEnvironment:
+        """Return the Python for a conda file. `label` is the name and version of what it belongs to."""
         try:
             requirements = read_conda_file(conda) if conda else None
         except ValueError as error:
@@ -117,7 +133,7 @@ class PythonEnvironments:
                 log = await asyncio.to_thread(self._build, folder, label, requirements)
                 (folder / _READY).write_text(log)
         log = (folder / _READY).read_text()
-        return PythonEnvironment(folder / "bin" / "python", label, requirements, log)
+        return PythonEnvironment(folder / "bin" / "python", label, requirements, log, built=True)
 
     def _build(self, folder: Path, label: str, requirements: Requirements) -> str:
         """Build a virtual environment, and return the log of the build."""
@@ -159,7 +175,7 @@ def _shared_log(label: str, requirements: Requirements | None) -> Iterator[str]:
     """Yield the lines of the log that compare the requirements with what is installed."""
     if requirements is None:
         return
-    yield f"The environment {label} is not built: the job runs in the Python environment of Tidepool."
+    yield f"The environment {label} is not built: the Python environment of Tidepool is used."
     if requirements.python:
         yield f"python={requirements.python}: not used"
     for line in (*requirements.packages, *requirements.refused):
@@ -173,6 +189,14 @@ def _installed(requirement: str) -> str:
         return metadata.version(package_name(requirement))
     except metadata.PackageNotFoundError:
         return ""
+
+
+def _other_version(requirement: str) -> str:
+    """Return the installed version of a package, if the requirement pins another one."""
+    pin = re.search(r"==\s*([\w.]+?)(\.\*)?\s*$", requirement)
+    version = _installed(requirement) if pin else ""
+    is_met = pin is None or version == pin[1] or (pin[2] is not None and version.startswith(f"{pin[1]}."))
+    return "" if is_met else version
 
 
 def _label(document: Document) -> str:
