@@ -1,5 +1,6 @@
 """The client of the service's API. An error's message says what is wrong, and what to do."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +24,7 @@ class ApiClient:
     url: str
     key: str = field(repr=False)
 
-    def get(self, path: str, **query: str) -> Any:
+    def get(self, path: str, **query: str | list[str]) -> Any:
         """Return what is at a path. A list is complete: all its pages are read."""
         content, following = self._request("GET", path, query=query)
         while following:
@@ -41,7 +42,7 @@ class ApiClient:
         method: str,
         path: str,
         *,
-        query: dict[str, str] | None = None,
+        query: Mapping[str, str | list[str]] | None = None,
         body: Any = None,
         headers: dict[str, str] | None = None,
     ) -> tuple[Any, str | None]:

@@ -57,6 +57,7 @@ from tidegate.service.steps.model_candidates import MissedRegistrations
 from tidegate.service.steps.model_delivery import ModelDelivery
 from tidegate.service.steps.outside_files import OutsideFiles
 from tidegate.service.steps.pause_gate import CurrentPauses, PauseGate
+from tidegate.service.steps.set_indexes import SetIndexes
 from tidegate.service.steps.undelivered import UndeliveredWork
 from tidegate.service.steps.version_registration import VersionRegistration
 from tidegate.service.steps.waiting_work import WaitingWork
@@ -89,6 +90,7 @@ class Service(ServiceContext):
     retrainings: RetrainService
     replays: ReplayService
     pauses: PauseService
+    indexes: SetIndexes
 
 
 def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _utc_now) -> Service:
@@ -144,6 +146,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         retrainings=RetrainService(context, queue),
         replays=ReplayService(context, queue, inbox, rejected),
         pauses=PauseService(context, queue, pauses, waiting),
+        indexes=SetIndexes(context),
     )
 
 

@@ -10,10 +10,14 @@ from typing import Any
 
 import httpx
 import pytest
+from azure.ai.ml.entities import Model
+from tests.support.hand_made_sets import write_set_folder
 from tests.support.installation import Installation, Running
 
 from tidegate.api_client import ApiClient
 from tidegate.cli.app import main
+from tidegate.domain.lifecycle.records import Champion, ModelVersion
+from tidegate.domain.lifecycle.records import Model as ModelRecord
 from tidegate.messages.commands import CheckJob, encode
 from tidepool.cloud import Tidepool
 
@@ -219,3 +223,29 @@ def test_the_page_opens_with_the_key_in_its_address(running: Running) -> None:
         )
         assert answer.status_code == 200
         assert answer.content
+
+
+def test_members_of_a_set_are_a_table(
+    running: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [{"store": f"{n:03}", "product": "7", "mae": n / 3, "state": "kept"} for n in range(60)]
+    rows[3] |= {"state": "failed", "reason": "the target is constant"}
+    folder = write_set_folder(tmp_path / "set", rows)
+    model = Model(name="sales", version="1", path=folder, type="mlflow_model", tags={"tidegate_set": "1"})
+    running.installation.ml.models.create_or_update(model)
+    ledger, now = running.service.ledger, running.service.now()
+    champion = Champion(version="1", source="1", since=now, by="a verdict")
+    ledger.save(ModelRecord(model="sales", champion=champion))
+    ledger.save(ModelVersion(model="sales", version="1", registered_at=now))
+
+    assert ends("members", "sales") == 0
+    table = capsys.readouterr().out
+    [failed] = as_json(capsys, "members", "sales", "--where", "store=003", "--state", "failed")
+    assert ends("members", "sales", "--where", "product=7") == 0
+    assert ends("members", "sales", "--where", "shop=7") == 1
+
+    assert "50 of 60 members." in table
+    assert [line.split()[:4] for line in table.splitlines() if " failed " in line] == [
+        ["1", "003", "7", "failed"]
+    ]
+    assert failed["reason"] == "the target is constant"

@@ -74,6 +74,10 @@ class KnownModel:
     def name(self) -> str:
         return self.record.model
 
+    @property
+    def is_set(self) -> bool:
+        return self.policy is not None and self.policy.set is not None
+
 
 def _model(model: Name, service: Services) -> KnownModel:
     record, policy = service.ledger.model(model), service.config().models.get(model)

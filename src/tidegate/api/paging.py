@@ -1,6 +1,6 @@
 """The pages of lists: at most `limit` rows, and the address of the next page in the header `Link`."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -44,11 +44,23 @@ class Page:
         keyed = sorted(((key(row), row) for row in rows), key=lambda pair: pair[0], reverse=descending)
         if last is not None:
             keyed = [pair for pair in keyed if (pair[0] < last if descending else pair[0] > last)]
-        if len(keyed) > self.limit:
-            after = _encode(keyed[self.limit - 1][0])
+        return self._first([row for _, row in keyed[: self.limit + 1]], key)
+
+    def fetched(self, fetch: Callable[[str | None, int], Sequence[T]], key: Callable[[T], str]) -> list[T]:
+        """Return the rows of the page from a source that is too long to be read whole.
+
+        `fetch` gets the key of the last row of the page before (None for the first page) and the number of
+        rows to read.
+        """
+        return self._first(fetch(_decode(self.after) if self.after else None, self.limit + 1), key)
+
+    def _first(self, rows: Sequence[T], key: Callable[[T], str]) -> list[T]:
+        """Return the page of these rows, of which one more is known if there is a next page."""
+        if len(rows) > self.limit:
+            after = _encode(key(rows[self.limit - 1]))
             following = self.request.url.include_query_params(limit=self.limit, after=after)
             self.response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
-        return [row for _, row in keyed[: self.limit]]
+        return list(rows[: self.limit])
 
 
 def _page(

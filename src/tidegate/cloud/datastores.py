@@ -1,6 +1,6 @@
 """Small files in a workspace's datastores: manifests, results and model files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,20 @@ class DatastoreClient:
                     f"{datastore}/{path} has {download.size} bytes, but at most {max_bytes} are read"
                 )
             return download.readall()
+
+    def chunks(self, datastore: str, path: str, max_bytes: int) -> Iterator[bytes]:
+        """Yield the content of a large file in parts.
+
+        Raise NotFoundError if the file does not exist, and PermanentError if the file is longer than
+        `max_bytes`.
+        """
+        with azure_errors(f"read {datastore}/{path}"):
+            download = self._blob(datastore, path).download_blob()
+            if download.size > max_bytes:
+                raise PermanentError(
+                    f"{datastore}/{path} has {download.size} bytes, but at most {max_bytes} are read"
+                )
+            yield from download.chunks()
 
     def write(self, datastore: str, path: str, content: Iterable[bytes]) -> None:
         """Write a file from its parts. A large file is sent in blocks, and appears whole after the last."""

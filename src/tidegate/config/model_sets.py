@@ -86,10 +86,10 @@ class WorseRule(Section):
 
     metric: Metric = "mae"
     by: float = Field(
-        default=0.2, ge=0, description="The rise of the error, as a share of the holdout's error."
+        default=0.5, ge=0, description="How much worse, as a share of the member's error in its holdout."
     )
     min_n: int = Field(default=7, ge=1)
-    breaches: int = Field(default=1, ge=1)
+    breaches: int = Field(default=2, ge=1)
     of_last: int = Field(default=3, ge=1)
 
     @model_validator(mode="after")

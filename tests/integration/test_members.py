@@ -1,0 +1,136 @@
+"""The members of a model set over HTTP: found by key and state, in pages, and only from intact files."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.ai.ml.entities import Model
+from tests.support.api_requests import Api, content
+from tests.support.hand_made_sets import SET_POLICY, write_set_folder
+from tests.support.model_versions import ModelInstallation
+
+from tidegate.domain.lifecycle.records import Champion, ModelVersion
+from tidegate.domain.lifecycle.records import Model as ModelRecord
+from tidepool.cloud import Tidepool
+
+SALES = "sales"
+
+
+class Sets:
+    """An installation with versions of a set, and the API of its service."""
+
+    def __init__(self, installation: ModelInstallation, folder: Path) -> None:
+        self.installation, self.folder = installation, folder
+        self.service = installation.service()
+        self.api = Api(lambda: self.service)
+
+    def register(
+        self, version: str, rows: list[dict[str, Any]], name: str = SALES, damage: str = "", **tags: str
+    ) -> None:
+        folder = write_set_folder(self.folder / f"{name}-{version}", rows)
+        if damage:
+            content = bytearray((folder / damage).read_bytes())
+            content[len(content) // 2] ^= 1
+            (folder / damage).write_bytes(content)
+        model = Model(name=name, version=version, path=folder, type="mlflow_model", tags=tags)
+        self.installation.ml.models.create_or_update(model)
+        now = self.service.now()
+        self.service.ledger.save(ModelVersion(model=name, version=version, registered_at=now))
+
+    def get(self, path: str) -> Any:
+        answer = self.api.get(f"/api/models/{path}")
+        assert answer.status_code == 200, answer.get_body()
+        return content(answer)
+
+
+@pytest.fixture(scope="module")
+def sets(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Sets:
+    folder = tmp_path_factory.mktemp("sets")
+    installation = ModelInstallation(tidepool, folder)
+    installation.configure(models={SALES: SET_POLICY, "broken": SET_POLICY})
+    sets = Sets(installation, folder)
+    rows = [
+        {"store": f"{store:03}", "product": str(product), "mae": 1.5, "rows": 90}
+        for store in range(5)
+        for product in range(4)
+    ]
+    rows[7] |= {"state": "failed", "mae": None, "reason": "the target is constant"}
+    sets.register("1", rows[:8])
+    sets.register("2", rows)
+    champion = Champion(version="2", source="2", since=sets.service.now(), by="verdict e1")
+    record = sets.service.ledger.model(SALES)
+    sets.service.ledger.save(record.model_copy(update={"champion": champion}))
+    return sets
+
+
+def test_members_of_the_champion_come_in_pages(sets: Sets) -> None:
+    path, rows, links = f"/api/models/{SALES}/members?limit=7", [], []
+    while path:
+        answer = sets.api.get(path)
+        rows += content(answer)
+        link = answer.headers.get("Link", "")
+        path = link.partition(">")[0].removeprefix("<")
+        links.append(path)
+
+    assert len(links) == 3
+    assert [row["key"] for row in rows] == [
+        {"store": f"{store:03}", "product": str(product)} for store in range(5) for product in range(4)
+    ]
+    assert {row["version"] for row in rows} == {"2"}
+
+
+def test_members_are_found_by_key_and_state(sets: Sets) -> None:
+    [failed] = sets.get(f"{SALES}/members?state=failed&where=store%3D001")
+    nothing = sets.get(f"{SALES}/members?where=store%3D1")
+    history = sets.get(f"{SALES}/keys?where=store%3D001&where=product%3D3")
+
+    assert failed["reason"] == "the target is constant"
+    assert failed["metrics"] == {"mae": None, "rmse": None, "mape": None, "wape": None}
+    assert nothing == []
+    assert [(row["version"], row["state"]) for row in history] == [("2", "failed"), ("1", "failed")]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("members?where=shop%3D1", 422, "write store=... or product=..."),
+        ("members?state=good", 422, "states are: candidate"),
+        ("members?after=00", 422, "take it from the header Link"),
+        ("members?version=9", 404, "no model sales:9"),
+        ("keys?where=store%3D001", 422, "give where for each of store, product"),
+        ("keys?where=store%3D9&where=product%3D9", 404, "has the key store=9, product=9"),
+    ],
+)
+def test_what_cannot_be_found_is_said(sets: Sets, path: str, status: int, said: str) -> None:
+    answer = sets.api.get(f"/api/models/{SALES}/{path}")
+
+    assert answer.status_code == status
+    assert said in content(answer)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "tags", "said"),
+    [
+        ("index.sqlite", {}, "index.sqlite of broken:{} does not match its hash"),
+        ("", {"set_index": "f00"}, "the files of broken:{} are not those of its tag set_index"),
+    ],
+)
+def test_an_index_that_does_not_match_its_hash_is_not_shown(
+    sets: Sets, damage: str, tags: dict[str, str], said: str
+) -> None:
+    version = str(1 + len(said) % 7)
+    sets.register(version, [{"store": "1", "product": "1"}], name="broken", damage=damage, **tags)
+
+    answer = sets.api.get(f"/api/models/broken/members?version={version}")
+
+    assert answer.status_code == 422
+    assert said.format(version) in content(answer)["detail"]
+
+
+def test_a_model_that_is_no_set_has_no_members(sets: Sets) -> None:
+    sets.service.ledger.save(ModelRecord(model="quick-model"))
+
+    answer = sets.api.get("/api/models/quick-model/members?version=1")
+
+    assert answer.status_code == 404
+    assert "quick-model:1 is no model set" in content(answer)["detail"]
