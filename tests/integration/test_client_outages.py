@@ -1,5 +1,6 @@
 """Clients of Azure while it does not answer: each gives up soon, with an error that is tried again later."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 from requests.adapters import HTTPAdapter
+from tests.support.payloads import blob_event
 
 from tidegate.bootstrap import Service
 from tidegate.cloud.connection import CONNECTION_TIMEOUT_S, READ_TIMEOUT_S
@@ -122,6 +124,21 @@ def test_every_call_to_storage_and_topics_gives_up_soon_and_can_be_repeated(
 
     assert sent is False
     assert_short(timeouts)
+
+
+def test_an_event_is_refused_within_five_seconds_while_the_queue_hangs(
+    service: Service, faults: Tidepool, timeouts: list[tuple[float, float]]
+) -> None:
+    service.queue.send(Reconcile(cause="test"))  # it gets the token, which later events need no more
+    queue = f"{service.settings.storage_account}.queue.*"
+    faults.fault("request", "timeout", value=0, times=None, match={"host": queue})
+    timeouts.clear()
+
+    with pytest.raises(TransientError):
+        service.inbox.accept(json.dumps([blob_event("202611/a.png")]))
+
+    assert len(timeouts) == 2
+    assert sum(connecting + reading for connecting, reading in timeouts) <= 5
 
 
 def assert_short(timeouts: list[tuple[float, float]]) -> None:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 WORK_QUEUE = "tidegate-work"
 POISON_QUEUE = f"{WORK_QUEUE}-poison"
 LONGEST_DELAY = timedelta(hours=1)
-# An event is refused within five seconds if the queue does not answer: two tries, each of at most this time.
-_TIMEOUT_S = 2.0
+# An event is refused within five seconds if the queue does not answer: two tries, each with these time-outs.
+_CONNECTION_TIMEOUT_S = 1.0
+_READ_TIMEOUT_S = 1.4
 
 
 class WorkQueue:
@@ -99,4 +100,5 @@ def _options() -> dict[str, Any]:
     from azure.storage.queue import LinearRetry
 
     retry = LinearRetry(backoff=0, retry_total=RETRIES, random_jitter_range=0)
-    return client_options(_TIMEOUT_S, connection_timeout_s=_TIMEOUT_S) | {"retry_policy": retry}
+    timeouts = client_options(_READ_TIMEOUT_S, connection_timeout_s=_CONNECTION_TIMEOUT_S)
+    return timeouts | {"retry_policy": retry}
