@@ -1,6 +1,7 @@
 """Managed online endpoints through the unmodified SDK: provisioning, predictions, traffic and metrics."""
 
 import json
+import uuid
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,14 @@ import psutil
 import pytest
 import requests
 from azure.ai.ml import MLClient
-from azure.ai.ml.entities import Environment, ManagedOnlineEndpoint, Model, OnlineRequestSettings
+from azure.ai.ml.entities import (
+    Environment,
+    IdentityConfiguration,
+    ManagedIdentityConfiguration,
+    ManagedOnlineEndpoint,
+    Model,
+    OnlineRequestSettings,
+)
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from tests.support.arm_requests import arm
 from tests.support.azure_clients import ml_client
@@ -19,6 +27,7 @@ from tests.support.online_endpoint import NUMBERS, SCRIPT, OnlineEndpoint
 from tests.support.roles import BLOB_DATA_READER, without_role
 
 from tidepool.cloud import Tidepool, Workspace
+from tidepool.default_resources import storage_account_id
 
 
 @pytest.fixture
@@ -450,6 +459,32 @@ def test_an_endpoint_needs_a_role_for_its_model(tidepool: Tidepool, online: Onli
         online.deploy("blue")
 
     assert online.deploy("blue").provisioning_state == "Succeeded"
+
+
+def test_an_endpoint_acts_as_its_user_assigned_identity(
+    ml: MLClient, workspace: Workspace, bearer: str, tmp_path: Path
+) -> None:
+    group = workspace.id.partition("/providers/")[0]
+    path = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{workspace.name}"
+    own = arm("PUT", path, bearer, {"location": "japaneast"}).json()
+    identity = IdentityConfiguration(
+        type="user_assigned", user_assigned_identities=[ManagedIdentityConfiguration(resource_id=own["id"])]
+    )
+    online = OnlineEndpoint(ml, tmp_path, identity=identity)
+    client_id = own["properties"]["clientId"]
+    online.script.write_text(IDENTITY.replace("?resource", f"?clientid={client_id}&resource"))
+    with pytest.raises(HttpResponseError, match=rf"{own['properties']['principalId']}.*has no role"):
+        online.deploy("blue")
+
+    role = {
+        "principalId": own["properties"]["principalId"],
+        "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{BLOB_DATA_READER}",
+    }
+    scope = f"{storage_account_id(workspace.storage_account)}/providers/Microsoft.Authorization"
+    arm("PUT", f"{scope}/roleAssignments/{uuid.uuid4()}", bearer, {"properties": role}).raise_for_status()
+
+    online.deploy("blue")
+    assert "access_token" in online.ask({}, "blue").json()
 
 
 def test_a_deployment_is_replaced_without_a_gap_and_deleted_with_its_endpoint(online: OnlineEndpoint) -> None:

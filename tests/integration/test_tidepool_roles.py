@@ -23,6 +23,7 @@ from tests.support.azure_clients import container_client, ml_client
 from tests.support.roles import (
     ARM,
     BLOB_DATA_CONTRIBUTOR,
+    BLOB_DATA_OWNER,
     BLOB_DATA_READER,
     DATA_SCIENTIST,
     OWNER,
@@ -169,6 +170,19 @@ def test_a_role_at_a_workspace_does_not_allow_access_to_its_storage(workspaces: 
 
     workspaces.assign(READER, workspaces.other.id)
     workspaces.assign(BLOB_DATA_CONTRIBUTOR, _account(workspaces.other))
+    workspaces.write(workspaces.other)
+
+
+def test_a_role_at_a_container_holds_in_this_container_alone(workspaces: TwoWorkspaces) -> None:
+    account = _account(workspaces.other)
+    store = ml_client(workspaces.other.name).datastores.get("workspaceblobstore")
+    container = f"{account}/blobServices/default/containers"
+    workspaces.assign(BLOB_DATA_OWNER, f"{container}/elsewhere")
+    with pytest.raises(HttpResponseError, match="not authorized"):
+        workspaces.write(workspaces.other)
+
+    workspaces.assign(BLOB_DATA_OWNER, f"{container}/{store.container_name}")
+
     workspaces.write(workspaces.other)
 
 

@@ -37,7 +37,7 @@ NUMBERS = {"numbers": [1, 2]}
 class OnlineEndpoint:
     """The endpoint `digits`, which is made at once; Tidepool does not use the environment's image."""
 
-    def __init__(self, ml: MLClient, folder: Path) -> None:
+    def __init__(self, ml: MLClient, folder: Path, **more: Any) -> None:
         self.ml = ml
         self.name = "digits"
         self._folder = folder
@@ -46,7 +46,9 @@ class OnlineEndpoint:
         self.script.parent.mkdir()
         self.script.write_text(SCRIPT)
         ml.environments.create_or_update(Environment(name="plain", version="1", image="python:3.11"))
-        made = ml.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name=self.name)).result()
+        made = ml.online_endpoints.begin_create_or_update(
+            ManagedOnlineEndpoint(name=self.name, **more)
+        ).result()
         self.id, self.uri = str(made.id), str(made.scoring_uri)
 
     def model(self, factor: int) -> Model:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from tidegate.installation import infra_files
+from tidepool.access.roles import ROLES as ROLES_OF_TIDEPOOL
 from tidepool.arm.expressions import expressions
 
 INFRA = Path("infra")
@@ -321,6 +322,12 @@ def test_the_clusters_are_those_of_the_files_from_which_the_service_makes_them()
         assert properties["vmPriority"].lower() == declared["tier"].replace("_", "")
         assert properties["scaleSettings"]["minNodeCount"] == 0
         assert properties["scaleSettings"]["maxNodeCount"] == declared["max_instances"]
+
+
+def test_tidepool_knows_each_role_that_the_templates_assign() -> None:
+    known = {role.name: role.id for role in ROLES_OF_TIDEPOOL}
+
+    assert ROLES["roles"].items() <= known.items()
 
 
 def test_files_of_feeds_can_be_restored() -> None:

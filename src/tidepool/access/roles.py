@@ -48,6 +48,17 @@ ROLES = (
         ("*",),
         ("Microsoft.Authorization/*/Delete", "Microsoft.Authorization/*/Write"),
     ),
+    Role(
+        "AcrPull",
+        "7f951dda-4ed3-4680-a7ca-43fe172d538d",
+        ("Microsoft.ContainerRegistry/registries/pull/read",),
+    ),
+    Role(
+        "Monitoring Metrics Publisher",
+        "3913510d-42f4-4e42-8a64-420c390055eb",
+        ("Microsoft.Insights/Register/Action", "Microsoft.Resources/subscriptions/resourceGroups/read"),
+        data_actions=("Microsoft.Insights/Metrics/Write", "Microsoft.Insights/Telemetry/Write"),
+    ),
     Role("Monitoring Reader", "43d0d8ad-25c7-4714-9337-8ba259a9fe05", ("*/read",)),
     Role("Reader", "acdd72a7-3385-48ef-bd42-f606fba81ae7", ("*/read",)),
     Role(
@@ -90,6 +101,15 @@ ROLES = (
     Role(
         "Storage Blob Data Contributor",
         "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+        (
+            "Microsoft.Storage/storageAccounts/blobServices/containers/*",
+            "Microsoft.Storage/storageAccounts/blobServices/generateUserDelegationKey/action",
+        ),
+        data_actions=("Microsoft.Storage/storageAccounts/blobServices/containers/blobs/*",),
+    ),
+    Role(
+        "Storage Blob Data Owner",
+        "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
         (
             "Microsoft.Storage/storageAccounts/blobServices/containers/*",
             "Microsoft.Storage/storageAccounts/blobServices/generateUserDelegationKey/action",

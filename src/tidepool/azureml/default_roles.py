@@ -32,8 +32,12 @@ class DefaultRoles:
             self._identity.grant(principal, {storage_account_id(name): [BLOB_READER] for name in accounts})
 
     def grant_serving_roles(self, resource: Document) -> None:
-        """Grant the roles that deployments need to the identity of an endpoint."""
-        self._grant(resource, *SERVING_ROLES)
+        """Grant the roles that deployments need to the system-assigned identity of an endpoint.
+
+        As in Azure, a user-assigned identity has the roles that somebody assigned to it.
+        """
+        if (resource.get("identity") or {}).get("principalId"):
+            self._grant(resource, *SERVING_ROLES)
 
     def revoke(self, resource: Document) -> None:
         """Remove all roles of the system-assigned identity of a deleted resource."""

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable
 
 from starlette.responses import JSONResponse, Response
 
-from tidepool.access.principals import Principal, guid
+from tidepool.access.principals import Principal, with_object_ids
 from tidepool.arm.operations import POLL, Operations
 from tidepool.arm.requests import Call, Routes, kind, listed, resource
 from tidepool.arm.system_data import with_system_data
 from tidepool.azureml.default_roles import DefaultRoles
-from tidepool.default_resources import LOCATION, TENANT
+from tidepool.default_resources import LOCATION
 from tidepool.endpoints.keys import EndpointKeys
 from tidepool.endpoints.records import EndpointRecords
 from tidepool.endpoints.rules import AUTH_MODES, check_name, mirror_of, refused, traffic_of
@@ -90,7 +90,8 @@ class Endpoints:
         self._records.refuse_while_busy(call.path.text)
         if set(call.body) - {"tags", "identity"}:
             raise refused("Only the tags and the identity of an online endpoint can be patched; use PUT.")
-        return self._provision({**existing, **call.body}, existing, call.principal)
+        identity = {"identity": _identity(call)} if "identity" in call.body else {}
+        return self._provision({**existing, **call.body, **identity}, existing, call.principal)
 
     async def _delete(self, call: Call) -> Response:
         endpoint_id = call.path.text
@@ -175,12 +176,9 @@ class Endpoints:
         return JSONResponse(_in_state(endpoint, state), status_code=200 if existing else 201, headers=headers)
 
 
-def _identity(call: Call) -> Document:
-    """Return the identity of the endpoint, with the object id that Azure gives to a system-assigned one."""
-    identity: Document = call.body.get("identity") or {"type": "SystemAssigned"}
-    if "SystemAssigned" not in str(identity.get("type")):
-        return identity
-    return {**identity, "principalId": guid(call.path.text.lower()), "tenantId": TENANT}
+def _identity(call: Call) -> Document | None:
+    """Return the identity of the endpoint with its object ids. Azure gives it one of its own by default."""
+    return with_object_ids(call.path.text, call.body.get("identity") or {"type": "SystemAssigned"})
 
 
 def _in_state(endpoint: Document, state: str) -> Document:

@@ -55,7 +55,7 @@ class StorageAuthorization:
 
     def require(self, principal: Principal, request: StorageRequest) -> None:
         """Raise AzureError 403 if no role of the principal allows the request."""
-        scope, data = storage_account_id(request.account), _is_inside(request)
+        scope, data = scope_of(request), _is_inside(request)
         action = action_of(request)
         if not self._identity.allows(principal, action, scope, data=data):
             raise AzureError(
@@ -85,6 +85,20 @@ def _check_key_access(account: Document, request: StorageRequest) -> None:
             "KeyBasedAuthenticationNotPermitted",
             "Key based authentication is not permitted on this storage account.",
         )
+
+
+def scope_of(request: StorageRequest) -> str:
+    """Return the id of the container, queue or table of a request, or of the account if it names none."""
+    account = storage_account_id(request.account)
+    kind, _, collection = _SERVICES[request.service][0].partition("/")
+    name = _table(request) if request.service == "table" else request.segments[0]
+    return f"{account}/{kind}/default/{collection}/{name}" if name else account
+
+
+def _table(request: StorageRequest) -> str:
+    """Return the name of the table whose entities a request is about. It is empty for a batch."""
+    name = request.segments[0].partition("(")[0]
+    return name if _is_inside(request) and not name.startswith("$") else ""
 
 
 def action_of(request: StorageRequest) -> str:
