@@ -456,7 +456,9 @@ def test_a_version_may_be_scored_more_than_500_times(
     listed = [row["name"] for page in pages(api, f"{jobs_of('202612')}?limit=250") for row in page]
     assert listed == [f"202612-1-g{number}" for number in range(1, 602)]
     shown = content(api.get("/api/feeds/digits/partitions/202612"))
-    assert len(shown["versions"][0]["scorings"]) == 601
+    [version] = shown["versions"]
+    assert (version["scorings"][-1]["name"], version["scorings_count"]) == ("202612-1-g601", 601)
+    assert len(version["scorings"]) == 20
     assert service.ledger.partition("digits", "202612").claims[6].generation.outcome == (
         record.versions[0].generations[6].outcome
     )
@@ -498,6 +500,30 @@ def test_a_list_is_read_in_pages_and_no_row_is_lost_or_doubled(service: Service)
         separator = "&" if "?" in path else "?"
         rows = [row for page in pages(api, f"/api/{path}{separator}limit=1") for row in page]
         assert rows == content(api.get(f"/api/{path}"))
+
+
+def test_a_partition_shows_what_is_newest_and_lists_the_rest_in_pages(service: Service, api: Api) -> None:
+    a_month(service, "203101", versions=22)
+    for number in range(102):
+        at = CLOCK.now + timedelta(minutes=number)
+        activity = Activity(
+            subject="digits:203101", id=f"{number}", kind="k", at=at, title=f"{number}", text="", cause="test"
+        )
+        service.ledger.add_activity(activity)
+
+    shown = content(api.get("/api/feeds/digits/partitions/203101"))
+    lists = {
+        what: [
+            row for page in pages(api, f"/api/feeds/digits/partitions/203101/{what}?limit=9") for row in page
+        ]
+        for what in ("versions", "activities")
+    }
+
+    assert (shown["versions_count"], shown["activities_count"]) == (22, 102)
+    assert [row["title"] for row in lists["activities"]] == [str(number) for number in range(102)]
+    assert [row["number"] for row in lists["versions"]] == list(range(1, 23))
+    assert shown["activities"] == lists["activities"][-100:]
+    assert shown["versions"] == lists["versions"][-20:]
 
 
 def test_a_row_that_is_added_between_two_pages_moves_no_other_row(service: Service) -> None:

@@ -9,8 +9,17 @@ from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services
 from tidegate.api.check_views import FeedCheckView, PartitionCheckView
 from tidegate.api.paging import PAGED, PageInQuery, first, in_order
 from tidegate.api.problems import documented
-from tidegate.api.views import FeedView, PartitionSummary, PartitionView, ScoringView, partition_view
+from tidegate.api.views import (
+    ActivityView,
+    FeedView,
+    PartitionSummary,
+    PartitionVersionView,
+    PartitionView,
+    ScoringView,
+    partition_view,
+)
 from tidegate.config.schema import Feed
+from tidegate.domain.activities.subjects import partition_subject
 from tidegate.domain.partitions.records import Partition
 from tidegate.errors import RefusedError
 from tidegate.messages.partition_id import PartitionId, period_of
@@ -92,9 +101,9 @@ def partitions(named: FeedInPath, service: Services, page: PageInQuery) -> list[
 
 @router.get("/{feed}/partitions/{partition}", summary="Show a partition", responses=documented(404))
 def partition(feed_partition: PartitionInPath, service: Services) -> PartitionView:
-    """Return a partition with its versions, their scorings, and its activities."""
+    """Return a partition with its newest versions, their newest scorings, and its newest activities."""
     record, feed = feed_partition.record, feed_partition.feed
-    activities = service.ledger.activities(f"{record.feed}:{record.partition}")
+    activities = service.ledger.activities(partition_subject(record.feed, record.partition))
     if record.etag is None and not activities:
         detail = (
             f"The service has seen no file of {record.feed} {record.partition} yet. "
@@ -102,6 +111,31 @@ def partition(feed_partition: PartitionInPath, service: Services) -> PartitionVi
         )
         raise RefusedError(404, "Not found", detail)
     return partition_view(record, feed, activities)
+
+
+@router.get(
+    "/{feed}/partitions/{partition}/versions",
+    summary="List the versions of a partition",
+    responses=documented(404) | PAGED,
+)
+def versions(feed_partition: PartitionInPath, page: PageInQuery) -> list[PartitionVersionView]:
+    """Return every version of a partition, oldest first, each with its newest scorings."""
+    record, workspace = feed_partition.record, feed_partition.feed.workspace
+    rows = page.of(in_order(record.versions), first)
+    return [PartitionVersionView.of(record, workspace, version) for _, version in rows]
+
+
+@router.get(
+    "/{feed}/partitions/{partition}/activities",
+    summary="List the activities of a partition",
+    responses=documented(404) | PAGED,
+)
+def activities(feed_partition: PartitionInPath, service: Services, page: PageInQuery) -> list[ActivityView]:
+    """Return everything that happened to a partition, oldest first."""
+    record = feed_partition.record
+    subject = partition_subject(record.feed, record.partition)
+    rows = page.of(in_order(service.ledger.activities(subject)), first)
+    return [ActivityView.of(activity) for _, activity in rows]
 
 
 @router.get(

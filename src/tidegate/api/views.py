@@ -13,6 +13,9 @@ from tidegate.domain.partitions.left_out import LeftOut, NamedFiles
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import Claim, Generation, Partition, PartitionVersion
 
+# A partition shows its newest versions, scorings and activities. Each of them has a list with pages, too.
+SHOWN_VERSIONS, SHOWN_SCORINGS, SHOWN_ACTIVITIES = 20, 20, 100
+
 
 class FeedView(BaseModel):
     """A feed, as tidegate.yml configures it.
@@ -97,7 +100,10 @@ class ScoringView(BaseModel):
 
 
 class PartitionVersionView(BaseModel):
-    """A version of a partition: a snapshot of its files, with the scorings of that snapshot."""
+    """A version of a partition: a snapshot of its files, with the newest scorings of that snapshot.
+
+    `scorings_count` is the number of all its scorings. The partition's jobs are the list of them.
+    """
 
     name: str
     number: int
@@ -112,6 +118,7 @@ class PartitionVersionView(BaseModel):
     unusable: NamedFiles
     archived: int
     scorings: list[ScoringView]
+    scorings_count: int
 
     @classmethod
     def of(cls, record: Partition, workspace: str, version: PartitionVersion) -> Self:
@@ -120,8 +127,10 @@ class PartitionVersionView(BaseModel):
             **version.model_dump(exclude={"generations", "left_out"}),
             left_out=version.left_out,
             scorings=[
-                ScoringView.of(claim, workspace) for claim in record.claims if claim.version is version
+                ScoringView.of(Claim(record, version, generation), workspace)
+                for generation in version.generations[-SHOWN_SCORINGS:]
             ],
+            scorings_count=len(version.generations),
         )
 
 
@@ -164,16 +173,19 @@ class PartitionSummary(BaseModel):
 
 
 class PartitionView(PartitionSummary):
-    """A partition with its versions, their scorings, and its activities.
+    """A partition with its newest versions, their newest scorings, and its newest activities.
 
-    `left_out_files` has the files of the last listing that are part of no version.
+    The counts are those of all. The lists with pages are below the partition's address: `versions`, `jobs`
+    and `activities`. `left_out_files` has the files of the last listing that are part of no version.
     """
 
     left_out_files: LeftOut
     check_due: datetime | None
     listed_at: datetime | None
     versions: list[PartitionVersionView]
+    versions_count: int
     activities: list[ActivityView]
+    activities_count: int
 
 
 def partition_view(record: Partition, feed: Feed, activities: list[Activity]) -> PartitionView:
@@ -184,8 +196,13 @@ def partition_view(record: Partition, feed: Feed, activities: list[Activity]) ->
         left_out_files=record.left_out,
         check_due=record.check_due,
         listed_at=record.listed_at,
-        versions=[PartitionVersionView.of(record, workspace, version) for version in record.versions],
-        activities=[ActivityView.of(activity) for activity in activities],
+        versions=[
+            PartitionVersionView.of(record, workspace, version)
+            for version in record.versions[-SHOWN_VERSIONS:]
+        ],
+        versions_count=len(record.versions),
+        activities=[ActivityView.of(activity) for activity in activities[-SHOWN_ACTIVITIES:]],
+        activities_count=len(activities),
     )
 
 

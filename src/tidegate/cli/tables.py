@@ -83,6 +83,7 @@ def show_partition(partition: dict[str, Any]) -> None:
     if partition["left_out_files"] != latest:
         for line in left_out_lines(partition["left_out_files"]):
             console.print(f"now {line}", soft_wrap=True)
+    _say_earlier(partition, "versions")
     for version in partition["versions"]:
         console.print(
             f"\n[bold]{version['name']}[/]  {version['files']} files, {version['bytes']:,} bytes, "
@@ -93,6 +94,7 @@ def show_partition(partition: dict[str, Any]) -> None:
         if version["unusable"]["count"]:
             text = "files cannot be read by a job, and become rows with an error"
             console.print(names_line(text, version["unusable"]), soft_wrap=True)
+        _say_earlier(version, "scorings")
         if version["scorings"]:
             console.print(_scorings(version["scorings"]))
         for scoring in version["scorings"]:
@@ -100,7 +102,14 @@ def show_partition(partition: dict[str, Any]) -> None:
                 console.print(f"{scoring['name']}: job {scoring['job']}", soft_wrap=True)
             if scoring["error"]:
                 console.print(f"{scoring['name']}: [red]{escape(scoring['error'])}[/]")
+    _say_earlier(partition, "activities")
     show_activities(partition["activities"])
+
+
+def _say_earlier(shown: dict[str, Any], what: str) -> None:
+    """Say how many are not shown, because the API shows the newest ones with their partition."""
+    if earlier := shown[f"{what}_count"] - len(shown[what]):
+        console.print(f"{earlier} earlier {what} are not shown")
 
 
 def show_activities(activities: Sequence[dict[str, Any]]) -> None:

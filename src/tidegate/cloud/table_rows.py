@@ -59,7 +59,7 @@ class TableRows(Generic[R]):
             return
 
     def save(self, partition: str, row: str, record: R, **columns: bool) -> None:
-        entity = {"PartitionKey": row_key(partition), "RowKey": row_key(row), **columns, **_body(record)}
+        entity = {"PartitionKey": row_key(partition), "RowKey": row_key(row), **columns, **columns_of(record)}
         with azure_errors(f"write {self._table} {partition} {row}"):
             record.etag = self._write(entity, record.etag)
 
@@ -111,7 +111,7 @@ class TableRows(Generic[R]):
                 f"{self._table} {entity['PartitionKey']} {entity['RowKey']} has format {format_version}, and "
                 f"this release reads formats up to {ROW_FORMAT}: deploy the release that wrote the row"
             )
-        record = self._type.model_validate_json(_json_of(entity))
+        record = self._type.model_validate_json(json_of(entity))
         record.etag = entity.metadata["etag"]  # type: ignore[attr-defined]
         return record
 
@@ -123,10 +123,10 @@ class TableRows(Generic[R]):
         return TableClient(endpoint, self._table, credential=self._credential, **client_options())
 
 
-def _body(record: LedgerRecord) -> dict[str, Any]:
+def columns_of(record: LedgerRecord) -> dict[str, Any]:
     """Return the columns of a record and of its format. A large record is compressed, to a tenth or so.
 
-    Thus a partition with thousands of generations fits in its row, and stays one record under one ETag.
+    Thus a partition with some 5,000 generations fits in its row, and stays one record under one ETag.
     """
     text = json.dumps(record.model_dump(mode="json"))  # ASCII: one character is one UTF-16 unit
     if len(text) <= _LONGEST_TEXT:
@@ -139,7 +139,8 @@ def _columns(name: str, content: str | bytes, size: int) -> dict[str, str | byte
     return {f"{name}{number}": content[start : start + size] for number, start in enumerate(starts)}
 
 
-def _json_of(entity: Mapping[str, Any]) -> str | bytes:
+def json_of(entity: Mapping[str, Any]) -> str | bytes:
+    """Return a record as JSON, from the columns of its row."""
     if packed := _chunks(entity, "packed"):
         return zlib.decompress(b"".join(packed))
     return "".join(_chunks(entity, "body"))
