@@ -25,7 +25,13 @@ ONCE = {
     "models.NAME.drift.limits",
     "models.NAME.set.limits",
 }
-PLACEHOLDERS = {"feeds": "NAME", "models": "NAME", "metrics": "METRIC", "training": "METRIC"}
+PLACEHOLDERS = {
+    "inputs": "NAME",
+    "feeds": "NAME",
+    "models": "NAME",
+    "metrics": "METRIC",
+    "training": "METRIC",
+}
 
 
 def in_the_page() -> dict[str, str]:

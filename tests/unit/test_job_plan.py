@@ -41,6 +41,13 @@ def test_only_the_form_of_the_csv_that_is_not_the_default_is_an_input_of_the_job
     assert plan_scoring(excel, a_claim()).literals["csv"] == "excel"
 
 
+def test_further_inputs_of_the_configuration_are_inputs_of_the_job() -> None:
+    feed = Feed.model_validate(a_feed(score={**a_feed()["score"], "inputs": {"keep": "store", "most": 3}}))
+
+    literals = plan_scoring(feed, a_claim()).literals
+    assert (literals["keep"], literals["most"]) == ("store", 3)
+
+
 def test_tags_lead_back_and_can_be_filtered_by_event_grid() -> None:
     tags = plan_scoring(FEED, a_claim(reason="x" * 5000)).tags
 

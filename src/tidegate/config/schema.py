@@ -3,7 +3,7 @@
 import hashlib
 from datetime import timedelta
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -22,6 +22,7 @@ from tidegate.config.types import (
     FileInPartition,
     Filled,
     FirstPartition,
+    InputName,
     JobClusters,
     LocatedError,
     ModelReference,
@@ -122,6 +123,13 @@ class CatchUp(Section):
     max_live: int = Field(default=2, ge=1, le=100)
 
 
+# The inputs of a scoring pipeline that the service itself sets.
+SET_INPUTS = {
+    *("data", "images", "manifest", "model", "feed", "partition", "version", "generation"),
+    *("max_error_rate", "csv", "score_compute", "publish_compute"),
+}
+
+
 class Score(JobClusters):
     """How a feed's partitions are scored: pipeline, model and clusters."""
 
@@ -136,6 +144,16 @@ class Score(JobClusters):
         default="exact", description="`excel`: with a byte order mark, and without cells that are formulas."
     )
     max_error_rate: float = Field(default=0.01, ge=0, le=1)
+    inputs: dict[InputName, str | bool | int | float] = Field(
+        default={}, description="Values for further inputs of the pipeline."
+    )
+
+    @field_validator("inputs")
+    @classmethod
+    def _inputs_are_not_those_of_the_service(cls, inputs: dict[str, Any]) -> dict[str, Any]:
+        if taken := sorted(SET_INPUTS & inputs.keys()):
+            raise ValueError(f"leave out {', '.join(taken)}: the service sets this input of the pipeline")
+        return inputs
 
 
 class Feed(Section):

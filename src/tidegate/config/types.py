@@ -114,6 +114,9 @@ Holdout = Annotated[
         "the name and version of a Data asset, such as holdout:4, or newest for a model set",
     ),
 ]
+InputName = Annotated[
+    str, _matches(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "the name of an input: letters, digits and underscores")
+]
 EndpointName = Annotated[
     str,
     _matches(

@@ -114,6 +114,7 @@ def plan_scoring(feed: Feed, claim: Claim) -> JobPlan:
             "publish_compute": feed.score.publish_compute,
             # A pipeline of users may have no such input.
             **({"csv": feed.score.csv} if feed.score.csv != "exact" else {}),
+            **feed.score.inputs,
         },
         outputs={"predictions": datastore_uri(BLOBSTORE, predictions_path(**claim.ids))},
         optional_outputs={DRIFT_OUTPUT: datastore_uri(BLOBSTORE, drift_folder(**claim.ids))},

@@ -28,6 +28,7 @@ class Reconciliation(BaseModel):
     errors: int
     error_rate: float
     max_error_rate: float
+    unit: Literal["files", "rows"] = "files"
     missing: int = 0
     doubled: int = 0
     missing_names: list[str] = []
@@ -44,7 +45,7 @@ class Reconciliation(BaseModel):
             "missing_names": self.missing_names[:_NAMES_KEPT],
             "doubled_names": self.doubled_names[:_NAMES_KEPT],
         }
-        counts = self.model_dump(exclude={"partition", "version", "generation", *names})
+        counts = self.model_dump(exclude={"partition", "version", "generation", "unit", *names})
         return ScoringOutcome(**counts, **names, csv=csv)
 
 
@@ -84,7 +85,8 @@ def decide_result(published: Reconciliation, claim: Claim, changed: Sequence[str
         return Result(ScoringState.INCOMPLETE, _gaps(published))
     if published.verdict == "too_many_errors":
         broken, allowed = f"{published.error_rate:.2%}", f"{published.max_error_rate:.2%}"
-        return Result(ScoringState.FAILED, f"{broken} of the files are broken; max_error_rate is {allowed}")
+        of = "files" if published.unit == "files" else "rows, or of the files,"
+        return Result(ScoringState.FAILED, f"{broken} of the {of} are broken; max_error_rate is {allowed}")
     return Result(ScoringState.SCORED)
 
 
@@ -96,7 +98,8 @@ def current_result(claim: Claim) -> str:
 def _gaps(published: Reconciliation) -> str:
     gaps = []
     if published.missing:
-        gaps.append(f"{published.missing} files have no prediction: {_first_names(published.missing_names)}")
+        lack = "have no prediction" if published.unit == "files" else "lack predictions for some or all rows"
+        gaps.append(f"{published.missing} files {lack}: {_first_names(published.missing_names)}")
     if published.doubled:
         gaps.append(f"{published.doubled} files have several: {_first_names(published.doubled_names)}")
     return "; ".join(gaps)

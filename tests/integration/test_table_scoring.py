@@ -1,0 +1,149 @@
+"""Partitions of tables: what belongs to them, and the pipeline that scores each of their rows once."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.support.handler_harness import CHECK, MONTH, HandlerHarness
+from tests.support.installation import SCORE, Installation
+
+from tidegate.domain.partitions.records import ScoringState
+from tidepool.cloud import Tidepool
+
+ASSETS = Path("src/assets")
+TABLES = {
+    "only": ["**/*.parquet", "**/*.csv"],
+    "score": {**SCORE, "pipeline": "table_scoring", "model": "prices", "inputs": {"keep": "store"}},
+}
+PREPARE = """
+def prepare(table):
+    return table.assign(total=table["price"] * table["amount"])[["store", "total"]]
+"""
+MODEL = """
+class Total:
+    def predict(self, table):
+        assert list(table.columns) == ["store", "total"], table.columns
+        return table.assign(forecast=table["total"], shop=table["store"])[["forecast", "shop"]]
+
+def _load_pyfunc(path):
+    return Total()
+"""
+
+
+class TableInstallation(Installation):
+    """An installation with a feed of tables, and a model that prepares its tables."""
+
+    def __init__(self, cloud: Tidepool, folder: Path) -> None:
+        super().__init__(cloud, folder, **TABLES)
+        from azure.ai.ml import load_component, load_environment
+        from azure.ai.ml.entities import Model
+
+        self.ml.environments.create_or_update(load_environment(ASSETS / "environments/scoring.yml"))
+        component = load_component(ASSETS / "table_scoring/pipeline.yml")
+        self.ml.components.create_or_update(component, version="1")
+        save_model(folder)
+        self.ml.models.create_or_update(
+            Model(name="prices", version="1", path=folder / "prices", type="mlflow_model")
+        )
+
+    def upload_parquet(self, name: str, **columns: Any) -> None:
+        content = io.BytesIO()
+        pq.write_table(pa.table(columns), content)
+        self.images.upload_blob(f"{MONTH}/{name}", content.getvalue(), overwrite=True)
+
+    def published(self, name: str) -> bytes:
+        path = f"predictions/stories/{MONTH}/{MONTH}-1/g1/{name}"
+        return bytes(self.blobstore.download_blob(path).readall())
+
+
+def save_model(folder: Path) -> None:
+    import mlflow.pyfunc
+    import prepared_model
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    (folder / "total_model.py").write_text(MODEL)
+    (folder / "prepare.py").write_text(PREPARE)
+    inner = Schema([ColSpec("string", "store"), ColSpec("double", "total")])
+    outer = Schema([ColSpec("string", "store"), ColSpec("double", "price"), ColSpec("long", "amount")])
+    mlflow.pyfunc.save_model(
+        str(folder / "inner"),
+        loader_module="total_model",
+        code_paths=[str(folder / "total_model.py")],
+        signature=ModelSignature(inputs=inner),
+        pip_requirements=["mlflow-skinny"],
+    )
+    prepared_model.save(
+        folder / "inner", folder / "prepare.py", folder / "prices", ModelSignature(inputs=outer)
+    )
+
+
+@pytest.fixture
+def installation(tidepool: Tidepool, tmp_path: Path) -> TableInstallation:
+    return TableInstallation(tidepool, tmp_path)
+
+
+def test_each_row_of_each_table_is_published_once(
+    installation: TableInstallation, harness: HandlerHarness
+) -> None:
+    stores = ["001", "001", "1"]
+    installation.upload_parquet("north/a.parquet", amount=[1, 2, None], price=[1.5, 2.0, 3.0], store=stores)
+    installation.upload_parquet("north/other.parquet", store=["7"], price=[1.0])
+    installation.upload_parquet("south/deep/empty.parquet", store=pa.array([], pa.string()))
+    lines = ["store,amount,extra,price", "010,4,x,2.5", "1,many,x,1", "2,3", '"a,b",1,,7', "猫,1,x,nan"]
+    installation.upload(
+        MONTH,
+        {"south/b.csv": "\n".join(lines), "broken.parquet": "this is no table", "notes.txt": "left out"},
+    )
+
+    harness.run(CHECK)
+
+    assert harness.claim.generation.state is ScoringState.FAILED
+    assert harness.partition.left_out.files == 1
+    outcome = json.loads(installation.published("reconciliation.json"))
+    table = pq.read_table(io.BytesIO(installation.published("predictions.parquet")))
+    rows = {(row["file"], row["row"]): row for row in table.to_pylist()}
+    assert len(rows) == len(table) == outcome["rows"] == 10
+    scored = {
+        key: (row["store"], row["forecast"], row["shop"]) for key, row in rows.items() if not row["error"]
+    }
+    assert scored == {
+        ("north/a.parquet", 0): ("001", 1.5, "001"),
+        ("north/a.parquet", 1): ("001", 4.0, "001"),
+        ("south/b.csv", 0): ("010", 10.0, "010"),
+        ("south/b.csv", 3): ("a,b", 7.0, "a,b"),
+    }
+    assert {key: row["error"] for key, row in rows.items() if row["error"]} == {
+        ("broken.parquet", None): "it cannot be read: Parquet magic bytes not found in footer. "
+        "Either the file is corrupted or this is not a parquet file.",
+        ("north/a.parquet", 2): "the value of amount is empty, and the model takes long",
+        ("north/other.parquet", 0): "the column amount is missing",
+        ("south/b.csv", 1): "the value of amount is not of type long",
+        ("south/b.csv", 2): "it has 2 cells, and the header has 4",
+        ("south/b.csv", 4): "the model's forecast is nan",
+    }
+    text = installation.published("predictions.csv").decode()
+    assert [row["store"] for row in csv.DictReader(io.StringIO(text)) if row["file"] == "south/b.csv"] == [
+        "010",
+        "1",
+        "",
+        "a,b",
+        "猫",
+    ]
+    files = csv.DictReader(io.StringIO(installation.published("files.csv").decode()))
+    assert {row["file"]: (row["rows"], row["errors"]) for row in files} == {
+        "broken.parquet": ("1", "1"),
+        "north/a.parquet": ("3", "1"),
+        "north/other.parquet": ("1", "1"),
+        "south/b.csv": ("5", "3"),
+        "south/deep/empty.parquet": ("0", "0"),
+    }
+    assert (outcome["errors"], outcome["broken_files"], outcome["verdict"]) == (6, 1, "too_many_errors")
+    assert "60.00% of the rows" in (harness.claim.generation.error or "")
+    (failed,) = (activity for activity in harness.activities if activity.kind == "partition.failed")
+    assert "the column amount is missing: north/other.parquet row 0" in failed.text
