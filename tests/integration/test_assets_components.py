@@ -34,6 +34,7 @@ def scoring_job() -> PipelineJob:
     outputs = {
         "predictions": Output(type="uri_folder", path=folder),
         "drift": Output(type="uri_folder", path=f"{folder}drift/"),
+        "profile": Output(type="uri_folder", path=f"{folder}profile/"),
     }
     return PipelineJob(component="azureml:image_scoring:1", inputs=inputs, outputs=outputs)
 
@@ -44,7 +45,10 @@ def spec(path: Path) -> dict[str, Any]:
     return result
 
 
-COMPONENTS = [file for pipeline in ASSETS.glob("*/pipeline.yml") for file in pipeline.parent.glob("*.yml")]
+COMPONENTS = [
+    *(file for pipeline in ASSETS.glob("*/pipeline.yml") for file in pipeline.parent.glob("*.yml")),
+    *ASSETS.glob("data_profile/*.yml"),
+]
 
 
 @pytest.mark.parametrize("path", sorted(COMPONENTS), ids=lambda path: f"{path.parent.name}/{path.stem}")

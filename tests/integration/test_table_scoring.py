@@ -56,8 +56,8 @@ class TableInstallation(Installation):
         pq.write_table(pa.table(columns), content)
         self.images.upload_blob(f"{MONTH}/{name}", content.getvalue(), overwrite=True)
 
-    def published(self, name: str) -> bytes:
-        path = f"predictions/stories/{MONTH}/{MONTH}-1/g1/{name}"
+    def published(self, name: str, result: str = f"{MONTH}-1/g1") -> bytes:
+        path = f"predictions/stories/{MONTH}/{result}/{name}"
         return bytes(self.blobstore.download_blob(path).readall())
 
 
@@ -105,6 +105,9 @@ def test_each_row_of_each_table_is_published_once(
 
     assert harness.claim.generation.state is ScoringState.FAILED
     assert harness.partition.left_out.files == 1
+    version = harness.partition.versions[0]
+    profile = json.loads(installation.published("profile/profile.json", "209901-1"))
+    assert (version.profile or "").endswith(f"/{MONTH}-1/profile/profile.json")
     outcome = json.loads(installation.published("reconciliation.json"))
     table = pq.read_table(io.BytesIO(installation.published("predictions.parquet")))
     rows = {(row["file"], row["row"]): row for row in table.to_pylist()}
@@ -145,5 +148,8 @@ def test_each_row_of_each_table_is_published_once(
     }
     assert (outcome["errors"], outcome["broken_files"], outcome["verdict"]) == (6, 1, "too_many_errors")
     assert "60.00% of the rows" in (harness.claim.generation.error or "")
+    (column,) = [column for column in profile["tables"]["columns"] if column["name"] == "store"]
+    assert (column["rows"], column["leading_zeros"], column["types"]) == (8, 3, {"string": 4})
+    assert (profile["tables"]["broken"], profile["files"]) == (1, 5)
     (failed,) = (activity for activity in harness.activities if activity.kind == "partition.failed")
     assert "the column amount is missing: north/other.parquet row 0" in failed.text

@@ -39,3 +39,17 @@ def test_without_policies_only_feeds_need_anything() -> None:
 def test_where_only_the_package_is_installed_it_asks_for_a_checkout(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="run tidegate from its checkout"):
         AssetFiles(tmp_path / "assets").pipeline("image_scoring")
+
+
+def test_a_step_in_another_folder_is_part_of_the_content(tmp_path: Path) -> None:
+    (tmp_path / "scoring").mkdir()
+    (tmp_path / "shared").mkdir()
+    jobs = "jobs: {profile: {component: ../shared/profile.yml}, theirs: {component: 'azureml:theirs:1'}}"
+    (tmp_path / "scoring/pipeline.yml").write_text(f"name: scoring\n{jobs}\n")
+    (tmp_path / "shared/profile.yml").write_text("code: .\n")
+    (tmp_path / "shared/profile.py").write_text("1")
+    before = AssetFiles(tmp_path).content("scoring")
+
+    (tmp_path / "shared/profile.py").write_text("2")
+
+    assert AssetFiles(tmp_path).content("scoring") != before

@@ -117,6 +117,7 @@ class PartitionVersionView(BaseModel):
     left_out: LeftOut
     unusable: NamedFiles
     archived: int
+    profile: str | None
     scorings: list[ScoringView]
     scorings_count: int
 

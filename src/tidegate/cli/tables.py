@@ -85,25 +85,31 @@ def show_partition(partition: dict[str, Any]) -> None:
             console.print(f"now {line}", soft_wrap=True)
     _say_earlier(partition, "versions")
     for version in partition["versions"]:
-        console.print(
-            f"\n[bold]{version['name']}[/]  {version['files']} files, {version['bytes']:,} bytes, "
-            f"{short_time(version['snapshot_at'])}: {escape(version['reason'])}"
-        )
-        for line in left_out_lines(version["left_out"]):
-            console.print(line, soft_wrap=True)
-        if version["unusable"]["count"]:
-            text = "files cannot be read by a job, and become rows with an error"
-            console.print(names_line(text, version["unusable"]), soft_wrap=True)
-        _say_earlier(version, "scorings")
-        if version["scorings"]:
-            console.print(_scorings(version["scorings"]))
-        for scoring in version["scorings"]:
-            if scoring["job"]:
-                console.print(f"{scoring['name']}: job {scoring['job']}", soft_wrap=True)
-            if scoring["error"]:
-                console.print(f"{scoring['name']}: [red]{escape(scoring['error'])}[/]")
+        _show_version(version)
     _say_earlier(partition, "activities")
     show_activities(partition["activities"])
+
+
+def _show_version(version: dict[str, Any]) -> None:
+    console.print(
+        f"\n[bold]{version['name']}[/]  {version['files']} files, {version['bytes']:,} bytes, "
+        f"{short_time(version['snapshot_at'])}: {escape(version['reason'])}"
+    )
+    for line in left_out_lines(version["left_out"]):
+        console.print(line, soft_wrap=True)
+    if version["unusable"]["count"]:
+        text = "files cannot be read by a job, and become rows with an error"
+        console.print(names_line(text, version["unusable"]), soft_wrap=True)
+    if version["profile"]:
+        console.print(f"profile: {version['profile']}", soft_wrap=True)
+    _say_earlier(version, "scorings")
+    if version["scorings"]:
+        console.print(_scorings(version["scorings"]))
+    for scoring in version["scorings"]:
+        if scoring["job"]:
+            console.print(f"{scoring['name']}: job {scoring['job']}", soft_wrap=True)
+        if scoring["error"]:
+            console.print(f"{scoring['name']}: [red]{escape(scoring['error'])}[/]")
 
 
 def _say_earlier(shown: dict[str, Any], what: str) -> None:

@@ -57,6 +57,11 @@ class DatastoreClient:
         with azure_errors(f"write {datastore}/{path}"):
             self._blob(datastore, path).upload_blob(iter(content), overwrite=True)
 
+    def exists(self, datastore: str, path: str) -> bool:
+        """Return whether a file exists."""
+        with azure_errors(f"look for {datastore}/{path}"):
+            return bool(self._blob(datastore, path).exists())
+
     def url(self, datastore: str, path: str) -> str:
         """Return the URL of a file, for people."""
         with azure_errors(f"locate {datastore}/{path}"):

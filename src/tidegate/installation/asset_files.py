@@ -46,8 +46,10 @@ class AssetFiles:
 
     def content(self, pipeline: str) -> str:
         """Return a hash of a pipeline's files and of the environments, whose versions its steps name."""
-        files = list(_files_in(self.pipeline(pipeline).parent))
-        return self._content((*files, *_included_by(files), *self.environments()))
+        file = self.pipeline(pipeline)
+        folders = dict.fromkeys([file.parent, *(step.parent for step in _steps_of(file))])
+        files = [path for folder in folders for path in _files_in(folder)]
+        return self._content(dict.fromkeys((*files, *_included_by(files), *self.environments())))
 
     def content_of_environment(self, file: Path) -> str:
         return self._content([file])
@@ -92,6 +94,15 @@ def _files_in(folder: Path) -> Iterator[Path]:
         ignored = any(part.startswith(".") or part == "__pycache__" for part in parts)
         if file.is_file() and not ignored and file.suffix != ".md":
             yield file
+
+
+def _steps_of(pipeline: Path) -> list[Path]:
+    """Return the files of a pipeline's steps, some of which may be in folders of their own."""
+    from ruamel.yaml import YAML
+
+    jobs = YAML(typ="safe").load(pipeline.read_text(encoding="utf-8")).get("jobs") or {}
+    named = (str(job.get("component", "")) for job in jobs.values())
+    return [Path(os.path.normpath(pipeline.parent / name)) for name in named if name.endswith(".yml")]
 
 
 def _included_by(files: Iterable[Path]) -> list[Path]:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from tidegate.config.schema import Feed
 from tidegate.domain.assets import BLOBSTORE, datastore_uri
 from tidegate.domain.jobs.records import JobKind
-from tidegate.domain.partitions.names import drift_folder, predictions_path
+from tidegate.domain.partitions.names import drift_folder, predictions_path, profile_folder
 from tidegate.domain.partitions.records import Claim, Generation, PartitionVersion
 from tidegate.messages.commands import ScorePartition
 
@@ -18,7 +18,7 @@ _JOB_NAME = re.compile(
     r"score-(?P<feed>.+)-(?P<partition>\d{6}(?:\d{2})?)-(?P<version>\d+)-g(?P<generation>\d+)-a\d+"
 )
 DATA, EARLIER_DATA = "data", "images"  # the input that is the folder of a partition
-DRIFT_OUTPUT = "drift"
+DRIFT_OUTPUT, PROFILE_OUTPUT = "drift", "profile"
 
 
 class JobInput(NamedTuple):
@@ -83,7 +83,7 @@ def served_by(job: str, cause: str) -> ScorePartition | None:
 def plan_scoring(feed: Feed, claim: Claim) -> JobPlan:
     """Plan the job of a generation. The plan of an attempt is always the same.
 
-    Only a pipeline that measures drift has an output for drift.
+    Only some pipelines have outputs for drift and for the profile.
     """
     record, version, generation = claim.record, claim.version, claim.generation
     subject = {
@@ -117,7 +117,12 @@ def plan_scoring(feed: Feed, claim: Claim) -> JobPlan:
             **feed.score.inputs,
         },
         outputs={"predictions": datastore_uri(BLOBSTORE, predictions_path(**claim.ids))},
-        optional_outputs={DRIFT_OUTPUT: datastore_uri(BLOBSTORE, drift_folder(**claim.ids))},
+        optional_outputs={
+            DRIFT_OUTPUT: datastore_uri(BLOBSTORE, drift_folder(**claim.ids)),
+            PROFILE_OUTPUT: datastore_uri(
+                BLOBSTORE, profile_folder(record.feed, record.partition, version.number)
+            ),
+        },
         tags={
             f"tidegate_{word}": text for word, text in {**subject, **_details(version, generation)}.items()
         },

@@ -44,6 +44,16 @@ def predictions_path(feed: str, partition: str, version: int, generation: int) -
     return f"predictions/{feed}/{partition}/{version_name(partition, version)}/g{generation}/"
 
 
+def profile_folder(feed: str, partition: str, version: int) -> str:
+    """Return the folder with the profile of a version's files, with a final slash."""
+    return f"predictions/{feed}/{partition}/{version_name(partition, version)}/profile/"
+
+
+def profile_path(feed: str, partition: str, version: int) -> str:
+    """Return the path of a version's profile.json."""
+    return f"{profile_folder(feed, partition, version)}profile.json"
+
+
 def drift_folder(feed: str, partition: str, version: int, generation: int) -> str:
     """Return the folder that a generation writes its drift measurement to, with a final slash."""
     return f"{predictions_path(feed, partition, version, generation)}drift/"

@@ -119,6 +119,7 @@ class PartitionVersion(BaseModel):
         description="The files that no job can read, with the reasons. Each becomes a row with its error.",
     )
     archived: int = Field(default=0, description="How many files were in the archive tier.")
+    profile: str | None = Field(default=None, description="URL of profile.json: what the files contain.")
     generations: list[Generation] = Field(default=[])
 
     @property

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 from tidegate.config.schema import Feed
 from tidegate.domain.activities import scoring_texts
 from tidegate.domain.assets import BLOBSTORE, DataAsset, datastore_uri
-from tidegate.domain.partitions.names import predictions_asset, predictions_path
+from tidegate.domain.partitions.names import predictions_asset, predictions_path, profile_path
 from tidegate.domain.partitions.records import Claim, ScoringState
 from tidegate.domain.partitions.result import CSV, RECONCILIATION, Reconciliation, Result, decide_result
 from tidegate.messages.commands import CheckPartition, FinishPartition, Follows, Next, WeighDrift
@@ -57,6 +57,7 @@ class FinishPartitionHandler:
 
     def _finish(self, feed: Feed, claim: Claim, cause: str) -> Next:
         result = self._result(feed, claim)
+        claim.version.profile = self._profile(feed, claim) or claim.version.profile
         if result.counts:
             self._register(feed, claim)
         return end_generation(self.context, claim, result, cause)
@@ -80,6 +81,12 @@ class FinishPartitionHandler:
         partition, since = claim.record.partition, claim.generation.claimed_at
         listing = self.versions.list_files(feed, partition)
         return self.versions.looks.changed_files(feed, partition, claim.version, listing, since)
+
+    def _profile(self, feed: Feed, claim: Claim) -> str | None:
+        """Return the URL of the profile of the version's files, or None if no pipeline wrote one."""
+        path = profile_path(claim.record.feed, claim.record.partition, claim.version.number)
+        datastores = self.context.workspace_of(feed).datastores
+        return datastores.url(BLOBSTORE, path) if datastores.exists(BLOBSTORE, path) else None
 
     def _register(self, feed: Feed, claim: Claim) -> None:
         assets, asset = self.context.workspace_of(feed).assets, _predictions(claim)
