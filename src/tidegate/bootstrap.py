@@ -58,6 +58,8 @@ from tidegate.service.steps.model_delivery import ModelDelivery
 from tidegate.service.steps.outside_files import OutsideFiles
 from tidegate.service.steps.pause_gate import CurrentPauses, PauseGate
 from tidegate.service.steps.set_indexes import SetIndexes
+from tidegate.service.steps.set_trainings import SetTrainings
+from tidegate.service.steps.set_versions import SetVersions
 from tidegate.service.steps.undelivered import UndeliveredWork
 from tidegate.service.steps.version_registration import VersionRegistration
 from tidegate.service.steps.waiting_work import WaitingWork
@@ -114,7 +116,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     looks = ContentLooks(context, feeds)
     versions, claims = VersionRegistration(context, feeds, feed_records, looks), GenerationClaims(context)
     waiting, pauses = WaitingWork(context.ledger, queue, now), CurrentPauses(context.ledger, now)
-    gate = PauseGate(context, pauses)
+    gate, indexes = PauseGate(context, pauses), SetIndexes(context)
     record = RecordEventHandler(context, CurrentRoutes(config, settings.check_delay), rejected)
     inbox = Inbox(routes=record.routes, queue=queue, record=record.handle, now=now)
     undelivered = UndeliveredWork(
@@ -123,7 +125,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         inbox.accept,
     )
     handlers: Handlers = {
-        **_handlers(context, settings, credential, versions),
+        **_handlers(context, settings, credential, versions, indexes),
         commands.Reconcile: _reconcile(context, versions, waiting, undelivered).handle,
         commands.RecordEvent: record.handle,
     }
@@ -143,10 +145,10 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         dry_runs=DryRunService(context, claims, versions, ChampionChecks(context)),
         approvals=ApprovalService(context, queue),
         rejudgings=RejudgeService(context, queue),
-        retrainings=RetrainService(context, queue),
+        retrainings=RetrainService(context, queue, SetTrainings(context)),
         replays=ReplayService(context, queue, inbox, rejected),
         pauses=PauseService(context, queue, pauses, waiting),
-        indexes=SetIndexes(context),
+        indexes=indexes,
     )
 
 
@@ -155,6 +157,7 @@ def _handlers(
     settings: Settings,
     credential: ServiceCredential,
     versions: VersionRegistration,
+    indexes: SetIndexes,
 ) -> Handlers:
     """Return the table from each command to the handler that carries it out."""
     copies, separation = BlobCopyClient(credential=credential), RoleSeparation(ArmClient(credential))
@@ -162,7 +165,7 @@ def _handlers(
     publisher = EventPublisher(endpoint=settings.events_endpoint, credential=credential)
     delivery, champion = ModelDelivery(context, copies), ChampionChange(context)
     catching_up = CatchingUp(context, versions.feeds)
-    limits = JobLimitChecks(context)
+    limits, sets = JobLimitChecks(context), SetTrainings(context)
     monitor = DeploymentMonitor(context, settings.config_file.parent)
     return {
         commands.CheckPartition: CheckPartitionHandler(
@@ -173,12 +176,14 @@ def _handlers(
         ).handle,
         commands.CheckJob: CheckJobHandler(context, runner, limits).handle,
         commands.FinishPartition: FinishPartitionHandler(context, versions, catching_up).handle,
-        commands.JudgeModel: JudgeModelHandler(context, copies, runner).handle,
+        commands.JudgeModel: JudgeModelHandler(
+            context, copies, runner, SetVersions(context, copies, indexes, sets)
+        ).handle,
         commands.PromoteModel: PromoteModelHandler(context, separation, delivery, champion).handle,
         commands.AdvanceRollout: AdvanceRolloutHandler(context, champion, monitor).handle,
         commands.RollbackModel: RollbackModelHandler(context, champion).handle,
-        commands.WeighDrift: WeighDriftHandler(context).handle,
-        commands.RetrainModel: RetrainModelHandler(context, runner).handle,
+        commands.WeighDrift: WeighDriftHandler(context, sets).handle,
+        commands.RetrainModel: RetrainModelHandler(context, runner, sets).handle,
         commands.Notify: NotifyHandler(context, sender, publisher, settings.public_url).handle,
     }
 

@@ -295,7 +295,7 @@ def test_a_model_set_is_judged_by_a_pipeline_for_sets_and_trained_at_each_partit
     policy = load(_file(tmp_path, GOOD + SET), ENVIRON).models["sales"]
 
     assert policy.set is not None
-    assert (policy.evaluate.pipeline, policy.training_pipeline) == ("set_evaluation", "set_training")
+    assert policy.pipelines == ["set_evaluation", "set_training", "set_renewal"]
     assert (policy.set.training.on, policy.set.training.keys) == ("partition", "needed")
 
 
@@ -305,7 +305,6 @@ def test_a_model_set_is_judged_by_a_pipeline_for_sets_and_trained_at_each_partit
         ("feed: images", "feed: sales", "25: models.sales.set.feed: this is no feed; feeds are: images"),
         ("keys: [store, product]", "keys: [store, date]", "23: models.sales.set: date is named twice"),
         ("horizon: 28", "horizon: 0", "28: models.sales.set.horizon: Input should be greater than or equal"),
-        ("horizon: 28", "horizon: 28\n      nodes: 101", "29: models.sales.set.nodes: Input should be less"),
         ("horizon: 28", "horizon: 28\n      buckets: 1500", "29: models.sales.set.buckets: Input should be"),
         (
             "horizon: 28",

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.support import config_yaml
+from tests.support.hand_made_sets import SET_POLICY
 from tests.support.model_versions import POLICY
 from tests.support.payloads import as_json, learning_event, run_event, workspace_id
 
@@ -24,6 +25,13 @@ ROUTES = Routes(
     timedelta(seconds=10),
 )
 COPY = {"tidegate_source_workspace": "mlw-dev"}
+MEMBER = {"set": "sales", "set_version": "3", "store": "001"}
+SETS = Routes(
+    Config.model_validate(
+        config_yaml.values(stories=config_yaml.a_feed()) | {"models": {"sales": SET_POLICY, "digits": POLICY}}
+    ),
+    timedelta(seconds=10),
+)
 
 
 def meaning(event: dict[str, Any]) -> Meaning:
@@ -116,3 +124,27 @@ def test_job_names_are_azures_and_lead_to_no_other_version(model: str, version: 
     assert judged_by(name, [other, model]) in (None, (model, version))
     if other != model:
         assert judge_job(other, version, 1, 1) != name
+
+
+def means(event: dict[str, Any]) -> Meaning:
+    (parsed,) = parse(as_json(event))
+    (found,) = SETS.meanings(parsed, NOW)
+    return found
+
+
+def test_ten_thousand_members_of_a_set_start_nothing() -> None:
+    found = [means(registered(f"sales-{number}", 1, MEMBER)) for number in range(10_000)]
+
+    assert all(isinstance(meaning, Ignore) for meaning in found)
+
+
+def test_the_winners_of_a_set_are_not_judged_again() -> None:
+    assert isinstance(means(registered("sales", 4, {"tidegate_assembled_from": "3"})), Ignore)
+    assert judged(means(registered("sales", 4))) == ("sales", "4")
+
+
+@pytest.mark.parametrize(
+    "tags", [MEMBER | {"set": "digits"}, MEMBER | {"set": "other"}, {"set": "sales"}, MEMBER]
+)
+def test_tags_of_a_member_do_not_hide_a_model_that_has_a_policy(tags: dict[str, str]) -> None:
+    assert judged(means(registered("digits", 3, tags))) == ("digits", "3")

@@ -75,6 +75,8 @@ class ModelVersionView(VersionSummary):
     history: list[PastVerdict]
     promotion: Promotion | None
     rollout: RolloutRecord | None
+    assembled_into: str | None
+    assembled_from: str | None
     decoder_checks: list[DecoderCheck]
 
     @classmethod
@@ -87,6 +89,8 @@ class ModelVersionView(VersionSummary):
             "history",
             "promotion",
             "rollout",
+            "assembled_into",
+            "assembled_from",
             "decoder_checks",
         )
         evaluation = record.evaluation

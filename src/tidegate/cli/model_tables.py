@@ -16,6 +16,7 @@ _COLOURS = {
     "challenger": "yellow",
     "champion": "green",
     "observed": "dim",
+    "assembled": "dim",
     "retired": "dim",
 }
 # Texts after a limit that say what the metric is compared with, for the rules about the champion.
@@ -72,6 +73,10 @@ def show_version(version: dict[str, Any]) -> None:
         console.print(
             f"[dim]earlier verdict {past['verdict']['id']}, {past['state']}: {escape(past['why'])}[/]"
         )
+    if version["assembled_into"]:
+        console.print(f"The winners of its keys are {version['model']}:{version['assembled_into']}.")
+    if version["assembled_from"]:
+        console.print(f"The winners of {version['model']}:{version['assembled_from']}, key by key.")
     if version["error"]:
         console.print(f"[red]{escape(version['error'])}[/]")
     verdict = version["verdict"]

@@ -140,6 +140,7 @@ def _pipeline_job(plan: JobPlan, component: str) -> Any:
     data = {name: Input(type=kind, path=path) for name, (kind, path) in plan.inputs.items()}
     folders = {name: Output(type="uri_folder", path=path) for name, path in plan.outputs.items()}
     models = {name: Output(type="mlflow_model", name=model) for name, model in plan.models.items()}
+    models |= {name: Output(type="mlflow_model", path=path) for name, path in plan.model_folders.items()}
     return PipelineJob(
         name=plan.job,
         display_name=plan.display_name,

@@ -28,6 +28,7 @@ KINDS: Mapping[str, str] = {
     "model.champion_unfit": "the champion does not pass with a new image decoder, or was not judged in time",
     "model.promoted": "a model is champion in production",
     "model.rolled_back": "the previous champion is champion again",
+    "model.compared": "the forecasts of a model set were compared with actual values",
     "model.retraining": "a new model is being trained",
     "model.retraining_failed": "training a new model failed",
     "model.retraining_cancelled": "a person cancelled the training of a new model",

@@ -212,11 +212,11 @@ class Policy(Section):
         return self.set or self.drift
 
     @property
-    def training_pipeline(self) -> str | None:
-        """The pipeline that trains a new version, or None."""
+    def pipelines(self) -> list[str]:
+        """The pipelines that evaluate and train, and that compare the forecasts of a set."""
         if self.set:
-            return self.set.pipeline
-        return self.drift.retrain if self.drift else None
+            return [self.evaluate.pipeline, self.set.pipeline, self.set.worse.pipeline]
+        return [self.evaluate.pipeline, *([self.drift.retrain] if self.drift else [])]
 
     @model_validator(mode="before")
     @classmethod

@@ -20,7 +20,6 @@ from tidegate.config.types import (
 )
 
 MOST_FILES = 1500  # of one model version: azure/machine-learning/resource-limits-capacity
-MOST_NODES = 100  # of one parallel job
 _OTHER_FILES = 100  # MLmodel, index, code, and the shards of later trainings of some keys
 
 
@@ -91,6 +90,7 @@ class WorseRule(Section):
     min_n: int = Field(default=7, ge=1)
     breaches: int = Field(default=2, ge=1)
     of_last: int = Field(default=3, ge=1)
+    pipeline: AssetName = "set_renewal"
 
     @model_validator(mode="after")
     def _breaches_can_be_reached(self) -> "WorseRule":
@@ -137,7 +137,6 @@ class ModelSet(JobClusters):
     worse: WorseRule = WorseRule()
     pipeline: AssetName = "set_training"
     buckets: int = Field(default=64, ge=1, le=MOST_FILES - _OTHER_FILES)
-    nodes: int = Field(default=1, ge=1, le=MOST_NODES)
     compute: AssetName = "cpu"
 
     @model_validator(mode="after")

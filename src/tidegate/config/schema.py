@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tidegate.config.file_patterns import FilePatterns
 from tidegate.config.model_policy import Policy
+from tidegate.config.model_sets import TrainOn
 from tidegate.config.path_pattern import PathPattern
 from tidegate.config.types import (
     Account,
@@ -295,6 +296,14 @@ class Config(Section):
     def feeds_in(self, role: str) -> dict[str, Feed]:
         """Return the feeds whose work is in the workspace of this role."""
         return {name: feed for name, feed in self.feeds.items() if feed.workspace == role}
+
+    def sets_trained_at_partitions_of(self, feed: str) -> list[str]:
+        """Return the models whose sets are trained when a partition of a feed is complete."""
+        return [
+            name
+            for name, policy in self.models.items()
+            if policy.set and policy.set.feed == feed and policy.set.training.on is TrainOn.PARTITION
+        ]
 
     @property
     def digest(self) -> str:

@@ -73,7 +73,7 @@ def pipelines_in(config: Config, role: str) -> list[str]:
     """Return every pipeline component that runs in a workspace."""
     names = [feed.score.pipeline for feed in config.feeds_in(role).values()]
     for policy in config.models.values() if role == "development" else ():
-        names += [policy.evaluate.pipeline, *([policy.training_pipeline] if policy.training_pipeline else [])]
+        names += policy.pipelines
     return list(dict.fromkeys(names))
 
 

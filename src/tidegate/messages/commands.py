@@ -129,10 +129,11 @@ class WeighDrift(_Command):
 
     kind: Literal["WeighDrift"] = "WeighDrift"
     model: Name
-    source: Literal["measurement", "monitor", "dataset_monitor", "renew"]
+    source: Literal["measurement", "monitor", "dataset_monitor", "renew", "partition"]
     of: str = Field(
         max_length=1024,
-        description="A result (`digits:202611-1-g1`), a run and its signal, a monitor, or a renewal's month.",
+        description="A result (`digits:202611-1-g1`), a run and its signal, a monitor, a renewal's month, or "
+        "a partition (`sales:202611-1`).",
     )
     said: str = Field(
         default="", max_length=4096, description="The text of a monitor, which cannot be read again later."

@@ -137,7 +137,7 @@ def clusters_for(job: Job, config: Config) -> JobClusters | None:
     policy = config.models.get(job.owner)
     if policy is None:
         return None
-    return policy.evaluate if job.kind is JobKind.EVALUATION else policy.drift
+    return policy.evaluate if job.kind is JobKind.EVALUATION else policy.training
 
 
 def read_output(workspace: "WorkspaceClients", path: str) -> bytes | None:

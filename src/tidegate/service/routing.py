@@ -13,6 +13,7 @@ from tidegate.domain.jobs.plan import served_by
 from tidegate.domain.lifecycle.lineage import SOURCE_TAG
 from tidegate.domain.lifecycle.names import judged_by
 from tidegate.domain.lifecycle.retraining import retrained_by
+from tidegate.domain.model_sets.facts import ASSEMBLED_TAG, MEMBER_TAGS
 from tidegate.messages.commands import CheckJob, JudgeModel, RetrainModel, WeighDrift
 from tidegate.messages.events import (
     BlobChanged,
@@ -107,6 +108,10 @@ class Routes:
         return record_breach(event, signal, breach[:_MAX_TEXT], self._workspaces[event.topic], now)
 
     def _model_meaning(self, event: ModelRegistered | ModelDeployed | DataDrifted, now: datetime) -> Meaning:
+        if isinstance(event, ModelRegistered) and self._is_member(event):
+            return Ignore("model is a member of a set, which is judged as a whole")
+        if isinstance(event, ModelRegistered) and ASSEMBLED_TAG in event.tags:
+            return Ignore("version was assembled by the evaluation of another one")
         if isinstance(event, ModelRegistered) and self._is_candidate(event):
             return _judge(event, event.name, event.version)
         if isinstance(event, DataDrifted) and (model := self._monitored_model(event.monitor)):
@@ -137,6 +142,15 @@ class Routes:
         """Return whether the gate judges this version: it is in development, and no promotion copied it."""
         in_development = self._workspaces[event.topic] == "development"
         return in_development and event.name in self._config.models and SOURCE_TAG not in event.tags
+
+    def _is_member(self, event: ModelRegistered) -> bool:
+        """Return whether this model is a member of a set, registered by `register: each`.
+
+        A set may have 10,000 of them, and nothing is to be done about any.
+        """
+        policy = self._config.models.get(event.tags.get("set", ""))
+        is_member = policy is not None and policy.set is not None and event.tags.keys() >= MEMBER_TAGS
+        return is_member and event.name not in self._config.models
 
     def _judged_version(self, event: RunChanged) -> tuple[str, str] | None:
         """Return the model and version that a run evaluates, from its tags or else from its name."""

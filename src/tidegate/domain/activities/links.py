@@ -31,7 +31,7 @@ def job_subject_url(job: Job) -> str:
             return partition_url(job.owner, partition_of_result(job.work))
         case JobKind.EVALUATION:
             return version_url(job.owner, job.work)
-        case JobKind.RETRAINING:
+        case JobKind.RETRAINING | JobKind.COMPARISON:
             return model_url(job.owner)
 
 

@@ -9,7 +9,18 @@ from tidegate.domain.activities.subjects import model_subject, partition_subject
 from tidegate.domain.jobs.records import Job, JobKind, Limit, StuckRun
 from tidegate.domain.jobs.time_limits import duration_text, stuck_reason
 
-_SECTIONS = {JobKind.SCORING: "score", JobKind.EVALUATION: "evaluate", JobKind.RETRAINING: "drift"}
+_SECTIONS = {
+    JobKind.SCORING: ("score",),
+    JobKind.EVALUATION: ("evaluate",),
+    JobKind.RETRAINING: ("drift", "set"),
+    JobKind.COMPARISON: ("set",),
+}
+_WORK = {
+    JobKind.SCORING: "scorings of",
+    JobKind.EVALUATION: "evaluations of",
+    JobKind.RETRAINING: "retrainings of",
+    JobKind.COMPARISON: "comparisons of",
+}
 
 
 def job_stuck(job: Job, stuck: StuckRun, cluster: Sequence[str], link: str, trigger: Trigger) -> Activity:
@@ -53,13 +64,11 @@ def _summary(job: Job, stuck: StuckRun) -> str:
 
 
 def _facts(job: Job, stuck: StuckRun) -> Iterator[str]:
-    key = f"{_SECTIONS[job.kind]}.limits.{stuck.limit.value}"
+    key = " or ".join(f"{section}.limits.{stuck.limit.value}" for section in _SECTIONS[job.kind])
     since = f"since {stuck.since:%Y-%m-%d %H:%M:%S %Z}"
     limit = f"The limit is {_duration(stuck.allowed_s)} ({key})"
     yield f"{stuck_reason(stuck)}, {since}. {limit}."
-    work = {JobKind.SCORING: "scorings of", JobKind.EVALUATION: "evaluations of"}.get(
-        job.kind, "retrainings of"
-    )
+    work = _WORK[job.kind]
     if stuck.usual_s is None:
         yield f"The usual time is not known: none of the {work} {job.owner} has completed yet."
     else:
@@ -88,7 +97,7 @@ def _how_to_start_again(job: Job) -> str:
             return f"{cancel} run: {rerun_command(job.owner, job.work.partition('-')[0])}"
         case JobKind.EVALUATION:
             return f'{cancel} run: tidegate judge {job.owner} {job.work} --reason "..."'
-        case JobKind.RETRAINING:
+        case JobKind.RETRAINING | JobKind.COMPARISON:
             return f'{cancel} run: tidegate retrain {job.owner} --reason "..."'
 
 

@@ -135,4 +135,10 @@ def _next_step(record: ModelVersion, state: ModelState) -> str:
             "The champion stays in use. Register a better version. If the holdout or the rules were wrong, "
             f'correct them and run: tidegate judge {record.model} {record.version} --reason "..."'
         )
+    if state is ModelState.ASSEMBLED:
+        return (
+            f"Some keys keep the champion's member: the set of the winners is "
+            f"{model_reference(record.model, str(record.assembled_into))}. If the policy has promote, the "
+            "promotion of that version follows."
+        )
     return "If the policy has promote, the promotion follows; another notification says if it needs approval."

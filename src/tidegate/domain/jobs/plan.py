@@ -33,7 +33,8 @@ class JobPlan:
     """A job as it is submitted: references to registered assets, and literals.
 
     `outputs` map a name to a folder in a datastore. `optional_outputs` do the same for outputs that only some
-    pipelines have. `models` map a name to the model that the output is registered as. An attempt after a
+    pipelines have. `models` map a name to the model that the output is registered as, and `model_folders` to
+    a folder in a datastore for a model that the job does not register. An attempt after a
     preemption may run on another `cluster`; `other_clusters` stay the same.
     """
 
@@ -51,6 +52,7 @@ class JobPlan:
     tags: Mapping[str, str]
     force_rerun: bool = False
     models: Mapping[str, str] = field(default_factory=dict)
+    model_folders: Mapping[str, str] = field(default_factory=dict)
     optional_outputs: Mapping[str, str] = field(default_factory=dict)
     other_clusters: tuple[str, ...] = ()
 

@@ -16,6 +16,7 @@ class JobKind(StrEnum):
     SCORING = "scoring"
     EVALUATION = "evaluation"
     RETRAINING = "retraining"
+    COMPARISON = "comparison"  # of the forecasts of a model set with actual values
 
 
 class JobEnd(StrEnum):

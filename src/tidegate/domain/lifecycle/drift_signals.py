@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-Source = Literal["measurement", "monitor", "dataset_monitor", "renew"]
+Source = Literal["measurement", "monitor", "dataset_monitor", "renew", "partition"]
 
 # What Azure's model monitoring writes into the tag of its run:
 # https://learn.microsoft.com/azure/machine-learning/how-to-monitor-model-performance
@@ -119,6 +119,13 @@ def renewal(month: str, at: datetime) -> DriftSignal:
     """Return the signal of a scheduled renewal, which starts a training without any drift."""
     return DriftSignal(
         signal_id("renew", month), "renew", month, at, breached=False, why=f"renewal of {month}"
+    )
+
+
+def partition_arrived(of: str, at: datetime) -> DriftSignal:
+    """Return the signal of a partition that is complete. `of` names its Data asset: `sales:202611-1`."""
+    return DriftSignal(
+        signal_id("partition", of), "partition", of, at, breached=False, why=f"{of} is complete"
     )
 
 

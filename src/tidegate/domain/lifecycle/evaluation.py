@@ -13,7 +13,7 @@ from tidegate.domain.lifecycle.names import evaluation_folder, model_reference
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidegate.domain.lifecycle.verdict_records import Evaluation, RuleResult, Verdict
 
-_NONE = "none"  # a literal of a job cannot be empty
+NONE = "none"  # a literal of a job cannot be empty
 _MOST_LINES = 300  # a row of the ledger holds 1 MB; verdict.json has every line
 
 
@@ -32,16 +32,6 @@ def plan_evaluation(policy: Policy, record: ModelVersion, evaluation: Evaluation
     models = {"candidate": compared.candidate} | (
         {"champion": compared.champion} if compared.champion else {}
     )
-    subject = {
-        "model": record.model,
-        "model_version": record.version,
-        "evaluation": str(evaluation.number),
-        "attempt": str(evaluation.attempt),
-        "data": evaluation.data,
-        "champion": compared.champion or _NONE,
-    }
-    if record.requests and record.requests[-1].number == evaluation.number:
-        subject["reason"] = record.requests[-1].reason[:500]
     folder = evaluation_folder(record.model, record.version, evaluation.number)
     cluster = evaluation.compute or policy.evaluate.compute
     return JobPlan(
@@ -62,14 +52,29 @@ def plan_evaluation(policy: Policy, record: ModelVersion, evaluation: Evaluation
             "version": record.version,
             "evaluation": str(evaluation.number),
             "candidate_name": compared.candidate,
-            "champion_name": compared.champion or _NONE,
+            "champion_name": compared.champion or NONE,
             "data": evaluation.data,
-            "slice_by": policy.gate.slices.by if policy.gate.slices else _NONE,
+            "slice_by": policy.gate.slices.by if policy.gate.slices else NONE,
             "evaluation_compute": cluster,
         },
         outputs={"verdict_evidence": datastore_uri(BLOBSTORE, folder)},
-        tags={f"tidegate_{word}": text for word, text in subject.items()},
+        tags=evaluation_tags(record, evaluation),
     )
+
+
+def evaluation_tags(record: ModelVersion, evaluation: Evaluation) -> dict[str, str]:
+    """Return the tags of an evaluation's job, which say what it is about."""
+    subject = {
+        "model": record.model,
+        "model_version": record.version,
+        "evaluation": str(evaluation.number),
+        "attempt": str(evaluation.attempt),
+        "data": evaluation.data,
+        "champion": subject_of(record, evaluation).champion or NONE,
+    }
+    if record.requests and record.requests[-1].number == evaluation.number:
+        subject["reason"] = record.requests[-1].reason[:500]
+    return {f"tidegate_{word}": text for word, text in subject.items()}
 
 
 def decide_verdict(

@@ -25,6 +25,7 @@ class ModelState(StrEnum):
     PASSED = "passed"  # waits for approval, or for another promotion to end
     REFUSED = "refused"  # refused by the gate or by a person
     OBSERVED = "observed"  # judged with mode: observe, which neither blocks nor promotes
+    ASSEMBLED = "assembled"  # passed; the set of its evaluation's winners is promoted as another version
     CANCELLED = "cancelled"  # a person cancelled the evaluation, so there is no verdict
     EXPIRED = "expired"  # no person approved it in time
     PROMOTING = "promoting"
@@ -137,6 +138,12 @@ class ModelVersion(LedgerRecord):
         default=None, description="When the time for approval or the bake time ends."
     )
     error: str | None = None
+    assembled_into: str | None = Field(
+        default=None, description="The version that holds the winners of this set's evaluation."
+    )
+    assembled_from: str | None = Field(
+        default=None, description="The version whose evaluation assembled this set from its winners."
+    )
     decoder_checks: list[DecoderCheck] = Field(
         default=[], description="The newest 5 evaluations of the champion with another image decoder."
     )
@@ -166,7 +173,7 @@ class SignalRecord(BaseModel):
     """A drift signal or a person's request, and whether and why it started a training."""
 
     id: str
-    source: Literal["measurement", "monitor", "dataset_monitor", "renew", "request"]
+    source: Literal["measurement", "monitor", "dataset_monitor", "renew", "partition", "request"]
     about: str = Field(
         default="",
         description="What was measured. Of signals from one source about the same data, the newest counts.",
@@ -181,6 +188,16 @@ class SignalRecord(BaseModel):
     evidence: dict[str, Any] = Field(default={})
 
 
+class Comparison(BaseModel):
+    """The forecasts of a model set that are compared with the actual values of a later partition."""
+
+    champion: str = Field(description="The version in development.")
+    predictions: str = Field(description="The folder of the forecasts.")
+    partition: str = Field(description="The partition with the actual values.")
+    actuals: str = Field(description="Path of the manifest of that partition.")
+    earlier: str | None = Field(default=None, description="The folder of the comparison before.")
+
+
 class Retraining(BaseModel):
     """A training that a drift signal or a person started, with the data that was chosen at that time."""
 
@@ -192,6 +209,19 @@ class Retraining(BaseModel):
     )
     data: list[str] = Field(description="Data assets as `name:version`, the labelled set first.")
     since: datetime
+    manifest: str | None = Field(
+        default=None, description="Path of the manifest of the partitions, for a model set."
+    )
+    previous: str | None = Field(
+        default=None, description="The version of a model set whose members are kept for all other keys."
+    )
+    only_keys: str | None = Field(
+        default=None, description="Path of the list of the keys to train; None means all keys."
+    )
+    keys: dict[str, int] = Field(default={}, description="How many keys are trained for which reason.")
+    comparison: Comparison | None = Field(
+        default=None, description="What is compared before it is known which keys are trained."
+    )
     requested: str | None = Field(
         default=None, description="Who requested the training and why, or None after a drift signal."
     )
@@ -212,4 +242,8 @@ class Model(LedgerRecord):
     )
     signals: list[SignalRecord] = Field(default=[], description="The newest 100 signals, oldest first.")
     retraining: Retraining | None = Field(default=None, description="The retraining that is under way.")
+    compared: str | None = Field(
+        default=None,
+        description="The folder of the newest comparison of forecasts with actual values.",
+    )
     retrained_at: list[datetime] = Field(default=[])

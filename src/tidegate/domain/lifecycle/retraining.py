@@ -10,7 +10,8 @@ from tidegate.domain.lifecycle.names import job_part
 from tidegate.domain.lifecycle.records import Retraining
 
 REQUEST = "request"  # the first word of the signal that stands for a person's request
-_SIGNAL = re.compile(rf"((?:measurement|monitor|dataset-monitor|renew|{REQUEST})-.+)-a\d+")
+_SIGNAL = re.compile(rf"((?:measurement|monitor|dataset-monitor|renew|partition|{REQUEST})-.+)-a\d+")
+_KINDS = ("retrain", "compare")
 
 
 def retrain_job(model: str, signal: str, attempt: int) -> str:
@@ -21,12 +22,24 @@ def retrain_job(model: str, signal: str, attempt: int) -> str:
     return f"retrain-{job_part(model)}-{signal}-a{attempt}"
 
 
+def compare_job(model: str, signal: str, attempt: int) -> str:
+    """Return the derived name of the job that compares the forecasts of a set with actual values."""
+    return f"compare-{job_part(model)}-{signal}-a{attempt}"
+
+
+def job_of(model: str, retraining: Retraining, attempt: int) -> str:
+    """Return the name of the job of a retraining's present step: the comparison, or the training."""
+    name = compare_job if retraining.comparison else retrain_job
+    return name(model, retraining.signal, attempt)
+
+
 def retrained_by(job: str, models: Iterable[str]) -> tuple[str, str] | None:
-    """Return the model and the signal of the retraining job with this name, or None for other names."""
+    """Return the model and the signal of the retraining job or comparison with this name, or None."""
     for model in models:
-        prefix = f"retrain-{job_part(model)}-"
-        if job.startswith(prefix) and (match := _SIGNAL.fullmatch(job.removeprefix(prefix))):
-            return model, match[1]
+        for kind in _KINDS:
+            prefix = f"{kind}-{job_part(model)}-"
+            if job.startswith(prefix) and (match := _SIGNAL.fullmatch(job.removeprefix(prefix))):
+                return model, match[1]
     return None
 
 

@@ -25,6 +25,11 @@ class Evaluation(BaseModel):
     champion: str | None = Field(
         description="The champion's version in development; None if there is no champion."
     )
+    manifest: str | None = Field(
+        default=None,
+        description="Path of the manifest of the partitions with the holdout of a model set; None if the "
+        "holdout is a Data asset.",
+    )
     files: str | None = Field(
         default=None, description="Fingerprint of the version's files; None without a `promote` section."
     )

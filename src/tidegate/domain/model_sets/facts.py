@@ -7,6 +7,8 @@ from typing import Any
 METADATA = "tidegate_set"
 SET_TAG = "tidegate_set"
 INDEX_TAG = "set_index"
+ASSEMBLED_TAG = "tidegate_assembled_from"  # the version whose evaluation assembled this one
+MEMBER_TAGS = frozenset({"set", "set_version"})  # of a member that is registered as a model of its own
 _MOST_TEXT = 1000  # of a tag
 
 

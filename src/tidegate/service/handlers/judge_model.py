@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tidegate.config.model_policy import Policy
+from tidegate.config.model_policy import NEWEST, Policy
 from tidegate.domain.activities import champion_texts, verdict_texts
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.jobs.outcome import JobCancelled, JobCompleted, JobFailed, JobRunning, ResubmitJob
@@ -27,7 +27,8 @@ from tidegate.service.job_runner import (
     read_output,
 )
 from tidegate.service.retry import FIRST_LOOK, look_again
-from tidegate.service.steps.model_candidates import files_of, is_copy, read_candidate
+from tidegate.service.steps.model_candidates import files_of, is_own_version, read_candidate
+from tidegate.service.steps.set_versions import SetVersions
 from tidegate.service.steps.verdict_publication import attach_verdict, publish_verdict
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class JudgeModelHandler:
     context: ServiceContext
     copies: "BlobCopyClient"
     runner: JobRunner
+    sets: SetVersions
 
     def handle(self, command: JudgeModel) -> Follows:
         policy = self.context.policy(command.model)
@@ -60,14 +62,16 @@ class JudgeModelHandler:
             case ModelState.REGISTERED:
                 return self._begin(command, policy, record)
             case ModelState.PASSED:
-                return _promotion(command, policy)
+                return _promotion(command, policy, command.version)
         return self._judge_champion(command, policy, record, record.open_check) if record.open_check else []
 
     def _register(self, command: JudgeModel, policy: Policy) -> Follows:
-        """Add the version to the ledger, unless a promotion made it."""
+        """Add the version to the ledger, unless the service itself registered it."""
         record = read_candidate(self.context.development, command.model, command.version, self.context.now())
-        if is_copy(record):
+        if is_own_version(record):
             return []
+        if policy.set:
+            self.sets.tag(record)
         announced = self.context.announce(verdict_texts.registered(record, command.cause))
         self.context.ledger.save(record)
         return [announced, *self._begin(command, policy, record)]
@@ -76,10 +80,12 @@ class JudgeModelHandler:
         """Save the next evaluation, which compares with the present champion, and submit its job."""
         champion = champion_source(self.context.ledger.model(record.model))
         files = self._fingerprint(record) if policy.promote else None
-        record.evaluation = next_evaluation(policy, record, self.context.now(), champion, files)
-        record.state = ModelState.EVALUATING
+        evaluation = next_evaluation(policy, record, self.context.now(), champion, files)
+        if policy.set and evaluation.data == NEWEST:
+            evaluation = self.sets.with_holdout(record, policy.set, evaluation)
+        record.evaluation, record.state = evaluation, ModelState.EVALUATING
         self.context.ledger.save(record)
-        return self._submit(command, policy, record, record.evaluation)
+        return self._submit(command, policy, record, evaluation)
 
     def _judge_champion(
         self, command: JudgeModel, policy: Policy, record: ModelVersion, check: DecoderCheck
@@ -102,7 +108,15 @@ class JudgeModelHandler:
         if champion and workspace.models.find(record.model, champion) is None:
             gone = f"the champion's version {champion} is no longer in development: roll back, or restore it"
             return self._conclude(command, policy, record, NoEvidence(gone))
-        plan = plan_evaluation(policy, record, evaluation)
+        if evaluation.data == NEWEST:
+            return self._conclude(
+                command, policy, record, NoEvidence("no partition of the feed is complete yet")
+            )
+        plan = (
+            self.sets.plan_evaluation(policy, policy.set, record, evaluation)
+            if policy.set
+            else plan_evaluation(policy, record, evaluation)
+        )
         match self.runner.submit(_DEVELOPMENT, plan):
             case ClusterNotReady():
                 return look_again(command, self.context.now() - evaluation.submitted_at)
@@ -181,15 +195,21 @@ class JudgeModelHandler:
         if champion_source(self.context.ledger.model(record.model)) != record.evaluation.champion:
             log.info("evaluation_outdated", judged_beside=record.evaluation.champion)
             return self._begin(command, policy, record)
+        if _winners_differ(evidence) and (problem := self.sets.files_problem(record)):
+            evidence = NoEvidence(problem)
         verdict = self._verdict(policy, record, evidence)
-        state = state_after(verdict)
+        state, promoted = state_after(verdict), command.version
+        if state is ModelState.PASSED and _winners_differ(evidence):
+            promoted = self.sets.assemble(record, verdict).version
+            state, record.assembled_into = ModelState.ASSEMBLED, promoted
         publish_verdict(self.context.development, record, verdict)
         announced = self.context.announce(verdict_texts.judged(record, verdict, state, command.cause))
         record.verdict, record.state = shortened(verdict), state
         record.error = None if verdict.passed else _failed_rules(verdict)
         self.context.ledger.save(record)
         log.info("model_judged", verdict=verdict.id, passed=verdict.passed, state=state.value)
-        return [announced, *(_promotion(command, policy) if state is ModelState.PASSED else ())]
+        passed = state in (ModelState.PASSED, ModelState.ASSEMBLED)
+        return [announced, *(_promotion(command, policy, promoted) if passed else ())]
 
     def _conclude_check(
         self,
@@ -221,10 +241,15 @@ class JudgeModelHandler:
         return self.context.development.runs.metrics(run)
 
 
-def _promotion(command: JudgeModel, policy: Policy) -> Follows:
+def _promotion(command: JudgeModel, policy: Policy, version: str) -> Follows:
     if policy.promote is None:
         return []
-    return [Next(PromoteModel(cause=command.cause, model=command.model, version=command.version))]
+    return [Next(PromoteModel(cause=command.cause, model=command.model, version=version))]
+
+
+def _winners_differ(evidence: Evidence | NoEvidence) -> bool:
+    """Return whether the evaluation of a model set assembled another set than the candidate."""
+    return isinstance(evidence, Evidence) and evidence.set is not None and evidence.set.winners_differ
 
 
 def _failed_rules(verdict: Verdict) -> str:

@@ -9,7 +9,10 @@ from tidegate.config.schema import Config, Feed
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.lifecycle.drift import due_renewal
+from tidegate.domain.lifecycle.drift_signals import signal_id
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
+from tidegate.domain.model_sets.history import asset_name, complete_versions
+from tidegate.domain.model_sets.schedule import due_training
 from tidegate.domain.partitions.calendar import (
     current_partition,
     deadline_of,
@@ -69,6 +72,7 @@ class ReconcileHandler:
         self.undelivered.take_up()
         config, ledger = self.context.config(), self.context.ledger
         now, cause = self.context.now(), command.cause
+        models = ledger.models()
         jobs = ledger.jobs(open_only=True)
         open_jobs = {job.name for job in jobs}
         to_check = [*self.runner.changed(jobs), *self.limits.due(jobs, config)]
@@ -87,9 +91,10 @@ class ReconcileHandler:
             due += [CheckPartition(cause=cause, feed=name, partition=partition) for partition in partitions]
             due += due_scorings(feed, records, cause, open_jobs)
             due += self.catching_up.due_scorings(name, cause)
+            due += due_set_trainings(name, records, models, config, cause)
         due += due_versions(ledger.model_versions(), config, cause, open_jobs)
         due += self.registrations.find(config, cause)
-        due += due_models(ledger.models(), config, now, cause, open_jobs)
+        due += due_models(models, config, now, cause, open_jobs)
         due += self.delays.lost(cause)
         due += due_activities(ledger.unsent_activities(), now, cause)
         commands = list(dict.fromkeys(due))
@@ -166,12 +171,26 @@ def due_models(
     known = {record.model: record for record in models}
     for name, policy in config.models.items():
         model = known.get(name) or Model(model=name)
-        if model.retraining and policy.drift and model.retraining.job not in open_jobs:
+        if model.retraining and policy.training and model.retraining.job not in open_jobs:
             yield RetrainModel(cause=cause, model=name, signal=model.retraining.signal)
         if policy.renew and (month := due_renewal(model, policy.renew, now, config.timezone)):
             yield WeighDrift(cause=cause, model=name, source="renew", of=month)
+        if policy.set and (period := due_training(model, policy.set.training, now, config.timezone)):
+            yield WeighDrift(cause=cause, model=name, source="renew", of=period)
         if model.champion and policy.rollout:
             yield AdvanceRollout(cause=cause, model=name, version=model.champion.source)
+
+
+def due_set_trainings(
+    feed: str, records: Sequence[Partition], models: Sequence[Model], config: Config, cause: str
+) -> Iterator[WeighDrift]:
+    """Yield the signal of the feed's newest complete partition for each set that has not received it."""
+    known = {record.model: record for record in models}
+    for name in config.sets_trained_at_partitions_of(feed):
+        for past in complete_versions(records, 1):
+            of, model = asset_name(past), known.get(name) or Model(model=name)
+            if all(signal.id != signal_id("partition", of) for signal in model.signals):
+                yield WeighDrift(cause=cause, model=name, source="partition", of=of)
 
 
 def due_activities(activities: Sequence[Activity], now: datetime, cause: str) -> Iterator[Notify]:

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict
 
+from tidegate.config.model_policy import Policy
 from tidegate.domain.lifecycle.drift import with_retraining, with_signal
 from tidegate.domain.lifecycle.records import Model, Retraining, SignalRecord
 from tidegate.domain.lifecycle.retraining import REQUEST, retrain_job
@@ -16,6 +17,7 @@ from tidegate.messages.commands import RetrainModel
 from tidegate.service.context import ServiceContext
 from tidegate.service.manual_actions.requester import Reason, Requester, RequesterName
 from tidegate.service.retry import retry_on_conflict, send_or_leave_to_timer
+from tidegate.service.steps.set_trainings import SetTrainings
 from tidegate.service.steps.training_data import training_data
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class RetrainService:
 
     context: ServiceContext
     queue: "WorkQueue"
+    sets: SetTrainings
 
     def retrain(
         self, model: str, request: RetrainRequest, requester: Requester, key: str | None
@@ -65,24 +68,19 @@ class RetrainService:
             _check_same(earlier, request)
             return record
         policy, now = self.context.policy(name), self.context.now()
-        if policy is None or policy.drift is None:
-            detail = f"tidegate.yml does not say how {name} is trained: add models.{name}.drift"
+        if policy is None or policy.training is None:
+            detail = f"tidegate.yml does not say how {name} is trained: add models.{name}.drift or .set"
             raise RefusedError(409, "Conflict", detail)
         if record.retraining:
             detail = f"a retraining of {name} is under way: wait for {record.retraining.job}, or cancel it"
             raise RefusedError(409, "Conflict", detail)
-        data = training_data(self.context, policy.drift)
-        if not data:
-            detail = f"there is nothing to train {name} on: no partition is scored in development yet"
+        by = f"{requester.by}: {request.reason}"
+        retraining = self._retraining(record, policy, signal, by)
+        if retraining is None:
+            what = "complete" if policy.set else "scored in development"
+            detail = f"there is nothing to train {name} on: no partition is {what} yet"
             raise RefusedError(409, "Conflict", detail)
-        retraining = Retraining(
-            signal=signal,
-            job=retrain_job(name, signal, 1),
-            compute=policy.drift.compute,
-            data=data,
-            since=now,
-            requested=f"{requester.by}: {request.reason}",
-        )
+        data = retraining.data
         requested = SignalRecord(
             id=signal,
             source="request",
@@ -91,13 +89,23 @@ class RetrainService:
             breached=False,
             counts=False,
             taken=True,
-            why=f"requested by {retraining.requested}",
+            why=f"requested by {by}",
             evidence={"by": requester.by, "by_source": requester.source, "job": retraining.job, "data": data},
         )
         changed = with_signal(with_retraining(record, retraining), requested)
         self.context.ledger.save(changed)
         log.info("retraining_requested", model=name, signal=signal)
         return changed
+
+    def _retraining(self, model: Model, policy: Policy, signal: str, by: str) -> Retraining | None:
+        """Return the retraining that was requested, or None if there is nothing to train on."""
+        if policy.set:
+            return self.sets.begin(model, policy, signal, by=by)
+        assert policy.drift is not None
+        data, now = training_data(self.context, policy.drift), self.context.now()
+        job, compute = retrain_job(model.model, signal, 1), policy.drift.compute
+        retraining = Retraining(signal=signal, job=job, compute=compute, data=data, since=now, requested=by)
+        return retraining if data else None
 
 
 def _identifier(key: str | None) -> str:

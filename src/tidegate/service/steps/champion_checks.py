@@ -35,9 +35,14 @@ class ChampionChecks:
 
         After the evaluation has begun, only the timer's command sends JudgeModel again, in case one got lost.
         """
+        if self._awaits_first_set(feed):
+            log.info("first_champion_awaited", feed=command.feed, model=feed.score.model)
+            return []  # the timer sends the command again
         record = self._champion(feed)
-        if record is None:
-            return None
+        return self._hold_for_check(feed, command, record) if record else None
+
+    def _hold_for_check(self, feed: Feed, command: ScorePartition, record: ModelVersion) -> Follows | None:
+        """Return what to do before the champion scores a partition, or None if it scores it now."""
         try:
             pipeline = self.context.workspace_of(feed).assets.newest_pipeline(feed.score.pipeline)
         except NotFoundError:  # the submission says so
@@ -62,11 +67,24 @@ class ChampionChecks:
             return looks
         return [Next(JudgeModel(cause=cause, model=record.model, version=record.version)), *looks]
 
+    def _awaits_first_set(self, feed: Feed) -> bool:
+        """Return whether a feed is scored by a model set that has no champion yet.
+
+        A set is trained on the feed's own partitions, so the first of them always come before it.
+        """
+        name, _, pinned = feed.score.model.partition(":")
+        policy = self.context.policy(name)
+        if pinned or policy is None or not (policy.set and policy.promotes):
+            return False
+        return self.context.ledger.model(name).champion is None
+
     def obstacle(self, feed: Feed, decoder: str | None) -> str | None:
         """Return why partitions of a feed wait for a check, or None if they are scored. Change nothing.
 
         `decoder` is that of the feed's pipeline.
         """
+        if self._awaits_first_set(feed):
+            return f"{feed.score.model} has no champion yet: the first one is trained on complete partitions"
         record = self._champion(feed)
         decision = decide_check(record, decoder, self.context.now()) if record else ScoreNow()
         if record is None or isinstance(decision, ScoreNow | StopWaiting):

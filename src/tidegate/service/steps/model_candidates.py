@@ -1,7 +1,7 @@
 """Candidates: the versions in the development workspace that the gate can judge."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from tidegate.config.schema import Config
 from tidegate.domain.lifecycle.file_copy import Folder
 from tidegate.domain.lifecycle.lineage import SOURCE_TAG
 from tidegate.domain.lifecycle.records import Model, ModelSource, ModelVersion
+from tidegate.domain.model_sets.facts import ASSEMBLED_TAG
 from tidegate.errors import NotFoundError, PermanentError, TransientError
 from tidegate.log import Log
 from tidegate.messages.commands import JudgeModel
@@ -44,8 +45,21 @@ def read_candidate(workspace: "WorkspaceClients", name: str, version: str, at: d
 
 
 def is_copy(record: ModelVersion) -> bool:
-    """Return whether a promotion made this version. The service does not judge its own copies."""
+    """Return whether a promotion made this version."""
     return SOURCE_TAG in record.source.tags
+
+
+def is_own_version(record: ModelVersion) -> bool:
+    """Return whether the service registered this version: a copy, or the winners of an evaluation.
+
+    It does not judge them.
+    """
+    return is_own(record.source.tags)
+
+
+def is_own(tags: Mapping[str, str]) -> bool:
+    """Return whether a version with these tags was registered by the service itself."""
+    return SOURCE_TAG in tags or ASSEMBLED_TAG in tags
 
 
 def files_of(workspace: "WorkspaceClients", uri: str) -> Folder:
@@ -100,9 +114,7 @@ class MissedRegistrations:
 
 
 def _candidate_versions(newest: "list[ListedModel]", since: datetime | None) -> list[str]:
-    """Return the newest version and those registered after `since`, oldest first, without copies."""
-    originals = [
-        model for model in newest if SOURCE_TAG not in model.tags and _VERSION.fullmatch(model.version)
-    ]
+    """Return the newest version and those registered after `since`, oldest first, without own ones."""
+    originals = [model for model in newest if not is_own(model.tags) and _VERSION.fullmatch(model.version)]
     recent = [model for model in originals[1:] if since and model.created_at >= since]
     return [model.version for model in reversed([*originals[:1], *recent])]

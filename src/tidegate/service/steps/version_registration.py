@@ -1,7 +1,8 @@
 """The versions of a partition: list its files, and register a new set of files as a Data asset."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -20,7 +21,7 @@ from tidegate.domain.partitions.omissions import left_out_of
 from tidegate.domain.partitions.records import Partition, PartitionVersion
 from tidegate.errors import NotFoundError, PermanentError
 from tidegate.log import Log
-from tidegate.messages.commands import Follows, Next, ScorePartition
+from tidegate.messages.commands import Follows, Next, ScorePartition, WeighDrift
 from tidegate.service.context import ServiceContext
 from tidegate.service.steps.content_looks import ContentLooks
 from tidegate.service.steps.feed_records import FeedRecords
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 log = Log(__name__)
 
 _MAX_LIST_FILE_BYTES = 64 * 1024 * 1024
+_ARRIVE_TOGETHER = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,21 @@ class VersionRegistration:
             )
             for version, generation in due
         ]
-        return [*map(Next, scorings), *notifications]
+        return [*map(Next, scorings), *self._trainings(record, unregistered, cause), *notifications]
+
+    def _trainings(
+        self, record: Partition, registered: Sequence[PartitionVersion], cause: str
+    ) -> Iterator[Next]:
+        """Yield the commands that train the sets of the feed with a version that was registered just now.
+
+        They have a delay, so that of several partitions that arrive together only the newest starts one.
+        """
+        if not registered or is_held_back(self.context.feed(record.feed), record):
+            return
+        of = f"{record.feed}:{version_name(record.partition, registered[-1].number)}"
+        for model in self.context.config().sets_trained_at_partitions_of(record.feed):
+            weigh = WeighDrift(cause=cause, model=model, source="partition", of=of)
+            yield Next(weigh, _ARRIVE_TOGETHER)
 
     def _register(self, feed: Feed, record: Partition, version: PartitionVersion, cause: str) -> list[Next]:
         """Register a version. People are not notified of one that is not scored because it is old."""

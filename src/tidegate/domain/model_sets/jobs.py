@@ -1,0 +1,186 @@
+"""The jobs of a model set: its training, its evaluation, and the comparison of its forecasts."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tidegate.config.model_policy import Policy
+from tidegate.config.model_sets import ModelSet
+from tidegate.domain.assets import BLOBSTORE, datastore_uri
+from tidegate.domain.jobs.plan import JobInput, JobPlan
+from tidegate.domain.jobs.records import JobKind
+from tidegate.domain.lifecycle.evaluation import NONE, evaluation_tags, subject_of
+from tidegate.domain.lifecycle.names import evaluation_folder, model_reference
+from tidegate.domain.lifecycle.records import Comparison, ModelVersion, Retraining
+from tidegate.domain.lifecycle.verdict_records import Evaluation
+from tidegate.domain.model_sets.comparison import comparison_folder
+
+
+@dataclass(frozen=True)
+class SetOfModel:
+    """A model with its section `set`, and the URI of the container in which its feed's files arrive."""
+
+    model: str
+    set: ModelSet
+    container: str
+
+
+def plan_set_training(of: SetOfModel, retraining: Retraining) -> JobPlan:
+    """Plan the job that trains a set, or some of its keys.
+
+    The data were chosen when the training was decided, so a repetition plans the same job.
+    """
+    set, cluster = of.set, retraining.compute or of.set.compute
+    inputs = _history(of, retraining.manifest)
+    if set.expected:
+        folder = datastore_uri(BLOBSTORE, expected_folder(of.model, retraining.signal))
+        inputs["expected"] = JobInput("uri_folder", folder)
+    if set.expected_in:
+        inputs["expected"] = JobInput("uri_folder", f"azureml:{set.expected_in}")
+    if retraining.previous:
+        inputs["previous"] = _model(of.model, retraining.previous)
+    if retraining.only_keys:
+        inputs["only_keys"] = _file(retraining.only_keys)
+    return JobPlan(
+        kind=JobKind.RETRAINING,
+        subject=f"{of.model}:{retraining.signal}",
+        attempt=retraining.attempt,
+        cluster=cluster,
+        job=retraining.job,
+        experiment=of.model,
+        display_name=f"train {of.model}",
+        pipeline=set.pipeline,
+        inputs=inputs,
+        literals={
+            "model_name": of.model,
+            "training": retraining.job,
+            "keys": json.dumps(set.keys),
+            "target": set.target,
+            "time": set.time,
+            "frequency": set.frequency,
+            "horizon": set.horizon,
+            "min_rows": set.min_rows,
+            "trainer": set.trainer,
+            "covariates": json.dumps(set.covariates),
+            "member_time_limit_s": set.member_time_limit.total_seconds(),
+            "buckets": set.buckets,
+            "data_names": ",".join(retraining.data),
+            "training_compute": cluster,
+        },
+        outputs={"report": datastore_uri(BLOBSTORE, f"sets/{of.model}/trainings/{retraining.job}/")},
+        models={"model": of.model},
+        tags=_training_tags(of.model, retraining),
+    )
+
+
+def plan_comparison(of: SetOfModel, retraining: Retraining, comparison: Comparison) -> JobPlan:
+    """Plan the job that compares the last forecasts of a set with the actual values of a later partition."""
+    rule, cluster = of.set.worse, retraining.compute or of.set.compute
+    inputs = {
+        **_history(of, comparison.actuals),
+        "predictions": JobInput("uri_folder", datastore_uri(BLOBSTORE, comparison.predictions)),
+        "model": _model(of.model, comparison.champion),
+    }
+    if comparison.earlier:
+        inputs["earlier"] = JobInput("uri_folder", datastore_uri(BLOBSTORE, comparison.earlier))
+    return JobPlan(
+        kind=JobKind.COMPARISON,
+        subject=f"{of.model}:{retraining.signal}",
+        attempt=retraining.attempt,
+        cluster=cluster,
+        job=retraining.job,
+        experiment=of.model,
+        display_name=f"compare the forecasts of {of.model}",
+        pipeline=rule.pipeline,
+        inputs=inputs,
+        literals={
+            "worse_metric": rule.metric,
+            "worse_by": rule.by,
+            "worse_min_n": rule.min_n,
+            "worse_breaches": rule.breaches,
+            "worse_of_last": rule.of_last,
+            "min_rows": of.set.min_rows,
+            "model_name": model_reference(of.model, comparison.champion),
+            "partition": comparison.partition,
+            "comparison": retraining.signal,
+            "compare_compute": cluster,
+        },
+        outputs={"errors": datastore_uri(BLOBSTORE, comparison_folder(of.model, retraining.signal))},
+        tags=_training_tags(of.model, retraining),
+    )
+
+
+def plan_set_evaluation(
+    of: SetOfModel, policy: Policy, record: ModelVersion, evaluation: Evaluation
+) -> JobPlan:
+    """Plan the job that compares a set with the champion, key by key, and assembles the winners."""
+    compared, rule = subject_of(record, evaluation), of.set.rule
+    inputs = {"candidate": _model(record.model, record.version)}
+    if evaluation.champion:
+        inputs["champion"] = _model(record.model, evaluation.champion)
+    if evaluation.manifest:
+        inputs |= _history(of, evaluation.manifest)
+    else:
+        inputs["holdout"] = JobInput("uri_folder", f"azureml:{evaluation.data}")
+    folder = evaluation_folder(record.model, record.version, evaluation.number)
+    cluster = evaluation.compute or policy.evaluate.compute
+    return JobPlan(
+        kind=JobKind.EVALUATION,
+        subject=compared.candidate,
+        attempt=evaluation.attempt,
+        cluster=cluster,
+        job=evaluation.job,
+        experiment=record.model,
+        display_name=f"judge {compared.candidate}",
+        pipeline=policy.evaluate.pipeline,
+        inputs=inputs,
+        literals={
+            "model": record.model,
+            "version": record.version,
+            "evaluation": str(evaluation.number),
+            "candidate_name": compared.candidate,
+            "champion_name": compared.champion or NONE,
+            "data_name": evaluation.data,
+            "slice_by": policy.gate.slices.by if policy.gate.slices else NONE,
+            "rule_metric": rule.metric,
+            "rule_tolerance": rule.tolerance,
+            "rule_min_n": rule.min_n,
+            "rule_then": rule.then,
+            "evaluation_compute": cluster,
+        },
+        outputs={"verdict_evidence": datastore_uri(BLOBSTORE, folder)},
+        model_folders={"winners": datastore_uri(BLOBSTORE, winners_folder(record, evaluation))},
+        tags=evaluation_tags(record, evaluation),
+    )
+
+
+def winners_folder(record: ModelVersion, evaluation: Evaluation) -> str:
+    """Return the folder in the workspace's blob store of the winners of an evaluation."""
+    return f"evaluations/{record.model}/{record.version}/e{evaluation.number}-winners"
+
+
+def expected_folder(model: str, signal: str) -> str:
+    """Return the folder of the list of expected keys of a training, with a final slash."""
+    return f"sets/{model}/expected/{signal}/"
+
+
+def _history(of: SetOfModel, manifest: str | None) -> dict[str, JobInput]:
+    assert manifest is not None
+    return {"data": JobInput("uri_folder", of.container), "manifest": _file(manifest)}
+
+
+def _file(path: str) -> JobInput:
+    return JobInput("uri_file", datastore_uri(BLOBSTORE, path))
+
+
+def _model(name: str, version: str) -> JobInput:
+    return JobInput("mlflow_model", f"azureml:{model_reference(name, version)}")
+
+
+def _training_tags(model: str, retraining: Retraining) -> dict[str, Any]:
+    return {
+        "tidegate_model": model,
+        "tidegate_signal": retraining.signal,
+        "tidegate_attempt": str(retraining.attempt),
+        "tidegate_data": ",".join(retraining.data)[:900],
+    }
