@@ -92,7 +92,7 @@ def test_totals_and_intervals_are_those_of_the_rows_that_both_sets_forecast() ->
     candidate, champion = sums([1, 1], [2, 2], []), sums([2, 2], [3, 3], [9, 9])
     both = (candidate, sums([2, 2], [3, 3], []))
 
-    evidence = measured(KeySums(candidate, champion, both), 0.95)
+    evidence = measured(KeySums(candidate, both), 0.95)
 
     assert evidence["n"] == 4
     assert evidence["metrics"]["mae"]["candidate"]["value"] == 1.5

@@ -1,9 +1,19 @@
 """Which keys of a set are trained again, and why."""
 
+import json
 import math
+from datetime import date
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from compare_actuals import read_actuals, renewals, write
+from key_history import Comparison, compare, with_earlier
 from key_renewal import KeyNow, RenewalRule, decide_key, is_breached
+from model_sets.format import ModelSet, open_set
+from model_sets.index import IndexRow
+from tests.support.model_sets import seasonal_content, write_small_set
 
 RULE = RenewalRule("mae", factor=1.5, breaches=2, of_last=3, min_n=5, min_rows=100)
 
@@ -76,3 +86,116 @@ def test_keys_without_enough_rows_are_not_trained(now: KeyNow) -> None:
 def test_a_rule_that_can_never_hold_is_refused(changes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must be"):
         RenewalRule(**changes)  # type: ignore[arg-type]
+
+
+# With files: forecasts of a partition, actual values of a later one, and the errors over time
+
+GOOD, BAD, FAILED, NEW, SILENT = ("001", "1"), ("1", "1"), ("failed", "1"), ("new", "1"), ("silent", "1")
+DAYS = [f"2024-10-{day:02}" for day in range(4, 11)]
+
+
+@pytest.fixture
+def members(tmp_path: Path) -> ModelSet:
+    naive = ("npz", seasonal_content())
+    failed = [IndexRow(FAILED, "failed", reason="ValueError: constant")]
+    write_small_set(tmp_path / "set", {GOOD: naive, BAD: naive, SILENT: naive}, failed)
+    return open_set(tmp_path / "set")
+
+
+def save_predictions(path: Path, forecasts: dict[tuple[str, str], float | None]) -> Path:
+    keys = [key for key in forecasts for _ in DAYS]
+    columns = {
+        "store": [key[0] for key in keys],
+        "product": [key[1] for key in keys],
+        "day": pa.array([date.fromisoformat(day) for _ in forecasts for day in DAYS]),
+        "forecast": pa.array([forecasts[key] for key in keys], pa.float64()),
+        "member": ["train-1"] * len(keys),
+        "error": [None if forecasts[key] is not None else "the member raised KeyError: 1" for key in keys],
+    }
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def save_actuals(folder: Path, *lines: str) -> None:
+    """Write a CSV file: two days more than the forecasts, and further lines."""
+    days = [*DAYS, "2024-10-11", "2024-10-12"]
+    rows = [f"{store},{product},{day},10,1" for store, product in (GOOD, BAD, FAILED, NEW) for day in days]
+    folder.mkdir()
+    (folder / "a.csv").write_text("\n".join(["store,product,day,sold,price", *rows, *lines]) + "\n")
+    (folder / "manifest.jsonl").write_text('{"name": "a.csv"}\n')
+
+
+def compared(
+    folder: Path, members: ModelSet, forecasts: dict[tuple[str, str], float | None], *lines: str
+) -> Comparison:
+    predictions = save_predictions(folder / "predictions.parquet", forecasts)
+    save_actuals(folder / "data", *lines)
+    actuals = read_actuals(members, folder / "data", folder / "data/manifest.jsonl", folder / "scratch")
+    return compare(members, predictions, actuals, "202410", RULE)
+
+
+def test_forecasts_are_compared_by_key_and_day(tmp_path: Path, members: ModelSet) -> None:
+    comparison = compared(tmp_path, members, {GOOD: 11, BAD: 15, FAILED: None, SILENT: 3})
+
+    rows = {
+        row["key"]: (row["rows"], row["mae"], row["reference"], row["breached"]) for row in comparison.rows()
+    }
+    assert rows == {GOOD: (7, 1, 1, False), BAD: (7, 5, 1, True)}
+
+
+def test_only_keys_with_a_reason_are_trained_again(tmp_path: Path, members: ModelSet) -> None:
+    comparison = compared(tmp_path, members, {GOOD: 11, BAD: 15, FAILED: None, SILENT: 3})
+    before = comparison.errors.set_column(2, "partition", pa.array(["202409"] * 2))
+    pq.write_table(before, tmp_path / "errors.parquet")
+
+    history = with_earlier(comparison.errors, tmp_path / "errors.parquet")
+    summary = renewals(members, comparison, history, RULE)
+    write(tmp_path / "out", history, summary, members.info.keys)
+
+    assert {tuple(entry["key"].values()): entry["why"] for entry in summary["keys"]} == {
+        BAD: "worse",
+        FAILED: "failed",
+        NEW: "new",
+    }
+    assert summary["counts"] == {"keys": 5, "worse": 1, "failed": 1, "new": 1}
+    lines = (tmp_path / "out/retrain.jsonl").read_text().splitlines()
+    assert json.loads(lines[0]) == {"store": "1", "product": "1"}
+    assert pq.read_table(tmp_path / "out/errors.parquet").num_rows == 4
+    assert json.loads((tmp_path / "out/comparison.json").read_text()) == summary
+
+
+def test_partitions_of_an_earlier_member_do_not_count(tmp_path: Path, members: ModelSet) -> None:
+    comparison = compared(tmp_path, members, {BAD: 15})
+    columns = {"partition": ["202409"], "member": ["train-0"]}
+    before = comparison.errors
+    for name, values in columns.items():
+        before = before.set_column(before.column_names.index(name), name, pa.array(values))
+
+    history = pa.concat_tables([before, comparison.errors])
+
+    assert comparison.breaches(history) == {BAD: [True]}
+
+
+def test_a_partition_that_is_compared_again_replaces_itself(tmp_path: Path, members: ModelSet) -> None:
+    comparison = compared(tmp_path, members, {BAD: 15})
+    pq.write_table(comparison.errors, tmp_path / "errors.parquet")
+
+    assert with_earlier(comparison.errors, tmp_path / "errors.parquet").num_rows == 1
+
+
+def test_days_with_several_actual_values_do_not_count_and_are_counted(
+    tmp_path: Path, members: ModelSet
+) -> None:
+    comparison = compared(tmp_path, members, {GOOD: 11}, f"001,1,{DAYS[0]},99,1")
+
+    (row,) = comparison.rows()
+    assert (row["rows"], row["mae"], comparison.doubled) == (6, 1, 1)
+
+
+def test_without_actual_values_nothing_is_trained(tmp_path: Path, members: ModelSet) -> None:
+    predictions = save_predictions(tmp_path / "predictions.parquet", {GOOD: 11})
+
+    comparison = compare(members, predictions, [], "202410", RULE)
+
+    assert comparison.rows() == []
+    assert renewals(members, comparison, comparison.errors, RULE)["keys"] == []

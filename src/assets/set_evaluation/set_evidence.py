@@ -27,12 +27,11 @@ class TooManySlicesError(ValueError):
 class KeySums:
     """The sums of all keys: arrays (keys, 6).
 
-    `candidate` and `champion` are over the rows that this set forecasts. `both` is over the rows that both
-    forecast, first of the candidate, then of the champion. Without a champion it is None.
+    `candidate` is over the rows that this set forecasts. `both` is over the rows that both sets forecast,
+    first of the candidate, then of the champion. Without a champion it is None.
     """
 
     candidate: Array
-    champion: Array | None = None
     both: tuple[Array, Array] | None = None
 
 
@@ -106,7 +105,7 @@ def counts_of(
 
 def _some(sums: KeySums, keys: Array) -> KeySums:
     both = (sums.both[0][keys], sums.both[1][keys]) if sums.both else None
-    return KeySums(sums.candidate[keys], None if sums.champion is None else sums.champion[keys], both)
+    return KeySums(sums.candidate[keys], both)
 
 
 def _cells(models: Sequence[Array], confidence: float) -> dict[str, Any]:
