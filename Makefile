@@ -64,8 +64,8 @@ fix: .tools/test  ## format, and fix what the linter can fix
 	@.venv/bin/ruff format .
 	@.venv/bin/ruff check --fix .
 
-bench: .tools/test  ## measure speed beside a simple implementation
-	@.venv/bin/python -m tests.bench
+bench: .tools/test  ## measure speed beside a simple implementation; ARGS=listing runs one benchmark only
+	@.venv/bin/python -m tests.bench $(ARGS)
 
 infra:  ## compile, lint and format infra/*.bicep and take their snapshots; BICEP=path of the compiler
 	@$(INTERPRETER) infra/compile_templates.py
