@@ -4,8 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from tidegate.domain.activities.activity import Activity, Trigger
-from tidegate.domain.activities.subjects import model_subject
-from tidegate.domain.activities.version_texts import version_ids
+from tidegate.domain.activities.version_texts import version_activity
 from tidegate.domain.jobs.time_limits import duration_text
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import ModelVersion
@@ -27,15 +26,14 @@ def champion_judged(record: ModelVersion, check: DecoderCheck, trigger: Trigger)
             f"Champion {name} does not pass with image decoder {check.decoder}",
         )
         text = f"Reason: {check.problem}.\n{_what_happens(record)}"
-    return Activity(
-        subject=model_subject(record.model),
+    return version_activity(
+        record,
+        trigger,
         id=f"{record.version}-decoder-{check.decoder}",
         kind=kind,
-        at=trigger.at,
         title=title,
         text=text,
-        data=_data(record, check),
-        cause=trigger.cause,
+        data=_data(check),
     )
 
 
@@ -44,15 +42,14 @@ def champion_not_judged(
 ) -> Activity:
     """Return the activity of a check for which scoring no longer waits."""
     name, limit = model_reference(record.model, record.version), duration_text(wait)
-    return Activity(
-        subject=model_subject(record.model),
+    return version_activity(
+        record,
+        trigger,
         id=f"{record.version}-decoder-{check.decoder}-late",
         kind="model.champion_unfit",
-        at=trigger.at,
         title=f"Champion {name} was not judged with image decoder {check.decoder} within {limit}",
         text=f"Look at its evaluation, at tidegate pauses and at tidegate failures.\n{_what_happens(record)}",
-        data=_data(record, check),
-        cause=trigger.cause,
+        data=_data(check),
     )
 
 
@@ -64,9 +61,8 @@ def _what_happens(record: ModelVersion) -> str:
     )
 
 
-def _data(record: ModelVersion, check: DecoderCheck) -> dict[str, Any]:
+def _data(check: DecoderCheck) -> dict[str, Any]:
     return {
-        **version_ids(record),
         "decoder": check.decoder,
         "verdict": check.verdict.id if check.verdict else None,
         "problem": check.problem,

@@ -5,7 +5,7 @@ from typing import Any
 
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.subjects import model_subject
-from tidegate.domain.activities.version_texts import rule_lines, version_ids
+from tidegate.domain.activities.version_texts import rule_lines, version_activity
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import Champion, Model, ModelState, ModelVersion
 
@@ -25,19 +25,17 @@ def needs_approval(record: ModelVersion, until: datetime, trigger: Trigger) -> A
         f'To approve it: {command} --by ... --reason "..."',
         f'To refuse it: {command.replace("approve", "refuse", 1)} --by ... --reason "..."',
     ]
-    return Activity(
-        subject=model_subject(record.model),
+    return version_activity(
+        record,
+        trigger,
         id=f"{record.version}-needs-approval-{verdict.id}",
         kind="model.needs_approval",
-        at=trigger.at,
         title=f"{name} waits for approval",
         text="\n".join(lines),
         data={
-            **version_ids(record),
             "verdict": verdict.id,
             "until": until.isoformat(),
         },
-        cause=trigger.cause,
     )
 
 
@@ -53,69 +51,63 @@ def promotion_stuck(record: ModelVersion, since: datetime, trigger: Trigger) -> 
         lines += ["Look at the version in the registry, at the endpoint, and at tidegate failures."]
     else:
         lines += ["Look at the storage account of production, at the endpoint, and at tidegate failures."]
-    return Activity(
-        subject=model_subject(record.model),
+    return version_activity(
+        record,
+        trigger,
         id=f"{record.version}-stuck-{record.state.value}-{since:%Y%m%dT%H%M%S}",
         kind="model.stuck",
-        at=trigger.at,
         title=f"The promotion of {name} is stuck",
         text="\n".join(lines),
         data={
-            **version_ids(record),
             "state": record.state.value,
             "since": since.isoformat(),
         },
-        cause=trigger.cause,
     )
 
 
 def promotion_stopped(record: ModelVersion, why: str, trigger: Trigger) -> Activity:
     verdict, state = record.verdict.id if record.verdict else "none", record.state.value
-    return Activity(
-        subject=model_subject(record.model),
+    return version_activity(
+        record,
+        trigger,
         id=f"{record.version}-{state}-{verdict}",
         kind="model.refused",
-        at=trigger.at,
         title=f"{model_reference(record.model, record.version)} is not promoted: it is {state}",
         text=(
             f"Reason: {why}.\nThe champion stays in use. After you correct the cause, try the version again: "
             f'tidegate judge {record.model} {record.version} --reason "..."'
         ),
-        data={**version_ids(record), "state": state, "why": why},
-        cause=trigger.cause,
+        data={"state": state, "why": why},
     )
 
 
 def promoted(model: Model, cause: str) -> Activity:
     """Return the activity of the model's present champion."""
-    champion, previous = _champion(model), model.previous
-    return Activity(
-        subject=model_subject(model.model),
-        id=f"{champion.source}-promoted-{champion.since:%Y%m%dT%H%M%S}",
-        kind="model.promoted",
-        at=champion.since,
-        title=f"{model_reference(model.model, champion.version)} is champion",
-        text=(
-            f"Decided by {champion.by}. It was promoted from version {champion.source} in development. "
-            f"{_replaced(model.model, previous)}"
-        ),
-        data=_champions(model),
-        cause=cause,
+    champion = _champion(model)
+    text = (
+        f"Decided by {champion.by}. It was promoted from version {champion.source} in development. "
+        f"{_replaced(model.model, model.previous)}"
     )
+    return _champion_activity(model, cause, "promoted", "is champion", text)
 
 
 def rolled_back(model: Model, cause: str) -> Activity:
+    text = (
+        f"{_champion(model).by}.\nPartitions that the other version scored keep their predictions. "
+        "To score such a partition with this version, use tidegate rerun."
+    )
+    return _champion_activity(model, cause, "rolled_back", "is champion again", text)
+
+
+def _champion_activity(model: Model, cause: str, kind: str, what: str, text: str) -> Activity:
     champion = _champion(model)
     return Activity(
         subject=model_subject(model.model),
-        id=f"{champion.source}-rolled-back-{champion.since:%Y%m%dT%H%M%S}",
-        kind="model.rolled_back",
+        id=f"{champion.source}-{kind.replace('_', '-')}-{champion.since:%Y%m%dT%H%M%S}",
+        kind=f"model.{kind}",
         at=champion.since,
-        title=f"{model_reference(model.model, champion.version)} is champion again",
-        text=(
-            f"{champion.by}.\nPartitions that the other version scored keep their predictions. "
-            "To score such a partition with this version, use tidegate rerun."
-        ),
+        title=f"{model_reference(model.model, champion.version)} {what}",
+        text=text,
         data=_champions(model),
         cause=cause,
     )

@@ -5,8 +5,7 @@ from datetime import timedelta
 
 from tidegate.config.model_policy import Rollout
 from tidegate.domain.activities.activity import Activity, Trigger
-from tidegate.domain.activities.subjects import model_subject
-from tidegate.domain.activities.version_texts import version_ids
+from tidegate.domain.activities.version_texts import version_activity
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import ModelVersion
 from tidegate.domain.lifecycle.rollout_records import RolloutRecord, RolloutStep
@@ -33,19 +32,17 @@ def rollout_changed(
     if news is None:
         return None
     began = f"{after.began_at:%Y%m%dT%H%M%S}"
-    return Activity(
-        subject=model_subject(version.model),
+    return version_activity(
+        version,
+        trigger,
         id="-".join(filter(None, [version.version, "rollout", began, news.word, news.part])),
         kind=f"rollout.{news.word}",
-        at=trigger.at,
         title=news.title,
         text=news.text,
         data={
-            **version_ids(version),
             **after.model_dump(mode="json", include={"endpoint", "deployment", "before", "phase", "why"}),
             "steps": [step.model_dump(mode="json") for step in after.steps],
         },
-        cause=trigger.cause,
     )
 
 
@@ -61,22 +58,20 @@ def rollout_stuck(
         "rollout ends, and the next version takes its place.",
         f"Look at the quota of {policy.instance_type} and at the logs of deployment {record.deployment}.",
     ]
-    return Activity(
-        subject=model_subject(version.model),
+    return version_activity(
+        version,
+        trigger,
         id=f"{version.version}-rollout-{record.began_at:%Y%m%dT%H%M%S}-stuck-{record.phase}-{since:%H%M%S}",
         kind="rollout.stuck",
-        at=trigger.at,
         title=f"The rollout of {name} to {record.endpoint} is stuck: {busy}",
         text="\n".join(lines),
         data={
-            **version_ids(version),
             "endpoint": record.endpoint,
             "deployment": record.deployment,
             "phase": record.phase,
             "busy": busy,
             "since": since.isoformat(),
         },
-        cause=trigger.cause,
     )
 
 

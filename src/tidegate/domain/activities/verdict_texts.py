@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 
 from tidegate.domain.activities.activity import Activity, Trigger
-from tidegate.domain.activities.subjects import model_subject
-from tidegate.domain.activities.version_texts import MOST_RULES, rule_lines, version_ids
+from tidegate.domain.activities.version_texts import MOST_RULES, rule_lines, version_activity
 from tidegate.domain.jobs.outcome import ResubmitJob
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
@@ -14,18 +13,17 @@ from tidegate.domain.lifecycle.verdict_records import Approval, Evaluation, Verd
 
 def registered(record: ModelVersion, cause: str) -> Activity:
     name = model_reference(record.model, record.version)
-    return Activity(
-        subject=model_subject(record.model),
+    return version_activity(
+        record,
+        Trigger(record.registered_at, cause),
         id=f"registered-{record.version}",
         kind="model.registered",
-        at=record.registered_at,
         title=f"Model {name} was registered in development",
         text=(
             f"Training run: {record.source.run or 'unknown'}.\n"
             "Its evaluation starts now; the verdict follows in another notification."
         ),
-        data=version_ids(record),
-        cause=cause,
+        data={},
     )
 
 
@@ -40,15 +38,14 @@ def judged(record: ModelVersion, verdict: Verdict, state: ModelState, cause: str
         *rule_lines(verdict.rules),
         _next_step(record, state),
     ]
-    return Activity(
-        subject=model_subject(record.model),
+    return version_activity(
+        record,
+        Trigger(verdict.at, cause),
         id=f"{record.version}-judged-{verdict.id}",
         kind=f"model.{word}",
-        at=verdict.at,
         title=_title(record, verdict, state),
         text="\n".join(lines),
         data={
-            **version_ids(record),
             "state": state.value,
             "passed": verdict.passed,
             "verdict": verdict.id,
@@ -58,57 +55,52 @@ def judged(record: ModelVersion, verdict: Verdict, state: ModelState, cause: str
             "job": verdict.job,
             "failed": failed[:MOST_RULES],
         },
-        cause=cause,
     )
 
 
 def approved(record: ModelVersion, approval: Approval, cause: str) -> Activity:
-    return Activity(
-        subject=model_subject(record.model),
+    return version_activity(
+        record,
+        Trigger(approval.at, cause),
         id=f"{record.version}-approved-{approval.verdict}",
         kind="model.approved",
-        at=approval.at,
         title=f"{approval.by} approved {model_reference(record.model, record.version)}",
         text=f"Reason: {approval.reason}. Verdict {approval.verdict}.\nIts promotion starts now.",
         data={
-            **version_ids(record),
             "verdict": approval.verdict,
             "by": approval.by,
             "reason": approval.reason,
         },
-        cause=cause,
     )
 
 
 def preempted(record: ModelVersion, job: str, resubmission: ResubmitJob, trigger: Trigger) -> Activity:
-    return Activity(
-        subject=model_subject(record.model),
+    return version_activity(
+        record,
+        trigger,
         id=f"{job}-preempted",
         kind="model.preempted",
-        at=trigger.at,
         title=f"{job} was preempted",
         text=(
             f"{resubmission.reason}.\nThe evaluation is submitted again, on {resubmission.compute}. "
             "There is nothing to do."
         ),
-        data={**version_ids(record), "job": job, "compute": resubmission.compute, **resubmission.details},
-        cause=trigger.cause,
+        data={"job": job, "compute": resubmission.compute, **resubmission.details},
     )
 
 
 def cancelled(record: ModelVersion, evaluation: Evaluation, reason: str, trigger: Trigger) -> Activity:
-    return Activity(
-        subject=model_subject(record.model),
+    return version_activity(
+        record,
+        trigger,
         id=f"{record.version}-cancelled-e{evaluation.number}",
         kind="model.cancelled",
-        at=trigger.at,
         title=f"The evaluation of {model_reference(record.model, record.version)} was cancelled",
         text=(
             f"Job {evaluation.job}: {reason}.\nThere is no verdict, so the version is not promoted. "
             f'To have it judged: tidegate judge {record.model} {record.version} --reason "..."'
         ),
-        data={**version_ids(record), "job": evaluation.job, "why": reason},
-        cause=trigger.cause,
+        data={"job": evaluation.job, "why": reason},
     )
 
 
