@@ -1,8 +1,8 @@
 """Memory for a check of a partition with 200,000 files: listing, manifest and registration.
 
 The pages of the listing are made here, because writing so many blobs would take long. The SDK reads them as
-it reads those of Azure. All other requests go to Tidepool. The SDK takes a millisecond or so for each entry, so
-both programs run at the same time, for some minutes.
+it reads those of Azure. All other requests go to Tidepool. Both programs run at the same time, for some
+minutes, because the SDK takes a millisecond or so for each entry.
 """
 
 import io
