@@ -92,6 +92,7 @@ class Foundation:
             store=self.store,
             scheduler=self.scheduler,
             blobs=self.blobs,
+            storage=self.storage,
             faults=self.faults,
             identity=self.identity,
             apps=self.sites.apps,

@@ -4,11 +4,14 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
 import requests
+from azure.core.exceptions import ResourceExistsError
 from tests.support.arm_requests import arm, token
+from tests.support.azure_clients import queue_client
 from tests.support.declared_properties import (
     Leaf,
     allowed_value,
@@ -80,14 +83,20 @@ class Sender:
         self._texts["principal"] = str(uuid.uuid4())
         workspace = self._texts["workspace"]
         group = workspace.partition("/providers/")[0]
+        topic = f"{group}/providers/Microsoft.EventGrid/systemTopics/{self._texts['account']}"
         special = {
             # Their creation takes a storage account, so the requests change the workspace and one registry.
             "workspaces": workspace,
             "registries": f"{group}/providers/{ML}/registries/{workspace.rpartition('/')[2]}",
             "Microsoft.Resources/subscriptions/resourceGroups": group,
             "Microsoft.EventGrid/eventSubscriptions": f"{self._texts['storage']}/providers/{kind}/{name}",
+            "Microsoft.EventGrid/systemTopics": topic,
+            "Microsoft.EventGrid/systemTopics/eventSubscriptions": f"{topic}/eventSubscriptions/{name}",
             "Microsoft.Authorization/roleAssignments": f"{workspace}/providers/{kind}/{uuid.uuid4()}",
         }
+        if kind.endswith("eventSubscriptions") and not is_refused:
+            with suppress(ResourceExistsError):
+                queue_client(self._texts["account"], "none").create_queue()
         if kind in special:
             return special[kind]
         if kind.startswith("Microsoft."):
@@ -148,6 +157,7 @@ SLOW = (
     "onlineEndpoints/deployments",
     "batchEndpoints/deployments",
     "Microsoft.EventGrid/eventSubscriptions",
+    "Microsoft.EventGrid/systemTopics/eventSubscriptions",
 )
 
 

@@ -68,6 +68,7 @@ class Grid:
             store=store,
             scheduler=self.scheduler,
             blobs=None,  # type: ignore[arg-type] - nothing dies here
+            storage=None,  # type: ignore[arg-type] - nothing is sent to queues
             faults=Faults(0),
             identity=self.identity,
             apps={},

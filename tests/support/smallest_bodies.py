@@ -82,6 +82,13 @@ BODIES: dict[str, Any] = {
     "Microsoft.EventGrid/eventSubscriptions": {
         "properties": {"destination": {"endpointType": "WebHook", "properties": {"endpointUrl": "{webhook}"}}}
     },
+    "Microsoft.EventGrid/systemTopics": {
+        "location": "japaneast",
+        "properties": {"source": "{storage}", "topicType": "Microsoft.Storage.StorageAccounts"},
+    },
+    "Microsoft.EventGrid/systemTopics/eventSubscriptions": {
+        "properties": {"destination": {"endpointType": "WebHook", "properties": {"endpointUrl": "{webhook}"}}}
+    },
     "Microsoft.Authorization/roleAssignments": {
         "properties": {
             "principalId": "{principal}",
@@ -161,6 +168,7 @@ REQUIRED: dict[tuple[str, str], dict[str, Any]] = {
     ("trigger", "Cron"): {"expression": "0 3 * * *"},
     ("trigger", "Recurrence"): {"frequency": "Day", "interval": 1},
     ("destination", "AzureFunction"): {"properties": {"resourceId": "{site}/functions/none"}},
+    ("destination", "StorageQueue"): {"properties": {"resourceId": "{storage}", "queueName": "none"}},
     ("deadLetterDestination", "StorageBlob"): {
         "properties": {"resourceId": "{storage}", "blobContainerName": "dead"}
     },
@@ -186,6 +194,7 @@ VALUES: dict[str, Any] = {
     "trial_timeout": "PT1H",
     "max_concurrent_trials": 1,
     "timeZone": "UTC",
+    "expirationTimeUtc": "2099-01-01T00:00:00Z",
 }
 
 # The resources that the bodies refer to, by their paths in the workspace.

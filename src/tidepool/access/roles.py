@@ -132,6 +132,11 @@ ROLES = (
         data_actions=("Microsoft.Storage/storageAccounts/queueServices/queues/messages/*",),
     ),
     Role(
+        "Storage Queue Data Message Sender",
+        "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a",
+        data_actions=("Microsoft.Storage/storageAccounts/queueServices/queues/messages/add/action",),
+    ),
+    Role(
         "Storage Table Data Contributor",
         "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3",
         ("Microsoft.Storage/storageAccounts/tableServices/tables/*",),

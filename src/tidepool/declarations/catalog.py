@@ -57,6 +57,8 @@ RESOURCES: Mapping[str, Table] = {
     f"{_ML}/workspaces/onlineEndpoints": endpoints.ENDPOINT,
     f"{_ML}/workspaces/onlineEndpoints/deployments": endpoints.DEPLOYMENT,
     "Microsoft.EventGrid/eventSubscriptions": events.SUBSCRIPTION,
+    "Microsoft.EventGrid/systemTopics": events.SYSTEM_TOPIC,
+    "Microsoft.EventGrid/systemTopics/eventSubscriptions": events.SUBSCRIPTION,
     "Microsoft.Authorization/roleAssignments": access.ROLE_ASSIGNMENT,
     "Microsoft.Resources/deployments": resource_manager.DEPLOYMENT,
     "Microsoft.Resources/subscriptions/resourceGroups": resource_manager.RESOURCE_GROUP,

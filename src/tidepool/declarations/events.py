@@ -1,6 +1,6 @@
 """Event subscriptions of Event Grid."""
 
-from tidepool.declarations.metadata import RESOURCE
+from tidepool.declarations.metadata import IDENTITY, LOCATED, RESOURCE
 from tidepool.declarations.words import (
     ANY,
     Shape,
@@ -23,8 +23,11 @@ _DEAD = "integration/tidepool_eventgrid::an_undeliverable_event_becomes_a_dead_l
 _CLOUD_EVENTS = "integration/tidepool_topics::cloud_events_go_out_as_the_subscription_wants_them"
 
 _HEADERS = "deliveries have no headers of the subscription"
-_IDENTITY = "Event Grid delivers without an identity of its topic"
-_ELSEWHERE = "events are delivered to functions and webhooks only"
+_WITHOUT_TOKEN = "functions and webhooks are called without a token of the topic"
+_ELSEWHERE = "events are delivered to functions, storage queues and webhooks only"
+_QUEUE = "integration/tidepool_topic_identities::events_reach_a_queue_as_the_topic"
+_AS_TOPIC = "integration/tidepool_topic_identities::dead_letters_are_written_as_the_topic"
+_ENDS = "integration/tidepool_topic_identities::a_subscription_ends_at_its_expiration"
 
 _OTHER_DESTINATIONS = (
     "EventHub",
@@ -34,13 +37,19 @@ _OTHER_DESTINATIONS = (
     "PartnerDestination",
     "ServiceBusQueue",
     "ServiceBusTopic",
-    "StorageQueue",
 )
 
 _BATCHED: Table = {
     "maxEventsPerBatch": used(_BATCHES, int),
     "preferredBatchSizeInKilobytes": used(_BATCHES, int),
     "deliveryAttributeMappings": refused(_HEADERS, list),
+}
+_STORAGE_QUEUE: Table = {
+    "properties": {
+        "resourceId": used(_QUEUE),
+        "queueName": used(_QUEUE),
+        "queueMessageTimeToLiveInSeconds": used(_QUEUE, int),
+    }
 }
 _DESTINATION: Shape = choice(
     "endpointType",
@@ -57,9 +66,20 @@ _DESTINATION: Shape = choice(
                 **_BATCHED,
             }
         },
+        "StorageQueue": _STORAGE_QUEUE,
         **{name: refused(_ELSEWHERE) for name in _OTHER_DESTINATIONS},
     },
 )
+_DESTINATION_WITH_IDENTITY: Shape = choice(
+    "endpointType",
+    {},
+    {
+        "StorageQueue": _STORAGE_QUEUE,
+        **{name: refused(_WITHOUT_TOKEN) for name in ("AzureFunction", "WebHook")},
+        **{name: refused(_ELSEWHERE) for name in _OTHER_DESTINATIONS},
+    },
+)
+_TOPIC_IDENTITY: Table = {"type": used(_AS_TOPIC), "userAssignedIdentity": used(_AS_TOPIC)}
 _NUMBER = ("GreaterThan", "GreaterThanOrEquals", "LessThan", "LessThanOrEquals")
 _NUMBERS = ("In", "NotIn", "InRange", "NotInRange")
 _TEXTS = ("Contains", "BeginsWith", "EndsWith", "In")
@@ -104,10 +124,26 @@ SUBSCRIPTION: Table = {
         },
         "deadLetterDestination": _DEAD_LETTERS,
         "labels": stored("they describe the subscription for people", list),
-        "expirationTimeUtc": refused("subscriptions do not expire", str),
-        "deliveryWithResourceIdentity": refused(_IDENTITY, dict),
-        "deadLetterWithResourceIdentity": refused(_IDENTITY, dict),
+        "expirationTimeUtc": used(_ENDS),
+        "deliveryWithResourceIdentity": {
+            "identity": _TOPIC_IDENTITY,
+            "destination": _DESTINATION_WITH_IDENTITY,
+        },
+        "deadLetterWithResourceIdentity": {
+            "identity": _TOPIC_IDENTITY,
+            "deadLetterDestination": _DEAD_LETTERS,
+        },
         "topic": read_only(str),
+        "provisioningState": read_only(str),
+    },
+}
+SYSTEM_TOPIC: Table = {
+    **LOCATED,
+    "identity": IDENTITY,
+    "properties": {
+        "source": used(_AS_TOPIC),
+        "topicType": used("integration/tidepool_topic_identities::a_system_topic_that_cannot_be_is_refused"),
+        "metricResourceId": read_only(str),
         "provisioningState": read_only(str),
     },
 }

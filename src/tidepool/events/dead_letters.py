@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tidepool.events.outbox import Envelope, Outbox
+from tidepool.events.queue_destination import PrincipalOf
 from tidepool.events.retries import outcome
 from tidepool.events.schemas import is_cloud_event
 from tidepool.events.subscriptions import Subscription
@@ -21,13 +22,14 @@ GIVE_UP_AFTER = timedelta(hours=4)
 
 
 class DeadLetters:
-    """The writer of dead letters.
+    """The writer of dead letters. With an identity, a subscription writes them as its topic.
 
     If writing fails, the writer tries again for four hours, then drops the events.
     """
 
-    def __init__(self, *, blobs: Blobs, scheduler: Scheduler) -> None:
+    def __init__(self, *, blobs: Blobs, scheduler: Scheduler, principal_of: PrincipalOf) -> None:
         self._blobs = blobs
+        self._principal_of = principal_of
         self._scheduler = scheduler
 
     def write_later(self, subscription: Subscription, envelopes: Sequence[Envelope], outbox: Outbox) -> None:
@@ -41,7 +43,8 @@ class DeadLetters:
             name = blob_name(subscription.name, self._scheduler.now())
             try:
                 if dead:
-                    await self._blobs.write(store.account, store.container, name, blob_body(dead))
+                    blobs = self._blobs_of(subscription)
+                    await blobs.write(store.account, store.container, name, blob_body(dead))
             except Exception:
                 log.exception("dead_letter_not_written subscription=%s blob=%s", subscription.name, name)
                 if self._scheduler.now() - since < GIVE_UP_AFTER:
@@ -52,6 +55,12 @@ class DeadLetters:
                 outbox.remove(envelope)
 
         self._schedule(write, subscription.name)
+
+    def _blobs_of(self, subscription: Subscription) -> Blobs:
+        identity = subscription.dead_letter_identity
+        if identity is None:
+            return self._blobs
+        return self._blobs.acting_as(self._principal_of(subscription.topic, identity))
 
     def _schedule(self, write: Action, name: str) -> None:
         self._scheduler.call_later(DELAY_S, write, f"dead letters of {name}")

@@ -15,13 +15,16 @@ from tidepool.events.dead_letters import DeadLetters
 from tidepool.events.delivery import Delivery
 from tidepool.events.outbox import Outbox
 from tidepool.events.push import Push
+from tidepool.events.queue_destination import QueueDestination
 from tidepool.events.schemas import Event
 from tidepool.events.subscriptions import COLLECTION, Subscription, read_file
+from tidepool.events.system_topics import SystemTopics
 from tidepool.events.topics import Topics
 from tidepool.faults import Faults
 from tidepool.functions.host import FunctionsApp
 from tidepool.scheduler import Scheduler
 from tidepool.storage.blobs import Blobs
+from tidepool.storage.gateway import StorageGateway
 from tidepool.store import Document, Store
 
 log = logging.getLogger(__name__)
@@ -44,6 +47,7 @@ class EventGrid:
         store: Store,
         scheduler: Scheduler,
         blobs: Blobs,
+        storage: StorageGateway,
         faults: Faults,
         identity: Identity,
         apps: Mapping[str, FunctionsApp],
@@ -53,8 +57,10 @@ class EventGrid:
         self._scheduler = scheduler
         self._faults = faults
         self._random = Random(seed)
-        self._push = Push(apps)
-        self._dead_letters = DeadLetters(blobs=blobs, scheduler=scheduler)
+        self.system_topics = SystemTopics(store)
+        principal_of = self.system_topics.principal
+        self._push = Push(apps, QueueDestination(storage, principal_of))
+        self._dead_letters = DeadLetters(blobs=blobs, scheduler=scheduler, principal_of=principal_of)
         self._topics = Topics(store=store, identity=identity, publish=self.publish)
         self._deliveries: dict[str, Delivery] = {}
         self.published: deque[Event] = deque(maxlen=KEPT_EVENTS)
@@ -100,6 +106,7 @@ class EventGrid:
         Raise AzureError 400 if the properties are invalid or the endpoint fails the validation handshake.
         """
         subscription = Subscription.read(scope.rstrip("/"), name, properties)
+        self._check(subscription)
         await self._push.validate(subscription, self._scheduler.now())
         return self._keep(subscription, properties)
 
@@ -160,6 +167,29 @@ class EventGrid:
         ]
         return self.delivering() + waiting
 
+    def _check(self, subscription: Subscription) -> None:
+        """Raise AzureError 400 if the topic lacks an identity of a subscription, or if it has expired."""
+        for identity in (subscription.delivery_identity, subscription.dead_letter_identity):
+            if identity is not None:
+                self.system_topics.principal(subscription.topic, identity)
+        if subscription.expires is not None and subscription.expires <= self._scheduler.now():
+            raise AzureError(
+                400, "InvalidRequest", f"expirationTimeUtc is {subscription.expires}, which is in the past."
+            )
+
+    def _end_at_expiration(self, delivery: Delivery) -> None:
+        """Delete the subscription of a delivery at its time of expiration, unless it is replaced before."""
+        subscription = delivery.subscription
+        if subscription.expires is None:
+            return
+
+        async def end() -> None:
+            if self._deliveries.get(subscription.id.lower()) is delivery:
+                self.unsubscribe(subscription.topic, subscription.name)
+
+        after_s = max(0.0, (subscription.expires - self._scheduler.now()).total_seconds())
+        self._scheduler.call_later(after_s, end, f"expiration of the event subscription {subscription.name}")
+
     def _keep(self, subscription: Subscription, properties: Mapping[str, Any]) -> Document:
         document = _resource(subscription, properties)
         self._store.put(_path(subscription.id), document)
@@ -182,6 +212,7 @@ class EventGrid:
             random=self._random,
         )
         self._deliveries[subscription.id.lower()] = delivery
+        self._end_at_expiration(delivery)
         return delivery
 
 

@@ -11,6 +11,7 @@ import httpx
 
 from tidepool.errors import AzureError
 from tidepool.events.outbox import Envelope
+from tidepool.events.queue_destination import QueueDestination
 from tidepool.events.retries import TIMED_OUT, UNREACHABLE
 from tidepool.events.schemas import Event, to_cloud_event
 from tidepool.events.subscriptions import CLOUD_EVENT_SCHEMA, Subscription
@@ -25,8 +26,9 @@ ORIGIN = "eventgrid.azure.net"
 class Push:
     """The sending side of Event Grid. `apps` are the functions apps that run now, by name."""
 
-    def __init__(self, apps: Mapping[str, FunctionsApp]) -> None:
+    def __init__(self, apps: Mapping[str, FunctionsApp], queues: QueueDestination) -> None:
         self._apps = apps
+        self._queues = queues
         # Close idle connections before any server does, so that no event is sent on a closed connection.
         limits = httpx.Limits(max_connections=None, keepalive_expiry=1.0)
         self._http = httpx.AsyncClient(timeout=ANSWER_WITHIN_S, trust_env=False, limits=limits)
@@ -36,6 +38,8 @@ class Push:
 
         The status is 408 if no response comes in time, and 503 if the endpoint cannot be reached.
         """
+        if subscription.destination.queue:
+            return await self._queues.send(subscription, batch)
         url = self._url(subscription)
         if url is None:
             return UNREACHABLE
@@ -59,6 +63,9 @@ class Push:
 
     async def validate(self, subscription: Subscription, now: datetime) -> None:
         """Do the validation handshake. Raise AzureError 400, as Azure does, if the endpoint fails it."""
+        if subscription.destination.queue:
+            await self._queues.check(subscription)
+            return
         url = self._url(subscription)
         if url is None:
             raise _failed_validation(f"the functions app '{subscription.destination.site}' is not running")

@@ -3,18 +3,11 @@
 from starlette.responses import JSONResponse, Response
 
 from tidepool.arm.requests import Call, Routes, kind, listed, resource
-from tidepool.default_resources import LOCATION, RESOURCE_GROUP, SUBSCRIPTION, custom_topic_host
+from tidepool.default_resources import LOCATION, custom_topic_host
 from tidepool.errors import not_found
 from tidepool.events.eventgrid import EventGrid
+from tidepool.events.system_topics import PROVIDER
 from tidepool.store import Document, Store
-
-PROVIDER = "Microsoft.EventGrid"
-# The types of resources that have system topics. ARM and Event Grid name these types differently.
-_SOURCES = {
-    "Microsoft.Storage/storageAccounts": "Microsoft.Storage.StorageAccounts",
-    "Microsoft.MachineLearningServices/workspaces": "Microsoft.MachineLearningServices.Workspaces",
-}
-_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers"
 
 
 class EventResources:
@@ -23,18 +16,26 @@ class EventResources:
     def __init__(self, *, store: Store, eventgrid: EventGrid) -> None:
         self._store = store
         self._eventgrid = eventgrid
+        self._system_topics = eventgrid.system_topics
 
     def routes(self) -> Routes:
         subscriptions = kind("eventSubscriptions", provider=PROVIDER)
         system = kind("systemTopics", provider=PROVIDER)
+        of_system = kind("systemTopics", "eventSubscriptions", provider=PROVIDER)
         return {
             (subscriptions, "LIST"): self._list,
             (subscriptions, "GET"): self._get,
             (subscriptions, "PUT"): self._put,
             (subscriptions, "DELETE"): self._delete,
-            (system, "LIST"): self._system_topics,
-            (system, "GET"): self._system_topic,
-            (kind("systemTopics", "eventSubscriptions", provider=PROVIDER), "LIST"): self._of_system_topic,
+            (system, "LIST"): self._list_system,
+            (system, "GET"): self._get_system,
+            (system, "PUT"): self._put_system,
+            (system, "PATCH"): self._put_system,
+            (system, "DELETE"): self._delete_system,
+            (of_system, "LIST"): self._list_of_system,
+            (of_system, "GET"): self._get_of_system,
+            (of_system, "PUT"): self._put_of_system,
+            (of_system, "DELETE"): self._delete_of_system,
             (kind("topics", provider=PROVIDER), "LIST"): self._topics,
             (kind("topics", provider=PROVIDER), "GET"): self._topic,
         }
@@ -55,36 +56,45 @@ class EventResources:
         self._eventgrid.unsubscribe(call.path.scope, call.path.names[0])
         return Response(status_code=200)
 
-    def _all_system_topics(self) -> list[Document]:
-        """Return one system topic for each storage account and workspace.
+    async def _list_system(self, call: Call) -> Response:
+        return listed(self._system_topics.all(), call.query, call.url)
 
-        The topic has the name of the resource.
-        """
-        return [
-            resource(
-                f"{_GROUP}/{PROVIDER}/systemTopics/{document['name']}",
-                {"source": document["id"], "topicType": topic_type, "provisioningState": "Succeeded"},
-                location=LOCATION,
-            )
-            for source, topic_type in _SOURCES.items()
-            for _, document in self._store.children(f"{_GROUP}/{source}")
-        ]
+    async def _get_system(self, call: Call) -> Response:
+        return JSONResponse(self._system_topics.named(call.path.names[0]))
 
-    def _find_system_topic(self, call: Call) -> Document:
-        for topic in self._all_system_topics():
-            if topic["name"].lower() == call.path.names[0].lower():
-                return topic
-        raise not_found(call.path.text)
+    async def _put_system(self, call: Call) -> Response:
+        document, new = self._system_topics.put(call.path.text, call.body)
+        return JSONResponse(document, status_code=201 if new else 200)
 
-    async def _system_topics(self, call: Call) -> Response:
-        return listed(self._all_system_topics(), call.query, call.url)
+    async def _delete_system(self, call: Call) -> Response:
+        """Delete a topic with its event subscriptions."""
+        topic = self._store.get(call.path.text)
+        if topic is None:
+            return Response(status_code=204)
+        source = topic["properties"]["source"]
+        for subscription in self._eventgrid.subscriptions(source):
+            self._eventgrid.unsubscribe(source, subscription["name"])
+        self._system_topics.delete(call.path.text)
+        return Response(status_code=200)
 
-    async def _system_topic(self, call: Call) -> Response:
-        return JSONResponse(self._find_system_topic(call))
+    async def _list_of_system(self, call: Call) -> Response:
+        return listed(self._eventgrid.subscriptions(self._source(call)), call.query, call.url)
 
-    async def _of_system_topic(self, call: Call) -> Response:
-        source = self._find_system_topic(call)["properties"]["source"]
-        return listed(self._eventgrid.subscriptions(source), call.query, call.url)
+    async def _get_of_system(self, call: Call) -> Response:
+        document = self._eventgrid.subscription(self._source(call), call.path.names[1])
+        return JSONResponse(_inside(call, document))
+
+    async def _put_of_system(self, call: Call) -> Response:
+        document = await self._eventgrid.subscribe(self._source(call), call.path.names[1], call.properties)
+        return JSONResponse(_inside(call, document), status_code=201)
+
+    async def _delete_of_system(self, call: Call) -> Response:
+        self._eventgrid.unsubscribe(self._source(call), call.path.names[1])
+        return Response(status_code=200)
+
+    def _source(self, call: Call) -> str:
+        """Return the resource whose events the system topic of a request has."""
+        return str(self._system_topics.named(call.path.names[0])["properties"]["source"])
 
     def _custom_topics(self) -> list[Document]:
         return [_topic(document["id"]) for _, document in self._store.children("/eventgrid/topics")]
@@ -97,6 +107,12 @@ class EventResources:
             if topic["name"].lower() == call.path.names[0].lower():
                 return JSONResponse(topic)
         raise not_found(call.path.text)
+
+
+def _inside(call: Call, document: Document) -> Document:
+    """Return an event subscription with the id that it has inside its system topic."""
+    path = f"{call.path.ancestor(1)}/eventSubscriptions/{document['name']}"
+    return {**document, "id": path, "type": f"{PROVIDER}/systemTopics/eventSubscriptions"}
 
 
 def _topic(topic_id: str) -> Document:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 
 from tidepool.errors import AzureError
 from tidepool.events.filters import EventFilter
+from tidepool.events.system_topics import TopicIdentity
 
 COLLECTION = "/providers/Microsoft.EventGrid/eventSubscriptions"
 
@@ -32,11 +34,18 @@ class DeadLetterStore:
 
 @dataclass(frozen=True)
 class Destination:
-    """The endpoint of a subscription: a function (`site`, `function`) or a webhook (`url`)."""
+    """The endpoint of a subscription.
+
+    It is a function (`site`, `function`), a webhook (`url`), or a storage queue (`account`, `queue`).
+    `message_ttl_s` is the lifetime of its messages, which is -1 without a limit.
+    """
 
     url: str = ""
     site: str = ""
     function: str = ""
+    account: str = ""
+    queue: str = ""
+    message_ttl_s: int = -1
 
     @property
     def is_webhook(self) -> bool:
@@ -55,6 +64,9 @@ class Subscription:
     max_batch_events: int
     max_batch_bytes: int
     dead_letter: DeadLetterStore | None
+    delivery_identity: TopicIdentity | None = None
+    dead_letter_identity: TopicIdentity | None = None
+    expires: datetime | None = None
 
     @property
     def id(self) -> str:
@@ -63,7 +75,12 @@ class Subscription:
     @classmethod
     def read(cls, topic: str, name: str, properties: Mapping[str, Any]) -> "Subscription":
         """Read the properties of an ARM resource. Raise AzureError 400 if Azure would refuse them."""
-        destination = properties.get("destination") or {}
+        destination, delivery_identity = _with_identity(
+            properties, "destination", "deliveryWithResourceIdentity"
+        )
+        dead_letters, dead_letter_identity = _with_identity(
+            properties, "deadLetterDestination", "deadLetterWithResourceIdentity"
+        )
         policy = properties.get("retryPolicy") or {}
         delivery = destination.get("properties") or {}
         return cls(
@@ -76,7 +93,10 @@ class Subscription:
             time_to_live_s=60 * _limited(policy, "eventTimeToLiveInMinutes"),
             max_batch_events=_limited(delivery, "maxEventsPerBatch"),
             max_batch_bytes=1024 * _limited(delivery, "preferredBatchSizeInKilobytes"),
-            dead_letter=_dead_letter_store(properties.get("deadLetterDestination")),
+            dead_letter=_dead_letter_store(dead_letters),
+            delivery_identity=delivery_identity,
+            dead_letter_identity=dead_letter_identity,
+            expires=_time(properties.get("expirationTimeUtc")),
         )
 
 
@@ -124,12 +144,50 @@ def _destination(spec: Mapping[str, Any]) -> Destination:
             return Destination(site=site.rpartition("/")[2], function=function)
         case "WebHook":
             return Destination(url=str(properties.get("endpointUrl")))
+        case "StorageQueue":
+            seconds = properties.get("queueMessageTimeToLiveInSeconds")
+            account = str(properties.get("resourceId")).rpartition("/")[2]
+            return Destination(
+                account=account, queue=str(properties.get("queueName")), message_ttl_s=seconds or -1
+            )
         case other:
             raise AzureError(
                 400,
                 "InvalidRequest",
-                f"The endpointType is {other!r}; Tidepool delivers to AzureFunction and WebHook only.",
+                f"The endpointType is {other!r}: it must be AzureFunction, StorageQueue or WebHook.",
             )
+
+
+def _with_identity(
+    properties: Mapping[str, Any], name: str, with_identity: str
+) -> tuple[Mapping[str, Any], TopicIdentity | None]:
+    """Return a destination, and the identity that is used for it, or None.
+
+    Raise AzureError 400 if both spellings are used, or if one with an identity is incomplete.
+    """
+    bare, both = properties.get(name), properties.get(with_identity)
+    if not both:
+        return bare or {}, None
+    if bare or not both.get("identity") or not both.get(name):
+        raise AzureError(
+            400,
+            "InvalidRequest",
+            f"{with_identity} needs 'identity' with its type and '{name}', and replaces '{name}' outside of "
+            f"it. It is {dict(both)}.",
+        )
+    return both[name], TopicIdentity.read(both["identity"])
+
+
+def _time(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise AzureError(
+            400, "InvalidRequest", f"expirationTimeUtc is {text!r}, which is no time."
+        ) from error
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _dead_letter_store(spec: Mapping[str, Any] | None) -> DeadLetterStore | None:

@@ -108,6 +108,8 @@ def action_of(request: StorageRequest) -> str:
     outer, inner = _SERVICES[request.service]
     verb = "delete" if is_batch(request) else _ACTIONS.get(request.method, "write")
     inside = f"/{inner}" if _is_inside(request) else ""
+    if (request.service, request.method, inside) == ("queue", "POST", "/messages"):
+        verb = "add/action"
     return f"Microsoft.Storage/storageAccounts/{outer}{inside}/{verb}"
 
 
