@@ -135,6 +135,11 @@ class Tidepool:
         return list(self._control.ask("GET", "/requests", params=query))
 
     @property
+    def last_request(self) -> int:
+        """Return the number of the newest request, to be given to `find_requests` as `after` later."""
+        return int(self._control.ask("GET", "/requests/last")["number"])
+
+    @property
     def events(self) -> list[dict[str, Any]]:
         """Return the events that were published, oldest first."""
         return list(self._control.ask("GET", "/events"))

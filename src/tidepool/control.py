@@ -38,6 +38,7 @@ class Control:
             Route("/environment", self._environment),
             Route("/token", self._token),
             Route("/requests", self._requests),
+            Route("/requests/last", self._last_request),
             Route("/mailbox", self._mailbox),
             Route("/events", self._events, methods=["GET"]),
             Route("/events", self._inject, methods=["POST"]),
@@ -98,6 +99,9 @@ class Control:
             after=int(query.get("after", 0)),
         )
         return JSONResponse(requests)
+
+    async def _last_request(self, _: Request) -> JSONResponse:
+        return JSONResponse({"number": self._composition.gateway.last_request})
 
     async def _mailbox(self, _: Request) -> JSONResponse:
         return JSONResponse(self._composition.mailbox.messages())

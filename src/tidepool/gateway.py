@@ -64,6 +64,11 @@ class Gateway:
         """Mount `app` for requests whose `host/path` starts with the regular expression `pattern`."""
         self._parts.append((re.compile(pattern, re.IGNORECASE), app))
 
+    @property
+    def last_request(self) -> int:
+        """Return the number of the newest request, 0 if there was none."""
+        return self._count
+
     def requests(
         self, *, origin: str | None = None, host: str = "", path: str = "", after: int = 0
     ) -> list[dict[str, Any]]:

@@ -46,7 +46,7 @@ def _one(installation: Installation, running: Running, partition: str) -> float:
     """Return the seconds from the write of the marker to the end of the submission, by the gateway's log."""
     installation.upload(partition, {"a.png": "cat", "b.png": "dog"})
     running.settle()
-    requests = installation.cloud.requests
+    requests = installation.cloud.find_requests(path=partition)
     marker = next(
         request
         for request in requests

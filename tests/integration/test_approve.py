@@ -339,5 +339,5 @@ def test_while_the_queue_hangs_an_approval_waits_for_it_once_and_the_timer_sends
 
     assert status == 200
     assert approval_api.record.approval is not None
-    tries = [request for request in approval_api.tidepool.requests if request["host"] == host]
+    tries = approval_api.tidepool.find_requests(host=host)
     assert len(tries) == 2  # the first command and its one retry

@@ -197,12 +197,12 @@ def test_a_dry_run_changes_nothing(installation: Installation, harness: HandlerH
     installation.configure(complete_when=[{"marker": "_SUCCESS"}, {"listed_in": "files.txt"}])
     installation.upload(MONTH, {**FILES, "files.txt": "a.png"})
     installation.upload("209902", FILES, marker=False)
-    before = len(installation.cloud.requests)
+    before = installation.cloud.last_request
 
     dry_run(harness)
     checked(harness)
 
-    sent = installation.cloud.requests[before:]
+    sent = installation.cloud.find_requests(after=before)
     assert sent
     changing = [request for request in sent if request["method"] not in ("GET", "HEAD")]
     # The SDKs send these to read: an access token, and the list of a datastore's secrets.

@@ -353,11 +353,10 @@ def live_generations(installation: Installation, harness: HandlerHarness, months
 
 def tick(installation: Installation, harness: HandlerHarness) -> tuple[list[str], int]:
     """Run the timer, and return the jobs that it checks with the number of requests of the timer itself."""
-    before = len(installation.cloud.requests)
+    before = installation.cloud.last_request
     found = harness.do(TICK)
-    return [step.command.job for step in found if isinstance(step.command, CheckJob)], len(
-        installation.cloud.requests
-    ) - before
+    jobs = [step.command.job for step in found if isinstance(step.command, CheckJob)]
+    return jobs, installation.cloud.last_request - before
 
 
 def test_the_requests_of_a_tick_do_not_grow_with_the_live_jobs(

@@ -41,10 +41,10 @@ def number() -> str:
 @pytest.fixture
 def answers(tidepool: Tidepool) -> Callable[[str], list[int]]:
     """Return a function that returns the status of each request of this test whose path matches a glob."""
-    before = max((request["number"] for request in tidepool.requests), default=0)
+    before = tidepool.last_request
 
     def statuses(path: str) -> list[int]:
-        requests = [request for request in tidepool.requests if request["number"] > before]
+        requests = tidepool.find_requests(after=before)
         return [request["status"] for request in requests if fnmatch(request["path"], path)]
 
     return statuses

@@ -23,10 +23,8 @@ def reads(installation: Installation) -> Callable[[], list[str]]:
     def names() -> list[str]:
         return [
             request["path"].rpartition("/")[2]
-            for request in installation.cloud.requests
-            if request["method"] == "GET"
-            and request["host"].startswith(f"{installation.images.account_name}.")
-            and fnmatch(request["path"], f"*/{MONTH}/*.png")
+            for request in installation.cloud.find_requests(host=f"{installation.images.account_name}.")
+            if request["method"] == "GET" and fnmatch(request["path"], f"*/{MONTH}/*.png")
         ]
 
     return names

@@ -32,6 +32,7 @@ def run(command: list[str], folder: Path, timeout_s: int) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.long
 def test_the_example_of_the_page_passes_in_a_folder_of_its_own(tmp_path: Path) -> None:
     write_files(tmp_path)
 

@@ -21,6 +21,7 @@ def installed_on(tidepool: Tidepool, folder: Path, months: list[str], start: str
     return installation
 
 
+@pytest.mark.long
 def test_of_24_old_months_only_the_newest_starts_a_job(tidepool: Tidepool, tmp_path: Path) -> None:
     installation = installed_on(tidepool, tmp_path, MONTHS, "newest")
 

@@ -59,6 +59,7 @@ def labels(installation: DriftInstallation, result: str) -> dict[str, str]:
     return {row["img"]: row["label"] for row in csv.DictReader(io.StringIO(text))}
 
 
+@pytest.mark.long
 def test_three_days_are_registered_scored_shown_and_trained_on(
     installation: DriftInstallation, running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:

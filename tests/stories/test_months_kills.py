@@ -2,6 +2,8 @@
 
 from collections import Counter, deque
 
+import pytest
+
 from tests.support.installation import Installation, Running
 from tests.support.killing import Killed, KillSwitch
 from tests.support.service import take_commands
@@ -20,7 +22,6 @@ from tidegate.messages.commands import (
 FILES = {"a.png": "cat", "b.png": "dog"}
 MONTH = "209901"
 CHECK = CheckPartition(cause="test", feed="stories", partition=MONTH)
-KILLS = 4  # of a real process, which then starts anew: evenly over the month
 
 
 class Journey:
@@ -80,12 +81,15 @@ def test_killed_after_every_write_a_month_is_published_once(installation: Instal
     assert len(journey.switch.writes) > 15
 
 
+@pytest.mark.parametrize(
+    "places", [[0.5], pytest.param([0, 0.33, 0.67, 1], marks=[pytest.mark.long, pytest.mark.timeout(300)])]
+)
 def test_a_process_that_dies_after_a_write_is_followed_by_one_that_goes_on(
-    installation: Installation, running: Running
+    installation: Installation, running: Running, places: list[float]
 ) -> None:
     last = writes_of_a_month(installation, running)
-    for kill in range(KILLS):
-        partition, number = f"21000{kill + 1}", 1 + kill * (last - 1) // (KILLS - 1)
+    for kill, place in enumerate(places):
+        partition, number = f"21000{kill + 1}", 1 + round(place * (last - 1))
         running.site.kill_worker_after(number)
         installation.upload(partition, FILES)
         running.drive(partition)

@@ -51,6 +51,7 @@ def queued(installation: Installation, queue: str = "tidegate-work") -> list[int
     return [message.dequeue_count for message in messages]
 
 
+@pytest.mark.long
 def test_a_pause_during_a_running_day_publishes_it_and_keeps_six_more_for_the_resume(
     installation: Installation, running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -72,9 +72,6 @@ def _listings(harness: HandlerHarness) -> int:
     host = f"{harness.installation.account.name}.blob."
     prefix = f"prefix={MONTH}%2F"
     return sum(
-        request["method"] == "GET"
-        and request["host"].startswith(host)
-        and "comp=list" in request["query"]
-        and prefix in request["query"]
-        for request in harness.installation.cloud.requests
+        request["method"] == "GET" and "comp=list" in request["query"] and prefix in request["query"]
+        for request in harness.installation.cloud.find_requests(host=host)
     )

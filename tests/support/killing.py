@@ -18,12 +18,15 @@ class Killed(BaseException):
 class KillSwitch:
     """A switch that raises Killed after each write of Azure's SDKs that was not made before.
 
+    With `every`, it raises after each `every`th of these writes only.
+
     It raises an exception and sends no signal: the test goes on in this process with a new service.
     `writes` are the writes after which it raised.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, every: int = 1) -> None:
         self.writes: list[str] = []
+        self._every = every
         self._made: set[str] = set()
 
     @contextmanager
@@ -32,7 +35,7 @@ class KillSwitch:
 
         def watched(transport: Any, request: Any, **options: Any) -> Any:
             answer = send(transport, request, **options)
-            if request.method not in _READS and answer.status_code < 400 and self._is_new(request):
+            if request.method not in _READS and answer.status_code < 400 and self._is_due(request):
                 self.writes.append(f"{request.method} {request.url.partition('?')[0]}")
                 raise Killed
             return answer
@@ -43,14 +46,15 @@ class KillSwitch:
         finally:
             RequestsTransport.send = send  # type: ignore[method-assign]
 
-    def _is_new(self, request: Any) -> bool:
-        """Return whether this write was not made before; queries are left out because signatures differ."""
+    def _is_due(self, request: Any) -> bool:
+        """Return whether to raise after this write; queries are left out because signatures differ."""
         if any(part in request.url for part in _ASKS):
             return False
         asked = request.headers.get("azureml-model-deployment", "")
         body = request.data or request.body
         content = f"{request.method} {request.url.partition('?')[0]} {asked} {body}"
         digest = hashlib.sha256(content.encode()).hexdigest()
-        new = digest not in self._made
+        if digest in self._made:
+            return False
         self._made.add(digest)
-        return new
+        return len(self._made) % self._every == 0

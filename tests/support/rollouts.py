@@ -78,11 +78,12 @@ class Rollouts(Promotions):
             follows = list(dict.fromkeys(take_commands(self.cloud, self.account)))
             queue.extend(command for command in follows if isinstance(command, _FOLLOWED))
             rest += [command for command in follows if not isinstance(command, (*_FOLLOWED, Notify))]
-            if until and until in self.live_phases():
+            phases = self.live_phases()
+            if until and until in phases:
                 self.waiting = list(queue)
                 return rest
             self.cloud.settle()
-            self.clock.now += timedelta(minutes=10 if "baking" in self.live_phases() else 0, seconds=1)
+            self.clock.now += timedelta(minutes=10 if "baking" in phases else 0, seconds=1)
         raise AssertionError(f"it does not end: {self.live_phases()}, {self.activity_titles()}")
 
     def arrive(self, version: str, until: str = "", *, twice: bool = False) -> None:
