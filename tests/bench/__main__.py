@@ -12,7 +12,17 @@ from rich.console import Console
 from tests.bench.table import show
 from tidegate.log import quiet_uploads
 
-BENCHES = ("indexing", "deployed", "storm", "listing", "latency", "scoring", "verdicts", "promotion")
+BENCHES = (
+    "indexing",
+    "deployed",
+    "storm",
+    "listing",
+    "latency",
+    "scoring",
+    "verdicts",
+    "promotion",
+    "set_judging",
+)
 
 
 def _hush() -> None:

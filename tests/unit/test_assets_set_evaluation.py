@@ -112,6 +112,8 @@ def test_evidence_of_one_key_has_no_intervals_and_no_numbers_that_json_lacks() -
     assert evidence["metrics"]["mae"]["candidate"] == {"value": 2, "low": None, "high": None}
     assert evidence["metrics"]["mae"]["champion"] is None
     assert evidence["metrics"]["mape"]["candidate"]["value"] is None
+    assert evidence["undefined"]["mape"] == "all actual values are 0, so there is no percentage error"
+    assert (evidence["rows"]["mae"], evidence["rows"]["mape"]) == (2, 0)
 
 
 def test_slices_add_up_and_the_gate_reads_them() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from member_rule import MemberDecision
-from model_sets.key_errors import METRICS, Array, errors_of, rows_of
+from model_sets.key_errors import METRICS, REASON_ZEROS, Array, errors_of, rows_of
 from scipy.stats import bootstrap
 
 RESAMPLES = 1_000
@@ -36,10 +36,16 @@ class KeySums:
 
 
 def measured(sums: KeySums, confidence: float) -> dict[str, Any]:
-    """Return `n` and `metrics` of some keys, on the rows that both sets forecast."""
+    """Return `n` and `metrics` of some keys, on the rows that both sets forecast.
+
+    `rows` says over how many rows each metric is, and `undefined` why a metric has no value.
+    """
     models = list(sums.both) if sums.both else [sums.candidate]
     cells = _cells(models, confidence)
-    return {"n": int(models[0][:, 0].sum()), "metrics": cells}
+    rows = {name: int(count) for name, count in rows_of(models[0].sum(axis=0)).items()}
+    reason = REASON_ZEROS if rows["mae"] else "there are no rows"
+    undefined = {name: reason for name, cell in cells.items() if cell["candidate"]["value"] is None}
+    return {"n": rows["mae"], "metrics": cells, "rows": rows, "undefined": undefined}
 
 
 def sliced(sums: KeySums, by: str, values: Sequence[str], confidence: float) -> dict[str, Any]:
