@@ -26,6 +26,7 @@ from tidepool.azureml.references import References
 from tidepool.azureml.registries import Registries, registry_action
 from tidepool.azureml.registry_imports import RegistryFiles, RegistryImports
 from tidepool.azureml.run_history import Runs
+from tidepool.azureml.run_pages import RunPages
 from tidepool.azureml.run_states import FINAL
 from tidepool.azureml.submissions import Submissions
 from tidepool.azureml.uploads import Uploads
@@ -71,6 +72,8 @@ class Composition(Foundation):
             used_by=endpoint_records.user_of_model,
         )
         self.runs = Runs(store=store, blobs=blobs, scheduler=scheduler, publish=self.eventgrid.publish)
+        secret = self.identity.secret_for("pages of runs")
+        self.run_pages = RunPages(store=store, runs=self.runs, blobs=blobs, secret=secret)
         self.tracking = Tracking(
             store=store,
             blobs=blobs,
@@ -143,6 +146,7 @@ class Composition(Foundation):
             runs=self.runs,
             start=self.jobs.submit,
             cancel=self.jobs.cancel,
+            page_of=lambda workspace, run: self.environment.page(self.run_pages.path(workspace, run)),
         )
         self.schedule_runs = ScheduleRuns(store=store, scheduler=scheduler, submit=submissions.submit)
         schedules = Schedules(

@@ -27,7 +27,8 @@ from tidepool.storage.account_resources import create_storage_account
 class Control:
     """The ASGI app `app`.
 
-    It has the control API and, under `/msi`, the managed identity endpoint, which has its own secret.
+    It has the control API and, each with its own secret, under `/msi` the managed identity endpoint and under
+    `/runs` the pages of runs.
     """
 
     def __init__(self, *, composition: Composition, token: str) -> None:
@@ -61,7 +62,11 @@ class Control:
             exception_handlers=dict.fromkeys((AzureError, ValueError, InvocationError), _refuse),
         )
         self.app = Starlette(
-            routes=[Mount("/msi", composition.managed_identity.app), Mount("/", _Guard(api, token))]
+            routes=[
+                Mount("/msi", composition.managed_identity.app),
+                Mount("/runs", composition.run_pages.app),
+                Mount("/", _Guard(api, token)),
+            ]
         )
 
     async def _status(self, _: Request) -> JSONResponse:

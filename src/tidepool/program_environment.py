@@ -38,6 +38,10 @@ class ProgramEnvironment:
         self._control_port = control_port
         self._proxy_ports = proxy_ports
 
+    def page(self, path: str) -> str:
+        """Return the address of a page of the control port, for a browser on this machine."""
+        return f"http://127.0.0.1:{self._control_port}{path}"
+
     def variables(self, principal: str, proxy_port: int | None = None) -> dict[str, str]:
         """Return the variables that `tidepool env` exports for a program that runs as this principal.
 

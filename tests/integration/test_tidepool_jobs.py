@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import textwrap
 import threading
 import time
@@ -509,6 +510,11 @@ def test_a_failing_step_fails_the_pipeline_with_its_reason(runner: JobRunner) ->
     details = runner.ml.jobs._runs_operations.get_run_details(children["breaks"].name)
     assert "exited with status code 1" in details.error.error.message
     assert "no such month" in details.error.error.message
+    # The SDK's link to Azure ML studio leads to a page of the job, which links to those of its steps.
+    page, origin = requests.get(ended.studio_url), ended.studio_url.partition("/runs/")[0]
+    (step,) = re.findall(r'<li><a href="([^"]+)">breaks</a>: Failed</li>', page.text)
+    assert "no such month" in requests.get(origin + step).text
+    assert requests.get(ended.studio_url.partition("?")[0]).status_code == 403
 
 
 def test_the_reason_of_a_step_that_never_started_is_in_its_log_and_in_the_stream_of_the_pipeline(

@@ -27,6 +27,8 @@ _CANCELLED = 204
 
 # Starts a job for a principal. The arguments are the workspace, the job's name and its body.
 Start = Callable[[str, str, Document, Principal], Awaitable[None]]
+# Returns the address of the page of a run. The arguments are the workspace and the run.
+PageOf = Callable[[str, str], str]
 # Cancels a job. The arguments are the workspace and the job's name.
 Cancel = Callable[[str, str], Awaitable[None]]
 
@@ -47,6 +49,7 @@ class Submissions:
         runs: Runs,
         start: Start,
         cancel: Cancel,
+        page_of: PageOf,
     ) -> None:
         self._store = store
         self._scheduler = scheduler
@@ -54,6 +57,7 @@ class Submissions:
         self._runs = runs
         self._start_job = start
         self._cancel_job = cancel
+        self._page_of = page_of
 
     def routes(self) -> Routes:
         jobs = kind("workspaces", "jobs")
@@ -105,10 +109,16 @@ class Submissions:
             "experimentName": run.get("experimentName")
             or submitted.get("experimentName")
             or DEFAULT_EXPERIMENT,
-            "services": {**(submitted.get("services") or {}), **_services(workspace_id, name)},
+            "services": {**(submitted.get("services") or {}), **self._services(workspace_id, name)},
             "outputs": {**_default_output(name), **_outputs(submitted, run)},
         }
         return {**document, "properties": {**submitted, **known}}
+
+    def _services(self, workspace_id: str, name: str) -> Document:
+        """Return the links of a job. In place of Azure ML studio there is a page of Tidepool."""
+        tracking = {"jobServiceType": "Tracking", "endpoint": "azureml://tidepool"}
+        studio = {"jobServiceType": "Studio", "endpoint": self._page_of(workspace_id, name)}
+        return {"Tracking": tracking, "Studio": studio}
 
     def _check(self, workspace_id: str, name: str, properties: Document) -> None:
         for required in ("jobType", *_REQUIRED.get(properties.get("jobType", ""), ())):
@@ -201,12 +211,6 @@ def _is_selected(document: Document, query: Mapping[str, str]) -> bool:
         and has_tags(properties["tags"], query.get("tag", ""))
         and job_type.lower() == properties["jobType"].lower()
     )
-
-
-def _services(workspace_id: str, name: str) -> Document:
-    studio = f"https://ml.azure.com/runs/{name}?wsid={workspace_id}"
-    tracking = {"jobServiceType": "Tracking", "endpoint": "azureml://tidepool"}
-    return {"Tracking": tracking, "Studio": {"jobServiceType": "Studio", "endpoint": studio}}
 
 
 def _default_output(name: str) -> Document:
