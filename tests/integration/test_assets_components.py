@@ -99,7 +99,8 @@ def test_a_cluster_costs_nothing_while_nothing_runs(path: Path) -> None:
 def test_the_environment_pins_what_jobs_were_tested_with() -> None:
     lock = tomllib.loads(Path("uv.lock").read_text())
     project = next(package for package in lock["package"] if package["name"] == "tidegate")
-    jobs = {dependency["name"] for dependency in project["dev-dependencies"]["jobs"]}
+    groups = project["dev-dependencies"]
+    jobs = {dependency["name"] for group in ("jobs", "many") for dependency in groups[group]}
     locked = {(package["name"], package["version"]) for package in lock["package"] if package["name"] in jobs}
     environment = load_environment(ASSETS / "environments/scoring.yml")
     *_, pip = environment.conda_file["dependencies"]

@@ -7,6 +7,7 @@ own when it is loaded. It is for members of a user's own training, and is loaded
 import base64
 import io
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -20,6 +21,8 @@ from model_sets.features import SEASON, FeaturePlan, Grid, build
 Array = np.ndarray[Any, Any]
 LOADERS = ("lightgbm-text", "npz", "cloudpickle")
 MARK = b"\ntidegate_tail:"  # LightGBM ignores what follows its own text
+STATISTICS = "split_gain|leaf_weight|leaf_count|internal_value|internal_weight|internal_count|tree_sizes"
+UNUSED = re.compile(rf"^(?:{STATISTICS})=.*\n", re.MULTILINE)
 MOST_STEPS = 10_000  # how far after its newest value a member forecasts
 
 
@@ -201,10 +204,13 @@ class UserMember:
 
 
 def lightgbm_content(text: str, tail: Tail) -> bytes:
-    """Return a LightGBM model as text, with the values that its features need in a last line."""
+    """Return a LightGBM model as text, with the values that its features need in a last line.
+
+    Statistics of the training that no forecast needs are left out: they are half of the text.
+    """
     values = base64.b64encode(tail.values.astype("<f4").tobytes()).decode()
     line = json.dumps({"end": int(tail.end), "values": values})
-    return text.rstrip("\n").encode() + MARK + line.encode() + b"\n"
+    return UNUSED.sub("", text).rstrip("\n").encode() + MARK + line.encode() + b"\n"
 
 
 def npz_content(kind: str, tail: Tail, arrays: Mapping[str, Array] = MappingProxyType({})) -> bytes:

@@ -1,0 +1,126 @@
+"""The first step of a training: it checks the files, and lists the parts and buckets for the parallel steps.
+
+Nothing is trained if a file does not fit: the step fails, and names the file and the column.
+"""
+
+import argparse
+import json
+import logging
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import training_settings
+from member_trainers import trainer_of
+from model_sets.errors import SetError, TableError
+from model_sets.expected_keys import read_expected, read_key_lines
+from model_sets.format import ModelSet, open_set
+from model_sets.info import SetInfo
+from model_sets.sources import Source, read_manifest
+from model_sets.split import plan_split
+from training_settings import Settings
+
+KEYS_OF_A_SHARD = 200  # at least, if only some keys are trained
+
+log = logging.getLogger(__name__)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO)
+    args = parse_arguments()
+    info = SetInfo(
+        keys=tuple(json.loads(args.keys)),
+        target=args.target,
+        time=args.time,
+        horizon=args.horizon,
+        frequency=args.frequency,
+        covariates=tuple(json.loads(args.covariates)),
+    )
+    trainer_of(args.trainer, info, Path(__file__).parent)
+    previous = open_set(args.previous) if args.previous else None
+    if previous and previous.info != info:
+        raise SetError("the previous set has other columns, horizon or frequency: train all keys anew")
+    only = read_key_lines(args.only_keys, info.keys) if args.only_keys else None
+    if only is not None and previous is None:
+        raise SetError("only_keys needs the previous set, which has the members of all other keys")
+    sources = read_manifest(args.data, args.manifest)
+    plan = plan_split(sources, info, target=True, buckets=bucket_count(args.bucket_count, only))
+    settings = Settings(
+        info=info,
+        model=args.model_name,
+        training=args.training,
+        trainer=args.trainer,
+        min_rows=args.min_rows,
+        member_time_limit_s=args.member_time_limit_s,
+        buckets=plan.buckets,
+        data_names=args.data_names,
+        base_shard=next_shard(previous) if previous and only is not None else 0,
+    )
+    facts = {
+        "unreadable": [[source.name, source.error] for source in sources if source.error],
+        "only": None if only is None else [list(key) for key in only],
+        "expected": [list(key) for key in read_expected(args.expected, info.keys)] if args.expected else [],
+    }
+    training_settings.save(args.plan, settings, plan, facts)
+    write_lists(args.parts_list, parts_of(plan.sources, args.part_count))
+    write_lists(args.buckets_list, [[bucket] for bucket in range(plan.buckets)])
+    log.info("training_planned files=%d buckets=%d", len(plan.sources), plan.buckets)
+
+
+def bucket_count(buckets: int, only: Sequence[Any] | None) -> int:
+    """Return the number of buckets, each of which becomes a shard. Few keys need one only."""
+    if only is None:
+        return buckets
+    return max(1, min(buckets, math.ceil(len(only) / KEYS_OF_A_SHARD)))
+
+
+def next_shard(previous: ModelSet) -> int:
+    """Return the number after those of the shards of a set."""
+    names = {Path(name).stem for name in previous.index["shard"].unique().to_pylist() if name}
+    return max((int(name) for name in names if name.isdigit()), default=-1) + 1
+
+
+def parts_of(sources: Sequence[Source], count: int) -> list[list[int]]:
+    """Return the numbers of the files that each node splits, such that the parts have similar sizes."""
+    count = max(1, min(count, len(sources)))
+    parts: list[list[int]] = [[] for _ in range(count)]
+    sizes = [0] * count
+    order = sorted(range(len(sources)), key=lambda place: -sources[place].path.stat().st_size)
+    for place in order:
+        smallest = sizes.index(min(sizes))
+        parts[smallest].append(place)
+        sizes[smallest] += sources[place].path.stat().st_size
+    return [sorted(part) for part in parts]
+
+
+def write_lists(folder: Path, lists: Iterable[Sequence[int]]) -> None:
+    """Write a file for each mini-batch of a parallel step."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, numbers in enumerate(lists):
+        (folder / f"{number:04}.json").write_text(json.dumps(list(numbers)), encoding="utf-8")
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    for key in ("--data", "--manifest", "--plan", "--parts-list", "--buckets-list"):
+        parser.add_argument(key, type=Path, required=True)
+    for key in ("--expected", "--previous", "--only-keys"):
+        parser.add_argument(key, type=Path)
+    for key in ("--model-name", "--training", "--keys", "--target", "--time", "--frequency", "--covariates"):
+        parser.add_argument(key, required=True)
+    for key in ("--horizon", "--min-rows", "--bucket-count", "--part-count"):
+        parser.add_argument(key, type=int, required=True)
+    parser.add_argument("--trainer", required=True)
+    parser.add_argument("--member-time-limit-s", type=float, required=True)
+    parser.add_argument("--data-names", default="")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except TableError as error:
+        raise SystemExit(f"The data does not fit: {error}") from None
+    except (SetError, ValueError) as error:
+        raise SystemExit(f"The training cannot start: {error}") from None

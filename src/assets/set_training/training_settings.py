@@ -1,0 +1,83 @@
+"""The settings of a training, which its first step writes for all other steps."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from model_sets.info import SetInfo
+from model_sets.sources import Column, Header, Source
+from model_sets.split import Plan
+
+FILE = "training.json"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a training does. `training` names it, and is what the index has in `trained_in`.
+
+    `trainer` is the name of a built-in trainer or of a file with `train(table, key)`. `base_shard` is the
+    number of the first new shard.
+    """
+
+    info: SetInfo
+    model: str
+    training: str
+    trainer: str
+    min_rows: int
+    member_time_limit_s: float
+    buckets: int
+    data_names: str = ""
+    base_shard: int = 0
+
+
+def save(folder: Path, settings: Settings, plan: Plan, facts: Mapping[str, Any]) -> None:
+    """Write settings, files and `facts` of a training."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        "settings": asdict(settings) | {"info": {**settings.info.to_metadata(), "format": 1}},
+        "sources": [[source.name, source.partition, source.error] for source in plan.sources],
+        "headers": [
+            {
+                "columns": [[name, column.kind, column.type, column.zone] for name, column in header.columns],
+                "delimiter": header.delimiter,
+            }
+            for header in plan.headers
+        ],
+        "facts": dict(facts),
+    }
+    (folder / FILE).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def load(folder: Path) -> Settings:
+    values = _read(folder)["settings"]
+    return Settings(**values | {"info": SetInfo.from_metadata(values["info"])})
+
+
+def load_facts(folder: Path) -> dict[str, Any]:
+    facts: dict[str, Any] = _read(folder)["facts"]
+    return facts
+
+
+def load_plan(folder: Path, data: Path) -> Plan:
+    """Return the checked files of a training, as they lie below `data` on this node."""
+    content, settings = _read(folder), load(folder)
+    sources = [Source(name, data / name, partition, error) for name, partition, error in content["sources"]]
+    headers = [
+        Header(
+            tuple((name, Column(kind, type_, zone)) for name, kind, type_, zone in header["columns"]),
+            header["delimiter"],
+        )
+        for header in content["headers"]
+    ]
+    return Plan(settings.info, tuple(sources), tuple(headers), settings.buckets)
+
+
+def file_names(folder: Path) -> list[str]:
+    return [name for name, _, _ in _read(folder)["sources"]]
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    return content

@@ -1,0 +1,317 @@
+"""The training of a model set: every key ends in one row, whatever its rows or its training do."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from model_sets.bucket import bucket_files
+from model_sets.errors import TableError
+from model_sets.features import FeaturePlan, Grid, build
+from model_sets.info import SetInfo
+from model_sets.sources import Source
+from model_sets.split import plan_split, split
+from model_sets.times import steps_of
+from plan_training import parts_of
+from tests.support.set_training import INFO, SetTraining, row_of
+
+DAYS = 60
+FIRST = np.datetime64("2026-01-01")
+
+
+def rows(
+    keys: Sequence[tuple[Any, Any]], days: Sequence[int] = range(DAYS), sold: Sequence[float] | None = None
+) -> pa.Table:
+    """Return rows of the keys: by default they sell 10 times the number of the weekday."""
+    dates = [FIRST + day for day in days]
+    values = sold if sold is not None else [((day + 3) % 7) * 10.0 for day in days]
+    return pa.table(
+        {
+            "store": [key[0] for key in keys for _ in dates],
+            "product": [key[1] for key in keys for _ in dates],
+            "day": pa.array(np.array([date for _ in keys for date in dates], "datetime64[D]")),
+            "sold": pa.array([value for _ in keys for value in values], pa.float64()),
+        }
+    )
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> SetTraining:
+    return SetTraining(tmp_path)
+
+
+ODD = [("a/b", "x=1"), ("Zürich ☂", "ё"), ("s" * 200, "p" * 200), ("a'b", 'q"r'), ("-", ".."), ("1,2", "a b")]
+
+
+def test_keys_are_kept_as_they_are_spelled(training: SetTraining) -> None:
+    training.add("odd.parquet", rows(ODD))
+    training.add("padded.csv", rows([("001", "1"), ("010", "1")]))
+    training.add("plain.csv", rows([("1", "1"), ("10", "1")]).select(["sold", "day", "product", "store"]))
+
+    members = training.train()
+
+    keys = [*ODD, *((store, "1") for store in ("001", "010", "1", "10"))]
+    assert members.index.num_rows == len(keys)
+    assert {row_of(members, *key).state for key in keys} == {"candidate"}
+    assert {row_of(members, *key).rows for key in keys} == {DAYS}
+    assert members.forecast(rows(keys).drop_columns(["sold"]))["forecast"].null_count == 0
+
+
+def test_all_parts_together_give_what_one_pass_gives(training: SetTraining) -> None:
+    for number in range(3):
+        days = range(number * 20, number * 20 + 20)
+        training.add(f"{number}.parquet", rows([("1", "1"), ("2", "1"), (None, "1")], days))
+
+    one, several = training.train(), training.train(parts=3)
+
+    assert one.index.drop_columns(["trained_in"]).equals(several.index.drop_columns(["trained_in"]))
+    assert {row.rows for row in one.rows()} == {DAYS}
+
+
+def test_rows_without_a_key_or_a_time_are_kept_apart(training: SetTraining) -> None:
+    training.add("a.csv", rows([("1", None), ("", "1"), ("1", "1")]))
+    training.add("b.parquet", rows([("2", "1")]).set_column(2, "day", pa.nulls(DAYS, pa.date32())))
+
+    members = training.train()
+
+    assert [row.key for row in members.rows()] == [("1", "1")]
+    apart = (training.folder / "run-0" / "rows" / "bucket=none").glob("*.parquet")
+    assert sum(pq.read_metadata(path).num_rows for path in apart) == 3 * DAYS
+
+
+def test_a_key_with_two_rows_of_one_day_fails_and_names_both_files(training: SetTraining) -> None:
+    training.add("jan/a.parquet", rows([("1", "1"), ("2", "1")]))
+    training.add("feb/b.csv", rows([("1", "1")], days=[7]))
+
+    members = training.train()
+
+    row = row_of(members, "1", "1")
+    assert (row.state, row.entry) == ("failed", None)
+    assert row.reason == "2026-01-08 has several rows, in jan/a.parquet and in feb/b.csv"
+    assert row_of(members, "2", "1").state == "candidate"
+
+
+def test_few_rows_give_the_baseline_and_no_rows_a_missing_key(training: SetTraining) -> None:
+    training.add("a.parquet", rows([("1", "1")]))
+    training.add("b.parquet", rows([("2", "1")], days=range(9)))
+    training.add("c.parquet", rows([("3", "1")], sold=[float("nan")] * DAYS))
+
+    members = training.train(expected=[("1", "1"), ("4", "1")])
+
+    few, unknown, missing = (row_of(members, key, "1") for key in "234")
+    assert (few.state, few.fallback, few.rows, few.loader) == ("too_few_rows", "baseline", 9, "npz")
+    assert few.reason is not None
+    assert "9 rows" in few.reason
+    asked = rows([("2", "1")], days=[9]).drop_columns(["sold"])
+    assert members.forecast(asked).to_pylist()[0]["state"] == "fallback"
+    assert members.forecast(asked).to_pylist()[0]["forecast"] == ((9 + 3) % 7) * 10
+    assert (unknown.state, missing.state) == ("missing", "missing")
+    assert missing.reason == "the data have no rows of this key"
+
+
+@pytest.mark.parametrize("trainer", ["lightgbm-fast", "ridge", "seasonal-naive"])
+def test_each_built_in_trainer_learns_weekdays_and_a_constant(training: SetTraining, trainer: str) -> None:
+    chance = np.random.default_rng(1)
+    days = range(300)
+    weekly = [((day + 3) % 7) * 10 + 30 + chance.normal(0, 1) for day in days]
+    training.add("a.parquet", rows([("1", "1")], days, weekly))
+    training.add("b.parquet", rows([("2", "1")], days, [5.0] * 300))
+
+    members = training.train(trainer=trainer)
+
+    assert [row.state for row in members.rows()] == ["candidate", "candidate"]
+    weekly_error, constant_error = (row_of(members, key, "1").mae for key in "12")
+    assert weekly_error is not None
+    assert weekly_error < 3
+    assert constant_error == pytest.approx(0, abs=0.05)
+    later = rows([("1", "1"), ("2", "1")], days=range(300, 307)).drop_columns(["sold"])
+    forecasts = members.forecast(later)["forecast"].to_numpy()
+    assert forecasts[:7] == pytest.approx([((day + 3) % 7) * 10 + 30 for day in range(300, 307)], abs=6)
+    assert forecasts[7:] == pytest.approx([5.0] * 7, abs=0.05)
+
+
+BAD_TRAINER = """
+import os, time
+class Mean:
+    def __init__(self, value):
+        self.value = value
+    def predict(self, table):
+        return [self.value] * len(table)
+def train(table, key):
+    print("a line on stdout is harmless")
+    if key["store"] == "raises":
+        raise ValueError("too hot")
+    if key["store"] == "hangs":
+        time.sleep(600)
+    if key["store"] == "ends":
+        os._exit(3)
+    if key["store"] == "nan":
+        return Mean(float("nan"))
+    return Mean(table["sold"].mean())
+"""
+
+
+def test_members_that_raise_hang_end_or_answer_nan_are_rows_with_their_reason(training: SetTraining) -> None:
+    stores = ("a", "ends", "hangs", "nan", "raises", "z")
+    training.add("a.parquet", rows([(store, "1") for store in stores]))
+    file = training.folder / "mean.py"
+    file.write_text(BAD_TRAINER)
+
+    started = time.monotonic()
+    members = training.train(trainer=str(file), limit_s=3, buckets=1)
+
+    assert time.monotonic() - started < 300
+    reasons = {row.key[0]: row.reason for row in members.rows()}
+    assert reasons == {
+        "a": None,
+        "z": None,
+        "raises": "the training raised ValueError: too hot",
+        "hangs": "the training took longer than 3 s",
+        "ends": "the training ended its process with status 3",
+        "nan": "the member gave no number for 7 of the 7 rows of its holdout",
+    }
+    states = {row.key[0]: row.state for row in members.rows()}
+    assert [store for store in stores if states[store] == "candidate"] == ["a", "z"]
+    asked = rows([(store, "1") for store in stores], days=[DAYS]).drop_columns(["sold"])
+    answers = members.forecast(asked).to_pylist()
+    assert [answer["state"] for answer in answers] == ["ok", *["failed"] * 4, "ok"]
+    assert answers[0]["forecast"] == pytest.approx(np.mean([((day + 3) % 7) * 10 for day in range(DAYS - 7)]))
+
+
+def test_only_some_keys_are_trained_again_into_one_new_shard(training: SetTraining) -> None:
+    keys = [(str(store), "1") for store in range(8)]
+    training.add("a.parquet", rows(keys))
+    first = training.train()
+    training.add("b.parquet", rows([*keys, ("new", "1")], days=range(DAYS, DAYS + 30)))
+
+    second = training.train(previous=first, only=[("3", "1"), ("new", "1"), ("gone", "1")])
+
+    rows_by_key = {row.key[0]: row for row in second.rows()}
+    assert {key for key, row in rows_by_key.items() if row.state == "kept"} == set("01245678") - {"3", "8"}
+    assert (rows_by_key["3"].state, rows_by_key["3"].rows, rows_by_key["3"].trained_in) == (
+        "candidate",
+        DAYS + 30,
+        "run-1",
+    )
+    assert rows_by_key["3"].shard == rows_by_key["new"].shard == "02.zip"
+    assert rows_by_key["gone"].state == "missing"
+    for path in (first.folder / "shards").iterdir():
+        assert (second.folder / "shards" / path.name).read_bytes() == path.read_bytes()
+    assert second.read(rows_by_key["0"]) == first.read(row_of(first, "0", "1"))
+
+
+def plan(folder: Path, files: dict[str, pa.Table], info: SetInfo = INFO) -> Any:
+    training = SetTraining(folder, info)
+    for name, table in files.items():
+        training.add(name, table)
+    sources = [Source(name, folder / "data" / name) for name in training.names]
+    return plan_split(sources, info, target=True, buckets=2)
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (rows([(1, "1")]), r"key column 'store' has type string in a\.parquet, and int64 in b\.parquet"),
+        (rows([(1.5, "1")]), r"column 'store' of b\.parquet has type double; keys are text"),
+        (
+            rows([("1", "1")]).drop_columns(["sold"]),
+            r"b\.parquet has no column 'sold'; it has store, product",
+        ),
+        (
+            rows([("1", "1")]).set_column(3, "sold", pa.array(["x"] * DAYS)),
+            r"column 'sold' of b\.parquet has type string; a number is needed",
+        ),
+    ],
+    ids=["mixed", "fractions", "missing", "text"],
+)
+def test_files_that_do_not_fit_together_are_named_with_the_column(
+    tmp_path: Path, second: pa.Table, message: str
+) -> None:
+    with pytest.raises(TableError, match=message):
+        plan(tmp_path, {"a.parquet": rows([("1", "1")]), "b.parquet": second})
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("sold", "1.234,5", r"column 'sold' of b\.csv has '1\.234,5', which is no number"),
+        ("day", "31.12.2026", r"column 'day' of b\.csv has '31\.12\.2026', which is no date or time"),
+    ],
+)
+def test_a_text_that_does_not_fit_is_named_with_file_and_column(
+    tmp_path: Path, column: str, value: str, message: str
+) -> None:
+    good = rows([("1", "1")])
+    place = good.column_names.index(column)
+    texts = good[column].cast(pa.string()).to_pylist()
+    bad = good.set_column(place, column, pa.array([*texts[:-1], value]))
+    planned = plan(tmp_path, {"a.csv": good, "b.csv": bad})
+
+    with pytest.raises(TableError, match=message):
+        split(planned, range(2), tmp_path / "rows")
+
+
+def test_a_file_that_is_no_table_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(TableError, match=r"a\.parquet cannot be read"):
+        plan_split([Source("a.parquet", tmp_path / "a.parquet")], INFO, target=True)
+    with pytest.raises(TableError, match=r"a\.xlsx is no table"):
+        plan_split([Source("a.xlsx", tmp_path / "a.xlsx")], INFO, target=True)
+
+
+@pytest.mark.parametrize("frequency", ["hour", "day", "week", "month"])
+def test_the_split_and_the_endpoint_find_the_same_step_whatever_the_machines_zone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frequency: str
+) -> None:
+    minutes = pa.array(np.arange(-20_000_000, 33_000_000, 1_234_567), pa.int64())
+    instants = pa.compute.multiply(minutes, 60).cast(pa.timestamp("s"))
+    texts = [f"{text}+05:30" for text in pa.compute.strftime(instants, "%Y-%m-%dT%H:%M:%S").to_pylist()]
+    kinds = {
+        "naive": instants,
+        "utc": instants.cast(pa.timestamp("us", "UTC")),
+        "zone": instants.cast(pa.timestamp("us", "America/New_York")),
+        "offset": instants.cast(pa.timestamp("us", "+05:30")),
+        "text": pa.array(texts),
+        "date": instants.cast(pa.date32(), safe=False),
+    }
+    info = SetInfo(("store",), "sold", "day", 7, frequency)
+    for zone in ("UTC", "Pacific/Auckland"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        for kind, column in kinds.items():
+            table = pa.table({"store": ["1"] * len(minutes), "day": column, "sold": [1.0] * len(minutes)})
+            folder = tmp_path / f"{zone[:3]}-{kind}"
+            split(plan(folder, {"a.parquet": table}, info), [0], folder / "rows")
+            files = [file for bucket in range(2) for file in bucket_files(folder / "rows", bucket)]
+            steps = np.sort(pq.read_table(files)["step"].to_numpy())
+            assert steps.tolist() == np.sort(steps_of(column, frequency)).tolist(), (zone, kind)
+    monkeypatch.undo()
+    time.tzset()
+
+
+def test_a_lag_of_seven_days_is_the_value_of_seven_days_ago() -> None:
+    feature_plan = FeaturePlan(horizon=7, frequency="day", covariates=())
+    values = np.arange(60, dtype=np.float32)[None]
+    values[0, ::3] = np.nan
+    built = build(feature_plan, Grid(values, np.array([20_000]), np.zeros((1, 60, 0), np.float32)), 40, 60)[0]
+
+    lag = built[:, feature_plan.names.index("lag_7")]
+    expected = [np.nan if (cell - 7) % 3 == 0 else cell - 7 for cell in range(40, 60)]
+    assert np.array_equal(lag, np.array(expected, np.float32), equal_nan=True)
+    mean = built[:, feature_plan.names.index("mean_7")]
+    assert mean[0] == pytest.approx(np.nanmean(values[0, 27:34]))
+
+
+def test_parts_have_similar_sizes_and_each_file_once(tmp_path: Path) -> None:
+    sources = []
+    for number, size in enumerate([900, 10, 500, 450, 20]):
+        path = tmp_path / str(number)
+        path.write_bytes(b"x" * size)
+        sources.append(Source(path.name, path))
+
+    assert parts_of(sources, 2) == [[0, 1, 4], [2, 3]]
+    assert parts_of(sources[:1], 4) == [[0]]
