@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 # The code of this step is the folder above, because model_sets is in it.
 sys.path[:0] = [str(folder) for folder in Path(__file__).absolute().parents[:2]]
 
-from forecast_bucket import forecast_bucket, unusable_rows  # noqa: E402
-from model_sets.bucket import read_bucket  # noqa: E402
-from model_sets.format import ModelSet, open_set  # noqa: E402
-from split_partition import NO_BUCKET  # noqa: E402
+from forecast_bucket import forecast_bucket, unusable_rows
+from model_sets.bucket import read_bucket
+from model_sets.format import ModelSet, open_set
+from split_partition import NO_BUCKET
 
 log = logging.getLogger(__name__)
 
