@@ -196,7 +196,7 @@ def test_mlflow_shows_the_figures_on_the_step_and_on_the_pipeline(evaluated: Eva
 
 
 @pytest.mark.parametrize("run", ["step", "pipeline"])
-@pytest.mark.parametrize("name", ["confusion_matrix.png", "metrics.png"])
+@pytest.mark.parametrize("name", ["confusion_matrix.png", "metrics.png", "occlusion.png"])
 def test_mlflow_shows_a_picture(evaluated: Evaluated, name: str, run: str) -> None:
     picture = Path(evaluated.mlflow.download_artifacts(getattr(evaluated, run), name)).read_bytes()
 

@@ -6,7 +6,7 @@ Each model runs in a process of its own, because two models may contain modules 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,20 @@ from typing import Any
 import numpy as np
 from image_model import ImageModel, UnfitModelError, read_probabilities
 from labelled import LabelledSet, UnfitDataError
+from occlusion import Occlusion, most_wrong, occlude
 
 
 @dataclass(frozen=True)
 class Answers:
     """The label that a model predicted for each image of the set, or an empty string if it predicted none.
 
-    `of_truth` is the probability of the true label, or None if the model gives no probabilities.
+    `of_truth` is the probability of the true label, or None if the model gives no probabilities. `occlusions`
+    are those of the images that the model got most wrong.
     """
 
     labels: Sequence[str]
     of_truth: Sequence[float] | None
+    occlusions: Sequence[Occlusion] = ()
 
 
 def ask(models: Mapping[str, Path], data: LabelledSet) -> dict[str, Answers]:
@@ -71,7 +74,27 @@ def answers_of(folder: Path, data: LabelledSet) -> Answers:
         probabilities = read_probabilities(raw, model.declared)
         if of_truth is not None:
             of_truth = of_truth + _of_truth(*probabilities, truth) if probabilities else None
-    return Answers(labels, of_truth)
+    occlusions = _occlusions(model, data, of_truth) if of_truth else []
+    return Answers(labels, of_truth, occlusions)
+
+
+def _occlusions(model: ImageModel, data: LabelledSet, of_truth: Sequence[float]) -> list[Occlusion]:
+    """Cover the parts of the images that the model got most wrong, one part after another."""
+    shape, found = model.shape, []
+    for place in most_wrong(of_truth):
+        label = data.labels[place]
+        chosen = replace(data, names=[data.names[place]], labels=[label])
+        (pixels,) = next(chosen.batches(shape.height, shape.width, shape.channels))
+
+        def probability(images: np.ndarray[Any, Any], label: str = label) -> np.ndarray[Any, Any]:
+            _, raw = model.predict_with_output(images)
+            probabilities = read_probabilities(raw, model.declared)
+            assert probabilities is not None
+            return np.array(_of_truth(*probabilities, [label] * len(images)))
+
+        before, influence = occlude(pixels, probability)
+        found.append(Occlusion(data.names[place], label, before, pixels, influence))
+    return found
 
 
 def _of_truth(classes: Sequence[str], values: np.ndarray[Any, Any], truth: Sequence[str]) -> list[float]:

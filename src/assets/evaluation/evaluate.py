@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from answers import ask
+from answers import Answers, ask
 from decoding import DECODER
 from image_model import UnfitModelError
 from labelled import LabelledSet, UnfitDataError, read_labelled
@@ -48,7 +48,7 @@ def main() -> None:
     evidence |= {"decoder": DECODER, **measured}
     subject = {key: getattr(args, key) for key in ("model", "version", "evaluation", "data")}
     subject["decoder"] = DECODER
-    log_to_mlflow(evidence, subject, holdout, {who: list(answer.labels) for who, answer in answers.items()})
+    log_to_mlflow(evidence, subject, holdout, answers)
     args.verdict_evidence.mkdir(parents=True, exist_ok=True)
     text = json.dumps(evidence, indent=2, allow_nan=False)
     (args.verdict_evidence / "evidence.json").write_text(text, encoding="utf-8")
@@ -72,7 +72,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def log_to_mlflow(
-    evidence: dict[str, Any], subject: dict[str, str], holdout: LabelledSet, labels: dict[str, list[str]]
+    evidence: dict[str, Any], subject: dict[str, str], holdout: LabelledSet, answers: Mapping[str, Answers]
 ) -> None:
     """Log metrics, evidence and pictures to the step's run and to the pipeline's run.
 
@@ -82,10 +82,13 @@ def log_to_mlflow(
     import pictures
 
     metrics = dict(numbers(evidence))
+    labels = {who: list(answer.labels) for who, answer in answers.items()}
     drawn = {
         "confusion_matrix.png": pictures.confusion(holdout.labels, labels),
         "metrics.png": pictures.comparison(evidence),
     }
+    if shown := answers["candidate"].occlusions:
+        drawn["occlusion.png"] = pictures.occlusions(shown, evidence["candidate"])
     with mlflow.start_run() as run:
         mlflow.set_tags({f"tidegate_{key}": value for key, value in subject.items()})
     client = mlflow.MlflowClient()

@@ -5,6 +5,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from occlusion import Occlusion
 from picture_fonts import use_fonts
 from sklearn.metrics import confusion_matrix
 
@@ -55,6 +56,23 @@ def comparison(evidence: Mapping[str, Any]) -> Figure:
         _intervals(axes, cells, evidence)
         axes.set_title(title)
     every[0].legend(loc="lower left")
+    return figure
+
+
+def occlusions(shown: Sequence[Occlusion], candidate: str) -> Figure:
+    """Draw the images that the candidate got most wrong, each beside the influence of its parts."""
+    use_fonts()
+    figure = Figure(figsize=(2.6 * len(shown), 5.2), layout="constrained")
+    figure.suptitle(f"{candidate}: influence on the probability of the true label")
+    axes = figure.subplots(2, len(shown), squeeze=False)
+    bound = max([float(abs(one.influence).max()) for one in shown] + [1e-9])
+    for column, one in enumerate(shown):
+        axes[0][column].imshow(one.pixels.squeeze(), cmap="gray", vmin=0, vmax=255)
+        axes[0][column].set_title(f"{one.name}\n{one.label}: {one.probability:.2f}", fontsize=8)
+        drawn = axes[1][column].imshow(one.influence, cmap="RdBu", vmin=-bound, vmax=bound)
+        for row in (0, 1):
+            axes[row][column].set_axis_off()
+    figure.colorbar(drawn, ax=axes[1].tolist(), location="bottom", shrink=0.5)
     return figure
 
 

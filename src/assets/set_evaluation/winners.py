@@ -30,7 +30,7 @@ def winning_rows(
         of_champion = _measured(other, place) if other else dict.fromkeys(METRICS)
         compared = {f"champion_{name}": value for name, value in of_champion.items()}
         if decision.choice == "candidate":
-            reason = decision.reason if decision.comparison == "worse" else row.reason
+            reason = decision.reason if decision.comparison in ("worse", "undecided") else row.reason
             rows.append(replace(row, **measured, **compared, reason=reason))
         elif decision.choice == "champion":
             assert champion is not None

@@ -125,7 +125,8 @@ def log_to_mlflow(subject: dict[str, str], summary: dict[str, Any]) -> None:
         mlflow.set_tags({f"tidegate_{key}": value for key, value in subject.items()})
     client = mlflow.MlflowClient()
     figures = {name: summary[name] for name in ("compared", "rows", "worse_now")}
-    metrics = figures | {f"keys_{why}": count for why, count in summary["counts"].items()}
+    counts = summary["counts"].items()
+    metrics = figures | {name if name == "keys" else f"keys_{name}": count for name, count in counts}
     for run_id in filter(None, (run.info.run_id, run.data.tags.get("mlflow.parentRunId"))):
         mlflow.log_metrics(metrics, run_id=run_id)
         client.log_dict(run_id, summary, COMPARISON)
