@@ -3,6 +3,7 @@
 import json
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 from azure.ai.ml import Input, MLClient, Output, load_component, load_job
@@ -248,7 +249,7 @@ def test_a_pipeline_deployment_takes_literals_and_data(batch: Batch) -> None:
 
 
 def test_a_pipeline_deployment_can_copy_a_job(batch: Batch) -> None:
-    job = {
+    job: dict[str, Any] = {
         "type": "pipeline",
         "settings": {"default_compute": "azureml:cpu"},
         "inputs": {"word": "hello"},
@@ -261,18 +262,25 @@ def test_a_pipeline_deployment_can_copy_a_job(batch: Batch) -> None:
             }
         },
     }
-    (batch.folder / "job.yml").write_text(json.dumps(job))
-    source = batch.ml.jobs.create_or_update(load_job(batch.folder / "job.yml"))
-    deployment = PipelineComponentBatchDeployment(
-        name="copies", endpoint_name="scores", job_definition=source.name, settings={"default_compute": "cpu"}
-    )
-    batch.ml.batch_deployments.begin_create_or_update(deployment).result()
-    batch.make_default("copies")
 
-    ended = batch.run()
+    def run_copy(step: str) -> Job:
+        (batch.folder / "job.yml").write_text(json.dumps({**job, "jobs": {step: job["jobs"]["a"]}}))
+        source = batch.ml.jobs.create_or_update(load_job(batch.folder / "job.yml"))
+        deployment = PipelineComponentBatchDeployment(
+            name=f"copies-{step}",
+            endpoint_name="scores",
+            job_definition=source.name,
+            settings={"default_compute": "cpu"},
+        )
+        batch.ml.batch_deployments.begin_create_or_update(deployment).result()
+        batch.make_default(deployment.name)
+        return batch.run()
 
-    assert ended.status == "Completed"
-    assert [step.display_name for step in batch.ml.jobs.list(parent_job_name=ended.name)] == ["a"]
+    first, second = run_copy("a"), run_copy("b")  # azure-ai-ml names both components azureml_anonymous:1
+
+    assert (first.status, second.status) == ("Completed", "Completed")
+    assert [step.display_name for step in batch.ml.jobs.list(parent_job_name=first.name)] == ["a"]
+    assert [step.display_name for step in batch.ml.jobs.list(parent_job_name=second.name)] == ["b"]
 
 
 def test_what_cannot_run_is_refused(batch: Batch) -> None:

@@ -1,7 +1,9 @@
 """Versioned assets of workspaces and registries. The content of a version never changes."""
 
+import json
 from collections.abc import Awaitable, Callable
 
+from tidepool.access.principals import guid
 from tidepool.arm.requests import resource
 from tidepool.arm.system_data import with_system_data
 from tidepool.azureml.asset_kinds import DEFAULTS, LATEST, MUTABLE, AssetKind
@@ -13,6 +15,8 @@ from tidepool.store import Document, Store
 
 Created = Callable[[str, AssetKind, Document], Awaitable[None]]
 UsedBy = Callable[[str], str | None]
+# azure-ai-ml gives this version to the component of each batch deployment that is made of a job.
+_SHARED_VERSION = ("azureml_anonymous", "1")
 
 
 class Assets:
@@ -96,6 +100,8 @@ class Assets:
         Return the document of the version, and whether the version is new.
         """
         requested = self._with_defaults(root, properties)
+        if (name, version) == _SHARED_VERSION and requested["isAnonymous"]:
+            version = guid(json.dumps(properties, sort_keys=True))
         existing = self.get(root, name, version)
         if existing is not None:
             self._refuse_changes(existing["properties"], requested)
