@@ -21,6 +21,7 @@ BENCHES = (
     "scoring",
     "verdicts",
     "promotion",
+    "pipeline",
     "set_judging",
 )
 
