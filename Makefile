@@ -1,7 +1,7 @@
 # One word per chore: `make help` lists them. Each target does the set-up that it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast test-long chaos check docs fix bench infra package requirements clean
+.PHONY: help demo up down test test-fast test-long chaos check docs fix bench infra package wheel requirements clean
 
 UV_VERSION := 0.13.8
 UV := $(or $(shell command -v uv),.tools/uv/bin/uv)
@@ -72,6 +72,11 @@ infra:  ## compile, lint and format infra/*.bicep and take their snapshots; BICE
 
 package: .tools/local  ## build the zip that is deployed to Azure, in dist/; PYTHON=3.12 chooses its Python
 	@.venv/bin/python -m tidegate.installation.package $(if $(PYTHON),--python $(PYTHON))
+
+wheel: .tools/uv.ready  ## build the wheel of the service and of the local cloud, in dist/
+	@rm -f dist/tidegate-*.whl
+	@$(UV) build --quiet --wheel --out-dir dist .
+	@ls dist/tidegate-*.whl
 
 requirements: .tools/uv.ready  ## write requirements.txt from uv.lock
 	@$(UV) lock --quiet

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,8 @@ import azure.functions as func
 sys.path.insert(
     0, str(Path(__file__).parent / "src")
 )  # Functions adds only the root folder to the import path, and adds it as the last entry
+
+os.environ.setdefault("TIDEGATE_APP_ROOT", str(Path(__file__).parent))  # for a wheel, which is elsewhere
 
 from tidegate import log
 from tidegate.bootstrap import service

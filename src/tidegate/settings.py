@@ -7,9 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from tidegate.errors import ConfigError
+from tidegate.folders import FOLDERS
 
 _STORAGE_ACCOUNT = ("AzureWebJobsStorage__accountName", "AZURE_STORAGE_ACCOUNT")
-_APP_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Settings:
     """The settings of one installation."""
 
     storage_account: str
-    config_file: Path = _APP_ROOT / "tidegate.yml"
+    config_file: Path = FOLDERS.app / "tidegate.yml"
     events_endpoint: str | None = None
     client_id: str | None = None
     check_delay: timedelta = timedelta(seconds=10)

@@ -37,7 +37,7 @@ def test_without_policies_only_feeds_need_anything() -> None:
 
 
 def test_where_only_the_package_is_installed_it_asks_for_a_checkout(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="run tidegate from its checkout"):
+    with pytest.raises(ConfigError, match="from a checkout or from its wheel"):
         AssetFiles(tmp_path / "assets").pipeline("image_scoring")
 
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -409,15 +408,6 @@ def test_signing_in_lets_requests_pass_that_nobody_signed_in_for() -> None:
         "unauthenticatedClientAction": "AllowAnonymous",
     }
     assert of_type(f"{SITE}/config") == []
-
-
-def test_the_wheel_has_the_files_that_doctor_reads() -> None:
-    build = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
-    included = build["targets"]["wheel"]["force-include"]
-    read = re.findall(r'_read\("([\w.]+)"\)', Path(infra_files.__file__).read_text(encoding="utf-8"))
-
-    assert included == {f"infra/{name}": f"tidegate/infra/{name}" for name in set(read)}
-    assert all(Path(file).is_file() for file in included)
 
 
 def test_tidepool_can_evaluate_what_the_compiler_left_as_expressions() -> None:

@@ -11,7 +11,8 @@ try:
 except ImportError:  # Azure installs the service without these packages
     sys.exit(
         "The command line needs packages that the service does not. "
-        "Install them in a checkout of Tidegate: pip install -e '.[cli]'"
+        "Install them in a checkout of Tidegate: pip install -e '.[cli]', or with its wheel: "
+        "pip install 'tidegate-VERSION.whl[cli]'"
     )
 
 from tidegate.api_client import ApiClient, ApiError, UnreachableError

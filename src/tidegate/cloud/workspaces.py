@@ -21,11 +21,12 @@ from tidegate.cloud.runs import RunClient
 from tidegate.cloud.scoring_client import ScoringClient
 from tidegate.config.schema import Config, WorkspaceConfig
 from tidegate.errors import NotFoundError
+from tidegate.folders import FOLDERS
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-COMPUTE_FOLDER = Path(__file__).resolve().parents[2] / "assets" / "compute"
+COMPUTE_FOLDER = FOLDERS.compute
 
 
 class WorkspaceClients:

@@ -1,4 +1,4 @@
-"""The files of src/assets: a folder for each pipeline, environments, and clusters."""
+"""The files of pipelines, environments and clusters: those of this release, and the user's own ones."""
 
 import hashlib
 import os
@@ -8,30 +8,44 @@ from pathlib import Path
 
 from tidegate.config.schema import Config
 from tidegate.errors import ConfigError
-
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
+from tidegate.folders import FOLDERS
 
 
 @dataclass(frozen=True)
 class AssetFiles:
-    """The files below `root`: <pipeline>/pipeline.yml, environments/*.yml, compute/<cluster>.yml."""
+    """The files below `root`: <pipeline>/pipeline.yml, environments/*.yml, compute/<cluster>.yml.
 
-    root: Path = ASSETS
+    A file below `own` is used instead of the file of the same name below `root`.
+    """
+
+    root: Path = FOLDERS.assets
+    own: Path | None = None
+
+    @property
+    def _folders(self) -> list[Path]:
+        return [self.root] if self.own is None else [self.own, self.root]
 
     def environments(self) -> list[Path]:
-        return sorted((self.root / "environments").glob("*.yml"))
+        folders = reversed(self._folders)
+        return sorted(
+            {file.name: file for folder in folders for file in folder.glob("environments/*.yml")}.values()
+        )
 
     def pipeline(self, name: str) -> Path:
         """Return the file of a pipeline. Raise ConfigError if there is none, or if it has another name."""
         from ruamel.yaml import YAML
 
-        file = self.root / name / "pipeline.yml"
         if not self.root.is_dir():
-            raise ConfigError(f"pipeline {name}: there is no {self.root}; run tidegate from its checkout")
-        if not file.is_file():
-            existing = ", ".join(sorted(path.parent.name for path in self.root.glob("*/pipeline.yml")))
             raise ConfigError(
-                f"pipeline {name}: there is no {file}; existing pipelines: {existing or 'none'}"
+                f"pipeline {name}: there is no {self.root}; run tidegate from a checkout or from its wheel"
+            )
+        file = self._first(f"{name}/pipeline.yml")
+        if file is None:
+            files = (path for folder in self._folders for path in folder.glob("*/pipeline.yml"))
+            existing = ", ".join(sorted({path.parent.name for path in files}))
+            raise ConfigError(
+                f"pipeline {name}: there is no {self._folders[0] / name / 'pipeline.yml'}; "
+                f"existing pipelines: {existing or 'none'}"
             )
         name_in_file = YAML(typ="safe").load(file.read_text(encoding="utf-8")).get("name")
         if name_in_file != name:
@@ -41,8 +55,10 @@ class AssetFiles:
         return file
 
     def compute(self, name: str) -> Path | None:
-        file = self.root / "compute" / f"{name}.yml"
-        return file if file.is_file() else None
+        return self._first(f"compute/{name}.yml")
+
+    def _first(self, path: str) -> Path | None:
+        return next((folder / path for folder in self._folders if (folder / path).is_file()), None)
 
     def content(self, pipeline: str) -> str:
         """Return a hash of a pipeline's files and of the environments, whose versions its steps name."""
@@ -59,8 +75,15 @@ class AssetFiles:
         digest = hashlib.sha256()
         for file in files:
             data = file.read_bytes().replace(b"\r\n", b"\n")
-            digest.update(f"{file.relative_to(self.root).as_posix()} {len(data)}\n".encode() + data)
+            root = next(folder for folder in self._folders if file.is_relative_to(folder))
+            digest.update(f"{file.relative_to(root).as_posix()} {len(data)}\n".encode() + data)
         return digest.hexdigest()[:32]
+
+
+def installed_assets() -> AssetFiles:
+    """Return the files of this release, and the user's own ones if an installed wheel is used."""
+    own = FOLDERS.own_assets
+    return AssetFiles(FOLDERS.assets, own if own != FOLDERS.assets else None)
 
 
 def roles_in(config: Config) -> list[str]:

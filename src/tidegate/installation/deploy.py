@@ -12,7 +12,13 @@ from tidegate.cloud.registrar import Registrar, read_cluster
 from tidegate.config.schema import Config, Feed, FeedStorage, WorkspaceRole
 from tidegate.domain.assets import datastore_name
 from tidegate.errors import ConfigError
-from tidegate.installation.asset_files import AssetFiles, clusters_in, pipelines_in, roles_in
+from tidegate.installation.asset_files import (
+    AssetFiles,
+    clusters_in,
+    installed_assets,
+    pipelines_in,
+    roles_in,
+)
 
 ROLES: tuple[WorkspaceRole, ...] = get_args(WorkspaceRole)
 
@@ -31,7 +37,7 @@ class Deployment:
 
     def __init__(self, service: Service, assets: AssetFiles | None = None) -> None:
         self._service = service
-        self._assets = assets or AssetFiles()
+        self._assets = assets or installed_assets()
 
     def run(self, roles: Sequence[WorkspaceRole] = ROLES) -> Iterator[DeployStep]:
         """Yield each step as it is done. Raise ConfigError at the start if a pipeline has no files."""

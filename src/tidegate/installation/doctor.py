@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tidegate.bootstrap import Service, build
 from tidegate.cloud.arm import ArmClient
 from tidegate.errors import ConfigError, TidegateError
-from tidegate.installation.asset_files import AssetFiles
+from tidegate.installation.asset_files import AssetFiles, installed_assets
 from tidegate.installation.checks import access, connections, feeds, quotas, workspaces
 from tidegate.installation.checks.check import Check, CheckInputs, CheckState
 
@@ -57,7 +57,7 @@ def examine(service: Callable[[], Service] = build, assets: AssetFiles | None = 
     file, names = built.settings.config_file, ", ".join(config.feeds)
     yield Finding("configuration", CheckState.OK, f"{file} is valid, with the feeds {names}")
     inputs = CheckInputs(
-        service=built, config=config, arm=ArmClient(built.credential), assets=assets or AssetFiles()
+        service=built, config=config, arm=ArmClient(built.credential), assets=assets or installed_assets()
     )
     for name, check in CHECKS.items():
         yield from _run(name, check, inputs)

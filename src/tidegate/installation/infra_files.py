@@ -3,12 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-_PACKAGE = Path(__file__).resolve().parents[1]
-# A wheel has the files inside of the package, a checkout at its root.
-_FOLDERS = (_PACKAGE / "infra", _PACKAGE.parents[1] / "infra")
+from tidegate.folders import FOLDERS
 
 
 @dataclass(frozen=True)
@@ -52,5 +49,4 @@ def declared_subscriptions(topic: str) -> list[Mapping[str, Any]]:
 def _read(name: str) -> Any:
     from ruamel.yaml import YAML
 
-    file = next(folder / name for folder in _FOLDERS if (folder / name).is_file())
-    return YAML(typ="safe").load(file.read_text(encoding="utf-8"))
+    return YAML(typ="safe").load(FOLDERS.infra_file(name).read_text(encoding="utf-8"))

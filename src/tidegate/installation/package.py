@@ -18,10 +18,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidegate.folders import FOLDERS
 from tidegate.installation.package_files import PACKAGES, app_files
 from tidegate.installation.package_zip import MAX_UNPACKED_MB, MAX_ZIP_MB, PackageError, write_zip
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = FOLDERS.app
 PYTHONS = ("3.11", "3.12")  # azure-functions 1.x needs Python below 3.13
 AZURE = "x86_64-manylinux_2_28"
 
