@@ -1,8 +1,19 @@
 """A rollback in the middle of a rollout, which does not come up: tried again by itself, then by a person."""
 
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 
+import pytest
 from tests.support.rollouts import Rollouts
+
+from tidepool.cloud import Tidepool
+
+
+@pytest.fixture
+def rollouts(tidepool: Tidepool, tmp_path: Path) -> Iterator[Rollouts]:
+    yield Rollouts(tidepool, tmp_path, steps=[100], bake="5m")
+    tidepool.clear_faults()
 
 
 def test_a_rollback_ends_with_the_champion_s_deployment_alone(rollouts: Rollouts) -> None:

@@ -41,7 +41,7 @@ def test_of_24_old_months_only_the_newest_starts_a_job(tidepool: Tidepool, tmp_p
     }
 
 
-@pytest.mark.parametrize("count", [6, pytest.param(24, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
+@pytest.mark.parametrize("count", [4, pytest.param(24, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
 def test_with_all_old_months_are_scored_at_most_two_at_a_time_and_oldest_first(
     tidepool: Tidepool, tmp_path: Path, count: int
 ) -> None:

@@ -79,6 +79,7 @@ def test_a_training_that_fails_is_told_and_leaves_the_way_free(
     assert running.service.ledger.failures() == []
 
 
+@pytest.mark.long
 def test_a_training_on_data_that_is_gone_leaves_the_way_free(
     installation: DriftInstallation, running: Running
 ) -> None:

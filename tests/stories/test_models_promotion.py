@@ -75,6 +75,7 @@ def test_approved_models_are_promoted_one_after_the_other_and_taken_back_in_one_
     assert {"model.needs_approval", "model.promoted", "model.rolled_back"} <= kinds(running, ONE_BY_ONE)
 
 
+@pytest.mark.long  # the handlers' tests have this case, too
 def test_of_two_candidates_at_once_the_second_is_judged_beside_the_first(
     installation: ModelInstallation, running: Running
 ) -> None:
