@@ -1,7 +1,7 @@
 # One word per chore: `make help` lists them. Each target does the set-up that it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast test-long chaos check docs fix bench infra package wheel requirements clean
+.PHONY: help demo up down test test-fast test-long chaos check docs fix bench bench-many infra package wheel requirements clean
 
 UV_VERSION := 0.13.8
 UV := $(or $(shell command -v uv),.tools/uv/bin/uv)
@@ -66,6 +66,11 @@ fix: .tools/test  ## format, and fix what the linter can fix
 
 bench: .tools/test  ## measure speed beside a simple implementation; ARGS=listing runs one benchmark only
 	@.venv/bin/python -m tests.bench $(ARGS)
+
+ROWS := 4000000
+KEYS := 1000
+bench-many: .tools/test  ## measure model sets: split, train, score; ROWS=4000000 KEYS=1000
+	@.venv/bin/python -m tests.bench.many_models --rows $(ROWS) --keys $(KEYS) $(ARGS)
 
 infra:  ## compile, lint and format infra/*.bicep and take their snapshots; BICEP=path of the compiler
 	@$(INTERPRETER) infra/compile_templates.py

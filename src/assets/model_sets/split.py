@@ -7,6 +7,7 @@ every bucket.
 import json
 import os
 import tempfile
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,9 @@ def connect(memory: str = MEMORY) -> "duckdb.DuckDBPyConnection":
 
     connection = duckdb.connect()
     connection.execute(f"SET memory_limit = '{memory}'")
-    connection.execute(f"SET temp_directory = {text(tempfile.mkdtemp(prefix='split-'))}")
+    # DuckDB makes this folder when it spills, and removes it at the end.
+    spilled = Path(tempfile.gettempdir(), f"duckdb-{uuid.uuid4().hex}")
+    connection.execute(f"SET temp_directory = {text(str(spilled))}")
     connection.execute(f"SET threads = {os.cpu_count() or 1}")
     connection.execute("SET preserve_insertion_order = false")
     connection.execute("SET TimeZone = 'UTC'")
