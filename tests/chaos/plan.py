@@ -29,10 +29,10 @@ class Upload:
 
 @dataclass(frozen=True)
 class Reruns:
-    """Two requests at a time to score a month again. Each is repeated, with its key, until answered."""
+    """Requests at the same time to score a month again. Each is repeated, with its key, until answered."""
 
     month: str
-    keys: tuple[str, str]
+    keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def steps(seed: int) -> Iterator[Step]:
                 changed = {f"{random.randint(0, 5)}.png": random.choice(LABELS)}
                 action = Upload(random.choice(months), changed, marker=False)
             case 2:
-                action = Reruns(random.choice(months), (f"key-{number}-a", f"key-{number}-b"))
+                action = Reruns(random.choice(months), tuple(f"key-{number}-{letter}" for letter in "abc"))
             case 3:
                 versions += 1
                 action = Registration(str(versions), round(random.uniform(0.7, 0.99), 3))

@@ -115,7 +115,7 @@ def _set_faults(chaos: Chaos, step: Step) -> None:
     if isinstance(step.action, Reruns):
         # The requests read the month's row before any of their claims is written, even if a fault delays one
         # of them. So each must find out that it is not the only one.
-        rows, times = {**tables, "path": "*tidegatePartitions*"}, 2 * len(step.action.keys)
+        rows, times = {**tables, "path": "*tidegatePartitions*"}, len(step.action.keys) + 1
         cloud.fault("request", "slow", value=_OVERLAP_S, times=times, match=rows)
     for status in (429, 500):
         cloud.fault("request", "status", value=status, times=None, probability=0.02, match=site)
