@@ -55,6 +55,7 @@ class SetPipelines:
         pickled = {
             key: ("cloudpickle", cloudpickle_content(Doubler(factor))) for key, factor in prices.items()
         }
+        cloudpickle.unregister_pickle_by_value(small_sets)
         failed = [IndexRow(KEYS[3], "failed", reason="ValueError: the target is constant")]
         folder = self.folder / f"set-{version}"
         write_small_set(folder, {**pickled, KEYS[0]: ("npz", seasonal_content(values=[10.0] * 28))}, failed)

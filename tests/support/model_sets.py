@@ -46,7 +46,10 @@ def boosted_content(info: SetInfo = INFO, days: int = 400, end: int = END) -> by
 
 
 def write_small_set(
-    folder: Path, members: dict[tuple[str, ...], tuple[str, bytes]], others: Sequence[IndexRow] = ()
+    folder: Path,
+    members: dict[tuple[str, ...], tuple[str, bytes]],
+    others: Sequence[IndexRow] = (),
+    info: SetInfo = INFO,
 ) -> str:
     """Write a set whose members are `(loader, content)` by key, in one shard. Return the index's hash."""
     writer, rows = ShardWriter(folder.parent / f"{folder.name}-shards" / "00.zip"), list(others)
@@ -54,4 +57,4 @@ def write_small_set(
         entry = entry_name(key, loader)
         place = {"shard": "00.zip", "entry": entry, "loader": loader, "sha256": writer.add(entry, content)}
         rows.append(IndexRow(key, "candidate", **place, trained_in="train-1", rows=28, mae=1.0))
-    return write_set(folder, INFO, rows_to_table(rows, INFO.keys), {"00.zip": writer.close()})
+    return write_set(folder, info, rows_to_table(rows, info.keys), {"00.zip": writer.close()})

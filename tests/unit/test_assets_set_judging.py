@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from model_sets.format import open_set
 from model_sets.index import IndexRow
 from model_sets.members import cloudpickle_content
 from model_sets.sources import Source
-from tests.support.model_sets import write_small_set
+from tests.support.model_sets import INFO, write_small_set
 
 from tidegate.domain.lifecycle.evidence import Evidence, read_evidence
 
@@ -47,6 +48,11 @@ class Says:
 class TwicePrice:
     def predict(self, table: Any) -> Any:
         return table["price"] * 2
+
+
+class Size:
+    def predict(self, table: Any) -> Any:
+        return table["size"]
 
 
 class Raises:
@@ -294,6 +300,23 @@ def test_covariates_that_members_use_have_an_influence(tmp_path: Path, sources: 
     assert influence[0]["value"] == 0
     assert influence[0]["growth"]["price"]["mean"] > 1
     assert influence[1]["growth"]["price"]["mean"] == 0
+
+
+def test_a_champion_with_other_covariates_gets_its_own(tmp_path: Path) -> None:
+    table = sales([BETTER, WORSE]).append_column("size", pa.array([7.0] * 60))
+    candidate = save_set(tmp_path / "candidate", {BETTER: TwicePrice(), WORSE: TwicePrice()})
+    models = {BETTER: member(Size()), WORSE: member(Size())}
+    write_small_set(tmp_path / "champion", models, info=replace(INFO, covariates=("size",)))
+    sources = save_sales(tmp_path / "data", table)
+
+    judgement = judged(tmp_path, {"candidate": candidate, "champion": tmp_path / "champion"}, sources)
+
+    cells = judgement.evidence["metrics"]["mae"]
+    assert (cells["champion"]["value"], judgement.evidence["set"]["worse"]) == (3.0, 2)
+    # Its members would get other columns in the candidate's set, so they cannot be kept.
+    assert judgement.evidence["set"]["not_kept"] == "the champion has another covariates"
+    assert {row.state for row in open_set(tmp_path / "winners").rows()} == {"candidate"}
+    assert judgement.errors.candidate.sums[0, 0] == 7
 
 
 @pytest.mark.parametrize("side", ["candidate", "champion"])

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,12 +67,17 @@ def judge(evaluation: Evaluation, winners: Path) -> Judgement:
     indexes = {side: {row.key: row for row in members.rows()} for side, members in opened.items()}
     of_candidate, of_champion = indexes["candidate"], indexes.get("champion")
     errors = measure_keys(rows, keys, list(of_candidate))
-    decisions = decide_all(evaluation.rule, errors, of_candidate, of_champion)
+    differences = _differences(candidate, champion)
+    rule = replace(evaluation.rule, then="take") if _cannot_keep(evaluation, differences) else evaluation.rule
+    decisions = decide_all(rule, errors, of_candidate, of_champion)
     index = winning_rows(errors, decisions, of_candidate, of_champion)
     sha256 = write_winners(winners, index, candidate, champion)
     unexpected = unexpected_keys(rows, keys, errors.keys)
     block = _set_block(evaluation, errors, decisions, indexes) | {
         "winners_index_sha256": sha256,
+        "not_kept": f"the champion has another {', '.join(differences)}"
+        if rule.then != evaluation.rule.then
+        else None,
         **_named("unexpected", candidate, unexpected),
         **_named("gone", candidate, sorted(set(of_champion or {}) - set(of_candidate))),
     }
@@ -94,6 +99,18 @@ def _check(evaluation: Evaluation, candidate: ModelSet, champion: ModelSet | Non
         raise UnfitSetError(f"the champion has the key columns {other}; the candidate has {', '.join(keys)}")
     if evaluation.slice_by is not None and evaluation.slice_by not in keys:
         raise UnfitDataError(f"slice_by is {evaluation.slice_by!r}, and must be one of {', '.join(keys)}")
+
+
+def _differences(candidate: ModelSet, champion: ModelSet | None) -> list[str]:
+    """Return in what the sets differ. Members forecast only in a set of the same columns and horizon."""
+    if champion is None:
+        return []
+    ours, theirs = asdict(candidate.info), asdict(champion.info)
+    return [name for name in ours if ours[name] != theirs[name]]
+
+
+def _cannot_keep(evaluation: Evaluation, differences: Sequence[str]) -> bool:
+    return bool(differences) and evaluation.rule.then == "keep_champion"
 
 
 def _totals(
