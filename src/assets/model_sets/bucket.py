@@ -1,15 +1,16 @@
 """Buckets as arrays: the rows of some keys, sorted by key and step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from model_sets.info import SetInfo
-from model_sets.queries import covariate_columns, key_columns, text
-from model_sets.split import connect
+from model_sets.queries import covariate_columns, key_columns
 
 Array = np.ndarray[Any, Any]
 
@@ -43,36 +44,56 @@ def bucket_files(folder: Path, bucket: int) -> list[Path]:
 
 def read_bucket(folder: Path, bucket: int, info: SetInfo) -> Bucket:
     """Read a bucket and sort it by key and step. Keys are in the order of their text."""
-    files = bucket_files(folder, bucket)
     keys, covariates = key_columns(info), covariate_columns(info)
-    if not files:
+    rows = _read(bucket_files(folder, bucket), [*keys, "step", "value", *covariates, "file"], keys)
+    if rows is None:
         empty = np.zeros(0)
         return Bucket([], np.zeros(1, np.int64), empty, empty, np.zeros((0, len(covariates))), empty)
-    listed = "[" + ", ".join(text(str(file)) for file in files) + "]"
-    scanned = f"read_parquet({listed}, hive_partitioning = false)"
-    numbered = f"SELECT {', '.join(keys)}, row_number() OVER (ORDER BY {', '.join(keys)}) - 1 AS place FROM "
-    with connect() as connection:
-        connection.execute("SET preserve_insertion_order = true")
-        connection.execute("SET threads = 1")
-        connection.execute(
-            f"CREATE TEMP TABLE places AS {numbered} (SELECT DISTINCT {', '.join(keys)} FROM {scanned})"
-        )
-        names = connection.execute(f"SELECT {', '.join(keys)} FROM places ORDER BY place").fetchall()
-        columns = ", ".join(["place", "step", "value", *covariates, "file"])
-        joined = f"{scanned} JOIN places USING ({', '.join(keys)})"
-        arrays = connection.execute(f"SELECT {columns} FROM {joined} ORDER BY place, step, file").fetchnumpy()
-    offsets = np.searchsorted(arrays["place"], np.arange(len(names) + 1))
-    stacked = [_numbers(arrays[column]) for column in covariates]
+    names, places = _places([rows[key].chunk(0) for key in keys])
+    steps, files = rows["step"].to_numpy().astype(np.int64), rows["file"].to_numpy()
+    order = np.lexsort((files, steps, places))
+    numbers = [_numbers(rows[column])[order] for column in covariates]
     return Bucket(
-        keys=[tuple(key) for key in names],
-        offsets=offsets,
-        steps=arrays["step"].astype(np.int64),
-        values=_numbers(arrays["value"]),
-        covariates=np.stack(stacked, axis=1) if stacked else np.zeros((len(arrays["step"]), 0), np.float32),
-        files=np.asarray(arrays["file"]),
+        keys=names,
+        offsets=np.searchsorted(places[order], np.arange(len(names) + 1)),
+        steps=steps[order],
+        values=_numbers(rows["value"])[order],
+        covariates=np.stack(numbers, axis=1) if numbers else np.zeros((len(order), 0), np.float32),
+        files=files[order],
     )
 
 
+def _read(files: Sequence[Path], columns: Sequence[str], keys: Sequence[str]) -> pa.Table | None:
+    """Return the rows of all files, with the keys as dictionaries, or None if there are no rows."""
+    tables = [
+        pq.read_table(file, columns=columns, read_dictionary=keys, partitioning=None, use_threads=False)
+        for file in files
+    ]
+    rows = pa.concat_tables(tables).unify_dictionaries().combine_chunks() if tables else None
+    return rows if rows is not None and rows.num_rows else None
+
+
+def _places(columns: Sequence[Any]) -> tuple[list[tuple[str, ...]], Array]:
+    """Return the keys in their order, and the place of each row's key, from columns of dictionaries."""
+    words = [column.dictionary.to_pylist() for column in columns]
+    codes = np.zeros(len(columns[0]), np.int64)
+    for column, known in zip(columns, words, strict=True):
+        codes = codes * len(known) + column.indices.to_numpy()
+    unique, number = np.unique(codes, return_inverse=True)
+    parts: list[Array] = []
+    for known in reversed(words):
+        unique, part = np.divmod(unique, len(known))
+        parts.append(part)
+    found = [
+        tuple(known[part] for known, part in zip(words, key, strict=True))
+        for key in zip(*(part.tolist() for part in reversed(parts)), strict=True)
+    ]
+    order = sorted(range(len(found)), key=found.__getitem__)
+    places = np.empty(len(found), np.int64)
+    places[order] = np.arange(len(found))
+    return [found[place] for place in order], places[number]
+
+
 def _numbers(column: Any) -> Array:
-    """Return a column as float32, NaN where DuckDB's answer is masked."""
-    return np.ma.filled(np.ma.asarray(column, np.float32), np.nan)
+    """Return a column as float32, NaN where it is null."""
+    return np.asarray(column.cast(pa.float32()).to_numpy())
