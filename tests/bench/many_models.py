@@ -130,7 +130,7 @@ def train(figures: Figures, folder: Path, trainer: str, buckets: int) -> Path:
             initargs=(str(plan), str(folder / "rows"), str(members)),
         ) as pool:
             list(pool.map(train_buckets, names))
-        trained = read_rows(members)
+        trained = read_rows(members, buckets)
         rows = complete(trained, settings, {"only": None, "expected": []}, None)
         shards = {path.name: path for path in members.glob("*.zip")}
         write_set(model, INFO, rows_to_table(rows, INFO.keys), shards)

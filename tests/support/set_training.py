@@ -68,7 +68,7 @@ class SetTraining:
                 training.train(bucket)
         finally:
             worker.close()
-        rows = complete(read_rows(run / "members"), settings, facts, previous)
+        rows = complete(read_rows(run / "members", plan.buckets), settings, facts, previous)
         shards = {path.name: path for path in (run / "members").glob("*.zip")}
         if previous:
             shards |= {path.name: path for path in (previous.folder / FOLDER).glob("*.zip")}

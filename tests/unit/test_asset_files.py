@@ -53,3 +53,19 @@ def test_a_step_in_another_folder_is_part_of_the_content(tmp_path: Path) -> None
     (tmp_path / "shared/profile.py").write_text("2")
 
     assert AssetFiles(tmp_path).content("scoring") != before
+
+
+def test_a_change_in_a_folder_that_a_component_includes_makes_a_new_version(tmp_path: Path) -> None:
+    (tmp_path / "training").mkdir()
+    (tmp_path / "shared/__pycache__").mkdir(parents=True)
+    (tmp_path / "training/pipeline.yml").write_text("name: training\n")
+    (tmp_path / "training/step.yml").write_text("additional_includes: [../shared]\n")
+    (tmp_path / "shared/code.py").write_text("x = 1\n")
+    files = AssetFiles(tmp_path)
+    before = files.content("training")
+
+    (tmp_path / "shared/__pycache__/code.pyc").write_bytes(b"1")
+    (tmp_path / "shared/README.md").write_text("text")
+    assert files.content("training") == before
+    (tmp_path / "shared/code.py").write_text("x = 2\n")
+    assert files.content("training") != before

@@ -61,6 +61,14 @@ def test_keys_are_kept_as_they_are_spelled(training: SetTraining) -> None:
     assert members.forecast(rows(keys).drop_columns(["sold"]))["forecast"].null_count == 0
 
 
+def test_names_of_files_and_columns_are_taken_as_they_are(training: SetTraining) -> None:
+    odd = rows([("1", "1")]).append_column("filename", pa.array(["x"] * DAYS))
+    training.add("store=7/sales[1].parquet", odd)
+    training.add("sales*?.csv", rows([("2", "1")]).append_column("", pa.array(["y"] * DAYS)))
+
+    assert [row.state for row in training.train().rows()] == ["candidate"] * 2
+
+
 def test_all_parts_together_give_what_one_pass_gives(training: SetTraining) -> None:
     for number in range(3):
         days = range(number * 20, number * 20 + 20)
@@ -202,6 +210,18 @@ def test_only_some_keys_are_trained_again_into_one_new_shard(training: SetTraini
     for path in (first.folder / "shards").iterdir():
         assert (second.folder / "shards" / path.name).read_bytes() == path.read_bytes()
     assert second.read(rows_by_key["0"]) == first.read(row_of(first, "0", "1"))
+
+
+def test_a_partition_without_rows_adds_nothing_and_no_rows_at_all_give_an_empty_set(
+    training: SetTraining,
+) -> None:
+    training.add("empty.parquet", rows([("1", "1")]).slice(0, 0))
+    training.add("header.csv", rows([("1", "1")]).slice(0, 0))
+    empty = training.train(expected=[("1", "1")])
+    training.add("a.parquet", rows([("1", "1")]))
+
+    assert [row.state for row in empty.rows()] == ["missing"]
+    assert [row.state for row in training.train().rows()] == ["candidate"]
 
 
 def plan(folder: Path, files: dict[str, pa.Table], info: SetInfo = INFO) -> Any:

@@ -1,5 +1,6 @@
 """The SQL that reads the files of a set: keys as text, steps, values and covariates as numbers."""
 
+import glob
 import re
 from collections.abc import Mapping, Sequence
 
@@ -7,6 +8,7 @@ from model_sets.info import SetInfo
 from model_sets.sources import Column, Header, Source
 
 EPOCH = "DATE '1970-01-01'"
+FILE = "tidegate_file"  # the column with the path of a row's file
 OFFSET = re.compile(r"([+-])(\d\d):?(\d\d)")
 ZONE_AT_END = r"^(\d{4}-\d\d-\d\d.*?) ?(Z|[+-]\d\d(:?\d\d)?)$"
 
@@ -43,12 +45,14 @@ def expressions(header: Header, info: SetInfo) -> dict[str, str]:
 
 def scan(sources: Sequence[Source], header: Header) -> str:
     """Return the table function that reads files of one header. Columns of CSV files are read as text."""
-    files = "[" + ", ".join(text(str(source.path)) for source in sources) + "]"
+    # Names such as `sales[1].csv` are no patterns, and folders such as `store=12` no columns.
+    files = "[" + ", ".join(text(glob.escape(str(source.path))) for source in sources) + "]"
+    options = f"filename = {text(FILE)}, hive_partitioning = false"
     if not header.delimiter:
-        return f"read_parquet({files}, filename = true)"
+        return f"read_parquet({files}, {options})"
     columns = ", ".join(f"{text(column)}: 'VARCHAR'" for column, _ in header.columns)
     return (
-        f"read_csv({files}, columns = {{{columns}}}, auto_detect = false, header = true, filename = true, "
+        f"read_csv({files}, columns = {{{columns}}}, auto_detect = false, header = true, {options}, "
         f"""delim = {text(header.delimiter)}, quote = '"', escape = '"', strict_mode = true)"""
     )
 
@@ -60,8 +64,8 @@ def selection(chosen: Mapping[str, str], scanned: str, buckets: int, keys: Seque
     hashed = f"(hash({', '.join(keys)}) % {buckets})::SMALLINT"
     bucket = f"CASE WHEN {lacking} THEN -1 ELSE {hashed} END AS bucket"
     return (
-        f"SELECT rows.* EXCLUDE (filename), numbers.file, {bucket} "
-        f"FROM (SELECT {inner}, filename FROM {scanned}) AS rows JOIN numbers USING (filename)"
+        f"SELECT rows.* EXCLUDE ({FILE}), numbers.file, {bucket} "
+        f"FROM (SELECT {inner}, {FILE} FROM {scanned}) AS rows JOIN numbers USING ({FILE})"
     )
 
 

@@ -140,7 +140,12 @@ def _read_csv(source: Source, needed: Sequence[str]) -> Header:
     if not line.strip():
         raise TableError(f"{source.name} is empty: it has no line with the names of the columns")
     mark = max(DELIMITERS, key=lambda mark: sum(name in texts[mark] for name in needed))
-    return Header(tuple((name, Column("text", "text")) for name in texts[mark]), mark)
+    names = texts[mark]
+    unique = [
+        name if name and (name in needed or names.count(name) == 1) else f"unnamed_{place}"
+        for place, name in enumerate(names)
+    ]
+    return Header(tuple((name, Column("text", "text")) for name in unique), mark)
 
 
 def _column(kind: Any) -> Column:

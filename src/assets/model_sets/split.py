@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from model_sets.errors import TableError
 from model_sets.info import SetInfo
 from model_sets.queries import (
+    FILE,
     covariate_columns,
     expressions,
     key_columns,
@@ -78,7 +79,7 @@ def split(
     for stale in out.glob(f"bucket=*/part-{part}_*.parquet"):
         stale.unlink()
     with connect() as connection:
-        connection.execute("CREATE TABLE numbers (filename VARCHAR, file SMALLINT)")
+        connection.execute(f"CREATE TABLE numbers ({FILE} VARCHAR, file INTEGER)")
         connection.executemany(
             "INSERT INTO numbers VALUES (?, ?)", [(str(plan.sources[place].path), place) for place in numbers]
         )

@@ -35,7 +35,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
     args = parse_arguments()
     settings, facts = training_settings.load(args.plan), training_settings.load_facts(args.plan)
-    trained = read_rows(args.members)
+    trained = read_rows(args.members, settings.buckets)
     previous = open_set(args.previous) if args.previous and facts["only"] is not None else None
     rows = complete(trained, settings, facts, previous)
     shards = {path.name: path for path in sorted(args.members.glob("*.zip"))}
@@ -52,9 +52,9 @@ def main() -> None:
     log.info("set_assembled members=%d states=%s", report["members"], report["states"])
 
 
-def read_rows(members: Path) -> pa.Table:
+def read_rows(members: Path, buckets: int) -> pa.Table:
     """Return the rows of all buckets, with the sums of their holdouts."""
-    return pa.concat_tables([pq.read_table(path) for path in sorted(members.glob("*.parquet"))])
+    return pa.concat_tables([pq.read_table(members / f"{bucket:04}.parquet") for bucket in range(buckets)])
 
 
 def complete(
