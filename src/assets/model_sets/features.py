@@ -118,9 +118,12 @@ def _shift(values: Array, begin: int, lag: int, into: Array) -> None:
 
 
 def _mean_of_known(cells: Array) -> Array:
-    known = ~np.isnan(cells)
-    number = known.sum(axis=2)
-    total = np.where(known, cells, 0).sum(axis=2)
+    """Return the mean over the last axis of the numbers that are not NaN."""
+    total, number = np.zeros(cells.shape[:2], np.float32), np.zeros(cells.shape[:2], np.float32)
+    for place in range(cells.shape[2]):
+        known = ~np.isnan(cells[:, :, place])
+        np.add(total, cells[:, :, place], out=total, where=known)
+        number += known
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
 
@@ -146,8 +149,9 @@ def _calendar(name: str, steps: Array, frequency: str) -> Array:
         return steps
     if frequency == "day" and name == "weekday":
         return (steps + 3) % 7
-    unique, places = np.unique(steps, return_inverse=True)
-    return _calendar_of(name, start_of(unique, frequency))[places].reshape(steps.shape)
+    lowest = int(steps.min())
+    every = np.arange(lowest, int(steps.max()) + 1)
+    return np.asarray(_calendar_of(name, start_of(every, frequency))[steps - lowest])
 
 
 def _calendar_of(name: str, starts: Array) -> Array:
