@@ -240,7 +240,7 @@ def test_a_pipeline_deployment_takes_literals_and_data(batch: Batch) -> None:
 
     job = batch.run(
         inputs={"data": batch.input(), "mode": Input(type="string", default="loud")},
-        outputs={"report": Output(type="uri_folder")},
+        outputs={"report": Output(type="uri_folder", mode="upload")},
         job_name="lists-1",
     )
 

@@ -14,6 +14,17 @@ from tidepool.store import Document
 _STEP = "batchscoring"
 _FILE_NAME = "predictions.csv"
 _INPUT, _OUTPUT = "input_data", "score"
+# The modes that azure-ai-ml writes as its own words in an invocation, and reads from a job in Azure's.
+_MODES = {
+    "upload": "Upload",
+    "download": "Download",
+    "direct": "Direct",
+    "rw_mount": "ReadWriteMount",
+    "ro_mount": "ReadOnlyMount",
+    "mount": "ReadWriteMount",
+    "eval_mount": "EvalMount",
+    "eval_download": "EvalDownload",
+}
 _ONE_INPUT = "A model deployment has one input, a file, a folder or a data asset"
 # What an invocation may change, with the keys of the deployment that it replaces.
 _OVERRIDES = ("errorThreshold", "miniBatchSize", "outputFileName", "retrySettings")
@@ -152,7 +163,8 @@ def _typed(value: Mapping[str, Any], key: str) -> Document:
     written = str(value.get(key) or "UriFolder")
     names = {"MLFlowModel": "mlflow_model", "MLTable": "mltable"}
     typed = names.get(written) or re.sub(r"(?<=[a-z])(?=[A-Z])", "_", written).lower()
-    return {**value, key: typed}
+    mode = {"mode": _MODES.get(str(value["mode"]), value["mode"])} if value.get("mode") else {}
+    return {**value, key: typed, **mode}
 
 
 def _overridden(properties: Mapping[str, Any]) -> Document:
