@@ -1,7 +1,7 @@
 # One word per chore: `make help` lists them. Each target does the set-up that it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-fast test-long chaos check docs fix bench bench-many infra package wheel requirements clean
+.PHONY: help demo demo-many up down test test-fast test-long chaos check docs fix bench bench-many infra package wheel requirements clean
 
 UV_VERSION := 0.13.8
 UV := $(or $(shell command -v uv),.tools/uv/bin/uv)
@@ -24,6 +24,9 @@ help:  ## show this list
 
 demo: .tools/local  ## show the service at work on a new local cloud; ARGS=--verbose also shows each message
 	@.venv/bin/python -m examples.digits.demo $(ARGS)
+
+demo-many: .tools/many  ## show 200 models in one set: trained, judged, promoted, and three of them trained again
+	@.venv/bin/python -m examples.sales.demo
 
 up: .tools/local  ## start the local cloud with the digits example and its first model
 	@.venv/bin/python -m examples.digits.up
@@ -109,6 +112,11 @@ endif
 	@.venv/bin/python -m tidepool.storage.azurite
 	@echo 'Building the deployment package that the local cloud runs (once, half a minute) ...'
 	@.venv/bin/python -m tidegate.installation.package --local
+	@touch $@
+
+.tools/many: .tools/local
+	@echo 'Installing the libraries for model sets into .venv (once) ...'
+	@$(SYNC) --group jobs --group tidepool --group many
 	@touch $@
 
 .tools/test: .tools/local

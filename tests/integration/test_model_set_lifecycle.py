@@ -1,25 +1,16 @@
 """A model set over two partitions: trained, judged, compared with actual values, its winners assembled."""
 
-from collections import deque
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
-
 import pytest
-from azure.ai.ml import load_component
-from tests.support.clock import Clock
 from tests.support.hand_made_sets import SET_POLICY
 from tests.support.installation import ROOT
-from tests.support.model_versions import ModelInstallation
+from tests.support.set_installation import SALES, SetInstallation
 
-from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.jobs.records import JobKind
-from tidegate.domain.lifecycle.records import Champion, ModelState, ModelVersion
+from tidegate.domain.lifecycle.records import Champion, ModelState
 from tidegate.messages.commands import (
     AnyCommand,
     CheckPartition,
     JudgeModel,
-    Notify,
     PromoteModel,
     Reconcile,
     RetrainModel,
@@ -28,58 +19,16 @@ from tidegate.messages.commands import (
 )
 from tidepool.cloud import Tidepool
 
-SALES = "sales"
 PIPELINES = ("quick_set_training", "quick_set_evaluation", "quick_set_renewal")
-
-
-class SetInstallation(ModelInstallation):
-    """An installation in which a feed's partitions train a set that scores the same feed."""
-
-    def __init__(self, cloud: Tidepool, folder: Path) -> None:
-        super().__init__(cloud, folder)
-        policy = {**SET_POLICY, "promote": {"approval": "none"}}
-        policy["set"] = {**SET_POLICY["set"], "worse": {"pipeline": "quick_set_renewal"}}
-        score = {"pipeline": "quick", "model": SALES, "compute": "cpu"}
-        self.configure(models={SALES: policy}, score=score)
-        for name in PIPELINES:
-            file = ROOT / f"tests/stories/quick_sets/{name}.yml"
-            self.ml.components.create_or_update(load_component(file), version="1")
-        self.clock = Clock(datetime.now(UTC))
-        self.served = self.service(self.clock)
-        self.ledger = self.served.ledger
-
-    def do(self, command: AnyCommand) -> list[AnyCommand]:
-        follows = self.served.handlers[type(command)](command)
-        return [step.command for step in follows if not isinstance(step.command, Notify)]
-
-    def run(self, *given: AnyCommand) -> list[AnyCommand]:
-        """Carry out commands and what follows, with the jobs in between; return promotions and scorings."""
-        queue, left = deque(given), []
-        while queue:
-            command = queue.popleft()
-            if isinstance(command, PromoteModel | ScorePartition):
-                left.append(command)
-                continue
-            follows = self.do(command)
-            self.cloud.settle()
-            queue += [follow for follow in follows if follow != command or self.waits(command)]
-        return left
-
-    def waits(self, command: AnyCommand) -> bool:
-        return isinstance(command, RetrainModel | JudgeModel)
-
-    def version(self, version: str) -> ModelVersion:
-        record = self.ledger.model_version(SALES, version)
-        assert record is not None
-        return record
-
-    def activities(self) -> dict[str, Any]:
-        return {activity.kind: activity for activity in self.ledger.activities(model_subject(SALES))}
 
 
 @pytest.fixture(scope="module")
 def installation(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> SetInstallation:
-    return SetInstallation(tidepool, tmp_path_factory.mktemp("sets"))
+    policy = {**SET_POLICY, "promote": {"approval": "none"}}
+    policy["set"] = {**SET_POLICY["set"], "worse": {"pipeline": "quick_set_renewal"}}
+    files = [ROOT / f"tests/stories/quick_sets/{name}.yml" for name in PIPELINES]
+    score = {"pipeline": "quick", "model": SALES, "compute": "cpu"}
+    return SetInstallation(tidepool, tmp_path_factory.mktemp("sets"), policy, files, score=score)
 
 
 @pytest.fixture(scope="module")
