@@ -66,7 +66,9 @@ def _app() -> Path:
     shutil.rmtree(APP, ignore_errors=True)
     APP.mkdir(parents=True)
     for path in package.iterdir():
-        (APP / path.name).symlink_to(CONFIG if path.name == "tidegate.yml" else path)
+        if path.name != CONFIG.name:
+            (APP / path.name).symlink_to(path)
+    shutil.copy(CONFIG, APP)
     return APP
 
 

@@ -30,6 +30,7 @@ from tidegate.service.handlers.notify import NotifyHandler
 from tidegate.service.handlers.promote_model import PromoteModelHandler
 from tidegate.service.handlers.reconcile import ReconcileHandler
 from tidegate.service.handlers.record_event import RecordEventHandler
+from tidegate.service.handlers.register_members import RegisterMembersHandler
 from tidegate.service.handlers.retrain_model import RetrainModelHandler
 from tidegate.service.handlers.rollback_model import RollbackModelHandler
 from tidegate.service.handlers.score_partition import ScorePartitionHandler
@@ -184,6 +185,7 @@ def _handlers(
         commands.RollbackModel: RollbackModelHandler(context, champion).handle,
         commands.WeighDrift: WeighDriftHandler(context, sets).handle,
         commands.RetrainModel: RetrainModelHandler(context, runner, sets).handle,
+        commands.RegisterMembers: RegisterMembersHandler(context, indexes).handle,
         commands.Notify: NotifyHandler(context, sender, publisher, settings.public_url).handle,
     }
 

@@ -11,6 +11,7 @@ from tests.support.model_versions import ModelInstallation
 
 from tidegate.domain.lifecycle.records import Champion, ModelVersion
 from tidegate.domain.lifecycle.records import Model as ModelRecord
+from tidegate.messages.commands import Reconcile, RegisterMembers
 from tidepool.cloud import Tidepool
 
 SALES = "sales"
@@ -28,6 +29,8 @@ class Sets:
         self, version: str, rows: list[dict[str, Any]], name: str = SALES, damage: str = "", **tags: str
     ) -> None:
         folder = write_set_folder(self.folder / f"{name}-{version}", rows)
+        (folder / "shards").mkdir(exist_ok=True)
+        (folder / "shards" / "00.zip").write_bytes(b"")
         if damage:
             content = bytearray((folder / damage).read_bytes())
             content[len(content) // 2] ^= 1
@@ -47,7 +50,8 @@ class Sets:
 def sets(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Sets:
     folder = tmp_path_factory.mktemp("sets")
     installation = ModelInstallation(tidepool, folder)
-    installation.configure(models={SALES: SET_POLICY, "broken": SET_POLICY})
+    each = {**SET_POLICY, "set": {**SET_POLICY["set"], "register": "each"}}
+    installation.configure(models={SALES: SET_POLICY, "broken": SET_POLICY, "each": each})
     sets = Sets(installation, folder)
     rows = [
         {"store": f"{store:03}", "product": str(product), "mae": 1.5, "rows": 90}
@@ -134,3 +138,31 @@ def test_a_model_that_is_no_set_has_no_members(sets: Sets) -> None:
 
     assert answer.status_code == 404
     assert "quick-model:1 is no model set" in content(answer)["detail"]
+
+
+def test_members_of_a_champion_become_models_of_their_own_that_are_found_by_tags(sets: Sets) -> None:
+    rows = [{"store": f"{n:02}", "product": "a/b", "shard": "00.zip", "entry": f"{n}.txt"} for n in range(26)]
+    rows[3] |= {"shard": None, "entry": None, "state": "failed"}
+    sets.register("7", rows, name="each")
+    ledger, command = sets.service.ledger, RegisterMembers(cause="test", model="each", version="7")
+    champion = Champion(version="7", source="7", since=sets.service.now(), by="a verdict")
+    ledger.save(ledger.model("each").model_copy(update={"champion": champion}))
+    handle, reconcile = sets.service.handlers[RegisterMembers], sets.service.handlers[Reconcile]
+    found = [step.command for step in reconcile(Reconcile(cause="timer-1"))]
+
+    first = [step.command for step in handle(command)]
+    under_way = [step.command for step in reconcile(Reconcile(cause="timer-2"))]
+    ledger.save(ledger.model("each").model_copy(update={"registering": None}))  # as if that was not saved
+    rest = [handle(command), handle(command), handle(command)]
+
+    assert RegisterMembers(cause="timer-1", model="each", version="7") in found
+    assert first == [command]
+    assert not [one for one in under_way if isinstance(one, RegisterMembers)]
+    assert [len(follows) for follows in rest] == [1, 0, 0]
+    names = [model.name for model in sets.installation.ml.models.list() if model.name.startswith("each-")]
+    assert len(names) == len(set(names)) == 25
+    [name] = [name for name in names if name.startswith("each-07-a-b-")]
+    member = sets.installation.ml.models.get(name, "7")
+    assert member.tags["store"] == "07"
+    assert (member.tags["set"], member.tags["set_version"]) == ("each", "7")
+    assert member.path.endswith("/shards/00.zip")

@@ -42,6 +42,8 @@ class MemberView(BaseModel):
     version: str
     key: dict[str, str]
     state: str
+    shard: str | None = Field(description="The archive in the folder `shards` of the version.")
+    entry: str | None = Field(description="The member's entry in the archive.")
     fallback: str | None = Field(description="The kind of the fallback, or null if the member is its own.")
     trained_in: str | None = Field(description="The training job or the version that the member is from.")
     trained_until: str | None = Field(description="The time of the newest row that the member knows.")

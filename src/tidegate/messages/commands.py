@@ -148,6 +148,12 @@ class RetrainModel(_Command):
     signal: Name
 
 
+class RegisterMembers(_ModelCommand):
+    """Register the next members of a model set as models of their own."""
+
+    kind: Literal["RegisterMembers"] = "RegisterMembers"
+
+
 class Notify(_Command):
     """Send one activity, once, to each channel that subscribes to its kind."""
 
@@ -181,6 +187,7 @@ AnyCommand = (
     | RollbackModel
     | WeighDrift
     | RetrainModel
+    | RegisterMembers
     | Notify
     | RecordEvent
     | Reconcile

@@ -227,6 +227,15 @@ class Retraining(BaseModel):
     )
 
 
+class MemberRegistration(BaseModel):
+    """How far the members of a set are registered as models of their own."""
+
+    version: str = Field(description="The version of the set in development.")
+    after: str | None = Field(default=None, description="The key of the last member that is registered.")
+    members: int = 0
+    at: datetime = Field(description="When the last members were registered.")
+
+
 class Model(LedgerRecord):
     """A model name: its champion, its previous champion, and the one version that is being promoted."""
 
@@ -245,5 +254,11 @@ class Model(LedgerRecord):
     compared: str | None = Field(
         default=None,
         description="The folder of the newest comparison of forecasts with actual values.",
+    )
+    registering: MemberRegistration | None = Field(
+        default=None, description="The registration of members that is under way."
+    )
+    members_of: str | None = Field(
+        default=None, description="The version whose members are all registered as models of their own."
     )
     retrained_at: list[datetime] = Field(default=[])

@@ -7,7 +7,7 @@ from typing import Any
 
 TABLE = "members"
 STATES = ("candidate", "champion", "kept", "failed", "too_few_rows", "missing")
-_PLAIN = ("state", "fallback", "trained_in", "trained_until", "rows", "reason")
+_PLAIN = ("state", "shard", "entry", "fallback", "trained_in", "trained_until", "rows", "reason")
 METRICS = ("mae", "rmse", "mape", "wape")
 
 
@@ -17,6 +17,8 @@ class Member:
 
     key: Mapping[str, str]
     state: str
+    shard: str | None
+    entry: str | None
     fallback: str | None
     trained_in: str | None
     trained_until: str | None

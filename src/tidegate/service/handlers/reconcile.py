@@ -10,6 +10,7 @@ from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.lifecycle.drift import due_renewal
 from tidegate.domain.lifecycle.drift_signals import signal_id
+from tidegate.domain.lifecycle.promotion import champion_source
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
 from tidegate.domain.model_sets.history import asset_name, complete_versions
 from tidegate.domain.model_sets.schedule import due_training
@@ -35,6 +36,7 @@ from tidegate.messages.commands import (
     Notify,
     PromoteModel,
     Reconcile,
+    RegisterMembers,
     RetrainModel,
     ScorePartition,
     WeighDrift,
@@ -52,6 +54,7 @@ log = Log(__name__)
 
 _BEING_SENT = timedelta(minutes=1)
 _OLD_NEWS = timedelta(days=2)
+_REGISTERING = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -177,8 +180,19 @@ def due_models(
             yield WeighDrift(cause=cause, model=name, source="renew", of=month)
         if policy.set and (period := due_training(model, policy.set.training, now, config.timezone)):
             yield WeighDrift(cause=cause, model=name, source="renew", of=period)
+        if policy.set and policy.set.registered == "each" and (version := due_members(model, now)):
+            yield RegisterMembers(cause=cause, model=name, version=version)
         if model.champion and policy.rollout:
             yield AdvanceRollout(cause=cause, model=name, version=model.champion.source)
+
+
+def due_members(model: Model, now: datetime) -> str | None:
+    """Return the champion's version if its members are not registered and nothing registers them now."""
+    version, progress = champion_source(model), model.registering
+    if version is None or model.members_of == version:
+        return None
+    under_way = progress is not None and progress.version == version and now - progress.at < _REGISTERING
+    return None if under_way else version
 
 
 def due_set_trainings(
