@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from model_sets.bucket import bucket_files
+from model_sets.bucket import Bucket, bucket_files
 from model_sets.errors import TableError
 from model_sets.features import FeaturePlan, Grid, build
 from model_sets.info import SetInfo
@@ -18,6 +18,7 @@ from model_sets.split import plan_split, split
 from model_sets.times import steps_of
 from plan_training import parts_of
 from tests.support.set_training import INFO, SetTraining, row_of
+from training_grid import chunks, examine
 
 DAYS = 60
 FIRST = np.datetime64("2026-01-01")
@@ -335,3 +336,36 @@ def test_parts_have_similar_sizes_and_each_file_once(tmp_path: Path) -> None:
 
     assert parts_of(sources, 2) == [[0, 1, 4], [2, 3]]
     assert parts_of(sources[:1], 4) == [[0]]
+
+
+def test_a_row_that_was_to_be_forecast_is_no_second_row_of_its_time() -> None:
+    nan, days = float("nan"), 40
+    steps = np.sort(
+        np.concatenate([np.arange(days), [20, 21]])
+    )  # two days of a plan came before their values
+    values = np.arange(days + 2, dtype=np.float32)
+    values[[20, 22]] = nan
+    values[[21, 23]] = [7, 8]
+    files = np.zeros(days + 2, np.int64)
+    bucket = Bucket(
+        [("a",)], np.array([0, days + 2]), steps, values, np.zeros((days + 2, 0), np.float32), files
+    )
+    info = SetInfo(("key",), "units", "date", 7, "day", ())
+
+    [series] = examine(bucket, "day", ["sales.parquet"])
+    [chunk] = chunks(bucket, [series], FeaturePlan.of(info))
+
+    assert (series.refusal, series.rows) == ("", days)
+    assert chunk.known.all()
+    assert list(chunk.grid.values[0, 20:22]) == [7, 8]
+
+
+def test_two_actual_values_of_one_time_are_refused_with_their_files() -> None:
+    steps, values = np.array([0, 1, 1]), np.ones(3, np.float32)
+    bucket = Bucket(
+        [("a",)], np.array([0, 3]), steps, values, np.zeros((3, 0), np.float32), np.array([0, 0, 1])
+    )
+
+    [series] = examine(bucket, "day", ["a.parquet", "b.parquet"])
+
+    assert series.refusal == "1970-01-02 has several rows, in a.parquet and in b.parquet"

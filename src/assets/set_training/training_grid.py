@@ -43,13 +43,17 @@ def examine(bucket: Bucket, frequency: str, files: Sequence[str]) -> Iterator[Se
 
 
 def _doubled(bucket: Bucket, rows: slice, frequency: str, files: Sequence[str]) -> str:
-    """Return which time has several rows and in which files, or an empty text if none has."""
-    steps = bucket.steps[rows]
+    """Return which time has several rows and in which files, or an empty text if none has.
+
+    Rows without a value do not count: they were to be forecast, and another partition has their values.
+    """
+    known = ~np.isnan(bucket.values[rows])
+    steps, sources = bucket.steps[rows][known], bucket.files[rows][known]
     again = np.flatnonzero(steps[1:] == steps[:-1])
     if not len(again):
         return ""
     first = int(again[0])
-    named = [files[int(bucket.files[rows][place])] for place in (first, first + 1)]
+    named = [files[int(sources[place])] for place in (first, first + 1)]
     where = f"in {named[0]}" if named[0] == named[1] else f"in {named[0]} and in {named[1]}"
     return f"{time_of(int(steps[first]), frequency)} has several rows, {where}"
 
@@ -103,7 +107,8 @@ def _chunk(bucket: Bucket, series: Sequence[Series], plan: FeaturePlan) -> Chunk
     for number, one in enumerate(series):
         rows = bucket.rows(one.place)
         cells = bucket.steps[rows] - first[number]
-        inside = (cells >= 0) & (cells < width)
-        values[number, cells[inside]] = bucket.values[rows][inside]
-        covariates[number, cells[inside]] = bucket.covariates[rows][inside]
+        inside, known = (cells >= 0) & (cells < width), ~np.isnan(bucket.values[rows])
+        for some in (inside & ~known, inside & known):  # a known value replaces a row to forecast
+            values[number, cells[some]] = bucket.values[rows][some]
+            covariates[number, cells[some]] = bucket.covariates[rows][some]
     return Chunk(tuple(series), plan, Grid(values, first, covariates))
