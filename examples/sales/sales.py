@@ -81,7 +81,7 @@ def _rows(
 ) -> Iterator[tuple[str, str, date, float | None, int | None]]:
     store, product = key
     level = 5 + (int(store) * 7 + int(product) * 13) % 40
-    starts = {faults.too_few: date(2026, 9, 20), faults.new: date(2026, 11, 1)}.get(key, FIRST_DAY)
+    starts = {faults.too_few: date(2026, 9, 4), faults.new: date(2026, 11, 1)}.get(key, FIRST_DAY)
     ends = date(2026, 10, 31) if key == faults.vanishes and not planned else _NEVER
     day = max(first, starts)
     while day <= min(last, ends):
