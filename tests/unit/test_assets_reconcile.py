@@ -135,7 +135,12 @@ def test_the_summary_of_a_lost_month_stays_small() -> None:
 
 NAMES = st.text(min_size=1).filter(lambda name: name.isprintable() or "\n" in name or "," in name)
 ROWS = st.builds(
-    Row, NAMES, st.text(), st.none() | st.floats(allow_nan=False, allow_infinity=False), st.text()
+    Row,
+    NAMES,
+    st.text(),
+    st.none() | st.floats(allow_nan=False, allow_infinity=False),
+    st.text(),
+    more=st.just(()),
 )
 
 
@@ -145,6 +150,23 @@ def test_a_row_survives_the_file_whatever_it_holds(original: Row) -> None:
 
     assert len(line.splitlines()) == 1
     assert list(parse_rows([line, "\n"])) == [original]
+
+
+@pytest.mark.parametrize(
+    ("line", "parsed"),
+    [
+        ('{"file": "a", "label": 3, "boxes": [1]}', Row("a", "3", None, "", more=(("boxes", [1]),))),
+        ('{"img": "a", "score": "0.5", "file": "b"}', Row("a", "", 0.5, "", more=(("file", "b"),))),
+        ('{"img": "a", "score": NaN}', Row("a", "", None, "the score is nan")),
+        ('{"img": "a", "error": "broken", "label": null}', Row("a", "", None, "broken")),
+        ('{"label": "cat"}', None),
+        ('{"img": "a", "score": "high"}', None),
+        ('["a", "cat", 0.5, "", "", ["more"]]', None),
+        ("3", None),
+    ],
+)
+def test_a_step_of_a_user_writes_dictionaries(line: str, parsed: Row | None) -> None:
+    assert list(parse_rows([line])) == [parsed]
 
 
 @given(ROWS, st.data())

@@ -1,6 +1,7 @@
 """tidegate.yml: what is wrong with it is said with file, line, key and what is allowed."""
 
 import os
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -354,3 +355,63 @@ def test_what_only_sets_have_is_refused_for_other_models(tmp_path: Path) -> None
     assert "tidegate.yml:21: models.sales.evaluate.data: this is for models with the key set" in str(
         refused.value
     )
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ("def run(mini_batch):\n    return []\n", "scoring/score.py defines no function init()"),
+        ("def init():\n    pass\n", "scoring/score.py defines no function run(mini_batch)"),
+        (
+            "def init(a):\n    pass\ndef run(b):\n    pass\n",
+            "scoring/score.py has a function init that needs",
+        ),
+        (
+            "def init():\n    pass\ndef run():\n    pass\n",
+            "scoring/score.py has a function run that does not take",
+        ),
+        ("def init(:\n", "scoring/score.py is not valid Python: line 1"),
+    ],
+)
+def test_a_script_that_cannot_score_is_refused_with_the_line_of_its_key(
+    tmp_path: Path, script: str, problem: str
+) -> None:
+    text = GOOD.replace("score: {pipeline: image_scoring,", "score:\n      {script: scoring/score.py,")
+    (tmp_path / "scoring").mkdir()
+    (tmp_path / "scoring/score.py").write_text(script)
+
+    with pytest.raises(ConfigError) as refused:
+        load(_file(tmp_path, text), ENVIRON)
+
+    line = next(number for number, line in enumerate(text.splitlines(), 1) if "scoring/score.py" in line)
+    assert str(refused.value).startswith(f"tidegate.yml:{line}: feeds.images.score.script: {problem}")
+
+
+@pytest.mark.parametrize("script", ["", "from shared import init, run\n", "from shared import *\n"])
+def test_a_script_that_is_elsewhere_or_imports_its_functions_is_no_mistake(
+    tmp_path: Path, script: str
+) -> None:
+    text = GOOD.replace("pipeline: image_scoring,", "script: scoring/score.py,")
+    if script:
+        (tmp_path / "scoring").mkdir()
+        (tmp_path / "scoring/score.py").write_text(script)
+
+    score = load(_file(tmp_path, text), ENVIRON).feeds["images"].score
+
+    assert re.fullmatch("script_scoring_score_[0-9a-f]{8}", score.pipeline_name)
+
+
+@pytest.mark.parametrize(
+    ("keys", "problem"),
+    [
+        ("script: scoring/score.py, pipeline: image_scoring", "give either pipeline or script"),
+        ("csv: exact", "give either pipeline or script"),
+        ("script: score.py", "a Python file in a folder of its own"),
+        ("script: ../scoring/score.py", "a Python file in a folder of its own"),
+        ("pipeline: image_scoring, environment: 'azureml:own:1'", "leave out environment"),
+        ("pipeline: image_scoring, inputs: {data: x}", "leave out data"),
+    ],
+)
+def test_a_feed_is_scored_by_a_pipeline_or_a_script(tmp_path: Path, keys: str, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        load(_file(tmp_path, GOOD.replace("pipeline: image_scoring", keys)), ENVIRON)

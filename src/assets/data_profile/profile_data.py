@@ -83,7 +83,7 @@ def log_to_mlflow(outcome: Mapping[str, Any], subject: Mapping[str, str]) -> Non
 
 
 def draw(outcome: Mapping[str, Any], title: str) -> "Figure | None":
-    """Draw the share of empty values of each column, or how many images have each size; None for neither."""
+    """Draw the share of empty values of each column, or how many images have each size, if there are any."""
     from matplotlib.figure import Figure
     from picture_fonts import use_fonts
 

@@ -11,12 +11,12 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from decoding import DECODER
 from picture_fonts import use_fonts
 from reconcile import Reconciliation, reconcile
-from rows import COLUMNS, Row, parse_rows, read_errors, read_manifest
+from rows import COLUMNS, Row, is_of_images, parse_rows, read_errors, read_manifest
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,7 +36,8 @@ def main() -> None:
         names, errors = read_manifest(args.manifest), read_errors(args.manifest)
         outcome = reconcile(parse_rows(lines), names, args.max_error_rate, errors)
     subject = {key: getattr(args, key) for key in ("feed", "partition", "version", "generation")}
-    subject["decoder"] = DECODER
+    if is_of_images(args.rows):  # the pixels of a step of users are not those of our decoder
+        subject["decoder"] = DECODER
 
     args.predictions.mkdir(parents=True, exist_ok=True)
     write_csv(outcome.rows, args.predictions / "predictions.csv", args.csv)
@@ -60,7 +61,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def write_csv(rows: Sequence[Row], path: Path, form: CsvForm = "exact") -> None:
-    """Write the columns img, label, score and error, with quotes if a value needs them.
+    """Write img, label, score, error and further columns, with quotes if a value needs them.
 
     The form `excel` has a byte order mark, and an apostrophe before a text that Excel would run as a formula.
     """
@@ -70,14 +71,27 @@ def write_csv(rows: Sequence[Row], path: Path, form: CsvForm = "exact") -> None:
         # Python's writer does not quote a single carriage return, which readers understand as the end of the
         # row.
         quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        plain.writerow(COLUMNS)
+        more = more_columns(rows)
+        plain.writerow([_without_formula(name) if excel else name for name in (*COLUMNS, *more)])
         for row in rows:
-            cells = [_without_formula(cell) if excel else cell for cell in row[: len(COLUMNS)]]
-            writer = quoted if "\r" in f"{row.img}{row.label}{row.error}" else plain
+            further = dict(row.more)
+            values = (*row[: len(COLUMNS)], *(_text_or_number(further.get(name)) for name in more))
+            cells = [_without_formula(cell) if excel else cell for cell in values]
+            writer = quoted if any("\r" in cell for cell in cells if isinstance(cell, str)) else plain
             writer.writerow(cells)
 
 
-def _without_formula(cell: str | float | None) -> str | float | None:
+def more_columns(rows: Sequence[Row]) -> list[str]:
+    """Return the names of further columns, in the order in which they first occur."""
+    return list(dict.fromkeys(name for row in rows for name, _ in row.more))
+
+
+def _text_or_number(value: Any) -> Any:
+    """Return lists and dictionaries as JSON, and other values unchanged."""
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+
+
+def _without_formula(cell: Any) -> Any:
     """Return a cell as text that spreadsheets do not run: https://owasp.org/www-community/attacks/CSV_Injection."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_STARTS) else cell
 
@@ -90,7 +104,24 @@ def write_parquet(rows: Sequence[Row], path: Path) -> None:
     columns = {name: [row[index] or None for row in rows] for index, name in enumerate(COLUMNS)}
     columns["score"] = [row.score for row in rows]
     schema = pa.schema([(name, pa.float64() if name == "score" else pa.string()) for name in COLUMNS])
-    pq.write_table(pa.table(columns, schema=schema), path)
+    table = pa.table(columns, schema=schema)
+    further = [dict(row.more) for row in rows]
+    for name in more_columns(rows):
+        table = table.append_column(name, _column([_text_or_number(row.get(name)) for row in further]))
+    pq.write_table(table, path)
+
+
+def _column(values: Sequence[Any]) -> Any:
+    """Return values as an Arrow array: of one type if they have one, otherwise as texts."""
+    import pyarrow as pa
+
+    kinds = {type(value) for value in values if value is not None}
+    try:
+        if kinds <= {int, float} or len(kinds) == 1:
+            return pa.array(values)
+    except pa.ArrowException:  # an integer of more than 64 bits
+        pass
+    return pa.array([None if value is None else str(value) for value in values], pa.string())
 
 
 def log_to_mlflow(outcome: Reconciliation, subject: Mapping[str, str]) -> None:

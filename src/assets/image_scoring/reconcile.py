@@ -47,7 +47,8 @@ class Reconciliation:
 
     def labels(self) -> dict[str, int]:
         """Return the number of rows with each label, most frequent first."""
-        return dict(Counter(row.label for row in self.rows if not row.error).most_common(SHOWN_NAMES))
+        labels = Counter(row.label for row in self.rows if row.label and not row.error)
+        return dict(labels.most_common(SHOWN_NAMES))
 
     def metrics(self) -> dict[str, float]:
         counts = {
@@ -126,7 +127,7 @@ def _most_frequent(kind: str, texts: Iterable[tuple[str, str]]) -> list[dict[str
 
 
 def _say_the_same(row: Row, other: Row) -> bool:
-    if (row.label, row.error) != (other.label, other.error):
+    if (row.label, row.error, row.more) != (other.label, other.error, other.more):
         return False
     if row.score is None or other.score is None:
         return row.score is other.score

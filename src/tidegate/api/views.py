@@ -45,7 +45,7 @@ class FeedView(BaseModel):
             path=feed.path.text,
             starts=feed.starts,
             workspace=feed.workspace,
-            pipeline=feed.score.pipeline,
+            pipeline=feed.score.pipeline_name,
             model=feed.score.model,
             compute=feed.score.compute,
             outside=record.outside if record else NamedFiles(),

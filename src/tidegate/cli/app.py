@@ -3,6 +3,7 @@
 import gc
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 
 try:
@@ -20,11 +21,12 @@ from tidegate.bootstrap import build
 from tidegate.cli import check, failures, members, models, pauses, tables
 from tidegate.cli.left_out import names_line
 from tidegate.cli.options import EXIT_CODES, FAILED, UNREACHABLE, AsJson, Key, Url, client, print_json
-from tidegate.config.schema import WorkspaceRole
+from tidegate.config.types import WorkspaceRole
 from tidegate.errors import TidegateError, TransientError
 from tidegate.installation.checks.check import CheckState
 from tidegate.installation.deploy import ROLES, Deployment
 from tidegate.installation.doctor import examine
+from tidegate.installation.script_pipelines import write_serving_code
 from tidegate.log import quiet_uploads
 
 app = typer.Typer(
@@ -88,6 +90,16 @@ def doctor(as_json: AsJson = False) -> None:
         print_json([vars(finding) for finding in findings])
     if any(finding.state is CheckState.FAIL for finding in findings):
         raise typer.Exit(FAILED)
+
+
+@app.command(epilog=f"Example: tidegate serving-code digits code\n\n{EXIT_CODES}")
+def serving_code(
+    feed: Annotated[str, typer.Argument(help="A feed with score.script.")],
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
+) -> None:
+    """Write the code with which an online deployment serves a feed's script: serve_script.py starts it."""
+    write_serving_code(build(), feed, folder)
+    tables.console.print(f"The scoring script in {folder} is serve_script.py.")
 
 
 @app.command(epilog=f"Example: tidegate partitions digits\n\n{EXIT_CODES}")

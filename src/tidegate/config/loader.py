@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 from tidegate.config.activity_kinds import KINDS
 from tidegate.config.schema import Config
+from tidegate.config.score_script import script_problems
 from tidegate.config.types import LocatedError
 from tidegate.errors import ConfigError
 
@@ -78,7 +79,9 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
     except ValidationError as error:
         details = error.errors(include_url=False)
         raise document.error([_mistake(dict(detail), document) for detail in details]) from None
-    if mistakes := list(_unknown_kinds(config)):
+    scripts = script_problems(config, path.parent)
+    mistakes += [(("feeds", name, "score", "script"), what) for name, what in scripts]
+    if mistakes := [*_unknown_kinds(config), *mistakes]:
         raise document.error(mistakes)
     return config
 

@@ -3,7 +3,7 @@
 import hashlib
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -12,6 +12,7 @@ from tidegate.config.file_patterns import FilePatterns
 from tidegate.config.model_policy import Policy
 from tidegate.config.model_sets import TrainOn
 from tidegate.config.path_pattern import PathPattern
+from tidegate.config.score import Score
 from tidegate.config.types import (
     Account,
     ActivityPattern,
@@ -23,15 +24,11 @@ from tidegate.config.types import (
     FileInPartition,
     Filled,
     FirstPartition,
-    InputName,
-    JobClusters,
     LocatedError,
-    ModelReference,
     Section,
+    WorkspaceRole,
 )
 from tidegate.messages.partition_id import period_of
-
-WorkspaceRole = Literal["development", "production"]
 
 
 class WorkspaceConfig(Section):
@@ -122,39 +119,6 @@ class CatchUp(Section):
 
     start: CatchUpFrom = Field(default=CatchUpFrom.NEWEST, alias="from")
     max_live: int = Field(default=2, ge=1, le=100)
-
-
-# The inputs of a scoring pipeline that the service itself sets.
-SET_INPUTS = {
-    *("data", "images", "manifest", "model", "feed", "partition", "version", "generation"),
-    *("max_error_rate", "csv", "score_compute", "publish_compute"),
-}
-
-
-class Score(JobClusters):
-    """How a feed's partitions are scored: pipeline, model and clusters."""
-
-    workspace: WorkspaceRole = "development"
-    pipeline: AssetName
-    model: ModelReference = Field(
-        description="`name` means the champion when a generation is claimed, or the newest version if no "
-        "policy promotes the model; `name:3` always means version 3."
-    )
-    publish_compute: AssetName = "cpu"
-    csv: Literal["exact", "excel"] = Field(
-        default="exact", description="`excel`: with a byte order mark, and without cells that are formulas."
-    )
-    max_error_rate: float = Field(default=0.01, ge=0, le=1)
-    inputs: dict[InputName, str | bool | int | float] = Field(
-        default={}, description="Values for further inputs of the pipeline."
-    )
-
-    @field_validator("inputs")
-    @classmethod
-    def _inputs_are_not_those_of_the_service(cls, inputs: dict[str, Any]) -> dict[str, Any]:
-        if taken := sorted(SET_INPUTS & inputs.keys()):
-            raise ValueError(f"leave out {', '.join(taken)}: the service sets this input of the pipeline")
-        return inputs
 
 
 class Feed(Section):

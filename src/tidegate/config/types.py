@@ -3,7 +3,7 @@
 import re
 from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -80,6 +80,7 @@ def _matches(pattern: str, allowed: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+WorkspaceRole = Literal["development", "production"]
 Duration = Annotated[timedelta, BeforeValidator(_duration), AfterValidator(_positive)]
 FirstPartition = Annotated[
     str,
@@ -112,6 +113,20 @@ Holdout = Annotated[
     _matches(
         rf"newest|{_ASSET_NAME}:{_ASSET_NAME}",
         "the name and version of a Data asset, such as holdout:4, or newest for a model set",
+    ),
+]
+ScriptFile = Annotated[
+    str,
+    _matches(
+        r"(?!/)(?!.*(?:^|/)\.{1,2}/)(?:[A-Za-z0-9_.-]+/)+[A-Za-z_][A-Za-z0-9_]*\.py",
+        "a Python file in a folder of its own beside tidegate.yml, such as scoring/score.py",
+    ),
+]
+EnvironmentReference = Annotated[
+    str,
+    _matches(
+        r"azureml:.+(:.+|@latest)",
+        "a registered environment: azureml:name:version or azureml:name@latest",
     ),
 ]
 InputName = Annotated[

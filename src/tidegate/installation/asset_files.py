@@ -2,28 +2,37 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tidegate.config.schema import Config
 from tidegate.errors import ConfigError
 from tidegate.folders import FOLDERS
 
+# Steps that are registered as components of their own, so that pipelines of users can name them.
+SHARED_STEPS = ("image_scoring/publish_predictions.yml", "data_profile/profile_data.yml")
+
 
 @dataclass(frozen=True)
 class AssetFiles:
     """The files below `root`: <pipeline>/pipeline.yml, environments/*.yml, compute/<cluster>.yml.
 
-    A file below `own` is used instead of the file of the same name below `root`.
+    A file below `own` is used instead of the file of the same name below `root`. `missing` says of pipelines
+    why they have no files.
     """
 
     root: Path = FOLDERS.assets
     own: Path | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def _folders(self) -> list[Path]:
         return [self.root] if self.own is None else [self.own, self.root]
+
+    def steps(self) -> list[Path]:
+        """Return the files of the steps that are registered by themselves."""
+        return [file for name in SHARED_STEPS if (file := self.root / name).is_file()]
 
     def environments(self) -> list[Path]:
         folders = reversed(self._folders)
@@ -35,6 +44,8 @@ class AssetFiles:
         """Return the file of a pipeline. Raise ConfigError if there is none, or if it has another name."""
         from ruamel.yaml import YAML
 
+        if name in self.missing:
+            raise ConfigError(self.missing[name])
         if not self.root.is_dir():
             raise ConfigError(
                 f"pipeline {name}: there is no {self.root}; run tidegate from a checkout or from its wheel"
@@ -63,9 +74,16 @@ class AssetFiles:
     def content(self, pipeline: str) -> str:
         """Return a hash of a pipeline's files and of the environments, whose versions its steps name."""
         file = self.pipeline(pipeline)
-        folders = dict.fromkeys([file.parent, *(step.parent for step in _steps_of(file))])
-        files = [path for folder in folders for path in _files_in(folder)]
-        return self._content(dict.fromkeys((*files, *_included_by(files), *self.environments())))
+        return self._content_of_folders([file.parent, *(step.parent for step in _steps_of(file))])
+
+    def content_of_step(self, file: Path) -> str:
+        return self._content_of_folders([file.parent])
+
+    def _content_of_folders(self, folders: Iterable[Path]) -> str:
+        folders = list(dict.fromkeys(folders))
+        files = [file for folder in folders for file in _files_in(folder)]
+        included = _included_by(file for folder in folders for file in folder.glob("*.yml"))
+        return self._content(dict.fromkeys((*files, *included, *self.environments())))
 
     def content_of_environment(self, file: Path) -> str:
         return self._content([file])
@@ -94,7 +112,7 @@ def roles_in(config: Config) -> list[str]:
 
 def pipelines_in(config: Config, role: str) -> list[str]:
     """Return every pipeline component that runs in a workspace."""
-    names = [feed.score.pipeline for feed in config.feeds_in(role).values()]
+    names = [feed.score.pipeline_name for feed in config.feeds_in(role).values()]
     for policy in config.models.values() if role == "development" else ():
         names += policy.pipelines
     return list(dict.fromkeys(names))
@@ -128,15 +146,14 @@ def _steps_of(pipeline: Path) -> list[Path]:
     return [Path(os.path.normpath(pipeline.parent / name)) for name in named if name.endswith(".yml")]
 
 
-def _included_by(files: Iterable[Path]) -> list[Path]:
+def _included_by(components: Iterable[Path]) -> list[Path]:
     """Return the files, also of whole folders, that components upload with their own."""
     from ruamel.yaml import YAML
 
     included: set[Path] = set()
-    for file in files:
-        if file.suffix == ".yml":
-            component = YAML(typ="safe").load(file.read_text(encoding="utf-8")) or {}
-            includes = component.get("additional_includes", ())
-            for path in (Path(os.path.normpath(file.parent / name)) for name in includes):
-                included |= set(_files_in(path)) if path.is_dir() else {path}
+    for file in components:
+        component = YAML(typ="safe").load(file.read_text(encoding="utf-8")) or {}
+        includes = component.get("additional_includes", ())
+        for path in (Path(os.path.normpath(file.parent / name)) for name in includes):
+            included |= set(_files_in(path)) if path.is_dir() else {path}
     return sorted(included)

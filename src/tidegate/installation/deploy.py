@@ -9,7 +9,8 @@ from tidegate.cloud.blobs import REJECTED, create_container
 from tidegate.cloud.dead_letters import DEAD_LETTERS
 from tidegate.cloud.queue import POISON_QUEUE, WORK_QUEUE
 from tidegate.cloud.registrar import Registrar, read_cluster
-from tidegate.config.schema import Config, Feed, FeedStorage, WorkspaceRole
+from tidegate.config.schema import Config, Feed, FeedStorage
+from tidegate.config.types import WorkspaceRole
 from tidegate.domain.assets import datastore_name
 from tidegate.errors import ConfigError
 from tidegate.installation.asset_files import (
@@ -19,6 +20,7 @@ from tidegate.installation.asset_files import (
     pipelines_in,
     roles_in,
 )
+from tidegate.installation.script_pipelines import with_scripts
 
 ROLES: tuple[WorkspaceRole, ...] = get_args(WorkspaceRole)
 
@@ -42,6 +44,10 @@ class Deployment:
     def run(self, roles: Sequence[WorkspaceRole] = ROLES) -> Iterator[DeployStep]:
         """Yield each step as it is done. Raise ConfigError at the start if a pipeline has no files."""
         config = self._service.config()
+        with with_scripts(self._assets, config, self._service.settings.config_file.parent) as assets:
+            yield from Deployment(self._service, assets)._run(config, roles)
+
+    def _run(self, config: Config, roles: Sequence[WorkspaceRole]) -> Iterator[DeployStep]:
         used = [role for role in roles if role in roles_in(config)]
         for role in used:
             for name in pipelines_in(config, role):
@@ -89,6 +95,9 @@ class Deployment:
             registered = registrar.environment(file, self._assets.content_of_environment(file))
             what = f"environment {registered.name}:{registered.version}"
             yield DeployStep(target, what, registered.made)
+        for file in self._assets.steps():
+            registered = registrar.component(file, self._assets.content_of_step(file))
+            yield DeployStep(target, f"component {registered.name}:{registered.version}", registered.made)
         for name in pipelines_in(config, role):
             registered = registrar.component(self._assets.pipeline(name), self._assets.content(name))
             what = f"component {registered.name}:{registered.version}"

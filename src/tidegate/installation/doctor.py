@@ -9,6 +9,7 @@ from tidegate.errors import ConfigError, TidegateError
 from tidegate.installation.asset_files import AssetFiles, installed_assets
 from tidegate.installation.checks import access, connections, feeds, quotas, workspaces
 from tidegate.installation.checks.check import Check, CheckInputs, CheckState
+from tidegate.installation.script_pipelines import with_scripts
 
 CHECKS: Mapping[str, Check] = {
     "identity": access.identity,
@@ -56,11 +57,10 @@ def examine(service: Callable[[], Service] = build, assets: AssetFiles | None = 
         return
     file, names = built.settings.config_file, ", ".join(config.feeds)
     yield Finding("configuration", CheckState.OK, f"{file} is valid, with the feeds {names}")
-    inputs = CheckInputs(
-        service=built, config=config, arm=ArmClient(built.credential), assets=assets or installed_assets()
-    )
-    for name, check in CHECKS.items():
-        yield from _run(name, check, inputs)
+    with with_scripts(assets or installed_assets(), config, built.settings.config_file.parent) as files:
+        inputs = CheckInputs(service=built, config=config, arm=ArmClient(built.credential), assets=files)
+        for name, check in CHECKS.items():
+            yield from _run(name, check, inputs)
 
 
 def _run(name: str, check: Check, inputs: CheckInputs) -> Iterator[Finding]:

@@ -103,7 +103,7 @@ def plan_scoring(feed: Feed, claim: Claim) -> JobPlan:
         job=job_name(claim),
         experiment=record.feed,
         display_name=f"{record.feed} {claim.name}",
-        pipeline=feed.score.pipeline,
+        pipeline=feed.score.pipeline_name,
         inputs={
             DATA: JobInput("uri_folder", f"azureml:{record.feed}:{subject['version']}"),
             "manifest": JobInput("uri_file", datastore_uri(BLOBSTORE, version.manifest_path)),

@@ -65,7 +65,7 @@ def _pipeline(inputs: CheckInputs, role: str, name: str) -> CheckResult:
 
 def models(inputs: CheckInputs) -> Iterable[CheckResult]:
     """Check that each feed's model exists, and that it fits the feed's pipeline."""
-    uses = ((feed.workspace, feed.score.model, feed.score.pipeline) for _, feed in inputs.feeds())
+    uses = ((feed.workspace, feed.score.model, feed.score.pipeline_name) for _, feed in inputs.feeds())
     for role, reference, pipeline in dict.fromkeys(uses):
         yield _model(inputs, role, reference, pipeline)
         yield from _decoder(inputs, role, reference, pipeline)

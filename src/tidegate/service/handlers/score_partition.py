@@ -98,7 +98,7 @@ class ScorePartitionHandler:
             )
             return [end_generation(self.context, claim, Result(ScoringState.FAILED, why), command.cause)]
         name, version = generation.model_name, generation.model_version
-        pipeline = find_pipeline(workspace.assets, feed.score.pipeline)
+        pipeline = find_pipeline(workspace.assets, feed.score.pipeline_name)
         if problem := find_model_problem(workspace.assets, pipeline, name, version):
             result = Result(ScoringState.FAILED, f"model {problem}")
             return [end_generation(self.context, claim, result, command.cause)]

@@ -208,7 +208,7 @@ class DryRunService:
         name, _, pinned = feed.score.model.partition(":")
         try:
             version = pinned or self.claims.model_version(feed, name)
-            pipeline = find_pipeline(workspace.assets, feed.score.pipeline)
+            pipeline = find_pipeline(workspace.assets, feed.score.pipeline_name)
             problem = find_model_problem(workspace.assets, pipeline, name, version)
         except (NotFoundError, PermanentError) as error:
             return _ScoringSetup(problem=str(error))

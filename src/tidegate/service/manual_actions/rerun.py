@@ -94,7 +94,7 @@ class RerunService:
             raise RefusedError(422, "Unprocessable", str(error)) from error
         try:
             assets = self.context.workspace_of(feed).assets
-            pipeline = find_pipeline(assets, feed.score.pipeline)
+            pipeline = find_pipeline(assets, feed.score.pipeline_name)
             problem = find_model_problem(assets, pipeline, name, version)
         except (NotFoundError, PermanentError) as error:
             raise RefusedError(422, "Unprocessable", str(error)) from error

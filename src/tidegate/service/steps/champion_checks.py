@@ -44,7 +44,7 @@ class ChampionChecks:
     def _hold_for_check(self, feed: Feed, command: ScorePartition, record: ModelVersion) -> Follows | None:
         """Return what to do before the champion scores a partition, or None if it scores it now."""
         try:
-            pipeline = self.context.workspace_of(feed).assets.newest_pipeline(feed.score.pipeline)
+            pipeline = self.context.workspace_of(feed).assets.newest_pipeline(feed.score.pipeline_name)
         except NotFoundError:  # the submission says so
             return None
         now, cause = self.context.now(), command.cause
