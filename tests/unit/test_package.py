@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.installation.package import Target
+from tidegate.installation.package import Target, local_wheels
 from tidegate.installation.package_zip import PackageError, PackageSize, write_zip
 
 
@@ -42,3 +42,14 @@ def test_the_limits_themselves_are_allowed() -> None:
 def test_a_python_that_azure_functions_does_not_run_is_refused() -> None:
     with pytest.raises(PackageError, match=r"PYTHON=3\.13.*3\.11 or 3\.12"):
         Target("3.13")
+
+
+def test_wheels_that_are_files_count_by_their_content(tmp_path: Path) -> None:
+    (tmp_path / "requirements.txt").write_text("# ours\n./wheels/a.whl\nyarl==1.25.1\n")
+
+    with pytest.raises(PackageError, match=r"requirements.txt names .*a\.whl, which does not exist"):
+        local_wheels(tmp_path)
+
+    (tmp_path / "wheels").mkdir()
+    (tmp_path / "wheels/a.whl").write_bytes(b"a build")
+    assert local_wheels(tmp_path) == [b"a build"]

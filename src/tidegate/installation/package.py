@@ -76,7 +76,7 @@ def _cache() -> Path:
 def _dependencies(root: Path, target: Target, cache: Path) -> Path:
     """Return the folder of the installed requirements. uv links the files to its cache where it can."""
     requirements = root / _REQUIREMENTS
-    key = _digest(*(f"{_FORMAT} {target}".encode(), requirements.read_bytes()))
+    key = _digest(f"{_FORMAT} {target}".encode(), requirements.read_bytes(), *local_wheels(root))
     folder = cache / f"dependencies-{target.python}-{key}"
     if not folder.exists():
         with _finished_as(folder) as building:
@@ -97,6 +97,18 @@ def _dependencies(root: Path, target: Target, cache: Path) -> Path:
             shutil.rmtree(building / "bin", ignore_errors=True)
             (building / ".lock").unlink(missing_ok=True)
     return folder
+
+
+def local_wheels(root: Path) -> list[bytes]:
+    """Return the content of each wheel that requirements.txt names as a file, such as `./wheels/a.whl`.
+
+    Two builds of a release have the same file name. Raise PackageError if there is no such file.
+    """
+    lines = (root / _REQUIREMENTS).read_text(encoding="utf-8").splitlines()
+    files = [root / line for line in lines if line.startswith("./")]
+    if missing := [str(file) for file in files if not file.is_file()]:
+        raise PackageError(f"{_REQUIREMENTS} names {', '.join(missing)}, which does not exist")
+    return [file.read_bytes() for file in files]
 
 
 def _interpreter(root: Path, target: Target) -> str:
@@ -122,8 +134,9 @@ def _uv(root: Path, *arguments: str) -> str:
 
     Bytecode is valid whatever the time of its source, because unpacking a zip changes the times.
     """
-    uv = shutil.which("uv") or root / ".tools/uv/bin/uv"
-    if not Path(uv).exists():
+    beside = os.pathsep.join((str(Path(sys.executable).parent), str(root / ".tools/uv/bin")))
+    uv = shutil.which("uv") or shutil.which("uv", path=beside)
+    if uv is None:
         raise PackageError("uv is not installed: run `make package`, which installs it")
     environ = {
         **os.environ,
@@ -131,7 +144,9 @@ def _uv(root: Path, *arguments: str) -> str:
         "UV_COMPILE_BYTECODE_TIMEOUT": "600",
     }
     environ.pop("UV_PYTHON", None)
-    done = subprocess.run([uv, *arguments], env=environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [uv, *arguments], cwd=root, env=environ, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise PackageError(f"uv {' '.join(arguments[:2])} failed: {done.stderr.strip()}")
     return done.stdout
