@@ -1,7 +1,7 @@
 # One word per chore: `make help` lists them. Each target does the set-up that it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-many up down test test-fast test-long chaos check docs fix bench bench-many infra package wheel requirements clean
+.PHONY: help demo demo-many up down test test-fast test-long chaos check docs fix bench bench-many infra package wheel cli requirements clean
 
 UV_VERSION := 0.13.8
 UV := $(or $(shell command -v uv),.tools/uv/bin/uv)
@@ -85,6 +85,9 @@ wheel: .tools/uv.ready  ## build the wheel of the service and of the local cloud
 	@rm -f dist/tidegate-*.whl
 	@$(UV) build --quiet --wheel --out-dir dist .
 	@ls dist/tidegate-*.whl
+
+cli: .tools/uv.ready  ## install the command line tidegate, and nothing for the local cloud, into .venv
+	@$(SYNC)
 
 requirements: .tools/uv.ready  ## write requirements.txt from uv.lock
 	@$(UV) lock --quiet

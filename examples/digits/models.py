@@ -10,6 +10,7 @@ from examples.digits import service_api
 from examples.digits.screen import DemoError, Screen
 from examples.digits.service_api import MODEL
 from tidegate.cli.model_tables import rules_table
+from tidegate.folders import FOLDERS
 from tidegate.log import quiet_uploads
 
 if TYPE_CHECKING:
@@ -30,7 +31,10 @@ def begin_training(ml: "MLClient", *, iterations: int = 1000) -> str:
     from azure.ai.ml import load_job
 
     logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
-    job = load_job(TRAINING_JOB, params_override=[{"inputs.iterations": iterations}])
+    # In a user's own repository, the component is not where the file says, but in the wheel.
+    component = str(FOLDERS.assets / "retraining/train_classifier.yml")
+    values = [{"inputs.iterations": iterations}, {"jobs.train.component": component}]
+    job = load_job(TRAINING_JOB, params_override=values)
     with quiet_uploads():
         return str(ml.jobs.create_or_update(job).name)
 

@@ -18,7 +18,7 @@ except ImportError:  # Azure installs the service without these packages
 
 from tidegate.api_client import ApiClient, ApiError, UnreachableError
 from tidegate.bootstrap import build
-from tidegate.cli import check, failures, members, models, pauses, tables
+from tidegate.cli import check, failures, init, members, models, pauses, tables
 from tidegate.cli.left_out import names_line
 from tidegate.cli.options import EXIT_CODES, FAILED, UNREACHABLE, AsJson, Key, Url, client, print_json
 from tidegate.config.types import WorkspaceRole
@@ -164,6 +164,7 @@ def rerun(  # noqa: PLR0913, PLR0917 - options of a command
 
 
 check.add_to(app)
+init.add_to(app)
 models.add_to(app)
 members.add_to(app)
 failures.add_to(app)
