@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from azure.identity import DefaultAzureCredential
 from azure.storage.blob import BlobServiceClient
 
@@ -23,14 +24,20 @@ def tidegate(*arguments: str) -> str:
     return done.stdout
 
 
-def test_the_service_registers_a_complete_month(tidepool: Tidepool) -> None:
+@pytest.fixture(scope="session")
+def package() -> Path:
+    """Build what is deployed, before the fixture `tidepool` directs this process to the local cloud."""
+    return unpacked(ROOT)
+
+
+def test_the_service_registers_a_complete_month(package: Path, tidepool: Tidepool) -> None:
     variables = tidepool.environment()
     tidegate("deploy")
     assert "Everything is up to date." in tidegate("deploy")
     url = f"https://{variables['AZURE_STORAGE_ACCOUNT']}.blob.core.windows.net"
     images = BlobServiceClient(url, credential=DefaultAzureCredential()).get_container_client("images")
 
-    with tidepool.functions_app(unpacked(ROOT)) as site:
+    with tidepool.functions_app(package) as site:
         images.upload_blob("202609/a.png", b"an image")
         images.upload_blob("202609/_SUCCESS", b"")
 
