@@ -16,7 +16,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="A new or an empty folder.")] = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or an empty folder.")] = Path(),
     example: Annotated[
         str, typer.Option(help=f"The example to begin with: {', '.join(EXAMPLES)}.")
     ] = EXAMPLES[0],
