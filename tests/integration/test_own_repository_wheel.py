@@ -12,7 +12,7 @@ import pytest
 from tests.support.installation import ROOT
 
 # How packages are installed on this machine. Nothing else of the environment reaches the new repository.
-INSTALLING = re.compile(r"PATH|HOME|(PIP|UV)_.*|SSL_CERT_(FILE|DIR)")
+INSTALLING = re.compile(r"PATH|HOME|(PIP|UV)_.*|(SSL_CERT|NODE_EXTRA_CA)_.*")
 
 
 def run(folder: Path, *command: str) -> str:
