@@ -142,7 +142,7 @@ class BatchedRidge:
 
 
 def _scales(features: Array) -> tuple[Array, Array]:
-    """Return mean and deviation of each feature over the rows that have it; 0 and 1 if none has."""
+    """Return mean and deviation of each feature over the rows that have it, 0 and 1 if none has."""
     known = ~np.isnan(features)
     number = np.maximum(known.sum(axis=0), 1)
     filled = np.where(known, features, 0)
