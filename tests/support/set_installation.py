@@ -58,7 +58,7 @@ class SetInstallation(ModelInstallation):
                 left.append(command)
                 continue
             follows = self.do(command)
-            self.cloud.settle()
+            self.cloud.settle(300)
             queue += [follow for follow in follows if follow != command or self.waits(command)]
         return left
 
