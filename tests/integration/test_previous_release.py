@@ -24,6 +24,7 @@ from tidegate.messages.commands import (
     AnyCommand,
     PromoteModel,
     RecordEvent,
+    RegisterMembers,
     decode,
     encode,
 )
@@ -36,7 +37,7 @@ def table(account: str, name: str) -> TableClient:
 
 
 def test_the_stored_messages_are_one_of_every_command() -> None:
-    younger = {RecordEvent}
+    younger = {RecordEvent, RegisterMembers}
     kinds = {type(decode(message)) for message in MESSAGES}
 
     assert kinds == set(get_args(AnyCommand)) - younger

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 import requests
-from tests.support.handler_harness import CHECK, HandlerHarness
+from tests.support.handler_harness import HandlerHarness
 from tests.support.installation import SCORE, Installation
 
 from tidegate.domain.partitions.records import ScoringState
@@ -139,19 +139,20 @@ def rows_of(installation: Installation, partition: str) -> list[dict[str, Any]]:
 def test_a_script_scores_a_partition_and_answers_the_endpoint_alike(
     installation: Installation, harness: HandlerHarness, tmp_path: Path
 ) -> None:
-    installation.upload("209901", FILES)
+    installation.upload("209907", FILES)
     endpoint = Endpoint(installation, tmp_path)
 
-    harness.run(CHECK)
+    harness.run(CheckPartition(cause="test", feed="stories", partition="209907"))
 
-    rows = rows_of(installation, "209901")
-    assert harness.claim.generation.state is ScoringState.SCORED
+    rows = rows_of(installation, "209907")
+    generation = harness.ledger.partition("stories", "209907").claims[-1].generation
+    assert generation.state is ScoringState.SCORED
     assert {row["img"]: (row["label"], row["length"], row["box"], row["error"]) for row in rows} == {
         "a.txt": ("yes one", 3, "[1, 2]", None),
         "deep/b.txt": ("yes three", 5, "[1, 2]", None),
         "c.txt": (None, None, None, "ValueError: this file is bad"),
     }
-    outcome = harness.claim.generation.outcome
+    outcome = generation.outcome
     assert outcome is not None
     assert (outcome.files, outcome.errors, outcome.decoder) == (3, 1, None)
     answered = endpoint.ask({"files": {name: encoded(text) for name, text in FILES.items()}})

@@ -115,6 +115,24 @@ def test_a_job_logs_metrics_artifacts_and_a_registered_model_under_its_own_name(
     assert loaded.predict(np.array([[3.0]])).tolist() == [1]
 
 
+def test_a_run_whose_name_another_workspace_has_is_refused(
+    tidepool: Tidepool, ml: MLClient, production_workspace: Workspace
+) -> None:
+    other = ml_client(production_workspace.name)
+    for client in (ml, other):
+        client.compute.begin_create_or_update(AmlCompute(name="cpu", size="Standard_DS3_v2")).result()
+        client.environments.create_or_update(Environment(name="env", version="1", image="python"))
+        job = command(name="same-name", command="true", environment="azureml:env:1", compute="cpu")
+        client.jobs.create_or_update(job)
+    tidepool.settle()
+    assert mlflow.MlflowClient().get_run("same-name").info.status == "FINISHED"
+
+    mlflow.set_tracking_uri(other.workspaces.get(production_workspace.name).mlflow_tracking_uri)
+
+    with pytest.raises(mlflow.MlflowException, match=r"Another workspace has a job with the name same-name"):
+        mlflow.MlflowClient().get_run("same-name")
+
+
 def _twice(model_input: list[float]) -> list[float]:
     return [2 * number for number in model_input]
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class MlflowRows:
         self._db = sqlite3.connect(file, isolation_level=None, timeout=30, check_same_thread=False)
         self._db.execute("pragma journal_mode=wal")
         self._db.execute("pragma synchronous=off")
+        self._elsewhere: dict[str, set[str]] = {}
 
     def close(self) -> None:
         self._db.close()
@@ -61,7 +62,15 @@ class MlflowRows:
         return number, created
 
     def run(self, workspace_id: str, run: Mapping[str, Any]) -> None:
-        """Insert or update the row of a run that is recorded in run history."""
+        """Insert or update the row of a run that is recorded in run history.
+
+        MLflow's database has one row for each id. If another workspace has a run with this id, its row stays
+        as it is, and `elsewhere` names the run.
+        """
+        name, owner = mlflow_workspace(workspace_id), self._owner(run["runId"])
+        if owner not in (None, name):
+            self._elsewhere.setdefault(name, set()).add(run["runId"])
+            return
         number, _ = self.experiment(workspace_id, run["experimentName"])
         started = run.get("startTimeUtc") or run["createdUtc"]
         values = {
@@ -87,6 +96,15 @@ class MlflowRows:
             values,
         )
         self._tag(run)
+
+    def elsewhere(self, workspace_id: str) -> Set[str]:
+        """Return the ids of a workspace's runs without a row: runs of other workspaces have these ids."""
+        return self._elsewhere.get(mlflow_workspace(workspace_id), set())
+
+    def _owner(self, run_id: str) -> str | None:
+        query = "select e.workspace from runs r join experiments e using (experiment_id) where r.run_uuid = ?"
+        row = self._db.execute(query, (run_id,)).fetchone()
+        return str(row[0]) if row else None
 
     def metric(self, run_id: str, name: str) -> float | None:
         """Return the last value of a metric of a run, or None if it has none or the value is not a number."""

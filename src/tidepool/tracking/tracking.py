@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +175,8 @@ class Tracking:
     ) -> Response:
         http = await self._server.ensure()
         content = await request.body() if body is None else json.dumps(body).encode()
+        if self._rows is not None:
+            _refuse_runs_of_others(self._rows.elsewhere(workspace_id), request.url.query.encode() + content)
         headers = {
             "Content-Type": request.headers.get("content-type", "application/json"),
             "X-MLFLOW-WORKSPACE": mlflow_workspace(workspace_id),
@@ -188,6 +190,18 @@ class Tracking:
         )
         kept = {name: value for name, value in answer.headers.items() if name.lower() not in _DROPPED}
         return Response(answer.content, answer.status_code, kept)
+
+
+def _refuse_runs_of_others(elsewhere: Set[str], content: bytes) -> None:
+    """Refuse a request about a run whose id a run of another workspace has in MLflow's database."""
+    for run_id in sorted(elsewhere):
+        if run_id.encode() in content:
+            raise AzureError(
+                501,
+                "NotEmulated",
+                f"Another workspace has a job with the name {run_id}, and Tidepool's MLflow has one run of a "
+                "name, while in Azure each workspace has its own. Give one of the two jobs another name.",
+            )
 
 
 def _with_model_in_run(answer: Response, rows: MlflowRows, workspace_id: str) -> Response:
