@@ -5,7 +5,6 @@ service. It exits with 1 if a promise of the demo was not kept.
 """
 
 import argparse
-import os
 import sys
 import time
 from functools import cached_property
@@ -13,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from examples.digits import installation, models, service_api
 from examples.digits.arrivals import LATE, LATE_NAME, MONTHS, Arrivals
-from examples.digits.installation import DATA, LOG
+from examples.digits.installation import LOG
 from examples.digits.message_flow import MessageFlow
 from examples.digits.promises import Outcome, outcome_table, promises
 from examples.digits.screen import DemoError, Screen
 from examples.digits.service_api import MODEL
 from tidegate.api_client import ApiError
-from tidepool.cloud import Tidepool, TidepoolError
+from tidepool.cloud import Tidepool
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -51,13 +50,13 @@ def main() -> int:
     screen.say(
         "[bold]Tidegate demo.[/] Images of handwritten digits arrive month by month, and a model reads them.",
         "Everything runs on this computer, in the local cloud Tidepool; no Azure account is used.",
-        "It takes two to three minutes.",
+        "It takes about three minutes.",
     )
     if verbose:
         screen.say(
             "Indented lines show each message: an event or a command → its handler → the next commands."
         )
-    demo = Demo(_fresh_cloud(screen), screen)
+    demo = Demo(installation.fresh_cloud(screen, lambda: installation.package(screen)), screen)
     try:
         demo.run()
     except (DemoError, ApiError) as error:
@@ -107,20 +106,7 @@ class Demo:
 
     def report(self, seconds: float) -> None:
         """Print which promises were kept, and what to try next."""
-        screen = self._screen
-        screen.chapter("What was promised, and what the result was")
-        for promise in self._kept:
-            screen.say(f"[green]✓[/] {promise}")
-        for problem in self.broken:
-            screen.say(f"[red]✗[/] {problem}")
-        if self.broken:
-            screen.say("\n[red]Not every promise was kept.[/] See the log .tidepool/logs/functions.log.")
-        else:
-            screen.say(f"\n[green]Every promise was kept.[/] The demo took {seconds:.0f} s.")
-        screen.say("The local cloud is still running. Try:\n")
-        for command, what_it_shows in TO_TRY:
-            screen.say_command(command, what_it_shows)
-        screen.say("\nStop the local cloud with [bold]make down[/].")
+        self._screen.report(self._kept, self.broken, seconds, TO_TRY)
 
     def _first_model(self) -> None:
         self._screen.chapter("The first model is judged before it is used")
@@ -233,24 +219,6 @@ class Demo:
     @cached_property
     def _ml(self) -> "MLClient":
         return Arrivals.workspace()
-
-
-def _fresh_cloud(screen: Screen) -> Tidepool:
-    """Start Tidepool with the service in it, and without anything from an earlier run."""
-    try:
-        cloud = Tidepool(DATA)
-        cloud.stop()
-        if DATA.exists():
-            screen.say("The data of an earlier run, in .tidepool, is deleted first.")
-        cloud.delete()
-        screen.chapter("The local cloud starts, and the service is deployed")
-        cloud = Tidepool(DATA, app=installation.package(screen))
-        with screen.step("Tidepool starts: storage, Azure ML, Event Grid, Functions host"):
-            cloud.start(detach=True)
-    except TidepoolError as error:
-        raise SystemExit(f"The demo cannot start: {error}") from error
-    os.environ.update(cloud.environment())
-    return cloud
 
 
 if __name__ == "__main__":

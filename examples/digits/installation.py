@@ -1,9 +1,11 @@
 """The example's installation in Tidepool: a running cloud, the deployed service, and its labelled data."""
 
 import importlib
+import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from examples.digits.arrivals import Arrivals
 from examples.digits.screen import Screen
 from tidegate.installation.package import unpacked
 from tidegate.log import quiet_uploads
+from tidepool.cloud import Tidepool, TidepoolError
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -25,6 +28,27 @@ def package(screen: Screen) -> Path:
     """Return the folder of the deployment package, which is what Tidepool runs. Build it if needed."""
     with screen.step("The deployment package, as `make package` builds it for Azure"):
         return unpacked(ROOT)
+
+
+def fresh_cloud(screen: Screen, app: Callable[[], Path]) -> Tidepool:
+    """Start Tidepool with the service in it, and without anything from an earlier run.
+
+    `app` returns the folder of the service, and builds it if needed.
+    """
+    try:
+        cloud = Tidepool(DATA)
+        cloud.stop()
+        if DATA.exists():
+            screen.say("The data of an earlier run, in .tidepool, is deleted first.")
+        cloud.delete()
+        screen.chapter("The local cloud starts, and the service is deployed")
+        cloud = Tidepool(DATA, app=app())
+        with screen.step("Tidepool starts: storage, Azure ML, Event Grid, Functions host"):
+            cloud.start(detach=True)
+    except TidepoolError as error:
+        raise SystemExit(f"The demo cannot start: {error}") from error
+    os.environ.update(cloud.environment())
+    return cloud
 
 
 def deploy(screen: Screen) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import textwrap
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from rich.console import Console
@@ -52,6 +52,28 @@ class Screen:
         self.console.print(f"  [bold]{command}[/]", soft_wrap=True)
         for line in textwrap.wrap(what_it_shows, self.console.width - 6):
             self.console.print(f"      {line}", markup=False)
+
+    def report(
+        self,
+        kept: Sequence[str],
+        broken: Sequence[str],
+        seconds: float,
+        to_try: Iterable[tuple[str, str]],
+    ) -> None:
+        """Print which promises were kept, and commands to try next, each with what it shows."""
+        self.chapter("What was promised, and what the result was")
+        for promise in kept:
+            self.say(f"[green]✓[/] {promise}")
+        for problem in broken:
+            self.say(f"[red]✗[/] {problem}")
+        if broken:
+            self.say("\n[red]Not every promise was kept.[/] See the log .tidepool/logs/functions.log.")
+        else:
+            self.say(f"\n[green]Every promise was kept.[/] The demo took {seconds:.0f} s.")
+        self.say("The local cloud is still running. Try:\n")
+        for command, what_it_shows in to_try:
+            self.say_command(command, what_it_shows)
+        self.say("\nStop the local cloud with [bold]make down[/].")
 
     @contextlib.contextmanager
     def step(self, what: str) -> Iterator[None]:

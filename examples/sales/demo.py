@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.table import Table
 
+from examples.digits.installation import deploy
 from examples.digits.screen import DemoError, Screen
 from examples.sales import installation
 from examples.sales.sales import ARRIVES, HISTORY, all_keys, delivery, faults_of
@@ -64,7 +65,7 @@ class Demo:
         self._api = ApiClient(os.environ["FUNCTIONS_URL"], os.environ["FUNCTIONS_KEY"])
 
     def run(self) -> None:
-        installation.deploy(self._screen)
+        deploy(self._screen)
         first = self._first_set()
         self._forecast(HISTORY)
         self._actual_values(first)
@@ -76,20 +77,7 @@ class Demo:
 
     def report(self, seconds: float) -> None:
         """Print which promises were kept, and what to try next."""
-        screen = self._screen
-        screen.chapter("What was promised, and what the result was")
-        for promise in self._kept:
-            screen.say(f"[green]✓[/] {promise}")
-        for problem in self.broken:
-            screen.say(f"[red]✗[/] {problem}")
-        if self.broken:
-            screen.say("\n[red]Not every promise was kept.[/] See the log .tidepool/logs/functions.log.")
-        else:
-            screen.say(f"\n[green]Every promise was kept.[/] The demo took {seconds:.0f} s.")
-        screen.say("The local cloud is still running. Try:\n")
-        for command, what_it_shows in TO_TRY:
-            screen.say_command(command, what_it_shows)
-        screen.say("\nStop the local cloud with [bold]make down[/].")
+        self._screen.report(self._kept, self.broken, seconds, TO_TRY)
 
     def _first_set(self) -> str:
         screen = self._screen

@@ -1,54 +1,28 @@
 """The sales example's installation: the deployed package with the example's tidegate.yml, and its uploads."""
 
-import importlib
 import os
 import shutil
-import subprocess
-import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from examples.digits import installation
 from examples.digits.screen import Screen
 from tidegate.installation.package import unpacked
-from tidepool.cloud import Tidepool, TidepoolError
+from tidepool.cloud import Tidepool
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
 ROOT = Path(__file__).resolve().parents[2]
-DATA = ROOT / ".tidepool"
 APP = ROOT / "dist" / "sales-app"
 CONFIG = Path(__file__).with_name("tidegate.yml")
 
 
 def fresh_cloud(screen: Screen) -> Tidepool:
-    """Start Tidepool with the service in it, and without anything from an earlier run."""
-    try:
-        cloud = Tidepool(DATA)
-        cloud.stop()
-        if DATA.exists():
-            screen.say("The data of an earlier run, in .tidepool, is deleted first.")
-        cloud.delete()
-        screen.chapter("The local cloud starts, and the service is deployed")
-        cloud = Tidepool(DATA, app=_app())
-        with screen.step("Tidepool starts: storage, Azure ML, Event Grid, Functions host"):
-            cloud.start(detach=True)
-    except TidepoolError as error:
-        raise SystemExit(f"The demo cannot start: {error}") from error
-    os.environ.update(cloud.environment(), TIDEGATE_CONFIG=str(CONFIG))
+    """Start Tidepool with the example's service in it, and without anything from an earlier run."""
+    cloud = installation.fresh_cloud(screen, _app)
+    os.environ["TIDEGATE_CONFIG"] = str(CONFIG)
     return cloud
-
-
-def deploy(screen: Screen) -> None:
-    """Run `tidegate deploy`, and make the cluster. Print the output and end the program if that fails."""
-    threading.Thread(target=importlib.import_module, args=["azure.ai.ml"], daemon=True).start()
-    with screen.step("tidegate deploy: pipelines, environments and datastores"):
-        command = [sys.executable, "-m", "tidegate.cli.app", "deploy"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        screen.console.print(done.stdout + done.stderr, markup=False)
-        raise SystemExit(done.returncode)
 
 
 def upload(month: str, files: dict[str, bytes]) -> None:

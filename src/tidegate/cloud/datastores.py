@@ -12,7 +12,7 @@ from tidegate.domain.partitions.manifest import MAX_MANIFEST_BYTES
 from tidegate.errors import PermanentError
 
 if TYPE_CHECKING:
-    from azure.storage.blob import BlobClient, ContainerClient
+    from azure.storage.blob import BlobClient, ContainerClient, StorageStreamDownloader
 
 _MAX_BYTES = MAX_MANIFEST_BYTES  # manifests are the largest files that the service reads
 
@@ -31,12 +31,7 @@ class DatastoreClient:
         `max_bytes`.
         """
         with azure_errors(f"read {datastore}/{path}"):
-            download = self._blob(datastore, path).download_blob()
-            if download.size > max_bytes:
-                raise PermanentError(
-                    f"{datastore}/{path} has {download.size} bytes, but at most {max_bytes} are read"
-                )
-            return download.readall()
+            return self._download(datastore, path, max_bytes).readall()
 
     def chunks(self, datastore: str, path: str, max_bytes: int) -> Iterator[bytes]:
         """Yield the content of a large file in parts.
@@ -45,12 +40,7 @@ class DatastoreClient:
         `max_bytes`.
         """
         with azure_errors(f"read {datastore}/{path}"):
-            download = self._blob(datastore, path).download_blob()
-            if download.size > max_bytes:
-                raise PermanentError(
-                    f"{datastore}/{path} has {download.size} bytes, but at most {max_bytes} are read"
-                )
-            yield from download.chunks()
+            yield from self._download(datastore, path, max_bytes).chunks()
 
     def write(self, datastore: str, path: str, content: Iterable[bytes]) -> None:
         """Write a file from its parts. A large file is sent in blocks, and appears whole after the last."""
@@ -71,6 +61,14 @@ class DatastoreClient:
         """Return the storage account, container and path of a folder in a datastore."""
         container = self._container(datastore)
         return Folder(str(container.account_name), container.container_name, path)
+
+    def _download(self, datastore: str, path: str, max_bytes: int) -> "StorageStreamDownloader[bytes]":
+        download = self._blob(datastore, path).download_blob()
+        if download.size > max_bytes:
+            raise PermanentError(
+                f"{datastore}/{path} has {download.size} bytes, but at most {max_bytes} are read"
+            )
+        return download
 
     def _blob(self, datastore: str, path: str) -> "BlobClient":
         return self._container(datastore).get_blob_client(path)

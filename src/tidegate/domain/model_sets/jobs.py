@@ -1,7 +1,7 @@
 """The jobs of a model set: its training, its evaluation, and the comparison of its forecasts."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tidegate.config.model_policy import Policy
@@ -9,8 +9,8 @@ from tidegate.config.model_sets import ModelSet
 from tidegate.domain.assets import BLOBSTORE, datastore_uri
 from tidegate.domain.jobs.plan import JobInput, JobPlan
 from tidegate.domain.jobs.records import JobKind
-from tidegate.domain.lifecycle.evaluation import NONE, evaluation_tags, subject_of
-from tidegate.domain.lifecycle.names import evaluation_folder, model_reference
+from tidegate.domain.lifecycle.evaluation import plan_evaluation
+from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import Comparison, ModelVersion, Retraining
 from tidegate.domain.lifecycle.verdict_records import Evaluation
 from tidegate.domain.model_sets.comparison import comparison_folder
@@ -114,44 +114,20 @@ def plan_set_evaluation(
     of: SetOfModel, policy: Policy, record: ModelVersion, evaluation: Evaluation
 ) -> JobPlan:
     """Plan the job that compares a set with the champion, key by key, and assembles the winners."""
-    compared, rule = subject_of(record, evaluation), of.set.rule
-    inputs = {"candidate": _model(record.model, record.version)}
-    if evaluation.champion:
-        inputs["champion"] = _model(record.model, evaluation.champion)
+    plan, rule = plan_evaluation(policy, record, evaluation), of.set.rule
+    inputs, literals = dict(plan.inputs), dict(plan.literals)
     if evaluation.manifest:
+        del inputs["holdout"]
         inputs |= _history(of, evaluation.manifest)
-    else:
-        inputs["holdout"] = JobInput("uri_folder", f"azureml:{evaluation.data}")
-    folder = evaluation_folder(record.model, record.version, evaluation.number)
-    cluster = evaluation.compute or policy.evaluate.compute
-    return JobPlan(
-        kind=JobKind.EVALUATION,
-        subject=compared.candidate,
-        attempt=evaluation.attempt,
-        cluster=cluster,
-        job=evaluation.job,
-        experiment=record.model,
-        display_name=f"judge {compared.candidate}",
-        pipeline=policy.evaluate.pipeline,
-        inputs=inputs,
-        literals={
-            "model": record.model,
-            "version": record.version,
-            "evaluation": str(evaluation.number),
-            "candidate_name": compared.candidate,
-            "champion_name": compared.champion or NONE,
-            "data_name": evaluation.data,
-            "slice_by": policy.gate.slices.by if policy.gate.slices else NONE,
-            "rule_metric": rule.metric,
-            "rule_tolerance": rule.tolerance,
-            "rule_min_n": rule.min_n,
-            "rule_then": rule.then,
-            "evaluation_compute": cluster,
-        },
-        outputs={"verdict_evidence": datastore_uri(BLOBSTORE, folder)},
-        model_folders={"winners": datastore_uri(BLOBSTORE, winners_folder(record, evaluation))},
-        tags=evaluation_tags(record, evaluation),
-    )
+    literals["data_name"] = literals.pop("data")  # `data` is the folder of the feed here
+    literals |= {
+        "rule_metric": rule.metric,
+        "rule_tolerance": rule.tolerance,
+        "rule_min_n": rule.min_n,
+        "rule_then": rule.then,
+    }
+    winners = datastore_uri(BLOBSTORE, winners_folder(record, evaluation))
+    return replace(plan, inputs=inputs, literals=literals, model_folders={"winners": winners})
 
 
 def winners_folder(record: ModelVersion, evaluation: Evaluation) -> str:
