@@ -9,13 +9,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tidepool.cloud_resources import Site, StorageAccount, Workspace
+from tidepool.cloud_resources import ServicePrincipal, Site, StorageAccount, Workspace
 from tidepool.control_client import ControlClient
 from tidepool.data_folder import DEFAULT, command_line
 from tidepool.default_resources import DEFAULT_SITE
 from tidepool.launch import Launch, TidepoolError
 
-__all__ = ["Site", "StorageAccount", "Tidepool", "TidepoolError", "UnsettledError", "Workspace"]
+__all__ = [
+    "ServicePrincipal",
+    "Site",
+    "StorageAccount",
+    "Tidepool",
+    "TidepoolError",
+    "UnsettledError",
+    "Workspace",
+]
 
 
 class UnsettledError(TidepoolError):
@@ -165,6 +173,10 @@ class Tidepool:
 
     def create_storage_account(self) -> StorageAccount:
         return StorageAccount(**self._control.post("/storage-accounts"))
+
+    def create_service_principal(self, name: str) -> ServicePrincipal:
+        """Register an application with a client secret. Its service principal has no roles yet."""
+        return ServicePrincipal(**self._control.post("/service-principals", {"name": name}))
 
     def seed(self, target: str, folder: Path | str) -> list[str]:
         """Upload a folder to `account/container` or `account/container/folder`, and return the blob names.

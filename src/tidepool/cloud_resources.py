@@ -1,7 +1,7 @@
-"""What a program creates in a Tidepool for itself: storage accounts, workspaces and functions apps."""
+"""What a program creates in a Tidepool for itself: accounts, workspaces, principals and functions apps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,6 +24,17 @@ class Workspace:
     name: str
     id: str
     storage_account: str
+
+
+@dataclass(frozen=True)
+class ServicePrincipal:
+    """A service principal that signs in with a secret. `id` is its object id, which role assignments name."""
+
+    name: str
+    id: str
+    tenant_id: str
+    client_id: str
+    client_secret: str = field(repr=False)
 
 
 class Site:

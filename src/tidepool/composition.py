@@ -86,6 +86,7 @@ class Composition(Foundation):
             store=store,
             blobs=blobs,
             scheduler=scheduler,
+            applications=self.identity.applications,
             runs=self.runs,
             faults=self.faults,
             tracking=self.tracking,
@@ -243,3 +244,4 @@ class Composition(Foundation):
         self.gateway.mount(r"[^/]+\.eventgrid\.azure\.net/", self.eventgrid.app)
         self.gateway.mount(rf"{default_resources.MAILBOX_HOST}/", self.mailbox.app)
         self.gateway.mount(r"graph\.microsoft\.com/", self.graph.app)
+        self.gateway.mount(r"login\.microsoftonline\.com/", self.sign_in.app)

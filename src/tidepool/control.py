@@ -49,6 +49,7 @@ class Control:
             Route("/advance", self._advance, methods=["POST"]),
             Route("/settle", self._settle, methods=["POST"]),
             Route("/storage-accounts", self._create_storage_account, methods=["POST"]),
+            Route("/service-principals", self._create_service_principal, methods=["POST"]),
             Route("/seed", self._seed, methods=["POST"]),
             Route("/workspaces", self._create_workspace, methods=["POST"]),
             Route("/sites", self._start_site, methods=["POST"]),
@@ -151,6 +152,19 @@ class Control:
         create_storage_account(self._composition.store, name)
         key = self._composition.accounts.key(name)
         return JSONResponse({"name": name, "id": default_resources.storage_account_id(name), "key": key})
+
+    async def _create_service_principal(self, request: Request) -> JSONResponse:
+        name = (await request.json())["name"]
+        principal, secret = self._composition.identity.applications.create(name)
+        return JSONResponse(
+            {
+                "name": name,
+                "id": principal.id,
+                "tenant_id": default_resources.TENANT,
+                "client_id": principal.client_id,
+                "client_secret": secret,
+            }
+        )
 
     async def _seed(self, request: Request) -> JSONResponse:
         """Upload a folder to a container that everyone can read, and create the account if need be."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tidepool import default_resources
+from tidepool.access.applications import SignIn
 from tidepool.access.graph import Graph
 from tidepool.access.identity import Identity, read_or_create_secret
 from tidepool.access.managed_identity import ManagedIdentity
@@ -44,6 +45,7 @@ class Foundation:
         self.faults = Faults(seed)
         self.identity = Identity(store=self.store, secret=secret)
         self.managed_identity = ManagedIdentity(self.identity)
+        self.sign_in = SignIn(applications=self.identity.applications, issue=self.identity.issue)
         self.graph = Graph(identity=self.identity, resources=self._resources)
         self.accounts = Accounts(store=self.store, secret=secret)
         self.authority = Authority(data_dir / "ca")

@@ -10,8 +10,8 @@ import pytest
 import requests
 from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Data
-from azure.core.exceptions import HttpResponseError
-from azure.identity import DefaultAzureCredential, ManagedIdentityCredential
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError
+from azure.identity import ClientSecretCredential, DefaultAzureCredential, ManagedIdentityCredential
 from tests.support.azure_clients import container_client, ml_client
 from tests.support.roles import ARM, BLOB_DATA_CONTRIBUTOR, DATA_SCIENTIST, OWNER, claims, without_role
 
@@ -48,6 +48,23 @@ def test_a_user_assigned_identity_is_selected_by_its_client_id(tidepool: Tidepoo
     token = ManagedIdentityCredential(client_id=client_id).get_token(f"{ARM}/.default").token
 
     assert claims(token)["appid"] == client_id
+
+
+def test_a_service_principal_signs_in_with_its_secret(tidepool: Tidepool, read_workspace: Get) -> None:
+    made = tidepool.create_service_principal("pipeline")
+    credential = ClientSecretCredential(made.tenant_id, made.client_id, made.client_secret)
+    token = credential.get_token(f"{ARM}/.default").token
+    refused = {
+        "AADSTS7000215": (made.tenant_id, made.client_id, "x"),
+        "AADSTS700016": (made.tenant_id, str(uuid.uuid4()), made.client_secret),
+        "AADSTS90002": (str(uuid.uuid4()), made.client_id, made.client_secret),
+    }
+
+    assert (claims(token)["oid"], claims(token)["appid"]) == (made.id, made.client_id)
+    assert read_workspace(token).status_code == 403
+    for code, ids in refused.items():
+        with pytest.raises(ClientAuthenticationError, match=code):
+            ClientSecretCredential(*ids).get_token(f"{ARM}/.default")
 
 
 def test_the_endpoint_answers_as_app_service_does(tidepool: Tidepool) -> None:

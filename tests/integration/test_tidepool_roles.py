@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from azure.ai.ml.entities import (
     Data,
     Environment,
     IdentityConfiguration,
+    SasTokenConfiguration,
+    ServicePrincipalConfiguration,
     UserIdentityConfiguration,
 )
 from azure.ai.ml.entities import Workspace as MLWorkspace
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import HttpResponseError
+from azure.storage.blob import generate_container_sas
 from tests.support.azure_clients import container_client, ml_client
 from tests.support.roles import (
     ARM,
@@ -97,10 +101,15 @@ class TwoWorkspaces:
         answer.raise_for_status()
         return answer.json() if answer.content else None
 
-    def assign(self, role: str, scope: str) -> str:
+    def assign(self, role: str, scope: str, principal: str = "") -> str:
+        """Assign a role to the cluster, or to the principal with this object id."""
         path = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
         definition = f"/providers/Microsoft.Authorization/roleDefinitions/{role}"
-        self.arm("PUT", path, {"properties": {"principalId": self.principal, "roleDefinitionId": definition}})
+        self.arm(
+            "PUT",
+            path,
+            {"properties": {"principalId": principal or self.principal, "roleDefinitionId": definition}},
+        )
         return path
 
     def assignments(self, scope: str, condition: str) -> set[str]:
@@ -286,6 +295,58 @@ def test_a_job_needs_a_role_for_data_without_credentials(workspaces: TwoWorkspac
     for words in ("AuthorizationPermissionMismatch", "'cpu'", account.id, "Storage Blob Data Reader"):
         assert words in refused.error.error.message
     assert "Storage Blob Data Contributor" in not_written.error.error.message
+
+
+def test_a_job_uses_the_credentials_of_a_datastore(workspaces: TwoWorkspaces) -> None:
+    account = workspaces.tidepool.create_storage_account()
+    container_client(account.name, "images").create_container()
+    container_client(account.name, "images").upload_blob("202611/a.txt", b"hello")
+    workspaces.ml.environments.create_or_update(Environment(name="plain", version="1", image="python:3.11"))
+    application = workspaces.tidepool.create_service_principal("reader")
+    sas = generate_container_sas(
+        account.name,
+        "images",
+        account_key=account.key,
+        permission="rl",
+        expiry=datetime.now(UTC) + timedelta(hours=1),
+    )
+
+    def signing_in(secret: str) -> ServicePrincipalConfiguration:
+        return ServicePrincipalConfiguration(
+            tenant_id=application.tenant_id, client_id=application.client_id, client_secret=secret
+        )
+
+    def put(name: str, credentials: Any) -> Any:
+        feed = AzureBlobDatastore(name=name, account_name=account.name, container_name="images")
+        feed.credentials = credentials
+        return workspaces.ml.datastores.create_or_update(feed)
+
+    def reading(name: str, output: bool = False) -> Any:
+        data = Input(type="uri_folder", path=f"azureml://datastores/{name}/paths/202611/")
+        target = Output(type="uri_folder", path=f"azureml://datastores/{name}/paths/out/")
+        return run(workspaces, data, target if output else None)
+
+    put("signed", SasTokenConfiguration(sas_token=f"?{sas}"))
+    put("expired", SasTokenConfiguration(sas_token=sas.replace("se=20", "se=19")))
+    shown = put("principal", signing_in(application.client_secret))
+    put("wrong", signing_in("x"))
+    by_sas, not_written, broken = reading("signed"), reading("signed", output=True), reading("expired")
+    refused, unknown = reading("principal"), reading("wrong")
+    workspaces.assign(BLOB_DATA_CONTRIBUTOR, account.id, application.id)
+    allowed = reading("principal", output=True)
+
+    assert (by_sas.status, allowed.status) == ("Completed", "Completed")
+    for failed, words in (
+        (not_written, "'signed' are refused"),
+        (broken, "'expired' are refused"),
+        (refused, "Storage Blob Data Reader"),
+        (unknown, "AADSTS7000215"),
+    ):
+        assert (failed.status, words in failed.error.error.message) == ("Failed", True), failed.error
+    assert (shown.credentials.client_id, shown.credentials.client_secret) == (application.client_id, None)
+    secrets = [workspaces.ml.datastores.get(name, include_secrets=True) for name in ("signed", "principal")]
+    assert secrets[0].credentials.sas_token == f"?{sas}"
+    assert secrets[1].credentials.client_secret == application.client_secret
 
 
 def test_default_datastores_without_keys_need_roles(tidepool: Tidepool, ml: MLClient) -> None:

@@ -128,6 +128,12 @@ REQUIRED: dict[tuple[str, str], dict[str, Any]] = {
     ("properties", "ComputeInstance"): {"properties": CLUSTER},
     ("properties", "AzureBlob"): {**_ACCOUNT, "containerName": "images"},
     ("properties", "AzureDataLakeGen2"): {**_ACCOUNT, "filesystem": "images"},
+    ("credentials", "Sas"): {"secrets": {"sasToken": "sig=x"}},
+    ("credentials", "ServicePrincipal"): {
+        "tenantId": "x",
+        "clientId": "x",
+        "secrets": {"clientSecret": "x"},
+    },
     ("properties", "mltable"): {"dataUri": DATA},
     ("properties", "uri_file"): {"dataUri": DATA},
     ("jobs", "command"): {"componentId": "{workspace}/components/step/versions/1"},

@@ -37,6 +37,7 @@ class Graph:
 
     def _principals(self) -> Iterator[Principal]:
         yield from PRINCIPALS.values()
+        yield from self._identity.applications.all()
         for document in self._resources():
             if principal := identity_of(document):
                 yield principal

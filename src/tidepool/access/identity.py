@@ -11,6 +11,7 @@ from typing import Any
 import jwt
 from starlette.requests import Request
 
+from tidepool.access.applications import Applications
 from tidepool.access.assignments import Assignments
 from tidepool.access.principals import PRINCIPALS, Principal, identity_of
 from tidepool.access.roles import DEFAULT_ROLES, roles_named
@@ -34,6 +35,7 @@ class Identity:
         self._secret = secret
         self._verified: dict[str, dict[str, Any]] = {}
         self.assignments = Assignments(store)
+        self.applications = Applications(store)
         self._assign_defaults()
 
     def secret_for(self, purpose: str) -> str:

@@ -4,6 +4,7 @@ from starlette.responses import JSONResponse, Response
 
 from tidepool.arm.requests import Call, Routes, kind, listed, resource
 from tidepool.arm.system_data import with_system_data
+from tidepool.azureml.datastore_credentials import SECRETS, forget_secret, keep_secret, secret_of, shown
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.azureml.workspaces import ARTIFACTS, default_account, workspace
 from tidepool.default_resources import RESOURCE_GROUP, SUBSCRIPTION
@@ -15,7 +16,6 @@ _REQUIRED = {
     "AzureBlob": ("accountName", "containerName"),
     "AzureDataLakeGen2": ("accountName", "filesystem"),
 }
-_SECRETS = ("AccountKey", "Sas")
 
 
 def default_containers(store: Store, workspace_id: str) -> dict[str, str]:
@@ -73,7 +73,10 @@ class Datastores:
         existing = self._store.get(call.path.text)
         default = bool((existing or {}).get("properties", {}).get("isDefault"))
         document = self._save(
-            call.path.text, self._checked(call.properties), default=default, by=call.principal.name
+            call.path.text,
+            self._checked(call.path.text, call.properties),
+            default=default,
+            by=call.principal.name,
         )
         return JSONResponse(document, status_code=200 if existing else 201)
 
@@ -86,17 +89,20 @@ class Datastores:
                 "BadArgument",
             )
         self._store.delete(call.path.text)
+        forget_secret(self._store, call.path.text)
         return Response(status_code=200)
 
     async def _secrets(self, call: Call) -> Response:
         properties = self._existing(call)["properties"]
         credentials = properties["credentials"]["credentialsType"]
-        if credentials not in _SECRETS:
+        if credentials not in SECRETS:
             raise UserError(
                 400,
                 f"The datastore '{call.path.names[1]}' has no secrets: its credentials are '{credentials}'.",
                 "BadArgument",
             )
+        if credentials != "AccountKey":
+            return JSONResponse(secret_of(self._store, call.path.text))
         return JSONResponse(
             {"secretsType": "AccountKey", "key": self._accounts.key(properties["accountName"])}
         )
@@ -114,9 +120,9 @@ class Datastores:
             **{key: value for key, value in properties.items() if value is not None},
             "isDefault": default,
         }
-        full["credentials"] = {
-            "credentialsType": (properties.get("credentials") or {}).get("credentialsType", "None")
-        }
+        credentials = properties.get("credentials") or {}
+        full["credentials"] = shown(credentials)
+        keep_secret(self._store, path, credentials)
         document = with_system_data(resource(path, full), self._scheduler.now(), by)
         self._store.put(path, document)
         return document
@@ -127,14 +133,16 @@ class Datastores:
             raise missing("datastore", call.path.names[1], root=call.path.root, status=404)
         return document
 
-    def _checked(self, properties: Document) -> Document:
+    def _checked(self, path: str, properties: Document) -> Document:
         datastore_type = properties["datastoreType"]
         for name in _REQUIRED[datastore_type]:
             if not properties.get(name):
                 raise UserError(
                     400, f"A datastore of type {datastore_type} needs a value for '{name}'.", "BadArgument"
                 )
-        secrets = (properties.get("credentials") or {}).get("secrets") or {}
+        credentials = properties.get("credentials") or {}
+        secrets = credentials.get("secrets") or {}
+        self._check_secret(path, credentials, secrets)
         account = properties["accountName"]
         keys = [self._accounts.key(account, number) for number in (1, 2)]
         if secrets.get("key") and secrets["key"] not in keys:
@@ -145,3 +153,20 @@ class Datastores:
                 "BadArgument",
             )
         return properties
+
+    def _check_secret(self, path: str, credentials: Document, secrets: Document) -> None:
+        """Raise UserError 400 if credentials lack a secret or the name of a service principal."""
+        kind = credentials.get("credentialsType")
+        if kind not in ("Sas", "ServicePrincipal"):
+            return
+        known = secret_of(self._store, path) or {}
+        needed = [] if known.get("secretsType") == kind else [SECRETS[kind]]
+        names = ("tenantId", "clientId") if kind == "ServicePrincipal" else ()
+        missing_names = [name for name in needed if not secrets.get(name)]
+        missing_names += [name for name in names if not credentials.get(name)]
+        if missing_names:
+            raise UserError(
+                400,
+                f"The credentials of the type {kind} need a value for {', '.join(missing_names)}.",
+                "BadArgument",
+            )

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit
 
+from tidepool.azureml.datastore_credentials import DatastoreCredential, credential_of
 from tidepool.azureml.ids import Reference, read_reference
 from tidepool.azureml.workspaces import artifact_store
 from tidepool.default_resources import seed_hint, storage_account_id
@@ -22,13 +23,14 @@ class BlobLocation:
     """A blob or a folder of blobs. An empty path is the whole container.
 
     `keyed` is true if it belongs to a datastore with credentials. Azure ML then uses these, and otherwise the
-    identity of the job or the endpoint.
+    identity of the job or the endpoint. `credential` has those that are no key of the account.
     """
 
     account: str
     container: str
     path: str
     keyed: bool = field(default=False, compare=False)
+    credential: DatastoreCredential | None = field(default=None, compare=False)
 
     @property
     def url(self) -> str:
@@ -70,13 +72,20 @@ def _existing(store: Store, location: BlobLocation) -> BlobLocation:
 
 
 def _in_datastore(store: Store, reference: Reference) -> BlobLocation:
-    datastore = store.get(f"{reference.root}/datastores/{reference.name}")
+    path = f"{reference.root}/datastores/{reference.name}"
+    datastore = store.get(path)
     if datastore is None:
         raise AzureError(400, "UserError", f"The datastore '{reference.name}' was not found.")
     properties = datastore["properties"]
     container = properties.get("containerName") or properties.get("filesystem")
-    credentials = (properties.get("credentials") or {}).get("credentialsType", "None")
-    return BlobLocation(properties["accountName"], container, reference.path, keyed=credentials != "None")
+    credentials = properties.get("credentials") or {}
+    return BlobLocation(
+        properties["accountName"],
+        container,
+        reference.path,
+        keyed=credentials.get("credentialsType", "None") != "None",
+        credential=credential_of(store, path, credentials),
+    )
 
 
 def _uri(store: Store, reference: Reference) -> str:

@@ -6,7 +6,10 @@ from tidepool.declarations.words import Shape, Table, choice, read_only, refused
 _CREATED = "integration/tidepool_resources::a_user_creates_a_datastore_without_credentials"
 _NAMES = "the names of storage accounts are unique in Azure"
 _CLOUD = "there is one cloud"
+_AUTHORITIES = ("https://login.microsoftonline.com", "https://login.microsoftonline.com/")
 _KEY = "integration/tidepool_declarations::the_key_of_a_datastore_must_be_the_key_of_its_account"
+
+_SIGNED = "integration/tidepool_roles::a_job_uses_the_credentials_of_a_datastore"
 
 _CREDENTIALS: Shape = choice(
     "credentialsType",
@@ -19,10 +22,25 @@ _CREDENTIALS: Shape = choice(
                 "secretsType": used(_KEY, only=("AccountKey",), reason="the credentials are an account key"),
             }
         },
-        **{
-            name: refused("Tidepool reads and writes the data of jobs with its own identity")
-            for name in ("Sas", "ServicePrincipal", "Certificate")
+        "Sas": {
+            "secrets": {
+                "sasToken": used(_SIGNED),
+                "secretsType": used(_SIGNED, only=("Sas",), reason="the credentials are a SAS"),
+            }
         },
+        "ServicePrincipal": {
+            "tenantId": used(_SIGNED),
+            "clientId": used(_SIGNED),
+            "authorityUrl": refused(_CLOUD, str, only=_AUTHORITIES),
+            "resourceUrl": stored("tokens are for storage"),
+            "secrets": {
+                "clientSecret": used(_SIGNED),
+                "secretsType": used(
+                    _SIGNED, only=("ServicePrincipal",), reason="the credentials are a service principal"
+                ),
+            },
+        },
+        "Certificate": refused("service principals sign in with a client secret, not with a certificate"),
     },
 )
 _ACCOUNT: Table = {

@@ -54,7 +54,9 @@ class OnlineEndpoints:
         self.serving = Serving(
             records=self.records,
             scheduler=scheduler,
-            staging=Staging(blobs=blobs, cache=data_dir / "jobs" / "cache"),
+            staging=Staging(
+                blobs=blobs, applications=identity.applications, cache=data_dir / "jobs" / "cache"
+            ),
             folder=data_dir / "endpoints",
             environments=environments,
             environment=environment,

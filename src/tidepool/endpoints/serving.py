@@ -198,7 +198,7 @@ class Serving:
     def _locate(self, deployment: Document, text: str, owner: str = "") -> BlobLocation:
         """Return a location. It is read with the identity of the endpoint unless `owner` is in a registry."""
         location = locate(self._records.store, workspace_of(deployment["id"]), text)
-        return replace(location, keyed="/registries/" in owner.lower())
+        return replace(location, keyed="/registries/" in owner.lower(), credential=None)
 
     def _variables(self, deployment: Document, models: Path, code: Path, python: Path) -> dict[str, str]:
         """Return all environment variables of the process.

@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from tidepool.access.applications import Applications
 from tidepool.access.principals import Principal
 from tidepool.azureml.asset_catalog import AssetCatalog
 from tidepool.azureml.run_history import Runs
@@ -49,6 +50,7 @@ class Jobs:
         scheduler: Scheduler,
         runs: Runs,
         blobs: Blobs,
+        applications: Applications,
         faults: Faults,
         tracking: Tracking,
         catalog: AssetCatalog,
@@ -61,7 +63,7 @@ class Jobs:
         self._runs = runs
         self._catalog = catalog
         work = _without_spaces(folder)
-        staging = Staging(blobs=blobs, cache=work / "cache")
+        staging = Staging(blobs=blobs, applications=applications, cache=work / "cache")
         machine = Machine(work, staging, python, environment, tracking.warm)
         self.environments = PythonEnvironments(
             store=store, mode=environments, python=python, folder=work / "environments"

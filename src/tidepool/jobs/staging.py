@@ -7,12 +7,15 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from copy import copy
 from pathlib import Path
 
+from tidepool.access.applications import Applications
 from tidepool.access.principals import Principal
 from tidepool.azureml.locations import BlobLocation
+from tidepool.errors import AzureError
 from tidepool.storage.blobs import BlobItem, Blobs
 
 _TRANSFERS = 16  # blobs that are transferred at the same time
@@ -26,8 +29,9 @@ class DataMissingError(Exception):
 class Staging:
     """Transfers through one cache folder, which all jobs share."""
 
-    def __init__(self, *, blobs: Blobs, cache: Path) -> None:
+    def __init__(self, *, blobs: Blobs, applications: Applications, cache: Path) -> None:
         self._blobs = blobs
+        self._applications = applications
         self._own = blobs  # for data of datastores with credentials
         self._cache = cache
         self._transfers = asyncio.Semaphore(_TRANSFERS)
@@ -38,8 +42,20 @@ class Staging:
         staging._blobs = self._own.acting_as(principal)
         return staging
 
-    def _blobs_at(self, location: BlobLocation) -> Blobs:
-        return self._own if location.keyed else self._blobs
+    @contextmanager
+    def _blobs_at(self, location: BlobLocation) -> Iterator[Blobs]:
+        """Enter with the blobs as the datastore's credentials, or else the principal, may use them."""
+        credential = location.credential
+        if credential is None:
+            yield self._own if location.keyed else self._blobs
+            return
+        try:
+            yield credential.blobs(self._own, self._applications)
+        except AzureError as error:
+            message = (
+                f"The credentials of the datastore '{credential.datastore}' are refused: {error.message}"
+            )
+            raise AzureError(error.status, error.code, message) from error
 
     async def fetch(self, source: BlobLocation, target: Path, *, writable: bool) -> Path:
         """Fetch a blob or a folder of blobs to `target`, and return the file or the folder.
@@ -76,7 +92,8 @@ class Staging:
         Otherwise return the blobs in the folder of this name.
         """
         prefix = source.path.strip("/")
-        items = await self._blobs_at(source).list(source.account, source.container, prefix)
+        with self._blobs_at(source) as blobs:
+            items = await blobs.list(source.account, source.container, prefix)
         blob = next((item for item in items if item.name == prefix), None)
         if blob:
             return [blob]
@@ -99,14 +116,16 @@ class Staging:
         cached = self._cached(source, item)
         if cached.exists():
             return
-        async with self._transfers:
-            data = await self._blobs_at(source).read(source.account, source.container, item.name)
+        with self._blobs_at(source) as blobs:
+            async with self._transfers:
+                data = await blobs.read(source.account, source.container, item.name)
         await asyncio.to_thread(_keep, data, cached)
 
     async def _write(self, target: BlobLocation, name: str, file: Path) -> None:
-        async with self._transfers:
-            data = await asyncio.to_thread(file.read_bytes)
-            etag = await self._blobs_at(target).write(target.account, target.container, name, data)
+        with self._blobs_at(target) as blobs:
+            async with self._transfers:
+                data = await asyncio.to_thread(file.read_bytes)
+                etag = await blobs.write(target.account, target.container, name, data)
         await asyncio.to_thread(_keep, data, self._cached_version(target, name, etag))
 
     def _cached(self, source: BlobLocation, item: BlobItem) -> Path:

@@ -40,6 +40,17 @@ class StorageAuthorization:
 
     def check(self, http_request: Request, request: StorageRequest) -> None:
         """Raise AzureError 401 or 403 if the request is not allowed, and 400 if there is no such account."""
+        account = self._account(request)
+        if not request.header("authorization").lower().startswith("bearer "):
+            _check_key_access(account, request)
+            return
+        self.require(self._identity.check(http_request, AUDIENCE), request)
+
+    def check_keys(self, request: StorageRequest) -> None:
+        """Raise AzureError 403 if the request is signed, and the account does not allow this."""
+        _check_key_access(self._account(request), request)
+
+    def _account(self, request: StorageRequest) -> Document:
         account = self._store.get(storage_account_id(request.account))
         if account is None:
             raise AzureError(
@@ -48,10 +59,7 @@ class StorageAuthorization:
                 f"The storage account '{request.account}' does not exist. (In Azure, its name does not "
                 f"resolve.) {seed_hint(request.account, request.segments[0] or 'CONTAINER')}",
             )
-        if not request.header("authorization").lower().startswith("bearer "):
-            _check_key_access(account, request)
-            return
-        self.require(self._identity.check(http_request, AUDIENCE), request)
+        return account
 
     def require(self, principal: Principal, request: StorageRequest) -> None:
         """Raise AzureError 403 if no role of the principal allows the request."""

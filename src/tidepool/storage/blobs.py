@@ -40,15 +40,25 @@ class Blobs:
     """The blobs of all accounts. An error of storage is raised as AzureError with storage's error code."""
 
     def __init__(
-        self, *, storage: StorageGateway, accounts: Accounts, principal: Principal | None = None
+        self,
+        *,
+        storage: StorageGateway,
+        accounts: Accounts,
+        principal: Principal | None = None,
+        sas: str = "",
     ) -> None:
         self._storage = storage
         self._accounts = accounts
         self._principal = principal
+        self._sas = sas
 
     def acting_as(self, principal: Principal) -> "Blobs":
         """Return the blobs as a principal may read and write them. Other operations raise AzureError 403."""
         return Blobs(storage=self._storage, accounts=self._accounts, principal=principal)
+
+    def with_sas(self, sas: str) -> "Blobs":
+        """Return the blobs as a SAS allows to read and write them. Azurite checks it."""
+        return Blobs(storage=self._storage, accounts=self._accounts, sas=sas.removeprefix("?"))
 
     async def list(self, account: str, container: str, prefix: str = "") -> list[BlobItem]:
         """Return all blobs whose names begin with a prefix.
@@ -130,7 +140,9 @@ class Blobs:
         return list(await asyncio.gather(*(put(file) for file in files)))
 
     async def _send(self, account: str, method: str, target: str, **request: Any) -> Answer:
-        return await self._storage.send(account, "blob", method, target, principal=self._principal, **request)
+        return await self._storage.send(
+            account, "blob", method, target, principal=self._principal, sas=self._sas, **request
+        )
 
     def sas(
         self, account: str, container: str, name: str | None = None, permission: str = "r", hours: float = 24

@@ -97,18 +97,24 @@ class StorageGateway:
         body: bytes = b"",
         holds: bool = False,
         principal: Principal | None = None,
+        sas: str = "",
     ) -> Answer:
         """Send a request of Tidepool itself.
 
         The request raises the same events as a request of a client. `holds` is true if a functions host sends
         the request for messages that the host processes. With a `principal`, raise AzureError 403 if its
-        roles do not allow the request. Without one, the request is made as with the key of the account.
+        roles do not allow the request. With a `sas` it is sent with this signature alone. Without both, the
+        request is made as with the key of the account.
         If Azurite dies during the request, it is sent again, as Azure's services do with each other.
         """
         bare = StorageRequest(account, service, method, target.encode("latin-1"), [])
         if principal is not None and not await self._is_public(bare):
             self._authorization.require(principal, bare)
-        request = self._with_own_headers(bare, headers or {}, body)
+        if sas:
+            signed = f"{target}{'&' if '?' in target else '?'}{sas}".encode("latin-1")
+            bare = StorageRequest(account, service, method, signed, [])
+            self._authorization.check_keys(bare)
+        request = self._with_own_headers(bare, headers or {}, body, signed=bool(sas))
         response, events = await self._exchange_again(request, body, holds=holds)
         try:
             return Answer(response.status, response.headers, await response.read())
@@ -163,12 +169,12 @@ class StorageGateway:
         return response.headers
 
     def _with_own_headers(
-        self, request: StorageRequest, headers: Mapping[str, str], body: bytes
+        self, request: StorageRequest, headers: Mapping[str, str], body: bytes, *, signed: bool = False
     ) -> StorageRequest:
         return request.with_headers(
             {
                 "Host": f"{request.account}.{request.service}.core.windows.net",
-                "Authorization": f"Bearer {self._authorization.token()}",
+                "Authorization": "" if signed else f"Bearer {self._authorization.token()}",
                 "x-ms-version": _VERSION,
                 "x-ms-date": format_datetime(datetime.now(UTC), usegmt=True),
                 "Content-Length": str(len(body)),
