@@ -11,7 +11,7 @@ from tests.support.config_yaml import a_feed
 from tests.support.service import a_service
 
 from tidegate.bootstrap import Service
-from tidegate.errors import ConfigError
+from tidegate.errors import ConfigError, PermanentError
 from tidegate.installation.asset_files import AssetFiles
 from tidegate.installation.deploy import Deployment, DeployStep
 from tidepool.cloud import StorageAccount, Tidepool, Workspace
@@ -82,6 +82,23 @@ def test_it_makes_all_that_the_configuration_names(
     found = ml.datastores.get(datastore)
     assert (found.account_name, found.container_name) == (storage_account.name, "images")
     assert found.credentials.type == "None"
+
+
+def test_more_nodes_than_azure_allows_are_refused_before_anything_is_registered(
+    service: Service, assets: AssetFiles, ml: "MLClient"
+) -> None:
+    cluster, step = assets.root / "compute/small.yml", assets.root / "quick/publish.yml"
+    fitting = cluster.read_text()
+    cluster.write_text(fitting.replace("max_instances: 1", "max_instances: 101"))
+    with pytest.raises(PermanentError, match=r"small\.yml asks for 101 nodes, and Azure allows at most 100"):
+        deploy(service, assets)
+
+    cluster.write_text(fitting)
+    step.write_text(step.read_text() + "resources: {instance_count: 120}\n")
+    with pytest.raises(PermanentError, match=r"step publish_predictions of .*pipeline\.yml asks for 120 nodes"):
+        deploy(service, assets)
+
+    assert list(ml.components.list(name="quick")) == []
 
 
 def test_deploying_again_registers_nothing(service: Service, assets: AssetFiles, ml: "MLClient") -> None:

@@ -53,7 +53,7 @@ class SetTraining:
         """Train a set and return it."""
         run = self.folder / f"run-{len(list(self.folder.glob('run-*')))}"
         sources = [Source(name, self.folder / "data" / name) for name in self.names]
-        plan = plan_split(sources, self.info, target=True, buckets=bucket_count(buckets, only))
+        plan = plan_split(sources, self.info, target=True, buckets=bucket_count(buckets, only, previous))
         base = next_shard(previous) if previous else 0
         settings = Settings(self.info, "m", run.name, trainer, 20, limit_s, plan.buckets, base_shard=base)
         facts: Mapping[str, Any] = {"only": only, "expected": list(expected), "unreadable": []}

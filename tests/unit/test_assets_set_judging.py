@@ -15,8 +15,8 @@ from evaluate_set import holdout_sources, numbers
 from judging import Evaluation, Judgement, UnfitDataError, UnfitSetError, judge
 from member_rule import MemberRule
 from model_sets.errors import CorruptShardError, TableError
-from model_sets.format import open_set
-from model_sets.index import IndexRow
+from model_sets.format import open_set, write_set
+from model_sets.index import IndexRow, rows_to_table
 from model_sets.members import cloudpickle_content
 from model_sets.sources import Source
 from tests.support.model_sets import INFO, write_small_set
@@ -226,6 +226,30 @@ def test_the_rule_decides_what_goes_on(
     row = winners.find(WORSE)
     assert row is not None
     assert (row.state, winners.forecast(sales([WORSE]))["forecast"].to_pylist()[0]) == expected
+
+
+def test_a_baseline_that_is_better_than_the_first_member_of_a_key_stays_a_fallback(
+    tmp_path: Path, sources: list[Source]
+) -> None:
+    champion = save_set(tmp_path / "champion", {BETTER: 10, WORSE: 10})
+    baseline = [
+        replace(row, state="too_few_rows", fallback="baseline", reason="it has 5 rows") if place else row
+        for place, row in enumerate(open_set(champion).rows())
+    ]
+    shards = {"00.zip": champion / "shards/00.zip"}
+    write_set(champion, INFO, rows_to_table(baseline, INFO.keys), shards)
+    candidate = save_set(tmp_path / "candidate", {BETTER: 12, WORSE: 12})
+
+    judged(tmp_path, {"candidate": candidate, "champion": champion}, sources)
+
+    winners = open_set(tmp_path / "winners")
+    own, fallback = winners.find(BETTER), winners.find(WORSE)
+    assert own is not None
+    assert fallback is not None
+    assert (own.state, own.fallback) == ("champion", None)
+    assert (fallback.state, fallback.fallback, fallback.mae) == ("kept", "baseline", 0.0)
+    assert str(fallback.reason).startswith("the champion's member is kept: mae 2, champion 0")
+    assert winners.read(fallback) == open_set(champion).read(baseline[1])
 
 
 @pytest.mark.parametrize("broken", [Raises(), math.nan])

@@ -21,6 +21,11 @@ class Stubborn:
         raise ValueError("no\nprice")
 
 
+class Unloadable:
+    def __reduce__(self) -> Any:
+        return exec, ("import a_module_that_is_gone",)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("online") / "set"
@@ -32,6 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         KEYS[2]: ("npz", seasonal_content(values=range(101, 129))),
         KEYS[3]: ("cloudpickle", cloudpickle_content(Doubler())),
         ("8", "8"): pickled,
+        ("away", "1"): ("cloudpickle", cloudpickle_content(Unloadable())),
     }
     write_small_set(folder, members, others)
     return folder
@@ -85,11 +91,14 @@ def test_an_unknown_key_is_not_found_and_named(server: SetServer) -> None:
 
 
 def test_keys_without_a_forecast_say_why(server: SetServer) -> None:
-    failed, raised = ask(server, row(("7", "7")), row(("8", "8")))
+    failed, raised, away, good = ask(server, *map(row, [("7", "7"), ("8", "8"), ("away", "1"), KEYS[0]]))
 
     assert (failed["forecast"], failed["status"], failed["error"]) == (None, "failed", "ValueError: constant")
     assert (raised["forecast"], raised["status"]) == (None, "failed")
     assert "ValueError: no" in raised["error"]
+    assert (away["forecast"], away["status"]) == (None, "failed")
+    assert "cannot be loaded: ModuleNotFoundError: No module named 'a_module_that_is_gone'" in away["error"]
+    assert good["status"] == "ok"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from model_sets.bucket import Bucket, bucket_files
-from model_sets.errors import TableError
+from model_sets.errors import SetError, TableError
 from model_sets.features import FeaturePlan, Grid, build
+from model_sets.format import open_set, write_set
+from model_sets.index import IndexRow, rows_to_table
 from model_sets.info import SetInfo
+from model_sets.shards import ShardWriter
 from model_sets.sources import Source
 from model_sets.split import plan_split, split
 from model_sets.times import steps_of
-from plan_training import parts_of
+from plan_training import bucket_count, parts_of
 from tests.support.set_training import INFO, SetTraining, row_of
 from training_grid import chunks, examine
 
@@ -213,6 +217,33 @@ def test_only_some_keys_are_trained_again_into_one_new_shard(training: SetTraini
     assert second.read(rows_by_key["0"]) == first.read(row_of(first, "0", "1"))
 
 
+def test_a_training_that_would_exceed_the_files_of_a_version_does_not_begin(tmp_path: Path) -> None:
+    shard = ShardWriter(tmp_path / "one.zip").close()
+    names = [f"{number:02}.zip" for number in range(1480)]
+    kept = [IndexRow((name, "1"), "candidate", shard=name, entry="e", loader="npz") for name in names]
+    write_set(tmp_path / "set", INFO, rows_to_table(kept, INFO.keys), dict.fromkeys(names, shard))
+    previous = open_set(tmp_path / "set")
+
+    assert bucket_count(64, None, None) == 64
+    with pytest.raises(SetError, match=r"15\d\d files \(1481 shards\), and Azure takes at most 1500"):
+        bucket_count(64, [("1", "1")], previous)
+    with pytest.raises(SetError, match=r"\(1490 shards\)"):
+        bucket_count(1490, None, previous)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"time": "STORE"}, "STORE, store are named twice: upper and lower case make no difference"),
+        ({"covariates": ("Price", "price")}, "Price, price are named twice"),
+        ({"keys": ("store", "Status")}, "'Status' has the name of a column that a set's jobs add"),
+    ],
+)
+def test_columns_that_nothing_could_tell_apart_are_named(columns: dict[str, Any], message: str) -> None:
+    with pytest.raises(SetError, match=message):
+        replace(INFO, **columns)
+
+
 def test_a_partition_without_rows_adds_nothing_and_no_rows_at_all_give_an_empty_set(
     training: SetTraining,
 ) -> None:
@@ -243,17 +274,30 @@ def plan(folder: Path, files: dict[str, pa.Table], info: SetInfo = INFO) -> Any:
             r"b\.parquet has no column 'sold'; it has store, product",
         ),
         (
+            rows([("1", "1")]).append_column("Store", pa.array([9] * DAYS)),
+            r"b\.parquet has the columns 'store' and 'Store', which differ only in case",
+        ),
+        (
             rows([("1", "1")]).set_column(3, "sold", pa.array(["x"] * DAYS)),
             r"column 'sold' of b\.parquet has type string; a number is needed",
         ),
     ],
-    ids=["mixed", "fractions", "missing", "text"],
+    ids=["mixed", "fractions", "missing", "case", "text"],
 )
 def test_files_that_do_not_fit_together_are_named_with_the_column(
     tmp_path: Path, second: pa.Table, message: str
 ) -> None:
     with pytest.raises(TableError, match=message):
         plan(tmp_path, {"a.parquet": rows([("1", "1")]), "b.parquet": second})
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_further_columns_that_differ_only_in_case_make_no_difference(tmp_path: Path, name: str) -> None:
+    table = rows([("1", "1")])
+    for further in ("Note", "note"):
+        table = table.append_column(further, pa.array(["x"] * DAYS))
+
+    assert split(plan(tmp_path, {name: table}), [0], tmp_path / "rows") == {0: DAYS}
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ class IndexRow:
 
 def schema(keys: Sequence[str]) -> pa.Schema:
     """Return the columns of an index with these key columns. Keys are text, as spelled in the source."""
-    clash = sorted(set(keys) & set(COLUMNS))
+    clash = [key for key in keys if key.casefold() in COLUMNS]  # SQLite ignores upper and lower case
     if clash:
         raise SetError(f"key column {clash[0]!r} has the name of a column of the index; rename it")
     types = {"rows": pa.int64()} | dict.fromkeys((*TEXTS, "reason"), pa.string())

@@ -8,6 +8,8 @@ from model_sets.errors import SetError
 
 FORMAT = 1
 METADATA = "tidegate_set"
+PUBLISHED = ("forecast", "member", "status", "error", "file")  # columns of predictions, beside keys and time
+COMPARED = ("actual", "candidate", "candidate_error", "champion", "champion_error")  # of an evaluation
 FREQUENCIES = ("hour", "day", "week", "month")
 
 
@@ -29,11 +31,17 @@ class SetInfo:
 
     def __post_init__(self) -> None:
         columns = [*self.keys, self.target, self.time, *self.covariates]
-        doubled = sorted({column for column in columns if columns.count(column) > 1})
+        folded = [column.casefold() for column in columns]
+        doubled = [column for column in columns if folded.count(column.casefold()) > 1]
+        own = (*PUBLISHED, *COMPARED)
+        clash = [column for column in (*self.keys, self.time) if column.casefold() in own]
         if not self.keys:
             raise SetError("a set needs at least one key column")
         if doubled:
-            raise SetError(f"the columns {', '.join(doubled)} are named twice")
+            names = ", ".join(sorted(set(doubled)))
+            raise SetError(f"the columns {names} are named twice: upper and lower case make no difference")
+        if clash:
+            raise SetError(f"column {clash[0]!r} has the name of a column that a set's jobs add; rename it")
         if self.frequency not in FREQUENCIES:
             raise SetError(f"frequency {self.frequency!r} is none of {', '.join(FREQUENCIES)}")
         if self.horizon < 1:

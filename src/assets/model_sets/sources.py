@@ -71,7 +71,11 @@ def read_manifest(data: Path, manifest: Path) -> list[Source]:
 
 
 def read_header(source: Source, needed: Sequence[str]) -> Header:
-    """Return the columns of a file. Raise TableError if it cannot be read, or has a needed column twice."""
+    """Return the columns of a file.
+
+    Raise TableError if it cannot be read, has a needed column twice, or has another column whose name differs
+    from a needed one in upper and lower case only: DuckDB takes the two for one column.
+    """
     try:
         header = _read_parquet(source) if source.format == "parquet" else _read_csv(source, needed)
     except (OSError, pa.ArrowException, UnicodeDecodeError, csv.Error) as error:
@@ -80,6 +84,11 @@ def read_header(source: Source, needed: Sequence[str]) -> Header:
     doubled = [name for name in needed if names.count(name) > 1]
     if doubled:
         raise TableError(f"{source.name} has the column {doubled[0]!r} twice")
+    for name in needed:
+        alike = [other for other in names if other.casefold() == name.casefold()]
+        if name in alike and len(alike) > 1:
+            spelled = " and ".join(map(repr, alike))
+            raise TableError(f"{source.name} has the columns {spelled}, which differ only in case: rename one")
     return header
 
 
@@ -141,8 +150,9 @@ def _read_csv(source: Source, needed: Sequence[str]) -> Header:
         raise TableError(f"{source.name} is empty: it has no line with the names of the columns")
     mark = max(DELIMITERS, key=lambda mark: sum(name in texts[mark] for name in needed))
     names = texts[mark]
+    folded = [name.casefold() for name in names]  # as DuckDB does
     unique = [
-        name if name and (name in needed or names.count(name) == 1) else f"unnamed_{place}"
+        name if name and (name in needed or folded.count(name.casefold()) == 1) else f"unnamed_{place}"
         for place, name in enumerate(names)
     ]
     return Header(tuple((name, Column("text", "text")) for name in unique), mark)

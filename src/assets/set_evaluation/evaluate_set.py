@@ -20,6 +20,7 @@ from member_rule import MemberRule, Then
 from model_sets.errors import CorruptIndexError, CorruptShardError, SetError
 from model_sets.format import open_set
 from model_sets.key_errors import METRICS
+from model_sets.limits import check_metrics
 from model_sets.sources import ENDINGS, Source, read_manifest
 from set_evidence import TooManySlicesError
 
@@ -96,12 +97,14 @@ def log_to_mlflow(
     import mlflow
     import set_pictures
 
+    metrics = numbers(evidence)
+    check_metrics(metrics)
     drawn = {"members.png": set_pictures.distributions(members, evidence)}
     with mlflow.start_run() as run:
         mlflow.set_tags({f"tidegate_{key}": value for key, value in subject.items()})
     client = mlflow.MlflowClient()
     for run_id in filter(None, (run.info.run_id, run.data.tags.get("mlflow.parentRunId"))):
-        mlflow.log_metrics(numbers(evidence), run_id=run_id)
+        mlflow.log_metrics(metrics, run_id=run_id)
         client.log_dict(run_id, dict(evidence), "evidence.json")
         client.log_artifact(run_id, str(folder / "members.parquet"))
         for name, picture in drawn.items():

@@ -71,7 +71,7 @@ def judge(evaluation: Evaluation, winners: Path) -> Judgement:
     rule = replace(evaluation.rule, then="take") if _cannot_keep(evaluation, differences) else evaluation.rule
     decisions = decide_all(rule, errors, of_candidate, of_champion)
     index = winning_rows(errors, decisions, of_candidate, of_champion)
-    sha256 = write_winners(winners, index, candidate, champion)
+    sha256 = write_winners(winners, index, decisions, candidate=candidate, champion=champion)
     unexpected = unexpected_keys(rows, keys, errors.keys)
     block = _set_block(evaluation, errors, decisions, indexes) | {
         "winners_index_sha256": sha256,

@@ -34,8 +34,9 @@ def winning_rows(
             rows.append(replace(row, **measured, **compared, reason=reason))
         elif decision.choice == "champion":
             assert champion is not None
-            kept = replace(champion[key], state="champion", reason=decision.reason)
-            rows.append(replace(kept, **(of_champion if any(of_champion.values()) else {}), **compared))
+            kept = replace(champion[key], state=_state_of(champion[key]), reason=decision.reason)
+            was_measured = any(value is not None for value in of_champion.values())
+            rows.append(replace(kept, **(of_champion if was_measured else {}), **compared))
         else:
             state = row.state if row.entry is None else "failed"
             nothing = dict.fromkeys(PLACE)
@@ -43,17 +44,28 @@ def winning_rows(
     return rows
 
 
+def _state_of(row: IndexRow) -> str:
+    """Return the state of a champion's member that goes on. A fallback stays one, and is no champion."""
+    return "kept" if row.fallback else "champion"
+
+
 def write_winners(
-    folder: Path, rows: Sequence[IndexRow], candidate: ModelSet, champion: ModelSet | None
+    folder: Path,
+    rows: Sequence[IndexRow],
+    decisions: Sequence[MemberDecision],
+    *,
+    candidate: ModelSet,
+    champion: ModelSet | None,
 ) -> str:
     """Write the set that goes on, and return the SHA-256 of its index.
 
     The shards of the candidate stay as they are. Members of the champion are copied into one new shard.
     """
-    kept = [row for row in rows if row.state == "champion" and row.entry is not None]
+    chosen = list(zip(rows, decisions, strict=True))
+    kept = [row for row, decision in chosen if decision.choice == "champion" and row.entry is not None]
     shards: dict[str, Path] = {
-        name: candidate.shard_path(name)
-        for name in {row.shard for row in rows if row.state != "champion" and row.shard is not None}
+        str(name): candidate.shard_path(str(name))
+        for name in {row.shard for row, decision in chosen if decision.choice != "champion"} - {None}
     }
     placed: Mapping[tuple[str, ...], IndexRow] = {}
     if kept:

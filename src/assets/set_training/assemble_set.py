@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import training_settings
 from model_sets.format import ModelSet, open_set, write_set
+from model_sets.limits import check_metrics
 from model_sets.index import IndexRow, rows_to_table, schema, table_to_rows
 from model_sets.shards import FOLDER
 from train_members import SUMS
@@ -133,6 +134,7 @@ def log_to_mlflow(report: Mapping[str, Any], rows: Sequence[IndexRow]) -> None:
     states = {f"keys_{state}": count for state, count in report["states"].items()}
     holdout = {name: value for name, value in report["holdout"].items() if value is not None}
     metrics = {"members": report["members"], "rows": report["rows"], **states, **holdout}
+    check_metrics(metrics)
     with mlflow.start_run() as run:
         tags = {"model": report["model"], "training": report["training"], "training_data": report["data"]}
         mlflow.set_tags({f"tidegate_{key}": value for key, value in tags.items()})

@@ -17,6 +17,7 @@ from model_sets.errors import SetError, TableError
 from model_sets.expected_keys import read_expected, read_key_lines
 from model_sets.format import ModelSet, open_set
 from model_sets.info import SetInfo
+from model_sets.limits import check_files
 from model_sets.sources import Source, read_manifest
 from model_sets.split import plan_split
 from training_settings import Settings
@@ -45,7 +46,8 @@ def main() -> None:
     if only is not None and previous is None:
         raise SetError("only_keys needs the previous set, which has the members of all other keys")
     sources = read_manifest(args.data, args.manifest)
-    plan = plan_split(sources, info, target=True, buckets=bucket_count(args.bucket_count, only))
+    buckets = bucket_count(args.bucket_count, only, previous)
+    plan = plan_split(sources, info, target=True, buckets=buckets)
     settings = Settings(
         info=info,
         model=args.model_name,
@@ -68,17 +70,27 @@ def main() -> None:
     log.info("training_planned files=%d buckets=%d", len(plan.sources), plan.buckets)
 
 
-def bucket_count(buckets: int, only: Sequence[Any] | None) -> int:
-    """Return the number of buckets, each of which becomes a shard. Few keys need one only."""
-    if only is None:
-        return buckets
-    return max(1, min(buckets, math.ceil(len(only) / KEYS_OF_A_SHARD)))
+def bucket_count(buckets: int, only: Sequence[Any] | None, previous: ModelSet | None) -> int:
+    """Return the number of buckets, each of which becomes a shard. Few keys need one only.
+
+    Raise SetError if the set would have too many files, together with the shards that are kept.
+    """
+    kept = 0
+    if only is not None and previous is not None:
+        buckets = max(1, min(buckets, math.ceil(len(only) / KEYS_OF_A_SHARD)))
+        kept = len(shard_names(previous))
+    check_files(buckets + kept)
+    return buckets
 
 
 def next_shard(previous: ModelSet) -> int:
     """Return the number after those of the shards of a set."""
-    names = {Path(name).stem for name in previous.index["shard"].unique().to_pylist() if name}
-    return max((int(name) for name in names if name.isdigit()), default=-1) + 1
+    stems = [Path(name).stem for name in shard_names(previous)]
+    return max((int(stem) for stem in stems if stem.isdigit()), default=-1) + 1
+
+
+def shard_names(previous: ModelSet) -> set[str]:
+    return {str(name) for name in previous.index["shard"].unique().to_pylist() if name}
 
 
 def parts_of(sources: Sequence[Source], count: int) -> list[list[int]]:

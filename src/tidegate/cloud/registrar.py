@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.cloud.ml_client import LazyMLClient, ml_errors
-from tidegate.errors import NotFoundError
+from tidegate.errors import NotFoundError, PermanentError
 
 CONTENT_TAG = "tidegate_content"
+MOST_NODES = 100  # of a cluster and of a parallel step: azure/machine-learning/how-to-manage-quotas
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,16 @@ class Registrar:
     def component(self, file: Path, content: str) -> RegisteredVersion:
         """Register a component with its code unless its newest version has this content.
 
-        A pipeline component is registered together with the components of its steps.
+        A pipeline component is registered together with the components of its steps. Raise PermanentError if
+        a step takes more nodes than Azure allows.
         """
         from azure.ai.ml import load_component
 
         with ml_errors(f"register component {file.parent.name}"):
-            return _register(self._client.ml.components, load_component(file), content)
+            component = load_component(file)
+            for name, step in (getattr(component, "jobs", None) or {"": component}).items():
+                _check_nodes(f"step {name} of {file}" if name else str(file), _instances(step))
+            return _register(self._client.ml.components, component, content)
 
     def newest_content(self, name: str) -> str | None:
         """Return the content hash that a component's newest version was registered with.
@@ -104,18 +109,33 @@ class Registrar:
 def read_cluster(file: Path) -> Cluster:
     """Read the YAML file of a cluster.
 
-    Raise PermanentError if the SDK refuses it.
+    Raise PermanentError if the SDK refuses it, or if it has more nodes than Azure allows.
     """
     from azure.ai.ml import load_compute
 
     with ml_errors(f"read {file.name}"):
         compute = load_compute(file)
+    _check_nodes(str(file), int(compute.max_instances))
     return Cluster(
         name=str(compute.name),
         size=str(compute.size),
         low_priority="low" in str(compute.tier).lower(),
         max_instances=int(compute.max_instances),
     )
+
+
+def _instances(step: Any) -> int:
+    """Return the number of nodes of a step, which its own resources or those of its component say."""
+    for part in (step, getattr(step, "component", None)):
+        count = getattr(getattr(part, "resources", None), "instance_count", None)
+        if count:
+            return int(count)
+    return 1
+
+
+def _check_nodes(where: str, nodes: int) -> None:
+    if nodes > MOST_NODES:
+        raise PermanentError(f"{where} asks for {nodes} nodes, and Azure allows at most {MOST_NODES}")
 
 
 def _register(operations: Any, entity: Any, content: str) -> RegisteredVersion:

@@ -142,9 +142,11 @@ class ModelSet(JobClusters):
     @model_validator(mode="after")
     def _columns_differ(self) -> "ModelSet":
         columns = [*self.keys, self.target, self.time, *self.covariates]
-        if doubled := [name for name, count in Counter(columns).items() if count > 1]:
+        counts = Counter(name.casefold() for name in columns)
+        if doubled := [name for name in dict.fromkeys(columns) if counts[name.casefold()] > 1]:
             raise ValueError(
-                f"{', '.join(doubled)} is named twice: keys, target, time and covariates are other columns"
+                f"{', '.join(doubled)} is named twice: keys, target, time and covariates are other columns, "
+                "and upper and lower case make no difference"
             )
         return self
 
