@@ -95,7 +95,9 @@ def test_more_nodes_than_azure_allows_are_refused_before_anything_is_registered(
 
     cluster.write_text(fitting)
     step.write_text(step.read_text() + "resources: {instance_count: 120}\n")
-    with pytest.raises(PermanentError, match=r"step publish_predictions of .*pipeline\.yml asks for 120 nodes"):
+    with pytest.raises(
+        PermanentError, match=r"step publish_predictions of .*pipeline\.yml asks for 120 nodes"
+    ):
         deploy(service, assets)
 
     assert list(ml.components.list(name="quick")) == []

@@ -88,7 +88,9 @@ def read_header(source: Source, needed: Sequence[str]) -> Header:
         alike = [other for other in names if other.casefold() == name.casefold()]
         if name in alike and len(alike) > 1:
             spelled = " and ".join(map(repr, alike))
-            raise TableError(f"{source.name} has the columns {spelled}, which differ only in case: rename one")
+            raise TableError(
+                f"{source.name} has the columns {spelled}, which differ only in case: rename one"
+            )
     return header
 
 

@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import training_settings
 from model_sets.format import ModelSet, open_set, write_set
-from model_sets.limits import check_metrics
 from model_sets.index import IndexRow, rows_to_table, schema, table_to_rows
+from model_sets.limits import check_metrics
 from model_sets.shards import FOLDER
 from train_members import SUMS
 from training_settings import Settings
