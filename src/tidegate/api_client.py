@@ -1,16 +1,22 @@
 """The client of the service's API. An error's message says what is wrong, and what to do."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tidegate.errors import TidegateError
 
+_CONNECT_S = 5
 _TIMEOUT_S = 60  # a cold start can take half a minute
+TIME_ZONE_HEADER = "Tidegate-Time-Zone"
 
 
 class ApiError(TidegateError):
     """The API refused the request, or could not be reached."""
+
+
+class NotFoundApiError(ApiError):
+    """The service does not know what the request names."""
 
 
 class UnreachableError(ApiError):
@@ -19,10 +25,15 @@ class UnreachableError(ApiError):
 
 @dataclass(frozen=True)
 class ApiClient:
-    """The API at an address. `key` is the function key."""
+    """The API at an address. `key` is the function key.
+
+    `on_time_zone` gets the time zone of tidegate.yml with each answer. An answer may take `timeout_s`.
+    """
 
     url: str
     key: str = field(repr=False)
+    on_time_zone: Callable[[str], None] | None = field(default=None, repr=False)
+    timeout_s: float = _TIMEOUT_S
 
     def get(self, path: str, **query: str | list[str]) -> Any:
         """Return what is at a path. A list is complete: all its pages are read."""
@@ -52,17 +63,27 @@ class ApiClient:
         sent = {"x-functions-key": self.key, **(headers or {})}
         try:
             answer = requests.request(
-                method, self.url.rstrip("/") + path, params=query, json=body, headers=sent, timeout=_TIMEOUT_S
+                method,
+                self.url.rstrip("/") + path,
+                params=query,
+                json=body,
+                headers=sent,
+                timeout=(_CONNECT_S, self.timeout_s),
             )
-        except requests.Timeout as error:
-            raise UnreachableError(f"{self.url} did not answer within {_TIMEOUT_S} s. Try again.") from error
-        except (requests.ConnectionError, requests.exceptions.InvalidURL) as error:
+        except requests.ReadTimeout as error:
+            raise UnreachableError(
+                f"{self.url} did not answer within {self.timeout_s:g} s. Try again."
+            ) from error
+        except (requests.ConnectionError, requests.Timeout, requests.exceptions.InvalidURL) as error:
             raise UnreachableError(
                 f"No service answers at {self.url}. Start it (locally: make up), or correct its address: "
                 "FUNCTIONS_URL or --url."
             ) from error
         except requests.RequestException as error:
             raise UnreachableError(f"The request to {self.url} failed: {error}") from error
+        zone = answer.headers.get(TIME_ZONE_HEADER)
+        if zone and self.on_time_zone:
+            self.on_time_zone(zone)
         return self._content(answer), answer.links.get("next", {}).get("url")
 
     def _content(self, answer: Any) -> Any:
@@ -81,4 +102,5 @@ class ApiClient:
         if answer.ok:
             return content
         title, detail = content.get("title", "Refused"), content.get("detail", answer.reason)
-        raise ApiError(f"{title} ({answer.status_code}). {detail}")
+        kind = NotFoundApiError if answer.status_code == 404 else ApiError
+        raise kind(f"{title} ({answer.status_code}). {detail}")

@@ -106,6 +106,9 @@ def quiet_sdks() -> None:
     azure-ai-ml also warns of its own experimental classes, and logs an error for each missing resource.
     """
     logging.getLogger("azure").setLevel(logging.WARNING)
+    logging.getLogger("azure.identity").setLevel(
+        logging.ERROR
+    )  # its warning repeats the error that it raises
     logging.getLogger("urllib3").setLevel(logging.INFO)  # its debug lines have the URLs of channels
     logging.getLogger("azure.ai.ml._telemetry").setLevel(logging.CRITICAL)
     logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)

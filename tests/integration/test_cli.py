@@ -1,16 +1,23 @@
 """The command line against a running service: what it prints, and how it ends."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from threading import Thread
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 from azure.ai.ml.entities import Model
+from tests.support import terminal
+from tests.support.cli_commands import COMMANDS, required_arguments, uses_service
 from tests.support.hand_made_sets import write_set_folder
 from tests.support.installation import Installation, Running
 
@@ -22,12 +29,19 @@ from tidegate.messages.commands import CheckJob, encode
 from tidepool.cloud import Tidepool
 
 MONTH, SCORED_AGAIN = "209901", "209902"
+JOB = f"score-stories-{MONTH}-1-g1-a1"
+# Commands that change something have tests of their own. All others are called by one test, new ones too.
+CHANGING = {"rerun", "judge", "approve", "refuse", "retrain", "rollback", "replay", "pause", "resume"}
+# `members` needs a model set: its own test has one.
+READING = [name for name in COMMANDS if uses_service(COMMANDS[name]) and name not in {*CHANGING, "members"}]
+VALUES = {"feed_partition": ["stories", MONTH], "feed": ["stories"], "name": ["quick-model"]}
 
 
 @pytest.fixture(scope="module")
 def running(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A service in which two months have been scored."""
     installation = Installation(tidepool, tmp_path_factory.mktemp("cli"))
+    installation.configure(timezone="Asia/Tokyo")
     with installation.start() as running:
         for partition in (MONTH, SCORED_AGAIN):
             installation.upload(partition, {"a.png": "cat", "b.png": "dog"})
@@ -39,7 +53,7 @@ def running(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def environment(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FUNCTIONS_URL", running.site.url)
     monkeypatch.setenv("FUNCTIONS_KEY", running.site.key)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", "300")
 
 
 def ends(*arguments: str) -> int:
@@ -61,7 +75,7 @@ def test_months_are_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert line.split() == ["stories", MONTH, "scored", f"{MONTH}-1", "2", f"{MONTH}-1-g1", "2", "0"]
 
 
-@pytest.mark.parametrize("place", [[MONTH], ["stories", MONTH]])
+@pytest.mark.parametrize("place", [[MONTH], ["stories", MONTH], [f" '{JOB}'"]])
 def test_a_month_shows_scorings_and_what_happened(
     capsys: pytest.CaptureFixture[str], place: list[str]
 ) -> None:
@@ -128,6 +142,144 @@ def test_what_failed_for_good_is_listed_and_replayed(
     [replayed] = as_json(capsys, "failures", "--all")
     assert replayed["replayed_at"]
     running.settle()
+
+
+def test_if_one_of_several_failures_is_not_replayed_the_exit_code_says_so(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for partition in (MONTH, SCORED_AGAIN):
+        job = f"score-stories-{partition}-1-g1-a1"
+        running.service.worker.give_up(encode(CheckJob(cause="c", workspace="development", job=job)))
+    ids = [failure["id"] for failure in as_json(capsys, "failures")]
+
+    assert ends("replay", ids[0], "0123456789ab", "--json") == 1
+    first, unknown = json.loads(capsys.readouterr().out)
+    assert ends("replay", "--all", "--kind", "work.failed", "--subject", "stories") == 0
+    said = capsys.readouterr().out
+
+    assert (first["id"], first["problem"]) == (ids[0], None)
+    assert "There is no failure '0123456789ab'" in unknown["problem"]
+    assert "1 of 1 replayed" in said or ids[1] in said
+    assert ends("replay") == 2
+    assert as_json(capsys, "replay", "--all") == []
+    running.settle()
+
+
+@pytest.mark.parametrize("name", READING)
+def test_json_is_one_document_whatever_the_environment_says(
+    name: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    arguments = required_arguments(
+        COMMANDS[name], {**VALUES, "name": [JOB if name == "job" else "quick-model"]}
+    )
+
+    code = ends(name, *arguments, "--json")
+
+    said = capfd.readouterr()
+    assert "\x1b" not in said.out
+    if name == "model":  # this installation has no policy, so there is no model
+        assert (code, said.out) == (1, "")
+    else:
+        assert code == 0
+        json.loads(said.out)
+
+
+def test_json_is_utf_8_without_escape_codes_beside_warnings_and_debug_lines(running: Running) -> None:
+    running.installation.upload("209913", {"画像 [red].png": "cat"}, marker=False)
+    running.settle()
+    environ = {
+        "FORCE_COLOR": "1",
+        "PYTHONIOENCODING": "ascii",
+        "PYTHONWARNINGS": "always",
+    }
+    talkative = (
+        "import logging, sys, warnings; logging.basicConfig(level=logging.DEBUG, stream=sys.stdout); "
+        "warnings.warn('a warning'); from tidegate.cli.app import main; main(sys.argv[1:])"
+    )
+
+    ended = subprocess.run(
+        [sys.executable, "-c", talkative, "check", "stories", "--json"],
+        capture_output=True,
+        check=True,
+        env={**os.environ, **environ},
+    )
+
+    assert b"a warning" in ended.stderr
+    assert b"\x1b" not in ended.stdout
+    assert "stories" in json.loads(ended.stdout.decode())["feed"]
+
+
+def test_times_have_the_offset_of_the_feeds_zone(capsys: pytest.CaptureFixture[str]) -> None:
+    [scoring] = as_json(capsys, "partition", MONTH)["versions"]
+    expected = datetime.fromisoformat(scoring["snapshot_at"]).astimezone(ZoneInfo("Asia/Tokyo"))
+
+    shown = terminal.run("partition", MONTH, TZ="America/New_York").stdout.decode()
+
+    assert f"{expected:%Y-%m-%d %H:%M} +09:00" in shown
+
+
+def test_ids_are_whole_in_a_narrow_terminal_and_in_a_pipe() -> None:
+    with terminal.Terminal(("jobs", "--all"), columns=60) as narrow:
+        assert narrow.wait() == 0
+    piped = terminal.run("jobs", "--all", FORCE_COLOR="")
+
+    assert JOB in narrow.output.decode()
+    [line] = [line for line in piped.stdout.decode().splitlines() if JOB in line]
+    assert line.split()[:3] == [JOB, "scoring", "1"]
+    assert "completed" in line
+
+
+def test_a_reader_that_closes_the_pipe_is_no_error() -> None:
+    for arguments in (("partitions",), ("partitions", "--json"), ("partitions", "--watch")):
+        ended = terminal.run_into_closed_pipe(*arguments)
+
+        assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_watching_leaves_the_terminal_as_it_was(stop: signal.Signals) -> None:
+    with terminal.Terminal(("partitions", "stories", "--watch"), columns=100) as watching:
+        watching.wait_for(SCORED_AGAIN.encode())
+        watching.process.send_signal(stop)
+
+        assert watching.wait() == 0
+        assert watching.attributes == watching.attributes_before
+
+    enter, leave = b"\x1b[?1049h", b"\x1b[?1049l"
+    assert watching.output.index(enter) < watching.output.index(leave)
+    assert b"\x1b[?25h" in watching.output  # the cursor is shown again
+    assert not watching.output.split(leave)[1].replace(b"\x1b[?25h", b"").strip()
+
+
+def test_watching_prints_no_escape_codes_into_a_pipe() -> None:
+    process = subprocess.Popen(
+        [*terminal.COMMAND, "partitions", "--watch"],
+        stdout=subprocess.PIPE,
+        env={name: value for name, value in os.environ.items() if name != "COLUMNS"},
+    )
+    assert process.stdout
+    lines = [process.stdout.readline() for _ in range(3)]
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=60)[0]
+
+    assert process.returncode == 0
+    assert b"partition" in lines[0]
+    assert b"\x1b" not in b"".join(lines) + rest
+
+
+def test_a_rerun_that_is_waited_for_ends_with_its_result(
+    running: Running, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidegate.cli.waiting._LOOK_EVERY_S", 0.2)
+    asked = ("rerun", f"{SCORED_AGAIN}-1", "--reason", "look", "--wait")
+    settling = Thread(target=running.settle)
+    settling.start()
+
+    scored = as_json(capsys, *asked)
+    settling.join()
+
+    assert scored["state"] == "scored"
 
 
 def test_json_is_what_the_api_answers(running: Running, capsys: pytest.CaptureFixture[str]) -> None:

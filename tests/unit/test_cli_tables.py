@@ -8,7 +8,7 @@ from tests.support.config_yaml import a_feed
 from tidegate.api.model_views import model_view
 from tidegate.api.views import partition_view
 from tidegate.cli.model_tables import show_model
-from tidegate.cli.tables import show_partition
+from tidegate.cli.partition_tables import show_partition
 from tidegate.config.schema import Feed
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.lifecycle.records import Model

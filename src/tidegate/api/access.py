@@ -1,17 +1,23 @@
 """The dependencies of the API's routes: the service, the function key, and the signed-in user."""
 
+from contextlib import suppress
 from typing import Annotated
 
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header, Request, Response
 from fastapi.security import APIKeyHeader
 
+from tidegate.api_client import TIME_ZONE_HEADER
 from tidegate.bootstrap import Service
+from tidegate.errors import ConfigError
 
 FUNCTION_KEY = APIKeyHeader(name="x-functions-key", scheme_name="functionKey", auto_error=False)
 
 
-def _service(request: Request) -> Service:
+def _service(request: Request, response: Response) -> Service:
+    """Return the service. The answer has the time zone in which people read its times, in a header."""
     service: Service = request.app.state.service()
+    with suppress(ConfigError):  # what needs a valid configuration reports it
+        response.headers[TIME_ZONE_HEADER] = str(service.config().timezone)
     return service
 
 

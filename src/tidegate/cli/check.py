@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from tidegate.cli.ids import parse_partition, without_quotes
 from tidegate.cli.left_out import left_out_count, left_out_lines, names_line
 from tidegate.cli.options import EXIT_CODES, AsJson, Key, Url, client, print_json
 from tidegate.cli.pauses import describe_pause
@@ -19,33 +20,38 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=f"Example: tidegate check digits 202611\n\n{EXIT_CODES}")(check)
 
 
-def check(
+def check(  # noqa: PLR0913, PLR0917 - options of a command
     feed: Annotated[str, typer.Argument(help="The name of the feed.")],
     partition: Annotated[
         str | None, typer.Argument(help="Such as 202611. Default: all partitions.", show_default=False)
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help=f"Show all partitions, not only the newest {_MOST_ROWS}.")
+    ] = False,
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
     """List the files of a feed, and say what the service would do now. Nothing is changed."""
-    path = (
-        f"/api/feeds/{feed}/check" if partition is None else f"/api/feeds/{feed}/partitions/{partition}/check"
-    )
-    checked = client(url, key).get(path)
+    words = [without_quotes(feed), *([partition] if partition else [])]
+    named = parse_partition(words) if partition or ":" in feed else None
+    if named and named.feed:
+        checked = client(url, key).get(f"/api/feeds/{named.feed}/partitions/{named.partition}/check")
+    else:
+        checked = client(url, key).get(f"/api/feeds/{words[0]}/check")
     if as_json:
         print_json(checked)
-    elif partition is None:
-        show_feed(checked)
+    elif named and named.feed:
+        show_partition(named.feed, checked)
     else:
-        show_partition(feed, checked)
+        show_feed(checked, None if everything else _MOST_ROWS)
 
 
-def show_feed(checked: dict[str, Any]) -> None:
+def show_feed(checked: dict[str, Any], most_rows: int | None) -> None:
     """Print a line for each partition, newest first, and how many jobs would start."""
     partitions = checked["partitions"]
     table = make_table("partition", "state", "files>", "left out>", "version", "job starts", "why")
-    for partition in partitions[:_MOST_ROWS]:
+    for partition in partitions[:most_rows]:
         left_out = left_out_count(partition["left_out"])
         version, job = partition["version"], partition["job"]
         table.add_row(
@@ -58,8 +64,8 @@ def show_feed(checked: dict[str, Any]) -> None:
             escape(partition["waits"] or _why(partition)),
         )
     console.print(table)
-    if len(partitions) > _MOST_ROWS:
-        console.print(f"... and {len(partitions) - _MOST_ROWS} older partitions: --json shows all")
+    if most_rows and len(partitions) > most_rows:
+        console.print(f"{most_rows} of {len(partitions)} partitions. --all shows all of them.")
     if checked["outside"]["count"]:
         console.print(names_line("files are in no partition's folder", checked["outside"]), soft_wrap=True)
     _show_pauses(checked)
@@ -85,7 +91,7 @@ def _show_pauses(checked: dict[str, Any]) -> None:
 def _lines(checked: dict[str, Any]) -> Iterator[str]:
     yield f"why: {escape(_why(checked))}"
     if checked["deadline"]:
-        yield f"deadline: {checked['deadline']}"
+        yield f"deadline: {short_time(checked['deadline'])}"
     yield f"files: {checked['files']}"
     yield from left_out_lines(checked["left_out"])
     if version := checked["version"]:
@@ -100,7 +106,7 @@ def _lines(checked: dict[str, Any]) -> Iterator[str]:
 
 
 def _why(checked: dict[str, Any]) -> str:
-    until = f", until {short_time(checked['until'])} UTC" if checked["until"] else ""
+    until = f", until {short_time(checked['until'])}" if checked["until"] else ""
     return f"{checked['why']}{until}"
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from tidegate.cli.ids import parse_model
 from tidegate.cli.models import Model
 from tidegate.cli.options import EXIT_CODES, AsJson, Key, Url, client, print_json
 from tidegate.cli.tables import console, make_table
@@ -43,10 +44,11 @@ def members(  # noqa: PLR0913, PLR0917 - options of a command
     if history and (state or version):
         raise typer.BadParameter("--history shows every version: leave out --state and --version")
     api, conditions = client(url, key), list(where or ())
+    name, named_version = parse_model(name, version)
     if history:
         rows = api.get(f"/api/models/{name}/keys", where=conditions)
     else:
-        query = {"state": state, "version": version}
+        query = {"state": state, "version": named_version}
         given = {option: value for option, value in query.items() if value}
         rows = api.get(f"/api/models/{name}/members", where=conditions, **given)
     print_json(rows) if as_json else _show(rows, len(rows) if all else _SHOWN)

@@ -6,7 +6,8 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from tidegate.cli.tables import console, make_table, short_time, show_activities
+from tidegate.cli.partition_tables import show_activities
+from tidegate.cli.tables import console, make_table, short_time
 
 _COLOURS = {
     "registered": "blue",
@@ -121,6 +122,13 @@ def show_retraining(requested: dict[str, Any]) -> None:
         soft_wrap=True,
     )
     console.print(f"  follow it with: tidegate model {requested['model']}")
+
+
+def show_job_end(job: dict[str, Any]) -> None:
+    """Print how a job ended that the command has waited for."""
+    reason = f": {escape(job['reason'])}" if job["reason"] else ""
+    colour = "green" if job["end"] == "completed" else "red"
+    console.print(f"{job['name']} is [{colour}]{job['end']}[/]{reason}", soft_wrap=True)
 
 
 def show_rollback(rollback: dict[str, Any]) -> None:

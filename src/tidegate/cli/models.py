@@ -7,13 +7,19 @@ from uuid import uuid4
 
 import typer
 
-from tidegate.api_client import ApiClient, ApiError
+from tidegate.api_client import ApiClient, ApiError, NotFoundApiError
 from tidegate.cli import model_tables
-from tidegate.cli.options import EXIT_CODES, AsJson, Key, Url, client, print_json
+from tidegate.cli.ids import parse_model, without_quotes
+from tidegate.cli.options import EXIT_CODES, FAILED, AsJson, Key, Url, Wait, client, print_json
 from tidegate.cli.pauses import show_pauses
+from tidegate.cli.waiting import Look, wait_for
+from tidegate.cli.watching import Watch, show_or_watch
 
 Model = Annotated[str, typer.Argument(help="Name of the model.")]
-Version = Annotated[str, typer.Argument(help="Version in the development workspace.")]
+Version = Annotated[
+    str | None,
+    typer.Argument(help="Version in the development workspace. NAME:VERSION is possible, too."),
+]
 Reason = Annotated[str, typer.Option(help="Reason, for the ledger and the lineage.")]
 By = Annotated[
     str,
@@ -28,6 +34,8 @@ JobKey = Annotated[
 Verdict = Annotated[
     str, typer.Option(help="Id of the verdict. Default: the present verdict.", show_default=False)
 ]
+
+_BEFORE_VERDICT = {"registered", "evaluating"}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,62 +52,80 @@ def add_to(app: typer.Typer) -> None:
         app.command(epilog=f"Example: {example}\n\n{EXIT_CODES}")(command)
 
 
-def models(url: Url = "", key: Key = "", as_json: AsJson = False) -> None:
+def models(watch: Watch = False, url: Url = "", key: Key = "", as_json: AsJson = False) -> None:
     """List the models with their champions."""
     api = client(url, key)
-    summaries = api.get("/api/models")
-    if as_json:
-        print_json(summaries)
-    else:
+
+    def show() -> None:
+        summaries = api.get("/api/models")
+        if as_json:
+            print_json(summaries)
+            return
         model_tables.show_models(summaries)
         show_pauses(api)
 
+    show_or_watch(show, watch=watch, as_json=as_json)
 
-def model(
+
+def model(  # noqa: PLR0913, PLR0917 - options of a command
     name: Model,
     version: Annotated[
         str | None, typer.Argument(help="Show this version, with each rule of its verdict.")
     ] = None,
+    watch: Watch = False,
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
     """Show a model and its history, or one of its versions."""
     api = client(url, key)
-    details = api.get(_version_path(name, version) if version else f"/api/models/{name}")
-    if as_json:
-        print_json(details)
-    elif version:
-        model_tables.show_version(details)
-    else:
-        model_tables.show_model(details)
+    model, number = parse_model(name, version)
+
+    def show() -> None:
+        details = api.get(_version_path(model, number) if number else f"/api/models/{model}")
+        if as_json:
+            print_json(details)
+        elif number:
+            model_tables.show_version(details)
+        else:
+            model_tables.show_model(details)
+
+    show_or_watch(show, watch=watch, as_json=as_json)
 
 
 def judge(  # noqa: PLR0913, PLR0917 - options of a command
     name: Model,
-    version: Version,
     reason: Reason,
     by: By,
+    version: Version = None,
     idempotency_key: JobKey = "",
+    wait: Wait = False,
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
     """Judge a version again, which makes its present verdict void.
 
-    An approval of that verdict becomes void, too.
+    An approval of that verdict becomes void, too. With --wait the exit code is 1 if it does not pass.
     """
-    path = f"{_version_path(name, version)}/verdicts"
+    api, path = client(url, key), _path_of(name, version)
     body = {"by": by, "reason": reason}
-    judged = client(url, key).post(path, body, idempotency_key=idempotency_key or str(uuid4()))
-    print_json(judged) if as_json else model_tables.show_judging(judged)
+    judged = api.post(f"{path}/verdicts", body, idempotency_key=idempotency_key or str(uuid4()))
+    if not as_json:
+        model_tables.show_judging(judged)
+    if wait:
+        end = wait_for(f"{judged['model']}:{judged['version']}", lambda: _look_at_verdict(api, path))
+        print_json(end.content) if as_json else model_tables.show_version(end.content)
+        raise typer.Exit(0 if end.success else FAILED)
+    if as_json:
+        print_json(judged)
 
 
 def approve(  # noqa: PLR0913, PLR0917 - options of a command
     name: Model,
-    version: Version,
     reason: Reason,
     by: By,
+    version: Version = None,
     verdict: Verdict = "",
     url: Url = "",
     key: Key = "",
@@ -107,14 +133,14 @@ def approve(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Approve a version, so that it is promoted to production."""
     decision = {"approved": True, "by": by, "reason": reason, "verdict": verdict}
-    _decide(client(url, key), name, version, decision, as_json=as_json)
+    _decide(client(url, key), _path_of(name, version), decision, as_json=as_json)
 
 
 def refuse(  # noqa: PLR0913, PLR0917 - options of a command
     name: Model,
-    version: Version,
     reason: Reason,
     by: By,
+    version: Version = None,
     verdict: Verdict = "",
     url: Url = "",
     key: Key = "",
@@ -122,7 +148,7 @@ def refuse(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Refuse a version, so that it is not promoted."""
     decision = {"approved": False, "by": by, "reason": reason, "verdict": verdict}
-    _decide(client(url, key), name, version, decision, as_json=as_json)
+    _decide(client(url, key), _path_of(name, version), decision, as_json=as_json)
 
 
 def retrain(  # noqa: PLR0913, PLR0917 - options of a command
@@ -130,6 +156,7 @@ def retrain(  # noqa: PLR0913, PLR0917 - options of a command
     reason: Reason,
     by: By,
     idempotency_key: JobKey = "",
+    wait: Wait = False,
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
@@ -138,10 +165,17 @@ def retrain(  # noqa: PLR0913, PLR0917 - options of a command
 
     The new version is judged when the training has completed.
     """
-    body = {"by": by, "reason": reason}
-    path = f"/api/models/{name}/retrainings"
-    requested = client(url, key).post(path, body, idempotency_key=idempotency_key or str(uuid4()))
-    print_json(requested) if as_json else model_tables.show_retraining(requested)
+    api, body = client(url, key), {"by": by, "reason": reason}
+    path = f"/api/models/{_name(name)}/retrainings"
+    requested = api.post(path, body, idempotency_key=idempotency_key or str(uuid4()))
+    if not as_json:
+        model_tables.show_retraining(requested)
+    if wait:
+        end = wait_for(requested["job"], lambda: look_at_job(api, "development", requested["job"]))
+        print_json(end.content) if as_json else model_tables.show_job_end(end.content)
+        raise typer.Exit(0 if end.success else FAILED)
+    if as_json:
+        print_json(requested)
 
 
 def rollback(  # noqa: PLR0913, PLR0917 - options of a command
@@ -161,20 +195,47 @@ def rollback(  # noqa: PLR0913, PLR0917 - options of a command
     Its deployment gets all traffic of the endpoint.
     """
     body = {"by": by, "reason": reason, **({"to": to} if to else {})}
-    rolled_back = client(url, key).post(f"/api/models/{name}/rollback", body)
+    rolled_back = client(url, key).post(f"/api/models/{_name(name)}/rollback", body)
     print_json(rolled_back) if as_json else model_tables.show_rollback(rolled_back)
 
 
-def _decide(api: ApiClient, name: str, version: str, decision: dict[str, Any], *, as_json: bool) -> None:
-    path = _version_path(name, version)
+def _decide(api: ApiClient, path: str, decision: dict[str, Any], *, as_json: bool) -> None:
     if not decision["verdict"]:
-        decision["verdict"] = api.get(path)["verdict_id"]
-    if not decision["verdict"]:
-        raise ApiError(
-            f"{name}:{version} has no verdict yet. Wait until it is judged: tidegate model {name} {version}"
-        )
+        current = api.get(path)
+        decision["verdict"] = current["verdict_id"]
+        if not decision["verdict"]:
+            name = f"{current['model']}:{current['version']}"
+            raise ApiError(f"{name} has no verdict yet. Wait until it is judged: tidegate model {name}")
+    decision["verdict"] = without_quotes(decision["verdict"])
     decided = api.post(f"{path}/approval", decision)
     print_json(decided) if as_json else model_tables.show_decision(decided)
+
+
+def _look_at_verdict(api: ApiClient, path: str) -> Look:
+    version = api.get(path)
+    ended = version["state"] not in _BEFORE_VERDICT
+    return Look(version, version["state"], ended, success=ended and bool(version["passed"]))
+
+
+def look_at_job(api: ApiClient, workspace: str, name: str) -> Look:
+    """Look at a job, which the API knows as soon as the job is submitted."""
+    try:
+        job = api.get(f"/api/jobs/{workspace}/{name}")
+    except NotFoundApiError:
+        return Look(None, "not submitted yet", ended=False)
+    return Look(job, job["end"] or job["status"], bool(job["end"]), success=job["end"] == "completed")
+
+
+def _name(text: str) -> str:
+    return parse_model(text)[0]
+
+
+def _path_of(name: str, version: str | None) -> str:
+    """Return the path of a version that a person named as `NAME VERSION` or `NAME:VERSION`."""
+    model, number = parse_model(name, version)
+    if number is None:
+        raise typer.BadParameter(f"name a version, too: {model} VERSION, or {model}:VERSION")
+    return _version_path(model, number)
 
 
 def _version_path(model: str, version: str) -> str:

@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from tidegate.api_client import ApiClient
+from tidegate.cli.ids import without_quotes
 from tidegate.cli.options import EXIT_CODES, AsJson, Key, Url, client, print_json
 from tidegate.cli.tables import console, make_table, short_time
 
@@ -114,8 +115,8 @@ def _waiting(waiting: Sequence[dict[str, Any]]) -> Any:
 
 def _target(feed: str | None, model: str, everything: bool) -> str:
     targets = [
-        *([f"feed:{feed}"] if feed else []),
-        *([f"model:{model}"] if model else []),
+        *([f"feed:{without_quotes(feed)}"] if feed else []),
+        *([f"model:{without_quotes(model)}"] if model else []),
         *(["all"] if everything else []),
     ]
     if len(targets) != 1:

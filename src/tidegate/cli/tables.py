@@ -1,179 +1,149 @@
-"""Tables and lines of the command line: partitions, activities, steps of a deployment, findings of doctor."""
+"""The two consoles of the command line, its tables, and how it writes times.
 
-from collections.abc import Sequence
-from typing import Any
+Ids and numbers stay whole on one line, so that people can copy, search and pass on what they see. In a pipe
+each row is one line. In a narrow terminal a row becomes lines of `heading: value`.
+"""
 
-from rich.console import Console, JustifyMethod
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, tzinfo
+from typing import IO, Any
+from zoneinfo import ZoneInfo
+
+from rich.console import Console, ConsoleOptions, JustifyMethod, RenderResult
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
-from tidegate.cli.left_out import left_out_lines, names_line
-from tidegate.installation.checks.check import CheckState
-from tidegate.installation.deploy import DeployStep
-from tidegate.installation.doctor import Finding
+from tidegate.local_time import local_time
 
-console = Console(highlight=False)
+# Columns that people copy, search or compare. They are not wrapped; the other columns are, if necessary.
+_WHOLE = {
+    "champion",
+    "event",
+    "feed",
+    "id",
+    "job",
+    "kind",
+    "model",
+    "partition",
+    "previous",
+    "result",
+    "scoring",
+    "since",
+    "state",
+    "subject",
+    "verdict",
+    "version",
+    "when",
+    "workspace",
+}
+_UNLIMITED = 20_000  # characters of a line in a pipe
+_READABLE = 10  # the least width of a column whose text is wrapped
+_LONGEST_TEXT = 400  # a verdict's text may have hundreds of lines; --json prints them all
+
+
+class OutputConsole(Console):
+    """A console that is as wide as the terminal, or without limit if the output is a pipe or a file.
+
+    The environment variable COLUMNS sets another width. If the reader of a pipe closes it, the rest of the
+    output is dropped, and the command goes on to its end.
+    """
+
+    closed = False
+
+    @property
+    def options(self) -> ConsoleOptions:
+        options = super().options
+        if os.environ.get("COLUMNS", "").isdecimal() or _is_terminal(self.file):
+            return options
+        return options.update(width=_UNLIMITED)
+
+    def on_broken_pipe(self) -> None:
+        self.closed = self.quiet = True
+        drop_output(self.file)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*objects, **{"crop": False, **options})
+
+
+class WholeIdsTable(Table):
+    """A table that shows each row as lines of `heading: value` if its ids do not fit beside each other."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if self._least_width(console, options) <= options.max_width:
+            yield from super().__rich_console__(console, options)
+        else:
+            yield from self._as_lines(console)
+
+    def _least_width(self, console: Console, options: ConsoleOptions) -> int:
+        unlimited = options.update(width=_UNLIMITED, max_width=_UNLIMITED)
+        least = 0
+        for column in self.columns:
+            widths = [
+                Measurement.get(console, unlimited, cell).maximum for cell in [column.header, *column.cells]
+            ]
+            least += max(widths) if column.no_wrap else min(max(widths), _READABLE)
+        return least + 2 * (len(self.columns) - 1)
+
+    def _as_lines(self, console: Console) -> Iterator[Text]:
+        for cells in zip(*(column.cells for column in self.columns), strict=True):
+            for number, (column, cell) in enumerate(zip(self.columns, cells, strict=True)):
+                text = console.render_str(str(cell))
+                heading = f"{column.header}: " if column.header else ""
+                line = Text("  " if number else "", overflow="ignore", no_wrap=column.no_wrap)
+                if text.plain or not number:
+                    yield line.append(heading, "bold").append_text(text)
+
+
+console = OutputConsole(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
-_COLOURS = {
-    "scored": "green",
-    "arriving": "blue",
-    "complete": "blue",
-    "claimed": "yellow",
-    "submitted": "yellow",
-    "job_completed": "yellow",
-    "superseded": "dim",
-    "not_scored": "dim",
-}
-# Columns that people copy or search are not wrapped; the other columns are wrapped if the terminal is narrow.
-_WHOLE = {"feed", "partition", "state", "result", "scoring", "id", "when", "event"}
-_LONGEST_TEXT = 400  # a verdict's text may have hundreds of lines; --json prints them all
-_SIGNS = {
-    CheckState.OK: "[green]✓[/]",
-    CheckState.WARN: "[yellow]![/]",
-    CheckState.FAIL: "[red]✗[/]",
-    CheckState.SKIPPED: "[dim]-[/]",
-}
+
+class _Clock:
+    """The time zone in which times are shown: that of tidegate.yml, which the service sends."""
+
+    zone: tzinfo = UTC
 
 
-def show_step(step: DeployStep) -> None:
-    change = "[green]+ created  [/]" if step.made else "[dim]= unchanged[/]"
-    console.print(f"{change}  {step.target}: {escape(step.what)}", soft_wrap=True)
-
-
-def show_finding(finding: Finding) -> None:
-    console.print(f"{_SIGNS[finding.state]} [bold]{finding.check}[/]  {escape(finding.what)}", soft_wrap=True)
-    if finding.do:
-        console.print(f"    → {escape(finding.do)}", soft_wrap=True)
-
-
-def show_partitions(partitions: Sequence[dict[str, Any]]) -> None:
-    if not partitions:
-        console.print("No partition has arrived yet.")
-        return
-    table = make_table(
-        "feed", "partition", "state", "version", "files>", "left out>", "result", "rows>", "errors>"
-    )
-    for partition in partitions:
-        outcome = partition["outcome"] or {}
-        table.add_row(
-            partition["feed"],
-            partition["partition"],
-            _state(partition["state"]),
-            *_cells(partition, "version", "files"),
-            str(partition["left_out"] or ""),
-            *_cells(partition, "result"),
-            *_cells(outcome, "rows", "errors"),
-        )
-    console.print(table)
-
-
-def show_partition(partition: dict[str, Any]) -> None:
-    console.print(f"[bold]{partition['feed']} {partition['partition']}[/]  {_state(partition['state'])}")
-    console.print(f"current result: {partition['result'] or 'none yet'}")
-    if partition["state"] == "not_scored":
-        console.print(
-            f"not scored: before the feed was installed. To score it: {_rerun(partition)}", soft_wrap=True
-        )
-    if csv := (partition["outcome"] or {}).get("csv"):
-        console.print(csv, soft_wrap=True)
-    if partition["check_due"]:
-        console.print(f"next check: {short_time(partition['check_due'])}")
-    latest = partition["versions"][-1]["left_out"] if partition["versions"] else None
-    if partition["left_out_files"] != latest:
-        for line in left_out_lines(partition["left_out_files"]):
-            console.print(f"now {line}", soft_wrap=True)
-    _say_earlier(partition, "versions")
-    for version in partition["versions"]:
-        _show_version(version)
-    _say_earlier(partition, "activities")
-    show_activities(partition["activities"])
-
-
-def _show_version(version: dict[str, Any]) -> None:
-    console.print(
-        f"\n[bold]{version['name']}[/]  {version['files']} files, {version['bytes']:,} bytes, "
-        f"{short_time(version['snapshot_at'])}: {escape(version['reason'])}"
-    )
-    for line in left_out_lines(version["left_out"]):
-        console.print(line, soft_wrap=True)
-    if version["unusable"]["count"]:
-        text = "files cannot be read by a job, and become rows with an error"
-        console.print(names_line(text, version["unusable"]), soft_wrap=True)
-    if version["profile"]:
-        console.print(f"profile: {version['profile']}", soft_wrap=True)
-    _say_earlier(version, "scorings")
-    if version["scorings"]:
-        console.print(_scorings(version["scorings"]))
-    for scoring in version["scorings"]:
-        if scoring["job"]:
-            console.print(f"{scoring['name']}: job {scoring['job']}", soft_wrap=True)
-        if scoring["error"]:
-            console.print(f"{scoring['name']}: [red]{escape(scoring['error'])}[/]")
-
-
-def _say_earlier(shown: dict[str, Any], what: str) -> None:
-    """Say how many are not shown, because the API shows the newest ones with their partition."""
-    if earlier := shown[f"{what}_count"] - len(shown[what]):
-        console.print(f"{earlier} earlier {what} are not shown")
-
-
-def show_activities(activities: Sequence[dict[str, Any]]) -> None:
-    """Print what happened. A text that only repeats its title is left out."""
-    if not activities:
-        return
-    console.print()
-    table = make_table("when", "event", "")
-    for activity in activities:
-        title, text = escape(activity["title"]), escape(_shortened(activity["text"]))
-        cell = title if activity["text"] == activity["title"] else f"{title}\n[dim]{text}[/]"
-        table.add_row(short_time(activity["at"]), activity["kind"], cell)
-    console.print(table)
-
-
-def show_rerun(scoring: dict[str, Any]) -> None:
-    console.print(f"[green]✓[/] {scoring['name']} is requested: {scoring['model']} on {scoring['compute']}")
-    console.print(f"  follow it with: tidegate partition {scoring['feed']} {scoring['partition']}")
-
-
-def _rerun(partition: dict[str, Any]) -> str:
-    return f'tidegate rerun {partition["feed"]} {partition["partition"]} --reason "..."'
-
-
-def _scorings(scorings: Sequence[dict[str, Any]]) -> Table:
-    table = make_table("scoring", "state", "model", "rows>", "errors>", "reason")
-    for scoring in scorings:
-        table.add_row(
-            scoring["name"],
-            _state(scoring["state"]),
-            scoring["model"],
-            *_cells(scoring["outcome"] or {}, "rows", "errors"),
-            escape(scoring["reason"]),
-        )
-    return table
+def show_times_in(zone: str) -> None:
+    """Show times in this time zone. A name that this machine does not know is ignored: UTC is used then."""
+    try:
+        _Clock.zone = ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        _Clock.zone = UTC
 
 
 def make_table(*headings: str) -> Table:
     """Return an empty table. A heading that ends with `>` marks a column of numbers."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = WholeIdsTable(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         name = heading.removesuffix(">")
         justify: JustifyMethod = "right" if heading.endswith(">") else "left"
-        table.add_column(name, justify=justify, overflow="fold", no_wrap=name in _WHOLE)
+        table.add_column(name, justify=justify, overflow="fold", no_wrap=name in _WHOLE or name != heading)
     return table
 
 
-def _cells(values: dict[str, Any], *names: str) -> list[str]:
-    return ["" if values.get(name) is None else str(values[name]) for name in names]
+def cells(values: dict[str, Any], *names: str) -> list[str]:
+    """Return the cells of a row: the values with these names. A value that is missing is an empty cell."""
+    return ["" if values.get(name) is None else escape(str(values[name])) for name in names]
 
 
-def _state(state: str) -> str:
-    return f"[{_COLOURS.get(state, 'red')}]{state}[/]"
-
-
-def _shortened(text: str) -> str:
+def shortened(text: str) -> str:
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"
 
 
 def short_time(text: str) -> str:
-    return text[:16].replace("T", " ")
+    """Return a time of the API in the zone of tidegate.yml: `2026-11-05 09:30 +01:00`."""
+    return local_time(datetime.fromisoformat(text), _Clock.zone) if text else ""
+
+
+def drop_output(stream: IO[str]) -> None:
+    """Write what is still to be written to nowhere, because the reader of the pipe has closed it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def _is_terminal(stream: Any) -> bool:
+    """Return whether a stream is a terminal. Other than for rich, FORCE_COLOR makes no terminal of a pipe."""
+    return bool(getattr(stream, "isatty", lambda: False)())

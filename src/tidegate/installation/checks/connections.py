@@ -13,6 +13,7 @@ from tidegate.cloud.subscriptions import EventSubscription, event_subscriptions
 from tidegate.errors import NotFoundError
 from tidegate.installation.checks.check import CheckInputs, CheckResult, fail, ok, warn
 from tidegate.installation.infra_files import declared_subscriptions
+from tidegate.local_time import local_time
 
 _DEPLOY = "run: tidegate deploy"
 
@@ -65,7 +66,7 @@ def pauses(inputs: CheckInputs) -> Iterable[CheckResult]:
     if not paused:
         yield ok("nothing is paused")
     for entry in paused:
-        pause, since = entry.pause, f"{entry.pause.since:%Y-%m-%d %H:%M %Z}"
+        pause, since = entry.pause, local_time(entry.pause.since, inputs.config.timezone)
         what = f"{pause.target} is paused since {since} by {pause.by}: {pause.reason}"
         yield warn(f"{what}. Commands that wait: {len(entry.waiting)}", "end the pause: tidegate resume")
 
