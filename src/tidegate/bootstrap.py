@@ -21,6 +21,7 @@ from tidegate.config.loader import ConfigFile
 from tidegate.log import Log, quiet_sdks
 from tidegate.messages import commands
 from tidegate.service.context import ServiceContext
+from tidegate.service.event_tally import EventTally
 from tidegate.service.handlers.advance_rollout import AdvanceRolloutHandler
 from tidegate.service.handlers.check_job import CheckJobHandler
 from tidegate.service.handlers.check_partition import CheckPartitionHandler
@@ -119,14 +120,18 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
     waiting, pauses = WaitingWork(context.ledger, queue, now), CurrentPauses(context.ledger, now)
     gate, indexes = PauseGate(context, pauses), SetIndexes(context)
     record = RecordEventHandler(context, CurrentRoutes(config, settings.check_delay), rejected)
-    inbox = Inbox(routes=record.routes, queue=queue, record=record.handle, now=now)
+    tally = EventTally()
+    inbox = Inbox(routes=record.routes, queue=queue, record=record.handle, now=now, tally=tally)
     undelivered = UndeliveredWork(
         DeadLetterClient(account=account, credential=credential),
         WorkQueue(account=account, credential=credential, name=POISON_QUEUE),
         inbox.accept,
+        context,
     )
+    check = CheckPartitionHandler(context, versions, OutsideFiles(context, feeds), tally)
     handlers: Handlers = {
         **_handlers(context, settings, credential, versions, indexes),
+        commands.CheckPartition: check.handle,
         commands.Reconcile: _reconcile(context, versions, waiting, undelivered).handle,
         commands.RecordEvent: record.handle,
     }
@@ -169,9 +174,6 @@ def _handlers(
     limits, sets = JobLimitChecks(context), SetTrainings(context)
     monitor = DeploymentMonitor(context, settings.config_file.parent)
     return {
-        commands.CheckPartition: CheckPartitionHandler(
-            context, versions, OutsideFiles(context, versions.feed_files)
-        ).handle,
         commands.ScorePartition: ScorePartitionHandler(
             context, GenerationClaims(context), runner, catching_up, ChampionChecks(context)
         ).handle,

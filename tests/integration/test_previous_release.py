@@ -48,11 +48,12 @@ def test_the_stored_messages_are_one_of_every_command() -> None:
 def test_a_message_of_the_previous_release_is_read_whole(message: str) -> None:
     written = json.loads(encode(decode(message)))
 
-    assert written == json.loads(message) | {"format_version": MESSAGE_FORMAT, "delay_announced": False}
+    added = {"format_version": MESSAGE_FORMAT, "origin": None, "delay_announced": False}
+    assert written == json.loads(message) | added
 
 
 def test_the_stored_rows_are_of_every_table() -> None:
-    younger = {"tidegateDelays", "tidegateFeeds", "tidegatePauses", "tidegateWaiting"}
+    younger = {"tidegateDelays", "tidegateEffects", "tidegateFeeds", "tidegatePauses", "tidegateWaiting"}
     assert {row["table"] for row in STORED["ledger"]} == set(TABLES) - younger
     assert not any("format_version" in row["entity"] for row in STORED["ledger"])
 

@@ -45,8 +45,10 @@ def test_a_command_that_failed_for_good_goes_to_the_queue_again(
     status, answer = replay(api, failure)
 
     (command,) = take_commands(tidepool, storage_account.name)
-    assert command == SCORE.model_copy(update={"cause": command.cause})
+    assert command == SCORE.model_copy(update={"cause": command.cause, "origin": command.origin})
     assert command.cause.startswith("replay-")
+    assert command.origin is not None
+    assert command.origin.what == "replay"
     assert (status, answer["came_of_it"]) == (202, "ScorePartition is sent")
     assert listed(api) == []
     [replayed] = listed(api, "?all=true")

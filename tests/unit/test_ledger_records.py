@@ -93,6 +93,8 @@ def a_generation(number: int, start: datetime, random: Random) -> Generation:
         compute="gpu-lowpri",
         job=f"score-digits-202611-1-g{number}-a1",
         reason=f"camera {random.randrange(1000)} was turned, says p{random.randrange(100)}@example.com",
+        by=f"p{random.randrange(100)}@example.com",
+        cause=f"request-{random.getrandbits(128):032x}",
         idempotency_key=f"{random.getrandbits(128):032x}",
         claimed_at=claimed,
         ended_at=claimed + timedelta(microseconds=random.randrange(10**10)),

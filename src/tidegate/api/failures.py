@@ -6,12 +6,13 @@ from typing import Annotated, Any, Self
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel
 
-from tidegate.api.access import FUNCTION_KEY, Services
+from tidegate.api.access import FUNCTION_KEY, Services, SignedIn
 from tidegate.api.paging import PAGED, PageInQuery
 from tidegate.api.problems import documented
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.links import failure_url
-from tidegate.service.manual_actions.replay import ReplayService
+from tidegate.service.manual_actions.replay import ReplayRequest, ReplayService
+from tidegate.service.manual_actions.requester import Requester
 
 router = APIRouter(prefix="/api/failures", dependencies=[Depends(FUNCTION_KEY)])
 
@@ -33,12 +34,13 @@ class FailureView(BaseModel):
     kept: dict[str, Any]
     replayable: bool
     replayed_at: datetime | None
+    replayed_by: str | None
     closed_at: datetime | None
     url: str
 
     @classmethod
     def of(cls, failure: Activity, **more: str) -> Self:
-        same = ("kind", "at", "subject", "title", "text", "cause", "replayable", "replayed_at", "closed_at")
+        same = cls.model_fields.keys() - {"id", "kept", "url", *more}
         fields = {name: getattr(failure, name) for name in same}
         return cls(
             id=failure.short_id, kept=failure.data, url=failure_url(failure.short_id), **fields, **more
@@ -82,10 +84,13 @@ def failure(failure: Id, replays: Replays) -> FailureView:
 @router.post(
     "/{failure}/replay", summary="Replay a failure", status_code=202, responses=documented(404, 409, 503)
 )
-def replay(failure: Id, replays: Replays) -> ReplayView:
+def replay(
+    failure: Id, replays: Replays, signed_in: SignedIn, request: ReplayRequest | None = None
+) -> ReplayView:
     """Try a failure again: an event goes through the inbox, a command goes to the queue.
 
     A second replay does no harm.
     """
-    activity, effect = replays.replay(failure)
+    requester = Requester.if_named(request.by if request else None, signed_in)
+    activity, effect = replays.replay(failure, requester)
     return ReplayView.of(activity, came_of_it=effect)

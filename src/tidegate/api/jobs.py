@@ -33,6 +33,7 @@ class JobView(BaseModel):
     attempt: int
     cluster: str
     pipeline: str
+    cause: str | None
     submitted_at: datetime
     started_at: datetime | None
     ended_at: datetime | None

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Response
 
-from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services
+from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services, SignedIn
 from tidegate.api.check_views import FeedCheckView, PartitionCheckView
 from tidegate.api.paging import PAGED, PageInQuery, first, in_order
 from tidegate.api.problems import documented
@@ -23,6 +23,7 @@ from tidegate.domain.activities.subjects import partition_subject
 from tidegate.domain.partitions.records import Partition
 from tidegate.errors import RefusedError
 from tidegate.messages.partition_id import PartitionId, period_of
+from tidegate.service.manual_actions.requester import Requester
 from tidegate.service.manual_actions.rerun import RerunRequest, RerunService
 
 router = APIRouter(prefix="/api/feeds", dependencies=[Depends(FUNCTION_KEY)])
@@ -170,10 +171,11 @@ def scorings(feed_partition: PartitionInPath, page: PageInQuery) -> list[Scoring
     status_code=202,
     responses=documented(400, 404, 409, 503),
 )
-def rerun(
+def rerun(  # noqa: PLR0913, PLR0917 - the parts of a request
     feed_partition: PartitionInPath,
     request: RerunRequest,
     reruns: Annotated[RerunService, Depends(_reruns)],
+    signed_in: SignedIn,
     response: Response,
     key: IdempotencyKey = None,
 ) -> ScoringView:
@@ -181,7 +183,8 @@ def rerun(
 
     The header `Location` and the field `url` have the address of the scoring.
     """
-    claim = reruns.rerun(feed_partition.feed, feed_partition.record, request, key)
+    requester = Requester.if_named(request.by, signed_in)
+    claim = reruns.rerun(feed_partition.feed, feed_partition.record, request, key, requester)
     view = ScoringView.of(claim, feed_partition.feed.workspace)
     response.headers["Location"] = view.url
     return view

@@ -67,6 +67,8 @@ class ScoringView(BaseModel):
     model: str
     compute: str
     reason: str
+    by: str | None
+    cause: str | None
     claimed_at: datetime
     ended_at: datetime | None
     outcome: dict[str, Any] | None
@@ -89,6 +91,8 @@ class ScoringView(BaseModel):
             model=f"{generation.model_name}:{generation.model_version}",
             compute=generation.compute,
             reason=generation.reason,
+            by=generation.by,
+            cause=generation.cause,
             claimed_at=generation.claimed_at,
             ended_at=generation.ended_at,
             outcome=_outcome(generation),
@@ -112,6 +116,7 @@ class PartitionVersionView(BaseModel):
     manifest_hash: str
     manifest_path: str
     reason: str
+    cause: str | None
     snapshot_at: datetime
     registered: bool
     left_out: LeftOut
@@ -138,6 +143,7 @@ class PartitionVersionView(BaseModel):
 class ActivityView(BaseModel):
     """An event in the life of a partition or a model, as notifications report it."""
 
+    id: str
     at: datetime
     kind: str
     title: str
@@ -146,7 +152,7 @@ class ActivityView(BaseModel):
 
     @classmethod
     def of(cls, activity: Activity) -> Self:
-        return cls.model_validate(activity.model_dump(include=set(cls.model_fields)))
+        return cls.model_validate(activity.model_dump() | {"id": activity.short_id})
 
 
 class PartitionSummary(BaseModel):

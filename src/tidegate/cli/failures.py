@@ -9,7 +9,7 @@ from rich.progress import Progress
 
 from tidegate.api_client import ApiClient, ApiError, UnreachableError
 from tidegate.cli.ids import without_quotes
-from tidegate.cli.options import EXIT_CODES, FAILED, AsJson, Key, Url, client, print_json
+from tidegate.cli.options import EXIT_CODES, FAILED, AsJson, By, Key, Url, client, print_json
 from tidegate.cli.tables import console, errors, make_table, short_time, shortened
 from tidegate.cli.watching import Watch, show_or_watch
 
@@ -43,6 +43,7 @@ def failures(
 
 
 def replay(  # noqa: PLR0913, PLR0917 - options of a command
+    by: By,
     ids: Annotated[
         list[str] | None, typer.Argument(metavar="[ID]...", help="As listed by `tidegate failures`.")
     ] = None,
@@ -69,7 +70,7 @@ def replay(  # noqa: PLR0913, PLR0917 - options of a command
     if bool(named) == everything or (not everything and (kind or subject)):
         raise typer.BadParameter("name failures by their ids, or use --all, with --kind and --subject if any")
     api = client(url, key)
-    replayed = _replay(api, named or _matching(api, kind, subject))
+    replayed = _replay(api, named or _matching(api, kind, subject), by)
     print_json(replayed) if as_json else _show_replayed(replayed)
     if any(entry["problem"] for entry in replayed):
         raise typer.Exit(FAILED)
@@ -84,14 +85,14 @@ def _matching(api: ApiClient, kind: str, subject: str) -> list[str]:
     ]
 
 
-def _replay(api: ApiClient, ids: Sequence[str]) -> list[dict[str, Any]]:
+def _replay(api: ApiClient, ids: Sequence[str], by: str) -> list[dict[str, Any]]:
     """Replay failures one by one, and return for each what came of it, or the problem."""
     replayed: list[dict[str, Any]] = []
     with Progress(console=errors, disable=len(ids) < 2 or not errors.is_terminal, transient=True) as progress:
         for id in progress.track(ids, description="replaying"):
             entry: dict[str, Any] = {"id": id, "came_of_it": None, "problem": None}
             try:
-                entry["came_of_it"] = api.post(f"/api/failures/{id}/replay", {})["came_of_it"]
+                entry["came_of_it"] = api.post(f"/api/failures/{id}/replay", {"by": by})["came_of_it"]
             except UnreachableError:
                 if not replayed:
                     raise

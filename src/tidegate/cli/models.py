@@ -1,6 +1,5 @@
 """The commands about models: list and show them, judge, approve, refuse, retrain, and roll back."""
 
-import getpass
 from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import uuid4
@@ -10,7 +9,7 @@ import typer
 from tidegate.api_client import ApiClient, ApiError, NotFoundApiError
 from tidegate.cli import model_tables
 from tidegate.cli.ids import parse_model, without_quotes
-from tidegate.cli.options import EXIT_CODES, FAILED, AsJson, Key, Url, Wait, client, print_json
+from tidegate.cli.options import EXIT_CODES, FAILED, AsJson, By, Key, Url, Wait, client, print_json
 from tidegate.cli.pauses import show_pauses
 from tidegate.cli.waiting import Look, wait_for
 from tidegate.cli.watching import Watch, show_or_watch
@@ -21,12 +20,6 @@ Version = Annotated[
     typer.Argument(help="Version in the development workspace. NAME:VERSION is possible, too."),
 ]
 Reason = Annotated[str, typer.Option(help="Reason, for the ledger and the lineage.")]
-By = Annotated[
-    str,
-    typer.Option(
-        help="Your name, for the record.", default_factory=getpass.getuser, show_default="your user name"
-    ),
-]
 JobKey = Annotated[
     str,
     typer.Option(help="A repeated request with the same key starts no second job.", show_default=False),

@@ -1,5 +1,6 @@
 """Options that the commands share, the client of the API that they make, and output as JSON."""
 
+import getpass
 import io
 import json
 import os
@@ -63,6 +64,12 @@ def _begin_json(context: typer.Context, as_json: bool) -> bool:
 Url = Annotated[str, typer.Option(envvar="FUNCTIONS_URL", help="Address of the function app.")]
 Key = Annotated[str, typer.Option(envvar="FUNCTIONS_KEY", help="Function key of the app.", show_envvar=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.", callback=_begin_json)]
+By = Annotated[
+    str,
+    typer.Option(
+        help="Your name, for the record.", default_factory=getpass.getuser, show_default="your user name"
+    ),
+]
 Wait = Annotated[
     bool, typer.Option("--wait", help="Wait for the end, and exit with 1 if it is not a success.")
 ]

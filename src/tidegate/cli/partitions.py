@@ -8,7 +8,7 @@ from tidegate.api_client import ApiClient, ApiError
 from tidegate.cli import partition_tables, pauses, tables
 from tidegate.cli.ids import PartitionName, parse_partition, without_quotes
 from tidegate.cli.left_out import names_line
-from tidegate.cli.options import EXIT_CODES, FAILED, AsJson, Key, Url, Wait, client, print_json
+from tidegate.cli.options import EXIT_CODES, FAILED, AsJson, By, Key, Url, Wait, client, print_json
 from tidegate.cli.waiting import Look, wait_for
 from tidegate.cli.watching import Watch, show_or_watch
 
@@ -74,6 +74,7 @@ def partition(  # noqa: PLR0913, PLR0917 - options of a command
 def rerun(  # noqa: PLR0913, PLR0917 - options of a command
     feed_partition: FeedPartition,
     reason: Annotated[str, typer.Option(help="Recorded in the ledger and in the tags of the job.")],
+    by: By,
     version: Annotated[
         int | None,
         typer.Option(
@@ -99,7 +100,12 @@ def rerun(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """Score a partition again, as a new generation."""
     api, named = client(url, key), _named(feed_partition)
-    request = {"reason": reason, "version": version or named.version, "model_version": model_version}
+    request = {
+        "by": by,
+        "reason": reason,
+        "version": version or named.version,
+        "model_version": model_version,
+    }
     body = {name: value for name, value in request.items() if value is not None}
     scoring = api.post(f"{_path(api, named)}/jobs", body, idempotency_key=idempotency_key or None)
     if not as_json:

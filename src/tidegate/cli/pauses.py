@@ -1,6 +1,5 @@
 """The commands about pauses: pause and resume a feed, a model or everything, and list what waits."""
 
-import getpass
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -9,18 +8,12 @@ from rich.markup import escape
 
 from tidegate.api_client import ApiClient
 from tidegate.cli.ids import without_quotes
-from tidegate.cli.options import EXIT_CODES, AsJson, Key, Url, client, print_json
+from tidegate.cli.options import EXIT_CODES, AsJson, By, Key, Url, client, print_json
 from tidegate.cli.tables import console, make_table, short_time
 
 _Feed = Annotated[str | None, typer.Argument(metavar="[FEED]", help="Name of the feed.")]
 _Model = Annotated[str, typer.Option("--model", help="Name of a model, instead of a feed.")]
 _All = Annotated[bool, typer.Option("--all", help="Everything, instead of a feed.")]
-_By = Annotated[
-    str,
-    typer.Option(
-        help="Your name, for the record.", default_factory=getpass.getuser, show_default="your user name"
-    ),
-]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,7 +24,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def pause(  # noqa: PLR0913, PLR0917 - options of a command
-    by: _By,
+    by: By,
     reason: Annotated[str, typer.Option(help="Recorded in the ledger and in the notification.")],
     feed: _Feed = None,
     model: _Model = "",
@@ -55,7 +48,7 @@ def pause(  # noqa: PLR0913, PLR0917 - options of a command
 
 
 def resume(  # noqa: PLR0913, PLR0917 - options of a command
-    by: _By,
+    by: By,
     feed: _Feed = None,
     model: _Model = "",
     everything: _All = False,

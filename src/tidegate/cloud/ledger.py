@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.connection import client_options
+from tidegate.cloud.effect_rows import EFFECTS, EffectRows
 from tidegate.cloud.table_rows import TableRows, row_key
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.delays import Delay
@@ -29,6 +30,7 @@ TABLES = (
     "tidegateWaiting",
     "tidegateFeeds",
     "tidegateDelays",
+    EFFECTS,
 )
 _PAUSE_ROW = "pause"  # one row for each target
 _MODEL_ROW = "model"  # one row for each model name
@@ -38,7 +40,7 @@ _FEED_ROW = "feed"  # one row for each feed
 class Ledger:
     """The records of feeds, partitions, jobs, models, model versions, activities, pauses and delays.
 
-    A table is created when the first record is written to it.
+    `effects` has what each cause led to. A table is created when the first record is written to it.
     """
 
     def __init__(self, *, account: str, credential: "TokenCredential") -> None:
@@ -50,8 +52,8 @@ class Ledger:
         self._pauses = TableRows(TABLES[5], Pause, account=account, credential=credential)
         self._waiting = TableRows(TABLES[6], WaitingCommand, account=account, credential=credential)
         self._feeds = TableRows(TABLES[7], FeedRecord, account=account, credential=credential)
-
         self._delays = TableRows(TABLES[8], Delay, account=account, credential=credential)
+        self.effects = EffectRows(account=account, credential=credential)
 
     def feed(self, name: str) -> FeedRecord | None:
         """Return the feed's record, or None if the service has not seen the feed yet."""
@@ -148,6 +150,7 @@ class Ledger:
             self.save(activity)
         except ConflictError:
             return False
+        self.effects.note(activity)
         return True
 
     def add_failure(self, activity: Activity) -> None:
@@ -164,8 +167,11 @@ class Ledger:
     def save(self, record: LedgerRecord) -> None:
         """Insert a record without an etag, or replace the row of a record that has one.
 
-        Raise ConflictError if the row was changed since the record was read.
+        Raise ConflictError if the row was changed since the record was read. What the present command changes
+        is recorded before, and of activities after: most commands announce the same activity again.
         """
+        if not isinstance(record, Activity):
+            self.effects.note(record)
         match record:
             case Partition():
                 self._partitions.save(record.feed, record.partition, record)
@@ -203,7 +209,7 @@ class Ledger:
         """Create the tables that do not exist. Return whether any was created."""
         models, pauses = (self._models, self._versions), (self._pauses, self._waiting)
         tables = (self._partitions, self._jobs, self._activities, *models, *pauses, self._feeds, self._delays)
-        created = [rows.create() for rows in tables]
+        created = [rows.create() for rows in (*tables, self.effects)]
         return any(created)
 
 

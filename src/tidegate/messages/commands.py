@@ -22,7 +22,29 @@ MESSAGE_FORMAT = 1
 FROM_TIMER = "timer-"  # prefix of the cause of commands that the timer sent
 FROM_REPLAY = "replay-"  # prefix of the cause of replayed commands
 # These fields do not say what the command is for.
-DELIVERY_FIELDS = {"format_version", "cause", "tries", "first_tried", "delay_announced"}
+DELIVERY_FIELDS = {"format_version", "cause", "origin", "tries", "first_tried", "delay_announced"}
+
+
+class Origin(BaseModel):
+    """What started a chain of commands: one event, the blob events of one look, or a person's request."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    what: str = Field(description="The type of the event, or what a person requested.")
+    by: str | None = Field(default=None, description="The person or app that made the request.")
+    reason: str | None = Field(default=None, description="The reason that the person gave.")
+    first: str | None = Field(
+        default=None, description="Id of the first blob event that one look at a partition covers."
+    )
+    last: str | None = Field(default=None, description="Id of the last of these events.")
+    events: int = Field(default=1, ge=1, description="How many events there were.")
+
+    def after(self, earlier: "Origin | None") -> "Origin":
+        """Return the origin of a look that covers earlier events, too."""
+        if earlier is None:
+            return self
+        changes = {"first": earlier.first or self.first, "events": earlier.events + self.events}
+        return self.model_copy(update=changes)
 
 
 class _Command(BaseModel):
@@ -36,6 +58,9 @@ class _Command(BaseModel):
     )
     cause: str = Field(
         description="Id of the event, request or timer tick that started the chain of commands."
+    )
+    origin: Origin | None = Field(
+        default=None, description="What the cause is. Only the first command of a chain has it."
     )
     tries: int = Field(
         default=0, ge=0, description="How often the command has failed with a transient error."

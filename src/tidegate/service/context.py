@@ -1,6 +1,7 @@
 """The dependencies that handlers, steps and manual actions share."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -8,8 +9,9 @@ from typing import TYPE_CHECKING
 from tidegate.config.model_policy import Policy
 from tidegate.config.schema import Config, Feed
 from tidegate.domain.activities.activity import Activity
+from tidegate.domain.effects import Act
 from tidegate.errors import PermanentError
-from tidegate.messages.commands import Next, Notify
+from tidegate.messages.commands import Next, Notify, Origin
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
@@ -51,6 +53,10 @@ class ServiceContext:
     def production(self) -> "WorkspaceClients":
         """The workspace to which models are promoted, and which has their endpoints."""
         return self.workspaces["production"]
+
+    def requested(self, cause: str, origin: Origin) -> AbstractContextManager[None]:
+        """Record what is saved in the `with` block as effects of a person's request."""
+        return self.ledger.effects.acting(Act(cause, origin.what, self.now(), origin))
 
     def announce(self, activity: Activity) -> Next:
         """Record an activity once, and return the command that notifies people of it."""

@@ -16,6 +16,7 @@ from tidegate.messages.commands import (
     AnyCommand,
     CheckPartition,
     Follows,
+    Origin,
     Reconcile,
     RecordEvent,
     command_ids,
@@ -23,7 +24,8 @@ from tidegate.messages.commands import (
 from tidegate.messages.event_parser import parse
 from tidegate.messages.events import Event
 from tidegate.messages.queue_messages import fits_in_message
-from tidegate.service.meanings import Ignore, Meaning, RecordActivity, Reject, Send
+from tidegate.service.event_tally import EventTally
+from tidegate.service.meanings import Ignore, Meaning, RecordActivity, Reject, Send, with_origin
 from tidegate.service.routing import Routes
 from tidegate.service.single_flight import SingleFlight
 
@@ -51,9 +53,11 @@ class Inbox:
         queue: "WorkQueue",
         record: Callable[[RecordEvent], Follows],
         now: Callable[[], datetime],
+        tally: EventTally,
     ) -> None:
         self._routes = routes
         self._queue = queue
+        self._tally = tally
         self._record_now = record
         self._now = now
         self._lock = Lock()
@@ -73,9 +77,10 @@ class Inbox:
         for event in parse(raw):
             for meaning in routes.meanings(event, now):
                 if isinstance(meaning, Send) and self._is_covered(meaning, now):
+                    self._count(meaning, event.type)
                     continue  # this comes first, because most events of a burst need nothing more
                 with bound(event_id=event.id, event_type=event.type):
-                    if key := self._apply(meaning, now):
+                    if key := self._apply(with_origin(meaning, event), now):
                         to_record[key] = event
         if to_record:
             self._flights.run(" ".join(to_record), lambda: self._record(to_record, raw, now))
@@ -125,13 +130,29 @@ class Inbox:
         due = command.due or now
 
         def send_and_remember() -> None:
-            if not self._is_covered(send, now):
-                self._put(command)
+            if self._is_covered(send, now):
+                self._tally.add_replaced(command)
+            else:
+                self._put_check(command)
                 self._remember(_key(command), due, now)
 
         while not self._flights.run(_key(command), send_and_remember):
             if self._is_covered(send, now):
+                self._tally.add_replaced(command)
                 return
+
+    def _put_check(self, command: CheckPartition) -> None:
+        """Send a check with the events that were received since the last one."""
+        counted = self._tally.with_earlier(command)
+        try:
+            self._put(counted)
+        except TransientError:  # Event Grid delivers this event again, and the earlier ones it does not
+            self._tally.add_replaced(counted)
+            raise
+
+    def _count(self, covered: Send, what: str) -> None:
+        if isinstance(covered.command, CheckPartition):
+            self._tally.add(covered.command, what)
 
     def _is_covered(self, send: Send, now: datetime) -> bool:
         """Return whether a check that was sent will list late enough to include the new blob."""
@@ -153,8 +174,9 @@ class Inbox:
 
         `events` are those that are to be recorded, by what they are about.
         """
-        cause = next(iter(events.values())).id
-        command = RecordEvent(cause=_encodable(cause), event=_encodable(raw), at=now)
+        first = next(iter(events.values()))
+        origin = Origin(what=_encodable(first.type))
+        command = RecordEvent(cause=_encodable(first.id), origin=origin, event=_encodable(raw), at=now)
         if fits_in_message(command):
             self._put(command)
         else:

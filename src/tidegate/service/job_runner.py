@@ -55,7 +55,9 @@ class JobRunner:
 
     context: ServiceContext
 
-    def submit(self, role: str, plan: JobPlan, pipeline: "PipelineComponent | None" = None) -> Submission:
+    def submit(
+        self, role: str, plan: JobPlan, cause: str, pipeline: "PipelineComponent | None" = None
+    ) -> Submission:
         """Submit a job unless it exists, and record the job. If clusters do not exist, begin to create them.
 
         `role` names the workspace. `pipeline` is the version of the pipeline that is run. The default is the
@@ -69,7 +71,7 @@ class JobRunner:
             workspace.jobs.submit(plan.for_pipeline(pipeline.inputs, pipeline.outputs), pipeline.id)
         except PermanentError as error:
             return SubmissionRefused(error)
-        self._record(role, plan, pipeline.reference)
+        self._record(role, plan, pipeline.reference, cause)
         log.info("job_submitted", job=plan.job, compute=plan.cluster)
         return JobSubmitted()
 
@@ -113,7 +115,7 @@ class JobRunner:
         self.context.ledger.save(job)
         log.info("job_ended", job=job.name, end=job.end, reason=job.reason)
 
-    def _record(self, role: str, plan: JobPlan, pipeline: str) -> None:
+    def _record(self, role: str, plan: JobPlan, pipeline: str, cause: str) -> None:
         if self.context.ledger.job(role, plan.job) is not None:
             return
         job = Job(
@@ -124,6 +126,7 @@ class JobRunner:
             attempt=plan.attempt,
             cluster=plan.cluster,
             pipeline=pipeline,
+            cause=cause,
             submitted_at=self.context.now(),
         )
         self.context.ledger.save(job)

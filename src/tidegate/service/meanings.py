@@ -1,12 +1,12 @@
 """The meanings of events: what the service does about an event. It sends, records, rejects or ignores."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.subjects import endpoint_subject, model_subject, monitor_subject
-from tidegate.messages.commands import AnyCommand
-from tidegate.messages.events import DataDrifted, ModelDeployed, ModelRegistered, RunChanged
+from tidegate.messages.commands import AnyCommand, CheckPartition, Origin
+from tidegate.messages.events import DataDrifted, Event, ModelDeployed, ModelRegistered, RunChanged
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,16 @@ class Ignore:
 
 
 Meaning = Send | RecordActivity | Reject | Ignore
+
+
+def with_origin(meaning: Meaning, event: Event) -> Meaning:
+    """Return a meaning whose command says which event it comes from."""
+    if not isinstance(meaning, Send):
+        return meaning
+    origin = Origin(what=event.type)
+    if isinstance(meaning.command, CheckPartition):
+        origin = Origin(what=event.type, first=event.id, last=event.id)
+    return replace(meaning, command=meaning.command.model_copy(update={"origin": origin}))
 
 
 def record_event(

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from tidegate.domain.activities.subjects import command_subject
+from tidegate.domain.effects import Act
 from tidegate.errors import (
     ConfigError,
     NotFoundError,
@@ -15,9 +17,11 @@ from tidegate.errors import (
 from tidegate.log import Log, bound
 from tidegate.messages.commands import (
     AnyCommand,
+    CheckPartition,
     Follows,
     Next,
     Notify,
+    RecordEvent,
     command_ids,
     decode,
 )
@@ -62,6 +66,7 @@ class Worker:
         self._queue = queue
         self._now = now
         self._gate = gate
+        self._effects = ledger.effects
         self._delays = DelayedWork(ledger, now)
         self._failures = FailureLog(ledger, now, self._delays)
         self._waiting = WaitingWork(ledger, queue, now)
@@ -79,7 +84,8 @@ class Worker:
             self._keep_unreadable(message, error)
             return
         with bound(cause=command.cause, command=command.kind, **command_ids(command)):
-            follows = self._handle(command)
+            with self._effects.acting(self._act(command)):
+                follows = self._handle(command)
             self._send(follows)
             log.info("command_carried_out", follows=",".join(follow.command.kind for follow in follows))
 
@@ -94,7 +100,25 @@ class Worker:
         except UnreadableMessageError as error:
             self._send(self._failures.record_unreadable(text, error))
         else:
-            self._send(self._failures.record(command, "work.failed", _CRASHED))
+            with self._effects.acting(self._act(command)):
+                failed = self._failures.record(command, "work.failed", _CRASHED)
+            self._send(failed)
+
+    def _act(self, command: AnyCommand) -> Act | None:
+        """Return what is recorded as the cause of changes. A check that waits changes nothing."""
+        now = self._now()
+        if isinstance(command, CheckPartition) and command.due and now < command.due:
+            return None
+        return Act(command.cause, command.kind, now, command.origin)
+
+    def _record_cause(self, command: AnyCommand, now: datetime) -> None:
+        """Record an event or a request that led to a command, even if the command finds nothing to do.
+
+        Looks at partitions and recorded events are recorded by their handlers.
+        """
+        if command.origin and not isinstance(command, CheckPartition | RecordEvent):
+            act = Act(command.cause, command.kind, now, command.origin)
+            self._effects.add(act.effect(command_subject(command)))
 
     def _send(self, follows: Follows) -> None:
         """Send what follows. The timer sends notifications, too, so they never bring a message back."""
@@ -111,6 +135,7 @@ class Worker:
                 self._waiting.hold(command, pause)
                 self._delays.held(command)
                 return ()
+            self._record_cause(command, started)
             follows = self._handlers[type(command)](command)
         except (TransientError, NotFoundError, ConfigError) as error:
             return self._retry(command, error)

@@ -47,6 +47,8 @@ class Activity(LedgerRecord):
         description="When a person replayed the failed work. If it fails again, a new activity is recorded.",
     )
 
+    replayed_by: str | None = Field(default=None, description="The person who replayed it.")
+
     closed_at: datetime | None = Field(
         default=None,
         description="When the same work succeeded after the failure, so that no person has to act.",

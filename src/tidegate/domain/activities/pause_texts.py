@@ -24,6 +24,11 @@ def resumed(pause: Pause, by: str, now: datetime) -> Activity:
     return _activity(pause, "work.resumed", now, title, text)
 
 
+def cause_of(pause: Pause) -> str:
+    """Return the cause of what a pause and its end lead to."""
+    return f"pause-{pause.since:%Y%m%dT%H%M%S}"
+
+
 def target_name(target: str) -> str:
     """Return what is paused in words: `Feed digits`, `Model classifier` or `Everything`."""
     if target == EVERYTHING:
@@ -40,5 +45,5 @@ def _activity(pause: Pause, kind: str, at: datetime, title: str, text: str) -> A
         at=at,
         title=title,
         text=text,
-        cause=f"pause-{pause.since:%Y%m%dT%H%M%S}",
+        cause=cause_of(pause),
     )

@@ -74,9 +74,19 @@ def monitor_subject(workspace: str, monitor: str) -> str:
     return f"drift:{workspace}:{monitor}"
 
 
+def job_subject(workspace: str, job: str) -> str:
+    """Return the subject of a job: `development:score-digits-202611-1-g1-a1`."""
+    return f"{workspace}:{job}"
+
+
 def pause_subject(target: str) -> str:
     """Return the subject of a pause: `pause:feed:digits`, `pause:all`."""
     return f"pause:{target}"
+
+
+def dead_letter_subject(blob: str) -> str:
+    """Return the subject of a delivery that Event Grid gave up: `dead-letter:` and the name of its blob."""
+    return f"dead-letter:{blob}"
 
 
 def rejection_subject(about: str) -> str:

@@ -101,6 +101,7 @@ class Promotion(BaseModel):
     """The copy of a version to production: started, checked repeatedly, verified, and registered last."""
 
     via: Literal["workspace", "registry"]
+    cause: str | None = Field(default=None, description="Id of the event, request or tick that led to it.")
     begun_at: datetime
     files: int = 0
     bytes: int = 0
@@ -185,6 +186,7 @@ class SignalRecord(BaseModel):
     )
     taken: bool = False
     why: str
+    cause: str | None = Field(default=None, description="Id of the event, request or tick that led to it.")
     evidence: dict[str, Any] = Field(default={})
 
 

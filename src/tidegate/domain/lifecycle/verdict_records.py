@@ -33,6 +33,7 @@ class Evaluation(BaseModel):
     files: str | None = Field(
         default=None, description="Fingerprint of the version's files; None without a `promote` section."
     )
+    cause: str | None = Field(default=None, description="Id of the event, request or tick that led to it.")
     submitted_at: datetime
 
 
@@ -66,6 +67,7 @@ class Verdict(BaseModel):
     decoder: str | None = Field(
         default=None, description="The version of the image decoder that the evaluation used."
     )
+    cause: str | None = Field(default=None, description="Id of the event, request or tick that led to it.")
     at: datetime
 
 

@@ -84,6 +84,8 @@ class Generation(BaseModel):
     reason: str = Field(
         description="Why the version is scored: it is complete, files changed, or a person's reason."
     )
+    by: str | None = Field(default=None, description="The person who requested it.")
+    cause: str | None = Field(default=None, description="Id of the event, request or tick that led to it.")
     idempotency_key: str | None = None
     claimed_at: datetime
     ended_at: datetime | None = None
@@ -108,6 +110,7 @@ class PartitionVersion(BaseModel):
     reason: str = Field(
         description="What completed the partition: marker, list, quiet time, deadline or late files."
     )
+    cause: str | None = Field(default=None, description="Id of the event, request or tick that led to it.")
     snapshot_at: datetime
     registered: bool = Field(default=False, description="Whether the Data asset version exists.")
     before_installation: bool = Field(

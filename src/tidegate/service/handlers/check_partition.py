@@ -8,6 +8,8 @@ from tidegate.domain.activities import partition_texts, scoring_texts
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.feed_texts import outside_sentences
 from tidegate.domain.activities.partition_texts import ListedFiles
+from tidegate.domain.activities.subjects import partition_subject
+from tidegate.domain.effects import Act
 from tidegate.domain.partitions.calendar import deadline_of
 from tidegate.domain.partitions.catch_up import lacks_result, was_due_before
 from tidegate.domain.partitions.completeness import (
@@ -30,6 +32,7 @@ from tidegate.domain.partitions.preview import what_is_missing
 from tidegate.domain.partitions.records import Partition
 from tidegate.messages.commands import CheckPartition, Follows, Next, ScorePartition
 from tidegate.service.context import ServiceContext
+from tidegate.service.event_tally import EventTally
 from tidegate.service.steps.outside_files import OutsideFiles
 from tidegate.service.steps.version_registration import VersionRegistration
 
@@ -47,12 +50,14 @@ class CheckPartitionHandler:
     context: ServiceContext
     versions: VersionRegistration
     outside: OutsideFiles
+    tally: EventTally
 
     def handle(self, command: CheckPartition) -> Follows:
         now, feed = self.context.now(), self.context.feed(command.feed)
         record = self.context.ledger.partition(command.feed, command.partition)
         replaced = command.due and is_replaced(record, command.due)
         if replaced or not feed.covers(command.partition):
+            self.tally.add_replaced(command)
             return []
         if command.due and now < command.due:
             return self._wait_for_burst(command, command.due, record)
@@ -60,7 +65,15 @@ class CheckPartitionHandler:
             record.check_due = free_at
             self.context.ledger.save(record)
             return [_check_at(free_at, command, now)]
-        return self._check(command, feed, record)
+        self._record_events(command)
+        return self._check(command.model_copy(update={"origin": None}), feed, record)
+
+    def _record_events(self, command: CheckPartition) -> None:
+        """Record the blob events that this look covers: one record, however many blobs arrived."""
+        if origin := self.tally.of_look(command):
+            subject = partition_subject(command.feed, command.partition)
+            act = Act(command.cause, command.kind, self.context.now(), origin)
+            self.context.ledger.effects.add_look(act.effect(subject))
 
     def _wait_for_burst(self, command: CheckPartition, due: datetime, record: Partition) -> Follows:
         """Record the check that a new file asks for, so that it replaces the checks of earlier files."""
@@ -159,7 +172,7 @@ class CheckPartitionHandler:
 
 
 def _check_at(due: datetime, command: CheckPartition, now: datetime) -> Next:
-    check = CheckPartition(cause=command.cause, feed=command.feed, partition=command.partition, due=due)
+    check = command.model_copy(update={"due": due, "tries": 0, "first_tried": None, "delay_announced": False})
     return Next(check, min(due - now, _MAX_DELAY))
 
 

@@ -81,6 +81,7 @@ class JudgeModelHandler:
         champion = champion_source(self.context.ledger.model(record.model))
         files = self._fingerprint(record) if policy.promote else None
         evaluation = next_evaluation(policy, record, self.context.now(), champion, files)
+        evaluation.cause = command.cause
         if policy.set and evaluation.data == NEWEST:
             evaluation = self.sets.with_holdout(record, policy.set, evaluation)
         record.evaluation, record.state = evaluation, ModelState.EVALUATING
@@ -92,6 +93,7 @@ class JudgeModelHandler:
     ) -> Follows:
         """Judge the champion by itself, because the image decoder changed. Its own verdict stays."""
         record.evaluation = next_evaluation(policy, record, self.context.now())
+        record.evaluation.cause = command.cause
         check.evaluation = record.evaluation.number
         self.context.ledger.save(record)
         return self._submit(command, policy, record, record.evaluation)
@@ -117,7 +119,7 @@ class JudgeModelHandler:
             if policy.set
             else plan_evaluation(policy, record, evaluation)
         )
-        match self.runner.submit(_DEVELOPMENT, plan):
+        match self.runner.submit(_DEVELOPMENT, plan, command.cause):
             case ClusterNotReady():
                 return look_again(command, self.context.now() - evaluation.submitted_at)
             case SubmissionRefused() as refused:
@@ -198,6 +200,7 @@ class JudgeModelHandler:
         if _winners_differ(evidence) and (problem := self.sets.files_problem(record)):
             evidence = NoEvidence(problem)
         verdict = self._verdict(policy, record, evidence)
+        verdict.cause = command.cause
         state, promoted = state_after(verdict), command.version
         if state is ModelState.PASSED and _winners_differ(evidence):
             promoted = self.sets.assemble(record, verdict).version
@@ -221,6 +224,7 @@ class JudgeModelHandler:
     ) -> Follows:
         """Record the verdict on the champion with the new image decoder, and notify people."""
         verdict = self._verdict(policy, record, evidence)
+        verdict.cause = command.cause
         attach_verdict(self.context.development, record, verdict)
         ended = with_verdict(check, shortened(verdict, _LINES_OF_CHECK), _failed_rules(verdict))
         trigger = Trigger(self.context.now(), command.cause)

@@ -129,8 +129,12 @@ class PromoteModelHandler:
             model.rolling = record.version
             self.context.ledger.save(model)
         record.state, record.due = ModelState.PROMOTING, None
-        record.promotion = Promotion(via=promotion.promote.via, begun_at=self.context.now())
+        record.promotion = self._begun(promotion)
         self.context.ledger.save(record)
+
+    def _begun(self, promotion: _Promotion) -> Promotion:
+        cause, now = promotion.command.cause, self.context.now()
+        return Promotion(via=promotion.promote.via, cause=cause, begun_at=now)
 
     def _check_role_separation(self, promote: Promote) -> None:
         """Raise PermanentError if an identity that trains models can write to production."""
@@ -147,7 +151,7 @@ class PromoteModelHandler:
 
     def _deliver(self, promotion: _Promotion) -> Follows:
         record, command = promotion.record, promotion.command
-        progress = record.promotion or Promotion(via=promotion.promote.via, begun_at=self.context.now())
+        progress = record.promotion or self._begun(promotion)
         before = progress.model_copy()
         match self.delivery.deliver(record, progress, promotion.promote):
             case DeliveryFailed(reason):

@@ -14,7 +14,7 @@ from tidegate.messages.commands import Follows, Next, RecordEvent
 from tidegate.messages.event_parser import parse
 from tidegate.messages.events import Event, Unreadable
 from tidegate.service.context import ServiceContext, notification_of
-from tidegate.service.meanings import RecordActivity, Reject, Send
+from tidegate.service.meanings import RecordActivity, Reject, Send, with_origin
 from tidegate.service.routing import Routes
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class RecordEventHandler:
     def handle(self, command: RecordEvent) -> Follows:
         routes = self.routes()
         meanings = [
-            (meaning, event)
+            (with_origin(meaning, event), event)
             for event in parse(command.event)
             for meaning in routes.meanings(event, command.at)
         ]

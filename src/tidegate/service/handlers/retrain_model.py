@@ -65,7 +65,7 @@ class RetrainModelHandler:
         if plan is None:
             reason = "it was begun under another policy: a model set is trained in another way than others"
             return self._give_up(model, drift_texts.retraining_failed, reason, command.cause)
-        match self.runner.submit(_DEVELOPMENT, plan):
+        match self.runner.submit(_DEVELOPMENT, plan, command.cause):
             case ClusterNotReady():
                 return look_again(command, self.context.now() - retraining.since)
             case SubmissionRefused() as refused:

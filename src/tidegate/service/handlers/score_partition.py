@@ -82,12 +82,14 @@ class ScorePartitionHandler:
         if version is not record.latest or is_held_back(feed, record):
             return None
         if version.superseded and command.generation == len(version.generations) + 1:
-            return self.claims.add(feed, record, version, _same_again(record, version))
+            return self.claims.add(feed, record, version, _same_again(record, version, command.cause))
         if command.generation != 1:
             return None
         if not self.catching_up.take_turn(feed, record):
             return None
-        request = ScoringRequest(feed=record.feed, partition=record.partition, reason=version.reason)
+        request = ScoringRequest(
+            feed=record.feed, partition=record.partition, reason=version.reason, cause=command.cause
+        )
         return self.claims.add(feed, record, version, request)
 
     def _submit(self, command: ScorePartition, feed: Feed, claim: Claim) -> Follows:
@@ -102,7 +104,7 @@ class ScorePartitionHandler:
         if problem := find_model_problem(workspace.assets, pipeline, name, version):
             result = Result(ScoringState.FAILED, f"model {problem}")
             return [end_generation(self.context, claim, result, command.cause)]
-        match self.runner.submit(feed.workspace, plan_scoring(feed, claim), pipeline):
+        match self.runner.submit(feed.workspace, plan_scoring(feed, claim), command.cause, pipeline):
             case ClusterNotReady():
                 return look_again(command, self.context.now() - generation.claimed_at)
             case SubmissionRefused(error):
@@ -119,13 +121,14 @@ def _begins(command: ScorePartition, feed: Feed, record: Partition, version: Par
     return waits and command.generation == 1
 
 
-def _same_again(record: Partition, version: PartitionVersion) -> ScoringRequest:
+def _same_again(record: Partition, version: PartitionVersion, cause: str) -> ScoringRequest:
     before = version.generations[-1]
     return ScoringRequest(
         feed=record.feed,
         partition=record.partition,
         model=f"{before.model_name}:{before.model_version}",
         reason="files changed during the last scoring, and are the same as before again",
+        cause=cause,
     )
 
 

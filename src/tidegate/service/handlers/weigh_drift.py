@@ -54,7 +54,7 @@ class WeighDriftHandler:
             if signal is None:
                 log.info("no_drift_measured", source=command.source, of=command.of)
                 return []
-            model, record = self._weigh(model, signal, policy)
+            model, record = self._weigh(model, signal, policy, command.cause)
         activity = drift_texts.signal_weighed(command.model, record, command.cause)
         notifications = [self.context.announce(activity)] if activity else []
         if model.retraining and model.retraining.signal == record.id:
@@ -97,7 +97,9 @@ class WeighDriftHandler:
         path = drift_path(name, partition_of_result(result), version, generation)
         return read_output(self.context.workspace_of(feed), path)
 
-    def _weigh(self, model: Model, signal: DriftSignal, policy: Policy) -> tuple[Model, SignalRecord]:
+    def _weigh(
+        self, model: Model, signal: DriftSignal, policy: Policy, cause: str
+    ) -> tuple[Model, SignalRecord]:
         """Decide on the signal, and save it with the retraining that it leads to."""
         decision = self._decide(model, signal, policy)
         retraining = self._retraining(model, signal, policy) if decision.taken else None
@@ -106,7 +108,7 @@ class WeighDriftHandler:
             decision = DriftDecision(False, f"there is nothing to train on: no partition is {what} yet")
         if retraining:
             model = with_retraining(model, retraining)
-        record = signal_record(signal, decision)
+        record = signal_record(signal, decision).model_copy(update={"cause": cause})
         model = with_signal(model, record)
         self.context.ledger.save(model)
         fields = {"signal": signal.id, "breached": signal.breached}

@@ -65,11 +65,13 @@ class ApprovalService:
         made, the time to approve is over, or the version has another verdict.
         """
         reference, cause = model_reference(model, version), f"decision-{decision.verdict}"
-        record = retry_on_conflict(lambda: self._save(model, version, decision, requester), reference)
-        commands: list[AnyCommand] = [PromoteModel(cause=cause, model=model, version=version)]
-        if record.approval and record.approval.approved:  # PromoteModel announces a refusal
-            announced = self.context.announce(verdict_texts.approved(record, record.approval, cause))
-            commands.insert(0, announced.command)
+        origin = requester.origin("approve" if decision.approved else "refuse", decision.reason)
+        with self.context.requested(cause, origin):
+            record = retry_on_conflict(lambda: self._save(model, version, decision, requester), reference)
+            commands: list[AnyCommand] = [PromoteModel(cause=cause, model=model, version=version)]
+            if record.approval and record.approval.approved:  # PromoteModel announces a refusal
+                announced = self.context.announce(verdict_texts.approved(record, record.approval, cause))
+                commands.insert(0, announced.command)
         send_or_leave_to_timer(self.queue, *commands)
         return record
 
@@ -81,6 +83,7 @@ class ApprovalService:
         champion, to = self._rollback_versions(self.context.ledger.model(model), request)
         command = RollbackModel(
             cause=f"request-{uuid4()}",
+            origin=requester.origin("rollback", request.reason),
             model=model,
             to=to,
             champion=champion,

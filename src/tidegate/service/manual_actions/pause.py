@@ -79,15 +79,16 @@ class PauseService:
             reason=request.reason,
             since=self.context.now(),
         )
-        try:
-            self.context.ledger.save(pause)
-        except ConflictError:
-            known = self.context.ledger.pause(request.target)
-            if known is None:  # it ended just now
-                raise
-            pause = known
-        self.current.all()
-        self._announce(pause_texts.paused(pause))
+        with self.context.requested(pause_texts.cause_of(pause), requester.origin("pause", request.reason)):
+            try:
+                self.context.ledger.save(pause)
+            except ConflictError:
+                known = self.context.ledger.pause(request.target)
+                if known is None:  # it ended just now
+                    raise
+                pause = known
+            self.current.all()
+            self._announce(pause_texts.paused(pause))
         log.info("paused", target=pause.target, since=pause.since.isoformat())
         return pause
 
@@ -101,7 +102,8 @@ class PauseService:
         if pause is None and not waiting:
             raise RefusedError(409, "Conflict", f"{target} is not paused: GET /api/pauses lists what is")
         if pause:
-            self._announce(pause_texts.resumed(pause, requester.by, self.context.now()))
+            with self.context.requested(pause_texts.cause_of(pause), requester.origin("resume")):
+                self._announce(pause_texts.resumed(pause, requester.by, self.context.now()))
             self.context.ledger.delete(pause)
         self.current.all()
         sent = self.waiting.release(self.context.ledger.waiting(target))

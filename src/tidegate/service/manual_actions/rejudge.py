@@ -48,11 +48,13 @@ class RejudgeService:
         Requests with the same key do this only once. Raise RefusedError if the version, its policy or its
         state does not allow it to be judged.
         """
-        record = retry_on_conflict(
-            lambda: self._save(self._read(model, version), request, requester, key),
-            model_reference(model, version),
-        )
-        command = JudgeModel(cause=f"request-{uuid4()}", model=model, version=version)
+        cause, origin = f"request-{uuid4()}", requester.origin("judge", request.reason)
+        with self.context.requested(cause, origin):
+            record = retry_on_conflict(
+                lambda: self._save(self._read(model, version), request, requester, key),
+                model_reference(model, version),
+            )
+        command = JudgeModel(cause=cause, origin=origin, model=model, version=version)
         send_or_leave_to_timer(self.queue, command)
         return record
 

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from pydantic import BaseModel, ConfigDict
+
 from tidegate.domain.activities.activity import Activity
+from tidegate.domain.effects import Act
 from tidegate.errors import RefusedError, UnreadableMessageError
 from tidegate.log import Log
-from tidegate.messages.commands import FROM_REPLAY, AnyCommand, CheckPartition, decode, untried
+from tidegate.messages.commands import FROM_REPLAY, AnyCommand, CheckPartition, Origin, decode, untried
 from tidegate.service.context import ServiceContext
 from tidegate.service.inbox import Inbox
+from tidegate.service.manual_actions.requester import Requester, RequesterName, unnamed_origin
 from tidegate.service.meanings import Ignore, Meaning, RecordActivity, Reject, Send
 from tidegate.service.retry import retry_on_conflict
 
@@ -19,6 +23,14 @@ if TYPE_CHECKING:
     from tidegate.cloud.queue import WorkQueue
 
 log = Log(__name__)
+
+
+class ReplayRequest(BaseModel):
+    """A person's request to try a failure again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    by: RequesterName = None
 
 
 @dataclass(frozen=True)
@@ -46,16 +58,22 @@ class ReplayService:
         detail = f"There is no failure {id!r}: GET /api/failures?all=true lists all of them"
         raise RefusedError(404, "Not found", detail)
 
-    def replay(self, id: str) -> tuple[Activity, str]:
+    def replay(self, id: str, requester: Requester | None = None) -> tuple[Activity, str]:
         """Return the failure, marked as replayed, and what the replay did.
 
         Commands are sent before the failure is marked. So a second replay may send them again, which is
         harmless. Raise RefusedError if nothing was kept of the failure, or if it would fail in the same way.
         """
-        failure = self.find(id)
-        effect = self._replay_event(failure) if "blob" in failure.data else self._replay_command(failure)
+        failure, cause = self.find(id), f"{FROM_REPLAY}{uuid4()}"
+        origin = unnamed_origin("replay", requester)
+        if "blob" in failure.data:
+            effect = self._replay_event(failure)
+        else:
+            effect = self._replay_command(failure, cause, origin)
         log.info("failure_replayed", failure=id, subject=failure.subject, effect=effect)
-        return retry_on_conflict(lambda: self._mark_replayed(failure), f"failure {id}"), effect
+        act = Act(cause, "replay", self.context.now(), origin)
+        self.context.ledger.effects.add(act.effect(failure.subject))
+        return retry_on_conflict(lambda: self._mark_replayed(failure, origin.by), f"failure {id}"), effect
 
     def _replay_event(self, failure: Activity) -> str:
         kept = json.loads(self.rejected.read(failure.data["blob"]))
@@ -67,19 +85,19 @@ class ReplayService:
                 raise RefusedError(409, "Conflict", detail)
         return "; ".join(map(_effect, meanings)) or "nothing, because the delivery has no event in it"
 
-    def _replay_command(self, failure: Activity) -> str:
+    def _replay_command(self, failure: Activity, cause: str, origin: Origin) -> str:
         kept = untried(_kept_command(failure))
-        command = kept.model_copy(update={"cause": f"{FROM_REPLAY}{uuid4()}"})
+        command = kept.model_copy(update={"cause": cause, "origin": origin})
         # With a due time, the check would do nothing if a later check is planned.
         if isinstance(command, CheckPartition):
             command = command.model_copy(update={"due": None})
         self.queue.send(command)
         return f"{command.kind} is sent"
 
-    def _mark_replayed(self, failure: Activity) -> Activity:
+    def _mark_replayed(self, failure: Activity, by: str | None) -> Activity:
         """Save the time of the replay in the current record, which a notification may have changed."""
         current = self.context.ledger.activity(failure.subject, failure.id) or failure
-        current.replayed_at = self.context.now()
+        current.replayed_at, current.replayed_by = self.context.now(), by
         self.context.ledger.save(current)
         return current
 

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from tidegate.domain.lifecycle.verdict_records import BySource
 from tidegate.errors import RefusedError
+from tidegate.messages.commands import Origin
 
 Reason = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)]
 RequesterName = Annotated[
@@ -26,6 +27,11 @@ class Requester:
     source: BySource
 
     @classmethod
+    def if_named(cls, named: str | None, signed_in: str | None) -> "Requester | None":
+        """Return the identity that is signed in or that the caller gives, or None if there is neither."""
+        return cls.of(named, signed_in) if named or signed_in else None
+
+    @classmethod
     def of(cls, named: str | None, signed_in: str | None) -> "Requester":
         """Return the identity that is signed in, or else the name that the caller gives.
 
@@ -37,3 +43,12 @@ class Requester:
             return cls(named, "caller")
         detail = "body.by: give the name of the person who makes the request, or sign in with Entra ID"
         raise RefusedError(422, "Unprocessable", detail)
+
+    def origin(self, what: str, reason: str = "") -> Origin:
+        """Return the origin of what a request leads to. `what` is the name of the request."""
+        return Origin(what=what, by=self.by, reason=reason or None)
+
+
+def unnamed_origin(what: str, requester: Requester | None, reason: str = "") -> Origin:
+    """Return the origin of a request that people may send without a name."""
+    return requester.origin(what, reason) if requester else Origin(what=what, reason=reason or None)

@@ -1,6 +1,6 @@
 """Score a partition again because a person requests it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
@@ -13,7 +13,7 @@ from tidegate.errors import NotFoundError, PermanentError, RefusedError
 from tidegate.log import Log
 from tidegate.messages.commands import ScorePartition
 from tidegate.service.context import ServiceContext
-from tidegate.service.manual_actions.requester import Reason
+from tidegate.service.manual_actions.requester import Reason, Requester, RequesterName, unnamed_origin
 from tidegate.service.retry import send_or_leave_to_timer
 from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest
 from tidegate.service.steps.model_fit import find_model_problem, find_pipeline
@@ -32,6 +32,7 @@ class RerunRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    by: RequesterName = None
     reason: Reason
     version: Annotated[int, Field(ge=1, strict=True)] | None = Field(
         default=None, description="Number of the partition's version. The default is the latest version."
@@ -50,14 +51,32 @@ class RerunService:
     versions: VersionRegistration
     queue: "WorkQueue"
 
-    def rerun(self, feed: Feed, record: Partition, request: RerunRequest, key: str | None) -> Claim:
+    def rerun(
+        self,
+        feed: Feed,
+        record: Partition,
+        request: RerunRequest,
+        key: str | None,
+        requester: Requester | None = None,
+    ) -> Claim:
         """Claim a generation and send the command that scores it. The same key returns the same generation.
 
         If files of the partition changed and the feed's policy made no version of the change, a version is
         made first. Raise RefusedError if the partition has no such version, if the model is missing or does
         not fit, or if there is no key and the version is being scored.
         """
-        claim = record.claimed_with(key) or self._claim(feed, record, request, key)
+        cause, origin = f"request-{uuid4()}", unnamed_origin("rerun", requester, request.reason)
+        scoring = ScoringRequest(
+            feed=record.feed,
+            partition=record.partition,
+            version=request.version,
+            reason=request.reason,
+            cause=cause,
+            by=origin.by,
+            idempotency_key=key,
+        )
+        with self.context.requested(cause, origin):
+            claim = record.claimed_with(key) or self._claim(feed, record, request, scoring)
         if not _is_same_request(request, claim):
             detail = (
                 f"This Idempotency-Key belongs to another request, which led to {claim.name}: "
@@ -65,25 +84,18 @@ class RerunService:
             )
             raise RefusedError(422, "Unprocessable", detail)
         if not claim.generation.state.final:
-            command = ScorePartition(cause=f"request-{uuid4()}", **claim.ids)
+            command = ScorePartition(cause=cause, origin=origin, **claim.ids)
             send_or_leave_to_timer(self.queue, command)
             log.info("rerun_requested", feed=command.feed, scoring=claim.name, cause=command.cause)
         return claim
 
-    def _claim(self, feed: Feed, record: Partition, request: RerunRequest, key: str | None) -> Claim:
+    def _claim(self, feed: Feed, record: Partition, request: RerunRequest, scoring: ScoringRequest) -> Claim:
         check_version(record, request.version)
         model = self._model(feed, request.model_version)
         if request.version is None:
-            self.versions.add_changed_files(feed, record, f"asked for: {request.reason}")
-        scoring = ScoringRequest(
-            feed=record.feed,
-            partition=record.partition,
-            version=request.version,
-            model=model,
-            reason=request.reason,
-            idempotency_key=key,
-        )
-        return self.claims.claim(scoring)
+            why, cause = f"asked for: {request.reason}", str(scoring.cause)
+            self.versions.add_changed_files(feed, record, why, cause)
+        return self.claims.claim(replace(scoring, model=model))
 
     def _model(self, feed: Feed, requested: str | None) -> str:
         """Return the model as `name:version`. Raise RefusedError if it is missing or does not fit."""

@@ -54,14 +54,17 @@ class RetrainService:
         Requests with the same key do this only once. Raise RefusedError if the policy has no section about
         drift, if a retraining is under way, or if there is nothing to train on.
         """
-        signal = f"{REQUEST}-{_identifier(key)}"
-        record = retry_on_conflict(lambda: self._save(model, signal, request, requester), model)
-        send_or_leave_to_timer(
-            self.queue, RetrainModel(cause=f"request-{uuid4()}", model=model, signal=signal)
-        )
+        signal, cause = f"{REQUEST}-{_identifier(key)}", f"request-{uuid4()}"
+        origin = requester.origin("retrain", request.reason)
+        with self.context.requested(cause, origin):
+            record = retry_on_conflict(lambda: self._save(model, signal, request, requester, cause), model)
+        command = RetrainModel(cause=cause, origin=origin, model=model, signal=signal)
+        send_or_leave_to_timer(self.queue, command)
         return next(entry for entry in record.signals if entry.id == signal)
 
-    def _save(self, name: str, signal: str, request: RetrainRequest, requester: Requester) -> Model:
+    def _save(
+        self, name: str, signal: str, request: RetrainRequest, requester: Requester, cause: str
+    ) -> Model:
         record = self.context.ledger.model(name)
         earlier = next((entry for entry in record.signals if entry.id == signal), None)
         if earlier is not None:
@@ -90,6 +93,7 @@ class RetrainService:
             counts=False,
             taken=True,
             why=f"requested by {by}",
+            cause=cause,
             evidence={"by": requester.by, "by_source": requester.source, "job": retraining.job, "data": data},
         )
         changed = with_signal(with_retraining(record, retraining), requested)

@@ -25,6 +25,8 @@ class ScoringRequest:
     version: int | None = None
     model: str | None = None  # `name` or `name:3`
     reason: str
+    cause: str | None = None
+    by: str | None = None
     idempotency_key: str | None = None
 
 
@@ -91,6 +93,8 @@ class GenerationClaims:
             model_version=pinned or self.model_version(feed, name),
             compute=feed.score.compute,
             reason=request.reason,
+            by=request.by,
+            cause=request.cause,
             idempotency_key=request.idempotency_key,
             claimed_at=self.context.now(),
         )

@@ -4,8 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tidegate.domain.activities.subjects import dead_letter_subject
+from tidegate.domain.effects import Act
 from tidegate.errors import NotFoundError, TidegateError
 from tidegate.log import Log
+from tidegate.messages.commands import Origin
+from tidegate.messages.event_parser import parse
+from tidegate.service.context import ServiceContext
 
 if TYPE_CHECKING:
     from tidegate.cloud.dead_letters import DeadLetterClient
@@ -13,6 +18,7 @@ if TYPE_CHECKING:
 
 log = Log(__name__)
 
+TAKEN_UP = "TakeUpDeadLetter"
 _EACH_TIME = 50  # a tick of the timer takes up so many dead letters; the next tick continues
 
 
@@ -31,6 +37,7 @@ class UndeliveredWork:
     dead_letters: "DeadLetterClient"
     poison_queue: "WorkQueue"
     accept: Callable[[str], None]
+    context: ServiceContext
 
     def count(self) -> UndeliveredCounts:
         """Count what is stuck. Raise TransientError if the storage is not available."""
@@ -53,6 +60,13 @@ class UndeliveredWork:
             events = self.dead_letters.read(name)
         except NotFoundError:
             return
+        self._record(events, name)
         self.accept(events)
         self.dead_letters.delete(name)
         log.info("dead_letter_taken_up", blob=name)
+
+    def _record(self, events: str, name: str) -> None:
+        """Record each event of a dead letter, before anything is done because of it."""
+        for event in parse(events):
+            act = Act(event.id, TAKEN_UP, self.context.now(), Origin(what=event.type))
+            self.context.ledger.effects.add(act.effect(dead_letter_subject(name)))

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
-from uuid import uuid4
 
 from tidegate.config.schema import Feed
 from tidegate.domain.activities import partition_texts
@@ -80,6 +79,7 @@ class VersionRegistration:
         """
         old = was_there_before(self.feeds.first_seen(record.feed), record, new.files)
         version = next_version(record, new, self.context.now(), before_installation=old)
+        version.cause = cause
         size = sum(map(len, new.manifest.blocks()))
         if size > MAX_MANIFEST_BYTES:
             raise PermanentError(
@@ -96,7 +96,7 @@ class VersionRegistration:
         log.info("version_added", version=version.number, files=version.files, reason=new.reason)
         return self.complete(feed, record, cause)
 
-    def add_changed_files(self, feed: Feed, record: Partition, reason: str) -> None:
+    def add_changed_files(self, feed: Feed, record: Partition, reason: str, cause: str) -> None:
         """Add a version on a person's request if files changed and the feed's policy adds none.
 
         Raise ConflictError if the record was changed by another writer.
@@ -105,7 +105,7 @@ class VersionRegistration:
         if files := unclaimed(feed, record, listing):
             new = NewVersion(files, reason)
             record.left_out, record.listed_old = left_out_of(feed, listing, new), listing.older_than(now)
-            self.add(feed, record, new, f"request-{uuid4()}")
+            self.add(feed, record, new, cause)
 
     def complete(self, feed: Feed, record: Partition, cause: str) -> Follows:
         """Register the versions that are not registered yet, and return the commands that score them.
