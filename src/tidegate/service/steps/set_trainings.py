@@ -32,8 +32,11 @@ from tidegate.domain.model_sets.history import (
 from tidegate.domain.model_sets.jobs import SetOfModel, expected_folder, plan_comparison, plan_set_training
 from tidegate.domain.partitions.names import predictions_path, result_order
 from tidegate.errors import PermanentError
+from tidegate.log import Log
 from tidegate.service.context import ServiceContext
 from tidegate.service.job_runner import read_output
+
+log = Log(__name__)
 
 _DEVELOPMENT = "development"
 
@@ -117,10 +120,16 @@ class SetTrainings:
         return training.model_copy(update={"job": job_of(model, training, 1)})
 
     def _comparison(self, model: Model, set: ModelSet, partition: str) -> Comparison | None:
-        """Return what is compared, or None if all keys are trained: there is no champion or no forecast."""
+        """Return what is compared, or None if all keys are trained: there is no champion or no forecast.
+
+        A champion that is no longer in development has no members to keep, so all keys are trained, too.
+        """
         champion = champion_source(model)
         arrived = partition.partition(":")[2].partition("-")[0]
         if champion is None or set.training.keys == "all":
+            return None
+        if self.context.development.models.find(model.model, champion) is None:
+            log.warning("champion_gone", model=model.model, version=champion)
             return None
         predictions = self._forecasts(model.model, set, arrived)
         actuals = [
