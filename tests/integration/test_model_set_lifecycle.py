@@ -49,10 +49,7 @@ def first(installation: SetInstallation) -> list[AnyCommand]:
 def second(installation: SetInstallation, first: list[AnyCommand]) -> list[AnyCommand]:
     """The first set is champion and has forecast, and the next partition brings the actual values."""
     installation.run(PromoteModel(cause="test", model=SALES, version="1"), leave=(ScorePartition,))
-    record = installation.ledger.partition("stories", "209901")
-    record.result = "209901-1-g1"
-    installation.ledger.save(record)
-    installation.blobstore.upload_blob("predictions/stories/209901/209901-1/g1/predictions.csv", b"")
+    installation.record_forecasts("209901")
     installation.upload("209902", {"b.csv": "1,x\n"})
     return installation.run(CheckPartition(cause="test", feed="stories", partition="209902"))
 

@@ -65,6 +65,14 @@ class SetInstallation(ModelInstallation):
     def waits(self, command: AnyCommand) -> bool:
         return isinstance(command, RetrainModel | JudgeModel | PromoteModel | CheckJob)
 
+    def record_forecasts(self, partition: str) -> None:
+        """Record that a partition was scored, so that its forecasts can be compared with actual values."""
+        record = self.ledger.partition("stories", partition)
+        record.result = f"{partition}-1-g1"
+        self.ledger.save(record)
+        folder = f"predictions/stories/{partition}/{partition}-1/g1"
+        self.blobstore.upload_blob(f"{folder}/predictions.csv", b"")
+
     def version(self, version: str) -> ModelVersion:
         record = self.ledger.model_version(SALES, version)
         assert record is not None
