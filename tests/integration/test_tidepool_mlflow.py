@@ -115,22 +115,38 @@ def test_a_job_logs_metrics_artifacts_and_a_registered_model_under_its_own_name(
     assert loaded.predict(np.array([[3.0]])).tolist() == [1]
 
 
-def test_a_run_whose_name_another_workspace_has_is_refused(
+def test_jobs_of_one_name_in_two_workspaces_have_runs_of_their_own(
     tidepool: Tidepool, ml: MLClient, production_workspace: Workspace
 ) -> None:
     other = ml_client(production_workspace.name)
-    for client in (ml, other):
+    uris = [client.workspaces.get(client.workspace_name).mlflow_tracking_uri for client in (ml, other)]
+    for number, client in enumerate((ml, other)):
         client.compute.begin_create_or_update(AmlCompute(name="cpu", size="Standard_DS3_v2")).result()
         client.environments.create_or_update(Environment(name="env", version="1", image="python"))
-        job = command(name="same-name", command="true", environment="azureml:env:1", compute="cpu")
+        log = f"import mlflow; mlflow.log_metric('number', {number}); mlflow.set_tag('x', 't{number}')"
+        job = command(
+            name="same-name", command=f'python -c "{log}"', environment="azureml:env:1", compute="cpu"
+        )
         client.jobs.create_or_update(job)
+        mlflow.MlflowClient(tracking_uri=uris[number]).search_experiments()
     tidepool.settle()
-    assert mlflow.MlflowClient().get_run("same-name").info.status == "FINISHED"
 
-    mlflow.set_tracking_uri(other.workspaces.get(production_workspace.name).mlflow_tracking_uri)
+    runs = [mlflow.MlflowClient(tracking_uri=uri).get_run("same-name") for uri in uris]
+    second = mlflow.MlflowClient(tracking_uri=uris[1])
+    experiments = [experiment.experiment_id for experiment in second.search_experiments()]
+    by_id = second.search_runs(experiments, "attributes.run_id = 'same-name'")
+    second.set_tag("same-name", "later", "yes")
 
-    with pytest.raises(mlflow.MlflowException, match=r"Another workspace has a job with the name same-name"):
-        mlflow.MlflowClient().get_run("same-name")
+    assert [run.data.metrics for run in runs] == [{"number": 0.0}, {"number": 1.0}]
+    assert [run.data.tags["x"] for run in runs] == ["t0", "t1"]
+    for run, client in zip(runs, (ml, other), strict=True):
+        assert (run.info.run_id, run.info.status) == ("same-name", "FINISHED")
+        assert f"/workspaces/{client.workspace_name}/" in run.info.artifact_uri
+        assert run.info.artifact_uri.endswith("/same-name/artifacts")
+    assert [run.info.run_id for run in by_id] == ["same-name"]
+    assert [point.value for point in second.get_metric_history("same-name", "number")] == [1.0]
+    assert "later" in second.get_run("same-name").data.tags
+    assert "later" not in mlflow.MlflowClient(tracking_uri=uris[0]).get_run("same-name").data.tags
 
 
 def _twice(model_input: list[float]) -> list[float]:

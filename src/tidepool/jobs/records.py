@@ -70,9 +70,9 @@ class JobRecords:
         }
         return error
 
-    def metric(self, run_id: str, name: str) -> float | None:
+    def metric(self, workspace_id: str, run_id: str, name: str) -> float | None:
         """Return the last value of a metric that a run logged, or None."""
-        return self._tracking.metric(run_id, name)
+        return self._tracking.metric(workspace_id, run_id, name)
 
     def freeze(self) -> None:
         """Keep all runs in their present state, although the stop of Tidepool cancels its jobs."""

@@ -61,6 +61,11 @@ class StepRun:
     datastore: str | None = None
     searched: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def workspace(self) -> str:
+        """Return the name of the workspace. Runs of two workspaces may have the same id."""
+        return self.workspace_id.rpartition("/")[2]
+
     def output_uris(self) -> Iterator[tuple[str, JobOutput, str]]:
         """Yield (name, output, URI) for each output. The output `artifacts` has the artifacts of the run."""
         datastore = self.datastore or DEFAULT_DATASTORE
@@ -83,7 +88,7 @@ class StepFolder:
 
     @property
     def path(self) -> Path:
-        return self.machine.folder / self.run.run_id
+        return self.machine.folder / "runs" / self.run.workspace / self.run.run_id
 
     @property
     def code(self) -> Path:

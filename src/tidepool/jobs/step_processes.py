@@ -66,7 +66,11 @@ class StepProcesses:
             await self._runs.log(run.workspace_id, run.run_id, plan.log, data)
 
         output = LogStream(write)
-        variables = {**program.environ, **plan.variables, PROCESS_ID: f"{run.run_id}/{plan.log}"}
+        variables = {
+            **program.environ,
+            **plan.variables,
+            PROCESS_ID: f"{run.workspace}/{run.run_id}/{plan.log}",
+        }
         exit_status = await run_process(program.command, cwd=folder.code, environ=variables, output=output)
         if exit_status != 0:
             if hint := program.hint(output.text):

@@ -65,7 +65,7 @@ class SweepRun:
             except StepError as error:
                 self._errors.append(f"trial {name}: {error}")
                 return await self._log(f"Trial {name} ended as {error.status}: {error}")
-            score = self.records.metric(name, self.plan.metric)
+            score = self.records.metric(self.run.workspace_id, name, self.plan.metric)
             if score is not None:
                 self._scores[name] = score
             await self._log(f"Trial {name} ended as Completed: {self.plan.metric} = {score}")

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from tidepool.azureml.run_history import DEFAULT_EXPERIMENT, experiment_number, mlflow_workspace
 from tidepool.azureml.workspaces import DATA_PLANE
+from tidepool.tracking.run_ids import id_inside
 
 # MLflow's status for each state of run history. Runs in other states have not started.
 _STATUS = {
@@ -31,7 +32,7 @@ class MlflowRows:
         self._db = sqlite3.connect(file, isolation_level=None, timeout=30, check_same_thread=False)
         self._db.execute("pragma journal_mode=wal")
         self._db.execute("pragma synchronous=off")
-        self._elsewhere: dict[str, set[str]] = {}
+        self._inside: dict[str, dict[str, str]] = {}
 
     def close(self) -> None:
         self._db.close()
@@ -64,17 +65,17 @@ class MlflowRows:
     def run(self, workspace_id: str, run: Mapping[str, Any]) -> None:
         """Insert or update the row of a run that is recorded in run history.
 
-        MLflow's database has one row for each id. If another workspace has a run with this id, its row stays
-        as it is, and `elsewhere` names the run.
+        MLflow's database has one row for each id. If another workspace has a run with this id, the run gets
+        another id inside, which `inside` maps.
         """
-        name, owner = mlflow_workspace(workspace_id), self._owner(run["runId"])
+        name, owner, run_id = mlflow_workspace(workspace_id), self._owner(run["runId"]), run["runId"]
         if owner not in (None, name):
-            self._elsewhere.setdefault(name, set()).add(run["runId"])
-            return
+            run_id = id_inside(name, run["runId"])
+            self._inside.setdefault(name, {})[run["runId"]] = run_id
         number, _ = self.experiment(workspace_id, run["experimentName"])
         started = run.get("startTimeUtc") or run["createdUtc"]
         values = {
-            "run_uuid": run["runId"],
+            "run_uuid": run_id,
             "name": run["displayName"],
             "source_type": "JOB",
             "source_name": "",
@@ -95,21 +96,21 @@ class MlflowRows:
             " status = excluded.status, start_time = excluded.start_time, end_time = excluded.end_time",
             values,
         )
-        self._tag(run)
+        self._tag(run, run_id)
 
-    def elsewhere(self, workspace_id: str) -> Set[str]:
-        """Return the ids of a workspace's runs without a row: runs of other workspaces have these ids."""
-        return self._elsewhere.get(mlflow_workspace(workspace_id), set())
+    def inside(self, workspace_id: str) -> Mapping[str, str]:
+        """Return the ids inside of those runs of a workspace that have another one there, by their ids."""
+        return self._inside.get(mlflow_workspace(workspace_id), {})
 
     def _owner(self, run_id: str) -> str | None:
         query = "select e.workspace from runs r join experiments e using (experiment_id) where r.run_uuid = ?"
         row = self._db.execute(query, (run_id,)).fetchone()
         return str(row[0]) if row else None
 
-    def metric(self, run_id: str, name: str) -> float | None:
+    def metric(self, workspace_id: str, run_id: str, name: str) -> float | None:
         """Return the last value of a metric of a run, or None if it has none or the value is not a number."""
         query = "select value from latest_metrics where run_uuid = ? and key = ? and not is_nan"
-        row = self._db.execute(query, (run_id, name)).fetchone()
+        row = self._db.execute(query, (self.inside(workspace_id).get(run_id, run_id), name)).fetchone()
         return float(row[0]) if row else None
 
     def move_model(self, workspace_id: str, model_id: str) -> str | None:
@@ -125,6 +126,9 @@ class MlflowRows:
         if row is None or not row[1]:
             return None
         name, run_id, experiment = row
+        run_id = {inside: outside for outside, inside in self.inside(workspace_id).items()}.get(
+            run_id, run_id
+        )
         uri = f"{_artifacts(workspace_id, experiment)}/{run_id}/artifacts/{quote(name)}"
         self._db.execute("update logged_models set artifact_location = ? where model_id = ?", (uri, model_id))
         return uri
@@ -135,7 +139,7 @@ class MlflowRows:
         row = self._db.execute(query, (model_id,)).fetchone()
         return str(row[0]) if row else None
 
-    def _tag(self, run: Mapping[str, Any]) -> None:
+    def _tag(self, run: Mapping[str, Any], run_id: str) -> None:
         system_tags = {
             "mlflow.runName": run["displayName"],
             "mlflow.source.type": "JOB",
@@ -145,8 +149,7 @@ class MlflowRows:
         if run.get("parentRunId"):
             system_tags["mlflow.parentRunId"] = run["parentRunId"]
         rows = [
-            (key, str(value)[:_TAG_LENGTH], run["runId"])
-            for key, value in {**system_tags, **run["tags"]}.items()
+            (key, str(value)[:_TAG_LENGTH], run_id) for key, value in {**system_tags, **run["tags"]}.items()
         ]
         self._db.executemany("insert or replace into tags (key, value, run_uuid) values (?, ?, ?)", rows)
 

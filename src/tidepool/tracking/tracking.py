@@ -2,11 +2,10 @@
 
 import json
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -22,6 +21,7 @@ from tidepool.storage.blobs import Blobs
 from tidepool.store import Document, Store
 from tidepool.tracking.models import MlflowModels
 from tidepool.tracking.rows import MlflowRows
+from tidepool.tracking.run_ids import translated, translated_body
 from tidepool.tracking.server import MlflowServer
 
 _AUDIENCES = ("https://ml.azure.com", MANAGEMENT)
@@ -69,9 +69,9 @@ class Tracking:
         if self._rows is not None and workspace_id.lower() in self._known:
             self._rows.run(workspace_id, run)
 
-    def metric(self, run_id: str, name: str) -> float | None:
+    def metric(self, workspace_id: str, run_id: str, name: str) -> float | None:
         """Return the last value of a metric of a run, or None."""
-        return self._rows.metric(run_id, name) if self._rows is not None else None
+        return self._rows.metric(workspace_id, run_id, name) if self._rows is not None else None
 
     def warm(self) -> None:
         """Start the server when a job starts.
@@ -175,8 +175,7 @@ class Tracking:
     ) -> Response:
         http = await self._server.ensure()
         content = await request.body() if body is None else json.dumps(body).encode()
-        if self._rows is not None:
-            _refuse_runs_of_others(self._rows.elsewhere(workspace_id), request.url.query.encode() + content)
+        inside = self._rows.inside(workspace_id) if self._rows is not None else {}
         headers = {
             "Content-Type": request.headers.get("content-type", "application/json"),
             "X-MLFLOW-WORKSPACE": mlflow_workspace(workspace_id),
@@ -184,24 +183,15 @@ class Tracking:
         answer = await http.request(
             request.method,
             path,
-            params=httpx.QueryParams(request.url.query),
-            content=content,
+            params=[
+                (name, translated(value, inside, name)) for name, value in request.query_params.multi_items()
+            ],
+            content=translated_body(content, inside),
             headers=headers,
         )
         kept = {name: value for name, value in answer.headers.items() if name.lower() not in _DROPPED}
-        return Response(answer.content, answer.status_code, kept)
-
-
-def _refuse_runs_of_others(elsewhere: Set[str], content: bytes) -> None:
-    """Refuse a request about a run whose id a run of another workspace has in MLflow's database."""
-    for run_id in sorted(elsewhere):
-        if run_id.encode() in content:
-            raise AzureError(
-                501,
-                "NotEmulated",
-                f"Another workspace has a job with the name {run_id}, and Tidepool's MLflow has one run of a "
-                "name, while in Azure each workspace has its own. Give one of the two jobs another name.",
-            )
+        outside = {internal: run_id for run_id, internal in inside.items()}
+        return Response(translated_body(answer.content, outside), answer.status_code, kept)
 
 
 def _with_model_in_run(answer: Response, rows: MlflowRows, workspace_id: str) -> Response:
