@@ -89,8 +89,23 @@ async def http(req: func.HttpRequest, context: func.Context) -> func.HttpRespons
         return await asgi.handle_async(req, context)  # type: ignore[no-any-return]
 
 
+# Azure lets every request pass here: the pages ask for a signed-in person with a role.
+@app.route(route="{*path}", auth_level=func.AuthLevel.ANONYMOUS)
+async def web(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    with log.invocation(context.thread_local_storage, context.invocation_id):
+        pages = await asyncio.to_thread(_pages)
+        return await pages.handle_async(req, context)  # type: ignore[no-any-return]
+
+
 @cache
 def _asgi() -> Any:
     from tidegate.api.app import create_app  # events must not wait for the import of FastAPI
 
     return func.AsgiMiddleware(create_app(service))  # type: ignore[no-untyped-call]
+
+
+@cache
+def _pages() -> Any:
+    from tidegate.pages.app import create_pages
+
+    return func.AsgiMiddleware(create_pages(service))  # type: ignore[no-untyped-call]

@@ -45,6 +45,7 @@ from tidegate.service.manual_actions.rejudge import RejudgeService
 from tidegate.service.manual_actions.replay import ReplayService
 from tidegate.service.manual_actions.rerun import RerunService
 from tidegate.service.manual_actions.retrain import RetrainService
+from tidegate.service.overview import OverviewService
 from tidegate.service.routing import CurrentRoutes
 from tidegate.service.steps.catching_up import CatchingUp
 from tidegate.service.steps.champion_change import ChampionChange
@@ -95,6 +96,7 @@ class Service(ServiceContext):
     replays: ReplayService
     pauses: PauseService
     indexes: SetIndexes
+    overviews: OverviewService
 
 
 def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _utc_now) -> Service:
@@ -155,6 +157,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         replays=ReplayService(context, queue, inbox, rejected),
         pauses=PauseService(context, queue, pauses, waiting),
         indexes=indexes,
+        overviews=OverviewService(context, undelivered),
     )
 
 

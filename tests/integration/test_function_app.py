@@ -22,7 +22,7 @@ from tidepool.cloud import Site, StorageAccount, Tidepool
 from tidepool.functions.worker_process import PACKAGES, worker_command
 
 EVENTS = ["blob_arrived", "run_completed", "run_status_changed", "model_registered", "model_deployed"]
-FUNCTIONS = [*EVENTS, "data_drifted", "work", "work_poison", "reconcile", "live", "http"]
+FUNCTIONS = [*EVENTS, "data_drifted", "work", "work_poison", "reconcile", "live", "http", "web"]
 HEAVY = ("azure.ai.ml", "mlflow", "pandas", "fastapi", "apprise", "azure.data.tables", "azure.storage.blob")
 
 

@@ -7,6 +7,7 @@ from fastapi import Depends, Header, Request, Response
 from fastapi.security import APIKeyHeader
 
 from tidegate.api_client import TIME_ZONE_HEADER
+from tidegate.api.principal import read_principal
 from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError
 
@@ -32,19 +33,10 @@ IdempotencyKey = Annotated[
 ]
 Services = Annotated[Service, Depends(_service)]
 
-# https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities
-_SIGNED_IN = ("x-ms-client-principal-name", "x-ms-client-principal-id")
-
 
 def _signed_in(request: Request, service: Services) -> str | None:
-    """Return the user or app that App Service's authentication accepted, or None. An app has only an id.
-
-    If the authentication is off, callers can set these headers themselves, so the headers are ignored.
-    """
-    if not service.settings.authenticated:
-        return None
-    names = (request.headers.get(name, "").strip() for name in _SIGNED_IN)
-    return next(filter(None, names), None)
+    principal = read_principal(request.headers, service.settings)
+    return principal.name if principal else None
 
 
 SignedIn = Annotated[str | None, Depends(_signed_in)]

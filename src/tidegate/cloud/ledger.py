@@ -1,6 +1,6 @@
 """The ledger in Azure Tables: which table and which row holds each record, and how records are found."""
 
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from tidegate.cloud.azure_errors import azure_errors
@@ -8,18 +8,21 @@ from tidegate.cloud.connection import client_options
 from tidegate.cloud.effect_rows import EFFECTS, EffectRows
 from tidegate.cloud.table_rows import TableRows, row_key
 from tidegate.domain.activities.activity import Activity
+from tidegate.domain.activities.newest import NewestActivity
 from tidegate.domain.delays import Delay
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.ledger_record import LedgerRecord
 from tidegate.domain.lifecycle.records import Model, ModelVersion
 from tidegate.domain.partitions.catch_up import FeedRecord
 from tidegate.domain.partitions.records import Partition
+from tidegate.domain.partitions.standing import may_need_attention
 from tidegate.domain.pauses import Pause, WaitingCommand
 from tidegate.errors import ConflictError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
+_NEWEST_TABLE = "tidegateNewestActivities"
 TABLES = (
     "tidegatePartitions",
     "tidegateJobs",
@@ -31,10 +34,12 @@ TABLES = (
     "tidegateFeeds",
     "tidegateDelays",
     EFFECTS,
+    _NEWEST_TABLE,
 )
 _PAUSE_ROW = "pause"  # one row for each target
 _MODEL_ROW = "model"  # one row for each model name
 _FEED_ROW = "feed"  # one row for each feed
+_NEWEST = "newest"  # the list of all activities
 
 
 class Ledger:
@@ -54,10 +59,15 @@ class Ledger:
         self._feeds = TableRows(TABLES[7], FeedRecord, account=account, credential=credential)
         self._delays = TableRows(TABLES[8], Delay, account=account, credential=credential)
         self.effects = EffectRows(account=account, credential=credential)
+        self._newest = TableRows(_NEWEST_TABLE, NewestActivity, account=account, credential=credential)
 
     def feed(self, name: str) -> FeedRecord | None:
         """Return the feed's record, or None if the service has not seen the feed yet."""
         return self._feeds.get(name, _FEED_ROW)
+
+    def feeds(self) -> dict[str, FeedRecord]:
+        """Return the records of all feeds by name."""
+        return {record.feed: record for record in self._feeds.query("")}
 
     def partition(self, feed: str, partition: str) -> Partition:
         """Return the partition's record, or a new one (its `etag` is None) if there is none."""
@@ -65,6 +75,15 @@ class Ledger:
 
     def partitions(self, feed: str) -> list[Partition]:
         return list(self._partitions.query("PartitionKey eq @key", key=row_key(feed)))
+
+    def partitions_since(self, feed: str, first: str) -> list[Partition]:
+        """Return the partitions of a feed from this one on."""
+        condition = "PartitionKey eq @key and RowKey ge @first"
+        return list(self._partitions.query(condition, key=row_key(feed), first=row_key(first)))
+
+    def partitions_for_attention(self) -> list[Partition]:
+        """Return the partitions of all feeds that may be failed or late."""
+        return list(self._partitions.query("attention eq true"))
 
     def job(self, workspace: str, name: str) -> Job | None:
         return self._jobs.get(workspace, name)
@@ -112,6 +131,12 @@ class Ledger:
         activities = self._activities.query("PartitionKey eq @key", key=row_key(subject))
         return sorted(activities, key=lambda activity: activity.at)
 
+    def newest_activities(self, limit: int, after: str | None = None) -> list[NewestActivity]:
+        """Return the newest activities of all subjects, newest first, after one with this `position`."""
+        keys = {"key": _NEWEST, **({"after": row_key(after)} if after else {})}
+        condition = "PartitionKey eq @key" + (" and RowKey gt @after" if after else "")
+        return list(islice(self._newest.query(condition, limit, **keys), limit))
+
     def unsent_activities(self) -> list[Activity]:
         """Return the activities that were not sent to every channel yet."""
         return list(self._activities.query("done eq false"))
@@ -153,6 +178,14 @@ class Ledger:
         self.effects.note(activity)
         return True
 
+    def list_activity(self, activity: Activity) -> None:
+        """Add an activity to the list of the newest ones, unless it is there."""
+        entry = NewestActivity.of(activity)
+        try:
+            self._newest.save(_NEWEST, entry.position, entry)
+        except ConflictError:
+            pass
+
     def add_failure(self, activity: Activity) -> None:
         """Record a failure unless it is recorded already.
 
@@ -174,7 +207,8 @@ class Ledger:
             self.effects.note(record)
         match record:
             case Partition():
-                self._partitions.save(record.feed, record.partition, record)
+                attention = may_need_attention(record)
+                self._partitions.save(record.feed, record.partition, record, attention=attention)
             case FeedRecord():
                 self._feeds.save(record.feed, _FEED_ROW, record)
             case Job():
@@ -208,7 +242,8 @@ class Ledger:
     def create(self) -> bool:
         """Create the tables that do not exist. Return whether any was created."""
         models, pauses = (self._models, self._versions), (self._pauses, self._waiting)
-        tables = (self._partitions, self._jobs, self._activities, *models, *pauses, self._feeds, self._delays)
+        others = (self._activities, self._feeds, self._delays, self._newest)
+        tables = (self._partitions, self._jobs, *models, *pauses, *others)
         created = [rows.create() for rows in (*tables, self.effects)]
         return any(created)
 

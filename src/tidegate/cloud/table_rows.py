@@ -49,11 +49,16 @@ class TableRows(Generic[R]):
         except NotFoundError:
             return None
 
-    def query(self, condition: str, **values: str) -> Iterator[R]:
-        """Yield the records that match an OData condition. A table that does not exist yet has no records."""
+    def query(self, condition: str, page: int | None = None, /, **values: str) -> Iterator[R]:
+        """Yield the records that match an OData condition. A table that does not exist yet has no records.
+
+        `page` is how many rows one request reads, if not as many as Azure gives.
+        """
         try:
             with azure_errors(f"query {self._table}"):
-                entities = self._client.query_entities(condition, parameters=values or None)
+                entities = self._client.query_entities(
+                    condition, parameters=values or None, results_per_page=page
+                )
                 yield from (self._record(entity) for entity in entities)
         except NotFoundError:
             return

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from tidegate.config.access import Access
 from tidegate.config.file_patterns import FilePatterns
 from tidegate.config.model_policy import Policy
 from tidegate.config.model_sets import TrainOn
@@ -196,6 +197,7 @@ class Config(Section):
     feeds: dict[FeedName, Feed] = Field(min_length=1)
     models: dict[AssetName, Policy] = Field(default={})
     notify: list[Channel] = Field(default=[])
+    access: Access = Access()
 
     @model_validator(mode="after")
     def _folders_are_not_shared(self) -> "Config":

@@ -1,6 +1,7 @@
 """Paths of the API: for its answers, and for the links in notifications."""
 
 from tidegate.domain.activities.activity import Activity
+from tidegate.domain.activities.newest import NewestActivity
 from tidegate.domain.activities.subjects import (
     FeedSubject,
     JobSubject,
@@ -47,7 +48,7 @@ def failure_url(id: str) -> str:
     return f"/api/failures/{id}"
 
 
-def activity_url(activity: Activity) -> str | None:
+def activity_url(activity: Activity | NewestActivity) -> str | None:
     """Return the path of the failure, partition, feed, model or job that an activity is about, or None."""
     if activity.replayable:
         return failure_url(activity.short_id)

@@ -40,6 +40,7 @@ class NotifyHandler:
         activity.taken_at = now
         self.context.ledger.save(activity)
         try:
+            self.context.ledger.list_activity(activity)
             failed = self._send(activity)
             self._publish(activity)
             activity.done = not failed

@@ -1,0 +1,208 @@
+"""The pages, asked over HTTP in this process: what they show, whom they let in, and what they never do."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.support import config_yaml
+from tests.support.clock import Clock
+from tests.support.hostile_names import HOSTILE
+from tests.support.page_rows import a_version, an_activity, an_estate, save_all
+from tests.support.pages import HOST, Pages, count, principal_headers
+from tests.support.service import start_service
+
+from tidegate.bootstrap import Service
+from tidegate.domain.lifecycle.records import Model
+from tidegate.domain.overview import Need
+from tidegate.pages.rendering import offset
+
+if TYPE_CHECKING:
+    from tidepool.cloud import Tidepool
+
+POLICY = {
+    "evaluate": {"pipeline": "evaluation", "data": "holdout:4", "compute": "cpu"},
+    "gate": {"metrics": {"accuracy": {"min": 0.8}}},
+    "promote": {"to": "production", "approval": "required", "within": "3d"},
+}
+
+
+def _service(tidepool: "Tidepool", folder: Path) -> Service:
+    account = tidepool.create_storage_account().name
+    feeds = {
+        "digits": config_yaml.a_feed(account, deadline={"day": 5, "at": "06:00"}),
+        "tills": config_yaml.a_feed(account, path="tills/{yyyy}-{MM}-{dd}/", starts=20261101),
+    }
+    values = {**config_yaml.values(**feeds), "timezone": "Europe/Berlin", "models": {"classifier": POLICY}}
+    values["access"] = {
+        "reader": ["reader", "0c5f-group"],
+        "operator": ["operator"],
+        "approver": ["approver"],
+    }
+    return start_service(account, config_yaml.write(folder, values), Clock(), authenticated=True)
+
+
+@pytest.fixture(scope="module")
+def estate(tidepool: "Tidepool", tmp_path_factory: pytest.TempPathFactory) -> Service:
+    """Return a service with something of each kind in its ledger, which no test of the module changes."""
+    service = _service(tidepool, tmp_path_factory.mktemp("estate"))
+    an_estate(service)
+    return service
+
+
+@pytest.fixture
+def pages(estate: Service) -> Iterator[Pages]:
+    return Pages(lambda: estate, "reader")
+
+
+@pytest.mark.parametrize("need", list(Need))
+def test_number_on_the_first_screen_is_that_of_the_rows_behind_its_link(pages: Pages, need: Need) -> None:
+    first = pages.page("/")
+    behind = pages.page(f"/needs/{need.value}")
+
+    rows = behind.css(f'[data-rows="{need.value}"] > li')
+
+    assert count(first, need.value) == count(behind, need.value) == len(rows)
+    assert len(rows) == (0 if need is Need.UNDELIVERED else 1)
+
+
+def test_what_is_over_needs_no_person(pages: Pages) -> None:
+    text = pages.page("/needs/failures").text()
+
+    assert "CheckPartition digits 202609 failed" in text
+    assert "Replayed long ago" not in text
+
+
+def test_failed_rerun_of_a_published_partition_says_both(pages: Pages) -> None:
+    text = pages.page("/needs/failed").text()
+
+    assert "the step score ran out of memory" in text
+    assert "202609-1-g1 still" in text
+
+
+def test_filter_shows_only_what_it_names(pages: Pages) -> None:
+    def cells(path: str) -> list[str]:
+        return [str(cell.attributes["href"]) for cell in pages.page(path).css("a.cell")]
+
+    assert cells("/?only=failed") == ["/feeds/digits/partitions/202609"]
+    assert cells("/?only=late") == ["/feeds/digits/partitions/202610"]
+    assert cells("/?only=missing") == [f"/feeds/tills/partitions/202611{day}" for day in range(10, 21)]
+    assert len(cells("/")) == 11 + 12
+
+
+def test_times_have_the_offset_of_their_date(pages: Pages) -> None:
+    times = {str(node.attributes["datetime"]): node.text() for node in pages.page("/").css("time")}
+
+    assert times["2026-11-21T02:10:00Z"] == "2026-11-21 03:10 +01:00"
+    assert offset(datetime(2026, 7, 1, tzinfo=UTC)) == " +00:00"
+
+
+def test_person_without_a_session_is_sent_to_sign_in_and_back(estate: Service) -> None:
+    answer = Pages(lambda: estate).get("/?only=late")
+
+    assert answer.status_code == 302
+    assert answer.headers["location"] == "/.auth/login/aad?post_login_redirect_uri=%2F%3Fonly%3Dlate"
+
+
+def test_part_of_a_page_says_that_the_session_is_over_and_never_shows_the_sign_in(estate: Service) -> None:
+    answer = Pages(lambda: estate).get("/", HX_Request="true")
+
+    assert answer.status_code == 401
+    assert "your session is over" in answer.text
+    assert "location" not in answer.headers
+
+
+def test_group_of_the_configuration_may_read(estate: Service) -> None:
+    assert Pages(lambda: estate, "0c5f-group").get("/").status_code == 200
+
+
+def test_person_without_a_role_reads_which_role_is_missing_and_who_gives_it(estate: Service) -> None:
+    answer = Pages(lambda: estate, "something-else").get("/")
+
+    assert answer.status_code == 403
+    assert "without the role reader" in answer.text
+    assert "access.reader in tidegate.yml" in answer.text
+    assert "digits" not in answer.text
+
+
+def test_headers_count_only_while_authentication_is_on(tidepool: "Tidepool", tmp_path: Path) -> None:
+    account = tidepool.create_storage_account().name
+    service = start_service(account, config_yaml.write(tmp_path, config_yaml.values()), Clock())
+
+    answer = Pages(lambda: service, "reader", "operator", "approver").get("/")
+
+    assert answer.status_code == 403
+    assert "authentication is off" in answer.text
+
+
+def test_every_page_has_the_headers_that_protect_it(estate: Service, pages: Pages) -> None:
+    for answer in (pages.get("/"), pages.get("/nothing"), Pages(lambda: estate).get("/")):
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["strict-transport-security"]
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["referrer-policy"] == "same-origin"
+
+
+def test_pages_have_nothing_inline_and_nothing_from_another_host(pages: Pages) -> None:
+    for path in ("/", "/needs/failed"):
+        page = pages.page(path)
+        assert not page.css("style, [style], script:not([src]), [onclick], [onload]")
+        for node in page.css("script, link, img"):
+            address = str(node.attributes.get("src") or node.attributes.get("href"))
+            assert address.startswith("/static/"), address
+            assert pages.get(address).status_code == 200
+
+
+def test_large_body_is_refused(pages: Pages) -> None:
+    answer = pages.http.post("/", content=b"x" * 70_000)
+
+    assert answer.status_code == 413
+
+
+def test_hostile_names_are_text(tidepool: "Tidepool", tmp_path: Path) -> None:
+    service = _service(tidepool, tmp_path)
+    for number, name in enumerate(HOSTILE):
+        activity = an_activity(number, title=name, text=name, kind="work.failed", data={"command": {}})
+        save_all(service, [activity, Model(model=name), a_version(name, str(number))])
+        service.ledger.list_activity(activity)
+    pages = Pages(lambda: service, "reader")
+
+    for path in ("/", "/needs/failures", "/?only=failed"):
+        page = pages.page(path)
+        assert not page.css("script:not([src]), img, [onfocus], [onerror]")
+        assert path.startswith("/?") or all(_plain(name) in _plain(page.text()) for name in HOSTILE[:5])
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
+
+
+def test_empty_installation_says_so(tidepool: "Tidepool", tmp_path: Path) -> None:
+    text = Pages(lambda: _service(tidepool, tmp_path), "reader").page("/").text()
+
+    assert "Nothing needs a person now" in text
+    assert "No job runs" in text
+    assert "Nothing has happened yet" in text
+
+
+def test_first_screen_reads_the_same_however_many_partitions_there_are(
+    tidepool: "Tidepool", estate: Service, pages: Pages
+) -> None:
+    before = tidepool.last_request
+    pages.page("/")
+
+    host = f"{estate.settings.storage_account}.table."
+    assert len(tidepool.find_requests(host=host, after=before)) <= 9 + len(estate.config().feeds)
+
+
+def test_pages_do_not_take_a_name_from_a_header_without_a_principal(estate: Service) -> None:
+    pages = Pages(lambda: estate)
+    headers = principal_headers("mallory", "approver")
+
+    answer = pages.http.get(f"{HOST}/", headers={"X-MS-CLIENT-PRINCIPAL": headers["X-MS-CLIENT-PRINCIPAL"]})
+
+    assert answer.status_code == 302
