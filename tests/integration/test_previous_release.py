@@ -6,7 +6,7 @@ promotion.
 """
 
 import json
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from azure.data.tables import TableClient
@@ -20,13 +20,8 @@ from tidegate.cloud.table_rows import ROW_FORMAT
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidegate.errors import TransientError
 from tidegate.messages.commands import (
-    MESSAGE_FORMAT,
-    AnyCommand,
     PromoteModel,
-    RecordEvent,
-    RegisterMembers,
     decode,
-    encode,
 )
 from tidegate.service.manual_actions.replay import ReplayService
 from tidepool.cloud import StorageAccount

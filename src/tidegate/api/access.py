@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import Depends, Header, Request, Response
 from fastapi.security import APIKeyHeader
 
-from tidegate.api_client import TIME_ZONE_HEADER
 from tidegate.api.principal import read_principal
+from tidegate.api_client import TIME_ZONE_HEADER
 from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError
 
