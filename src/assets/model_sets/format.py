@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,18 @@ from model_sets.forecasting import forecast_table
 from model_sets.index import SQLITE, IndexRow, read_index, spell, table_to_rows, write_index
 from model_sets.info import METADATA, SetInfo
 from model_sets.members import Member, load_member
+from model_sets.prepared import PREPARE, Prepare, load_prepare, prepare_files, prepare_table
 from model_sets.shards import FOLDER, ShardReader, ShardWriter, entry_name
+from model_sets.sources import Source
 
 
-def write_set(folder: Path, info: SetInfo, index: pa.Table, shards: Mapping[str, Path]) -> str:
+def write_set(
+    folder: Path, info: SetInfo, index: pa.Table, shards: Mapping[str, Path], prepare: Path | None = None
+) -> str:
     """Write a set: `shards` maps names such as `00.zip` to finished files. Return the index's SHA-256.
 
-    MLmodel is written last, so a folder without it is not complete. Raise SetError if the index is not
-    complete, or names a shard that is not given.
+    `prepare` is the file prepare.py if the facts have its hash. MLmodel is written last, so a folder without
+    it is not complete. Raise SetError if the index is not complete, or names a shard that is not given.
     """
     named = {name for name in index["shard"].unique().to_pylist() if name is not None}
     missing = sorted(named - set(shards))
@@ -35,6 +40,9 @@ def write_set(folder: Path, info: SetInfo, index: pa.Table, shards: Mapping[str,
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     for name in sorted(named):
         _place(shards[name], folder / FOLDER / name)
+    if info.prepare:
+        load_prepare(prepare or folder / PREPARE, info.prepare)
+        _place(prepare or folder / PREPARE, folder / PREPARE)
     sha256 = write_index(folder, index, info.keys)
     code = folder / "code" / "model_sets"
     code.mkdir(parents=True, exist_ok=True)
@@ -108,7 +116,19 @@ class ModelSet:
 
     def forecast(self, table: pa.Table) -> pa.Table:
         """Return forecast, trained_in, state and reason for each row of a table, in their order."""
-        return forecast_table(table, self.info, self.find, self.member)
+        return forecast_table(self.prepared(table), self.info, self.find, self.member)
+
+    def prepared(self, table: pa.Table) -> pa.Table:
+        """Return a raw table as the set's prepare.py changes it, or unchanged if there is none."""
+        return table if self._prepare is None else prepare_table(table, self._prepare, "the table")
+
+    def prepared_files(self, sources: Sequence[Source], scratch: Path) -> list[Source]:
+        """Return files as the set's prepare.py changes them, or the same files if there is none."""
+        return list(sources) if self._prepare is None else prepare_files(sources, self._prepare, scratch)
+
+    @cached_property
+    def _prepare(self) -> Prepare | None:
+        return load_prepare(self.folder / PREPARE, self.info.prepare) if self.info.prepare else None
 
     def rows(self) -> list[IndexRow]:
         return table_to_rows(self.index, self.info.keys)

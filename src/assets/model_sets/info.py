@@ -19,7 +19,8 @@ class SetInfo:
 
     `keys` are the columns that tell the members apart, `target` the column that is forecast, `time` the
     column with dates or times. `horizon` is a number of steps, and `frequency` says how long a step is.
-    `covariates` are numeric columns that are known in advance, such as a price.
+    `covariates` are numeric columns that are known in advance, such as a price. `prepare` is the SHA-256 of
+    the set's file prepare.py, or empty if it has none.
     """
 
     keys: tuple[str, ...]
@@ -28,6 +29,7 @@ class SetInfo:
     horizon: int
     frequency: str = "day"
     covariates: tuple[str, ...] = ()
+    prepare: str = ""
 
     def __post_init__(self) -> None:
         columns = [*self.keys, self.target, self.time, *self.covariates]
@@ -64,6 +66,7 @@ class SetInfo:
                 horizon=int(metadata["horizon"]),
                 frequency=metadata["frequency"],
                 covariates=tuple(metadata["covariates"]),
+                prepare=str(metadata.get("prepare", "")),
             )
         except (KeyError, TypeError) as error:
             raise SetError(f"the metadata of the set does not fit: {error!r}") from error

@@ -49,6 +49,7 @@ def _content(info: SetInfo, facts: Mapping[str, Any]) -> dict[str, Any]:
         _column("double", "forecast", required=False),
         *(_column("string", name, required=False) for name in ("trained_in", "state", "reason")),
     ]
+    signature = {"inputs": json.dumps(inputs), "outputs": json.dumps(outputs), "params": None}
     return {
         "flavors": {
             "python_function": {
@@ -61,7 +62,8 @@ def _content(info: SetInfo, facts: Mapping[str, Any]) -> dict[str, Any]:
         "metadata": {"tidegate_model": "model-set", METADATA: {"format": FORMAT, **facts}},
         "mlflow_version": version("mlflow-skinny"),
         "model_uuid": uuid.uuid4().hex,
-        "signature": {"inputs": json.dumps(inputs), "outputs": json.dumps(outputs), "params": None},
+        # A set with prepare.py takes the raw table, whose columns only this file knows.
+        **({} if info.prepare else {"signature": signature}),
         "utc_time_created": now.strftime("%Y-%m-%d %H:%M:%S.%f"),
     }
 

@@ -33,7 +33,7 @@ class Source:
     @property
     def format(self) -> str:
         """Return `parquet` or `csv`. Raise TableError for other files."""
-        name = self.name.lower()
+        name = self.path.name.lower()  # a prepared file is Parquet, whatever its name is
         for ending, kind in ENDINGS.items():
             if name.endswith(ending):
                 return kind
@@ -130,7 +130,8 @@ MEANINGS = {
 
 
 def _check_kind(source: Source, name: str, column: Column, wanted: str) -> None:
-    text_in_csv = source.format == "csv" and column.kind == "text"
+    # Cells of CSV files are text, also those that prepare.py left as they are.
+    text_in_csv = column.kind == "text" and not source.name.lower().endswith(".parquet")
     if column.kind not in FITTING[wanted] and not text_in_csv and column.kind != "null":
         raise TableError(f"column {name!r} of {source.name} has type {column.type}; {MEANINGS[wanted]}")
 
@@ -141,7 +142,7 @@ def _read_parquet(source: Source) -> Header:
 
 
 def _read_csv(source: Source, needed: Sequence[str]) -> Header:
-    """Return the columns of the first line. The delimiter is the one that gives most needed columns."""
+    """Return the columns of the first line. The delimiter gives most of the needed columns, or most."""
     opened = gzip.open if source.name.lower().endswith(".gz") else open
     with opened(source.path, "rt", encoding="utf-8-sig", newline="") as file:
         line = next(iter(file), "")
@@ -150,7 +151,7 @@ def _read_csv(source: Source, needed: Sequence[str]) -> Header:
         }
     if not line.strip():
         raise TableError(f"{source.name} is empty: it has no line with the names of the columns")
-    mark = max(DELIMITERS, key=lambda mark: sum(name in texts[mark] for name in needed))
+    mark = max(DELIMITERS, key=lambda mark: (sum(name in texts[mark] for name in needed), len(texts[mark])))
     names = texts[mark]
     folded = [name.casefold() for name in names]  # as DuckDB does
     unique = [

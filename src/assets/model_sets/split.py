@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +57,18 @@ def plan_split(sources: Sequence[Source], info: SetInfo, *, target: bool, bucket
     files = list(zip(readable, headers, strict=True))
     check_headers(files, info.keys, info.time, needed[len(info.keys) + 1 :])
     return Plan(info, tuple(readable), tuple(headers), buckets)
+
+
+def with_files(plan: Plan, changed: Mapping[int, Source]) -> Plan:
+    """Return a plan with other files in the place of some. Raise TableError if they do not fit the others."""
+    info, sources = plan.info, list(plan.sources)
+    headers = list(plan.headers)
+    needed = [*info.keys, info.time, *info.covariates, info.target]
+    for place, source in changed.items():
+        sources[place], headers[place] = source, read_header(source, needed)
+    files = list(zip(sources, headers, strict=True))
+    check_headers(files, info.keys, info.time, needed[len(info.keys) + 1 :])
+    return Plan(info, tuple(sources), tuple(headers), plan.buckets)
 
 
 def split(

@@ -42,7 +42,8 @@ def forecast_holdout(
     count = 4 if few else BUCKETS
     for side, of_side in infos.items():
         if side == "candidate" or replace(of_side, horizon=info.horizon) != info:  # it has other columns
-            plan = plan_split(sources, of_side, target=True, buckets=count)
+            files = open_set(sets[side]).prepared_files(sources, scratch / "prepared" / side)
+            plan = plan_split(files, of_side, target=True, buckets=count)
             split(plan, range(len(plan.sources)), scratch / "buckets" / side)
     numbers = list(range(count))
     if few or (os.cpu_count() or 1) == 1:

@@ -10,6 +10,7 @@ from member_rule import MemberDecision
 from model_sets.format import ModelSet, copy_members, write_set
 from model_sets.index import METRICS, IndexRow, rows_to_table
 from model_sets.key_errors import Array, errors_of
+from model_sets.prepared import PREPARE
 
 PLACE = ("shard", "entry", "loader", "sha256", "fallback")
 
@@ -74,7 +75,7 @@ def write_winners(
         shards[name] = folder / "shards" / name
         placed = {row.key: row for row in copy_members(champion, kept, shards[name])}
     index = rows_to_table([placed.get(row.key, row) for row in rows], candidate.info.keys)
-    return write_set(folder, candidate.info, index, shards)
+    return write_set(folder, candidate.info, index, shards, candidate.folder / PREPARE)
 
 
 def winning_sums(errors: KeyErrors, decisions: Sequence[MemberDecision]) -> tuple[Array, Array | None]:

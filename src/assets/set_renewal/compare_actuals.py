@@ -74,7 +74,8 @@ def read_actuals(members: ModelSet, data: Path, manifest: Path, scratch: Path) -
 
     The split makes keys and times comparable: text as spelled, and the number of the step.
     """
-    plan = plan_split(read_manifest(data, manifest), members.info, target=True, buckets=1)
+    sources = members.prepared_files(read_manifest(data, manifest), scratch / "prepared")
+    plan = plan_split(sources, members.info, target=True, buckets=1)
     if plan.sources:
         split(plan, range(len(plan.sources)), scratch)
     return sorted(str(file) for file in scratch.glob("bucket=[0-9]*/*.parquet"))

@@ -53,8 +53,11 @@ class SetServer:
         from model_sets.errors import TableError
         from model_sets.forecasting import forecast_table
 
-        records = read_rows(text)
         info = self.members.info
+        try:
+            records = self._prepared(read_rows(text))
+        except TableError as error:
+            raise RequestError(400, str(error)) from error
         for name in info.keys:
             if any(record.get(name) is None for record in records):
                 raise RequestError(400, f"a row has no value in the key column {name!r}")
@@ -74,6 +77,19 @@ class SetServer:
             }
             for row in answers.to_pylist()
         ]
+
+    def _prepared(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the rows of a request as the set's prepare.py changes them, or unchanged."""
+        import pyarrow as pa
+
+        if not self.members.info.prepare:
+            return records
+        try:
+            table = pa.Table.from_pylist(records)
+        except pa.ArrowException as error:
+            raise RequestError(400, f"the rows have values of different types: {error}") from error
+        rows: list[dict[str, Any]] = self.members.prepared(table).to_pylist()
+        return rows
 
     def _check_keys(self, table: Any) -> None:
         columns = [table[name].to_pylist() for name in self.members.info.keys]

@@ -6,6 +6,7 @@ into the folder of batches, so that a mini-batch of the next step is one bucket.
 
 import argparse
 import logging
+import tempfile
 from pathlib import Path
 
 from model_sets.errors import SetError
@@ -35,10 +36,12 @@ def split_partition(data: Path, manifest: Path, model: Path, buckets: Path, buck
 
     Raise TableError, which names the file and the column, if a file cannot be read or does not fit the set.
     """
-    sources = read_manifest(data, manifest)
-    plan = plan_split(sources, open_set(model).info, target=False, buckets=bucket_count)
+    sources, members = read_manifest(data, manifest), open_set(model)
     buckets.mkdir(parents=True, exist_ok=True)
-    counts = split(plan, range(len(plan.sources)), buckets) if plan.sources else {}
+    with tempfile.TemporaryDirectory() as scratch:
+        files = members.prepared_files(sources, Path(scratch))
+        plan = plan_split(files, members.info, target=False, buckets=bucket_count)
+        counts = split(plan, range(len(plan.sources)), buckets) if plan.sources else {}
     rows = {plan.sources[place].name: count for place, count in counts.items()}
     write_files(buckets, sources, rows)
     return sum(rows.values())

@@ -21,6 +21,7 @@ import training_settings
 from model_sets.format import ModelSet, open_set, write_set
 from model_sets.index import IndexRow, rows_to_table, schema, table_to_rows
 from model_sets.limits import check_metrics
+from model_sets.prepared import PREPARE
 from model_sets.shards import FOLDER
 from train_members import SUMS
 from training_settings import Settings
@@ -42,7 +43,9 @@ def main() -> None:
     shards = {path.name: path for path in sorted(args.members.glob("*.zip"))}
     if previous:
         shards |= {path.name: path for path in sorted((previous.folder / FOLDER).glob("*.zip"))}
-    sha256 = write_set(args.model, settings.info, rows_to_table(rows, settings.info.keys), shards)
+    sha256 = write_set(
+        args.model, settings.info, rows_to_table(rows, settings.info.keys), shards, args.plan / PREPARE
+    )
 
     report = summary(rows, settings, facts, read_counts(args.rows)) | {"holdout": totals(trained)}
     report |= {"index_sha256": sha256, "assemble_seconds": round(time.monotonic() - started, 1)}

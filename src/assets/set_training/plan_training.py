@@ -7,6 +7,8 @@ import argparse
 import json
 import logging
 import math
+import shutil
+import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,13 @@ from model_sets.expected_keys import read_expected, read_key_lines
 from model_sets.format import ModelSet, open_set
 from model_sets.info import SetInfo
 from model_sets.limits import check_files
+from model_sets.prepared import PREPARE, file_hash, load_prepare, prepare_files
 from model_sets.sources import Source, read_manifest
 from model_sets.split import plan_split
 from training_settings import Settings
 
+NONE = "none"  # an input of a job cannot be an empty text
+FIRST_ROWS = 1000  # of each file, to see which columns prepare makes
 KEYS_OF_A_SHARD = 200  # at least, if only some keys are trained
 
 log = logging.getLogger(__name__)
@@ -30,6 +35,8 @@ log = logging.getLogger(__name__)
 def main() -> None:
     logging.basicConfig(level=logging.INFO)
     args = parse_arguments()
+    folder = Path(__file__).parent
+    prepare = None if args.prepare == NONE else folder / args.prepare
     info = SetInfo(
         keys=tuple(json.loads(args.keys)),
         target=args.target,
@@ -37,17 +44,23 @@ def main() -> None:
         horizon=args.horizon,
         frequency=args.frequency,
         covariates=tuple(json.loads(args.covariates)),
+        prepare=hash_of(prepare) if prepare else "",
     )
-    trainer_of(args.trainer, info, Path(__file__).parent)
+    trainer_of(args.trainer, info, folder)
     previous = open_set(args.previous) if args.previous else None
     if previous and previous.info != info:
-        raise SetError("the previous set has other columns, horizon or frequency: train all keys anew")
+        what = "columns, horizon, frequency or prepare.py"
+        raise SetError(f"the previous set has other {what}: train all keys anew")
     only = read_key_lines(args.only_keys, info.keys) if args.only_keys else None
     if only is not None and previous is None:
         raise SetError("only_keys needs the previous set, which has the members of all other keys")
     sources = read_manifest(args.data, args.manifest)
     buckets = bucket_count(args.bucket_count, only, previous)
-    plan = plan_split(sources, info, target=True, buckets=buckets)
+    with tempfile.TemporaryDirectory() as scratch:
+        raw = sources
+        if prepare:  # the columns are those of the prepared files, of which the first rows are enough
+            raw = prepare_files(sources, load_prepare(prepare), Path(scratch), FIRST_ROWS)
+        plan = plan_split(raw, info, target=True, buckets=buckets)
     settings = Settings(
         info=info,
         model=args.model_name,
@@ -65,9 +78,20 @@ def main() -> None:
         "expected": [list(key) for key in read_expected(args.expected, info.keys)] if args.expected else [],
     }
     training_settings.save(args.plan, settings, plan, facts)
-    write_lists(args.parts_list, parts_of(plan.sources, args.part_count))
+    if prepare:
+        shutil.copyfile(prepare, args.plan / PREPARE)
+    readable = [source for source in sources if not source.error]
+    write_lists(args.parts_list, parts_of(readable, args.part_count))
     write_lists(args.buckets_list, [[bucket] for bucket in range(plan.buckets)])
     log.info("training_planned files=%d buckets=%d", len(plan.sources), plan.buckets)
+
+
+def hash_of(prepare: Path) -> str:
+    """Return the hash of a prepare file. Raise ValueError if there is no such file with this function."""
+    if not prepare.is_file():
+        raise ValueError(f"prepare {prepare.name!r} is no Python file of the component's folder")
+    load_prepare(prepare)
+    return file_hash(prepare)
 
 
 def bucket_count(buckets: int, only: Sequence[Any] | None, previous: ModelSet | None) -> int:
@@ -126,6 +150,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--trainer", required=True)
     parser.add_argument("--member-time-limit-s", type=float, required=True)
     parser.add_argument("--data-names", default="")
+    parser.add_argument("--prepare", default=NONE)
     return parser.parse_args()
 
 

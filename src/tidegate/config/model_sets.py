@@ -130,6 +130,10 @@ class ModelSet(JobClusters):
     )
     trainer: Filled = "lightgbm"
     covariates: list[Column] = Field(default=[])
+    prepare: Filled | None = Field(
+        default=None,
+        description="A file of the pipeline's folder with `prepare(table)`, which changes the raw rows.",
+    )
     member_time_limit: Duration = timedelta(minutes=1)
     registered: Literal["set", "each"] = Field(default="set", alias="register")
     training: SetTraining = SetTraining()

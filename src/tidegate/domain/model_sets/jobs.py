@@ -66,6 +66,7 @@ def plan_set_training(of: SetOfModel, retraining: Retraining) -> JobPlan:
             "buckets": set.buckets,
             "data_names": ",".join(retraining.data),
             "training_compute": cluster,
+            **({"prepare": set.prepare} if set.prepare else {}),
         },
         outputs={"report": datastore_uri(BLOBSTORE, f"sets/{of.model}/trainings/{retraining.job}/")},
         models={"model": of.model},
