@@ -22,6 +22,7 @@ from tidegate.log import Log, quiet_sdks
 from tidegate.messages import commands
 from tidegate.service.context import ServiceContext
 from tidegate.service.event_tally import EventTally
+from tidegate.service.explain import ExplainService
 from tidegate.service.handlers.advance_rollout import AdvanceRolloutHandler
 from tidegate.service.handlers.check_job import CheckJobHandler
 from tidegate.service.handlers.check_partition import CheckPartitionHandler
@@ -97,6 +98,7 @@ class Service(ServiceContext):
     pauses: PauseService
     indexes: SetIndexes
     overviews: OverviewService
+    explain: ExplainService
 
 
 def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _utc_now) -> Service:
@@ -158,6 +160,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         pauses=PauseService(context, queue, pauses, waiting),
         indexes=indexes,
         overviews=OverviewService(context, undelivered),
+        explain=ExplainService(context),
     )
 
 

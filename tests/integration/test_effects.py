@@ -1,14 +1,17 @@
 """What is recorded of causes: of blobs one record for each look, of other events and requests one each."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
-from tests.support.handler_harness import CHECK, FEED, JOB, MONTH, HandlerHarness
+from tests.support.api_requests import Api, content
+from tests.support.handler_harness import CHECK, FEED, JOB, LOOK, MONTH, HandlerHarness
 from tests.support.installation import Installation
 from tests.support.payloads import as_json, blob_event, run_event
 from tests.support.service import take_commands
 
-from tidegate.domain.activities.subjects import partition_subject
+from tidegate.bootstrap import Service
+from tidegate.domain.activities.subjects import SPELLINGS, partition_subject
 from tidegate.messages.commands import CheckPartition, encode
 from tidegate.service.manual_actions.pause import PauseRequest
 from tidegate.service.manual_actions.requester import Requester
@@ -35,6 +38,15 @@ def deliver(harness: HandlerHarness, number: int) -> tuple[list[str], int]:
         harness.service.worker.carry_out(encode(command))
     take_commands(harness.installation.cloud, account.name)
     return ids, writes(harness) - before
+
+
+def nodes(graph: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    return [node for node in graph["nodes"] if node["kind"] == kind]
+
+
+def table_requests(harness: HandlerHarness) -> int:
+    host = f"{harness.installation.account.name}.table."
+    return len(harness.installation.cloud.find_requests(host=host))
 
 
 def writes(harness: HandlerHarness) -> int:
@@ -113,3 +125,62 @@ def test_a_pause_says_who_paused_and_who_resumed(harness: HandlerHarness) -> Non
         ("pause", "ada"),
         ("resume", "bob"),
     }
+
+
+def test_a_file_of_predictions_is_explained_back_to_its_first_event_with_few_reads(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    api = Api(lambda: harness.service)
+    event = blob_event(f"{MONTH}/_SUCCESS", id="marker-1", topic=installation.account.id)
+    installation.upload(MONTH, {"a.png": "cat"})
+    harness.service.inbox.accept(as_json(event))
+    waiting = take_commands(installation.cloud, installation.account.name)
+    while harness.partition.result is None:
+        for command in waiting or [LOOK]:
+            harness.service.worker.carry_out(encode(command))
+        installation.cloud.settle()
+        waiting = take_commands(installation.cloud, installation.account.name)
+
+    before = table_requests(harness)
+    blob = f"predictions/{FEED}/{MONTH}/{MONTH}-1/g1/predictions.csv"
+    answer = content(api.get(f"/api/explain/https://x.blob.core.windows.net/c/{blob}"))
+    reads = table_requests(harness) - before
+
+    assert reads <= 8
+    assert answer["about"] == f"scoring {FEED}:{MONTH}-1-g1"
+    [files], [job] = nodes(answer, "files"), nodes(answer, "job")
+    [scoring], [event_node] = nodes(answer, "scoring"), nodes(answer, "cause")
+    assert files["facts"]["manifest_hash"] == harness.partition.versions[0].manifest_hash
+    assert job["facts"]["code"].startswith("quick:")
+    assert scoring["facts"]["model"] == "quick-model:1"
+    assert event_node["facts"]["id"] == "marker-1"
+    assert event_node["title"] == event["eventType"]
+    edges = {(edge["source"], edge["target"]) for edge in answer["edges"]}
+    assert {
+        (event_node["id"], files["id"]),
+        (files["id"], scoring["id"]),
+        (job["id"], scoring["id"]),
+    } <= edges
+
+    forward = content(api.get("/api/explain/marker-1"))
+    assert forward["about"] == event_node["id"]
+    assert {scoring["id"], files["id"], job["id"]} <= {node["id"] for node in forward["nodes"]}
+    told = {node["facts"]["kind"]: node["facts"]["id"] for node in nodes(forward, "activity")}
+    assert {"partition.registered"} <= told.keys()
+    same = [
+        content(api.get(f"/api/explain/{subject}"))["about"]
+        for subject in (JOB, f"{FEED}:{MONTH}", f"{FEED}:{MONTH}-1", f"images/{MONTH}/a.png")
+    ]
+    assert same == [job["id"], files["id"], files["id"], files["id"]]
+    activity = told["partition.registered"]
+    assert content(api.get(f"/api/explain/{activity}"))["about"] == f"activity {activity}"
+
+
+def test_what_is_unknown_is_refused_with_what_can_be_explained(service: Service) -> None:
+    api = Api(lambda: service)
+
+    for unknown in ("digits:202601-7", "nothing", "no-model:3", "0123456789ab", "images/x"):
+        refused = content(api.get(f"/api/explain/{unknown}"))
+        assert refused["status"] == 404
+        assert unknown in refused["detail"]
+        assert all(example in refused["detail"] for _, example in SPELLINGS)

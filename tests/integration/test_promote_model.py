@@ -1,9 +1,11 @@
 """Promotion against real storage and workspaces: once, whole, one at a time, and back."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from tests.support.api_requests import Api, content
 from tests.support.promotions import MODEL, POLICY, Promotions
 
 from tidegate.domain.lifecycle.records import ModelState
@@ -48,6 +50,16 @@ def test_an_approved_version_becomes_champion_with_its_files_and_lineage(
     assert record is not None
     assert (record.files, record.bytes, record.copied_bytes, record.without_md5) == (2, 65, 65, 0)
     assert record.lineage.tags == {"team": "vision"}
+
+    explained = content(Api(lambda: promotions.service).get(f"/api/explain/{MODEL}"))
+    nodes = {node["kind"]: node for node in explained["nodes"]}
+    assert explained["about"] == nodes["champion"]["id"]
+    assert nodes["run"]["facts"] == {"run": "train-1", "data": "images: digits:202609-1"}
+    assert nodes["verdict"]["facts"]["id"] == "e1-7"
+    assert (nodes["approval"]["by"], nodes["approval"]["facts"]["reason"]) == ("ada", "looks right")
+    path = [f"{kind} {MODEL}:7" for kind in ("run", "model", "verdict", "approval", "promotion")]
+    steps = {(edge["source"], edge["target"]) for edge in explained["edges"]}
+    assert set(pairwise([*path, nodes["champion"]["id"]])) <= steps
 
 
 def test_files_that_changed_since_they_were_judged_are_judged_again_and_not_promoted(

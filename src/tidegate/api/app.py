@@ -9,7 +9,7 @@ from collections.abc import Callable
 from fastapi import APIRouter, Depends, FastAPI, Request
 from pydantic import BaseModel, Field
 
-from tidegate.api import approvals, docs_page, failures, jobs, members, partitions, pauses
+from tidegate.api import approvals, docs_page, explain, failures, jobs, members, partitions, pauses
 from tidegate.api import models as model_api
 from tidegate.api.access import FUNCTION_KEY
 from tidegate.api.problems import Responses, documented, handle_problems
@@ -65,6 +65,7 @@ def create_app(service: Callable[[], Service]) -> FastAPI:
     app.include_router(members.router)
     app.include_router(failures.router)
     app.include_router(pauses.router)
+    app.include_router(explain.router)
     app.include_router(docs_page.router, prefix="/api")
     handle_problems(app)
     return app

@@ -18,6 +18,7 @@ except ImportError:  # Azure installs the service without these packages
 from tidegate.api_client import UnreachableError
 from tidegate.cli import (
     check,
+    explain,
     failures,
     init,
     installation,
@@ -40,7 +41,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for module in (partitions, models, members, jobs, failures, check, pauses, installation, init):
+for module in (partitions, models, members, jobs, failures, explain, check, pauses, installation, init):
     module.add_to(app)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 EFFECTS = "tidegateEffects"
+ACTIVITY = "activity"  # the command of the rows that say where an activity is
 
 
 # The command or request that is being carried out, and the effects of it that are recorded already.
@@ -52,11 +53,17 @@ class EffectRows:
         act, recorded = present
         effect = act.effect(subject)
         if isinstance(record, Activity):
-            effect.cause = record.cause
+            effect.cause, effect.activity = record.cause, record.id
         key = f"{effect.cause} {effect.id}"
         if key not in recorded:
             self.add(effect)
             recorded.add(key)
+
+    def add_activity(self, activity: Activity) -> None:
+        """Record where the activity of a short id is."""
+        effect = Effect(cause=activity.short_id, command=ACTIVITY, subject=activity.subject, at=activity.at)
+        effect.activity = activity.id
+        self.add(effect)
 
     def add(self, effect: Effect) -> bool:
         """Record an effect unless it is recorded already. Return whether it was new."""

@@ -176,6 +176,7 @@ class Ledger:
         except ConflictError:
             return False
         self.effects.note(activity)
+        self.effects.add_activity(activity)
         return True
 
     def list_activity(self, activity: Activity) -> None:

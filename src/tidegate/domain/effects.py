@@ -6,7 +6,13 @@ from datetime import datetime
 from pydantic import Field
 
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.subjects import job_subject, model_subject, partition_subject, pause_subject
+from tidegate.domain.activities.subjects import (
+    job_subject,
+    model_subject,
+    partition_subject,
+    pause_subject,
+    version_subject,
+)
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.ledger_record import LedgerRecord
 from tidegate.domain.lifecycle.records import Model, ModelVersion
@@ -18,7 +24,8 @@ from tidegate.messages.commands import Origin
 class Effect(LedgerRecord):
     """What a cause led to: a command or a request that changed the records of one subject.
 
-    There is one for each cause, command and subject, however often the command was carried out.
+    There is one for each cause, command and subject, however often the command was carried out, and one for
+    each activity that was recorded.
     """
 
     cause: str = Field(description="Id of the event, request or timer tick.")
@@ -31,11 +38,14 @@ class Effect(LedgerRecord):
     of: str | None = Field(
         default=None, description="The cause of the look that covers this blob event, if that is another id."
     )
+    activity: str | None = Field(
+        default=None, description="The id of the activity within its subject, if this recorded one."
+    )
 
     @property
     def id(self) -> str:
         """Return the id of the effect among those of its cause: `CheckPartition digits:202611`."""
-        return f"{self.command} {self.subject}"
+        return " ".join(filter(None, (self.command, self.subject, self.activity)))
 
 
 @dataclass(frozen=True)
@@ -54,15 +64,18 @@ class Act:
 
 def changed_subject(record: LedgerRecord) -> str | None:
     """Return the subject of a record, or None if a change of it is no effect that people look for."""
+    subject = None
     match record:
         case Partition():
-            return partition_subject(record.feed, record.partition)
+            subject = partition_subject(record.feed, record.partition)
         case Job():
-            return job_subject(record.workspace, record.name)
-        case Model() | ModelVersion():
-            return model_subject(record.model)
+            subject = job_subject(record.workspace, record.name)
+        case Model():
+            subject = model_subject(record.model)
+        case ModelVersion():
+            subject = version_subject(record.model, record.version)
         case Pause():
-            return pause_subject(record.target)
+            subject = pause_subject(record.target)
         case Activity():
-            return record.subject
-    return None
+            subject = record.subject
+    return subject

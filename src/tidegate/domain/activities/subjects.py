@@ -13,6 +13,13 @@ QUEUE_SUBJECT = "queue"  # the subject of messages in the work queue that cannot
 _PARTITION = re.compile(r"([a-z0-9-]+):([0-9]{6}(?:[0-9]{2})?)")
 _FEED = re.compile(r"files:feed:(.+)")
 _MODEL = re.compile(r"model:development:(.+)")
+_VERSION = re.compile(r"version:([^:]+):([^:]+)")
+_RESULT = re.compile(r"([a-z0-9-]+):([0-9]{6}(?:[0-9]{2})?)-([0-9]{1,9})(?:-g([0-9]{1,9}))?")
+_PUBLISHED = re.compile(
+    r"(?:^|/)predictions/([a-z0-9-]+)/([0-9]{6}(?:[0-9]{2})?)/\2-([0-9]{1,9})/g([0-9]{1,9})(?:/|$)"
+)
+_REFERENCE = re.compile(r"([^:/]+):([^:/]+)")
+_SHORT_ID = re.compile(r"[0-9a-f]{12}")
 _JOB = re.compile(r"(development|production):([^:]+)")
 
 
@@ -46,7 +53,80 @@ class FeedSubject:
     feed: str
 
 
+@dataclass(frozen=True)
+class ScoringSubject:
+    """A scoring of a partition, and the predictions that it published."""
+
+    feed: str
+    partition: str
+    version: int
+    generation: int
+
+
+@dataclass(frozen=True)
+class PartitionVersionSubject:
+    """A version of a partition."""
+
+    feed: str
+    partition: str
+    version: int
+
+
+@dataclass(frozen=True)
+class ModelVersionSubject:
+    """A model version, by its number in the development workspace."""
+
+    model: str
+    version: str
+
+
+@dataclass(frozen=True)
+class BlobSubject:
+    """A blob of a feed: its container and path."""
+
+    path: str
+
+
+@dataclass(frozen=True)
+class ActivitySubject:
+    """An activity, by its short id."""
+
+    id: str
+
+
+@dataclass(frozen=True)
+class CauseSubject:
+    """An event, a request or a tick of the timer, by its id."""
+
+    id: str
+
+
 Subject = PartitionSubject | FeedSubject | ModelSubject | JobSubject
+NamedSubject = (
+    ScoringSubject
+    | PartitionVersionSubject
+    | PartitionSubject
+    | ModelVersionSubject
+    | ModelSubject
+    | JobSubject
+    | BlobSubject
+    | ActivitySubject
+    | CauseSubject
+)
+
+# What people may write to have it explained, with an example of each.
+SPELLINGS = (
+    ("the path or address of a file of predictions", "predictions/digits/202611/202611-1/g1/predictions.csv"),
+    ("a blob of a feed, as CONTAINER/PATH", "images/202611/a.png"),
+    ("a partition", "digits:202611"),
+    ("a version of a partition", "digits:202611-1"),
+    ("a scoring", "digits:202611-1-g1"),
+    ("a model", "classifier"),
+    ("a model version in development", "classifier:3"),
+    ("a job", "score-digits-202611-1-g1-a1"),
+    ("an activity or a failure", "3f2a9c81d04e"),
+    ("an event, a request or a tick of the timer", "9d1c2f0e-5a4b-4c1e-8f0e-2b7a6c1d3e4f"),
+)
 
 
 def partition_subject(feed: str, partition: str) -> str:
@@ -94,6 +174,11 @@ def rejection_subject(about: str) -> str:
     return f"rejected:{about}"
 
 
+def version_subject(model: str, version: str) -> str:
+    """Return the subject of a model version in development: `version:classifier:3`."""
+    return f"version:{model}:{version}"
+
+
 def command_subject(command: AnyCommand) -> str:
     """Return the subject that a command works on, or the command's kind if the command has no subject."""
     ids = command_ids(command)
@@ -118,3 +203,36 @@ def parse_subject(subject: str) -> Subject | None:
     if match := _JOB.fullmatch(subject):
         return JobSubject(match[1], match[2])
     return None
+
+
+def named_subjects(text: str) -> list[NamedSubject]:
+    """Return what a text may name, the likeliest first: only the ledger knows which of them exists.
+
+    `SPELLINGS` has what people may write. The subjects of activities and effects are understood, too.
+    """
+    if match := _PUBLISHED.search(text):
+        return [ScoringSubject(match[1], match[2], int(match[3]), int(match[4]))]
+    if "/" in text:
+        return [BlobSubject(text)]
+    if ":" in text:
+        return [*_with_colon(text), CauseSubject(text)]
+    if _SHORT_ID.fullmatch(text):
+        return [ActivitySubject(text), ModelSubject(text)]
+    jobs = [JobSubject(workspace, text) for workspace in ("development", "production")]
+    return [*jobs, ModelSubject(text), CauseSubject(text)]
+
+
+def _with_colon(text: str) -> list[NamedSubject]:
+    named: list[NamedSubject] = []
+    if match := _RESULT.fullmatch(text):
+        feed, partition, version, generation = match.groups()
+        if generation:
+            named.append(ScoringSubject(feed, partition, int(version), int(generation)))
+        else:
+            named.append(PartitionVersionSubject(feed, partition, int(version)))
+    subject = parse_subject(text)
+    if subject is not None and not isinstance(subject, FeedSubject):
+        named.append(subject)
+    if match := _VERSION.fullmatch(text) or _REFERENCE.fullmatch(text):
+        named.append(ModelVersionSubject(match[1], match[2]))
+    return named
