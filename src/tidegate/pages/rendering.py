@@ -19,6 +19,7 @@ from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.links import activity_url
 from tidegate.domain.activities.newest import NewestActivity
 from tidegate.errors import TidegateError
+from tidegate.local_time import local_time
 from tidegate.pages.csrf import csrf_token
 
 FOLDER = Path(__file__).parent
@@ -75,18 +76,10 @@ def _when(zone: ZoneInfo) -> Callable[[datetime | None], Markup]:
         """Return a time in the zone of tidegate.yml, with the offset that the zone has at that time."""
         if at is None:
             return Markup("–")
-        local = at.astimezone(zone)
-        text = local.strftime("%Y-%m-%d %H:%M") + offset(local)
         machine = at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return Markup('<time datetime="{}">{}</time>').format(machine, text)
+        return Markup('<time datetime="{}">{}</time>').format(machine, local_time(at, zone))
 
     return when
-
-
-def offset(local: datetime) -> str:
-    """Return the offset of a time from UTC: ` +09:00`."""
-    digits = local.strftime("%z")
-    return f" {digits[:3]}:{digits[3:5]}"
 
 
 def page_url(path: str) -> str:
