@@ -84,7 +84,7 @@ def throughputs(folder: Path) -> tuple[float, float]:
         return [row for batch in batches for row in scorer.score(batch)]
 
     def loop(files: list[str]) -> list[str]:
-        return [one_row(naive, file, model.shape) for file in files]
+        return [one_row(naive, file, model.frame) for file in files]
 
     rates = []
     for score in (ours, loop):

@@ -236,7 +236,7 @@ REASON = {"reason": "x"}
         (
             jobs_of("202607", "unfit"),
             REASON,
-            (422, "unfit:1 does not fit quick, which takes image-classifier: its input is float32"),
+            (422, "unfit:1 does not fit quick, which takes image-classifier: it takes float32"),
         ),
         (
             jobs_of("202607", "unfit"),

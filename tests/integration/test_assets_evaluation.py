@@ -250,8 +250,9 @@ def test_a_holdout_that_does_not_fit_fails_the_job_and_says_why(
         (
             {"dtype": "float32"},
             "candidate",
-            "the candidate cannot be evaluated: the model takes float32 (-1, 8, 8, 1), expected uint8 "
-            "(-1, height, width, 1 or 3): the model itself must scale the pixels",
+            "the candidate cannot be evaluated: it takes float32 (-1, 8, 8, 1), and does not say how pixels "
+            "become float32: add preprocess to its metadata, such as preprocess: {preset: imagenet}, or "
+            "preprocess: {scale: 1/255} for values from 0 to 1",
         ),
         (
             {"code": "import os\nos._exit(9)"},

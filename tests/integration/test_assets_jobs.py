@@ -19,7 +19,8 @@ from decoding import DECODER
 from drift_reference import load
 from examples.digits.images import TRAINING_DATA, accuracy, holdout_set, month, write
 from examples.digits.labelled_sets import write_training
-from image_model import ImageModel, ImageShape, image_shape
+from image_input import Frame, image_input
+from image_model import ImageModel
 from PIL import Image
 from rows import Row, format_row, parse_rows
 from score_images import Scorer
@@ -199,7 +200,7 @@ def test_the_trained_model_takes_images_and_is_better_than_95_percent(jobs: Jobs
     experiment = jobs.mlflow.get_experiment_by_name("pets").experiment_id
     (run,) = jobs.mlflow.search_runs([experiment], "params.hidden = '64'")
 
-    assert image_shape(mlmodel) == ImageShape(8, 8, 1)
+    assert image_input(mlmodel).frame == Frame(8, 8, 1, grey=True)
     assert mlmodel["metadata"]["tidegate"]["training_data"] == "digits-training:1"
     assert mlmodel["metadata"]["tidegate"]["decoder"] == DECODER
     assert run.data.metrics["accuracy"] > 0.95
@@ -258,5 +259,5 @@ def test_a_model_of_mlflows_own_kind_is_scored_too(tmp_path: Path) -> None:
 
     model = ImageModel(tmp_path / "model")
 
-    assert model.shape == ImageShape(4, 6, 3)
+    assert model.frame == Frame(4, 6, 3)
     assert [row.label for row in model.predict(np.zeros((2, 4, 6, 3), dtype=np.uint8))] == ["(4, 6, 3)"] * 2

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from decoding import DECODER, MAX_PIXELS, BrokenImageError, PixelBudget, decode
+from image_input import Frame
 from PIL import Image
 from ruamel.yaml import YAML
 
@@ -75,7 +76,7 @@ def test_an_image_is_turned_as_its_exif_orientation_says(format: str, orientatio
     image = quarters().transpose(stored) if stored is not None else quarters()
     data = encoded(image, format, exif=exif, **({"quality": 95} if format in ("JPEG", "WEBP") else {}))
 
-    pixels, note = decode(data, 32, 32, 3)
+    pixels, note = decode(data, Frame(32, 32, 3))
 
     corners = [pixels[8, 8], pixels[8, 24], pixels[24, 8], pixels[24, 24]]
     assert np.allclose(corners, [RED, GREEN, BLUE, WHITE], atol=12)
@@ -88,7 +89,7 @@ def test_the_sides_of_the_result_are_those_after_the_turn() -> None:
     wide = Image.new("RGB", (400, 100), RED)
     wide.paste(BLUE, (200, 0, 400, 100))  # stored left to right, and shown from top to bottom
 
-    pixels = decode(encoded(wide, exif=exif), 40, 10, 3).pixels
+    pixels = decode(encoded(wide, exif=exif), Frame(40, 10, 3)).pixels
 
     assert pixels.shape == (40, 10, 3)
     assert (pixels[5, 5].tolist(), pixels[35, 5].tolist()) == ([255, 0, 0], [0, 0, 255])
@@ -97,7 +98,9 @@ def test_the_sides_of_the_result_are_those_after_the_turn() -> None:
 def test_damaged_exif_data_is_noted() -> None:
     data = encoded(Image.new("RGB", (8, 8), RED), "PNG", exif=b"Exif\0\0XX*\0\x08\0\0\0")
 
-    assert decode(data, 8, 8, 3).note == "its EXIF data cannot be read, so its orientation is not known"
+    assert (
+        decode(data, Frame(8, 8, 3)).note == "its EXIF data cannot be read, so its orientation is not known"
+    )
 
 
 def transparent(mode: str) -> bytes:
@@ -121,21 +124,21 @@ def transparent(mode: str) -> bytes:
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("mode", ["LA", "RGBA", "L", "RGB", "P", "I;16"])
 def test_transparent_pixels_show_the_white_background(mode: str, channels: int) -> None:
-    pixels = decode(transparent(mode), 8, 8, channels).pixels
+    pixels = decode(transparent(mode), Frame(8, 8, channels)).pixels
 
     assert pixels[4, 1].tolist() == [200] * channels
     assert pixels[4, 6].tolist() == [255] * channels
 
 
 def test_a_half_transparent_pixel_is_composed() -> None:
-    assert decode(encoded(Image.new("RGBA", (8, 8), (0, 0, 0, 128))), 8, 8, 1).pixels[0, 0, 0] == 127
+    assert decode(encoded(Image.new("RGBA", (8, 8), (0, 0, 0, 128))), Frame(8, 8, 1)).pixels[0, 0, 0] == 127
 
 
 def test_the_colour_below_transparent_pixels_does_not_bleed_when_resized() -> None:
     image = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
     image.paste((255, 255, 255, 255), (0, 0, 31, 64))
 
-    assert decode(encoded(image), 8, 8, 1).pixels.min() >= 254
+    assert decode(encoded(image), Frame(8, 8, 1)).pixels.min() >= 254
 
 
 @pytest.mark.parametrize(
@@ -155,7 +158,7 @@ def test_the_colour_below_transparent_pixels_does_not_bleed_when_resized() -> No
 def test_deep_pixels_are_scaled_by_the_largest_value_that_the_file_states(
     data: bytes, grey: int, channels: int
 ) -> None:
-    pixels, note = decode(data, 1, 1, channels)
+    pixels, note = decode(data, Frame(1, 1, channels))
 
     assert (pixels.ravel().tolist(), note) == ([grey] * channels, "")
 
@@ -168,19 +171,19 @@ def test_twelve_packed_bits_are_scaled() -> None:
     offset = struct.pack("<I", 14)
     data = b"II*\0" + offset + packed + struct.pack("<H", len(tags)) + directory + b"\0\0\0\0"
 
-    assert decode(data, 2, 2, 1).pixels.ravel().tolist() == [255, 128, 0, 64]
+    assert decode(data, Frame(2, 2, 1)).pixels.ravel().tolist() == [255, 128, 0, 64]
 
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF"])
 def test_deep_pixels_that_may_have_fewer_bits_are_noted(format: str) -> None:
-    pixels, note = decode(deep([[3_000]], format), 1, 1, 1)
+    pixels, note = decode(deep([[3_000]], format), Frame(1, 1, 1))
 
     assert pixels.item() == 12
     assert note.startswith("its 16-bit values use at most 12 bits, and it does not state its largest value")
 
 
 def test_values_above_the_stated_maximum_are_noted() -> None:
-    pixels, note = decode(deep([[128 * 257]], "TIFF", tiffinfo={281: 4_095}), 1, 1, 1)
+    pixels, note = decode(deep([[128 * 257]], "TIFF", tiffinfo={281: 4_095}), Frame(1, 1, 1))
 
     assert (pixels.item(), note) == (
         128,
@@ -197,10 +200,10 @@ def colours_of_16_bits(*values: int, mark: bytes = b"") -> bytes:
 
 
 def test_colours_of_16_bits_that_may_have_fewer_bits_are_noted() -> None:
-    pixels, note = decode(colours_of_16_bits(4_095), 1, 1, 3)
+    pixels, note = decode(colours_of_16_bits(4_095), Frame(1, 1, 3))
 
     assert (pixels.max(), note.split(",")[0]) == (15, "its 16-bit values use at most 12 bits")
-    assert decode(colours_of_16_bits(200 * 257), 1, 1, 3).note == ""
+    assert decode(colours_of_16_bits(200 * 257), Frame(1, 1, 3)).note == ""
 
 
 def with_chunk(png: bytes, kind: bytes, content: bytes) -> bytes:
@@ -227,9 +230,9 @@ def test_the_significant_bits_that_a_png_states_are_used(
     grey_png = with_chunk(deep([values]), b"sBIT", bytes([bits]))
     colours = with_chunk(colours_of_16_bits(*values), b"sBIT", bytes([bits] * 3))
 
-    assert decode(grey_png, 1, 2, channels).pixels[0, 0].tolist() == [grey] * channels
-    assert decode(colours, 1, 2, channels).pixels[0, 0].tolist() == [grey] * channels
-    assert decode(colours, 1, 2, channels).note == ""
+    assert decode(grey_png, Frame(1, 2, channels)).pixels[0, 0].tolist() == [grey] * channels
+    assert decode(colours, Frame(1, 2, channels)).pixels[0, 0].tolist() == [grey] * channels
+    assert decode(colours, Frame(1, 2, channels)).note == ""
 
 
 def test_the_alpha_channel_of_scaled_colours_is_kept() -> None:
@@ -238,14 +241,14 @@ def test_the_alpha_channel_of_scaled_colours_is_kept() -> None:
     pixels = chunk(b"IDAT", zlib.compress(b"\0" + colour + transparent))
     data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"sBIT", bytes([12] * 4)) + pixels + chunk(b"IEND", b"")
 
-    assert decode(data, 1, 2, 3).pixels[0].tolist() == [list(RED), list(WHITE)]
+    assert decode(data, Frame(1, 2, 3)).pixels[0].tolist() == [list(RED), list(WHITE)]
 
 
 def test_a_transparent_colour_of_few_bits_is_composed() -> None:
     data = with_chunk(colours_of_16_bits(513, 514), b"sBIT", bytes([10] * 3))
     data = with_chunk(data, b"tRNS", struct.pack(">HHH", 513, 513, 513))
 
-    assert decode(data, 1, 2, 1).pixels.ravel().tolist() == [255, 128]
+    assert decode(data, Frame(1, 2, 1)).pixels.ravel().tolist() == [255, 128]
 
 
 def colours_of_tiff(value: int, order: str, extra: dict[int, int], *, deflate: bool = False) -> bytes:
@@ -273,13 +276,13 @@ def colours_of_tiff(value: int, order: str, extra: dict[int, int], *, deflate: b
 def test_colours_of_a_tiff_are_scaled_by_the_largest_value_that_it_states(
     order: str, deflate: bool, tag: int
 ) -> None:
-    pixels, note = decode(colours_of_tiff(3_000, order, {tag: 4_095}, deflate=deflate), 1, 1, 3)
+    pixels, note = decode(colours_of_tiff(3_000, order, {tag: 4_095}, deflate=deflate), Frame(1, 1, 3))
 
     assert (pixels.ravel().tolist(), note) == ([187] * 3, "")
 
 
 def test_colours_of_a_tiff_above_the_stated_maximum_are_noted() -> None:
-    pixels, note = decode(colours_of_tiff(128 * 257, "<", {281: 4_095}), 1, 1, 3)
+    pixels, note = decode(colours_of_tiff(128 * 257, "<", {281: 4_095}), Frame(1, 1, 3))
 
     assert pixels.ravel().tolist() == [128] * 3
     assert note.startswith("it has values above the largest value that it states")
@@ -290,13 +293,13 @@ def test_grey_with_alpha_that_states_few_bits_is_noted() -> None:
     pixels = chunk(b"IDAT", zlib.compress(b"\0" + struct.pack(">HH", 3_001, 65_535)))
     data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"sBIT", b"\x0c\x0c") + pixels + chunk(b"IEND", b"")
 
-    assert decode(data, 1, 1, 1).note.startswith("it states 4095 as the largest of its 16-bit values")
+    assert decode(data, Frame(1, 1, 1)).note.startswith("it states 4095 as the largest of its 16-bit values")
 
 
 def test_a_transparent_colour_of_16_bits_is_composed() -> None:
     key = chunk(b"tRNS", struct.pack(">HHH", 513, 513, 513))
 
-    assert decode(colours_of_16_bits(513, mark=key), 1, 1, 1).pixels.item() == 255
+    assert decode(colours_of_16_bits(513, mark=key), Frame(1, 1, 1)).pixels.item() == 255
 
 
 @pytest.mark.parametrize("format", ["GIF", "PNG", "TIFF", "WEBP"])
@@ -305,7 +308,7 @@ def test_the_images_after_the_first_one_are_noted(format: str) -> None:
     lossless = {"lossless": True} if format == "WEBP" else {}
     data = encoded(Image.new("RGB", (8, 8), RED), format, save_all=True, append_images=others, **lossless)
 
-    pixels, note = decode(data, 8, 8, 3)
+    pixels, note = decode(data, Frame(8, 8, 3))
 
     assert pixels[4, 4].tolist() == list(RED)
     assert note == "only the first of several images in the file is scored"
@@ -314,13 +317,13 @@ def test_the_images_after_the_first_one_are_noted(format: str) -> None:
 @pytest.mark.parametrize("side", [8_200, 20_000])
 def test_a_small_file_of_too_many_pixels_is_refused(side: int) -> None:
     with pytest.raises(BrokenImageError, match=f"pixels; at most|more than {MAX_PIXELS:,} pixels"):
-        decode(huge_png(side), 32, 32, 3)
+        decode(huge_png(side), Frame(32, 32, 3))
 
 
 def test_a_large_jpeg_is_decoded_at_a_reduced_size() -> None:
     data = encoded(Image.new("RGB", (9_000, 8_000), (10, 200, 30)), "JPEG")
 
-    pixels = decode(data, 32, 32, 3).pixels
+    pixels = decode(data, Frame(32, 32, 3)).pixels
 
     assert np.abs(pixels.astype(int) - (10, 200, 30)).max() <= 3
 

@@ -1,57 +1,16 @@
-"""Which models score images, and how what they return is read."""
+"""How what models of images return is read."""
 
-import json
 import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from image_model import ImageShape, Prediction, UnfitModelError, image_shape, read_output
-
-
-def mlmodel(*inputs: dict[str, Any]) -> dict[str, Any]:
-    return {"signature": {"inputs": json.dumps(list(inputs)), "outputs": None, "params": None}}
-
-
-def tensor(shape: list[int], dtype: str = "uint8", **names: str) -> dict[str, Any]:
-    return {"type": "tensor", "tensor-spec": {"dtype": dtype, "shape": shape}, **names}
-
-
-@pytest.mark.parametrize(
-    ("inputs", "shape"),
-    [
-        ([tensor([-1, 8, 8, 1])], ImageShape(8, 8, 1)),
-        ([tensor([-1, 224, 192, 3], name="pixels")], ImageShape(224, 192, 3, "pixels")),
-    ],
-)
-def test_a_uint8_image_tensor_fits(inputs: list[dict[str, Any]], shape: ImageShape) -> None:
-    assert image_shape(mlmodel(*inputs)) == shape
-
-
-@pytest.mark.parametrize(
-    ("model", "reason"),
-    [
-        ({}, "no tensor signature"),
-        ({"signature": None}, "no tensor signature"),
-        ({"signature": {"inputs": None}}, "no tensor signature"),
-        (mlmodel({"type": "double", "name": "x"}), "no tensor signature"),
-        (mlmodel(tensor([-1, 8, 8, 1]), tensor([-1, 8, 8, 1])), "2 inputs"),
-        (mlmodel(tensor([-1, 8, 8, 1]), {"type": "double", "name": "x"}), "2 inputs"),
-        (mlmodel(tensor([-1, 8, 8, 1], "float32")), "float32"),
-        (mlmodel(tensor([-1, 64])), r"uint8 \(-1, 64\)"),
-        (mlmodel(tensor([1, 8, 8, 1])), r"\(1, 8, 8, 1\)"),
-        (mlmodel(tensor([-1, -1, -1, 3])), r"\(-1, -1, -1, 3\)"),
-        (mlmodel(tensor([-1, 3, 224, 224])), r"\(-1, 3, 224, 224\)"),
-        (mlmodel(tensor([-1, 8, 8, 4])), r"\(-1, 8, 8, 4\)"),
-    ],
-)
-def test_any_other_signature_is_refused_with_its_reason(model: dict[str, Any], reason: str) -> None:
-    with pytest.raises(UnfitModelError, match=reason):
-        image_shape(model)
-
+from model_output import Prediction, read_output, read_probabilities
+from preprocess_keys import UnfitModelError
 
 PROBABILITIES = np.array([[0.1, 0.9], [0.75, 0.25]], dtype=np.float32)
+ZIPMAP = [{8: 0.1, 7: 0.9}, {8: 0.75, 7: 0.25}]  # as skl2onnx returns it
 
 
 @pytest.mark.parametrize(
@@ -83,6 +42,8 @@ PROBABILITIES = np.array([[0.1, 0.9], [0.75, 0.25]], dtype=np.float32)
         (np.array([2, 1]), ["1", "2", "3"], [("3", None), ("2", None)]),
         (np.array([2, 1]), [1, 2, 3], [("2", None), ("1", None)]),
         (pd.DataFrame(PROBABILITIES), ["cat", "dog"], [("dog", 0.9), ("cat", 0.75)]),
+        ({"output_label": np.array([7, 8]), "output_probability": ZIPMAP}, [], [("7", 0.9), ("8", 0.75)]),
+        ({"label": np.array([7, 8]), "probabilities": PROBABILITIES}, [], [("7", 0.9), ("8", 0.75)]),
         (np.array([True, False]), [], [("True", None), ("False", None)]),
         ([True, False], ["good", "bad"], [("bad", None), ("good", None)]),
     ],
@@ -116,6 +77,11 @@ def test_labels_and_probabilities_are_read_in_every_usual_form(
         ([2], ["cat", "dog"], "class 2, and metadata.labels has 2 labels"),
         ([-1], ["cat", "dog"], "class -1, and metadata.labels has 2 labels"),
         ([0], [1, 2, 3], "class 0, and metadata.labels has 3 labels"),
+        (
+            {"logits": PROBABILITIES, "features": np.zeros((2, 64), dtype=np.float32)},
+            [],
+            r"2 outputs, logits float32 \(2, 2\) and features float32 \(2, 64\): .*output: {name: logits}",
+        ),
         ([True], ["cat", "dog", "cow"], "bool 'True' as a label"),
     ],
 )
@@ -129,3 +95,12 @@ def test_a_score_that_is_no_number_makes_an_error_not_a_label(score: float) -> N
     predictions = read_output(np.array([[score, 0.5], [0.25, 0.75]]))
 
     assert predictions == [Prediction(error=f"the model's score is {score}"), Prediction("1", 0.75)]
+
+
+def test_probabilities_of_two_outputs_keep_the_names_of_their_classes() -> None:
+    output = {"output_label": np.array([7, 8]), "output_probability": ZIPMAP}
+
+    classes, values = read_probabilities(output) or ([], np.zeros(0))
+
+    assert classes == ["8", "7"]
+    assert values.tolist() == [[0.1, 0.9], [0.75, 0.25]]

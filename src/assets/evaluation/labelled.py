@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from decoding import Pixels, decode
+from image_input import Frame
 
 LABELS = "labels.csv"
 PACKED = "images.zip"
@@ -38,7 +39,7 @@ class LabelledSet:
     def __len__(self) -> int:
         return len(self.names)
 
-    def batches(self, height: int, width: int, channels: int, size: int = 500) -> Iterator[Pixels]:
+    def batches(self, frame: Frame, size: int = 500) -> Iterator[Pixels]:
         """Yield the images as uint8 arrays (n, height, width, channels), in the order of the names.
 
         Raise UnfitDataError if an image is missing or broken.
@@ -46,7 +47,7 @@ class LabelledSet:
         with _Images(self.folder) as images:
             for start in range(0, len(self), size):
                 names = self.names[start : start + size]
-                yield np.stack([_pixels(images, name, (height, width, channels)) for name in names])
+                yield np.stack([_pixels(images, name, frame) for name in names])
 
 
 def read_labelled(folder: Path, *, slice_by: str | None = None) -> LabelledSet:
@@ -139,9 +140,9 @@ class _Images:
         return self._archive.read(name) if self._archive else (self._folder / name).read_bytes()
 
 
-def _pixels(images: _Images, name: str, shape: tuple[int, int, int]) -> Pixels:
+def _pixels(images: _Images, name: str, frame: Frame) -> Pixels:
     try:
-        return decode(images.read(name), *shape).pixels
+        return decode(images.read(name), frame).pixels
     except (FileNotFoundError, KeyError):
         raise UnfitDataError(f"{LABELS} names {name}, but this image does not exist") from None
     # A decoder may raise any exception for damaged or hostile bytes.

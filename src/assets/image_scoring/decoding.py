@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from deep_pixels import EightBits, colours_in_8_bits, grey_in_8_bits, is_deep, stated_by
+from framing import cut_out, resized_size
+from image_input import Frame
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -73,8 +75,8 @@ class PixelBudget:
 IN_FLIGHT = PixelBudget(MAX_PIXELS)
 
 
-def read_image(path: Path, height: int, width: int, channels: int) -> Picture:
-    """Return the image as a uint8 array (height, width, channels), resized if its size differs.
+def read_image(path: Path, frame: Frame) -> Picture:
+    """Return the image as a uint8 array (height, width, channels), fitted to the frame.
 
     Raise BrokenImageError if the file is broken, and OSError if the storage cannot be read.
     """
@@ -82,17 +84,19 @@ def read_image(path: Path, height: int, width: int, channels: int) -> Picture:
         data = path.read_bytes()
     except FileNotFoundError:
         raise BrokenImageError("the file is gone") from None
-    return decode(data, height, width, channels)
+    return decode(data, frame)
 
 
-def decode(data: bytes, height: int, width: int, channels: int) -> Picture:
-    """Return the pixels of an encoded image, as a viewer shows them. The README says how.
+def decode(data: bytes, frame: Frame) -> Picture:
+    """Return the pixels of an encoded image as a viewer shows them, fitted to the frame.
+
+    The README says how.
 
     Raise BrokenImageError if the bytes cannot be read as an image of at most MAX_PIXELS.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return _read(image, data, (width, height), channels)
+            return _read(image, data, frame)
     except BrokenImageError:
         raise
     except UnidentifiedImageError:
@@ -104,10 +108,10 @@ def decode(data: bytes, height: int, width: int, channels: int) -> Picture:
         raise BrokenImageError(f"{type(error).__name__}: {error}") from error
 
 
-def _read(image: Image.Image, data: bytes, size: tuple[int, int], channels: int) -> Picture:
+def _read(image: Image.Image, data: bytes, frame: Frame) -> Picture:
     stored = image.width * image.height
     if image.format in ("JPEG", "MPO"):
-        image.draft(None, (DRAFT_GAP * max(size), DRAFT_GAP * max(size)))
+        _draft(image, frame)
     # libjpeg keeps all coefficients of a progressive JPEG in memory, at whatever size it is decoded.
     count = stored if image.info.get("progressive") else image.width * image.height
     if count > MAX_PIXELS:
@@ -121,17 +125,34 @@ def _read(image: Image.Image, data: bytes, size: tuple[int, int], channels: int)
         plain, few_bits = _in_8_bits(image, data, deep=deep)
         # The result is small, so resize first: turning and composing then need little memory.
         turned = turn in (5, 6, 7, 8)
+        size = resized_size(plain.size[::-1] if turned else plain.size, frame)
+        if size[0] * size[1] > MAX_PIXELS:
+            raise BrokenImageError(f"resized it has {size[0]} x {size[1]} pixels; at most {MAX_PIXELS:,} fit")
         target = size[::-1] if turned else size
-        small = plain if plain.size == target else plain.resize(target, Image.Resampling.BILINEAR)
+        method = Image.Resampling[frame.interpolation.upper()]
+        small = plain if plain.size == target else plain.resize(target, method)
     if turn in _ORIENTATIONS:
         small = small.transpose(_ORIENTATIONS[turn])
+    if frame.crop:
+        small = cut_out(small, (frame.width, frame.height))
     if small.mode in ("LA", "RGBA"):
         colours = small.convert("RGBA")
         small = Image.alpha_composite(Image.new("RGBA", colours.size, (*BACKGROUND, 255)), colours)
         small = small.convert("RGB")
-    small = small.convert("L" if channels == 1 else "RGB")
-    pixels = np.asarray(small, dtype=np.uint8).reshape(size[1], size[0], channels)
+    if frame.grey:
+        small = small.convert("L")
+    small = small.convert("L" if frame.channels == 1 else "RGB")
+    pixels = np.asarray(small, dtype=np.uint8).reshape(frame.height, frame.width, frame.channels)
     return Picture(pixels, "; ".join(filter(None, (frames, unknown_turn, few_bits))))
+
+
+def _draft(image: Image.Image, frame: Frame) -> None:
+    """Let a JPEG be decoded at a reduced size, if it is much larger than what is needed of it."""
+    width, height = resized_size(image.size, frame)
+    if not isinstance(frame.resize, int):
+        # The file may be turned, which is not known yet.
+        width = height = max(width, height)
+    image.draft(None, (DRAFT_GAP * width, DRAFT_GAP * height))
 
 
 def _frames(image: Image.Image) -> str:

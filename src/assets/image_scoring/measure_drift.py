@@ -21,7 +21,8 @@ import drift_reference
 import numpy as np
 from decoding import BrokenImageError, Pixels, read_image
 from drift_reference import Sample, sample, sampled
-from image_model import ImageShape, image_shape, read_mlmodel
+from image_input import Frame, image_input
+from image_model import read_mlmodel
 from rows import Row, parse_rows, read_manifest
 
 log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def compare(args: argparse.Namespace) -> Compared:
         rows = {row.img: row for row in parse_rows(lines) if row and not row.error}
     names = [name for name in read_manifest(args.manifest) if name in rows]
     chosen = [rows[names[index]] for index in sampled(len(names))]
-    partition = sample_partition(args.images, chosen, image_shape(read_mlmodel(args.model)))
+    partition = sample_partition(args.images, chosen, image_input(read_mlmodel(args.model)).frame)
     if partition is None:
         return not_measured("no image of the partition was scored")
 
@@ -104,12 +105,12 @@ def not_measured(why: str) -> Compared:
     return Compared({"measured": False, "why": why, "breached": False})
 
 
-def sample_partition(folder: Path, rows: list[Row], shape: ImageShape) -> Sample | None:
+def sample_partition(folder: Path, rows: list[Row], frame: Frame) -> Sample | None:
     """Return a sample of the images that can be read, or None if no image can be read."""
 
     def read(row: Row) -> Pixels | None:
         try:
-            return read_image(folder / row.img, shape.height, shape.width, shape.channels).pixels
+            return read_image(folder / row.img, frame).pixels
         except BrokenImageError:
             return None
 

@@ -15,7 +15,8 @@ from types import MappingProxyType
 
 import numpy as np
 from decoding import BrokenImageError, Picture, read_image
-from image_model import ImageModel, Prediction
+from image_model import ImageModel
+from model_output import Prediction
 from rows import NOT_LISTED, Row, format_row, read_errors, read_manifest
 
 log = logging.getLogger(__name__)
@@ -70,9 +71,8 @@ class Scorer:
         self._threads.shutdown()
 
     def _read(self, file: str) -> Picture | BrokenImageError:
-        shape = self._model.shape
         try:
-            return read_image(Path(file), shape.height, shape.width, shape.channels)
+            return read_image(Path(file), self._model.frame)
         except BrokenImageError as error:
             return error
 

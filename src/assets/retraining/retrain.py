@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from decoding import DECODER
+from image_input import Frame
 from labelled import LABELS, LabelledSet, UnfitDataError, read_labelled
 
 log = logging.getLogger(__name__)
@@ -32,11 +33,12 @@ def main() -> None:
     args = parse_arguments()
     sets = dict(labelled(sources(args.data, [*args.training, *args.partition])))
     height, width, channels = (int(part) for part in args.image_shape.split("x"))
+    frame = Frame(height, width, channels)
 
     from trainer import Settings, log_to_mlflow, save, train  # scikit-learn takes seconds to load
 
     images = np.concatenate(
-        [batch for labelled_set in sets.values() for batch in labelled_set.batches(height, width, channels)]
+        [batch for labelled_set in sets.values() for batch in labelled_set.batches(frame)]
     )
     labels = [label for labelled_set in sets.values() for label in labelled_set.labels]
     data = ", ".join(sets)

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from tidegate.domain.jobs.image_input import image_input
+from tidegate.domain.jobs.preprocess_keys import UnfitModelError
+
 MODEL_TAG = "tidegate_model"
 
 
@@ -29,14 +32,15 @@ def taken_kind(tag: str | None) -> ModelKind:
 def model_problem(kind: ModelKind, mlmodel: Mapping[str, Any]) -> str | None:
     """Return why a pipeline that takes this kind cannot use the model, or None if it can.
 
-    An image classifier must have one input: a uint8 tensor of shape (-1, height, width, 1 or 3). The job
-    checks the same in `image_model.image_shape`. A test runs both checks on the same cases. A tabular model
-    must have a signature with named columns. The metadata of a model set has the tag's key and value.
+    A model of images must say how pictures become its input, as `image_input` reads it in the job, too. A
+    tabular model must have a signature with named columns. The metadata of a model set has the tag's key and
+    value.
     """
     try:
         match kind:
             case ModelKind.IMAGE_CLASSIFIER:
-                return _image_problem(_inputs(mlmodel))
+                image_input(mlmodel)
+                return None
             case ModelKind.TABULAR:
                 return _table_problem(_inputs(mlmodel))
             case ModelKind.MODEL_SET:
@@ -44,25 +48,14 @@ def model_problem(kind: ModelKind, mlmodel: Mapping[str, Any]) -> str | None:
                 return None if is_set else f"it is no model set: its metadata lacks {MODEL_TAG}: {kind}"
             case ModelKind.ANY:
                 return None
+    except UnfitModelError as error:
+        return str(error)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return "its signature cannot be read"
 
 
 def _inputs(mlmodel: Mapping[str, Any]) -> list[dict[str, Any]]:
     return list(json.loads((mlmodel.get("signature") or {}).get("inputs") or "[]"))
-
-
-def _image_problem(inputs: list[dict[str, Any]]) -> str | None:
-    tensors = [entry["tensor-spec"] for entry in inputs if entry.get("type") == "tensor"]
-    if not tensors:
-        return "it has no tensor signature: log it again with one (mlflow.models.infer_signature, uint8)"
-    if len(inputs) != 1:
-        return f"it takes {len(inputs)} inputs, not one tensor of images"
-    dtype, shape = tensors[0]["dtype"], tuple(tensors[0]["shape"])
-    fits = len(shape) == 4 and shape[0] == -1 and min(shape[1:3]) > 0 and shape[3] in (1, 3)
-    if dtype != "uint8" or not fits:
-        return f"its input is {dtype} {shape}, not uint8 (-1, height, width, 1 or 3)"
-    return None
 
 
 def _table_problem(inputs: list[dict[str, Any]]) -> str | None:

@@ -1,0 +1,154 @@
+"""Models of images in the shapes that people have: scored as they are, or refused with a reason."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from answers import answers_of
+from image_model import ImageModel
+from labelled import read_labelled
+from preprocess_keys import UnfitModelError
+from rows import Row, parse_rows
+from score_images import Scorer
+from tests.support.image_models import COLOURS, describe_onnx, save_model, save_onnx, write_pictures
+
+
+def score(folder: Path, model: Path, count: int) -> list[Row]:
+    files = sorted(str(file) for file in folder.glob("*.png"))[:count]
+    scorer = Scorer(folder, [Path(file).name for file in files], ImageModel(model))
+    rows = [row for row in parse_rows(scorer.score(files)) if row]
+    scorer.close()
+    return rows
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    write_pictures(folder, 10)
+    return folder
+
+
+class Shape(NamedTuple):
+    """A shape of a model, with what its metadata says."""
+
+    tensor: tuple[int, ...]
+    dtype: str = "float32"
+    preprocess: dict[str, Any] | None = None
+    name: str | None = None
+
+
+SHAPES = {
+    "whole numbers": Shape((-1, 8, 8, 3), "uint8"),
+    "whole numbers, channels first, with a name": Shape((-1, 3, 8, 8), "uint8", name="pixels"),
+    "floats": Shape((-1, 8, 8, 3), preprocess={"scale": "1/255"}),
+    "floats, channels first": Shape((-1, 3, 8, 8), preprocess={"mean": [-0.1, -0.1, -0.1], "std": 1}),
+    "floats with a name": Shape((-1, 3, 8, 8), preprocess={"scale": "1/255"}, name="pixels"),
+    "half precision": Shape((-1, 3, 8, 8), "float16", {"scale": "1/255"}),
+    "double precision": Shape((-1, 8, 8, 3), "float64", {"scale": "1/255"}),
+    "any size": Shape((-1, 3, -1, -1), preprocess={"size": 8, "resize": 8, "crop": "center"}),
+    "two readings, channels first": Shape((-1, 3, 8, 3), preprocess={"layout": "NCHW"}),
+    "two readings, channels last": Shape((-1, 3, 8, 3), preprocess={"layout": "NHWC"}),
+    "a fixed batch": Shape((4, 3, 8, 8), preprocess={"scale": "1/255"}),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_a_model_is_scored_and_judged_as_it_is(tmp_path: Path, pictures: Path, shape: Shape) -> None:
+    metadata = {"preprocess": shape.preprocess} if shape.preprocess else {}
+    model = save_model(tmp_path / "model", shape.tensor, shape.dtype, name=shape.name, metadata=metadata)
+    labels = list(read_labelled(pictures).labels)
+
+    rows = score(pictures, model, 10)
+    answers = answers_of(model, read_labelled(pictures))
+
+    assert [row.label for row in rows] == answers.labels == labels
+    assert [row.error for row in rows] == [""] * 10
+    assert answers.of_truth == pytest.approx([row.score for row in rows], abs=2e-3)
+
+
+def test_a_fixed_batch_is_filled_and_no_row_comes_from_the_filling(tmp_path: Path, pictures: Path) -> None:
+    answer = "{'label': np.array(['red', 'green', 'blue'])[means.argmax(axis=1)], 'score': np.arange(4)}"
+    model = save_model(tmp_path / "model", (4, 8, 8, 3), answer=answer)
+
+    rows = score(pictures, model, 10)
+
+    assert [row.label for row in rows] == list(read_labelled(pictures).labels)
+    assert [row.score for row in rows] == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
+
+
+@pytest.mark.parametrize("answer", ["np.squeeze(means)", "means.squeeze() if len(means) == 1 else means"])
+def test_a_model_that_drops_the_dimension_of_one_image_is_found_by_the_gate(
+    tmp_path: Path, pictures: Path, answer: str
+) -> None:
+    model = save_model(tmp_path / "model", (-1, 8, 8, 3), answer=answer)
+
+    with pytest.raises(UnfitModelError, match=r"for a batch of one image, the model returned .*squeeze"):
+        answers_of(model, read_labelled(pictures))
+
+
+def test_a_model_that_normalizes_over_the_batch_is_found_by_the_gate(tmp_path: Path, pictures: Path) -> None:
+    answer = "np.where(len(means) == 1, means[:, ::-1], means)"
+    model = save_model(tmp_path / "model", (-1, 8, 8, 3), answer=answer)
+
+    with pytest.raises(UnfitModelError, match=r"labels an image 'blue' alone, and 'red' in a batch of two"):
+        answers_of(model, read_labelled(pictures))
+
+
+@pytest.mark.parametrize("external", [False, True])
+@pytest.mark.parametrize("batch", [None, 4])
+def test_an_onnx_model_is_scored_as_it_is(
+    tmp_path: Path, pictures: Path, batch: int | None, external: bool
+) -> None:
+    model = describe_onnx(save_onnx(tmp_path / "model", batch=batch, external=external), batch=batch or -1)
+
+    answers = answers_of(model, read_labelled(pictures))
+
+    assert answers.labels == list(read_labelled(pictures).labels)
+    assert answers.of_truth == pytest.approx([np.exp(10) / (np.exp(10) + 2)] * 10, abs=0.02)
+
+
+def test_weights_in_a_second_file_that_is_missing_are_named(tmp_path: Path) -> None:
+    model = describe_onnx(save_onnx(tmp_path / "model", external=True))
+    (model / "weights.bin").unlink()
+
+    with pytest.raises(UnfitModelError, match=r"model.onnx has weights in weights.bin, .* is missing"):
+        ImageModel(model)
+
+
+def test_two_outputs_are_refused_with_both_names_until_one_is_chosen(tmp_path: Path, pictures: Path) -> None:
+    unnamed = describe_onnx(save_onnx(tmp_path / "unnamed", outputs=2))
+    wrong = describe_onnx(save_onnx(tmp_path / "wrong", outputs=2), metadata={"output": {"name": "scores"}})
+    named = describe_onnx(save_onnx(tmp_path / "named", outputs=2), metadata={"output": {"name": "means"}})
+
+    with pytest.raises(UnfitModelError, match=r"probabilities .* and means .*output: {name: probabilities}"):
+        score(pictures, unnamed, 10)
+    with pytest.raises(UnfitModelError, match=r"name: scores}, and the model returned probabilities, means"):
+        score(pictures, wrong, 10)
+    assert [row.label for row in score(pictures, named, 3)] == list(COLOURS)
+
+
+@pytest.mark.long
+def test_a_scikit_learn_model_is_scored_as_it_is(tmp_path: Path, pictures: Path) -> None:
+    import mlflow.sklearn
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+    from sklearn.linear_model import LogisticRegression
+
+    labels = list(read_labelled(pictures).labels)
+    pixels = np.repeat(np.array([np.eye(3)[COLOURS.index(label)] for label in labels]), 64, axis=0)
+    trained = LogisticRegression().fit(pixels.reshape(10, -1), labels)
+    mlflow.sklearn.save_model(
+        trained,
+        tmp_path / "model",
+        pyfunc_predict_fn="predict_proba",
+        signature=ModelSignature(inputs=Schema([TensorSpec(np.dtype(np.float64), (-1, 192), name="x")])),
+        metadata={"labels": trained.classes_.tolist(), "preprocess": {"size": [8, 8], "layout": "NHWC"}},
+        pip_requirements=["scikit-learn"],
+    )
+
+    answers = answers_of(tmp_path / "model", read_labelled(pictures))
+
+    assert answers.labels == labels
+    assert answers.of_truth is not None
+    assert min(answers.of_truth) > 0.8
