@@ -363,6 +363,7 @@ def test_a_paused_rollout_keeps_its_traffic_and_takes_its_next_step_afterwards(r
     assert rollouts.champions == ("2", "1", None)
 
 
+@pytest.mark.long  # it starts three deployments
 def test_a_version_that_fails_during_a_pause_loses_its_traffic(rollouts: Rollouts) -> None:
     rollouts.arrive("1")
     rollouts.arrive("2", until="10")

@@ -16,6 +16,7 @@ def rollouts(tidepool: Tidepool, tmp_path: Path) -> Iterator[Rollouts]:
     tidepool.clear_faults()
 
 
+@pytest.mark.long  # it starts five deployments
 def test_a_rollback_ends_with_the_champion_s_deployment_alone(rollouts: Rollouts) -> None:
     rollouts.arrive("1")
     rollouts.arrive("2")

@@ -18,6 +18,7 @@ def sentences(cloud: Tidepool, folder: Path, *, steps: int, sabotage: str | None
         return broken(chaos)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 def test_every_invariant_holds_after_a_short_chaos(tidepool: Tidepool, tmp_path: Path) -> None:
     assert sentences(tidepool, tmp_path, steps=4) == []

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from azure.storage.queue import QueueClient
 
 from tests.support.azure_clients import queue_client
@@ -9,6 +10,7 @@ from tests.support.installation import Installation, Running
 from tidegate.messages.commands import MESSAGE_FORMAT, CheckPartition, encode
 
 
+@pytest.mark.long  # the stories of months have this case, too
 def test_a_month_that_arrives_while_the_configuration_is_bad_is_scored_when_it_is_mended(
     installation: Installation,
 ) -> None:

@@ -63,6 +63,7 @@ def test_a_month_that_drifts_trains_a_model_that_the_gate_then_judges(
         assert words in told
 
 
+@pytest.mark.long  # the handlers' tests have this case, too
 def test_a_training_that_fails_is_told_and_leaves_the_way_free(
     installation: DriftInstallation, running: Running
 ) -> None:

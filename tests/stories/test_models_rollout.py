@@ -80,6 +80,7 @@ def drive(running: Running, number: str) -> ModelVersion:
     raise AssertionError(f"{number} does not end: {record}")
 
 
+@pytest.mark.long  # the handlers' tests have each of its steps
 def test_versions_take_over_the_endpoint_in_steps_and_one_that_fails_gives_it_back(
     installation: LiveInstallation, running: Running
 ) -> None:

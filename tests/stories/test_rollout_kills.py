@@ -116,6 +116,7 @@ def test_killed_after_its_writes_versions_take_over_once(rollouts: KilledRollout
     assert len(rollouts.switch.writes) > 50 // every
 
 
+@pytest.mark.long  # its way there is that of the test above
 def test_killed_after_its_writes_a_failing_step_and_a_rollback_each_go_back_once(
     rollouts: KilledRollouts, every: int
 ) -> None:
