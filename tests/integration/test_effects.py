@@ -162,6 +162,16 @@ def test_a_file_of_predictions_is_explained_back_to_its_first_event_with_few_rea
         (job["id"], scoring["id"]),
     } <= edges
 
+    for tags, found in (
+        ("tidegate_partition=209901", True),
+        ("tidegate_partition=209901&tag=tidegate_files=1", True),
+        ("tidegate_partition=209901&tag=tidegate_files=2", False),
+    ):
+        assert bool(content(api.get(f"/api/feeds/{FEED}/partitions?tag={tags}"))) is found
+    of_jobs = [content(api.get(f"/api/jobs?all=true&tag=tidegate_files={files}")) for files in (1, 2)]
+    assert [[job["name"] for job in jobs] for jobs in of_jobs] == [[JOB], []]
+    assert api.get("/api/jobs?tag=novalue").status_code == 422
+
     forward = content(api.get("/api/explain/marker-1"))
     assert forward["about"] == event_node["id"]
     assert {scoring["id"], files["id"], job["id"]} <= {node["id"] for node in forward["nodes"]}

@@ -8,7 +8,7 @@ import pytest
 from tests.support.api_requests import Api, content
 from tests.support.promotions import MODEL, POLICY, Promotions
 
-from tidegate.domain.lifecycle.records import ModelState
+from tidegate.domain.lifecycle.records import ModelSource, ModelState
 from tidegate.domain.lifecycle.verdict_records import Approval
 from tidegate.messages.commands import JudgeModel
 from tidepool.cloud import Tidepool
@@ -24,7 +24,9 @@ def production(tidepool: Tidepool, promotions: Promotions) -> Iterator[str]:
 def test_an_approved_version_becomes_champion_with_its_files_and_lineage(
     promotions: Promotions, tmp_path: Path
 ) -> None:
-    promotions.version("7", tags={"team": "vision"})
+    tags = {"team": "vision"}
+    source = {"run": "train-1", "data": {"images": "digits:202609-1"}, "tags": tags}
+    promotions.version("7", tags=tags, source=ModelSource.model_validate(source))
 
     promotions.promote("7")
 
@@ -51,7 +53,12 @@ def test_an_approved_version_becomes_champion_with_its_files_and_lineage(
     assert (record.files, record.bytes, record.copied_bytes, record.without_md5) == (2, 65, 65, 0)
     assert record.lineage.tags == {"team": "vision"}
 
-    explained = content(Api(lambda: promotions.service).get(f"/api/explain/{MODEL}"))
+    api = Api(lambda: promotions.service)
+    for tag, versions in (("team=vision", ["7"]), ("team=sound", [])):
+        assert [row["name"] for row in content(api.get(f"/api/models?tag={tag}"))] == [MODEL][: len(versions)]
+        shown = content(api.get(f"/api/models/{MODEL}?tag={tag}"))["versions"]
+        assert [version["version"] for version in shown] == versions
+    explained = content(api.get(f"/api/explain/{MODEL}"))
     nodes = {node["kind"]: node for node in explained["nodes"]}
     assert explained["about"] == nodes["champion"]["id"]
     assert nodes["run"]["facts"] == {"run": "train-1", "data": "images: digits:202609-1"}

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from tidegate.api.access import FUNCTION_KEY, Services
 from tidegate.api.paging import PAGED, PageInQuery
 from tidegate.api.problems import documented
+from tidegate.api.tags import TagsInQuery
 from tidegate.domain.activities.links import job_subject_url, job_url
 from tidegate.domain.jobs.records import Job, JobEnd, JobKind, Preemption, StuckRun
 from tidegate.errors import RefusedError
@@ -33,6 +34,7 @@ class JobView(BaseModel):
     attempt: int
     cluster: str
     pipeline: str
+    tags: dict[str, str]
     cause: str | None
     submitted_at: datetime
     started_at: datetime | None
@@ -60,11 +62,16 @@ class JobView(BaseModel):
 def jobs(
     service: Services,
     page: PageInQuery,
+    tags: TagsInQuery,
     all: Annotated[bool, Query(description="Include the jobs that have ended.")] = False,
     kind: Annotated[JobKind | None, Query(description="Only the jobs of this kind.")] = None,
 ) -> list[JobView]:
     """Return the Azure ML jobs that the service submitted and that have not ended, newest first."""
-    records = (job for job in service.ledger.jobs(open_only=not all) if kind in (None, job.kind))
+    records = (
+        job
+        for job in service.ledger.jobs(open_only=not all)
+        if kind in (None, job.kind) and tags.matches(job.tags)
+    )
     newest_first = page.of(
         records, lambda job: f"{job.submitted_at:%Y%m%dT%H%M%S%f} {job.workspace} {job.name}", descending=True
     )

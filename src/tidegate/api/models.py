@@ -10,6 +10,7 @@ from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services, SignedIn
 from tidegate.api.model_views import ModelSummary, ModelVersionView, ModelView, model_view
 from tidegate.api.paging import PAGED, PageInQuery, first, in_order
 from tidegate.api.problems import documented
+from tidegate.api.tags import TagsInQuery
 from tidegate.bootstrap import Service
 from tidegate.config.model_policy import Policy
 from tidegate.domain.activities.links import job_url, model_url
@@ -109,18 +110,30 @@ Retraining = Annotated[RetrainService, Depends(_retrainings)]
 
 
 @router.get("", summary="List models", responses=PAGED)
-def models(service: Services, page: PageInQuery) -> list[ModelSummary]:
-    """Return the models that have a policy in tidegate.yml or a record in the ledger."""
+def models(service: Services, page: PageInQuery, tags: TagsInQuery) -> list[ModelSummary]:
+    """Return the models that have a policy in tidegate.yml or a record in the ledger.
+
+    With tags, return those of which a version was registered with these tags in development.
+    """
     policies = service.config().models
     records = {record.model: record for record in service.ledger.models()}
-    names = page.of(in_order(dict.fromkeys([*policies, *records])), first)
+    known = dict.fromkeys([*policies, *records])
+    if tags:
+        versions = service.ledger.model_versions(open_only=False)
+        tagged = {version.model for version in versions if tags.matches(version.source.tags)}
+        known = {name: None for name in known if name in tagged}
+    names = page.of(in_order(known), first)
     return [ModelSummary.of(records.get(name, Model(model=name)), policies.get(name)) for _, name in names]
 
 
 @router.get("/{model}", summary="Show a model", responses=documented(404))
-def model(known: ModelInPath, service: Services) -> ModelView:
-    """Return a model with its versions, newest first, its drift signals, and its activities."""
-    versions = service.ledger.model_versions(known.name, open_only=False)
+def model(known: ModelInPath, service: Services, tags: TagsInQuery) -> ModelView:
+    """Return a model with its versions, newest first, its drift signals, and its activities.
+
+    With tags, return only the versions that were registered with these tags in development.
+    """
+    all_versions = service.ledger.model_versions(known.name, open_only=False)
+    versions = [version for version in all_versions if tags.matches(version.source.tags)]
     activities = service.ledger.activities(model_subject(known.name))
     return model_view(known.record, known.policy, versions[::-1], activities)
 

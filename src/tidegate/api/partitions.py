@@ -9,6 +9,7 @@ from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services, SignedIn
 from tidegate.api.check_views import FeedCheckView, PartitionCheckView
 from tidegate.api.paging import PAGED, PageInQuery, first, in_order
 from tidegate.api.problems import documented
+from tidegate.api.tags import TagFilter, TagsInQuery
 from tidegate.api.views import (
     ActivityView,
     FeedView,
@@ -20,6 +21,7 @@ from tidegate.api.views import (
 )
 from tidegate.config.schema import Feed
 from tidegate.domain.activities.subjects import partition_subject
+from tidegate.domain.partitions.names import partition_of_result, predictions_asset
 from tidegate.domain.partitions.records import Partition
 from tidegate.errors import RefusedError
 from tidegate.messages.partition_id import PartitionId, period_of
@@ -64,6 +66,18 @@ def _feed_partition(named: FeedInPath, partition: PartitionId, service: Services
     return FeedPartition(named.feed, service.ledger.partition(named.name, partition))
 
 
+def _tagged_partitions(service: Services, named: NamedFeed, tags: TagFilter) -> set[str]:
+    """Return the partitions with a Data asset that has these tags in Azure ML."""
+    assets = service.workspace_of(named.feed).assets
+    names = (named.name, predictions_asset(named.name))
+    return {
+        partition_of_result(version)
+        for name in names
+        for version, known in assets.tags_of_data(name).items()
+        if tags.matches(known)
+    }
+
+
 def _reruns(service: Services) -> RerunService:
     return service.reruns
 
@@ -94,9 +108,18 @@ def check_feed(named: FeedInPath, service: Services) -> FeedCheckView:
 
 
 @router.get("/{feed}/partitions", summary="List the partitions of a feed", responses=documented(404) | PAGED)
-def partitions(named: FeedInPath, service: Services, page: PageInQuery) -> list[PartitionSummary]:
-    """Return the partitions of a feed that have a record, newest first."""
-    records = page.of(service.ledger.partitions(named.name), lambda record: record.partition, descending=True)
+def partitions(
+    named: FeedInPath, service: Services, page: PageInQuery, tags: TagsInQuery
+) -> list[PartitionSummary]:
+    """Return the partitions of a feed that have a record, newest first.
+
+    With tags, return those of which a Data asset, of the files or of the predictions, has these tags now.
+    """
+    known = service.ledger.partitions(named.name)
+    if tags:
+        tagged = _tagged_partitions(service, named, tags)
+        known = [record for record in known if record.partition in tagged]
+    records = page.of(known, lambda record: record.partition, descending=True)
     return [PartitionSummary.of(record, named.feed) for record in records]
 
 

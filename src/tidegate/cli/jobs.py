@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from tidegate.api_client import ApiClient, ApiError, NotFoundApiError
 from tidegate.cli.ids import without_quotes
-from tidegate.cli.options import EXIT_CODES, AsJson, Key, Url, client, print_json
+from tidegate.cli.options import EXIT_CODES, AsJson, Key, Tags, Url, client, print_json
 from tidegate.cli.tables import console, make_table, short_time
 from tidegate.cli.watching import Watch, show_or_watch
 
@@ -29,6 +29,7 @@ def jobs(  # noqa: PLR0913, PLR0917 - options of a command
         Literal["scoring", "evaluation", "retraining", "comparison"] | None,
         typer.Option(help="Only the jobs of this kind.", show_default=False),
     ] = None,
+    tag: Tags = None,
     watch: Watch = False,
     url: Url = "",
     key: Key = "",
@@ -36,7 +37,9 @@ def jobs(  # noqa: PLR0913, PLR0917 - options of a command
 ) -> None:
     """List the Azure ML jobs that the service submitted and that have not ended."""
     api = client(url, key)
-    query = {**({"all": "true"} if also_ended else {}), **({"kind": kind} if kind else {})}
+    query: dict[str, str | list[str]] = {"tag": tag or []}
+    query |= {"all": "true"} if also_ended else {}
+    query |= {"kind": kind} if kind else {}
 
     def show() -> None:
         listed = api.get("/api/jobs", **query)

@@ -9,7 +9,7 @@ import typer
 from tidegate.api_client import ApiClient, ApiError, NotFoundApiError
 from tidegate.cli import model_tables
 from tidegate.cli.ids import parse_model, without_quotes
-from tidegate.cli.options import EXIT_CODES, FAILED, AsJson, By, Key, Url, Wait, client, print_json
+from tidegate.cli.options import EXIT_CODES, FAILED, AsJson, By, Key, Tags, Url, Wait, client, print_json
 from tidegate.cli.pauses import show_pauses
 from tidegate.cli.waiting import Look, wait_for
 from tidegate.cli.watching import Watch, show_or_watch
@@ -45,12 +45,14 @@ def add_to(app: typer.Typer) -> None:
         app.command(epilog=f"Example: {example}\n\n{EXIT_CODES}")(command)
 
 
-def models(watch: Watch = False, url: Url = "", key: Key = "", as_json: AsJson = False) -> None:
+def models(
+    tag: Tags = None, watch: Watch = False, url: Url = "", key: Key = "", as_json: AsJson = False
+) -> None:
     """List the models with their champions."""
     api = client(url, key)
 
     def show() -> None:
-        summaries = api.get("/api/models")
+        summaries = api.get("/api/models", tag=tag or [])
         if as_json:
             print_json(summaries)
             return
@@ -65,6 +67,7 @@ def model(  # noqa: PLR0913, PLR0917 - options of a command
     version: Annotated[
         str | None, typer.Argument(help="Show this version, with each rule of its verdict.")
     ] = None,
+    tag: Tags = None,
     watch: Watch = False,
     url: Url = "",
     key: Key = "",
@@ -75,7 +78,8 @@ def model(  # noqa: PLR0913, PLR0917 - options of a command
     model, number = parse_model(name, version)
 
     def show() -> None:
-        details = api.get(_version_path(model, number) if number else f"/api/models/{model}")
+        path = _version_path(model, number) if number else f"/api/models/{model}"
+        details = api.get(path) if number else api.get(path, tag=tag or [])
         if as_json:
             print_json(details)
         elif number:

@@ -61,6 +61,13 @@ def _begin_json(context: typer.Context, as_json: bool) -> bool:
     return as_json
 
 
+def _as_tags(tags: list[str] | None) -> list[str]:
+    for tag in tags or []:
+        if not tag.partition("=")[0] or "=" not in tag:
+            raise typer.BadParameter(f"write KEY=VALUE, such as team=vision, not {tag!r}")
+    return tags or []
+
+
 Url = Annotated[str, typer.Option(envvar="FUNCTIONS_URL", help="Address of the function app.")]
 Key = Annotated[str, typer.Option(envvar="FUNCTIONS_KEY", help="Function key of the app.", show_envvar=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.", callback=_begin_json)]
@@ -68,6 +75,16 @@ By = Annotated[
     str,
     typer.Option(
         help="Your name, for the record.", default_factory=getpass.getuser, show_default="your user name"
+    ),
+]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tag",
+        metavar="KEY=VALUE",
+        help="Only what has this tag. Repeated: all of them.",
+        callback=_as_tags,
+        show_default=False,
     ),
 ]
 Wait = Annotated[

@@ -8,7 +8,7 @@ from tidegate.api_client import ApiClient, ApiError
 from tidegate.cli import partition_tables, pauses, tables
 from tidegate.cli.ids import PartitionName, parse_partition, without_quotes
 from tidegate.cli.left_out import names_line
-from tidegate.cli.options import EXIT_CODES, FAILED, AsJson, By, Key, Url, Wait, client, print_json
+from tidegate.cli.options import EXIT_CODES, FAILED, AsJson, By, Key, Tags, Url, Wait, client, print_json
 from tidegate.cli.waiting import Look, wait_for
 from tidegate.cli.watching import Watch, show_or_watch
 
@@ -30,19 +30,21 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=f'Example: tidegate rerun digits 202611 --reason "new labels"\n\n{EXIT_CODES}')(rerun)
 
 
-def partitions(
+def partitions(  # noqa: PLR0913, PLR0917 - options of a command
     feed: Annotated[str | None, typer.Argument(help="Show only the partitions of this feed.")] = None,
+    tag: Tags = None,
     watch: Watch = False,
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """List the partitions, each with its state and its result."""
+    """List the partitions, each with its state and its result. Tags are those of their Data assets."""
     api = client(url, key)
 
     def show() -> None:
         names = [without_quotes(feed)] if feed else _feed_names(api)
-        summaries = [partition for name in names for partition in api.get(f"/api/feeds/{name}/partitions")]
+        paths = [f"/api/feeds/{name}/partitions" for name in names]
+        summaries = [partition for path in paths for partition in api.get(path, tag=tag or [])]
         print_json(summaries) if as_json else _show(api, names, summaries)
 
     show_or_watch(show, watch=watch, as_json=as_json)

@@ -45,6 +45,15 @@ class AssetClient:
         except NotFoundError:
             return None
 
+    def tags_of_data(self, name: str) -> dict[str, dict[str, str]]:
+        """Return the tags of each version of a Data asset. An asset that does not exist has no versions."""
+        try:
+            with ml_errors(f"list the versions of data asset {name}"):
+                versions = self._client.ml.data.list(name=name)
+                return {str(data.version): dict(data.tags or {}) for data in versions}
+        except NotFoundError:
+            return {}
+
     def register_data(self, asset: DataAsset) -> None:
         from azure.ai.ml.entities import Data
 

@@ -126,6 +126,7 @@ class JobRunner:
             attempt=plan.attempt,
             cluster=plan.cluster,
             pipeline=pipeline,
+            tags=dict(plan.tags),
             cause=cause,
             submitted_at=self.context.now(),
         )

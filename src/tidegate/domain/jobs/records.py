@@ -87,6 +87,7 @@ class Job(LedgerRecord):
     pipeline: str = Field(
         description="The pipeline component and its version, which is derived from its content."
     )
+    tags: dict[str, str] = Field(default={}, description="The tags of the job in Azure ML.")
     cause: str | None = Field(default=None, description="Id of the event, request or tick that led to it.")
     submitted_at: datetime
     started_at: datetime | None = None
