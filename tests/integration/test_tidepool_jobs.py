@@ -455,9 +455,13 @@ def test_a_sweep_and_a_pipeline_are_steps_of_a_pipeline(runner: JobRunner) -> No
     assert list(runner.children(steps["ends"].name)) == ["join", "check"]
 
 
-def test_a_sweep_that_takes_longer_than_its_limit_is_cancelled(runner: JobRunner) -> None:
+@pytest.mark.parametrize(("limit", "status"), [("timeout", "Canceled"), ("trial_timeout", "Failed")])
+def test_a_sweep_that_takes_longer_than_its_limit_is_cancelled(
+    runner: JobRunner, limit: str, status: str
+) -> None:
     sweep = textwrap.dedent(SWEEP).replace("python score.py", "sleep 600 #")
-    (runner.folder / "sweep.yml").write_text(sweep.replace("limits: {", "limits: {timeout: 300, "))
+    sweep = sweep.replace("max_total_trials: 2", f"max_total_trials: 1, {limit}: 300")
+    (runner.folder / "sweep.yml").write_text(sweep)
     runner.code(score="pass")
     name = runner.submit(load_job(runner.folder / "sweep.yml"))
     wait_until(lambda: [trial.status for trial in runner.children(name).values()] == ["Running"])
@@ -465,7 +469,7 @@ def test_a_sweep_that_takes_longer_than_its_limit_is_cancelled(runner: JobRunner
     runner.cloud.advance(301)
     runner.cloud.settle()
 
-    assert runner.status(name) == "Canceled"
+    assert runner.status(name) == status
     assert [trial.status for trial in runner.children(name).values()] == ["Canceled"]
 
 

@@ -23,6 +23,7 @@ from tests.support.azure_clients import blob_service, ml_client, registry_client
 
 from tidepool import default_resources
 from tidepool.cloud import Tidepool
+from tidepool.cloud import Workspace as CloudWorkspace
 
 GROUP = f"/subscriptions/{default_resources.SUBSCRIPTION}/resourceGroups/{default_resources.RESOURCE_GROUP}"
 DEPLOYMENTS = f"{GROUP}/providers/Microsoft.Resources/deployments"
@@ -132,6 +133,39 @@ def test_a_connection_shows_its_secret_only_when_asked_for_it(ml: MLClient) -> N
     assert [item.name for item in ml.connections.list()] == ["search"]
     ml.connections.delete("search")
     assert list(ml.connections.list()) == []
+
+
+def test_a_connection_keeps_the_secrets_of_its_type(
+    bearer: str, ml: MLClient, workspace: CloudWorkspace
+) -> None:
+    secrets: dict[str, dict[str, Any]] = {
+        "AccessKey": {"accessKeyId": "id", "secretAccessKey": "s1"},
+        "AccountKey": {"key": "s2"},
+        "CustomKeys": {"keys": {"a": "s3"}},
+        "ManagedIdentity": {"clientId": "id", "resourceId": "/x"},
+        "OAuth2": {
+            **{name: name for name in ("authUrl", "clientId", "clientSecret", "developerToken")},
+            **{name: name for name in ("password", "refreshToken", "tenantId", "username")},
+        },
+        "PAT": {"pat": "s4"},
+        "SAS": {"sas": "s5"},
+        "ServicePrincipal": {"clientId": "id", "clientSecret": "s6", "tenantId": "t"},
+        "UsernamePassword": {"password": "s7", "securityToken": "s8", "username": "u"},
+    }
+
+    for auth_type, credentials in secrets.items():
+        path = f"{workspace.id}/connections/{auth_type}"
+        properties = {"category": "Git", "target": "https://example.com", "authType": auth_type}
+        lacking = arm("PUT", path, bearer, {"properties": {**properties, "credentials": {}}})
+        body = {"properties": {**properties, "credentials": credentials}}
+        made = arm("PUT", path, bearer, body)
+        full = arm("POST", f"{path}/listsecrets", bearer).json()["properties"]
+
+        assert (made.status_code, full["credentials"]) == (200, credentials)
+        shown = made.json()["properties"]["credentials"]
+        assert shown == (credentials if auth_type == "ManagedIdentity" else None)
+        if auth_type != "OAuth2":
+            assert (lacking.status_code, auth_type) == (400, auth_type), lacking.text
 
 
 def test_a_connection_to_git_needs_no_credentials(ml: MLClient) -> None:

@@ -14,6 +14,7 @@ from azure.ai.ml import MLClient, command, load_component
 from azure.ai.ml.entities import (
     AmlCompute,
     AzureBlobDatastore,
+    AzureDataLakeGen2Datastore,
     ComputeInstance,
     CronTrigger,
     Data,
@@ -122,12 +123,16 @@ def test_a_user_creates_a_datastore_without_credentials(ml: MLClient) -> None:
         name="feeds", account_name=default_resources.STORAGE_ACCOUNT, container_name="images"
     )
 
-    ml.datastores.create_or_update(feeds)
+    lake = AzureDataLakeGen2Datastore(name="lake", account_name=feeds.account_name, filesystem="images")
 
-    assert ml.datastores.get("feeds").container_name == "images"
+    ml.datastores.create_or_update(feeds)
+    ml.datastores.create_or_update(lake)
+
+    assert ml.datastores.get("feeds").container_name == ml.datastores.get("lake").filesystem == "images"
     assert ml.datastores.get_default().name == "workspaceblobstore"
     assert {datastore.name for datastore in ml.datastores.list()} == {
         "feeds",
+        "lake",
         "workspaceblobstore",
         "workspaceartifactstore",
     }

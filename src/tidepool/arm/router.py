@@ -13,6 +13,7 @@ from tidepool.access.principals import Principal
 from tidepool.arm.cloud_endpoints import ENDPOINTS
 from tidepool.arm.requests import MANAGEMENT, ArmPath, Call, Routes, parse, read_json
 from tidepool.declarations.catalog import check_body
+from tidepool.declarations.checks import property_names
 from tidepool.default_resources import RESOURCE_GROUP, SUBSCRIPTION
 from tidepool.errors import AzureError, not_emulated
 from tidepool.store import Document
@@ -43,6 +44,12 @@ class Router:
         self.routes = routes
         self._check_parent = check_parent
         self._action_of = action_of
+        self._sent: set[str] = set()
+
+    def sent_properties(self) -> list[str]:
+        """Return the names of the properties in accepted bodies since the last call, sorted."""
+        names, self._sent = self._sent, set()
+        return sorted(names)
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         await (await self._answer(Request(scope, receive)))(scope, receive, send)
@@ -85,6 +92,7 @@ class Router:
             scope = path.scope if path.provider == "Microsoft.Authorization" else path.text
             self._identity.authorize(principal, action, scope)
         body = check_body(path.kind, verb, await read()) if method not in ("GET", "HEAD") else {}
+        self._sent.update(property_names(body))
         return await handler(Call(path=path, principal=principal, query=query, body=body, host=host))
 
 

@@ -73,7 +73,7 @@ MODEL: Table = {
     "properties": {
         **_VERSION,
         "provisioningState": read_only(str),
-        "modelUri": used(_PATHS),
+        "modelUri": used("integration/tidepool_resources::a_new_model_is_published_once"),
         "modelType": used("integration/tidepool_endpoints::an_mlflow_model_needs_no_script"),
         "flavors": stored("the MLmodel file has them, and scoring reads them there", dict),
         "jobName": stored(_LINEAGE),

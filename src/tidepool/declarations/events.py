@@ -18,7 +18,6 @@ _FUNCTION = "integration/tidepool_functions::event_grid_delivers_to_a_function_a
 _BATCHES = "integration/tidepool_topics::a_batch_stays_below_its_preferred_size"
 _OPERATORS = "unit/tidepool_filters::operators"
 _SUBJECT = "unit/tidepool_filters::subject"
-_RETRIES = "integration/tidepool_eventgrid::a_failed_delivery_is_tried_again_on_the_documented_schedule"
 _DEAD = "integration/tidepool_eventgrid::an_undeliverable_event_becomes_a_dead_letter_five_minutes_later"
 _CLOUD_EVENTS = "integration/tidepool_topics::cloud_events_go_out_as_the_subscription_wants_them"
 
@@ -119,8 +118,8 @@ SUBSCRIPTION: Table = {
             reason="topics have no input schema of their own",
         ),
         "retryPolicy": {
-            "maxDeliveryAttempts": used(_RETRIES, int),
-            "eventTimeToLiveInMinutes": used(_RETRIES, int),
+            "maxDeliveryAttempts": used(_DEAD, int),
+            "eventTimeToLiveInMinutes": used(_DEAD, int),
         },
         "deadLetterDestination": _DEAD_LETTERS,
         "labels": stored("they describe the subscription for people", list),

@@ -37,7 +37,9 @@ SKU: Table = {
 }
 IDENTITY: Table = {
     "type": used("integration/tidepool_roles::a_job_has_the_roles_of_its_cluster"),
-    "userAssignedIdentities": used("integration/tidepool_roles::a_job_has_the_roles_of_its_cluster", dict),
+    "userAssignedIdentities": used(
+        "integration/tidepool_topic_identities::dead_letters_are_written_as_the_topic", dict
+    ),
     "principalId": read_only(str),
     "tenantId": read_only(str),
 }

@@ -6,6 +6,7 @@ from tidepool.declarations.words import SCALAR, Table, choice, read_only, refuse
 _RESOURCES = "integration/tidepool_resource_manager"
 _CREATED = f"{_RESOURCES}::a_workspace_is_created_used_changed_and_deleted"
 _REGISTRY = f"{_RESOURCES}::a_registry_is_created_used_and_deleted"
+_CREDENTIALS = "integration/tidepool_resource_manager::a_connection_keeps_the_secrets_of_its_type"
 _CONNECTION = f"{_RESOURCES}::a_connection_shows_its_secret_only_when_asked_for_it"
 _IDENTITY = "integration/tidepool_roles::default_datastores_without_keys_need_roles"
 
@@ -165,9 +166,9 @@ CONNECTION: Table = {
         variants={
             "AAD": _NO_CREDENTIALS,
             "None": _NO_CREDENTIALS,
-            "CustomKeys": {"credentials": {"keys": used(_CONNECTION, dict)}},
+            "CustomKeys": {"credentials": {"keys": used(_CREDENTIALS, dict)}},
             **{
-                name: {"credentials": {key: used(_CONNECTION) for key in keys}}
+                name: {"credentials": {key: used(_CREDENTIALS) for key in keys}}
                 for name, keys in _SECRETS.items()
             },
         },
