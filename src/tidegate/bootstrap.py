@@ -23,6 +23,7 @@ from tidegate.messages import commands
 from tidegate.service.context import ServiceContext
 from tidegate.service.event_tally import EventTally
 from tidegate.service.explain import ExplainService
+from tidegate.service.handlers.advance_backfill import AdvanceBackfillHandler
 from tidegate.service.handlers.advance_rollout import AdvanceRolloutHandler
 from tidegate.service.handlers.check_job import CheckJobHandler
 from tidegate.service.handlers.check_partition import CheckPartitionHandler
@@ -40,6 +41,7 @@ from tidegate.service.handlers.weigh_drift import WeighDriftHandler
 from tidegate.service.inbox import Inbox
 from tidegate.service.job_runner import JobRunner
 from tidegate.service.manual_actions.approve import ApprovalService
+from tidegate.service.manual_actions.backfill import BackfillService
 from tidegate.service.manual_actions.dry_run import DryRunService
 from tidegate.service.manual_actions.pause import PauseService
 from tidegate.service.manual_actions.rejudge import RejudgeService
@@ -48,6 +50,7 @@ from tidegate.service.manual_actions.rerun import RerunService
 from tidegate.service.manual_actions.retrain import RetrainService
 from tidegate.service.overview import OverviewService
 from tidegate.service.routing import CurrentRoutes
+from tidegate.service.steps.backfill_claims import BackfillClaims
 from tidegate.service.steps.catching_up import CatchingUp
 from tidegate.service.steps.champion_change import ChampionChange
 from tidegate.service.steps.champion_checks import ChampionChecks
@@ -90,6 +93,7 @@ class Service(ServiceContext):
     handlers: Handlers
     worker: Worker
     reruns: RerunService
+    backfills: BackfillService
     dry_runs: DryRunService
     approvals: ApprovalService
     rejudgings: RejudgeService
@@ -152,6 +156,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         handlers=handlers,
         worker=Worker(handlers=handlers, queue=queue, ledger=context.ledger, now=now, gate=gate),
         reruns=RerunService(context, claims, versions, queue),
+        backfills=BackfillService(context, claims, queue),
         dry_runs=DryRunService(context, claims, versions, ChampionChecks(context)),
         approvals=ApprovalService(context, queue),
         rejudgings=RejudgeService(context, queue),
@@ -176,13 +181,14 @@ def _handlers(
     sender, runner = NotificationSender(), JobRunner(context)
     publisher = EventPublisher(endpoint=settings.events_endpoint, credential=credential)
     delivery, champion = ModelDelivery(context, copies), ChampionChange(context)
-    catching_up = CatchingUp(context, versions.feeds)
+    catching_up, claims = CatchingUp(context, versions.feeds), GenerationClaims(context)
     limits, sets = JobLimitChecks(context), SetTrainings(context)
     monitor = DeploymentMonitor(context, settings.config_file.parent)
     return {
         commands.ScorePartition: ScorePartitionHandler(
-            context, GenerationClaims(context), runner, catching_up, ChampionChecks(context)
+            context, claims, runner, catching_up, ChampionChecks(context), BackfillClaims(context, claims)
         ).handle,
+        commands.AdvanceBackfill: AdvanceBackfillHandler(context, BackfillClaims(context, claims)).handle,
         commands.CheckJob: CheckJobHandler(context, runner, limits).handle,
         commands.FinishPartition: FinishPartitionHandler(context, versions, catching_up).handle,
         commands.JudgeModel: JudgeModelHandler(

@@ -121,6 +121,22 @@ def test_a_rerun_becomes_a_generation_and_the_same_key_brings_it_again(
     assert running.scorings(SCORED_AGAIN)[f"{SCORED_AGAIN}-1-g2"] == "scored"
 
 
+def test_a_backfill_is_checked_started_and_listed(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("backfill", "stories", f"{MONTH}..{MONTH}", "--by", "Aoi")
+
+    assert ends(*asked, "--dry-run") == 0
+    assert "1 partitions would be scored by quick-model:1. Nothing was changed." in capsys.readouterr().out
+    started = as_json(capsys, *asked)
+    running.settle()
+
+    assert ends("backfill", "stories", started["id"]) == 0
+    assert f"{started['id']}  done, quick-model:1: 1 total, 1 done" in capsys.readouterr().out
+    assert [each["id"] for each in as_json(capsys, "backfills", "stories")] == [started["id"]]
+    assert ends("backfill", "stories", started["id"], "--cancel") == 1
+
+
 def test_what_failed_for_good_is_listed_and_replayed(
     running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,7 +6,7 @@ promotion.
 """
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from azure.data.tables import TableClient
@@ -20,8 +20,14 @@ from tidegate.cloud.table_rows import ROW_FORMAT
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidegate.errors import TransientError
 from tidegate.messages.commands import (
+    MESSAGE_FORMAT,
+    AdvanceBackfill,
+    AnyCommand,
     PromoteModel,
+    RecordEvent,
+    RegisterMembers,
     decode,
+    encode,
 )
 from tidegate.service.manual_actions.replay import ReplayService
 from tidepool.cloud import StorageAccount
@@ -32,7 +38,23 @@ def table(account: str, name: str) -> TableClient:
 
 
 def test_the_stored_messages_are_one_of_every_command() -> None:
-    younger = {"Delays", "Effects", "Feeds", "NewestActivities", "Pauses", "Waiting"}
+    younger = {AdvanceBackfill, RecordEvent, RegisterMembers}
+    kinds = {type(decode(message)) for message in MESSAGES}
+
+    assert kinds == set(get_args(AnyCommand)) - younger
+    assert not any("format_version" in message for message in MESSAGES)
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: json.loads(message)["kind"])
+def test_a_message_of_the_previous_release_is_read_whole(message: str) -> None:
+    written = json.loads(encode(decode(message)))
+
+    added = {"format_version": MESSAGE_FORMAT, "origin": None, "delay_announced": False}
+    assert written == json.loads(message) | added
+
+
+def test_the_stored_rows_are_of_every_table() -> None:
+    younger = {"Backfills", "Delays", "Effects", "Feeds", "NewestActivities", "Pauses", "Waiting"}
     assert {row["table"] for row in STORED["ledger"]} == set(TABLES) - {f"tidegate{name}" for name in younger}
     assert not any("format_version" in row["entity"] for row in STORED["ledger"])
 

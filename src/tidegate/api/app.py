@@ -9,7 +9,7 @@ from collections.abc import Callable
 from fastapi import APIRouter, Depends, FastAPI, Request
 from pydantic import BaseModel, Field
 
-from tidegate.api import approvals, docs_page, explain, failures, jobs, members, partitions, pauses
+from tidegate.api import approvals, backfills, docs_page, explain, failures, jobs, members, partitions, pauses
 from tidegate.api import models as model_api
 from tidegate.api.access import FUNCTION_KEY
 from tidegate.api.problems import Responses, documented, handle_problems
@@ -59,6 +59,7 @@ def create_app(service: Callable[[], Service]) -> FastAPI:
     app.state.service = service
     app.include_router(router)
     app.include_router(partitions.router)
+    app.include_router(backfills.router)
     app.include_router(jobs.router)
     app.include_router(model_api.router)
     app.include_router(approvals.router)

@@ -17,6 +17,7 @@ except ImportError:  # Azure installs the service without these packages
 
 from tidegate.api_client import UnreachableError
 from tidegate.cli import (
+    backfills,
     check,
     explain,
     failures,
@@ -41,7 +42,20 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for module in (partitions, models, members, jobs, failures, explain, check, pauses, installation, init):
+MODULES = (
+    partitions,
+    models,
+    members,
+    jobs,
+    failures,
+    explain,
+    check,
+    backfills,
+    pauses,
+    installation,
+    init,
+)
+for module in MODULES:
     module.add_to(app)
 
 

@@ -9,6 +9,7 @@ from tidegate.cloud.effect_rows import EFFECTS, EffectRows
 from tidegate.cloud.table_rows import TableRows, row_key
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.newest import NewestActivity
+from tidegate.domain.backfills.records import Backfill
 from tidegate.domain.delays import Delay
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.ledger_record import LedgerRecord
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
 _NEWEST_TABLE = "tidegateNewestActivities"
+_BACKFILL_TABLE = "tidegateBackfills"
 TABLES = (
     "tidegatePartitions",
     "tidegateJobs",
@@ -35,6 +37,7 @@ TABLES = (
     "tidegateDelays",
     EFFECTS,
     _NEWEST_TABLE,
+    _BACKFILL_TABLE,
 )
 _PAUSE_ROW = "pause"  # one row for each target
 _MODEL_ROW = "model"  # one row for each model name
@@ -43,7 +46,7 @@ _NEWEST = "newest"  # the list of all activities
 
 
 class Ledger:
-    """The records of feeds, partitions, jobs, models, model versions, activities, pauses and delays.
+    """The records of feeds, partitions, backfills, jobs, models, versions, activities, pauses and delays.
 
     `effects` has what each cause led to. A table is created when the first record is written to it.
     """
@@ -60,6 +63,7 @@ class Ledger:
         self._delays = TableRows(TABLES[8], Delay, account=account, credential=credential)
         self.effects = EffectRows(account=account, credential=credential)
         self._newest = TableRows(_NEWEST_TABLE, NewestActivity, account=account, credential=credential)
+        self._backfills = TableRows(_BACKFILL_TABLE, Backfill, account=account, credential=credential)
 
     def feed(self, name: str) -> FeedRecord | None:
         """Return the feed's record, or None if the service has not seen the feed yet."""
@@ -84,6 +88,19 @@ class Ledger:
     def partitions_for_attention(self) -> list[Partition]:
         """Return the partitions of all feeds that may be failed or late."""
         return list(self._partitions.query("attention eq true"))
+
+    def backfill(self, feed: str, id: str) -> Backfill | None:
+        return self._backfills.get(feed, id)
+
+    def backfills(self, feed: str | None = None, *, open_only: bool = False) -> list[Backfill]:
+        """Return the backfills of one feed, or of all feeds, oldest first."""
+        conditions = [
+            *(["PartitionKey eq @key"] if feed else []),
+            *(["final eq false"] if open_only else []),
+        ]
+        keys = {"key": row_key(feed)} if feed else {}
+        backfills = self._backfills.query(" and ".join(conditions), **keys)
+        return sorted(backfills, key=lambda backfill: backfill.requested_at)
 
     def job(self, workspace: str, name: str) -> Job | None:
         return self._jobs.get(workspace, name)
@@ -225,6 +242,8 @@ class Ledger:
                 self._pauses.save(record.target, _PAUSE_ROW, record)
             case WaitingCommand():
                 self._waiting.save(record.target, record.id, record)
+            case Backfill():
+                self._backfills.save(record.feed, record.id, record, final=record.state.final)
             case Delay():
                 self._delays.save(record.subject, record.id, record)
             case _:
@@ -243,7 +262,7 @@ class Ledger:
     def create(self) -> bool:
         """Create the tables that do not exist. Return whether any was created."""
         models, pauses = (self._models, self._versions), (self._pauses, self._waiting)
-        others = (self._activities, self._feeds, self._delays, self._newest)
+        others = (self._activities, self._feeds, self._delays, self._newest, self._backfills)
         tables = (self._partitions, self._jobs, *models, *pauses, *others)
         created = [rows.create() for rows in (*tables, self.effects)]
         return any(created)

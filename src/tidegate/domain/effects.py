@@ -7,12 +7,14 @@ from pydantic import Field
 
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.subjects import (
+    backfill_subject,
     job_subject,
     model_subject,
     partition_subject,
     pause_subject,
     version_subject,
 )
+from tidegate.domain.backfills.records import Backfill
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.ledger_record import LedgerRecord
 from tidegate.domain.lifecycle.records import Model, ModelVersion
@@ -74,6 +76,8 @@ def changed_subject(record: LedgerRecord) -> str | None:
             subject = model_subject(record.model)
         case ModelVersion():
             subject = version_subject(record.model, record.version)
+        case Backfill():
+            subject = backfill_subject(record.feed, record.id)
         case Pause():
             subject = pause_subject(record.target)
         case Activity():

@@ -102,6 +102,14 @@ class FinishPartition(_Command):
     generation: int = Field(ge=1)
 
 
+class AdvanceBackfill(_Command):
+    """Claim the next partitions of a backfill, and record its progress and its end."""
+
+    kind: Literal["AdvanceBackfill"] = "AdvanceBackfill"
+    feed: Name
+    backfill: Name
+
+
 class CheckJob(_Command):
     """Read the state of a job from Azure and act on it."""
 
@@ -205,6 +213,7 @@ AnyCommand = (
     CheckPartition
     | ScorePartition
     | FinishPartition
+    | AdvanceBackfill
     | CheckJob
     | JudgeModel
     | PromoteModel

@@ -3,6 +3,7 @@
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.newest import NewestActivity
 from tidegate.domain.activities.subjects import (
+    BackfillSubject,
     FeedSubject,
     JobSubject,
     ModelSubject,
@@ -19,6 +20,10 @@ def feed_url(feed: str) -> str:
 
 def partition_url(feed: str, partition: str) -> str:
     return f"{feed_url(feed)}/partitions/{partition}"
+
+
+def backfill_url(feed: str, backfill: str) -> str:
+    return f"{feed_url(feed)}/backfills/{backfill}"
 
 
 def job_url(workspace: str, job: str) -> str:
@@ -48,8 +53,8 @@ def failure_url(id: str) -> str:
     return f"/api/failures/{id}"
 
 
-def activity_url(activity: Activity | NewestActivity) -> str | None:
-    """Return the path of the failure, partition, feed, model or job that an activity is about, or None."""
+def activity_url(activity: Activity | NewestActivity) -> str | None:  # noqa: PLR0911 - one for each subject
+    """Return the path of the failure, partition, feed, model, backfill or job of an activity, or None."""
     if activity.replayable:
         return failure_url(activity.short_id)
     match parse_subject(activity.subject):
@@ -59,6 +64,8 @@ def activity_url(activity: Activity | NewestActivity) -> str | None:
             return feed_url(feed)
         case ModelSubject(model):
             return model_url(model)
+        case BackfillSubject(feed, backfill):
+            return backfill_url(feed, backfill)
         case JobSubject(workspace, job):
             return job_url(workspace, job)
     return None

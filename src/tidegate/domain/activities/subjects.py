@@ -20,6 +20,7 @@ _PUBLISHED = re.compile(
 )
 _REFERENCE = re.compile(r"([^:/]+):([^:/]+)")
 _SHORT_ID = re.compile(r"[0-9a-f]{12}")
+_BACKFILL = re.compile(r"backfill:([^:]+):([^:]+)")
 _JOB = re.compile(r"(development|production):([^:]+)")
 
 
@@ -51,6 +52,14 @@ class FeedSubject:
     """A feed as a whole."""
 
     feed: str
+
+
+@dataclass(frozen=True)
+class BackfillSubject:
+    """A backfill of a feed."""
+
+    feed: str
+    backfill: str
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,7 @@ class CauseSubject:
     id: str
 
 
-Subject = PartitionSubject | FeedSubject | ModelSubject | JobSubject
+Subject = PartitionSubject | FeedSubject | ModelSubject | JobSubject | BackfillSubject
 NamedSubject = (
     ScoringSubject
     | PartitionVersionSubject
@@ -137,6 +146,11 @@ def partition_subject(feed: str, partition: str) -> str:
 def feed_subject(feed: str) -> str:
     """Return the subject of a feed as a whole: `files:feed:digits`."""
     return f"files:feed:{feed}"
+
+
+def backfill_subject(feed: str, backfill: str) -> str:
+    """Return the subject of a backfill: `backfill:digits:202601-202610-1`."""
+    return f"backfill:{feed}:{backfill}"
 
 
 def model_subject(model: str, workspace: str = "development") -> str:
@@ -184,12 +198,14 @@ def command_subject(command: AnyCommand) -> str:
     ids = command_ids(command)
     if "model" in ids:
         return model_subject(str(ids["model"]))
+    if "backfill" in ids:
+        return backfill_subject(str(ids["feed"]), str(ids["backfill"]))
     parts = [ids[name] for name in ("feed", "partition", "workspace", "job", "subject") if name in ids]
     return ":".join(str(part) for part in parts) or command.kind
 
 
 def parse_subject(subject: str) -> Subject | None:
-    """Return the partition, feed, model or job that a subject names, or None if it names something else.
+    """Return the partition, feed, model, backfill or job that a subject names, or None for others.
 
     Try to read the subject as a partition first. A feed may be called `development` or `model`, which
     are also the first words of other subjects.
@@ -200,6 +216,8 @@ def parse_subject(subject: str) -> Subject | None:
         return FeedSubject(match[1])
     if match := _MODEL.fullmatch(subject):
         return ModelSubject(match[1])
+    if match := _BACKFILL.fullmatch(subject):
+        return BackfillSubject(match[1], match[2])
     if match := _JOB.fullmatch(subject):
         return JobSubject(match[1], match[2])
     return None
@@ -231,7 +249,7 @@ def _with_colon(text: str) -> list[NamedSubject]:
         else:
             named.append(PartitionVersionSubject(feed, partition, int(version)))
     subject = parse_subject(text)
-    if subject is not None and not isinstance(subject, FeedSubject):
+    if subject is not None and not isinstance(subject, FeedSubject | BackfillSubject):
         named.append(subject)
     if match := _VERSION.fullmatch(text) or _REFERENCE.fullmatch(text):
         named.append(ModelVersionSubject(match[1], match[2]))

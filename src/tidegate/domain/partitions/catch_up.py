@@ -89,14 +89,16 @@ def decide_turns(feed: Feed, turns: Sequence[str], records: Sequence[Partition])
     """Return the versions and re-runs that may start or run a job now: at most `max_live`.
 
     Generations that are claimed and wait for their job come first, oldest claim first: a person requested
-    them, or a crash interrupted their submission. Then come versions, oldest partition first. A turn is kept
-    until its job has ended, or until nothing waits for it any more.
+    them, or a crash interrupted their submission. Then come versions, oldest partition first, and at last the
+    generations of backfills. A turn is kept until its job has ended, or until nothing waits for it any more.
     """
     claims = [claim for record in records for claim in record.claims if not claim.generation.state.final]
     claims.sort(key=lambda claim: claim.generation.claimed_at)
     live = [turn_of(claim) for claim in claims if not claim.awaits_submission]
-    requested = [turn_of(claim) for claim in claims if claim.awaits_submission]
-    waiting = [*requested, *_waiting(feed, records)]
+    claimed = [claim for claim in claims if claim.awaits_submission]
+    requested = [turn_of(claim) for claim in claimed if not claim.generation.backfill]
+    backfilled = [turn_of(claim) for claim in claimed if claim.generation.backfill]
+    waiting = [*requested, *_waiting(feed, records), *backfilled]
     kept = [turn for turn in turns if turn in waiting or turn in live]
     others = [name for name in live if name not in kept]
     free = max(feed.catch_up.max_live - len(kept) - len(others), 0)

@@ -87,6 +87,7 @@ class Generation(BaseModel):
     by: str | None = Field(default=None, description="The person who requested it.")
     cause: str | None = Field(default=None, description="Id of the event, request or tick that led to it.")
     idempotency_key: str | None = None
+    backfill: str | None = Field(default=None, description="Id of the backfill that the scoring belongs to.")
     claimed_at: datetime
     ended_at: datetime | None = None
     outcome: ScoringOutcome | None = None

@@ -111,9 +111,9 @@ class CheckJobHandler:
                 return self._resubmit(claim, job, outcome, current=current, cause=cause)
             case JobCancelled(reason) if current:
                 result = Result(ScoringState.CANCELLED, reason)
-                return [end_generation(self.context, claim, result, cause)]
+                return end_generation(self.context, claim, result, cause)
             case JobFailed(reason) if current:
-                return [end_generation(self.context, claim, Result(ScoringState.FAILED, reason), cause)]
+                return end_generation(self.context, claim, Result(ScoringState.FAILED, reason), cause)
             case JobCancelled() | JobFailed() if generation.state.final and generation.job == job.name:
                 # The generation has its final state already, but perhaps its notification was not sent.
                 return [self.context.announce(scoring_texts.generation_ended(claim, cause))]

@@ -14,7 +14,7 @@ from tidegate.messages.commands import CheckPartition, FinishPartition, Follows,
 from tidegate.service.context import ServiceContext
 from tidegate.service.job_runner import read_output
 from tidegate.service.steps.catching_up import CatchingUp
-from tidegate.service.steps.generation_claims import end_generation
+from tidegate.service.steps.generation_claims import advances_backfill, end_generation
 from tidegate.service.steps.version_registration import VersionRegistration
 
 
@@ -38,24 +38,28 @@ class FinishPartitionHandler:
             case ScoringState.JOB_COMPLETED:
                 announced = self._finish(feed, claim, command.cause)
             case _:
-                announced = self.context.announce(scoring_texts.generation_ended(claim, command.cause))
+                repeated = self.context.announce(scoring_texts.generation_ended(claim, command.cause))
+                announced = [repeated, *advances_backfill(claim, command.cause)]
         if claim.generation.state is ScoringState.SUPERSEDED:
             check = CheckPartition(cause=command.cause, feed=command.feed, partition=command.partition)
-            return [announced, Next(check)]
+            return [*announced, Next(check)]
         scorings = self.catching_up.due_scorings(command.feed, command.cause)
-        return [announced, *self._weigh_drift(claim, command), *map(Next, scorings)]
+        return [*announced, *self._weigh_drift(claim, command), *map(Next, scorings)]
 
     def _weigh_drift(self, claim: Claim, command: FinishPartition) -> list[Next]:
-        """Return the command that weighs the measured drift, if the policy of the model asks for it."""
+        """Return the command that weighs the measured drift, if the policy of the model asks for it.
+
+        A backfill says nothing new about the present data, so it starts no training.
+        """
         model = claim.generation.model_name
         policy = self.context.policy(model)
-        scored = claim.generation.state is ScoringState.SCORED
+        scored = claim.generation.state is ScoringState.SCORED and not claim.generation.backfill
         if not (scored and policy and policy.drift and policy.drift.feed == command.feed):
             return []
         of = f"{command.feed}:{claim.name}"
         return [Next(WeighDrift(cause=command.cause, model=model, source="measurement", of=of))]
 
-    def _finish(self, feed: Feed, claim: Claim, cause: str) -> Next:
+    def _finish(self, feed: Feed, claim: Claim, cause: str) -> list[Next]:
         result = self._result(feed, claim)
         claim.version.profile = self._profile(feed, claim) or claim.version.profile
         if result.counts:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from tidegate.config.schema import Config, Feed
 from tidegate.domain.activities.activity import Activity
+from tidegate.domain.backfills.records import Backfill
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.lifecycle.drift import due_renewal
 from tidegate.domain.lifecycle.drift_signals import signal_id
@@ -25,6 +26,7 @@ from tidegate.domain.partitions.records import Partition, ScoringState
 from tidegate.errors import TidegateError
 from tidegate.log import Log
 from tidegate.messages.commands import (
+    AdvanceBackfill,
     AdvanceRollout,
     AnyCommand,
     CheckJob,
@@ -99,6 +101,7 @@ class ReconcileHandler:
         due += self.registrations.find(config, cause)
         due += due_models(models, config, now, cause, open_jobs)
         due += self.delays.lost(cause)
+        due += due_backfills(ledger.backfills(open_only=True), config, cause)
         due += due_activities(ledger.unsent_activities(), now, cause)
         commands = list(dict.fromkeys(due))
         log.info("unfinished_found", commands=len(commands))
@@ -137,6 +140,13 @@ def due_scorings(
                     yield CheckJob(cause=cause, workspace=feed.workspace, job=claim.generation.job)
                 case ScoringState.JOB_COMPLETED:
                     yield FinishPartition(cause=cause, **claim.ids)
+
+
+def due_backfills(backfills: Sequence[Backfill], config: Config, cause: str) -> Iterator[AdvanceBackfill]:
+    """Yield the command that advances each backfill, unless its feed was removed from tidegate.yml."""
+    for backfill in backfills:
+        if backfill.feed in config.feeds:
+            yield AdvanceBackfill(cause=cause, feed=backfill.feed, backfill=backfill.id)
 
 
 def due_jobs(jobs: Sequence[Job], config: Config, cause: str) -> Iterator[CheckJob]:

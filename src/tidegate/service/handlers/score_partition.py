@@ -19,6 +19,7 @@ from tidegate.messages.commands import (
 from tidegate.service.context import ServiceContext
 from tidegate.service.job_runner import ClusterNotReady, JobRunner, JobSubmitted, SubmissionRefused
 from tidegate.service.retry import FIRST_LOOK, look_again
+from tidegate.service.steps.backfill_claims import BackfillClaims
 from tidegate.service.steps.catching_up import CatchingUp
 from tidegate.service.steps.champion_checks import ChampionChecks
 from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest, end_generation
@@ -34,6 +35,7 @@ class ScorePartitionHandler:
     runner: JobRunner
     catching_up: CatchingUp
     checks: ChampionChecks
+    backfills: BackfillClaims
 
     def handle(self, command: ScorePartition) -> Follows:
         feed = self.context.feed(command.feed)
@@ -58,9 +60,11 @@ class ScorePartitionHandler:
     def _first(
         self, command: ScorePartition, feed: Feed, record: Partition, version: PartitionVersion
     ) -> Follows | None:
-        """Return what has to come before the version is scored, or None if nothing has to."""
+        """Return what comes before the version is scored or instead of it, or None if nothing does."""
         if not version.registered:
             return [Next(CheckPartition(cause=command.cause, feed=command.feed, partition=command.partition))]
+        if claim := record.claim(command.version, command.generation):
+            return self.backfills.end_if_cancelled(feed, claim, command.cause)
         return self.checks.hold(feed, command) if _begins(command, feed, record, version) else None
 
     def _claim_with_turn(
@@ -98,12 +102,12 @@ class ScorePartitionHandler:
             why = claim.version.unusable.sentence(
                 "file, which no job can read", "files, none of which a job can read"
             )
-            return [end_generation(self.context, claim, Result(ScoringState.FAILED, why), command.cause)]
+            return end_generation(self.context, claim, Result(ScoringState.FAILED, why), command.cause)
         name, version = generation.model_name, generation.model_version
         pipeline = find_pipeline(workspace.assets, feed.score.pipeline_name)
         if problem := find_model_problem(workspace.assets, pipeline, name, version):
             result = Result(ScoringState.FAILED, f"model {problem}")
-            return [end_generation(self.context, claim, result, command.cause)]
+            return end_generation(self.context, claim, result, command.cause)
         match self.runner.submit(feed.workspace, plan_scoring(feed, claim), command.cause, pipeline):
             case ClusterNotReady():
                 return look_again(command, self.context.now() - generation.claimed_at)

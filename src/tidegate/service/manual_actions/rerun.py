@@ -9,14 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from tidegate.config.schema import Feed
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import Claim, Partition
-from tidegate.errors import NotFoundError, PermanentError, RefusedError
+from tidegate.errors import RefusedError
 from tidegate.log import Log
 from tidegate.messages.commands import ScorePartition
 from tidegate.service.context import ServiceContext
 from tidegate.service.manual_actions.requester import Reason, Requester, RequesterName, unnamed_origin
 from tidegate.service.retry import send_or_leave_to_timer
 from tidegate.service.steps.generation_claims import GenerationClaims, ScoringRequest
-from tidegate.service.steps.model_fit import find_model_problem, find_pipeline
+from tidegate.service.steps.model_fit import requested_model
 from tidegate.service.steps.version_registration import VersionRegistration
 
 if TYPE_CHECKING:
@@ -91,28 +91,13 @@ class RerunService:
 
     def _claim(self, feed: Feed, record: Partition, request: RerunRequest, scoring: ScoringRequest) -> Claim:
         check_version(record, request.version)
-        model = self._model(feed, request.model_version)
+        name = feed.score.model.partition(":")[0]
+        asked = f"{name}:{request.model_version}" if request.model_version else None
+        model = requested_model(self.context, self.claims, feed, asked)
         if request.version is None:
             why, cause = f"asked for: {request.reason}", str(scoring.cause)
             self.versions.add_changed_files(feed, record, why, cause)
         return self.claims.claim(replace(scoring, model=model))
-
-    def _model(self, feed: Feed, requested: str | None) -> str:
-        """Return the model as `name:version`. Raise RefusedError if it is missing or does not fit."""
-        name, _, pinned = feed.score.model.partition(":")
-        try:
-            version = requested or pinned or self.claims.model_version(feed, name)
-        except NotFoundError as error:
-            raise RefusedError(422, "Unprocessable", str(error)) from error
-        try:
-            assets = self.context.workspace_of(feed).assets
-            pipeline = find_pipeline(assets, feed.score.pipeline_name)
-            problem = find_model_problem(assets, pipeline, name, version)
-        except (NotFoundError, PermanentError) as error:
-            raise RefusedError(422, "Unprocessable", str(error)) from error
-        if problem:
-            raise RefusedError(422, "Unprocessable", problem)
-        return f"{name}:{version}"
 
 
 def check_version(record: Partition, number: int | None) -> None:

@@ -9,7 +9,7 @@ from tidegate.domain.partitions.records import Claim, Generation, Partition, Par
 from tidegate.domain.partitions.result import Result, current_result
 from tidegate.errors import NotFoundError, RefusedError
 from tidegate.log import Log
-from tidegate.messages.commands import Next
+from tidegate.messages.commands import AdvanceBackfill, Next
 from tidegate.service.context import ServiceContext
 from tidegate.service.retry import retry_on_conflict
 
@@ -28,6 +28,7 @@ class ScoringRequest:
     cause: str | None = None
     by: str | None = None
     idempotency_key: str | None = None
+    backfill: str | None = None
 
 
 class LiveGenerationError(RefusedError):
@@ -96,6 +97,7 @@ class GenerationClaims:
             by=request.by,
             cause=request.cause,
             idempotency_key=request.idempotency_key,
+            backfill=request.backfill,
             claimed_at=self.context.now(),
         )
 
@@ -116,8 +118,8 @@ class GenerationClaims:
         return champion
 
 
-def end_generation(context: ServiceContext, claim: Claim, result: Result, cause: str) -> Next:
-    """Bring a generation to its final state, and return the command that notifies people of it.
+def end_generation(context: ServiceContext, claim: Claim, result: Result, cause: str) -> list[Next]:
+    """Bring a generation to its final state. Return the commands that notify people and advance its backfill.
 
     Raise ConflictError if its record was changed by another writer: then read it again. The notification is
     built from the saved record, so that repeating it is safe.
@@ -128,7 +130,15 @@ def end_generation(context: ServiceContext, claim: Claim, result: Result, cause:
         claim.record.result = current_result(claim)
     context.ledger.save(claim.record)
     log.info("generation_ended", result=claim.name, state=result.state.value, why=result.why)
-    return context.announce(scoring_texts.generation_ended(claim, cause))
+    return [context.announce(scoring_texts.generation_ended(claim, cause)), *advances_backfill(claim, cause)]
+
+
+def advances_backfill(claim: Claim, cause: str) -> list[Next]:
+    """Return the command that advances the backfill of a generation, if it belongs to one."""
+    backfill = claim.generation.backfill
+    if backfill is None:
+        return []
+    return [Next(AdvanceBackfill(cause=cause, feed=claim.record.feed, backfill=backfill))]
 
 
 def _requested_version(record: Partition, request: ScoringRequest) -> PartitionVersion:

@@ -21,6 +21,7 @@ from tidegate.messages.commands import (
     ScorePartition,
 )
 from tidegate.service.context import ServiceContext
+from tidegate.service.steps.backfill_claims import is_cancelled
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
@@ -91,6 +92,8 @@ class PauseGate:
         if claim is None:
             return True
         if claim.generation.state is not ScoringState.CLAIMED or claim.generation.attempt > 1:
+            return False
+        if is_cancelled(self.context, claim):
             return False
         jobs = self.context.workspace_of(self.context.feed(command.feed)).jobs
         return not jobs.exists(job_name(claim))  # it may be submitted and not yet recorded
