@@ -34,7 +34,12 @@ JOB = f"score-stories-{MONTH}-1-g1-a1"
 CHANGING = {"rerun", "judge", "approve", "refuse", "retrain", "rollback", "replay", "pause", "resume"}
 # `members` needs a model set: its own test has one.
 READING = [name for name in COMMANDS if uses_service(COMMANDS[name]) and name not in {*CHANGING, "members"}]
-VALUES = {"feed_partition": ["stories", MONTH], "feed": ["stories"], "name": ["quick-model"]}
+VALUES = {
+    "feed_partition": ["stories", MONTH],
+    "feed": ["stories"],
+    "name": ["quick-model"],
+    "subject": [f"stories:{MONTH}"],
+}
 
 
 @pytest.fixture(scope="module")
