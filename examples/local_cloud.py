@@ -1,4 +1,4 @@
-"""The example's installation in Tidepool: a running cloud, the deployed service, and its labelled data."""
+"""What the examples share: Tidepool with the service in it, its containers, and the Azure ML workspace."""
 
 import importlib
 import os
@@ -9,17 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from examples.digits import labelled_sets
-from examples.digits.arrivals import Arrivals
-from examples.digits.screen import Screen
+from examples.screen import DemoError, Screen
+from tidegate.api_client import ApiError
+from tidegate.folders import FOLDERS
 from tidegate.installation.package import unpacked
-from tidegate.log import quiet_uploads
 from tidepool.cloud import Tidepool, TidepoolError
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
+    from azure.storage.blob import ContainerClient
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / ".tidepool"
 LOG = DATA / "logs" / "functions.log"
 
@@ -51,6 +51,40 @@ def fresh_cloud(screen: Screen, app: Callable[[], Path]) -> Tidepool:
     return cloud
 
 
+def running_cloud(screen: Screen, app: Path) -> Tidepool:
+    """Return Tidepool with the service in the folder `app`. Start it unless it runs with this service.
+
+    Changed code or a changed tidegate.yml is another service. All data is kept.
+    """
+    cloud = Tidepool(DATA, app=app)
+    if _runs(app):
+        cloud.attach()
+    else:
+        cloud.stop()
+        with screen.step("Tidepool starts: storage, Azure ML, Event Grid, Functions host"):
+            cloud.start(detach=True)
+    os.environ.update(cloud.environment())
+    return cloud
+
+
+def _runs(app: Path) -> bool:
+    running = Tidepool(DATA)
+    if not running.is_running:
+        return False
+    running.attach()
+    return str(app) in [site["app_dir"] for site in running.status()["sites"]]
+
+
+def run(bring_up: Callable[[Screen], None]) -> None:
+    """Bring the local cloud up. End the program with a sentence if that fails."""
+    try:
+        bring_up(Screen())
+    except (DemoError, ApiError) as error:
+        raise SystemExit(f"Not ready: {error}. The log is .tidepool/logs/functions.log") from error
+    except TidepoolError as error:
+        raise SystemExit(f"Not ready: {error}") from error
+
+
 def deploy(screen: Screen) -> None:
     """Run `tidegate deploy`. Print its output and end the program if it fails.
 
@@ -65,12 +99,34 @@ def deploy(screen: Screen) -> None:
         raise SystemExit(done.returncode)
 
 
-def prepare(ml: "MLClient", screen: Screen) -> None:
-    """Make the images' container, the labelled data sets, and the cluster that trains models."""
+def container(name: str) -> "ContainerClient":
+    """Return a container of the feeds' storage account, and create it unless it exists."""
+    from azure.identity import DefaultAzureCredential
+    from azure.storage.blob import BlobServiceClient
+
+    url = f"https://{os.environ['AZURE_STORAGE_ACCOUNT']}.blob.core.windows.net"
+    client = BlobServiceClient(url, credential=DefaultAzureCredential()).get_container_client(name)
+    if not client.exists():
+        client.create_container()
+    return client
+
+
+def development() -> "MLClient":
+    """Return a client of the development workspace."""
+    from azure.ai.ml import MLClient
+    from azure.identity import DefaultAzureCredential
+
+    return MLClient(
+        DefaultAzureCredential(),
+        os.environ["AZURE_SUBSCRIPTION_ID"],
+        os.environ["AZURE_RESOURCE_GROUP_DEVELOPMENT"],
+        os.environ["AZUREML_WORKSPACE_DEVELOPMENT"],
+        show_progress=False,
+    )
+
+
+def make_cluster(ml: "MLClient") -> None:
+    """Make the cluster `cpu` as its file describes it."""
     from azure.ai.ml import load_compute
 
-    with screen.step("Labelled images to train and to judge models, and a cluster"):
-        Arrivals().make_container()
-        with quiet_uploads():
-            labelled_sets.register(ml)
-        ml.compute.begin_create_or_update(load_compute(ROOT / "src/assets/compute/cpu.yml")).result()
+    ml.compute.begin_create_or_update(load_compute(FOLDERS.compute / "cpu.yml")).result()

@@ -12,7 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from examples.digits.message_flow import MessageFlow
+from examples.message_flow import MessageFlow
 
 Answer = TypeVar("Answer")
 
@@ -52,6 +52,13 @@ class Screen:
         self.console.print(f"  [bold]{command}[/]", soft_wrap=True)
         for line in textwrap.wrap(what_it_shows, self.console.width - 6):
             self.console.print(f"      {line}", markup=False)
+
+    def say_how_to_use_it(self) -> None:
+        """Print how to use the local cloud that runs now, and how to stop it."""
+        self.say_command(
+            'eval "$(.venv/bin/tidepool env)"', "connects every Azure SDK of this shell to Tidepool"
+        )
+        self.say_command("make down", "stops it, and keeps its data")
 
     def report(
         self,

@@ -1,14 +1,13 @@
 """The example's months: which files arrive in each month, and how the upload of a month ends."""
 
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from examples import local_cloud
 from examples.digits import images
 
 if TYPE_CHECKING:
-    from azure.ai.ml import MLClient
     from azure.storage.blob import ContainerClient
 
 CONTAINER = "images"
@@ -83,32 +82,13 @@ class Arrivals:
         digit = images.month("202612", 1)[0]
         return images.Digit(LATE_NAME, digit.png, digit.label)
 
-    @staticmethod
-    def workspace() -> "MLClient":
-        """Return a client of the development workspace."""
-        from azure.ai.ml import MLClient
-        from azure.identity import DefaultAzureCredential
-
-        return MLClient(
-            DefaultAzureCredential(),
-            os.environ["AZURE_SUBSCRIPTION_ID"],
-            os.environ["AZURE_RESOURCE_GROUP_DEVELOPMENT"],
-            os.environ["AZUREML_WORKSPACE_DEVELOPMENT"],
-            show_progress=False,
-        )
-
     def put(self, name: str, content: bytes) -> None:
         self._container.upload_blob(name, content, overwrite=True)
 
     def make_container(self) -> None:
         """Create the container of the images unless it exists."""
-        if not self._container.exists():
-            self._container.create_container()
+        local_cloud.container(CONTAINER)
 
     @cached_property
     def _container(self) -> "ContainerClient":
-        from azure.identity import DefaultAzureCredential
-        from azure.storage.blob import BlobServiceClient
-
-        url = f"https://{os.environ['AZURE_STORAGE_ACCOUNT']}.blob.core.windows.net"
-        return BlobServiceClient(url, credential=DefaultAzureCredential()).get_container_client(CONTAINER)
+        return local_cloud.container(CONTAINER)

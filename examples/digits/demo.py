@@ -10,13 +10,14 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from examples.digits import installation, models, service_api
+from examples import local_cloud
+from examples.digits import models, service_api
 from examples.digits.arrivals import LATE, LATE_NAME, MONTHS, Arrivals
-from examples.digits.installation import LOG
-from examples.digits.message_flow import MessageFlow
 from examples.digits.promises import Outcome, outcome_table, promises
-from examples.digits.screen import DemoError, Screen
 from examples.digits.service_api import MODEL
+from examples.local_cloud import LOG
+from examples.message_flow import MessageFlow
+from examples.screen import DemoError, Screen
 from tidegate.api_client import ApiError
 from tidepool.cloud import Tidepool
 
@@ -56,7 +57,7 @@ def main() -> int:
         screen.say(
             "Indented lines show each message: an event or a command → its handler → the next commands."
         )
-    demo = Demo(installation.fresh_cloud(screen, lambda: installation.package(screen)), screen)
+    demo = Demo(local_cloud.fresh_cloud(screen, lambda: local_cloud.package(screen)), screen)
     try:
         demo.run()
     except (DemoError, ApiError) as error:
@@ -93,8 +94,8 @@ class Demo:
         self._outcomes: dict[str, Outcome] = {}
 
     def run(self) -> None:
-        installation.deploy(self._screen)
-        installation.prepare(self._ml, self._screen)
+        local_cloud.deploy(self._screen)
+        models.prepare(self._ml, self._screen)
         self._first_model()
         self._three_months()
         self._late_file()
@@ -218,7 +219,7 @@ class Demo:
 
     @cached_property
     def _ml(self) -> "MLClient":
-        return Arrivals.workspace()
+        return local_cloud.development()
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from typing import Any
 
 from examples.digits import images
 from examples.digits.arrivals import Arrivals
-from examples.digits.installation import DATA
 from examples.digits.promises import predictions
-from examples.digits.screen import DemoError, Screen
 from examples.digits.service_api import FEED, FINAL, latest_scoring
+from examples.local_cloud import DATA
+from examples.screen import DemoError, Screen
 from tidegate.api_client import ApiError
 from tidepool.cloud import Tidepool, TidepoolError
 

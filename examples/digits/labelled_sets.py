@@ -72,6 +72,6 @@ def _write(folder: Path, images: Pixels, labels: Sequence[str], columns: dict[st
 
 
 if __name__ == "__main__":
-    from examples.digits.arrivals import Arrivals
+    from examples import local_cloud
 
-    register(Arrivals.workspace())
+    register(local_cloud.development())

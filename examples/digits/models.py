@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from examples.digits import service_api
-from examples.digits.screen import DemoError, Screen
+from examples import local_cloud
+from examples.digits import labelled_sets, service_api
+from examples.digits.arrivals import Arrivals
 from examples.digits.service_api import MODEL
+from examples.screen import DemoError, Screen
 from tidegate.cli.model_tables import rules_table
 from tidegate.folders import FOLDERS
 from tidegate.log import quiet_uploads
@@ -21,6 +23,15 @@ PATIENCE_S = 300
 
 _ENDED = {"champion", "refused", "observed", "expired", "retired", "rolled_back", "failed"}
 _JUDGED = _ENDED | {"passed"}
+
+
+def prepare(ml: "MLClient", screen: Screen) -> None:
+    """Make the images' container, the labelled data sets, and the cluster that trains models."""
+    with screen.step("Labelled images to train and to judge models, and a cluster"):
+        Arrivals().make_container()
+        with quiet_uploads():
+            labelled_sets.register(ml)
+        local_cloud.make_cluster(ml)
 
 
 def begin_training(ml: "MLClient", *, iterations: int = 1000) -> str:

@@ -12,10 +12,10 @@ from typing import Any
 
 from rich.table import Table
 
-from examples.digits.installation import deploy
-from examples.digits.screen import DemoError, Screen
+from examples.local_cloud import deploy
 from examples.sales import installation
 from examples.sales.sales import ARRIVES, HISTORY, all_keys, delivery, faults_of
+from examples.screen import DemoError, Screen
 from tidegate.api_client import ApiClient, ApiError
 from tidegate.cli.model_tables import rules_table
 from tidepool.cloud import Tidepool
@@ -56,21 +56,27 @@ def main() -> int:
 class Demo:
     """The story in chapters."""
 
-    def __init__(self, cloud: Tidepool, screen: Screen) -> None:
+    def __init__(self, cloud: Tidepool, screen: Screen, keys: int = KEYS) -> None:
         self.broken: list[str] = []
         self._kept: list[str] = []
         self._cloud, self._screen = cloud, screen
-        self._keys = all_keys(KEYS)
+        self._keys = all_keys(keys)
         self._faults = faults_of(self._keys)
         self._api = ApiClient(os.environ["FUNCTIONS_URL"], os.environ["FUNCTIONS_KEY"])
 
     def run(self) -> None:
         deploy(self._screen)
-        first = self._first_set()
+        first = self.first_set()
         self._forecast(HISTORY)
         self._actual_values(first)
         with self._screen.step("The service has no work left"):
             self._cloud.settle(PATIENCE_S)
+
+    @property
+    def champion(self) -> str | None:
+        """Return the version that is in production, or None."""
+        record = self._model()["champion"]
+        return str(record["version"]) if record else None
 
     def check(self, promise: str, *, kept: bool) -> None:
         (self._kept if kept else self.broken).append(promise)
@@ -79,7 +85,8 @@ class Demo:
         """Print which promises were kept, and what to try next."""
         self._screen.report(self._kept, self.broken, seconds, TO_TRY)
 
-    def _first_set(self) -> str:
+    def first_set(self) -> str:
+        """Upload the history, wait until a set is trained on it and judged, and make it champion."""
         screen = self._screen
         screen.chapter("Sales arrive, and a set of models is trained on them")
         faults = "; ".join(f"{'/'.join(key)}: {text}" for key, text in self._faults.texts.items())

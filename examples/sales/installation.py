@@ -3,40 +3,48 @@
 import os
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from examples.digits import installation
-from examples.digits.screen import Screen
+from examples import local_cloud
+from examples.screen import Screen
 from tidegate.installation.package import unpacked
 from tidepool.cloud import Tidepool
 
-if TYPE_CHECKING:
-    from azure.storage.blob import ContainerClient
-
-ROOT = Path(__file__).resolve().parents[2]
-APP = ROOT / "dist" / "sales-app"
+APP = local_cloud.ROOT / "dist" / "sales-app"
+# In a user's own repository the configuration of this example is the tidegate.yml of the repository.
 CONFIG = Path(__file__).with_name("tidegate.yml")
 
 
 def fresh_cloud(screen: Screen) -> Tidepool:
     """Start Tidepool with the example's service in it, and without anything from an earlier run."""
-    cloud = installation.fresh_cloud(screen, _app)
-    os.environ["TIDEGATE_CONFIG"] = str(CONFIG)
+    cloud = local_cloud.fresh_cloud(screen, _app)
+    _use_configuration()
     return cloud
+
+
+def running_cloud(screen: Screen) -> Tidepool:
+    """Return Tidepool with the example's service in it, and with the data of earlier runs."""
+    cloud = local_cloud.running_cloud(screen, _app())
+    _use_configuration()
+    return cloud
+
+
+def _use_configuration() -> None:
+    if CONFIG.exists():
+        os.environ["TIDEGATE_CONFIG"] = str(CONFIG)
 
 
 def upload(month: str, files: dict[str, bytes]) -> None:
     """Upload the files of a month, the marker last."""
-    container = _container()
-    if not container.exists():
-        container.create_container()
+    container = local_cloud.container("images")
     for name, content in files.items():
         container.upload_blob(f"sales/{month}/{name}", content, overwrite=True)
 
 
 def _app() -> Path:
     """Return the folder of the deployment package with the example's tidegate.yml in place of the other."""
-    package = unpacked(ROOT)
+    package = unpacked(local_cloud.ROOT)
+    if not CONFIG.exists():
+        return package
     shutil.rmtree(APP, ignore_errors=True)
     APP.mkdir(parents=True)
     for path in package.iterdir():
@@ -44,11 +52,3 @@ def _app() -> Path:
             (APP / path.name).symlink_to(path)
     shutil.copy(CONFIG, APP)
     return APP
-
-
-def _container() -> "ContainerClient":
-    from azure.identity import DefaultAzureCredential
-    from azure.storage.blob import BlobServiceClient
-
-    url = f"https://{os.environ['AZURE_STORAGE_ACCOUNT']}.blob.core.windows.net"
-    return BlobServiceClient(url, credential=DefaultAzureCredential()).get_container_client("images")

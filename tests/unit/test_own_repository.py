@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -76,6 +77,30 @@ def test_a_wheel_may_be_an_address(tmp_path: Path) -> None:
     assert not (tmp_path / "ours/wheels").exists()
 
 
+@pytest.mark.parametrize(
+    ("example", "feed", "others"),
+    [
+        ("images", "digits", ("sales", "tables")),
+        ("tables", "orders", ("digits", "sales")),
+        ("many-models", "sales", ("digits", "tables")),
+    ],
+)
+def test_a_repository_begins_with_one_example(
+    tmp_path: Path, example: str, feed: str, others: tuple[str, ...]
+) -> None:
+    assert run("init", str(tmp_path), "--example", example, "--wheel", URL) == 0
+
+    files = {name: text.decode() for name, text in content(tmp_path).items()}
+    assert list(yaml.safe_load(files["tidegate.yml"])["feeds"]) == [feed]
+    assert not [name for name in files if name.startswith(tuple(f"examples/{other}/" for other in others))]
+    assert [name for name in files if name.endswith("tidegate.yml")] == ["tidegate.yml"]
+    for name in ("Makefile", "README.md", "tests/test_service.py", "requirements-dev.txt"):
+        assert not re.search(r"\{[a-z]+\}", re.sub(r"\\{\w+\\}|\$\{\w+\}|awk.*", "", files[name])), name
+    for module in re.findall(r"-m examples\.(\S+)", files["Makefile"]):
+        assert f"examples/{module.replace('.', '/')}.py" in files
+    assert ("lightgbm" in files["requirements-dev.txt"]) == (example == "many-models")
+
+
 def test_what_is_deployed_is_the_app_with_what_its_configuration_names(repository: Path) -> None:
     deployed = {str(path) for path in app_files(repository)}
     variables = dict.fromkeys(
@@ -126,7 +151,7 @@ def test_a_new_clone_counts_as_empty(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--example", "tables"], "no example 'tables'; use one of: images"),
+        (["--example", "words"], "no example 'words'; use one of: images, tables, many-models"),
         (["--wheel", "tidegate"], "is not a wheel of Tidegate"),
         (["--wheel", f"http://example.org/{WHEEL}"], "is not an https:// address"),
         (["--wheel", f"missing/{WHEEL}"], "there is no file"),

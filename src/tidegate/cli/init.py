@@ -7,7 +7,7 @@ import typer
 
 from tidegate.cli.options import EXIT_CODES, AsJson, print_json
 from tidegate.installation import own_repository
-from tidegate.installation.repository_files import EXAMPLES
+from tidegate.installation.example_texts import EXAMPLES
 from tidegate.installation.wheel_source import installed_wheel, wheel_source
 
 
@@ -19,7 +19,7 @@ def init(  # noqa: PLR0913, PLR0917 - options of a command
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or an empty folder.")] = Path(),
     example: Annotated[
         str, typer.Option(help=f"The example to begin with: {', '.join(EXAMPLES)}.")
-    ] = EXAMPLES[0],
+    ] = "images",
     wheel: Annotated[
         str,
         typer.Option(

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from tidegate.installation.repository_files import EXAMPLES, Files, ScaffoldError, release_files
+from tidegate.installation.example_texts import EXAMPLES
+from tidegate.installation.repository_files import Files, ScaffoldError, release_files
 from tidegate.installation.wheel_source import WheelSource
 
 RECORD = ".scaffold.json"
@@ -70,7 +71,7 @@ def upgrade(folder: Path, wheel: WheelSource, *, write: bool) -> list[Change]:
     """
     try:
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        example, recorded = record.get("example", EXAMPLES[0]), dict(record["files"])
+        example, recorded = record.get("example", next(iter(EXAMPLES))), dict(record["files"])
     except FileNotFoundError as error:
         raise ScaffoldError(
             f"{folder} has no {RECORD}, so `tidegate init` did not make it. Name another folder"

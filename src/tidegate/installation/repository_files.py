@@ -6,9 +6,8 @@ from pathlib import Path, PurePosixPath
 
 from tidegate.errors import TidegateError
 from tidegate.folders import FOLDERS
+from tidegate.installation.example_texts import EXAMPLES, TEXTS, Example
 from tidegate.installation.wheel_source import WheelSource
-
-EXAMPLES = ("images",)
 
 _ONLY_HERE = Path(__file__).parent / "scaffold"  # files that Tidegate's own repository does not have
 # Files and folders that are the same in Tidegate's own repository.
@@ -19,11 +18,16 @@ _SHARED = (
     ".github/workflows/models.yml",
     "azure.yaml",
     "examples/__init__.py",
-    "examples/digits",
+    "examples/local_cloud.py",
+    "examples/message_flow.py",
+    "examples/screen.py",
     "function_app.py",
     "host.json",
-    "tidegate.yml",
 )
+_DEMO = """demo: .venv/ready  ## show the service at work on a new local cloud
+\t@.venv/bin/python -m examples.{folder}.demo
+
+"""
 # The compiler's results, and what they are made with for the tests of the templates.
 _NOT_OF_INFRA = ("*.json", "*.txt", "*.py", "local*.bicepparam", "existing.bicepparam")
 _LINTER = "bicepconfig.json"
@@ -39,20 +43,32 @@ def release_files(example: str, wheel: WheelSource) -> Files:
     """Return every file of a new repository by its path. Raise ScaffoldError for an unknown example."""
     if example not in EXAMPLES:
         raise ScaffoldError(f"there is no example {example!r}; use one of: {', '.join(EXAMPLES)}")
-    files = dict(_below(_ONLY_HERE))
+    chosen = EXAMPLES[example]
+    files = {path: _filled(content, chosen) for path, content in _below(_ONLY_HERE)}
     files[".gitignore"] = files.pop("gitignore")
-    for name in _SHARED:
+    for name in (*_SHARED, f"examples/{chosen.folder}"):
         files |= _below(FOLDERS.repository / name, name)
+    # The configuration of the example is that of the repository.
+    files.pop(chosen.configuration, None)
+    files |= _below(FOLDERS.repository / chosen.configuration, "tidegate.yml")
     infra = dict(_below(FOLDERS.infra, "infra"))
     files |= {path: content for path, content in infra.items() if _is_template(PurePosixPath(path).name)}
     files |= _below(FOLDERS.assets / "compute", "src/assets/compute")
     pinned = (FOLDERS.repository / "requirements.txt").read_text(encoding="utf-8")
     files["requirements.txt"] = _requirements(pinned, wheel).encode()
-    extras = wheel.requirement("[cli,tidepool]")
+    extras = "\n".join((wheel.requirement("[cli,tidepool]"), *chosen.packages))
     files["requirements-dev.txt"] = files["requirements-dev.txt"].replace(b"{wheel}", extras.encode())
     if wheel.file:
         files[wheel.path] = wheel.file.read_bytes()
     return dict(sorted(files.items()))
+
+
+def _filled(content: bytes, example: Example) -> bytes:
+    """Return a file with the words of the example in place of their names in braces."""
+    text = content.decode().replace("{demo}", _DEMO if example.demo else "")
+    for name in TEXTS:
+        text = text.replace(f"{{{name}}}", getattr(example, name))
+    return text.encode()
 
 
 def _requirements(pinned: str, wheel: WheelSource) -> str:

@@ -14,6 +14,7 @@ from tidegate.installation.package import unpacked
 from tidepool.cloud import Tidepool
 
 ROOT = Path(__file__).resolve().parents[1]
+FEED, CONTAINER, FOLDER, FILE = "{feed}", "{container}", "{path}", "{file}"
 
 
 def tidegate(*arguments: str) -> str:
@@ -35,15 +36,18 @@ def test_the_service_registers_a_complete_month(package: Path, tidepool: Tidepoo
     tidegate("deploy")
     assert "Everything is up to date." in tidegate("deploy")
     url = f"https://{variables['AZURE_STORAGE_ACCOUNT']}.blob.core.windows.net"
-    images = BlobServiceClient(url, credential=DefaultAzureCredential()).get_container_client("images")
+    files = BlobServiceClient(url, credential=DefaultAzureCredential()).get_container_client(CONTAINER)
+
+    if not files.exists():
+        files.create_container()
 
     with tidepool.functions_app(package) as site:
-        images.upload_blob("202609/a.png", b"an image")
-        images.upload_blob("202609/_SUCCESS", b"")
+        files.upload_blob(f"{FOLDER}/{FILE}", b"content")
+        files.upload_blob(f"{FOLDER}/_SUCCESS", b"")
 
         api = ApiClient(site.url, site.key)
         deadline = time.monotonic() + 120
-        while not (partitions := api.get("/api/feeds/digits/partitions")) and time.monotonic() < deadline:
+        while not (partitions := api.get(f"/api/feeds/{FEED}/partitions")) and time.monotonic() < deadline:
             time.sleep(0.5)
 
-    assert [partition["partition"] for partition in partitions] == ["202609"]
+    assert [partition["partition"] for partition in partitions] == [FOLDER.rpartition("/")[2]]

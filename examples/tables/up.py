@@ -1,0 +1,95 @@
+"""`make up` of tables: Tidepool with the service, a first model, and a month of orders that is scored.
+
+Everything that exists already is kept. After a change of the code or of tidegate.yml it runs the new package.
+"""
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from examples import local_cloud
+from examples.screen import DemoError, Screen
+from examples.tables import orders
+from tidegate.api_client import ApiClient, NotFoundApiError
+from tidegate.log import quiet_uploads
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+
+FEED, MODEL, CONTAINER, MONTH = "orders", "delivery-hours", "orders", "202610"
+PATIENCE_S = 300
+_HERE = Path(__file__).parent
+_ENDED = {"scored", "incomplete", "superseded", "failed", "cancelled"}
+
+
+def main() -> None:
+    local_cloud.run(_up)
+
+
+def _up(screen: Screen) -> None:
+    local_cloud.running_cloud(screen, local_cloud.package(screen))
+    local_cloud.deploy(screen)
+    ml = local_cloud.development()
+    if not [model for model in ml.models.list() if model.name == MODEL]:
+        _train(ml, screen)
+    scoring = _scoring() or _score_a_month(screen)
+    if scoring["state"] != "scored":
+        raise DemoError(f"{scoring['name']} is {scoring['state']}: {scoring['outcome']}")
+    outcome = scoring["outcome"]
+    screen.say(
+        f"\nTidepool is running, and {MONTH} is scored: {outcome['rows']} rows, {outcome['errors']} without",
+        f"a prediction. {outcome['csv']}",
+        f"A month is a folder of Parquet or CSV files in the container {CONTAINER}, such as 202612/,",
+        "with the file _SUCCESS as its last one.",
+    )
+    screen.say_how_to_use_it()
+
+
+def _train(ml: "MLClient", screen: Screen) -> None:
+    """Register the past orders, and train the first version of the model on them."""
+    from azure.ai.ml import load_job
+    from azure.ai.ml.entities import Data
+
+    logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
+    with screen.step("Past orders, and a cluster"), quiet_uploads(), tempfile.TemporaryDirectory() as folder:
+        pq.write_table(orders.history(), Path(folder, "orders.parquet"))
+        ml.data.create_or_update(Data(name="orders-history", version="1", type="uri_folder", path=folder))
+        local_cloud.make_cluster(ml)
+    with screen.step(f"A first model is trained: {MODEL}:1"):
+        with quiet_uploads():
+            job = ml.jobs.create_or_update(load_job(_HERE / "training.yml"))
+
+        def ended() -> Any:
+            current = ml.jobs.get(job.name)
+            return current if current.status in ("Completed", "Failed", "Canceled") else None
+
+        state = screen.wait(ended, PATIENCE_S, "The training did not end").status
+    if state != "Completed":
+        raise DemoError(f"the training {job.name} is {state}")
+
+
+def _score_a_month(screen: Screen) -> dict[str, Any]:
+    with screen.step(f"The orders of {MONTH} arrive, and are scored"):
+        container = local_cloud.container(CONTAINER)
+        for name, content in orders.month_of(MONTH).items():
+            container.upload_blob(f"{MONTH}/{name}", content, overwrite=True)
+        return screen.wait(_scoring, PATIENCE_S, f"{MONTH} was not scored")
+
+
+def _scoring() -> dict[str, Any] | None:
+    """Return the newest scoring of the month that has ended, or None."""
+    client = ApiClient(os.environ["FUNCTIONS_URL"], os.environ["FUNCTIONS_KEY"])
+    try:
+        scorings = client.get(f"/api/feeds/{FEED}/partitions/{MONTH}/jobs")
+    except NotFoundApiError:  # no file has arrived yet
+        return None
+    ended = [scoring for scoring in scorings if scoring["state"] in _ENDED]
+    return dict(ended[-1]) if ended else None
+
+
+if __name__ == "__main__":
+    main()
