@@ -1,7 +1,7 @@
 """A training of a model set without Azure ML: the functions of its steps on real files."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import training_settings
 from assemble_set import complete, read_rows
+from group_fallback import with_group_members
 from model_sets.format import ModelSet, open_set, write_set
 from model_sets.index import IndexRow, rows_to_table
 from model_sets.info import SetInfo
@@ -49,6 +50,7 @@ class SetTraining:
         previous: ModelSet | None = None,
         only: Sequence[tuple[str, ...]] | None = None,
         expected: Sequence[tuple[str, ...]] = (),
+        group_by: tuple[str, ...] = (),
     ) -> ModelSet:
         """Train a set and return it."""
         run = self.folder / f"run-{len(list(self.folder.glob('run-*')))}"
@@ -56,6 +58,7 @@ class SetTraining:
         plan = plan_split(sources, self.info, target=True, buckets=bucket_count(buckets, only, previous))
         base = next_shard(previous) if previous else 0
         settings = Settings(self.info, "m", run.name, trainer, 20, limit_s, plan.buckets, base_shard=base)
+        settings = replace(settings, group_by=group_by)
         facts: Mapping[str, Any] = {"only": only, "expected": list(expected), "unreadable": []}
         training_settings.save(run, settings, plan, facts)
         for part in range(parts):
@@ -72,6 +75,9 @@ class SetTraining:
         shards = {path.name: path for path in (run / "members").glob("*.zip")}
         if previous:
             shards |= {path.name: path for path in (previous.folder / FOLDER).glob("*.zip")}
+        if group_by:
+            shards["99.zip"] = run / "99.zip"
+            rows = with_group_members(rows, settings, run / "rows", shards["99.zip"])
         write_set(run / "model", self.info, rows_to_table(rows, self.info.keys), shards)
         return open_set(run / "model")
 

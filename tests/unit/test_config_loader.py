@@ -305,6 +305,11 @@ def test_a_model_set_is_judged_by_a_pipeline_for_sets_and_trained_at_each_partit
     [
         ("feed: images", "feed: sales", "25: models.sales.set.feed: this is no feed; feeds are: images"),
         ("keys: [store, product]", "keys: [store, date]", "23: models.sales.set: date is named twice"),
+        (
+            "horizon: 28",
+            "horizon: 28\n      group_by: [shop]",
+            "29: models.sales.set.group_by: shop is no key",
+        ),
         ("keys: [store, product]", "keys: [store, Units]", "23: models.sales.set: Units, units is named"),
         ("horizon: 28", "horizon: 0", "28: models.sales.set.horizon: Input should be greater than or equal"),
         ("horizon: 28", "horizon: 28\n      buckets: 1500", "29: models.sales.set.buckets: Input should be"),

@@ -126,6 +126,26 @@ def test_few_rows_give_the_baseline_and_no_rows_a_missing_key(training: SetTrain
     assert missing.reason == "the data have no rows of this key"
 
 
+def test_few_rows_give_the_member_of_the_group_at_the_level_of_the_key(training: SetTraining) -> None:
+    week = [((day + 3) % 7) * 10.0 + 5 for day in range(DAYS)]
+    for product, level in (("a", 1.0), ("b", 7.0), ("c", 30.0)):
+        training.add(f"{product}.parquet", rows([("1", product)], sold=[value * level for value in week]))
+    training.add("few.parquet", rows([("1", "few"), ("2", "few")], range(3), [v * 100 for v in week[:3]]))
+
+    members = training.train(trainer="ridge", group_by=("store",))
+
+    few, alone = row_of(members, "1", "few"), row_of(members, "2", "few")
+    assert (few.state, few.fallback, few.loader) == ("too_few_rows", "group", "lightgbm-text")
+    assert str(few.reason).endswith("are needed: the member of the group store=1 is used")
+    assert (alone.state, alone.fallback, alone.loader) == ("too_few_rows", "baseline", "npz")
+    assert str(alone.reason).endswith("because no key of the group store=2 has enough rows")
+    asked = rows([("1", "few")], days=range(3, 10)).drop_columns(["sold"])
+    answers = members.forecast(asked).to_pylist()
+    assert {answer["state"] for answer in answers} == {"fallback"}
+    forecasts = [answer["forecast"] for answer in answers]
+    assert forecasts == pytest.approx([value * 100 for value in week[3:10]], rel=0.25, abs=500)
+
+
 @pytest.mark.parametrize("trainer", ["lightgbm-fast", "ridge", "seasonal-naive"])
 def test_each_built_in_trainer_learns_weekdays_and_a_constant(training: SetTraining, trainer: str) -> None:
     chance = np.random.default_rng(1)

@@ -26,7 +26,7 @@ COLUMNS = (*TEXTS, "rows", *METRICS, *(f"champion_{metric}" for metric in METRIC
 class IndexRow:
     """A key with its member, or with the reason why it has none.
 
-    `fallback` is `baseline` if the member is the seasonal naive one because the key has too few rows.
+    `fallback` is what stands for a key with too few rows: `baseline` (seasonal naive) or `group`.
     `trained_until` is the time of the newest row that the member knows. A metric is None if it is undefined.
     """
 

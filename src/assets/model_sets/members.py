@@ -9,7 +9,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -128,6 +128,18 @@ class FeatureMember:
         return [(begin, known), *blocks] if begin < known else blocks
 
 
+class ScaledMember:
+    """A member of a group of keys, for a key whose level is `scale` times that of the group's values."""
+
+    def __init__(self, member: Member, scale: float) -> None:
+        self._member, self._scale = member, scale
+        self.memory_bytes = member.memory_bytes
+
+    def forecast(self, rows: MemberRows) -> Array:
+        known = None if rows.values is None else rows.values / self._scale
+        return self._member.forecast(replace(rows, values=known)) * self._scale
+
+
 class SeasonalNaive:
     """The baseline: the newest known value of the same place in the season, such as the same weekday."""
 
@@ -203,13 +215,15 @@ class UserMember:
         return answers
 
 
-def lightgbm_content(text: str, tail: Tail) -> bytes:
+def lightgbm_content(text: str, tail: Tail, scale: float = 1.0) -> bytes:
     """Return a LightGBM model as text, with the values that its features need in a last line.
 
-    Statistics of the training that no forecast needs are left out: they are half of the text.
+    The model's values, and those of the tail, are the key's values divided by `scale`. Statistics of the
+    training that no forecast needs are left out: they are half of the text.
     """
     values = base64.b64encode(tail.values.astype("<f4").tobytes()).decode()
-    line = json.dumps({"end": int(tail.end), "values": values})
+    fields = {"end": int(tail.end), "values": values} | ({} if scale == 1.0 else {"scale": scale})
+    line = json.dumps(fields)
     return UNUSED.sub("", text).rstrip("\n").encode() + MARK + line.encode() + b"\n"
 
 
@@ -256,7 +270,8 @@ def _load_lightgbm(content: bytes, plan: FeaturePlan) -> Member:
     def predict(features: Array) -> Array:
         return np.asarray(booster.predict(features, num_threads=1))
 
-    return FeatureMember(plan, tail, predict, len(content))
+    member = FeatureMember(plan, tail, predict, len(content))
+    return ScaledMember(member, float(fields["scale"])) if "scale" in fields else member
 
 
 def _load_npz(content: bytes, plan: FeaturePlan) -> Member:

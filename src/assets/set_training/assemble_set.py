@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import training_settings
+from group_fallback import with_group_members
 from model_sets.format import ModelSet, open_set, write_set
 from model_sets.index import IndexRow, rows_to_table, schema, table_to_rows
 from model_sets.limits import check_metrics
@@ -43,6 +44,10 @@ def main() -> None:
     shards = {path.name: path for path in sorted(args.members.glob("*.zip"))}
     if previous:
         shards |= {path.name: path for path in sorted((previous.folder / FOLDER).glob("*.zip"))}
+    if settings.group_by:
+        name = f"{settings.base_shard + settings.buckets:02}.zip"
+        shards[name] = args.model / FOLDER / name
+        rows = with_group_members(rows, settings, args.rows, shards[name])
     sha256 = write_set(
         args.model, settings.info, rows_to_table(rows, settings.info.keys), shards, args.plan / PREPARE
     )

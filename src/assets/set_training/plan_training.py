@@ -71,6 +71,7 @@ def main() -> None:
         buckets=plan.buckets,
         data_names=args.data_names,
         base_shard=next_shard(previous) if previous and only is not None else 0,
+        group_by=group_columns(json.loads(args.group_by), info.keys),
     )
     facts = {
         "unreadable": [[source.name, source.error] for source in sources if source.error],
@@ -84,6 +85,15 @@ def main() -> None:
     write_lists(args.parts_list, parts_of(readable, args.part_count))
     write_lists(args.buckets_list, [[bucket] for bucket in range(plan.buckets)])
     log.info("training_planned files=%d buckets=%d", len(plan.sources), plan.buckets)
+
+
+def group_columns(names: Sequence[str], keys: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns of a group. Raise ValueError unless they are some, but not all, key columns."""
+    others = [name for name in names if name not in keys]
+    if others or (names and set(names) == set(keys)):
+        what = f"{others[0]!r} is no key column" if others else "a group needs more than one key"
+        raise ValueError(f"group_by: {what}; name some of {', '.join(keys)}")
+    return tuple(names)
 
 
 def hash_of(prepare: Path) -> str:
@@ -151,6 +161,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--member-time-limit-s", type=float, required=True)
     parser.add_argument("--data-names", default="")
     parser.add_argument("--prepare", default=NONE)
+    parser.add_argument("--group-by", default="[]")
     return parser.parse_args()
 
 

@@ -18,7 +18,8 @@ class Settings:
     """What a training does. `training` names it, and is what the index has in `trained_in`.
 
     `trainer` is the name of a built-in trainer or of a file with `train(table, key)`. `base_shard` is the
-    number of the first new shard.
+    number of the first new shard. Keys with too few rows get the member of their group, which has the same
+    values in the key columns `group_by`, or the baseline without these.
     """
 
     info: SetInfo
@@ -30,6 +31,7 @@ class Settings:
     buckets: int
     data_names: str = ""
     base_shard: int = 0
+    group_by: tuple[str, ...] = ()
 
 
 def save(folder: Path, settings: Settings, plan: Plan, facts: Mapping[str, Any]) -> None:
@@ -52,7 +54,8 @@ def save(folder: Path, settings: Settings, plan: Plan, facts: Mapping[str, Any])
 
 def load(folder: Path) -> Settings:
     values = _read(folder)["settings"]
-    return Settings(**values | {"info": SetInfo.from_metadata(values["info"])})
+    special = {"info": SetInfo.from_metadata(values["info"]), "group_by": tuple(values["group_by"])}
+    return Settings(**values | special)
 
 
 def load_facts(folder: Path) -> dict[str, Any]:

@@ -122,6 +122,10 @@ class ModelSet(JobClusters):
     horizon: int = Field(ge=1, le=1000, description="How many periods of `frequency` are forecast.")
     history: int = Field(default=24, ge=1, le=400, description="How many of the newest partitions are used.")
     min_rows: int = Field(default=30, ge=2)
+    group_by: list[Column] = Field(
+        default=[],
+        description="Some of the key columns: a key with too few rows gets a member of its group.",
+    )
     expected: list[dict[str, KeyValue]] = Field(
         default=[], description="The keys that the set must have, besides those in the data."
     )
@@ -152,6 +156,14 @@ class ModelSet(JobClusters):
                 f"{', '.join(doubled)} is named twice: keys, target, time and covariates are other columns, "
                 "and upper and lower case make no difference"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _groups_have_several_keys(self) -> "ModelSet":
+        others = [name for name in self.group_by if name not in self.keys]
+        if others or set(self.group_by) == set(self.keys):
+            what = f"{others[0]} is no key column" if others else "a group needs more than one key"
+            raise LocatedError(f"{what}: name some of {', '.join(self.keys)}, but not all", "group_by")
         return self
 
     @model_validator(mode="after")
