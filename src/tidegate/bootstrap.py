@@ -62,6 +62,7 @@ from tidegate.service.steps.generation_claims import GenerationClaims
 from tidegate.service.steps.job_limits import JobLimitChecks
 from tidegate.service.steps.model_candidates import MissedRegistrations
 from tidegate.service.steps.model_delivery import ModelDelivery
+from tidegate.service.steps.model_presence import ModelPresence
 from tidegate.service.steps.outside_files import OutsideFiles
 from tidegate.service.steps.pause_gate import CurrentPauses, PauseGate
 from tidegate.service.steps.set_indexes import SetIndexes
@@ -220,6 +221,7 @@ def _reconcile(
         JobLimitChecks(context),
         DelayedWork(context.ledger, context.now),
         undelivered,
+        ModelPresence(context),
     )
 
 

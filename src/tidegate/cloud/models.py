@@ -10,6 +10,7 @@ from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.connection import client_options
 from tidegate.cloud.ml_client import LazyMLClient, ml_errors
 from tidegate.domain.lifecycle.lineage import RegisteredModel
+from tidegate.domain.lifecycle.versions_in_use import VersionState
 from tidegate.errors import NotFoundError
 
 _API = "2024-04-01"
@@ -40,6 +41,34 @@ class ModelClient:
         path = f"{self._client.workspace.arm_id}/models/{name}/versions"
         query = {"$orderBy": "createdtime desc", "$top": str(most)}
         return [_listed(version) for version in self._arm.get(path, _API, **query)["value"]]
+
+    def is_archived(self, name: str) -> bool:
+        """Return whether the model as a whole is archived, with all its versions."""
+        try:
+            return _is_archived(self._arm.get(f"{self._client.workspace.arm_id}/models/{name}", _API))
+        except NotFoundError:
+            return False
+
+    def state(self, name: str, version: str, *, as_archived: bool = False) -> VersionState:
+        """Return whether a version is active, archived or deleted.
+
+        With `as_archived`, the model as a whole is archived, and so each version that exists is. Raise
+        NotFoundError if the workspace does not exist.
+        """
+        try:
+            path = f"{self._client.workspace.arm_id}/models/{name}/versions/{version}"
+            return "archived" if _is_archived(self._arm.get(path, _API)) or as_archived else "active"
+        except NotFoundError:
+            self._arm.get(self._client.workspace.arm_id, _API)  # the workspace itself may be missing
+            return "deleted"
+
+    def restore(self, name: str, version: str) -> None:
+        """Restore an archived version, and the model as a whole if that is archived."""
+        with ml_errors(f"restore model {name}:{version}"):
+            models = self._client.ml.models
+            if self.is_archived(name):
+                models.restore(name)
+            models.restore(name, version)
 
     def find(self, name: str, version: str, *, registry: str | None = None) -> RegisteredModel | None:
         """Return a model version, or None if it does not exist."""
@@ -83,6 +112,10 @@ class ModelClient:
         from azure.ai.ml import MLClient
 
         return MLClient(self._client.credential, registry_name=name, **client_options())
+
+
+def _is_archived(resource: Mapping[str, Any]) -> bool:
+    return bool(resource["properties"].get("isArchived"))
 
 
 def _listed(version: Mapping[str, Any]) -> ListedModel:

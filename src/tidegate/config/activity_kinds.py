@@ -35,6 +35,8 @@ KINDS: Mapping[str, str] = {
     "model.retraining": "a new model is being trained",
     "model.retraining_failed": "training a new model failed",
     "model.retraining_cancelled": "a person cancelled the training of a new model",
+    "model.version_lost": "a model version in use was archived or deleted outside of the service",
+    "model.version_back": "a lost model version is there again, or nothing depends on it any more",
     "model.deployed": "a model was deployed",
     "rollout.started": "the rollout of a model to an endpoint has started",
     "rollout.step": "a rollout took its next step",

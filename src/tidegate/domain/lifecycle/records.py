@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from tidegate.config.types import WorkspaceRole
 from tidegate.domain.ledger_record import LedgerRecord, PartialRecord
 from tidegate.domain.lifecycle.rollout_records import RolloutRecord
 from tidegate.domain.lifecycle.verdict_records import (
@@ -238,6 +239,16 @@ class MemberRegistration(BaseModel):
     at: datetime = Field(description="When the last members were registered.")
 
 
+class LostVersion(BaseModel):
+    """A version in use that was archived or deleted outside of the service."""
+
+    workspace: WorkspaceRole
+    version: str
+    what: Literal["archived", "deleted"]
+    since: datetime = Field(description="When the service noticed it.")
+    uses: list[str] = Field(default=[], description="What depended on it at that time.")
+
+
 class Model(LedgerRecord):
     """A model name: its champion, its previous champion, and the one version that is being promoted."""
 
@@ -246,6 +257,9 @@ class Model(LedgerRecord):
     previous: Champion | None = None
     rolling: str | None = Field(
         default=None, description="The version that is being promoted or rolled out now."
+    )
+    lost: list[LostVersion] = Field(
+        default=[], description="Versions in use that are archived or deleted, until they are there again."
     )
     policy_since: datetime | None = Field(
         default=None,

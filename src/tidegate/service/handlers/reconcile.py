@@ -49,6 +49,7 @@ from tidegate.service.steps.catching_up import CatchingUp
 from tidegate.service.steps.delayed_work import DelayedWork
 from tidegate.service.steps.job_limits import JobLimitChecks
 from tidegate.service.steps.model_candidates import MissedRegistrations
+from tidegate.service.steps.model_presence import ModelPresence
 from tidegate.service.steps.undelivered import UndeliveredWork
 from tidegate.service.steps.waiting_work import WaitingWork
 
@@ -71,6 +72,7 @@ class ReconcileHandler:
     limits: JobLimitChecks
     delays: DelayedWork
     undelivered: UndeliveredWork
+    presence: ModelPresence
 
     def handle(self, command: Reconcile) -> Follows:
         self.waiting.release_left_over()
@@ -79,7 +81,7 @@ class ReconcileHandler:
         now, cause = self.context.now(), command.cause
         models = ledger.models()
         jobs = ledger.jobs(open_only=True)
-        open_jobs = {job.name for job in jobs}
+        open_jobs, scored = {job.name for job in jobs}, list[Partition]()
         to_check = [*self.runner.changed(jobs), *self.limits.due(jobs, config)]
         due: list[AnyCommand] = list(due_jobs(to_check, config, cause))
         for name, feed in config.feeds.items():
@@ -92,12 +94,15 @@ class ReconcileHandler:
                 due.append(CheckPartition(cause=cause, feed=name, partition=present))
                 continue
             records = ledger.partitions(name)
+            scored += [record for record in records if _is_live(record)]
             partitions = due_partitions(feed, records, now, config.timezone)
             due += [CheckPartition(cause=cause, feed=name, partition=partition) for partition in partitions]
             due += due_scorings(feed, records, cause, open_jobs)
             due += self.catching_up.due_scorings(name, cause)
             due += due_set_trainings(name, records, models, config, cause)
-        due += due_versions(ledger.model_versions(), config, cause, open_jobs)
+        versions = ledger.model_versions()
+        due += due_versions(versions, config, cause, open_jobs)
+        due += self.presence.check(config, models, versions, scored, cause)
         due += self.registrations.find(config, cause)
         due += due_models(models, config, now, cause, open_jobs)
         due += self.delays.lost(cause)
@@ -106,6 +111,10 @@ class ReconcileHandler:
         commands = list(dict.fromkeys(due))
         log.info("unfinished_found", commands=len(commands))
         return [Next(command) for command in commands]
+
+
+def _is_live(record: Partition) -> bool:
+    return any(not claim.generation.state.final for claim in record.claims)
 
 
 def due_partitions(feed: Feed, records: Sequence[Partition], now: datetime, timezone: ZoneInfo) -> list[str]:
