@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from azure.ai.ml import command
 from tests.support import config_yaml
+from tests.support.event_grid import Subscriber
 from tests.support.handler_harness import (
     CHECK,
     FEED,
@@ -21,6 +22,7 @@ from tests.support.handler_harness import (
 )
 from tests.support.installation import Installation
 from tests.support.records import a_claim, a_job
+from tests.support.webhook_receiver import WebhookReceiver
 
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.plan import job_name
@@ -251,6 +253,22 @@ def test_a_scored_month_is_an_event_on_our_own_topic_under_one_id(
     ]
     assert [one["subject"] for one in own] == ["stories:209901"] * 2
     assert own[0]["id"] == own[1]["id"]
+
+
+def test_every_kind_is_a_cloud_event_for_those_who_subscribe_to_the_topic(
+    harness: HandlerHarness, custom_topic: Subscriber, webhook_receiver: WebhookReceiver
+) -> None:
+    custom_topic.put("pipelines", webhook_receiver.url, eventDeliverySchema="CloudEventSchemaV1_0")
+    some_news(harness, "model.needs_approval")
+
+    harness.do(NEWS)
+    harness.installation.cloud.settle()
+
+    [event] = [event for delivery in webhook_receiver.deliveries for event in delivery.events]
+    assert event["subject"] == "stories:209901"
+    assert (event["specversion"], event["type"]) == ("1.0", "Tidegate.ModelNeedsApproval")
+    assert event["data"]["title"] == "News"
+    assert event["data"]["kind"] == "model.needs_approval"
 
 
 def test_the_timer_finds_whatever_is_unfinished(installation: Installation, harness: HandlerHarness) -> None:

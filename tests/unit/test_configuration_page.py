@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from tidegate.config.activity_kinds import KINDS
+from tidegate.config.activity_kinds import KINDS, event_type
 from tidegate.config.schema import Config
 
 PAGE = Path("docs/configuration.md").read_text(encoding="utf-8")
@@ -95,6 +95,13 @@ def default_of(field: FieldInfo) -> str:
 
 def test_every_key_stands_there_with_its_default_and_no_other() -> None:
     assert in_the_page() == in_the_model(Config)
+
+
+def test_every_kind_of_event_stands_in_the_page_of_operations() -> None:
+    page = Path("docs/operations.md").read_text(encoding="utf-8")
+    rows = [f"| `{event_type(kind)}` | `{kind}` | {when} |" for kind, when in KINDS.items()]
+
+    assert "\n".join(rows) in page
 
 
 def test_every_kind_of_activity_stands_there() -> None:

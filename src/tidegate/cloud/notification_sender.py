@@ -3,6 +3,7 @@
 import logging
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.connection import request_options
+from tidegate.errors import TransientError
 from tidegate.log import Log
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 log = Log(__name__)
 
+_HANGS_AFTER_S, _LEFT_ALONE_S = 4, 60
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,19})://")
 _STATUS = re.compile(r"\berror=(\d{3})\b")
 
@@ -101,16 +104,34 @@ class EventPublisher:
     def __init__(self, *, endpoint: str | None, credential: "TokenCredential") -> None:
         self._endpoint = endpoint
         self._credential = credential
+        self._hangs_until = 0.0
+
+    @property
+    def has_topic(self) -> bool:
+        """Return whether a topic is configured."""
+        return bool(self._endpoint)
 
     def publish(self, event_type: str, *, id: str, subject: str, data: dict[str, Any]) -> None:
-        """Publish an event under an id that the caller derives, so that receivers can detect a repetition."""
+        """Publish an event under an id that the caller derives, so that receivers can detect a repetition.
+
+        The topic takes the schema of Event Grid, and delivers CloudEvents to subscriptions that ask for them.
+        After a topic has hung, raise TransientError at once for a minute, so that it holds no threads.
+        """
         if not self._endpoint:
             return
         from azure.eventgrid import EventGridEvent
 
+        begun = time.monotonic()
+        if begun < self._hangs_until:
+            raise TransientError(f"cannot publish {event_type}: the topic gave no answer a moment ago")
         event = EventGridEvent(id=id, subject=subject, event_type=event_type, data=data, data_version="1")
-        with azure_errors(f"publish {event_type}"):
-            self._client.send(event, **request_options())
+        try:
+            with azure_errors(f"publish {event_type}"):
+                self._client.send(event, **request_options())
+        except TransientError:
+            if time.monotonic() - begun > _HANGS_AFTER_S:
+                self._hangs_until = time.monotonic() + _LEFT_ALONE_S
+            raise
 
     @cached_property
     def _client(self) -> "EventGridPublisherClient":

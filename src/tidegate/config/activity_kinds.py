@@ -1,5 +1,6 @@
 """The kinds of activities that people can subscribe to in tidegate.yml."""
 
+import re
 from collections.abc import Mapping
 
 # The kinds that `notify: events:` accepts, each with what has happened.
@@ -52,5 +53,8 @@ KINDS: Mapping[str, str] = {
     "work.recovered": "delayed work has succeeded",
     "work.failed": "a command failed permanently; it can be replayed",
 }
-# Kinds that are also published as events on the custom topic of the installation.
-OWN_EVENTS: Mapping[str, str] = {"partition.scored": "Tidegate.PartitionScored"}
+
+
+def event_type(kind: str) -> str:
+    """Return the type of the event that is published for a kind: `Tidegate.PartitionScored`."""
+    return "Tidegate." + "".join(word.capitalize() for word in re.split(r"[._]", kind))

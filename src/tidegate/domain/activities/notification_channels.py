@@ -3,10 +3,13 @@
 import hashlib
 import uuid
 from fnmatch import fnmatchcase
+from typing import Any
 
 from tidegate.config.schema import Channel
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.links import activity_url
+
+_LONGEST_EVENT_TEXT = 8000  # Event Grid counts an event as one for each 64 KB
 
 
 def wants(channel: Channel, kind: str) -> bool:
@@ -31,6 +34,18 @@ def notification_text(activity: Activity, public_url: str | None) -> str:
 def channel_key(channel: Channel) -> str:
     """Return a hash that identifies a channel in the ledger without its URL, which contains a secret."""
     return hashlib.sha256(channel.url.encode()).hexdigest()[:16]
+
+
+def event_data(activity: Activity) -> dict[str, Any]:
+    """Return the data of the event of an activity: what every kind has, and the kind's own fields."""
+    return {
+        **activity.data,
+        "kind": activity.kind,
+        "at": activity.at.isoformat(),
+        "title": activity.title,
+        "text": activity.text[:_LONGEST_EVENT_TEXT],
+        "cause": activity.cause,
+    }
 
 
 def event_id(activity: Activity) -> str:

@@ -4,10 +4,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tidegate.config.activity_kinds import OWN_EVENTS
+from tidegate.config.activity_kinds import event_type
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.notification_channels import channel_key, event_id, notification_text, wants
-from tidegate.errors import TransientError
+from tidegate.domain.activities.notification_channels import (
+    channel_key,
+    event_data,
+    event_id,
+    notification_text,
+    wants,
+)
+from tidegate.errors import TidegateError, TransientError
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, Notify
 from tidegate.service.context import ServiceContext
@@ -42,13 +48,15 @@ class NotifyHandler:
         try:
             self.context.ledger.list_activity(activity)
             failed = self._send(activity)
-            self._publish(activity)
-            activity.done = not failed
+            refusal = self._publish(activity)
+            activity.done = not failed and refusal is None
         finally:  # while `taken_at` is set, a retry would not send the rest
             activity.taken_at = None
             self.context.ledger.save(activity)
         if failed:
             raise TransientError(f"{failed} channels did not accept {activity.kind} {activity.subject}")
+        if refusal:
+            raise refusal
         return []
 
     def _send(self, activity: Activity) -> int:
@@ -63,13 +71,21 @@ class NotifyHandler:
                 failed += 1
         return failed
 
-    def _publish(self, activity: Activity) -> None:
-        """Publish the activity to the custom topic for programs, if its kind has an event type."""
-        event_type = OWN_EVENTS.get(activity.kind)
-        if event_type and _TOPIC not in activity.sent:
-            subject, data = activity.subject, activity.data
-            self.publisher.publish(event_type, id=event_id(activity), subject=subject, data=data)
-            self._save_sent(activity, _TOPIC)
+    def _publish(self, activity: Activity) -> TidegateError | None:
+        """Publish the activity to the custom topic for programs, if there is one and it was not published.
+
+        Return the error if the topic did not accept it: the other channels have been served by then.
+        """
+        if not self.publisher.has_topic or _TOPIC in activity.sent:
+            return None
+        kind, id = event_type(activity.kind), event_id(activity)
+        try:
+            self.publisher.publish(kind, id=id, subject=activity.subject, data=event_data(activity))
+        except TidegateError as error:
+            log.warning("event_not_published", event_type=kind, subject=activity.subject, error=error)
+            return error
+        self._save_sent(activity, _TOPIC)
+        return None
 
     def _save_sent(self, activity: Activity, key: str) -> None:
         activity.sent = [*activity.sent, key]
