@@ -26,6 +26,25 @@ POLICY = {
     "promote": {"to": "production", "approval": "required", "within": "3d"},
 }
 
+EVERY_PAGE = (
+    "/feeds/digits",
+    "/feeds/digits?only=failed",
+    "/feeds/digits/partitions/202609",
+    "/feeds/digits/partitions/202611",
+    "/models",
+    "/models/classifier",
+    "/models/classifier/versions/3",
+    "/models/classifier/versions/4",
+    "/models/classifier/compare?a=2&b=4",
+    "/jobs?all=true",
+    "/jobs/development/judge-classifier-4",
+    "/failures?all=true",
+    "/dead-letters",
+    "/pauses",
+    "/activities",
+    "/search?q=",
+)
+
 
 def _service(tidepool: "Tidepool", folder: Path) -> Service:
     account = tidepool.create_storage_account().name
@@ -145,13 +164,83 @@ def test_every_page_has_the_headers_that_protect_it(estate: Service, pages: Page
 
 
 def test_pages_have_nothing_inline_and_nothing_from_another_host(pages: Pages) -> None:
-    for path in ("/", "/needs/failed"):
+    for path in ("/", "/needs/failed", *EVERY_PAGE):
         page = pages.page(path)
         assert not page.css("style, [style], script:not([src]), [onclick], [onload]")
         for node in page.css("script, link, img"):
             address = str(node.attributes.get("src") or node.attributes.get("href"))
             assert address.startswith("/static/"), address
             assert pages.get(address).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/", "/search?q=202609", *EVERY_PAGE])
+def test_no_page_shows_anything_to_a_person_without_a_session(estate: Service, path: str) -> None:
+    answer = Pages(lambda: estate).get(path)
+
+    assert answer.status_code == 302
+    assert answer.text == ""
+
+
+def test_every_link_of_a_page_shows_its_target(pages: Pages) -> None:
+    seen: set[str] = set()
+    for path in ("/", *EVERY_PAGE):
+        for link in pages.page(path).css("main a[href^='/'], header a[href^='/']"):
+            seen.add(str(link.attributes["href"]))
+
+    links = sorted(link for link in seen if not link.startswith("/.auth/"))
+    assert len(links) > 40
+    assert [link for link in links if pages.get(link).status_code != 200] == []
+
+
+def test_partition_page_shows_the_failure_and_the_result_that_is_published_still(pages: Pages) -> None:
+    page = pages.page("/feeds/digits/partitions/202609")
+
+    failure = page.css_first("[data-part=failure]").text()
+    assert "202609-1-g2 failed" in failure
+    assert "the step score ran out of memory" in failure
+    assert "published result is 202609-1-g1 still" in _plain(failure)
+    assert page.css_first("[data-part=csv]").text() == "https://st.blob.core.windows.net/a.csv"
+    assert "2 files do not match `*.png`: notes.txt, <b>.txt." in page.text()
+
+
+def test_partition_whose_rerun_succeeded_shows_no_old_error(pages: Pages) -> None:
+    assert not pages.page("/feeds/digits/partitions/202608").css("[data-part=failure]")
+
+
+@pytest.mark.parametrize(
+    ("typed", "target"),
+    [
+        ("202609", "/feeds/digits/partitions/202609"),
+        ("  '202609-1-g1' ", "/feeds/digits/partitions/202609"),
+        ("\u201cclassifier:3\u201d", "/models/classifier/versions/3"),
+        ("judge-classifier-4\n", "/jobs/development/judge-classifier-4"),
+        ("digits", "/feeds/digits"),
+        ("20261105", "/feeds/tills/partitions/20261105"),
+    ],
+)
+def test_search_finds_a_pasted_id_with_blanks_and_quotes(pages: Pages, typed: str, target: str) -> None:
+    answer = pages.http.get("/search", params={"q": typed})
+
+    assert (answer.status_code, answer.headers["location"]) == (303, target)
+
+
+def test_search_finds_a_failure_and_says_if_nothing_is_found(estate: Service, pages: Pages) -> None:
+    [failure] = estate.replays.failures(replayed=False)
+
+    assert pages.get(f"/search?q={failure.short_id}").headers["location"] == f"/failures/{failure.short_id}"
+    assert pages.get("/search?q=nothing-of-this-name").status_code == 404
+
+
+def test_failure_that_is_over_says_so(estate: Service, pages: Pages) -> None:
+    over = next(row for row in estate.replays.failures(replayed=True) if row.replayed_at)
+
+    assert pages.page(f"/failures/{over.short_id}").css("[data-part=replayed]")
+
+
+def test_reader_has_no_button(pages: Pages) -> None:
+    for path in EVERY_PAGE:
+        forms = pages.page(path).css("form[method=post]")
+        assert [form for form in forms if form.css("button")] == [], path
 
 
 def test_large_body_is_refused(pages: Pages) -> None:

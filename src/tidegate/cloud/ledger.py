@@ -108,6 +108,12 @@ class Ledger:
     def jobs(self, *, open_only: bool = True) -> list[Job]:
         return list(self._jobs.query("final eq false" if open_only else ""))
 
+    def jobs_of_partition(self, workspace: str, feed: str, partition: str) -> list[Job]:
+        """Return the scoring jobs of a partition, ended or not."""
+        prefix = row_key(f"score-{feed}-{partition}-")
+        condition = "PartitionKey eq @key and RowKey ge @first and RowKey lt @after"
+        return list(self._jobs.query(condition, key=row_key(workspace), first=prefix, after=prefix + "~"))
+
     def jobs_like(self, job: Job) -> list[Job]:
         """Return the jobs of the same kind and the same feed or model as this one, ended or not."""
         word, _, rest = job.name.partition("-")

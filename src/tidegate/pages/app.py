@@ -16,9 +16,10 @@ from starlette.middleware.base import RequestResponseEndpoint
 from tidegate.bootstrap import Service
 from tidegate.errors import NotFoundError, RefusedError, TidegateError
 from tidegate.log import Log
-from tidegate.pages import overview, static_files
+from tidegate.pages import actions, models, overview, partitions, static_files, work
 from tidegate.pages.access import SignInRequiredError
 from tidegate.pages.csrf import keep_token
+from tidegate.pages.forms import not_done, read_form
 from tidegate.pages.rendering import render
 
 log = Log(__name__)
@@ -40,8 +41,8 @@ def create_pages(service: Callable[[], Service]) -> FastAPI:
     """Return the ASGI app. `service` is called for each request, so that a bad environment gives a page."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.service = service
-    app.include_router(static_files.router)
-    app.include_router(overview.router)
+    for routes in (static_files, overview, partitions, models, work, actions):
+        app.include_router(routes.router)
     app.middleware("http")(_guard)
     app.add_exception_handler(SignInRequiredError, _sign_in)
     app.add_exception_handler(TidegateError, _of_error)
@@ -70,7 +71,8 @@ async def _sign_in(request: Request, _error: Exception) -> Response:
     if request.headers.get("hx-request"):
         return render(request, "signed_out_part.html", 401, login=login_url("/"))
     if request.method not in ("GET", "HEAD"):
-        return render(request, "signed_out.html", 401, login=login_url("/"), form={})
+        form = await read_form(request)
+        return render(request, "signed_out.html", 401, login=login_url("/"), typed=form.typed)
     query = f"?{request.url.query}" if request.url.query else ""
     return RedirectResponse(login_url(request.url.path + query), 302)
 
@@ -81,6 +83,9 @@ def login_url(back: str) -> str:
 
 
 async def _of_error(request: Request, error: Exception) -> Response:
+    if request.method == "POST":
+        refusal = error if isinstance(error, RefusedError) else RefusedError(503, "Not available", str(error))
+        return not_done(request, refusal)
     if isinstance(error, RefusedError):
         return _page(request, error.status, error.title, error.detail)
     log.warning("page_failed", path=request.url.path, error=error)

@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import HTMLResponse
 
 from tidegate.api.access import Services
 from tidegate.domain.overview import FeedRow, Need
 from tidegate.domain.partitions.standing import PartitionStanding
 from tidegate.errors import RefusedError
-from tidegate.pages.access import Reader
+from tidegate.pages.access import visitor
 from tidegate.pages.paging import page_of
 from tidegate.pages.rendering import render
 
@@ -28,14 +28,13 @@ NEEDS = {
 }
 FILTERS = ("failed", "late", "missing")
 
-router = APIRouter()
+router = APIRouter(dependencies=[Depends(visitor)])  # first of all: who asks
 
 
 @router.get("/")
 def first_screen(
     request: Request,
     service: Services,
-    _visitor: Reader,
     only: Annotated[str | None, Query(pattern="^(failed|late|missing)$")] = None,
     after: Annotated[str, Query(max_length=64)] = "",
 ) -> HTMLResponse:
@@ -61,7 +60,6 @@ def needs(
     request: Request,
     need: str,
     service: Services,
-    _visitor: Reader,
     after: Annotated[str, Query(max_length=600)] = "",
 ) -> HTMLResponse:
     """Show everything of one kind that needs a person."""

@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from fastapi import Request
@@ -44,7 +45,7 @@ def _environment() -> Environment:
         part=part,
         period=period,
     )
-    environment.globals.update(static=static_url)
+    environment.globals.update(static=static_url, new_key=lambda: str(uuid4()))
     return environment
 
 

@@ -50,6 +50,14 @@ class OverviewService:
         partitions = sorted({*records, *calendar.expected()}, reverse=True)
         return list(standings(calendar, records, partitions))
 
+    def standing(self, record: Partition) -> PartitionStanding:
+        """Return where a partition stands."""
+        return _Reading(self.context).calendar(record.feed).standing(record.partition, record)
+
+    def models(self) -> list[ModelRow]:
+        """Return the models that have a policy or a record, with their open versions."""
+        return _Reading(self.context).models()
+
     def _needs(self, reading: "_Reading") -> list[NeedItem]:
         ledger, counts = self.context.ledger, self.undelivered.count()
         return [

@@ -62,6 +62,16 @@ class FunctionsApp:
         return self._triggers
 
     @property
+    def signs_in(self) -> bool:
+        """Whether App Service's authentication is on, which sets this variable."""
+        return self.settings.get("WEBSITE_AUTH_ENABLED", "").lower() == "true"
+
+    @property
+    def homepage_disabled(self) -> bool:
+        """Whether functions get the requests to /, which the host answers otherwise."""
+        return self.settings.get("AzureWebJobsDisableHomepage", "").lower() == "true"
+
+    @property
     def lines(self) -> deque[LogLine]:
         """The newest log lines of the app."""
         return self._worker.lines

@@ -4,15 +4,18 @@ import asyncio
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from tidepool.functions.front_end import FrontEnd
 from tidepool.functions.host import FunctionsApp
 from tidepool.functions.keys import EVENT_GRID_EXTENSION, Level
 from tidepool.functions.webhook import PATH, Webhook
 from tidepool.functions.worker_process import InvocationError
 from tidepool.network import listen_http
 
+_HOMEPAGE = """<!DOCTYPE html><title>Tidepool</title><p>Your function app is up and running. This is the page
+of the host; with the app setting AzureWebJobsDisableHomepage=true the app itself answers this address.</p>"""
 _ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
@@ -24,7 +27,10 @@ class HttpApp:
         self._webhook = Webhook(has_function=self._takes_events, invoke=functions.invoke)
         self._manual_runs: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
-        self._app = Starlette(
+        self._app = FrontEnd(self._routes(), is_on=lambda: functions.signs_in, secret=functions.keys.master)
+
+    def _routes(self) -> Starlette:
+        return Starlette(
             routes=[
                 Route(PATH, self._event_grid, methods=_ALL_METHODS),
                 Route("/admin/host/status", self._status),
@@ -54,6 +60,8 @@ class HttpApp:
         return await self._webhook.receive(request)
 
     async def _http(self, request: Request) -> Response:
+        if request.url.path == "/" and not self._functions.homepage_disabled:
+            return HTMLResponse(_HOMEPAGE)
         if self._functions.triggers is None:
             return Response(status_code=503 if not self._functions.error else 404)
         return await self._functions.triggers.http.answer(request)

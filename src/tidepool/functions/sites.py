@@ -136,6 +136,8 @@ class Sites:
             "AZUREML_WORKSPACE_PRODUCTION": names["production"],
             "TIDEGATE_CONFIG": str(spec.app_dir / "tidegate.yml"),
             "PYTHON_THREADPOOL_THREAD_COUNT": "32",
+            "AzureWebJobsDisableHomepage": "true",
+            "WEBSITE_AUTH_ENABLED": "true",
         }
 
 
