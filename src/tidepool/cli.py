@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +50,21 @@ def up(  # noqa: PLR0913, PLR0917  # its options
         Path | None,
         typer.Option("--app", help="The folder of a functions app to run in Tidepool.", exists=True),
     ] = None,
+    template: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="A snapshot of a Bicep template, whose resources are made. --app runs after the first one.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A secure parameter of the templates. Without it, notifyUrl is taken from NOTIFY_URL.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
     data: Data = DEFAULT,
     seed: Annotated[int, typer.Option(help="The seed that makes faults and delays repeatable.")] = 0,
     logged_models: Annotated[
@@ -64,7 +80,14 @@ def up(  # noqa: PLR0913, PLR0917  # its options
     ] = Environments.SHARED,
 ) -> None:
     """Start Tidepool. Without --detach it runs until Ctrl-C."""
-    cloud = Tidepool(data, app=functions, seed=seed, environments=environments)
+    cloud = Tidepool(
+        data,
+        app=functions,
+        seed=seed,
+        environments=environments,
+        templates=template or (),
+        parameters=_parameters(parameter or ()),
+    )
     if cloud.is_running:
         cloud.attach()
         typer.echo(f"Tidepool is already running on {cloud.data_dir}.")
@@ -180,6 +203,13 @@ def main() -> None:
     finally:
         if sys.argv[1:2] == ["env"] and not succeeded:
             typer.echo("false")
+
+
+def _parameters(pairs: Sequence[str]) -> dict[str, str]:
+    if wrong := [pair for pair in pairs if "=" not in pair]:
+        raise TidepoolError(f"--parameter {wrong[0]} has no value; write {wrong[0]}=VALUE")
+    names = [pair.partition("=") for pair in pairs]
+    return {name: value for name, _, value in names}
 
 
 def _blob_url(target: str) -> str:

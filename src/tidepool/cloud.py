@@ -3,6 +3,8 @@
 It starts a supervisor, or finds a running supervisor, and calls its control API.
 """
 
+import json
+import os
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import Any, Self
 from tidepool.cloud_resources import ServicePrincipal, Site, StorageAccount, Workspace
 from tidepool.control_client import ControlClient
 from tidepool.data_folder import DEFAULT, command_line
-from tidepool.default_resources import DEFAULT_SITE
+from tidepool.default_resources import DEFAULT_SITE, PARAMETERS
 from tidepool.launch import Launch, TidepoolError
 
 __all__ = [
@@ -37,20 +39,28 @@ class Tidepool:
     the folder of a functions app to run in it. `seed` makes its faults and delays repeatable. With
     `environments="build"`, jobs and online deployments run in virtual environments that uv builds from
     conda files.
+
+    `templates` are snapshots of Bicep templates (`bicep snapshot`). At the start, the resources of the first
+    are made, then `app` runs on the site among them, and then the resources of the others are made.
+    `parameters` are the secure parameters of the templates. Others come from the environment.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what can be set of a Tidepool
         self,
         data_dir: Path | str = DEFAULT,
         *,
         app: Path | str | None = None,
         seed: int = 0,
         environments: str = "shared",
+        templates: Sequence[Path | str] = (),
+        parameters: Mapping[str, str] | None = None,
     ) -> None:
         self.data_dir = Path(data_dir).resolve()
         self._app = None if app is None else Path(app).resolve()
         self._seed = seed
         self._environments = environments
+        self._templates = [Path(template).resolve() for template in templates]
+        self._parameters = dict(parameters or {})
         self._launch = Launch(self.data_dir)
         self._control = ControlClient(self.data_dir)
 
@@ -71,7 +81,25 @@ class Tidepool:
         arguments = [f"--seed={self._seed}", f"--environments={self._environments}"]
         if self._app is not None:
             arguments.append(f"--app={self._app}")
-        self._control.connect(self._launch.start(arguments, detach=detach))
+        arguments += [f"--template={template}" for template in self._templates]
+        parameters: dict[str, str] = {}
+        for template in self._templates:
+            parameters |= _parameters(_snapshot(template), self._parameters)
+        variables = {PARAMETERS: json.dumps(parameters)}
+        self._control.connect(self._launch.start(arguments, detach=detach, variables=variables))
+
+    def run_template(
+        self, template: Path | str | Mapping[str, Any], parameters: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        """Make the resources of a snapshot, given as a file or as its JSON, and return its outputs.
+
+        What exists is updated. The environment of programs keeps the names of the templates of the start.
+        Raise TidepoolError, before anything is made, with all that Tidepool does not emulate, and with the
+        resource that was refused.
+        """
+        document = dict(template) if isinstance(template, Mapping) else _snapshot(Path(template))
+        body = {"snapshot": document, "parameters": _parameters(document, parameters or {})}
+        return dict(self._control.post("/templates", body))
 
     def attach(self) -> None:
         """Connect to the Tidepool that runs on the data folder.
@@ -256,3 +284,26 @@ class Tidepool:
         It does not get the response.
         """
         self._control.kill_worker_after(writes, site)
+
+
+def _snapshot(file: Path) -> dict[str, Any]:
+    from tidepool.arm.snapshots import read_snapshot_file
+    from tidepool.errors import AzureError
+
+    try:
+        return read_snapshot_file(file)
+    except AzureError as error:
+        raise TidepoolError(error.message) from error
+
+
+def _parameters(snapshot: dict[str, Any], given: Mapping[str, str]) -> dict[str, str]:
+    """Return the given parameters, and those of a snapshot that the environment has."""
+    from tidepool.arm.snapshots import Snapshot, environment_name
+    from tidepool.errors import AzureError
+
+    try:
+        names = Snapshot.read(snapshot).parameters()
+    except AzureError as error:
+        raise TidepoolError(error.message) from error
+    variables = {name: os.environ.get(environment_name(name)) for name in names}
+    return {**{name: value for name, value in variables.items() if value is not None}, **given}

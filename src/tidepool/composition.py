@@ -11,8 +11,10 @@ from tidepool.access.principals import Principal
 from tidepool.arm.deployments import Deployments
 from tidepool.arm.operations import Operations
 from tidepool.arm.requests import Routes
+from tidepool.arm.resource_groups import group_named
 from tidepool.arm.role_assignments import RoleAssignmentRoutes
 from tidepool.arm.router import Router
+from tidepool.arm.snapshot_runs import SnapshotRuns
 from tidepool.arm.stored_resources import StoredResources
 from tidepool.arm.subscriptions import Subscriptions
 from tidepool.azureml.asset_catalog import AssetCatalog
@@ -40,11 +42,13 @@ from tidepool.endpoints.online import OnlineEndpoints
 from tidepool.endpoints.records import EndpointRecords
 from tidepool.events.resources import EventResources
 from tidepool.foundation import Foundation
+from tidepool.functions.site_resources import SiteRoutes
 from tidepool.jobs.jobs import Jobs
 from tidepool.jobs.python_environments import SHARED
 from tidepool.jobs.schedule_runs import ScheduleRuns
 from tidepool.jobs.schedules import Schedules
 from tidepool.storage.account_resources import StorageAccountRoutes
+from tidepool.storage.container_resources import ContainerRoutes
 from tidepool.store import Document
 from tidepool.tracking.tracking import Tracking
 
@@ -127,6 +131,7 @@ class Composition(Foundation):
         self.router = Router(
             identity=self.identity,
             routes=self._routes(),
+            group_named=partial(group_named, self.store),
             check_parent=partial(check_workspace, store),
             action_of=registry_action,
         )
@@ -193,6 +198,8 @@ class Composition(Foundation):
             **StoredResources(store).routes(),
             **RoleAssignmentRoutes(self.identity).routes(),
             **StorageAccountRoutes(store=store, accounts=self.accounts, storage=self.storage).routes(),
+            **ContainerRoutes(store=store, blobs=self.blobs, storage=self.storage).routes(),
+            **SiteRoutes(store=store, sites=self.sites).routes(),
             **EventResources(store=store, eventgrid=self.eventgrid).routes(),
             **workspaces.routes(),
             **Connections(store=store, scheduler=scheduler).routes(),
@@ -216,6 +223,13 @@ class Composition(Foundation):
             return await self.router.send(principal, method, path, body)
 
         deployments = Deployments(
+            store=self.store,
+            scheduler=self.scheduler,
+            operations=self.operations,
+            send=send,
+            is_emulated=lambda type_, method: (type_.lower(), method) in self.router.routes,
+        )
+        self.snapshots = SnapshotRuns(
             store=self.store,
             scheduler=self.scheduler,
             operations=self.operations,

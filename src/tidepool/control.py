@@ -53,6 +53,7 @@ class Control:
             Route("/service-principals", self._create_service_principal, methods=["POST"]),
             Route("/seed", self._seed, methods=["POST"]),
             Route("/workspaces", self._create_workspace, methods=["POST"]),
+            Route("/templates", self._run_template, methods=["POST"]),
             Route("/sites", self._start_site, methods=["POST"]),
             Route("/sites/{name}", self._stop_site, methods=["DELETE"]),
             Route("/sites/{name}/restart", self._restart_site, methods=["POST"]),
@@ -153,9 +154,9 @@ class Control:
 
     async def _create_storage_account(self, _: Request) -> JSONResponse:
         name = self._composition.accounts.hand_out()
-        create_storage_account(self._composition.store, name)
+        document = create_storage_account(self._composition.store, name)
         key = self._composition.accounts.key(name)
-        return JSONResponse({"name": name, "id": default_resources.storage_account_id(name), "key": key})
+        return JSONResponse({"name": name, "id": document["id"], "key": key})
 
     async def _create_service_principal(self, request: Request) -> JSONResponse:
         name = (await request.json())["name"]
@@ -184,6 +185,10 @@ class Control:
         name = body["name"]
         document = await self._composition.workspaces.create(name, account, body["reads"])
         return JSONResponse({"name": name, "id": document["id"], "storage_account": account})
+
+    async def _run_template(self, request: Request) -> JSONResponse:
+        body = await request.json()
+        return JSONResponse(await self._composition.snapshots.run(body["snapshot"], body["parameters"]))
 
     async def _start_site(self, request: Request) -> JSONResponse:
         body = await request.json()

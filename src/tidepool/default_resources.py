@@ -17,6 +17,8 @@ DEFAULT_SITE = "tidegate"  # the functions app of `tidepool up --app`
 # It sends the secret in this header.
 STATE_FILE = "tidepool.json"
 CONTROL_HEADER = "x-tidepool-token"
+# This variable gives the supervisor the parameters of templates. A list of processes must not show them.
+PARAMETERS = "TIDEPOOL_PARAMETERS"
 # The longest time from the request to stop to the end of the supervisor, even if a component hangs.
 STOP_WITHIN_S = 30
 

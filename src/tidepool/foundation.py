@@ -8,6 +8,7 @@ from tidepool.access.applications import SignIn
 from tidepool.access.graph import Graph
 from tidepool.access.identity import Identity, read_or_create_secret
 from tidepool.access.managed_identity import ManagedIdentity
+from tidepool.arm.snapshot_runs import template_outputs
 from tidepool.events.eventgrid import EventGrid
 from tidepool.events.subscribed_apps import SubscribedApps
 from tidepool.faults import Faults
@@ -59,7 +60,8 @@ class Foundation:
             identity=self.identity,
             managed_identity=self.managed_identity,
             keys=self.function_keys,
-            default_app=lambda: self.sites.apps.get(default_resources.DEFAULT_SITE),
+            default_app=lambda: self.sites.default,
+            outputs=lambda: template_outputs(self.store),
         )
         self._add_storage()
         self._add_events()
@@ -89,6 +91,8 @@ class Foundation:
             proxy=self.proxy,
             storage=self.storage,
             environment=self.environment.variables,
+            connection=self.environment.connection,
+            principal=self.identity.principal,
         )
         self.eventgrid = EventGrid(
             store=self.store,

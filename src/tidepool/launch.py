@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,13 @@ class Launch:
         self._process: subprocess.Popen[str] | None = None
         self._write_end = -1
 
-    def start(self, arguments: list[str], *, detach: bool) -> dict[str, Any]:
+    def start(
+        self, arguments: list[str], *, detach: bool, variables: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
         """Start the supervisor, wait until it is ready, and return its state.
 
         If the supervisor is not detached, it ends when this process ends, because the pipe between the two
-        processes is then closed.
+        processes is then closed. `variables` are further environment variables of the supervisor.
         """
         if not claim(self.data_dir):
             raise TidepoolError(
@@ -54,6 +57,7 @@ class Launch:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                env={**os.environ, **(variables or {})},
                 pass_fds=[] if detach else [read_end],
                 start_new_session=True,
             )

@@ -13,10 +13,11 @@ from tidepool.network import Authority, environment
 class ProgramEnvironment:
     """The environment variables for a principal.
 
-    `default_app` returns the default functions app if it runs.
+    `default_app` returns the default functions app if it runs. `outputs` returns the outputs of the templates
+    that were run, which name their resources.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its dependencies, by keyword
         self,
         *,
         authority: Authority,
@@ -24,12 +25,14 @@ class ProgramEnvironment:
         managed_identity: ManagedIdentity,
         keys: FunctionKeys,
         default_app: Callable[[], FunctionsApp | None],
+        outputs: Callable[[], Mapping[str, str]],
     ) -> None:
         self._authority = authority
         self._identity = identity
         self._managed_identity = managed_identity
         self._keys = keys
         self._default_app = default_app
+        self._outputs = outputs
         self._control_port = 0
         self._proxy_ports: Mapping[str, int] = {}
 
@@ -48,18 +51,23 @@ class ProgramEnvironment:
         The id of a resource stands for its managed identity. Raise ValueError if there is no such
         principal.
         """
-        origin = "compute" if principal.startswith("/") else "developer"
         variables = {
-            **environment(
-                proxy_port=proxy_port or self._proxy_ports[origin],
-                authority=self._authority,
-                identity_url=f"http://127.0.0.1:{self._control_port}/msi/token",
-                identity_header=self._managed_identity.header(self._identity.principal(principal)),
-            ),
+            **self.connection(principal, proxy_port),
             **default_resources.variables(),
+            **self._outputs(),
             "EVENTGRID_KEY": self._keys.event_grid,
         }
         app = self._default_app()
         if app is None:
             return variables
         return {**variables, "FUNCTIONS_URL": app.url, "FUNCTIONS_KEY": app.keys.default}
+
+    def connection(self, principal: str, proxy_port: int | None = None) -> dict[str, str]:
+        """Return the variables that direct a program to Tidepool, without those that name resources."""
+        origin = "compute" if principal.startswith("/") else "developer"
+        return environment(
+            proxy_port=proxy_port or self._proxy_ports[origin],
+            authority=self._authority,
+            identity_url=f"http://127.0.0.1:{self._control_port}/msi/token",
+            identity_header=self._managed_identity.header(self._identity.principal(principal)),
+        )

@@ -19,7 +19,8 @@ from tidepool import default_resources
 from tidepool.composition import Composition
 from tidepool.control import Control
 from tidepool.data_folder import command_line, holder, lock
-from tidepool.functions.sites import SiteSpec
+from tidepool.errors import AzureError
+from tidepool.estate import Estate
 from tidepool.jobs.python_environments import BUILD, SHARED
 from tidepool.lifecycle import Lifecycle
 from tidepool.network import listen_http
@@ -29,7 +30,7 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 async def serve(
-    composition: Composition, *, app_dir: Path | None, parent_fd: int | None, stop_within_s: float
+    composition: Composition, *, estate: Estate, parent_fd: int | None, stop_within_s: float
 ) -> None:
     """Start Tidepool, print its state when it is ready, and serve until a signal or the end of the pipe."""
     stopping = asyncio.Event()
@@ -43,10 +44,7 @@ async def serve(
     listener, port = await listen_http(control.app)
     lifecycle = Lifecycle(composition)
     await lifecycle.start(port)
-    if app_dir is not None:
-        await composition.subscribed_apps.start(
-            SiteSpec(name=default_resources.DEFAULT_SITE, app_dir=app_dir, settings={}, topics={})
-        )
+    await estate.deploy(composition)
     await lifecycle.start_events()
     _print_ready(composition, f"http://127.0.0.1:{port}", token)
     await stopping.wait()
@@ -76,6 +74,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--app", type=Path)
+    parser.add_argument("--template", type=Path, action="append", default=[])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--environments", choices=(SHARED, BUILD), default=SHARED)
     parser.add_argument("--parent-fd", type=int)
@@ -106,9 +105,20 @@ def _log_to(folder: Path) -> None:
 
 async def _run(data_dir: Path, arguments: argparse.Namespace) -> None:
     composition = Composition(data_dir, arguments.seed, arguments.environments)
+    try:
+        await _serve(composition, arguments)
+    except AzureError as error:
+        sys.exit(error.message)
+
+
+async def _serve(composition: Composition, arguments: argparse.Namespace) -> None:
     await serve(
         composition,
-        app_dir=arguments.app and arguments.app.resolve(),
+        estate=Estate(
+            templates=tuple(arguments.template),
+            parameters=json.loads(os.environ.pop(default_resources.PARAMETERS, "{}")),
+            app_dir=arguments.app and arguments.app.resolve(),
+        ),
         parent_fd=arguments.parent_fd,
         stop_within_s=arguments.stop_within,
     )

@@ -70,9 +70,11 @@ class Sender:
             "webhook": webhook,
             "vault": f"{group}/providers/Microsoft.KeyVault/vaults/declared",
             "site": site_id("tidegate"),
+            "plan": f"{group}/providers/Microsoft.Web/serverfarms/declared",
             "role": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
         }
-        self.put(self._texts["vault"], {"location": "japaneast"}).raise_for_status()
+        for needed in ("vault", "plan"):
+            self.put(self._texts[needed], {"location": "japaneast"}).raise_for_status()
         for path, properties in NEEDED.items():
             self.put(f"{workspace.id}/{path}", {"properties": properties}).raise_for_status()
 
@@ -84,11 +86,17 @@ class Sender:
         workspace = self._texts["workspace"]
         group = workspace.partition("/providers/")[0]
         topic = f"{group}/providers/Microsoft.EventGrid/systemTopics/{self._texts['account']}"
+        blobs = f"{self._texts['storage']}/blobServices/default"
         special = {
             # Their creation takes a storage account, so the requests change the workspace and one registry.
             "workspaces": workspace,
             "registries": f"{group}/providers/{ML}/registries/{workspace.rpartition('/')[2]}",
             "Microsoft.Resources/subscriptions/resourceGroups": group,
+            "Microsoft.Storage/storageAccounts/blobServices": blobs,
+            "Microsoft.Storage/storageAccounts/blobServices/containers": f"{blobs}/containers/{name}",
+            "Microsoft.Web/sites/basicPublishingCredentialsPolicies": (
+                f"{group}/providers/Microsoft.Web/sites/declared1/basicPublishingCredentialsPolicies/ftp"
+            ),
             "Microsoft.EventGrid/eventSubscriptions": f"{self._texts['storage']}/providers/{kind}/{name}",
             "Microsoft.EventGrid/systemTopics": topic,
             "Microsoft.EventGrid/systemTopics/eventSubscriptions": f"{topic}/eventSubscriptions/{name}",
@@ -97,6 +105,9 @@ class Sender:
         if kind.endswith("eventSubscriptions") and not is_refused:
             with suppress(ResourceExistsError):
                 queue_client(self._texts["account"], "none").create_queue()
+        if kind == "Microsoft.Web/sites/basicPublishingCredentialsPolicies" and not is_refused:
+            site = special[kind].rpartition("/basic")[0]
+            self.put(site, BODIES["Microsoft.Web/sites"]).raise_for_status()
         if kind in special:
             return special[kind]
         if kind.startswith("Microsoft."):
@@ -186,8 +197,8 @@ def test_what_was_read_can_be_sent_again(sender: Sender) -> None:
         answer = sender.put(path, sender.get_when_ready(path))
         refused |= {} if answer.ok else {kind: answer.text}
 
-    # As in Azure: a principal has a role once, and a deployment that was read has no template.
-    assert refused.keys() == {"Microsoft.Authorization/roleAssignments", "Microsoft.Resources/deployments"}
+    # As in Azure: a deployment that was read has no template.
+    assert refused.keys() == {"Microsoft.Resources/deployments"}
 
 
 @pytest.mark.parametrize(
@@ -211,6 +222,9 @@ def _refusal_faults(sender: Sender, kind: str, leaf: Leaf) -> Iterator[str]:
             yield f"{kind} {leaf.name} is not refused: {answer.status_code} {answer.text}"
 
 
+_SECRET = {("field", "credentials"), ("field", "appSettings")}
+
+
 def _faults(sender: Sender, kind: str, leaf: Leaf) -> Iterator[str]:
     """Yield what Tidepool does otherwise than declared with one property that it accepts."""
     if leaf.declared.treatment is Treatment.REFUSED and not leaf.declared.only:
@@ -228,7 +242,7 @@ def _faults(sender: Sender, kind: str, leaf: Leaf) -> Iterator[str]:
     if leaf.declared.treatment is Treatment.READ_ONLY:
         if returned == value:
             yield f"{leaf.name} is read-only, and was changed to {value!r}"
-    elif leaf.declared.treatment is Treatment.REFUSED or ("field", "credentials") in leaf.path:
+    elif leaf.declared.treatment is Treatment.REFUSED or _SECRET & set(leaf.path):
         return  # the value that is accepted is Azure's default, and Azure does not return secrets
     elif leaf.last_name not in WRITE_ONLY and not _comes_back(leaf, returned, value):
         yield f"{leaf.name} is {returned!r} in the answer, not {value!r}"

@@ -18,6 +18,7 @@ KEPT = (
     "Microsoft.OperationalInsights/workspaces",
     "Microsoft.ContainerRegistry/registries",
     "Microsoft.ManagedIdentity/userAssignedIdentities",
+    "Microsoft.Web/serverfarms",
 )
 
 # The smallest body of each resource, and of each of its types. `{...}` is filled in.
@@ -82,6 +83,15 @@ BODIES: dict[str, Any] = {
     "Microsoft.EventGrid/eventSubscriptions": {
         "properties": {"destination": {"endpointType": "WebHook", "properties": {"endpointUrl": "{webhook}"}}}
     },
+    "Microsoft.Storage/storageAccounts/blobServices": {"properties": {}},
+    "Microsoft.Storage/storageAccounts/blobServices/containers": {"properties": {}},
+    "Microsoft.Web/sites": {
+        "location": "japaneast",
+        "kind": "functionapp,linux",
+        "properties": {"serverFarmId": "{plan}"},
+    },
+    "Microsoft.Web/sites/basicPublishingCredentialsPolicies": {"properties": {"allow": False}},
+    "Microsoft.EventGrid/topics": {"location": "japaneast", "properties": {}},
     "Microsoft.EventGrid/systemTopics": {
         "location": "japaneast",
         "properties": {"source": "{storage}", "topicType": "Microsoft.Storage.StorageAccounts"},

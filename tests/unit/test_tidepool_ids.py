@@ -20,7 +20,7 @@ LONG = "azureml://subscriptions/s/resourcegroups/g/workspaces/other"
 def store() -> Store:
     store = Store(":memory:")
     store.put(storage_account_id("data"), {})
-    write_workspace(store, "mlw", {"storageAccount": storage_account_id("account")})
+    write_workspace(store, workspace_id("mlw"), {"storageAccount": storage_account_id("account")})
     store.put(f"{WS}/datastores/feeds", {"properties": {"accountName": "data", "containerName": "images"}})
     feed = {"properties": {"dataUri": "azureml://datastores/feeds/paths/202611/", "isArchived": False}}
     store.put(f"{WS}/data/feed/versions/1", feed)

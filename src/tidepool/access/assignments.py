@@ -27,7 +27,7 @@ class Assignments:
         for _, document in store.children("/roleAssignments"):
             self._by_principal[document["properties"]["principalId"]].append(document)
 
-    def assign(
+    def assign(  # noqa: PLR0913 - the properties of an assignment
         self,
         *,
         principal_id: str,
@@ -35,12 +35,23 @@ class Assignments:
         scope: str,
         name: str | None = None,
         principal_type: str | None = None,
+        description: str | None = None,
     ) -> Document:
-        """Create a role assignment.
+        """Create a role assignment. An existing one of this name, principal, role and scope stays as it is.
 
-        Raise AzureError 409 if the principal has this role at this scope already, as Azure does.
+        Raise AzureError 409 if another assignment has this name, or gives the principal this role at this
+        scope, as Azure does.
         """
         role = role_of(role_definition_id)
+        existing = self.get(f"{scope.rstrip('/')}/providers/{_TYPE}/{name}") if name else None
+        if existing:
+            if existing["properties"]["principalId"] == principal_id and _is(existing, role, scope):
+                return existing
+            raise AzureError(
+                409,
+                "RoleAssignmentUpdateNotPermitted",
+                "Tenant ID, application ID, principal ID, and scope are not allowed to be updated.",
+            )
         if self.has(principal_id, role, scope):
             raise AzureError(409, "RoleAssignmentExists", "The role assignment already exists.")
         name = name or str(uuid.uuid4())
@@ -54,6 +65,7 @@ class Assignments:
                 "principalType": principal_type or "ServicePrincipal",
                 "roleDefinitionId": role.definition_id(SUBSCRIPTION),
                 "scope": scope,
+                **({"description": description} if description else {}),
             },
         }
         self._store.put(_key(path), document)

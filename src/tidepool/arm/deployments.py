@@ -8,22 +8,19 @@ from starlette.responses import JSONResponse, Response
 
 from tidepool.arm.deployment_runs import DeploymentRuns, Send, existing_deployment, moment
 from tidepool.arm.operations import Operations
-from tidepool.arm.requests import Call, Routes, kind, listed, resource
-from tidepool.arm.subscriptions import PROVIDER, group_document
+from tidepool.arm.requests import Call, Routes, kind, listed, name_in, resource
+from tidepool.arm.resource_groups import group_document, group_id, group_names
+from tidepool.arm.subscriptions import PROVIDER
 from tidepool.arm.template_functions import InvalidTemplateError
 from tidepool.arm.template_scope import TemplateScope
 from tidepool.arm.templates import Template
-from tidepool.default_resources import RESOURCE_GROUP, SUBSCRIPTION
+from tidepool.default_resources import SUBSCRIPTION
 from tidepool.errors import AzureError
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
 
 IsEmulated = Callable[[str, str], bool]
 _OLD_OPERATIONS = "microsoft.resources/subscriptions/resourcegroups/deployments/operations"
-_ROOTS = (
-    f"/subscriptions/{SUBSCRIPTION}",
-    f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}",
-)
 _KEPT = ("debugSetting", "validationLevel")
 
 
@@ -48,7 +45,8 @@ class Deployments:
         self._operations = operations
         self._runs = DeploymentRuns(store=store, scheduler=scheduler, operations=operations, send=send)
         self._is_emulated = is_emulated
-        for root in _ROOTS:
+        groups = [group_id(name) for name in group_names(store)]
+        for root in (f"/subscriptions/{SUBSCRIPTION}", *groups):
             self._end_interrupted(f"{root}/providers/{PROVIDER}/deployments")
 
     def routes(self) -> Routes:
@@ -142,7 +140,8 @@ class Deployments:
         if not isinstance(properties.get("template"), dict):
             raise InvalidTemplateError("The deployment has no template.")
         self._check_types(properties["template"])
-        group = group_document(self._store) if "/resourcegroups/" in call.path.scope.lower() else {}
+        name = name_in(call.path.scope, "resourceGroups")
+        group = group_document(self._store, name) if name else {}
         scope = TemplateScope(
             root=call.path.scope,
             group=group,

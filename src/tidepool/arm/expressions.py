@@ -16,7 +16,7 @@ _TOKEN = re.compile(
 )
 # Functions that need the deployment or a running resource.
 CONTEXT_FUNCTIONS = (
-    *("parameters", "variables", "subscription", "resourceGroup", "tenant", "resourceId"),
+    *("parameters", "variables", "subscription", "resourceGroup", "tenant", "environment", "resourceId"),
     *("subscriptionResourceId", "extensionResourceId", "reference", "listKeys", "roleDefinitions"),
     *("newGuid", "utcNow", "if"),
 )

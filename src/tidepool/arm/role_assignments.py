@@ -70,6 +70,7 @@ class RoleAssignmentRoutes:
             scope=call.path.scope,
             name=call.path.names[0],
             principal_type=properties.get("principalType"),
+            description=properties.get("description"),
         )
         return JSONResponse(document, status_code=201)
 

@@ -14,7 +14,7 @@ from tidepool.arm.cloud_endpoints import ENDPOINTS
 from tidepool.arm.requests import MANAGEMENT, ArmPath, Call, Routes, parse, read_json
 from tidepool.declarations.catalog import check_body
 from tidepool.declarations.checks import property_names
-from tidepool.default_resources import RESOURCE_GROUP, SUBSCRIPTION
+from tidepool.default_resources import SUBSCRIPTION
 from tidepool.errors import AzureError, not_emulated
 from tidepool.store import Document
 
@@ -22,8 +22,7 @@ from tidepool.store import Document
 _FRONT_END = "/mferp/managementfrontend"
 # Each signed-in principal may ask for these. They list only what the principal has a role for.
 # Ids are returned in one spelling, however the client spells the resource group.
-_GROUP_NAME = f"/resourceGroups/{RESOURCE_GROUP}"
-_GROUP = re.compile(rf"{_GROUP_NAME}(?=/|$)", re.IGNORECASE)
+_GROUP = re.compile(r"/resourceGroups/([^/]+)", re.IGNORECASE)
 _WITHOUT_ROLE = {("microsoft.resources/subscriptions", "LIST"), ("microsoft.resources/tenants", "LIST")}
 
 CheckParent = Callable[[ArmPath], None]
@@ -33,14 +32,22 @@ ActionOf = Callable[[ArmPath, str], str | None]
 class Router:
     """ASGI app of Azure Resource Manager. `routes` holds the handlers of all resource providers.
 
+    `group_named` returns the name of a resource group as it was created, or None if there is none.
     `check_parent` raises AzureError if the resource that contains the requested one does not exist.
     `action_of` returns the action that a role must allow, or None if the action follows from the path.
     """
 
     def __init__(
-        self, *, identity: Identity, routes: Routes, check_parent: CheckParent, action_of: ActionOf
+        self,
+        *,
+        identity: Identity,
+        routes: Routes,
+        group_named: Callable[[str], str | None],
+        check_parent: CheckParent,
+        action_of: ActionOf,
     ) -> None:
         self._identity = identity
+        self._group_named = group_named
         self.routes = routes
         self._check_parent = check_parent
         self._action_of = action_of
@@ -81,11 +88,12 @@ class Router:
         read: Callable[[], Awaitable[Document]],
         host: str,
     ) -> Response:
-        path, verb = _path_and_verb(method, parse(_GROUP.sub(_GROUP_NAME, text)))
+        path, verb = _path_and_verb(method, parse(self._spelled(text)))
         handler = self.routes.get((path.kind, verb))
         if handler is None:
             raise not_emulated(method, f"{host}{text}")
         _check_subscription(path)
+        self._check_group(path)
         self._check_parent(path)
         if (path.kind, verb) not in _WITHOUT_ROLE:
             action = self._action_of(path, verb) or path.action(method, verb if verb.islower() else "")
@@ -94,6 +102,19 @@ class Router:
         body = check_body(path.kind, verb, await read()) if method not in ("GET", "HEAD") else {}
         self._sent.update(property_names(body))
         return await handler(Call(path=path, principal=principal, query=query, body=body, host=host))
+
+    def _spelled(self, text: str) -> str:
+        """Return a path with the name of its resource group as the group was created."""
+        match = _GROUP.search(text)
+        name = self._group_named(match[1]) if match else None
+        return _GROUP.sub(f"/resourceGroups/{name}", text, count=1) if name else text
+
+    def _check_group(self, path: ArmPath) -> None:
+        """Raise AzureError 404 if a path leads into a resource group that does not exist."""
+        match = _GROUP.search(path.text)
+        is_group = path.kind == "microsoft.resources/subscriptions/resourcegroups"
+        if match and not is_group and self._group_named(match[1]) is None:
+            raise AzureError(404, "ResourceGroupNotFound", f"Resource group '{match[1]}' could not be found.")
 
 
 def _given(body: Document) -> Callable[[], Awaitable[Document]]:

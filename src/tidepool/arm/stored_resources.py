@@ -48,6 +48,10 @@ def _identity(resource_id: str, _name: str) -> Document:
     return {**user_assigned(resource_id), "tenantId": TENANT}
 
 
+def _plan(_id: str, _name: str) -> Document:
+    return {"status": "Ready"}
+
+
 _TYPES = (
     StoredType(
         "Microsoft.KeyVault/vaults", re.compile(r"[A-Za-z](?!.*--)[A-Za-z0-9-]{1,22}[A-Za-z0-9]"), _vault
@@ -59,6 +63,7 @@ _TYPES = (
         _logs,
     ),
     StoredType("Microsoft.ContainerRegistry/registries", re.compile(r"[A-Za-z0-9]{5,50}"), _containers),
+    StoredType("Microsoft.Web/serverfarms", re.compile(r"[\w-]{1,60}"), _plan),
     StoredType(
         "Microsoft.ManagedIdentity/userAssignedIdentities", re.compile(r"[A-Za-z0-9][\w-]{2,127}"), _identity
     ),

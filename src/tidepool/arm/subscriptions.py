@@ -1,4 +1,4 @@
-"""The subscription, the resource group and its resources, and the resource providers."""
+"""The subscription, the resource groups and their resources, and the resource providers."""
 
 import json
 import re
@@ -11,13 +11,13 @@ from starlette.responses import JSONResponse, Response
 from tidepool.access.identity import Identity
 from tidepool.access.principals import Principal
 from tidepool.arm.requests import MANAGEMENT, Call, Routes, kind, listed
-from tidepool.default_resources import LOCATION, RESOURCE_GROUP, SUBSCRIPTION, TENANT
+from tidepool.arm.resource_groups import group_document, group_id, group_named, group_names, write_group
+from tidepool.default_resources import LOCATION, SUBSCRIPTION, TENANT
 from tidepool.errors import AzureError, refused_property
 from tidepool.store import Document, Store
 
 PROVIDER = "Microsoft.Resources"
 _SUBSCRIPTION = f"/subscriptions/{SUBSCRIPTION}"
-_GROUP = f"{_SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
 # Types that extend other resources, or that are no resources: a group's resources do not include them.
 _NOT_LISTED = (
     *("microsoft.authorization", "microsoft.resources"),
@@ -32,28 +32,17 @@ _SPELLING = {
     "microsoft.operationalinsights": "Microsoft.OperationalInsights",
     "microsoft.containerregistry": "Microsoft.ContainerRegistry",
     "microsoft.managedidentity": "Microsoft.ManagedIdentity",
+    "microsoft.web": "Microsoft.Web",
 }
 API_VERSION = "2025-06-01"
+_GROUP_NAME = re.compile(r"[\w.()-]{0,89}[\w()-]")
 
 # Sends a request to Azure Resource Manager as a principal: (principal, method, path, body).
 Send = Callable[[Principal, str, str, Document], Awaitable[Response]]
 
 
-def group_document(store: Store) -> Document:
-    """Return the resource group."""
-    stored = store.get(f"/resourceGroups/{RESOURCE_GROUP}") or {}
-    return {
-        "id": _GROUP,
-        "name": RESOURCE_GROUP,
-        "type": "Microsoft.Resources/resourceGroups",
-        "location": LOCATION,
-        "tags": stored.get("tags") or {},
-        "properties": {"provisioningState": "Succeeded"},
-    }
-
-
 class Subscriptions:
-    """The routes of the only subscription and the only resource group of Tidepool.
+    """The routes of the only subscription of Tidepool, and of its resource groups.
 
     `kinds` are the kinds and verbs of the other routes. `send` sends a request through the router.
     """
@@ -111,37 +100,50 @@ class Subscriptions:
         return JSONResponse({"value": [location]})
 
     async def _groups(self, call: Call) -> Response:
-        return listed([group_document(self._store)], call.query, call.url)
+        groups = [group_document(self._store, name) for name in group_names(self._store)]
+        return listed(groups, call.query, call.url)
 
     async def _group(self, call: Call) -> Response:
-        _check_name(call, call.path.names[1], RESOURCE_GROUP, "ResourceGroupNotFound")
-        return JSONResponse(group_document(self._store))
+        name = group_named(self._store, call.path.names[1])
+        _check_name(call, call.path.names[1], name or "", "ResourceGroupNotFound")
+        return JSONResponse(group_document(self._store, name or ""))
 
     async def _group_exists(self, call: Call) -> Response:
-        exists = call.path.names[1].lower() == RESOURCE_GROUP.lower()
+        exists = group_named(self._store, call.path.names[1])
         return Response(status_code=204 if exists else 404)
 
     async def _put_group(self, call: Call) -> Response:
-        """Update the tags of the resource group."""
-        name, location = call.path.names[1], call.body.get("location", LOCATION)
-        if name.lower() != RESOURCE_GROUP.lower():
-            raise refused_property("resource group", name, f"its only resource group is '{RESOURCE_GROUP}'")
-        if str(location).replace(" ", "").lower() != LOCATION:
+        """Create a resource group, or update the tags of one."""
+        name = group_named(self._store, call.path.names[1])
+        before = group_document(self._store, name)["location"] if name else None
+        location = str(call.body.get("location") or before or "").replace(" ", "").lower()
+        if not location or not _GROUP_NAME.fullmatch(call.path.names[1]):
+            raise AzureError(
+                400,
+                "LocationRequired" if not location else "InvalidResourceGroup",
+                f"The resource group '{call.path.names[1]}' needs a location, and a name of up to 90 "
+                "letters, digits, '-', '_', '.' and brackets that does not end with a point.",
+            )
+        if before and location != before:
             raise AzureError(
                 409,
                 "InvalidResourceGroupLocation",
                 f"Invalid resource group location '{location}'. "
-                f"The Resource group already exists in location '{LOCATION}'.",
+                f"The Resource group already exists in location '{before}'.",
             )
-        self._store.put(f"/resourceGroups/{RESOURCE_GROUP}", {"tags": call.body.get("tags") or {}})
-        return JSONResponse(group_document(self._store))
+        name = name or call.path.names[1]
+        write_group(self._store, name, location, call.body.get("tags") or {})
+        return JSONResponse(group_document(self._store, name), status_code=200 if before else 201)
 
     async def _resources(self, call: Call) -> Response:
         """List the resources that the principal may read, in the order of their types."""
+        of_group = len(call.path.names) > 1
+        groups = [call.path.names[1]] if of_group else group_names(self._store)
         items = []
         for name, verb in sorted(self._kinds):
             if verb == "LIST" and name.count("/") == 1 and not name.startswith(_NOT_LISTED):
-                items += await self._all(call.principal, f"{_GROUP}/providers/{name}")
+                for group in groups:
+                    items += await self._all(call.principal, f"{group_id(group)}/providers/{name}")
         shown = ("id", "name", "type", "location", "kind", "sku", "identity", "tags")
         rows = [{key: item[key] for key in shown if item.get(key) is not None} for item in items]
         return listed(_matching(rows, call.query.get("$filter", "")), call.query, call.url)
@@ -219,7 +221,8 @@ def _matching(rows: list[Document], condition: str) -> list[Document]:
                 "$filter", condition, "it compares resourceType, resourceGroup, name and location"
             )
         if match[1] == "resourceGroup":
-            rows = rows if match[2].lower() == RESOURCE_GROUP else []
+            inside = f"{group_id(match[2])}/".lower()
+            rows = [row for row in rows if row["id"].lower().startswith(inside)]
             continue
         key = "type" if match[1] == "resourceType" else match[1]
         rows = [row for row in rows if str(row.get(key)).lower() == match[2].lower()]

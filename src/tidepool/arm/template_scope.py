@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from tidepool.access.roles import ROLES
+from tidepool.arm.cloud_endpoints import ENDPOINTS
 from tidepool.arm.expressions import evaluate
 from tidepool.arm.resource_ids import extension_resource_id, resource_id, subscription_resource_id
 from tidepool.arm.template_functions import InvalidTemplateError
@@ -15,6 +16,10 @@ from tidepool.store import Document
 
 # Reads a resource: (id, "get" or the name of an action).
 Read = Callable[[str, str], Awaitable[Document]]
+_ENVIRONMENT = {  # https://learn.microsoft.com/azure/azure-resource-manager/templates/template-functions-deployment
+    **ENDPOINTS,
+    "authentication": {"loginEndpoint": "https://login.microsoftonline.com/", "tenant": "common"},
+}
 _SUBSCRIPTION = {
     "id": f"/subscriptions/{SUBSCRIPTION}",
     "subscriptionId": SUBSCRIPTION,
@@ -54,6 +59,7 @@ class TemplateScope:
             "variables": self._variable,
             "subscription": _later(lambda: _SUBSCRIPTION),
             "tenant": _later(lambda: {"id": "/", "tenantId": TENANT}),
+            "environment": _later(lambda: _ENVIRONMENT),
             "resourcegroup": _later(lambda: self.group),
             "resourceid": _later(lambda *arguments: resource_id(self.root, arguments)),
             "subscriptionresourceid": _later(lambda *arguments: subscription_resource_id(arguments)),

@@ -77,7 +77,7 @@ class Computes:
         )
         self._store.put(call.path.text, document)
         if not (existing or {}).get("identity"):
-            self._default_roles.grant_job_roles(document)
+            self._default_roles.grant_cluster_roles(document)
         headers = self._operations.begin(
             PROVISIONING_S, self._provisioned(call.path.text), f"provision {call.path.names[-1]}"
         )

@@ -11,12 +11,12 @@ from starlette.types import Receive, Scope, Send
 from tidepool.access.identity import Identity
 from tidepool.access.principals import Principal
 from tidepool.arm.requests import MANAGEMENT, ML, read_json
+from tidepool.arm.resource_groups import workspace_id
 from tidepool.azureml.artifacts import Artifacts
 from tidepool.azureml.locations import locate
 from tidepool.azureml.registries import Registries
 from tidepool.azureml.run_history import Runs
 from tidepool.azureml.workspaces import workspace
-from tidepool.default_resources import workspace_id
 from tidepool.errors import AzureError, not_emulated
 from tidepool.storage.blobs import Blobs
 from tidepool.store import Document, Store
@@ -100,7 +100,7 @@ class DataPlane:
         principal = self._principal(request)
         parts = request.url.path.split("/workspaces/")
         if len(parts) == 2:
-            resource_id = workspace_id(parts[1].partition("/")[0])
+            resource_id = workspace_id(self._store, parts[1].partition("/")[0])
             workspace(self._store, resource_id)
             reads = request.method == "GET" or request.url.path.endswith(
                 ("/rundata", "/batchrundata", "batchGetResolvedUris")

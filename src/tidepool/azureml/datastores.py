@@ -2,12 +2,12 @@
 
 from starlette.responses import JSONResponse, Response
 
-from tidepool.arm.requests import Call, Routes, kind, listed, resource
+from tidepool.arm.requests import Call, Routes, kind, listed, name_in, resource
 from tidepool.arm.system_data import with_system_data
 from tidepool.azureml.datastore_credentials import SECRETS, forget_secret, keep_secret, secret_of, shown
 from tidepool.azureml.ml_errors import UserError, missing
 from tidepool.azureml.workspaces import ARTIFACTS, default_account, workspace
-from tidepool.default_resources import RESOURCE_GROUP, SUBSCRIPTION
+from tidepool.default_resources import SUBSCRIPTION
 from tidepool.scheduler import Scheduler
 from tidepool.storage.accounts import Accounts
 from tidepool.store import Document, Store
@@ -113,7 +113,7 @@ class Datastores:
             "tags": {},
             "properties": {},
             "subscriptionId": SUBSCRIPTION,
-            "resourceGroup": RESOURCE_GROUP,
+            "resourceGroup": name_in(path, "resourceGroups"),
             "protocol": "https",
             "endpoint": "core.windows.net",
             "serviceDataAccessAuthIdentity": "None",

@@ -6,8 +6,8 @@ from tidepool.access.identity import Identity
 from tidepool.access.principals import identity_of
 from tidepool.access.roles import BLOB_READER, JOB_ROLES, SERVING_ROLES
 from tidepool.arm.requests import parse
+from tidepool.arm.resource_groups import account_id
 from tidepool.azureml.workspaces import workspace
-from tidepool.default_resources import storage_account_id
 from tidepool.store import Document, Store
 
 
@@ -18,18 +18,27 @@ class DefaultRoles:
         self._store = store
         self._identity = identity
 
-    def let_jobs_read(self, workspace_id: str, accounts: Sequence[str]) -> None:
-        """Let the jobs of a workspace read further storage accounts, on clusters made later, too."""
-        if accounts:
-            self._store.put(_key(workspace_id), {"accounts": list(accounts)})
+    def give_to_clusters(self, workspace_id: str, reads: Sequence[str]) -> None:
+        """Give the roles that jobs need to the clusters that a workspace gets later.
+
+        They may also read the storage accounts `reads`. In Azure, and in all other workspaces, a new cluster
+        has no roles.
+        """
+        self._store.put(_key(workspace_id), {"accounts": list(reads)})
+
+    def grant_cluster_roles(self, resource: Document) -> None:
+        """Grant the roles that jobs need to the identity of a cluster, if its workspace gives them."""
+        if self._store.get(_key(parse(resource["id"]).root)) is not None:
+            self.grant_job_roles(resource)
 
     def grant_job_roles(self, resource: Document) -> None:
-        """Grant the roles that jobs need to the identity of a workspace or a cluster."""
+        """Grant the roles that jobs need to the identity of a workspace, as Azure does, or of a cluster."""
         self._grant(resource, *JOB_ROLES)
         principal, root = identity_of(resource), parse(resource["id"]).root
         if principal is not None:
             accounts = (self._store.get(_key(root)) or {}).get("accounts", [])
-            self._identity.grant(principal, {storage_account_id(name): [BLOB_READER] for name in accounts})
+            scopes = [account_id(self._store, name) for name in accounts]
+            self._identity.grant(principal, {scope: [BLOB_READER] for scope in scopes})
 
     def grant_serving_roles(self, resource: Document) -> None:
         """Grant the roles that deployments need to the system-assigned identity of an endpoint.

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from tidepool.arm.resource_groups import workspace_id as workspace_path
 from tidepool.azureml.workspaces import workspace_by_guid
 from tidepool.default_resources import workspace_id
 from tidepool.store import Store
@@ -81,7 +82,7 @@ def _owner(store: Store, root: str, groups: dict[str, str | None]) -> str:
     if groups.get("id"):
         return str(groups["id"])
     if groups.get("workspace"):
-        return workspace_id(str(groups["workspace"]))
+        return workspace_path(store, str(groups["workspace"]))
     if groups.get("registry"):
         return registry_id(str(groups["registry"]))
     if groups.get("guid"):

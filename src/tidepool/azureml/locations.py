@@ -4,10 +4,11 @@ import re
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote, urlsplit
 
+from tidepool.arm.resource_groups import account_id
 from tidepool.azureml.datastore_credentials import DatastoreCredential, credential_of
 from tidepool.azureml.ids import Reference, read_reference
 from tidepool.azureml.workspaces import artifact_store
-from tidepool.default_resources import seed_hint, storage_account_id
+from tidepool.default_resources import seed_hint
 from tidepool.errors import AzureError
 from tidepool.store import Store
 
@@ -64,7 +65,7 @@ def locate(store: Store, root: str, text: str) -> BlobLocation:
 
 def _existing(store: Store, location: BlobLocation) -> BlobLocation:
     """Return the location. Raise AzureError 400 if Tidepool has no such account, such as a public one."""
-    if store.get(storage_account_id(location.account)) is None:
+    if store.get(account_id(store, location.account)) is None:
         hint = seed_hint(location.account, location.container)
         message = f"{location.url}: the storage account '{location.account}' does not exist. {hint}"
         raise AzureError(400, "UserError", message)

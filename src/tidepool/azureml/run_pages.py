@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from tidepool.arm.resource_groups import workspace_id
 from tidepool.azureml.run_history import LOG_FOLDERS, Runs, artifact_path
 from tidepool.azureml.workspaces import artifact_store
-from tidepool.default_resources import workspace_id
 from tidepool.storage.blobs import Blobs
 from tidepool.store import Document, Store
 
@@ -33,16 +33,16 @@ class RunPages:
         self._secret = secret
         self.app = Starlette(routes=[Route("/{workspace}/{run}", self._page)])
 
-    def path(self, workspace_id: str, run_id: str) -> str:
-        """Return the path and query of the page of a run."""
-        workspace = workspace_id.rpartition("/")[2]
+    def path(self, root: str, run_id: str) -> str:
+        """Return the path and query of the page of a run of the workspace `root`."""
+        workspace = root.rpartition("/")[2]
         return f"/runs/{workspace}/{run_id}?key={self._key(workspace)}"
 
     async def _page(self, request: Request) -> Response:
         workspace, run_id = request.path_params["workspace"], request.path_params["run"]
         if not hmac.compare_digest(request.query_params.get("key", ""), self._key(workspace)):
             return HTMLResponse("The key of this link is wrong. Take the link from the job.", 403)
-        root = workspace_id(workspace)
+        root = workspace_id(self._store, workspace)
         run = self._runs.get(root, run_id)
         if run is None:
             return HTMLResponse(f"The workspace {escape(workspace)} has no run {escape(run_id)}.", 404)

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from tidepool.arm.resource_groups import account_id
 from tidepool.azureml.datastores import Datastores, default_containers
 from tidepool.azureml.default_roles import DefaultRoles
 from tidepool.azureml.workspaces import default_account, write_workspace
-from tidepool.default_resources import storage_account_id, workspace_id
+from tidepool.default_resources import workspace_id
 from tidepool.storage.account_resources import create_storage_account
 from tidepool.storage.blobs import Blobs
 from tidepool.store import Document, Store
@@ -31,13 +32,14 @@ class WorkspaceCreation:
         create_storage_account(self._store, storage_account)
         if existing := self._store.get(workspace_id(name)):
             return existing
-        self._default_roles.let_jobs_read(workspace_id(name), reads)
-        return await self.write(name, {"storageAccount": storage_account_id(storage_account)})
+        self._default_roles.give_to_clusters(workspace_id(name), reads)
+        account = account_id(self._store, storage_account)
+        return await self.write(workspace_id(name), {"storageAccount": account})
 
-    async def write(self, name: str, properties: Document, **outer: Any) -> Document:
+    async def write(self, resource_id: str, properties: Document, **outer: Any) -> Document:
         """Create or update a workspace. A new one gets its default datastores and their containers."""
-        is_new = self._store.get(workspace_id(name)) is None
-        document = write_workspace(self._store, name, properties, **outer)
+        is_new = self._store.get(resource_id) is None
+        document = write_workspace(self._store, resource_id, properties, **outer)
         if is_new:  # roles that were removed from an existing workspace stay removed
             self._default_roles.grant_job_roles(document)
         self._datastores.create_defaults(document["id"])

@@ -6,12 +6,12 @@ from starlette.responses import JSONResponse, Response
 
 from tidepool.arm.operations import Operations
 from tidepool.arm.requests import Call, Routes, kind, listed
+from tidepool.arm.resource_groups import WORKSPACES, name_taken, resources_in
 from tidepool.azureml.default_roles import DefaultRoles
 from tidepool.azureml.ml_errors import UserError
 from tidepool.azureml.workspace_creation import WorkspaceCreation
 from tidepool.azureml.workspace_requests import check_name, kept
 from tidepool.azureml.workspaces import workspace
-from tidepool.default_resources import workspace_id
 from tidepool.errors import AzureError
 from tidepool.store import Document, Store
 
@@ -51,8 +51,8 @@ class WorkspaceRoutes:
         return JSONResponse(workspace(self._store, call.path.text))
 
     async def _list(self, call: Call) -> Response:
-        collection = workspace_id("").rstrip("/")
-        return listed([document for _, document in self._store.children(collection)], call.query, call.url)
+        documents = list(resources_in(self._store, WORKSPACES, call.path.scope))
+        return listed(documents, call.query, call.url)
 
     async def _put(self, call: Call) -> Response:
         name = call.path.names[0]
@@ -65,6 +65,12 @@ class WorkspaceRoutes:
                 "Conflict",
             )
         existing = self._store.get(call.path.text)
+        if name_taken(self._store, call.path.text):
+            raise AzureError(
+                501,
+                "NotEmulated",
+                f"Another resource group has a workspace '{name}'. Tidepool's workspaces need unique names.",
+            )
         properties = kept(call.properties)
         self._check_storage(properties, existing)
         if not existing and not call.body.get("location"):
@@ -81,7 +87,7 @@ class WorkspaceRoutes:
 
     async def _write(self, call: Call, properties: Document, *, created: bool) -> Response:
         outer = {key: call.body.get(key) for key in ("identity", "location", "tags")}
-        document = await self._creation.write(call.path.names[0], properties, **outer)
+        document = await self._creation.write(call.path.text, properties, **outer)
 
         async def finish() -> None:
             return None

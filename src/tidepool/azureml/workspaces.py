@@ -4,13 +4,9 @@ import uuid
 from typing import Any
 
 from tidepool.access.principals import with_object_ids
-from tidepool.arm.requests import ML, ArmPath, resource
-from tidepool.default_resources import (
-    LOCATION,
-    RESOURCE_GROUP,
-    TENANT,
-    workspace_id,
-)
+from tidepool.arm.requests import ML, ArmPath, name_in, resource
+from tidepool.arm.resource_groups import WORKSPACES, resources_in
+from tidepool.default_resources import LOCATION, TENANT
 from tidepool.errors import AzureError
 from tidepool.store import Document, Store
 
@@ -18,12 +14,11 @@ DATA_PLANE = f"{LOCATION}.api.azureml.ms"
 ARTIFACTS = "azureml"  # the container of workspaceartifactstore
 
 
-def write_workspace(store: Store, name: str, properties: Document, **outer: Any) -> Document:
+def write_workspace(store: Store, resource_id: str, properties: Document, **outer: Any) -> Document:
     """Create or update the document of a workspace.
 
     `outer` may have `identity`, `location` and `tags`. What is None or absent stays as it is.
     """
-    resource_id = workspace_id(name)
     existing = store.get(resource_id) or {}
     guid = str(uuid.uuid5(uuid.NAMESPACE_URL, resource_id.lower()))
     identity = {
@@ -32,7 +27,7 @@ def write_workspace(store: Store, name: str, properties: Document, **outer: Any)
         "tenantId": TENANT,
     }
     full = {
-        "friendlyName": name,
+        "friendlyName": resource_id.rpartition("/")[2],
         "publicNetworkAccess": "Enabled",
         "hbiWorkspace": False,
         "v1LegacyMode": False,
@@ -73,11 +68,11 @@ def workspace(store: Store, resource_id: str) -> Document:
     """
     document = store.get(resource_id)
     if document is None:
-        name = resource_id.rpartition("/")[2]
+        name, group = resource_id.rpartition("/")[2], name_in(resource_id, "resourceGroups")
         raise AzureError(
             404,
             "ResourceNotFound",
-            f"The Resource '{ML}/workspaces/{name}' under resource group '{RESOURCE_GROUP}' was not found. "
+            f"The Resource '{ML}/workspaces/{name}' under resource group '{group}' was not found. "
             "For more details please go to https://aka.ms/ARMResourceNotFoundFix",
         )
     return document
@@ -92,7 +87,7 @@ def check_workspace(store: Store, path: ArmPath) -> None:
 
 def workspace_by_guid(store: Store, guid: str) -> Document | None:
     """Return the workspace with this `workspaceId`. Ids such as `azureml://locations/...` contain it."""
-    workspaces = (document for _, document in store.children(workspace_id("").rstrip("/")))
+    workspaces = resources_in(store, WORKSPACES)
     return next((document for document in workspaces if document["properties"]["workspaceId"] == guid), None)
 
 

@@ -11,7 +11,7 @@ ROLE_ASSIGNMENT: Table = {
         "principalId": used(_HOLDS),
         "roleDefinitionId": used(_HOLDS),
         "principalType": stored("roles are the same for each type of principal"),
-        "description": refused("role assignments have no descriptions", str),
+        "description": stored("it describes the assignment for people"),
         "condition": refused("roles hold without conditions", str),
         "conditionVersion": refused("roles hold without conditions", str),
         "delegatedManagedIdentityResourceId": refused("there is one tenant", str),

@@ -1,6 +1,6 @@
 """The declaration of each request body, by the kind of the resource, and by the action of a POST request."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tidepool.declarations import (
@@ -14,9 +14,10 @@ from tidepool.declarations import (
     jobs,
     resource_manager,
     schedules,
+    web,
     workspaces,
 )
-from tidepool.declarations.checks import checked_body
+from tidepool.declarations.checks import checked_body, problems_of
 from tidepool.declarations.words import Table, refused, stored, used
 
 _ML = "Microsoft.MachineLearningServices"
@@ -57,12 +58,18 @@ RESOURCES: Mapping[str, Table] = {
     f"{_ML}/workspaces/onlineEndpoints": endpoints.ENDPOINT,
     f"{_ML}/workspaces/onlineEndpoints/deployments": endpoints.DEPLOYMENT,
     "Microsoft.EventGrid/eventSubscriptions": events.SUBSCRIPTION,
+    "Microsoft.EventGrid/topics": events.TOPIC,
     "Microsoft.EventGrid/systemTopics": events.SYSTEM_TOPIC,
     "Microsoft.EventGrid/systemTopics/eventSubscriptions": events.SUBSCRIPTION,
     "Microsoft.Authorization/roleAssignments": access.ROLE_ASSIGNMENT,
     "Microsoft.Resources/deployments": resource_manager.DEPLOYMENT,
     "Microsoft.Resources/subscriptions/resourceGroups": resource_manager.RESOURCE_GROUP,
     "Microsoft.Storage/storageAccounts": resource_manager.STORAGE_ACCOUNT,
+    "Microsoft.Storage/storageAccounts/blobServices": resource_manager.BLOB_SERVICE,
+    "Microsoft.Storage/storageAccounts/blobServices/containers": resource_manager.CONTAINER,
+    "Microsoft.Web/serverfarms": resource_manager.KEPT,
+    "Microsoft.Web/sites": web.SITE,
+    "Microsoft.Web/sites/basicPublishingCredentialsPolicies": web.PUBLISHING_POLICY,
     "Microsoft.KeyVault/vaults": resource_manager.KEPT,
     "Microsoft.Insights/components": resource_manager.KEPT,
     "Microsoft.OperationalInsights/workspaces": resource_manager.KEPT,
@@ -139,3 +146,12 @@ def check_body(kind: str, verb: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return dict(body)
     name = kind.partition("/")[2] if verb in ("PUT", "PATCH") else f"{kind.partition('/')[2]}/{verb}"
     return checked_body(table, body, name)
+
+
+def body_problems(kind: str, body: Mapping[str, Any], is_open: Callable[[Any], bool]) -> list[str]:
+    """Return all that is wrong with the body of a PUT request for a resource. `kind` may be in any case.
+
+    `is_open` returns whether a value is known only later.
+    """
+    table = _BY_KIND.get(kind.lower())
+    return [] if table is None else problems_of(table, body, kind.partition("/")[2], is_open)

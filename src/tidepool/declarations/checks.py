@@ -1,6 +1,6 @@
 """The check of a request body against the table that declares its properties."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tidepool.declarations.words import (
@@ -49,9 +49,28 @@ def property_names(body: Any) -> Iterator[str]:
             yield from property_names(item)
 
 
+def problems_of(table: Table, body: Mapping[str, Any], of: str, is_open: Callable[[Any], bool]) -> list[str]:
+    """Return what `checked_body` would refuse with 501, and not only the first of it.
+
+    `is_open` returns whether a value is known only later. Such a value is not checked, but its name is.
+    """
+    reader = _Reader(of, is_open)
+    reader.table(table, body, "")
+    return reader.problems
+
+
+def _never(_value: Any) -> bool:
+    return False
+
+
 class _Reader:
-    def __init__(self, of: str) -> None:
+    """The reader of one body. With `is_open`, it collects the problems instead of raising the first."""
+
+    def __init__(self, of: str, is_open: Callable[[Any], bool] | None = None) -> None:
         self._of = of
+        self._collects = is_open is not None
+        self._is_open = is_open or _never
+        self.problems: list[str] = []
 
     def table(self, table: Table, value: Any, path: str) -> dict[str, Any]:
         _expect(value, dict, path)
@@ -59,18 +78,25 @@ class _Reader:
         read: dict[str, Any] = {}
         for written, item in value.items():
             name = names.get(str(written).lower(), written if OTHERS in table else None)
-            if name is None:
-                raise self._unknown(_join(path, written), table)
-            if name in read:
-                raise _invalid(f"'{_join(path, name)}' occurs twice.")
-            shape = table.get(name) or table[OTHERS]
-            if not (isinstance(shape, Property) and shape.treatment is Treatment.READ_ONLY):
-                read[name] = self._value(shape, item, _join(path, name))
+            try:
+                if name is None:
+                    raise self._unknown(_join(path, written), table)
+                if name in read:
+                    raise _invalid(f"'{_join(path, name)}' occurs twice.")
+                shape = table.get(name) or table[OTHERS]
+                if not (isinstance(shape, Property) and shape.treatment is Treatment.READ_ONLY):
+                    read[name] = self._value(shape, item, _join(path, name))
+            except AzureError as error:
+                if not self._collects:
+                    raise
+                self.problems.append(error.message)
         return read
 
     def _value(self, shape: Shape, value: Any, path: str) -> Any:  # noqa: PLR0911  # one for each shape
         if value is None:
             return None
+        if self._is_open(value):
+            return self._open(shape, value, path)
         match shape:
             case Property():
                 return self._property(shape, value, path)
@@ -86,6 +112,12 @@ class _Reader:
                 return self._choice(shape, value, path)
             case _:
                 return self.table(shape, value, path)
+
+    def _open(self, shape: Shape, value: Any, path: str) -> Any:
+        """Return a value that is known later. Raise AzureError 501 if each value would be refused."""
+        if isinstance(shape, Property) and shape.treatment is Treatment.REFUSED and not shape.only:
+            raise self._refused(path, shape.reason)
+        return value
 
     def _property(self, declared: Property, value: Any, path: str) -> Any:
         _expect(value, declared.type, path)

@@ -136,6 +136,25 @@ SUBSCRIPTION: Table = {
         "provisioningState": read_only(str),
     },
 }
+_NO_KEYS = "integration/tidepool_template::a_custom_topic_without_keys_accepts_only_tokens"
+TOPIC: Table = {
+    **LOCATED,
+    "identity": refused("events are delivered without a token of a custom topic", dict),
+    "properties": {
+        "inputSchema": refused("topics have no schema of their own", str, only=("EventGridSchema",)),
+        "inputSchemaMapping": refused("topics have no schema of their own", dict),
+        "disableLocalAuth": used(_NO_KEYS, bool),
+        "minimumTlsVersionAllowed": stored("Tidepool speaks TLS 1.2 and later"),
+        "publicNetworkAccess": stored("there is no network: every program reaches every topic"),
+        "inboundIpRules": stored("there is no network: every program reaches every topic", list),
+        "dataResidencyBoundary": stored("there is one region"),
+        "eventTypeInfo": stored("it describes the events for people", dict),
+        "endpoint": read_only(str),
+        "metricResourceId": read_only(str),
+        "privateEndpointConnections": read_only(list),
+        "provisioningState": read_only(str),
+    },
+}
 SYSTEM_TOPIC: Table = {
     **LOCATED,
     "identity": IDENTITY,

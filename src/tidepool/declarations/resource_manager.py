@@ -1,6 +1,6 @@
 """Deployments, the resource group, storage accounts, and resources that are only kept."""
 
-from tidepool.declarations.metadata import IDENTITY, LOCATED
+from tidepool.declarations.metadata import IDENTITY, LOCATED, RESOURCE
 from tidepool.declarations.words import Table, read_only, refused, stored, used
 
 _RESOURCES = "integration/tidepool_resource_manager"
@@ -26,7 +26,7 @@ DEPLOYMENT: Table = {
 }
 RESOURCE_GROUP: Table = {
     **LOCATED,
-    "managedBy": refused("there is one resource group"),
+    "managedBy": refused("no service manages groups of others"),
     "properties": read_only(dict),
 }
 # account_requests.py checks the properties.
@@ -38,6 +38,42 @@ STORAGE_ACCOUNT: Table = {
     "extendedLocation": refused("there is one region", dict),
     "zones": refused("there is one region", list),
     "properties": used(_ACCOUNT, dict),
+}
+_RETENTION = "Azurite deletes what is deleted: nothing can restore it"
+_NO_VERSIONS = "Azurite has no versions of blobs"
+RETENTION: Table = {
+    "enabled": stored(_RETENTION, bool),
+    "days": stored(_RETENTION, int),
+    "allowPermanentDelete": stored(_RETENTION, bool),
+}
+BLOB_SERVICE: Table = {
+    **RESOURCE,
+    "sku": read_only(dict),
+    "properties": {
+        "deleteRetentionPolicy": RETENTION,
+        "containerDeleteRetentionPolicy": RETENTION,
+        "restorePolicy": refused(_RETENTION, dict),
+        "isVersioningEnabled": refused(_NO_VERSIONS, bool, only=(False,)),
+        "automaticSnapshotPolicyEnabled": refused(_NO_VERSIONS, bool, only=(False,)),
+        "changeFeed": refused("Azurite has no change feed", dict),
+        "cors": refused("answers have no headers for other sites", dict),
+        "defaultServiceVersion": stored("clients name the version in their requests"),
+        "lastAccessTimeTrackingPolicy": refused("the times of reads are not kept", dict),
+    },
+}
+_CONTAINER = "integration/tidepool_template::a_container_is_made_read_listed_and_deleted"
+CONTAINER: Table = {
+    **RESOURCE,
+    "etag": read_only(str),
+    "properties": {
+        "publicAccess": used(_CONTAINER, only=("None",), reason="anonymous requests are refused"),
+        "metadata": refused("set it with a client of storage", dict),
+        "defaultEncryptionScope": refused("Azurite does not encrypt", str),
+        "denyEncryptionScopeOverride": refused("Azurite does not encrypt", bool, only=(False,)),
+        "immutableStorageWithVersioning": refused(_NO_VERSIONS, dict),
+        "enableNfsV3AllSquash": refused("there are no file systems", bool, only=(False,)),
+        "enableNfsV3RootSquash": refused("there are no file systems", bool, only=(False,)),
+    },
 }
 NAME_CHECK: Table = {
     "name": used(f"{_RESOURCES}::a_storage_account_works_with_its_keys_and_is_deleted_with_its_blobs"),

@@ -61,18 +61,18 @@ class EventGrid:
         principal_of = self.system_topics.principal
         self._push = Push(apps, QueueDestination(storage, principal_of))
         self._dead_letters = DeadLetters(blobs=blobs, scheduler=scheduler, principal_of=principal_of)
-        self._topics = Topics(store=store, identity=identity, publish=self.publish)
+        self.topics = Topics(store=store, identity=identity, publish=self.publish)
         self._deliveries: dict[str, Delivery] = {}
         self.published: deque[Event] = deque(maxlen=KEPT_EVENTS)
 
     @property
     def app(self) -> ASGIApp:
         """The ASGI app of `*.eventgrid.azure.net`."""
-        return self._topics.app
+        return self.topics.app
 
     def create_topic(self, topic_id: str, key: str = "") -> str:
         """Return the access key of a custom topic, which is created if it does not exist."""
-        return self._topics.create(topic_id, key)
+        return self.topics.create(topic_id, key)
 
     def start(self) -> None:
         """Load the subscriptions and the undelivered events of an earlier process."""

@@ -2,9 +2,8 @@
 
 from starlette.responses import JSONResponse, Response
 
-from tidepool.arm.requests import Call, Routes, kind, listed, resource
-from tidepool.default_resources import LOCATION, custom_topic_host
-from tidepool.errors import not_found
+from tidepool.arm.requests import Call, Routes, kind, listed
+from tidepool.errors import AzureError, not_found
 from tidepool.events.eventgrid import EventGrid
 from tidepool.events.system_topics import PROVIDER
 from tidepool.store import Document, Store
@@ -17,9 +16,11 @@ class EventResources:
         self._store = store
         self._eventgrid = eventgrid
         self._system_topics = eventgrid.system_topics
+        self._custom = eventgrid.topics
 
     def routes(self) -> Routes:
         subscriptions = kind("eventSubscriptions", provider=PROVIDER)
+        custom = kind("topics", provider=PROVIDER)
         system = kind("systemTopics", provider=PROVIDER)
         of_system = kind("systemTopics", "eventSubscriptions", provider=PROVIDER)
         return {
@@ -36,8 +37,10 @@ class EventResources:
             (of_system, "GET"): self._get_of_system,
             (of_system, "PUT"): self._put_of_system,
             (of_system, "DELETE"): self._delete_of_system,
-            (kind("topics", provider=PROVIDER), "LIST"): self._topics,
-            (kind("topics", provider=PROVIDER), "GET"): self._topic,
+            (custom, "LIST"): self._topics,
+            (custom, "GET"): self._topic,
+            (custom, "PUT"): self._put_topic,
+            (custom, "DELETE"): self._delete_topic,
         }
 
     async def _list(self, call: Call) -> Response:
@@ -57,10 +60,10 @@ class EventResources:
         return Response(status_code=200)
 
     async def _list_system(self, call: Call) -> Response:
-        return listed(self._system_topics.all(), call.query, call.url)
+        return listed(self._system_topics.all(call.path.scope), call.query, call.url)
 
     async def _get_system(self, call: Call) -> Response:
-        return JSONResponse(self._system_topics.named(call.path.names[0]))
+        return JSONResponse(self._system_topics.at(call.path.ancestor(1)))
 
     async def _put_system(self, call: Call) -> Response:
         document, new = self._system_topics.put(call.path.text, call.body)
@@ -94,32 +97,35 @@ class EventResources:
 
     def _source(self, call: Call) -> str:
         """Return the resource whose events the system topic of a request has."""
-        return str(self._system_topics.named(call.path.names[0])["properties"]["source"])
-
-    def _custom_topics(self) -> list[Document]:
-        return [_topic(document["id"]) for _, document in self._store.children("/eventgrid/topics")]
+        return str(self._system_topics.at(call.path.ancestor(1))["properties"]["source"])
 
     async def _topics(self, call: Call) -> Response:
-        return listed(self._custom_topics(), call.query, call.url)
+        group = f"{call.path.scope}/".lower()
+        topics = [topic for topic in self._custom.all() if topic["id"].lower().startswith(group)]
+        return listed(topics, call.query, call.url)
 
     async def _topic(self, call: Call) -> Response:
-        for topic in self._custom_topics():
-            if topic["name"].lower() == call.path.names[0].lower():
+        for topic in self._custom.all():
+            if topic["id"].lower() == call.path.text.lower():
                 return JSONResponse(topic)
         raise not_found(call.path.text)
+
+    async def _put_topic(self, call: Call) -> Response:
+        if not call.body.get("location"):
+            raise AzureError(
+                400, "LocationRequired", "The location property is required for this definition."
+            )
+        document, new = self._custom.change(call.path.text, call.body)
+        return JSONResponse(document, status_code=201 if new else 200)
+
+    async def _delete_topic(self, call: Call) -> Response:
+        """Delete a custom topic with its event subscriptions."""
+        for subscription in self._eventgrid.subscriptions(call.path.text):
+            self._eventgrid.unsubscribe(call.path.text, subscription["name"])
+        return Response(status_code=200 if self._custom.delete(call.path.text) else 204)
 
 
 def _inside(call: Call, document: Document) -> Document:
     """Return an event subscription with the id that it has inside its system topic."""
     path = f"{call.path.ancestor(1)}/eventSubscriptions/{document['name']}"
     return {**document, "id": path, "type": f"{PROVIDER}/systemTopics/eventSubscriptions"}
-
-
-def _topic(topic_id: str) -> Document:
-    host = custom_topic_host(topic_id.rpartition("/")[2])
-    properties = {
-        "endpoint": f"https://{host}/api/events",
-        "inputSchema": "EventGridSchema",
-        "provisioningState": "Succeeded",
-    }
-    return resource(topic_id, properties, location=LOCATION)

@@ -24,10 +24,10 @@ class SubscribedApps:
         self._eventgrid = eventgrid
 
     async def start(self, spec: SiteSpec) -> FunctionsApp:
-        """Start an app, then subscribe it to its events."""
+        """Start an app, then subscribe it to its events, unless a template made its site."""
         app = await self._sites.start(spec)
         file = spec.app_dir / _SUBSCRIPTIONS
-        if file.exists():
+        if file.exists() and not spec.resource_id:
             # A topic cannot have two subscriptions of the same name, so additional apps use a prefix.
             prefix = "" if spec.name == DEFAULT_SITE else f"{spec.name}-"
             documents = await self._eventgrid.subscribe_file(

@@ -6,7 +6,8 @@ from typing import Any
 
 from tidepool.access.principals import Principal, guid, with_object_ids
 from tidepool.arm.requests import resource
-from tidepool.default_resources import LOCATION, RESOURCE_GROUP, SUBSCRIPTION
+from tidepool.arm.resource_groups import resources_in
+from tidepool.default_resources import LOCATION
 from tidepool.errors import AzureError, not_found
 from tidepool.store import Document, Store
 
@@ -16,8 +17,7 @@ _SOURCES = {
     "Microsoft.Storage/storageAccounts": "Microsoft.Storage.StorageAccounts",
     "Microsoft.MachineLearningServices/workspaces": "Microsoft.MachineLearningServices.Workspaces",
 }
-_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}/providers"
-_COLLECTION = f"{_GROUP}/{PROVIDER}/systemTopics"
+_TYPE = f"{PROVIDER}/systemTopics"
 
 
 @dataclass(frozen=True)
@@ -48,18 +48,19 @@ class SystemTopics:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def all(self) -> list[Document]:
-        made = [document for _, document in self._store.children(_COLLECTION)]
-        sources = {document["properties"]["source"].lower() for document in made}
-        implied = [topic for topic in self._implied() if topic["properties"]["source"].lower() not in sources]
-        return made + implied
+    def all(self, scope: str = "") -> list[Document]:
+        """Return the topics in a resource group, given by its id, or in all groups."""
+        sources = {document["properties"]["source"].lower() for document in resources_in(self._store, _TYPE)}
+        implied = self._implied(scope)
+        others = [topic for topic in implied if topic["properties"]["source"].lower() not in sources]
+        return [*resources_in(self._store, _TYPE, scope), *others]
 
-    def named(self, name: str) -> Document:
-        """Return the topic with a name. Raise AzureError 404 if there is none."""
+    def at(self, topic_id: str) -> Document:
+        """Return the topic with an id. Raise AzureError 404 if there is none."""
         for topic in self.all():
-            if topic["name"].lower() == name.lower():
+            if topic["id"].lower() == topic_id.lower():
                 return topic
-        raise not_found(f"{_COLLECTION}/{name}")
+        raise not_found(topic_id)
 
     def put(self, topic_id: str, body: Mapping[str, Any]) -> tuple[Document, bool]:
         """Create or change a topic. Return it, and whether it is new.
@@ -118,19 +119,19 @@ class SystemTopics:
             raise _invalid(f"The source '{source}' is no storage account and no workspace that exists.")
         if topic_type.lower() != wanted.lower():
             raise _invalid(f"The topicType is '{topic_type}': the one of this source is '{wanted}'.")
-        for _, other in self._store.children(_COLLECTION):
+        for other in resources_in(self._store, _TYPE):
             if _is_of(other, source) and other["id"].lower() != topic_id.lower():
                 raise _invalid(f"Only one system topic is allowed per source, which is '{other['name']}'.")
 
-    def _implied(self) -> list[Document]:
+    def _implied(self, scope: str) -> list[Document]:
         return [
             resource(
-                f"{_COLLECTION}/{document['name']}",
+                f"{document['id'].partition('/providers/')[0]}/providers/{_TYPE}/{document['name']}",
                 {"source": document["id"], "topicType": topic_type, "provisioningState": "Succeeded"},
                 location=LOCATION,
             )
             for source, topic_type in _SOURCES.items()
-            for _, document in self._store.children(f"{_GROUP}/{source}")
+            for document in resources_in(self._store, source, scope)
         ]
 
 

@@ -16,6 +16,8 @@ from starlette.routing import Route
 
 from tidepool.access.identity import Identity
 from tidepool.access.roles import SEND_EVENTS
+from tidepool.arm.requests import resource
+from tidepool.default_resources import LOCATION, custom_topic_host
 from tidepool.errors import AzureError, not_emulated
 from tidepool.events.schemas import MAX_EVENT_BYTES, Event, accept_cloud_events, accept_grid_events
 from tidepool.store import Document, Store
@@ -54,6 +56,31 @@ class Topics:
         self._store.put(f"{_COLLECTION}/{name}", {"id": topic_id, "key": key})
         return key
 
+    def change(self, topic_id: str, body: Document) -> tuple[Document, bool]:
+        """Create or change a custom topic. Return its resource, and whether it is new.
+
+        Raise AzureError 409 if a topic of another resource group has the name, which is part of its address.
+        """
+        path = f"{_COLLECTION}/{topic_id.rpartition('/')[2]}"
+        existing = self._store.get(path)
+        if existing and existing["id"].lower() != topic_id.lower():
+            raise AzureError(409, "TopicNameTaken", f"The name of the topic is taken by {existing['id']}.")
+        self.create(topic_id)
+        document = self._store.get(path) or {}
+        properties = {**(document.get("properties") or {}), **(body.get("properties") or {})}
+        outer = {key: body[key] for key in ("location", "tags") if body.get(key) is not None}
+        changed = {**document, **outer, "properties": properties}
+        self._store.put(path, changed)
+        return as_resource(changed), existing is None
+
+    def all(self) -> list[Document]:
+        """Return the resources of all custom topics."""
+        return [as_resource(document) for _, document in self._store.children(_COLLECTION)]
+
+    def delete(self, topic_id: str) -> bool:
+        """Delete a custom topic. Return whether there was one."""
+        return self._store.delete(f"{_COLLECTION}/{topic_id.rpartition('/')[2]}")
+
     async def _receive(self, request: Request) -> Response:
         name = request.url.hostname.partition(".")[0] if request.url.hostname else ""
         topic = self._store.get(f"{_COLLECTION}/{name}")
@@ -73,6 +100,9 @@ class Topics:
 
     def _authenticate(self, request: Request, topic: Document) -> None:
         headers, key = request.headers, topic["key"]
+        has_key = "aeg-sas-key" in headers or "aeg-sas-token" in headers
+        if has_key and (topic.get("properties") or {}).get("disableLocalAuth"):
+            raise _unauthorized("Local authentication is disabled for this topic: a token is needed.")
         if "aeg-sas-key" in headers:
             if not hmac.compare_digest(headers["aeg-sas-key"], key):
                 raise _unauthorized("The request authorization key is not authorized for this topic.")
@@ -85,6 +115,19 @@ class Topics:
                     "The principal associated with access token presented with the incoming request "
                     f"does not have permission to send data to {topic['id']}."
                 )
+
+
+def as_resource(document: Document) -> Document:
+    """Return the resource of a custom topic."""
+    topic_id = document["id"]
+    properties = {
+        "inputSchema": "EventGridSchema",
+        **(document.get("properties") or {}),
+        "endpoint": f"https://{custom_topic_host(topic_id.rpartition('/')[2])}/api/events",
+        "provisioningState": "Succeeded",
+    }
+    outer = {"location": document.get("location") or LOCATION, "tags": document.get("tags") or {}}
+    return resource(topic_id, properties, **outer)
 
 
 def _events(request: Request, body: bytes, topic: str) -> list[Event]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from tidepool.access.principals import PRINCIPALS
+from tidepool.access.principals import Principal
 from tidepool.functions.frames import Message
 from tidepool.functions.keys import FunctionKeys
 from tidepool.functions.queue_client import Send
@@ -26,7 +26,7 @@ log = logging.getLogger("tidepool.functions.host")
 # The variables that the worker inherits. All its other environment variables are app settings.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")
 
-PRINCIPAL = "tidegate"  # the managed identity of all apps
+PRINCIPAL = "tidegate"  # the managed identity of apps that no template made
 
 
 class FunctionsApp:
@@ -38,6 +38,7 @@ class FunctionsApp:
         name: str,
         app_dir: Path,
         settings: Mapping[str, str],
+        principal: Principal,
         store: Store,
         scheduler: Scheduler,
         send: Send,
@@ -45,6 +46,7 @@ class FunctionsApp:
         self.name = name
         self.app_dir = app_dir.resolve()
         self.settings = dict(settings)
+        self._principal = principal
         self.keys = FunctionKeys(store, name)
         self.url = ""
         self.error = ""
@@ -204,7 +206,7 @@ class FunctionsApp:
             keys=self.keys,
             invoke=self.invoke,
             send=self._send,
-            principal=PRINCIPALS[PRINCIPAL],
+            principal=self._principal,
         )
 
     def _environ(self) -> dict[str, str]:

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tidepool.access.principals import Principal
 from tidepool.default_resources import (
+    DEFAULT_SITE,
     DEVELOPMENT,
     PRODUCTION,
     STORAGE_ACCOUNT,
@@ -26,18 +28,23 @@ DEFAULT_TOPICS = {
 }
 
 
+_SETTINGS = "/appSettings"
+
+
 @dataclass(frozen=True, kw_only=True)
 class SiteSpec:
     """A functions app to start.
 
     `settings` replace default app settings of the same name. `topics` maps names in DEFAULT_TOPICS to ARM
-    ids, which replace the default ids.
+    ids, which replace the default ids. `resource_id` is the id of a site that a template made: such an app
+    has the site's identity, and only the site's app settings.
     """
 
     name: str
     app_dir: Path
     settings: Mapping[str, str]
     topics: Mapping[str, str]
+    resource_id: str = ""
 
     @property
     def all_topics(self) -> dict[str, str]:
@@ -47,11 +54,12 @@ class SiteSpec:
 class Sites:
     """The running functions apps.
 
-    `environment(principal, proxy_port)` returns the environment variables with which an app reaches Tidepool.
-    `apps` contains the apps by name, and other parts of Tidepool read it.
+    `environment(principal, proxy_port)` returns the environment variables with which an app reaches Tidepool
+    and the default resources. `connection` returns only those with which it reaches Tidepool, as an App
+    Service has them. `apps` contains the apps by name, and other parts of Tidepool read it.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its dependencies, by keyword
         self,
         *,
         store: Store,
@@ -59,18 +67,32 @@ class Sites:
         proxy: Proxy,
         storage: StorageGateway,
         environment: Callable[[str, int], dict[str, str]],
+        connection: Callable[[str, int], dict[str, str]],
+        principal: Callable[[str], Principal],
     ) -> None:
         self._store = store
         self._scheduler = scheduler
         self._proxy = proxy
         self._storage = storage
         self._environment = environment
+        self._connection = connection
+        self._principal = principal
+        self._default = DEFAULT_SITE
         self._ports: dict[str, int] = {}
         self._http_apps: dict[str, HttpApp] = {}
         self.apps: dict[str, FunctionsApp] = {}
 
+    @property
+    def default(self) -> FunctionsApp | None:
+        """The app of `tidepool up --app`, if it runs."""
+        return self.apps.get(self._default)
+
     def get(self, name: str) -> FunctionsApp:
-        """Return a running app. If it does not run, raise ValueError with the names of the running apps."""
+        """Return a running app. DEFAULT_SITE is the app of `tidepool up --app`, whatever its site's name.
+
+        If it does not run, raise ValueError with the names of the running apps.
+        """
+        name = self._default if name == DEFAULT_SITE else name
         if name not in self.apps:
             raise ValueError(
                 f"no functions app {name!r} is running; running apps: {', '.join(self.apps) or 'none'}"
@@ -86,11 +108,14 @@ class Sites:
             name=spec.name,
             app_dir=spec.app_dir,
             settings={**self._settings(spec, port), **spec.settings},
+            principal=self._principal(spec.resource_id or PRINCIPAL),
             store=self._store,
             scheduler=self._scheduler,
             send=self._storage.send,
         )
         self.apps[spec.name] = app
+        if spec.resource_id:
+            self._default = spec.name
         http_app = self._http_apps[spec.name] = HttpApp(app)
         await app.start(await http_app.listen())
         return app
@@ -104,6 +129,18 @@ class Sites:
         self._release(queues)
         del self.apps[name]
         self._proxy.close([self._ports.pop(name)])
+
+    def deployed_settings(self, name: str) -> dict[str, str]:
+        """Return the app settings of a site that a template made."""
+        return dict(self._store.get(f"{_SETTINGS}/{name}") or {})
+
+    async def deploy_settings(self, name: str, settings: Mapping[str, str]) -> None:
+        """Set the app settings of a site. If they differ, its app starts again, as in Azure."""
+        before = self.deployed_settings(name)
+        self._store.put(f"{_SETTINGS}/{name}", dict(settings))
+        if (app := self.apps.get(name)) and before != settings:
+            kept = {key: value for key, value in app.settings.items() if key not in before}
+            await app.restart({**kept, **settings})
 
     async def kill(self, name: str) -> FunctionsApp:
         """Kill the instance of an app, and start a new one.
@@ -127,6 +164,8 @@ class Sites:
             self._storage.queues.release(queue.account, queue.queue)
 
     def _settings(self, spec: SiteSpec, port: int) -> dict[str, str]:
+        if spec.resource_id:
+            return {**self._connection(spec.resource_id, port), **self.deployed_settings(spec.name)}
         names = {kind: topic.rpartition("/")[2] for kind, topic in spec.all_topics.items()}
         return {
             **self._environment(PRINCIPAL, port),

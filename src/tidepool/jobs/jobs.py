@@ -10,10 +10,10 @@ from typing import Any
 
 from tidepool.access.applications import Applications
 from tidepool.access.principals import Principal
+from tidepool.arm.resource_groups import WORKSPACES, resources_in
 from tidepool.azureml.asset_catalog import AssetCatalog
 from tidepool.azureml.run_history import Runs
 from tidepool.azureml.run_states import FINAL
-from tidepool.default_resources import workspace_id as workspace_path
 from tidepool.errors import AzureError
 from tidepool.faults import Faults
 from tidepool.jobs.bodies import read_job
@@ -113,7 +113,7 @@ class Jobs:
 
         Steps come before their pipelines.
         """
-        for workspace_id, _ in list(self._store.children(workspace_path("").rstrip("/"))):
+        for workspace_id in [document["id"] for document in resources_in(self._store, WORKSPACES)]:
             for run in reversed(self._runs.all(workspace_id)):
                 if run["status"] not in FINAL:
                     await self._records.move(workspace_id, run["runId"], "Failed", _INTERRUPTED)

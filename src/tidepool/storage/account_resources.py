@@ -8,7 +8,7 @@ from starlette.responses import JSONResponse, Response
 
 from tidepool.access.principals import with_object_ids
 from tidepool.arm.requests import Call, Routes, kind, listed, resource
-from tidepool.default_resources import storage_account_id
+from tidepool.arm.resource_groups import ACCOUNTS, account_id, name_taken, resources_in
 from tidepool.errors import AzureError, not_found
 from tidepool.storage.account_requests import check_name, default_request, requested
 from tidepool.storage.accounts import Accounts
@@ -18,16 +18,17 @@ from tidepool.store import Document, Store
 _PROVIDER = "Microsoft.Storage"
 
 
-def create_storage_account(store: Store, name: str, body: Document | None = None) -> Document:
-    """Create or update a storage account, and return its document.
+def create_storage_account(store: Store, name: str) -> Document:
+    """Return a storage account. If there is none, create it in Tidepool's own resource group."""
+    resource_id = account_id(store, name)
+    return store.get(resource_id) or write_storage_account(store, resource_id, default_request())
 
-    Without a body, an existing account stays as it is.
-    """
-    resource_id = storage_account_id(name)
+
+def write_storage_account(store: Store, resource_id: str, body: Document) -> Document:
+    """Create or update a storage account, and return its document."""
+    name = resource_id.rpartition("/")[2]
     existing = store.get(resource_id)
-    if existing and body is None:
-        return existing
-    fields = requested(name, body or default_request(), existing)
+    fields = requested(name, body, existing)
     services = ("blob", "queue", "table")
     properties = {
         "allowSharedKeyAccess": True,
@@ -73,11 +74,17 @@ class StorageAccountRoutes:
         return JSONResponse(self._existing(call))
 
     async def _list(self, call: Call) -> Response:
-        collection = storage_account_id("").rstrip("/")
-        return listed([document for _, document in self._store.children(collection)], call.query, call.url)
+        documents = list(resources_in(self._store, ACCOUNTS, call.path.scope))
+        return listed(documents, call.query, call.url)
 
     async def _put(self, call: Call) -> Response:
-        return JSONResponse(create_storage_account(self._store, call.path.names[0], call.body))
+        if name_taken(self._store, call.path.text):
+            raise AzureError(
+                409,
+                "StorageAccountAlreadyTaken",
+                f"The storage account named {call.path.names[0]} is already taken.",
+            )
+        return JSONResponse(write_storage_account(self._store, call.path.text, call.body))
 
     async def _patch(self, call: Call) -> Response:
         self._existing(call)
@@ -107,7 +114,7 @@ class StorageAccountRoutes:
             check_name(name)
         except AzureError as error:
             return _unavailable(error.code, error.message)
-        if self._store.get(storage_account_id(name)):
+        if self._store.get(account_id(self._store, name)):
             return _unavailable("AlreadyExists", f"The storage account named {name} is already taken.")
         return JSONResponse({"nameAvailable": True})
 

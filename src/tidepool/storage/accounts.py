@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 
-from tidepool.default_resources import storage_account_id
+from tidepool.arm.resource_groups import account_id
 from tidepool.store import Store
 
 
@@ -29,5 +29,5 @@ class Accounts:
         """Return a name for a new account, which no account has."""
         while True:
             name = f"tidepoolstore{self._store.next('storage-account'):04d}"
-            if self._store.get(storage_account_id(name)) is None:
+            if self._store.get(account_id(self._store, name)) is None:
                 return name

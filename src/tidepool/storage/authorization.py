@@ -6,7 +6,8 @@ from starlette.requests import Request
 
 from tidepool.access.identity import LIFETIME_S, Identity
 from tidepool.access.principals import PRINCIPALS, Principal
-from tidepool.default_resources import seed_hint, storage_account_id
+from tidepool.arm import resource_groups
+from tidepool.default_resources import seed_hint
 from tidepool.errors import AzureError
 from tidepool.storage.blob_batches import is_batch
 from tidepool.storage.request import StorageRequest
@@ -30,6 +31,10 @@ class StorageAuthorization:
         self._token = ""
         self._issued_at = 0.0
 
+    def account_id(self, name: str) -> str:
+        """Return the id of a storage account, which may be in any resource group."""
+        return resource_groups.account_id(self._store, name)
+
     def token(self) -> str:
         """Return a bearer token for Tidepool's own requests. It is used again while it is valid for long."""
         now = time.monotonic()
@@ -51,7 +56,7 @@ class StorageAuthorization:
         _check_key_access(self._account(request), request)
 
     def _account(self, request: StorageRequest) -> Document:
-        account = self._store.get(storage_account_id(request.account))
+        account = self._store.get(self.account_id(request.account))
         if account is None:
             raise AzureError(
                 400,
@@ -63,7 +68,7 @@ class StorageAuthorization:
 
     def require(self, principal: Principal, request: StorageRequest) -> None:
         """Raise AzureError 403 if no role of the principal allows the request."""
-        scope, data = scope_of(request), _is_inside(request)
+        scope, data = scope_of(request, self.account_id(request.account)), _is_inside(request)
         action = action_of(request)
         if not self._identity.allows(principal, action, scope, data=data):
             raise AzureError(
@@ -95,9 +100,8 @@ def _check_key_access(account: Document, request: StorageRequest) -> None:
         )
 
 
-def scope_of(request: StorageRequest) -> str:
+def scope_of(request: StorageRequest, account: str) -> str:
     """Return the id of the container, queue or table of a request, or of the account if it names none."""
-    account = storage_account_id(request.account)
     kind, _, collection = _SERVICES[request.service][0].partition("/")
     name = _table(request) if request.service == "table" else request.segments[0]
     return f"{account}/{kind}/default/{collection}/{name}" if name else account

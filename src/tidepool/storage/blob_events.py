@@ -4,7 +4,6 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from tidepool.default_resources import storage_account_id
 from tidepool.storage.request import Headers, StorageRequest, header
 
 Event = dict[str, Any]
@@ -48,11 +47,19 @@ def stated_properties(request: StorageRequest) -> Headers:
     return [(name.encode(), value.encode("latin-1")) for name, value in values.items() if value]
 
 
-def event(request: StorageRequest, api: str, *, answered: Headers, properties: Headers, number: int) -> Event:
+def event(  # noqa: PLR0913 - the parts of an event
+    request: StorageRequest,
+    api: str,
+    *,
+    topic: str,
+    answered: Headers,
+    properties: Headers,
+    number: int,
+) -> Event:
     """Return a BlobCreated or BlobDeleted event in the Event Grid schema.
 
-    `answered` contains the headers of the response, and `properties` contains the properties of the blob.
-    `number` is greater for each new event.
+    `topic` is the id of the account. `answered` contains the headers of the response, and `properties`
+    contains the properties of the blob. `number` is greater for each new event.
     """
     deleted = api == DELETE
     request_id = header(answered, "x-ms-request-id")
@@ -74,7 +81,7 @@ def event(request: StorageRequest, api: str, *, answered: Headers, properties: H
     if not data["clientRequestId"]:
         del data["clientRequestId"]
     return {
-        "topic": storage_account_id(request.account),
+        "topic": topic,
         "subject": f"/blobServices/default/containers/{container}/blobs/{name}",
         "eventType": f"Microsoft.Storage.{'BlobDeleted' if deleted else 'BlobCreated'}",
         "id": f"{request_id[:-6]}{number & 0xFFFFFF:06x}",

@@ -34,11 +34,12 @@ class BlobWatch:
     """The detection of changes of blobs.
 
     `head` returns the properties of the blob that a request is about. `sequence` returns the next sequence
-    number for an event.
+    number for an event. `account_id` returns the id of an account by its name.
     """
 
-    def __init__(self, *, head: Head, sequence: Callable[[], int]) -> None:
+    def __init__(self, *, head: Head, sequence: Callable[[], int], account_id: Callable[[str], str]) -> None:
         self._head = head
+        self._account_id = account_id
         self._sequence = sequence
 
     async def before(self, request: StorageRequest, body: object) -> dict[str, Change]:
@@ -76,5 +77,11 @@ class BlobWatch:
                 if states_properties(change.request, change.api)
                 else await self._head(change.request)
             )
-        number = self._sequence()
-        return event(change.request, change.api, answered=answered, properties=properties, number=number)
+        return event(
+            change.request,
+            change.api,
+            topic=self._account_id(change.request.account),
+            answered=answered,
+            properties=properties,
+            number=self._sequence(),
+        )

@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from tidepool.access.principals import Principal
-from tidepool.default_resources import storage_account_id
 from tidepool.faults import Faults
 from tidepool.storage.authorization import StorageAuthorization
 from tidepool.storage.azurite_client import Answer, AzuriteClient, AzuriteDiedError, OpenResponse
@@ -58,7 +57,7 @@ class StorageGateway:
         self._copies = copies
         self._faults = faults
         self._publish = publish
-        self._blobs = BlobWatch(head=self._head, sequence=sequence)
+        self._blobs = BlobWatch(head=self._head, sequence=sequence, account_id=authorization.account_id)
         self._publishing: set[asyncio.Task[None]] = set()
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -190,7 +189,7 @@ class StorageGateway:
 
     async def _guarded(self, account: str, event: Event) -> None:
         try:
-            await self._publish(storage_account_id(account), [event])
+            await self._publish(self._authorization.account_id(account), [event])
         except Exception:
             log.exception("event_not_published subject=%s", event["subject"])
 

@@ -12,10 +12,10 @@ from starlette.types import Receive, Scope, Send
 
 from tidepool.access.identity import Identity
 from tidepool.arm.requests import MANAGEMENT, ML
+from tidepool.arm.resource_groups import workspace_id as workspace_path
 from tidepool.azureml.asset_catalog import AssetCatalog
 from tidepool.azureml.run_history import Runs, mlflow_workspace
 from tidepool.azureml.workspaces import workspace
-from tidepool.default_resources import workspace_id as workspace_path
 from tidepool.errors import AzureError, not_emulated
 from tidepool.storage.blobs import Blobs
 from tidepool.store import Document, Store
@@ -125,7 +125,7 @@ class Tracking:
         match = _URL.fullmatch(request.url.path)
         if match is None:
             raise not_emulated(request.method, str(request.url))
-        workspace_id = workspace_path(match["workspace"])
+        workspace_id = workspace_path(self._store, match["workspace"])
         workspace(self._store, workspace_id)
         reads = request.method == "GET" or any(f"/{word}" in match["path"] for word in _READS)
         action = f"{ML}/workspaces/experiments/runs/{'read' if reads else 'write'}"
