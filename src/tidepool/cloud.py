@@ -188,7 +188,7 @@ class Tidepool:
         return list(self._control.ask("GET", "/events"))
 
     def mailbox(self) -> list[dict[str, Any]]:
-        """Return what was posted to the mailbox, oldest first, with `time`, `path` and `body`."""
+        """Return what was posted to the mailbox, oldest first, with `time`, `host`, `path` and `body`."""
         return list(self._control.ask("GET", "/mailbox"))
 
     def advance(self, seconds: float) -> None:

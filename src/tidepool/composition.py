@@ -256,6 +256,8 @@ class Composition(Foundation):
         self.gateway.mount(r"[^/]+\.api\.azureml\.ms/mlflow/", self.tracking.app)
         self.gateway.mount(r"[^/]+\.api\.azureml\.ms/", self.data_plane.app)
         self.gateway.mount(r"[^/]+\.eventgrid\.azure\.net/", self.eventgrid.app)
-        self.gateway.mount(rf"{default_resources.MAILBOX_HOST}/", self.mailbox.app)
+        webhooks = (default_resources.SLACK_HOST, default_resources.DISCORD_HOST)
+        for host in (default_resources.MAILBOX_HOST, *webhooks, r"[^/]+\.logic\.azure\.com"):
+            self.gateway.mount(rf"{host}/", self.mailbox.app)
         self.gateway.mount(r"graph\.microsoft\.com/", self.graph.app)
         self.gateway.mount(r"login\.microsoftonline\.com/", self.sign_in.app)

@@ -11,6 +11,9 @@ DEVELOPMENT, PRODUCTION = WORKSPACES
 REGISTRY = "tidepool-registry"
 CUSTOM_TOPIC = "tidegate-events"
 MAILBOX_HOST = "mailbox.tidepool"
+# The webhooks that the mailbox stands for: Slack's, Discord's, and those of workflows of Teams in our region.
+SLACK_HOST, DISCORD_HOST = "hooks.slack.com", "discord.com"
+TEAMS_HOSTS = f"*.{LOCATION}.logic.azure.com"
 DEFAULT_SITE = "tidegate"  # the functions app of `tidepool up --app`
 
 # `cloud.Tidepool` reads the address and the secret of a running supervisor from this file in the data folder.

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from tidepool.default_resources import LOCATION, MAILBOX_HOST
+from tidepool.default_resources import DISCORD_HOST, LOCATION, MAILBOX_HOST, SLACK_HOST, TEAMS_HOSTS
 
 # All hosts of Azure that Tidepool emulates. The certificate and the proxy both use this list.
 HOSTS = (
@@ -29,6 +29,9 @@ HOSTS = (
     f"*.{LOCATION}-1.eventgrid.azure.net",
     f"*.{LOCATION}.inference.ml.azure.com",
     MAILBOX_HOST,
+    SLACK_HOST,
+    DISCORD_HOST,
+    TEAMS_HOSTS,
 )
 _EMULATED = re.compile("|".join(re.escape(host).replace(r"\*", "[^.]+") for host in HOSTS), re.IGNORECASE)
 _QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)

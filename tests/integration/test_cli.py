@@ -31,7 +31,18 @@ from tidepool.cloud import Tidepool
 MONTH, SCORED_AGAIN = "209901", "209902"
 JOB = f"score-stories-{MONTH}-1-g1-a1"
 # Commands that change something have tests of their own. All others are called by one test, new ones too.
-CHANGING = {"rerun", "judge", "approve", "refuse", "retrain", "rollback", "replay", "pause", "resume"}
+CHANGING = {
+    "approve",
+    "backfill",
+    "judge",
+    "pause",
+    "refuse",
+    "replay",
+    "rerun",
+    "resume",
+    "retrain",
+    "rollback",
+}
 # `members` needs a model set: its own test has one.
 READING = [name for name in COMMANDS if uses_service(COMMANDS[name]) and name not in {*CHANGING, "members"}]
 VALUES = {

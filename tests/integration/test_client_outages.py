@@ -19,6 +19,7 @@ from tidegate.cloud.notification_sender import EventPublisher, NotificationSende
 from tidegate.cloud.queue import tidegate_queues
 from tidegate.cloud.workspaces import COMPUTE_FOLDER, WorkspaceClients
 from tidegate.config.schema import WorkspaceConfig
+from tidegate.domain.activities.channel_texts import Message
 from tidegate.domain.assets import DataAsset
 from tidegate.domain.lifecycle.file_copy import Folder
 from tidegate.errors import TransientError
@@ -120,9 +121,9 @@ def test_every_call_to_storage_and_topics_gives_up_soon_and_can_be_repeated(
     for name, call in SERVICE_CALLS.items():
         with pytest.raises(TransientError):
             pytest.fail(f"{name} returned {call(service)!r}")
-    sent = NotificationSender().send("jsons://mailbox.tidepool/x", "title", "text")
+    problem = NotificationSender().send("jsons://mailbox.tidepool/x", Message("title", "text"))
 
-    assert sent is False
+    assert problem == "the channel did not accept the message"
     assert_short(timeouts)
 
 

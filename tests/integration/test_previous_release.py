@@ -54,7 +54,7 @@ def test_a_message_of_the_previous_release_is_read_whole(message: str) -> None:
 
 
 def test_the_stored_rows_are_of_every_table() -> None:
-    younger = {"Backfills", "Delays", "Effects", "Feeds", "NewestActivities", "Pauses", "Waiting"}
+    younger = {"Backfills", "Channels", "Delays", "Effects", "Feeds", "NewestActivities", "Pauses", "Waiting"}
     assert {row["table"] for row in STORED["ledger"]} == set(TABLES) - {f"tidegate{name}" for name in younger}
     assert not any("format_version" in row["entity"] for row in STORED["ledger"])
 

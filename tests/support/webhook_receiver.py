@@ -13,6 +13,7 @@ from typing import Any, Self
 class Delivery:
     headers: Message
     body: Any
+    path: str = ""
 
     @property
     def subjects(self) -> list[str]:
@@ -53,11 +54,11 @@ class WebhookReceiver:
     def subjects(self) -> list[str]:
         return [subject for delivery in self.deliveries for subject in delivery.subjects]
 
-    def receive(self, headers: Message, body: Any) -> tuple[int, Any]:
+    def receive(self, headers: Message, body: Any, path: str = "") -> tuple[int, Any]:
         if headers["aeg-event-type"] == "SubscriptionValidation":
             code = body[0]["data"]["validationCode"]
             return 200, {"validationResponse": code if self.shakes_hands else "something else"}
-        self.deliveries.append(Delivery(headers, body))
+        self.deliveries.append(Delivery(headers, body, path))
         return (self.answers.popleft() if self.answers else 200), None
 
     def _handler(receiver) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the request's
@@ -66,7 +67,7 @@ class WebhookReceiver:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-                status, answer = receiver.receive(self.headers, body)
+                status, answer = receiver.receive(self.headers, body, self.path)
                 content = b"" if answer is None else json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("content-length", str(len(content)))

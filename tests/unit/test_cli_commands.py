@@ -16,6 +16,7 @@ VALUES = {
     "feed": ["digits"],
     "name": ["digit-classifier:3"],
     "reason": ["a test"],
+    "what": ["202601..202610"],
     "subject": ["digits:202611"],
 }
 # Neither needs a service: init writes files, and serving-code reads tidegate.yml.

@@ -7,7 +7,7 @@ import pytest
 
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.links import activity_url
-from tidegate.domain.activities.notification_channels import notification_text
+from tidegate.domain.activities.notification_channels import notification
 
 
 def an_activity(subject: str, kind: str = "partition.scored", **data: Any) -> Activity:
@@ -40,7 +40,7 @@ def test_a_link_leads_to_what_an_activity_is_about(subject: str, path: str | Non
 def test_what_failed_leads_to_its_replay(kept: str) -> None:
     failed = an_activity("digits:202611", "work.failed", **{kept: "x"})
 
-    said = notification_text(failed, "https://tidegate.example.com/").splitlines()
+    said = notification(failed, "https://tidegate.example.com/").lines().splitlines()
 
     assert said == [
         "Words",
@@ -52,12 +52,14 @@ def test_what_failed_leads_to_its_replay(kept: str) -> None:
 def test_what_failed_and_was_not_kept_leads_to_its_subject() -> None:
     failed = an_activity("model:development:classifier", "work.failed", why="no data")
 
-    assert notification_text(failed, "https://a.example") == "Words\nhttps://a.example/api/models/classifier"
+    assert (
+        notification(failed, "https://a.example").lines() == "Words\nhttps://a.example/api/models/classifier"
+    )
 
 
 def test_without_an_address_there_is_no_link() -> None:
-    assert notification_text(an_activity("digits:202611"), None) == "Words"
+    assert notification(an_activity("digits:202611"), None).lines() == "Words"
 
 
 def test_what_is_nowhere_in_the_api_has_no_link() -> None:
-    assert notification_text(an_activity("drift:development:signal"), "https://a.example") == "Words"
+    assert notification(an_activity("drift:development:signal"), "https://a.example").lines() == "Words"

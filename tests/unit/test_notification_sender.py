@@ -4,9 +4,12 @@ import logging
 
 import pytest
 
-from tidegate.cloud.notification_sender import NotificationSender, is_supported_url, url_scheme
+from tidegate.cloud.notification_sender import NotificationSender, is_supported_url
+from tidegate.config.types import url_scheme
+from tidegate.domain.activities.channel_texts import Message
 
 TOKEN = "SECRETTOKEN"
+MESSAGE = Message("title", "text")
 MALFORMED = [
     f"hooks.slack.com/services/T000/B000/{TOKEN}",
     f"https//example.com/webhook/{TOKEN}",
@@ -26,7 +29,7 @@ def test_a_malformed_url_is_never_logged(
 ) -> None:
     caplog.set_level(logging.DEBUG)
 
-    assert not NotificationSender().send(url, "title", "text")
+    assert NotificationSender().send(url, MESSAGE) is not None
     assert not is_supported_url(url)
 
     written = "".join([caplog.text, *capfd.readouterr(), url_scheme(url)])
@@ -38,7 +41,9 @@ def test_a_malformed_url_is_never_logged(
 def test_a_channel_that_cannot_be_reached_is_named_by_its_scheme(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
 
-    assert not NotificationSender().send(f"json://user:{TOKEN}@127.0.0.1:1/{TOKEN}", "title", "text")
+    problem = NotificationSender().send(f"json://user:{TOKEN}@127.0.0.1:1/{TOKEN}", MESSAGE)
+
+    assert problem == "the channel did not accept the message"
 
     assert "channel_failed scheme=json" in caplog.text
     assert TOKEN not in caplog.text

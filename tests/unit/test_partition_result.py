@@ -7,8 +7,7 @@ import pytest
 from tests.support.records import NOW, a_claim
 
 from tidegate.config.activity_kinds import KINDS
-from tidegate.config.schema import Channel
-from tidegate.domain.activities.notification_channels import event_id, wants
+from tidegate.domain.activities.notification_channels import event_id
 from tidegate.domain.activities.scoring_texts import generation_ended
 from tidegate.domain.partitions.records import Claim, PartitionVersion, ScoringState
 from tidegate.domain.partitions.result import Reconciliation, current_result, decide_result
@@ -124,16 +123,3 @@ def test_every_end_is_an_activity_that_says_the_same_each_time(state: ScoringSta
     assert first == again
     assert first.kind in KINDS
     assert event_id(first) == event_id(again)
-
-
-@pytest.mark.parametrize(
-    ("events", "kind", "wanted"),
-    [
-        (["*"], "partition.scored", True),
-        (["partition.*"], "partition.late", True),
-        (["partition.*"], "work.failed", False),
-        (["partition.late", "work.failed"], "work.failed", True),
-    ],
-)
-def test_a_channel_gets_what_it_asked_for(events: list[str], kind: str, wanted: bool) -> None:
-    assert wants(Channel(url="json://x", events=events), kind) is wanted

@@ -5,6 +5,7 @@ this one, because FastAPI would lengthen their cold start.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from pydantic import BaseModel, Field
@@ -15,12 +16,22 @@ from tidegate.api.access import FUNCTION_KEY
 from tidegate.api.problems import Responses, documented, handle_problems
 from tidegate.bootstrap import Service
 from tidegate.config.loader import missing_files
+from tidegate.domain.activities.notification_channels import failing_channels
 from tidegate.errors import ConfigError, RefusedError, TidegateError
 
 _DESCRIPTION = """Tidegate scores the files of each partition and reconciles the predictions with them.
 This API shows what happened to partitions, jobs and models. People can also send requests: score a partition
 again, judge or approve a model version, go back to the previous champion, replay a failure, pause a feed.
 Send the function key in the header `x-functions-key`."""
+
+
+class ChannelHealth(BaseModel):
+    """A notification channel that did not accept its last messages."""
+
+    name: str = Field(description="Its place in tidegate.yml: `notify[0] (slack)`.")
+    since: datetime
+    failures: int = Field(description="How many messages in a row it did not accept.")
+    problem: str
 
 
 class Health(BaseModel):
@@ -33,6 +44,7 @@ class Health(BaseModel):
     dead_letters: int = Field(description="Deliveries that Event Grid gave up. At most 1000 are counted.")
     failures: int = Field(description="Failed work that waits for a person.")
     delayed: int = Field(description="Pieces of work that are retried.")
+    failing_channels: list[ChannelHealth] = Field(description="Notification channels that fail now.")
 
 
 _EVERYWHERE: Responses = {
@@ -82,6 +94,7 @@ def health(request: Request) -> Health:
         service: Service = request.app.state.service()
         config = service.config()
         failures, delays = service.replays.failures(replayed=False), service.ledger.delays()
+        failing = list(failing_channels(config.notify, service.ledger.channels()))
         undelivered = service.undelivered.count()
     except ConfigError:
         raise
@@ -97,4 +110,5 @@ def health(request: Request) -> Health:
         dead_letters=undelivered.dead_letters,
         failures=len(failures),
         delayed=sum(delay.chain is not None for delay in delays),
+        failing_channels=[ChannelHealth(**vars(channel)) for channel in failing],
     )

@@ -8,6 +8,7 @@ from tidegate.cloud.connection import client_options
 from tidegate.cloud.effect_rows import EFFECTS, EffectRows
 from tidegate.cloud.table_rows import TableRows, row_key
 from tidegate.domain.activities.activity import Activity
+from tidegate.domain.activities.channel_record import ChannelRecord
 from tidegate.domain.activities.newest import NewestActivity
 from tidegate.domain.backfills.records import Backfill
 from tidegate.domain.delays import Delay
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _NEWEST_TABLE = "tidegateNewestActivities"
 _BACKFILL_TABLE = "tidegateBackfills"
+_CHANNELS_TABLE = "tidegateChannels"
 TABLES = (
     "tidegatePartitions",
     "tidegateJobs",
@@ -38,15 +40,17 @@ TABLES = (
     EFFECTS,
     _NEWEST_TABLE,
     _BACKFILL_TABLE,
+    _CHANNELS_TABLE,
 )
 _PAUSE_ROW = "pause"  # one row for each target
 _MODEL_ROW = "model"  # one row for each model name
 _FEED_ROW = "feed"  # one row for each feed
 _NEWEST = "newest"  # the list of all activities
+_CHANNEL_ROW = "channel"  # one row for each channel that has ever failed
 
 
 class Ledger:
-    """The records of feeds, partitions, backfills, jobs, models, versions, activities, pauses and delays.
+    """The records of feeds, partitions, backfills, jobs, models, versions, activities, pauses and so on.
 
     `effects` has what each cause led to. A table is created when the first record is written to it.
     """
@@ -64,6 +68,7 @@ class Ledger:
         self.effects = EffectRows(account=account, credential=credential)
         self._newest = TableRows(_NEWEST_TABLE, NewestActivity, account=account, credential=credential)
         self._backfills = TableRows(_BACKFILL_TABLE, Backfill, account=account, credential=credential)
+        self._channels = TableRows(_CHANNELS_TABLE, ChannelRecord, account=account, credential=credential)
 
     def feed(self, name: str) -> FeedRecord | None:
         """Return the feed's record, or None if the service has not seen the feed yet."""
@@ -192,6 +197,16 @@ class Ledger:
         keys = {"key": row_key(subject)} if subject else {}
         return list(self._delays.query("PartitionKey eq @key" if subject else "", **keys))
 
+    def channel(self, key: str) -> ChannelRecord | None:
+        """Return the record of a channel, or None if the channel has never failed."""
+        return self._channels.get(key, _CHANNEL_ROW)
+
+    def save_channel(self, record: ChannelRecord) -> None:
+        self._channels.save(record.channel, _CHANNEL_ROW, record)
+
+    def channels(self) -> list[ChannelRecord]:
+        return list(self._channels.query(""))
+
     def add_activity(self, activity: Activity) -> bool:
         """Record an activity unless it is recorded already. Return whether it was new."""
         try:
@@ -268,7 +283,7 @@ class Ledger:
     def create(self) -> bool:
         """Create the tables that do not exist. Return whether any was created."""
         models, pauses = (self._models, self._versions), (self._pauses, self._waiting)
-        others = (self._activities, self._feeds, self._delays, self._newest, self._backfills)
+        others = (self._activities, self._feeds, self._delays, self._newest, self._backfills, self._channels)
         tables = (self._partitions, self._jobs, *models, *pauses, *others)
         created = [rows.create() for rows in (*tables, self.effects)]
         return any(created)

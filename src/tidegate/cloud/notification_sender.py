@@ -2,15 +2,17 @@
 
 import logging
 import re
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.connection import request_options
+from tidegate.config.types import url_scheme
+from tidegate.domain.activities.channel_texts import Message, written_for
 from tidegate.errors import TransientError
 from tidegate.log import Log
 
@@ -21,34 +23,48 @@ if TYPE_CHECKING:
 log = Log(__name__)
 
 _HANGS_AFTER_S, _LEFT_ALONE_S = 4, 60
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,19})://")
+_CARDS = ("workflow", "workflows")
+_LONGEST_CARD = 10_000  # Teams takes 28 KB: https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using
 _STATUS = re.compile(r"\berror=(\d{3})\b")
 
 
 class NotificationSender:
     """Sends messages to people over Teams, Slack, e-mail, webhooks and whatever else Apprise supports."""
 
-    def send(self, url: str, title: str, text: str) -> bool:
-        """Send a message and return whether the channel accepted it.
+    def send(self, url: str, message: Message) -> str | None:
+        """Send a message, and return why the channel did not accept it, or None if it did.
 
-        If not, log the scheme of the URL and the HTTP status. The URL itself is a secret.
+        The reason is logged with the scheme of the URL. The URL itself is a secret.
         """
         from apprise import Apprise, NotifyFormat
 
+        scheme = url_scheme(url)
         with _quiet_apprise() as statuses:
             try:
+                service = Apprise.instantiate(url)
+                if service is None:
+                    return _failed(scheme, "not a URL that Apprise can send to", [])
+                title, text = written_for(message, scheme, _longest_text(service, scheme))
+                # The text is escaped for an Adaptive Card. To all other services it is plain text.
+                body_format = NotifyFormat.MARKDOWN if scheme in _CARDS else NotifyFormat.TEXT
                 apprise = Apprise()
-                known = bool(apprise.add(url))
-                sent = known and bool(apprise.notify(title=title, body=text, body_format=NotifyFormat.TEXT))
+                apprise.add(service)
+                sent = bool(apprise.notify(title=title, body=text, body_format=body_format))
             except Exception as error:  # noqa: BLE001 - its message may contain the URL
-                log.warning("channel_failed", scheme=url_scheme(url), error=type(error).__name__)
-                return False
-        if not sent:
-            reason = (
-                "the channel did not accept the message" if known else "not a URL that Apprise can send to"
-            )
-            log.warning("channel_failed", scheme=url_scheme(url), reason=reason, statuses=",".join(statuses))
-        return sent
+                return _failed(scheme, type(error).__name__, [])
+        return None if sent else _failed(scheme, "the channel did not accept the message", statuses)
+
+
+def _longest_text(service: Any, scheme: str) -> int:
+    """Return how many characters of text a service takes. Discord counts the title, too."""
+    if scheme in _CARDS:
+        return _LONGEST_CARD
+    return int(service.body_maxlen) - (int(service.title_maxlen) + 2 if scheme == "discord" else 0)
+
+
+def _failed(scheme: str, reason: str, statuses: list[str]) -> str:
+    log.warning("channel_failed", scheme=scheme, reason=reason, statuses=",".join(statuses))
+    return f"{reason} (HTTP {', '.join(statuses)})" if statuses else reason
 
 
 def is_supported_url(url: str) -> bool:
@@ -62,31 +78,32 @@ def is_supported_url(url: str) -> bool:
             return False
 
 
-def url_scheme(url: str) -> str:
-    """Return the scheme of a channel's URL for logs and reports: the rest of the URL is a secret."""
-    match = _SCHEME.match(url)
-    return match[1].lower() if match else "no scheme"
-
-
 class _OnlyStatuses(logging.Filter):
-    """A filter that drops all lines of a logger, and keeps the HTTP statuses in those of each thread."""
+    """A filter that drops all lines of a logger, and keeps the HTTP statuses in those of each context.
+
+    Apprise sends in threads of its own, to which it gives the context of its caller.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._local = threading.local()
+        self._statuses: ContextVar[list[str] | None] = ContextVar("statuses", default=None)
 
     @contextmanager
     def on(self, logger: logging.Logger) -> Iterator[list[str]]:
         """Drop the lines of a logger from now on. Yield a list that gets the statuses within the block."""
         logger.addFilter(self)  # adding it twice changes nothing
         statuses: list[str] = []
-        self._local.statuses = statuses
-        yield statuses
+        token = self._statuses.set(statuses)
+        try:
+            yield statuses
+        finally:
+            self._statuses.reset(token)
 
     def filter(self, record: logging.LogRecord) -> bool:
         match = _STATUS.search(record.getMessage()) if record.levelno >= logging.WARNING else None
-        if match and hasattr(self._local, "statuses"):
-            self._local.statuses.append(match[1])
+        statuses = self._statuses.get()
+        if match and statuses is not None:
+            statuses.append(match[1])
         return False
 
 

@@ -50,7 +50,7 @@ KINDS: Mapping[str, str] = {
     "work.paused": "a person paused a feed, a model or everything",
     "work.resumed": "a person ended a pause; what waited is sent",
     "work.delayed": "a command failed several times, and is tried again",
-    "work.recovered": "delayed work has succeeded",
+    "work.recovered": "delayed or failed work has succeeded",
     "work.failed": "a command failed permanently; it can be replayed",
 }
 

@@ -1,8 +1,10 @@
 """The sections of tidegate.yml, except `models`: what each key means and allows."""
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -174,10 +176,12 @@ class Feed(Section):
 
 
 class Channel(Section):
-    """A channel that receives notifications, and which kinds of activities it receives."""
+    """A channel that receives notifications: of which kinds, and about which feeds and models."""
 
     url: Filled = Field(description="An Apprise URL.", repr=False)
     events: list[ActivityPattern] = Field(default=["*"], min_length=1)
+    feeds: list[Filled] | None = Field(default=None, min_length=1, description="Names, with `*`.")
+    models: list[Filled] | None = Field(default=None, min_length=1, description="Names, with `*`.")
 
 
 class WorkspacePair(Section):
@@ -234,6 +238,19 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _channels_name_feeds_and_models(self) -> "Config":
+        known = {"feeds": (*self.feeds,), "models": (*self.models, *_scoring_models(self.feeds.values()))}
+        for number, channel in enumerate(self.notify):
+            for key, names in known.items():
+                for pattern in getattr(channel, key) or ():
+                    if not any(fnmatchcase(name, pattern) for name in names):
+                        problem = (
+                            f"no {key[:-1]} is called {pattern}; {key} are: {', '.join(dict.fromkeys(names))}"
+                        )
+                        raise LocatedError(problem, "notify", number, key)
+        return self
+
+    @model_validator(mode="after")
     def _sets_name_a_feed(self) -> "Config":
         for name, policy in self.models.items():
             if policy.set is None:
@@ -275,3 +292,9 @@ class Config(Section):
     def digest(self) -> str:
         """Return a hash of the values, which reveals none of them. Comments do not change the hash."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
+
+
+def _scoring_models(feeds: Iterable[Feed]) -> Iterator[str]:
+    """Yield the names of the models that score feeds, without their versions."""
+    for feed in feeds:
+        yield feed.score.model.partition(":")[0]

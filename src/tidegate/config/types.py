@@ -20,7 +20,14 @@ from tidegate.messages.partition_id import PartitionId
 
 _ASSET_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}"
 _WILDCARD = re.compile(r"[*?\[\]{}]")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]{0,19})://")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def url_scheme(url: str) -> str:
+    """Return the scheme of a channel's URL for logs and reports: the rest of the URL is a secret."""
+    match = _SCHEME.match(url)
+    return match[1].lower() if match else "no scheme"
 
 
 class Section(BaseModel):

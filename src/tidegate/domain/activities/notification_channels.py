@@ -2,33 +2,73 @@
 
 import hashlib
 import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
 from tidegate.config.schema import Channel
+from tidegate.config.types import url_scheme
 from tidegate.domain.activities.activity import Activity
+from tidegate.domain.activities.channel_record import ChannelRecord
+from tidegate.domain.activities.channel_texts import Message
 from tidegate.domain.activities.links import activity_url
+from tidegate.domain.activities.owners import Owner
 
 _LONGEST_EVENT_TEXT = 8000  # Event Grid counts an event as one for each 64 KB
 
 
-def wants(channel: Channel, kind: str) -> bool:
-    """Return whether a channel subscribes to this kind of activity."""
-    return any(fnmatchcase(kind, pattern) for pattern in channel.events)
+def wants(channel: Channel, kind: str, owner: Owner) -> bool:
+    """Return whether a channel subscribes to this kind of activity, about this feed or model.
 
-
-def notification_text(activity: Activity, public_url: str | None) -> str:
-    """Return the text of an activity, with the command that repeats failed work and a link to details.
-
-    The link is left out if `public_url`, the address of the API, is not configured, or if the API has no page
-    about the activity's subject.
+    A channel that names feeds or models receives nothing that is about neither.
     """
-    lines, path = [activity.text], activity_url(activity)
+    if not any(fnmatchcase(kind, pattern) for pattern in channel.events):
+        return False
+    if channel.feeds is None and channel.models is None:
+        return True
+    return _matches(owner.feed, channel.feeds) or _matches(owner.model, channel.models)
+
+
+def _matches(name: str | None, patterns: list[str] | None) -> bool:
+    return name is not None and any(fnmatchcase(name, pattern) for pattern in patterns or ())
+
+
+def notification(activity: Activity, public_url: str | None) -> Message:
+    """Return the message of an activity, with the command that repeats failed work and a link to details.
+
+    The link is left out if `public_url`, the address of the service, is not configured, or if there is no
+    page about the activity's subject.
+    """
+    ending, path = [], activity_url(activity)
     if activity.replayable:
-        lines += [f"To try it again: tidegate replay {activity.short_id}"]
+        ending += [f"To try it again: tidegate replay {activity.short_id}"]
     if public_url and path:
-        lines += [f"{public_url.rstrip('/')}{path}"]
-    return "\n".join(lines)
+        ending += [f"{public_url.rstrip('/')}{path}"]
+    return Message(activity.title, activity.text, tuple(ending))
+
+
+@dataclass(frozen=True)
+class FailingChannel:
+    """A channel of tidegate.yml that did not accept its last message."""
+
+    name: str
+    since: datetime
+    failures: int
+    problem: str
+
+
+def failing_channels(
+    channels: Sequence[Channel], records: Iterable[ChannelRecord]
+) -> Iterator[FailingChannel]:
+    """Yield the channels of tidegate.yml that fail now, by their place in it: `notify[0] (slack)`."""
+    by_key = {record.channel: record for record in records}
+    for number, channel in enumerate(channels):
+        record = by_key.get(channel_key(channel))
+        if record and record.failing_since:
+            name = f"notify[{number}] ({url_scheme(channel.url)})"
+            yield FailingChannel(name, record.failing_since, record.failures, record.problem or "")
 
 
 def channel_key(channel: Channel) -> str:

@@ -7,9 +7,11 @@ from tidegate.api_client import ApiClient, ApiError
 from tidegate.cloud.blobs import REJECTED, tidegate_containers
 from tidegate.cloud.dead_letters import COUNTED, DEAD_LETTERS
 from tidegate.cloud.ledger import TABLES, tidegate_tables
-from tidegate.cloud.notification_sender import is_supported_url, url_scheme
+from tidegate.cloud.notification_sender import is_supported_url
 from tidegate.cloud.queue import POISON_QUEUE, WORK_QUEUE, tidegate_queues
 from tidegate.cloud.subscriptions import EventSubscription, event_subscriptions
+from tidegate.config.types import url_scheme
+from tidegate.domain.activities.notification_channels import failing_channels
 from tidegate.errors import NotFoundError
 from tidegate.installation.checks.check import CheckInputs, CheckResult, fail, ok, warn
 from tidegate.installation.infra_files import declared_subscriptions
@@ -95,12 +97,21 @@ def notifications(inputs: CheckInputs) -> Iterable[CheckResult]:
     for number, channel in enumerate(channels):
         scheme = url_scheme(channel.url)
         if is_supported_url(channel.url):
-            yield ok(f"notify[{number}] ({scheme}) receives {', '.join(channel.events)}")
+            about = [*(channel.feeds or ()), *(channel.models or ())]
+            only = f" about {', '.join(about)}" if about else ""
+            yield ok(f"notify[{number}] ({scheme}) receives {', '.join(channel.events)}{only}")
         else:
             yield fail(
                 f"notify[{number}] ({scheme}) is not a URL that Apprise can send to",
                 f"correct notify[{number}].url in tidegate.yml: https://appriseit.com/services/",
             )
+    for failing in failing_channels(channels, inputs.service.ledger.channels()):
+        since = local_time(failing.since, inputs.config.timezone)
+        messages = f"the last {failing.failures} messages" if failing.failures > 1 else "the last message"
+        yield warn(
+            f"{failing.name} did not accept {messages}, since {since}: {failing.problem}",
+            "look whether its webhook or its token is still valid: messages are tried again for 24 hours",
+        )
 
 
 def service(inputs: CheckInputs) -> Iterable[CheckResult]:

@@ -5,18 +5,25 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.config.activity_kinds import event_type
+from tidegate.config.schema import Channel
+from tidegate.config.types import url_scheme
 from tidegate.domain.activities.activity import Activity
+from tidegate.domain.activities.channel_record import ChannelRecord
 from tidegate.domain.activities.notification_channels import (
     channel_key,
     event_data,
     event_id,
-    notification_text,
+    notification,
     wants,
 )
+from tidegate.domain.activities.owners import Owner, owner_of
+from tidegate.domain.activities.subjects import JobSubject, parse_subject
+from tidegate.domain.jobs.records import JobKind
 from tidegate.errors import TidegateError, TransientError
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, Notify
 from tidegate.service.context import ServiceContext
+from tidegate.service.retry import retry_on_conflict
 
 if TYPE_CHECKING:
     from tidegate.cloud.notification_sender import EventPublisher, NotificationSender
@@ -61,15 +68,45 @@ class NotifyHandler:
 
     def _send(self, activity: Activity) -> int:
         """Send to each channel that has not received the activity, and return how many channels failed."""
-        channels = [channel for channel in self.context.config().notify if wants(channel, activity.kind)]
+        owner = self._owner(activity)
+        channels = [c for c in self.context.config().notify if wants(c, activity.kind, owner)]
         waiting = {channel_key(channel): channel for channel in channels}
-        text, failed = notification_text(activity, self.public_url), 0
+        message, failed = notification(activity, self.public_url), 0
         for key in [key for key in waiting if key not in activity.sent]:
-            if self.sender.send(waiting[key].url, activity.title, text):
+            problem = self.sender.send(waiting[key].url, message)
+            if problem is None:
                 self._save_sent(activity, key)
             else:
                 failed += 1
+            self._record(key, waiting[key], problem)
         return failed
+
+    def _owner(self, activity: Activity) -> Owner:
+        """Return the feed or the model that an activity is about."""
+        match parse_subject(activity.subject):
+            case JobSubject(workspace, name):
+                job = self.context.ledger.job(workspace, name)
+                is_scoring = job is not None and job.kind is JobKind.SCORING
+                return Owner(**{"feed" if is_scoring else "model": job.owner}) if job else Owner()
+        return owner_of(activity.subject, activity.data)
+
+    def _record(self, key: str, channel: Channel, problem: str | None) -> None:
+        """Record that a channel fails, or that it accepts messages again. Its failure delays no message."""
+        now, ledger = self.context.now(), self.context.ledger
+
+        def change() -> None:
+            record = ledger.channel(key)
+            if problem is not None:
+                known = record or ChannelRecord(channel=key, scheme=url_scheme(channel.url))
+                ledger.save_channel(known.failed(problem, now))
+            elif record and record.failing_since:
+                ledger.save_channel(record.recovered(now))
+                log.info("channel_recovered", scheme=record.scheme, failures=record.failures)
+
+        try:
+            retry_on_conflict(change, f"channel {key}")
+        except TidegateError as error:
+            log.warning("channel_not_recorded", channel=key, error=error)
 
     def _publish(self, activity: Activity) -> TidegateError | None:
         """Publish the activity to the custom topic for programs, if there is one and it was not published.

@@ -117,20 +117,33 @@ class DelayedWork:
         if delay is None:
             self._known -= {work_id(command)}
             return []
-        if delay.failure:
-            self._close_failure(delay)
+        closed = self._close_failure(delay, command) if delay.failure else []
         recovered = self._recovered(delay, command)
         self._ledger.delete(delay)
         self._known -= {delay.id}
         again = [Next(_again(command))] if delay.joined_at and delay.joined_at >= started else []
-        return [*again, *(recovered or self._recovered(delay, command))]
+        return [*again, *closed, *(recovered or self._recovered(delay, command))]
 
-    def _close_failure(self, delay: Delay) -> None:
+    def _close_failure(self, delay: Delay, command: AnyCommand) -> list[Next]:
+        """Close a failure whose work has succeeded, and announce that no person has to act any more."""
         failure = self._ledger.activity(delay.subject, delay.failure or "")
-        if failure and failure.closed_at is None:
+        if failure is None:
+            return []
+        if failure.closed_at is None:
             failure.closed_at = self._now()
             self._ledger.save(failure)
             log.info("failure_closed", failure=failure.short_id, subject=failure.subject)
+        activity = Activity(
+            subject=delay.subject,
+            id=f"{failure.id}-closed",
+            kind="work.recovered",
+            at=self._now(),
+            title=f"{command.kind} {delay.subject} has succeeded after it failed",
+            text=f"There is nothing to do. It failed at {failure.at:%Y-%m-%d %H:%M %Z}: {failure.text}",
+            cause=command.cause,
+        )
+        is_new = self._ledger.add_activity(activity)
+        return [Next(notification_of(activity))] if is_new else []
 
     def _recovered(self, delay: Delay, command: AnyCommand) -> list[Next]:
         """Announce that a delay is over, unless other work is still delayed for the same reason."""
