@@ -160,6 +160,11 @@ def test_what_failed_for_good_is_listed_and_replayed(
     running.service.worker.give_up(encode(command))
     [failure] = as_json(capsys, "failures")
 
+    status = as_json(capsys, "status")
+    assert ends("status") == 0
+    said = capsys.readouterr().out
+    assert (status["counts"]["failures"], status["needs"][0]["need"]) == (1, "failures")
+    assert "Needs a person now: 1 failures" in said
     assert ends("failures") == 0
     listed = capsys.readouterr().out
     assert ends("replay", failure["id"]) == 0

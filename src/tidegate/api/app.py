@@ -10,7 +10,18 @@ from datetime import datetime
 from fastapi import APIRouter, Depends, FastAPI, Request
 from pydantic import BaseModel, Field
 
-from tidegate.api import approvals, backfills, docs_page, explain, failures, jobs, members, partitions, pauses
+from tidegate.api import (
+    approvals,
+    backfills,
+    docs_page,
+    explain,
+    failures,
+    jobs,
+    members,
+    partitions,
+    pauses,
+    status,
+)
 from tidegate.api import models as model_api
 from tidegate.api.access import FUNCTION_KEY
 from tidegate.api.problems import Responses, documented, handle_problems
@@ -78,6 +89,7 @@ def create_app(service: Callable[[], Service]) -> FastAPI:
     app.include_router(members.router)
     app.include_router(failures.router)
     app.include_router(pauses.router)
+    app.include_router(status.router)
     app.include_router(explain.router)
     app.include_router(docs_page.router, prefix="/api")
     handle_problems(app)

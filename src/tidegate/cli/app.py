@@ -28,6 +28,7 @@ from tidegate.cli import (
     models,
     partitions,
     pauses,
+    status,
     tables,
 )
 from tidegate.cli.options import EXIT_CODES, FAILED, UNREACHABLE
@@ -43,6 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 MODULES = (
+    status,
     partitions,
     models,
     members,
