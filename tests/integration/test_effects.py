@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from tests.support import config_yaml
 from tests.support.api_requests import Api, content
 from tests.support.handler_harness import CHECK, FEED, JOB, LOOK, MONTH, HandlerHarness
 from tests.support.installation import Installation
@@ -11,8 +12,8 @@ from tests.support.payloads import as_json, blob_event, run_event
 from tests.support.service import take_commands
 
 from tidegate.bootstrap import Service
-from tidegate.domain.activities.subjects import SPELLINGS, partition_subject
-from tidegate.messages.commands import CheckPartition, encode
+from tidegate.domain.activities.subjects import SPELLINGS, feed_subject, partition_subject
+from tidegate.messages.commands import CheckPartition, Reconcile, ScorePartition, encode
 from tidegate.service.manual_actions.pause import PauseRequest
 from tidegate.service.manual_actions.requester import Requester
 from tidegate.service.manual_actions.rerun import RerunRequest
@@ -184,6 +185,41 @@ def test_a_file_of_predictions_is_explained_back_to_its_first_event_with_few_rea
     assert same == [job["id"], files["id"], files["id"], files["id"]]
     activity = told["partition.registered"]
     assert content(api.get(f"/api/explain/{activity}"))["about"] == f"activity {activity}"
+
+
+def test_a_used_up_budget_stops_new_jobs_until_a_person_or_the_next_month(
+    installation: Installation, harness: HandlerHarness
+) -> None:
+    api = Api(lambda: harness.service)
+    installation.configure(budget={"amount": 0.001, "warn_at": 0.5})
+    prices = {"currency": "EUR", "clusters": {"gpu-lowpri": {"low_priority": 3600}}}
+    config_yaml.change(installation.config_file, prices=prices)
+    installation.upload(MONTH, {"a.png": "cat"})
+    harness.run(CHECK)
+
+    costs = content(api.get(f"/api/costs?feed={FEED}"))
+    [row] = costs["rows"]
+    assert (row["partition"], costs["currency"]) == (MONTH, "EUR")
+    assert row["estimate"]["amount"] > 0
+    assert content(api.get(f"/api/costs?feed={FEED}&month=209901"))["rows"] == []
+    [pause] = content(api.get("/api/pauses"))
+    assert (pause["target"], pause["by"]) == (f"budget:feed:{FEED}", "the service")
+    kinds = [activity.kind for activity in harness.ledger.activities(feed_subject(FEED))]
+    assert kinds == ["budget.used_up"]
+
+    installation.upload("209902", {"a.png": "cat"})
+    second = CHECK.model_copy(update={"partition": "209902"})
+    [score] = [step.command for step in harness.do(second) if isinstance(step.command, ScorePartition)]
+    harness.service.worker.carry_out(encode(score))
+    assert list(installation.jobs("209902")) == []
+    [pause] = content(api.get("/api/pauses"))
+    assert [waiting["kind"] for waiting in pause["waiting"]] == ["ScorePartition"]
+
+    take_commands(installation.cloud, installation.account.name)
+    harness.clock.now = datetime.fromisoformat(pause["ends_at"])
+    harness.do(Reconcile(cause="timer-1"))
+    assert content(api.get("/api/pauses")) == []
+    assert score in take_commands(installation.cloud, installation.account.name)
 
 
 def test_what_is_unknown_is_refused_with_what_can_be_explained(service: Service) -> None:

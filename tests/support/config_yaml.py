@@ -45,3 +45,10 @@ def write(folder: Path, content: dict[str, Any]) -> Path:
     file = folder / "tidegate.yml"
     YAML().dump(content, file)
     return file
+
+
+def change(file: Path, **sections: Any) -> None:
+    """Write other sections into a tidegate.yml."""
+    from ruamel.yaml import YAML
+
+    write(file.parent, {**YAML(typ="safe").load(file), **sections})

@@ -24,6 +24,7 @@ ONCE = {
     "models.NAME.evaluate.limits",
     "models.NAME.drift.limits",
     "models.NAME.set.limits",
+    "models.NAME.budget",
 }
 PLACEHOLDERS = {
     "inputs": "NAME",
@@ -31,6 +32,7 @@ PLACEHOLDERS = {
     "models": "NAME",
     "metrics": "METRIC",
     "training": "METRIC",
+    "clusters": "NAME",
 }
 
 

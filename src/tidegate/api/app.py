@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from tidegate.api import (
     approvals,
     backfills,
+    costs,
     docs_page,
     explain,
     failures,
@@ -91,6 +92,7 @@ def create_app(service: Callable[[], Service]) -> FastAPI:
     app.include_router(pauses.router)
     app.include_router(status.router)
     app.include_router(explain.router)
+    app.include_router(costs.router)
     app.include_router(docs_page.router, prefix="/api")
     handle_problems(app)
     return app

@@ -37,6 +37,7 @@ class PauseView(BaseModel):
     by_source: str
     reason: str
     since: datetime
+    ends_at: datetime | None
     waiting: list[WaitingView]
 
     @classmethod

@@ -19,6 +19,7 @@ from tidegate.api_client import UnreachableError
 from tidegate.cli import (
     backfills,
     check,
+    cost,
     explain,
     failures,
     init,
@@ -51,6 +52,7 @@ MODULES = (
     jobs,
     failures,
     explain,
+    cost,
     check,
     backfills,
     pauses,

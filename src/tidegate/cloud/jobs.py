@@ -16,6 +16,7 @@ _DATA = re.compile(r".*/data/(?P<name>[^/]+)/versions/(?P<version>[^/]+)")
 _LOGS_OF_AZURE = ("system_logs/", "azureml-logs/", "logs/azureml/")
 _MOST_LOG_FILES = 20
 _MOST_CODES = 5
+_PRIORITIES = {"dedicated": "dedicated", "lowpriority": "low_priority"}
 _JOBS_AT_ONCE = 100  # Azure documents no limit for batchrundata
 
 
@@ -155,7 +156,11 @@ def _pipeline_job(plan: JobPlan, component: str) -> Any:
 
 def _snapshot(run: dict[str, Any], children: tuple[RunSnapshot, ...] = ()) -> RunSnapshot:
     error = ((run.get("error") or {}).get("error")) or {}
+    compute = run.get("compute") or {}
     return RunSnapshot(
+        nodes=int(compute.get("instanceCount") or 1),
+        priority=_PRIORITIES.get(str(compute.get("priority") or "").lower()),
+        reused=str((run.get("properties") or {}).get("azureml.isreused")).lower() == "true",
         name=run.get("displayName") or run["runId"],
         status=run["status"],
         started_at=_time(run.get("startTimeUtc")),

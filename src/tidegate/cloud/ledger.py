@@ -119,6 +119,11 @@ class Ledger:
         condition = "PartitionKey eq @key and RowKey ge @first and RowKey lt @after"
         return list(self._jobs.query(condition, key=row_key(workspace), first=prefix, after=prefix + "~"))
 
+    def jobs_of_month(self, month: str | None = None) -> list[Job]:
+        """Return the jobs that were submitted in a month (`202611`), or all jobs."""
+        condition, keys = ("month eq @month", {"month": month}) if month else ("", {})
+        return list(self._jobs.query(condition, **keys))
+
     def jobs_like(self, job: Job) -> list[Job]:
         """Return the jobs of the same kind and the same feed or model as this one, ended or not."""
         word, _, rest = job.name.partition("-")
@@ -251,7 +256,13 @@ class Ledger:
             case FeedRecord():
                 self._feeds.save(record.feed, _FEED_ROW, record)
             case Job():
-                self._jobs.save(record.workspace, record.name, record, final=record.end is not None)
+                self._jobs.save(
+                    record.workspace,
+                    record.name,
+                    record,
+                    final=record.end is not None,
+                    month=record.month or "",
+                )
             case Model():
                 self._models.save(record.model, _MODEL_ROW, record)
             case ModelVersion():

@@ -63,7 +63,7 @@ class TableRows(Generic[R]):
         except NotFoundError:
             return
 
-    def save(self, partition: str, row: str, record: R, **columns: bool) -> None:
+    def save(self, partition: str, row: str, record: R, **columns: bool | str) -> None:
         entity = {"PartitionKey": row_key(partition), "RowKey": row_key(row), **columns, **columns_of(record)}
         with azure_errors(f"write {self._table} {partition} {row}"):
             record.etag = self._write(entity, record.etag)

@@ -47,6 +47,8 @@ KINDS: Mapping[str, str] = {
     "drift.detected": "a monitor or the service's own measurement found drift, and a training starts",
     "drift.ignored": "drift was found, and no training starts",
     "event.rejected": "an event could not be read; it can be replayed",
+    "budget.warning": "the jobs of a feed or a model cost as much of the month's budget as `warn_at` says",
+    "budget.used_up": "the month's budget of a feed or a model is used up, and no new jobs start",
     "work.paused": "a person paused a feed, a model or everything",
     "work.resumed": "a person ended a pause; what waited is sent",
     "work.delayed": "a command failed several times, and is tried again",

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from tidegate.config.costs import Budget
 from tidegate.config.model_sets import ModelSet, SetGate, TrainOn
 from tidegate.config.types import (
     AssetName,
@@ -205,6 +206,7 @@ class Policy(Section):
     drift: Drift | None = None
     renew: Renew | None = None
     set: ModelSet | None = None
+    budget: Budget | None = None
 
     @property
     def training(self) -> JobClusters | None:

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tidegate.config.access import Access
+from tidegate.config.costs import Budget, Prices
 from tidegate.config.file_patterns import FilePatterns
 from tidegate.config.model_policy import Policy
 from tidegate.config.model_sets import TrainOn
@@ -135,6 +136,7 @@ class Feed(Section):
     deadline: Deadline | None = None
     late_files: LateFiles = LateFiles()
     catch_up: CatchUp = CatchUp()
+    budget: Budget | None = None
     score: Score
 
     @field_validator("starts")
@@ -201,6 +203,7 @@ class Config(Section):
     feeds: dict[FeedName, Feed] = Field(min_length=1)
     models: dict[AssetName, Policy] = Field(default={})
     notify: list[Channel] = Field(default=[])
+    prices: Prices | None = None
     access: Access = Access()
 
     @model_validator(mode="after")
@@ -213,6 +216,14 @@ class Config(Section):
                 raise ValueError(
                     f"feeds {other} and {name} read the same {'/'.join(folder)}: give each a path of its own"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _budgets_have_prices(self) -> "Config":
+        for section, owners in (("feeds", self.feeds), ("models", self.models)):
+            for name, owner in owners.items():
+                if owner.budget and self.prices is None:
+                    raise LocatedError("this needs the section prices", section, name, "budget")
         return self
 
     @model_validator(mode="after")

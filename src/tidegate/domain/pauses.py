@@ -22,17 +22,25 @@ from tidegate.messages.commands import (
 )
 
 EVERYTHING = "all"
-Target = Annotated[str, StringConstraints(pattern=r"^(all|(feed|model):[A-Za-z0-9][A-Za-z0-9_.-]{0,254})$")]
+Target = Annotated[
+    str, StringConstraints(pattern=r"^(all|(budget:)?(feed|model):[A-Za-z0-9][A-Za-z0-9_.-]{0,254})$")
+]
 
 
 class Pause(LedgerRecord):
-    """A pause that a person requested. It lasts until a person ends it."""
+    """A pause that a person requested, or that the service made because a budget is used up.
+
+    It lasts until a person ends it, or until `ends_at`.
+    """
 
     target: str = Field(description="What is paused: `feed:digits`, `model:classifier` or `all`.")
     by: str
     by_source: BySource = "caller"
     reason: str
     since: datetime
+    ends_at: datetime | None = Field(
+        default=None, description="When the service ends the pause: the next month, after a used up budget."
+    )
 
 
 class WaitingCommand(LedgerRecord):
@@ -55,6 +63,15 @@ def feed_target(feed: str) -> str:
 def model_target(model: str) -> str:
     """Return the target of a pause of a model: `model:classifier`."""
     return f"model:{model}"
+
+
+def budget_target(target: str) -> str:
+    """Return the target of the pause that a used up budget makes: `budget:feed:digits`."""
+    return f"budget:{target}"
+
+
+def is_budget(target: str) -> bool:
+    return target.startswith("budget:")
 
 
 def target_of(command: AnyCommand) -> str | None:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from tidegate.config.schema import Config
 from tidegate.config.types import JobClusters
 from tidegate.domain.assets import BLOBSTORE
+from tidegate.domain.costs import month_of, usage_of
 from tidegate.domain.jobs.outcome import JobOutcome, JobRunning, decide_outcome, end_of
 from tidegate.domain.jobs.plan import JobPlan
-from tidegate.domain.jobs.records import Job, JobKind
+from tidegate.domain.jobs.records import Job, JobKind, NodeUsage
 from tidegate.domain.jobs.run_snapshot import FINAL, RunSnapshot
 from tidegate.errors import NotFoundError, PermanentError, TidegateError
 from tidegate.log import Log
+from tidegate.service.budgets import Budgets
 from tidegate.service.context import ServiceContext
 
 if TYPE_CHECKING:
@@ -54,6 +56,10 @@ class JobRunner:
     """
 
     context: ServiceContext
+
+    @property
+    def budgets(self) -> Budgets:
+        return Budgets(self.context)
 
     def submit(
         self, role: str, plan: JobPlan, cause: str, pipeline: "PipelineComponent | None" = None
@@ -112,8 +118,19 @@ class JobRunner:
         job.end, job.reason = end_of(outcome), getattr(outcome, "reason", None)
         job.preemption = getattr(outcome, "preemption", None)
         job.checked_at = self.context.now()
+        job.usage = self._usage(job)
         self.context.ledger.save(job)
+        self.budgets.check(job)
         log.info("job_ended", job=job.name, end=job.end, reason=job.reason)
+
+    def _usage(self, job: Job) -> list[NodeUsage] | None:
+        """Return the node-seconds of a job that has ended, or None: work never waits for what it cost."""
+        try:
+            run = self.context.workspaces[job.workspace].jobs.get(job.name, with_steps=True)
+        except TidegateError as error:
+            log.warning("usage_not_read", job=job.name, error=error)
+            return None
+        return usage_of(run, job.cluster)
 
     def _record(self, role: str, plan: JobPlan, pipeline: str, cause: str) -> None:
         if self.context.ledger.job(role, plan.job) is not None:
@@ -129,6 +146,7 @@ class JobRunner:
             tags=dict(plan.tags),
             cause=cause,
             submitted_at=self.context.now(),
+            month=month_of(self.context.now(), self.context.config().timezone),
         )
         self.context.ledger.save(job)
 

@@ -218,10 +218,11 @@ def run_view(run: Document) -> Document:
         }
         for name, output in (run.get("outputs") or {}).items()
     }
+    nodes = run.get("instanceCount") or 1
     return {
-        **run,
+        **{name: value for name, value in run.items() if name != "instanceCount"},
         "outputs": outputs,
-        "compute": {"target": target} if target else None,
+        "compute": {"target": target, "instanceCount": nodes} if target else None,
         "createdBy": {"userName": run.get("createdBy")},
     }
 

@@ -52,6 +52,7 @@ class JobRecords:
             "displayName": run.step.name,
             "runType": _RUN_TYPES.get(run.step.kind, "azureml.StepRun"),
             "target": run.step.compute,
+            "instanceCount": run.step.instances,
             "properties": properties,
         }
         self.create(run.workspace_id, child)

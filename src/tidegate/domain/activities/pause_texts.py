@@ -33,7 +33,7 @@ def target_name(target: str) -> str:
     """Return what is paused in words: `Feed digits`, `Model classifier` or `Everything`."""
     if target == EVERYTHING:
         return "Everything"
-    kind, _, name = target.partition(":")
+    kind, _, name = target.removeprefix("budget:").partition(":")
     return f"{kind.capitalize()} {name}"
 
 

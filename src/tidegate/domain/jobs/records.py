@@ -72,6 +72,16 @@ class Preemption(BaseModel):
         return f"{self.run} is {self.status} with the {self.field} {self.matched!r}"
 
 
+class NodeUsage(BaseModel):
+    """The time that the nodes of one cluster spent on a job."""
+
+    cluster: str
+    priority: Literal["dedicated", "low_priority"] | None = Field(
+        default=None, description="The priority of the nodes, if Azure said it."
+    )
+    node_s: float = Field(description="Seconds, times the number of nodes.")
+
+
 class Job(LedgerRecord):
     """An Azure ML job that the service submitted, and the work that the job does."""
 
@@ -98,6 +108,12 @@ class Job(LedgerRecord):
     )
     cancel_requested: bool = Field(
         default=False, description="Whether a person cancelled the job: Azure showed CancelRequested."
+    )
+    usage: list[NodeUsage] | None = Field(
+        default=None, description="The node-seconds of a job that has ended, or None if they are not known."
+    )
+    month: str | None = Field(
+        default=None, description="The month in which it was submitted, for its cost: `202611`."
     )
     reason: str | None = Field(
         default=None, description="Why the job was cancelled or submitted again, or why it failed."

@@ -13,7 +13,8 @@ class RunSnapshot:
 
     `code` is the error's code, followed by its inner codes: `UserError/BadArgument`. `name` is the display
     name, which is the step's name for a step of a pipeline. `target` is the name of its cluster.
-    `last_output` is when a log file was last written, if it was looked up.
+    `last_output` is when a log file was last written, if it was looked up. `nodes` is the number of nodes
+    that ran it, and `priority` is `dedicated`, `low_priority` or None. A `reused` step did not run.
     """
 
     name: str
@@ -28,6 +29,9 @@ class RunSnapshot:
     created_at: datetime | None = None
     modified_at: datetime | None = None
     last_output: datetime | None = None
+    nodes: int = 1
+    priority: str | None = None
+    reused: bool = False
 
     @property
     def final(self) -> bool:

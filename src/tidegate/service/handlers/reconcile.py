@@ -75,6 +75,8 @@ class ReconcileHandler:
     presence: ModelPresence
 
     def handle(self, command: Reconcile) -> Follows:
+        self.runner.budgets.end_pauses()
+        self.runner.budgets.check_all(command.cause)
         self.waiting.release_left_over()
         self.undelivered.take_up()
         config, ledger = self.context.config(), self.context.ledger

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tidegate.domain.activities import pause_texts
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.pauses import EVERYTHING, Pause, Target, WaitingCommand
+from tidegate.domain.pauses import EVERYTHING, Pause, Target, WaitingCommand, budget_target, is_budget
 from tidegate.errors import ConflictError, RefusedError
 from tidegate.log import Log
 from tidegate.service.context import ServiceContext
@@ -71,6 +71,9 @@ class PauseService:
 
         Raise RefusedError if there is no such feed or model.
         """
+        if is_budget(request.target):
+            detail = "Only the service pauses because of a budget: pause the feed or the model"
+            raise RefusedError(409, "Conflict", detail)
         self._check_target(request.target)
         pause = Pause(
             target=request.target,
@@ -95,20 +98,27 @@ class PauseService:
     def resume(self, target: str, requester: Requester) -> int:
         """End the pause of a target, and send what waited. Return how many commands were sent.
 
+        The stop of its used up budget ends, too.
         The order is: announcement, pause, then each command and its row. A repetition continues.
         Raise RefusedError if the target is not paused and nothing waits.
         """
-        pause, waiting = self.context.ledger.pause(target), self.context.ledger.waiting(target)
-        if pause is None and not waiting:
+        targets = [target, *([] if is_budget(target) or target == EVERYTHING else [budget_target(target)])]
+        ended = [self._end(each, requester) for each in targets]
+        if not any(ended):
             raise RefusedError(409, "Conflict", f"{target} is not paused: GET /api/pauses lists what is")
+        self.current.all()
+        sent = sum(self.waiting.release(self.context.ledger.waiting(each)) for each in targets)
+        log.info("resumed", target=target, sent=sent)
+        return sent
+
+    def _end(self, target: str, requester: Requester) -> bool:
+        """Delete the pause of a target. Return whether there was one, or something that waits for its end."""
+        pause, waiting = self.context.ledger.pause(target), self.context.ledger.waiting(target)
         if pause:
             with self.context.requested(pause_texts.cause_of(pause), requester.origin("resume")):
                 self._announce(pause_texts.resumed(pause, requester.by, self.context.now()))
             self.context.ledger.delete(pause)
-        self.current.all()
-        sent = self.waiting.release(self.context.ledger.waiting(target))
-        log.info("resumed", target=target, sent=sent)
-        return sent
+        return pause is not None or bool(waiting)
 
     def _announce(self, activity: Activity) -> None:
         send_or_leave_to_timer(self.queue, self.context.announce(activity).command)

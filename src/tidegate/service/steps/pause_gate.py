@@ -11,7 +11,7 @@ from tidegate.domain.lifecycle.records import ModelState
 from tidegate.domain.lifecycle.rollout import decide_step
 from tidegate.domain.lifecycle.rollout_steps import CreateDeployment, CreateEndpoint, SetTraffic
 from tidegate.domain.partitions.records import ScoringState
-from tidegate.domain.pauses import EVERYTHING, Pause, target_of
+from tidegate.domain.pauses import EVERYTHING, Pause, budget_target, target_of
 from tidegate.messages.commands import (
     AdvanceRollout,
     AnyCommand,
@@ -140,4 +140,4 @@ class PauseGate:
 
 
 def _including(paused: frozenset[str], target: str) -> str | None:
-    return next((pause for pause in (target, EVERYTHING) if pause in paused), None)
+    return next((pause for pause in (target, budget_target(target), EVERYTHING) if pause in paused), None)
