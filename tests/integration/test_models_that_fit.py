@@ -4,12 +4,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from answers import answers_of
+from embeddings import Vectors, write_embeddings
 from image_model import ImageModel
 from labelled import read_labelled
+from PIL import Image
 from preprocess_keys import UnfitModelError
-from rows import Row, parse_rows
+from publish_predictions import write_parquet
+from reconcile import reconcile
+from rows import Row, format_row, parse_rows
 from score_images import Scorer
 from tests.support.image_models import COLOURS, describe_onnx, save_model, save_onnx, write_pictures
 
@@ -126,6 +131,93 @@ def test_two_outputs_are_refused_with_both_names_until_one_is_chosen(tmp_path: P
     with pytest.raises(UnfitModelError, match=r"name: scores}, and the model returned probabilities, means"):
         score(pictures, wrong, 10)
     assert [row.label for row in score(pictures, named, 3)] == list(COLOURS)
+
+
+HALF_BLUE = "np.hstack([means[:, :2], 0 * means[:, :1] + 0.5])"
+A_BOX = (
+    "[{'boxes': np.array([[1, 2, 8, 4]]), 'labels': np.array([0]), 'scores': np.array([0.9])} for _ in means]"
+)
+BOX_OF_THE_PICTURE = '[{"label": "red", "score": 0.9, "box": [2.0, 6.0, 16.0, 12.0]}]'
+OUTPUTS: dict[str, tuple[dict[str, Any], str, dict[str, Any], dict[str, int]]] = {
+    "several labels": (
+        {"kind": "multilabel", "threshold": 0.4},
+        HALF_BLUE,
+        {"label": "blue;red", "score": 1.0, "labels": '{"blue": 0.5, "red": 1.0}'},
+        {"blue": 1, "red": 1},
+    ),
+    "a number": ({"kind": "regression"}, "means.sum(axis=1) * 3", {"label": None, "score": 3.0}, {}),
+    "boxes": (
+        {"kind": "boxes"},
+        A_BOX,
+        {"label": "red", "score": 0.9, "boxes": BOX_OF_THE_PICTURE},
+        {"red": 1},
+    ),
+    "the best classes": (
+        {"top": 1},
+        "means",
+        {"label": "red", "score": 1.0, "top": '[{"label": "red", "score": 1.0}]'},
+        {"red": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OUTPUTS.values(), ids=OUTPUTS)
+def test_what_a_model_returns_is_published_with_the_usual_columns_first(tmp_path: Path, case: Any) -> None:
+    output, answer, published, labels = case
+    Image.new("RGB", (16, 24), "red").save(tmp_path / "a.png")
+    model = save_model(tmp_path / "model", (-1, 8, 8, 3), metadata={"output": output}, answer=answer)
+
+    outcome = reconcile(score(tmp_path, model, 1), ["a.png"], 0.0)
+    write_parquet(outcome.rows, tmp_path / "predictions.parquet")
+
+    table = pq.read_table(tmp_path / "predictions.parquet")
+    assert table.column_names[:4] == ["img", "label", "score", "error"]
+    assert table.to_pylist() == [{"img": "a.png", "error": None, **published}]
+    assert (outcome.verdict, outcome.labels()) == ("ok", labels)
+
+
+def test_vectors_are_published_in_a_file_of_their_own(tmp_path: Path, pictures: Path) -> None:
+    metadata = {"output": {"kind": "embedding"}}
+    model = save_model(tmp_path / "model", (-1, 8, 8, 3), metadata=metadata, answer="means")
+    rows = tmp_path / "rows.jsonl"
+    scored = score(pictures, model, 3)
+    rows.write_text("".join(format_row(row) + "\n" for row in [*scored, *scored]))
+    vectors = Vectors()
+
+    with rows.open() as lines:
+        outcome = reconcile(vectors.leave_out(parse_rows(lines)), [row.img for row in scored], 0.0)
+    write_embeddings(rows, outcome.rows, tmp_path / "embeddings.parquet")
+
+    assert (outcome.verdict, vectors.any, [row.more for row in outcome.rows]) == ("ok", True, [()] * 3)
+    assert pq.read_table(tmp_path / "embeddings.parquet").to_pylist() == [
+        {"img": "000.png", "embedding": [1, 0, 0]},
+        {"img": "001.png", "embedding": [0, pytest.approx(128 / 255), 0]},
+        {"img": "002.png", "embedding": [0, 0, 1]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "output", "reason"),
+    [
+        ("means * 8 - 4", {}, r"numbers from -4 to 4 as probabilities: .*activation: softmax"),
+        ("means", {"kind": "embedding"}, r"kind: embedding}, and the evaluation measures labels only"),
+    ],
+)
+def test_what_cannot_be_judged_is_found_by_the_gate(
+    tmp_path: Path, pictures: Path, answer: str, output: dict[str, Any], reason: str
+) -> None:
+    metadata = {"output": output} if output else {}
+    model = save_model(tmp_path / "model", (-1, 8, 8, 3), metadata=metadata, answer=answer)
+
+    with pytest.raises(UnfitModelError, match=reason):
+        answers_of(model, read_labelled(pictures))
+
+
+def test_several_labels_are_judged_as_one(tmp_path: Path, pictures: Path) -> None:
+    metadata = {"output": {"kind": "multilabel", "threshold": 0.4}}
+    model = save_model(tmp_path / "model", (-1, 8, 8, 3), metadata=metadata, answer=HALF_BLUE)
+
+    assert answers_of(model, read_labelled(pictures)).labels[:3] == ["blue;red", "blue;green", "blue"]
 
 
 @pytest.mark.long

@@ -12,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from image_model import Answer, ImageModel
+from image_model import ImageModel
 from labelled import LabelledSet, UnfitDataError
 from occlusion import Occlusion, most_wrong, occlude
+from output_kinds import JOINT, Answer
 from preprocess_keys import UnfitModelError
+
+MEASURED = ("classes", "multilabel")
+ROUNDING = 0.01  # by which a probability may be outside 0 to 1
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,13 @@ def answers_of(folder: Path, data: LabelledSet) -> Answers:
     Raise UnfitDataError if the model can predict none of the labels, or if an image cannot be read.
     """
     model = ImageModel(folder)
-    if model.labels and not set(model.labels) & set(data.labels):
+    if model.output.kind not in MEASURED:
+        raise UnfitModelError(
+            f"its metadata says output: {{kind: {model.output.kind}}}, and the evaluation measures labels"
+            " only: judge it in an evaluation of your own"
+        )
+    parts = {part for label in data.labels for part in (label, *label.split(JOINT))}
+    if model.labels and not parts & set(model.labels):
         raise UnfitDataError(
             f"the labels of the set are {_some(data.labels)}; the model knows {_some(model.labels)}"
         )
@@ -73,12 +83,25 @@ def answers_of(folder: Path, data: LabelledSet) -> Answers:
             model.check_single(pixels)
         truth = data.labels[len(labels) : len(labels) + len(pixels)]
         answer = model.answer(pixels)
+        _check_probabilities(answer)
         labels += [prediction.label for prediction in answer.predictions]
         if of_truth is not None:
             chances = _of_truth(answer, truth)
             of_truth = None if chances is None else of_truth + chances
     occlusions = _occlusions(model, data, of_truth) if of_truth else []
     return Answers(labels, of_truth, occlusions)
+
+
+def _check_probabilities(answer: Answer) -> None:
+    """Raise UnfitModelError if numbers that are no probabilities would be taken for some."""
+    if answer.probabilities is None:
+        return
+    low, high = float(np.nanmin(answer.probabilities)), float(np.nanmax(answer.probabilities))
+    if low < -ROUNDING or high > 1 + ROUNDING:
+        raise UnfitModelError(
+            f"it returned numbers from {low:.3g} to {high:.3g} as probabilities: if they are logits,"
+            " add output: {activation: softmax} to its metadata"
+        )
 
 
 def _occlusions(model: ImageModel, data: LabelledSet, of_truth: Sequence[float]) -> list[Occlusion]:

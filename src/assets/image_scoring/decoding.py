@@ -16,6 +16,7 @@ from deep_pixels import EightBits, colours_in_8_bits, grey_in_8_bits, is_deep, s
 from framing import cut_out, resized_size
 from image_input import Frame
 from PIL import ExifTags, Image, UnidentifiedImageError
+from small_png import read_small_png
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -44,10 +45,14 @@ class BrokenImageError(ValueError):
 
 
 class Picture(NamedTuple):
-    """The pixels of a file (height, width, channels). `note` says what they may lack, and is mostly empty."""
+    """The pixels of a file (height, width, channels). `note` says what they may lack, and is mostly empty.
+
+    `size` is the width and the height of the whole picture, as a viewer shows it.
+    """
 
     pixels: Pixels
     note: str = ""
+    size: tuple[int, int] = (0, 0)
 
 
 class PixelBudget:
@@ -80,11 +85,15 @@ def read_image(path: Path, frame: Frame) -> Picture:
 
     Raise BrokenImageError if the file is broken, and OSError if the storage cannot be read.
     """
+    return decode(read_bytes(path), frame)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file. Raise BrokenImageError if it is gone."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         raise BrokenImageError("the file is gone") from None
-    return decode(data, frame)
 
 
 def decode(data: bytes, frame: Frame) -> Picture:
@@ -94,6 +103,8 @@ def decode(data: bytes, frame: Frame) -> Picture:
 
     Raise BrokenImageError if the bytes cannot be read as an image of at most MAX_PIXELS.
     """
+    if (tiny := read_small_png(data, frame)) is not None:
+        return Picture(tiny, size=(frame.width, frame.height))
     try:
         with Image.open(io.BytesIO(data)) as image:
             return _read(image, data, frame)
@@ -109,6 +120,7 @@ def decode(data: bytes, frame: Frame) -> Picture:
 
 
 def _read(image: Image.Image, data: bytes, frame: Frame) -> Picture:
+    whole = image.size
     stored = image.width * image.height
     if image.format in ("JPEG", "MPO"):
         _draft(image, frame)
@@ -143,7 +155,8 @@ def _read(image: Image.Image, data: bytes, frame: Frame) -> Picture:
         small = small.convert("L")
     small = small.convert("L" if frame.channels == 1 else "RGB")
     pixels = np.asarray(small, dtype=np.uint8).reshape(frame.height, frame.width, frame.channels)
-    return Picture(pixels, "; ".join(filter(None, (frames, unknown_turn, few_bits))))
+    note = "; ".join(filter(None, (frames, unknown_turn, few_bits)))
+    return Picture(pixels, note, whole[::-1] if turned else whole)
 
 
 def _draft(image: Image.Image, frame: Frame) -> None:

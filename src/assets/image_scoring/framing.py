@@ -1,5 +1,7 @@
 """How a picture is fitted to a model's frame: resized and cut out, exactly as torchvision does it."""
 
+from collections.abc import Sequence
+
 from image_input import Frame
 from PIL import Image
 
@@ -18,6 +20,18 @@ def resized_size(size: Size, frame: Frame) -> Size:
         return frame.resize[1], frame.resize[0]
     longer = int(frame.resize * max(size) / min(size))
     return (frame.resize, longer) if width <= height else (longer, frame.resize)
+
+
+def in_picture(box: Sequence[float], size: Size, frame: Frame) -> list[float]:
+    """Return a box (left, top, right, bottom) in pixels of a frame as a box in pixels of its picture."""
+    resized = resized_size(size, frame)
+    result = []
+    for place, value in enumerate(box):
+        axis = place % 2
+        side, cut = resized[axis], (frame.width, frame.height)[axis]
+        start = 0 if not frame.crop else round((side - cut) / 2) if side >= cut else -((cut - side) // 2)
+        result.append(round(min(max((value + start) * size[axis] / side, 0), size[axis]), 2))
+    return result
 
 
 def cut_out(picture: Image.Image, size: Size) -> Image.Image:

@@ -4,28 +4,24 @@ import importlib
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from image_input import image_input
+from image_input import ImageInput, image_input
 from mlmodel_file import MlmodelError, parse_mlmodel
-from model_output import Array, Declared, Prediction, read_output, read_probabilities
+from model_output import Array, Declared, Prediction
+from output_keys import output_spec
+from output_kinds import Answer, read_answer
 from preprocess_keys import UnfitModelError
 from tensors import to_tensor
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 
+CHUNK = 64
+MOST_CHUNK_PIXELS = 16 * 2**20
 MOST_MESSAGE = 1000  # characters of the message of an exception
 # These flavors of MLflow take an array, whatever name the signature gives it.
 ARRAY_FLAVORS = ("mlflow.pytorch", "mlflow.sklearn")
-
-
-class Answer(NamedTuple):
-    """The predictions of a batch, and `probabilities` (n, classes) if the model gives them."""
-
-    predictions: list[Prediction]
-    classes: list[str] | None = None
-    probabilities: Array | None = None
 
 
 def read_mlmodel(folder: Path) -> dict[str, Any]:
@@ -39,16 +35,17 @@ def read_mlmodel(folder: Path) -> dict[str, Any]:
 class ImageModel:
     """A loaded model. `labels` are the labels in the MLmodel file, or empty if the file has no labels.
 
-    `input` says what it takes, and `frame` the pixels of it. `declared` has the labels with their type: text
-    or integer.
+    `input` says what it takes, `frame` the pixels of it, and `output` what it returns. `declared` has the
+    labels with their type: text or integer. `chunk` is the number of images to predict at a time.
     """
 
     def __init__(self, folder: Path) -> None:
         mlmodel = read_mlmodel(folder)
         self.input = image_input(mlmodel)
         self.frame = self.input.frame
+        self.chunk = _chunk(self.input)
         self.declared = _declared((mlmodel.get("metadata") or {}).get("labels") or [])
-        self._output = ((mlmodel.get("metadata") or {}).get("output") or {}).get("name")
+        self.output = output_spec(mlmodel)
         self.labels = [str(label) for label in self.declared]
         flavors = mlmodel.get("flavors") or {}
         if "python_function" not in flavors:
@@ -104,24 +101,18 @@ class ImageModel:
             output = self._predict(to_tensor(filled, self.input))
         except Exception as error:  # the model's own code may raise anything
             raise UnfitModelError(f"the model's predict raised {_one_line(error)}") from error
-        output = _chosen(output, self._output)
-        predictions = read_output(output, self.declared)
-        if len(predictions) != size:
-            raise UnfitModelError(f"the model returned {len(predictions)} rows for {size} images")
-        if probabilities := read_probabilities(output, self.declared):
-            classes, values = probabilities
-            return Answer(predictions[: len(images)], classes, values[: len(images)])
-        return Answer(predictions[: len(images)])
+        answer = read_answer(output, self.output, self.declared)
+        if len(answer.predictions) != size:
+            raise UnfitModelError(f"the model returned {len(answer.predictions)} rows for {size} images")
+        chances = None if answer.probabilities is None else answer.probabilities[: len(images)]
+        return Answer(answer.predictions[: len(images)], answer.classes, chances)
 
 
-def _chosen(output: Any, name: str | None) -> Any:
-    """Return the output that the metadata names, or all of them."""
-    if name is None:
-        return output
-    if not hasattr(output, "keys") or name not in output:
-        names = ", ".join(map(str, output)) if hasattr(output, "keys") else "one without a name"
-        raise UnfitModelError(f"its metadata says output: {{name: {name}}}, and the model returned {names}")
-    return {name: output[name]}
+def _chunk(given: ImageInput) -> int:
+    """Return how many images are decoded before the model predicts them: some batches, of limited memory."""
+    frame = given.frame
+    fitting = max(1, MOST_CHUNK_PIXELS // (frame.height * frame.width))
+    return min(CHUNK, fitting) if given.batch is None else given.batch * max(1, CHUNK // given.batch)
 
 
 def _declared(labels: Any) -> Declared:

@@ -14,11 +14,12 @@ MOST_SHOWN, MOST_KEYS = 60, 10  # characters of a value, and keys of a dictionar
 
 
 class Prediction(NamedTuple):
-    """The outcome of one image: a label with its score, or an error."""
+    """The outcome of one image: a label with its score, or an error. `more` has further columns."""
 
     label: str = ""
     score: float | None = None
     error: str = ""
+    more: tuple[tuple[str, Any], ...] = ()
 
 
 def read_output(output: Any, labels: Declared = ()) -> list[Prediction]:
@@ -43,7 +44,7 @@ def read_output(output: Any, labels: Declared = ()) -> list[Prediction]:
         return _labelled(_values(table["label"]), table.get("score"), labels)
     if probabilities := read_probabilities(output, labels):
         return _most_probable(*probabilities)
-    values = _array(table)
+    values = as_array(table)
     return _labelled(values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values, None, labels)
 
 
@@ -56,8 +57,8 @@ def read_probabilities(output: Any, labels: Declared = ()) -> tuple[list[str], A
         if "label" in table:
             return None
         if len(table) > 1:
-            labels = [_label(column, labels) for column in table]
-    values = _array(table)
+            labels = [label_text(column, labels) for column in table]
+    values = as_array(table)
     if values.ndim != 2 or values.shape[1] < 2:
         return None
     if values.dtype.kind not in "fiu":
@@ -91,7 +92,7 @@ def _classes_of(found: tuple[Array, Array, list[Any]], labels: Declared) -> tupl
     """Return the classes of such outputs with the probabilities, or None if nothing names the classes."""
     _, values, classes = found
     if classes:
-        return [_label(name, labels) for name in classes], values
+        return [label_text(name, labels) for name in classes], values
     return ([str(label) for label in labels], values) if len(labels) == values.shape[1] else None
 
 
@@ -111,7 +112,9 @@ def _table(output: Any) -> Any:
     return {column: [row[column] for row in rows] for column in columns}
 
 
-def _array(table: Any) -> Array:
+def as_array(output: Any) -> Array:
+    """Return the values of a model's only output, or columns of numbers side by side."""
+    table = _table(output)
     if not isinstance(table, Mapping):
         return _values(table)
     columns = {str(name): _values(column) for name, column in table.items()}
@@ -151,7 +154,7 @@ def _labelled(values: Array, scores: Any, labels: Declared) -> list[Prediction]:
             f"the model returned {values.dtype} {values.shape}, "
             "expected labels, or a probability for each class"
         )
-    names = [_label(value, labels) for value in values.tolist()]
+    names = [label_text(value, labels) for value in values.tolist()]
     if scores is None:
         return [Prediction(name) for name in names]
     try:
@@ -163,7 +166,7 @@ def _labelled(values: Array, scores: Any, labels: Declared) -> list[Prediction]:
     return [_checked(name, score) for name, score in zip(names, numbers.tolist(), strict=True)]
 
 
-def _label(value: Any, labels: Declared) -> str:
+def label_text(value: Any, labels: Declared) -> str:
     """Return the text of a label.
 
     Bytes are UTF-8. Of two labels, False is the first and True the second. Raise UnfitModelError for a value

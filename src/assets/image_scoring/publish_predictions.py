@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from decoding import DECODER
+from embeddings import Vectors, write_embeddings
 from picture_fonts import use_fonts
 from reconcile import Reconciliation, reconcile
 from rows import COLUMNS, Row, is_of_images, parse_rows, read_errors, read_manifest
@@ -34,14 +35,19 @@ def main() -> None:
     args = parse_arguments()
     with args.rows.open(encoding="utf-8") as lines:
         names, errors = read_manifest(args.manifest), read_errors(args.manifest)
-        outcome = reconcile(parse_rows(lines), names, args.max_error_rate, errors)
+        vectors = Vectors()
+        ours = is_of_images(args.rows)
+        rows = vectors.leave_out(parse_rows(lines)) if ours else parse_rows(lines)
+        outcome = reconcile(rows, names, args.max_error_rate, errors)
     subject = {key: getattr(args, key) for key in ("feed", "partition", "version", "generation")}
-    if is_of_images(args.rows):  # the pixels of a step of users are not those of our decoder
+    if ours:  # the pixels of a step of users are not those of our decoder
         subject["decoder"] = DECODER
 
     args.predictions.mkdir(parents=True, exist_ok=True)
     write_csv(outcome.rows, args.predictions / "predictions.csv", args.csv)
     write_parquet(outcome.rows, args.predictions / "predictions.parquet")
+    if vectors.any:
+        write_embeddings(args.rows, outcome.rows, args.predictions / "embeddings.parquet")
     log_to_mlflow(outcome, subject)
     text = json.dumps(subject | outcome.summary(), indent=2)
     (args.predictions / "reconciliation.json").write_text(text, encoding="utf-8")

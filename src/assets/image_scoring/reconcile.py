@@ -15,6 +15,7 @@ SAME_SCORE = 0.001
 # The greatest number of names in a list. The counts always include all names.
 SHOWN_NAMES = 1_000
 SHOWN_ERRORS = 20
+JOINT = ";"  # between the labels of one image (output_kinds.py)
 SHOWN_IMAGES = 5
 
 
@@ -47,7 +48,7 @@ class Reconciliation:
 
     def labels(self) -> dict[str, int]:
         """Return the number of rows with each label, most frequent first."""
-        labels = Counter(row.label for row in self.rows if row.label and not row.error)
+        labels = Counter(label for row in self.rows if not row.error for label in _labels(row))
         return dict(labels.most_common(SHOWN_NAMES))
 
     def metrics(self) -> dict[str, float]:
@@ -126,9 +127,26 @@ def _most_frequent(kind: str, texts: Iterable[tuple[str, str]]) -> list[dict[str
     return [{kind: text, "count": len(all_), "images": all_[:SHOWN_IMAGES]} for text, all_ in worst]
 
 
+def _labels(row: Row) -> list[str]:
+    """Return the labels of an image: several, if a model of several labels gave each a probability."""
+    several = dict(row.more).get("labels")
+    if isinstance(several, dict) and row.label == JOINT.join(several):
+        return list(several)
+    return [row.label] if row.label else []
+
+
 def _say_the_same(row: Row, other: Row) -> bool:
-    if (row.label, row.error, row.more) != (other.label, other.error, other.more):
+    if (row.label, row.error) != (other.label, other.error) or not _are_the_same(row.more, other.more):
         return False
-    if row.score is None or other.score is None:
-        return row.score is other.score
-    return abs(row.score - other.score) <= SAME_SCORE
+    return _are_the_same(row.score, other.score)
+
+
+def _are_the_same(value: Any, other: Any) -> bool:
+    """Compare two values, and the numbers in them with the tolerance of scores."""
+    if isinstance(value, float) and isinstance(other, float):
+        return abs(value - other) <= SAME_SCORE
+    if isinstance(value, list | tuple) and isinstance(other, list | tuple):
+        return len(value) == len(other) and all(map(_are_the_same, value, other))
+    if isinstance(value, dict) and isinstance(other, dict):
+        return value.keys() == other.keys() and all(_are_the_same(value[key], other[key]) for key in value)
+    return bool(value == other)

@@ -40,7 +40,8 @@ def read_errors(path: Path) -> dict[str, str]:
 
 def format_row(row: Row) -> str:
     """Return the row of an image as one line. JSON escapes the line breaks that a name may have."""
-    return json.dumps(row[: len(COLUMNS) + 1])
+    plain = row[: len(COLUMNS) + 1]
+    return json.dumps([*plain, row.more] if row.more else plain)
 
 
 def is_of_images(path: Path) -> bool:
@@ -62,9 +63,14 @@ def parse_rows(lines: Iterable[str]) -> Iterator[Row | None]:
 def _parse(line: str) -> Row | None:
     try:
         row = json.loads(line)
-        return _of_dictionary(row) if isinstance(row, dict) else Row(*row, more=())
+        return _of_dictionary(row) if isinstance(row, dict) else _of_list(row)
     except (TypeError, ValueError, KeyError):
         return None
+
+
+def _of_list(row: list[Any]) -> Row:
+    plain, more = row[: len(COLUMNS) + 1], row[len(COLUMNS) + 1 :]
+    return Row(*plain, more=tuple((name, value) for name, value in more[0]) if more else ())
 
 
 def _of_dictionary(row: dict[str, Any]) -> Row:

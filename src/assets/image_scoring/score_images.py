@@ -7,16 +7,17 @@ https://learn.microsoft.com/azure/machine-learning/how-to-use-parallel-job-in-pi
 
 import argparse
 import logging
-import os
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from types import MappingProxyType
 
 import numpy as np
-from decoding import BrokenImageError, Picture, read_image
+from decoding import BrokenImageError, Picture
+from framing import in_picture
 from image_model import ImageModel
 from model_output import Prediction
+from output_kinds import BOXES
+from picture_reader import PictureReader
 from rows import NOT_LISTED, Row, format_row, read_errors, read_manifest
 
 log = logging.getLogger(__name__)
@@ -33,32 +34,39 @@ class Scorer:
         errors: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._root = root
+        self._prefix = f"{root.as_posix()}/"
         self._names = frozenset(names)
         self._errors = errors
         self._model = model
-        # Use twice as many threads as cores: half of the threads decode while the others wait for the
-        # storage.
-        self._threads = ThreadPoolExecutor(2 * (os.cpu_count() or 1))
+        self._reader = PictureReader(model.frame)
 
     def score(self, files: Sequence[str]) -> list[str]:
-        """Return one row for each file. If there are fewer rows than files, Azure ML fails the mini-batch."""
+        """Return one row for each file. If there are fewer rows than files, Azure ML fails the mini-batch.
+
+        The model predicts one chunk of pictures while the next ones are read and decoded.
+        """
         names = {file: self.name_of(file) for file in files}
         listed = [file for file, name in names.items() if name in self._names and name not in self._errors]
         outcomes = {file: Prediction(error=self._errors.get(names[file], NOT_LISTED)) for file in files}
-        decoded: dict[str, Picture] = {}
-        for file, picture in zip(listed, self._threads.map(self._read, listed), strict=True):
+        notes: dict[str, str] = {}
+        chunk: dict[str, Picture] = {}
+        for file, picture in zip(listed, self._reader.read(listed), strict=True):
             if isinstance(picture, BrokenImageError):
                 outcomes[file] = Prediction(error=str(picture))
-            else:
-                decoded[file] = picture
-        if decoded:
-            images = np.stack([picture.pixels for picture in decoded.values()])
-            outcomes.update(zip(decoded, self._model.predict(images), strict=True))
-        notes = {file: picture.note for file, picture in decoded.items()}
-        return [format_row(Row(names[file], *outcomes[file], notes.get(file, ""))) for file in files]
+                continue
+            chunk[file] = picture
+            notes[file] = picture.note
+            if len(chunk) >= self._model.chunk:
+                outcomes.update(self._predict(chunk))
+                chunk = {}
+        if chunk:
+            outcomes.update(self._predict(chunk))
+        return [format_row(self._row(names[file], outcomes[file], notes.get(file, ""))) for file in files]
 
     def name_of(self, file: str) -> str:
         """Return the file's name in the manifest, which is relative to the folder of the partition."""
+        if file.startswith(self._prefix) and (name := file[len(self._prefix) :]) in self._names:
+            return name
         path = PurePath(file)
         if path.is_relative_to(self._root):
             return path.relative_to(self._root).as_posix()
@@ -68,13 +76,28 @@ class Scorer:
         return next((tail for tail in tails if tail in self._names), path.name)
 
     def close(self) -> None:
-        self._threads.shutdown()
+        """Stop the threads."""
+        self._reader.close()
 
-    def _read(self, file: str) -> Picture | BrokenImageError:
-        try:
-            return read_image(Path(file), self._model.frame)
-        except BrokenImageError as error:
-            return error
+    def _predict(self, chunk: Mapping[str, Picture]) -> Iterator[tuple[str, Prediction]]:
+        images = np.stack([picture.pixels for picture in chunk.values()])
+        predictions = self._model.predict(images)
+        if self._model.output.kind == BOXES:
+            pairs = zip(chunk.values(), predictions, strict=True)
+            predictions = [self._in_picture(prediction, picture) for picture, prediction in pairs]
+        return zip(chunk, predictions, strict=True)
+
+    def _in_picture(self, prediction: Prediction, picture: Picture) -> Prediction:
+        """Return a prediction whose boxes are in pixels of the picture."""
+        boxes = [
+            {**item, "box": in_picture(item["box"], picture.size, self._model.frame)}
+            for item in dict(prediction.more)[BOXES]
+        ]
+        return prediction._replace(more=((BOXES, boxes),))
+
+    @staticmethod
+    def _row(name: str, outcome: Prediction, note: str) -> Row:
+        return Row(name, outcome.label, outcome.score, outcome.error, note, outcome.more)
 
 
 _scorer: Scorer

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from tidegate.domain.jobs.image_input import image_input
+from tidegate.domain.jobs.output_keys import output_spec
 from tidegate.domain.jobs.preprocess_keys import UnfitModelError
 
 MODEL_TAG = "tidegate_model"
@@ -40,6 +41,7 @@ def model_problem(kind: ModelKind, mlmodel: Mapping[str, Any]) -> str | None:
         match kind:
             case ModelKind.IMAGE_CLASSIFIER:
                 image_input(mlmodel)
+                output_spec(mlmodel)
                 return None
             case ModelKind.TABULAR:
                 return _table_problem(_inputs(mlmodel))
