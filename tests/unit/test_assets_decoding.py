@@ -76,7 +76,7 @@ def test_an_image_is_turned_as_its_exif_orientation_says(format: str, orientatio
     image = quarters().transpose(stored) if stored is not None else quarters()
     data = encoded(image, format, exif=exif, **({"quality": 95} if format in ("JPEG", "WEBP") else {}))
 
-    pixels, note = decode(data, Frame(32, 32, 3))
+    pixels, note, _ = decode(data, Frame(32, 32, 3))
 
     corners = [pixels[8, 8], pixels[8, 24], pixels[24, 8], pixels[24, 24]]
     assert np.allclose(corners, [RED, GREEN, BLUE, WHITE], atol=12)
@@ -158,7 +158,7 @@ def test_the_colour_below_transparent_pixels_does_not_bleed_when_resized() -> No
 def test_deep_pixels_are_scaled_by_the_largest_value_that_the_file_states(
     data: bytes, grey: int, channels: int
 ) -> None:
-    pixels, note = decode(data, Frame(1, 1, channels))
+    pixels, note, _ = decode(data, Frame(1, 1, channels))
 
     assert (pixels.ravel().tolist(), note) == ([grey] * channels, "")
 
@@ -176,14 +176,14 @@ def test_twelve_packed_bits_are_scaled() -> None:
 
 @pytest.mark.parametrize("format", ["PNG", "TIFF"])
 def test_deep_pixels_that_may_have_fewer_bits_are_noted(format: str) -> None:
-    pixels, note = decode(deep([[3_000]], format), Frame(1, 1, 1))
+    pixels, note, _ = decode(deep([[3_000]], format), Frame(1, 1, 1))
 
     assert pixels.item() == 12
     assert note.startswith("its 16-bit values use at most 12 bits, and it does not state its largest value")
 
 
 def test_values_above_the_stated_maximum_are_noted() -> None:
-    pixels, note = decode(deep([[128 * 257]], "TIFF", tiffinfo={281: 4_095}), Frame(1, 1, 1))
+    pixels, note, _ = decode(deep([[128 * 257]], "TIFF", tiffinfo={281: 4_095}), Frame(1, 1, 1))
 
     assert (pixels.item(), note) == (
         128,
@@ -200,7 +200,7 @@ def colours_of_16_bits(*values: int, mark: bytes = b"") -> bytes:
 
 
 def test_colours_of_16_bits_that_may_have_fewer_bits_are_noted() -> None:
-    pixels, note = decode(colours_of_16_bits(4_095), Frame(1, 1, 3))
+    pixels, note, _ = decode(colours_of_16_bits(4_095), Frame(1, 1, 3))
 
     assert (pixels.max(), note.split(",")[0]) == (15, "its 16-bit values use at most 12 bits")
     assert decode(colours_of_16_bits(200 * 257), Frame(1, 1, 3)).note == ""
@@ -276,13 +276,13 @@ def colours_of_tiff(value: int, order: str, extra: dict[int, int], *, deflate: b
 def test_colours_of_a_tiff_are_scaled_by_the_largest_value_that_it_states(
     order: str, deflate: bool, tag: int
 ) -> None:
-    pixels, note = decode(colours_of_tiff(3_000, order, {tag: 4_095}, deflate=deflate), Frame(1, 1, 3))
+    pixels, note, _ = decode(colours_of_tiff(3_000, order, {tag: 4_095}, deflate=deflate), Frame(1, 1, 3))
 
     assert (pixels.ravel().tolist(), note) == ([187] * 3, "")
 
 
 def test_colours_of_a_tiff_above_the_stated_maximum_are_noted() -> None:
-    pixels, note = decode(colours_of_tiff(128 * 257, "<", {281: 4_095}), Frame(1, 1, 3))
+    pixels, note, _ = decode(colours_of_tiff(128 * 257, "<", {281: 4_095}), Frame(1, 1, 3))
 
     assert pixels.ravel().tolist() == [128] * 3
     assert note.startswith("it has values above the largest value that it states")
@@ -308,7 +308,7 @@ def test_the_images_after_the_first_one_are_noted(format: str) -> None:
     lossless = {"lossless": True} if format == "WEBP" else {}
     data = encoded(Image.new("RGB", (8, 8), RED), format, save_all=True, append_images=others, **lossless)
 
-    pixels, note = decode(data, Frame(8, 8, 3))
+    pixels, note, _ = decode(data, Frame(8, 8, 3))
 
     assert pixels[4, 4].tolist() == list(RED)
     assert note == "only the first of several images in the file is scored"
