@@ -19,13 +19,16 @@ def history(rows: int = 2000) -> pa.Table:
 
 
 def month_of(month: str, rows: int = 500) -> dict[str, bytes]:
-    """Return the files of a month: two tables, one as CSV with an order that lacks its weight."""
+    """Return the files of a month: two tables, one as CSV.
+
+    One order lacks its weight, which the model allows, and one its number of items, which it does not.
+    """
     table = _orders(np.random.default_rng(int(month)), month, rows)
     half = rows // 2
     lines = ["order,shop,items,weight_kg"]
     for number, row in enumerate(table.slice(half).to_pylist()):
-        weight = "" if number == 0 else row["weight_kg"]
-        lines.append(f"{row['order']},{row['shop']},{row['items']},{weight}")
+        weight, items = "" if number == 0 else row["weight_kg"], "" if number == 1 else row["items"]
+        lines.append(f"{row['order']},{row['shop']},{items},{weight}")
     buffer = io.BytesIO()
     pq.write_table(table.slice(0, half), buffer)
     return {

@@ -38,7 +38,7 @@ def _up(screen: Screen) -> None:
         _train(ml, screen)
     scoring = _scoring() or _score_a_month(screen)
     if scoring["state"] != "scored":
-        raise DemoError(f"{scoring['name']} is {scoring['state']}: {scoring['outcome']}")
+        raise DemoError(f"{scoring['name']} is {scoring['state']}: {scoring['error'] or scoring['outcome']}")
     outcome = scoring["outcome"]
     screen.say(
         f"\nTidepool is running, and {MONTH} is scored: {outcome['rows']} rows, {outcome['errors']} without",

@@ -143,7 +143,11 @@ class Composition(Foundation):
         store, scheduler, operations = self.store, self.scheduler, self.operations
         references, default_roles = self._references, self._default_roles
         computes = Computes(
-            store=store, scheduler=scheduler, operations=operations, default_roles=default_roles
+            store=store,
+            scheduler=scheduler,
+            operations=operations,
+            default_roles=default_roles,
+            quota=lambda family, tier: self.faults.value("quota", "limit", {"family": family, "tier": tier}),
         )
         submissions = Submissions(
             store=store,

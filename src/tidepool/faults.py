@@ -15,6 +15,7 @@ KINDS: dict[str, set[str]] = {
     "copy": {"pending", "fail"},
     "share": {"pending", "fail"},
     "clock": {"shift"},
+    "quota": {"limit"},
 }
 MATCHES: dict[str, set[str]] = {
     "request": {"method", "host", "path", "origin"},
@@ -26,6 +27,7 @@ MATCHES: dict[str, set[str]] = {
     "copy": {"account", "path"},
     "share": {"registry", "name", "version"},
     "clock": {"account"},
+    "quota": {"family", "tier"},
 }
 # The default of a rule's `value`, by action. It is an HTTP status for `status`, and seconds for the others.
 _DEFAULTS = {"delay": 900.0, "status": 500.0, "slow": 10.0, "pending": 60.0, "shift": 30.0}
@@ -40,7 +42,8 @@ class FaultRule:
     the number of extra copies of an event. For online deployments, `provisioning` can fail or take longer,
     and `scoring` can be slow, answer with a status or crash the process. A server-side `copy`, and the
     `share` of an asset with a registry, can be pending or fail. The `clock` of a storage account can
-    be ahead by `value` seconds, or behind if they are negative.
+    be ahead by `value` seconds, or behind if they are negative. The `quota` of a family of VM sizes, of the
+    tier Dedicated or LowPriority, can be `value` cores.
     """
 
     kind: str

@@ -23,26 +23,44 @@ def run(folder: Path, *command: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.fixture(scope="module")
+def tidegate(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Build the wheel, install it alone into an environment, and return its command."""
+    folder = tmp_path_factory.mktemp("wheel")
+    uv = shutil.which("uv") or str(ROOT / ".tools/uv/bin/uv")
+    run(ROOT, uv, "build", "--quiet", "--wheel", "--out-dir", str(folder / "dist"), ".")
+    [wheel] = (folder / "dist").glob("tidegate-*.whl")
+    run(folder, uv, "venv", "--quiet", "--python", sys.executable, str(folder / "env"))
+    run(folder, uv, "pip", "install", "--quiet", "--python", str(folder / "env/bin/python"), f"{wheel}[cli]")
+    return str(folder / "env/bin/tidegate")
+
+
+def made(tidegate: str, empty: Path, example: str) -> Path:
+    """Make a repository that begins with an example, and return it after the two commands of its README."""
+    run(empty, tidegate, "init", "ours", "--example", example)
+    repository = empty / "ours"
+    assert "1 passed" in run(repository, "make", "test")
+    try:
+        assert ("is scored" if example == "tables" else "is in production") in run(repository, "make", "up")
+    finally:
+        run(repository, "make", "down")
+    return repository
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("example", ["tables", "many-models"])
+def test_each_example_passes_its_test_and_runs(tidegate: str, tmp_path: Path, example: str) -> None:
+    made(tidegate, tmp_path, example)
+
+
 @pytest.mark.long
 @pytest.mark.timeout(3600)
 def test_a_repository_made_from_the_wheel_passes_its_own_tests_and_runs_and_is_packaged(
-    tmp_path: Path,
+    tidegate: str, tmp_path: Path
 ) -> None:
-    uv = shutil.which("uv") or str(ROOT / ".tools/uv/bin/uv")
-    python, tidegate = str(tmp_path / "env/bin/python"), str(tmp_path / "env/bin/tidegate")
-    run(ROOT, uv, "build", "--quiet", "--wheel", "--out-dir", str(tmp_path / "dist"), ".")
-    [wheel] = (tmp_path / "dist").glob("tidegate-*.whl")
-    run(tmp_path, uv, "venv", "--quiet", "--python", sys.executable, str(tmp_path / "env"))
-    run(tmp_path, uv, "pip", "install", "--quiet", "--python", python, f"{wheel}[cli]")
-    empty = tmp_path / "empty"
-    empty.mkdir()
-
-    assert "init" in run(empty, tidegate, "--help")
-    run(empty, tidegate, "init", "ours")
-    repository = empty / "ours"
-    assert "1 passed" in run(repository, "make", "test")
-    assert "is in production" in run(repository, "make", "up")
-    run(repository, "make", "down")
+    assert "init" in run(tmp_path, tidegate, "--help")
+    repository = made(tidegate, tmp_path, "images")
     run(repository, "make", "package")
     [file] = (repository / "dist").glob("*.zip")
     names = set(zipfile.ZipFile(file).namelist())

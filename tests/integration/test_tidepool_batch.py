@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from azure.ai.ml import Input, MLClient, Output, load_component, load_job
 from azure.ai.ml.entities import (
     AmlCompute,
@@ -208,6 +209,7 @@ def test_more_failed_files_than_the_threshold_fail_the_job(batch: Batch, thresho
 def test_an_mlflow_model_needs_no_script(batch: Batch) -> None:
     (batch.folder / "fitted" / "code").mkdir(parents=True)
     (batch.folder / "fitted" / "MLmodel").write_text(MLMODEL)
+    (batch.folder / "fitted" / "conda.yaml").write_text("dependencies: [{pip: [nowhere-to-find==4.2]}]")
     (batch.folder / "fitted" / "code" / "doubles.py").write_text(textwrap.dedent(DOUBLES))
     for file in batch.data.iterdir():
         file.unlink()
@@ -222,9 +224,15 @@ def test_an_mlflow_model_needs_no_script(batch: Batch) -> None:
     batch.ml.batch_deployments.begin_create_or_update(deployment).result()
     batch.make_default("linear")
 
-    rows = batch.files(batch.run(input=batch.input()))["predictions.csv"].splitlines()
+    job = batch.run(input=batch.input())
+    rows = batch.files(job)["predictions.csv"].splitlines()
+    [step] = batch.ml.jobs.list(parent_job_name=job.name)
+    logs = batch.ml.jobs._runs_operations.get_run_details(step.name).log_files
 
     assert rows == ["0,2,rows.csv", "1,4,rows.csv", "2,6,rows.csv"]
+    text = requests.get(logs["azureml-logs/20_image_build_log.txt"], timeout=10).text
+    assert "conda.yaml of the model linear:1 is not built" in text
+    assert "nowhere-to-find==4.2: not installed" in text
 
 
 def test_a_pipeline_deployment_takes_literals_and_data(batch: Batch) -> None:

@@ -359,6 +359,130 @@ def test_an_invalid_template_is_refused_before_anything_is_made(
     assert message in error["message"]
 
 
+# What people get wrong: docs/azure.md says for each of these what they see, and what to do
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "message"),
+    [
+        (
+            {"type": "int", "minValue": 40},
+            20,
+            "'instances' is not valid. The parameter value must be greater",
+        ),
+        ({"type": "int", "maxValue": 1000}, 1001, "must be less than or equal to '1000'"),
+        ({"type": "string", "maxLength": 3}, "four", "The length of the value is 4, and must be less"),
+        ({"type": "array", "minLength": 1}, [], "must be greater than or equal to '1'"),
+        ({"type": "string", "allowedValues": ["3.11", "3.12"]}, "3.9", "not part of the allowed value(s)"),
+        ({"type": "int"}, "many", "'instances' is not of the type 'int'"),
+    ],
+)
+def test_a_parameter_out_of_its_range_is_refused_before_anything_is_made(
+    bearer: str, unique: str, declared: dict[str, Any], value: Any, message: str
+) -> None:
+    made = {**IDENTITY, "name": f"id-{unique}"}
+
+    error = deploy(
+        bearer, f"range-{unique}", [made], parameters={"instances": {**declared, "defaultValue": value}}
+    )["error"]
+
+    assert (error["code"], message in error["message"]) == ("InvalidTemplate", True), error
+    assert arm("GET", f"{GROUP}/providers/{IDENTITY['type']}/id-{unique}", bearer).status_code == 404
+
+
+def test_an_account_that_exists_in_another_region_fails_the_deployment_with_its_name(
+    bearer: str, unique: str, account: str
+) -> None:
+    elsewhere = {
+        "type": "Microsoft.Storage/storageAccounts",
+        "apiVersion": "2023-04-01",
+        "name": account,
+        **STORAGE,
+        "location": "westeurope",
+    }
+
+    [detail] = deploy(bearer, f"region-{unique}", [elsewhere])["properties"]["error"]["details"]
+
+    assert detail["code"] == "InvalidResourceLocation"
+    assert account in detail["message"]
+    assert "'japaneast'" in detail["message"]
+
+
+def test_a_topic_without_an_identity_fails_the_role_that_needs_it_with_its_name(
+    bearer: str, unique: str, account: str
+) -> None:
+    topic = f"{GROUP}/providers/Microsoft.EventGrid/systemTopics/t-{unique}"
+    source = {
+        "source": default_resources.storage_account_id(account),
+        "topicType": "Microsoft.Storage.StorageAccounts",
+    }
+    arm("PUT", topic, bearer, {"location": "japaneast", "properties": source}).raise_for_status()
+    role = {
+        "type": "Microsoft.Authorization/roleAssignments",
+        "apiVersion": "2022-04-01",
+        "name": str(uuid.uuid4()),
+        "properties": {
+            "principalId": f"[reference('{topic}', '2025-02-15', 'full').identity.principalId]",
+            "roleDefinitionId": "[subscriptionResourceId('Microsoft.Authorization/roleDefinitions', "
+            "'acdd72a7-3385-48ef-bd42-f606fba81ae7')]",
+        },
+    }
+
+    error = deploy(bearer, f"identity-{unique}", [role])["properties"]["error"]
+
+    text = str(error)
+    assert "'identity'" in text
+    assert topic in text
+
+
+def test_a_cluster_without_quota_is_refused_with_its_size(
+    tidepool: Tidepool, bearer: str, unique: str, ml: MLClient, workspace: CloudWorkspace
+) -> None:
+    tidepool.fault("quota", "limit", match={"family": "*NCASv3_T4*"}, value=0, times=None)
+    tidepool.fault("quota", "limit", match={"tier": "LowPriority"}, value=0, times=None)
+
+    def put(name: str, **properties: Any) -> requests.Response:
+        body = {"computeType": "AmlCompute", "properties": {"vmSize": "Standard_DS3_v2", **properties}}
+        cluster = {"location": "japaneast", "properties": body}
+        return arm("PUT", f"{workspace.id}/computes/{name}", bearer, cluster)
+
+    gpu, cheap = put("gpu", vmSize="Standard_NC4as_T4_v3"), put("cheap", vmPriority="LowPriority")
+    allowed = put("cpu")
+    usage = {item.name["value"]: item.limit for item in ml.compute.list_usage()}
+    tidepool.clear_faults()
+
+    assert (gpu.status_code, cheap.status_code, allowed.status_code) == (400, 400, 201)
+    for words in ("'gpu'", "'Standard_NC4as_T4_v3'", "vCPU quota of 0"):
+        assert words in gpu.json()["error"]["message"]
+    assert "low-priority vCPU quota of 0" in cheap.json()["error"]["message"]
+    assert usage["Total Cluster LowPriority Regional vCPUs"] == 0
+    assert [limit for name, limit in usage.items() if "T4" in name and "Dedicated" in name] == [0]
+    assert put("gpu", vmSize="Standard_NC4as_T4_v3").status_code == 201
+
+
+def test_half_a_deployment_is_kept_and_goes_on_when_it_is_deployed_again(bearer: str, unique: str) -> None:
+    first = {**IDENTITY, "name": f"id-{unique}"}
+    vault = {
+        "type": "Microsoft.KeyVault/vaults",
+        "apiVersion": "2023-07-01",
+        "name": "1-begins-with-a-digit",
+        "location": "japaneast",
+        "dependsOn": [f"[resourceId('{IDENTITY['type']}', 'id-{unique}')]"],
+        "properties": {},
+    }
+    corrected = {**vault, "name": f"kv-{unique}"}
+
+    broken = deploy(bearer, f"half-{unique}", [first, vault])
+    half = arm("GET", f"{GROUP}/providers/{IDENTITY['type']}/id-{unique}", bearer).json()
+    again = [deploy(bearer, f"half-{unique}", [first, corrected]) for _ in range(2)]
+    whole = arm("GET", f"{GROUP}/providers/{IDENTITY['type']}/id-{unique}", bearer).json()
+
+    [detail] = broken["properties"]["error"]["details"]
+    assert (detail["code"], "1-begins-with-a-digit" in detail["message"]) == ("InvalidResourceName", True)
+    assert [done["properties"]["provisioningState"] for done in again] == ["Succeeded", "Succeeded"]
+    assert half["properties"]["principalId"] == whole["properties"]["principalId"]
+
+
 def test_a_deployment_acts_as_the_one_who_deploys(tidepool: Tidepool, unique: str) -> None:
     app = token(tidepool, "tidegate")
 

@@ -7,6 +7,7 @@ import mlflow
 import pandas as pd
 from mlflow.models import infer_signature
 from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -17,7 +18,8 @@ COLUMNS = ["shop", "items", "weight_kg"]
 def main(history: Path, output: Path) -> None:
     table = pd.concat([pd.read_parquet(file) for file in sorted(history.rglob("*.parquet"))])
     known = OneHotEncoder(handle_unknown="ignore")
-    model = make_pipeline(ColumnTransformer([("shop", known, ["shop"])], remainder="passthrough"), Ridge())
+    columns = ColumnTransformer([("shop", known, ["shop"])], remainder="passthrough")
+    model = make_pipeline(columns, SimpleImputer(), Ridge())
     model.fit(table[COLUMNS], table["hours"])
     mlflow.log_metric("r2", model.score(table[COLUMNS], table["hours"]))
     mlflow.sklearn.save_model(

@@ -138,9 +138,10 @@ def _member(value: Any, key: Any) -> Any:
         by_lower = {str(name).lower(): item for name, item in value.items()}
         if str(key).lower() in by_lower:
             return by_lower[str(key).lower()]
-        available = ", ".join(value)
+        available, owner = ", ".join(value), f" of '{value['id']}'" if value.get("id") else ""
         raise InvalidTemplateError(
-            f"The language expression property '{key}' doesn't exist, available properties are '{available}'."
+            f"The language expression property '{key}'{owner} doesn't exist, available properties are "
+            f"'{available}'."
         )
     if isinstance(value, list) and isinstance(key, int) and 0 <= key < len(value):
         return value[key]

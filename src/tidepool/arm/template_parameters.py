@@ -64,7 +64,33 @@ def _check(name: str, declaration: Document, value: Any) -> None:
         )
     allowed = declaration.get("allowedValues")
     if allowed and value not in allowed:
-        raise InvalidTemplateError(
-            f"The provided value '{value}' for the template parameter '{name}' is not valid. The parameter "
-            f"value is not part of the allowed value(s): '{','.join(map(str, allowed))}'."
+        raise _invalid(
+            name, value, f"The parameter value is not part of the allowed value(s): '{_listed(allowed)}'"
         )
+    if isinstance(value, str | list):
+        _check_range(
+            name, value, f"The length of the value is {len(value)}, and", len(value), declaration, "Length"
+        )
+    elif isinstance(value, int):
+        _check_range(name, value, "The parameter value", value, declaration, "Value")
+
+
+def _check_range(  # noqa: PLR0913, PLR0917 - what an error says of the value
+    name: str, value: Any, what: str, number: int, declaration: Document, kind: str
+) -> None:
+    """Raise InvalidTemplateError if a number is outside of what `minValue` and so on of a parameter allow."""
+    lowest, highest = declaration.get(f"min{kind}"), declaration.get(f"max{kind}")
+    if lowest is not None and number < lowest:
+        raise _invalid(name, value, f"{what} must be greater than or equal to '{lowest}'")
+    if highest is not None and number > highest:
+        raise _invalid(name, value, f"{what} must be less than or equal to '{highest}'")
+
+
+def _listed(values: list[Any]) -> str:
+    return ",".join(map(str, values))
+
+
+def _invalid(name: str, value: Any, reason: str) -> InvalidTemplateError:
+    return InvalidTemplateError(
+        f"The provided value '{value}' for the template parameter '{name}' is not valid. {reason}."
+    )

@@ -10,7 +10,7 @@ from tidepool.arm.requests import Call, Handler, Routes, kind, listed, resource
 from tidepool.arm.system_data import with_system_data
 from tidepool.azureml.default_roles import DefaultRoles
 from tidepool.azureml.ml_errors import UserError, missing
-from tidepool.azureml.vm_sizes import VM_SIZES, sizes, usages
+from tidepool.azureml.vm_sizes import VM_SIZES, Quota, check_quota, sizes, usages
 from tidepool.default_resources import LOCATION, SUBSCRIPTION
 from tidepool.scheduler import Scheduler
 from tidepool.store import Document, Store
@@ -27,12 +27,22 @@ _TYPES = ("AmlCompute", "ComputeInstance")
 
 
 class Computes:
-    """The routes of computes. A new compute is `Creating`, and `Succeeded` after the provisioning time."""
+    """The routes of computes. A new compute is `Creating`, and `Succeeded` after the provisioning time.
+
+    `quota` returns the quota of a family of VM sizes and a tier if it is not the usual one.
+    """
 
     def __init__(
-        self, *, store: Store, scheduler: Scheduler, operations: Operations, default_roles: DefaultRoles
+        self,
+        *,
+        store: Store,
+        scheduler: Scheduler,
+        operations: Operations,
+        default_roles: DefaultRoles,
+        quota: Quota,
     ) -> None:
         self._store = store
+        self._quota = quota
         self._scheduler = scheduler
         self._operations = operations
         self._default_roles = default_roles
@@ -62,6 +72,8 @@ class Computes:
     async def _put(self, call: Call) -> Response:
         existing = self._store.get(call.path.text)
         properties = _requested(call, existing)
+        if properties["computeType"] == "AmlCompute":
+            check_quota(call.path.names[-1], properties["properties"], self._quota)
         document = resource(
             call.path.text,
             {**properties, "provisioningState": "Updating" if existing else "Creating"},
@@ -125,7 +137,7 @@ class Computes:
         return JSONResponse({"value": sizes()})
 
     async def _usages(self, _call: Call) -> Response:
-        return JSONResponse({"value": usages(SUBSCRIPTION)})
+        return JSONResponse({"value": usages(SUBSCRIPTION, self._quota)})
 
     def _provisioned(self, path: str, state: str = "Running") -> Finish:
         async def finish() -> None:

@@ -1,7 +1,9 @@
 """VM sizes that Azure ML offers here, and the quotas of their cores. The usage is always 0."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from tidepool.azureml.ml_errors import UserError
 from tidepool.store import Document
 
 _QUOTA = 100  # cores: for each family, for all dedicated nodes, and for all low-priority nodes
@@ -38,6 +40,32 @@ VM_SIZES = {
 }
 
 
+Quota = Callable[[str, str], float | None]
+
+
+def cores_allowed(quota: Quota, family: str, *, low_priority: bool) -> int:
+    """Return the quota of cores: of a family, or of all low-priority nodes."""
+    limit = quota("", "LowPriority") if low_priority else quota(family, "Dedicated")
+    return _QUOTA if limit is None else int(limit)
+
+
+def check_quota(name: str, cluster: Document, quota: Quota) -> None:
+    """Raise UserError 400 if the quota is 0, or less than the least nodes of a cluster need."""
+    size, low_priority = VM_SIZES[cluster["vmSize"].upper()], cluster["vmPriority"] != "Dedicated"
+    least = cluster["scaleSettings"]["minNodeCount"] * size.cores
+    allowed = cores_allowed(quota, size.family, low_priority=low_priority)
+    if allowed < max(least, 1):
+        tier = "low-priority" if low_priority else size.family
+        raise UserError(
+            400,
+            f"The cluster '{name}' of the vmSize '{cluster['vmSize']}' cannot be made: the subscription has "
+            f"a {tier} vCPU quota of {allowed} here, and its minNodeCount needs {least}. Request quota: "
+            "https://learn.microsoft.com/azure/machine-learning/how-to-manage-quotas",
+            "BadArgument",
+            "ClusterMinNodesExceedCoreQuota",
+        )
+
+
 def sizes() -> list[Document]:
     """Return the response to GET .../locations/{region}/vmSizes."""
     return [
@@ -53,16 +81,21 @@ def sizes() -> list[Document]:
     ]
 
 
-def usages(subscription: str) -> list[Document]:
-    """Return the response to GET .../locations/{region}/usages: quotas in total, and by family and tier."""
+def usages(subscription: str, quota: Quota) -> list[Document]:
+    """Return the response to GET .../locations/{region}/usages: quotas in total, and by family and tier.
+
+    `quota` returns the cores of a family and a tier if a test has set them, or else None.
+    """
     root = f"/subscriptions/{subscription}/usages"
+    low_priority = cores_allowed(quota, "", low_priority=True)
     quotas = [
         _usage(root, "dedicatedCores", "Total Cluster Dedicated Regional vCPUs", _QUOTA),
-        _usage(root, "lowPriorityCores", "Total Cluster LowPriority Regional vCPUs", _QUOTA),
+        _usage(root, "lowPriorityCores", "Total Cluster LowPriority Regional vCPUs", low_priority),
     ]
     for family in sorted({size.family for size in VM_SIZES.values()}):
         words = family.replace("standard", "Standard ").replace("Family", " Family").replace("  ", " ")
-        for tier, limit in (("Dedicated", _QUOTA), ("LowPriority", -1)):
+        dedicated = cores_allowed(quota, family, low_priority=False)
+        for tier, limit in (("Dedicated", dedicated), ("LowPriority", -1)):
             name = f"{words} Cluster {tier} vCPUs"
             quotas.append(_usage(f"{root}/{name.replace(' ', '_')}", "vmFamily", name, limit))
     return quotas

@@ -9,6 +9,7 @@ from typing import Any
 
 from tidepool.azureml.ml_errors import UserError
 from tidepool.jobs import batch_driver
+from tidepool.jobs.step_commands import OF_MODEL
 from tidepool.store import Document
 
 _STEP = "batchscoring"
@@ -72,6 +73,8 @@ def scoring_component(invocation: Invocation) -> Document:
             "entry_script": str(Path(batch_driver.__file__).absolute()),
             "program_arguments": " ".join(arguments),
             "environment": deployment.get("environmentId"),
+            # Azure ML makes the environment of an MLflow model from the model's own conda file.
+            **({OF_MODEL: "model"} if invocation.model is not None and not code else {}),
             **({"append_row_to": target} if appends else {}),
         },
         "mini_batch_size": str(deployment.get("miniBatchSize") or 10),

@@ -99,6 +99,14 @@ class Staging:
             return [blob]
         return [item for item in items if not prefix or item.name.startswith(f"{prefix}/")]
 
+    async def text(self, source: BlobLocation) -> str | None:
+        """Return the text of a blob, or None if there is none."""
+        if not await self.listing(source):
+            return None
+        with self._blobs_at(source) as blobs:
+            data = await blobs.read(source.account, source.container, source.path.strip("/"))
+        return data.decode()
+
     async def send(self, source: Path, target: BlobLocation) -> int:
         """Upload a file, or all files of a folder, and return how many blobs were written."""
         files = [source] if source.is_file() else sorted(file for file in source.rglob("*") if file.is_file())

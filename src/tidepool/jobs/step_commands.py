@@ -13,6 +13,8 @@ from tidepool.jobs.expressions import fill, fill_command, reference
 from tidepool.jobs.graph import Step, is_step_input
 
 Texts = Mapping[str, str]
+# The key of a task whose environment is that of an MLflow model: the name of the input with the model.
+OF_MODEL = "environment_of"
 
 
 def command_line(step: Step, texts: Texts, *, python: Path, folder: Path) -> list[str]:

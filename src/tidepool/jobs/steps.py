@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from tidepool.access.principals import PRINCIPALS, Principal, identity_of
 from tidepool.arm.requests import name_in
+from tidepool.azureml.locations import locate
 from tidepool.azureml.run_history import Runs
 from tidepool.azureml.workspaces import workspace
 from tidepool.errors import AzureError
@@ -16,7 +17,8 @@ from tidepool.jobs.expressions import UnknownReferenceError
 from tidepool.jobs.graph import Value
 from tidepool.jobs.python_environments import EnvironmentBuildError, PythonEnvironment, PythonEnvironments
 from tidepool.jobs.slots import Slots
-from tidepool.jobs.step_commands import command_line
+from tidepool.jobs.staging import Staging
+from tidepool.jobs.step_commands import OF_MODEL, command_line
 from tidepool.jobs.step_folder import Machine, StagingError, StepFolder, StepRun
 from tidepool.jobs.step_processes import Program, StepError, StepProcesses
 from tidepool.scheduler import Scheduler
@@ -92,11 +94,12 @@ class Steps:
 
         It is that of the process, or that of the user who submitted the job if the job says so.
         """
+        return replace(self._machine, python=environment.python, staging=self._staging_of(run))
+
+    def _staging_of(self, run: StepRun) -> Staging:
         principal = self._user(run) or identity_of(self._actor(run))
         staging = self._machine.staging
-        if principal is not None:
-            staging = staging.acting_as(principal)
-        return replace(self._machine, python=environment.python, staging=staging)
+        return staging if principal is None else staging.acting_as(principal)
 
     async def _send_outputs(self, folder: StepFolder) -> dict[str, Value]:
         try:
@@ -116,8 +119,13 @@ class Steps:
         """Return the Python of a step, and write the log about it. Raise StepError if it cannot be built."""
         spec = run.step.spec
         identifier = (spec.get("task") or {}).get("environment") or spec.get("environment")
+        model = None if identifier else (spec.get("task") or {}).get(OF_MODEL)
         try:
-            environment = await self._environments.get(run.workspace_id, identifier)
+            environment = (
+                await self._of_model(run, model)
+                if model
+                else await self._environments.get(run.workspace_id, identifier)
+            )
         except EnvironmentBuildError as error:
             log = (error.log or str(error)).encode()
             await self._runs.log(run.workspace_id, run.run_id, _BUILD_LOG, log)
@@ -125,6 +133,18 @@ class Steps:
         if environment.log:
             await self._runs.log(run.workspace_id, run.run_id, _BUILD_LOG, environment.log.encode())
         return environment
+
+    async def _of_model(self, run: StepRun, name: str) -> PythonEnvironment:
+        """Return the Python of the conda file of an MLflow model, which is an input of the step."""
+        model = run.inputs[name].text
+        label = model.rpartition("/models/")[2].replace("/versions/", ":")
+        try:
+            source = locate(self._store, run.workspace_id, model)
+            file = replace(source, path=f"{source.path.rstrip('/')}/conda.yaml")
+            conda = await self._staging_of(run).text(file)
+        except AzureError:  # the step will fail when it fetches the model, and say why
+            conda = None
+        return await self._environments.of_conda_file(f"in conda.yaml of the model {label}", conda)
 
     async def _execute(self, folder: StepFolder, record: Document, environment: PythonEnvironment) -> None:
         """Run the processes to their end, and upload their logs while they run.
