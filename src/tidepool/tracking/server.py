@@ -18,7 +18,7 @@ from tidepool.errors import AzureError
 
 _START_S = 120
 # A server without requests ends after this time, because it holds some 200 MB. The next request starts it.
-IDLE_S = 300.0
+IDLE_S = 120.0
 _LOOK_EVERY_S = 5.0
 _ENVIRONMENT = {
     "MLFLOW_ENABLE_WORKSPACES": "true",
