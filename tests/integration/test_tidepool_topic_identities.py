@@ -123,6 +123,53 @@ def test_events_reach_a_queue_as_the_topic(topic: Topic) -> None:
     assert message.expires_on - message.inserted_on == timedelta(hours=1)
 
 
+def test_a_custom_topic_delivers_with_its_own_identity(topic: Topic) -> None:
+    custom = f"{topic.group}/providers/Microsoft.EventGrid/topics/orders-{topic.account.name}"
+    queue = queue_client(topic.account.name, "orders")
+    queue.create_queue()
+    destination = {
+        "endpointType": "StorageQueue",
+        "properties": {"resourceId": topic.account.id, "queueName": "orders"},
+    }
+    body = {"properties": {"deliveryWithResourceIdentity": {"identity": OWN, "destination": destination}}}
+    path = f"{custom}/providers/Microsoft.EventGrid/eventSubscriptions/mine"
+    topic.arm("PUT", custom, {"location": "japaneast"}).raise_for_status()
+    refused = topic.arm("PUT", path, body)
+    made = topic.arm("PUT", custom, {"location": "japaneast", "identity": OWN})
+    topic.arm("PUT", path, body).raise_for_status()
+
+    topic.tidepool.inject(custom, {**EVENT, "eventType": "Ordered"})
+    topic.tidepool.settle()
+    without_role = list(queue.peek_messages())
+    topic.assign(QUEUE_DATA_MESSAGE_SENDER, topic.account.id, made.json()["identity"]["principalId"])
+    topic.pass_time(400)
+
+    assert (refused.status_code, "has no identity" in refused.text) == (400, True)
+    assert without_role == []
+    assert [json.loads(base64.b64decode(item.content))["eventType"] for item in queue.peek_messages()] == [
+        "Ordered"
+    ]
+    topic.arm("DELETE", custom).raise_for_status()
+
+
+@pytest.mark.parametrize(
+    ("kind", "properties"),
+    [("WebHook", {"endpointUrl": "https://a"}), ("AzureFunction", {"resourceId": "/x/functions/f"})],
+)
+def test_functions_and_webhooks_get_events_without_an_identity_only(
+    topic: Topic, kind: str, properties: dict[str, str]
+) -> None:
+    topic.make(OWN).raise_for_status()
+    destination = {"endpointType": kind, "properties": properties}
+    body = {"properties": {"deliveryWithResourceIdentity": {"identity": OWN, "destination": destination}}}
+
+    refused = topic.arm("PUT", f"{topic.id}/eventSubscriptions/mine", body)
+
+    assert refused.status_code == 501
+    assert f"endpointType: {kind}" in refused.json()["error"]["message"]
+    assert "not to functions and webhooks" in refused.json()["error"]["message"]
+
+
 def test_a_subscription_ends_at_its_expiration(
     tidepool: Tidepool, subscriber: Subscriber, webhook_receiver: WebhookReceiver
 ) -> None:

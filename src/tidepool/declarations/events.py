@@ -22,7 +22,10 @@ _DEAD = "integration/tidepool_eventgrid::an_undeliverable_event_becomes_a_dead_l
 _CLOUD_EVENTS = "integration/tidepool_topics::cloud_events_go_out_as_the_subscription_wants_them"
 
 _HEADERS = "deliveries have no headers of the subscription"
-_WITHOUT_TOKEN = "functions and webhooks are called without a token of the topic"
+# https://learn.microsoft.com/azure/event-grid/security-authentication
+_WITHOUT_TOKEN = (
+    "Azure delivers with an identity to hubs, queues and blobs, and not to functions and webhooks"
+)
 _ELSEWHERE = "events are delivered to functions, storage queues and webhooks only"
 _QUEUE = "integration/tidepool_topic_identities::events_reach_a_queue_as_the_topic"
 _AS_TOPIC = "integration/tidepool_topic_identities::dead_letters_are_written_as_the_topic"
@@ -139,7 +142,7 @@ SUBSCRIPTION: Table = {
 _NO_KEYS = "integration/tidepool_template::a_custom_topic_without_keys_accepts_only_tokens"
 TOPIC: Table = {
     **LOCATED,
-    "identity": refused("events are delivered without a token of a custom topic", dict),
+    "identity": IDENTITY,
     "properties": {
         "inputSchema": refused("topics have no schema of their own", str, only=("EventGridSchema",)),
         "inputSchemaMapping": refused("topics have no schema of their own", dict),

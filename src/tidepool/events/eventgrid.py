@@ -10,6 +10,7 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from tidepool.access.identity import Identity
+from tidepool.access.principals import Principal
 from tidepool.errors import AzureError, not_found
 from tidepool.events.dead_letters import DeadLetters
 from tidepool.events.delivery import Delivery
@@ -18,7 +19,7 @@ from tidepool.events.push import Push
 from tidepool.events.queue_destination import QueueDestination
 from tidepool.events.schemas import Event
 from tidepool.events.subscriptions import COLLECTION, Subscription, read_file
-from tidepool.events.system_topics import SystemTopics
+from tidepool.events.system_topics import SystemTopics, TopicIdentity
 from tidepool.events.topics import Topics
 from tidepool.faults import Faults
 from tidepool.functions.host import FunctionsApp
@@ -58,9 +59,8 @@ class EventGrid:
         self._faults = faults
         self._random = Random(seed)
         self.system_topics = SystemTopics(store)
-        principal_of = self.system_topics.principal
-        self._push = Push(apps, QueueDestination(storage, principal_of))
-        self._dead_letters = DeadLetters(blobs=blobs, scheduler=scheduler, principal_of=principal_of)
+        self._push = Push(apps, QueueDestination(storage, self._principal))
+        self._dead_letters = DeadLetters(blobs=blobs, scheduler=scheduler, principal_of=self._principal)
         self.topics = Topics(store=store, identity=identity, publish=self.publish)
         self._deliveries: dict[str, Delivery] = {}
         self.published: deque[Event] = deque(maxlen=KEPT_EVENTS)
@@ -81,6 +81,15 @@ class EventGrid:
                 continue
             topic, _, name = document["id"].rpartition(f"{COLLECTION}/")
             self._open(Subscription.read(topic, name, document["properties"])).restore()
+
+    def _principal(self, topic_id: str, identity: TopicIdentity) -> Principal:
+        """Return the principal of an identity of a custom topic, or of the system topic of a resource."""
+        custom = self.topics.at(topic_id)
+        return (
+            identity.principal(custom, topic_id)
+            if custom
+            else self.system_topics.principal(topic_id, identity)
+        )
 
     async def close(self) -> None:
         """Stop all deliveries. Undelivered events stay in the store."""
@@ -171,7 +180,7 @@ class EventGrid:
         """Raise AzureError 400 if the topic lacks an identity of a subscription, or if it has expired."""
         for identity in (subscription.delivery_identity, subscription.dead_letter_identity):
             if identity is not None:
-                self.system_topics.principal(subscription.topic, identity)
+                self._principal(subscription.topic, identity)
         if subscription.expires is not None and subscription.expires <= self._scheduler.now():
             raise AzureError(
                 400, "InvalidRequest", f"expirationTimeUtc is {subscription.expires}, which is in the past."

@@ -41,6 +41,27 @@ class TopicIdentity:
             f"latter a userAssignedIdentity; it is {user_assigned!r}.",
         )
 
+    def principal(self, topic: Document | None, source: str) -> Principal:
+        """Return the principal of this identity of a topic, whose events come from `source`.
+
+        Raise AzureError 400 if the topic has no such identity.
+        """
+        own = (topic or {}).get("identity") or {}
+        ids: Mapping[str, Any] = own
+        if self.user_assigned:
+            assigned = own.get("userAssignedIdentities") or {}
+            ids = {name.lower(): item for name, item in assigned.items()}.get(self.user_assigned.lower(), {})
+        if topic is None or not ids.get("principalId"):
+            wanted = f"identity '{self.user_assigned}'" if self.user_assigned else "identity of its own"
+            raise AzureError(
+                400,
+                "InvalidRequest",
+                f"The topic of {source} has no {wanted}. Give the custom topic, or a system topic of the "
+                "resource, an identity of the type 'SystemAssigned' or 'UserAssigned' first.",
+            )
+        client_id = ids.get("clientId") or guid(f"{ids['principalId']}/client")
+        return Principal(topic["name"], ids["principalId"], client_id)
+
 
 class SystemTopics:
     """All system topics. Each source has one with the name of the resource, unless a user made another."""
@@ -92,25 +113,7 @@ class SystemTopics:
         Raise AzureError 400 if the topic has no such identity.
         """
         topic = next((topic for topic in self.all() if _is_of(topic, source)), None)
-        own = (topic or {}).get("identity") or {}
-        ids: Mapping[str, Any] = own
-        if identity.user_assigned:
-            assigned = own.get("userAssignedIdentities") or {}
-            ids = {name.lower(): item for name, item in assigned.items()}.get(
-                identity.user_assigned.lower(), {}
-            )
-        if topic is None or not ids.get("principalId"):
-            wanted = (
-                f"identity '{identity.user_assigned}'" if identity.user_assigned else "identity of its own"
-            )
-            raise AzureError(
-                400,
-                "InvalidRequest",
-                f"The topic of {source} has no {wanted}. Create a system topic of it with an identity "
-                "of the type 'SystemAssigned' or 'UserAssigned' first.",
-            )
-        client_id = ids.get("clientId") or guid(f"{ids['principalId']}/client")
-        return Principal(topic["name"], ids["principalId"], client_id)
+        return identity.principal(topic, source)
 
     def _check(self, topic_id: str, source: str, topic_type: str) -> None:
         kinds = {f"/{kind}/".lower(): name for kind, name in _SOURCES.items()}

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tidepool.access.identity import Identity
+from tidepool.access.principals import with_object_ids
 from tidepool.access.roles import SEND_EVENTS
 from tidepool.arm.requests import resource
 from tidepool.default_resources import LOCATION, custom_topic_host
@@ -69,9 +70,15 @@ class Topics:
         document = self._store.get(path) or {}
         properties = {**(document.get("properties") or {}), **(body.get("properties") or {})}
         outer = {key: body[key] for key in ("location", "tags") if body.get(key) is not None}
-        changed = {**document, **outer, "properties": properties}
+        identity = with_object_ids(topic_id, body.get("identity")) or document.get("identity")
+        changed = {**document, **outer, "properties": properties, "identity": identity}
         self._store.put(path, changed)
         return as_resource(changed), existing is None
+
+    def at(self, topic_id: str) -> Document | None:
+        """Return the resource of the custom topic with an id, or None."""
+        document = self._store.get(f"{_COLLECTION}/{topic_id.rpartition('/')[2]}")
+        return as_resource(document) if document and document["id"].lower() == topic_id.lower() else None
 
     def all(self) -> list[Document]:
         """Return the resources of all custom topics."""
@@ -127,6 +134,8 @@ def as_resource(document: Document) -> Document:
         "provisioningState": "Succeeded",
     }
     outer = {"location": document.get("location") or LOCATION, "tags": document.get("tags") or {}}
+    if identity := document.get("identity"):
+        outer["identity"] = identity
     return resource(topic_id, properties, **outer)
 
 
