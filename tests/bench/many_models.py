@@ -7,6 +7,7 @@ import argparse
 import json
 import multiprocessing
 import pickle
+import resource
 import shutil
 import sys
 import tempfile
@@ -47,9 +48,13 @@ TRAIN_S = {"lightgbm": 720, "lightgbm-fast": 360, "ridge": 30}  # with FULL_KEYS
 
 @dataclass
 class Figures:
-    """Seconds and peak memory of one size. Memory is the sum of all processes that a step started."""
+    """Seconds, processor time and peak memory of one size, of all processes that a step started.
+
+    On a machine that other programs use, the processor time says more than the seconds.
+    """
 
     seconds: dict[str, float] = field(default_factory=dict)
+    processor_seconds: dict[str, float] = field(default_factory=dict)
     gigabytes: dict[str, float] = field(default_factory=dict)
     error_to_baseline: dict[str, float] = field(default_factory=dict)
     set_gigabytes: float = 0.0
@@ -65,15 +70,23 @@ class Figures:
 
         watcher = threading.Thread(target=watch)
         watcher.start()
-        started = time.perf_counter()
+        started, before = time.perf_counter(), _processor_seconds()
         try:
             yield
         finally:
             self.seconds[step] = time.perf_counter() - started
+            self.processor_seconds[step] = _processor_seconds() - before
             ended.set()
             watcher.join()
             self.gigabytes[step] = peak[0] / 1e9
-            print(f"{step}: {self.seconds[step]:.1f} s", file=sys.stderr, flush=True)
+            used = f"{self.seconds[step]:.1f} s, {self.processor_seconds[step]:.1f} s of processor time"
+            print(f"{step}: {used}", file=sys.stderr, flush=True)
+
+
+def _processor_seconds() -> float:
+    """Return the processor time of this process and of those that it started and that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 def _memory_of_children() -> int:
@@ -99,8 +112,11 @@ def split_all(plan: Path, data: Path, rows: Path) -> int:
 
 def start_training(plan: str, rows: str, members: str) -> None:
     """Begin a process of the parallel step, as Azure ML does."""
+    from multiprocessing.util import Finalize
+
     import train_members
 
+    Finalize(None, train_members.shutdown, exitpriority=10)  # so that its worker's time is counted
     sys.argv = ["train_members.py", "--plan", plan, "--rows", rows, "--members", members]
     train_members.init()
 
@@ -111,7 +127,7 @@ def train_buckets(bucket: str) -> None:
     train_members.run([bucket])
 
 
-def train(figures: Figures, folder: Path, trainer: str, buckets: int) -> Path:
+def train(figures: Figures, folder: Path, trainer: str, buckets: int, processes: int = PROCESSES) -> Path:
     """Train and assemble a set with one of the trainers, and return its folder."""
     from assemble_set import complete, read_rows, totals
     from plan_training import write_lists
@@ -122,9 +138,10 @@ def train(figures: Figures, folder: Path, trainer: str, buckets: int) -> Path:
     training_settings.save(plan, settings, history, {"only": None, "expected": [], "unreadable": []})
     write_lists(folder / "buckets", [[bucket] for bucket in range(buckets)])
     names = [str(path) for path in sorted((folder / "buckets").iterdir())]
-    with figures.measured(f"train {trainer}"):
+    step = f"train {trainer}" if processes == PROCESSES else f"train {trainer}, {processes} worker"
+    with figures.measured(step):
         with ProcessPoolExecutor(
-            PROCESSES,
+            processes,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=start_training,
             initargs=(str(plan), str(folder / "rows"), str(members)),
@@ -141,8 +158,8 @@ def train(figures: Figures, folder: Path, trainer: str, buckets: int) -> Path:
     return model
 
 
-def measure_size(folder: Path, keys: int, days: int, trainers: list[str]) -> Figures:
-    """Split, train and score one size."""
+def measure_size(folder: Path, keys: int, days: int, trainers: list[str], *, alone: bool = False) -> Figures:
+    """Split, train and score one size. With `alone`, train the last set with one worker, too."""
     figures, sales = Figures(), Sales(keys, days)
     names = [path.name for path in sales.write(folder / "data")]
     manifest = folder / "history.jsonl"
@@ -155,6 +172,8 @@ def measure_size(folder: Path, keys: int, days: int, trainers: list[str]) -> Fig
     assert rows == keys * days
     for trainer in trainers:
         model = train(figures, folder, trainer, planned.buckets)
+    if alone:
+        train(figures, folder, trainers[-1], planned.buckets, processes=1)
     month = folder / "month"
     month.mkdir()
     pq.write_table(sales.table(days, INFO.horizon, target=False), month / "plan.parquet")
@@ -228,6 +247,12 @@ def table(keys: int, rows: int, whole: Figures, tenth: Figures) -> Iterator[Row]
         )
         yield Row.ratio(f"{step}, time", "s", times, "a tenth of the keys", "<= 11")
         yield Row.ratio(f"{step}, memory", "GB", memory, "a tenth of the keys", "")
+    for step, used in whole.processor_seconds.items():
+        figures = (used, tenth.processor_seconds[step])
+        yield Row.ratio(f"{step}, processor time", "s", figures, "a tenth of the keys", "<= 11")
+    step = f"train {list(tenth.error_to_baseline)[-1]}"
+    workers = (tenth.seconds[step], tenth.seconds[f"{step}, 1 worker"])
+    yield Row.ratio(f"{step} {keys // 10:,} members, 2 workers", "s", workers, "1 worker", "<= 0.8")
 
 
 def main() -> None:
@@ -239,7 +264,7 @@ def main() -> None:
     days, trainers = args.rows // args.keys, args.trainers.split(",")
     console = Console(width=150)
     with tempfile.TemporaryDirectory(prefix="bench-many-") as folder:
-        tenth = measure_size(Path(folder, "tenth"), max(args.keys // 10, 1), days, trainers)
+        tenth = measure_size(Path(folder, "tenth"), max(args.keys // 10, 1), days, trainers, alone=True)
         whole = measure_size(Path(folder, "whole"), args.keys, days, trainers)
         lines = list(table(args.keys, args.rows, whole, tenth))
         if args.keys >= PUBLIC_KEYS and "lightgbm" in trainers:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from azure.ai.ml.entities import Model
+from mlflow import MlflowClient
+from mlflow.exceptions import RestException
 from tests.support.api_requests import Api, content
 from tests.support.hand_made_sets import SET_POLICY, write_set_folder
 from tests.support.model_versions import ModelInstallation
@@ -166,3 +168,17 @@ def test_members_of_a_champion_become_models_of_their_own_that_are_found_by_tags
     assert member.tags["store"] == "07"
     assert (member.tags["set"], member.tags["set_version"]) == ("each", "7")
     assert member.path.endswith("/shards/00.zip")
+    [listed] = sets.installation.ml.models.list(name=name)
+    assert listed.tags["store"] == "07"
+    ml = sets.installation.ml
+    uri = ml.workspaces.get(sets.installation.workspace.name).mlflow_tracking_uri
+    search = MlflowClient(uri, registry_uri=uri).search_model_versions
+    assert [(one.name, one.version) for one in search("tags.store = '07' and tags.`set` = 'each'")] == [
+        (name, "7")
+    ]
+    assert (
+        len(search("tags.set_version = '7'")) == len(search("tags.set = 'each'", max_results=10)) + 15 == 25
+    )
+    assert search("tags.store = '7'") == []
+    with pytest.raises(RestException, match="joined by and, not tags"):
+        search("tags.store LIKE '0%'")

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from azure.ai.ml import Input, Output, load_component, load_compute, load_environment
+from azure.ai.ml import Input, Output, load_component, load_compute, load_environment, load_job
 from azure.ai.ml.entities import Data, PipelineJob
 from model_sets.format import ModelSet, open_set
 from tests.support.azure_clients import blob_service, ml_client
@@ -169,3 +169,29 @@ def test_only_the_named_keys_are_trained_again(
     assert (row.trained_in, row.rows, row.loader) == ("second", 61, "lightgbm-text")
     for path in (first[0].folder / "shards").iterdir():
         assert (members.folder / "shards" / path.name).read_bytes() == path.read_bytes()
+
+
+@pytest.mark.long
+def test_the_sweep_of_the_example_finds_parameters_of_the_trainer(trainings: Trainings) -> None:
+    manifest = trainings.lines("sweep", [{"name": "202610/sales.parquet"}])
+    changes: dict[str, Any] = {
+        "inputs.data.path": "azureml:feed:1",
+        "inputs.manifest.path": manifest.path,
+        "jobs.search.inputs.target": "units sold",
+        "jobs.search.inputs.time": "day",
+        "jobs.search.inputs.horizon": 7,
+        "jobs.search.inputs.min_rows": 20,
+        "jobs.search.inputs.buckets": 1,
+    }
+    overrides = [{key: value} for key, value in changes.items()]
+
+    job = trainings.ml.jobs.create_or_update(
+        load_job(Path("examples/sales/sweep.yml"), params_override=overrides)
+    )
+    trainings.cloud.settle(300)
+
+    assert trainings.ml.jobs.get(job.name).status == "Completed", trainings.logs(job.name)
+    [search] = trainings.ml.jobs.list(parent_job_name=job.name)
+    trials = list(trainings.ml.jobs.list(parent_job_name=search.name))
+    assert len(trials) == 4
+    assert trainings.ml.jobs.get(search.name).properties["best_child_run_id"] in {one.name for one in trials}

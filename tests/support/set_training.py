@@ -51,6 +51,7 @@ class SetTraining:
         only: Sequence[tuple[str, ...]] | None = None,
         expected: Sequence[tuple[str, ...]] = (),
         group_by: tuple[str, ...] = (),
+        parameters: Mapping[str, float] | None = None,
     ) -> ModelSet:
         """Train a set and return it."""
         run = self.folder / f"run-{len(list(self.folder.glob('run-*')))}"
@@ -58,7 +59,7 @@ class SetTraining:
         plan = plan_split(sources, self.info, target=True, buckets=bucket_count(buckets, only, previous))
         base = next_shard(previous) if previous else 0
         settings = Settings(self.info, "m", run.name, trainer, 20, limit_s, plan.buckets, base_shard=base)
-        settings = replace(settings, group_by=group_by)
+        settings = replace(settings, group_by=group_by, parameters=parameters or {})
         facts: Mapping[str, Any] = {"only": only, "expected": list(expected), "unreadable": []}
         training_settings.save(run, settings, plan, facts)
         for part in range(parts):

@@ -28,6 +28,7 @@ ONCE = {
 }
 PLACEHOLDERS = {
     "inputs": "NAME",
+    "parameters": "NAME",
     "feeds": "NAME",
     "models": "NAME",
     "metrics": "METRIC",

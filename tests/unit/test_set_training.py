@@ -10,19 +10,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from member_trainers import trainer_of
 from model_sets.bucket import Bucket, bucket_files
 from model_sets.errors import SetError, TableError
 from model_sets.features import FeaturePlan, Grid, build
 from model_sets.format import open_set, write_set
 from model_sets.index import IndexRow, rows_to_table
 from model_sets.info import SetInfo
+from model_sets.members import standardized
 from model_sets.shards import ShardWriter
 from model_sets.sources import Source
 from model_sets.split import plan_split, split
 from model_sets.times import steps_of
 from plan_training import bucket_count, parts_of
+from ridge_regression import solve
 from tests.support.set_training import INFO, SetTraining, row_of
 from training_grid import chunks, examine
+from training_settings import Settings
 
 DAYS = 60
 FIRST = np.datetime64("2026-01-01")
@@ -124,6 +128,23 @@ def test_few_rows_give_the_baseline_and_no_rows_a_missing_key(training: SetTrain
     assert members.forecast(asked).to_pylist()[0]["forecast"] == ((9 + 3) % 7) * 10
     assert (unknown.state, missing.state) == ("missing", "missing")
     assert missing.reason == "the data have no rows of this key"
+
+
+def test_parameters_change_a_built_in_trainer_and_unknown_ones_are_named(training: SetTraining) -> None:
+    training.add("a.parquet", rows([("1", "1")]))
+
+    members = training.train(trainer="lightgbm-fast", parameters={"rounds": 2.0, "min_data_in_leaf": 5})
+
+    text = members.read(row_of(members, "1", "1")).decode()
+    assert (text.count("Tree="), "[min_data_in_leaf: 5]" in text) == (2, True)
+    for trainer, parameters, message in (
+        ("lightgbm", {"num_leaf": 3}, "parameter 'num_leaf': trainer lightgbm takes rounds, num_leaves"),
+        ("lightgbm", {"num_leaves": 3.5}, "parameter 'num_leaves' is 3.5, and must be a whole number"),
+        ("seasonal-naive", {"rounds": 3}, "parameter 'rounds': trainer seasonal-naive takes no parameters"),
+    ):
+        settings = Settings(INFO, "m", "t", trainer, 20, 60, 1, parameters=parameters)
+        with pytest.raises(ValueError, match=message):
+            trainer_of(settings, Path())
 
 
 def test_few_rows_give_the_member_of_the_group_at_the_level_of_the_key(training: SetTraining) -> None:
@@ -433,3 +454,22 @@ def test_two_actual_values_of_one_time_are_refused_with_their_files() -> None:
     [series] = examine(bucket, "day", ["a.parquet", "b.parquet"])
 
     assert series.refusal == "1970-01-02 has several rows, in a.parquet and in b.parquet"
+
+
+def test_ridge_from_sums_of_products_is_ridge_on_standardized_rows() -> None:
+    rng = np.random.default_rng(3)
+    features = rng.normal(1e4, 3, (400, 6)).astype(np.float32)
+    features[:, 1] = 2.5  # a constant
+    features[:, 2] = np.arange(400) % 7
+    features[:40, 3], features[rng.random(400) < 0.1, 4], features[:, 5] = np.nan, np.nan, np.nan
+    values = (3 * features[:, 2] + features[:, 0] + rng.normal(0, 1, 400)).astype(np.float32)
+
+    fit = solve(features, values, 2, 1.0)
+
+    known = ~np.isnan(features[:, :5])
+    assert fit.mean[:5] == pytest.approx([features[known[:, n], n].mean(dtype=float) for n in range(5)])
+    assert fit.scale[1] == fit.scale[5] == 1
+    wide = standardized(features, fit.mean, fit.scale, 2).astype(np.float64)
+    shrunk = np.diag([*[1.0] * (wide.shape[1] - 1), 1e-6])
+    expected = wide @ np.linalg.solve(wide.T @ wide + shrunk, wide.T @ values)
+    assert wide @ fit.weights == pytest.approx(expected, abs=0.05)

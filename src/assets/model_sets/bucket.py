@@ -1,5 +1,6 @@
 """Buckets as arrays: the rows of some keys, sorted by key and step."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from model_sets.info import SetInfo
 from model_sets.queries import covariate_columns, key_columns
 
 Array = np.ndarray[Any, Any]
+MOST_CODES = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def read_bucket(folder: Path, bucket: int, info: SetInfo) -> Bucket:
         return Bucket([], np.zeros(1, np.int64), empty, empty, np.zeros((0, len(covariates))), empty)
     names, places = _places([rows[key].chunk(0) for key in keys])
     steps, files = rows["step"].to_numpy().astype(np.int64), rows["file"].to_numpy()
-    order = np.lexsort((files, steps, places))
+    order = np.lexsort((_short(files), _short(steps), _short(places)))
     numbers = [_numbers(rows[column])[order] for column in covariates]
     return Bucket(
         keys=names,
@@ -79,7 +81,7 @@ def _places(columns: Sequence[Any]) -> tuple[list[tuple[str, ...]], Array]:
     codes = np.zeros(len(columns[0]), np.int64)
     for column, known in zip(columns, words, strict=True):
         codes = codes * len(known) + column.indices.to_numpy()
-    unique, number = np.unique(codes, return_inverse=True)
+    unique, number = _numbered(codes, math.prod(len(known) for known in words))
     parts: list[Array] = []
     for known in reversed(words):
         unique, part = np.divmod(unique, len(known))
@@ -92,6 +94,21 @@ def _places(columns: Sequence[Any]) -> tuple[list[tuple[str, ...]], Array]:
     places = np.empty(len(found), np.int64)
     places[order] = np.arange(len(found))
     return [found[place] for place in order], places[number]
+
+
+def _numbered(codes: Array, limit: int) -> tuple[Array, Array]:
+    """Return the distinct codes, sorted, and for each code its place among them. Codes are below `limit`."""
+    if limit > MOST_CODES:
+        return np.unique(codes, return_inverse=True)
+    found = np.zeros(limit, bool)
+    found[codes] = True
+    return np.flatnonzero(found), (np.cumsum(found) - 1)[codes]
+
+
+def _short(numbers: Array) -> Array:
+    """Return whole numbers as 16-bit numbers of the same order if they fit: these are sorted much faster."""
+    least = numbers.min()
+    return (numbers - least).astype(np.uint16) if numbers.max() - least < 2**16 else numbers
 
 
 def _numbers(column: Any) -> Array:

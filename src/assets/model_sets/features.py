@@ -5,6 +5,7 @@ all steps of a horizon are known when it begins, and no forecast depends on anot
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -86,27 +87,31 @@ class Grid:
 
 
 def build(plan: FeaturePlan, grid: Grid, begin: int, end: int) -> Array:
-    """Return the features of the cells [begin, end): float32 (members, end - begin, features)."""
+    """Return the features of the cells [begin, end): float32 (members, end - begin, features).
+
+    In memory, the cells of a feature follow each other, which is faster to write.
+    """
     values = grid.values
     members, width = len(values), end - begin
-    built = np.empty((members, width, len(plan.names)), np.float32)
+    built = np.empty((members, len(plan.names), width), np.float32)
     for place, lag in enumerate(plan.lags):
-        _shift(values, begin, lag, built[:, :, place])
+        _shift(values, begin, lag, built[:, place])
     count = len(plan.lags)
-    built[:, :, count] = _mean_of_known(built[:, :, :LAGS])
+    built[:, count] = _mean_of_known(built[:, :LAGS])
     place = count + 1
     known = ~np.isnan(values)
     total = _running(np.where(known, values, 0), np.float64)
     number = _running(known, np.int32)
     for window in plan.windows:
-        _window_mean(total, number, (begin - plan.horizon + 1, window), built[:, :, place])
+        _window_mean(total, number, (begin - plan.horizon + 1, window), built[:, place])
         place += 1
-    steps = grid.first[:, None] + np.arange(begin, end)
+    first = grid.first[:1] if (grid.first == grid.first[:1]).all() else grid.first
+    steps = first[:, None] + np.arange(begin, end)
     for name in CALENDAR[plan.frequency]:
-        built[:, :, place] = _calendar(name, steps, plan.frequency)
+        built[:, place] = _calendar(name, steps, plan.frequency)
         place += 1
-    built[:, :, place:] = grid.covariates[:, begin:end]
-    return built
+    built[:, place:] = grid.covariates[:, begin:end].transpose(0, 2, 1)
+    return built.transpose(0, 2, 1)
 
 
 def _shift(values: Array, begin: int, lag: int, into: Array) -> None:
@@ -118,11 +123,12 @@ def _shift(values: Array, begin: int, lag: int, into: Array) -> None:
 
 
 def _mean_of_known(cells: Array) -> Array:
-    """Return the mean over the last axis of the numbers that are not NaN."""
-    total, number = np.zeros(cells.shape[:2], np.float32), np.zeros(cells.shape[:2], np.float32)
-    for place in range(cells.shape[2]):
-        known = ~np.isnan(cells[:, :, place])
-        np.add(total, cells[:, :, place], out=total, where=known)
+    """Return the mean over the axis 1 of the numbers that are not NaN."""
+    shape = (cells.shape[0], cells.shape[2])
+    total, number = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    for place in range(cells.shape[1]):
+        known = ~np.isnan(cells[:, place])
+        np.add(total, cells[:, place], out=total, where=known)
         number += known
     return np.where(number > 0, total / np.maximum(number, 1), np.nan)
 
@@ -137,11 +143,23 @@ def _running(cells: Array, kind: Any) -> Array:
 def _window_mean(total: Array, number: Array, window: tuple[int, int], into: Array) -> None:
     """Write the mean of the known values in each window that ends before the cell, NaN if it has none."""
     last, length = window
-    ends = np.clip(np.arange(last, last + into.shape[1]), 0, total.shape[1] - 1)
-    starts = np.clip(np.arange(last - length, last - length + into.shape[1]), 0, total.shape[1] - 1)
-    counts = number[:, ends] - number[:, starts]
-    sums = total[:, ends] - total[:, starts]
+    width = into.shape[1]
+    counts = _part(number, last, width) - _part(number, last - length, width)
+    sums = _part(total, last, width) - _part(total, last - length, width)
     into[:] = np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def _part(totals: Array, begin: int, width: int) -> Array:
+    """Return the columns [begin, begin + width). Before the first and after the last one, these repeat."""
+    inside = totals[:, max(begin, 0) : max(begin + width, 0)]
+    if inside.shape[1] == width:
+        return inside
+    before = min(max(-begin, 0), width)
+    part = np.empty((totals.shape[0], width), totals.dtype)
+    part[:, :before] = totals[:, :1]
+    part[:, before : before + inside.shape[1]] = inside
+    part[:, before + inside.shape[1] :] = totals[:, -1:]
+    return part
 
 
 def _calendar(name: str, steps: Array, frequency: str) -> Array:
@@ -150,8 +168,12 @@ def _calendar(name: str, steps: Array, frequency: str) -> Array:
     if frequency == "day" and name == "weekday":
         return (steps + 3) % 7
     lowest = int(steps.min())
-    every = np.arange(lowest, int(steps.max()) + 1)
-    return np.asarray(_calendar_of(name, start_of(every, frequency))[steps - lowest])
+    return np.asarray(_calendar_between(name, lowest, int(steps.max()) + 1, frequency)[steps - lowest])
+
+
+@lru_cache(maxsize=64)  # most keys of a bucket have the same time span
+def _calendar_between(name: str, begin: int, end: int, frequency: str) -> Array:
+    return _calendar_of(name, start_of(np.arange(begin, end), frequency)).astype(np.float32)
 
 
 def _calendar_of(name: str, starts: Array) -> Array:

@@ -108,6 +108,10 @@ class ModelSet:
         row = self.find(key)
         if row is None:
             raise UnknownKeyError(f"the set has no key {self.spell(key)}")
+        return self.load(row)
+
+    def load(self, row: IndexRow) -> Member:
+        """Return the member of an index row. Raise NoMemberError or CorruptShardError, as `member` does."""
         content = self.read(row)
         try:
             return load_member(str(row.loader), content, self.plan)

@@ -187,6 +187,14 @@ class Ridge:
     def __init__(self, plan: FeaturePlan, mean: Array, scale: Array, weights: Array) -> None:
         self._weekday, self._mean, self._scale, self._weights = plan.weekday, mean, scale, weights
 
+    @classmethod
+    def of(cls, plan: FeaturePlan, arrays: Mapping[str, Array]) -> "Ridge":
+        """Return the model in the arrays of an entry. Those of earlier releases are three in place of one."""
+        if "numbers" not in arrays:
+            return cls(plan, arrays["mean"], arrays["scale"], arrays["weights"])
+        width = len(plan.names)
+        return cls(plan, *np.split(arrays["numbers"], [width, 2 * width]))
+
     def predict(self, features: Array) -> Array:
         wide = standardized(features, self._mean, self._scale, self._weekday)
         return np.asarray(wide @ self._weights)
@@ -282,6 +290,6 @@ def _load_npz(content: bytes, plan: FeaturePlan) -> Member:
     if kind == "seasonal_naive":
         return SeasonalNaive(plan, tail)
     if kind == "ridge":
-        ridge = Ridge(plan, arrays["mean"], arrays["scale"], arrays["weights"])
+        ridge = Ridge.of(plan, arrays)
         return FeatureMember(plan, tail, ridge.predict, len(content))
     raise ValueError(f"kind {kind!r} is none of ridge, seasonal_naive")

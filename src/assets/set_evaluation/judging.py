@@ -10,6 +10,7 @@ from holdout import forecast_holdout
 from importance import permutation_importance
 from measure import Index, Key, KeyErrors, decide_all, measure_keys, unexpected_keys
 from member_rule import MemberDecision, MemberRule
+from model_sets import boosting
 from model_sets.errors import SetError
 from model_sets.format import ModelSet, open_set
 from model_sets.sources import Source
@@ -59,6 +60,7 @@ def judge(evaluation: Evaluation, winners: Path) -> Judgement:
     opened = {side: _open(side, folder) for side, folder in evaluation.sets.items()}
     candidate, champion = opened["candidate"], opened.get("champion")
     _check(evaluation, candidate, champion)
+    boosting.import_for([members.index for members in opened.values()])
     keys = candidate.info.keys
     with tempfile.TemporaryDirectory() as scratch:
         horizon = candidate.info.horizon if evaluation.newest_only else None

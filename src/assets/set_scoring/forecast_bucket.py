@@ -76,7 +76,7 @@ def _load(members: ModelSet, row: IndexRow | None) -> Member | _NoMember:
     if row is None:
         return _NoMember("no_member", "the set has no member for this key")
     try:
-        return members.member(row.key)
+        return members.load(row)
     except NoMemberError as error:
         return _NoMember("failed" if row.state == "failed" else "no_member", str(error))
     except SetError:

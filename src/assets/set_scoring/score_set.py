@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 sys.path[:0] = [str(folder) for folder in Path(__file__).absolute().parents[:2]]
 
 from forecast_bucket import forecast_bucket, unusable_rows
+from model_sets import boosting
 from model_sets.bucket import read_bucket
 from model_sets.format import ModelSet, open_set
 from split_partition import NO_BUCKET
@@ -46,7 +47,8 @@ class SetScorer:
             rows = forecast_bucket(self._members, read_bucket(self._buckets, int(bucket), info))
         self._scored.mkdir(parents=True, exist_ok=True)
         partial = self._scored / f"{bucket:0>4}.partial"
-        pq.write_table(rows, partial, compression="zstd", compression_level=1)
+        texts = [field.name for field in rows.schema if pa.types.is_string(field.type)]
+        pq.write_table(rows, partial, compression="lz4", use_dictionary=texts, write_statistics=False)
         partial.replace(self._scored / f"{bucket:0>4}.parquet")
         return int(rows.num_rows)
 
@@ -62,7 +64,9 @@ def init() -> None:
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--scored", type=Path, required=True)
     args, _ = parser.parse_known_args()  # Azure ML adds arguments of its own
-    _scorer = SetScorer(open_set(args.model), args.buckets, args.scored)
+    members = open_set(args.model)
+    boosting.import_for([members.index])
+    _scorer = SetScorer(members, args.buckets, args.scored)
 
 
 def run(mini_batch: Sequence[str]) -> list[str]:

@@ -24,7 +24,7 @@ from model_sets.index import IndexRow, rows_to_table, schema, table_to_rows
 from model_sets.limits import check_metrics
 from model_sets.prepared import PREPARE
 from model_sets.shards import FOLDER
-from train_members import SUMS
+from train_members import SUMS, read_bucket_rows
 from training_settings import Settings
 
 SHOWN_KEYS = 1000
@@ -63,7 +63,7 @@ def main() -> None:
 
 def read_rows(members: Path, buckets: int) -> pa.Table:
     """Return the rows of all buckets, with the sums of their holdouts."""
-    return pa.concat_tables([pq.read_table(members / f"{bucket:04}.parquet") for bucket in range(buckets)])
+    return pa.concat_tables([read_bucket_rows(members, bucket) for bucket in range(buckets)])
 
 
 def complete(

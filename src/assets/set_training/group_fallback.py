@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from member_trainers import FAST, FAST_ROUNDS
+from model_sets import boosting
 from model_sets.bucket import Bucket, read_bucket
 from model_sets.features import FeaturePlan, build
 from model_sets.index import IndexRow, spell
@@ -45,6 +46,7 @@ def with_group_members(
 
     `rows` is the folder of the buckets. A key whose group has no key with enough rows keeps the baseline.
     """
+    boosting.import_alone()
     few = [row for row in index if row.state == "too_few_rows" and row.trained_in == settings.training]
     groups = _groups(few, settings)
     siblings = _siblings(index, settings, set(groups))

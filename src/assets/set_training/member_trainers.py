@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from model_sets import boosting
 from model_sets.info import SetInfo
 from model_sets.members import (
     MemberRows,
@@ -20,10 +21,12 @@ from model_sets.members import (
     cloudpickle_content,
     lightgbm_content,
     npz_content,
-    standardized,
 )
 from model_sets.times import start_of
+from ridge_regression import solve
+from trainer_parameters import checked
 from training_grid import Chunk
+from training_settings import Settings
 
 Array = np.ndarray[Any, Any]
 BUILT_IN = ("lightgbm", "lightgbm-fast", "ridge", "seasonal-naive")
@@ -59,14 +62,19 @@ class Trainer(Protocol):
     def fits(self, chunk: Chunk) -> Iterator[Callable[[], Fitted]]: ...
 
 
-def trainer_of(name: str, info: SetInfo, folder: Path) -> Trainer:
-    """Return a built-in trainer, or that of a file in `folder`. Raise ValueError if there is none."""
-    if name == "lightgbm":
-        return Boosting(FULL, ROUNDS)
-    if name == "lightgbm-fast":
-        return Boosting(FAST, FAST_ROUNDS)
+def trainer_of(settings: Settings, folder: Path) -> Trainer:
+    """Return a built-in trainer, or that of a file in `folder`.
+
+    Raise ValueError if there is none, or if it does not take a parameter.
+    """
+    name, info = settings.trainer, settings.info
+    parameters: dict[str, Any] = checked(name, settings.parameters)
+    if name in ("lightgbm", "lightgbm-fast"):
+        usual, rounds = (FULL, ROUNDS) if name == "lightgbm" else (FAST, FAST_ROUNDS)
+        rounds = int(parameters.pop("rounds", rounds))
+        return Boosting(usual | parameters, rounds)
     if name == "ridge":
-        return BatchedRidge()
+        return BatchedRidge(parameters.get("penalty", PENALTY))
     if name == "seasonal-naive":
         return Baseline()
     file = folder / name
@@ -88,8 +96,7 @@ class Boosting:
         self._settings, self._rounds = settings, rounds
 
     def fits(self, chunk: Chunk) -> Iterator[Callable[[], Fitted]]:
-        import lightgbm  # noqa: F401  it takes seconds, which do not count for the first member
-
+        boosting.import_alone()  # it takes seconds, which do not count for the first member
         _ = chunk.features
         for number in range(len(chunk.series)):
             yield lambda number=number: self._fit(chunk, number)  # type: ignore[misc]
@@ -111,45 +118,25 @@ class Boosting:
 
 
 class BatchedRidge:
-    """Ridge regression for all keys of a chunk at once."""
+    """Ridge regression. The features of all keys of a chunk are made at once."""
+
+    def __init__(self, penalty: float = PENALTY) -> None:
+        self._penalty = penalty
 
     def fits(self, chunk: Chunk) -> Iterator[Callable[[], Fitted]]:
-        solved: list[Fitted] = []
-
-        def fit(number: int) -> Fitted:
-            if not solved:
-                solved.extend(self._solve(chunk))
-            return solved[number]
-
         for number in range(len(chunk.series)):
-            yield lambda number=number: fit(number)  # type: ignore[misc]
+            yield lambda number=number: self._fit(chunk, number)  # type: ignore[misc]
 
-    def _solve(self, chunk: Chunk) -> Iterator[Fitted]:
+    def _fit(self, chunk: Chunk, number: int) -> Fitted:
         cut, plan = chunk.cut, chunk.plan
-        for number in range(len(chunk.series)):
-            known = np.flatnonzero(chunk.known[number, :cut])
-            features = chunk.features[number, known]
-            mean, scale = _scales(features)
-            wide = standardized(features, mean, scale, plan.weekday)
-            target = chunk.grid.values[number, known]
-            penalty = np.full(wide.shape[1], PENALTY, np.float64)
-            penalty[-1] = 1e-6  # the constant is not shrunk
-            gram = (wide.T @ wide).astype(np.float64) + np.diag(penalty)
-            weights = np.linalg.solve(gram, (wide.T @ target).astype(np.float64)).astype(np.float32)
-            arrays = {"mean": mean, "scale": scale, "weights": weights}
-            holdout = Ridge(plan, mean, scale, weights).predict(chunk.features[number, cut:])
-            yield Fitted("npz", npz_content("ridge", tail_of(chunk, number), arrays), holdout)
-
-
-def _scales(features: Array) -> tuple[Array, Array]:
-    """Return mean and deviation of each feature over the rows that have it, 0 and 1 if none has."""
-    known = ~np.isnan(features)
-    number = np.maximum(known.sum(axis=0), 1)
-    filled = np.where(known, features, 0)
-    mean = filled.sum(axis=0, dtype=np.float64) / number
-    deviation = np.sqrt((np.where(known, features - mean, 0) ** 2).sum(axis=0) / number)
-    scale = np.where(deviation > 1e-9, deviation, 1.0)
-    return mean.astype(np.float32), scale.astype(np.float32)
+        features, values, known = chunk.features[number], chunk.grid.values[number], chunk.known[number, :cut]
+        if known.all():
+            fit = solve(features[:cut], values[:cut], plan.weekday, self._penalty)
+        else:
+            fit = solve(features[:cut][known], values[:cut][known], plan.weekday, self._penalty)
+        arrays = {"numbers": np.concatenate([fit.mean, fit.scale, fit.weights])}  # one array is read faster
+        holdout = Ridge(plan, fit.mean, fit.scale, fit.weights).predict(features[cut:])
+        return Fitted("npz", npz_content("ridge", tail_of(chunk, number), arrays), holdout)
 
 
 class Baseline:
@@ -162,10 +149,13 @@ class Baseline:
 
 def baseline(chunk: Chunk, number: int) -> Fitted:
     """Return the seasonal naive member of a key. Its forecasts of the holdout see nothing of it."""
-    tail = tail_of(chunk, number)
+    return Fitted("npz", npz_content("seasonal_naive", tail_of(chunk, number)), naive_holdout(chunk, number))
+
+
+def naive_holdout(chunk: Chunk, number: int) -> Array:
+    """Return the seasonal naive forecasts of a key's holdout."""
     rows = MemberRows(chunk.steps(number)[chunk.cut :], np.zeros((chunk.plan.horizon, 0)), dict)
-    holdout = SeasonalNaive(chunk.plan, tail).forecast(rows)
-    return Fitted("npz", npz_content("seasonal_naive", tail), holdout)
+    return SeasonalNaive(chunk.plan, tail_of(chunk, number)).forecast(rows)
 
 
 class UserTrainer:

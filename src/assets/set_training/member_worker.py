@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import training_settings
-from member_trainers import Baseline, Fitted, Trainer, baseline, trainer_of
+from member_trainers import Baseline, Fitted, Trainer, baseline, naive_holdout, trainer_of
 from model_sets.accuracy import member_metrics
 from model_sets.bucket import read_bucket
 from model_sets.features import FeaturePlan
@@ -74,7 +74,7 @@ def outcomes(folder: Path, rows: Path, bucket: int, skipped: Collection[int]) ->
         for number, one in enumerate(chunk.series):
             yield _with_few_rows(chunk, number, one, settings)
     enough = [one for one in usable if one not in few]
-    trainer = trainer_of(settings.trainer, info, Path(__file__).parent) if enough else Baseline()
+    trainer = trainer_of(settings, Path(__file__).parent) if enough else Baseline()
     for chunk in chunks(read, enough, plan):
         yield from _trained(trainer, chunk, info.frequency)
 
@@ -103,7 +103,7 @@ def _attempt(chunk: Chunk, number: int, fit: Callable[[], Fitted], frequency: st
 def _outcome(chunk: Chunk, number: int, fitted: Fitted, frequency: str) -> Outcome:
     one = chunk.series[number]
     actual = chunk.grid.values[number, chunk.cut :].astype(np.float64)
-    naive = baseline(chunk, number).holdout
+    naive = naive_holdout(chunk, number)
     both = ~np.isnan(actual) & np.isfinite(naive) & np.isfinite(fitted.holdout)
     sums = [np.abs(actual - answers)[both].sum() for answers in (fitted.holdout, naive)]
     return Outcome(

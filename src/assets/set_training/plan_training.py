@@ -46,7 +46,6 @@ def main() -> None:
         covariates=tuple(json.loads(args.covariates)),
         prepare=hash_of(prepare) if prepare else "",
     )
-    trainer_of(args.trainer, info, folder)
     previous = open_set(args.previous) if args.previous else None
     if previous and previous.info != info:
         what = "columns, horizon, frequency or prepare.py"
@@ -72,7 +71,9 @@ def main() -> None:
         data_names=args.data_names,
         base_shard=next_shard(previous) if previous and only is not None else 0,
         group_by=group_columns(json.loads(args.group_by), info.keys),
+        parameters=json.loads(args.parameters),
     )
+    trainer_of(settings, folder)
     facts = {
         "unreadable": [[source.name, source.error] for source in sources if source.error],
         "only": None if only is None else [list(key) for key in only],
@@ -162,6 +163,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data-names", default="")
     parser.add_argument("--prepare", default=NONE)
     parser.add_argument("--group-by", default="[]")
+    parser.add_argument("--parameters", default="{}")
     return parser.parse_args()
 
 

@@ -77,6 +77,11 @@ class BucketTraining:
         )
 
 
+def read_bucket_rows(members: Path, bucket: int) -> pa.Table:
+    """Return the rows of a trained bucket, with the sums of their holdouts."""
+    return pq.read_table(members / f"{bucket:04}.parquet")
+
+
 _training: BucketTraining
 
 

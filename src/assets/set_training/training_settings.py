@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ class Settings:
 
     `trainer` is the name of a built-in trainer or of a file with `train(table, key)`. `base_shard` is the
     number of the first new shard. Keys with too few rows get the member of their group, which has the same
-    values in the key columns `group_by`, or the baseline without these.
+    values in the key columns `group_by`, or the baseline without these. `parameters` replace some of the
+    trainer's own.
     """
 
     info: SetInfo
@@ -32,6 +33,7 @@ class Settings:
     data_names: str = ""
     base_shard: int = 0
     group_by: tuple[str, ...] = ()
+    parameters: Mapping[str, float] = field(default_factory=dict)
 
 
 def save(folder: Path, settings: Settings, plan: Plan, facts: Mapping[str, Any]) -> None:

@@ -133,6 +133,9 @@ class ModelSet(JobClusters):
         default=None, description="`name:version` of a Data asset that lists the expected keys."
     )
     trainer: Filled = "lightgbm"
+    parameters: dict[Column, float] = Field(
+        default={}, description="Parameters of the trainer, such as `{num_leaves: 15}`."
+    )
     covariates: list[Column] = Field(default=[])
     prepare: Filled | None = Field(
         default=None,

@@ -13,6 +13,7 @@ from tidepool.azureml.locations import BlobLocation
 from tidepool.errors import AzureError
 from tidepool.storage.blobs import Blobs
 from tidepool.store import Document, Store
+from tidepool.tracking import version_search
 
 # azureml://host/mlflow/v2.0/subscriptions/.../experiments/e/runs/r/artifacts/model
 _IN_RUN = re.compile(r"azureml://[^/]+/mlflow/.*/runs/(?P<run>[^/]+)/artifacts/?(?P<path>.*)")
@@ -21,6 +22,7 @@ _NAME_FILTER = re.compile(r"name\s*=\s*['\"](?P<name>[^'\"]+)['\"]")
 
 Handler = Callable[[str, Mapping[str, Any]], Awaitable[Document]]
 
+_MOST_VERSIONS = 10_000  # of a page, if the caller asks for no number
 _MOST_MLMODEL = 1024 * 1024
 _MOST_DEPTH = 32
 
@@ -92,11 +94,21 @@ class MlflowModels:
         return {"artifact_uri": f"wasbs://{host}/{location.path.rstrip('/')}"}
 
     async def _search_versions(self, workspace_id: str, body: Mapping[str, Any]) -> Document:
-        match = _NAME_FILTER.search(str(body.get("filter") or ""))
-        if match is None:
-            raise AzureError(501, "NotEmulated", "Tidepool searches model versions by name only: name='...'.")
-        versions = self._store.children(f"{workspace_id}/models/{match['name']}/versions")
-        return {"model_versions": [_version(document) for _, document in versions][::-1]}
+        """Return the versions that match, by name, the newest of each first, in pages."""
+        wanted = version_search.parse(str(body.get("filter") or ""))
+        if body.get("order_by"):
+            raise AzureError(501, "NotEmulated", f"Tidepool does not sort by {body['order_by']}")
+        models = self._store.children(f"{workspace_id}/models")
+        names = [wanted.name] if wanted.name else sorted(str(document["name"]) for _, document in models)
+        found = [
+            version
+            for name in names
+            for _, document in reversed([*self._store.children(f"{workspace_id}/models/{name}/versions")])
+            if wanted.matches(version := _version(document))
+        ]
+        begin, size = int(body.get("page_token") or 0), int(body.get("max_results") or _MOST_VERSIONS)
+        more = {"next_page_token": str(begin + size)} if begin + size < len(found) else {}
+        return {"model_versions": found[begin : begin + size], **more}
 
     def _newest(self, workspace_id: str, name: str) -> Document:
         document = self._catalog.latest(workspace_id, "models", name)

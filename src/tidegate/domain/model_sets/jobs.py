@@ -67,6 +67,7 @@ def plan_set_training(of: SetOfModel, retraining: Retraining) -> JobPlan:
             "data_names": ",".join(retraining.data),
             "training_compute": cluster,
             **({"prepare": set.prepare} if set.prepare else {}),
+            **({"parameters": json.dumps(set.parameters)} if set.parameters else {}),
             **({"group_by": json.dumps(set.group_by)} if set.group_by else {}),
         },
         outputs={"report": datastore_uri(BLOBSTORE, f"sets/{of.model}/trainings/{retraining.job}/")},
