@@ -45,7 +45,7 @@ class TemplateError(Exception):
 
 def sources() -> list[Path]:
     """Return the files that the results are made from."""
-    patterns = ("**/*.bicep", "**/*.bicepparam", "*.yaml", "bicepconfig.json")
+    patterns = ("**/*.bicep", "**/*.bicepparam", "*.yaml", "queries/*.kql", "bicepconfig.json")
     files = {file for pattern in patterns for file in INFRA.glob(pattern)}
     return sorted([*files, *(ROOT / "src/assets/compute").glob("*.yml")])
 

@@ -16,6 +16,9 @@ param location string
 @secure()
 param notifyUrl string
 
+@description('Address that gets alerts: the timer does not run, work failed, dead letters, work that does not end. Empty: no alerts and no workbook.')
+param alertEmail string = ''
+
 @description('Object id of who deploys, for tidegate deploy and tidegate doctor. Empty: nobody gets these roles.')
 param deployerId string = ''
 
@@ -136,6 +139,18 @@ resource newProductionGroup 'Microsoft.Resources/resourceGroups@2025-04-01' = if
   name: names.productionGroup
   location: location
   tags: tags
+}
+
+module alerts 'modules/alerts.bicep' = if (!empty(alertEmail)) {
+  name: 'alerts'
+  scope: serviceGroup
+  params: {
+    actionGroupName: names.actionGroup
+    email: alertEmail
+    insightsId: monitoring.outputs.insightsId
+    location: location
+    tags: tags
+  }
 }
 
 module monitoring 'modules/monitoring.bicep' = {

@@ -4,6 +4,7 @@ using 'main.bicep'
 param environmentName = readEnvironmentVariable('AZURE_ENV_NAME')
 param location = readEnvironmentVariable('AZURE_LOCATION')
 param notifyUrl = readEnvironmentVariable('NOTIFY_URL')
+param alertEmail = readEnvironmentVariable('TIDEGATE_ALERT_EMAIL', '')
 param deployerId = readEnvironmentVariable('AZURE_PRINCIPAL_ID', '')
 param deployerType = readEnvironmentVariable('AZURE_PRINCIPAL_TYPE', 'User')
 param scientistsId = readEnvironmentVariable('TIDEGATE_SCIENTISTS_ID', '')

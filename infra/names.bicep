@@ -16,6 +16,7 @@ func namesWith(environmentName string, token string, suffix string) resourceName
   feedStorage: 'stfeed${token}'
   logWorkspace: 'log-${token}'
   insights: 'appi-${token}'
+  actionGroup: 'ag-${token}'
   customTopic: 'evgt-${token}'
   storageTopic: 'evgst-feed-${token}'
   developmentTopic: 'evgst-dev-${token}'
@@ -43,6 +44,7 @@ type resourceNamesOf = {
   feedStorage: string
   logWorkspace: string
   insights: string
+  actionGroup: string
   customTopic: string
   storageTopic: string
   developmentTopic: string

@@ -45,3 +45,6 @@ output logWorkspaceId string = logs.id
 
 @description('Where the app sends its log lines. It is no secret, because local authentication is off.')
 output connectionString string = insights.properties.ConnectionString
+
+@description('Id of Application Insights, which has the log lines.')
+output insightsId string = insights.id

@@ -10,12 +10,15 @@ from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.subjects import QUEUE_SUBJECT, command_subject
 from tidegate.domain.delays import digest, without_ids
 from tidegate.errors import UnreadableMessageError
+from tidegate.log import Log
 from tidegate.messages.commands import DELIVERY_FIELDS, FROM_REPLAY, AnyCommand, Next, Notify
 from tidegate.service.context import notification_of
 from tidegate.service.steps.delayed_work import DelayedWork
 
 if TYPE_CHECKING:
     from tidegate.cloud.ledger import Ledger
+
+log = Log(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class FailureLog:
         self.ledger.add_failure(activity)
         if kind == "work.failed":
             self.delays.failed(command, activity.id)
+            log.warning("failure_recorded", failure=activity.short_id, subject=activity.subject)
         return [] if activity.done else [Next(notification_of(activity))]
 
     def record_unreadable(self, message: str, error: UnreadableMessageError) -> list[Next]:
@@ -71,6 +75,7 @@ class FailureLog:
             cause="queue",
         )
         self.ledger.add_failure(activity)
+        log.warning("failure_recorded", failure=activity.short_id, subject=activity.subject)
         return [Next(notification_of(activity))]
 
 

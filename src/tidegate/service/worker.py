@@ -95,6 +95,7 @@ class Worker:
         If this method raises an error, the queue delivers the message again after ten minutes.
         """
         text = message_text(message)
+        log.warning("poison_message_taken")
         try:
             command = decode(text)
         except UnreadableMessageError as error:

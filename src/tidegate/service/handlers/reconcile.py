@@ -23,6 +23,15 @@ from tidegate.domain.partitions.calendar import (
 )
 from tidegate.domain.partitions.catch_up import lacks_result
 from tidegate.domain.partitions.records import Partition, ScoringState
+from tidegate.domain.unfinished import (
+    Waiting,
+    unfinished,
+    waiting_jobs,
+    waiting_models,
+    waiting_notifications,
+    waiting_partitions,
+    waiting_retries,
+)
 from tidegate.errors import TidegateError
 from tidegate.log import Log
 from tidegate.messages.commands import (
@@ -84,6 +93,7 @@ class ReconcileHandler:
         models = ledger.models()
         jobs = ledger.jobs(open_only=True)
         open_jobs, scored = {job.name for job in jobs}, list[Partition]()
+        waiting: list[Waiting] = list(waiting_jobs(jobs))
         to_check = [*self.runner.changed(jobs), *self.limits.due(jobs, config)]
         due: list[AnyCommand] = list(due_jobs(to_check, config, cause))
         for name, feed in config.feeds.items():
@@ -97,6 +107,7 @@ class ReconcileHandler:
                 continue
             records = ledger.partitions(name)
             scored += [record for record in records if _is_live(record)]
+            waiting += waiting_partitions(records)
             partitions = due_partitions(feed, records, now, config.timezone)
             due += [CheckPartition(cause=cause, feed=name, partition=partition) for partition in partitions]
             due += due_scorings(feed, records, cause, open_jobs)
@@ -107,11 +118,20 @@ class ReconcileHandler:
         due += self.presence.check(config, models, versions, scored, cause)
         due += self.registrations.find(config, cause)
         due += due_models(models, config, now, cause, open_jobs)
-        due += self.delays.lost(cause)
+        delays = ledger.delays()
+        due += self.delays.lost(delays, cause)
         due += due_backfills(ledger.backfills(open_only=True), config, cause)
-        due += due_activities(ledger.unsent_activities(), now, cause)
+        unsent = [activity for activity in ledger.unsent_activities() if now - activity.at < _OLD_NEWS]
+        due += due_activities(unsent, now, cause)
+        waiting += [
+            *waiting_models(models, versions),
+            *waiting_retries(delays),
+            *waiting_notifications(unsent),
+        ]
         commands = list(dict.fromkeys(due))
-        log.info("unfinished_found", commands=len(commands))
+        for summary in unfinished(waiting, now):
+            log.info("unfinished_work", **vars(summary))
+        log.info("timer_completed", commands=len(commands))
         return [Next(command) for command in commands]
 
 

@@ -1,7 +1,7 @@
 """Delayed work in the ledger: commands for the same work share one chain of retries and one notification."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -92,12 +92,10 @@ class DelayedWork:
             lambda: self._close(command, started), f"delay of {command_subject(command)}"
         )
 
-    def lost(self, cause: str) -> list[AnyCommand]:
+    def lost(self, delays: Iterable[Delay], cause: str) -> list[AnyCommand]:
         """Return the commands of delayed work whose next retry did not come, to be tried again."""
         return [
-            command
-            for delay in self._ledger.delays()
-            if delay.lost(self._now()) and (command := _command_of(delay, cause))
+            command for delay in delays if delay.lost(self._now()) and (command := _command_of(delay, cause))
         ]
 
     def _decide(self, retry: Next, reason: str) -> Begin | Join:
