@@ -60,8 +60,9 @@ check: .tools/test  ## check format, lint, types, imports and requirements.txt
 	@.venv/bin/lint-imports
 	@$(EXPORT) | diff requirements.txt - || { echo 'requirements.txt does not match uv.lock. Run: make requirements'; exit 1; }
 
-docs: .tools/test  ## write the generated parts of the documentation of Tidepool
+docs: .tools/test  ## write the generated parts of the documentation
 	@.venv/bin/python -m tests.support.emulation_page
+	@.venv/bin/python -m tests.support.log_page
 
 fix: .tools/test  ## format, and fix what the linter can fix
 	@.venv/bin/ruff format .

@@ -46,6 +46,8 @@ LINES: Mapping[str, Line] = {
     "approval_saved": _line("info", "a person approved or refused a version", "approved model version"),
     "backfill_changed": _line("info", "a backfill was paused, resumed or cancelled", "backfill feed state"),
     "backfill_requested": _line("info", "a person requested a backfill", "backfill feed partitions"),
+    "budget_paused_already": _line("info", "a budget is used up, and its feed or model is paused", "target"),
+    "budget_renewed": _line("info", "a new month has begun, and the pause of a budget ends", "target"),
     "champion_changed": _line("info", "a version is champion", "model version"),
     "champion_gone": _line("warning", "the files of a champion set cannot be found", "model version"),
     "champion_judged": _line("info", "a champion was judged with another decoder", "decoder passed"),
@@ -148,6 +150,7 @@ LINES: Mapping[str, Line] = {
     "unfinished_work": _line(
         "info", "the timer's summary of one kind of unfinished work", "count kind oldest oldest_s"
     ),
+    "usage_not_read": _line("warning", "the node-seconds of a job could not be read", "error job"),
     "version_added": _line("info", "a partition has a new version", "files reason version"),
     "version_in_production": _line("info", "a version is registered in production", "bytes model version"),
     "version_restored": _line(
