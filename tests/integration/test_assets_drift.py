@@ -24,7 +24,9 @@ UNREACHABLE = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST
 
 def run(step: str, script: str, arguments: list[str | Path], **environ: str) -> str:
     """Its output; a failure raises CalledProcessError."""
-    included = os.pathsep.join(str(ASSETS / name) for name in ("image_scoring", "evaluation"))
+    included = os.pathsep.join(
+        str(ASSETS / name) for name in ("image_scoring", "evaluation", "data_profile", "table_scoring")
+    )
     return subprocess.run(
         [sys.executable, script, *arguments],
         cwd=ASSETS / step,
@@ -39,7 +41,7 @@ def run(step: str, script: str, arguments: list[str | Path], **environ: str) -> 
 
 def measure(folder: Path, **environ: str) -> dict[str, Any]:
     """drift.json of the month in a folder."""
-    places = {key: folder / key for key in ("images", "rows", "manifest", "model", "drift")}
+    places = {key: folder / key for key in ("images", "rows", "manifest", "model", "drift", "profile")}
     given = {**places, "threshold": "0.2", "share": "0.5", **SUBJECT}
     run(
         "image_scoring",
@@ -88,6 +90,11 @@ def test_drift_is_measured_and_shown(partition: Path) -> None:
     assert client.get_run(pipeline).data.metrics == client.get_run(step).data.metrics
     with Image.open(io.BytesIO(Path(client.download_artifacts(step, "drift.png")).read_bytes())) as picture:
         assert min(picture.size) > 200
+    profile = json.loads((partition / "profile/profile.json").read_text())
+    assert (profile["made"], profile["version"], profile["files"]) == (True, "202611-1", 60)
+    assert json.loads(Path(client.download_artifacts(step, "profile.json")).read_text()) == {
+        key: value for key, value in profile.items() if key not in SUBJECT
+    }
 
 
 def test_a_measurement_that_cannot_be_shown_is_kept(partition: Path) -> None:
@@ -112,6 +119,7 @@ def test_what_is_missing_never_fails_the_month(partition: Path, missing: str, wh
     assert {key: drift[key] for key in SUBJECT} == SUBJECT
     assert (drift["measured"], drift["breached"]) == (False, False)
     assert why in drift["why"]
+    assert json.loads((partition / "profile/profile.json").read_text())["made"]
 
 
 def test_a_month_without_one_good_image_is_not_measured(partition: Path) -> None:

@@ -14,9 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from image_profile import profile_images
-from listed_files import ListedFiles, read_listed
-from table_files import is_table
-from table_profile import profile_tables
+from listed_files import ListedFiles, is_table, read_listed
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,17 +31,27 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
     args = parse_arguments()
     subject = {key: getattr(args, key) for key in ("feed", "partition", "version")}
-    args.profile.mkdir(parents=True, exist_ok=True)
+    make_profile(args.data, args.manifest, args.profile, subject)
+
+
+def make_profile(
+    data: Path, manifest: Path, target: Path, subject: Mapping[str, str], run: str | None = None
+) -> None:
+    """Write profile.json of the listed files of a folder, and log it to a run, by default that of the job.
+
+    A failure is logged and not raised, because the partition must not fail.
+    """
+    target.mkdir(parents=True, exist_ok=True)
     try:
-        outcome = {"made": True, "why": "", **profile(args.data, read_listed(args.manifest))}
+        outcome = {"made": True, "why": "", **profile(data, read_listed(manifest))}
     except Exception as error:  # the partition must not fail because of it
         log.exception("profile_not_made")
         outcome = {"made": False, "why": f"{type(error).__name__}: {error}"}
-    text = json.dumps(subject | outcome, indent=2, allow_nan=False)
-    (args.profile / "profile.json").write_text(text, encoding="utf-8")
+    text = json.dumps({**subject, **outcome}, indent=2, allow_nan=False)
+    (target / "profile.json").write_text(text, encoding="utf-8")
     log.info("partition_profiled made=%s files=%s", outcome["made"], outcome.get("files"))
     try:
-        log_to_mlflow(outcome, subject)
+        log_to_mlflow(outcome, subject, run)
     except Exception:
         log.exception("profile_not_shown")
 
@@ -63,19 +71,25 @@ def profile(folder: Path, listed: ListedFiles) -> dict[str, Any]:
     suffixes = Counter(PurePosixPath(name).suffix.lower() or "(none)" for name in listed.names)
     tables = [name for name in names if is_table(name)]
     others = [name for name in names if not is_table(name)]
+    parts: dict[str, Any] = {}
+    if tables:
+        from table_profile import profile_tables  # pandas takes a second to load
+
+        parts["tables"] = profile_tables(folder, tables)
+    if others:
+        parts["images"] = profile_images(folder, others)
     return {
         "files": len(listed.names),
         "unreadable": len(listed.errors),
         "suffixes": dict(suffixes.most_common(SHOWN_SUFFIXES)),
-        **({"tables": profile_tables(folder, tables)} if tables else {}),
-        **({"images": profile_images(folder, others)} if others else {}),
+        **parts,
     }
 
 
-def log_to_mlflow(outcome: Mapping[str, Any], subject: Mapping[str, str]) -> None:
+def log_to_mlflow(outcome: Mapping[str, Any], subject: Mapping[str, str], run: str | None) -> None:
     import mlflow
 
-    with mlflow.start_run():
+    with mlflow.start_run(run_id=run):
         mlflow.set_tags({f"tidegate_{key}": value for key, value in subject.items()})
         mlflow.log_dict(dict(outcome), "profile.json")
         if figure := draw(outcome, f"{subject['feed']} {subject['version']}"):

@@ -1,8 +1,9 @@
 """The drift step.
 
 It compares a scored partition with the data that its model was trained on. It writes drift.json, and it
-writes metrics and a picture to MLflow. It runs in parallel to publishing. A failure of this step does not
-fail the partition, but is recorded in drift.json and in the log.
+writes metrics and a picture to MLflow. It also makes the profile of the partition's files, because a step of
+its own would load the same libraries again. It runs in parallel to publishing. A failure of this step does
+not fail the partition, but is recorded in drift.json or profile.json and in the log.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from decoding import BrokenImageError, Pixels, read_image
 from drift_reference import Sample, sample, sampled
 from image_input import Frame, image_input
 from image_model import read_mlmodel
+from profile_data import make_profile
 from rows import Row, parse_rows, read_manifest
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
     args = parse_arguments()
     subject = {key: getattr(args, key) for key in ("feed", "partition", "version", "generation")}
+    run = os.environ.get("MLFLOW_RUN_ID")  # MLflow forgets it after its first use
     args.drift.mkdir(parents=True, exist_ok=True)
     compared: Compared | None = None
     with kept_from_the_partition("drift_not_measured") as faults:
@@ -53,6 +56,9 @@ def main() -> None:
     if compared.samples:
         with kept_from_the_partition("drift_not_shown"):
             log_to_mlflow(outcome, subject, *compared.samples)
+    if args.profile:
+        of_version = {key: subject[key] for key in ("feed", "partition", "version")}
+        make_profile(args.images, args.manifest, args.profile, of_version, run)
 
 
 @contextmanager
@@ -73,6 +79,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     for key in ("--images", "--rows", "--manifest", "--model", "--drift"):
         parser.add_argument(key, type=Path, required=True)
+    parser.add_argument("--profile", type=Path)
     for key in ("--threshold", "--share"):
         parser.add_argument(key, type=float, required=True)
     for key in ("--feed", "--partition", "--version", "--generation"):

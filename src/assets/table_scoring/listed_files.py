@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 NOT_LISTED = "not in the manifest"
+PARQUET = (".parquet", ".pq")
+DELIMITERS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
+TABLES = (*PARQUET, *DELIMITERS)  # the ends of the names of tables
 
 
 @dataclass(frozen=True)
@@ -22,3 +25,8 @@ def read_listed(path: Path) -> ListedFiles:
         entries = [json.loads(line) for line in lines if line.strip()]
     errors = {entry["name"]: entry["error"] for entry in entries if entry.get("error")}
     return ListedFiles([entry["name"] for entry in entries], errors)
+
+
+def is_table(name: str) -> bool:
+    """Return whether a file's name is that of a table."""
+    return name.lower().endswith(TABLES)

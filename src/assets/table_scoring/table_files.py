@@ -12,12 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
+from listed_files import DELIMITERS, PARQUET, TABLES, is_table
 
 CHUNK_ROWS = 65_536
 BLOCK_BYTES = 8 * 1024 * 1024  # of a CSV file; a longer row is an error
-PARQUET = (".parquet", ".pq")
-DELIMITERS = {".csv": ",", ".csv.gz": ",", ".tsv": "\t", ".tsv.gz": "\t"}
-SUFFIXES = (*PARQUET, *DELIMITERS)
 
 
 class BrokenTableError(ValueError):
@@ -37,11 +35,6 @@ class Chunk:
     broken: Mapping[int, str] = field(default_factory=dict)
 
 
-def is_table(name: str) -> bool:
-    """Return whether a file's name is that of a table."""
-    return name.lower().endswith(SUFFIXES)
-
-
 def read_chunks(path: Path, columns: Collection[str] | None = None) -> Iterator[Chunk]:
     """Yield the rows of a file in order, all columns or only some. Columns that the file lacks are left out.
 
@@ -50,7 +43,7 @@ def read_chunks(path: Path, columns: Collection[str] | None = None) -> Iterator[
     """
     name = path.name.lower()
     if not is_table(name):
-        raise BrokenTableError(f"it is no table: the name of a table ends with {', '.join(SUFFIXES)}")
+        raise BrokenTableError(f"it is no table: the name of a table ends with {', '.join(TABLES)}")
     read = _read_parquet if name.endswith(PARQUET) else _read_text
     try:
         yield from read(path, _chosen(columns))
