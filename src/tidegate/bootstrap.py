@@ -43,6 +43,7 @@ from tidegate.service.job_runner import JobRunner
 from tidegate.service.manual_actions.approve import ApprovalService
 from tidegate.service.manual_actions.backfill import BackfillService
 from tidegate.service.manual_actions.dry_run import DryRunService
+from tidegate.service.manual_actions.external_verdict import ExternalVerdictService
 from tidegate.service.manual_actions.pause import PauseService
 from tidegate.service.manual_actions.rejudge import RejudgeService
 from tidegate.service.manual_actions.replay import ReplayService
@@ -97,6 +98,7 @@ class Service(ServiceContext):
     backfills: BackfillService
     dry_runs: DryRunService
     approvals: ApprovalService
+    external_verdicts: ExternalVerdictService
     rejudgings: RejudgeService
     retrainings: RetrainService
     replays: ReplayService
@@ -160,6 +162,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         backfills=BackfillService(context, claims, queue),
         dry_runs=DryRunService(context, claims, versions, ChampionChecks(context)),
         approvals=ApprovalService(context, queue),
+        external_verdicts=ExternalVerdictService(context, queue),
         rejudgings=RejudgeService(context, queue),
         retrainings=RetrainService(context, queue, SetTrainings(context)),
         replays=ReplayService(context, queue, inbox, rejected),

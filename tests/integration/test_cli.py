@@ -34,6 +34,7 @@ JOB = f"score-stories-{MONTH}-1-g1-a1"
 CHANGING = {
     "approve",
     "backfill",
+    "external-verdict",
     "judge",
     "pause",
     "refuse",

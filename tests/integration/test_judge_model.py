@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from azure.identity import DefaultAzureCredential
+from tests.support.api_requests import Api, content
 from tests.support.clock import Clock
 from tests.support.installation import MLMODEL
 from tests.support.model_versions import MODEL, POLICY, ModelInstallation
@@ -578,3 +579,37 @@ def test_a_model_registered_with_mlflow_is_judged_by_its_training_run_too(
 
     assert record.state is state
     assert record.source.run == run.info.run_id
+
+
+def test_the_gate_waits_for_the_verdict_of_a_pipeline_and_fails_closed(
+    installation: ModelInstallation,
+) -> None:
+    gate = {**POLICY["gate"], "external": {"within": "2h"}}
+    model = make_model(installation, gate=gate, promote={"to": "production"})
+    service = installation.service(model.clock)
+    api = Api(lambda: service)
+    for version in ("1", "2"):
+        model.register(version)
+        for _ in range(3):
+            model.judge(version)
+            installation.cloud.settle()
+    path = f"/api/models/{model.name}/versions/1/verdicts/external"
+    body = {"passed": True, "detail": "212 contract tests", "url": "https://ci.example.com/17"}
+
+    assert model.record("1").state is model.record("2").state is ModelState.EVALUATING
+    assert model.kinds().count("model.awaits_external") == 2
+    answers = [api.post(path, body), api.post(path, body), api.post(path, {**body, "passed": False})]
+    judged = model.verdict("1")
+    model.clock.move(hours=2)
+    late = api.post(path.replace("/1/", "/2/"), body)
+    refused = model.verdict("2")
+
+    assert [answer.status_code for answer in answers] == [200, 200, 409]
+    assert content(answers[0])["external"]["result"]["by"] == "a holder of the function key"
+    assert judged.state is ModelState.PASSED
+    assert judged.verdict is not None
+    assert "212 contract tests (https://ci.example.com/17)" in judged.verdict.rules[-1].why
+    assert (late.status_code, "The rule is closed" in content(late)["detail"]) == (409, True)
+    assert refused.state is ModelState.REFUSED
+    assert failed(refused).startswith("external : no verdict came until")
+    assert model.jobs() == [f"judge-{model.name}-{version}-e1-a1" for version in ("1", "2")]

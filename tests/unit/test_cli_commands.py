@@ -18,6 +18,10 @@ VALUES = {
     "reason": ["a test"],
     "what": ["202601..202610"],
     "subject": ["digits:202611"],
+    "model": ["digit-classifier:3"],
+    "folder": ["a-folder-that-is-not-written"],
+    "detail": ["a test"],
+    "passed": [],
 }
 # Neither needs a service: init writes files, and serving-code reads tidegate.yml.
 LOCAL = {"init", "serving-code"}

@@ -1,12 +1,13 @@
-"""The HTTP API of approvals: people approve or refuse a model version that has a verdict."""
+"""The HTTP API of what the gate waits for: approvals of people, and verdicts of CI pipelines."""
 
 from fastapi import APIRouter, Depends
 
-from tidegate.api.access import FUNCTION_KEY, SignedIn
+from tidegate.api.access import FUNCTION_KEY, Services, SignedIn
 from tidegate.api.model_views import ModelVersionView
 from tidegate.api.models import Approving, ModelInPath, Name
 from tidegate.api.problems import documented
 from tidegate.service.manual_actions.approve import ApprovalDecision
+from tidegate.service.manual_actions.external_verdict import ExternalVerdictRequest
 from tidegate.service.manual_actions.requester import Requester
 
 router = APIRouter(prefix="/api/models", dependencies=[Depends(FUNCTION_KEY)])
@@ -30,3 +31,23 @@ def decide(
     """
     requester = Requester.of(decision.by, signed_in)
     return ModelVersionView.of(approvals.decide(known.name, version, decision, requester))
+
+
+@router.post(
+    "/{model}/versions/{version}/verdicts/external",
+    summary="Give the verdict of a pipeline",
+    responses=documented(400, 404, 409, 503),
+)
+def external_verdict(
+    known: ModelInPath,
+    version: Name,
+    request: ExternalVerdictRequest,
+    service: Services,
+    signed_in: SignedIn,
+) -> ModelVersionView:
+    """Give the verdict of a CI pipeline, for which the gate waits if it has the rule `external`.
+
+    If the same verdict is sent again, nothing changes. After the time is over, the answer is 409.
+    """
+    requester = Requester.if_named(request.by, signed_in)
+    return ModelVersionView.of(service.external_verdicts.post(known.name, version, request, requester))

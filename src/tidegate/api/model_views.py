@@ -24,6 +24,7 @@ from tidegate.domain.lifecycle.verdict_records import (
     Approval,
     DecoderCheck,
     Evaluation,
+    ExternalCheck,
     JudgingRequest,
     Verdict,
 )
@@ -69,6 +70,7 @@ class ModelVersionView(VersionSummary):
     source: ModelSource
     evaluation: Evaluation | None
     job_url: str | None
+    external: ExternalCheck | None
     verdict: Verdict | None
     approval: Approval | None
     requests: list[JudgingRequest]
@@ -84,6 +86,7 @@ class ModelVersionView(VersionSummary):
         parts = (
             "source",
             "evaluation",
+            "external",
             "approval",
             "requests",
             "history",

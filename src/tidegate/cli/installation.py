@@ -1,4 +1,4 @@
-"""The commands that use Azure's SDKs themselves: deploy, doctor, and the code of an online deployment.
+"""The commands that use Azure's SDKs themselves: deploy, doctor, package, and the code of a deployment.
 
 They import the service when they are called, because that takes a second. The other commands need none of it.
 """
@@ -29,6 +29,7 @@ def add_to(app: typer.Typer) -> None:
     app.command(epilog=f"Example: tidegate deploy --workspace production\n\n{EXIT_CODES}")(deploy)
     app.command(epilog=EXIT_CODES)(doctor)
     app.command(epilog=f"Example: tidegate serving-code digits code\n\n{EXIT_CODES}")(serving_code)
+    app.command(epilog=f"Example: tidegate package digit-classifier:3 served\n\n{EXIT_CODES}")(package)
 
 
 def deploy(
@@ -81,6 +82,38 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(UNREACHABLE)
     if any(finding.state.value == "fail" for finding in findings):
         raise typer.Exit(FAILED)
+
+
+def package(
+    model: Annotated[str, typer.Argument(metavar="MODEL:VERSION", help="A registered MLflow model.")],
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
+    workspace: Annotated[
+        Literal["development", "production"], typer.Option(help="The workspace to take it from.")
+    ] = "production",
+    as_json: AsJson = False,
+) -> None:
+    """Write a folder with which a model is served elsewhere: its files, checked, and a Dockerfile.
+
+    MLflow makes the Dockerfile and has to be installed.
+    """
+    from tidegate.bootstrap import build
+    from tidegate.installation.model_package import write_model_package
+
+    name, colon, version = model.partition(":")
+    if not (name and colon and version):
+        raise typer.BadParameter(f"write MODEL:VERSION, such as digit-classifier:3 (not {model!r})")
+    written = write_model_package(build(), name, version, folder, workspace)
+    if as_json:
+        files = [vars(file) for file in written.files]
+        print_json({**vars(written), "folder": str(folder.resolve()), "files": files})
+        return
+    size = sum(file.size for file in written.files)
+    console.print(
+        f"{written.reference} of {workspace} is in {folder}: {len(written.files)} files, {size:,} bytes.",
+        markup=False,
+        soft_wrap=True,
+    )
+    console.print(f"Compared with {written.verified}. README.md says how to serve it.", markup=False)
 
 
 def serving_code(

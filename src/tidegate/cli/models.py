@@ -38,6 +38,7 @@ def add_to(app: typer.Typer) -> None:
         judge: 'tidegate judge digit-classifier 3 --reason "new holdout"',
         approve: 'tidegate approve digit-classifier 3 --reason "better at night"',
         refuse: 'tidegate refuse digit-classifier 3 --reason "too slow"',
+        external_verdict: 'tidegate external-verdict digit-classifier 3 --passed --detail "contract tests"',
         retrain: 'tidegate retrain digit-classifier --reason "the last training was cancelled by mistake"',
         rollback: 'tidegate rollback digit-classifier --reason "wrong labels"',
     }
@@ -131,6 +132,24 @@ def approve(  # noqa: PLR0913, PLR0917 - options of a command
     """Approve a version, so that it is promoted to production."""
     decision = {"approved": True, "by": by, "reason": reason, "verdict": verdict}
     _decide(client(url, key), _path_of(name, version), decision, as_json=as_json)
+
+
+def external_verdict(  # noqa: PLR0913, PLR0917 - options of a command
+    name: Model,
+    by: By,
+    detail: Annotated[str, typer.Option(help="What was tested and found.")],
+    passed: Annotated[bool, typer.Option("--passed/--failed", help="The verdict.")],
+    version: Version = None,
+    run: Annotated[str, typer.Option(help="Address of the pipeline's run.", show_default=False)] = "",
+    url: Url = "",
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Give the verdict of a CI pipeline on a version, if the gate waits for it."""
+    api, path = client(url, key), _path_of(name, version)
+    body = {"passed": passed, "detail": detail, "by": by, **({"url": run} if run else {})}
+    judged = api.post(f"{path}/verdicts/external", body)
+    print_json(judged) if as_json else model_tables.show_version(judged)
 
 
 def refuse(  # noqa: PLR0913, PLR0917 - options of a command

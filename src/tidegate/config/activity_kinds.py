@@ -24,6 +24,7 @@ KINDS: Mapping[str, str] = {
     "model.judged": "a model passed the gate, or the gate only observed it",
     "model.refused": "a model was refused, not approved in time, or could not be promoted",
     "model.needs_approval": "a model passed the gate and waits for a person's approval",
+    "model.awaits_external": "a model passed the other rules and waits for the verdict of a CI pipeline",
     "model.approved": "a person approved a model",
     "model.cancelled": "a person cancelled the evaluation of a model, so there is no verdict",
     "model.preempted": "an evaluation or training lost its nodes (it was preempted) and is submitted again",

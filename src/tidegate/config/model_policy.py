@@ -74,6 +74,12 @@ class Slices(Section):
     metrics: dict[str, Rule] = Field(min_length=1)
 
 
+class External(Section):
+    """The verdict of a CI pipeline, for which the gate waits after the other rules have passed."""
+
+    within: Duration = timedelta(hours=2)
+
+
 class GateMode(StrEnum):
     """Whether the gate blocks versions that fail, or only reports them."""
 
@@ -90,6 +96,7 @@ class Gate(Section):
     slices: Slices | None = None
     training: dict[str, Rule] = Field(default={}, description="Rules on the metrics of the training run.")
     set: SetGate = Field(default=SetGate(), description="Rules for a model set as a whole.")
+    external: External | None = None
     no_champion: Literal["absolute", "refuse"] = Field(
         default="absolute",
         description="Without a champion, only min and max count (absolute), or the version is refused.",

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 from tidegate.domain.activities.activity import Activity, Trigger
+from tidegate.domain.activities.links import version_url
 from tidegate.domain.activities.version_texts import MOST_RULES, rule_lines, version_activity
 from tidegate.domain.jobs.outcome import ResubmitJob
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidegate.domain.lifecycle.rejudging import request_for
-from tidegate.domain.lifecycle.verdict_records import Approval, Evaluation, Verdict
+from tidegate.domain.lifecycle.verdict_records import Approval, Evaluation, ExternalCheck, Verdict
 
 
 def registered(record: ModelVersion, cause: str) -> Activity:
@@ -55,6 +56,25 @@ def judged(record: ModelVersion, verdict: Verdict, state: ModelState, cause: str
             "job": verdict.job,
             "failed": failed[:MOST_RULES],
         },
+    )
+
+
+def awaits_external(record: ModelVersion, check: ExternalCheck, cause: str) -> Activity:
+    """Return the activity of the question to a CI pipeline. Programs get it as an event, too."""
+    name, path = model_reference(record.model, record.version), version_url(record.model, record.version)
+    post = f"{path}/verdicts/external"
+    return version_activity(
+        record,
+        Trigger(check.asked_at, cause),
+        id=f"{record.version}-external-e{check.evaluation}",
+        kind="model.awaits_external",
+        title=f"{name} waits for the verdict of a pipeline",
+        text=(
+            f"The other rules of the gate have passed. Until {check.until:%Y-%m-%d %H:%M %Z} the pipeline "
+            f'can answer with POST {post} and {{"passed": true, "detail": "..."}}, or with '
+            f"tidegate external-verdict {name} --passed. Without an answer the version is refused."
+        ),
+        data={"evaluation": check.evaluation, "until": check.until.isoformat(), "post": post},
     )
 
 

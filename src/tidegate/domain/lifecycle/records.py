@@ -13,6 +13,7 @@ from tidegate.domain.lifecycle.verdict_records import (
     Approval,
     DecoderCheck,
     Evaluation,
+    ExternalCheck,
     JudgingRequest,
     Verdict,
 )
@@ -127,6 +128,9 @@ class ModelVersion(LedgerRecord):
     registered_at: datetime
     source: ModelSource = Field(default=ModelSource(), description="The origin of the version.")
     evaluation: Evaluation | None = None
+    external: ExternalCheck | None = Field(
+        default=None, description="The question to a CI pipeline, if the gate has the rule `external`."
+    )
     verdict: Verdict | None = None
     approval: Approval | None = None
     requests: list[JudgingRequest] = Field(default=[], description="The newest 20, oldest first.")

@@ -28,7 +28,7 @@ def without_verdict(record: ModelVersion, why: str, at: datetime) -> ModelVersio
             why=why,
         )
         history = [*history, past][-_MOST_VERDICTS:]
-    cleared = ("due", "error", "verdict", "approval", "promotion", "rollout")
+    cleared = ("due", "error", "external", "verdict", "approval", "promotion", "rollout")
     return record.model_copy(
         update={"state": ModelState.REGISTERED, "history": history, **dict.fromkeys(cleared)}
     )

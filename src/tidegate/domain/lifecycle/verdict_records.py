@@ -71,6 +71,26 @@ class Verdict(BaseModel):
     at: datetime
 
 
+class ExternalVerdict(BaseModel):
+    """The verdict of a CI pipeline."""
+
+    passed: bool
+    detail: str
+    url: str | None = None
+    by: str
+    by_source: BySource = "caller"
+    at: datetime
+
+
+class ExternalCheck(BaseModel):
+    """The gate's question to a CI pipeline about one evaluation, and the answer."""
+
+    evaluation: int = Field(description="The number of the evaluation.")
+    asked_at: datetime
+    until: datetime = Field(description="Without an answer until then, the rule fails.")
+    result: ExternalVerdict | None = None
+
+
 class DecoderCheck(BaseModel):
     """The evaluation of a champion with the image decoder of the pipeline that scores with it."""
 

@@ -1,6 +1,7 @@
 """JudgeModel: evaluate a model version together with the champion, and record the gate's verdict."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tidegate.config.model_policy import NEWEST, Policy
@@ -10,6 +11,12 @@ from tidegate.domain.jobs.outcome import JobCancelled, JobCompleted, JobFailed, 
 from tidegate.domain.lifecycle.decoder_check import with_check, with_verdict
 from tidegate.domain.lifecycle.evaluation import decide_verdict, plan_evaluation, shortened, state_after
 from tidegate.domain.lifecycle.evidence import EVIDENCE, Evidence, NoEvidence, read_evidence
+from tidegate.domain.lifecycle.external_check import (
+    AskPipeline,
+    AwaitPipeline,
+    ExternalDecided,
+    decide_external,
+)
 from tidegate.domain.lifecycle.file_copy import files_fingerprint
 from tidegate.domain.lifecycle.names import evaluation_folder, judge_job
 from tidegate.domain.lifecycle.promotion import champion_source
@@ -26,7 +33,7 @@ from tidegate.service.job_runner import (
     SubmissionRefused,
     read_output,
 )
-from tidegate.service.retry import FIRST_LOOK, look_again
+from tidegate.service.retry import FIRST_LOOK, look_again, repeat_after
 from tidegate.service.steps.model_candidates import files_of, is_own_version, read_candidate
 from tidegate.service.steps.set_versions import SetVersions
 from tidegate.service.steps.verdict_publication import attach_verdict, publish_verdict
@@ -38,6 +45,7 @@ log = Log(__name__)
 
 _DEVELOPMENT = "development"
 _LINES_OF_CHECK = 50
+_LONGEST_WAIT = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -84,7 +92,7 @@ class JudgeModelHandler:
         evaluation.cause = command.cause
         if policy.set and evaluation.data == NEWEST:
             evaluation = self.sets.with_holdout(record, policy.set, evaluation)
-        record.evaluation, record.state = evaluation, ModelState.EVALUATING
+        record.evaluation, record.state, record.external = evaluation, ModelState.EVALUATING, None
         self.context.ledger.save(record)
         return self._submit(command, policy, record, evaluation)
 
@@ -199,7 +207,12 @@ class JudgeModelHandler:
             return self._begin(command, policy, record)
         if _winners_differ(evidence) and (problem := self.sets.files_problem(record)):
             evidence = NoEvidence(problem)
-        verdict = self._verdict(policy, record, evidence)
+        step = decide_external(
+            policy.gate.external, record, self._verdict(policy, record, evidence), self.context.now()
+        )
+        if not isinstance(step, ExternalDecided):
+            return self._await_pipeline(command, record, step)
+        verdict = step.verdict
         verdict.cause = command.cause
         state, promoted = state_after(verdict), command.version
         if state is ModelState.PASSED and _winners_differ(evidence):
@@ -213,6 +226,18 @@ class JudgeModelHandler:
         log.info("model_judged", verdict=verdict.id, passed=verdict.passed, state=state.value)
         passed = state in (ModelState.PASSED, ModelState.ASSEMBLED)
         return [announced, *(_promotion(command, policy, promoted) if passed else ())]
+
+    def _await_pipeline(
+        self, command: JudgeModel, record: ModelVersion, step: AskPipeline | AwaitPipeline
+    ) -> Follows:
+        """Ask the pipeline once, and look again when its time is over. Its answer sends the command, too."""
+        check = step.check
+        if isinstance(step, AskPipeline):
+            record.external = check
+            self.context.ledger.save(record)
+        announced = self.context.announce(verdict_texts.awaits_external(record, check, command.cause))
+        left = min(check.until - self.context.now(), _LONGEST_WAIT)
+        return [announced, *repeat_after(command, left)]
 
     def _conclude_check(
         self,
