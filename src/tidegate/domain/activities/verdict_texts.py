@@ -72,7 +72,7 @@ def awaits_external(record: ModelVersion, check: ExternalCheck, cause: str) -> A
         text=(
             f"The other rules of the gate have passed. Until {check.until:%Y-%m-%d %H:%M %Z} the pipeline "
             f'can answer with POST {post} and {{"passed": true, "detail": "..."}}, or with '
-            f"tidegate external-verdict {name} --passed. Without an answer the version is refused."
+            f'tidegate external-verdict {name} --passed --detail "...". Without an answer it is refused.'
         ),
         data={"evaluation": check.evaluation, "until": check.until.isoformat(), "post": post},
     )
