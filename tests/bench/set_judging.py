@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ASSETS = Path(__file__).parents[2] / "src/assets"
-FOLDERS = [ASSETS, *(ASSETS / name for name in ("set_scoring", "set_evaluation"))]
+FOLDERS = [ASSETS, *(ASSETS / name for name in ("set_scoring", "set_evaluation", "step_runs"))]
 sys.path[:0] = [str(folder) for folder in FOLDERS if str(folder) not in sys.path]
 
 import numpy as np  # noqa: E402

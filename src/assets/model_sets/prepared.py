@@ -5,7 +5,6 @@ file that is too large for the memory is prepared in batches: `prepare` sees som
 """
 
 import hashlib
-import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 
 from model_sets.errors import SetError, TableError
 from model_sets.sources import Source, read_header
+from model_sets.user_file import import_file
 
 PREPARE = "prepare.py"
 BATCH_ROWS = 65_536
@@ -35,11 +35,7 @@ def load_prepare(file: Path, sha256: str = "") -> Prepare:
     """
     if sha256 and (not file.is_file() or file_hash(file) != sha256):
         raise SetError(f"{file.name} of the set is missing, or does not match its hash in MLmodel")
-    spec = importlib.util.spec_from_file_location(f"prepare_{file_hash(file)[:16]}", file)
-    if spec is None or spec.loader is None:
-        raise SetError(f"{file.name} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = import_file(file, f"prepare_{file_hash(file)[:16]}")
     prepare = getattr(module, "prepare", None)
     if not callable(prepare):
         raise SetError(f"{file.name} defines no function prepare(table)")

@@ -8,9 +8,9 @@ import argparse
 import json
 import logging
 from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 
-from script_manifest import NOT_LISTED, read_listed
+from listed_files import ListedFiles, read_listed
 from user_script import UserScript, find_script, use_model
 
 log = logging.getLogger(__name__)
@@ -19,36 +19,20 @@ log = logging.getLogger(__name__)
 class FileScorer:
     """The user's script with the manifest. It scores the listed files of one mini-batch after another."""
 
-    def __init__(self, root: Path, names: Sequence[str], errors: dict[str, str], script: UserScript) -> None:
+    def __init__(self, root: Path, listed: ListedFiles, script: UserScript) -> None:
         self._root = root
-        self._names = frozenset(names)
-        self._errors = errors
+        self._listed = listed
         self._script = script
 
     def score(self, files: Sequence[str]) -> list[str]:
         """Return the JSON rows of files."""
-        names = {file: self.name_of(file) for file in files}
-        scored = {
-            file: name for file, name in names.items() if name in self._names and name not in self._errors
-        }
-        rows = [
-            {"img": name, "error": self._errors.get(name, NOT_LISTED)}
-            for file, name in names.items()
-            if file not in scored
-        ]
+        names = {file: self._listed.name_of(file, self._root) for file in files}
+        refusals = {file: self._listed.refusal(name) for file, name in names.items()}
+        scored = {file: name for file, name in names.items() if not refusals[file]}
+        rows = [{"img": names[file], "error": refusal} for file, refusal in refusals.items() if refusal]
         if scored:
             rows += self._script.score(scored)
         return [json.dumps(row) for row in rows]
-
-    def name_of(self, file: str) -> str:
-        """Return the file's name in the manifest, which is relative to the folder of the partition."""
-        path = PurePath(file)
-        if path.is_relative_to(self._root):
-            return path.relative_to(self._root).as_posix()
-        # Azure ML may mount the files of mini-batches in another folder than the input. Then the name is the
-        # longest end of the path that is in the manifest.
-        tails = ("/".join(path.parts[start:]) for start in range(len(path.parts)))
-        return next((tail for tail in tails if tail in self._names), path.name)
 
 
 _scorer: FileScorer
@@ -62,8 +46,7 @@ def init() -> None:
         parser.add_argument(key, type=Path, required=True)
     args, _ = parser.parse_known_args()  # Azure ML adds arguments of its own
     use_model(args.model)
-    names, errors = read_listed(args.manifest)
-    _scorer = FileScorer(args.data, names, errors, UserScript(find_script()))
+    _scorer = FileScorer(args.data, read_listed(args.manifest), UserScript(find_script()))
 
 
 def run(mini_batch: Sequence[str]) -> list[str]:

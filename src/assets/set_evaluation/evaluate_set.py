@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import step_log
 from judging import Evaluation, UnfitDataError, UnfitSetError, judge
 from measure import metrics_table
 from member_rule import MemberRule, Then
@@ -23,6 +24,7 @@ from model_sets.key_errors import METRICS
 from model_sets.limits import check_metrics
 from model_sets.sources import ENDINGS, Source, read_manifest
 from set_evidence import TooManySlicesError
+from step_log import StepLog
 
 NONE = "none"  # an input of a job cannot be an empty text
 
@@ -90,25 +92,17 @@ def holdout_sources(folder: Path) -> list[Source]:
 def log_to_mlflow(
     evidence: Mapping[str, Any], subject: Mapping[str, str], members: pa.Table, folder: Path
 ) -> None:
-    """Log totals, counts, distributions and the table of keys to the step's run and to the pipeline's run.
+    """Log totals, counts, distributions and the table of keys.
 
     A run takes 50 names of metrics, so there is none for a single key or slice.
     """
-    import mlflow
     import set_pictures
 
     metrics = numbers(evidence)
     check_metrics(metrics)
     drawn = {"members.png": set_pictures.distributions(members, evidence)}
-    with mlflow.start_run() as run:
-        mlflow.set_tags({f"tidegate_{key}": value for key, value in subject.items()})
-    client = mlflow.MlflowClient()
-    for run_id in filter(None, (run.info.run_id, run.data.tags.get("mlflow.parentRunId"))):
-        mlflow.log_metrics(metrics, run_id=run_id)
-        client.log_dict(run_id, dict(evidence), "evidence.json")
-        client.log_artifact(run_id, str(folder / "members.parquet"))
-        for name, picture in drawn.items():
-            client.log_figure(run_id, picture, name)
+    documents = {"evidence.json": evidence}
+    step_log.log_to_mlflow(StepLog(subject, metrics, documents, drawn, (folder / "members.parquet",)))
 
 
 def numbers(evidence: Mapping[str, Any]) -> dict[str, float]:

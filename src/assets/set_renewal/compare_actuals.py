@@ -16,6 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import step_log
 from key_history import PARTITION, Comparison, compare, with_earlier
 from key_renewal import RenewalRule, decide_key
 from model_sets.errors import SetError
@@ -23,6 +24,7 @@ from model_sets.format import ModelSet, open_set
 from model_sets.key_errors import METRICS
 from model_sets.sources import read_manifest
 from model_sets.split import plan_split, split
+from step_log import StepLog
 
 ERRORS, RETRAIN, COMPARISON = "errors.parquet", "retrain.jsonl", "comparison.json"
 
@@ -119,18 +121,11 @@ def write(folder: Path, history: pa.Table, summary: dict[str, Any], keys: Sequen
 
 
 def log_to_mlflow(subject: dict[str, str], summary: dict[str, Any]) -> None:
-    """Log the counts and the summary to the step's run and to the pipeline's run."""
-    import mlflow
-
-    with mlflow.start_run() as run:
-        mlflow.set_tags({f"tidegate_{key}": value for key, value in subject.items()})
-    client = mlflow.MlflowClient()
+    """Log the counts and the summary."""
     figures = {name: summary[name] for name in ("compared", "rows", "worse_now")}
     counts = summary["counts"].items()
     metrics = figures | {name if name == "keys" else f"keys_{name}": count for name, count in counts}
-    for run_id in filter(None, (run.info.run_id, run.data.tags.get("mlflow.parentRunId"))):
-        mlflow.log_metrics(metrics, run_id=run_id)
-        client.log_dict(run_id, summary, COMPARISON)
+    step_log.log_to_mlflow(StepLog(subject, metrics, {COMPARISON: summary}))
 
 
 if __name__ == "__main__":

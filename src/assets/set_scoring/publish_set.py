@@ -10,13 +10,13 @@ import gc
 import json
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from model_sets.format import open_set
-from scored_rows import CsvForm, ScoredRows
-from set_reconcile import SetReconciliation
+from scored_rows import ScoredRows
+from step_log import StepLog, add_publishing_arguments, log_to_mlflow, subject_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -29,13 +29,15 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
     args = parse_arguments()
     members = open_set(args.model)
-    subject = {key: getattr(args, key) for key in ("feed", "partition", "version", "generation")}
+    subject = subject_of(args)
     with tempfile.TemporaryDirectory() as scratch:
         rows = ScoredRows(args.scored, members.info, Path(scratch))
         outcome = rows.reconcile(members.index, read_files(args.buckets), args.max_error_rate)
         rows.write(args.predictions, args.csv)
         totals = rows.totals()
-    log_to_mlflow(outcome, subject, totals)
+    picture = draw_totals(totals, f"{subject['feed']} {subject['version']}")
+    documents = {"summary.json": outcome.summary()}
+    log_to_mlflow(StepLog(subject, outcome.metrics(), documents, {"forecast.png": picture}))
     summary = subject | {"set": {"index_sha256": members.index_sha256}} | outcome.summary()
     text = json.dumps(summary, indent=2, ensure_ascii=False)
     (args.predictions / "reconciliation.json").write_text(text, encoding="utf-8")
@@ -44,12 +46,9 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    for key in ("--buckets", "--scored", "--model", "--predictions"):
+    for key in ("--buckets", "--scored", "--model"):
         parser.add_argument(key, type=Path, required=True)
-    parser.add_argument("--max-error-rate", type=float, required=True)
-    parser.add_argument("--csv", choices=get_args(CsvForm), default="exact")
-    for key in ("--feed", "--partition", "--version", "--generation"):
-        parser.add_argument(key, required=True)
+    add_publishing_arguments(parser)
     return parser.parse_args()
 
 
@@ -57,24 +56,6 @@ def read_files(buckets: Path) -> list[dict[str, Any]]:
     """Return the files of the manifest, with `name`, `rows` or `error`, as the split counted them."""
     files: list[dict[str, Any]] = json.loads((buckets / "files.json").read_text(encoding="utf-8"))
     return files
-
-
-def log_to_mlflow(
-    outcome: SetReconciliation, subject: Mapping[str, str], totals: Sequence[tuple[Any, float]]
-) -> None:
-    """Log metrics, summary and picture to the step's run and to the pipeline's run.
-
-    People look at the pipeline's run first.
-    """
-    import mlflow
-
-    with mlflow.start_run() as run:
-        mlflow.set_tags({f"tidegate_{key}": value for key, value in subject.items()})
-    client, picture = mlflow.MlflowClient(), draw_totals(totals, f"{subject['feed']} {subject['version']}")
-    for run_id in filter(None, (run.info.run_id, run.data.tags.get("mlflow.parentRunId"))):
-        mlflow.log_metrics(outcome.metrics(), run_id=run_id)
-        client.log_dict(run_id, outcome.summary(), "summary.json")
-        client.log_figure(run_id, picture, "forecast.png")
 
 
 def draw_totals(totals: Sequence[tuple[Any, float]], title: str) -> "Figure":

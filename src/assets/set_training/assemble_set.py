@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import step_log
 import training_settings
 from group_fallback import with_group_members
 from model_sets.format import ModelSet, open_set, write_set
@@ -24,6 +25,7 @@ from model_sets.index import IndexRow, rows_to_table, schema, table_to_rows
 from model_sets.limits import check_metrics
 from model_sets.prepared import PREPARE
 from model_sets.shards import FOLDER
+from step_log import StepLog
 from train_members import SUMS, read_bucket_rows
 from training_settings import Settings
 
@@ -133,24 +135,17 @@ def summary(
 
 
 def log_to_mlflow(report: Mapping[str, Any], rows: Sequence[IndexRow]) -> None:
-    """Log counts, total errors and pictures to this step's run and to the pipeline's run.
+    """Log counts, total errors and a picture.
 
     MLflow gets the distribution of the members' errors, and not a metric for each.
     """
-    import mlflow
-
     states = {f"keys_{state}": count for state, count in report["states"].items()}
     holdout = {name: value for name, value in report["holdout"].items() if value is not None}
     metrics = {"members": report["members"], "rows": report["rows"], **states, **holdout}
     check_metrics(metrics)
-    with mlflow.start_run() as run:
-        tags = {"model": report["model"], "training": report["training"], "training_data": report["data"]}
-        mlflow.set_tags({f"tidegate_{key}": value for key, value in tags.items()})
-    client, picture = mlflow.MlflowClient(), draw_errors(rows, report["model"])
-    for run_id in filter(None, (run.info.run_id, run.data.tags.get("mlflow.parentRunId"))):
-        mlflow.log_metrics(metrics, run_id=run_id)
-        client.log_dict(run_id, dict(report), "training.json")
-        client.log_figure(run_id, picture, "errors_by_key.png")
+    tags = {"model": report["model"], "training": report["training"], "training_data": report["data"]}
+    picture = {"errors_by_key.png": draw_errors(rows, report["model"])}
+    step_log.log_to_mlflow(StepLog(tags, metrics, {"training.json": report}, picture))
 
 
 def draw_errors(rows: Sequence[IndexRow], title: str) -> Any:

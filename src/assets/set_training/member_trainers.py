@@ -4,7 +4,6 @@ A trainer learns from all cells before the holdout, so that the accuracy on the 
 values are kept in the member, and its next forecasts start from them.
 """
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from model_sets.members import (
     npz_content,
 )
 from model_sets.times import start_of
+from model_sets.user_file import import_file
 from ridge_regression import solve
 from trainer_parameters import checked
 from training_grid import Chunk
@@ -196,16 +196,9 @@ class UserTrainer:
 
 def _load(file: Path) -> Callable[[Any, dict[str, str]], Any]:
     """Return `train` of a file. Its classes are stored with the members, which need no file to be loaded."""
-    import sys
-
     import cloudpickle
 
-    spec = importlib.util.spec_from_file_location(file.stem, file)
-    if spec is None or spec.loader is None:
-        raise ValueError(f"{file.name} cannot be loaded")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module
-    spec.loader.exec_module(module)
+    module = import_file(file)
     cloudpickle.register_pickle_by_value(module)
     train: Callable[[Any, dict[str, str]], Any] = module.train
     return train

@@ -1,9 +1,14 @@
-"""The manifest, as the parallel step reads it, which cannot include a module of another pipeline."""
+"""The manifest of a partition, as the parallel steps of tables and of users' scripts read it.
+
+Parallel components cannot include files of other folders, so `tidegate deploy` copies this file to the code
+around a script.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePath
 
 NOT_LISTED = "not in the manifest"
 PARQUET = (".parquet", ".pq")
@@ -17,6 +22,24 @@ class ListedFiles:
 
     names: Sequence[str]
     errors: Mapping[str, str] = field(default_factory=dict)
+
+    def name_of(self, file: str, root: Path) -> str:
+        """Return a file's name in the manifest, which is relative to the folder of the partition."""
+        path = PurePath(file)
+        if path.is_relative_to(root):
+            return path.relative_to(root).as_posix()
+        # Azure ML may mount the files of mini-batches in another folder than the input. Then the name is the
+        # longest end of the path that is in the manifest.
+        tails = ("/".join(path.parts[start:]) for start in range(len(path.parts)))
+        return next((tail for tail in tails if tail in self._known), path.name)
+
+    def refusal(self, name: str) -> str:
+        """Return why a file is not scored, or an empty text if it is."""
+        return self.errors.get(name, "") if name in self._known else NOT_LISTED
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.names)
 
 
 def read_listed(path: Path) -> ListedFiles:

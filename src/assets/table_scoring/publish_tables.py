@@ -13,7 +13,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, get_args
+from typing import TYPE_CHECKING, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +21,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from listed_files import read_listed
 from picture_fonts import use_fonts
+from step_log import StepLog, add_publishing_arguments, log_to_mlflow, subject_of
 from table_parts import parse_records
 from table_reconciliation import FileRows, Reconciliation, common_schema, match, with_schema
 
@@ -39,25 +40,24 @@ def main() -> None:
     args = parse_arguments()
     with args.rows.open(encoding="utf-8") as lines:
         outcome = match(parse_records(lines), read_listed(args.manifest), args.max_error_rate)
-    subject = {key: getattr(args, key) for key in ("feed", "partition", "version", "generation")}
+    subject = subject_of(args)
 
     args.predictions.mkdir(parents=True, exist_ok=True)
     publish(outcome, args.parts, args.predictions, args.csv)
     write_files(outcome.files, args.predictions / "files.csv")
-    log_to_mlflow(outcome, subject)
-    text = json.dumps(subject | outcome.summary(), indent=2)
+    summary, title = outcome.summary(), f"{subject['feed']} {subject['version']}"
+    picture = draw_errors(summary["worst_errors"], outcome.rows, title)
+    log_to_mlflow(StepLog(subject, outcome.metrics(), {"summary.json": summary}, {"rows.png": picture}))
+    text = json.dumps(subject | summary, indent=2)
     (args.predictions / "reconciliation.json").write_text(text, encoding="utf-8")
     log.info("partition_published verdict=%s %s", outcome.verdict, outcome.metrics())
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
-    for key in ("--rows", "--parts", "--manifest", "--predictions"):
+    for key in ("--rows", "--parts", "--manifest"):
         parser.add_argument(key, type=Path, required=True)
-    parser.add_argument("--max-error-rate", type=float, required=True)
-    parser.add_argument("--csv", choices=get_args(CsvForm), default="exact")
-    for key in ("--feed", "--partition", "--version", "--generation"):
-        parser.add_argument(key, required=True)
+    add_publishing_arguments(parser)
     return parser.parse_args()
 
 
@@ -131,23 +131,6 @@ def write_files(files: Iterable[FileRows], path: Path) -> None:
         writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writerow(("file", "rows", "errors", "state", "error"))
         writer.writerows(files)
-
-
-def log_to_mlflow(outcome: Reconciliation, subject: Mapping[str, str]) -> None:
-    """Log metrics, summary and picture to the step's run and to the pipeline's run.
-
-    People look at the pipeline's run first.
-    """
-    import mlflow
-
-    with mlflow.start_run() as run:
-        mlflow.set_tags({f"tidegate_{key}": value for key, value in subject.items()})
-    client, title = mlflow.MlflowClient(), f"{subject['feed']} {subject['version']}"
-    picture = draw_errors(outcome.summary()["worst_errors"], outcome.rows, title)
-    for run_id in filter(None, (run.info.run_id, run.data.tags.get("mlflow.parentRunId"))):
-        mlflow.log_metrics(outcome.metrics(), run_id=run_id)
-        client.log_dict(run_id, outcome.summary(), "summary.json")
-        client.log_figure(run_id, picture, "rows.png")
 
 
 def draw_errors(worst: Sequence[Mapping[str, object]], rows: int, title: str) -> "Figure":

@@ -9,11 +9,11 @@ import argparse
 import json
 import logging
 from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from listed_files import NOT_LISTED, ListedFiles, read_listed
+from listed_files import ListedFiles, read_listed
 from table_files import BrokenTableError, Chunk, read_chunks
 from table_model import TableModel
 from table_parts import FileRecord, PartWriter
@@ -33,8 +33,7 @@ class TableScorer:
         self._root = root
         self._parts = parts
         self._model = model
-        self._names = frozenset(listed.names)
-        self._errors = listed.errors
+        self._listed = listed
         self._keep = keep
 
     def score(self, files: Sequence[str]) -> list[FileRecord]:
@@ -42,11 +41,9 @@ class TableScorer:
         return [self._record(file) for file in files]
 
     def _record(self, file: str) -> FileRecord:
-        name = self.name_of(file)
-        if name not in self._names:
-            return FileRecord(name, error=NOT_LISTED)
-        if name in self._errors:
-            return FileRecord(name, error=self._errors[name])
+        name = self._listed.name_of(file, self._root)
+        if refusal := self._listed.refusal(name):
+            return FileRecord(name, error=refusal)
         try:
             return self._score(Path(file), name)
         except BrokenTableError as error:
@@ -74,16 +71,6 @@ class TableScorer:
         broken = pa.table({"row": list(chunk.broken), "error": list(chunk.broken.values())})
         both = pa.concat_tables([table, broken], promote_options="default")
         return both.take(np.argsort(both.column("row").to_numpy(), kind="stable"))
-
-    def name_of(self, file: str) -> str:
-        """Return the file's name in the manifest, which is relative to the folder of the partition."""
-        path = PurePath(file)
-        if path.is_relative_to(self._root):
-            return path.relative_to(self._root).as_posix()
-        # Azure ML may mount the files of mini-batches in another folder than the input. Then the name is the
-        # longest end of the path that is in the manifest.
-        tails = ("/".join(path.parts[start:]) for start in range(len(path.parts)))
-        return next((tail for tail in tails if tail in self._names), path.name)
 
 
 _scorer: TableScorer

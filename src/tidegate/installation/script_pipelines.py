@@ -14,6 +14,7 @@ from tidegate.errors import ConfigError, PermanentError
 from tidegate.installation.asset_files import AssetFiles, installed_assets
 
 TEMPLATE = "script_scoring"
+_SHARED = ("table_scoring/listed_files.py",)  # a parallel component cannot include it
 _ENVIRONMENT = "azureml:tidegate-scoring@latest"
 
 
@@ -67,6 +68,8 @@ def write_script_folder(template: Path, target: Path, score: Score, folder: Path
         raise ConfigError(f"there is no {script}, the score.script of a feed in tidegate.yml")
     ignored = shutil.ignore_patterns("__pycache__", ".*")
     shutil.copytree(template, target, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in _SHARED:
+        shutil.copy(template.parent / file, target)
     shutil.copytree(script.parent, target / "user", ignore=ignored)
     (target / "script.txt").write_text(script.name, encoding="utf-8")
     _replace(target / "pipeline.yml", f"name: {template.name}\n", f"name: {score.pipeline_name}\n")
