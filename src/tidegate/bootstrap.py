@@ -25,6 +25,7 @@ from tidegate.service.event_tally import EventTally
 from tidegate.service.explain import ExplainService
 from tidegate.service.handlers.advance_backfill import AdvanceBackfillHandler
 from tidegate.service.handlers.advance_rollout import AdvanceRolloutHandler
+from tidegate.service.handlers.archive_history import ArchiveHistoryHandler
 from tidegate.service.handlers.check_job import CheckJobHandler
 from tidegate.service.handlers.check_partition import CheckPartitionHandler
 from tidegate.service.handlers.finish_partition import FinishPartitionHandler
@@ -204,6 +205,7 @@ def _handlers(
         commands.WeighDrift: WeighDriftHandler(context, sets).handle,
         commands.RetrainModel: RetrainModelHandler(context, runner, sets).handle,
         commands.RegisterMembers: RegisterMembersHandler(context, indexes).handle,
+        commands.ArchiveHistory: ArchiveHistoryHandler(context, indexes).handle,
         commands.Notify: NotifyHandler(context, sender, publisher, settings.public_url).handle,
     }
 

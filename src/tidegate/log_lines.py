@@ -106,6 +106,8 @@ LINES: Mapping[str, Line] = {
     ),
     "gate_only_observes": _line("info", "the gate has mode: observe", "model version"),
     "generation_ended": _line("info", "a scoring has ended", "result state why"),
+    "history_moved": _line("info", "old rows of the ledger are in the lake now", "path rows table"),
+    "history_table_written": _line("info", "a table for other programs was written", "rows table"),
     "job_ended": _line("info", "a job has ended", "end job reason"),
     "job_stuck": _line("warning", "a job has passed a time limit", "job limit resubmit_on"),
     "job_submitted": _line("info", "a job was submitted", "compute job"),
@@ -141,6 +143,9 @@ LINES: Mapping[str, Line] = {
     ),
     "rollout_moved": _line("info", "a rollout has taken a step", "endpoint phase why"),
     "rollout_waits": _line("info", "a rollout waits", "why"),
+    "set_index_not_read": _line(
+        "warning", "the index of a champion set cannot be read", "error model version"
+    ),
     "share_refused": _line("info", "a registry did not accept a version now", "error model version"),
     "timer_completed": _line("info", "the timer has looked at everything unfinished", "commands"),
     "too_few_threads": _line("warning", "the worker has too few threads", "needed threads"),

@@ -23,6 +23,7 @@ from tidegate.messages.commands import (
     MESSAGE_FORMAT,
     AdvanceBackfill,
     AnyCommand,
+    ArchiveHistory,
     PromoteModel,
     RecordEvent,
     RegisterMembers,
@@ -38,7 +39,7 @@ def table(account: str, name: str) -> TableClient:
 
 
 def test_the_stored_messages_are_one_of_every_command() -> None:
-    younger = {AdvanceBackfill, RecordEvent, RegisterMembers}
+    younger = {AdvanceBackfill, ArchiveHistory, RecordEvent, RegisterMembers}
     kinds = {type(decode(message)) for message in MESSAGES}
 
     assert kinds == set(get_args(AnyCommand)) - younger
@@ -54,7 +55,17 @@ def test_a_message_of_the_previous_release_is_read_whole(message: str) -> None:
 
 
 def test_the_stored_rows_are_of_every_table() -> None:
-    younger = {"Backfills", "Channels", "Delays", "Effects", "Feeds", "NewestActivities", "Pauses", "Waiting"}
+    younger = {
+        "Backfills",
+        "Channels",
+        "Delays",
+        "Effects",
+        "Feeds",
+        "HistoryMoves",
+        "NewestActivities",
+        "Pauses",
+        "Waiting",
+    }
     assert {row["table"] for row in STORED["ledger"]} == set(TABLES) - {f"tidegate{name}" for name in younger}
     assert not any("format_version" in row["entity"] for row in STORED["ledger"])
 

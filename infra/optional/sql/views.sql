@@ -12,6 +12,11 @@ CREATE EXTERNAL DATA SOURCE published WITH (
   CREDENTIAL = as_synapse
 );
 GO
+CREATE EXTERNAL DATA SOURCE history WITH (
+  LOCATION = 'https://$(account).blob.core.windows.net/$(container)/history',
+  CREDENTIAL = as_synapse
+);
+GO
 
 -- Every published row, of all versions and generations. The names are in the path: feed/partition/version/generation.
 CREATE OR ALTER VIEW dbo.published_rows AS
@@ -57,6 +62,37 @@ FROM (
     AND reconciliations.version = published_rows.version
     AND reconciliations.generation = published_rows.generation
   WHERE reconciliations.verdict = 'ok'
+) AS ranked
+WHERE ranked.age = 1;
+GO
+
+-- The tables that the service writes each day, with `retention` in tidegate.yml.
+CREATE OR ALTER VIEW dbo.partitions AS
+SELECT files.*
+FROM OPENROWSET(BULK 'tables/partitions.parquet', DATA_SOURCE = 'history', FORMAT = 'PARQUET') AS files;
+GO
+
+CREATE OR ALTER VIEW dbo.jobs AS
+SELECT files.*
+FROM OPENROWSET(BULK 'tables/jobs.parquet', DATA_SOURCE = 'history', FORMAT = 'PARQUET') AS files;
+GO
+
+CREATE OR ALTER VIEW dbo.verdicts AS
+SELECT files.*
+FROM OPENROWSET(BULK 'tables/verdicts.parquet', DATA_SOURCE = 'history', FORMAT = 'PARQUET') AS files;
+GO
+
+CREATE OR ALTER VIEW dbo.members AS
+SELECT files.*
+FROM OPENROWSET(BULK 'tables/members.parquet', DATA_SOURCE = 'history', FORMAT = 'PARQUET') AS files;
+GO
+
+-- The activities that were moved to the lake. One that was changed after it was moved is there twice: the newest counts.
+CREATE OR ALTER VIEW dbo.activities AS
+SELECT ranked.subject, ranked.id, ranked.kind, ranked.at, ranked.title, ranked.text, ranked.data, ranked.cause, ranked.replayed_by
+FROM (
+  SELECT files.*, ROW_NUMBER() OVER (PARTITION BY files.subject, files.id ORDER BY files.moved_at DESC) AS age
+  FROM OPENROWSET(BULK 'activities/*/*.parquet', DATA_SOURCE = 'history', FORMAT = 'PARQUET') AS files
 ) AS ranked
 WHERE ranked.age = 1;
 GO

@@ -9,7 +9,7 @@ from tidegate.cloud.blobs import blob_service
 from tidegate.cloud.ml_client import LazyMLClient, ml_errors
 from tidegate.domain.lifecycle.file_copy import Folder
 from tidegate.domain.partitions.manifest import MAX_MANIFEST_BYTES
-from tidegate.errors import PermanentError
+from tidegate.errors import NotFoundError, PermanentError
 
 if TYPE_CHECKING:
     from azure.storage.blob import BlobClient, ContainerClient, StorageStreamDownloader
@@ -51,6 +51,14 @@ class DatastoreClient:
         """Return whether a file exists."""
         with azure_errors(f"look for {datastore}/{path}"):
             return bool(self._blob(datastore, path).exists())
+
+    def delete(self, datastore: str, path: str) -> None:
+        """Delete a file. A file that does not exist counts as deleted."""
+        try:
+            with azure_errors(f"delete {datastore}/{path}"):
+                self._blob(datastore, path).delete_blob()
+        except NotFoundError:
+            return
 
     def url(self, datastore: str, path: str) -> str:
         """Return the URL of a file, for people."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.connection import client_options
 from tidegate.cloud.effect_rows import EFFECTS, EffectRows
+from tidegate.cloud.history_rows import ACTIVITIES, MOVES, NEWEST, NEWEST_TABLE, HistoryRows
 from tidegate.cloud.table_rows import TableRows, row_key
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.channel_record import ChannelRecord
@@ -24,13 +25,12 @@ from tidegate.errors import ConflictError
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-_NEWEST_TABLE = "tidegateNewestActivities"
 _BACKFILL_TABLE = "tidegateBackfills"
 _CHANNELS_TABLE = "tidegateChannels"
 TABLES = (
     "tidegatePartitions",
     "tidegateJobs",
-    "tidegateActivities",
+    ACTIVITIES,
     "tidegateModels",
     "tidegateModelVersions",
     "tidegatePauses",
@@ -38,14 +38,14 @@ TABLES = (
     "tidegateFeeds",
     "tidegateDelays",
     EFFECTS,
-    _NEWEST_TABLE,
+    MOVES,
+    NEWEST_TABLE,
     _BACKFILL_TABLE,
     _CHANNELS_TABLE,
 )
 _PAUSE_ROW = "pause"  # one row for each target
 _MODEL_ROW = "model"  # one row for each model name
 _FEED_ROW = "feed"  # one row for each feed
-_NEWEST = "newest"  # the list of all activities
 _CHANNEL_ROW = "channel"  # one row for each channel that has ever failed
 
 
@@ -65,8 +65,9 @@ class Ledger:
         self._waiting = TableRows(TABLES[6], WaitingCommand, account=account, credential=credential)
         self._feeds = TableRows(TABLES[7], FeedRecord, account=account, credential=credential)
         self._delays = TableRows(TABLES[8], Delay, account=account, credential=credential)
+        self.history = HistoryRows(account=account, credential=credential)
         self.effects = EffectRows(account=account, credential=credential)
-        self._newest = TableRows(_NEWEST_TABLE, NewestActivity, account=account, credential=credential)
+        self._newest = TableRows(NEWEST_TABLE, NewestActivity, account=account, credential=credential)
         self._backfills = TableRows(_BACKFILL_TABLE, Backfill, account=account, credential=credential)
         self._channels = TableRows(_CHANNELS_TABLE, ChannelRecord, account=account, credential=credential)
 
@@ -166,7 +167,7 @@ class Ledger:
 
     def newest_activities(self, limit: int, after: str | None = None) -> list[NewestActivity]:
         """Return the newest activities of all subjects, newest first, after one with this `position`."""
-        keys = {"key": _NEWEST, **({"after": row_key(after)} if after else {})}
+        keys = {"key": NEWEST, **({"after": row_key(after)} if after else {})}
         condition = "PartitionKey eq @key" + (" and RowKey gt @after" if after else "")
         return list(islice(self._newest.query(condition, limit, **keys), limit))
 
@@ -226,7 +227,7 @@ class Ledger:
         """Add an activity to the list of the newest ones, unless it is there."""
         entry = NewestActivity.of(activity)
         try:
-            self._newest.save(_NEWEST, entry.position, entry)
+            self._newest.save(NEWEST, entry.position, entry)
         except ConflictError:
             pass
 
@@ -296,7 +297,7 @@ class Ledger:
         models, pauses = (self._models, self._versions), (self._pauses, self._waiting)
         others = (self._activities, self._feeds, self._delays, self._newest, self._backfills, self._channels)
         tables = (self._partitions, self._jobs, *models, *pauses, *others)
-        created = [rows.create() for rows in (*tables, self.effects)]
+        created = [rows.create() for rows in (*tables, self.history, self.effects)]
         return any(created)
 
 

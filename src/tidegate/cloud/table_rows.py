@@ -5,7 +5,10 @@ import json
 import re
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -27,8 +30,19 @@ _FORMAT_COLUMN = "format_version"
 _LONGEST_TEXT = 200_000
 _BINARY_CHUNK = 65_536
 _CHUNK = 32_000  # a property holds 64 KB of UTF-16: https://learn.microsoft.com/rest/api/storageservices/understanding-the-table-service-data-model
+_LARGEST_PAGE = 1000  # of Azure Tables
 _MAX_KEY_LENGTH = 400
 R = TypeVar("R", bound=LedgerRecord)
+
+
+@dataclass(frozen=True)
+class StoredRow(Generic[R]):
+    """A record with the keys under which it is stored, and its key in the list of the newest activities."""
+
+    partition: str
+    row: str
+    record: R
+    listed_as: str | None = None
 
 
 class TableRows(Generic[R]):
@@ -78,6 +92,32 @@ class TableRows(Generic[R]):
                 self._client.delete_entity(
                     row_key(partition), row_key(row), etag=record.etag, match_condition=condition
                 )
+        except NotFoundError:
+            return
+
+    def unchanged_since(self, before: datetime, condition: str, most: int) -> list[StoredRow[R]]:
+        """Return the first rows that match a condition and were not written since a time."""
+        query = " and ".join(filter(None, ("Timestamp lt @before", condition)))
+        try:
+            with azure_errors(f"query {self._table}"):
+                entities = self._client.query_entities(
+                    query, parameters={"before": before}, results_per_page=min(most, _LARGEST_PAGE)
+                )
+                return [
+                    StoredRow(entity["PartitionKey"], entity["RowKey"], self._record(entity))
+                    for entity in islice(entities, most)
+                ]
+        except NotFoundError:
+            return []
+
+    def delete_stored(self, partition: str, row: str, etag: str | None) -> None:
+        """Delete a row, given by its stored keys, if it has this ETag still, or any if that is None."""
+        from azure.core import MatchConditions
+
+        condition = MatchConditions.IfNotModified if etag else None
+        try:
+            with azure_errors(f"delete {self._table} {partition} {row}"):
+                self._client.delete_entity(partition, row, etag=etag, match_condition=condition)
         except NotFoundError:
             return
 

@@ -1,10 +1,10 @@
-"""The sections `prices` and `budget` of tidegate.yml: what the nodes of clusters cost, and how much may."""
+"""The sections `prices`, `budget` and `retention` of tidegate.yml: costs, and how long history is kept."""
 
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from tidegate.config.types import AssetName, Section
+from tidegate.config.types import AssetName, ClockTime, Duration, Section
 
 Priority = Literal["dedicated", "low_priority"]
 
@@ -56,3 +56,12 @@ class Budget(Section):
     warn_at: float = Field(
         default=0.8, gt=0, le=1, description="The share of the amount at which people are notified."
     )
+
+
+class Retention(Section):
+    """How long the ledger keeps the history, and when it is written to the lake each day."""
+
+    activities: Duration | None = Field(
+        default=None, description="Older activities and effects move to the lake. None: they stay."
+    )
+    at: ClockTime = "02:00"

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tidegate.config.access import Access
-from tidegate.config.costs import Budget, Prices
+from tidegate.config.costs import Budget, Prices, Retention
 from tidegate.config.file_patterns import FilePatterns
 from tidegate.config.model_policy import Policy
 from tidegate.config.model_sets import TrainOn
@@ -204,6 +204,7 @@ class Config(Section):
     models: dict[AssetName, Policy] = Field(default={})
     notify: list[Channel] = Field(default=[])
     prices: Prices | None = None
+    retention: Retention | None = None
     access: Access = Access()
 
     @model_validator(mode="after")

@@ -203,6 +203,14 @@ class RecordEvent(_Command):
     at: datetime = Field(description="The time at which it was received.")
 
 
+class ArchiveHistory(_Command):
+    """Write the tables that other programs read, and move old activities to the lake."""
+
+    kind: Literal["ArchiveHistory"] = "ArchiveHistory"
+    day: str = Field(pattern=r"^\d{8}$", description="The day for which it is done.")
+    step: Literal["tables", "moves"] = "tables"
+
+
 class Reconcile(_Command):
     """Send a command for each piece of work that is unfinished or due, or whose event was lost."""
 
@@ -224,6 +232,7 @@ AnyCommand = (
     | RegisterMembers
     | Notify
     | RecordEvent
+    | ArchiveHistory
     | Reconcile
 )
 Command = Annotated[AnyCommand, Field(discriminator="kind")]

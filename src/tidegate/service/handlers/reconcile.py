@@ -38,6 +38,7 @@ from tidegate.messages.commands import (
     AdvanceBackfill,
     AdvanceRollout,
     AnyCommand,
+    ArchiveHistory,
     CheckJob,
     CheckPartition,
     FinishPartition,
@@ -67,6 +68,7 @@ log = Log(__name__)
 _BEING_SENT = timedelta(minutes=1)
 _OLD_NEWS = timedelta(days=2)
 _REGISTERING = timedelta(minutes=10)
+_TICK = timedelta(minutes=5)  # of the timer, as in function_app.py
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,7 @@ class ReconcileHandler:
         delays = ledger.delays()
         due += self.delays.lost(delays, cause)
         due += due_backfills(ledger.backfills(open_only=True), config, cause)
+        due += due_archive(config, now, cause)
         unsent = [activity for activity in ledger.unsent_activities() if now - activity.at < _OLD_NEWS]
         due += due_activities(unsent, now, cause)
         waiting += [
@@ -253,3 +256,17 @@ def due_activities(activities: Sequence[Activity], now: datetime, cause: str) ->
     for activity in activities:
         if _BEING_SENT <= now - activity.at < _OLD_NEWS:
             yield Notify(cause=cause, subject=activity.subject, activity=activity.id)
+
+
+def due_archive(config: Config, now: datetime, cause: str) -> Iterator[ArchiveHistory]:
+    """Yield the daily command that writes the history, in the first tick of the timer after its time.
+
+    A day on which the timer does not run then is made good on the next day.
+    """
+    if config.retention is None:
+        return
+    local = now.astimezone(config.timezone)
+    hour, minute = map(int, config.retention.at.split(":"))
+    due = local.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    if timedelta() <= local - due < _TICK:
+        yield ArchiveHistory(cause=cause, day=f"{local:%Y%m%d}")
