@@ -91,6 +91,9 @@ LINES: Mapping[str, Line] = {
     ),
     "event_recorded": _line("info", "what an event says was recorded", "kind subject"),
     "event_rejected": _line("warning", "an event was rejected, and is kept", "about reason"),
+    "external_verdict_saved": _line(
+        "info", "a program outside has decided on a version", "model passed version"
+    ),
     "failure_closed": _line("info", "work that had failed has succeeded", "failure subject"),
     "failure_not_recorded": _line("warning", "a failure could not be recorded", "error reason"),
     "failure_recorded": _line(
