@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.table import Row
-from tidegate.config.model_policy import Gate
+from tidegate.config.gate import Gate
 from tidegate.domain.lifecycle.evaluation import decide_verdict
 from tidegate.domain.lifecycle.evidence import read_evidence
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion

@@ -18,7 +18,7 @@ from tidegate.cloud.ledger import tidegate_tables
 from tidegate.cloud.notification_sender import EventPublisher, NotificationSender
 from tidegate.cloud.queue import tidegate_queues
 from tidegate.cloud.workspaces import COMPUTE_FOLDER, WorkspaceClients
-from tidegate.config.schema import WorkspaceConfig
+from tidegate.config.workspaces import WorkspaceConfig
 from tidegate.domain.activities.channel_texts import Message
 from tidegate.domain.assets import DataAsset
 from tidegate.domain.lifecycle.file_copy import Folder

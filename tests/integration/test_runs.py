@@ -8,7 +8,7 @@ from azure.identity import DefaultAzureCredential
 
 from tidegate.cloud.runs import RunClient
 from tidegate.cloud.workspaces import COMPUTE_FOLDER, WorkspaceClients
-from tidegate.config.schema import WorkspaceConfig
+from tidegate.config.workspaces import WorkspaceConfig
 from tidegate.errors import TransientError
 from tidepool.cloud import Tidepool, Workspace
 

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tidegate.config.arrival import Deadline
 from tidegate.config.path_pattern import PathPattern
-from tidegate.config.schema import Deadline
 from tidegate.domain.partitions.calendar import (
     deadline_of,
     expected_partitions,

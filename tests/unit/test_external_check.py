@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.support.records import NOW
 
-from tidegate.config.model_policy import External
+from tidegate.config.gate import External
 from tidegate.domain.lifecycle.external_check import (
     AskPipeline,
     AwaitPipeline,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.config.model_policy import Gate
+from tidegate.config.gate import Gate
 from tidegate.domain.lifecycle.evidence import Evidence, NoEvidence, decoder_problem, read_evidence
 from tidegate.domain.lifecycle.gate import EvaluationSubject, decide_rules, passes
 

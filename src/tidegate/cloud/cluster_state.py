@@ -5,7 +5,7 @@ from typing import Any
 
 from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.quotas import region
-from tidegate.config.schema import WorkspaceConfig
+from tidegate.config.workspaces import WorkspaceConfig
 from tidegate.errors import NotFoundError, TidegateError
 
 _API_VERSION = "2024-04-01"

@@ -9,7 +9,7 @@ from typing import Any
 
 from tidegate.cloud.arm import ArmClient
 from tidegate.config.model_policy import Rollout
-from tidegate.config.schema import WorkspaceConfig
+from tidegate.config.workspaces import WorkspaceConfig
 from tidegate.domain.lifecycle.rollout_steps import DeploymentSnapshot, EndpointSnapshot, RolloutTarget
 from tidegate.errors import ConflictError, NotFoundError
 from tidegate.log import Log

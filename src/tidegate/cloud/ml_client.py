@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.cloud.azure_errors import azure_errors, status_of
 from tidegate.cloud.connection import client_options
-from tidegate.config.schema import WorkspaceConfig
+from tidegate.config.workspaces import WorkspaceConfig
 from tidegate.errors import NotFoundError, PermanentError
 
 if TYPE_CHECKING:

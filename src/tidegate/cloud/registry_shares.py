@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.cloud.arm import SCOPE, ArmClient
 from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.connection import client_options, retry_policy
-from tidegate.config.schema import WorkspaceConfig
+from tidegate.config.workspaces import WorkspaceConfig
 from tidegate.domain.lifecycle.registry_share import ShareEnded, ShareFailed, ShareRunning, ShareState
 from tidegate.errors import ConflictError, NotFoundError, PermanentError
 from tidegate.log import Log

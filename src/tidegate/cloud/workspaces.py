@@ -19,7 +19,8 @@ from tidegate.cloud.models import ModelClient
 from tidegate.cloud.registry_shares import RegistryShareClient
 from tidegate.cloud.runs import RunClient
 from tidegate.cloud.scoring_client import ScoringClient
-from tidegate.config.schema import Config, WorkspaceConfig
+from tidegate.config.schema import Config
+from tidegate.config.workspaces import WorkspaceConfig
 from tidegate.errors import NotFoundError
 from tidegate.folders import FOLDERS
 

@@ -2,15 +2,18 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
-from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from tidegate.config.access import Access
+from tidegate.config.arrival import (
+    CatchUp,
+    Completion,
+    Deadline,
+    LateFiles,
+)
 from tidegate.config.costs import Budget, Prices, Retention
 from tidegate.config.file_patterns import FilePatterns
 from tidegate.config.model_policy import Policy
@@ -21,33 +24,16 @@ from tidegate.config.types import (
     Account,
     ActivityPattern,
     AssetName,
-    ClockTime,
     Container,
-    Duration,
     FeedName,
-    FileInPartition,
     Filled,
     FirstPartition,
     LocatedError,
     Section,
     WorkspaceRole,
 )
+from tidegate.config.workspaces import WorkspacePair
 from tidegate.messages.partition_id import period_of
-
-
-class WorkspaceConfig(Section):
-    """An Azure ML workspace: its subscription, resource group and name."""
-
-    subscription: Filled
-    resource_group: Filled
-    name: Filled
-
-    @property
-    def arm_id(self) -> str:
-        return (
-            f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
-            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.name}"
-        )
 
 
 class FeedStorage(Section):
@@ -64,65 +50,6 @@ class FeedStorage(Section):
             f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
             f"/providers/Microsoft.Storage/storageAccounts/{self.account}"
         )
-
-
-class Completion(Section):
-    """A rule for when a partition is complete: all conditions of the rule must hold."""
-
-    marker: FileInPartition | None = None
-    listed_in: FileInPartition | None = None
-    quiet_for: Duration | None = None
-    min_files: int | None = Field(default=None, ge=1)
-
-    @model_validator(mode="after")
-    def _has_a_condition(self) -> "Completion":
-        if not self.model_dump(exclude_none=True):
-            raise ValueError("give at least one of marker, listed_in, quiet_for, min_files")
-        return self
-
-
-class AfterDeadline(StrEnum):
-    ALERT = "alert"
-    SCORE = "score"
-
-
-class Deadline(Section):
-    """The time until which a partition should be complete, and what happens if it is not."""
-
-    day: int | None = Field(
-        default=None, ge=1, le=28, description="Day of the month, of a monthly feed only."
-    )
-    at: ClockTime = "00:00"
-    of: Literal["next_month", "same_month", "next_day", "same_day"] | None = Field(
-        default=None, description="Default: the month or day after the partition."
-    )
-    then: AfterDeadline = AfterDeadline.ALERT
-
-
-class LatePolicy(StrEnum):
-    NEW_VERSION = "new_version"
-    ALERT = "alert"
-    IGNORE = "ignore"
-
-
-class LateFiles(Section):
-    """What happens if files change after a partition was complete."""
-
-    then: LatePolicy = LatePolicy.NEW_VERSION
-    quiet_for: Duration = timedelta(minutes=15)
-    max_versions: int = Field(default=5, ge=1)
-
-
-class CatchUpFrom(StrEnum):
-    NEWEST = "newest"
-    ALL = "all"
-
-
-class CatchUp(Section):
-    """What happens to partitions that were there before the feed was installed, and how fast."""
-
-    start: CatchUpFrom = Field(default=CatchUpFrom.NEWEST, alias="from")
-    max_live: int = Field(default=2, ge=1, le=100)
 
 
 class Feed(Section):
@@ -184,15 +111,6 @@ class Channel(Section):
     events: list[ActivityPattern] = Field(default=["*"], min_length=1)
     feeds: list[Filled] | None = Field(default=None, min_length=1, description="Names, with `*`.")
     models: list[Filled] | None = Field(default=None, min_length=1, description="Names, with `*`.")
-
-
-class WorkspacePair(Section):
-    development: WorkspaceConfig
-    production: WorkspaceConfig
-
-    def by_role(self) -> dict[str, WorkspaceConfig]:
-        """Return every workspace of the installation with its role."""
-        return {"development": self.development, "production": self.production}
 
 
 class Config(Section):

@@ -3,7 +3,7 @@
 from urllib.parse import quote
 
 from tidegate.bootstrap import Service
-from tidegate.config.schema import WorkspacePair
+from tidegate.config.workspaces import WorkspacePair
 
 
 def studio_url(service: Service, workspace: str, job: str) -> str | None:

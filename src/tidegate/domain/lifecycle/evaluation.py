@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from tidegate.config.model_policy import Gate, GateMode, Policy
+from tidegate.config.gate import Gate, GateMode
+from tidegate.config.model_policy import Policy
 from tidegate.domain.assets import BLOBSTORE, datastore_uri
 from tidegate.domain.jobs.plan import JobInput, JobPlan
 from tidegate.domain.jobs.records import JobKind

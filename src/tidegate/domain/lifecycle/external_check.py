@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tidegate.config.model_policy import External
+from tidegate.config.gate import External
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import ModelVersion
 from tidegate.domain.lifecycle.verdict_records import ExternalCheck, ExternalVerdict, RuleResult, Verdict

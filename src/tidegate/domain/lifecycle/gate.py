@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tidegate.config.model_policy import Gate, Rule
+from tidegate.config.gate import Gate, Rule
 from tidegate.config.model_sets import SetGate
 from tidegate.domain.lifecycle.evidence import (
     Evidence,

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from tidegate.config.arrival import Deadline
 from tidegate.config.path_pattern import PathPattern
-from tidegate.config.schema import Deadline
 from tidegate.domain.partitions.records import Partition
 from tidegate.messages.partition_id import Period, first_day, period_of
 

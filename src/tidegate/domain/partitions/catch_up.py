@@ -5,7 +5,8 @@ from datetime import datetime
 
 from pydantic import Field
 
-from tidegate.config.schema import CatchUpFrom, Feed
+from tidegate.config.arrival import CatchUpFrom
+from tidegate.config.schema import Feed
 from tidegate.domain.ledger_record import LedgerRecord
 from tidegate.domain.partitions.left_out import NamedFiles
 from tidegate.domain.partitions.manifest import ListedBlob

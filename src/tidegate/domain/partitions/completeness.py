@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from tidegate.config.schema import AfterDeadline, Completion, Feed, LatePolicy
+from tidegate.config.arrival import AfterDeadline, Completion, LatePolicy
+from tidegate.config.schema import Feed
 from tidegate.domain.partitions.left_out import NamedFiles
 from tidegate.domain.partitions.listing import PartitionListing
 from tidegate.domain.partitions.manifest import ListedBlob, Manifest, etags_digest

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from tidegate.config.schema import AfterDeadline, Completion, Feed
+from tidegate.config.arrival import AfterDeadline, Completion
+from tidegate.config.schema import Feed
 from tidegate.domain.partitions.calendar import partition_of
 from tidegate.domain.partitions.completeness import (
     ChangedAfterCompletion,

@@ -7,7 +7,8 @@ from uuid import uuid4
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tidegate.config.model_policy import GateMode, Policy
+from tidegate.config.gate import GateMode
+from tidegate.config.model_policy import Policy
 from tidegate.domain.activities import verdict_texts
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
