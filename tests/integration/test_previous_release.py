@@ -95,7 +95,7 @@ def test_rows_of_the_previous_release_are_read_and_stored_whole(
         assert without_defaults(after) == without_defaults(before | added)
 
 
-NEW_COLUMNS = {"tidegatePartitions": {"attention": False}}
+NEW_COLUMNS = {"tidegatePartitions": {"attention": False}, "tidegateJobs": {"month": ""}}
 
 
 def without_defaults(entity: dict[str, Any]) -> dict[str, Any]:
