@@ -1,7 +1,7 @@
 # One word per chore: `make help` lists them. Each target does the set-up that it needs, once.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-many up down test test-fast test-long chaos check docs fix bench bench-many infra package wheel cli requirements clean
+.PHONY: help demo demo-many up down test test-fast test-long chaos check docs fix bench bench-many bench-torch infra package wheel cli requirements clean
 
 UV_VERSION := 0.13.8
 UV := $(or $(shell command -v uv),.tools/uv/bin/uv)
@@ -46,7 +46,8 @@ test-fast: .tools/test  ## run the tests of pure code and of the handlers, in a 
 
 test-long: .tools/test  ## run the tests that take longer or need large installs
 	@$(SYNC) --group jobs --group tidepool --group test --group mltable
-	@.venv/bin/pytest -m long
+	@$(MAKE) --no-print-directory .tools/torch || echo 'torch cannot be installed: the tests that need it are skipped.'
+	@.venv/bin/pytest -m long -rs
 
 SEED := 1
 MINUTES := 5
@@ -75,6 +76,9 @@ ROWS := 4000000
 KEYS := 1000
 bench-many: .tools/test  ## measure model sets: split, train, score; ROWS=4000000 KEYS=1000
 	@.venv/bin/python -m tests.bench.many_models --rows $(ROWS) --keys $(KEYS) $(ARGS)
+
+bench-torch: .tools/torch  ## compare ResNet-50 with a loop in torch, which is installed into .tools/torch
+	@.tools/torch/bin/python tests/bench/gpu.py --models resnet50 --photos 192 --loop 32 $(ARGS)
 
 infra:  ## compile, lint and format infra/*.bicep and take their snapshots; BICEP=path of the compiler
 	@$(INTERPRETER) infra/compile_templates.py
@@ -117,6 +121,14 @@ endif
 	@echo 'Building the deployment package that the local cloud runs (once, half a minute) ...'
 	@.venv/bin/python -m tidegate.installation.package --local
 	@touch $@
+
+# With pip, because torch is no dependency of the project. torchvision only for its transforms, whatever torch it was built for.
+.tools/torch: .tools/uv.ready
+	@echo 'Installing torch, ONNX Runtime and OpenVINO into .tools/torch (once, some minutes) ...'
+	@rm -rf .tools/torch.new && $(INTERPRETER) -m venv .tools/torch.new
+	@.tools/torch.new/bin/python -m pip install --quiet torch numpy pillow pyyaml onnx onnxruntime onnxscript openvino
+	@.tools/torch.new/bin/python -m pip install --quiet --no-deps torchvision
+	@rm -rf .tools/torch && mv .tools/torch.new .tools/torch && touch $@
 
 .tools/many: .tools/local
 	@echo 'Installing the libraries for model sets into .venv (once) ...'

@@ -117,6 +117,14 @@ def test_the_environment_pins_what_jobs_were_tested_with() -> None:
     }
 
 
+def test_the_environment_for_gpus_has_the_same_versions() -> None:
+    files = [ASSETS / "environments" / name for name in ("scoring.yml", "optional/scoring-gpu.yml")]
+    pins = [set(load_environment(file).conda_file["dependencies"][-1]["pip"]) for file in files]
+
+    assert pins[0] < pins[1]
+    assert all("==" in pin for pin in pins[1])
+
+
 def test_the_training_job_registers_its_model() -> None:
     job = load_job("examples/digits/training.yml")
 

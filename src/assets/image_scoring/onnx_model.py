@@ -54,6 +54,8 @@ def _providers() -> list[str]:
 def _with_onnxruntime(file: Path, name: str | None, providers: list[str]) -> Predict:
     import onnxruntime
 
+    if "CUDAExecutionProvider" in providers and hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()  # the libraries of CUDA that pip installed beside it
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors
     session = onnxruntime.InferenceSession(str(file), options, providers=providers)
