@@ -5,6 +5,7 @@ service. It exits with 1 if a promise of the demo was not kept.
 """
 
 import argparse
+import os
 import sys
 import time
 from functools import cached_property
@@ -20,6 +21,7 @@ from examples.message_flow import MessageFlow
 from examples.screen import DemoError, Screen
 from tidegate.api_client import ApiError
 from tidepool.cloud import Tidepool
+from tidepool.functions.front_end import DEVELOPER, sign_in_url
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -108,6 +110,7 @@ class Demo:
     def report(self, seconds: float) -> None:
         """Print which promises were kept, and what to try next."""
         self._screen.report(self._kept, self.broken, seconds, TO_TRY)
+        self._screen.say("\nThe page of the service, signed in as operator and approver:", page_address())
 
     def _first_model(self) -> None:
         self._screen.chapter("The first model is judged before it is used")
@@ -220,6 +223,11 @@ class Demo:
     @cached_property
     def _ml(self) -> "MLClient":
         return local_cloud.development()
+
+
+def page_address() -> str:
+    """Return the address of the page that signs a person in with every role."""
+    return sign_in_url(os.environ["FUNCTIONS_URL"], DEVELOPER)
 
 
 if __name__ == "__main__":

@@ -68,4 +68,6 @@ def _jobs_path(month: str) -> str:
 
 def _client() -> ApiClient:
     """Return a client of the service that the environment names."""
-    return ApiClient(os.environ["FUNCTIONS_URL"], os.environ["FUNCTIONS_KEY"])
+    return ApiClient(
+        os.environ["FUNCTIONS_URL"], os.environ["FUNCTIONS_KEY"], token=os.environ.get("FUNCTIONS_TOKEN", "")
+    )

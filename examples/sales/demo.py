@@ -62,7 +62,11 @@ class Demo:
         self._cloud, self._screen = cloud, screen
         self._keys = all_keys(keys)
         self._faults = faults_of(self._keys)
-        self._api = ApiClient(os.environ["FUNCTIONS_URL"], os.environ["FUNCTIONS_KEY"])
+        self._api = ApiClient(
+            os.environ["FUNCTIONS_URL"],
+            os.environ["FUNCTIONS_KEY"],
+            token=os.environ.get("FUNCTIONS_TOKEN", ""),
+        )
 
     def run(self) -> None:
         deploy(self._screen)

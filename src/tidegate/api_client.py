@@ -25,7 +25,7 @@ class UnreachableError(ApiError):
 
 @dataclass(frozen=True)
 class ApiClient:
-    """The API at an address. `key` is the function key.
+    """The API at an address. `key` is the function key, and `token` a person's bearer token of Entra ID.
 
     `on_time_zone` gets the time zone of tidegate.yml with each answer. An answer may take `timeout_s`.
     """
@@ -34,6 +34,7 @@ class ApiClient:
     key: str = field(repr=False)
     on_time_zone: Callable[[str], None] | None = field(default=None, repr=False)
     timeout_s: float = _TIMEOUT_S
+    token: str = field(default="", repr=False)
 
     def get(self, path: str, **query: str | list[str]) -> Any:
         """Return what is at a path. A list is complete: all its pages are read."""
@@ -61,6 +62,8 @@ class ApiClient:
         import requests
 
         sent = {"x-functions-key": self.key, **(headers or {})}
+        if self.token:
+            sent["Authorization"] = f"Bearer {self.token}"
         try:
             answer = requests.request(
                 method,
@@ -87,7 +90,12 @@ class ApiClient:
         return self._content(answer), answer.links.get("next", {}).get("url")
 
     def _content(self, answer: Any) -> Any:
-        if answer.status_code in (401, 403):
+        if answer.status_code == 401 and self.token:
+            raise ApiError(
+                "The service refused the function key or the token (401). Set FUNCTIONS_KEY or --key, "
+                "and get a new FUNCTIONS_TOKEN: az account get-access-token, or locally: tidepool env"
+            )
+        if answer.status_code == 401:
             raise ApiError(
                 f"The service refused the function key ({answer.status_code}). Set FUNCTIONS_KEY or --key "
                 "to the key that `az functionapp keys list` shows, or locally: tidepool env"

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from tidepool import default_resources
 from tidepool.access.identity import Identity
 from tidepool.access.managed_identity import ManagedIdentity
+from tidepool.functions.front_end import DEVELOPER, session_token
 from tidepool.functions.host import FunctionsApp
 from tidepool.functions.keys import FunctionKeys
 from tidepool.network import Authority, environment
@@ -60,7 +61,9 @@ class ProgramEnvironment:
         app = self._default_app()
         if app is None:
             return variables
-        return {**variables, "FUNCTIONS_URL": app.url, "FUNCTIONS_KEY": app.keys.default}
+        token = session_token(DEVELOPER, app.keys.master)
+        keys = {"FUNCTIONS_KEY": app.keys.default, "FUNCTIONS_TOKEN": token}
+        return {**variables, "FUNCTIONS_URL": app.url, **keys}
 
     def connection(self, principal: str, proxy_port: int | None = None) -> dict[str, str]:
         """Return the variables that direct a program to Tidepool, without those that name resources."""

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from starlette.testclient import TestClient
 from tests.integration.test_pages import POLICY
 from tests.support import config_yaml
 from tests.support.clock import Clock
 from tests.support.page_rows import NOW, a_version, an_activity, save_all
-from tests.support.pages import HOST, Pages
+from tests.support.pages import HOST, Pages, principal_headers
 from tests.support.service import start_service, take_commands
 
+from tidegate.api.app import create_app
 from tidegate.bootstrap import Service
 from tidegate.domain.lifecycle.records import Champion, Model
 from tidegate.messages.commands import CheckPartition, PromoteModel, RollbackModel
@@ -108,6 +110,39 @@ def test_operator_cannot_approve_or_roll_back(service: Service, operator: Pages,
 
     assert answer.status_code == 403
     assert "without the role approver" in answer.text
+
+
+@pytest.mark.parametrize("action", ["versions/4/approval", "rollback"])
+@pytest.mark.parametrize("roles", [(), ("operator",)], ids=["key", "operator"])
+def test_function_key_cannot_approve_or_roll_back(
+    service: Service, action: str, roles: tuple[str, ...]
+) -> None:
+    api = TestClient(create_app(lambda: service), base_url=HOST)
+    body = {
+        "by": "ada",
+        "reason": "r",
+        **({"approved": True, "verdict": "v"} if "approval" in action else {}),
+    }
+    headers = principal_headers("ada", *roles) if roles else {}
+
+    answer = api.post(f"/api/models/classifier/{action}", json=body, headers=headers)
+
+    assert answer.status_code == 403
+    assert "role approver" in answer.json()["detail"]
+
+
+def test_signed_in_approver_approves_over_the_api(service: Service) -> None:
+    api = TestClient(create_app(lambda: service), base_url=HOST)
+    record = service.ledger.model_version("classifier", "4")
+    assert record
+    assert record.verdict
+    body = {"reason": "better", "approved": True, "verdict": record.verdict.id}
+
+    headers = principal_headers("ada@contoso.com", "approver")
+    answer = api.post(f"/api{VERSION}/approval", json=body, headers=headers)
+
+    assert answer.status_code == 200
+    assert answer.json()["approval"]["by"] == "ada@contoso.com"
 
 
 def test_operator_pauses_and_resumes(service: Service, operator: Pages) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,14 @@ import pytest
 from tests.support import config_yaml
 from tests.support.clock import Clock
 from tests.support.hostile_names import HOSTILE
-from tests.support.page_rows import a_version, an_activity, an_estate, save_all
+from tests.support.page_rows import (
+    a_partition,
+    a_version,
+    an_activity,
+    an_estate,
+    insert_partitions,
+    save_all,
+)
 from tests.support.pages import HOST, Pages, count, principal_headers
 from tests.support.service import start_service
 
@@ -29,6 +37,7 @@ POLICY = {
 EVERY_PAGE = (
     "/feeds/digits",
     "/feeds/digits?only=failed",
+    "/feeds/digits/backfills",
     "/feeds/digits/partitions/202609",
     "/feeds/digits/partitions/202611",
     "/models",
@@ -283,6 +292,34 @@ def test_first_screen_reads_the_same_however_many_partitions_there_are(
 
     host = f"{estate.settings.storage_account}.table."
     assert len(tidepool.find_requests(host=host, after=before)) <= 9 + len(estate.config().feeds)
+
+
+def test_thousand_partitions_are_shown_page_by_page_and_change_no_number_of_reads(
+    tidepool: "Tidepool", tmp_path: Path
+) -> None:
+    service = _service(tidepool, tmp_path)
+    service.ledger.create()
+    day, days = date(2026, 11, 21), []
+    for number in range(1000):
+        days.append(f"{day - timedelta(days=number):%Y%m%d}")
+    records = [a_partition(name, "failed" if name == "20250101" else "scored", "tills") for name in days]
+    insert_partitions(service, records)
+    pages = Pages(lambda: service, "reader")
+
+    before = tidepool.last_request
+    first = pages.page("/")
+    reads = tidepool.find_requests(host=f"{service.settings.storage_account}.table.", after=before)
+    shown, path = [], "/feeds/tills"
+    while path:
+        page = pages.page(path)
+        shown += [str(cell.attributes["href"]).rpartition("/")[2] for cell in page.css("a.cell")]
+        following = page.css_first("a[rel=next]")
+        path = str(following.attributes["href"]) if following else ""
+
+    assert len(reads) <= 9 + len(service.config().feeds)
+    assert count(first, "failed") == 1  # it is older than the newest twelve
+    assert len(shown) == len(set(shown)) == 1000
+    assert count(pages.page("/feeds/tills?only=failed"), "partitions") == 1
 
 
 def test_pages_do_not_take_a_name_from_a_header_without_a_principal(estate: Service) -> None:

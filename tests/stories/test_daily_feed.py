@@ -94,7 +94,7 @@ def test_three_days_are_registered_scored_shown_and_trained_on(
     assert rows == [[day, "scored"] for day in DAYS[::-1]]
     assert "current result: 20261104-2-g1" in tidegate(capsys, "partition", DAYS[1])
     told = json.dumps(installation.notifications())
-    assert f"{running.site.url}/api/feeds/stories/partitions/{DAYS[2]}" in told
+    assert f"{running.site.url}/feeds/stories/partitions/{DAYS[2]}" in told
     assert "The day has 2 files" in told
     own = [
         event for event in installation.cloud.events if event.get("eventType") == "Tidegate.PartitionScored"

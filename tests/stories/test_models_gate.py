@@ -33,6 +33,7 @@ def app(installation: ModelInstallation) -> Iterator[Running]:
 def running(app: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
     monkeypatch.setenv("FUNCTIONS_URL", app.site.url)
     monkeypatch.setenv("FUNCTIONS_KEY", app.site.key)
+    monkeypatch.setenv("FUNCTIONS_TOKEN", app.token("Ada", "approver"))
     monkeypatch.setenv("COLUMNS", "160")
     yield app
     app.installation.cloud.clear_faults()

@@ -60,7 +60,7 @@ def test_a_month_of_files_becomes_reconciled_predictions_and_people_are_told(
     told = json.dumps(installation.notifications())
     assert partition in told
     assert "predictions.csv" in told
-    assert f"{running.site.url}/api/feeds/stories/partitions/{partition}" in told
+    assert f"{running.site.url}/feeds/stories/partitions/{partition}" in told
     own = [
         event for event in installation.cloud.events if event.get("eventType") == "Tidegate.PartitionScored"
     ]

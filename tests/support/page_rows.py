@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.support.records import a_claim, a_job
 from tidegate.bootstrap import Service
+from tidegate.cloud.table_rows import columns_of
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Limit, StuckRun
 from tidegate.domain.ledger_record import LedgerRecord
@@ -14,6 +15,7 @@ from tidegate.domain.lifecycle.rollout_records import HealthFigures, RolloutReco
 from tidegate.domain.lifecycle.verdict_records import RuleResult, Verdict
 from tidegate.domain.partitions.left_out import LeftOut, NamedFiles
 from tidegate.domain.partitions.records import Partition, ScoringOutcome, ScoringState
+from tidegate.domain.partitions.standing import may_need_attention
 from tidegate.domain.pauses import Pause
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
@@ -35,6 +37,30 @@ def save_all(service: Service, records: list[LedgerRecord]) -> None:
     """Insert rows, several at a time."""
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(service.ledger.save, records))
+
+
+def insert_partitions(service: Service, records: list[Partition]) -> None:
+    """Insert rows of one feed in transactions, because a request for each takes long."""
+    from azure.data.tables import TableClient
+
+    account = service.settings.storage_account
+    endpoint = f"https://{account}.table.core.windows.net"
+    client = TableClient(endpoint, "tidegatePartitions", credential=service.credential)
+    for start in range(0, len(records), 100):
+        client.submit_transaction(
+            [
+                (
+                    "create",
+                    {
+                        "PartitionKey": record.feed,
+                        "RowKey": record.partition,
+                        "attention": may_need_attention(record),
+                        **columns_of(record),
+                    },
+                )
+                for record in records[start : start + 100]
+            ]
+        )
 
 
 def a_partition(partition: str, state: str = "scored", feed: str = "digits", **changes: Any) -> Partition:
@@ -66,7 +92,13 @@ def a_partition(partition: str, state: str = "scored", feed: str = "digits", **c
     return record
 
 
-def a_version(model: str, version: str, state: str = "passed", **changes: Any) -> ModelVersion:
+def a_version(
+    model: str,
+    version: str,
+    state: str = "passed",
+    judged_at: datetime = NOW - timedelta(hours=3),
+    **changes: Any,
+) -> ModelVersion:
     """Return a version of a model that the gate has let pass."""
     verdict = Verdict(
         id=f"{model}-{version}-a1b2",
@@ -76,7 +108,7 @@ def a_version(model: str, version: str, state: str = "passed", **changes: Any) -
         data="holdout:4",
         champion="2",
         job=f"judge-{model}-{version}",
-        at=NOW - timedelta(hours=3),
+        at=judged_at,
     )
     return ModelVersion(
         model=model,
@@ -100,6 +132,11 @@ def an_activity(number: int, subject: str = "digits:202610", **changes: Any) -> 
         **changes,
     }
     return Activity(**values)
+
+
+def _scored(number: int, month: str) -> Activity:
+    title = f"digits {month} is scored with classifier:2"
+    return an_activity(number, f"digits:{month}", at=NOW - timedelta(days=30 * (number - 2)), title=title)
 
 
 def an_estate(service: Service) -> None:
@@ -167,6 +204,6 @@ def an_estate(service: Service) -> None:
             ),
         ],
     )
-    for activity in [an_activity(number) for number in range(3, 18)]:
+    for activity in [_scored(number, month) for number, month in enumerate(reversed(months), start=3)]:
         service.ledger.add_activity(activity)
         service.ledger.list_activity(activity)

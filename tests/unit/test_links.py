@@ -45,16 +45,14 @@ def test_what_failed_leads_to_its_replay(kept: str) -> None:
     assert said == [
         "Words",
         f"To try it again: tidegate replay {failed.short_id}",
-        f"https://tidegate.example.com/api/failures/{failed.short_id}",
+        f"https://tidegate.example.com/failures/{failed.short_id}",
     ]
 
 
 def test_what_failed_and_was_not_kept_leads_to_its_subject() -> None:
     failed = an_activity("model:development:classifier", "work.failed", why="no data")
 
-    assert (
-        notification(failed, "https://a.example").lines() == "Words\nhttps://a.example/api/models/classifier"
-    )
+    assert notification(failed, "https://a.example").lines() == "Words\nhttps://a.example/models/classifier"
 
 
 def test_without_an_address_there_is_no_link() -> None:

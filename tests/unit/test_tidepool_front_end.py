@@ -10,7 +10,15 @@ from starlette.responses import JSONResponse
 from starlette.testclient import TestClient
 from tests.support.pages import principal_headers
 
-from tidepool.functions.front_end import CALLBACK, COOKIE, LOGIN, FrontEnd, Person, sign_in_url
+from tidepool.functions.front_end import (
+    CALLBACK,
+    COOKIE,
+    LOGIN,
+    FrontEnd,
+    Person,
+    session_token,
+    sign_in_url,
+)
 
 HOST = "http://127.0.0.1:7071"
 AIKO = Person("aiko@contoso.com", ["operator", "approver"])
@@ -108,3 +116,15 @@ def test_sign_in_address_names_the_person() -> None:
     query = parse_qs(urlsplit(sign_in_url(HOST, AIKO)).query)
 
     assert query["role"] == ["operator", "approver"]
+
+
+def test_bearer_token_signs_a_program_in() -> None:
+    token = session_token(AIKO, "secret")
+    browser = a_browser()
+    browser.get(sign_in_url(HOST, AIKO))
+    assert '"' not in str(browser.cookies.get(COOKIE))
+
+    headers = a_browser().get("/", headers={"Authorization": f"Bearer {token}"}).json()
+
+    assert headers["x-ms-client-principal-name"] == "aiko@contoso.com"
+    assert a_browser().get("/", headers={"Authorization": "Bearer wrong"}).status_code == 401

@@ -6,9 +6,10 @@ from typing import Annotated
 from fastapi import Depends, Header, Request, Response
 from fastapi.security import APIKeyHeader
 
-from tidegate.api.principal import read_principal
+from tidegate.api.principal import missing_role, read_principal
 from tidegate.api_client import TIME_ZONE_HEADER
 from tidegate.bootstrap import Service
+from tidegate.config.access import Role
 from tidegate.errors import ConfigError
 
 FUNCTION_KEY = APIKeyHeader(name="x-functions-key", scheme_name="functionKey", auto_error=False)
@@ -39,4 +40,18 @@ def _signed_in(request: Request, service: Services) -> str | None:
     return principal.name if principal else None
 
 
+def _approver(request: Request, service: Services) -> None:
+    """Refuse a caller without the role approver. A function key is not a person: all callers may have it.
+
+    While the authentication is off nobody can sign in, and the request names the person.
+    """
+    if not service.settings.authenticated:
+        return
+    principal, access = read_principal(request.headers, service.settings), service.config().access
+    if principal is None:
+        raise missing_role(Role.APPROVER, access)
+    principal.require(Role.APPROVER, access)
+
+
 SignedIn = Annotated[str | None, Depends(_signed_in)]
+BY_APPROVER = Depends(_approver)

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Depends
 
-from tidegate.api.access import FUNCTION_KEY, Services, SignedIn
+from tidegate.api.access import BY_APPROVER, FUNCTION_KEY, Services, SignedIn
 from tidegate.api.model_views import ModelVersionView
 from tidegate.api.models import Approving, ModelInPath, Name
 from tidegate.api.problems import documented
@@ -16,7 +16,8 @@ router = APIRouter(prefix="/api/models", dependencies=[Depends(FUNCTION_KEY)])
 @router.post(
     "/{model}/versions/{version}/approval",
     summary="Approve or refuse a model version",
-    responses=documented(400, 404, 409, 503),
+    dependencies=[BY_APPROVER],
+    responses=documented(400, 403, 404, 409, 503),
 )
 def decide(
     known: ModelInPath,

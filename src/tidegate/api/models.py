@@ -6,7 +6,7 @@ from typing import Annotated, Self
 from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, Field
 
-from tidegate.api.access import FUNCTION_KEY, IdempotencyKey, Services, SignedIn
+from tidegate.api.access import BY_APPROVER, FUNCTION_KEY, IdempotencyKey, Services, SignedIn
 from tidegate.api.model_views import ModelSummary, ModelVersionView, ModelView, model_view
 from tidegate.api.paging import PAGED, PageInQuery, first, in_order
 from tidegate.api.problems import documented
@@ -199,7 +199,8 @@ def retrain(  # noqa: PLR0913, PLR0917 - the parts of a request
     "/{model}/rollback",
     summary="Go back to the previous champion",
     status_code=202,
-    responses=documented(400, 404, 409, 503),
+    dependencies=[BY_APPROVER],
+    responses=documented(400, 403, 404, 409, 503),
 )
 def roll_back(
     known: ModelInPath, request: RollbackRequest, approvals: Approving, signed_in: SignedIn

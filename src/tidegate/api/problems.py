@@ -43,6 +43,7 @@ _BY_ERROR: tuple[tuple[type[TidegateError], int, str], ...] = (
 )
 _DESCRIPTIONS = {
     400: "Malformed JSON",
+    403: "Not authorized: the caller is not signed in with the role that is needed",
     404: "Not found",
     409: "Conflict: the current state does not allow the request",
     422: "Unprocessable: a part of the request is not valid",

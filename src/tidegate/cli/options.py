@@ -103,7 +103,8 @@ def client(url: str, key: str) -> ApiClient:
         _end_as_used_wrongly(
             f"{url!r} is not an address. FUNCTIONS_URL or --url must look like https://NAME.azurewebsites.net"
         )
-    return ApiClient(url, key, on_time_zone=tables.show_times_in)
+    token = os.environ.get("FUNCTIONS_TOKEN", "")
+    return ApiClient(url, key, on_time_zone=tables.show_times_in, token=token)
 
 
 def print_json(value: Any) -> None:

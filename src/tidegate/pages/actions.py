@@ -11,11 +11,10 @@ from tidegate.api.models import ModelInPath
 from tidegate.api.partitions import PartitionInPath
 from tidegate.bootstrap import Service
 from tidegate.config.access import Role
-from tidegate.domain.activities.links import model_url, partition_url, version_url
+from tidegate.domain.activities.links import model_url, page_url, partition_url, version_url
 from tidegate.errors import RefusedError
 from tidegate.pages.access import Reader, Visitor, visitor
 from tidegate.pages.forms import Form, SentForm, body_of, done
-from tidegate.pages.rendering import page_url
 from tidegate.service.manual_actions.approve import ApprovalDecision, RollbackRequest
 from tidegate.service.manual_actions.pause import PauseRequest, ResumeRequest
 from tidegate.service.manual_actions.rejudge import RejudgeRequest

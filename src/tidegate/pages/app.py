@@ -16,7 +16,7 @@ from starlette.middleware.base import RequestResponseEndpoint
 from tidegate.bootstrap import Service
 from tidegate.errors import NotFoundError, RefusedError, TidegateError
 from tidegate.log import Log
-from tidegate.pages import actions, models, overview, partitions, static_files, work
+from tidegate.pages import actions, backfills, models, overview, partitions, static_files, work
 from tidegate.pages.access import SignInRequiredError
 from tidegate.pages.csrf import keep_token
 from tidegate.pages.forms import not_done, read_form
@@ -41,7 +41,7 @@ def create_pages(service: Callable[[], Service]) -> FastAPI:
     """Return the ASGI app. `service` is called for each request, so that a bad environment gives a page."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.state.service = service
-    for routes in (static_files, overview, partitions, models, work, actions):
+    for routes in (static_files, overview, partitions, models, work, actions, backfills):
         app.include_router(routes.router)
     app.middleware("http")(_guard)
     app.add_exception_handler(SignInRequiredError, _sign_in)

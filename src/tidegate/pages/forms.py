@@ -62,7 +62,7 @@ def _checked(request: Request, form: Annotated[Form, Depends(read_form)]) -> For
 SentForm = Annotated[Form, Depends(_checked)]
 
 
-def body_of(model: type[B], **values: object) -> B:
+def body_of(model: type[B], /, **values: object) -> B:
     """Return the body of a request of the API. Raise RefusedError if a field is not valid."""
     try:
         return model(**values)

@@ -10,6 +10,7 @@ from tidegate.api.partitions import FeedInPath, PartitionInPath
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.links import job_url
 from tidegate.domain.activities.subjects import partition_subject
+from tidegate.domain.costs import estimate, total
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.lifecycle.records import SignalRecord
 from tidegate.domain.partitions.names import version_name
@@ -66,6 +67,8 @@ def partition(
     expected = service.overviews.standing(record)
     if record.etag is None and not activities and not feed.covers(record.partition):
         raise RefusedError(404, "Not found", f"The feed {record.feed} starts in {feed.starts}")
+    prices = service.config().prices
+    jobs = service.ledger.jobs_of_partition(feed.workspace, record.feed, record.partition)
     claims = page_of(record.claims[::-1], scorings, _SCORINGS_OF_PAGE, key=lambda claim: claim.name)
     return render(
         request,
@@ -77,7 +80,9 @@ def partition(
         newest=record.claims[-1] if record.claims else None,
         names={version.number: version_name(record.partition, version.number) for version in record.versions},
         claims=claims,
-        attempts=_attempts(service, feed.workspace, record),
+        attempts=_attempts(service, jobs),
+        cost=total(estimate(job, prices) for job in jobs),
+        currency=prices.currency if prices else None,
         drift=_drift(service, record, feed.score.model),
         activities=page_of(
             activities[::-1], after, _ACTIVITIES_OF_PAGE, key=lambda activity: activity.short_id
@@ -92,15 +97,12 @@ def _result(record: Partition) -> tuple[Claim, ScoringOutcome] | None:
     return (claim, claim.generation.outcome) if claim and claim.generation.outcome else None
 
 
-def _attempts(
-    service: Service, workspace: str, record: Partition
-) -> dict[str, list[tuple[Job, str, str | None]]]:
+def _attempts(service: Service, jobs: list[Job]) -> dict[str, list[tuple[Job, str, str | None]]]:
     """Return the attempts of each scoring by its name: the job, its path, and its address in Studio."""
     by_scoring: dict[str, list[tuple[Job, str, str | None]]] = {}
-    for job in service.ledger.jobs_of_partition(workspace, record.feed, record.partition):
+    for job in jobs:
         link = studio_url(service, job.workspace, job.name)
-        entry = (job, job_url(job.workspace, job.name), link)
-        by_scoring.setdefault(job.work, []).append(entry)
+        by_scoring.setdefault(job.work, []).append((job, job_url(job.workspace, job.name), link))
     for entries in by_scoring.values():
         entries.sort(key=lambda entry: entry[0].attempt)
     return by_scoring

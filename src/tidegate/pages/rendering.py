@@ -17,7 +17,7 @@ from markupsafe import Markup
 
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.activities.links import activity_url
+from tidegate.domain.activities.links import activity_url, page_url
 from tidegate.domain.activities.newest import NewestActivity
 from tidegate.errors import TidegateError
 from tidegate.local_time import local_time
@@ -81,11 +81,6 @@ def _when(zone: ZoneInfo) -> Callable[[datetime | None], Markup]:
         return Markup('<time datetime="{}">{}</time>').format(machine, local_time(at, zone))
 
     return when
-
-
-def page_url(path: str) -> str:
-    """Return the path of the page about what is at a path of the API."""
-    return path.removeprefix("/api") or "/"
 
 
 def activity_page(activity: Activity | NewestActivity) -> str | None:

@@ -10,13 +10,13 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from tidegate.api.access import Services
 from tidegate.bootstrap import Service
-from tidegate.domain.activities.links import job_subject_url
+from tidegate.domain.activities.links import job_subject_url, page_url
 from tidegate.domain.jobs.records import JobKind
 from tidegate.errors import RefusedError
 from tidegate.messages.partition_id import first_day
 from tidegate.pages.access import visitor
 from tidegate.pages.paging import ROWS_OF_PAGE, ListPage, page_of
-from tidegate.pages.rendering import page_url, render
+from tidegate.pages.rendering import render
 from tidegate.pages.studio import studio_url
 
 _QUOTES = " \t\r\n\u00a0\u200b'\"`“”‘’«»<>"

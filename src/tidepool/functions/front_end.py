@@ -10,7 +10,7 @@ import hmac
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -66,6 +66,21 @@ class Person:
         return [(name.encode(), value.encode()) for name, value in values.items()]
 
 
+DEVELOPER = Person("developer@tidepool.example", ROLES)
+
+
+def session_token(person: Person, secret: str) -> str:
+    """Return the content of a session's cookie, which an app also accepts as bearer token."""
+    content: dict[str, Any] = {"name": person.name, "roles": list(person.roles)}
+    content["until"] = time.time() + _SESSION_S
+    text = base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")  # cookies quote it
+    return f"{text}.{_signature(text, secret)}"
+
+
+def _signature(text: str, secret: str) -> str:
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
 def sign_in_url(url: str, person: Person, back: str = "/") -> str:
     """Return an address of an app that signs a person in without the choice, and leads to `back`."""
     query = [("name", person.name), *(("role", role) for role in person.roles)]
@@ -81,7 +96,7 @@ class FrontEnd:
     def __init__(self, app: ASGIApp, *, is_on: Callable[[], bool], secret: str) -> None:
         self._app = app
         self._is_on = is_on
-        self._secret = secret.encode()
+        self._secret = secret
         self._pages = Starlette(
             routes=[
                 Route(LOGIN, self._login, methods=["GET"]),
@@ -98,7 +113,11 @@ class FrontEnd:
         elif scope["path"].lower().startswith(PREFIX):
             await self._pages(scope, receive, send)
         else:
-            person = self._person(Request(scope))
+            request = Request(scope)
+            person = self._person(request)
+            if person is None and _bearer(request):
+                await Response(status_code=401)(scope, receive, send)
+                return
             kept = [pair for pair in scope["headers"] if not pair[0].lower().startswith(b"x-ms-")]
             headers = kept + (person.headers if person else [])
             await self._app({**scope, "headers": headers}, receive, send)
@@ -115,7 +134,12 @@ class FrontEnd:
         response = RedirectResponse(own_address(request, query.get("post_login_redirect_uri")), 302)
         secure = request.url.scheme == "https"
         response.set_cookie(
-            COOKIE, self._session(person), path="/", httponly=True, secure=secure, samesite="lax"
+            COOKIE,
+            session_token(person, self._secret),
+            path="/",
+            httponly=True,
+            secure=secure,
+            samesite="lax",
         )
         return response
 
@@ -131,21 +155,19 @@ class FrontEnd:
         response.delete_cookie(COOKIE, path="/")
         return response
 
-    def _session(self, person: Person) -> str:
-        content: dict[str, Any] = {**asdict(person), "until": time.time() + _SESSION_S}
-        text = base64.urlsafe_b64encode(json.dumps(content).encode()).decode()
-        return f"{text}.{self._signature(text)}"
-
     def _person(self, request: Request) -> Person | None:
-        """Return the person of a request's session, or None if it has none or the session is over."""
-        text, _, signature = request.cookies.get(COOKIE, "").partition(".")
-        if not hmac.compare_digest(signature.encode(), self._signature(text).encode()):
+        """Return the person of a request's token or session, or None without one that is valid."""
+        bearer = _bearer(request)
+        text, _, signature = (bearer or request.cookies.get(COOKIE, "")).partition(".")
+        if not hmac.compare_digest(signature.encode(), _signature(text, self._secret).encode()):
             return None
-        content = json.loads(base64.urlsafe_b64decode(text))
+        content = json.loads(base64.urlsafe_b64decode(f"{text}=="))
         return Person(content["name"], content["roles"]) if content["until"] > time.time() else None
 
-    def _signature(self, text: str) -> str:
-        return hmac.new(self._secret, text.encode(), hashlib.sha256).hexdigest()
+
+def _bearer(request: Request) -> str | None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token if scheme.lower() == "bearer" else None
 
 
 def own_address(request: Request, address: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Paths of the API: for its answers, and for the links in notifications."""
+"""Paths of the API, for its answers, and of the pages, which links in notifications lead to."""
 
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.newest import NewestActivity
@@ -12,6 +12,11 @@ from tidegate.domain.activities.subjects import (
 )
 from tidegate.domain.jobs.records import Job, JobKind
 from tidegate.domain.partitions.names import partition_of_result
+
+
+def page_url(url: str) -> str:
+    """Return the path of the page for people about what is at a path of the API."""
+    return url.removeprefix("/api") or "/"
 
 
 def feed_url(feed: str) -> str:

@@ -13,7 +13,7 @@ from tidegate.config.types import url_scheme
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.channel_record import ChannelRecord
 from tidegate.domain.activities.channel_texts import Message
-from tidegate.domain.activities.links import activity_url
+from tidegate.domain.activities.links import activity_url, page_url
 from tidegate.domain.activities.owners import Owner
 
 _LONGEST_EVENT_TEXT = 8000  # Event Grid counts an event as one for each 64 KB
@@ -45,7 +45,7 @@ def notification(activity: Activity, public_url: str | None) -> Message:
     if activity.replayable:
         ending += [f"To try it again: tidegate replay {activity.short_id}"]
     if public_url and path:
-        ending += [f"{public_url.rstrip('/')}{path}"]
+        ending += [f"{public_url.rstrip('/')}{page_url(path)}"]
     return Message(activity.title, activity.text, tuple(ending))
 
 
