@@ -18,6 +18,7 @@ BENCHES = (
     "storm",
     "listing",
     "latency",
+    "operations",
     "scoring",
     "verdicts",
     "promotion",

@@ -115,12 +115,18 @@ def partitions(
 
     With tags, return those of which a Data asset, of the files or of the predictions, has these tags now.
     """
-    known = service.ledger.partitions(named.name)
+    known = service.ledger.partition_names(named.name)
     if tags:
         tagged = _tagged_partitions(service, named, tags)
-        known = [record for record in known if record.partition in tagged]
-    records = page.of(known, lambda record: record.partition, descending=True)
-    return [PartitionSummary.of(record, named.feed) for record in records]
+        known = [name for name in known if name in tagged]
+    names = page.of(known, str, descending=True)
+    if not names:
+        return []
+    records = {
+        record.partition: record
+        for record in service.ledger.partitions_between(named.name, names[-1], names[0])
+    }
+    return [PartitionSummary.of(records[name], named.feed) for name in names if name in records]
 
 
 @router.get("/{feed}/partitions/{partition}", summary="Show a partition", responses=documented(404))

@@ -86,6 +86,15 @@ class Ledger:
     def partitions(self, feed: str) -> list[Partition]:
         return list(self._partitions.query("PartitionKey eq @key", key=row_key(feed)))
 
+    def partition_names(self, feed: str) -> list[str]:
+        """Return the names of a feed's partitions, oldest first, without reading their records."""
+        return self._partitions.rows(feed)
+
+    def partitions_between(self, feed: str, first: str, last: str) -> list[Partition]:
+        """Return the partitions of a feed from one to another."""
+        condition = "PartitionKey eq @key and RowKey ge @first and RowKey le @last"
+        return list(self._partitions.query(condition, key=row_key(feed), first=first, last=last))
+
     def partitions_since(self, feed: str, first: str) -> list[Partition]:
         """Return the partitions of a feed from this one on."""
         condition = "PartitionKey eq @key and RowKey ge @first"

@@ -77,6 +77,18 @@ class TableRows(Generic[R]):
         except NotFoundError:
             return
 
+    def rows(self, partition: str) -> list[str]:
+        """Return the row keys of a partition in their order. The records are not read."""
+        values, columns = {"key": row_key(partition)}, ["RowKey"]
+        try:
+            with azure_errors(f"query {self._table}"):
+                entities = self._client.query_entities(
+                    "PartitionKey eq @key", parameters=values, select=columns
+                )
+                return [str(entity["RowKey"]) for entity in entities]
+        except NotFoundError:
+            return []
+
     def save(self, partition: str, row: str, record: R, **columns: bool | str) -> None:
         entity = {"PartitionKey": row_key(partition), "RowKey": row_key(row), **columns, **columns_of(record)}
         with azure_errors(f"write {self._table} {partition} {row}"):

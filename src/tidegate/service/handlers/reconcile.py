@@ -98,9 +98,10 @@ class ReconcileHandler:
         waiting: list[Waiting] = list(waiting_jobs(jobs))
         to_check = [*self.runner.changed(jobs), *self.limits.due(jobs, config)]
         due: list[AnyCommand] = list(due_jobs(to_check, config, cause))
+        seen = ledger.feeds()
         for name, feed in config.feeds.items():
             try:
-                self.catching_up.feeds.first_seen(name)
+                record = seen.get(name) or self.catching_up.feeds.first_seen(name)
             except TidegateError as error:
                 # The check meets the same error, and then the worker tells people. The other feeds go on.
                 log.warning("feed_not_listed", feed=name, error=str(error))
@@ -113,7 +114,7 @@ class ReconcileHandler:
             partitions = due_partitions(feed, records, now, config.timezone)
             due += [CheckPartition(cause=cause, feed=name, partition=partition) for partition in partitions]
             due += due_scorings(feed, records, cause, open_jobs)
-            due += self.catching_up.due_scorings(name, cause)
+            due += self.catching_up.scorings_in_turn(record, records, cause)
             due += due_set_trainings(name, records, models, config, cause)
         versions = ledger.model_versions()
         due += due_versions(versions, config, cause, open_jobs)

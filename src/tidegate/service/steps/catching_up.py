@@ -1,9 +1,10 @@
 """Catch up with a feed: give versions their turn, so that only some of its jobs run at a time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tidegate.config.schema import Feed
-from tidegate.domain.partitions.catch_up import decide_turns, turn_of
+from tidegate.domain.partitions.catch_up import FeedRecord, decide_turns, turn_of
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import Claim, Partition
 from tidegate.log import Log
@@ -37,13 +38,19 @@ class CatchingUp:
         return not claim.awaits_submission or self._has_turn(feed, claim.record, turn_of(claim))
 
     def due_scorings(self, name: str, cause: str) -> list[ScorePartition]:
-        """Return the commands of the versions and re-runs whose turn it is and that have no job yet.
+        """Return the commands of the versions and re-runs whose turn it is and that have no job yet."""
+        record = self.feeds.first_seen(name)
+        return self.scorings_in_turn(record, self.context.ledger.partitions(name), cause)
+
+    def scorings_in_turn(
+        self, record: FeedRecord, records: Sequence[Partition], cause: str
+    ) -> list[ScorePartition]:
+        """Return the commands of the versions and re-runs of a feed, whose record was read before theirs.
 
         Re-runs that have had their turn before are left out: their command is on its way, or the timer sends
         it.
         """
-        feed, record = self.context.feed(name), self.feeds.first_seen(name)
-        records = self.context.ledger.partitions(name)
+        name, feed = record.feed, self.context.feed(record.feed)
         turns = decide_turns(feed, record.turns, records)
         requested = [
             ScorePartition(cause=cause, **claim.ids)
