@@ -77,7 +77,7 @@ def test_azure_cli_reads_and_deploys(az: Az, workspace: Workspace, tmp_path: Pat
     (tmp_path / "main.json").write_text(TEMPLATE)
 
     assert az("account", "show")["id"] == default_resources.SUBSCRIPTION
-    assert [item["name"] for item in az("group", "list")] == [group]
+    assert group in [item["name"] for item in az("group", "list")]
     assert az("resource", "show", "--ids", account_id)["id"] == account_id
     assert (
         az("rest", "--method", "get", "--url", f"{workspace.id}?api-version=2025-12-01")["id"] == workspace.id
@@ -98,3 +98,36 @@ def test_azure_cli_reads_and_deploys(az: Az, workspace: Workspace, tmp_path: Pat
         *("--template-file", str(tmp_path / "main.json"), "--parameters", f"name={name}"),
     )
     assert done["properties"]["outputs"]["blob"]["value"] == f"https://{name}.blob.core.windows.net/"
+
+
+def test_azure_cli_gives_identities_and_roles_as_the_page_about_azure_says(
+    az: Az, tidepool: Tidepool, workspace: Workspace
+) -> None:
+    group, suffix = default_resources.RESOURCE_GROUP, workspace.name.removeprefix("mlw-")
+    account_id = default_resources.storage_account_id(workspace.storage_account)
+    topic = ("--resource-group", group, "--name", f"topic-{suffix}")
+    az(
+        *("eventgrid", "system-topic", "create", *topic, "--location", "japaneast"),
+        *("--topic-type", "Microsoft.Storage.StorageAccounts", "--source", account_id),
+    )
+    given = az("eventgrid", "system-topic", "update", *topic, "--identity", "systemassigned")
+    custom = az(
+        *("eventgrid", "topic", "create", "--resource-group", group, "--name", f"orders-{suffix}"),
+        *("--location", "japaneast", "--identity", "systemassigned"),
+    )
+    made = az("group", "create", "--name", f"rg-{suffix}", "--location", "japaneast")
+    application = tidepool.create_service_principal("pipeline")
+    role = ("--role", "Reader", "--scope", workspace.id)
+    assignee = ("--assignee-object-id", application.id, "--assignee-principal-type", "ServicePrincipal")
+    az("role", "assignment", "create", *assignee, *role)
+    signed_in = az(
+        *("login", "--service-principal", "--username", application.client_id),
+        *("--password", application.client_secret, "--tenant", application.tenant_id),
+    )
+
+    assert given["identity"]["principalId"]
+    assert custom["identity"]["principalId"]
+    assert made["properties"]["provisioningState"] == "Succeeded"
+    assert signed_in[0]["user"] == {"name": application.client_id, "type": "servicePrincipal"}
+    read = az("rest", "--method", "get", "--url", f"{workspace.id}?api-version=2025-12-01")
+    assert read["id"] == workspace.id

@@ -10,6 +10,7 @@ from tidepool.declarations.words import (
     read_only,
     refused,
     stored,
+    unlisted,
     used,
 )
 
@@ -142,6 +143,10 @@ SUBSCRIPTION: Table = {
 _NO_KEYS = "integration/tidepool_template::a_custom_topic_without_keys_accepts_only_tokens"
 TOPIC: Table = {
     **LOCATED,
+    # azure-cli sends these, and Azure's public types of this version do not have them.
+    "sku": unlisted(refused("topics are of the level Basic", dict, only=({"name": "Basic"},))),
+    "kind": unlisted(refused("there is no Kubernetes", str, only=("Azure",))),
+    "extendedLocation": unlisted(refused("there is no Kubernetes", dict)),
     "identity": IDENTITY,
     "properties": {
         "inputSchema": refused("topics have no schema of their own", str, only=("EventGridSchema",)),
