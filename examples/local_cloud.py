@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / ".tidepool"
 LOG = DATA / "logs" / "functions.log"
+# What `azd up` installs, for the environment `local`: the resources, and the subscriptions of the functions.
+TEMPLATES = [ROOT / f"infra/{name}.snapshot.json" for name in ("local", "local-subscriptions")]
+MAILBOX = "jsons://mailbox.tidepool/notify"
 
 
 def package(screen: Screen) -> Path:
@@ -42,7 +45,7 @@ def fresh_cloud(screen: Screen, app: Callable[[], Path]) -> Tidepool:
             screen.say("The data of an earlier run, in .tidepool, is deleted first.")
         cloud.delete()
         screen.chapter("The local cloud starts, and the service is deployed")
-        cloud = Tidepool(DATA, app=app())
+        cloud = _with_service(app())
         with screen.step("Tidepool starts: storage, Azure ML, Event Grid, Functions host"):
             cloud.start(detach=True)
     except TidepoolError as error:
@@ -56,7 +59,7 @@ def running_cloud(screen: Screen, app: Path) -> Tidepool:
 
     Changed code or a changed tidegate.yml is another service. All data is kept.
     """
-    cloud = Tidepool(DATA, app=app)
+    cloud = _with_service(app)
     if _runs(app):
         cloud.attach()
     else:
@@ -65,6 +68,10 @@ def running_cloud(screen: Screen, app: Path) -> Tidepool:
             cloud.start(detach=True)
     os.environ.update(cloud.environment())
     return cloud
+
+
+def _with_service(app: Path) -> Tidepool:
+    return Tidepool(DATA, app=app, templates=TEMPLATES, parameters={"notifyUrl": MAILBOX})
 
 
 def _runs(app: Path) -> bool:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 INFRA = Path(__file__).resolve().parent
 ROOT = INFRA.parent
+# What Tidepool starts with if it is given no template.
+DEFAULT = ROOT / "src/tidepool/default.bicepparam"
 CHECKSUMS = INFRA / "checksums.txt"
 HOW_TO_GET = (
     "There is no Bicep compiler: set BICEP to its path, or install it as `bicep` on the PATH:\n"
@@ -47,6 +49,7 @@ def sources() -> list[Path]:
     """Return the files that the results are made from."""
     patterns = ("**/*.bicep", "**/*.bicepparam", "*.yaml", "queries/*.kql", "bicepconfig.json")
     files = {file for pattern in patterns for file in INFRA.glob(pattern)}
+    files |= {*DEFAULT.parent.glob("*.bicep"), DEFAULT}
     return sorted([*files, *(ROOT / "src/assets/compute").glob("*.yml")])
 
 
@@ -55,7 +58,11 @@ def results() -> list[Path]:
     optional = (INFRA / "optional").glob("*.bicepparam")
     names = [*(f"{name}.json" for name in COMPILED), *(f"{name}.snapshot.json" for name in SNAPSHOTS)]
     return sorted(
-        [*(INFRA / name for name in names), *(file.with_suffix(".snapshot.json") for file in optional)]
+        [
+            DEFAULT.with_suffix(".snapshot.json"),
+            *(INFRA / name for name in names),
+            *(file.with_suffix(".snapshot.json") for file in optional),
+        ]
     )
 
 
@@ -68,8 +75,10 @@ def checksums() -> str:
 def compile_templates(compiler: str) -> None:
     """Make all results. Raise TemplateError if the compiler prints anything: its status ignores warnings."""
     _run(compiler, "format", "--pattern", "**/*.bicep", "--newline-kind", "LF")
-    for file in sorted((INFRA / "optional").glob("*.bicep")):
-        _run(compiler, "lint", str(file.relative_to(INFRA)))
+    for file in sorted(DEFAULT.parent.glob("*.bicep")):
+        _run(compiler, "format", str(file), "--newline-kind", "LF")
+    for file in (*sorted((INFRA / "optional").glob("*.bicep")), DEFAULT.with_suffix(".bicep")):
+        _run(compiler, "lint", str(file))
     for name in COMPILED:  # this lints them and their modules, too
         _run(compiler, "build", f"{name}.bicep", "--outfile", f"{name}.json")
     for name in FOR_AZD:
@@ -81,9 +90,9 @@ def compile_templates(compiler: str) -> None:
 
 def _snapshot(compiler: str, file: Path) -> None:
     """Take a snapshot. Raise TemplateError if the compiler could not evaluate something."""
-    parameters = str(file.relative_to(INFRA)).replace(".snapshot.json", ".bicepparam")
+    parameters = str(file).replace(".snapshot.json", ".bicepparam")
     ids = [part for pair in IDS.items() for part in pair]
-    if file.parent != INFRA:
+    if file.parent == INFRA / "optional":
         ids += ["--resource-group", "rg-sample"]
     _run(compiler, "snapshot", parameters, "--mode", "overwrite", *ids)
     document = json.loads(file.read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
+from examples import local_cloud
 from examples.digits import images
 from examples.digits.arrivals import LATE, MONTHS, Arrivals
 from examples.digits.service_api import FEED, ended_scoring
@@ -132,4 +133,4 @@ def predictions(scoring: str) -> tuple[str, list[dict[str, str]]]:
 
 @cache
 def _workspace() -> Any:
-    return Arrivals.workspace()
+    return local_cloud.development()

@@ -9,7 +9,8 @@ from pathlib import Path
 from tidegate.errors import ConfigError
 from tidegate.folders import FOLDERS
 
-_STORAGE_ACCOUNT = ("AzureWebJobsStorage__accountName", "AZURE_STORAGE_ACCOUNT")
+# The second one is an output of the templates, which azd keeps. The last one is the account of the feeds.
+_STORAGE_ACCOUNT = ("AzureWebJobsStorage__accountName", "TIDEGATE_STORAGE_ACCOUNT", "AZURE_STORAGE_ACCOUNT")
 
 
 @dataclass(frozen=True)

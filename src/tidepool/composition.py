@@ -116,7 +116,7 @@ class Composition(Foundation):
     def _add_control_plane(self) -> None:
         store, blobs = self.store, self.blobs
         self.operations = Operations(store=store, scheduler=self.scheduler)
-        self._default_roles = DefaultRoles(store=store, identity=self.identity)
+        self.default_roles = DefaultRoles(store=store, identity=self.identity)
         self._datastores = Datastores(store=store, scheduler=self.scheduler, accounts=self.accounts)
         self.registries = Registries(
             store=store,
@@ -126,7 +126,7 @@ class Composition(Foundation):
             operations=self.operations,
         )
         self.workspaces = WorkspaceCreation(
-            store=store, blobs=blobs, datastores=self._datastores, default_roles=self._default_roles
+            store=store, blobs=blobs, datastores=self._datastores, default_roles=self.default_roles
         )
         self.router = Router(
             identity=self.identity,
@@ -141,7 +141,7 @@ class Composition(Foundation):
 
     def _routes(self) -> Routes:
         store, scheduler, operations = self.store, self.scheduler, self.operations
-        references, default_roles = self._references, self._default_roles
+        references, default_roles = self._references, self.default_roles
         computes = Computes(
             store=store,
             scheduler=scheduler,

@@ -1,4 +1,7 @@
-"""The names and ids of the resources that each Tidepool starts with."""
+"""The names and ids of the resources that a Tidepool starts with if it is given no template.
+
+`default.bicep` describes these resources. The names in `default.bicepparam` are the same.
+"""
 
 SUBSCRIPTION = "00000000-0000-4000-8000-000000000001"
 TENANT = "00000000-0000-4000-8000-00000000000a"
@@ -57,16 +60,9 @@ def site_id(name: str) -> str:
 
 
 def variables() -> dict[str, str]:
-    """Return the environment variables that name the default resources to a program."""
+    """Return the environment variables that are the same whatever the templates make."""
     return {
         "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION,
-        "AZURE_RESOURCE_GROUP": RESOURCE_GROUP,
-        "AZURE_RESOURCE_GROUP_DEVELOPMENT": RESOURCE_GROUP,
-        "AZURE_RESOURCE_GROUP_PRODUCTION": RESOURCE_GROUP,
         "AZURE_LOCATION": LOCATION,
-        "AZURE_STORAGE_ACCOUNT": STORAGE_ACCOUNT,
-        "AZUREML_WORKSPACE_DEVELOPMENT": DEVELOPMENT,
-        "AZUREML_WORKSPACE_PRODUCTION": PRODUCTION,
         "NOTIFY_URL": f"jsons://{MAILBOX_HOST}/notify",
-        "TIDEGATE_EVENTS_ENDPOINT": f"https://{custom_topic_host(CUSTOM_TOPIC)}/api/events",
     }

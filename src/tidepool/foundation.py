@@ -41,7 +41,7 @@ class Foundation:
         secret = read_or_create_secret(data_dir / "secret")
         self.store = Store(data_dir / "store.sqlite")
         self.scheduler = Scheduler()
-        # The webhook of the default app and the custom topic have the same key.
+        # The webhook of the default app and the custom topics have the same key.
         self.function_keys = FunctionKeys(self.store, default_resources.DEFAULT_SITE)
         self.faults = Faults(seed)
         self.identity = Identity(store=self.store, secret=secret)
@@ -102,6 +102,7 @@ class Foundation:
             faults=self.faults,
             identity=self.identity,
             apps=self.sites.apps,
+            topic_key=self.function_keys.event_grid,
             seed=self.seed,
         )
         self.subscribed_apps = SubscribedApps(store=self.store, sites=self.sites, eventgrid=self.eventgrid)

@@ -4,8 +4,6 @@ import asyncio
 
 from tidepool.azureml import curated
 from tidepool.composition import Composition
-from tidepool.default_resources import CUSTOM_TOPIC, REGISTRY, STORAGE_ACCOUNT, WORKSPACES, custom_topic_id
-from tidepool.storage.account_resources import create_storage_account
 
 
 class Lifecycle:
@@ -16,7 +14,7 @@ class Lifecycle:
         self._scheduling: asyncio.Task[None] | None = None
 
     async def start(self, control_port: int) -> None:
-        """Open the proxy, start Azurite and create the default resources.
+        """Open the proxy, start Azurite and create the registry of curated environments.
 
         The managed identity endpoint listens on `control_port`.
         """
@@ -27,7 +25,7 @@ class Lifecycle:
         await composition.azurite.start(composition.accounts.secret)
         await composition.storage.forget_lost_messages()
         composition.azurite.keep_alive(composition.storage.forget_lost_messages)
-        await self._create_default_resources()
+        self._create_curated_environments()
         composition.online.serving.revive()
 
     async def start_events(self) -> None:
@@ -54,14 +52,7 @@ class Lifecycle:
         await composition.azurite.stop()
         composition.store.close()
 
-    async def _create_default_resources(self) -> None:
+    def _create_curated_environments(self) -> None:
         composition = self._composition
-        composition.eventgrid.create_topic(
-            custom_topic_id(CUSTOM_TOPIC), composition.function_keys.event_grid
-        )
-        create_storage_account(composition.store, STORAGE_ACCOUNT)
-        for name, account in WORKSPACES.items():
-            await composition.workspaces.create(name, account, reads=[STORAGE_ACCOUNT])
-        composition.registries.create(REGISTRY)
         composition.registries.create(curated.REGISTRY)
         curated.store_newest(composition.store, composition.scheduler.now())

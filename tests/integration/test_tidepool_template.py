@@ -8,7 +8,7 @@ import pytest
 import requests
 from tests.support.arm_requests import arm, token
 from tests.support.installation import ROOT
-from tests.support.roles import READER
+from tests.support.roles import EVENT_GRID_DATA_SENDER, READER, claims
 
 from tidepool import default_resources
 from tidepool.cloud import Tidepool, TidepoolError
@@ -185,7 +185,14 @@ def test_a_custom_topic_without_keys_accepts_only_tokens(tidepool: Tidepool, bea
         "dataVersion": "",
     }
     address = endpoint["properties"]["endpoint"]
-    signed_in = {"Authorization": f"Bearer {token(tidepool, 'developer', 'https://eventgrid.azure.net')}"}
+    of_grid = token(tidepool, "developer", "https://eventgrid.azure.net")
+    signed_in = {"Authorization": f"Bearer {of_grid}"}
+    role = {
+        "principalId": claims(of_grid)["oid"],
+        "roleDefinitionId": f"/providers/Microsoft.Authorization/roleDefinitions/{EVENT_GRID_DATA_SENDER}",
+    }
+    assignment = f"{topic}/providers/Microsoft.Authorization/roleAssignments/{uuid.uuid4()}"
+    arm("PUT", assignment, bearer, {"properties": role}).raise_for_status()
 
     statuses = [
         requests.post(address, json=[{**event, "data": {}}], headers=headers, timeout=10).status_code
@@ -193,6 +200,7 @@ def test_a_custom_topic_without_keys_accepts_only_tokens(tidepool: Tidepool, bea
     ]
 
     assert statuses == [401, 200]
+    arm("DELETE", assignment, bearer).raise_for_status()  # other tests take the developer's only such role
 
 
 def test_a_role_is_assigned_again_under_its_name_and_not_under_another(

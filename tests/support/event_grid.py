@@ -1,6 +1,7 @@
 """Event Grid for tests: event subscriptions made through ARM, and Tidepool's Event Grid in this process."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -72,9 +73,11 @@ class Grid:
             faults=Faults(0),
             identity=self.identity,
             apps={},
+            topic_key=base64.b64encode(b"key").decode(),
         )
         self.topic_id = default_resources.custom_topic_id("mine")
-        self.key = self.eventgrid.create_topic(self.topic_id)
+        self.eventgrid.topics.change(self.topic_id, {})
+        self.key = self.eventgrid.topics.key
         self.bearer = self.identity.issue("https://eventgrid.azure.net", PRINCIPALS["developer"])
 
     async def post(self, body: Any, media_type: str = "application/json", **headers: str) -> httpx.Response:

@@ -15,12 +15,14 @@ from tidepool.access.applications import Applications
 from tidepool.access.assignments import Assignments
 from tidepool.access.principals import PRINCIPALS, Principal, identity_of
 from tidepool.access.roles import DEFAULT_ROLES, roles_named
-from tidepool.default_resources import SUBSCRIPTION, TENANT
+from tidepool.default_resources import RESOURCE_GROUP, SUBSCRIPTION, TENANT
 from tidepool.errors import AzureError
 from tidepool.store import Document, Store
 
 ISSUER = f"https://sts.windows.net/{TENANT}/"
 LIFETIME_S = 24 * 3600
+# The group of what Tidepool itself makes. A template's resources are in other groups, with its own roles.
+_OWN_GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{RESOURCE_GROUP}"
 _RUN = "tidepool_run"  # the claim with the id of the run whose process uses the token
 _TOKENS_KEPT = 1000
 # Other names of audiences, without the slash at the end, and the names that Tidepool uses for them.
@@ -161,7 +163,8 @@ class Identity:
         if self._store.get("/identity/defaults"):
             return
         for name, roles in DEFAULT_ROLES.items():
-            self.grant(PRINCIPALS[name], {f"/subscriptions/{SUBSCRIPTION}": roles})
+            self.grant(PRINCIPALS[name], {_OWN_GROUP: roles})
+        self.grant(PRINCIPALS["developer"], {f"/subscriptions/{SUBSCRIPTION}": ["Owner"]})
         self._store.put("/identity/defaults", {"assigned": True})
 
 

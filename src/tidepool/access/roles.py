@@ -146,8 +146,9 @@ ROLES = (
 
 _DATA = ("Storage Blob Data Contributor", "Storage Queue Data Contributor", "Storage Table Data Contributor")
 _WORK = ("AzureML Data Scientist", "AzureML Compute Operator", "EventGrid Data Sender", *_DATA)
+# The roles in Tidepool's own resource group. The developer is also Owner of the subscription.
 DEFAULT_ROLES: dict[str, tuple[str, ...]] = {
-    "developer": ("Owner", "EventGrid Data Sender", *_DATA),
+    "developer": ("EventGrid Data Sender", *_DATA),
     "tidegate": (*_WORK, "Reader", "AzureML Registry User"),
 }
 # The roles of identities that run jobs, and of identities that serve models. Each is a pair: the roles in the

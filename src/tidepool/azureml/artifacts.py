@@ -44,15 +44,16 @@ class Artifacts:
         return JSONResponse(_artifact(_folder(request), await self._blob(request)))
 
     async def _content(self, request: Request) -> Response:
-        return JSONResponse(self._link(request, (await self._blob(request)).name))
+        return JSONResponse(await self._link(request, (await self._blob(request)).name))
 
     async def _uri(self, request: Request) -> Response:
-        return JSONResponse(self._link(request, (await self._blob(request)).name)["contentUri"])
+        link = await self._link(request, (await self._blob(request)).name)
+        return JSONResponse(link["contentUri"])
 
     async def _contents(self, request: Request) -> Response:
         blobs = await self._blobs_below(request, request.query_params.get("path", ""))
         return JSONResponse(
-            {"value": [self._link(request, blob.name) for blob in blobs], "continuationToken": None}
+            {"value": [await self._link(request, blob.name) for blob in blobs], "continuationToken": None}
         )
 
     async def _create(self, request: Request) -> Response:
@@ -62,7 +63,7 @@ class Artifacts:
         """
         folder = _folder(request)
         names = [entry["path"] for entry in (await read_json(request)).get("paths", [])]
-        links = {name: self._link(request, f"{folder}/{name}", WRITE) for name in names}
+        links = {name: await self._link(request, f"{folder}/{name}", WRITE) for name in names}
         artifacts = {name: _reference(folder, name) for name in names}
         return JSONResponse({"artifacts": artifacts, "artifactContentInformation": links, "errors": {}})
 
@@ -78,10 +79,10 @@ class Artifacts:
                 return blob
         raise AzureError(404, "UserError", f"The artifact '{path}' was not found in '{_folder(request)}'.")
 
-    def _link(self, request: Request, blob: str, permission: str = "r") -> Document:
+    async def _link(self, request: Request, blob: str, permission: str = "r") -> Document:
         account, container = artifact_store(self._store, request.state.workspace)
         folder = _folder(request)
-        url = self._blobs.sas(account, container, blob, permission=permission)
+        url = await self._blobs.sas(account, container, blob, permission=permission)
         return {**_reference(folder, blob.removeprefix(f"{folder}/")), "contentUri": url}
 
 

@@ -169,7 +169,7 @@ class Registries:
         await self._blobs.ensure_container(account, container)
         return JSONResponse(
             {
-                "blobReferenceForConsumption": blob_reference(self._blobs, account, container, _WRITE),
+                "blobReferenceForConsumption": await blob_reference(self._blobs, account, container, _WRITE),
                 "temporaryDataReferenceId": str(uuid.uuid4()),
                 "temporaryDataReferenceType": "TemporaryBlobReference",
             }
@@ -180,7 +180,7 @@ class Registries:
         location = locate(self._store, registry, str(call.body.get("blobUri")))
         if location.account != registry_account(self._store, registry):
             raise AzureError(403, "Forbidden", f"{location.url} is not in the storage of this registry.")
-        reference = blob_reference(self._blobs, location.account, location.container, "rl")
+        reference = await blob_reference(self._blobs, location.account, location.container, "rl")
         return JSONResponse({"blobReferenceForConsumption": reference})
 
 

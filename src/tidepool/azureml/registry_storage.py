@@ -23,14 +23,14 @@ def existing_registry(store: Store, resource_id: str) -> Document:
     return document
 
 
-def blob_reference(blobs: Blobs, account: str, container: str, permission: str) -> Document:
+async def blob_reference(blobs: Blobs, account: str, container: str, permission: str) -> Document:
     """Return `blobReferenceForConsumption`: a container and a SAS for it."""
     return {
         "blobUri": f"https://{account}.blob.core.windows.net/{container}",
         "storageAccountArmId": storage_account_id(account),
         "credential": {
             "credentialType": "SAS",
-            "sasUri": blobs.sas(account, container, permission=permission),
+            "sasUri": await blobs.sas(account, container, permission=permission),
         },
     }
 

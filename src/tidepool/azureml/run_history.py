@@ -149,7 +149,7 @@ class Runs:
         folder = artifact_path(run_id)
         blobs = await self._blobs.list(account, container, folder)
         return {
-            blob.name.removeprefix(folder): self._blobs.sas(account, container, blob.name)
+            blob.name.removeprefix(folder): await self._blobs.sas(account, container, blob.name)
             for blob in blobs
             if blob.name.removeprefix(folder).startswith(LOG_FOLDERS)
         }

@@ -35,7 +35,7 @@ class Uploads:
         await self._blobs.ensure_container(account, container)
         return JSONResponse(
             {
-                "blobReferenceForConsumption": blob_reference(self._blobs, account, container, _WRITE),
+                "blobReferenceForConsumption": await blob_reference(self._blobs, account, container, _WRITE),
                 "pendingUploadId": str(uuid.uuid4()),
                 "pendingUploadType": "TemporaryBlobReference",
             }

@@ -52,6 +52,7 @@ class EventGrid:
         faults: Faults,
         identity: Identity,
         apps: Mapping[str, FunctionsApp],
+        topic_key: str,
         seed: int = 0,
     ) -> None:
         self._store = store
@@ -61,7 +62,7 @@ class EventGrid:
         self.system_topics = SystemTopics(store)
         self._push = Push(apps, QueueDestination(storage, self._principal))
         self._dead_letters = DeadLetters(blobs=blobs, scheduler=scheduler, principal_of=self._principal)
-        self.topics = Topics(store=store, identity=identity, publish=self.publish)
+        self.topics = Topics(store=store, identity=identity, publish=self.publish, key=topic_key)
         self._deliveries: dict[str, Delivery] = {}
         self.published: deque[Event] = deque(maxlen=KEPT_EVENTS)
 
@@ -69,10 +70,6 @@ class EventGrid:
     def app(self) -> ASGIApp:
         """The ASGI app of `*.eventgrid.azure.net`."""
         return self.topics.app
-
-    def create_topic(self, topic_id: str, key: str = "") -> str:
-        """Return the access key of a custom topic, which is created if it does not exist."""
-        return self.topics.create(topic_id, key)
 
     def start(self) -> None:
         """Load the subscriptions and the undelivered events of an earlier process."""

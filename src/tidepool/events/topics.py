@@ -30,12 +30,16 @@ Publish = Callable[[str, list[Event]], Awaitable[None]]
 
 
 class Topics:
-    """The custom topics of a Tidepool and their keys. They pass accepted events to `publish`."""
+    """The custom topics of a Tidepool, which all have the same `key`, in base64.
 
-    def __init__(self, *, store: Store, identity: Identity, publish: Publish) -> None:
+    They pass accepted events to `publish`.
+    """
+
+    def __init__(self, *, store: Store, identity: Identity, publish: Publish, key: str) -> None:
         self._store = store
         self._identity = identity
         self._publish = publish
+        self.key = key
         self.app = Starlette(
             routes=[
                 Route("/api/events", self._receive, methods=["POST"]),
@@ -43,19 +47,6 @@ class Topics:
             ],
             exception_handlers={AzureError: _error_response},
         )
-
-    def create(self, topic_id: str, key: str = "") -> str:
-        """Return the key of a custom topic, base64. If the topic does not exist, create it.
-
-        A new topic gets `key`. If no `key` is given, a key is derived from the id of the topic.
-        """
-        name = topic_id.rpartition("/")[2]
-        document = self._store.get(f"{_COLLECTION}/{name}")
-        if document:
-            return str(document["key"])
-        key = key or base64.b64encode(hashlib.sha256(topic_id.lower().encode()).digest()).decode()
-        self._store.put(f"{_COLLECTION}/{name}", {"id": topic_id, "key": key})
-        return key
 
     def change(self, topic_id: str, body: Document) -> tuple[Document, bool]:
         """Create or change a custom topic. Return its resource, and whether it is new.
@@ -66,8 +57,7 @@ class Topics:
         existing = self._store.get(path)
         if existing and existing["id"].lower() != topic_id.lower():
             raise AzureError(409, "TopicNameTaken", f"The name of the topic is taken by {existing['id']}.")
-        self.create(topic_id)
-        document = self._store.get(path) or {}
+        document = existing or {"id": topic_id, "key": self.key}
         properties = {**(document.get("properties") or {}), **(body.get("properties") or {})}
         outer = {key: body[key] for key in ("location", "tags") if body.get(key) is not None}
         identity = with_object_ids(topic_id, body.get("identity")) or document.get("identity")

@@ -25,6 +25,11 @@ class Accounts:
         digest = hmac.digest(self.secret.encode(), text.encode(), hashlib.sha512)
         return base64.b64encode(digest).decode()
 
+    def takes_keys(self, account: str) -> bool:
+        """Return whether an account accepts requests that are signed with its keys."""
+        document = self._store.get(account_id(self._store, account)) or {}
+        return (document.get("properties") or {}).get("allowSharedKeyAccess") is not False
+
     def hand_out(self) -> str:
         """Return a name for a new account, which no account has."""
         while True:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree
 
@@ -15,8 +15,20 @@ from tidepool.storage.accounts import Accounts
 from tidepool.storage.azurite_client import Answer
 from tidepool.storage.gateway import StorageGateway
 
+if TYPE_CHECKING:
+    from azure.storage.blob import UserDelegationKey
+
 Files = list[Path]
 Names = list[str]
+_KEY_FIELDS = {
+    "SignedOid": "signed_oid",
+    "SignedTid": "signed_tid",
+    "SignedStart": "signed_start",
+    "SignedExpiry": "signed_expiry",
+    "SignedService": "signed_service",
+    "SignedVersion": "signed_version",
+    "Value": "value",
+}
 _TRANSFERS = 8  # files of a folder that are transferred at the same time
 
 
@@ -51,6 +63,7 @@ class Blobs:
         self._accounts = accounts
         self._principal = principal
         self._sas = sas
+        self._delegation_keys: dict[str, tuple[datetime, UserDelegationKey]] = {}
 
     def acting_as(self, principal: Principal) -> "Blobs":
         """Return the blobs as a principal may read and write them. Other operations raise AzureError 403."""
@@ -144,22 +157,46 @@ class Blobs:
             account, "blob", method, target, principal=self._principal, sas=self._sas, **request
         )
 
-    def sas(
+    async def sas(
         self, account: str, container: str, name: str | None = None, permission: str = "r", hours: float = 24
     ) -> str:
-        """Return a URL with a SAS of the account key, for a blob or for the container."""
+        """Return a URL with a SAS for a blob or for the container.
+
+        It is signed with the key of the account, or with a user delegation key if the account takes no keys.
+        """
         from azure.storage.blob import generate_blob_sas, generate_container_sas
 
-        key, expiry = self._accounts.key(account), datetime.now(UTC) + timedelta(hours=hours)
+        signature: dict[str, Any] = {
+            "permission": permission,
+            "expiry": datetime.now(UTC) + timedelta(hours=hours),
+        }
+        if self._accounts.takes_keys(account):
+            signature["account_key"] = self._accounts.key(account)
+        else:
+            signature["user_delegation_key"] = await self._delegation_key(account)
         if name is None:
-            token = generate_container_sas(
-                account, container, account_key=key, permission=permission, expiry=expiry
-            )
+            token = generate_container_sas(account, container, **signature)
             return f"https://{account}.blob.core.windows.net/{container}?{token}"
-        token = generate_blob_sas(
-            account, container, name, account_key=key, permission=permission, expiry=expiry
-        )
+        token = generate_blob_sas(account, container, name, **signature)
         return f"https://{account}.blob.core.windows.net{_path(container, name)}?{token}"
+
+    async def _delegation_key(self, account: str) -> "UserDelegationKey":
+        """Return a user delegation key that is valid for two days. It is used again for one day."""
+        from azure.storage.blob import UserDelegationKey
+
+        now = datetime.now(UTC)
+        kept = self._delegation_keys.get(account)
+        if kept and now - kept[0] < timedelta(days=1):
+            return kept[1]
+        start, expiry = (f"{time:%Y-%m-%dT%H:%M:%SZ}" for time in (now, now + timedelta(days=2)))
+        body = f"<KeyInfo><Start>{start}</Start><Expiry>{expiry}</Expiry></KeyInfo>".encode()
+        target = "/?restype=service&comp=userdelegationkey"
+        answer = _checked(await self._send(account, "POST", target, body=body))
+        key = UserDelegationKey()  # type: ignore[no-untyped-call]
+        for element in ElementTree.fromstring(answer.body):
+            setattr(key, _KEY_FIELDS[element.tag], element.text)
+        self._delegation_keys[account] = (now, key)
+        return key
 
 
 def _checked(answer: Answer, or_status: int | None = None) -> Answer:
