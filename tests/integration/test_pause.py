@@ -423,7 +423,7 @@ def test_doctor_says_what_is_paused_and_how_to_resume(service: Service, tmp_path
 
     assert (fine.state, warning.state) == (CheckState.OK, CheckState.WARN)
     assert (
-        "feed:digits is paused since 2026-11-21 02:10 UTC by ada: camera. Commands that wait: 1"
+        "feed:digits is paused since 2026-11-21 02:10 +00:00 by ada: camera. Commands that wait: 1"
         in warning.what
     )
     assert "tidegate resume" in warning.do

@@ -34,7 +34,11 @@ def test_a_promotion_that_the_previous_release_half_did_is_ended_by_the_running_
     assert promotions.champions == ("7", "6", None)
     assert promotions.states == {"6": "retired", "7": "champion"}
     assert list(promotions.in_production()) == ["7"]
-    assert promotions.activity_titles() == [f"model.promoted: {MODEL}:7 is champion"]
+    told = promotions.activity_titles()
+    # The other versions of the stored rows are in no workspace, and the timer says so.
+    assert [title for title in told if not title.startswith("model.version_lost")] == [
+        f"model.promoted: {MODEL}:7 is champion"
+    ]
 
 
 def about_the_model() -> list[str]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from tidepool.functions.host import FunctionsApp
+from tidepool.access.principals import PRINCIPALS
+from tidepool.functions.host import PRINCIPAL, FunctionsApp
 from tidepool.functions.http_app import HttpApp
 from tidepool.scheduler import Scheduler
 from tidepool.storage.azurite_client import Answer
@@ -35,6 +36,7 @@ class Host:
             name="mine",
             app_dir=self._folder,
             settings=settings,
+            principal=PRINCIPALS[PRINCIPAL],
             store=self.store,
             scheduler=self.scheduler,
             send=no_storage,
