@@ -149,6 +149,7 @@ def test_a_paused_backfill_goes_on_and_a_cancelled_one_starts_nothing_more(month
     assert [change["action"] for change in cancelled["changes"]] == ["pause", "resume", "cancel"]
 
 
+@pytest.mark.long
 def test_killed_after_every_write_a_backfill_scores_each_month_once_more(months: HandlerHarness) -> None:
     installation, switch = months.installation, KillSwitch()
     backfill = post(months, {"range": "202601..202602", "max": 1})["id"]

@@ -26,6 +26,7 @@ def model(running: Running) -> Model:
     return running.service.ledger.model(MODEL)
 
 
+@pytest.mark.long  # the handlers' tests have each of its steps
 def test_a_month_that_drifts_trains_a_model_that_the_gate_then_judges(
     installation: DriftInstallation, running: Running
 ) -> None:

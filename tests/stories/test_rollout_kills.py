@@ -1,7 +1,4 @@
-"""The service is killed after the writes of a rollout: all the way there, and all the ways back.
-
-`make test` kills it after each fourth write, `make test-long` after every single one.
-"""
+"""The service is killed after every write of a rollout: all the way there, and all the ways back."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,6 +15,8 @@ from tests.support.rollouts import ENDPOINT, Rollouts
 from tidegate.messages.commands import AnyCommand, Reconcile, RollbackModel
 from tidepool.cloud import Tidepool
 
+pytestmark = pytest.mark.long
+
 TICK = Reconcile(cause="timer-1")
 BEGINS = ["rollout.started", "rollout.step", "rollout.step"]  # mirrored, then a tenth of the traffic
 ARRIVES = [*BEGINS, "rollout.step", "model.promoted", "rollout.done"]
@@ -26,15 +25,15 @@ COMES_BACK = ["model.rolled_back", "rollout.started", "rollout.step", "rollout.d
 
 
 class KilledRollouts(Rollouts):
-    """Each process of its service ends after a new write, or after each `every`th of them.
+    """Each process of its service ends after a new write.
 
     The queue gives the command to the next process; each fourth is lost, and the timer is all that is left.
     """
 
-    def __init__(self, cloud: Tidepool, folder: Path, every: int) -> None:
+    def __init__(self, cloud: Tidepool, folder: Path) -> None:
         super().__init__(cloud, folder, mirror=20)
         self.configure_feed(config_yaml.a_feed(self.account, starts=209901))  # no month is expected
-        self.switch = KillSwitch(every)
+        self.switch = KillSwitch()
         self._perilous, self._lost = True, False
 
     @contextmanager
@@ -88,19 +87,13 @@ class KilledRollouts(Rollouts):
         return Counter(f"{write['method']} {write['path'].removeprefix(place)}" for write in writes)
 
 
-@pytest.fixture(params=[4, pytest.param(1, marks=pytest.mark.long)])
-def every(request: pytest.FixtureRequest) -> int:
-    """Return after how many new writes the service is killed."""
-    return int(request.param)
-
-
 @pytest.fixture
-def rollouts(tidepool: Tidepool, tmp_path: Path, every: int) -> Iterator[KilledRollouts]:
-    yield KilledRollouts(tidepool, tmp_path, every)
+def rollouts(tidepool: Tidepool, tmp_path: Path) -> Iterator[KilledRollouts]:
+    yield KilledRollouts(tidepool, tmp_path)
     tidepool.clear_faults()
 
 
-def test_killed_after_its_writes_versions_take_over_once(rollouts: KilledRollouts, every: int) -> None:
+def test_killed_after_every_write_versions_take_over_once(rollouts: KilledRollouts) -> None:
     rollouts.arrive("1")
     assert (rollouts.traffic, rollouts.champions) == ({"v-1": 100}, ("1", None, None))
     assert rollouts.touched() == {"PUT ": 2, "PUT /deployments/v-1": 1}
@@ -113,12 +106,11 @@ def test_killed_after_its_writes_versions_take_over_once(rollouts: KilledRollout
     assert rollouts.deployments == ["v-2"]
     both = {"PUT /deployments/v-1": 1, "PUT /deployments/v-2": 1, "DELETE /deployments/v-1": 1}
     assert rollouts.touched() == {"PUT ": 5, **both}
-    assert len(rollouts.switch.writes) > 50 // every
+    assert len(rollouts.switch.writes) > 50
 
 
-@pytest.mark.long  # its way there is that of the test above
-def test_killed_after_its_writes_a_failing_step_and_a_rollback_each_go_back_once(
-    rollouts: KilledRollouts, every: int
+def test_killed_after_every_write_a_failing_step_and_a_rollback_each_go_back_once(
+    rollouts: KilledRollouts,
 ) -> None:
     with rollouts.in_peace():
         for version in ("1", "2"):
@@ -143,4 +135,4 @@ def test_killed_after_its_writes_a_failing_step_and_a_rollback_each_go_back_once
     assert rollouts.deployments == ["v-1"]
     back = {"PUT ": 1, "PUT /deployments/v-1": 1, "DELETE /deployments/v-2": 1}
     assert rollouts.touched() - before - Counter(failed) == back
-    assert len(rollouts.switch.writes) > 40 // every
+    assert len(rollouts.switch.writes) > 40
