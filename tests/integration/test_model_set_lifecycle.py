@@ -1,5 +1,7 @@
 """A model set over two partitions: trained, judged, compared with actual values, its winners assembled."""
 
+from pathlib import Path
+
 import pytest
 from tests.support.arm_requests import arm
 from tests.support.azure_clients import MANAGEMENT, ml_client, token
@@ -29,29 +31,42 @@ from tidepool.cloud import Tidepool
 PIPELINES = ("quick_set_training", "quick_set_evaluation", "quick_set_renewal")
 
 
-@pytest.fixture(scope="module")
-def installation(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> SetInstallation:
+def installed(tidepool: Tidepool, folder: Path) -> SetInstallation:
     policy = {**SET_POLICY, "promote": {"to": "production", "approval": "none"}}
     policy["set"] = {**SET_POLICY["set"], "worse": {"pipeline": "quick_set_renewal"}}
     files = [ROOT / f"tests/stories/quick_sets/{name}.yml" for name in PIPELINES]
     score = {"pipeline": "quick", "model": SALES, "compute": "cpu"}
-    return SetInstallation(tidepool, tmp_path_factory.mktemp("sets"), policy, files, score=score)
+    return SetInstallation(tidepool, folder, policy, files, score=score)
 
 
-@pytest.fixture(scope="module")
-def first(installation: SetInstallation) -> list[AnyCommand]:
+def train_first(installation: SetInstallation) -> list[AnyCommand]:
     """The first partition is complete: a set is trained on it and judged without a champion."""
     installation.upload("209901", {"a.csv": "001,x\n1,x\n"})
     return installation.run(CheckPartition(cause="test", feed="stories", partition="209901"))
 
 
-@pytest.fixture(scope="module")
-def second(installation: SetInstallation, first: list[AnyCommand]) -> list[AnyCommand]:
+def train_again(installation: SetInstallation) -> list[AnyCommand]:
     """The first set is champion and has forecast, and the next partition brings the actual values."""
     installation.run(PromoteModel(cause="test", model=SALES, version="1"), leave=(ScorePartition,))
     installation.record_forecasts("209901")
     installation.upload("209902", {"b.csv": "1,x\n"})
     return installation.run(CheckPartition(cause="test", feed="stories", partition="209902"))
+
+
+@pytest.fixture(scope="module")
+def installation(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> SetInstallation:
+    """It is shared by tests that find the same state in whatever order they run."""
+    return installed(tidepool, tmp_path_factory.mktemp("sets"))
+
+
+@pytest.fixture(scope="module")
+def first(installation: SetInstallation) -> list[AnyCommand]:
+    return train_first(installation)
+
+
+@pytest.fixture(scope="module")
+def second(installation: SetInstallation, first: list[AnyCommand]) -> list[AnyCommand]:
+    return train_again(installation)
 
 
 def test_a_complete_partition_trains_a_set_which_is_judged_as_it_is(
@@ -133,9 +148,12 @@ def test_the_registration_of_winners_and_a_repeated_partition_start_nothing(
     assert not [command for command in found if isinstance(command, WeighDrift | RetrainModel | JudgeModel)]
 
 
-@pytest.fixture(scope="module")
-def rolled_back(installation: SetInstallation, second: list[AnyCommand]) -> SetInstallation:
+@pytest.fixture
+def rolled_back(tidepool: Tidepool, tmp_path: Path) -> SetInstallation:
     """The winners became champion in production, and a person brought the first set back."""
+    installation = installed(tidepool, tmp_path)
+    train_first(installation)
+    train_again(installation)
     installation.run(PromoteModel(cause="test", model=SALES, version="3"), leave=(ScorePartition,))
     champion = installation.ledger.model(SALES).champion
     assert champion is not None
@@ -145,7 +163,16 @@ def rolled_back(installation: SetInstallation, second: list[AnyCommand]) -> SetI
     return installation
 
 
-def test_a_rollback_brings_all_members_back(rolled_back: SetInstallation) -> None:
+def test_a_set_that_a_person_brought_back_is_trained_again_once_at_a_time(
+    rolled_back: SetInstallation,
+) -> None:
+    a_rollback_brings_all_members_back(rolled_back)
+    late_files_of_a_partition_train_the_set_again_on_its_new_version(rolled_back)
+    one_training_of_a_set_runs_at_a_time(rolled_back)
+    a_champion_set_that_vanished_trains_all_keys_and_its_successor_names_it(rolled_back)
+
+
+def a_rollback_brings_all_members_back(rolled_back: SetInstallation) -> None:
     champion = rolled_back.ledger.model(SALES).champion
     in_production = {model.version for model in ml_client(rolled_back.production.name).models.list(SALES)}
 
@@ -158,7 +185,7 @@ def test_a_rollback_brings_all_members_back(rolled_back: SetInstallation) -> Non
     assert set(trained_in(rolled_back, "3").values()) == {"retrain-sales-partition-stories-209902-1-a1"}
 
 
-def test_late_files_of_a_partition_train_the_set_again_on_its_new_version(
+def late_files_of_a_partition_train_the_set_again_on_its_new_version(
     rolled_back: SetInstallation,
 ) -> None:
     rolled_back.upload("209902", {"late.csv": "3,x\n"})
@@ -176,7 +203,7 @@ def test_late_files_of_a_partition_train_the_set_again_on_its_new_version(
     assert ("3", "x") in trained_in(rolled_back, "4")
 
 
-def test_one_training_of_a_set_runs_at_a_time(rolled_back: SetInstallation) -> None:
+def one_training_of_a_set_runs_at_a_time(rolled_back: SetInstallation) -> None:
     retrain, ada = rolled_back.served.retrainings.retrain, Requester("ada", "caller")
     requested = retrain(SALES, RetrainRequest(reason="again"), ada, "key-1")
     rolled_back.upload("209903", {"c.csv": "1,x\n"})
@@ -200,7 +227,7 @@ def test_one_training_of_a_set_runs_at_a_time(rolled_back: SetInstallation) -> N
     assert sum("209903-1" in name for name in trainings) == 1
 
 
-def test_a_champion_set_that_vanished_trains_all_keys_and_its_successor_names_it(
+def a_champion_set_that_vanished_trains_all_keys_and_its_successor_names_it(
     rolled_back: SetInstallation,
 ) -> None:
     gone = arm("DELETE", f"{rolled_back.workspace.id}/models/{SALES}/versions/1", token(MANAGEMENT))
