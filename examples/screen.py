@@ -53,6 +53,11 @@ class Screen:
         for line in textwrap.wrap(what_it_shows, self.console.width - 6):
             self.console.print(f"      {line}", markup=False)
 
+    def say_address(self, what: str, address: str) -> None:
+        """Print what an address shows, and the address whole on one line, so that terminals open it."""
+        self.say(f"\n{what}")
+        self.console.print(f"  {address}", soft_wrap=True, markup=False, highlight=False)
+
     def say_how_to_use_it(self) -> None:
         """Print how to use the local cloud that runs now, and how to stop it."""
         self.say_command(

@@ -110,7 +110,9 @@ class Demo:
     def report(self, seconds: float) -> None:
         """Print which promises were kept, and what to try next."""
         self._screen.report(self._kept, self.broken, seconds, TO_TRY)
-        self._screen.say("\nThe page of the service, signed in as operator and approver:", page_address())
+        self._screen.say_address(
+            "The page of the service, signed in as operator and approver:", page_address()
+        )
 
     def _first_model(self) -> None:
         self._screen.chapter("The first model is judged before it is used")
