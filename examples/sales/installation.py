@@ -10,6 +10,7 @@ from tidegate.installation.package import unpacked
 from tidepool.cloud import Tidepool
 
 APP = local_cloud.ROOT / "dist" / "sales-app"
+LIBRARIES = ".python_packages"
 # In a user's own repository the configuration of this example is the tidegate.yml of the repository.
 CONFIG = Path(__file__).with_name("tidegate.yml")
 
@@ -41,14 +42,15 @@ def upload(month: str, files: dict[str, bytes]) -> None:
 
 
 def _app() -> Path:
-    """Return the folder of the deployment package with the example's tidegate.yml in place of the other."""
+    """Return a copy of the deployment package with the example's tidegate.yml in place of the other.
+
+    The files are copied, because the service looks for tidegate.yml beside its own code. Libraries are linked.
+    """
     package = unpacked(local_cloud.ROOT)
     if not CONFIG.exists():
         return package
     shutil.rmtree(APP, ignore_errors=True)
-    APP.mkdir(parents=True)
-    for path in package.iterdir():
-        if path.name != CONFIG.name:
-            (APP / path.name).symlink_to(path)
+    shutil.copytree(package, APP, ignore=shutil.ignore_patterns(LIBRARIES))
+    (APP / LIBRARIES).symlink_to(package / LIBRARIES)
     shutil.copy(CONFIG, APP)
     return APP
