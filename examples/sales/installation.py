@@ -44,7 +44,7 @@ def upload(month: str, files: dict[str, bytes]) -> None:
 def _app() -> Path:
     """Return a copy of the deployment package with the example's tidegate.yml in place of the other.
 
-    The files are copied, because the service looks for tidegate.yml beside its own code. Libraries are linked.
+    The files are copied, because the service looks for tidegate.yml beside its code. Libraries are linked.
     """
     package = unpacked(local_cloud.ROOT)
     if not CONFIG.exists():
