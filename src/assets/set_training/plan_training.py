@@ -18,12 +18,11 @@ from member_trainers import trainer_of
 from model_sets.errors import SetError, TableError
 from model_sets.expected_keys import read_expected, read_key_lines
 from model_sets.format import ModelSet, open_set
-from model_sets.info import SetInfo
 from model_sets.limits import check_files
 from model_sets.prepared import PREPARE, file_hash, load_prepare, prepare_files
 from model_sets.sources import Source, read_manifest
 from model_sets.split import plan_split
-from training_settings import Settings
+from training_settings import Settings, set_info
 
 NONE = "none"  # an input of a job cannot be an empty text
 FIRST_ROWS = 1000  # of each file, to see which columns prepare makes
@@ -37,15 +36,7 @@ def main() -> None:
     args = parse_arguments()
     folder = Path(__file__).parent
     prepare = None if args.prepare == NONE else folder / args.prepare
-    info = SetInfo(
-        keys=tuple(json.loads(args.keys)),
-        target=args.target,
-        time=args.time,
-        horizon=args.horizon,
-        frequency=args.frequency,
-        covariates=tuple(json.loads(args.covariates)),
-        prepare=hash_of(prepare) if prepare else "",
-    )
+    info = set_info(args, hash_of(prepare) if prepare else "")
     previous = open_set(args.previous) if args.previous else None
     if previous and previous.info != info:
         what = "columns, horizon, frequency or prepare.py"

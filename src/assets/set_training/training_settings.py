@@ -1,5 +1,6 @@
 """The settings of a training, which its first step writes for all other steps."""
 
+import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -86,3 +87,19 @@ def file_names(folder: Path) -> list[str]:
 def _read(folder: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((folder / FILE).read_text(encoding="utf-8"))
     return content
+
+
+def set_info(args: argparse.Namespace, prepare: str = "") -> SetInfo:
+    """Return what the arguments of a step say of the set. Raise SetError if its columns do not fit.
+
+    `prepare` is the SHA-256 of the set's prepare.py, or empty.
+    """
+    return SetInfo(
+        keys=tuple(json.loads(args.keys)),
+        target=args.target,
+        time=args.time,
+        horizon=args.horizon,
+        frequency=args.frequency,
+        covariates=tuple(json.loads(args.covariates)),
+        prepare=prepare,
+    )

@@ -14,12 +14,11 @@ import training_settings
 from assemble_set import totals
 from member_trainers import trainer_of
 from model_sets.errors import SetError
-from model_sets.info import SetInfo
 from model_sets.sources import read_manifest
 from model_sets.split import plan_split, split
 from train_members import BucketTraining, read_bucket_rows
 from trainer_parameters import checked
-from training_settings import Settings
+from training_settings import Settings, set_info
 from worker_process import MemberWorker
 
 BUCKET = 0
@@ -30,14 +29,7 @@ log = logging.getLogger(__name__)
 def main() -> None:
     logging.basicConfig(level=logging.INFO)
     args, names = parse_arguments()
-    info = SetInfo(
-        keys=tuple(json.loads(args.keys)),
-        target=args.target,
-        time=args.time,
-        horizon=args.horizon,
-        frequency=args.frequency,
-        covariates=tuple(json.loads(args.covariates)),
-    )
+    info = set_info(args)
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     parameters = checked(args.trainer, given)
     settings = Settings(
