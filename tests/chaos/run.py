@@ -19,7 +19,8 @@ from tests.support.azure_clients import queue_client
 from tests.support.installation import SCORE, Running
 from tests.support.model_versions import MODEL, ModelInstallation
 from tests.support.package import app_folder
-from tidegate.messages.commands import CheckPartition, encode
+from tidegate.messages.commands import CheckPartition
+from tidegate.messages.queue_messages import encode
 from tidepool.cloud import Tidepool, UnsettledError
 from tidepool.launch import TidepoolError
 

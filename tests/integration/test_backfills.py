@@ -20,8 +20,8 @@ from tidegate.messages.commands import (
     Notify,
     Reconcile,
     ScorePartition,
-    encode,
 )
+from tidegate.messages.queue_messages import encode
 from tidepool.cloud import Tidepool
 
 AGAIN = ["202401", "202402", "202403"]  # each test has months of its own

@@ -25,7 +25,8 @@ from tidegate.api_client import ApiClient
 from tidegate.cli.app import main
 from tidegate.domain.lifecycle.records import Champion, ModelVersion
 from tidegate.domain.lifecycle.records import Model as ModelRecord
-from tidegate.messages.commands import CheckJob, encode
+from tidegate.messages.commands import CheckJob
+from tidegate.messages.queue_messages import encode
 from tidepool.cloud import Tidepool
 
 MONTH, SCORED_AGAIN = "209901", "209902"

@@ -13,7 +13,8 @@ from tests.support.service import take_commands
 
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.subjects import SPELLINGS, feed_subject, partition_subject
-from tidegate.messages.commands import CheckPartition, Reconcile, ScorePartition, encode
+from tidegate.messages.commands import CheckPartition, Reconcile, ScorePartition
+from tidegate.messages.queue_messages import encode
 from tidegate.service.manual_actions.pause import PauseRequest
 from tidegate.service.manual_actions.requester import Requester
 from tidegate.service.manual_actions.rerun import RerunRequest

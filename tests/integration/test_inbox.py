@@ -15,7 +15,8 @@ from tests.support.service import delays, record_events, take_commands
 
 from tidegate.bootstrap import Service
 from tidegate.errors import ConfigError, TransientError
-from tidegate.messages.commands import DELIVERY_FIELDS, AnyCommand, Notify, Reconcile, RecordEvent, encode
+from tidegate.messages.commands import DELIVERY_FIELDS, AnyCommand, Notify, Reconcile, RecordEvent
+from tidegate.messages.queue_messages import encode
 from tidegate.service.steps.undelivered import UndeliveredCounts
 from tidepool.cloud import StorageAccount, Tidepool
 

@@ -26,8 +26,8 @@ from tidegate.messages.commands import (
     PromoteModel,
     Reconcile,
     RetrainModel,
-    encode,
 )
+from tidegate.messages.queue_messages import encode
 from tidegate.service.manual_actions.approve import ApprovalDecision
 from tidegate.service.manual_actions.pause import PauseRequest
 from tidegate.service.manual_actions.requester import Requester

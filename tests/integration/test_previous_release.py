@@ -27,9 +27,8 @@ from tidegate.messages.commands import (
     PromoteModel,
     RecordEvent,
     RegisterMembers,
-    decode,
-    encode,
 )
+from tidegate.messages.queue_messages import decode, encode
 from tidegate.service.manual_actions.replay import ReplayService
 from tidepool.cloud import StorageAccount
 

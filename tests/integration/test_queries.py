@@ -12,7 +12,8 @@ from tidegate.bootstrap import Service
 from tidegate.cloud.notification_sender import NotificationSender
 from tidegate.domain.activities.channel_texts import Message
 from tidegate.domain.unfinished import KINDS
-from tidegate.messages.commands import CheckJob, Reconcile, encode
+from tidegate.messages.commands import CheckJob, Reconcile
+from tidegate.messages.queue_messages import encode
 
 QUERIES = Path(__file__).parents[2] / "infra/queries"
 

@@ -15,7 +15,8 @@ from tests.support.rollouts import ENDPOINT, ROLLOUT, Rollouts
 from tests.support.service import take_commands
 
 from tidegate.domain.lifecycle.records import ModelState
-from tidegate.messages.commands import PromoteModel, encode
+from tidegate.messages.commands import PromoteModel
+from tidegate.messages.queue_messages import encode
 from tidepool.cloud import Tidepool
 
 REGISTRY = "tidepool-registry"

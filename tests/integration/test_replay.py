@@ -13,7 +13,8 @@ from tests.support.service import record_events, take_commands
 
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.activity import Activity
-from tidegate.messages.commands import CheckPartition, Notify, ScorePartition, encode
+from tidegate.messages.commands import CheckPartition, Notify, ScorePartition
+from tidegate.messages.queue_messages import encode
 from tidepool.cloud import StorageAccount, Tidepool
 
 SCORE = ScorePartition(cause="event-1", feed="digits", partition="202611", version=1)

@@ -21,8 +21,8 @@ from tidegate.messages.commands import (
     Notify,
     Reconcile,
     ScorePartition,
-    encode,
 )
+from tidegate.messages.queue_messages import encode
 from tidegate.service.steps.delayed_work import DelayedWork
 from tidegate.service.steps.pause_gate import PauseGate
 from tidegate.service.worker import Worker

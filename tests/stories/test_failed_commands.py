@@ -7,7 +7,8 @@ from azure.storage.queue import QueueClient
 
 from tests.support.azure_clients import queue_client
 from tests.support.installation import Installation, Running
-from tidegate.messages.commands import MESSAGE_FORMAT, CheckPartition, encode
+from tidegate.messages.commands import MESSAGE_FORMAT, CheckPartition
+from tidegate.messages.queue_messages import encode
 
 
 @pytest.mark.long  # the stories of months have this case, too

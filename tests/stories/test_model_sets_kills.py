@@ -24,8 +24,8 @@ from tidegate.messages.commands import (
     Reconcile,
     RetrainModel,
     ScorePartition,
-    encode,
 )
+from tidegate.messages.queue_messages import encode
 from tidepool.cloud import Tidepool
 
 PIPELINES = ("quick_set_training", "quick_set_evaluation", "quick_set_renewal")

@@ -14,7 +14,8 @@ from tests.support.service import take_commands
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
-from tidegate.messages.commands import AnyCommand, JudgeModel, Notify, PromoteModel, encode
+from tidegate.messages.commands import AnyCommand, JudgeModel, Notify, PromoteModel
+from tidegate.messages.queue_messages import encode
 from tidegate.service.manual_actions.approve import ApprovalDecision
 from tidegate.service.manual_actions.requester import Requester
 from tidepool.cloud import Tidepool

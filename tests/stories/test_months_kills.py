@@ -16,8 +16,8 @@ from tidegate.messages.commands import (
     FinishPartition,
     Notify,
     ScorePartition,
-    encode,
 )
+from tidegate.messages.queue_messages import encode
 
 FILES = {"a.png": "cat", "b.png": "dog"}
 MONTH = "209901"

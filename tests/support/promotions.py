@@ -15,7 +15,8 @@ from tidegate.domain.assets import BLOBSTORE
 from tidegate.domain.lifecycle.file_copy import Folder, OriginalFile, files_fingerprint, have_fingerprint
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
 from tidegate.domain.lifecycle.verdict_records import Approval, Verdict
-from tidegate.messages.commands import AnyCommand, Notify, PromoteModel, RollbackModel, encode
+from tidegate.messages.commands import AnyCommand, Notify, PromoteModel, RollbackModel
+from tidegate.messages.queue_messages import encode
 from tidegate.service.steps.model_candidates import files_of
 from tidepool.cloud import Site, Tidepool
 

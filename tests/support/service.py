@@ -11,8 +11,8 @@ from tests.support import config_yaml
 from tests.support.azure_clients import queue_client
 from tests.support.clock import Clock
 from tidegate.bootstrap import Service, build
-from tidegate.messages.commands import AnyCommand, RecordEvent, decode, encode
-from tidegate.messages.queue_messages import message_text
+from tidegate.messages.commands import AnyCommand, RecordEvent
+from tidegate.messages.queue_messages import decode, encode, message_text
 from tidegate.settings import Settings
 from tidepool.cloud import Tidepool
 

@@ -10,8 +10,9 @@ from tests.support.bad_input import CASES, JOB, Case
 from tests.support.config_yaml import a_config
 from tests.support.payloads import as_json, blob_event, learning_event, run_event
 
-from tidegate.messages.commands import DELIVERY_FIELDS, decode, encode
+from tidegate.messages.commands import DELIVERY_FIELDS
 from tidegate.messages.event_parser import parse
+from tidegate.messages.queue_messages import decode, encode
 from tidegate.service.meanings import Ignore, RecordActivity, Reject, Send
 from tidegate.service.routing import Routes
 

@@ -17,9 +17,9 @@ from tidegate.messages.commands import (
     PromoteModel,
     RetrainModel,
     ScorePartition,
-    encode,
     untried,
 )
+from tidegate.messages.queue_messages import encode
 
 EVERYTHING = "all"
 Target = Annotated[

@@ -1,4 +1,4 @@
-"""Commands: work to do. They carry ids and their cause, and are sent as JSON.
+"""Commands: work to do. They carry ids and their cause.
 
 Only RecordEvent carries a payload: an event must be accepted while the storage hangs that it is recorded in.
 """
@@ -6,11 +6,10 @@ Only RecordEvent carries a payload: an event must be accepted while the storage 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from tidegate.errors import UnreadableMessageError
 from tidegate.messages.partition_id import PartitionId
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$")]
@@ -238,9 +237,6 @@ AnyCommand = (
 Command = Annotated[AnyCommand, Field(discriminator="kind")]
 C = TypeVar("C", bound=_Command)
 
-_adapter: TypeAdapter[AnyCommand] = TypeAdapter(Command)
-_KINDS = frozenset(str(kind.model_fields["kind"].default) for kind in get_args(AnyCommand))
-
 
 @dataclass(frozen=True)
 class Next:
@@ -261,40 +257,3 @@ def command_ids(command: AnyCommand) -> dict[str, object]:
 def untried(command: C) -> C:
     """Return a command as it was before its first try, to be sent again after a pause or a failure."""
     return command.model_copy(update={"tries": 0, "first_tried": None, "delay_announced": False})
-
-
-def encode(command: AnyCommand) -> str:
-    """Return a command as JSON."""
-    return command.model_dump_json(exclude_defaults=False)
-
-
-class _Header(BaseModel):
-    """The fields that every release writes, whatever its format."""
-
-    format_version: int = MESSAGE_FORMAT
-    kind: str
-
-
-def decode(text: str | bytes) -> AnyCommand:
-    """Return the command in a message.
-
-    Raise UnreadableMessageError if the message is not a command, or not one that this release knows.
-    """
-    try:
-        header = _Header.model_validate_json(text)
-        if header.format_version > MESSAGE_FORMAT:
-            raise UnreadableMessageError(
-                f"The message {header.kind} has format {header.format_version}. "
-                f"This release reads formats up to {MESSAGE_FORMAT}"
-            )
-        if header.kind not in _KINDS:
-            raise UnreadableMessageError(f"This release has no command of the kind {header.kind[:100]!r}")
-        command = _adapter.validate_json(text)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the message"
-        raise UnreadableMessageError(
-            f"The message is not a command. It has {error.error_count()} errors. "
-            f"The first is at {where}: {first['msg']}"
-        ) from error
-    return command.model_copy(update={"format_version": MESSAGE_FORMAT})

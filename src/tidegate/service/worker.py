@@ -23,9 +23,8 @@ from tidegate.messages.commands import (
     Notify,
     RecordEvent,
     command_ids,
-    decode,
 )
-from tidegate.messages.queue_messages import message_text
+from tidegate.messages.queue_messages import decode, message_text
 from tidegate.service.failure_log import FailureLog
 from tidegate.service.retry import (
     GiveUp,

@@ -11,7 +11,8 @@ from tidegate.domain.activities.activity import Activity
 from tidegate.domain.effects import Act
 from tidegate.errors import RefusedError, UnreadableMessageError
 from tidegate.log import Log
-from tidegate.messages.commands import FROM_REPLAY, AnyCommand, CheckPartition, Origin, decode, untried
+from tidegate.messages.commands import FROM_REPLAY, AnyCommand, CheckPartition, Origin, untried
+from tidegate.messages.queue_messages import decode
 from tidegate.service.context import ServiceContext
 from tidegate.service.inbox import Inbox
 from tidegate.service.manual_actions.requester import Requester, RequesterName, unnamed_origin

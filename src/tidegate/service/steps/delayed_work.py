@@ -10,7 +10,8 @@ from tidegate.domain.activities.subjects import command_subject
 from tidegate.domain.delays import Begin, Delay, Join, announcement_of, decide_chain, new_delay, work_id
 from tidegate.errors import UnreadableMessageError
 from tidegate.log import Log
-from tidegate.messages.commands import AnyCommand, CheckPartition, Next, Notify, Reconcile, decode, untried
+from tidegate.messages.commands import AnyCommand, CheckPartition, Next, Notify, Reconcile, untried
+from tidegate.messages.queue_messages import decode
 from tidegate.service.context import notification_of
 from tidegate.service.retry import retry_on_conflict
 

@@ -9,7 +9,8 @@ from tidegate.domain.activities.subjects import command_subject
 from tidegate.domain.pauses import WaitingCommand, waiting_command
 from tidegate.errors import ConflictError
 from tidegate.log import Log
-from tidegate.messages.commands import AnyCommand, decode
+from tidegate.messages.commands import AnyCommand
+from tidegate.messages.queue_messages import decode
 from tidegate.service.retry import retry_on_conflict
 
 if TYPE_CHECKING:
