@@ -28,8 +28,9 @@ demo: .tools/local  ## show the service at work on a new local cloud; ARGS=--ver
 demo-many: .tools/many  ## show 200 models in one set: trained, judged, promoted, and three of them trained again
 	@.venv/bin/python -m examples.sales.demo
 
-up: .tools/local  ## start the local cloud with the digits example and its first model
-	@.venv/bin/python -m examples.digits.up
+EXAMPLE := digits
+up: $(if $(filter sales,$(EXAMPLE)),.tools/many,.tools/local)  ## start the local cloud with an example and its first model; EXAMPLE=digits, tables or sales
+	@.venv/bin/python -m examples.$(EXAMPLE).up
 
 down:  ## stop the local cloud and keep its data
 	@if [ -x .venv/bin/tidepool ]; then .venv/bin/tidepool down; fi

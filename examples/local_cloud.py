@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,24 +20,16 @@ if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = ROOT / ".tidepool"
+DATA = ROOT / os.environ.get("TIDEPOOL_DATA", ".tidepool")  # as the command tidepool
 LOG = DATA / "logs" / "functions.log"
 # What `azd up` installs, for the environment `local`: the resources, and the subscriptions of the functions.
 TEMPLATES = [ROOT / f"infra/{name}.snapshot.json" for name in ("local", "local-subscriptions")]
+CONFIGURATION = "tidegate.yml"
 MAILBOX = "jsons://mailbox.tidepool/notify"
 
 
-def package(screen: Screen) -> Path:
-    """Return the folder of the deployment package, which is what Tidepool runs. Build it if needed."""
-    with screen.step("The deployment package, as `make package` builds it for Azure"):
-        return unpacked(ROOT)
-
-
-def fresh_cloud(screen: Screen, app: Callable[[], Path]) -> Tidepool:
-    """Start Tidepool with the service in it, and without anything from an earlier run.
-
-    `app` returns the folder of the service, and builds it if needed.
-    """
+def fresh_cloud(screen: Screen, example: str) -> Tidepool:
+    """Start Tidepool with the service of an example in it, and without anything from an earlier run."""
     try:
         cloud = Tidepool(DATA)
         cloud.stop()
@@ -45,33 +37,37 @@ def fresh_cloud(screen: Screen, app: Callable[[], Path]) -> Tidepool:
             screen.say("The data of an earlier run, in .tidepool, is deleted first.")
         cloud.delete()
         screen.chapter("The local cloud starts, and the service is deployed")
-        cloud = _with_service(app())
-        with screen.step("Tidepool starts: storage, Azure ML, Event Grid, Functions host"):
-            cloud.start(detach=True)
+        return running_cloud(screen, example)
     except TidepoolError as error:
         raise SystemExit(f"The demo cannot start: {error}") from error
-    os.environ.update(cloud.environment())
-    return cloud
 
 
-def running_cloud(screen: Screen, app: Path) -> Tidepool:
-    """Return Tidepool with the service in the folder `app`. Start it unless it runs with this service.
+def running_cloud(screen: Screen, example: str) -> Tidepool:
+    """Return Tidepool with the service of an example in it. Start it unless it runs with this service.
 
-    Changed code or a changed tidegate.yml is another service. All data is kept.
+    Changed code or a changed tidegate.yml is another service. All data is kept. This process reads the same
+    tidegate.yml as the service.
     """
-    cloud = _with_service(app)
+    app = _package(screen, example)
+    cloud = Tidepool(DATA, app=app, templates=TEMPLATES, parameters={"notifyUrl": MAILBOX})
     if _runs(app):
         cloud.attach()
     else:
         cloud.stop()
         with screen.step("Tidepool starts: storage, Azure ML, Event Grid, Functions host"):
             cloud.start(detach=True)
-    os.environ.update(cloud.environment())
+    os.environ.update(cloud.environment(), TIDEGATE_CONFIG=str(app / CONFIGURATION))
     return cloud
 
 
-def _with_service(app: Path) -> Tidepool:
-    return Tidepool(DATA, app=app, templates=TEMPLATES, parameters={"notifyUrl": MAILBOX})
+def _package(screen: Screen, example: str) -> Path:
+    """Return the folder of the deployment package, which is what Tidepool runs. Build it if needed.
+
+    In a user's own repository, tidegate.yml is the example's. Here, an example may have its own beside it.
+    """
+    own = ROOT / "examples" / example / CONFIGURATION
+    with screen.step("The deployment package, as `make package` builds it for Azure"):
+        return unpacked(ROOT, configuration=own if own.exists() else None)
 
 
 def _runs(app: Path) -> bool:
@@ -116,6 +112,13 @@ def container(name: str) -> "ContainerClient":
     if not client.exists():
         client.create_container()
     return client
+
+
+def upload(name: str, folder: str, files: Mapping[str, bytes]) -> None:
+    """Upload files to a folder of a container of the feeds' storage account, in their order."""
+    client = container(name)
+    for file, content in files.items():
+        client.upload_blob(f"{folder}/{file}", content, overwrite=True)
 
 
 def development() -> "MLClient":

@@ -59,7 +59,7 @@ def main() -> int:
         screen.say(
             "Indented lines show each message: an event or a command → its handler → the next commands."
         )
-    demo = Demo(local_cloud.fresh_cloud(screen, lambda: local_cloud.package(screen)), screen)
+    demo = Demo(local_cloud.fresh_cloud(screen, "digits"), screen)
     try:
         demo.run()
     except (DemoError, ApiError) as error:

@@ -15,7 +15,7 @@ def main() -> None:
 
 
 def _up(screen: Screen) -> None:
-    local_cloud.running_cloud(screen, local_cloud.package(screen))
+    local_cloud.running_cloud(screen, "digits")
     local_cloud.deploy(screen)
     champion = service_api.champion() or _first_champion(screen)
     screen.say(

@@ -12,8 +12,7 @@ from typing import Any
 
 from rich.table import Table
 
-from examples.local_cloud import deploy
-from examples.sales import installation
+from examples import local_cloud
 from examples.sales.sales import ARRIVES, HISTORY, all_keys, delivery, faults_of
 from examples.screen import DemoError, Screen
 from tidegate.api_client import ApiClient, ApiError
@@ -21,7 +20,7 @@ from tidegate.cli.model_tables import rules_table
 from tidepool.cloud import Tidepool
 
 KEYS = 200
-MODEL, FEED = "sales", "sales"
+EXAMPLE, MODEL, FEED, CONTAINER = "sales", "sales", "sales", "images"
 PATIENCE_S = 300
 _AFTER_ARRIVAL_S = 31  # the service waits half a minute for other partitions that arrive together
 _TIMER_S = 300
@@ -44,7 +43,7 @@ def main() -> int:
         f"[bold]Tidegate demo of model sets.[/] {KEYS} combinations of store and product, each with a model",
         "of its own, all in one model version. Everything runs on this computer.",
     )
-    demo = Demo(installation.fresh_cloud(screen), screen)
+    demo = Demo(local_cloud.fresh_cloud(screen, EXAMPLE), screen)
     try:
         demo.run()
     except (DemoError, ApiError) as error:
@@ -69,7 +68,7 @@ class Demo:
         )
 
     def run(self) -> None:
-        deploy(self._screen)
+        local_cloud.deploy(self._screen)
         first = self.first_set()
         self._forecast(HISTORY)
         self._actual_values(first)
@@ -99,7 +98,7 @@ class Demo:
             f"faults: {faults}.",
         )
         with screen.step("Upload of sales and plan"):
-            installation.upload(HISTORY, delivery(self._keys, HISTORY))
+            self._upload(HISTORY)
         version = self._judged("The set is trained, and judged key by key", HISTORY)
         members = self._members(version["version"])
         self._show_states(members)
@@ -128,7 +127,7 @@ class Demo:
             "enough rows at last are trained again. All others keep their member.",
         )
         with screen.step("Upload of the actual values and the next plan"):
-            installation.upload(ARRIVES, delivery(self._keys, ARRIVES))
+            self._upload(ARRIVES)
         what = "Forecasts are compared, keys are trained, and the set is judged"
         version = self._judged(what, ARRIVES, than=first)
         [compared] = [a for a in self._model()["activities"] if a["kind"] == "model.compared"]
@@ -207,6 +206,10 @@ class Demo:
 
         with self._screen.step(f"The set forecasts the plan that came with {month}"):
             return self._wait(look, f"{month} was not scored")
+
+    def _upload(self, month: str) -> None:
+        """Upload the files of a month, the marker last."""
+        local_cloud.upload(CONTAINER, f"{FEED}/{month}", delivery(self._keys, month))
 
     def _show_states(self, members: list[dict[str, Any]]) -> None:
         table = _table("state", "keys>", "example")

@@ -4,8 +4,7 @@ Everything that exists already is kept. After a change of the code or of tidegat
 """
 
 from examples import local_cloud
-from examples.sales import installation
-from examples.sales.demo import MODEL, Demo
+from examples.sales.demo import CONTAINER, EXAMPLE, MODEL, Demo
 from examples.screen import DemoError, Screen
 
 KEYS = 40  # fewer than in the demo, so that it is quicker
@@ -16,14 +15,14 @@ def main() -> None:
 
 
 def _up(screen: Screen) -> None:
-    demo = Demo(installation.running_cloud(screen), screen, KEYS)
+    demo = Demo(local_cloud.running_cloud(screen, EXAMPLE), screen, KEYS)
     local_cloud.deploy(screen)
     champion = demo.champion or demo.first_set()
     if demo.broken:
         raise DemoError("; ".join(demo.broken))
     screen.say(
         f"\nTidepool is running, and the set {MODEL}:{champion} is in production.",
-        "A month is a folder of Parquet files in the container images, such as sales/202612/, with the",
+        f"A month is a folder of Parquet files in the container {CONTAINER}, such as sales/202612/, with the",
         "file _SUCCESS as its last one.",
     )
     screen.say_how_to_use_it()

@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def _up(screen: Screen) -> None:
-    local_cloud.running_cloud(screen, local_cloud.package(screen))
+    local_cloud.running_cloud(screen, "tables")
     local_cloud.deploy(screen)
     ml = local_cloud.development()
     if not [model for model in ml.models.list() if model.name == MODEL]:
@@ -74,9 +74,7 @@ def _train(ml: "MLClient", screen: Screen) -> None:
 
 def _score_a_month(screen: Screen) -> dict[str, Any]:
     with screen.step(f"The orders of {MONTH} arrive, and are scored"):
-        container = local_cloud.container(CONTAINER)
-        for name, content in orders.month_of(MONTH).items():
-            container.upload_blob(f"{MONTH}/{name}", content, overwrite=True)
+        local_cloud.upload(CONTAINER, MONTH, orders.month_of(MONTH))
         return screen.wait(_scoring, PATIENCE_S, f"{MONTH} was not scored")
 
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from tidegate.folders import FOLDERS
 from tidegate.installation.package_files import PACKAGES, app_files
@@ -27,6 +27,7 @@ PYTHONS = ("3.11", "3.12")  # azure-functions 1.x needs Python below 3.13
 AZURE = "x86_64-manylinux_2_28"
 
 _REQUIREMENTS = "requirements.txt"
+_CONFIGURATION = "tidegate.yml"
 _KEPT_S = 7 * 24 * 3600
 _FORMAT = "1"  # increase it if the same files are packed in another way
 
@@ -45,11 +46,16 @@ class Target:
             )
 
 
-def unpacked(root: Path = ROOT, target: Target | None = None) -> Path:
-    """Return the folder of the package of a checkout, which is built if its content has changed."""
+def unpacked(root: Path = ROOT, target: Target | None = None, configuration: Path | None = None) -> Path:
+    """Return the folder of the package of a checkout, which is built if its content has changed.
+
+    The file `configuration` takes the place of the checkout's tidegate.yml.
+    """
     target = target or Target()
-    files = app_files(root)
-    contents = [part for path in files for part in (str(path).encode(), (root / path).read_bytes())]
+    files = {path: root / path for path in app_files(root)}
+    if configuration is not None:
+        files[PurePosixPath(_CONFIGURATION)] = configuration
+    contents = [part for path, file in files.items() for part in (str(path).encode(), file.read_bytes())]
     cache = _cache()
     with _locked(cache):
         dependencies = _dependencies(root, target, cache)
@@ -57,9 +63,9 @@ def unpacked(root: Path = ROOT, target: Target | None = None) -> Path:
         if not folder.exists():
             _remove_unused(cache)
             with _finished_as(folder) as building:
-                for path in files:
+                for path, file in files.items():
                     (building / path).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copy(root / path, building / path)
+                    shutil.copy(file, building / path)
                 _compile(building, _interpreter(root, target))
                 (building / PACKAGES).parent.mkdir(parents=True)
                 (building / PACKAGES).symlink_to(dependencies)
