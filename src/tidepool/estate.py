@@ -64,6 +64,11 @@ def site_spec(store: Store, app_dir: Path) -> SiteSpec:
         raise AzureError(400, "InvalidTemplate", f"The app can run on one site, and there are: {names}.")
     if sites:
         return SiteSpec(
-            name=sites[0]["name"], app_dir=app_dir, settings={}, topics={}, resource_id=sites[0]["id"]
+            name=sites[0]["name"],
+            app_dir=app_dir,
+            settings={},
+            topics={},
+            resource_id=sites[0]["id"],
+            is_default=True,
         )
-    return SiteSpec(name=DEFAULT_SITE, app_dir=app_dir, settings={}, topics={})
+    return SiteSpec(name=DEFAULT_SITE, app_dir=app_dir, settings={}, topics={}, is_default=True)

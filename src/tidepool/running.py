@@ -129,13 +129,17 @@ class RunningTidepool:
         app_dir: Path | str,
         settings: Mapping[str, str] | None = None,
         topics: Mapping[str, str] | None = None,
+        site_id: str = "",
     ) -> "Site":
         """Start another functions app.
 
-        `topics` gives the ARM ids for the topics storage, development and production.
+        `topics` gives the ARM ids for the topics storage, development and production. With `site_id`, the id
+        of a site that a template made, the app has the site's name, identity and app settings, with
+        `settings` in place of those of the same name, and its event subscriptions are the template's.
         """
         spec = {
-            "name": f"app-{uuid.uuid4().hex[:8]}",
+            "name": site_id.rpartition("/")[2] or f"app-{uuid.uuid4().hex[:8]}",
+            "resource_id": site_id,
             "app_dir": str(Path(app_dir).resolve()),
             "settings": dict(settings or {}),
             "topics": dict(topics or {}),

@@ -17,6 +17,8 @@ create table if not exists document (
     body text not null
 );
 create index if not exists document_parent on document (parent, number);
+create index if not exists document_type on document (substr(parent, instr(parent, '/providers/')), number);
+create index if not exists document_name on document (substr(key, instr(key, '/providers/')), number);
 create table if not exists counter (name text primary key, value integer not null);
 """
 
@@ -55,6 +57,28 @@ class Store:
             "select path, body from document where parent = ? order by number", (_key(collection),)
         ).fetchall()
         return ((path, json.loads(body)) for path, body in rows)
+
+    def spelled(self, path: str) -> str | None:
+        """Return the path of a document as it was written first, or None if there is no such document."""
+        row = self._db.execute("select path from document where key = ?", (_key(path),)).fetchone()
+        return str(row[0]) if row else None
+
+    def of_type(self, type_: str) -> Iterator[Document]:
+        """Yield the resources of a type such as `Microsoft.Web/sites` in all groups, oldest first."""
+        rows = self._db.execute(
+            "select body from document "
+            "where substr(parent, instr(parent, '/providers/')) = ? order by number",
+            (_key(f"/providers/{type_}"),),
+        ).fetchall()
+        return (json.loads(body) for (body,) in rows)
+
+    def path_of(self, type_: str, name: str) -> str | None:
+        """Return the path of the resource with a type and a name, in whichever group it is, or None."""
+        row = self._db.execute(
+            "select path from document where substr(key, instr(key, '/providers/')) = ? order by number",
+            (_key(f"/providers/{type_}/{name}"),),
+        ).fetchone()
+        return str(row[0]) if row else None
 
     def below(self, prefix: str) -> Iterator[tuple[str, Document]]:
         """Yield (path, document) of all documents at any depth under a path, oldest first."""

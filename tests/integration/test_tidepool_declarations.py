@@ -87,6 +87,7 @@ class Sender:
         group = workspace.partition("/providers/")[0]
         topic = f"{group}/providers/Microsoft.EventGrid/systemTopics/{self._texts['account']}"
         blobs = f"{self._texts['storage']}/blobServices/default"
+        site = f"{group}/providers/Microsoft.Web/sites/declared1"
         special = {
             # Their creation takes a storage account, so the requests change the workspace and one registry.
             "workspaces": workspace,
@@ -95,8 +96,9 @@ class Sender:
             "Microsoft.Storage/storageAccounts/blobServices": blobs,
             "Microsoft.Storage/storageAccounts/blobServices/containers": f"{blobs}/containers/{name}",
             "Microsoft.Web/sites/basicPublishingCredentialsPolicies": (
-                f"{group}/providers/Microsoft.Web/sites/declared1/basicPublishingCredentialsPolicies/ftp"
+                f"{site}/basicPublishingCredentialsPolicies/ftp"
             ),
+            "Microsoft.Web/sites/config": f"{site}/config/authsettingsV2",
             "Microsoft.EventGrid/eventSubscriptions": f"{self._texts['storage']}/providers/{kind}/{name}",
             "Microsoft.EventGrid/systemTopics": topic,
             "Microsoft.EventGrid/systemTopics/eventSubscriptions": f"{topic}/eventSubscriptions/{name}",
@@ -105,8 +107,7 @@ class Sender:
         if kind.endswith("eventSubscriptions") and not is_refused:
             with suppress(ResourceExistsError):
                 queue_client(self._texts["account"], "none").create_queue()
-        if kind == "Microsoft.Web/sites/basicPublishingCredentialsPolicies" and not is_refused:
-            site = special[kind].rpartition("/basic")[0]
+        if kind.startswith("Microsoft.Web/sites/") and not is_refused:
             self.put(site, BODIES["Microsoft.Web/sites"]).raise_for_status()
         if kind in special:
             return special[kind]

@@ -90,6 +90,7 @@ BODIES: dict[str, Any] = {
         "kind": "functionapp,linux",
         "properties": {"serverFarmId": "{plan}"},
     },
+    "Microsoft.Web/sites/config": {"properties": {}},
     "Microsoft.Web/sites/basicPublishingCredentialsPolicies": {"properties": {"allow": False}},
     "Microsoft.EventGrid/topics": {"location": "japaneast", "properties": {}},
     "Microsoft.EventGrid/systemTopics": {

@@ -407,7 +407,8 @@ def test_signing_in_lets_requests_pass_that_nobody_signed_in_for() -> None:
         "requireAuthentication": False,
         "unauthenticatedClientAction": "AllowAnonymous",
     }
-    assert of_type(f"{SITE}/config") == []
+    (local,) = of_type(f"{SITE}/config")
+    assert local["properties"]["platform"] == {"enabled": True}
 
 
 def test_tidepool_can_evaluate_what_the_compiler_left_as_expressions() -> None:

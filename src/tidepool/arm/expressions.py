@@ -6,6 +6,7 @@ https://learn.microsoft.com/azure/azure-resource-manager/templates/template-expr
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 from tidepool.arm.template_functions import FUNCTIONS, InvalidTemplateError
@@ -60,6 +61,7 @@ def is_expression(text: str) -> bool:
     return text.startswith("[") and text.endswith("]") and not text.startswith("[[")
 
 
+@lru_cache(maxsize=4096)  # a template is read several times: for its order, its parameters and its values
 def parse_expression(text: str) -> Node:
     """Parse a text in brackets.
 

@@ -23,7 +23,10 @@ def group_names(store: Store) -> list[str]:
 
 def group_named(store: Store, name: str) -> str | None:
     """Return the name of a group as it was created, given in any case, or None if there is no such group."""
-    return next((group for group in group_names(store) if group.lower() == name.lower()), None)
+    if name.lower() == RESOURCE_GROUP.lower():
+        return RESOURCE_GROUP
+    path = store.spelled(f"{_COLLECTION}/{name}")
+    return path.rpartition("/")[2] if path else None
 
 
 def group_id(name: str) -> str:
@@ -49,10 +52,10 @@ def write_group(store: Store, name: str, location: str, tags: Document) -> None:
 
 def resources_in(store: Store, type_: str, scope: str = "") -> Iterator[Document]:
     """Yield the resources of a type, such as ACCOUNTS. `scope` is the id of a group, or "" for all groups."""
-    for name in group_names(store):
-        group = group_id(name)
-        if "/resourcegroups/" not in scope.lower() or group.lower() == scope.rstrip("/").lower():
-            yield from (document for _, document in store.children(f"{group}/providers/{type_}"))
+    if "/resourcegroups/" not in scope.lower():
+        yield from store.of_type(type_)
+    else:
+        yield from (document for _, document in store.children(f"{scope.rstrip('/')}/providers/{type_}"))
 
 
 def id_of(store: Store, type_: str, name: str) -> str:
@@ -60,8 +63,7 @@ def id_of(store: Store, type_: str, name: str) -> str:
 
     If there is none, return the id that it would have in Tidepool's own group.
     """
-    ids = [f"{group_id(group)}/providers/{type_}/{name}" for group in group_names(store)]
-    return next((resource_id for resource_id in ids if store.get(resource_id) is not None), ids[0])
+    return store.path_of(type_, name) or f"{group_id(RESOURCE_GROUP)}/providers/{type_}/{name}"
 
 
 def account_id(store: Store, name: str) -> str:

@@ -69,6 +69,7 @@ RESOURCES: Mapping[str, Table] = {
     "Microsoft.Storage/storageAccounts/blobServices/containers": resource_manager.CONTAINER,
     "Microsoft.Web/serverfarms": resource_manager.KEPT,
     "Microsoft.Web/sites": web.SITE,
+    "Microsoft.Web/sites/config": web.AUTHENTICATION,
     "Microsoft.Web/sites/basicPublishingCredentialsPolicies": web.PUBLISHING_POLICY,
     "Microsoft.KeyVault/vaults": resource_manager.KEPT,
     "Microsoft.Insights/components": resource_manager.KEPT,

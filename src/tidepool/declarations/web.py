@@ -9,6 +9,9 @@ _REFUSED = "integration/tidepool_template::what_azure_refuses_of_a_functions_app
 _NO_NETWORK = "Tidepool has no virtual networks: every program reaches every app"
 _NO_SCALE = "an app is one process on this machine"
 _CODE = "the code is the folder of `tidepool up --app`"
+_SIGN_IN = "integration/tidepool_sites::a_template_turns_the_sign_in_of_its_site_on_and_off"
+_PERSON = "people choose who they are on a page of Tidepool"
+_ANONYMOUS = "only a sign-in that lets requests without one pass is emulated"
 _LOGIN = "nothing answers at the publishing endpoints"
 _NO_VAULTS = "settings are not read from key vaults"
 _NO_SLOTS = "Flex Consumption has no slots"
@@ -68,3 +71,37 @@ SITE: Table = {
     },
 }
 PUBLISHING_POLICY: Table = {**RESOURCE, "kind": read_only(str), "properties": {"allow": stored(_LOGIN, bool)}}
+# The site's config `authsettingsV2`: App Service's authentication.
+# https://learn.microsoft.com/azure/app-service/configure-authentication-file-based
+AUTHENTICATION: Table = {
+    **RESOURCE,
+    "kind": read_only(str),
+    "properties": {
+        "platform": {
+            "enabled": used(_SIGN_IN, bool),
+            "runtimeVersion": stored("there is one version", str),
+            "configFilePath": refused("the settings are those of the request", str),
+        },
+        "globalValidation": {
+            "requireAuthentication": refused(_ANONYMOUS, bool, only=(False,)),
+            "unauthenticatedClientAction": refused(_ANONYMOUS, str, only=("AllowAnonymous",)),
+            "redirectToProvider": refused(_ANONYMOUS, str),
+            "excludedPaths": refused(_ANONYMOUS, list),
+        },
+        "identityProviders": {
+            "azureActiveDirectory": {
+                "enabled": refused("it is the only provider", bool, only=(True,)),
+                "registration": {
+                    "clientId": stored(_PERSON),
+                    "openIdIssuer": stored(_PERSON),
+                    "clientSecretSettingName": stored(_PERSON),
+                },
+                "validation": {"allowedAudiences": stored(_PERSON, list)},
+                "login": refused(_PERSON, dict),
+                "isAutoProvisioned": read_only(bool),
+            },
+        },
+        "login": refused("sessions last for eight hours, in a cookie", dict),
+        "httpSettings": refused("the paths are those of App Service", dict),
+    },
+}

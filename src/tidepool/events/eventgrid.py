@@ -145,6 +145,17 @@ class EventGrid:
             raise not_found(subscription_id)
         self._deliveries.pop(subscription_id.lower()).close(forget=True)
 
+    def unsubscribe_app(self, name: str) -> None:
+        """Delete all event subscriptions that deliver to a functions app."""
+        for subscription in [delivery.subscription for delivery in self._deliveries.values()]:
+            if subscription.destination.site == name:
+                self.unsubscribe(subscription.topic, subscription.name)
+
+    def apps_with_subscriptions(self) -> set[str]:
+        """Return the names of the functions apps to which event subscriptions deliver."""
+        sites = (delivery.subscription.destination.site for delivery in self._deliveries.values())
+        return {site for site in sites if site}
+
     def subscription(self, scope: str, name: str) -> Document:
         """Return the ARM resource of a subscription. Raise AzureError 404 if it does not exist."""
         subscription_id = f"{scope.rstrip('/')}{COLLECTION}/{name}"

@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
+from tidepool.arm.resource_groups import resources_in
 from tidepool.default_resources import DEFAULT_SITE, site_id
 from tidepool.events.eventgrid import EventGrid
 from tidepool.functions.host import FunctionsApp
+from tidepool.functions.site_resources import SITES
 from tidepool.functions.sites import Sites, SiteSpec
 from tidepool.store import Store
 
 _SUBSCRIPTIONS = Path("infra/subscriptions.yaml")
-_COLLECTION = "/sites"
 
 
 class SubscribedApps:
@@ -30,28 +31,22 @@ class SubscribedApps:
         if file.exists() and not spec.resource_id:
             # A topic cannot have two subscriptions of the same name, so additional apps use a prefix.
             prefix = "" if spec.name == DEFAULT_SITE else f"{spec.name}-"
-            documents = await self._eventgrid.subscribe_file(
+            await self._eventgrid.subscribe_file(
                 file, topics=spec.all_topics, site=site_id(spec.name), prefix=prefix
             )
-            names = [(document["properties"]["topic"], document["name"]) for document in documents]
-            self._store.put(f"{_COLLECTION}/{spec.name}", {"subscriptions": names})
         return app
 
     async def stop(self, name: str) -> None:
         """Delete the subscriptions of an app, then stop it. Raise ValueError if it does not run."""
-        self._sites.get(name)
-        self._unsubscribe(name)
+        name = self._sites.get(name).name
+        self._eventgrid.unsubscribe_app(name)
         await self._sites.stop(name)
 
     def remove_former(self) -> None:
-        """Delete the subscriptions of additional apps that an earlier process of Tidepool ran."""
-        for path, _ in list(self._store.children(_COLLECTION)):
-            name = path.rpartition("/")[2]
-            if name != DEFAULT_SITE and name not in self._sites.apps:
-                self._unsubscribe(name)
+        """Delete the subscriptions of additional apps that an earlier process of Tidepool ran.
 
-    def _unsubscribe(self, name: str) -> None:
-        document = self._store.get(f"{_COLLECTION}/{name}") or {"subscriptions": []}
-        for topic, subscription in document["subscriptions"]:
-            self._eventgrid.unsubscribe(topic, subscription)
-        self._store.delete(f"{_COLLECTION}/{name}")
+        The sites of templates stay, and so do their subscriptions.
+        """
+        kept = {DEFAULT_SITE, *self._sites.apps, *(site["name"] for site in resources_in(self._store, SITES))}
+        for name in self._eventgrid.apps_with_subscriptions() - kept:
+            self._eventgrid.unsubscribe_app(name)

@@ -38,13 +38,16 @@ class SiteRoutes:
 
     def routes(self) -> Routes:
         sites = kind("sites", provider=PROVIDER)
+        config = kind("sites", "config", provider=PROVIDER)
         policies = kind("sites", "basicPublishingCredentialsPolicies", provider=PROVIDER)
         return {
             (sites, "LIST"): self._list,
             (sites, "GET"): self._get,
             (sites, "PUT"): self._put,
             (kind("sites", "functions", provider=PROVIDER), "LIST"): self._functions,
-            (kind("sites", "config", provider=PROVIDER), "list"): self._settings,
+            (config, "list"): self._settings,
+            (config, "GET"): self._get_config,
+            (config, "PUT"): self._put_authentication,
             (policies, "GET"): self._get_policy,
             (policies, "PUT"): self._put_policy,
         }
@@ -89,6 +92,22 @@ class SiteRoutes:
             raise not_emulated("POST", call.url)
         settings = self._sites.deployed_settings(call.path.names[0])
         return JSONResponse({**resource(call.path.text, settings), "name": "appsettings"})
+
+    async def _get_config(self, call: Call) -> Response:
+        self._existing(call.path.root)
+        return JSONResponse(self._existing(call.path.text))
+
+    async def _put_authentication(self, call: Call) -> Response:
+        """Turn App Service's authentication on or off."""
+        self._existing(call.path.root)
+        site, name = call.path.names
+        if name.lower() != "authsettingsv2":
+            raise not_emulated("PUT", call.url)
+        document = resource(call.path.text, call.properties)
+        self._store.put(call.path.text, document)
+        platform = call.properties.get("platform") or {}
+        await self._sites.turn_authentication(site, on=platform.get("enabled") is True)
+        return JSONResponse(document)
 
     async def _functions(self, call: Call) -> Response:
         """List the functions of an app. A site without an app has none."""

@@ -29,6 +29,7 @@ DEFAULT_TOPICS = {
 
 
 _SETTINGS = "/appSettings"
+_PLATFORM = "/platformVariables"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +38,8 @@ class SiteSpec:
 
     `settings` replace default app settings of the same name. `topics` maps names in DEFAULT_TOPICS to ARM
     ids, which replace the default ids. `resource_id` is the id of a site that a template made: such an app
-    has the site's identity, and only the site's app settings.
+    has the site's identity, and only the site's app settings. `is_default` is true for the app of
+    `tidepool up --app`.
     """
 
     name: str
@@ -45,6 +47,7 @@ class SiteSpec:
     settings: Mapping[str, str]
     topics: Mapping[str, str]
     resource_id: str = ""
+    is_default: bool = False
 
     @property
     def all_topics(self) -> dict[str, str]:
@@ -114,7 +117,7 @@ class Sites:
             send=self._storage.send,
         )
         self.apps[spec.name] = app
-        if spec.resource_id:
+        if spec.is_default:
             self._default = spec.name
         http_app = self._http_apps[spec.name] = HttpApp(app)
         await app.start(await http_app.listen())
@@ -136,11 +139,23 @@ class Sites:
 
     async def deploy_settings(self, name: str, settings: Mapping[str, str]) -> None:
         """Set the app settings of a site. If they differ, its app starts again, as in Azure."""
-        before = self.deployed_settings(name)
-        self._store.put(f"{_SETTINGS}/{name}", dict(settings))
-        if (app := self.apps.get(name)) and before != settings:
+        await self._change(name, _SETTINGS, settings)
+
+    async def turn_authentication(self, name: str, *, on: bool) -> None:
+        """Turn the authentication in front of a site on or off. If that changes it, its app starts again."""
+        await self._change(name, _PLATFORM, {"WEBSITE_AUTH_ENABLED": "true"} if on else {})
+
+    async def _change(self, name: str, collection: str, values: Mapping[str, str]) -> None:
+        before = self._variables(name)
+        self._store.put(f"{collection}/{name}", dict(values))
+        after = self._variables(name)
+        if (app := self.apps.get(name)) and before != after:
             kept = {key: value for key, value in app.settings.items() if key not in before}
-            await app.restart({**kept, **settings})
+            await app.restart({**kept, **after})
+
+    def _variables(self, name: str) -> dict[str, str]:
+        """Return the app settings of a template's site, and the variables that App Service adds."""
+        return {**self.deployed_settings(name), **(self._store.get(f"{_PLATFORM}/{name}") or {})}
 
     async def kill(self, name: str) -> FunctionsApp:
         """Kill the instance of an app, and start a new one.
@@ -165,7 +180,7 @@ class Sites:
 
     def _settings(self, spec: SiteSpec, port: int) -> dict[str, str]:
         if spec.resource_id:
-            return {**self._connection(spec.resource_id, port), **self.deployed_settings(spec.name)}
+            return {**self._connection(spec.resource_id, port), **self._variables(spec.name)}
         names = {kind: topic.rpartition("/")[2] for kind, topic in spec.all_topics.items()}
         return {
             **self._environment(PRINCIPAL, port),
