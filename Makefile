@@ -37,13 +37,13 @@ down:  ## stop the local cloud and keep its data
 
 # Three processes, even on two cores: for a quarter of their time they wait for something that they started.
 test: .tools/test  ## run all tests that CI runs
-	@.venv/bin/pytest -n 3 --dist worksteal -m 'not long'
+	@.venv/bin/pytest -n logical --dist worksteal -m 'not long'
 
 # The handlers of months, which run against Tidepool.
 HANDLER_TESTS := $(patsubst %,tests/integration/test_%.py,worker partition_handlers reconcile)
 
 test-fast: .tools/test  ## run the tests of pure code and of the handlers, in a minute or so
-	@.venv/bin/pytest -n 2 --dist worksteal -m 'not long' tests/unit $(HANDLER_TESTS)
+	@.venv/bin/pytest -n logical --dist worksteal -m 'not long' tests/unit $(HANDLER_TESTS)
 
 test-long: .tools/test  ## run the tests that take longer or need large installs
 	@$(SYNC) --group jobs --group tidepool --group test --group mltable

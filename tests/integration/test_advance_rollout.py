@@ -64,6 +64,7 @@ def test_a_step_that_fails_by_its_metrics_takes_traffic_back_and_says_why(rollou
     assert record.rollout.phase == "rolled_back"
 
 
+@pytest.mark.long  # unit/test_rollout.py has the decision
 def test_a_smoke_test_that_times_out_never_gets_traffic(rollouts: Rollouts) -> None:
     rollouts.cloud.fault("scoring", "status", match={"deployment": "v-4"}, value=408, times=None)
 
@@ -84,6 +85,7 @@ def test_a_deployment_that_does_not_come_up_ends_the_rollout(rollouts: Rollouts)
     assert (rollouts.traffic, rollouts.deployments) == ({"v-1": 100}, ["v-1"])
 
 
+@pytest.mark.long  # unit/test_rollout_limits.py has the decisions
 def test_a_deployment_that_stays_creating_is_announced_and_then_gives_its_place_back(
     rollouts: Rollouts,
 ) -> None:
@@ -113,6 +115,7 @@ def test_a_deployment_that_stays_creating_is_announced_and_then_gives_its_place_
     rollouts.delete("v-7")
 
 
+@pytest.mark.long  # unit/test_rollout.py has the decision
 def test_an_endpoint_that_a_person_changed_meanwhile_stays_as_it_is(rollouts: Rollouts) -> None:
     rollouts.arrive("6", until="10")
     rollouts.roll(until="baking")

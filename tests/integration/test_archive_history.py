@@ -98,7 +98,9 @@ def test_old_activities_move_to_the_lake_once_and_open_failures_stay(lake: Lake)
     }
 
 
-@pytest.mark.parametrize("killed_after", [*range(4), 5, 8])
+@pytest.mark.parametrize(
+    "killed_after", [1, 5, *(pytest.param(n, marks=pytest.mark.long) for n in (0, 2, 3, 8))]
+)
 def test_a_kill_in_between_loses_and_doubles_nothing(
     lake: Lake, monkeypatch: pytest.MonkeyPatch, killed_after: int
 ) -> None:

@@ -154,8 +154,17 @@ class Training(CancelledWork):
         return kinds[-1].removeprefix("model.retraining_")
 
 
-@pytest.mark.parametrize("moment", ["queued", "running", "between two attempts"])
-@pytest.mark.parametrize("kind", [Scoring, Judging, Training])
+KINDS = (Scoring, Judging, Training)
+MOMENTS = ("queued", "running", "between two attempts")
+# Each kind and each moment once; `make test-long` has the other pairs.
+PAIRS = [
+    pytest.param(kind, moment, marks=() if KINDS.index(kind) == MOMENTS.index(moment) else pytest.mark.long)
+    for kind in KINDS
+    for moment in MOMENTS
+]
+
+
+@pytest.mark.parametrize(("kind", "moment"), PAIRS)
 def test_what_a_person_cancels_ends_cancelled_and_is_not_submitted_again(
     installation: DriftInstallation, kind: type[CancelledWork], moment: str
 ) -> None:

@@ -163,6 +163,7 @@ def rolled_back(tidepool: Tidepool, tmp_path: Path) -> SetInstallation:
     return installation
 
 
+@pytest.mark.long
 def test_a_set_that_a_person_brought_back_is_trained_again_once_at_a_time(
     rolled_back: SetInstallation,
 ) -> None:

@@ -70,7 +70,13 @@ def test_a_chain_of_checks_neither_multiplies_nor_dies(
     assert score == SCORE
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=() if kind in ("marker", "count and quiet time") else pytest.mark.long)
+        for kind in KINDS
+    ],
+)
 def test_a_burst_of_files_leads_to_one_look_and_the_final_one_for_every_kind_of_feed(
     installation: Installation, harness: HandlerHarness, kind: str
 ) -> None:
@@ -144,7 +150,10 @@ def test_a_version_that_comes_while_another_is_finished_leaves_no_news_of_succes
     assert "partition.scored" not in harness.kinds
 
 
-@pytest.mark.parametrize("then", ["new_version", "alert", "ignore"])
+@pytest.mark.parametrize(
+    "then",
+    ["ignore", *(pytest.param(then, marks=pytest.mark.long) for then in ("new_version", "alert"))],
+)
 def test_files_that_are_overwritten_during_the_scoring_and_put_back_are_scored_again(
     installation: Installation, harness: HandlerHarness, then: str
 ) -> None:

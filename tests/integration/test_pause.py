@@ -346,6 +346,7 @@ def test_a_promotion_in_the_middle_of_its_copy_stops_and_goes_on(promotions: Pro
     assert promotions.champions == ("7", None, None)
 
 
+@pytest.mark.long  # it starts two deployments; another test has the command that waits
 def test_a_paused_rollout_keeps_its_traffic_and_takes_its_next_step_afterwards(rollouts: Rollouts) -> None:
     rollouts.arrive("1")
     rollouts.arrive("2", until="10")

@@ -144,7 +144,15 @@ def test_a_share_that_fails_is_begun_again_after_a_delay(
     assert promotions.champions == (number, None, None)
 
 
-@pytest.mark.parametrize("path", ["*/import", "*/models/*", "*/operationResults/*", "*/discovery"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "*/import",
+        "*/operationResults/*",
+        pytest.param("*/models/*", marks=pytest.mark.long),
+        pytest.param("*/discovery", marks=pytest.mark.long),
+    ],
+)
 def test_a_registry_that_is_away_delays_the_promotion(
     tidepool: Tidepool,
     promotions: Promotions,
@@ -162,7 +170,7 @@ def test_a_registry_that_is_away_delays_the_promotion(
     assert 503 in answers(path)
 
 
-@pytest.mark.parametrize("pending_s", [0.1, 7200])
+@pytest.mark.parametrize("pending_s", [pytest.param(0.1, marks=pytest.mark.long), 7200])
 def test_killed_after_every_write_it_is_shared_once(
     tidepool: Tidepool,
     promotions: Promotions,

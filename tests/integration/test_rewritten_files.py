@@ -87,7 +87,7 @@ def test_files_whose_bytes_are_the_same_are_read_once_and_make_no_version(
     assert harness.partition.result == f"{MONTH}-1-g1"
 
 
-@pytest.mark.parametrize("content", ["cat", "dog"])
+@pytest.mark.parametrize("content", ["dog", pytest.param("cat", marks=pytest.mark.long)])
 def test_a_file_that_is_written_during_the_scoring_with_the_same_md5_supersedes_its_version(
     installation: Installation, harness: HandlerHarness, content: str
 ) -> None:

@@ -58,8 +58,8 @@ def _container(tidepool: Tidepool, promotions: Promotions) -> str:
 @pytest.mark.parametrize(
     ("role", "where"),
     [
-        (DATA_SCIENTIST, "workspace"),
-        (BLOB_CONTRIBUTOR, "account"),
+        pytest.param(DATA_SCIENTIST, "workspace", marks=pytest.mark.long),
+        pytest.param(BLOB_CONTRIBUTOR, "account", marks=pytest.mark.long),
         (BLOB_CONTRIBUTOR, "container"),
         (DATA_SCIENTIST, "group"),
     ],

@@ -169,6 +169,7 @@ def test_a_script_scores_a_partition_and_answers_the_endpoint_alike(
     assert "base64" in refused.text
 
 
+@pytest.mark.long
 def test_a_pipeline_of_a_user_publishes_with_our_step(
     installation: Installation, harness: HandlerHarness, tmp_path: Path
 ) -> None:

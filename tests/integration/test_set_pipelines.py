@@ -27,6 +27,8 @@ from tidepool.cloud import Tidepool
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
+pytestmark = pytest.mark.long  # the unit tests of sets have each step
+
 ASSETS = Path("src/assets")
 PLACE = "azureml://datastores/workspaceblobstore/paths/results"
 SUBJECT = {"feed": "sales", "partition": "202410", "version": "202410-1", "generation": "1"}

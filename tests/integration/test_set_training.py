@@ -15,6 +15,8 @@ from tests.support.azure_clients import blob_service, ml_client
 
 from tidepool.cloud import Tidepool
 
+pytestmark = pytest.mark.long  # unit/test_set_training.py has each of the steps
+
 ASSETS = Path("src/assets")
 PLACE = "azureml://datastores/workspaceblobstore/paths/sets"
 KEYS = [(f"{store:03}", product) for store in range(9) for product in ("a/b=c", "日本")]
@@ -150,7 +152,6 @@ def test_every_key_of_the_data_and_of_the_list_has_its_row(
     )
 
 
-@pytest.mark.long
 def test_only_the_named_keys_are_trained_again(
     trainings: Trainings, first: tuple[ModelSet, dict[str, Any]]
 ) -> None:
@@ -171,7 +172,6 @@ def test_only_the_named_keys_are_trained_again(
         assert (members.folder / "shards" / path.name).read_bytes() == path.read_bytes()
 
 
-@pytest.mark.long
 def test_the_sweep_of_the_example_finds_parameters_of_the_trainer(trainings: Trainings) -> None:
     manifest = trainings.lines("sweep", [{"name": "202610/sales.parquet"}])
     changes: dict[str, Any] = {

@@ -88,6 +88,7 @@ def installation(tidepool: Tidepool, tmp_path: Path) -> TableInstallation:
     return TableInstallation(tidepool, tmp_path)
 
 
+@pytest.mark.long  # unit/test_assets_tables.py has its steps
 def test_each_row_of_each_table_is_published_once(
     installation: TableInstallation, harness: HandlerHarness
 ) -> None:

@@ -206,6 +206,7 @@ def test_more_failed_files_than_the_threshold_fail_the_job(batch: Batch, thresho
     assert batch.run(input=batch.input()).status == status
 
 
+@pytest.mark.long
 def test_an_mlflow_model_needs_no_script(batch: Batch) -> None:
     (batch.folder / "fitted" / "code").mkdir(parents=True)
     (batch.folder / "fitted" / "MLmodel").write_text(MLMODEL)

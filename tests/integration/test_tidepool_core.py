@@ -173,6 +173,7 @@ def test_an_app_that_is_not_running_in_it_is_not_passed_over(tidepool: Tidepool,
     assert f"without the functions app {app}; stop it first: tidepool down" in refused.stderr
 
 
+@pytest.mark.long
 def test_one_that_nobody_can_ask_is_ended_by_its_lock(shell: Shell) -> None:
     started = shell("up", "--detach").stdout
     (shell.data / "tidepool.json").unlink()
@@ -213,6 +214,7 @@ def test_one_that_does_not_even_hear_is_killed(tmp_path: Path) -> None:
     assert psutil.wait_procs(processes, timeout=5)[1] == []
 
 
+@pytest.mark.long
 def test_what_azurite_lost_is_not_waited_for_and_azurite_is_started_again(tmp_path: Path) -> None:
     """Killed, it loses what it has not yet written; here the file of its queues stands for that."""
     app = write_app(tmp_path / "app")

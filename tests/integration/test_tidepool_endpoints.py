@@ -599,6 +599,7 @@ def test_an_endpoint_has_room_for_twenty_deployments(
     assert "at most 20 deployments" in answer.text
 
 
+@pytest.mark.long
 def test_endpoints_survive_a_restart_of_tidepool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Tidepool(tmp_path / "data") as first:
         workspace = first.create_workspace()

@@ -757,6 +757,7 @@ def _enter(cloud: Tidepool, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(variable, value)
 
 
+@pytest.mark.long
 def test_a_job_that_was_running_when_tidepool_stopped_has_failed_after_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -115,6 +115,7 @@ def test_a_job_logs_metrics_artifacts_and_a_registered_model_under_its_own_name(
     assert loaded.predict(np.array([[3.0]])).tolist() == [1]
 
 
+@pytest.mark.long
 def test_jobs_of_one_name_in_two_workspaces_have_runs_of_their_own(
     tidepool: Tidepool, ml: MLClient, production_workspace: Workspace
 ) -> None:

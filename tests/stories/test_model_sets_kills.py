@@ -1,6 +1,6 @@
 """The service is killed after the writes of a set's training, comparison, judging and promotion.
 
-`make test` kills it after each fourth write, `make test-long` after every single one.
+`make test` has the same kills for months (`test_months_kills`) and for single models (`test_models_kills`).
 """
 
 from collections import Counter, deque
@@ -82,7 +82,8 @@ class KilledSets(SetInstallation):
         ]
 
 
-@pytest.mark.parametrize("every", [4, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(600)])])
+@pytest.mark.long
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.timeout(600))])
 def test_killed_after_its_writes_a_set_is_trained_judged_and_promoted_once(
     tidepool: Tidepool, tmp_path: Path, every: int
 ) -> None:

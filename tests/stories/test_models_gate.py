@@ -108,6 +108,7 @@ def test_a_model_whose_event_was_lost_is_found_by_the_timer(
     assert version(running, LOST).state is ModelState.PASSED
 
 
+@pytest.mark.long  # the handlers' tests have this case, too
 def test_a_bad_model_is_refused_and_no_person_can_approve_it(
     installation: ModelInstallation, running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:

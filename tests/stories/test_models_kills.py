@@ -1,4 +1,7 @@
-"""The service is killed after every single write between a registered model and its coronation."""
+"""The service is killed after the writes between the registration of a model and its promotion.
+
+`make test` kills it after each third write, `make test-long` after every single one.
+"""
 
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -33,10 +36,10 @@ def installation(tidepool: Tidepool, tmp_path: Path) -> Iterator[ModelInstallati
 class Journey:
     """One model on its way, with a person who approves it when asked."""
 
-    def __init__(self, installation: ModelInstallation) -> None:
+    def __init__(self, installation: ModelInstallation, every: int) -> None:
         self.installation = installation
         self.clock = Clock()
-        self.switch = KillSwitch()
+        self.switch = KillSwitch(every)
         installation.register("1")
         self.messages: deque[AnyCommand] = deque([self._command(JudgeModel)])
         self.service = self._start()
@@ -112,8 +115,11 @@ class Journey:
         return self.record.verdict.id
 
 
-def test_killed_after_every_write_a_model_becomes_champion_once(installation: ModelInstallation) -> None:
-    journey = Journey(installation)
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.long)])
+def test_killed_after_its_writes_a_model_becomes_champion_once(
+    installation: ModelInstallation, every: int
+) -> None:
+    journey = Journey(installation, every)
 
     while journey.go():
         installation.cloud.settle()
@@ -125,5 +131,5 @@ def test_killed_after_every_write_a_model_becomes_champion_once(installation: Mo
         "told": dict.fromkeys(TOLD, 1),
         "in_production": journey.verdict,
     }
-    assert len(journey.switch.writes) > 20
+    assert len(journey.switch.writes) > 20 // every
     assert installation.evaluations() == {f"judge-{MODEL}-1-e1-a1": "Completed"}

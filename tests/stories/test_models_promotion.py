@@ -51,6 +51,7 @@ def kinds(running: Running, model: str) -> set[str]:
     return {activity["kind"] for activity in running.get(f"/api/models/{model}")["activities"]}
 
 
+@pytest.mark.long  # the story of the gate promotes a model, and the handlers' tests roll back
 def test_approved_models_are_promoted_one_after_the_other_and_taken_back_in_one_call(
     installation: ModelInstallation, running: Running
 ) -> None:

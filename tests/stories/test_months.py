@@ -67,6 +67,7 @@ def test_a_month_of_files_becomes_reconciled_predictions_and_people_are_told(
     assert any(f"{partition}-1-g1" in json.dumps(one) for one in own)
 
 
+@pytest.mark.long  # the handlers' tests have this case, too
 def test_the_same_content_again_registers_and_runs_nothing(
     installation: Installation, running: Running, partition: str
 ) -> None:
@@ -93,14 +94,11 @@ def test_doubled_and_reordered_events_submit_one_job(
         "event", "duplicate", match={"topic": f"*{installation.workspace.name}"}, times=None
     )
 
-    both = (partition, next(_MONTHS))
-    for one in both:
-        installation.upload(one, FILES)
+    installation.upload(partition, FILES)
     running.settle()
 
-    for one in both:
-        assert list(installation.jobs(one)) == [f"score-stories-{one}-1-g1-a1"]
-        assert running.partition(one)["state"] == "scored"
+    assert list(installation.jobs(partition)) == [f"score-stories-{partition}-1-g1-a1"]
+    assert running.partition(partition)["state"] == "scored"
 
 
 def test_lost_events_are_found_by_the_timer(
@@ -119,6 +117,7 @@ def test_lost_events_are_found_by_the_timer(
     assert running.scorings(partition) == {f"{partition}-1-g1": "scored", f"{partition}-1-g2": "scored"}
 
 
+@pytest.mark.long  # the handlers' tests have this case, too
 def test_a_late_file_makes_a_new_version_and_the_result_moves_on(
     installation: Installation, running: Running, partition: str
 ) -> None:
@@ -133,6 +132,7 @@ def test_a_late_file_makes_a_new_version_and_the_result_moves_on(
     assert predictions(installation, f"{partition}-2-g1") == {**FILES, "late.png": "bird"}
 
 
+@pytest.mark.long  # the handlers' tests have this case, too
 def test_a_rerun_is_a_new_generation_and_its_key_brings_the_same_one(
     installation: Installation, running: Running, partition: str
 ) -> None:
@@ -174,6 +174,7 @@ def test_a_folder_that_moves_or_goes_is_one_event_and_is_seen(
     assert predictions(installation, f"{partition}-2-g1") == FILES
 
 
+@pytest.mark.long  # the handlers' tests have this case, too
 def test_a_gap_marks_the_version_incomplete_and_what_was_published_stays(
     installation: Installation, running: Running, partition: str
 ) -> None:
@@ -189,6 +190,7 @@ def test_a_gap_marks_the_version_incomplete_and_what_was_published_stays(
     assert "b.png" in json.dumps(shown["versions"][1]["scorings"])
 
 
+@pytest.mark.long  # the handlers' tests have this case, too
 def test_a_preempted_job_comes_back_and_then_moves_to_the_fallback(
     installation: Installation, running: Running, partition: str
 ) -> None:
@@ -204,6 +206,7 @@ def test_a_preempted_job_comes_back_and_then_moves_to_the_fallback(
     assert "preempt" in json.dumps(running.partition(partition)["activities"])
 
 
+@pytest.mark.long  # the handlers' tests have this case, too
 def test_a_job_that_a_person_cancelled_stays_cancelled(
     installation: Installation, running: Running, partition: str
 ) -> None:

@@ -1,4 +1,7 @@
-"""The service is killed after every single write between a complete month and its published result."""
+"""The service is killed after the writes between a complete month and its published result.
+
+`make test` kills it after each third write, `make test-long` after every single one.
+"""
 
 from collections import Counter, deque
 
@@ -27,9 +30,9 @@ CHECK = CheckPartition(cause="test", feed="stories", partition=MONTH)
 class Journey:
     """One month on its way in this process; each kill leaves a service that remembers nothing."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, every: int) -> None:
         self.installation = installation
-        self.switch = KillSwitch()
+        self.switch = KillSwitch(every)
         self.service = self._start()
 
     def go(self) -> None:
@@ -64,9 +67,10 @@ def _moves(command: AnyCommand) -> bool:
     return not isinstance(command, Notify) and getattr(command, "due", None) is None
 
 
-def test_killed_after_every_write_a_month_is_published_once(installation: Installation) -> None:
+@pytest.mark.parametrize("every", [3, pytest.param(1, marks=pytest.mark.long)])
+def test_killed_after_its_writes_a_month_is_published_once(installation: Installation, every: int) -> None:
     installation.upload(MONTH, FILES)
-    journey = Journey(installation)
+    journey = Journey(installation, every)
 
     journey.go()
 
@@ -78,7 +82,7 @@ def test_killed_after_every_write_a_month_is_published_once(installation: Instal
     assert [data.version for data in installation.ml.data.list(name="stories-predictions")] == ["209901-1-g1"]
     told = journey.service.ledger.activities(f"stories:{MONTH}")
     assert Counter(activity.kind for activity in told) == {"partition.registered": 1, "partition.scored": 1}
-    assert len(journey.switch.writes) > 15
+    assert len(journey.switch.writes) > 15 // every
 
 
 @pytest.mark.long  # real processes; the test above kills after every write within one

@@ -174,9 +174,20 @@ def test_page_works_without_scripts(browser: "Browser", running: "Running") -> N
         assert page.get_by_text("feed:stories goes on").is_visible()
 
 
-def test_pages_are_accessible_in_light_and_dark_and_fit_a_phone(person: Watched) -> None:
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ("/",),
+        pytest.param(
+            ("/feeds/stories/partitions/209912", "/models/classifier/versions/4", "/failures"),
+            marks=pytest.mark.long,
+        ),
+    ],
+)
+def test_pages_are_accessible_in_light_and_dark_and_fit_a_phone(
+    person: Watched, paths: tuple[str, ...]
+) -> None:
     page = person.page
-    paths = ("/", "/feeds/stories/partitions/209912", "/models/classifier/versions/4", "/failures")
     for path in paths:
         page.emulate_media(color_scheme="light")
         person.open(path)

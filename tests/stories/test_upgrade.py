@@ -3,12 +3,15 @@
 import base64
 import json
 
+import pytest
+
 from tests.support.azure_clients import container_client, queue_client
 from tests.support.previous_release import MESSAGES, store_ledger
 from tests.support.promotions import MODEL, Promotions
 from tidegate.domain.lifecycle.records import ModelState
 
 
+@pytest.mark.long  # the tests of the previous release have this case without an app
 def test_a_promotion_that_the_previous_release_half_did_is_ended_by_the_running_service(
     promotions: Promotions,
 ) -> None:

@@ -14,7 +14,7 @@ from member_trainers import trainer_of
 from model_sets.bucket import Bucket, bucket_files
 from model_sets.errors import SetError, TableError
 from model_sets.features import FeaturePlan, Grid, build
-from model_sets.format import open_set, write_set
+from model_sets.format import ModelSet, open_set, write_set
 from model_sets.index import IndexRow, rows_to_table
 from model_sets.info import SetInfo
 from model_sets.members import standardized
@@ -56,26 +56,49 @@ def training(tmp_path: Path) -> SetTraining:
 ODD = [("a/b", "x=1"), ("Zürich ☂", "ё"), ("s" * 200, "p" * 200), ("a'b", 'q"r'), ("-", ".."), ("1,2", "a b")]
 
 
-def test_keys_are_kept_as_they_are_spelled(training: SetTraining) -> None:
+@pytest.fixture(scope="module")
+def odd_training(tmp_path_factory: pytest.TempPathFactory) -> SetTraining:
+    """Return files whose names, columns, keys and rows are unusual, before their training."""
+    training = SetTraining(tmp_path_factory.mktemp("odd"))
     training.add("odd.parquet", rows(ODD))
     training.add("padded.csv", rows([("001", "1"), ("010", "1")]))
     training.add("plain.csv", rows([("1", "1"), ("10", "1")]).select(["sold", "day", "product", "store"]))
+    named = rows([("named", "1")]).append_column("filename", pa.array(["x"] * DAYS))
+    training.add("store=7/sales[1].parquet", named)
+    training.add("sales*?.csv", rows([("named", "2")]).append_column("", pa.array(["y"] * DAYS)))
+    training.add("no_key.csv", rows([("1", None), ("", "1"), ("key", "1")]))
+    timeless = rows([("timeless", "1")]).set_column(2, "day", pa.nulls(DAYS, pa.date32()))
+    training.add("no_time.parquet", timeless)
+    training.add("jan/a.parquet", rows([("twice", "1")]))
+    training.add("feb/b.csv", rows([("twice", "1")], days=[7]))
+    training.add("few.parquet", rows([("few", "1")], days=range(9)))
+    training.add("unknown.parquet", rows([("unknown", "1")], sold=[float("nan")] * DAYS))
+    return training
 
-    members = training.train()
 
+@pytest.fixture(scope="module")
+def odd_members(odd_training: SetTraining) -> ModelSet:
+    """Return the set that is trained on them, and that expects two keys."""
+    return odd_training.train(expected=[("1", "1"), ("gone", "1")])
+
+
+def test_keys_are_kept_as_they_are_spelled(odd_members: ModelSet) -> None:
     keys = [*ODD, *((store, "1") for store in ("001", "010", "1", "10"))]
-    assert members.index.num_rows == len(keys)
-    assert {row_of(members, *key).state for key in keys} == {"candidate"}
-    assert {row_of(members, *key).rows for key in keys} == {DAYS}
-    assert members.forecast(rows(keys).drop_columns(["sold"]))["forecast"].null_count == 0
+
+    assert {row_of(odd_members, *key).state for key in keys} == {"candidate"}
+    assert {row_of(odd_members, *key).rows for key in keys} == {DAYS}
+    assert odd_members.forecast(rows(keys).drop_columns(["sold"]))["forecast"].null_count == 0
 
 
-def test_names_of_files_and_columns_are_taken_as_they_are(training: SetTraining) -> None:
-    odd = rows([("1", "1")]).append_column("filename", pa.array(["x"] * DAYS))
-    training.add("store=7/sales[1].parquet", odd)
-    training.add("sales*?.csv", rows([("2", "1")]).append_column("", pa.array(["y"] * DAYS)))
+def test_every_key_has_one_row(odd_members: ModelSet) -> None:
+    stores = ("001", "010", "1", "10", "key", "twice", "few", "unknown", "gone", "named")
+    keys = [*ODD, *((store, "1") for store in stores), ("named", "2")]
 
-    assert [row.state for row in training.train().rows()] == ["candidate"] * 2
+    assert sorted(row.key for row in odd_members.rows()) == sorted(keys)
+
+
+def test_names_of_files_and_columns_are_taken_as_they_are(odd_members: ModelSet) -> None:
+    assert [row_of(odd_members, "named", product).state for product in "12"] == ["candidate"] * 2
 
 
 def test_all_parts_together_give_what_one_pass_gives(training: SetTraining) -> None:
@@ -89,43 +112,30 @@ def test_all_parts_together_give_what_one_pass_gives(training: SetTraining) -> N
     assert {row.rows for row in one.rows()} == {DAYS}
 
 
-def test_rows_without_a_key_or_a_time_are_kept_apart(training: SetTraining) -> None:
-    training.add("a.csv", rows([("1", None), ("", "1"), ("1", "1")]))
-    training.add("b.parquet", rows([("2", "1")]).set_column(2, "day", pa.nulls(DAYS, pa.date32())))
+def test_rows_without_a_key_or_a_time_are_kept_apart(
+    odd_training: SetTraining, odd_members: ModelSet
+) -> None:
+    apart = (odd_training.folder / "run-0" / "rows" / "bucket=none").glob("*.parquet")
 
-    members = training.train()
-
-    assert [row.key for row in members.rows()] == [("1", "1")]
-    apart = (training.folder / "run-0" / "rows" / "bucket=none").glob("*.parquet")
     assert sum(pq.read_metadata(path).num_rows for path in apart) == 3 * DAYS
 
 
-def test_a_key_with_two_rows_of_one_day_fails_and_names_both_files(training: SetTraining) -> None:
-    training.add("jan/a.parquet", rows([("1", "1"), ("2", "1")]))
-    training.add("feb/b.csv", rows([("1", "1")], days=[7]))
+def test_a_key_with_two_rows_of_one_day_fails_and_names_both_files(odd_members: ModelSet) -> None:
+    row = row_of(odd_members, "twice", "1")
 
-    members = training.train()
-
-    row = row_of(members, "1", "1")
     assert (row.state, row.entry) == ("failed", None)
     assert row.reason == "2026-01-08 has several rows, in jan/a.parquet and in feb/b.csv"
-    assert row_of(members, "2", "1").state == "candidate"
 
 
-def test_few_rows_give_the_baseline_and_no_rows_a_missing_key(training: SetTraining) -> None:
-    training.add("a.parquet", rows([("1", "1")]))
-    training.add("b.parquet", rows([("2", "1")], days=range(9)))
-    training.add("c.parquet", rows([("3", "1")], sold=[float("nan")] * DAYS))
+def test_few_rows_give_the_baseline_and_no_rows_a_missing_key(odd_members: ModelSet) -> None:
+    few, unknown, missing = (row_of(odd_members, key, "1") for key in ("few", "unknown", "gone"))
 
-    members = training.train(expected=[("1", "1"), ("4", "1")])
-
-    few, unknown, missing = (row_of(members, key, "1") for key in "234")
     assert (few.state, few.fallback, few.rows, few.loader) == ("too_few_rows", "baseline", 9, "npz")
     assert few.reason is not None
     assert "9 rows" in few.reason
-    asked = rows([("2", "1")], days=[9]).drop_columns(["sold"])
-    assert members.forecast(asked).to_pylist()[0]["state"] == "fallback"
-    assert members.forecast(asked).to_pylist()[0]["forecast"] == ((9 + 3) % 7) * 10
+    asked = rows([("few", "1")], days=[9]).drop_columns(["sold"])
+    assert odd_members.forecast(asked).to_pylist()[0]["state"] == "fallback"
+    assert odd_members.forecast(asked).to_pylist()[0]["forecast"] == ((9 + 3) % 7) * 10
     assert (unknown.state, missing.state) == ("missing", "missing")
     assert missing.reason == "the data have no rows of this key"
 
