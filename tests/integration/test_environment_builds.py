@@ -76,6 +76,21 @@ def test_a_conda_file_becomes_a_virtual_environment_once(tmp_path: Path, wheels:
     assert len(list((tmp_path / "environments").iterdir())) == 1
 
 
+@pytest.mark.parametrize("version", ["3.8", "3.9"])
+def test_what_runs_a_step_or_a_deployment_runs_in_an_older_python(tmp_path: Path, version: str) -> None:
+    if subprocess.run(["uv", "python", "find", version], capture_output=True, check=False).returncode:
+        pytest.skip(f"this machine has no Python {version}")
+    document = environment(json.dumps({"dependencies": [f"python={version}.0"]}))
+
+    built = asyncio.run(builder(tmp_path / "environments").of(document))
+
+    modules = "tidepool.jobs.parallel, tidepool.jobs.parallel_worker, tidepool.endpoints.scoring_server"
+    script = f"import {modules}, tidepool.endpoints.scoring_mlflow, sys; print(sys.version_info[:2])"
+    done = subprocess.run([built.python, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{tuple(map(int, version.split('.')))}\n"
+    assert f"Python {version}." in built.log
+
+
 @pytest.mark.parametrize("pin", ["old==1.0", "tiny==2.0"])
 def test_a_pin_without_a_wheel_is_refused_and_named_with_the_python(
     tmp_path: Path, wheels: Path, pin: str

@@ -3,6 +3,8 @@
 It runs in the environment of the deployment, never in Tidepool's own process.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from pathlib import Path

@@ -3,6 +3,8 @@
 It runs in the environment of the deployment. It needs Werkzeug there, but only for such scripts.
 """
 
+from __future__ import annotations
+
 import io
 import json
 import sys
@@ -97,8 +99,8 @@ def _classes() -> dict[str, Any]:
         def __init__(
             self, message: Any, status_code: int = 200, response_headers: Any = None, json_str: bool = False
         ) -> None:
-            text = json.dumps(message) if json_str or not isinstance(message, str | bytes) else message
-            kind = "application/json" if json_str or not isinstance(message, str | bytes) else None
+            text = json.dumps(message) if json_str or not isinstance(message, (str, bytes)) else message
+            kind = "application/json" if json_str or not isinstance(message, (str, bytes)) else None
             super().__init__(text, status_code, response_headers, mimetype=kind)
 
     return {"AMLRequest": AMLRequest, "AMLResponse": AMLResponse, "rawhttp": rawhttp}

@@ -3,11 +3,12 @@
 It runs in the environment of the deployment, so it imports only the standard library.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 from tidepool.endpoints.scoring_requests import define_modules
 

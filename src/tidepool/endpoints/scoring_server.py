@@ -4,6 +4,8 @@ It also needs `--mlflow FOLDER` or `--script FILE`. It runs in the environment o
 imports only the standard library, and MLflow for MLflow models.
 """
 
+from __future__ import annotations
+
 import argparse
 import gc
 import json

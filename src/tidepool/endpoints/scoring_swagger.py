@@ -4,6 +4,8 @@ It runs in the environment of the deployment, so it imports only the standard li
 if the script has imported it.
 """
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Callable

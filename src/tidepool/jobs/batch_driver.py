@@ -4,6 +4,8 @@ It runs in the environment of the deployment, so it imports only the standard li
 for MLflow models.
 """
 
+from __future__ import annotations
+
 import argparse
 import importlib.util
 import os
@@ -14,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-_script: "ModuleType | MlflowScript | None" = None
+_script: ModuleType | MlflowScript | None = None
 
 
 class MlflowScript:

@@ -1,5 +1,7 @@
 """Mini-batches of a parallel step: the division of the input, and the limits on failed mini-batches."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +25,7 @@ class MiniBatch:
     partition: Mapping[str, Any] | None = None
 
     @classmethod
-    def of(cls, files: Sequence[Path], partition: Mapping[str, Any] | None = None) -> "MiniBatch":
+    def of(cls, files: Sequence[Path], partition: Mapping[str, Any] | None = None) -> MiniBatch:
         return cls(tuple(str(file) for file in files), size=len(files), partition=partition)
 
     @property

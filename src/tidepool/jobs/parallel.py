@@ -4,14 +4,16 @@ It runs as `python -m tidepool.jobs.parallel SETTINGS.json` in the environment a
 imports only the standard library, and `mltable` for a table.
 """
 
+from __future__ import annotations
+
 import json
 import logging
 import queue
 import sys
-import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from tidepool.jobs.minibatches import MiniBatch, Tally, Thresholds, input_files, split
 from tidepool.jobs.parallel_process import (
@@ -38,10 +40,7 @@ class Driver:
 
     def run(self) -> None:
         """Process all mini-batches. Raise ParallelStepError if more fail than the thresholds allow."""
-        with (
-            tempfile.TemporaryDirectory(prefix="rows-") as rows,
-            tempfile.TemporaryDirectory(prefix="frames-") as frames,
-        ):
+        with TemporaryDirectory(prefix="rows-") as rows, TemporaryDirectory(prefix="frames-") as frames:
             self._rows = Path(rows)
             batches = self._batches(Path(frames))
             self._tally = Tally(len(batches), self._thresholds())

@@ -3,6 +3,8 @@
 They run in the environment of the job, so this imports only the standard library.
 """
 
+from __future__ import annotations
+
 import json
 import logging
 import subprocess

@@ -3,6 +3,8 @@
 It runs in the environment of the job, so it imports only the standard library.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import inspect
 import json

@@ -143,13 +143,15 @@ class PythonEnvironments:
             raise EnvironmentBuildError(label, reason)
         shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        python = requirements.python or str(self._python)
+        # Packages do not depend on the third number of Python's version, and machines have one of them.
+        python = re.sub(r"^(\d+\.\d+)\.\d+$", r"\1", requirements.python) or str(self._python)
         lines = [f"Tidepool builds the environment {label}.", *requirements.notes]
         create = [uv, "venv", "--python", python, str(folder)]
         lines.append(_run(create, label, f"python={python} is not available on this machine", lines))
         file = folder / "requirements.txt"
         file.write_text("\n".join(requirements.packages) + "\n")
         version = _run([str(folder / "bin/python"), "-V"], label, "its Python does not start", lines).strip()
+        lines.append(version)
         install = [uv, "pip", "install", "--python", str(folder / "bin/python")]
         install += ["--only-binary", ":all:", "--requirement", str(file)]
         if requirements.packages:

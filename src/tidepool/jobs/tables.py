@@ -5,6 +5,8 @@ used, because most steps have no table. `python -m tidepool.jobs.tables TABLE FO
 files of a table, for the modes eval_mount and eval_download.
 """
 
+from __future__ import annotations
+
 import contextlib
 import math
 import shutil
@@ -108,13 +110,14 @@ def _with_path(folder: Path) -> Any:
 
 
 def _absolute(folder: Path, text: str) -> str:
-    return text if "://" in text or Path(text).is_absolute() else f"{folder}/{text.removeprefix('./')}"
+    is_relative = "://" not in text and not Path(text).is_absolute()
+    return f"{folder}/{text[2:] if text.startswith('./') else text}" if is_relative else text
 
 
 def _row_batches(frame: Any, size: str, keys: Sequence[str], scratch: Path) -> Iterator[MiniBatch]:
     if keys:
         for values, group in frame.groupby(list(keys), sort=True, dropna=False):
-            partition = dict(zip(keys, (_plain(value) for value in values), strict=True))
+            partition = dict(zip(keys, (_plain(value) for value in values)))
             yield _frame_batch(group.reset_index(drop=True), scratch, partition)
         return
     if not len(frame):
@@ -134,7 +137,7 @@ def _frame_batch(frame: Any, scratch: Path, partition: dict[str, Any] | None) ->
 def _file_batches(frame: Any, size: str, keys: Sequence[str]) -> Iterator[MiniBatch]:
     if keys:
         for values, group in frame.groupby(list(keys), sort=True, dropna=False):
-            partition = dict(zip(keys, (_plain(value) for value in values), strict=True))
+            partition = dict(zip(keys, (_plain(value) for value in values)))
             yield MiniBatch.of(_paths(group), partition)
         return
     for files in split(_paths(frame), size):
@@ -148,7 +151,7 @@ def _paths(frame: Any) -> list[Path]:
 def _plain(value: Any) -> Any:
     """Return a value of numpy as one of Python, which can be written as JSON."""
     item = getattr(value, "item", None)
-    return item() if callable(item) else value if isinstance(value, str | int | float | bool) else str(value)
+    return item() if callable(item) else value if isinstance(value, (str, int, float, bool)) else str(value)
 
 
 def main() -> int:
