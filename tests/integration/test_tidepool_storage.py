@@ -261,8 +261,10 @@ def test_blobs_are_copied_between_accounts_by_sas(
 def test_a_wrong_key_is_refused(storage_account: StorageAccount, tidepool: Tidepool) -> None:
     wrong = blob_service(storage_account.name, "d3Jv" * 21 + "bmc=")
 
-    with pytest.raises(ClientAuthenticationError):
+    with pytest.raises(ClientAuthenticationError) as refused:
         wrong.create_container("images")
+
+    assert (refused.value.status_code, refused.value.error_code) == (403, "AuthenticationFailed")
 
 
 @pytest.fixture

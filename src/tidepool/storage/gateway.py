@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from tidepool.access.principals import Principal
+from tidepool.errors import AzureError
 from tidepool.faults import Faults
 from tidepool.storage.authorization import StorageAuthorization
 from tidepool.storage.azurite_client import Answer, AzuriteClient, AzuriteDiedError, OpenResponse
@@ -29,6 +30,10 @@ log = logging.getLogger(__name__)
 Publish = Callable[[str, list[dict[str, Any]]], Awaitable[None]]
 _WHOLE = 4 * 1024 * 1024  # bodies up to this size are read before they are forwarded
 _VERSION = "2021-12-02"
+_WRONG_KEY = (
+    "Server failed to authenticate the request. Make sure the value of Authorization header is formed "
+    "correctly including the signature."
+)
 _OWN_ATTEMPTS = 4
 _OWN_PAUSE_S = 0.5
 
@@ -66,6 +71,9 @@ class StorageGateway:
         shift_s = self._faults.value("clock", "shift", {"account": request.account}) or 0.0
         request = shifted_request(request, shift_s)
         response, events = await self._exchange(request, await _body(request, receive))
+        if _has_wrong_key(request, response):
+            response.close()
+            raise AzureError(403, "AuthenticationFailed", _WRONG_KEY)
         try:
             response.headers = shifted_headers(response.headers, shift_s)
             if self._copies.changes_listing(request) or (shift_s and lists_blobs(request)):
@@ -192,6 +200,12 @@ class StorageGateway:
             await self._publish(self._authorization.account_id(account), [event])
         except Exception:
             log.exception("event_not_published subject=%s", event["subject"])
+
+
+def _has_wrong_key(request: StorageRequest, response: OpenResponse) -> bool:
+    """Return whether Azurite refused a request with the status of a malformed header, unlike Azure."""
+    signed = request.header("authorization").lower().startswith("sharedkey")
+    return signed and (b"x-ms-error-code", b"InvalidAuthenticationInfo") in response.headers
 
 
 async def _send_whole(send: Send, response: OpenResponse, body: bytes) -> None:
