@@ -40,15 +40,3 @@ def pytest_terminal_summary(terminalreporter: "TerminalReporter") -> None:
         terminalreporter.section("Properties of requests that Tidepool declares", sep="-")
         for line in lines:
             terminalreporter.write_line(line)
-    sent = [
-        str(line)
-        for report in terminalreporter.getreports("")  # set-ups and teardowns are in no category
-        for name, line in report.user_properties
-        if name == "sent" and report.when == "teardown"
-    ]
-    if sent:
-        from tests.support.declared_tests import summary
-
-        terminalreporter.section("Properties that the tests sent whose names the declarations have", sep="-")
-        for line in summary(sent):
-            terminalreporter.write_line(line)

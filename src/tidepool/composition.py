@@ -6,12 +6,10 @@ from pathlib import Path
 
 from starlette.responses import Response
 
-from tidepool import default_resources
 from tidepool.access.principals import Principal
 from tidepool.arm.deployments import Deployments
 from tidepool.arm.operations import Operations
 from tidepool.arm.requests import Routes
-from tidepool.arm.resource_groups import group_named
 from tidepool.arm.role_assignments import RoleAssignmentRoutes
 from tidepool.arm.router import Router
 from tidepool.arm.snapshot_runs import SnapshotRuns
@@ -29,7 +27,6 @@ from tidepool.azureml.registries import Registries, registry_action
 from tidepool.azureml.registry_imports import RegistryFiles, RegistryImports
 from tidepool.azureml.run_history import Runs
 from tidepool.azureml.run_pages import RunPages
-from tidepool.azureml.run_states import FINAL
 from tidepool.azureml.submissions import Submissions
 from tidepool.azureml.uploads import Uploads
 from tidepool.azureml.workspace_creation import WorkspaceCreation
@@ -129,9 +126,9 @@ class Composition(Foundation):
             store=store, blobs=blobs, datastores=self._datastores, default_roles=self.default_roles
         )
         self.router = Router(
+            store=store,
             identity=self.identity,
             routes=self._routes(),
-            group_named=partial(group_named, self.store),
             check_parent=partial(check_workspace, store),
             action_of=registry_action,
         )
@@ -195,7 +192,7 @@ class Composition(Foundation):
             operations=operations,
             creation=self.workspaces,
             default_roles=default_roles,
-            in_use=self._in_use,
+            runs=self.runs,
         )
         routes = {
             **operations.routes(),
@@ -226,31 +223,20 @@ class Composition(Foundation):
         async def send(principal: Principal, method: str, path: str, body: Document) -> Response:
             return await self.router.send(principal, method, path, body)
 
+        def is_emulated(type_: str, method: str) -> bool:
+            return (type_.lower(), method) in self.router.routes
+
+        store, scheduler, operations = self.store, self.scheduler, self.operations
         deployments = Deployments(
-            store=self.store,
-            scheduler=self.scheduler,
-            operations=self.operations,
-            send=send,
-            is_emulated=lambda type_, method: (type_.lower(), method) in self.router.routes,
+            store=store, scheduler=scheduler, operations=operations, send=send, is_emulated=is_emulated
         )
         self.snapshots = SnapshotRuns(
-            store=self.store,
-            scheduler=self.scheduler,
-            operations=self.operations,
-            send=send,
-            is_emulated=lambda type_, method: (type_.lower(), method) in self.router.routes,
+            store=store, scheduler=scheduler, operations=operations, send=send, is_emulated=is_emulated
         )
-        subscriptions = Subscriptions(store=self.store, identity=self.identity, kinds=others, send=send)
+        subscriptions = Subscriptions(store=store, identity=self.identity, kinds=others, send=send)
         return {**deployments.routes(), **subscriptions.routes()}
 
-    def _in_use(self, workspace_id: str) -> list[str]:
-        """Return what still runs in a workspace, one line each."""
-        live = [run["runId"] for run in self.runs.all(workspace_id) if run["status"] not in FINAL]
-        endpoints = [item["name"] for _, item in self.store.children(f"{workspace_id}/onlineEndpoints")]
-        return [f"job {name}" for name in live] + [f"endpoint {name}" for name in endpoints]
-
     def _mount(self) -> None:
-        self.gateway.mount(r"[^/]+\.(blob|queue|table)\.core\.windows\.net/", self.storage.app)
         self.gateway.mount(
             r"(management\.azure\.com|cert-[^/]+\.experiments\.azureml\.net)/", self.router.app
         )
@@ -259,9 +245,3 @@ class Composition(Foundation):
         self.gateway.mount(r"[^/]+\.api\.azureml\.ms/mferp/", self.batch.jobs_app)
         self.gateway.mount(r"[^/]+\.api\.azureml\.ms/mlflow/", self.tracking.app)
         self.gateway.mount(r"[^/]+\.api\.azureml\.ms/", self.data_plane.app)
-        self.gateway.mount(r"[^/]+\.eventgrid\.azure\.net/", self.eventgrid.app)
-        webhooks = (default_resources.SLACK_HOST, default_resources.DISCORD_HOST)
-        for host in (default_resources.MAILBOX_HOST, *webhooks, r"[^/]+\.logic\.azure\.com"):
-            self.gateway.mount(rf"{host}/", self.mailbox.app)
-        self.gateway.mount(r"graph\.microsoft\.com/", self.graph.app)
-        self.gateway.mount(r"login\.microsoftonline\.com/", self.sign_in.app)

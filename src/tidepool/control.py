@@ -40,7 +40,6 @@ class Control:
             Route("/token", self._token),
             Route("/requests", self._requests),
             Route("/requests/last", self._last_request),
-            Route("/requests/properties", self._sent_properties),
             Route("/mailbox", self._mailbox),
             Route("/events", self._events, methods=["GET"]),
             Route("/events", self._inject, methods=["POST"]),
@@ -110,9 +109,6 @@ class Control:
 
     async def _last_request(self, _: Request) -> JSONResponse:
         return JSONResponse({"number": self._composition.gateway.last_request})
-
-    async def _sent_properties(self, _: Request) -> JSONResponse:
-        return JSONResponse(self._composition.router.sent_properties())
 
     async def _mailbox(self, _: Request) -> JSONResponse:
         return JSONResponse(self._composition.mailbox.messages())

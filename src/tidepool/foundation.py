@@ -65,6 +65,7 @@ class Foundation:
         )
         self._add_storage()
         self._add_events()
+        self._mount_hosts()
 
     def _add_storage(self) -> None:
         self.queues = QueueWatch(store=self.store, scheduler=self.scheduler, visible=self._message_visible)
@@ -106,6 +107,15 @@ class Foundation:
             seed=self.seed,
         )
         self.subscribed_apps = SubscribedApps(store=self.store, sites=self.sites, eventgrid=self.eventgrid)
+
+    def _mount_hosts(self) -> None:
+        self.gateway.mount(r"[^/]+\.(blob|queue|table)\.core\.windows\.net/", self.storage.app)
+        self.gateway.mount(r"[^/]+\.eventgrid\.azure\.net/", self.eventgrid.app)
+        webhooks = (default_resources.SLACK_HOST, default_resources.DISCORD_HOST)
+        for host in (default_resources.MAILBOX_HOST, *webhooks, r"[^/]+\.logic\.azure\.com"):
+            self.gateway.mount(rf"{host}/", self.mailbox.app)
+        self.gateway.mount(r"graph\.microsoft\.com/", self.graph.app)
+        self.gateway.mount(r"login\.microsoftonline\.com/", self.sign_in.app)
 
     def _resources(self) -> Iterator[Document]:
         return (

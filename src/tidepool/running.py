@@ -57,13 +57,6 @@ class RunningTidepool:
         """Return the number of the newest request, to be given to `find_requests` as `after` later."""
         return int(self._control.ask("GET", "/requests/last")["number"])
 
-    def sent_properties(self) -> list[str]:
-        """Return the names of all properties in bodies to Resource Manager since the last call.
-
-        They are spelled as in Azure's JSON, such as `environmentId`, and not as in the SDK.
-        """
-        return list(self._control.ask("GET", "/requests/properties"))
-
     @property
     def events(self) -> list[dict[str, Any]]:
         """Return the events that were published, oldest first."""

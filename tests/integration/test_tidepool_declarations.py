@@ -55,6 +55,37 @@ def test_the_key_of_a_datastore_must_be_the_key_of_its_account(
     assert put(storage_account.key) == 201
 
 
+@pytest.mark.parametrize("kind", ["onlineEndpoints", "computes"])
+def test_an_identity_that_does_not_exist_is_refused(bearer: str, workspace: Workspace, kind: str) -> None:
+    group = workspace.id.partition("/providers/")[0]
+    missing = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/missing"
+    identity = {"type": "UserAssigned", "userAssignedIdentities": {missing: {}}}
+
+    answer = arm("PUT", f"{workspace.id}/{kind}/new", bearer, {**BODIES[kind], "identity": identity})
+
+    assert answer.status_code == 400
+    assert f"'{missing}' was not found" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("collection", "parameter"),
+    [
+        ("models", "stage=Production"),
+        ("data/none/versions", "$orderBy=name asc"),
+        ("jobs", "scheduleId=x"),
+        ("onlineEndpoints", "tags=team"),
+        ("computes", "$filter=name eq 'cpu'"),
+    ],
+)
+def test_a_parameter_of_a_list_that_is_not_emulated_is_refused(
+    bearer: str, workspace: Workspace, collection: str, parameter: str
+) -> None:
+    answer = arm("GET", f"{workspace.id}/{collection}?{parameter}", bearer)
+
+    assert answer.status_code == 501
+    assert parameter.rpartition("=")[2] in answer.text or parameter.partition("=")[0] in answer.text
+
+
 class Sender:
     """The resources that the bodies refer to, and the requests that create more of them."""
 

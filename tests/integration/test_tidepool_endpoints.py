@@ -39,7 +39,7 @@ def online(ml: MLClient, tmp_path: Path) -> OnlineEndpoint:
 def steady(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> OnlineEndpoint:
     """Return an endpoint with live traffic on blue and none on green, for tests that change nothing."""
     online = OnlineEndpoint(ml_client(tidepool.create_workspace().name), tmp_path_factory.mktemp("steady"))
-    online.deploy("blue", 2)
+    online.deploy("blue", 2, environment_variables={"NOTE": "in grams"})
     online.deploy("green", 3)
     online.route(blue=100)
     return online
@@ -99,7 +99,7 @@ def test_a_script_answers_and_its_output_is_in_the_log(steady: OnlineEndpoint, t
 
     assert (json.loads(live), json.loads(other)) == ([2, 4], [3, 6])
     logs = steady.ml.online_deployments.get_logs("blue", steady.name, lines=50)
-    assert "weights are {'factor': 2}" in logs
+    assert "weights are {'factor': 2} in grams" in logs
     fetched = steady.ml.online_deployments.get_logs(
         "blue", steady.name, lines=50, container_type="storage-initializer"
     )

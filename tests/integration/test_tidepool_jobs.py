@@ -14,7 +14,15 @@ from typing import Any
 import psutil
 import pytest
 import requests
-from azure.ai.ml import Input, MpiDistribution, Output, PyTorchDistribution, command, load_job
+from azure.ai.ml import (
+    Input,
+    MpiDistribution,
+    Output,
+    PyTorchDistribution,
+    TensorFlowDistribution,
+    command,
+    load_job,
+)
 from azure.ai.ml.entities import AmlCompute, Data, Environment, Job, Model
 from azure.ai.ml.exceptions import JobException
 from azure.core.exceptions import HttpResponseError
@@ -72,11 +80,19 @@ class JobRunner:
 
     def states(self, run_id: str) -> list[str]:
         """Return the states of a run in the order of their events."""
+        return [state for run, state in self.states_of_all() if run == run_id]
+
+    def states_of_all(self) -> list[tuple[str, str]]:
+        """Return (run, state) of all runs of all tests in the order of their events."""
         return [
-            event["data"]["runStatus"]
+            (event["data"]["runId"], event["data"]["runStatus"])
             for event in self.cloud.events
-            if event.get("eventType", "").endswith("RunStatusChanged") and event["data"]["runId"] == run_id
+            if event.get("eventType", "").endswith("RunStatusChanged")
         ]
+
+    def run_after_each_other(self, first: str, second: str) -> bool:
+        states = self.states_of_all()
+        return states.index((first, "Completed")) < states.index((second, "Running"))
 
     def blobs(self) -> BlobServiceClient:
         return blob_service(self.workspace.storage_account)
@@ -261,6 +277,60 @@ def test_a_pipeline_binds_its_steps_and_runs_each_as_a_child(runner: JobRunner) 
     ]
 
 
+SETTINGS = """
+    inputs: {images: {type: uri_folder, path: "azureml:images:1"}}
+    outputs: {rows: {type: uri_file, path: "azureml://datastores/workspaceblobstore/paths/rows.txt"}}
+    jobs:
+      score:
+        type: parallel
+        inputs: {images: "${{parent.inputs.images}}"}
+        outputs: {rows: "${{parent.outputs.rows}}"}
+        input_data: ${{inputs.images}}
+        mini_batch_size: "2"
+        mini_batch_error_threshold: 0
+        max_concurrency_per_instance: 1
+        retry_settings: {max_retries: 3, timeout: 1}
+        logging_level: DEBUG
+        task:
+          type: run_function
+          code: ./code
+          entry_script: tries.py
+          environment: azureml:env:1
+          program_arguments: --mark m
+          append_row_to: ${{outputs.rows}}
+"""
+# The first mini-batch takes too long, fails twice, and succeeds before the others begin.
+TRIES = """
+    import pathlib, sys, threading
+    from azureml_user.parallel_run import EntryScript
+
+    def run(mini_batch, context):
+        tries, done = pathlib.Path("tries"), pathlib.Path("done")
+        number = len(tries.read_text()) if tries.exists() else 0
+        tries.write_text("x" * (number + 1))
+        if number == 0:
+            threading.Event().wait()
+        if number < 3:
+            raise RuntimeError("once more")
+        EntryScript().logger.debug("mini-batch %d is scored", context.minibatch_index)
+        with done.open("a") as file:
+            file.write(str(context.minibatch_index))
+        return [f"{sys.argv[2]} {len(mini_batch)} {done.read_text()}"] * len(mini_batch)
+"""
+
+
+def test_a_parallel_step_keeps_its_settings(runner: JobRunner) -> None:
+    runner.data("images", {f"{number}.png": "x" for number in range(5)})
+
+    ended = runner.run(runner.pipeline(SETTINGS, tries=TRIES))
+
+    step = runner.children(ended.name)["score"]
+    assert ended.status == "Completed", step
+    assert runner.text("rows.txt").splitlines() == ["m 2 0", "m 2 0", "m 2 01", "m 2 01", "m 1 012"]
+    log = runner.ml.jobs._runs_operations.get_run_details(step.name).log_files
+    assert "mini-batch 2 is scored" in requests.get(log["user_logs/std_log.txt"]).text
+
+
 SALES = """
     paths: [{pattern: './**/*.csv'}]
     transformations:
@@ -355,7 +425,10 @@ SWEEP = """
     trial:
       code: ./code
       environment: azureml:env:1
-      command: python score.py ${{search_space.number}} ${{search_space.word}} ${{outputs.tried}}
+      environment_variables: {MARK: m}
+      command: >-
+        test $MARK = m &&
+        python score.py ${{search_space.number}} ${{search_space.word}} ${{outputs.tried}}
     outputs: {tried: {type: uri_folder, name: best-of-sweep}}
     sampling_algorithm: grid
     search_space:
@@ -376,6 +449,7 @@ def test_a_sweep_job_tries_the_grid_and_takes_the_best_trial(runner: JobRunner) 
     ended = runner.ml.jobs.get(name)
     assert ended.status == "Completed"
     assert list(runner.children(name)) == [f"{name}_0", f"{name}_1"]
+    assert runner.run_after_each_other(f"{name}_0", f"{name}_1")
     assert ended.properties["best_child_run_id"] == f"{name}_1"
     asset = runner.ml.data.get("best-of-sweep", "1")
     assert runner.text(asset.path.partition("/paths/")[2] + "tried.txt") == "3 tide"
@@ -392,7 +466,7 @@ NESTED = """
         sampling_algorithm: random
         search_space: {number: {type: uniform, min_value: 5, max_value: 6}}
         objective: {goal: minimize, primary_metric: score}
-        limits: {max_total_trials: 1}
+        limits: {max_total_trials: 2, max_concurrent_trials: 1}
       ends:
         type: pipeline
         component: ./ends.yml
@@ -451,7 +525,9 @@ def test_a_sweep_and_a_pipeline_are_steps_of_a_pipeline(runner: JobRunner) -> No
     assert runner.status(name) == "Completed", steps
     number, word, end = runner.text("joined.txt").split()
     assert (5 <= float(number) <= 6, word, end) == (True, "ebb", "flow")
-    assert steps["search"].properties["best_child_run_id"] in runner.children(steps["search"].name)
+    first, second = runner.children(steps["search"].name)
+    assert steps["search"].properties["best_child_run_id"] in (first, second)
+    assert runner.run_after_each_other(first, second)
     assert list(runner.children(steps["ends"].name)) == ["join", "check"]
 
 
@@ -591,6 +667,36 @@ def test_a_distribution_starts_the_processes_of_pytorch_and_tensorflow(runner: J
     assert {kind: len(hosts) for kind, hosts in tasks[0]["cluster"].items()} == {"worker": 2, "ps": 1}
 
 
+@pytest.mark.parametrize(
+    ("distribution", "ranks"),
+    [
+        (PyTorchDistribution(process_count_per_instance=2), ["0", "1", "2", "3"]),
+        (TensorFlowDistribution(worker_count=2, parameter_server_count=1), ["ps0", "worker0", "worker1"]),
+    ],
+    ids=["pytorch", "tensorflow"],
+)
+def test_a_command_job_with_a_distribution_starts_its_processes(
+    runner: JobRunner, distribution: Any, ranks: list[str]
+) -> None:
+    shell = "echo $TF_CONFIG | grep -oP '(?<=\"task\": )[^}]*' | tr -dc a-z0-9 | sed 's/type//;s/index//'"
+    waits = f"while [ $(ls ${{{{outputs.out}}}} | wc -l) -lt {len(ranks)} ]; do sleep 0.1; done"
+    path = "azureml://datastores/workspaceblobstore/paths/ranks/"
+    job = command(
+        command=f"touch ${{{{outputs.out}}}}/${{RANK:-$({shell})}}; {waits}",
+        environment="azureml:env:1",
+        compute="cpu",
+        distribution=distribution,
+        instance_count=2,
+        outputs={"out": Output(type="uri_folder", path=path)},
+    )
+
+    ended = runner.run(job)
+
+    files = runner.blobs().get_container_client(runner.container()).list_blob_names(name_starts_with="ranks/")
+    assert ended.status == "Completed"
+    assert [file.removeprefix("ranks/") for file in files] == ranks
+
+
 def test_one_failing_process_fails_the_job_and_stops_the_others(runner: JobRunner) -> None:
     pid = runner.folder / "pid"
     shell = (
@@ -685,18 +791,30 @@ def test_a_pipeline_that_does_not_continue_on_failure_stops_its_other_steps(runn
     assert statuses == {"breaks": "Failed", "waits": "Canceled"}
 
 
+MODELS = """
+    jobs:
+      writes: &step
+        type: command
+        environment: azureml:env:1
+        command: "echo 'flavors: {}' > ${{outputs.model}}/MLmodel"
+        outputs: {model: {type: mlflow_model, name: written-by-step, version: 7}}
+"""
+
+
 def test_a_model_that_a_job_writes_is_registered(runner: JobRunner) -> None:
     job = command(
         command="echo 'flavors: {}' > ${{outputs.model}}/MLmodel",
         environment="azureml:env:1",
         compute="cpu",
-        outputs={"model": Output(type="mlflow_model", name="written")},
+        outputs={"model": Output(type="mlflow_model", name="written", version="5")},
     )
 
     name = runner.run(job).name
+    pipeline = runner.run(runner.pipeline(MODELS)).name
 
-    model = runner.ml.models.get("written", "1")
+    model, of_step = runner.ml.models.get("written", "5"), runner.ml.models.get("written-by-step", "7")
     assert (model.type, model.job_name) == ("mlflow_model", name)
+    assert of_step.job_name == runner.children(pipeline)["writes"].name
 
 
 def test_processes_that_outlive_the_job_are_killed(runner: JobRunner) -> None:

@@ -133,6 +133,16 @@ def test_what_azure_refuses_of_a_functions_app_is_refused(
     assert named in reason
 
 
+def test_a_setting_that_refers_to_a_key_vault_is_refused(tidepool: Tidepool, group: str) -> None:
+    secret = "@Microsoft.KeyVault(SecretUri=https://kv.vault.azure.net/secrets/word)"
+    site = a_site(group, siteConfig={"appSettings": [{"name": "WORD", "value": secret}]})
+
+    reason = refusal(tidepool, a_plan(group), site)
+
+    assert "siteConfig.appSettings.WORD" in reason
+    assert "not read from key vaults" in reason
+
+
 def test_a_site_without_its_plan_is_refused_and_what_was_made_before_stays(
     tidepool: Tidepool, bearer: str, group: str
 ) -> None:

@@ -191,7 +191,12 @@ def test_a_subscription_ends_at_its_expiration(
     "properties", [{"topicType": "Microsoft.Storage.Accounts"}, {"source": "/subscriptions/x/elsewhere"}]
 )
 def test_a_system_topic_that_cannot_be_is_refused(topic: Topic, properties: dict[str, str]) -> None:
-    assert topic.make(**properties).status_code == 400
+    [value] = properties.values()
+
+    refused = topic.make(**properties)
+
+    assert refused.status_code == 400
+    assert value in refused.json()["error"]["message"]
 
 
 def test_a_source_has_one_system_topic_which_is_deleted_with_its_subscriptions(

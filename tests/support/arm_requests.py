@@ -23,8 +23,8 @@ def token(tidepool: Tidepool, principal: str, audience: str = "https://managemen
 def arm(method: str, path: str, bearer: str | None, body: Any = None) -> requests.Response:
     """Send a request to Azure Resource Manager; without `bearer` it is not signed in."""
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
-    url = f"https://management.azure.com{path}?api-version=2025-12-01"
-    return _session().request(method, url, headers=headers, json=body, timeout=10)
+    url, version = f"https://management.azure.com{path}", {"api-version": "2025-12-01"}
+    return _session().request(method, url, params=version, headers=headers, json=body, timeout=10)
 
 
 @cache

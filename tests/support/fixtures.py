@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
     from tests.support.api_requests import Api
-    from tests.support.declared_tests import SentProperties
     from tests.support.event_grid import Subscriber
     from tests.support.handler_harness import HandlerHarness
     from tests.support.installation import Installation, Running
@@ -33,36 +32,6 @@ if TYPE_CHECKING:
 def clock() -> Clock:
     """Return a clock that the test moves by hand."""
     return Clock()
-
-
-# The properties that tests send to Tidepool
-
-
-@pytest.fixture(autouse=True, scope="module")
-def sent_in_module(request: pytest.FixtureRequest) -> "SentProperties | None":
-    """Return what the tests of the module send, if declarations of Tidepool name one of them."""
-    if request.path.parent.name != "integration" or not request.path.stem.startswith("test_tidepool"):
-        return None
-    from tests.support.declared_tests import SentProperties, name_of, properties_by_test
-
-    if not any(name.startswith(name_of(request.path, "")) for name in properties_by_test()):
-        return None
-    return SentProperties(request.getfixturevalue("tidepool"))
-
-
-@pytest.fixture(autouse=True)
-def declared_as_sent(
-    request: pytest.FixtureRequest, sent_in_module: "SentProperties | None"
-) -> "Iterator[None]":
-    """Note which of the properties that declarations say a test shows were sent up to its end."""
-    yield
-    if sent_in_module is not None:
-        from tests.support.declared_tests import name_of, properties_by_test
-
-        name = name_of(request.path, request.node.originalname)
-        if declared := properties_by_test().get(name):
-            sent = ",".join(sorted(declared & sent_in_module.names()))
-            request.node.user_properties.append(("sent", f"{name} {sent}"))
 
 
 # Azure ML, through its SDK

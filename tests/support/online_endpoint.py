@@ -21,7 +21,7 @@ def init():
     global weights
     (file,) = pathlib.Path(os.environ["AZUREML_MODEL_DIR"]).rglob("weights.json")
     weights = json.loads(file.read_text())
-    print("weights are", weights)
+    print("weights are", weights, os.environ.get("NOTE", ""))
 
 def run(text):
     given = json.loads(text)

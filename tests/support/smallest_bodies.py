@@ -178,7 +178,7 @@ REQUIRED: dict[tuple[str, str], dict[str, Any]] = {
     ("jobs", "sweep"): {
         "trial": {"componentId": "{workspace}/components/step/versions/1"},
         "search_space": {"x": {"type": "choice", "values": ["1"]}},
-        "sampling_algorithm": "grid",
+        "sampling_algorithm": {"type": "grid"},
         "objective": {"goal": "maximize", "primary_metric": "m"},
         "limits": {"max_total_trials": 1},
     },

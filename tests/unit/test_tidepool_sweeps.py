@@ -85,6 +85,14 @@ def test_what_is_not_emulated_is_refused_by_name(changes: dict[str, Any], messag
     assert refusal.value.status == 501
 
 
+def test_a_distribution_with_a_parameter_of_another_is_an_error() -> None:
+    item = {"type": "uniform", "min_value": 0, "max_value": 1}
+
+    with pytest.raises(ValueError, match="a in the search space has q, which uniform does not take"):
+        plan(RANDOM, {"a": {**item, "q": 0.5}})
+    assert plan(RANDOM, {"a": {**item, "q": None}}).space["a"].parameters == (0, 1)
+
+
 @pytest.mark.parametrize("space", [{}, {"a": ["uniform", [0, 1]]}, {"a": ["choice", [[{"b": 1}]]]}])
 def test_a_space_without_a_grid_is_an_error(space: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"search space|grid"):

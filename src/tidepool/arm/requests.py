@@ -75,13 +75,37 @@ def parse(path: str) -> ArmPath:
     )
 
 
+# The versions of the API and of hashes, the direction of an order, without which it has no meaning, and
+# whether connections of a hub are listed, which Tidepool does not have.
+_WITHOUT_EFFECT = ("api-version", "hashVersion", "orderByAsc", "includeAll")
+
+
+class Query(dict[str, str]):
+    """The parameters of a request, and which of them its handler has read, one by one."""
+
+    def __init__(self, parameters: Mapping[str, str]) -> None:
+        super().__init__(parameters)
+        self._read = set(_WITHOUT_EFFECT)
+
+    def __getitem__(self, name: str) -> str:
+        self._read.add(name)
+        return super().__getitem__(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self._read.add(name)
+        return super().get(name, default)
+
+    def unread(self) -> list[str]:
+        return [name for name, value in self.items() if value and name not in self._read]
+
+
 @dataclass(frozen=True)
 class Call:
     """A request to a resource, with its sender, query and body."""
 
     path: ArmPath
     principal: Principal
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Query
     body: Document = field(default_factory=dict)
     host: str = MANAGEMENT
 
@@ -159,11 +183,14 @@ def resource(resource_id: str, properties: Document, **more: Any) -> Document:
 
 
 def listed(items: list[Document], query: Mapping[str, str], url: str, page: int = 100) -> JSONResponse:
-    """Return one page of a collection: `$top` items from `$skip` on, and the link to the next page."""
+    """Return one page of a collection: `$top` items from `$skip` on, and the link to the next page.
+
+    `count` is the size of a page.
+    """
     start = _number(query, "$skip", 0)
-    size = min(page, _number(query, "$top", page))
+    size = min(page, _number(query, "$top", page), _number(query, "count", page))
     answer: Document = {"value": items[start : start + size]}
-    if "$top" not in query and start + size < len(items):
+    if not query.get("$top") and start + size < len(items):
         answer["nextLink"] = f"{url}?{urlencode({**query, '$skip': start + size})}"
     return JSONResponse(answer)
 

@@ -11,18 +11,18 @@ from starlette.types import Receive, Scope, Send
 from tidepool.access.identity import Identity
 from tidepool.access.principals import Principal
 from tidepool.arm.cloud_endpoints import ENDPOINTS
-from tidepool.arm.requests import MANAGEMENT, ArmPath, Call, Routes, parse, read_json
+from tidepool.arm.requests import MANAGEMENT, ArmPath, Call, Query, Routes, parse, read_json
+from tidepool.arm.resource_groups import group_named
 from tidepool.declarations.catalog import check_body
-from tidepool.declarations.checks import property_names
 from tidepool.default_resources import SUBSCRIPTION
 from tidepool.errors import AzureError, not_emulated
-from tidepool.store import Document
+from tidepool.store import Document, Store
 
 # The registry clients of the SDK put this prefix before the id of the resource.
 _FRONT_END = "/mferp/managementfrontend"
-# Each signed-in principal may ask for these. They list only what the principal has a role for.
 # Ids are returned in one spelling, however the client spells the resource group.
 _GROUP = re.compile(r"/resourceGroups/([^/]+)", re.IGNORECASE)
+# Each signed-in principal may ask for these. They list only what the principal has a role for.
 _WITHOUT_ROLE = {("microsoft.resources/subscriptions", "LIST"), ("microsoft.resources/tenants", "LIST")}
 
 CheckParent = Callable[[ArmPath], None]
@@ -32,7 +32,6 @@ ActionOf = Callable[[ArmPath, str], str | None]
 class Router:
     """ASGI app of Azure Resource Manager. `routes` holds the handlers of all resource providers.
 
-    `group_named` returns the name of a resource group as it was created, or None if there is none.
     `check_parent` raises AzureError if the resource that contains the requested one does not exist.
     `action_of` returns the action that a role must allow, or None if the action follows from the path.
     """
@@ -40,23 +39,17 @@ class Router:
     def __init__(
         self,
         *,
+        store: Store,
         identity: Identity,
         routes: Routes,
-        group_named: Callable[[str], str | None],
         check_parent: CheckParent,
         action_of: ActionOf,
     ) -> None:
+        self._store = store
         self._identity = identity
-        self._group_named = group_named
         self.routes = routes
         self._check_parent = check_parent
         self._action_of = action_of
-        self._sent: set[str] = set()
-
-    def sent_properties(self) -> list[str]:
-        """Return the names of the properties in accepted bodies since the last call, sorted."""
-        names, self._sent = self._sent, set()
-        return sorted(names)
 
     async def app(self, scope: Scope, receive: Receive, send: Send) -> None:
         await (await self._answer(Request(scope, receive)))(scope, receive, send)
@@ -100,20 +93,34 @@ class Router:
             scope = path.scope if path.provider == "Microsoft.Authorization" else path.text
             self._identity.authorize(principal, action, scope)
         body = check_body(path.kind, verb, await read()) if method not in ("GET", "HEAD") else {}
-        self._sent.update(property_names(body))
-        return await handler(Call(path=path, principal=principal, query=query, body=body, host=host))
+        self._check_identity(path, body.get("identity") or {})
+        call = Call(path=path, principal=principal, query=Query(query), body=body, host=host)
+        response = await handler(call)
+        if method == "GET" and (unread := call.query.unread()):
+            raise not_emulated(method, f"{host}{text} with the parameter '{unread[0]}'")
+        return response
 
     def _spelled(self, text: str) -> str:
         """Return a path with the name of its resource group as the group was created."""
         match = _GROUP.search(text)
-        name = self._group_named(match[1]) if match else None
+        name = group_named(self._store, match[1]) if match else None
         return _GROUP.sub(f"/resourceGroups/{name}", text, count=1) if name else text
+
+    def _check_identity(self, path: ArmPath, identity: Document) -> None:
+        """Raise AzureError 400 if a resource is to have a user-assigned identity that does not exist."""
+        for assigned in identity.get("userAssignedIdentities") or {}:
+            if self._store.get(assigned) is None:
+                raise AzureError(
+                    400,
+                    "FailedIdentityOperation",
+                    f"Identity operation for resource '{path.text}' failed: '{assigned}' was not found.",
+                )
 
     def _check_group(self, path: ArmPath) -> None:
         """Raise AzureError 404 if a path leads into a resource group that does not exist."""
         match = _GROUP.search(path.text)
         is_group = path.kind == "microsoft.resources/subscriptions/resourcegroups"
-        if match and not is_group and self._group_named(match[1]) is None:
+        if match and not is_group and group_named(self._store, match[1]) is None:
             raise AzureError(404, "ResourceGroupNotFound", f"Resource group '{match[1]}' could not be found.")
 
 

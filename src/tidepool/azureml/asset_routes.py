@@ -1,10 +1,13 @@
 """The routes of versioned assets: containers and versions. Lists can be filtered and sorted."""
 
+from collections.abc import Iterable, Mapping
+
 from starlette.responses import JSONResponse, Response
 
 from tidepool.arm.requests import Call, Routes, kind, listed
 from tidepool.azureml.assets import Assets
 from tidepool.azureml.ml_errors import missing
+from tidepool.errors import not_emulated
 from tidepool.store import Document
 
 
@@ -49,7 +52,9 @@ class AssetRoutes:
         else:
             versions = self._assets.versions(call.path.root, call.path.names[1])
         order = call.query.get("$orderBy") or call.query.get("orderBy") or ""
-        shown = [document for document in versions if _is_shown(document, call)]
+        if order.lower() not in ("", "createdtime asc", "createdtime desc"):
+            raise not_emulated("GET", f"{call.url} in the order '{order}'")
+        shown = _shown(versions, call.query)
         return listed(shown[::-1] if order.lower() == "createdtime asc" else shown, call.query, call.url)
 
     async def _get_container(self, call: Call) -> Response:
@@ -69,8 +74,7 @@ class AssetRoutes:
             for name in self._assets.names(root)
             if (container := self._assets.container(root, name))
         ]
-        shown = [container for container in containers if _is_shown(container, call)]
-        return listed(shown, call.query, call.url)
+        return listed(_shown(containers, call.query), call.query, call.url)
 
 
 def in_view(view: str, archived: bool) -> bool:
@@ -84,9 +88,11 @@ def has_tags(tags: Document, required: str) -> bool:
     return all(name in tags and (not equals or tags[name] == value) for name, equals, value in entries)
 
 
-def _is_shown(document: Document, call: Call) -> bool:
-    properties = document["properties"]
-    view = call.query.get("listViewType", "ActiveOnly")
-    return in_view(view, properties["isArchived"]) and has_tags(
-        properties["tags"], call.query.get("$tags", "")
-    )
+def _shown(documents: Iterable[Document], query: Mapping[str, str]) -> list[Document]:
+    """Return the assets that a query asks for."""
+    view, tags = query.get("listViewType", "ActiveOnly"), query.get("$tags", "")
+    return [
+        item
+        for item in documents
+        if in_view(view, item["properties"]["isArchived"]) and has_tags(item["properties"]["tags"], tags)
+    ]

@@ -1,6 +1,6 @@
 """Jobs as resources: the submitted body with the state from run history."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -175,10 +175,7 @@ class Submissions:
 
     async def _list(self, call: Call) -> Response:
         documents = [self.view(document) for _, document in self._store.children(f"{call.path.root}/jobs")]
-        query = call.query
-        return listed(
-            [document for document in documents[::-1] if _is_selected(document, query)], query, call.url
-        )
+        return listed(_selected(documents[::-1], call.query), call.query, call.url)
 
     async def _cancel(self, call: Call) -> Response:
         name = call.path.names[1]
@@ -203,14 +200,17 @@ class Submissions:
         return Response(status_code=202, headers={"Location": f"{call.url}?api-version=2024-04-01", **POLL})
 
 
-def _is_selected(document: Document, query: Mapping[str, str]) -> bool:
-    properties = document["properties"]
-    job_type = query.get("jobType", properties["jobType"])
-    return (
-        in_view(query.get("listViewType", "ActiveOnly"), properties["isArchived"])
-        and has_tags(properties["tags"], query.get("tag", ""))
-        and job_type.lower() == properties["jobType"].lower()
-    )
+def _selected(documents: Iterable[Document], query: Mapping[str, str]) -> list[Document]:
+    """Return the jobs that a query asks for."""
+    view, tag = query.get("listViewType", "ActiveOnly"), query.get("tag", "")
+    job_type = query.get("jobType", "").lower()
+    return [
+        document
+        for document in documents
+        if in_view(view, (properties := document["properties"])["isArchived"])
+        and has_tags(properties["tags"], tag)
+        and job_type in ("", properties["jobType"].lower())
+    ]
 
 
 def _default_output(name: str) -> Document:

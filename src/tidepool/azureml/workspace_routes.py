@@ -1,7 +1,5 @@
 """The routes of workspaces: create, read, change and delete them."""
 
-from collections.abc import Callable
-
 from starlette.responses import JSONResponse, Response
 
 from tidepool.arm.operations import Operations
@@ -9,6 +7,8 @@ from tidepool.arm.requests import Call, Routes, kind, listed
 from tidepool.arm.resource_groups import WORKSPACES, name_taken, resources_in
 from tidepool.azureml.default_roles import DefaultRoles
 from tidepool.azureml.ml_errors import UserError
+from tidepool.azureml.run_history import Runs
+from tidepool.azureml.run_states import FINAL
 from tidepool.azureml.workspace_creation import WorkspaceCreation
 from tidepool.azureml.workspace_requests import check_name, kept
 from tidepool.azureml.workspaces import workspace
@@ -20,7 +20,7 @@ _CREATION_S = 0.05
 
 
 class WorkspaceRoutes:
-    """The routes of workspaces. `in_use` returns what of a workspace still runs, one line each."""
+    """The routes of workspaces. A workspace with live jobs or online endpoints cannot be deleted."""
 
     def __init__(
         self,
@@ -29,13 +29,13 @@ class WorkspaceRoutes:
         operations: Operations,
         creation: WorkspaceCreation,
         default_roles: DefaultRoles,
-        in_use: Callable[[str], list[str]],
+        runs: Runs,
     ) -> None:
         self._store = store
         self._operations = operations
         self._creation = creation
         self._default_roles = default_roles
-        self._in_use = in_use
+        self._runs = runs
 
     def routes(self) -> Routes:
         workspaces = kind("workspaces")
@@ -137,3 +137,9 @@ class WorkspaceRoutes:
             other = properties.get(name)
             if other and self._store.get(other) is None:
                 raise UserError(400, f"The {name} '{other}' of the workspace was not found.", "BadArgument")
+
+    def _in_use(self, workspace_id: str) -> list[str]:
+        """Return what still runs in a workspace, one line each."""
+        live = [run["runId"] for run in self._runs.all(workspace_id) if run["status"] not in FINAL]
+        endpoints = [item["name"] for _, item in self._store.children(f"{workspace_id}/onlineEndpoints")]
+        return [f"job {name}" for name in live] + [f"endpoint {name}" for name in endpoints]

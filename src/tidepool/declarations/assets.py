@@ -16,14 +16,14 @@ from tidepool.declarations.words import (
 )
 
 _PATHS = "integration/tidepool_resources::the_path_of_an_asset_never_changes"
-_ENVIRONMENT = "integration/tidepool_resources::an_environment_version_keeps_its_content"
+_CONDA = "integration/tidepool_environments::a_failed_import_names_the_requirement_that_is_not_installed"
 _CODE = "integration/tidepool_resources::equal_code_is_uploaded_once"
 _MODEL = "integration/tidepool_jobs::a_model_that_a_job_writes_is_registered"
 _STEP = "integration/tidepool_jobs::a_pipeline_binds_its_steps_and_runs_each_as_a_child"
 _GRAPH = "unit/tidepool_graph::inputs_follow_references_defaults_and_the_modes_of_the_job"
 _REUSE = "integration/tidepool_jobs::unchanged_deterministic_steps_are_reused_unless_forced"
 
-_NOT_BUILT = "environments are not built: jobs run in one shared environment"
+_NOT_BUILT = "no images are built: jobs run in Python environments of this machine"
 _LINEAGE = "it says where the asset comes from, and nothing acts on it"
 _PEOPLE = "it describes the component for people"
 _STAGE = "nothing acts on the stage of an asset"
@@ -92,7 +92,7 @@ ENVIRONMENT: Table = {
         **_VERSION,
         "provisioningState": read_only(str),
         "image": stored(_NOT_BUILT),
-        "condaFile": stored(_NOT_BUILT),
+        "condaFile": used(_CONDA),
         "build": stored(_NOT_BUILT, dict),
         "autoRebuild": stored(_NOT_BUILT),
         "environmentType": read_only(str),

@@ -1,6 +1,6 @@
 """The check of a request body against the table that declares its properties."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tidepool.declarations.words import (
@@ -35,18 +35,6 @@ def checked_body(table: Table, body: Mapping[str, Any], of: str) -> dict[str, An
     AzureError 501 for a property that is refused or not declared, and 400 for a value of a wrong type.
     """
     return _Reader(of).table(table, body, "")
-
-
-def property_names(body: Any) -> Iterator[str]:
-    """Yield the names of all properties in a body that have a value, and the names of its types."""
-    if isinstance(body, Mapping):
-        for name, value in body.items():
-            if value not in _EMPTY:
-                yield name
-                yield from property_names(value)
-    elif isinstance(body, list):
-        for item in body:
-            yield from property_names(item)
 
 
 def problems_of(table: Table, body: Mapping[str, Any], of: str, is_open: Callable[[Any], bool]) -> list[str]:

@@ -19,13 +19,13 @@ _CREDENTIALS: Shape = choice(
         "AccountKey": {
             "secrets": {
                 "key": used(_KEY),
-                "secretsType": used(_KEY, only=("AccountKey",), reason="the credentials are an account key"),
+                "secretsType": refused("the credentials are an account key", str, only=("AccountKey",)),
             }
         },
         "Sas": {
             "secrets": {
                 "sasToken": used(_SIGNED),
-                "secretsType": used(_SIGNED, only=("Sas",), reason="the credentials are a SAS"),
+                "secretsType": refused("the credentials are a SAS", str, only=("Sas",)),
             }
         },
         "ServicePrincipal": {

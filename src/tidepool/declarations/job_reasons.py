@@ -6,16 +6,15 @@ GRAPH = "unit/tidepool_graph::inputs_follow_references_defaults_and_the_modes_of
 NODES = "integration/tidepool_jobs::a_cluster_of_one_node_runs_one_step_at_a_time_and_cancel_ends_both"
 TIMEOUT = "integration/tidepool_jobs::a_job_that_takes_longer_than_its_limit_is_cancelled"
 MODEL = "integration/tidepool_jobs::a_model_that_a_job_writes_is_registered"
-MINI_BATCHES = (
-    "integration/tidepool_parallel::init_and_shutdown_run_once_in_each_worker_and_see_the_arguments"
-)
+MINI_BATCHES = "integration/tidepool_jobs::a_parallel_step_keeps_its_settings"
 THRESHOLDS = "unit/tidepool_graph::a_parallel_step_takes_its_thresholds_from_the_arguments_too"
-RETRIES = "integration/tidepool_parallel::a_call_that_takes_too_long_is_killed_and_tried_again"
 SWEEPS = "integration/tidepool_jobs::a_sweep_job_tries_the_grid_and_takes_the_best_trial"
+SWEEP_STEP = "integration/tidepool_jobs::a_sweep_and_a_pipeline_are_steps_of_a_pipeline"
 SWEEP_LIMIT = "integration/tidepool_jobs::a_sweep_that_takes_longer_than_its_limit_is_cancelled"
 SAMPLING = "unit/tidepool_sweeps::random_values_repeat_with_the_seed"
 TABLES = "integration/tidepool_jobs::tables_are_divided_into_rows_partitions_and_files"
 DISTRIBUTED = "integration/tidepool_jobs::a_distribution_starts_the_processes_of_pytorch_and_tensorflow"
+DISTRIBUTED_JOB = "integration/tidepool_jobs::a_command_job_with_a_distribution_starts_its_processes"
 COMPONENT = "unit/tidepool_graph::a_registered_pipeline_component_gives_its_steps_and_defaults_to_the_job"
 
 CONTAINER = "jobs run as processes and not in containers"

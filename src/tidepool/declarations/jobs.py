@@ -3,7 +3,7 @@
 from tidepool.declarations.job_reasons import (
     COMPONENT,
     CONTAINER,
-    DISTRIBUTED,
+    DISTRIBUTED_JOB,
     GRAPH,
     HERE,
     MAIL,
@@ -56,7 +56,7 @@ INPUT = choice(
 )
 _DATA_OUTPUT: Table = {
     "uri": used(RUNS),
-    "mode": used(RUNS, only=WRITE_MODES, reason="outputs are uploaded when the process has ended"),
+    "mode": refused("outputs are uploaded when the process has ended", str, only=WRITE_MODES),
     "assetName": used(RUNS),
     "assetVersion": unlisted(used(MODEL, SCALAR)),
 }
@@ -80,17 +80,17 @@ DISTRIBUTION = choice(
     "distributionType",
     {},
     {
-        "PyTorch": {"processCountPerInstance": used(DISTRIBUTED, int)},
+        "PyTorch": {"processCountPerInstance": used(DISTRIBUTED_JOB, int)},
         "TensorFlow": {
-            "workerCount": used(DISTRIBUTED, int),
-            "parameterServerCount": used(DISTRIBUTED, int),
+            "workerCount": used(DISTRIBUTED_JOB, int),
+            "parameterServerCount": used(DISTRIBUTED_JOB, int),
         },
         "Mpi": refused(NO_LAUNCHER),
         "Ray": refused(NO_LAUNCHER),
     },
 )
 RESOURCES: Table = {
-    "instanceCount": used(NODES, int),
+    "instanceCount": used(DISTRIBUTED_JOB, int),
     "instanceType": stored(HERE),
     "locations": unlisted(stored(HERE, list)),
     "maxInstanceCount": unlisted(refused("elastic jobs are not emulated", int)),
@@ -159,7 +159,7 @@ _SWEEP: Table = {
             "Grid": {},
             "Random": {
                 "seed": used(SAMPLING, int),
-                "rule": used(SAMPLING, only=("Random",), reason="values are drawn independently"),
+                "rule": refused("values are drawn independently", str, only=("Random",)),
                 "logbase": unlisted(refused("values are drawn independently")),
             },
             "Bayesian": refused("values are drawn without regard to earlier trials"),

@@ -61,12 +61,11 @@ BLOB_SERVICE: Table = {
         "lastAccessTimeTrackingPolicy": refused("the times of reads are not kept", dict),
     },
 }
-_CONTAINER = "integration/tidepool_template::a_container_is_made_read_listed_and_deleted"
 CONTAINER: Table = {
     **RESOURCE,
     "etag": read_only(str),
     "properties": {
-        "publicAccess": used(_CONTAINER, only=("None",), reason="anonymous requests are refused"),
+        "publicAccess": refused("anonymous requests are refused", str, only=("None",)),
         "metadata": refused("set it with a client of storage", dict),
         "defaultEncryptionScope": refused("Azurite does not encrypt", str),
         "denyEncryptionScopeOverride": refused("Azurite does not encrypt", bool, only=(False,)),

@@ -15,12 +15,11 @@ from tidepool.declarations.job_reasons import (
     NO_MOUNT,
     NO_TIERS,
     NODES,
-    RETRIES,
     SAMPLING,
     SERVICES,
     STOPS_EARLY,
     SWEEP_LIMIT,
-    SWEEPS,
+    SWEEP_STEP,
     TABLE_MODES,
     TABLES,
     THRESHOLDS,
@@ -55,7 +54,7 @@ _NODE_OUTPUT = or_text(
         "value": used(BINDS),
         "uri": used(BINDS),
         "path": used(BINDS),
-        "mode": used(BINDS, only=WRITE_MODES, reason="outputs are uploaded when the process has ended"),
+        "mode": refused("outputs are uploaded when the process has ended", str, only=WRITE_MODES),
         "name": used(MODEL),
         "version": used(MODEL, SCALAR),
     }
@@ -81,27 +80,23 @@ _DISTRIBUTIONS: dict[str, Table | Property] = {
 _NODE_DISTRIBUTION = choice("distribution_type", {}, _DISTRIBUTIONS)
 COMPONENT_DISTRIBUTION = choice("type", {}, _DISTRIBUTIONS)
 PARALLEL_TASK: Table = {
-    "type": used(MINI_BATCHES, only=("run_function",), reason="only Python functions run in parallel"),
+    "type": refused("only Python functions run in parallel", str, only=("run_function",)),
     "code": used(MINI_BATCHES),
     "entry_script": used(MINI_BATCHES),
     "program_arguments": used(MINI_BATCHES),
-    "append_row_to": used(
-        "integration/tidepool_parallel::each_file_is_handed_out_once_and_the_rows_are_joined_in_order"
-    ),
+    "append_row_to": used(MINI_BATCHES),
     "environment": used("integration/tidepool_resources::a_job_that_names_a_missing_resource_is_refused"),
     "model": refused("only Python functions run in parallel"),
 }
 PARALLEL: Table = {
     "task": PARALLEL_TASK,
     "input_data": used(MINI_BATCHES),
-    "mini_batch_size": used(
-        "integration/tidepool_parallel::a_size_in_bytes_fills_mini_batches_up_to_it", SCALAR
-    ),
+    "mini_batch_size": used(MINI_BATCHES, SCALAR),
     "partition_keys": used(TABLES, (str, list)),
     "max_concurrency_per_instance": used(MINI_BATCHES, SCALAR),
     "error_threshold": used(THRESHOLDS, SCALAR),
     "mini_batch_error_threshold": used(THRESHOLDS, SCALAR),
-    "retry_settings": {"max_retries": used(RETRIES, SCALAR), "timeout": used(RETRIES, SCALAR)},
+    "retry_settings": {"max_retries": used(MINI_BATCHES, SCALAR), "timeout": used(MINI_BATCHES, SCALAR)},
     "logging_level": used(MINI_BATCHES),
     "environment_variables": used("unit/tidepool_graph::a_command_job_is_a_graph_of_one_step", dict),
 }
@@ -123,14 +118,28 @@ _NODE: Table = {
     "identity": refused("a step acts as its cluster, or as the workspace if the cluster has no identity"),
 }
 _SWEEP_NODE: Table = {
-    "trial": {"componentId": used(SWEEPS)},
-    "search_space": used(SWEEPS, dict),
-    "sampling_algorithm": used(SAMPLING, ANY),
-    "objective": {"goal": used(SWEEPS), "primary_metric": used(SWEEPS)},
+    "trial": {"componentId": used(SWEEP_STEP)},
+    "search_space": used(SWEEP_STEP, dict),
+    "sampling_algorithm": or_text(
+        choice(
+            "type",
+            {},
+            {
+                "grid": {},
+                "random": {
+                    "seed": used(SAMPLING, int),
+                    "rule": refused("values are drawn independently", str, only=("random",)),
+                    "logbase": refused("values are drawn independently"),
+                },
+                "bayesian": refused("values are drawn without regard to earlier trials"),
+            },
+        )
+    ),
+    "objective": {"goal": used(SWEEP_STEP), "primary_metric": used(SWEEP_STEP)},
     "limits": {
         "job_limits_type": stored("the type of the step says it already"),
-        "max_total_trials": used(SWEEPS, SCALAR),
-        "max_concurrent_trials": used(SWEEPS, SCALAR),
+        "max_total_trials": used(SWEEP_STEP, SCALAR),
+        "max_concurrent_trials": used(SWEEP_STEP, SCALAR),
         "timeout": used(SWEEP_LIMIT, SCALAR),
         "trial_timeout": used(SWEEP_LIMIT, SCALAR),
     },

@@ -18,7 +18,7 @@ _NO_SLOTS = "Flex Consumption has no slots"
 
 SITE: Table = {
     **LOCATED,
-    "kind": used(_TEMPLATE, only=("functionapp,linux",), reason="only functions apps on Linux are emulated"),
+    "kind": refused("only functions apps on Linux are emulated", str, only=("functionapp,linux",)),
     "identity": IDENTITY,
     "extendedLocation": refused("there is one region", dict),
     "properties": {
@@ -43,7 +43,7 @@ SITE: Table = {
                 }
             },
             "runtime": {
-                "name": used(_REFUSED, only=("python",), reason="functions run in Python"),
+                "name": refused("functions run in Python", str, only=("python",)),
                 "version": used(_REFUSED),
             },
             "scaleAndConcurrency": {

@@ -56,7 +56,7 @@ class Metrics:
 
     async def _list(self, call: Call) -> Response:
         metrics, namespace = self._metrics(call)
-        query = {name.lower(): value for name, value in call.query.items()}
+        query = {name.lower(): call.query[name] for name in call.query}
         start, end = _timespan(query.get("timespan"))
         interval = (query.get("interval") or "PT1M").upper()
         if interval not in _INTERVALS:

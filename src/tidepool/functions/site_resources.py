@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from tidepool.access.principals import with_object_ids
 from tidepool.arm.requests import Call, Routes, kind, listed, resource
 from tidepool.arm.resource_groups import name_taken, resources_in
-from tidepool.errors import AzureError, not_emulated, not_found
+from tidepool.errors import AzureError, not_emulated, not_found, refused_property
 from tidepool.functions.sites import Sites
 from tidepool.store import Document, Store
 
@@ -26,6 +26,8 @@ _INSTANCES = (1, 1000)
 _CONCURRENCY = (1, 1000)
 # Settings that Flex Consumption refuses, because functionAppConfig has them.
 # https://learn.microsoft.com/azure/azure-functions/functions-app-settings#flex-consumption-plan-deprecations
+# https://learn.microsoft.com/azure/app-service/app-service-key-vault-references
+_REFERENCES = ("@Microsoft.KeyVault(", "@Microsoft.AppConfiguration(")
 _NOT_ON_FLEX = ("FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_EXTENSION_VERSION", "WEBSITE_RUN_FROM_PACKAGE")
 
 
@@ -149,15 +151,15 @@ class SiteRoutes:
         plan = str(properties.get("serverFarmId") or "")
         if self._store.get(plan) is None:
             raise AzureError(404, "NotFound", f"Cannot find the plan (serverFarmId) '{plan}'.")
-        for identity in (call.body.get("identity") or {}).get("userAssignedIdentities") or {}:
-            if self._store.get(identity) is None:
-                raise _invalid(f"identity.userAssignedIdentities: '{identity}' was not found.")
         _check_config(properties.get("functionAppConfig") or {})
         for item in (properties.get("siteConfig") or {}).get("appSettings") or []:
             if not item.get("name"):
                 raise _invalid("siteConfig.appSettings: a setting has a value and no name.")
             if item["name"] in _NOT_ON_FLEX:
                 raise _invalid(f"siteConfig.appSettings: Flex Consumption refuses {item['name']}.")
+            if str(item.get("value")).startswith(_REFERENCES):
+                reason = "app settings are not read from key vaults and app configurations"
+                raise refused_property(f"siteConfig.appSettings.{item['name']}", item["value"], reason)
 
 
 def _check_config(config: Mapping[str, Any]) -> None:

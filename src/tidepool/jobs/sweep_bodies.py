@@ -49,7 +49,10 @@ def _hyperparameter(name: str, item: Any) -> Hyperparameter:
     """Read `["uniform", [0, 1]]`, as jobs have it, or `{"type": "uniform", "min_value": 0, ...}`."""
     if isinstance(item, Mapping):
         kind = str(item.get("type"))
-        parameters = tuple(item.get(key) for key in PARAMETERS.get(kind, ()))
+        names = PARAMETERS.get(kind, ())
+        parameters = tuple(item.get(key) for key in names)
+        if others := [key for key in item if key not in ("type", *names) and item[key] is not None]:
+            raise ValueError(f"{name} in the search space has {others[0]}, which {kind} does not take")
     else:
         kind, values = str(item[0]), item[1]
         nested = kind == "choice" and len(values) == 1 and isinstance(values[0], list)
