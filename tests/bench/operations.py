@@ -32,13 +32,21 @@ from tidepool.cloud import Tidepool
 SIZE = float(os.environ.get("OPERATIONS_SIZE", "1"))
 REQUESTS = 20
 FEW = 10
-NOW = datetime(2126, 1, 15, tzinfo=UTC)  # a hundred years after the first month: 1,200 partitions are past
 MODELS = 10
+PAGES = {
+    "/": "first screen",
+    "/feeds/digits": "page of a feed",
+    "/models": "page of models",
+    "/models/model-0": "page of a model",
+    "/activities": "page of activities",
+    "/failures": "page of failures",
+}
 LISTS = (
     "/api/feeds/digits/partitions?limit=10",
     "/api/feeds/digits/partitions/202602",
     "/api/feeds/digits/partitions/202602/activities?limit=10",
     "/api/models?limit=10",
+    "/api/models/model-0",
     "/api/jobs?limit=10",
     "/api/failures?limit=10",
     "/api/status",
@@ -49,8 +57,11 @@ EXPLAINED = "predictions%2Fdigits%2F202602%2F202602-1%2Fg1%2Fpredictions.csv"
 def measure(_: Path) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder, Tidepool(Path(folder, "tidepool")) as cloud:
         os.environ.update(cloud.environment())
-        sizes = {"few": (FEW, FEW, FEW), "many": _scaled(1_000, 10_000, 100_000)}
-        services = {name: _filled(_service(cloud, Path(folder), name, NOW), sizes[name]) for name in sizes}
+        sizes = {"few": (FEW, 10 * FEW, 100 * FEW), "many": _scaled(1_000, 10_000, 100_000)}
+        services = {
+            name: _filled(_service(cloud, Path(folder), name, _after(size[0])), size)
+            for name, size in sizes.items()
+        }
         rows = [*_speeds(services)]
         rows += _timer(cloud, Path(folder))
     return rows
@@ -58,6 +69,11 @@ def measure(_: Path) -> list[Row]:
 
 def _scaled(*numbers: int) -> tuple[int, ...]:
     return tuple(max(int(number * SIZE), FEW) for number in numbers)
+
+
+def _after(months: int) -> datetime:
+    """Return a time in the month after so many months."""
+    return datetime(2026 + months // 12, months % 12 + 1, 15, tzinfo=UTC)
 
 
 def _months(count: int) -> list[str]:
@@ -118,9 +134,9 @@ def _in_batches(service: Service) -> Iterator[Any]:
 def _speeds(services: dict[str, Service]) -> Iterator[Row]:
     pages = {name: Pages(lambda service=service: service, "reader") for name, service in services.items()}  # type: ignore[misc]
     apis = {name: Api(lambda service=service: service) for name, service in services.items()}  # type: ignore[misc]
-    yield from _compared(
-        "first screen", {name: (lambda page=page: page.get("/")) for name, page in pages.items()}
-    )  # type: ignore[misc]
+    for path, what in PAGES.items():
+        calls = {name: (lambda page=page, path=path: page.get(path)) for name, page in pages.items()}  # type: ignore[misc]
+        yield from _compared(what, calls)
     for path in LISTS:
         calls = {name: (lambda api=api, path=path: api.get(path)) for name, api in apis.items()}  # type: ignore[misc]
         yield from _compared(path, calls)
@@ -141,9 +157,9 @@ def _compared(what: str, calls: dict[str, Callable[[], Any]]) -> Iterator[Row]:
             if number > 1:
                 times[name].append(time_ms)
     few, many = (statistics.quantiles(times[name], n=20)[-1] for name in ("few", "many"))
-    yield Row.bound(f"{what}, p95", "ms", (many, few), "10 rows of each", "<= 150")
+    yield Row.bound(f"{what}, p95", "ms", (many, few), "10 partitions", "<= 150")
     medians = (statistics.median(times["many"]), statistics.median(times["few"]))
-    yield Row.ratio(f"{what}, median", "ms", medians, "10 rows of each", "<= 1.3")
+    yield Row.ratio(f"{what}, median", "ms", medians, "10 partitions", "<= 1.3")
 
 
 def _time_ms(call: Callable[[], Any]) -> float:

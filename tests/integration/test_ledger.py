@@ -5,7 +5,7 @@ import hashlib
 from datetime import UTC, datetime
 
 import pytest
-from tests.support.azure_clients import container_client
+from tests.support.azure_clients import container_client, table_service
 from tests.support.records import a_job
 
 from tidegate.bootstrap import Service
@@ -93,6 +93,25 @@ def test_an_activity_happens_once(service: Service) -> None:
     assert not service.ledger.add_activity(_activity("digits:202611", "scored-1"))
 
     assert len(service.ledger.activities("digits:202611")) == 1
+
+
+def test_open_activities_of_an_earlier_release_are_found_once(
+    service: Service, storage_account: StorageAccount
+) -> None:
+    for id, done in (("sent", True), ("unsent", False)):
+        service.ledger.add_activity(_activity("digits:202611", id, done=done))
+    table = table_service(storage_account.name).get_table_client("tidegateOpenActivities")
+    for row in list(table.list_entities()):
+        table.delete_entity(row)  # an earlier release had no such table
+    assert service.ledger.unsent_activities() == []
+
+    service.ledger.add_open_of_earlier_releases()
+
+    [unsent] = service.ledger.unsent_activities()
+    assert unsent.id == "unsent"
+    service.ledger.forget_unsent(unsent)
+    service.ledger.add_open_of_earlier_releases()
+    assert service.ledger.unsent_activities() == []
 
 
 @pytest.mark.parametrize("subject", ["a/b", "a\\b#?", "rejected:event x %2e\t", "月", "a'b"])

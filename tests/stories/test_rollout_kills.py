@@ -63,8 +63,7 @@ class KilledRollouts(Rollouts):
     def _hear(self) -> None:
         """People know what was told until now: the timer has nothing to do with that."""
         for activity in self.service.ledger.unsent_activities():
-            activity.done = True
-            self.service.ledger.save(activity)
+            self.service.ledger.forget_unsent(activity)
 
     def rollback(self, to: str) -> list[AnyCommand]:
         return self.roll(self.rollback_to(to))

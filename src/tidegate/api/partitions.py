@@ -115,18 +115,12 @@ def partitions(
 
     With tags, return those of which a Data asset, of the files or of the predictions, has these tags now.
     """
-    known = service.ledger.partition_names(named.name)
-    if tags:
-        tagged = _tagged_partitions(service, named, tags)
-        known = [name for name in known if name in tagged]
-    names = page.of(known, str, descending=True)
-    if not names:
-        return []
-    records = {
-        record.partition: record
-        for record in service.ledger.partitions_between(named.name, names[-1], names[0])
-    }
-    return [PartitionSummary.of(records[name], named.feed) for name in names if name in records]
+    tagged = _tagged_partitions(service, named, tags) if tags else None
+    records = page.fetched(
+        lambda before, count: service.overviews.newest(named.name, count, before, tagged),
+        lambda record: record.partition,
+    )
+    return [PartitionSummary.of(record, named.feed) for record in records]
 
 
 @router.get("/{feed}/partitions/{partition}", summary="Show a partition", responses=documented(404))

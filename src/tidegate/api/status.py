@@ -39,11 +39,11 @@ class StatusView(BaseModel):
 @router.get("", summary="Show what needs a person now")
 def status(service: Services) -> StatusView:
     """Return all that waits for a person, and how much runs and is retried."""
-    overview = service.overviews.read([])
+    present = service.overviews.status()
     return StatusView(
-        at=overview.at,
-        counts={need: len(overview.of(need)) for need in Need},
-        needs=[NeedView.of(item) for item in overview.needs],
-        jobs=len(overview.jobs),
-        delayed=sum(delay.chain is not None for delay in overview.delays),
+        at=present.at,
+        counts={need: len(present.of(need)) for need in Need},
+        needs=[NeedView.of(item) for item in present.needs],
+        jobs=len(present.jobs),
+        delayed=sum(delay.chain is not None for delay in present.delays),
     )

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from tidegate.cloud.activity_rows import ACTIVITIES, NEWEST, NEWEST_TABLE
 from tidegate.cloud.effect_rows import EFFECTS
 from tidegate.cloud.table_rows import StoredRow, TableRows, row_key
 from tidegate.domain.activities.activity import Activity
@@ -15,9 +16,7 @@ from tidegate.errors import ConflictError
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-ACTIVITIES = "tidegateActivities"
 MOVES = "tidegateHistoryMoves"
-NEWEST_TABLE, NEWEST = "tidegateNewestActivities", "newest"  # its rows are the list of all activities
 _MOVE_ROW = "move"  # one row for each table
 
 

@@ -1,12 +1,13 @@
 """The ledger in Azure Tables: which table and which row holds each record, and how records are found."""
 
-from itertools import islice, takewhile
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from tidegate.cloud.activity_rows import ACTIVITIES, NEWEST_TABLE, OPEN_ACTIVITIES, ActivityRows
 from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.connection import client_options
 from tidegate.cloud.effect_rows import EFFECTS, EffectRows
-from tidegate.cloud.history_rows import ACTIVITIES, MOVES, NEWEST, NEWEST_TABLE, HistoryRows
+from tidegate.cloud.history_rows import MOVES, HistoryRows
 from tidegate.cloud.table_rows import TableRows, row_key
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.channel_record import ChannelRecord
@@ -20,7 +21,6 @@ from tidegate.domain.partitions.catch_up import FeedRecord
 from tidegate.domain.partitions.records import Partition
 from tidegate.domain.partitions.standing import may_need_attention
 from tidegate.domain.pauses import Pause, WaitingCommand
-from tidegate.errors import ConflictError
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
@@ -40,6 +40,7 @@ TABLES = (
     EFFECTS,
     MOVES,
     NEWEST_TABLE,
+    OPEN_ACTIVITIES,
     _BACKFILL_TABLE,
     _CHANNELS_TABLE,
 )
@@ -58,7 +59,6 @@ class Ledger:
     def __init__(self, *, account: str, credential: "TokenCredential") -> None:
         self._partitions = TableRows(TABLES[0], Partition, account=account, credential=credential)
         self._jobs = TableRows(TABLES[1], Job, account=account, credential=credential)
-        self._activities = TableRows(TABLES[2], Activity, account=account, credential=credential)
         self._models = TableRows(TABLES[3], Model, account=account, credential=credential)
         self._versions = TableRows(TABLES[4], ModelVersion, account=account, credential=credential)
         self._pauses = TableRows(TABLES[5], Pause, account=account, credential=credential)
@@ -67,7 +67,7 @@ class Ledger:
         self._delays = TableRows(TABLES[8], Delay, account=account, credential=credential)
         self.history = HistoryRows(account=account, credential=credential)
         self.effects = EffectRows(account=account, credential=credential)
-        self._newest = TableRows(NEWEST_TABLE, NewestActivity, account=account, credential=credential)
+        self._activities = ActivityRows(account=account, credential=credential, effects=self.effects)
         self._backfills = TableRows(_BACKFILL_TABLE, Backfill, account=account, credential=credential)
         self._channels = TableRows(_CHANNELS_TABLE, ChannelRecord, account=account, credential=credential)
 
@@ -91,7 +91,7 @@ class Ledger:
         return self._partitions.rows(feed)
 
     def partitions_between(self, feed: str, first: str, last: str) -> list[Partition]:
-        """Return the partitions of a feed from one to another."""
+        """Return the partitions of a feed from one to another, oldest first."""
         condition = "PartitionKey eq @key and RowKey ge @first and RowKey le @last"
         return list(self._partitions.query(condition, key=row_key(feed), first=first, last=last))
 
@@ -171,23 +171,23 @@ class Ledger:
 
     def activities(self, subject: str) -> list[Activity]:
         """Return the activities of a subject, oldest first."""
-        activities = self._activities.query("PartitionKey eq @key", key=row_key(subject))
-        return sorted(activities, key=lambda activity: activity.at)
+        return self._activities.of(subject)
 
     def newest_activities(self, limit: int, after: str | None = None) -> list[NewestActivity]:
         """Return the newest activities of all subjects, newest first, after one with this `position`."""
-        keys = {"key": NEWEST, **({"after": row_key(after)} if after else {})}
-        condition = "PartitionKey eq @key" + (" and RowKey gt @after" if after else "")
-        return list(islice(self._newest.query(condition, limit, **keys), limit))
+        return self._activities.newest(limit, after)
 
     def unsent_activities(self) -> list[Activity]:
-        """Return the activities that were not sent to every channel yet."""
-        return list(self._activities.query("done eq false"))
+        """Return the activities that were not sent to every channel yet, newest first."""
+        return self._activities.unsent()
+
+    def open_failures(self) -> list[Activity]:
+        """Return the permanent failures that wait for a person, newest first."""
+        return self._activities.open_failures()
 
     def failures(self) -> list[Activity]:
-        """Return the permanent failures, newest first, including those that a person replayed."""
-        activities = self._activities.query("failed eq true")
-        return sorted(activities, key=lambda activity: activity.at, reverse=True)
+        """Return all permanent failures, newest first, also those that are over. This takes long."""
+        return self._activities.failures()
 
     def pause(self, target: str) -> Pause | None:
         return self._pauses.get(target, _PAUSE_ROW)
@@ -224,32 +224,23 @@ class Ledger:
 
     def add_activity(self, activity: Activity) -> bool:
         """Record an activity unless it is recorded already. Return whether it was new."""
-        try:
-            self.save(activity)
-        except ConflictError:
-            return False
-        self.effects.note(activity)
-        self.effects.add_activity(activity)
-        return True
+        return self._activities.add(activity)
+
+    def add_failure(self, activity: Activity) -> None:
+        """Record a failure unless it is recorded already and waits for a person."""
+        self._activities.add_failure(activity)
 
     def list_activity(self, activity: Activity) -> None:
         """Add an activity to the list of the newest ones, unless it is there."""
-        entry = NewestActivity.of(activity)
-        try:
-            self._newest.save(NEWEST, entry.position, entry)
-        except ConflictError:
-            pass
+        self._activities.list(activity)
 
-    def add_failure(self, activity: Activity) -> None:
-        """Record a failure unless it is recorded already.
+    def forget_unsent(self, activity: Activity) -> None:
+        """Leave an activity out of the unsent ones, because it is too old to be sent."""
+        self._activities.forget_unsent(activity)
 
-        If the recorded failure was replayed or closed, this is a new failure and is recorded under a new id.
-        """
-        while not self.add_activity(activity):
-            recorded = self.activity(activity.subject, activity.id)
-            if recorded is None or recorded.ended_at is None:
-                return
-            activity.id = f"{activity.id}-{recorded.ended_at:%H%M%S}"
+    def add_open_of_earlier_releases(self) -> None:
+        """Find the open activities that an earlier release recorded, once in an installation."""
+        self._activities.add_open_of_earlier_releases()
 
     def save(self, record: LedgerRecord) -> None:
         """Insert a record without an etag, or replace the row of a record that has one.
@@ -278,8 +269,7 @@ class Ledger:
             case ModelVersion():
                 self._versions.save(record.model, record.version, record, final=record.state.final)
             case Activity():
-                columns = {"done": record.done, "failed": record.failed}
-                self._activities.save(record.subject, record.id, record, **columns)
+                self._activities.save(record)
             case Pause():
                 self._pauses.save(record.target, _PAUSE_ROW, record)
             case WaitingCommand():
@@ -304,9 +294,9 @@ class Ledger:
     def create(self) -> bool:
         """Create the tables that do not exist. Return whether any was created."""
         models, pauses = (self._models, self._versions), (self._pauses, self._waiting)
-        others = (self._activities, self._feeds, self._delays, self._newest, self._backfills, self._channels)
+        others = (self._feeds, self._delays, self._backfills, self._channels)
         tables = (self._partitions, self._jobs, *models, *pauses, *others)
-        created = [rows.create() for rows in (*tables, self.history, self.effects)]
+        created = [rows.create() for rows in (*tables, self._activities, self.history, self.effects)]
         return any(created)
 
 

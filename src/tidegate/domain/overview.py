@@ -68,16 +68,23 @@ class ModelRow:
 
 
 @dataclass(frozen=True)
-class Overview:
-    """The state of an installation at one time."""
+class Status:
+    """What waits for a person, runs and is retried at one time."""
 
     needs: tuple[NeedItem, ...]
-    feeds: tuple[FeedRow, ...]
-    models: tuple[ModelRow, ...]
     jobs: tuple[Job, ...]
     delays: tuple[Delay, ...]
-    activities: tuple[NewestActivity, ...]
     at: datetime
 
     def of(self, need: Need) -> list[NeedItem]:
         return [item for item in self.needs if item.need is need]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The state of an installation, as the first screen shows it."""
+
+    status: Status
+    feeds: tuple[FeedRow, ...]
+    models: tuple[ModelRow, ...]
+    activities: tuple[NewestActivity, ...]

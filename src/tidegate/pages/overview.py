@@ -45,7 +45,8 @@ def first_screen(
         request,
         "overview.html",
         overview=overview,
-        groups=[(need, *NEEDS[need], overview.of(need)) for need in Need],
+        present=overview.status,
+        groups=[(need, *NEEDS[need], overview.status.of(need)) for need in Need],
         shown=_ITEMS_SHOWN,
         rows=[row for feed in overview.feeds if (row := _filtered(feed, only)).cells or not only],
         only=only,
@@ -65,7 +66,7 @@ def needs(
     """Show everything of one kind that needs a person."""
     if need not in list(Need):
         raise RefusedError(404, "Not found", f"{need} is none of: {', '.join(Need)}")
-    items = [item for item in service.overviews.needs() if item.need == need]
+    items = [item for item in service.overviews.status().needs if item.need == need]
     title, about = NEEDS[Need(need)]
     page = page_of(list(enumerate(items)), after, key=lambda pair: f"{pair[0]:06}")
     return render(request, "needs.html", title=title, about=about, need=need, page=page, count=len(items))

@@ -39,7 +39,11 @@ def feed(
     after: After = "",
 ) -> HTMLResponse:
     """Show a feed with all its partitions, newest first."""
-    rows = [row for row in service.overviews.standings(named.name) if only is None or getattr(row, only)]
+    names = service.overviews.partitions(named.name)
+    if only:
+        every = service.overviews.standings(named.name, names)
+        names = [row.partition for row in every if getattr(row, only)]
+    page = page_of(names, after, _CELLS_OF_PAGE, key=str)
     return render(
         request,
         "feed.html",
@@ -48,8 +52,9 @@ def feed(
         installed=service.ledger.feed(named.name),
         paused=service.ledger.pause(feed_target(named.name)),
         only=only,
-        count=len(rows),
-        page=page_of(rows, after, _CELLS_OF_PAGE, key=lambda row: row.partition),
+        count=len(names),
+        page=page,
+        cells=service.overviews.standings(named.name, page.rows),
     )
 
 

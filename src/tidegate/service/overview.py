@@ -1,22 +1,38 @@
 """Read what a person sees first, from a fixed number of table queries besides one for each feed shown."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 
 from tidegate.domain import needs
-from tidegate.domain.delays import Delay
-from tidegate.domain.jobs.records import Job
 from tidegate.domain.lifecycle.records import Model, ModelVersion
-from tidegate.domain.overview import FeedRow, ModelRow, NeedItem, Overview
+from tidegate.domain.overview import FeedRow, ModelRow, NeedItem, Overview, Status
+from tidegate.domain.partitions.calendar import partition_before
 from tidegate.domain.partitions.catch_up import FeedRecord
 from tidegate.domain.partitions.records import Partition
 from tidegate.domain.partitions.standing import FeedCalendar, PartitionStanding, standings
 from tidegate.service.context import ServiceContext
+from tidegate.service.reads import begin
 from tidegate.service.steps.undelivered import UndeliveredWork
 
 NEWEST_PARTITIONS = 12
 _LAST_ACTIVITIES = 12
+_LATEST = "9"  # follows the name of each partition
+
+
+class _StatusReads:
+    """The reads of what waits for a person. They begin at once, and a call waits for the result of one."""
+
+    def __init__(self, context: ServiceContext, undelivered: UndeliveredWork) -> None:
+        ledger = context.ledger
+        self.versions = begin(ledger.model_versions)
+        self.jobs = begin(ledger.jobs)
+        self.for_attention = begin(ledger.partitions_for_attention)
+        self.installed = begin(ledger.feeds)
+        self.failures = begin(ledger.open_failures)
+        self.undelivered = begin(undelivered.count)
+        self.pauses = begin(ledger.pauses)
+        self.delays = begin(ledger.delays)
 
 
 @dataclass(frozen=True)
@@ -28,105 +44,129 @@ class OverviewService:
 
     def read(self, feeds: Sequence[str]) -> Overview:
         """Return the overview with the newest partitions of these feeds."""
-        reading = _Reading(self.context)
+        ledger, reads = self.context.ledger, _StatusReads(self.context, self.undelivered)
+        models, activities = begin(ledger.models), begin(partial(ledger.newest_activities, _LAST_ACTIVITIES))
+        newest = {feed: begin(partial(self._newest, feed)) for feed in feeds}
         return Overview(
-            needs=tuple(self._needs(reading)),
-            feeds=tuple(reading.row(name) for name in feeds),
-            models=tuple(reading.models()),
-            jobs=tuple(sorted(reading.jobs, key=lambda job: job.submitted_at, reverse=True)),
-            delays=tuple(sorted(reading.delays, key=lambda delay: delay.since)),
-            activities=tuple(self.context.ledger.newest_activities(_LAST_ACTIVITIES)),
-            at=self.context.now(),
+            status=self._status(reads),
+            feeds=tuple(self._row(feed, newest[feed](), reads.installed()) for feed in feeds),
+            models=tuple(self._models(models(), reads.versions())),
+            activities=tuple(activities()),
         )
 
-    def needs(self) -> list[NeedItem]:
-        """Return what waits for a person."""
-        return self._needs(_Reading(self.context))
+    def status(self) -> Status:
+        """Return what waits for a person, runs and is retried."""
+        return self._status(_StatusReads(self.context, self.undelivered))
 
-    def standings(self, feed: str) -> list[PartitionStanding]:
-        """Return where each expected or recorded partition of a feed stands, newest first."""
-        records = {record.partition: record for record in self.context.ledger.partitions(feed)}
-        calendar = _Reading(self.context).calendar(feed)
-        partitions = sorted({*records, *calendar.expected()}, reverse=True)
-        return list(standings(calendar, records, partitions))
+    def partitions(self, feed: str) -> list[str]:
+        """Return the names of the expected and the recorded partitions of a feed, newest first."""
+        names = self.context.ledger.partition_names(feed)
+        return sorted({*names, *self._calendar(feed).expected()}, reverse=True)
+
+    def newest(
+        self, feed: str, count: int, before: str | None = None, among: Container[str] | None = None
+    ) -> list[Partition]:
+        """Return the newest partitions of a feed with a record, newest first, before another name.
+
+        Tables cannot be read backwards. So those of the newest periods are read. Only if these are too few,
+        the names of all are.
+        """
+        ledger, last = self.context.ledger, before or _LATEST
+        if among is None:
+            first = self._window(feed, before, 2 * count)
+            records = [row for row in ledger.partitions_between(feed, first, last) if row.partition < last]
+            if len(records) >= count or not first:
+                return records[: -count - 1 : -1]
+        names = [name for name in ledger.partition_names(feed) if among is None or name in among]
+        chosen = [name for name in names if name < last][-count:]
+        records = ledger.partitions_between(feed, chosen[0], chosen[-1]) if chosen else []
+        return [record for record in reversed(records) if record.partition in chosen]
+
+    def _window(self, feed: str, before: str | None, count: int) -> str:
+        """Return the first of so many periods, or an empty text if the feed began later."""
+        calendar = self._calendar_of(feed, None)
+        try:
+            first = partition_before(before or calendar.present, count)
+        except ValueError:  # callers may write any name
+            return ""
+        return first if first > calendar.feed.starts else ""
+
+    def standings(self, feed: str, partitions: Sequence[str]) -> list[PartitionStanding]:
+        """Return where these partitions of a feed stand, which follow each other, newest first."""
+        if not partitions:
+            return []
+        records = self.context.ledger.partitions_between(feed, partitions[-1], partitions[0])
+        by_name = {record.partition: record for record in records}
+        return list(standings(self._calendar(feed), by_name, list(partitions)))
 
     def standing(self, record: Partition) -> PartitionStanding:
         """Return where a partition stands."""
-        return _Reading(self.context).calendar(record.feed).standing(record.partition, record)
+        return self._calendar(record.feed).standing(record.partition, record)
 
     def models(self) -> list[ModelRow]:
         """Return the models that have a policy or a record, with their open versions."""
-        return _Reading(self.context).models()
+        ledger = self.context.ledger
+        versions, models = begin(ledger.model_versions), begin(ledger.models)
+        return self._models(models(), versions())
 
-    def _needs(self, reading: "_Reading") -> list[NeedItem]:
-        ledger, counts = self.context.ledger, self.undelivered.count()
+    def _status(self, reads: _StatusReads) -> Status:
+        return Status(
+            needs=tuple(self._needs(reads)),
+            jobs=tuple(sorted(reads.jobs(), key=lambda job: job.submitted_at, reverse=True)),
+            delays=tuple(sorted(reads.delays(), key=lambda delay: delay.since)),
+            at=self.context.now(),
+        )
+
+    def _needs(self, reads: _StatusReads) -> list[NeedItem]:
+        counts, attention = reads.undelivered(), self._attention(reads.for_attention(), reads.installed())
         return [
-            *needs.approvals(reading.versions, self.context.policy),
-            *needs.stuck_jobs(reading.jobs),
-            *needs.stuck_rollouts(reading.versions),
-            *needs.failed_partitions(reading.attention),
-            *needs.late_partitions(reading.attention),
-            *needs.open_failures(ledger.failures()),
+            *needs.approvals(reads.versions(), self.context.policy),
+            *needs.stuck_jobs(reads.jobs()),
+            *needs.stuck_rollouts(reads.versions()),
+            *needs.failed_partitions(attention),
+            *needs.late_partitions(attention),
+            *needs.open_failures(reads.failures()),
             *needs.undelivered(counts.dead_letters, counts.poison_messages),
-            *needs.paused(ledger.pauses()),
+            *needs.paused(reads.pauses()),
         ]
 
-
-class _Reading:
-    """What one request reads from the ledger, each table once."""
-
-    def __init__(self, context: ServiceContext) -> None:
-        self._context = context
-
-    @cached_property
-    def jobs(self) -> list[Job]:
-        return self._context.ledger.jobs()
-
-    @cached_property
-    def delays(self) -> list[Delay]:
-        return self._context.ledger.delays()
-
-    @cached_property
-    def versions(self) -> list[ModelVersion]:
-        return self._context.ledger.model_versions()
-
-    @cached_property
-    def attention(self) -> list[PartitionStanding]:
-        """Where the partitions stand that may be failed or late, newest first."""
-        feeds = self._context.config().feeds
-        records = [
-            record for record in self._context.ledger.partitions_for_attention() if record.feed in feeds
+    def _attention(
+        self, records: Sequence[Partition], installed: dict[str, FeedRecord]
+    ) -> list[PartitionStanding]:
+        """Return where the partitions stand that may be failed or late, newest first."""
+        feeds = self.context.config().feeds
+        rows = [
+            self._calendar_of(record.feed, installed.get(record.feed)).standing(record.partition, record)
+            for record in records
+            if record.feed in feeds
         ]
-        rows = [self.calendar(record.feed).standing(record.partition, record) for record in records]
         return sorted(rows, key=lambda row: (row.partition, row.feed), reverse=True)
 
-    @cached_property
-    def _installed(self) -> dict[str, FeedRecord]:
-        return self._context.ledger.feeds()
+    def _calendar(self, feed: str) -> FeedCalendar:
+        return self._calendar_of(feed, self.context.ledger.feed(feed))
 
-    def calendar(self, name: str) -> FeedCalendar:
-        config = self._context.config()
-        now, timezone = self._context.now(), config.timezone
-        return FeedCalendar(name, config.feeds[name], self._installed.get(name), now, timezone)
+    def _calendar_of(self, feed: str, installed: FeedRecord | None) -> FeedCalendar:
+        config = self.context.config()
+        return FeedCalendar(feed, config.feeds[feed], installed, self.context.now(), config.timezone)
 
-    def row(self, name: str) -> FeedRow:
+    def _newest(self, feed: str) -> list[Partition]:
+        expected = self._calendar_of(feed, None).newest_expected(NEWEST_PARTITIONS)
+        return self.context.ledger.partitions_since(feed, expected[0] if expected else "")
+
+    def _row(self, feed: str, newest: Sequence[Partition], installed: dict[str, FeedRecord]) -> FeedRow:
         """Return a feed with its newest partitions, expected or recorded."""
-        calendar = self.calendar(name)
-        expected = calendar.expected()[-NEWEST_PARTITIONS:]
-        records = self._records(name, expected[0] if expected else "")
+        calendar = self._calendar_of(feed, installed.get(feed))
+        records = {record.partition: record for record in newest}
+        expected = calendar.newest_expected(NEWEST_PARTITIONS)
         partitions = sorted({*expected, *records})[-NEWEST_PARTITIONS:]
-        return FeedRow(name, calendar.feed.score.model, tuple(standings(calendar, records, partitions)))
+        return FeedRow(feed, calendar.feed.score.model, tuple(standings(calendar, records, partitions)))
 
-    def _records(self, feed: str, first: str) -> dict[str, Partition]:
-        records = self._context.ledger.partitions_since(feed, first)
-        return {record.partition: record for record in records}
-
-    def models(self) -> list[ModelRow]:
+    def _models(self, models: Sequence[Model], versions: Sequence[ModelVersion]) -> list[ModelRow]:
         """Return the models that have a policy or a record, with their open versions."""
-        policies = self._context.config().models
-        records = {record.model: record for record in self._context.ledger.models()}
+        policies = self.context.config().models
+        records = {record.model: record for record in models}
         open_versions: dict[str, list[ModelVersion]] = {}
-        for version in self.versions:
+        for version in versions:
             open_versions.setdefault(version.model, []).append(version)
         return [
             ModelRow(

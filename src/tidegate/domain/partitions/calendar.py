@@ -42,6 +42,15 @@ def next_partition(partition: str) -> str:
     return partition_at(following, period_of(partition))
 
 
+def partition_before(partition: str, count: int) -> str:
+    """Return the partition that is so many months or days earlier."""
+    start, period = first_day(partition), period_of(partition)
+    if period == "day":
+        return partition_at(start - timedelta(count), period)
+    year, month = divmod(start.year * 12 + start.month - 1 - count, 12)
+    return partition_at(date(year, month + 1, 1), period)
+
+
 def expected_partitions(starts: str, now: datetime, timezone: ZoneInfo) -> Iterator[str]:
     """Yield every partition from the feed's first one to the present one in its time zone."""
     last = current_partition(period_of(starts), now, timezone)

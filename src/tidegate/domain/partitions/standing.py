@@ -7,7 +7,12 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from tidegate.config.schema import Feed
-from tidegate.domain.partitions.calendar import current_partition, deadline_of, expected_partitions
+from tidegate.domain.partitions.calendar import (
+    current_partition,
+    deadline_of,
+    expected_partitions,
+    partition_before,
+)
 from tidegate.domain.partitions.catch_up import FeedRecord, is_held_back, was_due_before
 from tidegate.domain.partitions.records import Generation, Partition, ScoringState
 from tidegate.messages.partition_id import period_of
@@ -70,9 +75,19 @@ class FeedCalendar:
     now: datetime
     timezone: ZoneInfo
 
+    @property
+    def present(self) -> str:
+        """Return the partition of the present time."""
+        return current_partition(period_of(self.feed.starts), self.now, self.timezone)
+
     def expected(self) -> list[str]:
         """Return the partitions from the feed's first one to the present one, oldest first."""
         return list(expected_partitions(self.feed.starts, self.now, self.timezone))
+
+    def newest_expected(self, count: int) -> list[str]:
+        """Return the newest expected partitions, oldest first, without a look at all of them."""
+        first = max(self.feed.starts, partition_before(self.present, count - 1))
+        return list(expected_partitions(first, self.now, self.timezone))
 
     def standing(self, partition: str, record: Partition | None) -> PartitionStanding:
         """Return where a partition stands. `record` is None if no file of it was ever listed."""

@@ -125,7 +125,7 @@ class ReconcileHandler:
         due += self.delays.lost(delays, cause)
         due += due_backfills(ledger.backfills(open_only=True), config, cause)
         due += due_archive(config, now, cause)
-        unsent = [activity for activity in ledger.unsent_activities() if now - activity.at < _OLD_NEWS]
+        unsent = self._unsent(now)
         due += due_activities(unsent, now, cause)
         waiting += [
             *waiting_models(models, versions),
@@ -137,6 +137,16 @@ class ReconcileHandler:
             log.info("unfinished_work", **vars(summary))
         log.info("timer_completed", commands=len(commands))
         return [Next(command) for command in commands]
+
+    def _unsent(self, now: datetime) -> list[Activity]:
+        """Return the activities that are still to be sent. Those that are too old for it are forgotten."""
+        ledger = self.context.ledger
+        ledger.add_open_of_earlier_releases()
+        activities = ledger.unsent_activities()
+        for old in activities:
+            if now - old.at >= _OLD_NEWS:
+                ledger.forget_unsent(old)
+        return [activity for activity in activities if now - activity.at < _OLD_NEWS]
 
 
 def _is_live(record: Partition) -> bool:

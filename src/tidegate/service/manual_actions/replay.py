@@ -48,12 +48,17 @@ class ReplayService:
 
         `replayed` includes those that were replayed already, and those whose work has succeeded since.
         """
-        failures = self.context.ledger.failures()
-        return [failure for failure in failures if replayed or failure.ended_at is None]
+        ledger = self.context.ledger
+        return ledger.failures() if replayed else ledger.open_failures()
 
     def find(self, id: str) -> Activity:
         """Return the failure with this short id. Raise RefusedError if there is none."""
-        for failure in self.context.ledger.failures():
+        ledger = self.context.ledger
+        for effect in ledger.effects.of(id):
+            activity = ledger.activity(effect.subject, effect.activity or "")
+            if activity and activity.failed:
+                return activity
+        for failure in ledger.failures():  # an earlier release recorded it
             if failure.short_id == id:
                 return failure
         detail = f"There is no failure {id!r}: GET /api/failures?all=true lists all of them"

@@ -128,10 +128,9 @@ class DelayedWork:
         failure = self._ledger.activity(delay.subject, delay.failure or "")
         if failure is None:
             return []
-        if failure.closed_at is None:
-            failure.closed_at = self._now()
-            self._ledger.save(failure)
-            log.info("failure_closed", failure=failure.short_id, subject=failure.subject)
+        failure.closed_at = failure.closed_at or self._now()
+        self._ledger.save(failure)  # a repetition takes it out of the open failures if a crash left it there
+        log.info("failure_closed", failure=failure.short_id, subject=failure.subject)
         activity = Activity(
             subject=delay.subject,
             id=f"{failure.id}-closed",
