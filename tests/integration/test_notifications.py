@@ -3,7 +3,7 @@
 import re
 from collections import deque
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.support import config_yaml
@@ -17,11 +17,12 @@ from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.notification_sender import NotificationSender
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.channel_texts import Message
+from tidegate.domain.activities.subjects import channel_subject
 from tidegate.errors import TransientError
 from tidegate.installation.asset_files import installed_assets
 from tidegate.installation.checks import connections
 from tidegate.installation.checks.check import CheckInputs, CheckState
-from tidegate.messages.commands import Notify
+from tidegate.messages.commands import Notify, Reconcile
 from tidepool.cloud import StorageAccount, Tidepool
 
 LINK = "https://tidegate.example.com/feeds/digits/202611?a_b=1"
@@ -208,6 +209,36 @@ def test_a_channel_that_fails_is_tried_again_recorded_and_shown(
     assert (recovered.failing_since, recovered.failures) == (None, 0)
     paths = [delivery.path for delivery in receiver.deliveries]
     assert paths == ["/all", "/cats", "/all"]  # the second channel got it once
+
+
+@pytest.mark.parametrize(("failing", "number", "told"), [("/cats", 1, ["/all", "/all"]), ("/all", 0, [])])
+def test_the_other_channels_are_told_once_that_a_channel_fails_and_once_that_it_is_over(
+    notifying: Service, receiver: WebhookReceiver, failing: str, number: int, told: list[str]
+) -> None:
+    clock = cast(Clock, notifying.now)
+    command = an_activity(notifying, "cats:202611")
+    receiver.refuses = {failing}
+    for _ in range(4):
+        with pytest.raises(TransientError):
+            notify(notifying, command)
+        clock.move(minutes=2)
+    receiver.refuses = set()
+    notify(notifying, command)
+    clock.move(minutes=2)
+    [channel] = notifying.ledger.channels()
+
+    news = notifying.ledger.activities(channel_subject(channel.channel))
+    assert [activity.kind for activity in news] == ["channel.failing", "channel.recovered"]
+    assert news[0].title == f"The channel notify[{number}] (json) fails"
+    assert "HTTP 500" in news[0].text
+    due = {step.command for step in notifying.handlers[Reconcile](Reconcile(cause="timer-1"))}
+    commands = [Notify(cause="timer-1", subject=each.subject, activity=each.id) for each in news]
+    assert set(commands) <= due
+    receiver.deliveries.clear()
+    for each in commands:
+        notify(notifying, each)
+    assert [delivery.path for delivery in receiver.deliveries] == told
+    assert notifying.ledger.unsent_activities() == []
 
 
 def test_links_lead_to_the_configured_address(notifying: Service, receiver: WebhookReceiver) -> None:

@@ -28,12 +28,13 @@ class Delivery:
 class WebhookReceiver:
     """A webhook that validates subscriptions, unless `shakes_hands` is False, and keeps its deliveries.
 
-    It answers with the statuses in `answers`, then with 200.
+    It answers with the statuses in `answers`, then with 200. `refuses` has paths that it answers with 500.
     """
 
     answers: deque[int] = field(default_factory=deque)
     deliveries: list[Delivery] = field(default_factory=list)
     shakes_hands: bool = True
+    refuses: set[str] = field(default_factory=set)
 
     def __enter__(self) -> Self:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -59,6 +60,8 @@ class WebhookReceiver:
             code = body[0]["data"]["validationCode"]
             return 200, {"validationResponse": code if self.shakes_hands else "something else"}
         self.deliveries.append(Delivery(headers, body, path))
+        if path in self.refuses:
+            return 500, None
         return (self.answers.popleft() if self.answers else 200), None
 
     def _handler(receiver) -> type[BaseHTTPRequestHandler]:  # noqa: N805 - `self` is the request's

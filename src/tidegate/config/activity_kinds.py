@@ -47,6 +47,8 @@ KINDS: Mapping[str, str] = {
     "rollout.done": "a rollout is complete",
     "drift.detected": "a monitor or the service's own measurement found drift, and a training starts",
     "drift.ignored": "drift was found, and no training starts",
+    "channel.failing": "a notification channel has accepted no message for some time",
+    "channel.recovered": "a channel that was announced as failing accepts messages again",
     "event.rejected": "an event could not be read; it can be replayed",
     "budget.warning": "the jobs of a feed or a model cost as much of the month's budget as `warn_at` says",
     "budget.used_up": "the month's budget of a feed or a model is used up, and no new jobs start",

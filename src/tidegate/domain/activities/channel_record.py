@@ -16,6 +16,7 @@ class ChannelRecord(LedgerRecord):
     failing_since: datetime | None = None
     failures: int = Field(default=0, description="How many messages in a row it did not accept.")
     problem: str | None = None
+    announced: bool = Field(default=False, description="Whether the other channels were told that it fails.")
     sent_at: datetime | None = Field(default=None, description="When it accepted a message after failures.")
 
     def failed(self, problem: str, at: datetime) -> Self:
@@ -27,4 +28,5 @@ class ChannelRecord(LedgerRecord):
 
     def recovered(self, at: datetime) -> Self:
         """Return the record after a message that the channel accepted."""
-        return self.model_copy(update={"failing_since": None, "failures": 0, "problem": None, "sent_at": at})
+        healthy = {"failing_since": None, "failures": 0, "problem": None, "announced": False}
+        return self.model_copy(update={**healthy, "sent_at": at})

@@ -62,13 +62,19 @@ class FailingChannel:
 def failing_channels(
     channels: Sequence[Channel], records: Iterable[ChannelRecord]
 ) -> Iterator[FailingChannel]:
-    """Yield the channels of tidegate.yml that fail now, by their place in it: `notify[0] (slack)`."""
+    """Yield the channels of tidegate.yml that fail now."""
     by_key = {record.channel: record for record in records}
-    for number, channel in enumerate(channels):
+    for channel in channels:
         record = by_key.get(channel_key(channel))
         if record and record.failing_since:
-            name = f"notify[{number}] ({url_scheme(channel.url)})"
-            yield FailingChannel(name, record.failing_since, record.failures, record.problem or "")
+            yield FailingChannel(
+                channel_name(channels, channel), record.failing_since, record.failures, record.problem or ""
+            )
+
+
+def channel_name(channels: Sequence[Channel], channel: Channel) -> str:
+    """Return the name of a channel by its place in tidegate.yml: `notify[0] (slack)`."""
+    return f"notify[{channels.index(channel)}] ({url_scheme(channel.url)})"
 
 
 def channel_key(channel: Channel) -> str:

@@ -173,6 +173,11 @@ def job_subject(workspace: str, job: str) -> str:
     return f"{workspace}:{job}"
 
 
+def channel_subject(key: str) -> str:
+    """Return the subject of a notification channel, given by its hash: `channel:0f3a...`."""
+    return f"channel:{key}"
+
+
 def pause_subject(target: str) -> str:
     """Return the subject of a pause: `pause:feed:digits`, `pause:all`."""
     return f"pause:{target}"

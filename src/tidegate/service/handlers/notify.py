@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING
 from tidegate.config.activity_kinds import event_type
 from tidegate.config.schema import Channel
 from tidegate.config.types import url_scheme
-from tidegate.domain.activities.activity import Activity
+from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.channel_record import ChannelRecord
+from tidegate.domain.activities.failing_channel_texts import channel_failing, channel_recovered
 from tidegate.domain.activities.notification_channels import (
     channel_key,
+    channel_name,
     event_data,
     event_id,
     notification,
     wants,
 )
 from tidegate.domain.activities.owners import Owner, owner_of
-from tidegate.domain.activities.subjects import JobSubject, parse_subject
+from tidegate.domain.activities.subjects import JobSubject, channel_subject, parse_subject
 from tidegate.domain.jobs.records import JobKind
 from tidegate.errors import TidegateError, TransientError
 from tidegate.log import Log
@@ -71,6 +73,7 @@ class NotifyHandler:
         owner = self._owner(activity)
         channels = [c for c in self.context.config().notify if wants(c, activity.kind, owner)]
         waiting = {channel_key(channel): channel for channel in channels}
+        waiting.pop(activity.subject.removeprefix(channel_subject("")), None)  # it is about this channel
         message, failed = notification(activity, self.public_url), 0
         for key in [key for key in waiting if key not in activity.sent]:
             problem = self.sender.send(waiting[key].url, message)
@@ -78,7 +81,7 @@ class NotifyHandler:
                 self._save_sent(activity, key)
             else:
                 failed += 1
-            self._record(key, waiting[key], problem)
+            self._record(key, waiting[key], problem, activity.cause)
         return failed
 
     def _owner(self, activity: Activity) -> Owner:
@@ -90,23 +93,29 @@ class NotifyHandler:
                 return Owner(**{"feed" if is_scoring else "model": job.owner}) if job else Owner()
         return owner_of(activity.subject, activity.data)
 
-    def _record(self, key: str, channel: Channel, problem: str | None) -> None:
+    def _record(self, key: str, channel: Channel, problem: str | None, cause: str) -> None:
         """Record that a channel fails, or that it accepts messages again. Its failure delays no message."""
-        now, ledger = self.context.now(), self.context.ledger
-
-        def change() -> None:
-            record = ledger.channel(key)
-            if problem is not None:
-                known = record or ChannelRecord(channel=key, scheme=url_scheme(channel.url))
-                ledger.save_channel(known.failed(problem, now))
-            elif record and record.failing_since:
-                ledger.save_channel(record.recovered(now))
-                log.info("channel_recovered", scheme=record.scheme, failures=record.failures)
-
         try:
-            retry_on_conflict(change, f"channel {key}")
+            retry_on_conflict(lambda: self._change(key, channel, problem, cause), f"channel {key}")
         except TidegateError as error:
             log.warning("channel_not_recorded", channel=key, error=error)
+
+    def _change(self, key: str, channel: Channel, problem: str | None, cause: str) -> None:
+        """Save the state of a channel, and record what the timer sends to the other channels about it."""
+        ledger, trigger = self.context.ledger, Trigger(self.context.now(), cause)
+        record, name = ledger.channel(key), channel_name(self.context.config().notify, channel)
+        if problem is not None:
+            known = record or ChannelRecord(channel=key, scheme=url_scheme(channel.url))
+            failed = known.failed(problem, trigger.at)
+            if activity := channel_failing(failed, name, trigger):
+                ledger.add_activity(activity)
+                failed.announced = True
+            ledger.save_channel(failed)
+        elif record and record.failing_since:
+            if activity := channel_recovered(record, name, trigger):
+                ledger.add_activity(activity)
+            ledger.save_channel(record.recovered(trigger.at))
+            log.info("channel_recovered", scheme=record.scheme, failures=record.failures)
 
     def _publish(self, activity: Activity) -> TidegateError | None:
         """Publish the activity to the custom topic for programs, if there is one and it was not published.
