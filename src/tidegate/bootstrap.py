@@ -51,7 +51,9 @@ from tidegate.service.manual_actions.replay import ReplayService
 from tidegate.service.manual_actions.rerun import RerunService
 from tidegate.service.manual_actions.retrain import RetrainService
 from tidegate.service.overview import OverviewService
+from tidegate.service.record_graphs import RecordGraphs
 from tidegate.service.routing import CurrentRoutes
+from tidegate.service.steps.archived_history import ArchivedHistory
 from tidegate.service.steps.backfill_claims import BackfillClaims
 from tidegate.service.steps.catching_up import CatchingUp
 from tidegate.service.steps.champion_change import ChampionChange
@@ -170,7 +172,7 @@ def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _ut
         pauses=PauseService(context, queue, pauses, waiting),
         indexes=indexes,
         overviews=OverviewService(context, undelivered),
-        explain=ExplainService(context),
+        explain=ExplainService(context, RecordGraphs(context), ArchivedHistory(context)),
     )
 
 

@@ -7,13 +7,15 @@ import duckdb
 import pytest
 from tests.support import config_yaml
 from tests.support.promotions import MODEL, Promotions
+from tests.support.records import a_claim
 
 from tidegate.cloud.history_rows import HistoryRows
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.assets import BLOBSTORE
+from tidegate.domain.effects import Act
 from tidegate.domain.history_tables import MovedRow
 from tidegate.errors import TransientError
-from tidegate.messages.commands import AnyCommand, ArchiveHistory
+from tidegate.messages.commands import AnyCommand, ArchiveHistory, Origin
 from tidegate.service.handlers.archive_history import ArchiveHistoryHandler
 from tidegate.service.handlers.reconcile import due_archive
 
@@ -96,6 +98,31 @@ def test_old_activities_move_to_the_lake_once_and_open_failures_stay(lake: Lake)
     assert {path.name for path in lake.read("history/tables/")} == {
         f"history_tables_{name}.parquet" for name in ("jobs", "members", "partitions", "verdicts")
     }
+
+
+def test_what_moved_is_explained_from_the_lake(lake: Lake) -> None:
+    ledger, explain = lake.service.ledger, lake.service.explain
+    moved = ledger.activities("digits:202602")[0]
+    act = Act(
+        "event-1", "CheckPartition", moved.at, Origin(what="Microsoft.Storage.BlobCreated", first="e-1")
+    )
+    ledger.effects.add(act.effect("digits:202602"))
+    since = {"snapshot_at": moved.at, "cause": "event-1"}
+    record = a_claim("digits").record
+    record.versions[0] = record.versions[0].model_copy(update=since)
+    ledger.save(record)
+    lake.archive()
+    assert ledger.effects.of("event-1") == []
+
+    by_id, by_cause = explain.explain(moved.short_id), explain.explain("event-1")
+    of_files = explain.explain("digits:202611")
+
+    assert {node.title for node in by_id.graph.nodes} == {"t", "Microsoft.Storage.BlobCreated"}
+    assert by_id.about in {node.id for node in by_cause.graph.nodes}
+    causes = [node for node in of_files.graph.nodes if node.kind == "cause"]
+    assert [(cause.title, cause.facts["first"]) for cause in causes] == [
+        ("Microsoft.Storage.BlobCreated", "e-1")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,13 @@ from azure.functions import HttpResponse
 from tests.support.api_requests import Api, content
 from tests.support.installation import ROOT
 from tests.support.model_versions import POLICY, ModelInstallation
+from tests.support.records import a_claim
 
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.jobs.records import Job, JobEnd, JobKind
-from tidegate.domain.lifecycle.records import Retraining
+from tidegate.domain.lifecycle.records import Retraining, SignalRecord
 from tidegate.domain.lifecycle.retraining import retrain_job, retrained_by
-from tidegate.domain.partitions.records import Partition
+from tidegate.domain.partitions.records import Partition, ScoringState
 from tidegate.messages.commands import AnyCommand, CheckJob, JudgeModel, Notify, Reconcile, RetrainModel
 from tidepool.cloud import Tidepool
 
@@ -193,6 +194,36 @@ def test_a_kill_before_the_end_was_recorded_is_repaired_by_the_timer(installatio
 
     assert model.row(1).end is JobEnd.COMPLETED
     assert model.jobs() == [model.job(1)]
+
+
+def test_a_training_is_explained_by_its_signal_the_measured_scoring_and_their_first_event(
+    installation: ModelInstallation,
+) -> None:
+    trained = RetrainedModel(installation)
+    claim = a_claim("stories", state=ScoringState.SCORED)
+    claim.version.cause = "blob-event"
+    trained.ledger.save(claim.record)
+    model = trained.ledger.model(trained.name)
+    evidence = {"result": f"stories:{claim.name}"}
+    signal = {"source": "measurement", "about": claim.record.partition, "at": claim.version.snapshot_at}
+    model.signals = [
+        SignalRecord(id=SIGNAL, breached=True, why="drift", cause="run-event", evidence=evidence, **signal)
+    ]
+    trained.ledger.save(model)
+    trained.train()
+
+    answer = content(Api(lambda: trained.service).get(f"/api/explain/{trained.job(1)}"))
+
+    led_to = {(edge["source"], edge["target"]) for edge in answer["edges"]}
+    named, job = f"signal {trained.name}:{SIGNAL}", f"job development:{trained.job(1)}"
+    scoring, files = f"scoring stories:{claim.name}", f"files stories:{claim.version_name}"
+    assert {
+        (named, job),
+        (scoring, named),
+        (files, scoring),
+        ("cause blob-event", files),
+        ("cause run-event", named),
+    } <= led_to
 
 
 def test_a_submission_that_was_not_recorded_is_found(installation: ModelInstallation) -> None:

@@ -52,6 +52,12 @@ class DatastoreClient:
         with azure_errors(f"look for {datastore}/{path}"):
             return bool(self._blob(datastore, path).exists())
 
+    def names(self, datastore: str, prefix: str) -> list[str]:
+        """Return the paths of all files that begin with a prefix."""
+        with azure_errors(f"list {datastore}/{prefix}"):
+            blobs = self._container(datastore).list_blob_names(name_starts_with=prefix)
+            return [str(name) for name in blobs]
+
     def delete(self, datastore: str, path: str) -> None:
         """Delete a file. A file that does not exist counts as deleted."""
         try:

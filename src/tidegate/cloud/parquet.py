@@ -1,7 +1,7 @@
 """Parquet files from rows of plain values. The library is imported at its first use, away from events."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -24,6 +24,16 @@ def count_rows(content: bytes) -> int:
     from arro3.io import read_parquet
 
     return int(read_parquet(io.BytesIO(content)).read_all().num_rows)
+
+
+def matching_rows(content: bytes, column: str, values: Collection[str]) -> list[dict[str, Any]]:
+    """Return the rows of a Parquet file that have one of these values in a column."""
+    from arro3.io import read_parquet
+
+    table = read_parquet(io.BytesIO(content)).read_all()
+    wanted = [number for number, value in enumerate(table.column(column).to_pylist()) if value in values]
+    names = table.column_names
+    return [{name: table.column(name)[number].as_py() for name in names} for number in wanted]
 
 
 def _array(kind: ColumnType, values: Sequence[Any]) -> Any:

@@ -18,6 +18,7 @@ from tidegate.domain.lifecycle.records import ModelVersion
 from tidegate.domain.model_sets.members import METRICS, Member
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import Partition
+from tidegate.messages.commands import Origin
 
 Columns = Mapping[str, Literal["text", "int", "float", "bool", "time"]]
 FOLDER = "history"
@@ -61,6 +62,19 @@ class HistoryTable:
 def activity_rows(activity: Activity) -> Iterator[dict[str, Any]]:
     texts = {"data": json.dumps(activity.data, default=str), "sent": json.dumps(activity.sent)}
     yield activity.model_dump() | texts | {"short_id": activity.short_id}
+
+
+def activity_of_row(row: Mapping[str, Any]) -> Activity:
+    """Return the activity of a row in the lake. It was sent, or nobody waits for it any more."""
+    lists = {name: json.loads(row[name] or "null") for name in ("data", "sent")}
+    return Activity.model_validate({**row, **lists, "done": True})
+
+
+def effect_of_row(row: Mapping[str, Any]) -> Effect:
+    """Return the effect of a row in the lake."""
+    names = {"first": "first_event", "last": "last_event"}
+    fields = {name: row[names.get(name, name)] for name in Origin.model_fields}
+    return Effect.model_validate({**row, "origin": Origin(**fields) if fields["what"] else None})
 
 
 def effect_rows(effect: Effect) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,8 @@
 """Explain what led to something and what came of it, with a handful of reads of single records."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tidegate.domain.activities.subjects import (
     SPELLINGS,
@@ -26,23 +28,24 @@ from tidegate.domain.explanations.graph import (
     causes_of,
     effect_graph,
 )
-from tidegate.domain.explanations.model_facts import champion_graph, champion_id, model_graph, model_id
+from tidegate.domain.explanations.model_facts import (
+    champion_graph,
+    champion_id,
+    model_id,
+)
 from tidegate.domain.explanations.partition_facts import (
     files_graph,
     files_id,
-    job_graph,
     job_id,
-    scoring_graph,
     scoring_id,
 )
-from tidegate.domain.jobs.records import Job, JobKind
-from tidegate.domain.lifecycle.records import ModelVersion
-from tidegate.domain.partitions.names import result_order, version_name
-from tidegate.domain.partitions.records import Claim, Partition
+from tidegate.domain.partitions.names import version_name
 from tidegate.errors import RefusedError
 from tidegate.service.context import ServiceContext
+from tidegate.service.reads import begin
+from tidegate.service.record_graphs import RecordGraphs
+from tidegate.service.steps.archived_history import ArchivedHistory
 
-_MOST_SCORINGS = 20  # of a partition; the others are in the lists of the API
 _LONGEST_SUBJECT = 2000
 
 
@@ -59,6 +62,8 @@ class ExplainService:
     """Each kind of subject has a method that reads its records. Causes are added at the end."""
 
     context: ServiceContext
+    records: RecordGraphs
+    archive: ArchivedHistory
 
     def explain(self, text: str) -> Explanation:
         """Return the explanation of a subject as people write it: see SPELLINGS.
@@ -79,9 +84,8 @@ class ExplainService:
         explanation: Explanation | None = None
         match subject:
             case ScoringSubject():
-                record = self.context.ledger.partition(subject.feed, subject.partition)
-                claim = record.claim(subject.version, subject.generation)
-                explanation = Explanation(scoring_id(claim), self._scoring(claim)) if claim else None
+                claim = self.records.claim(subject)
+                explanation = Explanation(scoring_id(claim), self.records.scoring(claim)) if claim else None
             case PartitionVersionSubject(feed, partition, number):
                 explanation = self._partition(feed, partition, number)
             case PartitionSubject(feed, partition):
@@ -90,12 +94,14 @@ class ExplainService:
                 explanation = self._blob(path)
             case ModelVersionSubject(model, version):
                 found = self.context.ledger.model_version(model, version)
-                explanation = Explanation(model_id(model, version), self._model(found)) if found else None
+                explanation = (
+                    Explanation(model_id(model, version), self.records.model(found)) if found else None
+                )
             case ModelSubject(model):
                 explanation = self._champion(model)
             case JobSubject(workspace, name):
                 job = self.context.ledger.job(workspace, name)
-                explanation = Explanation(job_id(workspace, name), self._job(job)) if job else None
+                explanation = Explanation(job_id(workspace, name), self.records.job(job)) if job else None
             case ActivitySubject(id):
                 explanation = self._activity(id)
             case CauseSubject(id):
@@ -116,49 +122,8 @@ class ExplainService:
         version = record.version(number) if number else record.latest
         if version is None:
             return None
-        graph = files_graph(record, version)
-        claims = [claim for claim in record.claims if claim.version is version]
-        for claim in claims[-_MOST_SCORINGS:]:
-            graph += scoring_graph(claim) + self._job_of(claim)
+        graph = files_graph(record, version) + self.records.scorings(record, version)
         return Explanation(files_id(feed, version_name(partition, version.number)), graph)
-
-    def _scoring(self, claim: Claim) -> Graph:
-        """Return what stands behind predictions: files, job, model, verdict and person."""
-        graph = scoring_graph(claim) + files_graph(claim.record, claim.version) + self._job_of(claim)
-        if model := self._scoring_model(claim):
-            graph += self._model(model).led_to(model_id(model.model, model.version), scoring_id(claim))
-        return graph
-
-    def _job_of(self, claim: Claim) -> Graph:
-        feed, name = self.context.config().feeds.get(claim.record.feed), claim.generation.job
-        job = self.context.ledger.job(feed.workspace, name) if feed and name else None
-        return job_graph(job, scoring_id(claim)) if job else Graph()
-
-    def _scoring_model(self, claim: Claim) -> ModelVersion | None:
-        """Return the record of the model version that scored, which has another number in production."""
-        ledger, generation = self.context.ledger, claim.generation
-        name, version = generation.model_name, generation.model_version
-        feed = self.context.config().feeds.get(claim.record.feed)
-        if feed is None or feed.workspace == "development":
-            return ledger.model_version(name, version)
-        model = ledger.model(name)
-        champions = [champion for champion in (model.champion, model.previous) if champion]
-        sources = [champion.source for champion in champions if champion.version == version]
-        if sources:
-            return ledger.model_version(name, sources[0])
-        versions = ledger.model_versions(name, open_only=False)
-        copies = (record for record in versions if record.promotion)
-        return next((copy for copy in copies if _production_version(copy) == version), None)
-
-    def _model(self, record: ModelVersion) -> Graph:
-        graph, id = model_graph(record), model_id(record.model, record.version)
-        names = {record.source.run: id}
-        if record.verdict:
-            names[record.verdict.job] = f"verdict {record.model}:{record.version}"
-        for name, target in names.items():
-            job = self.context.ledger.job("development", name) if name else None
-            graph += job_graph(job, target) if job else Graph()
-        return graph
 
     def _champion(self, name: str) -> Explanation | None:
         model = self.context.ledger.model(name)
@@ -167,36 +132,37 @@ class ExplainService:
         graph = champion_graph(model)
         champion = model.champion
         record = self.context.ledger.model_version(name, champion.source) if champion else None
-        return Explanation(champion_id(name), graph + self._model(record) if record else graph)
-
-    def _job(self, job: Job) -> Graph:
-        """Return a job with the work that it did."""
-        if job.kind is JobKind.SCORING:
-            partition, _, _ = job.work.partition("-")
-            record = self.context.ledger.partition(job.owner, partition)
-            claim = record.claim(*result_order(job.work))
-            return job_graph(job, scoring_id(claim)) + self._scoring(claim) if claim else job_graph(job)
-        if job.kind is JobKind.EVALUATION:
-            judged = self.context.ledger.model_version(job.owner, job.work)
-            return job_graph(job) + self._model(judged) if judged else job_graph(job)
-        return job_graph(job)
+        return Explanation(champion_id(name), graph + self.records.model(record) if record else graph)
 
     def _activity(self, id: str) -> Explanation | None:
-        for pointer in self.context.ledger.effects.of(id):
-            activity = self.context.ledger.activity(pointer.subject, str(pointer.activity))
-            if activity:
-                return Explanation(f"activity {activity.short_id}", activity_graph(activity))
-        return None
+        pointers = self.context.ledger.effects.of(id)
+        recorded = (self.context.ledger.activity(each.subject, str(each.activity)) for each in pointers)
+        activity = next(filter(None, recorded), None) or self.archive.activity(id)
+        if activity is None:
+            return None
+        return Explanation(f"activity {activity.short_id}", activity_graph(activity))
 
     def _cause(self, id: str) -> Explanation | None:
         """Return what came of an event, a request or a tick of the timer."""
         effects = self.context.ledger.effects.of(id)
         if not effects:
-            return None
+            return self._archived_cause(id)
         if of := next((effect.of for effect in effects if effect.of), None):
             id, effects = of, self.context.ledger.effects.of(of)
         graph = Graph((cause_node(id, effects),))
         for effect in effects:
+            graph += self._effect(effect)
+        return Explanation(cause_id(id), graph)
+
+    def _archived_cause(self, id: str) -> Explanation | None:
+        """Return what came of a cause whose effects moved to the lake."""
+        effects = self.archive.effects([id])
+        if not effects:
+            return None
+        graph = Graph((cause_node(id, effects),))
+        for activity in self.archive.activities_of(id):
+            graph += activity_graph(activity)
+        for effect in (effect for effect in effects if not effect.activity):
             graph += self._effect(effect)
         return Explanation(cause_id(id), graph)
 
@@ -207,28 +173,29 @@ class ExplainService:
         for subject in named_subjects(effect.subject):
             if isinstance(subject, PartitionSubject):
                 record = self.context.ledger.partition(subject.feed, subject.partition)
-                if caused_here := self._caused_parts(record, effect.cause):
+                if caused_here := self.records.caused_parts(record, effect.cause):
                     return caused_here
             elif isinstance(subject, JobSubject | ModelVersionSubject) and (found := self._explain(subject)):
                 return found.graph + caused(effect.cause, found.about)
         return effect_graph(effect)
 
-    def _caused_parts(self, record: Partition, cause: str) -> Graph | None:
-        """Return the versions and scorings of a partition that a cause led to, or None if there are none."""
-        parts = Graph()
-        for version in record.versions:
-            parts += files_graph(record, version) if version.cause == cause else Graph()
-        claims = [claim for claim in record.claims if cause in (claim.generation.cause, claim.version.cause)]
-        for claim in claims[-_MOST_SCORINGS:]:
-            parts += files_graph(record, claim.version) + scoring_graph(claim) + self._job_of(claim)
-        return parts if parts.nodes else None
-
     def _with_causes(self, graph: Graph) -> Graph:
         """Return the graph with the node of each cause that leads to something in it."""
-        for cause in causes_of(graph):
-            graph += Graph((cause_node(cause, self.context.ledger.effects.of(cause)),))
+        ledger = self.context.ledger
+        reads = {cause: begin(partial(ledger.effects.of, cause)) for cause in causes_of(graph)}
+        effects = {cause: read() for cause, read in reads.items()}
+        for effect in self.archive.effects(self._moved(graph, effects)):
+            effects[effect.cause].append(effect)
+        for cause, known in effects.items():
+            graph += Graph((cause_node(cause, known),))
         return graph
 
-
-def _production_version(record: ModelVersion) -> str | None:
-    return record.promotion.production_version if record.promotion else None
+    def _moved(self, graph: Graph, effects: Mapping[str, Sequence[Effect]]) -> set[str]:
+        """Return the causes without effects of what is older than the ledger keeps them."""
+        retention = self.context.config().retention
+        if retention is None or retention.activities is None:
+            return set()
+        kept_since = self.context.now() - retention.activities
+        old = {node.id for node in graph.nodes if node.at and node.at < kept_since}
+        sources = {edge.source for edge in graph.edges if edge.target in old}
+        return {cause for cause, known in effects.items() if not known and cause_id(cause) in sources}

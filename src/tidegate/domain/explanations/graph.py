@@ -12,8 +12,8 @@ from tidegate.messages.commands import FROM_TIMER
 
 FactValue = str | int | float | bool | None
 NodeKind = Literal[
-    "cause", "files", "scoring", "job", "run", "model", "verdict", "approval", "promotion", "rollout",
-    "champion", "activity", "effect",
+    "cause", "files", "scoring", "signal", "job", "run", "model", "verdict", "approval", "promotion",
+    "rollout", "champion", "activity", "effect",
 ]  # fmt: skip
 
 
@@ -79,7 +79,8 @@ def cause_node(cause: str, effects: Sequence[Effect]) -> Node:
     title = f"{origin.by or 'A caller'} requested: {origin.what}" if requested else origin.what
     facts: dict[str, Any] = {"id": cause, "reason": origin.reason}
     if origin.first or origin.last:
-        facts |= {"events": origin.events, "first": origin.first, "last": origin.last}
+        # Another process may have received some of the events of a look.
+        facts |= {"events_at_least": origin.events, "first": origin.first, "last": origin.last}
     return Node(id, "cause", title, at=at, by=origin.by, facts=known(facts))
 
 

@@ -3,7 +3,7 @@
 from tidegate.domain.activities.links import model_url, version_url
 from tidegate.domain.explanations.graph import Edge, FactValue, Graph, Node, caused, known
 from tidegate.domain.lifecycle.names import model_reference
-from tidegate.domain.lifecycle.records import Model, ModelVersion
+from tidegate.domain.lifecycle.records import Model, ModelVersion, SignalRecord
 
 
 def model_graph(record: ModelVersion) -> Graph:
@@ -113,6 +113,22 @@ def champion_graph(model: Model) -> Graph:
     node = Node(champion_id(model.model), "champion", title, at=champion.since, url=url, facts=known(facts))
     before = (f"{kind} {model_reference(model.model, champion.source)}" for kind in ("promotion", "rollout"))
     return Graph((node,)) + Graph(edges=tuple(Edge(source, node.id) for source in before))
+
+
+def signal_graph(model: str, signal: SignalRecord, *trainings: str) -> Graph:
+    """Return the node of a drift signal or a person's request, with the scoring that was measured for it."""
+    facts = {
+        "id": signal.id,
+        "about": signal.about,
+        "breached": signal.breached,
+        "taken": signal.taken,
+        "why": signal.why,
+    }
+    by, result = signal.evidence.get("by"), signal.evidence.get("result")
+    title = f"Signal {signal.id} of {model}"
+    node = Node(f"signal {model}:{signal.id}", "signal", title, signal.at, by, model_url(model), known(facts))
+    graph = Graph((node,)).led_to(node.id, *trainings) + caused(signal.cause, node.id)
+    return graph.led_to(f"scoring {result}", node.id) if result else graph
 
 
 def model_id(model: str, version: str) -> str:
