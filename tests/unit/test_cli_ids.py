@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tidegate.cli.ids import PartitionName, parse_model, parse_partition, without_quotes
+from tidegate.cli.ids import PartitionName, parse_backfill, parse_model, parse_partition, without_quotes
 from tidegate.local_time import local_time
 
 
@@ -24,6 +24,18 @@ from tidegate.local_time import local_time
 )
 def test_every_id_of_a_list_names_its_partition(words: list[str], named: PartitionName) -> None:
     assert parse_partition(words) == named
+
+
+@pytest.mark.parametrize(
+    ("what", "named"),
+    [
+        ("202601..202610", "202601..202610"),
+        (" “202601-202610-1”,", "202601-202610-1"),
+        ("backfill:digits:202601-202610-1", "202601-202610-1"),
+    ],
+)
+def test_a_backfill_is_named_by_its_range_its_id_or_its_subject(what: str, named: str) -> None:
+    assert parse_backfill("'digits'", what) == ("digits", named)
 
 
 def test_three_words_are_no_partition() -> None:

@@ -1,14 +1,16 @@
 """The commands about backfills: score a range of partitions again, and follow, pause or cancel that."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 from rich.markup import escape
 
+from tidegate.cli.ids import parse_backfill, without_quotes
 from tidegate.cli.options import EXIT_CODES, AsJson, By, Key, Url, client, print_json
 from tidegate.cli.tables import console, make_table, short_time
+from tidegate.cli.watching import Watch, show_or_watch
 
 _Feed = Annotated[str, typer.Argument(help="Name of the feed.")]
 _NAMED = 10
@@ -45,6 +47,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - options of a command
     idempotency_key: Annotated[
         str, typer.Option(help="A new key starts an ended backfill once more.", show_default=False)
     ] = "",
+    watch: Watch = False,
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
@@ -53,11 +56,15 @@ def backfill(  # noqa: PLR0913, PLR0917 - options of a command
     actions = [name for name, asked in {"pause": pause, "resume": resume, "cancel": cancel}.items() if asked]
     if len(actions) > 1:
         raise typer.BadParameter("name only one of --pause, --resume and --cancel")
+    feed, what = parse_backfill(feed, what)
+    if watch and (actions or dry_run or "-" not in what):
+        raise typer.BadParameter("--watch follows a backfill that was started: give its id")
     api, path = client(url, key), f"/api/feeds/{quote(feed)}/backfills"
+    if "-" in what and not actions:
+        _follow(lambda: api.get(f"{path}/{quote(what)}"), watch=watch, as_json=as_json)
+        return
     if actions:
         shown = api.post(f"{path}/{quote(what)}/{actions[0]}", {"by": by})
-    elif "-" in what:
-        shown = api.get(f"{path}/{quote(what)}")
     elif dry_run:
         asked = f"range={quote(what)}" + (f"&model={quote(model)}" if model else "")
         shown = api.get(f"{path}/check?{asked}")
@@ -68,9 +75,16 @@ def backfill(  # noqa: PLR0913, PLR0917 - options of a command
     print_json(shown) if as_json else _show(shown)
 
 
+def _follow(read: Callable[[], dict[str, Any]], *, watch: bool, as_json: bool) -> None:
+    def show() -> None:
+        print_json(read()) if as_json else _show(read())
+
+    show_or_watch(show, watch=watch, as_json=as_json)
+
+
 def backfills(feed: _Feed, url: Url = "", key: Key = "", as_json: AsJson = False) -> None:
     """List the backfills of a feed, newest first."""
-    listed = client(url, key).get(f"/api/feeds/{quote(feed)}/backfills")
+    listed = client(url, key).get(f"/api/feeds/{quote(without_quotes(feed))}/backfills")
     if as_json:
         print_json(listed)
         return
@@ -99,7 +113,9 @@ def _show(shown: dict[str, Any]) -> None:
         _show_named("failed", shown["failed"])
     _show_named("skipped", shown["skipped"])
     if "state" in shown and not shown["ended_at"]:
-        console.print(f"  follow it with: tidegate backfill {shown['feed']} {shown['id']}", soft_wrap=True)
+        console.print(
+            f"  follow it with: tidegate backfill {shown['feed']} {shown['id']} --watch", soft_wrap=True
+        )
 
 
 def _show_named(what: str, partitions: Sequence[dict[str, str]]) -> None:

@@ -5,8 +5,10 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
+from tidegate.cli.ids import parse_model, without_quotes
 from tidegate.cli.options import EXIT_CODES, AsJson, Key, Url, client, print_json
 from tidegate.cli.tables import console, make_table
+from tidegate.cli.watching import Watch, show_or_watch
 
 
 def add_to(app: typer.Typer) -> None:
@@ -17,14 +19,21 @@ def cost(  # noqa: PLR0913, PLR0917 - options of a command
     feed: Annotated[str, typer.Option(help="Only the partitions of this feed.", show_default=False)] = "",
     model: Annotated[str, typer.Option(help="Only this model.", show_default=False)] = "",
     month: Annotated[str, typer.Option(help="Only this month, such as 202611.", show_default=False)] = "",
+    watch: Watch = False,
     url: Url = "",
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
     """Show what partitions and models cost by month, estimated from node-seconds and prices."""
-    query = {"feed": feed, "model": model, "month": month.replace("-", "")}
-    costs = client(url, key).get("/api/costs", **{name: text for name, text in query.items() if text})
-    print_json(costs) if as_json else _show(costs)
+    api = client(url, key)
+    pasted = {"feed": feed, "model": parse_model(model)[0], "month": month.replace("-", "")}
+    query = {name: without_quotes(text) for name, text in pasted.items() if text}
+
+    def show() -> None:
+        costs = api.get("/api/costs", **query)
+        print_json(costs) if as_json else _show(costs)
+
+    show_or_watch(show, watch=watch, as_json=as_json)
 
 
 def _show(costs: dict[str, Any]) -> None:

@@ -44,6 +44,15 @@ def parse_partition(words: list[str]) -> PartitionName:
     return PartitionName(match["partition"], feed[0] if feed else match["feed"], version)
 
 
+def parse_backfill(feed: str, what: str) -> tuple[str, str]:
+    """Return the feed and the range or id of a backfill, of which the id may be a whole subject.
+
+    Activities name a backfill `backfill:digits:202601-202610-1`.
+    """
+    feed, what = without_quotes(feed), without_quotes(what)
+    return feed, what.removeprefix(f"backfill:{feed}:")
+
+
 def parse_model(name: str, version: str | None = None) -> tuple[str, str | None]:
     """Return the name and the version of a model, given as `NAME VERSION`, `NAME:VERSION` or `NAME`."""
     name, version = without_quotes(name), without_quotes(version) if version else None
