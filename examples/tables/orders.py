@@ -11,8 +11,17 @@ SHOPS = [f"{number:03}" for number in range(1, 13)]  # texts: a leading zero mus
 
 def history(rows: int = 2000) -> pa.Table:
     """Return orders of the past with the hours until their delivery, on which a model is trained."""
-    draw = np.random.default_rng(0)
-    table = _orders(draw, "history", rows)
+    return _delivered("history", rows, seed=0)
+
+
+def holdout(rows: int = 500) -> pa.Table:
+    """Return later orders with their hours, on which each version of the model is judged."""
+    return _delivered("holdout", rows, seed=1)
+
+
+def _delivered(prefix: str, rows: int, seed: int) -> pa.Table:
+    draw = np.random.default_rng(seed)
+    table = _orders(draw, prefix, rows)
     shop = np.array([SHOPS.index(name) for name in table["shop"].to_pylist()])
     hours = 12 + 2.5 * shop + 1.5 * table["items"].to_numpy() + 0.8 * table["weight_kg"].to_numpy()
     return table.append_column("hours", pa.array(np.round(hours + draw.normal(0, 2, rows), 1)))

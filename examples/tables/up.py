@@ -1,8 +1,9 @@
-"""`make up` of tables: Tidepool with the service, a first model, and a month of orders that is scored.
+"""`make up` of tables: Tidepool with the service, a first model that is judged, and a month that is scored.
 
 Everything that exists already is kept. After a change of the code or of tidegate.yml it runs the new package.
 """
 
+import contextlib
 import logging
 import os
 import tempfile
@@ -36,6 +37,7 @@ def _up(screen: Screen) -> None:
     ml = local_cloud.development()
     if not [model for model in ml.models.list() if model.name == MODEL]:
         _train(ml, screen)
+    _judged(screen)
     scoring = _scoring() or _score_a_month(screen)
     if scoring["state"] != "scored":
         raise DemoError(f"{scoring['name']} is {scoring['state']}: {scoring['error'] or scoring['outcome']}")
@@ -50,14 +52,16 @@ def _up(screen: Screen) -> None:
 
 
 def _train(ml: "MLClient", screen: Screen) -> None:
-    """Register the past orders, and train the first version of the model on them."""
+    """Register past orders, and train the first version of the model on the older ones."""
     from azure.ai.ml import load_job
     from azure.ai.ml.entities import Data
 
     logging.getLogger("azure.ai.ml._utils._experimental").setLevel(logging.ERROR)
-    with screen.step("Past orders, and a cluster"), quiet_uploads(), tempfile.TemporaryDirectory() as folder:
-        pq.write_table(orders.history(), Path(folder, "orders.parquet"))
-        ml.data.create_or_update(Data(name="orders-history", version="1", type="uri_folder", path=folder))
+    with screen.step("Past orders, and a cluster"), quiet_uploads():
+        for name, table in (("orders-history", orders.history()), ("orders-holdout", orders.holdout())):
+            with tempfile.TemporaryDirectory() as folder:
+                pq.write_table(table, Path(folder, "orders.parquet"))
+                ml.data.create_or_update(Data(name=name, version="1", type="uri_folder", path=folder))
         local_cloud.make_cluster(ml)
     with screen.step(f"A first model is trained: {MODEL}:1"):
         with quiet_uploads():
@@ -72,6 +76,22 @@ def _train(ml: "MLClient", screen: Screen) -> None:
         raise DemoError(f"the training {job.name} is {state}")
 
 
+def _judged(screen: Screen) -> None:
+    """Wait until the first version is judged and promoted. Raise DemoError if the gate refuses it."""
+    client = _client()
+
+    def verdict() -> dict[str, Any] | None:
+        with contextlib.suppress(NotFoundApiError):  # the event of its registration has not arrived yet
+            version = dict(client.get(f"/api/models/{MODEL}/versions/1"))
+            return version if version["state"] in ("champion", "retired", "refused", "cancelled") else None
+        return None
+
+    with screen.step(f"{MODEL}:1 is judged on later orders, and promoted"):
+        version = screen.wait(verdict, PATIENCE_S, f"{MODEL}:1 was not judged")
+    if version["state"] in ("refused", "cancelled"):
+        raise DemoError(f"{MODEL}:1 is {version['state']}: {version['error']}")
+
+
 def _score_a_month(screen: Screen) -> dict[str, Any]:
     with screen.step(f"The orders of {MONTH} arrive, and are scored"):
         local_cloud.upload(CONTAINER, MONTH, orders.month_of(MONTH))
@@ -80,13 +100,16 @@ def _score_a_month(screen: Screen) -> dict[str, Any]:
 
 def _scoring() -> dict[str, Any] | None:
     """Return the newest scoring of the month that has ended, or None."""
-    client = ApiClient(os.environ["FUNCTIONS_URL"], os.environ["FUNCTIONS_KEY"])
     try:
-        scorings = client.get(f"/api/feeds/{FEED}/partitions/{MONTH}/jobs")
+        scorings = _client().get(f"/api/feeds/{FEED}/partitions/{MONTH}/jobs")
     except NotFoundApiError:  # no file has arrived yet
         return None
     ended = [scoring for scoring in scorings if scoring["state"] in _ENDED]
     return dict(ended[-1]) if ended else None
+
+
+def _client() -> ApiClient:
+    return ApiClient(os.environ["FUNCTIONS_URL"], os.environ["FUNCTIONS_KEY"])
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from typing import Any
 ASSETS = Path(__file__).parents[2] / "src/assets"
 FOLDERS = [
     ASSETS,
-    *(ASSETS / name for name in ("set_training", "set_scoring", "set_evaluation", "step_runs")),
+    *(ASSETS / name for name in ("set_training", "set_scoring", "set_evaluation", "evaluation", "step_runs")),
 ]
 sys.path[:0] = [str(folder) for folder in FOLDERS if str(folder) not in sys.path]
 

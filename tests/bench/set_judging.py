@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ASSETS = Path(__file__).parents[2] / "src/assets"
-FOLDERS = [ASSETS, *(ASSETS / name for name in ("set_scoring", "set_evaluation", "step_runs"))]
+FOLDERS = [ASSETS, *(ASSETS / name for name in ("set_scoring", "set_evaluation", "evaluation", "step_runs"))]
 sys.path[:0] = [str(folder) for folder in FOLDERS if str(folder) not in sys.path]
 
 import numpy as np  # noqa: E402
@@ -95,10 +95,11 @@ def holdout_tables(
 
 def judge_seconds(rows: pa.Table, candidate: object, champion: object) -> float:
     """Return how long it takes to measure and decide all keys, and to make evidence and index of them."""
+    from error_evidence import ErrorSums, measured
     from measure import decide_all, measure_keys
     from member_rule import MemberRule
     from model_sets.index import rows_to_table
-    from set_evidence import KeySums, counts_of, measured
+    from set_counts import counts_of
     from winners import winning_rows, winning_sums
 
     started = time.perf_counter()
@@ -108,7 +109,7 @@ def judge_seconds(rows: pa.Table, candidate: object, champion: object) -> float:
     rows_to_table(index, ("store", "product"))
     sums, other = winning_sums(errors, decisions)
     assert other is not None
-    measured(KeySums(sums, (sums, other)), 0.95)
+    measured(ErrorSums(sums, (sums, other)), 0.95)
     counts_of(decisions, [row.state for row in index], [True] * len(index))
     return time.perf_counter() - started
 

@@ -111,12 +111,12 @@ def evaluate(folder: Path, changes: Mapping[str, str | Path | None] | None = Non
     done = subprocess.run(
         [sys.executable, "evaluate.py", *arguments],
         cwd=ASSETS / "evaluation",
-        env=os.environ | {"PYTHONPATH": str(ASSETS / "image_scoring")} | environ,
+        env=os.environ | {"PYTHONPATH": f"{ASSETS}/image_scoring:{ASSETS}/step_runs"} | environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=True,
-        timeout=60,
+        timeout=300,
     )
     return done.stdout
 

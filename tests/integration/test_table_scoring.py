@@ -1,4 +1,4 @@
-"""Partitions of tables: what belongs to them, and the pipeline that scores each of their rows once."""
+"""Partitions of tables: a model is judged on a table, promoted, and scores each of their rows once."""
 
 import csv
 import io
@@ -9,13 +9,30 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from azure.ai.ml.entities import Data, Model
 from tests.support.handler_harness import CHECK, MONTH, HandlerHarness
 from tests.support.installation import SCORE, Installation
 
+from tidegate.domain.lifecycle.records import ModelState
 from tidegate.domain.partitions.records import ScoringState
+from tidegate.messages.commands import JudgeModel
 from tidepool.cloud import Tidepool
 
 ASSETS = Path("src/assets")
+POLICY = {
+    "evaluate": {
+        "pipeline": "table_evaluation",
+        "data": "prices-holdout:1",
+        "inputs": {"target": "paid", "max_error_rate": 0.2},
+        "compute": "cpu",
+    },
+    "gate": {
+        "min_n": 8,
+        "metrics": {"mae": {"max": 1, "champion_tolerance": 0.1, "higher_is_better": False}},
+        "slices": {"by": "store", "min_n": 4, "metrics": {"wape": {"max": 0.2, "higher_is_better": False}}},
+    },
+    "promote": {"to": "production", "approval": "none"},
+}
 TABLES = {
     "only": ["**/*.parquet", "**/*.csv"],
     "score": {**SCORE, "pipeline": "table_scoring", "model": "prices", "inputs": {"keep": "store"}},
@@ -28,7 +45,7 @@ MODEL = """
 class Total:
     def predict(self, table):
         assert list(table.columns) == ["store", "total"], table.columns
-        return table.assign(forecast=table["total"], shop=table["store"])[["forecast", "shop"]]
+        return table.assign(forecast={factor} * table["total"], shop=table["store"])[["forecast", "shop"]]
 
 def _load_pyfunc(path):
     return Total()
@@ -36,19 +53,31 @@ def _load_pyfunc(path):
 
 
 class TableInstallation(Installation):
-    """An installation with a feed of tables, and a model that prepares its tables."""
+    """An installation with a feed of tables, and two versions of a model that prepares its tables."""
 
     def __init__(self, cloud: Tidepool, folder: Path) -> None:
-        super().__init__(cloud, folder, **TABLES)
+        super().__init__(cloud, folder, models={"prices": POLICY}, **TABLES)
         from azure.ai.ml import load_component, load_environment
-        from azure.ai.ml.entities import Model
 
         self.ml.environments.create_or_update(load_environment(ASSETS / "environments/scoring.yml"))
-        component = load_component(ASSETS / "table_scoring/pipeline.yml")
-        self.ml.components.create_or_update(component, version="1")
-        save_model(folder)
-        self.ml.models.create_or_update(
-            Model(name="prices", version="1", path=folder / "prices", type="mlflow_model")
+        for name in ("table_scoring", "table_evaluation"):
+            self.ml.components.create_or_update(load_component(ASSETS / name / "pipeline.yml"), version="1")
+        for version, factor in (("1", 1), ("2", 1.1)):
+            model = save_model(folder / version, factor)
+            self.ml.models.create_or_update(
+                Model(name="prices", version=version, path=model, type="mlflow_model")
+            )
+        self._register_holdout(folder / "holdout")
+
+    def _register_holdout(self, folder: Path) -> None:
+        """Nine rows, of which one does not fit the model."""
+        folder.mkdir()
+        amount = [*range(1, 9), None]
+        columns = {"store": ["1", "001"] * 4 + ["1"], "price": [2.0] * 9, "amount": amount}
+        paid = [2.0 * (number or 0) for number in amount]
+        pq.write_table(pa.table({**columns, "paid": paid}), folder / "paid.parquet")
+        self.ml.data.create_or_update(
+            Data(name="prices-holdout", version="1", path=folder, type="uri_folder")
         )
 
     def upload_parquet(self, name: str, **columns: Any) -> None:
@@ -61,13 +90,15 @@ class TableInstallation(Installation):
         return bytes(self.blobstore.download_blob(path).readall())
 
 
-def save_model(folder: Path) -> None:
+def save_model(folder: Path, factor: float) -> Path:
+    """Save a model that takes a table with the columns of the feed. Return its folder."""
     import mlflow.pyfunc
     import prepared_model
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
-    (folder / "total_model.py").write_text(MODEL)
+    folder.mkdir()
+    (folder / "total_model.py").write_text(MODEL.replace("{factor}", str(factor)))
     (folder / "prepare.py").write_text(PREPARE)
     inner = Schema([ColSpec("string", "store"), ColSpec("double", "total")])
     outer = Schema([ColSpec("string", "store"), ColSpec("double", "price"), ColSpec("long", "amount")])
@@ -81,11 +112,52 @@ def save_model(folder: Path) -> None:
     prepared_model.save(
         folder / "inner", folder / "prepare.py", folder / "prices", ModelSignature(inputs=outer)
     )
+    return folder / "prices"
 
 
-@pytest.fixture
-def installation(tidepool: Tidepool, tmp_path: Path) -> TableInstallation:
-    return TableInstallation(tidepool, tmp_path)
+@pytest.fixture(scope="module")
+def installation(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> TableInstallation:
+    return TableInstallation(tidepool, tmp_path_factory.mktemp("tables"))
+
+
+@pytest.fixture(scope="module")
+def harness(installation: TableInstallation) -> HandlerHarness:
+    """After the first version of the model was registered."""
+    harness = HandlerHarness(installation)
+    harness.run(JudgeModel(cause="test", model="prices", version="1"))
+    return harness
+
+
+def test_a_table_model_is_judged_on_a_table_and_promoted(
+    installation: TableInstallation, harness: HandlerHarness
+) -> None:
+    record, evidence = judged(installation, harness, "1")
+
+    assert record.state is ModelState.CHAMPION
+    assert [rule.slice for rule in record.verdict.rules if rule.metric == "wape"] == ["001", "1"]
+    assert evidence["unfit_rows"] == {"candidate": 1}
+    assert next(iter(evidence["importance"]["growth"])) == "amount"
+
+
+@pytest.mark.long
+def test_a_table_model_that_is_worse_than_the_champion_is_refused(
+    installation: TableInstallation, harness: HandlerHarness
+) -> None:
+    harness.run(JudgeModel(cause="test", model="prices", version="2"))
+
+    record, evidence = judged(installation, harness, "2")
+
+    assert record.state is ModelState.REFUSED
+    failed = [(rule.rule, rule.value) for rule in record.verdict.rules if not rule.passed]
+    assert failed == [("champion_tolerance", pytest.approx(0.9))]
+    assert evidence["unfit_rows"] == {"candidate": 1, "champion": 1}
+
+
+def judged(installation: TableInstallation, harness: HandlerHarness, version: str) -> tuple[Any, Any]:
+    """Return the record of a version, and its evidence."""
+    path = f"evaluations/prices/{version}/e1/evidence.json"
+    evidence = json.loads(installation.blobstore.download_blob(path).readall())
+    return harness.ledger.model_version("prices", version), evidence
 
 
 @pytest.mark.long  # unit/test_assets_tables.py has its steps

@@ -12,6 +12,7 @@ from tidegate.messages.commands import (
     CheckJob,
     CheckPartition,
     FinishPartition,
+    JudgeModel,
     Next,
     Notify,
     ScorePartition,
@@ -46,8 +47,8 @@ class HandlerHarness:
         queue = deque(given)
         while queue:
             command = queue.popleft()
-            if isinstance(command, CheckJob | ScorePartition):
-                self.installation.cloud.settle()
+            if isinstance(command, CheckJob | ScorePartition | JudgeModel):
+                self.installation.cloud.settle(300)
             follows = self.do(command)
             if twice:
                 assert commands(self.do(command)) == commands(follows), command

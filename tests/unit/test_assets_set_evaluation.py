@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from error_evidence import ErrorSums, TooManySlicesError, measured, sliced, totals
 from member_rule import MemberDecision, MemberResult, MemberRule, decide_member
 from model_sets.key_errors import sums_of
-from set_evidence import KeySums, TooManySlicesError, counts_of, measured, sliced, totals
+from set_counts import counts_of
 
 from tidegate.domain.lifecycle.evidence import Evidence, read_evidence
 
@@ -92,7 +93,7 @@ def test_totals_and_intervals_are_those_of_the_rows_that_both_sets_forecast() ->
     candidate, champion = sums([1, 1], [2, 2], []), sums([2, 2], [3, 3], [9, 9])
     both = (candidate, sums([2, 2], [3, 3], []))
 
-    evidence = measured(KeySums(candidate, both), 0.95)
+    evidence = measured(ErrorSums(candidate, both), 0.95)
 
     assert evidence["n"] == 4
     assert evidence["metrics"]["mae"]["candidate"]["value"] == 1.5
@@ -106,7 +107,7 @@ def test_totals_and_intervals_are_those_of_the_rows_that_both_sets_forecast() ->
 
 
 def test_evidence_of_one_key_has_no_intervals_and_no_numbers_that_json_lacks() -> None:
-    evidence = measured(KeySums(sums([1, 3], actual=0)), 0.95)
+    evidence = measured(ErrorSums(sums([1, 3], actual=0)), 0.95)
 
     assert json.loads(json.dumps(evidence, allow_nan=False)) == evidence
     assert evidence["metrics"]["mae"]["candidate"] == {"value": 2, "low": None, "high": None}
@@ -118,11 +119,11 @@ def test_evidence_of_one_key_has_no_intervals_and_no_numbers_that_json_lacks() -
 
 def test_slices_add_up_and_the_gate_reads_them() -> None:
     candidate = sums([1], [2], [3, 3])
-    evidence = measured(KeySums(candidate), 0.95) | {
+    evidence = measured(ErrorSums(candidate), 0.95) | {
         "candidate": "sales:2",
         "champion": None,
         "data": "sales:1",
-        "slices": sliced(KeySums(candidate), "store", ["001", "1", "001"], 0.95),
+        "slices": sliced(ErrorSums(candidate), "store", ["001", "1", "001"], 0.95),
     }
 
     read = read_evidence(json.dumps(evidence).encode())
@@ -137,7 +138,7 @@ def test_too_many_slices_are_refused_by_name() -> None:
     many = [str(number) for number in range(1_001)]
 
     with pytest.raises(TooManySlicesError, match="the column store has 1001 values"):
-        sliced(KeySums(sums(*[[1.0]] * 1_001)), "store", many, 0.95)
+        sliced(ErrorSums(sums(*[[1.0]] * 1_001)), "store", many, 0.95)
 
 
 def test_each_key_is_counted_once_and_lost_keys_count_as_worse() -> None:

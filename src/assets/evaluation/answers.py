@@ -1,13 +1,7 @@
-"""The predictions of models for a labelled set.
+"""The predictions of a model for a labelled set."""
 
-Each model runs in a process of its own, because two models may contain modules with the same name.
-"""
-
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -33,31 +27,6 @@ class Answers:
     labels: Sequence[str]
     of_truth: Sequence[float] | None
     occlusions: Sequence[Occlusion] = ()
-
-
-def ask(models: Mapping[str, Path], data: LabelledSet) -> dict[str, Answers]:
-    """Run all models at the same time, and return the predictions of each model.
-
-    Raise UnfitModelError, which says which of the models it is, if a model cannot be evaluated.
-    """
-    context = get_context("spawn")
-    pools = {who: ProcessPoolExecutor(1, mp_context=context) for who in models}
-    asked = {who: pools[who].submit(answers_of, folder, data) for who, folder in models.items()}
-    try:
-        return {who: _result(who, future) for who, future in asked.items()}
-    finally:
-        for pool in pools.values():
-            pool.shutdown(cancel_futures=True)
-
-
-def _result(who: str, future: Future[Answers]) -> Answers:
-    try:
-        return future.result()
-    except UnfitModelError as error:
-        raise UnfitModelError(f"the {who} cannot be evaluated: {error}") from error
-    except BrokenProcessPool as error:
-        why = "its process was killed, perhaps because the memory of the node was used up"
-        raise UnfitModelError(f"the {who} cannot be evaluated: {why}") from error
 
 
 def answers_of(folder: Path, data: LabelledSet) -> Answers:

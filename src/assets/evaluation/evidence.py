@@ -1,18 +1,27 @@
-"""The evidence that the gate reads: metrics of candidate and champion, overall and by slice."""
+"""The evidence that the gate reads about predicted labels: metrics of both models, overall and by slice."""
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
-from answers import Answers
 from intervals import Array, Estimate, counted, log_loss, mcnemar
+
+
+class LabelAnswers(Protocol):
+    """The predicted label of each row, and the probability of the true label if the model gives any."""
+
+    @property
+    def labels(self) -> Sequence[str]: ...
+
+    @property
+    def of_truth(self) -> Sequence[float] | None: ...
 
 
 def weigh(
     truth: Sequence[str],
-    candidate: Answers,
-    champion: Answers | None,
+    candidate: LabelAnswers,
+    champion: LabelAnswers | None,
     *,
     slices: tuple[str, Sequence[str]] | None,
     confidence: float,
@@ -48,7 +57,7 @@ def weigh(
 class _Rows:
     """The true and the predicted labels as class numbers. Any part of the rows can be measured."""
 
-    def __init__(self, truth: Sequence[str], models: Sequence[Answers], confidence: float) -> None:
+    def __init__(self, truth: Sequence[str], models: Sequence[LabelAnswers], confidence: float) -> None:
         names = sorted({*truth, *(label for model in models for label in model.labels)})
         number = {name: index for index, name in enumerate(names)}
         self.truth = np.array([number[label] for label in truth])

@@ -1,13 +1,15 @@
 """The pictures of an evaluation: the confusion matrix and the metrics with their intervals."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from occlusion import Occlusion
 from picture_fonts import use_fonts
 from sklearn.metrics import confusion_matrix
+
+if TYPE_CHECKING:
+    from occlusion import Occlusion
 
 NUMBERED_CLASSES = 20  # if there are more classes, their numbers do not fit into the cells
 NAMED_CLASSES = 60
@@ -59,7 +61,7 @@ def comparison(evidence: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def occlusions(shown: Sequence[Occlusion], candidate: str) -> Figure:
+def occlusions(shown: Sequence["Occlusion"], candidate: str) -> Figure:
     """Draw the images that the candidate got most wrong, each beside the influence of its parts."""
     use_fonts()
     figure = Figure(figsize=(2.6 * len(shown), 5.2), layout="constrained")

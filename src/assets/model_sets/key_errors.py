@@ -33,22 +33,19 @@ def sums_sql(actual: str, forecast: str) -> str:
     )
 
 
+def sums_of_rows(actual: Array, forecast: Array) -> Array:
+    """Return the sums (rows, 6) of each row by itself, from two arrays of floats."""
+    usable = np.isfinite(actual) & np.isfinite(forecast)
+    error = np.abs(np.subtract(forecast, actual, out=np.zeros(len(actual)), where=usable))
+    size = np.abs(np.where(usable, actual, 0.0))
+    share = np.divide(error, size, out=np.zeros_like(error), where=size != 0)
+    return np.stack([usable, error, np.square(error), share, size != 0, size], axis=-1, dtype=np.float64)
+
+
 def sums_of(actual: Array, forecast: Array) -> Array:
     """Return the sums (6,) of the rows of one key, from two arrays of floats."""
-    usable = np.isfinite(actual) & np.isfinite(forecast)
-    actual, error = actual[usable], np.abs(forecast[usable] - actual[usable])
-    not_zero = actual != 0
-    return np.array(
-        [
-            len(actual),
-            error.sum(),
-            np.square(error).sum(),
-            (error[not_zero] / np.abs(actual[not_zero])).sum(),
-            not_zero.sum(),
-            np.abs(actual).sum(),
-        ],
-        dtype=np.float64,
-    )
+    sums: Array = sums_of_rows(actual, forecast).sum(axis=0)
+    return sums
 
 
 def errors_of(sums: Array) -> dict[str, Array]:

@@ -15,6 +15,7 @@ from typing import Any, get_args
 import pyarrow as pa
 import pyarrow.parquet as pq
 import step_log
+from error_evidence import TooManySlicesError
 from judging import Evaluation, UnfitDataError, UnfitSetError, judge
 from measure import metrics_table
 from member_rule import MemberRule, Then
@@ -23,7 +24,6 @@ from model_sets.format import open_set
 from model_sets.key_errors import METRICS
 from model_sets.limits import check_metrics
 from model_sets.sources import ENDINGS, Source, read_manifest
-from set_evidence import TooManySlicesError
 from step_log import StepLog
 
 NONE = "none"  # an input of a job cannot be an empty text

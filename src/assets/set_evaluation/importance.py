@@ -14,9 +14,9 @@ from holdout import read_holdout
 from model_sets.bucket import Bucket
 from model_sets.format import ModelSet
 from model_sets.key_errors import Array, errors_of, sums_of
+from permutation import growth_of_error
 
 MOST_KEYS = 200
-REPEATS = 5
 
 
 def permutation_importance(members: ModelSet, scratch: Path, horizon: int | None) -> dict[str, Any] | None:
@@ -30,22 +30,16 @@ def permutation_importance(members: ModelSet, scratch: Path, horizon: int | None
     bucket = _sample(members, scratch, horizon)
     if not len(bucket.steps):
         return None
-    rng = np.random.default_rng(0)
-    base = _mae(members, bucket)
-    growth: dict[str, dict[str, float]] = {}
-    for place, name in enumerate(info.covariates):
-        changes = []
-        for _ in range(REPEATS):
-            covariates = bucket.covariates.copy()
+
+    def error(name: str | None, rng: np.random.Generator) -> float:
+        covariates = bucket.covariates.copy()
+        if name is not None:
+            place = info.covariates.index(name)
             for _, rows in bucket:
                 covariates[rows, place] = rng.permutation(covariates[rows, place])
-            changes.append(_mae(members, replace(bucket, covariates=covariates)) - base)
-        growth[name] = {
-            "mean": round(float(np.mean(changes)), 9),
-            "deviation": round(float(np.std(changes)), 9),
-        }
-    ordered = dict(sorted(growth.items(), key=lambda item: -item[1]["mean"]))
-    return {"metric": "mae", "keys": len(bucket.keys), "value": round(base, 9), "growth": ordered}
+        return _mae(members, replace(bucket, covariates=covariates))
+
+    return {"metric": "mae", "keys": len(bucket.keys), **growth_of_error(info.covariates, error)}
 
 
 def _sample(members: ModelSet, scratch: Path, horizon: int | None) -> Bucket:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from error_evidence import ErrorSums, measured, sliced, totals
 from holdout import forecast_holdout
 from importance import permutation_importance
 from measure import Index, Key, KeyErrors, decide_all, measure_keys, unexpected_keys
@@ -14,7 +15,7 @@ from model_sets import boosting
 from model_sets.errors import SetError
 from model_sets.format import ModelSet, open_set
 from model_sets.sources import Source
-from set_evidence import KeySums, counts_of, measured, sliced, totals
+from set_counts import counts_of
 from winners import winning_rows, winning_sums, write_winners
 
 SHOWN_KEYS = 1_000
@@ -123,7 +124,7 @@ def _totals(
     if not sums[:, 0].any():
         sides = "a forecast" if compared is None else "a forecast of both sets"
         raise UnfitDataError(f"no row of the holdout has an actual value and {sides}")
-    chosen = KeySums(sums, None if compared is None else (sums, compared))
+    chosen = ErrorSums(sums, None if compared is None else (sums, compared))
     by, confidence = evaluation.slice_by, evaluation.confidence
     slices = sliced(chosen, by, [key[keys.index(by)] for key in errors.keys], confidence) if by else None
     return measured(chosen, confidence) | {"confidence": confidence, "comparison": None, "slices": slices}

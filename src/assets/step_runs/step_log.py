@@ -1,8 +1,9 @@
 """What steps log to MLflow, and the arguments that all publishing steps have."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
 SUBJECT = ("feed", "partition", "version", "generation")
 CSV_FORMS = ("exact", "excel")
+METRICS_AT_ONCE = 500  # MLflow accepts at most 1,000 in one request
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,21 @@ def log_to_mlflow(log: StepLog) -> None:
         mlflow.set_tags({f"tidegate_{key}": value for key, value in log.tags.items()})
     client = mlflow.MlflowClient()
     for run_id in filter(None, (run.info.run_id, run.data.tags.get("mlflow.parentRunId"))):
-        mlflow.log_metrics(dict(log.metrics), run_id=run_id)
+        for metrics in _batched(log.metrics.items()):
+            mlflow.log_metrics(dict(metrics), run_id=run_id)
         for name, document in log.documents.items():
             client.log_dict(run_id, dict(document), name)
         for name, figure in log.figures.items():
             client.log_figure(run_id, figure, name)
         for file in log.files:
             client.log_artifact(run_id, str(file))
+
+
+def _batched(metrics: Iterable[tuple[str, float]]) -> Iterator[list[tuple[str, float]]]:
+    """Yield the metrics in lists that MLflow accepts in one request."""
+    remaining = iter(metrics)
+    while part := list(islice(remaining, METRICS_AT_ONCE)):
+        yield part
 
 
 def add_publishing_arguments(parser: argparse.ArgumentParser) -> None:

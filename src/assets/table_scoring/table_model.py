@@ -41,15 +41,29 @@ class TableModel:
 
     def predict(self, table: pa.Table) -> tuple[pa.Table, Errors]:
         """Return the predictions for the rows of a table, null for those with an error, and the errors."""
-        frame, errors = convert(table, self.columns)
-        frame, errors = self._enforced(frame, errors)
+        frame, errors = self.fitting(table)
         fits = np.flatnonzero(errors == "")
         if not len(fits):
             return pa.table({}), errors
-        output = self._predict(frame.iloc[fits].reset_index(drop=True))
-        errors = errors.copy()
+        output = self.answer(frame)
         errors[fits] = _not_finite(output)
         return pa.Table.from_pandas(_spread(output, fits, errors), preserve_index=False), errors
+
+    def answer(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the predictions for rows that fit, as columns."""
+        try:
+            output = self._model.predict(frame)
+        except Exception as error:  # the model's own code may raise anything
+            raise UnfitModelError(f"the model's predict raised {_one_line(error)}") from error
+        predictions = as_columns(output)
+        if len(predictions) != len(frame):
+            raise UnfitModelError(f"the model returned {len(predictions)} rows for {len(frame)} rows")
+        return predictions
+
+    def fitting(self, table: pa.Table) -> tuple[pd.DataFrame, Errors]:
+        """Return the rows that fit the signature, as the model takes them, and the errors of all rows."""
+        frame, errors = self._enforced(*convert(table, self.columns))
+        return frame.iloc[np.flatnonzero(errors == "")].reset_index(drop=True), errors
 
     def _enforced(self, frame: pd.DataFrame, errors: Errors) -> tuple[pd.DataFrame, Errors]:
         """Have MLflow enforce the signature on the rows without an error, and add what it finds."""
@@ -83,16 +97,6 @@ class TableModel:
         except (TypeError, ValueError) as error:
             return _one_line(error)
         return None
-
-    def _predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        try:
-            output = self._model.predict(frame)
-        except Exception as error:  # the model's own code may raise anything
-            raise UnfitModelError(f"the model's predict raised {_one_line(error)}") from error
-        predictions = as_columns(output)
-        if len(predictions) != len(frame):
-            raise UnfitModelError(f"the model returned {len(predictions)} rows for {len(frame)} rows")
-        return predictions
 
 
 def as_columns(output: Any) -> pd.DataFrame:

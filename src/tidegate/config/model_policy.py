@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tidegate.config.costs import Budget
 from tidegate.config.gate import Gate, GateMode
@@ -19,10 +19,18 @@ from tidegate.config.types import (
     Holdout,
     JobClusters,
     LocatedError,
+    PipelineInputs,
     Section,
+    further_inputs,
 )
 
 NEWEST = "newest"
+# The inputs of an evaluation that the service itself sets.
+EVALUATION_INPUTS = {
+    *("candidate", "champion", "holdout", "candidate_name", "champion_name", "data", "data_name", "manifest"),
+    *("model", "version", "evaluation", "slice_by", "evaluation_compute"),
+    *("rule_metric", "rule_tolerance", "rule_min_n", "rule_then"),
+}
 
 
 class Evaluate(JobClusters):
@@ -33,6 +41,12 @@ class Evaluate(JobClusters):
         description="`name:version` of the holdout Data asset; of a set also `newest`: the newest `horizon` "
         "of each key."
     )
+    inputs: PipelineInputs = Field(default={}, description="Values for further inputs of the pipeline.")
+
+    @field_validator("inputs")
+    @classmethod
+    def _inputs_are_not_those_of_the_service(cls, inputs: dict[str, Any]) -> dict[str, Any]:
+        return further_inputs(inputs, EVALUATION_INPUTS)
 
 
 class Promote(Section):

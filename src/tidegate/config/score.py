@@ -9,11 +9,12 @@ from pydantic import Field, field_validator, model_validator
 from tidegate.config.types import (
     AssetName,
     EnvironmentReference,
-    InputName,
     JobClusters,
     ModelReference,
+    PipelineInputs,
     ScriptFile,
     WorkspaceRole,
+    further_inputs,
 )
 
 # The inputs of a scoring pipeline that the service itself sets.
@@ -43,9 +44,7 @@ class Score(JobClusters):
         default="exact", description="`excel`: with a byte order mark, and without cells that are formulas."
     )
     max_error_rate: float = Field(default=0.01, ge=0, le=1)
-    inputs: dict[InputName, str | bool | int | float] = Field(
-        default={}, description="Values for further inputs of the pipeline."
-    )
+    inputs: PipelineInputs = Field(default={}, description="Values for further inputs of the pipeline.")
 
     @model_validator(mode="after")
     def _pipeline_or_script(self) -> "Score":
@@ -67,6 +66,4 @@ class Score(JobClusters):
     @field_validator("inputs")
     @classmethod
     def _inputs_are_not_those_of_the_service(cls, inputs: dict[str, Any]) -> dict[str, Any]:
-        if taken := sorted(SET_INPUTS & inputs.keys()):
-            raise ValueError(f"leave out {', '.join(taken)}: the service sets this input of the pipeline")
-        return inputs
+        return further_inputs(inputs, SET_INPUTS)

@@ -1,6 +1,7 @@
 """The types of the values in tidegate.yml: what each allows, and what its error message says."""
 
 import re
+from collections.abc import Collection
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -139,6 +140,7 @@ EnvironmentReference = Annotated[
 InputName = Annotated[
     str, _matches(r"[A-Za-z_][A-Za-z0-9_]{0,62}", "the name of an input: letters, digits and underscores")
 ]
+PipelineInputs = dict[InputName, str | bool | int | float]
 EndpointName = Annotated[
     str,
     _matches(
@@ -198,6 +200,13 @@ class JobLimits(Section):
     resubmits: int = Field(
         default=1, ge=0, le=10, description="How often a job is submitted again because it was stuck."
     )
+
+
+def further_inputs(inputs: dict[str, Any], of_service: Collection[str]) -> dict[str, Any]:
+    """Return the values for further inputs of a pipeline. Raise ValueError if the service sets one."""
+    if taken := sorted(inputs.keys() & set(of_service)):
+        raise ValueError(f"leave out {', '.join(taken)}: the service sets this input of the pipeline")
+    return inputs
 
 
 class JobClusters(Section):

@@ -45,12 +45,11 @@ Learning, and judges and rolls out new models.""",
         configuration="examples/tables/tidegate.yml",
         what="""\
 Tables of orders (Parquet, CSV) arrive in a container. Tidegate registers each month of them, and publishes a
-prediction for each row, with the newest version of the model.""",
+prediction for each row. New versions of the model are judged on a table of later orders.""",
         first="a first model, and scores a month",
         after="""\
 `examples/tables/training` trains the model, and `examples/tables/orders.py` makes the orders. Replace both
-by yours, and name your feed and your model in `tidegate.yml`. With a policy there (`models`), new versions of
-the model are judged before they are used.""",
+by yours, and name your feed, your model and its holdout in `tidegate.yml`.""",
         feed="orders",
         container="orders",
         path="202610",

@@ -49,6 +49,7 @@ def plan_evaluation(policy: Policy, record: ModelVersion, evaluation: Evaluation
             "holdout": JobInput("uri_folder", f"azureml:{evaluation.data}"),
         },
         literals={
+            **policy.evaluate.inputs,
             "model": record.model,
             "version": record.version,
             "evaluation": str(evaluation.number),

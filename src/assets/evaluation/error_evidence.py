@@ -1,21 +1,20 @@
-"""The evidence that the gate reads: the errors of both sets in total and by slice, and the counts of keys.
+"""The evidence that the gate reads about predicted numbers: the errors of both models, overall and by slice.
 
-Rows of one key depend on each other, so confidence intervals come from resampled keys, not rows.
+What is resampled for confidence intervals is a group of rows: the rows of one key of a model set, because
+they depend on each other, or a single row of a table.
 """
 
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from member_rule import MemberDecision
 from model_sets.key_errors import METRICS, REASON_ZEROS, Array, errors_of, rows_of
 from scipy.stats import bootstrap
 
 RESAMPLES = 1_000
-BATCH_KEYS = 2_000_000  # the greatest number of resampled keys that are in memory at the same time
+BATCH_GROUPS = 2_000_000  # the greatest number of resampled groups that are in memory at the same time
 MOST_SLICES = 1_000
 
 
@@ -24,10 +23,10 @@ class TooManySlicesError(ValueError):
 
 
 @dataclass(frozen=True)
-class KeySums:
-    """The sums of all keys: arrays (keys, 6).
+class ErrorSums:
+    """The sums of the errors of all groups: arrays (groups, 6), with the columns `key_errors.SUMS`.
 
-    `candidate` is over the rows that this set forecasts. `both` is over the rows that both sets forecast,
+    `candidate` is over the rows that this model forecasts. `both` is over the rows that both models forecast,
     first of the candidate, then of the champion. Without a champion it is None.
     """
 
@@ -35,8 +34,8 @@ class KeySums:
     both: tuple[Array, Array] | None = None
 
 
-def measured(sums: KeySums, confidence: float) -> dict[str, Any]:
-    """Return `n` and `metrics` of some keys, on the rows that both sets forecast.
+def measured(sums: ErrorSums, confidence: float) -> dict[str, Any]:
+    """Return `n` and `metrics` of some groups, on the rows that both models forecast.
 
     `rows` says over how many rows each metric is, and `undefined` why a metric has no value.
     """
@@ -48,13 +47,12 @@ def measured(sums: KeySums, confidence: float) -> dict[str, Any]:
     return {"n": rows["mae"], "metrics": cells, "rows": rows, "undefined": undefined}
 
 
-def sliced(sums: KeySums, by: str, values: Sequence[str], confidence: float) -> dict[str, Any]:
-    """Return the slices by a key column, of which `values` has one entry for each key."""
+def sliced(sums: ErrorSums, by: str, values: Sequence[str], confidence: float) -> dict[str, Any]:
+    """Return the slices by a column, of which `values` has one entry for each group."""
     names, codes = np.unique(np.array(values, dtype=object).astype(str), return_inverse=True)
     if len(names) > MOST_SLICES:
         raise TooManySlicesError(
-            f"the column {by} has {len(names)} values, and slices can have at most {MOST_SLICES}: "
-            "members.parquet has the errors of each key"
+            f"the column {by} has {len(names)} values, and slices can have at most {MOST_SLICES}"
         )
     order = np.argsort(codes, kind="stable")
     bounds = np.searchsorted(codes[order], np.arange(len(names) + 1))
@@ -66,61 +64,24 @@ def sliced(sums: KeySums, by: str, values: Sequence[str], confidence: float) -> 
 
 
 def totals(sums: Array) -> dict[str, Any]:
-    """Return each metric of a set over all its rows, with the number of rows that it is over."""
+    """Return each metric of a model over all its rows, with the number of rows that it is over."""
     added = sums.sum(axis=0)
     values, rows = errors_of(added), rows_of(added)
     return {name: {"value": _finite(float(values[name])), "rows": int(rows[name])} for name in METRICS}
 
 
-def counts_of(
-    decisions: Sequence[MemberDecision], states: Sequence[str], has_member: Sequence[bool]
-) -> dict[str, Any]:
-    """Return the counts of the block `set`.
-
-    `states` are the states of the candidate's keys, and `has_member` says which of them have a member. A key
-    that the champion forecasts and the candidate does not counts as worse. `dropped` are keys whose member in
-    the candidate does not go on, and neither does one of the champion.
-    """
-    keys = len(decisions)
-    compared = Counter(decision.comparison for decision in decisions)
-    chosen = Counter(decision.choice for decision in decisions)
-    of_state = Counter(states)
-    failed = of_state["failed"]
-    both = sum(compared[name] for name in ("better", "worse", "undecided"))
-    worse, shared = compared["worse"] + compared["lost"], both + compared["lost"]
-    members = chosen["candidate"] + chosen["champion"]
-    dropped = sum(
-        decision.choice == "none" and had for decision, had in zip(decisions, has_member, strict=True)
-    )
-    return {
-        "keys": keys,
-        "members": members,
-        "coverage": members / keys if keys else 0.0,
-        "failed": failed,
-        "too_few_rows": of_state["too_few_rows"],
-        "missing": of_state["missing"],
-        "share_failed": failed / keys if keys else 0.0,
-        "compared": both,
-        **{name: compared[name] for name in ("better", "worse", "undecided", "lost", "new")},
-        "share_worse": worse / shared if shared else 0.0,
-        "took": chosen["candidate"],
-        "kept": chosen["champion"],
-        "dropped": dropped,
-    }
-
-
-def _some(sums: KeySums, keys: Array) -> KeySums:
-    both = (sums.both[0][keys], sums.both[1][keys]) if sums.both else None
-    return KeySums(sums.candidate[keys], both)
+def _some(sums: ErrorSums, groups: Array) -> ErrorSums:
+    both = (sums.both[0][groups], sums.both[1][groups]) if sums.both else None
+    return ErrorSums(sums.candidate[groups], both)
 
 
 def _cells(models: Sequence[Array], confidence: float) -> dict[str, Any]:
     """Return the cells of each metric: candidate, champion, and the difference of the same rows."""
     values = _statistic(models, np.ones((1, len(models[0]))))[..., 0]
     low = high = np.full_like(values, math.nan)
-    keys = np.flatnonzero(models[0][:, 0])  # keys without rows change nothing
-    if len(keys) > 1:
-        low, high = _interval([model[keys] for model in models], confidence)
+    groups = np.flatnonzero(models[0][:, 0])  # groups without rows change nothing
+    if len(groups) > 1:
+        low, high = _interval([model[groups] for model in models], confidence)
     cells: dict[str, Any] = {}
     for number, name in enumerate(METRICS):
         sides = [
@@ -132,22 +93,22 @@ def _cells(models: Sequence[Array], confidence: float) -> dict[str, Any]:
 
 
 def _interval(models: Sequence[Array], confidence: float) -> tuple[Array, Array]:
-    """Return the bounds of SciPy's percentile bootstrap, with the same keys for both sets."""
-    keys = len(models[0])
+    """Return the bounds of SciPy's percentile bootstrap, with the same groups for both models."""
+    groups = len(models[0])
 
     def statistic(drawn: Array, axis: int = -1) -> Array:  # noqa: ARG001  scipy's contract
-        # The sums of a resample are those of the keys, times how often each was drawn.
-        flat = drawn.reshape(-1, keys).astype(np.int64)
-        offsets = np.arange(len(flat))[:, None] * keys
-        weights = np.bincount((flat + offsets).ravel(), minlength=len(flat) * keys)
-        values = _statistic(models, weights.reshape(len(flat), keys).astype(np.float64))
+        # The sums of a resample are those of the groups, times how often each was drawn.
+        flat = drawn.reshape(-1, groups).astype(np.int64)
+        offsets = np.arange(len(flat))[:, None] * groups
+        weights = np.bincount((flat + offsets).ravel(), minlength=len(flat) * groups)
+        values = _statistic(models, weights.reshape(len(flat), groups).astype(np.float64))
         return values.reshape(*values.shape[:2], *drawn.shape[:-1])
 
     interval = bootstrap(
-        (np.arange(keys),),
+        (np.arange(groups),),
         statistic,
         n_resamples=RESAMPLES,
-        batch=max(1, BATCH_KEYS // keys),
+        batch=max(1, BATCH_GROUPS // groups),
         vectorized=True,
         confidence_level=confidence,
         method="percentile",
@@ -157,7 +118,7 @@ def _interval(models: Sequence[Array], confidence: float) -> tuple[Array, Array]
 
 
 def _statistic(models: Sequence[Array], weights: Array) -> Array:
-    """Return metrics (sides, metrics, resamples) from weights (resamples, keys) of the keys."""
+    """Return metrics (sides, metrics, resamples) from weights (resamples, groups) of the groups."""
     per_model = [errors_of(weights @ model) for model in models]
     values = np.stack([np.stack([metrics[name] for name in METRICS]) for metrics in per_model])
     return np.concatenate([values, values[:1] - values[1:]]) if len(values) == 2 else values
