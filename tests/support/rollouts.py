@@ -4,7 +4,7 @@ import json
 from collections import deque
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import requests
 from azure.core.exceptions import ResourceNotFoundError
@@ -38,10 +38,15 @@ _FOLLOWED = (PromoteModel, AdvanceRollout, RollbackModel)
 
 
 class Rollouts(Promotions):
-    """Promotions whose policy has a rollout: ROLLOUT with the changes in `rollout`."""
+    """Promotions whose policy has a rollout: ROLLOUT with the changes in `rollout`.
+
+    Callers and the smoke test ask `question`.
+    """
+
+    question: ClassVar[dict[str, Any]] = QUESTION
 
     def __init__(self, cloud: Tidepool, folder: Path, **rollout: Any) -> None:
-        (folder / "smoke.json").write_text(json.dumps(QUESTION))
+        (folder / "smoke.json").write_text(json.dumps(self.question))
         super().__init__(cloud, folder, rollout={**ROLLOUT, **rollout})
         self.clock.now = datetime.now(UTC)
         self.waiting: list[AnyCommand] = []
@@ -138,11 +143,15 @@ class Rollouts(Promotions):
         return [activity.kind for activity in self.activities() if f"{MODEL}:{version}" in activity.title]
 
     def ask(self, times: int = 1, deployment: str = "") -> list[str]:
-        """Return the version that answers a caller's request, or the status of an error."""
+        """Return the first row of each answer to a caller's request, or the status of an error."""
+        answers = self.answers(times, deployment)
+        return [str(answer.json()[0] if answer.ok else answer.status_code) for answer in answers]
+
+    def answers(self, times: int = 1, deployment: str = "") -> list[requests.Response]:
+        """Return the answers to a caller's requests."""
         endpoints = self.production_ml.online_endpoints
         uri, key = endpoints.get(ENDPOINT).scoring_uri, endpoints.get_keys(ENDPOINT).primary_key
         headers = {"Authorization": f"Bearer {key}"}
         if deployment:
             headers["azureml-model-deployment"] = deployment
-        answers = [requests.post(uri, json=QUESTION, headers=headers, timeout=30) for _ in range(times)]
-        return [str(answer.json()[0] if answer.ok else answer.status_code) for answer in answers]
+        return [requests.post(uri, json=self.question, headers=headers, timeout=30) for _ in range(times)]

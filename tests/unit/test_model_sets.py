@@ -155,6 +155,7 @@ def test_mlflow_loads_the_set_and_answers_a_pandas_table(folder: Path) -> None:
     assert list(answers.columns) == ["forecast", "trained_in", "state", "reason"]
     assert answers["forecast"].tolist()[:7] == [6.0] * 7
     assert answers["forecast"].notna().all()
+    assert model.predict(given.assign(store="nowhere"))["forecast"].tolist() == [None] * len(given)
 
 
 def test_the_service_finds_a_key_with_the_standard_library(folder: Path) -> None:

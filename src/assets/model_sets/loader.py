@@ -15,9 +15,15 @@ class SetModel:
         self.members = members
 
     def predict(self, table: Any, params: dict[str, Any] | None = None) -> Any:  # noqa: ARG002  MLflow's contract
-        """Return forecast, trained_in, state and reason for each row of a pandas table."""
+        """Return forecast, trained_in, state and reason for each row of a pandas table.
+
+        A row without a forecast has None, which becomes null in the answer of an endpoint: JSON has no NaN.
+        """
         given = pa.Table.from_pandas(table, preserve_index=False)
         answers = self.members.forecast(given).to_pandas()
+        known = answers["forecast"].notna()
+        if not known.all():
+            answers["forecast"] = answers["forecast"].astype(object).where(known, None)
         answers.index = table.index
         return answers
 
