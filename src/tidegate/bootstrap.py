@@ -206,7 +206,7 @@ def _handlers(
         commands.RollbackModel: RollbackModelHandler(context, champion).handle,
         commands.WeighDrift: WeighDriftHandler(context, sets).handle,
         commands.RetrainModel: RetrainModelHandler(context, runner, sets).handle,
-        commands.RegisterMembers: RegisterMembersHandler(context, indexes).handle,
+        commands.RegisterMembers: RegisterMembersHandler(context, runner).handle,
         commands.ArchiveHistory: ArchiveHistoryHandler(context, indexes).handle,
         commands.Notify: NotifyHandler(context, sender, publisher, settings.public_url).handle,
     }

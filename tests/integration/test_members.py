@@ -1,20 +1,29 @@
 """The members of a model set over HTTP: found by key and state, in pages, and only from intact files."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from azure.ai.ml import load_component, load_environment
 from azure.ai.ml.entities import Model
 from mlflow import MlflowClient
 from mlflow.exceptions import RestException
+from model_sets.index import IndexRow
+from model_sets.info import SetInfo
 from tests.support.api_requests import Api, content
 from tests.support.hand_made_sets import SET_POLICY, write_set_folder
+from tests.support.installation import ROOT
+from tests.support.model_sets import seasonal_content, write_small_set
 from tests.support.model_versions import ModelInstallation
 
 from tidegate.domain.lifecycle.records import Champion, ModelVersion
 from tidegate.domain.lifecycle.records import Model as ModelRecord
-from tidegate.messages.commands import Reconcile, RegisterMembers
+from tidegate.errors import PermanentError
+from tidegate.messages.commands import AnyCommand, Reconcile, RegisterMembers
 from tidepool.cloud import Tidepool
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
 
 SALES = "sales"
 
@@ -142,35 +151,70 @@ def test_a_model_that_is_no_set_has_no_members(sets: Sets) -> None:
     assert "quick-model:1 is no model set" in content(answer)["detail"]
 
 
-def test_members_of_a_champion_become_models_of_their_own_that_are_found_by_tags(sets: Sets) -> None:
-    rows = [{"store": f"{n:02}", "product": "a/b", "shard": "00.zip", "entry": f"{n}.txt"} for n in range(26)]
-    rows[3] |= {"shard": None, "entry": None, "state": "failed"}
-    sets.register("7", rows, name="each")
-    ledger, command = sets.service.ledger, RegisterMembers(cause="test", model="each", version="7")
-    champion = Champion(version="7", source="7", since=sets.service.now(), by="a verdict")
+@pytest.fixture
+def each(sets: Sets) -> Sets:
+    """With a champion of 26 keys, of which one has no member, and the pipeline without Azure's rate."""
+    ml = sets.installation.ml
+    pipeline = load_component(ROOT / "src/assets/set_registration/pipeline.yml")
+    pipeline.inputs["per_second"].default = 1000.0
+    ml.environments.create_or_update(load_environment(ROOT / "src/assets/environments/scoring.yml"))
+    ml.components.create_or_update(pipeline, version="1")
+    info = SetInfo(keys=("store", "product"), target="units", time="date", horizon=7)
+    members = {(f"{number:02}", "a/b"): ("npz", seasonal_content(info)) for number in range(26)}
+    del members["03", "a/b"]
+    folder = sets.folder / "each-7"
+    write_small_set(folder, members, [IndexRow(("03", "a/b"), "failed", reason="constant")], info)
+    ml.models.create_or_update(Model(name="each", version="7", path=folder, type="mlflow_model"))
+    ledger, now = sets.service.ledger, sets.service.now()
+    champion = Champion(version="7", source="7", since=now, by="a verdict")
     ledger.save(ledger.model("each").model_copy(update={"champion": champion}))
-    handle, reconcile = sets.service.handlers[RegisterMembers], sets.service.handlers[Reconcile]
-    found = [step.command for step in reconcile(Reconcile(cause="timer-1"))]
+    return sets
 
-    first = [step.command for step in handle(command)]
-    under_way = [step.command for step in reconcile(Reconcile(cause="timer-2"))]
-    ledger.save(ledger.model("each").model_copy(update={"registering": None}))  # as if that was not saved
-    rest = [handle(command), handle(command), handle(command)]
 
-    assert RegisterMembers(cause="timer-1", model="each", version="7") in found
-    assert first == [command]
-    assert not [one for one in under_way if isinstance(one, RegisterMembers)]
-    assert [len(follows) for follows in rest] == [1, 0, 0]
-    names = [model.name for model in sets.installation.ml.models.list() if model.name.startswith("each-")]
+def test_a_job_registers_each_member_once_although_it_ended_in_between(each: Sets) -> None:
+    """After the tenth registration Azure refuses one, and before that it asks to wait."""
+    cloud, ledger, ml = each.installation.cloud, each.service.ledger, each.installation.ml
+    command = RegisterMembers(cause="test", model="each", version="7")
+    handle, reconcile = each.service.handlers[RegisterMembers], each.service.handlers[Reconcile]
+    puts = {"method": "PUT", "path": "*/models/each-*"}
+    cloud.fault("request", "status", match=puts, value=429, retry_after_s=0.1, skip=3)
+    cloud.fault("request", "status", match=puts, value=403, skip=10)
+
+    def due() -> list[AnyCommand]:
+        found = (step.command for step in reconcile(Reconcile(cause="timer")))
+        return [one for one in found if isinstance(one, RegisterMembers)]
+
+    first = due()
+    [again] = handle(command)
+    waiting = due()
+    cloud.settle(100)
+    with pytest.raises(PermanentError, match="members-each-7-a1"):
+        handle(command)
+    after_failure, registered = due(), members_of(ml)
+    handle(command)  # as its replay does
+    cloud.settle(100)
+    last = handle(command)
+
+    assert first == [RegisterMembers(cause="timer", model="each", version="7")]
+    assert again.command == command
+    assert (waiting, after_failure, last, due()) == ([], [], [], [])
+    assert len(registered) == 10
+    assert registered.items() <= members_of(ml).items()
+    assert ledger.model("each").members_of == "7"
+    check_members(each, list(members_of(ml)))
+
+
+def check_members(sets: Sets, names: list[str]) -> None:
+    """Check that the members are found by name and by tags."""
+    ml = sets.installation.ml
     assert len(names) == len(set(names)) == 25
     [name] = [name for name in names if name.startswith("each-07-a-b-")]
-    member = sets.installation.ml.models.get(name, "7")
+    member = ml.models.get(name, "7")
     assert member.tags["store"] == "07"
     assert (member.tags["set"], member.tags["set_version"]) == ("each", "7")
     assert member.path.endswith("/shards/00.zip")
-    [listed] = sets.installation.ml.models.list(name=name)
+    [listed] = ml.models.list(name=name)
     assert listed.tags["store"] == "07"
-    ml = sets.installation.ml
     uri = ml.workspaces.get(sets.installation.workspace.name).mlflow_tracking_uri
     search = MlflowClient(uri, registry_uri=uri).search_model_versions
     assert [(one.name, one.version) for one in search("tags.store = '07' and tags.`set` = 'each'")] == [
@@ -182,3 +226,9 @@ def test_members_of_a_champion_become_models_of_their_own_that_are_found_by_tags
     assert search("tags.store = '7'") == []
     with pytest.raises(RestException, match="joined by and, not tags"):
         search("tags.store LIKE '0%'")
+
+
+def members_of(ml: "MLClient") -> dict[str, Any]:
+    """Return when each model of a member was last written, by name."""
+    names = [model.name for model in ml.models.list() if model.name.startswith("each-")]
+    return {name: ml.models.get(name, "7").creation_context.last_modified_at for name in names}

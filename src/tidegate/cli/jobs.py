@@ -26,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 def jobs(  # noqa: PLR0913, PLR0917 - options of a command
     also_ended: Annotated[bool, typer.Option("--all", help="Also list the jobs that have ended.")] = False,
     kind: Annotated[
-        Literal["scoring", "evaluation", "retraining", "comparison"] | None,
+        Literal["scoring", "evaluation", "retraining", "comparison", "registration"] | None,
         typer.Option(help="Only the jobs of this kind.", show_default=False),
     ] = None,
     tag: Tags = None,

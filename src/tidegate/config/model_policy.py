@@ -161,9 +161,9 @@ class Policy(Section):
 
     @property
     def pipelines(self) -> list[str]:
-        """The pipelines that evaluate and train, and that compare the forecasts of a set."""
+        """The pipelines of the model's jobs."""
         if self.set:
-            return [self.evaluate.pipeline, self.set.pipeline, self.set.worse.pipeline]
+            return [self.evaluate.pipeline, *self.set.pipelines]
         return [self.evaluate.pipeline, *([self.drift.retrain] if self.drift else [])]
 
     @model_validator(mode="before")

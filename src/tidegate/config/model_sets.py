@@ -20,6 +20,7 @@ from tidegate.config.types import (
 )
 
 MOST_FILES = 1500  # of one model version: azure/machine-learning/resource-limits-capacity
+REGISTRATION_PIPELINE = "set_registration"
 _OTHER_FILES = 100  # MLmodel, index, code, and the shards of later trainings of some keys
 
 
@@ -149,6 +150,12 @@ class ModelSet(JobClusters):
     pipeline: AssetName = "set_training"
     buckets: int = Field(default=64, ge=1, le=MOST_FILES - _OTHER_FILES)
     compute: AssetName = "cpu"
+
+    @property
+    def pipelines(self) -> list[str]:
+        """The pipelines that train the set, compare its forecasts, and register its members."""
+        registration = [REGISTRATION_PIPELINE] if self.registered == "each" else []
+        return [self.pipeline, self.worse.pipeline, *registration]
 
     @model_validator(mode="after")
     def _columns_differ(self) -> "ModelSet":

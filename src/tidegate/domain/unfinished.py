@@ -39,6 +39,7 @@ KINDS = {
     "job_evaluation": "an evaluation that has not ended",
     "job_retraining": "a training that has not ended",
     "job_comparison": "a comparison that has not ended",
+    "job_registration": "a registration of members that has not ended",
     "model_version": "a model version that is registered, evaluated, waiting or being promoted",
     "retraining": "a training that a signal or a person started",
     "delayed": "work that is retried",

@@ -181,7 +181,7 @@ class RetrainModel(_Command):
 
 
 class RegisterMembers(_ModelCommand):
-    """Register the next members of a model set as models of their own."""
+    """Have a job register the members of a model set as models of their own."""
 
     kind: Literal["RegisterMembers"] = "RegisterMembers"
 

@@ -40,7 +40,7 @@ def job_subject_url(job: Job) -> str:
     match job.kind:
         case JobKind.SCORING:
             return partition_url(job.owner, partition_of_result(job.work))
-        case JobKind.EVALUATION:
+        case JobKind.EVALUATION | JobKind.REGISTRATION:
             return version_url(job.owner, job.work)
         case JobKind.RETRAINING | JobKind.COMPARISON:
             return model_url(job.owner)

@@ -14,12 +14,14 @@ _SECTIONS = {
     JobKind.EVALUATION: ("evaluate",),
     JobKind.RETRAINING: ("drift", "set"),
     JobKind.COMPARISON: ("set",),
+    JobKind.REGISTRATION: ("set",),
 }
 _WORK = {
     JobKind.SCORING: "scorings of",
     JobKind.EVALUATION: "evaluations of",
     JobKind.RETRAINING: "retrainings of",
     JobKind.COMPARISON: "comparisons of",
+    JobKind.REGISTRATION: "registrations of the members of",
 }
 
 
@@ -99,6 +101,8 @@ def _how_to_start_again(job: Job) -> str:
             return f'{cancel} run: tidegate judge {job.owner} {job.work} --reason "..."'
         case JobKind.RETRAINING | JobKind.COMPARISON:
             return f'{cancel} run: tidegate retrain {job.owner} --reason "..."'
+        case JobKind.REGISTRATION:
+            return f"{cancel} replay the failed command: tidegate failures"
 
 
 def _duration(seconds: float) -> str:

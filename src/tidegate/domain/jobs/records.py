@@ -17,6 +17,7 @@ class JobKind(StrEnum):
     EVALUATION = "evaluation"
     RETRAINING = "retraining"
     COMPARISON = "comparison"  # of the forecasts of a model set with actual values
+    REGISTRATION = "registration"  # of the members of a model set as models of their own
 
 
 class JobEnd(StrEnum):

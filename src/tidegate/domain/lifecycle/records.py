@@ -235,12 +235,15 @@ class Retraining(BaseModel):
 
 
 class MemberRegistration(BaseModel):
-    """How far the members of a set are registered as models of their own."""
+    """The job that registers the members of a set as models of their own."""
 
     version: str = Field(description="The version of the set in development.")
-    after: str | None = Field(default=None, description="The key of the last member that is registered.")
-    members: int = 0
-    at: datetime = Field(description="When the last members were registered.")
+    attempt: int = 1
+    compute: str
+    since: datetime
+    error: str | None = Field(
+        default=None, description="Why the last attempt ended. Only a replay starts the next one."
+    )
 
 
 class LostVersion(BaseModel):

@@ -1,17 +1,18 @@
-"""The jobs of a model set: its training, its evaluation, and the comparison of its forecasts."""
+"""The jobs of a model set: training, evaluation, comparison of forecasts, registration of members."""
 
 import json
 from dataclasses import dataclass, replace
 from typing import Any
 
 from tidegate.config.model_policy import Policy
-from tidegate.config.model_sets import ModelSet
+from tidegate.config.model_sets import REGISTRATION_PIPELINE, ModelSet
 from tidegate.domain.assets import BLOBSTORE, datastore_uri
 from tidegate.domain.jobs.plan import JobInput, JobPlan
 from tidegate.domain.jobs.records import JobKind
 from tidegate.domain.lifecycle.evaluation import plan_evaluation
-from tidegate.domain.lifecycle.names import model_reference
-from tidegate.domain.lifecycle.records import Comparison, ModelVersion, Retraining
+from tidegate.domain.lifecycle.lineage import RegisteredModel
+from tidegate.domain.lifecycle.names import job_part, model_reference
+from tidegate.domain.lifecycle.records import Comparison, MemberRegistration, ModelVersion, Retraining
 from tidegate.domain.lifecycle.verdict_records import Evaluation
 from tidegate.domain.model_sets.comparison import comparison_folder
 
@@ -131,6 +132,35 @@ def plan_set_evaluation(
     }
     winners = datastore_uri(BLOBSTORE, winners_folder(record, evaluation))
     return replace(plan, inputs=inputs, literals=literals, model_folders={"winners": winners})
+
+
+def registration_job(model: str, registration: MemberRegistration) -> str:
+    """Return the job's name, which is derived from its work: `members-sales-3-a1`."""
+    return f"members-{job_part(model)}-{job_part(registration.version)}-a{registration.attempt}"
+
+
+def plan_registration(source: RegisteredModel, registration: MemberRegistration) -> JobPlan:
+    """Plan the job that registers the members of a version as models of their own."""
+    reference = model_reference(source.name, source.version)
+    return JobPlan(
+        kind=JobKind.REGISTRATION,
+        subject=reference,
+        attempt=registration.attempt,
+        cluster=registration.compute,
+        job=registration_job(source.name, registration),
+        experiment=source.name,
+        display_name=f"register the members of {reference}",
+        pipeline=REGISTRATION_PIPELINE,
+        inputs={"model": _model(source.name, source.version)},
+        literals={
+            "model_name": source.name,
+            "model_version": source.version,
+            "model_uri": source.uri,
+            "registration_compute": registration.compute,
+        },
+        outputs={},
+        tags={"tidegate_model": source.name, "tidegate_attempt": str(registration.attempt)},
+    )
 
 
 def winners_folder(record: ModelVersion, evaluation: Evaluation) -> str:

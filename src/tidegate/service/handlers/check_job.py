@@ -16,6 +16,7 @@ from tidegate.domain.jobs.outcome import (
 )
 from tidegate.domain.jobs.plan import served_by
 from tidegate.domain.jobs.records import Job, JobKind
+from tidegate.domain.model_sets.jobs import registration_job
 from tidegate.domain.partitions.records import Claim, ScoringState
 from tidegate.domain.partitions.result import Result
 from tidegate.messages.commands import (
@@ -24,6 +25,7 @@ from tidegate.messages.commands import (
     Follows,
     JudgeModel,
     Next,
+    RegisterMembers,
     RetrainModel,
     ScorePartition,
 )
@@ -70,7 +72,7 @@ class CheckJobHandler:
         return [*_next_step(claim, serves), *stuck, *notifications]
 
     def _check_model_job(self, command: CheckJob) -> Follows:
-        """Return the command that waits for an evaluation or a retraining.
+        """Return the command that waits for a job of a model.
 
         That command reads the state of the job. If no command waits for the job any more, only its end is
         recorded in its row.
@@ -87,13 +89,19 @@ class CheckJobHandler:
             self.runner.end(job, outcome)
         return stuck
 
-    def _waiting_command(self, job: Job, cause: str) -> JudgeModel | RetrainModel | None:
+    def _waiting_command(self, job: Job, cause: str) -> JudgeModel | RetrainModel | RegisterMembers | None:
         if job.kind is JobKind.EVALUATION:
             version = self.context.ledger.model_version(job.owner, job.work)
             evaluation = version.evaluation if version and version.being_judged else None
             waits = evaluation is not None and evaluation.job == job.name
             return JudgeModel(cause=cause, model=job.owner, version=job.work) if waits else None
-        retraining = self.context.ledger.model(job.owner).retraining
+        model = self.context.ledger.model(job.owner)
+        if job.kind is JobKind.REGISTRATION:
+            waits = (
+                model.registering is not None and registration_job(job.owner, model.registering) == job.name
+            )
+            return RegisterMembers(cause=cause, model=job.owner, version=job.work) if waits else None
+        retraining = model.retraining
         waits = retraining is not None and retraining.job == job.name
         return RetrainModel(cause=cause, model=job.owner, signal=job.work) if waits else None
 

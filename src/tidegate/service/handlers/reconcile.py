@@ -14,6 +14,7 @@ from tidegate.domain.lifecycle.drift_signals import signal_id
 from tidegate.domain.lifecycle.promotion import champion_source
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
 from tidegate.domain.model_sets.history import asset_name, complete_versions
+from tidegate.domain.model_sets.jobs import registration_job
 from tidegate.domain.model_sets.schedule import due_training
 from tidegate.domain.partitions.calendar import (
     current_partition,
@@ -67,7 +68,6 @@ log = Log(__name__)
 
 _BEING_SENT = timedelta(minutes=1)
 _OLD_NEWS = timedelta(days=2)
-_REGISTERING = timedelta(minutes=10)
 _TICK = timedelta(minutes=5)  # of the timer, as in function_app.py
 
 
@@ -235,19 +235,28 @@ def due_models(
             yield WeighDrift(cause=cause, model=name, source="renew", of=month)
         if policy.set and (period := due_training(model, policy.set.training, now, config.timezone)):
             yield WeighDrift(cause=cause, model=name, source="renew", of=period)
-        if policy.set and policy.set.registered == "each" and (version := due_members(model, now)):
+        if (
+            policy.set
+            and policy.set.registered == "each"
+            and (version := due_members(name, model, open_jobs))
+        ):
             yield RegisterMembers(cause=cause, model=name, version=version)
         if model.champion and policy.rollout:
             yield AdvanceRollout(cause=cause, model=name, version=model.champion.source)
 
 
-def due_members(model: Model, now: datetime) -> str | None:
-    """Return the champion's version if its members are not registered and nothing registers them now."""
-    version, progress = champion_source(model), model.registering
+def due_members(name: str, model: Model, open_jobs: Collection[str]) -> str | None:
+    """Return the champion's version if its members are not registered, and no job registers them now.
+
+    After an attempt that failed, only a replay starts the next one.
+    """
+    version, registration = champion_source(model), model.registering
     if version is None or model.members_of == version:
         return None
-    under_way = progress is not None and progress.version == version and now - progress.at < _REGISTERING
-    return None if under_way else version
+    if registration is None or registration.version != version:
+        return version
+    waits = registration.error is not None or registration_job(name, registration) in open_jobs
+    return None if waits else version
 
 
 def due_set_trainings(

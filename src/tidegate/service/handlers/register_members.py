@@ -1,60 +1,102 @@
-"""RegisterMembers: register the members of a champion set as models of their own, some at a time."""
+"""RegisterMembers: have a job register the members of a champion set as models of their own."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
+from tidegate.config.model_sets import ModelSet
+from tidegate.domain.jobs.outcome import JobCancelled, JobCompleted, JobFailed, JobRunning, ResubmitJob
 from tidegate.domain.lifecycle.promotion import champion_source
 from tidegate.domain.lifecycle.records import MemberRegistration, Model
-from tidegate.domain.model_sets.assets import member_asset
-from tidegate.domain.model_sets.members import MemberQuery
+from tidegate.domain.model_sets.jobs import plan_registration, registration_job
 from tidegate.errors import PermanentError
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, Next, RegisterMembers
 from tidegate.service.context import ServiceContext
-from tidegate.service.steps.set_indexes import SetIndexes
+from tidegate.service.job_runner import ClusterNotReady, JobRunner, JobSubmitted, SubmissionRefused
+from tidegate.service.retry import FIRST_LOOK, look_again
 
 log = Log(__name__)
 
-# Azure allows about one registration a second, and the service must not use all of them.
-_AT_ONCE = 25
-_PAUSE = timedelta(seconds=25)
+_DEVELOPMENT = "development"
 
 
 @dataclass(frozen=True)
 class RegisterMembersHandler:
-    """The names are derived, so a repetition registers nothing twice. The model's row says how far it got."""
+    """The job leaves registered members as they are, so each attempt goes on where the last one ended.
+
+    A failed job fails the command. Only a replay of the command submits the next attempt.
+    """
 
     context: ServiceContext
-    indexes: SetIndexes
+    runner: JobRunner
 
     def handle(self, command: RegisterMembers) -> Follows:
         policy, model = self.context.policy(command.model), self.context.ledger.model(command.model)
-        each = policy is not None and policy.set is not None and policy.set.registered == "each"
-        if not each or champion_source(model) != command.version or model.members_of == command.version:
+        set = policy.set if policy else None
+        if set is None or set.registered != "each" or champion_source(model) != command.version:
             return []
-        progress = model.registering
-        if progress is None or progress.version != command.version:
-            progress = MemberRegistration(version=command.version, at=self.context.now())
-        progress, complete = self._register_some(model, progress)
-        model.registering = None if complete else progress
-        model.members_of = command.version if complete else model.members_of
-        self.context.ledger.save(model)
-        log.info("members_registered", model=model.model, version=command.version, members=progress.members)
-        return [] if complete else [Next(command, _PAUSE)]
+        if model.members_of == command.version:
+            return []
+        registration = self._current(command, model, set)
+        job = self.context.ledger.job(_DEVELOPMENT, registration_job(model.model, registration))
+        if job is None:
+            return self._submit(command, model, registration)
+        outcome = self.runner.look(job, set)
+        follows: Follows = []
+        match outcome:
+            case JobRunning():
+                return []
+            case JobCompleted():
+                self._save(model, None, members_of=command.version)
+                log.info("members_registered", model=model.model, version=command.version)
+            case ResubmitJob():
+                self._save(model, _next(registration, compute=outcome.compute))
+                follows = [Next(command)]
+            case JobCancelled(reason) | JobFailed(reason):
+                self._save(model, _next(registration, error=f"{job.name}: {reason}"))
+        self.runner.end(job, outcome)
+        if model.registering and model.registering.error:
+            raise PermanentError(model.registering.error)
+        return follows
 
-    def _register_some(self, model: Model, progress: MemberRegistration) -> tuple[MemberRegistration, bool]:
-        """Register the next members, and return how far it got, and whether these were the last ones."""
-        development, index = self.context.development, self.indexes.open(model.model, progress.version)
-        source = development.models.find(model.model, progress.version)
+    def _current(self, command: RegisterMembers, model: Model, set: ModelSet) -> MemberRegistration:
+        """Return the registration that is under way, saved, or that of another version than before."""
+        registration = model.registering
+        if registration is None or registration.version != command.version:
+            registration = MemberRegistration(
+                version=command.version, compute=set.compute, since=self.context.now()
+            )
+        if registration is not model.registering or registration.error:
+            registration = registration.model_copy(update={"error": None})
+            self._save(model, registration)
+        return registration
+
+    def _submit(self, command: RegisterMembers, model: Model, registration: MemberRegistration) -> Follows:
+        source = self.context.development.models.find(model.model, registration.version)
         if source is None:
-            raise PermanentError(f"development no longer has {model.model}:{progress.version}")
-        rows = index.members(MemberQuery(), progress.after, _AT_ONCE)
-        assets = [asset for row in rows if (asset := member_asset(source, row))]
-        for asset in assets:
-            development.models.register(asset)
-        changes = {
-            "after": rows[-1].position if rows else progress.after,
-            "members": progress.members + len(assets),
-            "at": self.context.now(),
-        }
-        return progress.model_copy(update=changes), len(rows) < _AT_ONCE
+            raise PermanentError(f"development no longer has {model.model}:{registration.version}")
+        match self.runner.submit(_DEVELOPMENT, plan_registration(source, registration), command.cause):
+            case ClusterNotReady():
+                return look_again(command, self.context.now() - registration.since)
+            case SubmissionRefused() as refused:
+                self._save(model, _next(registration, error=refused.reason))
+                raise PermanentError(refused.reason)
+            case JobSubmitted():
+                return [Next(command, FIRST_LOOK)]
+
+    def _save(
+        self, model: Model, registration: MemberRegistration | None, *, members_of: str | None = None
+    ) -> None:
+        model.registering = registration
+        model.members_of = members_of or model.members_of
+        self.context.ledger.save(model)
+
+
+def _next(
+    registration: MemberRegistration, *, compute: str | None = None, error: str | None = None
+) -> MemberRegistration:
+    changes = {
+        "attempt": registration.attempt + 1,
+        "compute": compute or registration.compute,
+        "error": error,
+    }
+    return registration.model_copy(update=changes)
