@@ -116,11 +116,12 @@ def judge_seconds(rows: pa.Table, candidate: object, champion: object) -> float:
 
 def write_set(folder: Path, keys: int, shards: int = 64) -> Path:
     """Write a set of seasonal naive members."""
+    from model_sets.contents import npz_content
     from model_sets.features import FeaturePlan
     from model_sets.format import write_set as write
     from model_sets.index import IndexRow, rows_to_table
     from model_sets.info import SetInfo
-    from model_sets.members import Tail, npz_content
+    from model_sets.members import Tail
     from model_sets.shards import ShardWriter, entry_name
 
     info = SetInfo(("store", "product"), "sold", "day", HORIZON)

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from azure.ai.ml import Input, Output, load_component, load_compute, load_environment
 from azure.ai.ml.entities import CodeConfiguration, Data, Model, PipelineJob
+from model_sets.contents import cloudpickle_content
 from model_sets.format import open_set
 from model_sets.index import IndexRow
-from model_sets.members import cloudpickle_content
 from tests.support import model_sets as small_sets
 from tests.support.azure_clients import blob_service, ml_client
 from tests.support.model_sets import Doubler, seasonal_content, write_small_set

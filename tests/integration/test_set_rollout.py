@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import cloudpickle
 import pytest
 from azure.ai.ml.entities import Model
-from model_sets.members import cloudpickle_content
+from model_sets.contents import cloudpickle_content
 from tests.support import model_sets as small_sets
 from tests.support.hand_made_sets import SET_POLICY
 from tests.support.model_sets import Doubler, write_small_set

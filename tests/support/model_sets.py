@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from model_sets.contents import lightgbm_content, npz_content
 from model_sets.features import FeaturePlan
 from model_sets.format import write_set
 from model_sets.index import IndexRow, rows_to_table
 from model_sets.info import SetInfo
-from model_sets.members import Tail, lightgbm_content, npz_content
+from model_sets.members import Tail
 from model_sets.shards import ShardWriter, entry_name
 
 INFO = SetInfo(keys=("store", "product"), target="sold", time="day", horizon=7, covariates=("price",))

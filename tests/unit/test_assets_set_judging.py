@@ -14,10 +14,10 @@ import pytest
 from evaluate_set import holdout_sources, numbers
 from judging import Evaluation, Judgement, UnfitDataError, UnfitSetError, judge
 from member_rule import MemberRule
+from model_sets.contents import cloudpickle_content
 from model_sets.errors import CorruptShardError, TableError
 from model_sets.format import open_set, write_set
 from model_sets.index import IndexRow, rows_to_table
-from model_sets.members import cloudpickle_content
 from model_sets.sources import Source
 from tests.support.model_sets import INFO, write_small_set
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from member_cache import MemberCache
+from model_sets.contents import cloudpickle_content
 from model_sets.errors import CorruptIndexError, CorruptShardError
 from model_sets.index import IndexRow
-from model_sets.members import cloudpickle_content
 from score_set_online import RequestError, SetServer
 from tests.support.model_sets import Doubler, boosted_content, seasonal_content, write_small_set
 

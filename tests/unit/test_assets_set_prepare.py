@@ -17,11 +17,11 @@ from compare_actuals import read_actuals
 from forecast_bucket import forecast_bucket
 from holdout import forecast_holdout
 from model_sets.bucket import read_bucket
+from model_sets.contents import cloudpickle_content
 from model_sets.errors import SetError, TableError
 from model_sets.format import open_set, write_set
 from model_sets.index import rows_to_table
 from model_sets.info import SetInfo
-from model_sets.members import cloudpickle_content
 from model_sets.prepared import PREPARE, file_hash
 from model_sets.sources import Source
 from score_set_online import RequestError, SetServer

@@ -11,10 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from model_sets.contents import cloudpickle_content
 from model_sets.errors import CorruptShardError, TableError
 from model_sets.format import open_set
 from model_sets.index import IndexRow
-from model_sets.members import cloudpickle_content
 from publish_set import read_files
 from score_set import SetScorer
 from scored_rows import CsvForm, ScoredRows

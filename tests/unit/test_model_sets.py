@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from model_sets.accuracy import member_metrics
+from model_sets.contents import cloudpickle_content
 from model_sets.errors import (
     CorruptIndexError,
     CorruptShardError,
@@ -20,7 +21,6 @@ from model_sets.errors import (
 )
 from model_sets.format import copy_members, open_set, write_set
 from model_sets.index import IndexRow, rows_to_table
-from model_sets.members import cloudpickle_content
 from model_sets.times import NO_STEP, steps_of, time_of
 from tests.support.model_sets import END, INFO, Doubler, boosted_content, seasonal_content, write_small_set
 
@@ -114,7 +114,7 @@ def test_later_steps_than_the_horizon_are_forecast_in_blocks(folder: Path) -> No
     assert forecasts == pytest.approx(expected, abs=2)
 
 
-@pytest.mark.parametrize("missing", [(), (3, 10, 17)])
+@pytest.mark.parametrize("missing", [(), (3, 10, 17), (0, 3, 5, 10, 12, 13, 17, 20, 22)])
 def test_the_seasonal_baseline_takes_the_value_of_its_own_weekday(
     tmp_path: Path, missing: tuple[int, ...]
 ) -> None:

@@ -17,7 +17,7 @@ from model_sets.features import FeaturePlan, Grid, build
 from model_sets.format import ModelSet, open_set, write_set
 from model_sets.index import IndexRow, rows_to_table
 from model_sets.info import SetInfo
-from model_sets.members import standardized
+from model_sets.ridge import standardized
 from model_sets.shards import ShardWriter
 from model_sets.sources import Source
 from model_sets.split import plan_split, split
@@ -395,7 +395,7 @@ def test_the_split_and_the_endpoint_find_the_same_step_whatever_the_machines_zon
         "date": instants.cast(pa.date32(), safe=False),
     }
     info = SetInfo(("store",), "sold", "day", 7, frequency)
-    for zone in ("UTC", "Pacific/Auckland"):
+    for zone in ("UTC", "America/New_York", "Pacific/Auckland"):
         monkeypatch.setenv("TZ", zone)
         time.tzset()
         for kind, column in kinds.items():

@@ -14,12 +14,13 @@ import pyarrow as pa
 import yaml
 
 from model_sets import mlmodel
+from model_sets.contents import load_member
 from model_sets.errors import CorruptShardError, NoMemberError, SetError, UnknownKeyError
 from model_sets.features import FeaturePlan
 from model_sets.forecasting import forecast_table
 from model_sets.index import SQLITE, IndexRow, read_index, spell, table_to_rows, write_index
 from model_sets.info import METADATA, SetInfo
-from model_sets.members import Member, load_member
+from model_sets.members import Member
 from model_sets.prepared import PREPARE, Prepare, load_prepare, prepare_files, prepare_table
 from model_sets.shards import FOLDER, ShardReader, ShardWriter, entry_name
 from model_sets.sources import Source

@@ -15,9 +15,10 @@ import numpy as np
 from member_trainers import FAST, FAST_ROUNDS
 from model_sets import boosting
 from model_sets.bucket import Bucket, read_bucket
+from model_sets.contents import lightgbm_content
 from model_sets.features import FeaturePlan, build
 from model_sets.index import IndexRow, spell
-from model_sets.members import Tail, lightgbm_content
+from model_sets.members import Tail
 from model_sets.shards import ShardWriter, entry_name
 from training_grid import Chunk, Series, chunks
 from training_settings import Settings

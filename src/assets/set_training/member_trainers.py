@@ -11,16 +11,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from model_sets import boosting
+from model_sets.contents import cloudpickle_content, lightgbm_content, npz_content
 from model_sets.info import SetInfo
-from model_sets.members import (
-    MemberRows,
-    Ridge,
-    SeasonalNaive,
-    Tail,
-    cloudpickle_content,
-    lightgbm_content,
-    npz_content,
-)
+from model_sets.members import MemberRows, SeasonalNaive, Tail
+from model_sets.ridge import Ridge
 from model_sets.times import start_of
 from model_sets.user_file import import_file
 from ridge_regression import solve

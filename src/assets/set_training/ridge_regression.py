@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from model_sets.members import standardized
+from model_sets.ridge import standardized
 
 Array = np.ndarray[Any, Any]
 CONSTANT_PENALTY = 1e-6  # the constant is hardly shrunk
