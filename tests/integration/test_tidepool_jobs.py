@@ -258,11 +258,15 @@ PUBLISH = """
 def test_a_pipeline_binds_its_steps_and_runs_each_as_a_child(runner: JobRunner) -> None:
     runner.data("images", {f"{number}.png": "x" for number in range(5)})
 
-    ended = runner.run(runner.pipeline(PIPELINE, score=SCORE, publish=PUBLISH))
+    job = runner.pipeline(PIPELINE, score=SCORE, publish=PUBLISH)
+    job.settings.default_datastore = "workspaceartifactstore"
+    ended = runner.run(job)
 
     assert ended.status == "Completed", runner.children(ended.name)
     assert runner.text(f"reports/{ended.name}/report.txt") == "5 0.png 202611"
     children = runner.children(ended.name)
+    container = runner.ml.datastores.get("workspaceartifactstore").container_name
+    assert runner.blobs().get_blob_client(container, f"azureml/{children['score'].name}/rows").exists()
     assert {name: child.status for name, child in children.items()} == {
         "score": "Completed",
         "publish": "Completed",
@@ -793,11 +797,16 @@ def test_a_pipeline_that_does_not_continue_on_failure_stops_its_other_steps(runn
 
 MODELS = """
     jobs:
-      writes: &step
+      writes:
         type: command
         environment: azureml:env:1
         command: "echo 'flavors: {}' > ${{outputs.model}}/MLmodel"
-        outputs: {model: {type: mlflow_model, name: written-by-step, version: 7}}
+        outputs:
+          model:
+            type: mlflow_model
+            path: "azureml://datastores/workspaceblobstore/paths/written/"
+            name: written-by-step
+            version: 7
 """
 
 
@@ -815,6 +824,7 @@ def test_a_model_that_a_job_writes_is_registered(runner: JobRunner) -> None:
     model, of_step = runner.ml.models.get("written", "5"), runner.ml.models.get("written-by-step", "7")
     assert (model.type, model.job_name) == ("mlflow_model", name)
     assert of_step.job_name == runner.children(pipeline)["writes"].name
+    assert of_step.path.endswith("/paths/written/")
 
 
 def test_processes_that_outlive_the_job_are_killed(runner: JobRunner) -> None:

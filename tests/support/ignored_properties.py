@@ -35,9 +35,11 @@ def ignored(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Write down whether the test failed."""
+    """Write down whether the test failed, unless it was skipped."""
     report = yield
     assert isinstance(item, pytest.Function)
+    if report.skipped:
+        return report
     name = name_of(item.path, item.originalname)
     property_ = str(item.callspec.params["ignored"])
     _failed[name][property_] = _failed[name].get(property_, False) or report.failed

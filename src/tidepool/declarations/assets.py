@@ -1,5 +1,6 @@
 """Versioned assets: data, models, code, environments and components."""
 
+from tidepool.declarations.job_reasons import ENVIRONMENT_NAME
 from tidepool.declarations.metadata import ARCHIVED, DESCRIBED, RESOURCE
 from tidepool.declarations.steps import COMPONENT_DISTRIBUTION, NODE, NODE_RESOURCES, PARALLEL
 from tidepool.declarations.words import (
@@ -147,9 +148,7 @@ SPEC: Shape = choice(
         "command": {
             **_STEP_RESOURCES,
             "command": used(_STEP),
-            "environment": used(
-                "integration/tidepool_resources::a_job_that_names_a_missing_resource_is_refused"
-            ),
+            "environment": used(ENVIRONMENT_NAME),
             "distribution": COMPONENT_DISTRIBUTION,
             "additional_includes": stored("the SDK has uploaded these files with the code", list),
         },

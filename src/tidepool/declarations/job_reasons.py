@@ -2,6 +2,16 @@
 
 RUNS = "integration/tidepool_jobs::a_command_job_reads_its_inputs_and_its_output_becomes_a_data_asset"
 BINDS = "integration/tidepool_jobs::a_pipeline_binds_its_steps_and_runs_each_as_a_child"
+READS = (
+    "integration/tidepool_jobs::"
+    "the_reason_of_a_step_that_never_started_is_in_its_log_and_in_the_stream_of_the_pipeline"
+)
+ENVIRONMENT_NAME = (
+    "integration/tidepool_environments::a_pipeline_with_a_step_in_an_unknown_curated_environment_is_refused"
+)
+EXPERIMENT = (
+    "integration/tidepool_mlflow::a_job_logs_metrics_artifacts_and_a_registered_model_under_its_own_name"
+)
 GRAPH = "unit/tidepool_graph::inputs_follow_references_defaults_and_the_modes_of_the_job"
 NODES = "integration/tidepool_jobs::a_cluster_of_one_node_runs_one_step_at_a_time_and_cancel_ends_both"
 TIMEOUT = "integration/tidepool_jobs::a_job_that_takes_longer_than_its_limit_is_cancelled"

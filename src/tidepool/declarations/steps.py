@@ -7,6 +7,7 @@ from tidepool.declarations.job_reasons import (
     BINDS,
     CONTAINER,
     DISTRIBUTED,
+    ENVIRONMENT_NAME,
     GRAPH,
     HERE,
     MINI_BATCHES,
@@ -15,6 +16,7 @@ from tidepool.declarations.job_reasons import (
     NO_MOUNT,
     NO_TIERS,
     NODES,
+    READS,
     SAMPLING,
     SERVICES,
     STOPS_EARLY,
@@ -43,7 +45,7 @@ _NODE_INPUT = or_text(
     {
         "job_input_type": used(BINDS),
         "value": used(BINDS, SCALAR),
-        "uri": used(BINDS),
+        "uri": used(READS),
         "mode": used(GRAPH, only=TABLE_MODES, reason=NO_MOUNT),
     }
 )
@@ -52,8 +54,7 @@ _NODE_OUTPUT = or_text(
         "job_output_type": stored("the component of the step declares the type"),
         "type": stored("the component of the step declares the type"),
         "value": used(BINDS),
-        "uri": used(BINDS),
-        "path": used(BINDS),
+        "uri": used(MODEL),
         "mode": refused("outputs are uploaded when the process has ended", str, only=WRITE_MODES),
         "name": used(MODEL),
         "version": used(MODEL, SCALAR),
@@ -85,7 +86,7 @@ PARALLEL_TASK: Table = {
     "entry_script": used(MINI_BATCHES),
     "program_arguments": used(MINI_BATCHES),
     "append_row_to": used(MINI_BATCHES),
-    "environment": used("integration/tidepool_resources::a_job_that_names_a_missing_resource_is_refused"),
+    "environment": used(ENVIRONMENT_NAME),
     "model": refused("only Python functions run in parallel"),
 }
 PARALLEL: Table = {
@@ -102,7 +103,6 @@ PARALLEL: Table = {
 }
 _NODE: Table = {
     "name": stored("the name of the step is its key in the pipeline"),
-    "type": used(BINDS),
     "display_name": stored("it describes the step for people"),
     "description": stored("it describes the step for people"),
     "comment": stored("it describes the step for people"),
@@ -110,7 +110,7 @@ _NODE: Table = {
     "properties": stored("they describe the step for people", dict),
     "_source": stored("it says which part of the SDK made the step"),
     "componentId": used(BINDS),
-    "computeId": used(BINDS),
+    "computeId": used(NODES),
     "inputs": each(_NODE_INPUT),
     "outputs": each(_NODE_OUTPUT),
     "resources": NODE_RESOURCES,

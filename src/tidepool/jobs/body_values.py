@@ -51,7 +51,7 @@ def read_value(body: Any, declared_type: str | None = None, declared_mode: str |
 def read_output(body: Body) -> JobOutput:
     return JobOutput(
         type=body.get("jobOutputType") or body.get("job_output_type") or "uri_folder",
-        uri=body.get("uri") or body.get("path"),
+        uri=body.get("uri"),
         asset_name=body.get("assetName") or body.get("name"),
         asset_version=body.get("assetVersion") or body.get("version"),
     )
