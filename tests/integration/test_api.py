@@ -1,7 +1,7 @@
 """The API on a real ledger, queue and workspace: re-runs are claimed before they are answered."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +12,14 @@ from tests.support.azure_clients import ml_client, table_service
 from tests.support.clock import Clock
 from tests.support.config_yaml import a_feed
 from tests.support.installation import MLMODEL, QUICK
+from tests.support.page_rows import a_version, an_activity, save_all
 from tests.support.records import a_job
 from tests.support.service import a_service, take_commands
 
 from tidegate.api.app import create_app
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.activity import Activity
+from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.jobs.records import Job, JobEnd, JobKind
 from tidegate.domain.partitions.records import (
     Generation,
@@ -537,6 +539,30 @@ def test_a_row_that_is_added_between_two_pages_moves_no_other_row(service: Servi
 
     assert [row["partition"] for row in content(first)] == ["209911", "209910"]
     assert content(api.get(following))[0]["partition"] == "209909"
+
+
+def test_versions_and_activities_of_a_model_come_in_pages(service: Service, api: Api) -> None:
+    names = [str(number) for number in range(7, 12)]
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    save_all(
+        service,
+        [
+            *(a_version("many", name, registered_at=begin + timedelta(hours=int(name))) for name in names),
+            *(an_activity(int(name), model_subject("many"), kind="model.refused") for name in names),
+        ],
+    )
+
+    shown = content(api.get("/api/models/many"))
+    for what in ("versions", "activities"):
+        path, rows = f"/api/models/many/{what}?limit=2", list[dict[str, Any]]()
+        while path:
+            answer = api.get(path)
+            rows += content(answer)
+            path = answer.headers.get("Link", "").partition(">")[0].removeprefix("<")
+
+        assert rows == shown[what]
+        assert len(rows) == shown[f"{what}_count"] == 5
+    assert [version["version"] for version in shown["versions"]] == names[::-1]
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=1001", "limit=many", "after=next", "after=abc"])

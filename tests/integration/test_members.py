@@ -1,5 +1,6 @@
 """The members of a model set over HTTP: found by key and state, in pages, and only from intact files."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,9 @@ from tests.support.api_requests import Api, content
 from tests.support.hand_made_sets import SET_POLICY, write_set_folder
 from tests.support.installation import ROOT
 from tests.support.model_sets import seasonal_content, write_small_set
+from tests.support.hostile_names import JAPANESE, MARKUP
 from tests.support.model_versions import ModelInstallation
+from tests.support.pages import Pages
 
 from tidegate.domain.lifecycle.records import Champion, ModelVersion
 from tidegate.domain.lifecycle.records import Model as ModelRecord
@@ -103,6 +106,38 @@ def test_members_are_found_by_key_and_state(sets: Sets) -> None:
     assert failed["metrics"] == {"mae": None, "rmse": None, "mape": None, "wape": None}
     assert nothing == []
     assert [(row["version"], row["state"]) for row in history] == [("2", "failed"), ("1", "failed")]
+
+
+def test_page_of_ten_thousand_members_is_searched_and_paged(sets: Sets) -> None:
+    names = [f"{number:03}" for number in range(98)] + [JAPANESE, MARKUP]
+    sets.register(
+        "4",
+        [
+            {"store": store, "product": str(product), "mae": product / 10, "champion_mae": 5.0, "rows": 90}
+            | ({"state": "failed", "mae": None, "reason": MARKUP} if (store, product) == ("007", 7) else {})
+            for store in names
+            for product in range(100)
+        ],
+    )
+    pages = Pages(
+        lambda: replace(sets.service, settings=replace(sets.service.settings, authenticated=True)), "reader"
+    )
+
+    def keys(page: Any) -> list[tuple[str, ...]]:
+        return [tuple(cell.text() for cell in row.css("td")[:2]) for row in page.css("[data-rows] tr")]
+
+    path = f"/models/{SALES}/members?version=4"
+    first = pages.page(path)
+    second = pages.page(str(first.css_first("a[rel=next]").attributes["href"]))
+    failed = pages.page(f"{path}&state=failed")
+
+    assert len({*keys(first), *keys(second)}) == 200
+    assert keys(failed) == [("007", "7")]
+    assert MARKUP in failed.text()
+    assert len(keys(pages.page(f"{path}&q=品川, product=7"))) == 1
+    assert keys(pages.page(f"{path}&q=no such key")) == []
+    assert len(first.css(".histogram path")) == 2
+    assert not first.css("img, script:not([src])")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from tests.support import config_yaml
 from tests.support.clock import Clock
+from tests.support.hostile_names import HOSTILE as HOSTILE_NAMES
 from tests.support.mail_receiver import MailReceiver
 from tests.support.service import start_service
 from tests.support.webhook_receiver import WebhookReceiver
@@ -120,6 +121,20 @@ def test_mail_has_the_text_as_it_is() -> None:
     assert plain is None or LINK in plain.get_content()
     assert html is None or "<script>" not in html.get_content()
     assert problem == "the channel did not accept the message"
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_no_name_adds_a_header_or_a_line_to_a_message(name: str) -> None:
+    message = Message(title=f"{name} failed", text=name)
+    with MailReceiver() as mails, WebhookReceiver() as hooks:
+        address = f"mailto://127.0.0.1:{mails.port}/?from=a@example.com&to=b@example.com&mode=insecure"
+        assert NotificationSender().send(address, message) is None
+        assert NotificationSender().send(hooks.url.replace("http://", "json://"), message) is None
+
+    [mail], [delivery] = mails.messages, hooks.deliveries
+    assert mail["Set-Cookie"] is None
+    assert mail["Subject"].split() == f"{name} failed".split()
+    assert delivery.body["message"].split() == name.split()
 
 
 @pytest.fixture

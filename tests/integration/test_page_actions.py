@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from starlette.testclient import TestClient
-from tests.integration.test_pages import POLICY
 from tests.support import config_yaml
 from tests.support.clock import Clock
-from tests.support.page_rows import NOW, a_version, an_activity, save_all
+from tests.support.page_rows import NOW, POLICY, a_version, an_activity, save_all
 from tests.support.pages import HOST, Pages, principal_headers
 from tests.support.service import start_service, take_commands
 

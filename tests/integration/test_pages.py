@@ -11,6 +11,7 @@ from tests.support import config_yaml
 from tests.support.clock import Clock
 from tests.support.hostile_names import HOSTILE
 from tests.support.page_rows import (
+    POLICY,
     a_partition,
     a_version,
     an_activity,
@@ -27,12 +28,6 @@ from tidegate.domain.overview import Need
 
 if TYPE_CHECKING:
     from tidepool.cloud import Tidepool
-
-POLICY = {
-    "evaluate": {"pipeline": "evaluation", "data": "holdout:4", "compute": "cpu"},
-    "gate": {"metrics": {"accuracy": {"min": 0.8}}},
-    "promote": {"to": "production", "approval": "required", "within": "3d"},
-}
 
 EVERY_PAGE = (
     "/feeds/digits",
@@ -193,7 +188,7 @@ def test_no_page_shows_anything_to_a_person_without_a_session(estate: Service, p
 def test_every_link_of_a_page_shows_its_target(pages: Pages) -> None:
     seen: set[str] = set()
     for path in ("/", *EVERY_PAGE):
-        for link in pages.page(path).css("main a[href^='/'], header a[href^='/']"):
+        for link in pages.page(path).css("main a[href^='/']:not([download]), header a[href^='/']"):
             seen.add(str(link.attributes["href"]))
 
     links = sorted(link for link in seen if not link.startswith("/.auth/"))

@@ -6,6 +6,7 @@ import pytest
 from tests.support.api_requests import Api, content
 from tests.support.clock import Clock
 from tests.support.model_versions import MODEL, ModelInstallation
+from tests.support.pages import principal_headers
 from tests.support.service import start_service, take_commands
 
 from tidegate.domain.lifecycle.records import Champion, ModelState, ModelVersion
@@ -32,7 +33,7 @@ class RejudgeApi:
 
     def __init__(self, installation: ModelInstallation, account: str) -> None:
         self.installation, self.account, self.clock = installation, account, Clock()
-        self.service = start_service(account, installation.config_file, self.clock)
+        self.service = start_service(account, installation.config_file, self.clock, authenticated=True)
         self.api = Api(lambda: self.service)
 
     def version(self, state: ModelState = ModelState.REFUSED, *, passed: bool = False) -> None:
@@ -100,7 +101,9 @@ def test_an_approval_of_the_old_verdict_is_void(rejudge_api: RejudgeApi) -> None
     assert after.approval is None
     assert after.history[0].approval == record.approval
     word = {**WORD, "approved": True, "verdict": "e1-abc"}
-    assert rejudge_api.api.post(f"/api/models/{MODEL}/versions/3/approval", word).status_code == 409
+    approver = {name.replace("-", "_"): text for name, text in principal_headers("Ada", "approver").items()}
+    place = f"/api/models/{MODEL}/versions/3/approval"
+    assert rejudge_api.api.post(place, word, **approver).status_code == 409
 
 
 def test_the_same_key_has_it_judged_once(rejudge_api: RejudgeApi) -> None:

@@ -10,6 +10,7 @@ from tests.support.hostile_names import HOSTILE
 from tests.support.installation import Installation
 from tests.support.page_rows import a_partition, a_version, an_activity, save_all
 from tests.support.promotions import POLICY
+from tests.support.records import a_job
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.lifecycle.records import Model
 from tidegate.messages.commands import CheckPartition
@@ -25,6 +26,21 @@ if TYPE_CHECKING:
 
 NAME = "aiko@contoso.com"
 CHECK = CheckPartition(cause="test", feed="stories", partition="209903").model_dump(mode="json")
+JUDGED = "judge-classifier-4"
+PNG = bytes.fromhex(  # one pixel
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b5500"
+    "00000a49444154789c636800000082008177cd72b60000000049454e44ae426082"
+)
+MORE_PAGES = (
+    "/feeds/stories",
+    "/feeds/stories/partitions/209912",
+    "/feeds/stories/backfills",
+    "/models/classifier",
+    "/models/classifier/versions/4",
+    "/jobs?all=true",
+    "/failures",
+    "/pauses",
+)
 MONTHS = tuple(f"2099{month:02}" for month in range(1, 13))
 
 
@@ -54,11 +70,13 @@ def running(
             [
                 *(a_partition(month, feed="stories") for month in MONTHS[:-1]),
                 a_partition(MONTHS[-1], "failed", feed="stories"),
-                a_version("classifier", "4", judged_at=running.service.now()),
+                *(a_version("classifier", name, judged_at=running.service.now()) for name in ("4", "5")),
+                a_job(name=JUDGED, subject="classifier:4", kind="evaluation", status="Completed"),
                 *(Model(model=name) for name in HOSTILE),
                 *failures,
             ],
         )
+        running.service.development.runs.attach(JUDGED, "classifier", "confusion_matrix.png", PNG)
         for failure in failures:
             running.service.ledger.list_activity(failure)
         yield running
@@ -102,6 +120,51 @@ def test_person_finds_and_approves_a_model(person: Watched, running: "Running") 
         if activity.kind == "model.approved"
     ]
     assert NAME in approved.title + approved.text
+
+
+def test_approver_sees_the_pictures_of_the_evaluation(person: Watched) -> None:
+    person.open("/models/classifier/versions/4")
+    picture = person.page.get_by_role("img", name="confusion matrix")
+    picture.wait_for()
+    picture.scroll_into_view_if_needed()
+
+    person.page.wait_for_function("document.querySelector('img.evidence').naturalWidth === 1")
+
+
+def test_person_approves_replays_and_checks_a_backfill_by_keyboard(
+    person: Watched, running: "Running"
+) -> None:
+    keyboard = person.page.keyboard
+    person.tab_to("classifier:5")
+    keyboard.press("Enter")
+    person.page.wait_for_url("**/models/classifier/versions/5")
+    person.tab_to("Approve …")
+    keyboard.press("Enter")
+    person.tab_to("Reason")
+    keyboard.type("by keyboard")
+    person.tab_to("Approve")
+    keyboard.press("Enter")
+    person.page.get_by_text("classifier:5 is approved").wait_for()
+
+    person.open("/failures")
+    person.tab_to(HOSTILE[0])
+    keyboard.press("Space")  # chooses it
+    person.tab_to("Replay …")
+    keyboard.press("Enter")
+    person.tab_to("Replay")
+    keyboard.press("Enter")
+    person.page.get_by_text("1 of 1 are replayed").wait_for()
+
+    person.open("/feeds/stories/backfills")
+    for label, text in (("Range", "209901..209903"), ("Reason", "by keyboard")):
+        person.tab_to(label)
+        keyboard.type(text)
+    person.tab_to("only say what it would do", backwards=True)
+    keyboard.press("Space")
+    person.tab_to("Start")
+    keyboard.press("Enter")
+    person.page.get_by_text("Nothing was changed").wait_for()
+    assert running.service.ledger.model_version("classifier", "5").approval  # type: ignore[union-attr]
 
 
 def test_person_replays_a_failure(person: Watched, running: "Running") -> None:
@@ -174,16 +237,7 @@ def test_page_works_without_scripts(browser: "Browser", running: "Running") -> N
         assert page.get_by_text("feed:stories goes on").is_visible()
 
 
-@pytest.mark.parametrize(
-    "paths",
-    [
-        ("/",),
-        pytest.param(
-            ("/feeds/stories/partitions/209912", "/models/classifier/versions/4", "/failures"),
-            marks=pytest.mark.long,
-        ),
-    ],
-)
+@pytest.mark.parametrize("paths", [("/",), pytest.param(MORE_PAGES, marks=pytest.mark.long)])
 def test_pages_are_accessible_in_light_and_dark_and_fit_a_phone(
     person: Watched, paths: tuple[str, ...]
 ) -> None:
@@ -198,10 +252,19 @@ def test_pages_are_accessible_in_light_and_dark_and_fit_a_phone(
     for path in paths:
         person.open(path)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        assert person.serious_findings() == [], f"{path}, on a phone"
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
 
 
-def test_first_screen_renews_itself(person: Watched) -> None:
-    with person.page.expect_response(lambda answer: answer.request.headers.get("hx-request") == "true"):
-        person.page.evaluate("htmx.trigger('#overview', 'renew')")
+def test_first_screen_renews_itself_and_stays_if_it_cannot(person: Watched) -> None:
+    page = person.page
+    with page.expect_response(lambda answer: answer.request.headers.get("hx-request") == "true"):
+        page.evaluate("htmx.trigger('#overview', 'renew')")
+    page.context.clear_cookies()
+    page.evaluate("htmx.trigger('#overview', 'renew')")
+
+    page.get_by_text("Not renewed: your session is over").wait_for()
+    assert page.get_by_role("heading", name="Newest partitions").is_visible()
+    assert [error for error in person.errors if "401" not in error] == []
+    person.errors.clear()

@@ -23,6 +23,9 @@ ARGUMENTS = (
     "--disable-sync",
     "--no-proxy-server",
 )
+_MOST_TABS = 150
+_FOCUSED_NAME = """(element => element.ariaLabel || element.labels?.[0]?.textContent.trim()
+    || element.textContent.trim())(document.activeElement)"""
 _AXE = Path(__file__).parents[1] / "data/axe-core-4.10.2.min.js"
 
 
@@ -59,6 +62,14 @@ class Watched:
 
     def open(self, path: str) -> None:
         self.page.goto(self.url + path)
+
+    def tab_to(self, name: str, *, backwards: bool = False) -> None:
+        """Press Tab until what has this name, for a screen reader, has the focus."""
+        for _ in range(_MOST_TABS):
+            self.page.keyboard.press("Shift+Tab" if backwards else "Tab")
+            if self.page.evaluate(_FOCUSED_NAME) == name:
+                return
+        raise AssertionError(f"{name!r} cannot be reached by keyboard")
 
     def serious_findings(self) -> list[str]:
         """Return what axe finds wrong with the page for people who use other means than eyes and mouse."""

@@ -19,6 +19,11 @@ from tidegate.domain.partitions.standing import may_need_attention
 from tidegate.domain.pauses import Pause
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
+POLICY = {
+    "evaluate": {"pipeline": "evaluation", "data": "holdout:4", "compute": "cpu"},
+    "gate": {"metrics": {"accuracy": {"min": 0.8}}},
+    "promote": {"to": "production", "approval": "required", "within": "3d"},
+}
 RULES = [
     RuleResult(rule="min", metric="accuracy", value=0.91, threshold=0.8, passed=True, why="0.91 >= 0.8"),
     RuleResult(
@@ -114,9 +119,8 @@ def a_version(
         model=model,
         version=version,
         state=ModelState(state),
-        registered_at=NOW - timedelta(days=1),
         verdict=verdict,
-        **changes,
+        **{"registered_at": NOW - timedelta(days=1), **changes},
     )
 
 

@@ -4,8 +4,12 @@ import re
 
 import pytest
 from tests.support.api_requests import Api, content
+from tests.support.page_rows import a_version, an_activity
 
+from tidegate.api.model_views import model_view
 from tidegate.bootstrap import Service
+from tidegate.domain.activities.subjects import model_subject
+from tidegate.domain.lifecycle.records import Model
 from tidegate.errors import ConfigError
 
 
@@ -74,7 +78,7 @@ def test_the_description_names_the_key_and_every_refusal(api: Api) -> None:
 
     rerun = described["paths"]["/api/feeds/{feed}/partitions/{partition}/jobs"]["post"]
     assert described["components"]["securitySchemes"]["functionKey"]["name"] == "x-functions-key"
-    assert set(rerun["responses"]) == {"202", "400", "401", "404", "409", "422", "503"}
+    assert set(rerun["responses"]) == {"202", "400", "401", "404", "409", "413", "422", "503"}
     assert {parameter["name"] for parameter in rerun["parameters"]} == {
         "feed",
         "partition",
@@ -97,3 +101,14 @@ def test_the_description_has_names_of_our_own_and_refusals_as_they_are_answered(
     }
     assert {media_type for kinds in refusals.values() for media_type in kinds} == {"application/problem+json"}
     assert {path for path, status in refusals if status == "422"} == set(described["paths"])
+
+
+def test_model_with_many_versions_shows_the_newest_and_counts_all() -> None:
+    newest_first = [a_version("many", str(number)) for number in range(130, 0, -1)]
+    oldest_first = [an_activity(number, model_subject("many")) for number in range(130)]
+
+    view = model_view(Model(model="many"), None, newest_first, oldest_first)
+
+    assert [version.version for version in view.versions] == [str(number) for number in range(130, 30, -1)]
+    assert [activity.id for activity in view.activities] == [row.short_id for row in oldest_first[30:]]
+    assert (view.versions_count, view.activities_count) == (130, 130)

@@ -1,13 +1,17 @@
 """The log lines of the code are those of the registry, which the documentation and the queries name."""
 
 import ast
+import json
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.hostile_names import HOSTILE
 from tests.support.log_page import PAGE, page
 
+from tidegate.log import Log
 from tidegate.log_lines import BOUND, IDENTIFIERS, LINES
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +41,20 @@ def test_every_line_of_the_code_is_registered_with_its_level_and_fields() -> Non
 
 def test_the_page_is_made_from_the_list() -> None:
     assert PAGE.read_text(encoding="utf-8") == page(), "run: make docs"
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_adds_a_line_or_a_field(name: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    Log("test").info("model_judged", model=f"{name} passed=true", passed=False)
+
+    [record] = caplog.records
+    line = record.getMessage()
+    assert line.isprintable()
+    assert line.endswith(" passed=False")
+    read = json.loads(line.removeprefix("model_judged model=").removesuffix(" passed=False"))
+    assert read == f"{name} passed=true"
 
 
 @pytest.mark.parametrize("file", QUERIES, ids=lambda file: file.stem)

@@ -8,7 +8,14 @@ import pytest
 from tests.support.hand_made_sets import KEYS, write_set_folder
 
 from tidegate.domain.model_sets.facts import SetFacts, read_facts
-from tidegate.domain.model_sets.members import Member, MemberQuery, member_of, members_query, parse_where
+from tidegate.domain.model_sets.members import (
+    Member,
+    MemberQuery,
+    member_of,
+    members_query,
+    parse_search,
+    parse_where,
+)
 
 ODD = ["001", "1", "a/b", "a=b", "ä", "é'\"; --", "k" * 200, "新"]
 
@@ -39,6 +46,28 @@ def test_a_key_is_found_as_it_is_spelled(folder: Path, store: str) -> None:
 
     assert [member.key for member in found] == [{"store": store, "product": p} for p in ("1", "2")]
     assert len(read(folder, MemberQuery(where, "failed"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("search", "stores"),
+    [
+        ("/B", ["a/b"]),
+        ("新", ["新"]),
+        ("store=1", ["1"]),
+        ("store=a=b, 2", ["a=b"]),
+        ("%", []),
+        ("_", []),
+        ("; --, kkk", []),
+        ("shop=1", []),
+        ("  ,", ODD),
+    ],
+)
+def test_search_finds_texts_in_keys_and_values_of_key_columns(
+    folder: Path, search: str, stores: list[str]
+) -> None:
+    found = read(folder, parse_search(search, KEYS))
+
+    assert {member.key["store"] for member in found} == set(stores)
 
 
 def test_pages_have_every_key_once(folder: Path) -> None:

@@ -10,7 +10,7 @@ from tidegate.api.principal import missing_role, read_principal
 from tidegate.api_client import TIME_ZONE_HEADER
 from tidegate.bootstrap import Service
 from tidegate.config.access import Role
-from tidegate.errors import ConfigError
+from tidegate.errors import ConfigError, RefusedError
 
 FUNCTION_KEY = APIKeyHeader(name="x-functions-key", scheme_name="functionKey", auto_error=False)
 
@@ -43,10 +43,14 @@ def _signed_in(request: Request, service: Services) -> str | None:
 def _approver(request: Request, service: Services) -> None:
     """Refuse a caller without the role approver. A function key is not a person: all callers may have it.
 
-    While the authentication is off nobody can sign in, and the request names the person.
+    While the authentication is off nobody can be known, so that nobody can approve.
     """
     if not service.settings.authenticated:
-        return
+        detail = (
+            "A person with the role approver is needed, and nobody can sign in, because App Service "
+            "authentication is off. docs/azure.md says how to turn it on (TIDEGATE_AUTH_CLIENT_ID)"
+        )
+        raise RefusedError(403, "Not authorized", detail)
     principal, access = read_principal(request.headers, service.settings), service.config().access
     if principal is None:
         raise missing_role(Role.APPROVER, access)

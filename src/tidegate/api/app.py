@@ -7,8 +7,9 @@ this one, because FastAPI would lengthen their cold start.
 from collections.abc import Callable
 from datetime import datetime
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from pydantic import BaseModel, Field
+from starlette.middleware.base import RequestResponseEndpoint
 
 from tidegate.api import (
     approvals,
@@ -25,7 +26,8 @@ from tidegate.api import (
 )
 from tidegate.api import models as model_api
 from tidegate.api.access import FUNCTION_KEY
-from tidegate.api.problems import Responses, documented, handle_problems
+from tidegate.api.body_limit import TOO_LARGE, is_too_large
+from tidegate.api.problems import Problem, Responses, answer, documented, handle_problems
 from tidegate.bootstrap import Service
 from tidegate.config.loader import missing_files
 from tidegate.domain.activities.notification_channels import failing_channels
@@ -61,7 +63,7 @@ class Health(BaseModel):
 
 _EVERYWHERE: Responses = {
     401: {"description": "Not authorized: the function key is missing or wrong"},
-    **documented(422),
+    **documented(413, 422),
 }
 router = APIRouter(prefix="/api", dependencies=[Depends(FUNCTION_KEY)])
 
@@ -79,8 +81,10 @@ def create_app(service: Callable[[], Service]) -> FastAPI:
         responses=_EVERYWHERE,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # the address of a redirect would begin with the header Host
     )
     app.state.service = service
+    app.middleware("http")(_limit_body)
     app.include_router(router)
     app.include_router(partitions.router)
     app.include_router(backfills.router)
@@ -96,6 +100,12 @@ def create_app(service: Callable[[], Service]) -> FastAPI:
     app.include_router(docs_page.router, prefix="/api")
     handle_problems(app)
     return app
+
+
+async def _limit_body(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    if await is_too_large(request):
+        return answer(Problem(title="Too large", status=413, detail=TOO_LARGE))
+    return await call_next(request)
 
 
 @router.get("/health", summary="Check the service", responses=documented(503))

@@ -58,6 +58,21 @@ class JobView(BaseModel):
         )
 
 
+def _job(
+    workspace: Annotated[str, Path(description="`development` or `production`.")], job: str, service: Services
+) -> Job:
+    record = service.ledger.job(workspace, job)
+    if record is None:
+        detail = (
+            f"The service has submitted no job {job!r} in the workspace {workspace!r}: see the list of jobs"
+        )
+        raise RefusedError(404, "Not found", detail)
+    return record
+
+
+JobInPath = Annotated[Job, Depends(_job)]
+
+
 @router.get("", summary="List jobs", responses=PAGED)
 def jobs(
     service: Services,
@@ -79,15 +94,6 @@ def jobs(
 
 
 @router.get("/{workspace}/{job}", summary="Show a job", responses=documented(404))
-def job(
-    workspace: Annotated[str, Path(description="`development` or `production`.")], job: str, service: Services
-) -> JobView:
+def job(job: JobInPath) -> JobView:
     """Return an Azure ML job that the service submitted."""
-    record = service.ledger.job(workspace, job)
-    if record is None:
-        detail = (
-            f"The service has submitted no job {job!r} in the workspace {workspace!r}. "
-            "GET /api/jobs?all=true lists all jobs"
-        )
-        raise RefusedError(404, "Not found", detail)
-    return JobView.of(record)
+    return JobView.of(job)

@@ -65,13 +65,16 @@ def members(  # noqa: PLR0913, PLR0917 - the parts of a request
     where: Where = [],  # noqa: B006 - FastAPI copies it
     state: Annotated[str | None, Query(description=f"One of {', '.join(STATES)}.")] = None,
     version: Version = None,
+    text: Annotated[
+        list[str], Query(max_length=20, description="A text that a value of the key contains.")
+    ] = [],  # noqa: B006 - FastAPI copies it
 ) -> list[MemberView]:
     """Return the keys of a set in the order of their key columns, with state, metrics and reason."""
     if state not in (None, *STATES):
         raise _invalid(f"{state!r} is no state of a member; states are: {', '.join(STATES)}")
     name = version or _champion(known)
     index = service.indexes.open(known.name, name)
-    query = MemberQuery(_where(where, index), state)
+    query = MemberQuery(_where(where, index), state, text)
     rows = page.fetched(lambda after, limit: _members(index, query, after, limit), lambda row: row.position)
     return [MemberView.of(known.name, name, row) for row in rows]
 

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel
 
-from tidegate.api.views import ActivityView
+from tidegate.api.views import SHOWN_ACTIVITIES, ActivityView
 from tidegate.config.model_policy import Policy
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.activities.links import job_url, model_url, version_url
@@ -28,6 +28,8 @@ from tidegate.domain.lifecycle.verdict_records import (
     JudgingRequest,
     Verdict,
 )
+
+SHOWN_MODEL_VERSIONS = 100  # of a model; the others are in its list of versions
 
 
 class ModelSummary(BaseModel):
@@ -108,25 +110,34 @@ class ModelVersionView(VersionSummary):
 
 
 class ModelView(ModelSummary):
-    """A model with its versions, its drift signals, the retraining under way, and its activities."""
+    """A model with its newest versions and activities, its drift signals, and the retraining under way.
+
+    The counts are those of all. The lists with pages are below the model's address: `versions` and
+    `activities`.
+    """
 
     versions: list[VersionSummary]
+    versions_count: int
     signals: list[SignalRecord]
     retraining: Retraining | None
     job_url: str | None
     activities: list[ActivityView]
+    activities_count: int
 
 
 def model_view(
     record: Model, policy: Policy | None, versions: list[ModelVersion], activities: list[Activity]
 ) -> ModelView:
+    """Return the view of a model. `versions` are newest first, `activities` oldest first."""
     return ModelView(
         **_summary(record, policy),
-        versions=[VersionSummary.of(one) for one in versions],
+        versions=[VersionSummary.of(version) for version in versions[:SHOWN_MODEL_VERSIONS]],
+        versions_count=len(versions),
         signals=record.signals,
         retraining=record.retraining,
         job_url=job_url("development", record.retraining.job) if record.retraining else None,
-        activities=[ActivityView.of(one) for one in activities],
+        activities=[ActivityView.of(activity) for activity in activities[-SHOWN_ACTIVITIES:]],
+        activities_count=len(activities),
     )
 
 

@@ -7,15 +7,22 @@ from fastapi import APIRouter, Depends, Path, Response
 from pydantic import BaseModel, Field
 
 from tidegate.api.access import BY_APPROVER, FUNCTION_KEY, IdempotencyKey, Services, SignedIn
-from tidegate.api.model_views import ModelSummary, ModelVersionView, ModelView, model_view
+from tidegate.api.model_views import (
+    ModelSummary,
+    ModelVersionView,
+    ModelView,
+    VersionSummary,
+    model_view,
+)
 from tidegate.api.paging import PAGED, PageInQuery, first, in_order
 from tidegate.api.problems import documented
-from tidegate.api.tags import TagsInQuery
+from tidegate.api.tags import TagFilter, TagsInQuery
+from tidegate.api.views import ActivityView
 from tidegate.bootstrap import Service
 from tidegate.config.model_policy import Policy
 from tidegate.domain.activities.links import job_url, model_url
 from tidegate.domain.activities.subjects import model_subject
-from tidegate.domain.lifecycle.records import Model, SignalRecord
+from tidegate.domain.lifecycle.records import Model, ModelVersion, SignalRecord
 from tidegate.errors import RefusedError
 from tidegate.service.manual_actions.approve import ApprovalService, RollbackRequest
 from tidegate.service.manual_actions.rejudge import RejudgeRequest, RejudgeService
@@ -128,14 +135,37 @@ def models(service: Services, page: PageInQuery, tags: TagsInQuery) -> list[Mode
 
 @router.get("/{model}", summary="Show a model", responses=documented(404))
 def model(known: ModelInPath, service: Services, tags: TagsInQuery) -> ModelView:
-    """Return a model with its versions, newest first, its drift signals, and its activities.
+    """Return a model with its newest versions, newest first, its drift signals, and its newest activities.
 
     With tags, return only the versions that were registered with these tags in development.
     """
-    all_versions = service.ledger.model_versions(known.name, open_only=False)
-    versions = [version for version in all_versions if tags.matches(version.source.tags)]
     activities = service.ledger.activities(model_subject(known.name))
-    return model_view(known.record, known.policy, versions[::-1], activities)
+    return model_view(known.record, known.policy, _versions(known, service, tags), activities)
+
+
+@router.get("/{model}/versions", summary="List the versions of a model", responses=documented(404) | PAGED)
+def versions(
+    known: ModelInPath, service: Services, tags: TagsInQuery, page: PageInQuery
+) -> list[VersionSummary]:
+    """Return every version of a model, newest first.
+
+    With tags, return only the versions that were registered with these tags in development.
+    """
+    rows = page.of(
+        _versions(known, service, tags),
+        lambda version: f"{version.registered_at:%Y%m%dT%H%M%S%f} {version.version}",
+        descending=True,
+    )
+    return [VersionSummary.of(version) for version in rows]
+
+
+@router.get(
+    "/{model}/activities", summary="List the activities of a model", responses=documented(404) | PAGED
+)
+def activities(known: ModelInPath, service: Services, page: PageInQuery) -> list[ActivityView]:
+    """Return everything that happened to a model, oldest first."""
+    rows = page.of(in_order(service.ledger.activities(model_subject(known.name))), first)
+    return [ActivityView.of(activity) for _, activity in rows]
 
 
 @router.get("/{model}/versions/{version}", summary="Show a model version", responses=documented(404))
@@ -209,6 +239,12 @@ def roll_back(
     command = approvals.roll_back(known.name, request, Requester.of(request.by, signed_in))
     fields = command.model_dump(include={"model", "to", "by", "by_source", "reason"})
     return RollbackView(**fields, url=model_url(command.model))
+
+
+def _versions(known: KnownModel, service: Service, tags: TagFilter) -> list[ModelVersion]:
+    """Return the versions of a model that have these tags, newest first."""
+    every = service.ledger.model_versions(known.name, open_only=False)
+    return [version for version in every[::-1] if tags.matches(version.source.tags)]
 
 
 def _version(model: str, version: str, service: Service) -> ModelVersionView:

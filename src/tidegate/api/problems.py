@@ -46,6 +46,7 @@ _DESCRIPTIONS = {
     403: "Not authorized: the caller is not signed in with the role that is needed",
     404: "Not found",
     409: "Conflict: the current state does not allow the request",
+    413: "Too large: the body has more bytes than are accepted",
     422: "Unprocessable: a part of the request is not valid",
     503: "The configuration is invalid, or Azure is not available. Try again later",
 }

@@ -26,6 +26,9 @@ def members(  # noqa: PLR0913, PLR0917 - options of a command
         list[str] | None,
         typer.Option(help="A key column and its value: `store=12`. May be repeated.", show_default=False),
     ] = None,
+    text: Annotated[
+        str, typer.Option(help="Only the members with this text in their key.", show_default=False)
+    ] = "",
     state: Annotated[
         str, typer.Option(help="Only the members in this state, such as `failed`.", show_default=False)
     ] = "",
@@ -41,14 +44,14 @@ def members(  # noqa: PLR0913, PLR0917 - options of a command
     as_json: AsJson = False,
 ) -> None:
     """List the members of a model set: each key with its state, metrics and reason."""
-    if history and (state or version):
-        raise typer.BadParameter("--history shows every version: leave out --state and --version")
+    if history and (state or version or text):
+        raise typer.BadParameter("--history shows every version: leave out --state, --version and --text")
     api, conditions = client(url, key), list(where or ())
     name, named_version = parse_model(name, version)
     if history:
         rows = api.get(f"/api/models/{name}/keys", where=conditions)
     else:
-        query = {"state": state, "version": named_version}
+        query = {"state": state, "version": named_version, "text": text}
         given = {option: value for option, value in query.items() if value}
         rows = api.get(f"/api/models/{name}/members", where=conditions, **given)
     print_json(rows) if as_json else _show(rows, len(rows) if all else _SHOWN)

@@ -6,7 +6,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from tidegate.cli.partition_tables import show_activities
+from tidegate.cli.partition_tables import say_earlier, show_activities
 from tidegate.cli.tables import console, make_table, short_time
 
 _COLOURS = {
@@ -54,6 +54,7 @@ def show_model(model: dict[str, Any]) -> None:
         console.print(f"champion: {champion['version']} ({champion['source']} in development), {since}")
     else:
         console.print("champion: none yet")
+    say_earlier(model, "versions")
     if model["versions"]:
         table = make_table("version", "state", "registered", "verdict", "problem")
         for version in model["versions"]:
@@ -65,6 +66,7 @@ def show_model(model: dict[str, Any]) -> None:
                 escape(version["error"] or ""),
             )
         console.print(table)
+    say_earlier(model, "activities")
     show_activities(model["activities"])
 
 

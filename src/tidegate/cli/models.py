@@ -69,6 +69,9 @@ def model(  # noqa: PLR0913, PLR0917 - options of a command
         str | None, typer.Argument(help="Show this version, with each rule of its verdict.")
     ] = None,
     tag: Tags = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Show all versions and activities, not only the newest.")
+    ] = False,
     watch: Watch = False,
     url: Url = "",
     key: Key = "",
@@ -81,6 +84,9 @@ def model(  # noqa: PLR0913, PLR0917 - options of a command
     def show() -> None:
         path = _version_path(model, number) if number else f"/api/models/{model}"
         details = api.get(path) if number else api.get(path, tag=tag or [])
+        if everything and not number:
+            details["versions"] = api.get(f"{path}/versions", tag=tag or [])
+            details["activities"] = api.get(f"{path}/activities")
         if as_json:
             print_json(details)
         elif number:

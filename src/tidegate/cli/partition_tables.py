@@ -57,10 +57,10 @@ def show_partition(partition: dict[str, Any]) -> None:
     if partition["left_out_files"] != latest:
         for line in left_out_lines(partition["left_out_files"]):
             console.print(f"now {line}", soft_wrap=True)
-    _say_earlier(partition, "versions")
+    say_earlier(partition, "versions")
     for version in partition["versions"]:
         _show_version(version)
-    _say_earlier(partition, "activities")
+    say_earlier(partition, "activities")
     show_activities(partition["activities"])
 
 
@@ -76,7 +76,7 @@ def _show_version(version: dict[str, Any]) -> None:
         console.print(names_line(text, version["unusable"]), soft_wrap=True)
     if version["profile"]:
         console.print(f"profile: {version['profile']}", soft_wrap=True)
-    _say_earlier(version, "scorings")
+    say_earlier(version, "scorings")
     if version["scorings"]:
         console.print(_scorings(version["scorings"]))
     for scoring in version["scorings"]:
@@ -86,7 +86,7 @@ def _show_version(version: dict[str, Any]) -> None:
             console.print(f"{scoring['name']}: [red]{escape(scoring['error'])}[/]")
 
 
-def _say_earlier(shown: dict[str, Any], what: str) -> None:
+def say_earlier(shown: dict[str, Any], what: str) -> None:
     """Say how many are shown, because the API shows the newest ones with their partition."""
     number, count = len(shown[what]), shown[f"{what}_count"]
     if number < count:

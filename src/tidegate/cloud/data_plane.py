@@ -9,7 +9,7 @@ from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.azure_errors import azure_errors
 from tidegate.cloud.connection import client_options, retry_policy
 from tidegate.cloud.ml_client import LazyMLClient
-from tidegate.errors import NotFoundError
+from tidegate.errors import NotFoundError, PermanentError
 
 if TYPE_CHECKING:
     from azure.core import PipelineClient
@@ -47,6 +47,22 @@ class DataPlaneClient:
         with azure_errors("write an artifact"):
             request = HttpRequest("PUT", url, headers={"x-ms-blob-type": "BlockBlob"}, content=content)
             self._anonymous.send_request(request).raise_for_status()
+
+    def read(self, url: str, max_bytes: int) -> bytes:
+        """Return the blob at a URL that the data plane gave. The URL contains the permission to read.
+
+        Raise PermanentError if the blob is longer than `max_bytes`.
+        """
+        from azure.core.rest import HttpRequest
+
+        with azure_errors("read an artifact"):
+            response = self._anonymous.send_request(HttpRequest("GET", url), stream=True)
+            response.raise_for_status()
+            size = int(response.headers.get("Content-Length", 0))
+            if size > max_bytes:
+                response.close()
+                raise PermanentError(f"it has {size} bytes, but at most {max_bytes} are read")
+            return bytes(response.read())
 
     def written_at(self, url: str) -> datetime | None:
         """Return when the blob at a URL with a SAS was last written, or None if it is empty or missing."""

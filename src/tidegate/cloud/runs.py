@@ -1,10 +1,12 @@
-"""The metrics of MLflow runs, and files that the service adds to a run's artifacts."""
+"""The metrics of MLflow runs, and the files among their artifacts."""
 
 from urllib.parse import quote, urlencode
 
 from tidegate.cloud.data_plane import DataPlaneClient
 from tidegate.domain.lifecycle.metric_values import finite
 from tidegate.errors import NotFoundError
+
+_MOST_PAGES = 5
 
 
 class RunClient:
@@ -37,6 +39,38 @@ class RunClient:
         used: it gets its token through MLflow's global tracking URI, but this process serves several
         workspaces in several threads.
         """
-        path = f"experiments/{quote(experiment)}/runs/{run}/artifacts/batch/metadata"
+        path = f"{_artifacts(run, experiment)}/batch/metadata"
         answer = self._data_plane.post("history/v1.0", path, {"paths": [{"path": name}]})
         self._data_plane.write(answer["artifactContentInformation"][name]["contentUri"], content)
+
+    def files(self, run: str, experiment: str) -> list[str]:
+        """Return the paths of a run's artifacts, at most those of the first pages of Azure's list.
+
+        Return an empty list if the run does not exist.
+        """
+        path, token, names = _artifacts(run, experiment), "", list[str]()
+        for _ in range(_MOST_PAGES):
+            query = f"?{urlencode({'continuationToken': token})}" if token else ""
+            try:
+                page = self._data_plane.get("history/v1.0", path + query, f"list the artifacts of run {run}")
+            except NotFoundError:
+                break
+            names += [str(artifact["path"]) for artifact in page.get("value") or []]
+            token = page.get("continuationToken") or ""
+            if not token:
+                break
+        return names
+
+    def read(self, run: str, experiment: str, name: str, max_bytes: int) -> bytes:
+        """Return a file of the artifacts of a run.
+
+        Raise NotFoundError if it does not exist, and PermanentError if it is longer than `max_bytes`.
+        """
+        path = f"{_artifacts(run, experiment)}/contentinfo?{urlencode({'path': name})}"
+        answer = self._data_plane.get("history/v1.0", path, f"locate {name} of run {run}")
+        return self._data_plane.read(answer["contentUri"], max_bytes)
+
+
+def _artifacts(run: str, experiment: str) -> str:
+    """Return the path of a run's artifacts, in the run history of the workspace."""
+    return f"experiments/{quote(experiment, safe='')}/runs/{quote(run, safe='')}/artifacts"

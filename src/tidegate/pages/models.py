@@ -1,4 +1,4 @@
-"""The pages of models, their versions, and the members of model sets."""
+"""The pages of models and their versions."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,17 +10,16 @@ from tidegate.api.access import Services
 from tidegate.api.models import KnownModel, ModelInPath, Name
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.subjects import model_subject
-from tidegate.domain.lifecycle.promotion import champion_source
 from tidegate.domain.lifecycle.records import ModelVersion
-from tidegate.domain.model_sets.members import STATES, MemberQuery, parse_where
 from tidegate.domain.pauses import model_target
 from tidegate.errors import RefusedError
 from tidegate.pages.access import visitor
-from tidegate.pages.paging import ListPage, page_of
+from tidegate.pages.lineage_graph import lineage_graph
+from tidegate.pages.paging import page_of
 from tidegate.pages.rendering import render
+from tidegate.pages.rollout_charts import rollout_charts
 from tidegate.pages.studio import studio_url
 
-_MEMBERS_OF_PAGE = 100
 router = APIRouter(dependencies=[Depends(visitor)])  # first of all: who asks
 After = Annotated[str, Query(max_length=4000)]
 
@@ -80,49 +79,12 @@ def compare(request: Request, known: ModelInPath, service: Services, a: str, b: 
     )
 
 
-@router.get("/models/{model}/members")
-def members(  # noqa: PLR0913, PLR0917 - the parts of a request
-    request: Request,
-    known: ModelInPath,
-    service: Services,
-    version: Annotated[str | None, Query(max_length=255)] = None,
-    q: Annotated[str, Query(max_length=500)] = "",
-    state: str = "",
-    after: After = "",
-) -> HTMLResponse:
-    """Show the members of a version of a model set. The search takes values of key columns: `store=12`."""
-    chosen = version or champion_source(known.record)
-    if chosen is None:
-        raise RefusedError(404, "Not found", f"{known.name} has no champion yet: choose a version")
-    index = service.indexes.open(known.name, chosen)
-    try:
-        where = parse_where([part.strip() for part in q.split(",") if part.strip()], index.facts.keys)
-        query = MemberQuery(where, state if state in STATES else None)
-        rows = index.members(query, after or None, _MEMBERS_OF_PAGE + 1)
-        problem = None
-    except ValueError as error:
-        rows, problem = [], str(error)
-    shown = rows[:_MEMBERS_OF_PAGE]
-    following = shown[-1].position if len(rows) > _MEMBERS_OF_PAGE else None
-    return render(
-        request,
-        "members.html",
-        known=known,
-        version=chosen,
-        keys=index.facts.keys,
-        page=ListPage(shown, following, first=not after),
-        problem=problem,
-        q=q,
-        state=state,
-        states=STATES,
-    )
-
-
 @router.get("/models/{model}/versions/{version}")
 def version(request: Request, known: ModelInPath, version: Name, service: Services) -> HTMLResponse:
     """Show a version: its verdict with the evidence, approval, promotion, rollout and lineage."""
     record = _version(service, known, version)
-    judged = record.verdict.job if record.verdict else record.evaluation.job if record.evaluation else None
+    name = record.verdict.job if record.verdict else record.evaluation.job if record.evaluation else None
+    evaluation = service.ledger.job("development", name) if name else None
     policy = known.policy
     return render(
         request,
@@ -136,9 +98,11 @@ def version(request: Request, known: ModelInPath, version: Name, service: Servic
             and record.state == "passed"
             and record.approval is None
         ),
-        judged=studio_url(service, "development", judged) if judged else None,
+        evaluation=evaluation,
+        judged=studio_url(service, "development", name) if name else None,
         trained=studio_url(service, "development", record.source.run) if record.source.run else None,
-        points=_traffic_points(record),
+        charts=rollout_charts(record.rollout),
+        lineage=lineage_graph(record, evaluation, service.overviews.scored_by(record)),
     )
 
 
@@ -156,20 +120,3 @@ def _compared(first: ModelVersion, second: ModelVersion) -> list[ComparedMetric]
     ]
     keys = dict.fromkeys([*values[0], *values[1]])
     return [ComparedMetric(*key, values[0].get(key), values[1].get(key)) for key in keys]
-
-
-def _traffic_points(record: ModelVersion) -> str:
-    """Return the share of the traffic over the steps of a rollout, as points of an SVG line of 300 x 60."""
-    steps = record.rollout.steps if record.rollout else []
-    if not steps:
-        return ""
-    begin = steps[0].began_at
-    last = (record.rollout.ended_at if record.rollout else None) or steps[-1].began_at
-    seconds = max((last - begin).total_seconds(), 1.0)
-    points, before = ["0,60"], 60.0
-    for step in steps:
-        x = min((step.began_at - begin).total_seconds() / seconds, 1.0) * 280
-        y = 60 - 0.55 * step.percent
-        points += [f"{x:.1f},{before:.1f}", f"{x:.1f},{y:.1f}"]
-        before = y
-    return " ".join([*points, f"300,{before:.1f}"])

@@ -74,6 +74,7 @@ def partition(
         raise RefusedError(404, "Not found", f"The feed {record.feed} starts in {feed.starts}")
     prices = service.config().prices
     jobs = service.ledger.jobs_of_partition(feed.workspace, record.feed, record.partition)
+    result = _result(record)
     claims = page_of(record.claims[::-1], scorings, _SCORINGS_OF_PAGE, key=lambda claim: claim.name)
     return render(
         request,
@@ -81,7 +82,8 @@ def partition(
         record=record,
         feed=feed,
         standing=expected,
-        result=_result(record),
+        result=result,
+        published=next((job for job in jobs if result and job.name == result[0].generation.job), None),
         newest=record.claims[-1] if record.claims else None,
         names={version.number: version_name(record.partition, version.number) for version in record.versions},
         claims=claims,

@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from tidegate.api.access import Services
+from tidegate.api.jobs import JobInPath
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.links import job_subject_url, page_url
 from tidegate.domain.jobs.records import JobKind
-from tidegate.errors import RefusedError
 from tidegate.messages.partition_id import first_day
 from tidegate.pages.access import visitor
 from tidegate.pages.paging import ROWS_OF_PAGE, ListPage, page_of
@@ -44,17 +44,14 @@ def jobs(
 
 
 @router.get("/jobs/{workspace}/{job}")
-def job(request: Request, workspace: str, job: str, service: Services) -> HTMLResponse:
+def job(request: Request, job: JobInPath, service: Services) -> HTMLResponse:
     """Show a job."""
-    record = service.ledger.job(workspace, job)
-    if record is None:
-        raise RefusedError(404, "Not found", f"The service has submitted no job {job!r} in {workspace}")
     return render(
         request,
         "job.html",
-        job=record,
-        subject=job_subject_url(record),
-        studio=studio_url(service, workspace, job),
+        job=job,
+        subject=job_subject_url(job),
+        studio=studio_url(service, job.workspace, job.name),
     )
 
 

@@ -17,6 +17,7 @@ from tidegate.service.steps.undelivered import UndeliveredWork
 
 NEWEST_PARTITIONS = 12
 _LAST_ACTIVITIES = 12
+_FEEDS_OF_MODEL = 10  # whose partitions are looked through for a version
 _LATEST = "9"  # follows the name of each partition
 
 
@@ -103,6 +104,26 @@ class OverviewService:
         """Return where a partition stands."""
         return self._calendar(record.feed).standing(record.partition, record)
 
+    def scored_by(self, version: ModelVersion) -> list[Partition]:
+        """Return the partitions whose published result is from a model version, newest first.
+
+        These are partitions of the newest twelve of each feed that is scored with the model.
+        """
+        feeds = self.context.config().feeds
+        named = [name for name, feed in feeds.items() if feed.score.model.partition(":")[0] == version.model]
+        newest = {name: begin(partial(self._newest, name)) for name in named[:_FEEDS_OF_MODEL]}
+        numbers = {
+            "development": version.version,
+            "production": version.promotion.production_version if version.promotion else None,
+        }
+        records = [
+            record
+            for name, read in newest.items()
+            for record in read()
+            if _result_model(record) == (version.model, numbers[feeds[name].workspace])
+        ]
+        return sorted(records, key=lambda record: (record.partition, record.feed), reverse=True)
+
     def models(self) -> list[ModelRow]:
         """Return the models that have a policy or a record, with their open versions."""
         ledger = self.context.ledger
@@ -174,3 +195,9 @@ class OverviewService:
             )
             for name in dict.fromkeys([*policies, *records])
         ]
+
+
+def _result_model(record: Partition) -> tuple[str, str] | None:
+    """Return the model and the version that made a partition's published result, or None."""
+    claim = next((claim for claim in record.claims if claim.name == record.result), None)
+    return (claim.generation.model_name, claim.generation.model_version) if claim else None

@@ -8,6 +8,7 @@ from typing import Any
 TABLE = "members"
 STATES = ("candidate", "champion", "kept", "failed", "too_few_rows", "missing")
 _PLAIN = ("state", "shard", "entry", "fallback", "trained_in", "trained_until", "rows", "reason")
+_ESCAPE = "\\"
 METRICS = ("mae", "rmse", "mape", "wape")
 
 
@@ -35,10 +36,14 @@ class Member:
 
 @dataclass(frozen=True)
 class MemberQuery:
-    """Which rows of an index are asked for: values of key columns, and a state."""
+    """Which rows of an index are asked for: values of key columns, a state, and texts in the key.
+
+    A text is found anywhere in the value of a key column, in upper or lower case.
+    """
 
     where: Mapping[str, str] = field(default_factory=dict)
     state: str | None = None
+    texts: Sequence[str] = ()
 
 
 def parse_where(conditions: Sequence[str], keys: Sequence[str]) -> dict[str, str]:
@@ -55,6 +60,14 @@ def parse_where(conditions: Sequence[str], keys: Sequence[str]) -> dict[str, str
     return where
 
 
+def parse_search(search: str, keys: Sequence[str], state: str | None = None) -> MemberQuery:
+    """Return the query that people write into one line: values of key columns, and texts, with commas."""
+    parts = [part.strip() for part in search.split(",") if part.strip()]
+    conditions = [part for part in parts if any(part.startswith(f"{key}=") for key in keys)]
+    texts = [part for part in parts if part not in conditions]
+    return MemberQuery(parse_where(conditions, keys), state, texts)
+
+
 def members_query(
     keys: Sequence[str], query: MemberQuery, after: str | None, limit: int
 ) -> tuple[str, list[Any]]:
@@ -67,12 +80,22 @@ def members_query(
     if query.state:
         conditions.append("state = ?")
         parameters.append(query.state)
+    for text in query.texts:
+        conditions.append(f"({' OR '.join(f'{_quote(key)} LIKE ? ESCAPE ?' for key in keys)})")
+        parameters += [_pattern(text), _ESCAPE] * len(keys)
     columns = ", ".join(map(_quote, keys))
     if after is not None:
         conditions.append(f"({columns}) > ({', '.join('?' * len(keys))})")
         parameters += _read_position(after, len(keys))
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     return f"SELECT * FROM {TABLE}{where} ORDER BY {columns} LIMIT ?", [*parameters, limit]
+
+
+def errors_query(metric: str) -> str:
+    """Return the SQL statement that reads a metric of each member, and of the champion's member."""
+    if metric not in METRICS:
+        raise ValueError(f"{metric!r} is no metric of a member")
+    return f"SELECT {metric}, champion_{metric} FROM {TABLE}"
 
 
 def member_of(row: Mapping[str, Any], keys: Sequence[str]) -> Member:
@@ -93,6 +116,13 @@ def _read_position(after: str, size: int) -> list[str]:
     if not isinstance(values, list) or len(values) != size or not all(isinstance(v, str) for v in values):
         raise ValueError("`after` is no place in this list: take it from the header Link of the page before")
     return values
+
+
+def _pattern(text: str) -> str:
+    """Return the pattern of SQL for a text anywhere in a value."""
+    for special in (_ESCAPE, "%", "_"):
+        text = text.replace(special, _ESCAPE + special)
+    return f"%{text}%"
 
 
 def _quote(name: str) -> str:

@@ -9,10 +9,17 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from tidegate.cloud.assets import datastore_path_of
 from tidegate.domain.model_sets.facts import INDEX_TAG, SetFacts, read_facts
-from tidegate.domain.model_sets.members import Member, MemberQuery, member_of, members_query
+from tidegate.domain.model_sets.members import (
+    Member,
+    MemberQuery,
+    errors_query,
+    member_of,
+    members_query,
+)
 from tidegate.errors import NotFoundError, PermanentError
 from tidegate.service.context import ServiceContext
 
@@ -31,13 +38,26 @@ class OpenIndex:
     def members(self, query: MemberQuery, after: str | None, limit: int) -> list[Member]:
         """Return a page of the rows that a query asks for, in the order of their keys."""
         statement, parameters = members_query(self.facts.keys, query, after, limit)
+        try:
+            return [member_of(dict(row), self.facts.keys) for row in self._read(statement, parameters)]
+        except KeyError as error:
+            raise _no_index(error) from error
+
+    def errors(self, metric: str) -> dict[str, list[float]]:
+        """Return the values of a metric that the members have, and those of the champion's members."""
+        rows = self._read(errors_query(metric), [])
+        return {
+            name: [float(row[column]) for row in rows if row[column] is not None]
+            for column, name in enumerate(("members", "champion"))
+        }
+
+    def _read(self, statement: str, parameters: Sequence[Any]) -> Sequence[sqlite3.Row]:
         with closing(sqlite3.connect(f"file:{self.path}?mode=ro&immutable=1", uri=True)) as connection:
             connection.row_factory = sqlite3.Row
             try:
-                rows: Sequence[sqlite3.Row] = connection.execute(statement, parameters).fetchall()
-                return [member_of(dict(row), self.facts.keys) for row in rows]
-            except (sqlite3.Error, KeyError) as error:
-                raise PermanentError(f"{LOOKUP} is not an index of a model set: {error!r}") from error
+                return connection.execute(statement, parameters).fetchall()
+            except sqlite3.Error as error:
+                raise _no_index(error) from error
 
 
 class SetIndexes:
@@ -102,3 +122,7 @@ class SetIndexes:
             self._folder = self._folder or tempfile.TemporaryDirectory(prefix="tidegate-indexes-")
         with tempfile.NamedTemporaryFile(dir=self._folder.name, suffix=".sqlite", delete=False) as file:
             return Path(file.name)
+
+
+def _no_index(error: Exception) -> PermanentError:
+    return PermanentError(f"{LOOKUP} is not an index of a model set: {error!r}")
