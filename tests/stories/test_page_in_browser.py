@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 NAME = "aiko@contoso.com"
 CHECK = CheckPartition(cause="test", feed="stories", partition="209903").model_dump(mode="json")
-JUDGED = "judge-classifier-4"
+JUDGED = "judge-sorter-7"
 PNG = bytes.fromhex(  # one pixel
     "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b5500"
     "00000a49444154789c636800000082008177cd72b60000000049454e44ae426082"
@@ -56,7 +56,10 @@ def running(
 ) -> "Iterator[Running]":
     """Yield a running service with hostile names in its ledger, and something that waits for a person."""
     installation = Installation(
-        tidepool, tmp_path_factory.mktemp("page"), models={"classifier": POLICY}, starts=209901
+        tidepool,
+        tmp_path_factory.mktemp("page"),
+        models={"classifier": POLICY, "sorter": POLICY},
+        starts=209901,
     )
     with installation.start() as running:
         failures = [
@@ -70,13 +73,14 @@ def running(
             [
                 *(a_partition(month, feed="stories") for month in MONTHS[:-1]),
                 a_partition(MONTHS[-1], "failed", feed="stories"),
-                *(a_version("classifier", name, judged_at=running.service.now()) for name in ("4", "5")),
-                a_job(name=JUDGED, subject="classifier:4", kind="evaluation", status="Completed"),
+                a_version("classifier", "4", judged_at=running.service.now()),
+                a_version("sorter", "7", judged_at=running.service.now()),
+                a_job(name=JUDGED, subject="sorter:7", kind="evaluation", status="Completed"),
                 *(Model(model=name) for name in HOSTILE),
                 *failures,
             ],
         )
-        running.service.development.runs.attach(JUDGED, "classifier", "confusion_matrix.png", PNG)
+        running.service.development.runs.attach(JUDGED, "sorter", "confusion_matrix.png", PNG)
         for failure in failures:
             running.service.ledger.list_activity(failure)
         yield running
@@ -114,37 +118,37 @@ def test_person_finds_and_approves_a_model(person: Watched, running: "Running") 
 
     page.get_by_text("classifier:4 is approved").wait_for()
     assert page.url.endswith("/models/classifier/versions/4")  # without a reload
-    [approved] = [
-        activity
-        for activity in running.service.ledger.activities(model_subject("classifier"))
-        if activity.kind == "model.approved"
-    ]
-    assert NAME in approved.title + approved.text
+    assert _approved(running, "classifier") == [f"{NAME} approved classifier:4"]
+
+
+def _approved(running: "Running", model: str) -> list[str]:
+    """Return who approved versions of a model."""
+    activities = running.service.ledger.activities(model_subject(model))
+    return [activity.title for activity in activities if activity.kind == "model.approved"]
 
 
 def test_approver_sees_the_pictures_of_the_evaluation(person: Watched) -> None:
-    person.open("/models/classifier/versions/4")
+    person.open("/models/sorter/versions/7")
     picture = person.page.get_by_role("img", name="confusion matrix")
-    picture.wait_for()
     picture.scroll_into_view_if_needed()
 
-    person.page.wait_for_function("document.querySelector('img.evidence').naturalWidth === 1")
+    assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") == 1
 
 
 def test_person_approves_replays_and_checks_a_backfill_by_keyboard(
     person: Watched, running: "Running"
 ) -> None:
     keyboard = person.page.keyboard
-    person.tab_to("classifier:5")
+    person.tab_to("sorter:7")
     keyboard.press("Enter")
-    person.page.wait_for_url("**/models/classifier/versions/5")
+    person.page.wait_for_url("**/models/sorter/versions/7")
     person.tab_to("Approve …")
     keyboard.press("Enter")
     person.tab_to("Reason")
     keyboard.type("by keyboard")
     person.tab_to("Approve")
     keyboard.press("Enter")
-    person.page.get_by_text("classifier:5 is approved").wait_for()
+    person.page.get_by_text("sorter:7 is approved").wait_for()
 
     person.open("/failures")
     person.tab_to(HOSTILE[0])
@@ -164,7 +168,7 @@ def test_person_approves_replays_and_checks_a_backfill_by_keyboard(
     person.tab_to("Start")
     keyboard.press("Enter")
     person.page.get_by_text("Nothing was changed").wait_for()
-    assert running.service.ledger.model_version("classifier", "5").approval  # type: ignore[union-attr]
+    assert _approved(running, "sorter") == [f"{NAME} approved sorter:7"]
 
 
 def test_person_replays_a_failure(person: Watched, running: "Running") -> None:
@@ -260,7 +264,8 @@ def test_pages_are_accessible_in_light_and_dark_and_fit_a_phone(
 def test_first_screen_renews_itself_and_stays_if_it_cannot(person: Watched) -> None:
     page = person.page
     with page.expect_response(lambda answer: answer.request.headers.get("hx-request") == "true"):
-        page.evaluate("htmx.trigger('#overview', 'renew')")
+        page.evaluate("document.querySelector('#overview').title = 'old'; htmx.trigger('#overview', 'renew')")
+    page.locator("#overview:not([title])").wait_for()
     page.context.clear_cookies()
     page.evaluate("htmx.trigger('#overview', 'renew')")
 
