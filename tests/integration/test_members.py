@@ -13,9 +13,9 @@ from model_sets.index import IndexRow
 from model_sets.info import SetInfo
 from tests.support.api_requests import Api, content
 from tests.support.hand_made_sets import SET_POLICY, write_set_folder
+from tests.support.hostile_names import JAPANESE, MARKUP
 from tests.support.installation import ROOT
 from tests.support.model_sets import seasonal_content, write_small_set
-from tests.support.hostile_names import JAPANESE, MARKUP
 from tests.support.model_versions import ModelInstallation
 from tests.support.pages import Pages
 
