@@ -1,8 +1,9 @@
-"""Memory for a check of a partition with 200,000 files: listing, manifest and registration.
+"""Memory for checks of a partition with 200,000 files, and of a million files in fifty partitions.
 
 The pages of the listing are made here, because writing so many blobs would take long. The SDK reads them as
-it reads those of Azure. All other requests go to Tidepool. Both programs run at the same time, for some
-minutes, because the SDK takes a millisecond or so for each entry.
+it reads those of Azure. All other requests go to Tidepool. Two programs run at the same time, for some
+minutes, because the SDK takes a millisecond or so for each entry. LISTING_SIZE=0.1 takes a tenth of
+the million.
 """
 
 import io
@@ -32,6 +33,9 @@ from tidepool.cloud import Tidepool
 
 FILES, FEW, PAGE = 200_000, 5_000, 5_000
 MONTH, WARM = "209901", "209902"
+MANY = int(1_000_000 * float(os.environ.get("LISTING_SIZE", "1")))
+SPREAD = tuple(f"{2100 + number // 12}{number % 12 + 1:02}" for number in range(50))
+COUNTS = {f"{MONTH}/": FILES, f"{WARM}/": FEW, **{f"{month}/": MANY // len(SPREAD) for month in SPREAD}}
 WHEN = datetime.now(UTC) - timedelta(hours=1)
 HEAD = '<?xml version="1.0" encoding="utf-8"?><EnumerationResults ContainerName="images"><Prefix>'
 BLOB = (
@@ -47,18 +51,18 @@ BLOB = (
 
 
 class Pages(HTTPAdapter):
-    """A connection that answers listings of the two months, and lets all other requests through."""
+    """A connection that answers listings of these months, and lets all other requests through."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         query = parse_qs(urlsplit(str(request.url)).query)
         prefix = query.get("prefix", [""])[0]
-        if query.get("comp") != ["list"] or prefix not in (f"{MONTH}/", f"{WARM}/") or "delimiter" in query:
+        if query.get("comp") != ["list"] or prefix not in COUNTS or "delimiter" in query:
             return super().send(request, *args, **kwargs)
         start = int(query.get("marker", ["0"])[0])
         response = requests.Response()
         response.status_code, response.request, response.url = 200, request, str(request.url)
         response.headers["Content-Type"] = "application/xml"
-        response.raw = io.BytesIO(_page(prefix, start, FILES if prefix.startswith(MONTH) else FEW).encode())
+        response.raw = io.BytesIO(_page(prefix, start, COUNTS[prefix]).encode())
         return response
 
 
@@ -85,12 +89,16 @@ def measure(_: Path) -> list[Row]:
         names = (installation.account.name, str(installation.config_file), installation.workspace.name)
         with ThreadPoolExecutor() as pool:
             ours, naive = pool.map(lambda way: _added(way, *names), ("ours", "naive"))
-    beside = "SDK, all in memory"
-    return [Row.bound(f"memory for {FILES:,} files", "MB more", (ours, naive), beside, "<= 300")]
+            spread, bare = pool.map(lambda way: _added(way, *names), ("spread", "bare"))
+    what = f"{MANY:,} files in {len(SPREAD)} partitions, after two of them"
+    return [
+        Row.bound(f"memory for {FILES:,} files", "MB more", (ours, naive), "SDK, all in memory", "<= 300"),
+        Row.bound(f"memory for {what}", "MB more", (spread, bare), "bare listing", "<= 30"),
+    ]
 
 
 def _added(way: str, *names: str) -> float:
-    """Return by how many MB the peak of a new process grows, after the same work for 5,000 files."""
+    """Return by how many MB the peak of a new process grows, after the same work for fewer files."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.listing", way, *names],
         check=True,
@@ -135,6 +143,26 @@ def _naive(account: str, workspace: str) -> Iterator[float]:
         yield _peak_mb()
 
 
+def _spread(account: str, config_file: str) -> Iterator[float]:
+    """Check all of many partitions, and yield the peaks after the second and after the last."""
+    service = start_service(account, Path(config_file))
+    for number, month in enumerate(SPREAD, 1):
+        service.handlers[CheckPartition](CheckPartition(cause="bench", feed="stories", partition=month))
+        if number in (2, len(SPREAD)):
+            yield _peak_mb()
+
+
+def _bare(account: str) -> Iterator[float]:
+    """List the same partitions and count their files, and yield the same peaks."""
+    from azure.identity import DefaultAzureCredential
+
+    container = blobs.blob_service(account, DefaultAzureCredential()).get_container_client("images")
+    for number, month in enumerate(SPREAD, 1):
+        assert sum(1 for _ in container.list_blobs(name_starts_with=f"{month}/")) == COUNTS[f"{month}/"]
+        if number in (2, len(SPREAD)):
+            yield _peak_mb()
+
+
 def _with_pages(*args: Any, **kwargs: Any) -> dict[str, Any]:
     options = connection.client_options(*args, **kwargs)
     options["transport"].session.mount("https://", Pages())
@@ -143,7 +171,13 @@ def _with_pages(*args: Any, **kwargs: Any) -> dict[str, Any]:
 
 def main(way: str, account: str, config_file: str, workspace: str) -> None:
     blobs.client_options = _with_pages  # type: ignore[attr-defined]
-    before, after = _ours(account, config_file) if way == "ours" else _naive(account, workspace)
+    ways = {
+        "ours": lambda: _ours(account, config_file),
+        "naive": lambda: _naive(account, workspace),
+        "spread": lambda: _spread(account, config_file),
+        "bare": lambda: _bare(account),
+    }
+    before, after = ways[way]()
     print(json.dumps(after - before))
 
 

@@ -105,6 +105,9 @@ class Partitions(RuleBasedStateMachine):
         result = decide_result(report, claim, changed)
         claim.generation.state = result.state
         if result.counts:
+            later = self.record.versions[claim.version.number :]
+            assert not changed
+            assert all(version.snapshot_at < claim.generation.claimed_at for version in later)
             self.record.result = current_result(claim)
 
     def _live(self) -> list[Claim]:

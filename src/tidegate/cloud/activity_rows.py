@@ -99,7 +99,7 @@ class ActivityRows:
         if activity.ended_at:
             self._open.delete_stored(_FAILED, _row(activity), None)
 
-    def list(self, activity: Activity) -> None:
+    def add_to_newest(self, activity: Activity) -> None:
         """Add an activity to the list of the newest ones, unless it is there."""
         entry = NewestActivity.of(activity)
         try:

@@ -232,7 +232,7 @@ class Ledger:
 
     def list_activity(self, activity: Activity) -> None:
         """Add an activity to the list of the newest ones, unless it is there."""
-        self._activities.list(activity)
+        self._activities.add_to_newest(activity)
 
     def forget_unsent(self, activity: Activity) -> None:
         """Leave an activity out of the unsent ones, because it is too old to be sent."""

@@ -13,6 +13,7 @@ from tidegate.api.jobs import JobInPath
 from tidegate.bootstrap import Service
 from tidegate.domain.activities.links import job_subject_url, page_url
 from tidegate.domain.jobs.records import JobKind
+from tidegate.errors import RefusedError
 from tidegate.messages.partition_id import first_day
 from tidegate.pages.access import visitor
 from tidegate.pages.paging import ROWS_OF_PAGE, ListPage, page_of
@@ -173,8 +174,8 @@ def _jobs(service: Service, id: str) -> list[tuple[str, str]]:
 def _failures(service: Service, id: str) -> list[tuple[str, str]]:
     if not re.fullmatch("[0-9a-f]{12}", id):
         return []
-    return [
-        (f"Failure {row.title}", page_url(f"/api/failures/{id}"))
-        for row in service.replays.failures(replayed=True)
-        if row.short_id == id
-    ]
+    try:
+        failure = service.replays.find(id)
+    except RefusedError:
+        return []
+    return [(f"Failure {failure.title}", page_url(f"/api/failures/{id}"))]
