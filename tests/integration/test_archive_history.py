@@ -17,7 +17,7 @@ from tidegate.domain.history_tables import MovedRow
 from tidegate.errors import TransientError
 from tidegate.messages.commands import AnyCommand, ArchiveHistory, Origin
 from tidegate.service.handlers.archive_history import ArchiveHistoryHandler
-from tidegate.service.handlers.reconcile import due_archive
+from tidegate.service.steps.due_work import due_archive
 
 ARCHIVE = ArchiveHistory(cause="timer-1", day="20281101")
 

@@ -24,7 +24,7 @@ from tidegate.messages.commands import (
     ScorePartition,
     WeighDrift,
 )
-from tidegate.service.handlers.reconcile import (
+from tidegate.service.steps.due_work import (
     due_activities,
     due_jobs,
     due_models,
