@@ -13,8 +13,9 @@ from tests.support.model_versions import MODEL, POLICY
 
 from tidegate.domain.jobs.records import Job, JobEnd
 from tidegate.domain.lifecycle.names import judge_job
-from tidegate.domain.lifecycle.records import ModelState, Retraining
+from tidegate.domain.lifecycle.records import ModelState
 from tidegate.domain.lifecycle.retraining import retrain_job
+from tidegate.domain.lifecycle.training_records import Retraining
 from tidegate.domain.partitions.records import ScoringState
 from tidegate.messages.commands import (
     AnyCommand,

@@ -14,7 +14,8 @@ from tests.support.rollouts import ROLLOUT, Rollouts
 from tests.support.service import take_commands
 
 from tidegate.bootstrap import Service
-from tidegate.domain.lifecycle.records import Model, ModelState, Promotion, Retraining
+from tidegate.domain.lifecycle.records import Model, ModelState, Promotion
+from tidegate.domain.lifecycle.training_records import Retraining
 from tidegate.installation.checks.check import CheckInputs, CheckState
 from tidegate.installation.checks.connections import pauses as pause_check
 from tidegate.messages.commands import (

@@ -16,8 +16,8 @@ from tests.support.records import a_claim
 
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.jobs.records import Job, JobEnd, JobKind
-from tidegate.domain.lifecycle.records import Retraining, SignalRecord
 from tidegate.domain.lifecycle.retraining import retrain_job, retrained_by
+from tidegate.domain.lifecycle.training_records import Retraining, SignalRecord
 from tidegate.domain.partitions.records import Partition, ScoringState
 from tidegate.messages.commands import AnyCommand, CheckJob, JudgeModel, Notify, Reconcile, RetrainModel
 from tidepool.cloud import Tidepool

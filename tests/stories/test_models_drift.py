@@ -11,7 +11,8 @@ from tests.support.drift import DARK, LIGHT, DriftInstallation
 from tests.support.installation import Running
 from tests.support.model_versions import MODEL
 from tidegate.domain.activities.subjects import model_subject
-from tidegate.domain.lifecycle.records import Model, ModelState, Retraining
+from tidegate.domain.lifecycle.records import Model, ModelState
+from tidegate.domain.lifecycle.training_records import Retraining
 from tidegate.messages.commands import RetrainModel
 from tidepool.cloud import Tidepool
 

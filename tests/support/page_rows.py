@@ -10,8 +10,9 @@ from tidegate.cloud.table_rows import columns_of
 from tidegate.domain.activities.activity import Activity
 from tidegate.domain.jobs.records import Limit, StuckRun
 from tidegate.domain.ledger_record import LedgerRecord
-from tidegate.domain.lifecycle.records import Champion, Model, ModelState, ModelVersion, SignalRecord
+from tidegate.domain.lifecycle.records import Champion, Model, ModelState, ModelVersion
 from tidegate.domain.lifecycle.rollout_records import HealthFigures, RolloutRecord, RolloutStep
+from tidegate.domain.lifecycle.training_records import SignalRecord
 from tidegate.domain.lifecycle.verdict_records import RuleResult, Verdict
 from tidegate.domain.partitions.left_out import LeftOut, NamedFiles
 from tidegate.domain.partitions.records import Partition, ScoringOutcome, ScoringState

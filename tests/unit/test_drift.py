@@ -28,8 +28,9 @@ from tidegate.domain.lifecycle.drift_signals import (
     renewal,
     signal_id,
 )
-from tidegate.domain.lifecycle.records import Model, Retraining
+from tidegate.domain.lifecycle.records import Model
 from tidegate.domain.lifecycle.retraining import plan_retraining, retrain_job, retrained_by
+from tidegate.domain.lifecycle.training_records import Retraining
 from tidegate.domain.partitions.records import Partition
 from tidegate.messages.commands import RetrainModel, WeighDrift
 from tidegate.messages.events import DataDrifted, Event, RunChanged

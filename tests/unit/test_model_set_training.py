@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tidegate.config.model_sets import SetTraining
-from tidegate.domain.lifecycle.records import Model, SignalRecord
+from tidegate.domain.lifecycle.records import Model
 from tidegate.domain.lifecycle.retraining import compare_job, retrain_job, retrained_by
+from tidegate.domain.lifecycle.training_records import SignalRecord
 from tidegate.domain.model_sets.comparison import read_comparison
 from tidegate.domain.model_sets.history import asset_name, complete_versions, history_lines
 from tidegate.domain.model_sets.schedule import due_training

@@ -10,7 +10,8 @@ from tests.support.records import NOW, a_claim, a_job
 
 from tidegate.config.schema import Config
 from tidegate.domain.activities.activity import Activity
-from tidegate.domain.lifecycle.records import Champion, Model, ModelState, ModelVersion, Retraining
+from tidegate.domain.lifecycle.records import Champion, Model, ModelState, ModelVersion
+from tidegate.domain.lifecycle.training_records import Retraining
 from tidegate.domain.partitions.records import Partition, ScoringState
 from tidegate.messages.commands import (
     AdvanceRollout,

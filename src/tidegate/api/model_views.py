@@ -16,10 +16,9 @@ from tidegate.domain.lifecycle.records import (
     ModelVersion,
     PastVerdict,
     Promotion,
-    Retraining,
-    SignalRecord,
 )
 from tidegate.domain.lifecycle.rollout_records import RolloutRecord
+from tidegate.domain.lifecycle.training_records import Retraining, SignalRecord
 from tidegate.domain.lifecycle.verdict_records import (
     Approval,
     DecoderCheck,

@@ -22,7 +22,8 @@ from tidegate.bootstrap import Service
 from tidegate.config.model_policy import Policy
 from tidegate.domain.activities.links import job_url, model_url
 from tidegate.domain.activities.subjects import model_subject
-from tidegate.domain.lifecycle.records import Model, ModelVersion, SignalRecord
+from tidegate.domain.lifecycle.records import Model, ModelVersion
+from tidegate.domain.lifecycle.training_records import SignalRecord
 from tidegate.errors import RefusedError
 from tidegate.service.manual_actions.approve import ApprovalService, RollbackRequest
 from tidegate.service.manual_actions.rejudge import RejudgeRequest, RejudgeService

@@ -12,7 +12,7 @@ from tidegate.domain.activities.links import job_url
 from tidegate.domain.activities.subjects import partition_subject
 from tidegate.domain.costs import estimate, total
 from tidegate.domain.jobs.records import Job
-from tidegate.domain.lifecycle.records import SignalRecord
+from tidegate.domain.lifecycle.training_records import SignalRecord
 from tidegate.domain.partitions.names import version_name
 from tidegate.domain.partitions.records import Claim, Partition, ScoringOutcome
 from tidegate.domain.pauses import feed_target

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.assets import BLOBSTORE
-from tidegate.domain.lifecycle.records import Retraining
+from tidegate.domain.lifecycle.training_records import Retraining
 from tidegate.domain.model_sets.comparison import COMPARISON, ComparisonOutcome, comparison_folder
 
 _MOST_KEYS = 10

@@ -3,7 +3,7 @@
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.subjects import model_subject
 from tidegate.domain.jobs.outcome import ResubmitJob
-from tidegate.domain.lifecycle.records import Retraining, SignalRecord
+from tidegate.domain.lifecycle.training_records import Retraining, SignalRecord
 
 
 def signal_weighed(model: str, signal: SignalRecord, cause: str) -> Activity | None:

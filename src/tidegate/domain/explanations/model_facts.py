@@ -3,7 +3,8 @@
 from tidegate.domain.activities.links import model_url, version_url
 from tidegate.domain.explanations.graph import Edge, FactValue, Graph, Node, caused, known
 from tidegate.domain.lifecycle.names import model_reference
-from tidegate.domain.lifecycle.records import Model, ModelVersion, SignalRecord
+from tidegate.domain.lifecycle.records import Model, ModelVersion
+from tidegate.domain.lifecycle.training_records import SignalRecord
 
 
 def model_graph(record: ModelVersion) -> Graph:

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from tidegate.config.model_policy import Drift, Renew
 from tidegate.domain.lifecycle.drift_signals import DriftSignal
-from tidegate.domain.lifecycle.records import Model, Retraining, SignalRecord
+from tidegate.domain.lifecycle.records import Model
+from tidegate.domain.lifecycle.training_records import Retraining, SignalRecord
 from tidegate.domain.partitions.records import Partition
 
 _MOST_SIGNALS = 100

@@ -7,7 +7,7 @@ from tidegate.config.model_policy import Drift
 from tidegate.domain.jobs.plan import JobInput, JobPlan
 from tidegate.domain.jobs.records import JobKind
 from tidegate.domain.lifecycle.names import job_part
-from tidegate.domain.lifecycle.records import Retraining
+from tidegate.domain.lifecycle.training_records import Retraining
 
 REQUEST = "request"  # the first word of the signal that stands for a person's request
 _SIGNAL = re.compile(rf"((?:measurement|monitor|dataset-monitor|renew|partition|{REQUEST})-.+)-a\d+")

@@ -12,7 +12,8 @@ from tidegate.domain.jobs.records import JobKind
 from tidegate.domain.lifecycle.evaluation import plan_evaluation
 from tidegate.domain.lifecycle.lineage import RegisteredModel
 from tidegate.domain.lifecycle.names import job_part, model_reference
-from tidegate.domain.lifecycle.records import Comparison, MemberRegistration, ModelVersion, Retraining
+from tidegate.domain.lifecycle.records import MemberRegistration, ModelVersion
+from tidegate.domain.lifecycle.training_records import Comparison, Retraining
 from tidegate.domain.lifecycle.verdict_records import Evaluation
 from tidegate.domain.model_sets.comparison import comparison_folder
 

@@ -8,8 +8,9 @@ from tidegate.domain.activities import comparison_texts, drift_texts
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.jobs.outcome import JobCancelled, JobCompleted, JobFailed, JobRunning, ResubmitJob
 from tidegate.domain.jobs.plan import JobPlan
-from tidegate.domain.lifecycle.records import Model, Retraining
+from tidegate.domain.lifecycle.records import Model
 from tidegate.domain.lifecycle.retraining import job_of, plan_retraining
+from tidegate.domain.lifecycle.training_records import Retraining
 from tidegate.domain.model_sets.comparison import comparison_folder
 from tidegate.errors import PermanentError
 from tidegate.log import Log

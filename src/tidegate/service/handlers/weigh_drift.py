@@ -21,8 +21,9 @@ from tidegate.domain.lifecycle.drift_signals import (
     renewal,
     signal_id,
 )
-from tidegate.domain.lifecycle.records import Model, Retraining, SignalRecord
+from tidegate.domain.lifecycle.records import Model
 from tidegate.domain.lifecycle.retraining import retrain_job
+from tidegate.domain.lifecycle.training_records import Retraining, SignalRecord
 from tidegate.domain.partitions.names import drift_path, partition_of_result, result_order
 from tidegate.log import Log
 from tidegate.messages.commands import Follows, Next, RetrainModel, WeighDrift

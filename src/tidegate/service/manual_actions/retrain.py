@@ -9,8 +9,9 @@ from pydantic import BaseModel, ConfigDict
 
 from tidegate.config.model_policy import Policy
 from tidegate.domain.lifecycle.drift import with_retraining, with_signal
-from tidegate.domain.lifecycle.records import Model, Retraining, SignalRecord
+from tidegate.domain.lifecycle.records import Model
 from tidegate.domain.lifecycle.retraining import REQUEST, retrain_job
+from tidegate.domain.lifecycle.training_records import Retraining, SignalRecord
 from tidegate.errors import RefusedError
 from tidegate.log import Log
 from tidegate.messages.commands import RetrainModel

@@ -11,8 +11,9 @@ from tidegate.config.schema import Feed
 from tidegate.domain.assets import BLOBSTORE, datastore_name, datastore_uri
 from tidegate.domain.jobs.plan import JobPlan
 from tidegate.domain.lifecycle.promotion import champion_source
-from tidegate.domain.lifecycle.records import Comparison, Model, Retraining
+from tidegate.domain.lifecycle.records import Model
 from tidegate.domain.lifecycle.retraining import job_of
+from tidegate.domain.lifecycle.training_records import Comparison, Retraining
 from tidegate.domain.model_sets.comparison import (
     COMPARISON,
     KEYS_TO_TRAIN,
