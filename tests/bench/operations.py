@@ -200,6 +200,7 @@ def _requests_of_a_tick(cloud: Tidepool, folder: Path, feeds: int, partitions: i
             for month in months:
                 ledger.save(a_partition(month, feed=name))
     tables = f"{service.settings.storage_account}.table."
+    service.handlers[Reconcile](Reconcile(cause="timer-first"))  # writes once what later ticks read
     before = cloud.last_request
     service.handlers[Reconcile](Reconcile(cause="timer-bench"))
     methods = [request["method"] for request in cloud.find_requests(host=tables, after=before)]

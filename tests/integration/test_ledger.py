@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from tests.support.azure_clients import container_client, table_service
@@ -40,6 +41,21 @@ def test_a_month_is_fresh_until_it_was_saved(service: Service) -> None:
     assert again == partition
     assert again.etag == partition.etag is not None
     assert [partition.partition for partition in service.ledger.partitions("digits")] == ["202611"]
+
+
+def test_partitions_are_read_newest_first_over_gaps_and_into_the_future(service: Service) -> None:
+    months = ["202601", "202602", "202609", "202610", "203001"]
+    for month in months:
+        service.ledger.save(service.ledger.partition("digits", month))
+
+    def newest(*arguments: Any) -> list[str]:
+        return [record.partition for record in service.overviews.newest("digits", *arguments)]
+
+    assert newest(3) == ["203001", "202610", "202609"]
+    assert newest(2, "202609") == ["202602", "202601"]  # none is in the months just before
+    assert newest(9, "not a month") == months[::-1]
+    assert newest(9, "0") == []
+    assert newest(2, "203001", {"202601", "202609"}) == ["202609", "202601"]
 
 
 def test_who_read_before_somebody_wrote_may_not_write(service: Service) -> None:

@@ -18,6 +18,7 @@ from tidegate.service.steps.undelivered import UndeliveredWork
 NEWEST_PARTITIONS = 12
 _LAST_ACTIVITIES = 12
 _FEEDS_OF_MODEL = 10  # whose partitions are looked through for a version
+_SPARE = 2  # periods without a record: the present one, before its files arrive, and another
 _LATEST = "9"  # follows the name of each partition
 
 
@@ -74,7 +75,7 @@ class OverviewService:
         """
         ledger, last = self.context.ledger, before or _LATEST
         if among is None:
-            first = self._window(feed, before, 2 * count)
+            first = self._window(feed, before, count + _SPARE)
             records = [row for row in ledger.partitions_between(feed, first, last) if row.partition < last]
             if len(records) >= count or not first:
                 return records[: -count - 1 : -1]
