@@ -73,8 +73,6 @@ def numbers(evidence: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for key in ("candidate_only", "champion_only", "p_value"):
         if evidence["comparison"]:
             yield f"mcnemar/{key}", evidence["comparison"][key]
-    for name, change in ((evidence.get("importance") or {}).get("growth") or {}).items():
-        yield f"importance/{_word(name)}", change["mean"]
     for value, part in (evidence["slices"] or {"values": {}})["values"].items():
         yield f"{_word(value)}/n", part["n"]
         yield from _of_metrics(f"{_word(value)}/", part["metrics"])
