@@ -86,7 +86,12 @@ def measure(_: Path) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder, Tidepool(Path(folder, "tidepool")) as cloud:
         os.environ.update(cloud.environment())
         installation = Installation(cloud, Path(folder), complete_when=[{"min_files": 1}])
-        names = (installation.account.name, str(installation.config_file), installation.workspace.name)
+        names = (
+            installation.account.name,
+            str(installation.config_file),
+            installation.feeds.name,
+            installation.workspace.id,
+        )
         with ThreadPoolExecutor() as pool:
             ours, naive = pool.map(lambda way: _added(way, *names), ("ours", "naive"))
             spread, bare = pool.map(lambda way: _added(way, *names), ("spread", "bare"))
@@ -169,13 +174,13 @@ def _with_pages(*args: Any, **kwargs: Any) -> dict[str, Any]:
     return options
 
 
-def main(way: str, account: str, config_file: str, workspace: str) -> None:
+def main(way: str, account: str, config_file: str, feeds: str, workspace: str) -> None:
     blobs.client_options = _with_pages  # type: ignore[attr-defined]
     ways = {
         "ours": lambda: _ours(account, config_file),
-        "naive": lambda: _naive(account, workspace),
+        "naive": lambda: _naive(feeds, workspace),
         "spread": lambda: _spread(account, config_file),
-        "bare": lambda: _bare(account),
+        "bare": lambda: _bare(feeds),
     }
     before, after = ways[way]()
     print(json.dumps(after - before))

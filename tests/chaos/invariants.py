@@ -117,7 +117,7 @@ def _notifications(chaos: Chaos) -> Iterator[str]:
 def _models(chaos: Chaos) -> Iterator[str]:
     ledger, minimum = chaos.running.service.ledger, POLICY["gate"]["metrics"]["accuracy"]["min"]
     model = ledger.model(MODEL)
-    for copy in ml_client(chaos.installation.production.name).models.list(MODEL):
+    for copy in ml_client(chaos.installation.production.id).models.list(MODEL):
         record = ledger.model_version(MODEL, str(copy.tags["tidegate_source_version"]))
         if record is None or record.verdict is None or not record.verdict.passed:
             yield f"{MODEL}:{copy.version} is in production without a verdict that it passed"

@@ -109,7 +109,8 @@ def _set_faults(chaos: Chaos, step: Step) -> None:
     """Set the faults of every step, and those of this one. They meet only this installation."""
     cloud, site, mine = chaos.installation.cloud, {"origin": chaos.running.site.name}, chaos.installation
     cloud.clear_faults()
-    cloud.fault("clock", "shift", value=step.clock_s, times=None, match={"account": mine.account.name})
+    for account in (mine.account, mine.feeds):
+        cloud.fault("clock", "shift", value=step.clock_s, times=None, match={"account": account.name})
     if step.away:
         cloud.fault("request", "status", value=503, times=None, match={**site, "host": SERVICES[step.away]})
     tables = {**site, "host": SERVICES["tables"], "method": "P*"}
@@ -123,7 +124,7 @@ def _set_faults(chaos: Chaos, step: Step) -> None:
     cloud.fault("request", "timeout", value=2, times=None, probability=0.01, match=site)
     # Writes of other rows overlap now and then.
     cloud.fault("request", "slow", value=0.3, times=None, probability=0.1, match=tables)
-    for topic in (mine.account.name, mine.workspace.name):
+    for topic in (mine.feeds.name, mine.workspace.name):
         events = {"times": None, "match": {"topic": f"*{topic}"}}
         cloud.fault("event", "drop", probability=0.05, **events)
         cloud.fault("event", "duplicate", probability=0.2, **events)

@@ -25,11 +25,11 @@ ADA = Requester("ada", "entra")
 
 def deliver(harness: HandlerHarness, number: int) -> tuple[list[str], int]:
     """Deliver so many blob events, and look at the partition. Return their ids and the writes to tables."""
-    account = harness.installation.account
+    account, topic = harness.installation.account, harness.installation.feeds.id
     before = writes(harness)
     ids = [str(uuid4()) for _ in range(number)]
     for start in range(0, number, 100):
-        events = [blob_event(f"{MONTH}/{id}.png", id=id, topic=account.id) for id in ids[start : start + 100]]
+        events = [blob_event(f"{MONTH}/{id}.png", id=id, topic=topic) for id in ids[start : start + 100]]
         harness.service.inbox.accept(as_json(*events))
     waiting = take_commands(harness.installation.cloud, account.name)
     while waiting:
@@ -133,7 +133,7 @@ def test_a_file_of_predictions_is_explained_back_to_its_first_event_with_few_rea
     installation: Installation, harness: HandlerHarness
 ) -> None:
     api = Api(lambda: harness.service)
-    event = blob_event(f"{MONTH}/_SUCCESS", id="marker-1", topic=installation.account.id)
+    event = blob_event(f"{MONTH}/_SUCCESS", id="marker-1", topic=installation.feeds.id)
     installation.upload(MONTH, {"a.png": "cat"})
     harness.service.inbox.accept(as_json(event))
     waiting = take_commands(installation.cloud, installation.account.name)

@@ -175,7 +175,7 @@ def test_a_set_that_a_person_brought_back_is_trained_again_once_at_a_time(
 
 def a_rollback_brings_all_members_back(rolled_back: SetInstallation) -> None:
     champion = rolled_back.ledger.model(SALES).champion
-    in_production = {model.version for model in ml_client(rolled_back.production.name).models.list(SALES)}
+    in_production = {model.version for model in ml_client(rolled_back.production.id).models.list(SALES)}
 
     assert in_production == {"1", "3"}
     assert champion is not None

@@ -51,7 +51,7 @@ def some_news(harness: HandlerHarness, kind: str = "partition.late") -> None:
 
 
 def channels(installation: Installation, *paths: str) -> None:
-    values = config_yaml.values(stories=config_yaml.a_feed(installation.account.name))
+    values = installation.template.values(stories=installation.a_feed())
     values["notify"] = [{"url": path, "events": ["partition.*"]} for path in paths]
     config_yaml.write(installation.config_file.parent, values)
 

@@ -48,7 +48,7 @@ def test_a_message_that_is_no_command_ends_with_people(installation: Installatio
 def test_messages_of_another_release_are_told_once_and_the_good_one_behind_them_is_done(
     installation: Installation, running: Running
 ) -> None:
-    unannounced = {"topic": installation.account.id}
+    unannounced = {"topic": installation.feeds.id}
     installation.cloud.fault("event", "drop", match=unannounced, times=None)
     installation.upload("209901", {"a.png": "cat"})
     check = json.loads(encode(CheckPartition(cause="test", feed="stories", partition="209901")))

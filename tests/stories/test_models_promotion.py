@@ -28,7 +28,7 @@ def running(installation: ModelInstallation) -> Iterator[Running]:
 
 def in_production(installation: ModelInstallation, model: str) -> dict[str, str]:
     """Version -> who approved it."""
-    versions = ml_client(installation.production.name).models.list(model)
+    versions = ml_client(installation.production.id).models.list(model)
     return {version.version: version.tags["tidegate_approved_by"] for version in versions}
 
 

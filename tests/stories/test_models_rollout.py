@@ -45,7 +45,7 @@ class LiveInstallation(ModelInstallation):
 
     @property
     def live(self) -> "MLClient":
-        return ml_client(self.production.name)
+        return ml_client(self.production.id)
 
     def ask(self) -> str:
         """As anybody asks, with the SDK."""

@@ -87,7 +87,7 @@ def test_the_same_content_again_registers_and_runs_nothing(
 def test_doubled_and_reordered_events_submit_one_job(
     installation: Installation, running: Running, partition: str
 ) -> None:
-    topics = {"topic": f"*{installation.account.name}*"}
+    topics = {"topic": f"*{installation.feeds.name}*"}
     installation.cloud.fault("event", "duplicate", match=topics, value=2, times=None, probability=0.5)
     installation.cloud.fault("event", "reorder", match=topics, value=2, times=None)
     installation.cloud.fault(
@@ -107,7 +107,7 @@ def test_lost_events_are_found_by_the_timer(
     installation.upload(partition, FILES)
     running.settle()
     installation.cloud.fault("event", "drop", match={"topic": f"*{installation.workspace.name}"}, times=None)
-    installation.cloud.fault("event", "drop", match={"topic": f"*{installation.account.name}"}, times=None)
+    installation.cloud.fault("event", "drop", match={"topic": f"*{installation.feeds.name}"}, times=None)
 
     response = running.post(f"/api/feeds/stories/partitions/{partition}/jobs", {"reason": "again"})
     assert response.status_code == 202, response.text
@@ -153,15 +153,15 @@ def test_a_folder_that_moves_or_goes_is_one_event_and_is_seen(
     installation: Installation, running: Running, partition: str
 ) -> None:
     """So it is with a hierarchical namespace. Azurite has none: here the files come and go unannounced."""
-    unannounced = {"topic": installation.account.id, "type": "Microsoft.Storage.Blob*"}
+    unannounced = {"topic": installation.feeds.id, "type": "Microsoft.Storage.Blob*"}
     installation.cloud.fault("event", "drop", match=unannounced, times=None)
     installation.upload(partition, {**FILES, "more/d.png": "ant"})
     running.settle()
     assert running.request("GET", f"/api/feeds/stories/partitions/{partition}").status_code == 404
 
     topic, upload = (
-        installation.account.id,
-        f"https://{installation.account.name}.dfs.core.windows.net/images/upload",
+        installation.feeds.id,
+        f"https://{installation.feeds.name}.dfs.core.windows.net/images/upload",
     )
     moved = blob_event(partition, kind="DirectoryRenamed", topic=topic, data={"sourceUrl": upload})
     installation.cloud.inject(topic, moved)

@@ -23,14 +23,15 @@ _HOSTS = 20  # whose connections stay open
 
 
 def ml_client(workspace: str, credential: Any = None) -> "MLClient":
-    """Return a client of a workspace in the resource group that the environment names."""
+    """Return a client of a workspace, given by its id or its name in the group that the environment names."""
     from azure.ai.ml import MLClient
 
+    group = workspace.split("/")[4] if "/" in workspace else os.environ["AZURE_RESOURCE_GROUP"]
     return MLClient(
         credential or _own_identity(),
         os.environ["AZURE_SUBSCRIPTION_ID"],
-        os.environ["AZURE_RESOURCE_GROUP"],
-        workspace,
+        group,
+        workspace.rpartition("/")[2],
         show_progress=False,
         transport=_transport(),
     )

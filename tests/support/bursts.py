@@ -26,6 +26,7 @@ def looks_for_burst(harness: HandlerHarness, kind: str, duration: timedelta) -> 
     The files that are really there arrive at the end of it, and then what completes the month.
     """
     cloud, account, clock = harness.installation.cloud, harness.installation.account, harness.clock
+    topic = harness.installation.feeds.id
     waiting: list[tuple[datetime, int, CheckPartition]] = []
     numbers = itertools.count()
 
@@ -44,7 +45,7 @@ def looks_for_burst(harness: HandlerHarness, kind: str, duration: timedelta) -> 
         clock.now = max(clock.now, time)
 
     def arrive(names: list[str]) -> None:
-        events = [blob_event(f"{MONTH}/{name}", topic=account.id) for name in names]
+        events = [blob_event(f"{MONTH}/{name}", topic=topic) for name in names]
         harness.service.inbox.accept(as_json(*events))
         work_until(clock.now)
 
@@ -69,7 +70,7 @@ def looks_for_burst(harness: HandlerHarness, kind: str, duration: timedelta) -> 
 
 def _listings(harness: HandlerHarness) -> int:
     """Return how many times the folder of the month was listed, by Tidepool's record."""
-    host = f"{harness.installation.account.name}.blob."
+    host = f"{harness.installation.feeds.name}.blob."
     prefix = f"prefix={MONTH}%2F"
     return sum(
         request["method"] == "GET" and "comp=list" in request["query"] and prefix in request["query"]

@@ -26,6 +26,12 @@ def a_feed(account: str = "stimages", container: str = "images", **changes: Any)
     } | changes
 
 
+def in_azure(resource_id: str, **more: str) -> dict[str, str]:
+    """Return how tidegate.yml names a resource: its subscription and group, and `more`."""
+    _, _, subscription, _, group, *_ = resource_id.split("/")
+    return {"subscription": subscription, "resource_group": group, **more}
+
+
 def a_config(**feeds: dict[str, Any]) -> Config:
     return Config.model_validate(values(**feeds))
 

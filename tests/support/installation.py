@@ -15,6 +15,7 @@ from tests.support import config_yaml
 from tests.support.arm_requests import arm
 from tests.support.azure_clients import MANAGEMENT, container_client, ml_client, token
 from tests.support.package import app_folder
+from tests.support.product_template import ProductTemplate
 from tests.support.repeated_requests import Registration
 from tests.support.service import start_service
 from tidegate.bootstrap import Service
@@ -63,46 +64,37 @@ class Installation:
         self, cloud: Tidepool, folder: Path, *, models: dict[str, Any] | None = None, **feed: Any
     ) -> None:
         self.cloud = cloud
-        self.account = cloud.create_storage_account()
-        self.workspace = cloud.create_workspace(reads=[self.account.name])
-        self.production = cloud.create_workspace(reads=[self.account.name])
+        self.template = ProductTemplate.deploy(cloud)
+        self.account, self.feeds = self.template.service, self.template.feeds
+        self.workspace, self.production = self.template.development, self.template.production
         self.config_file = folder / "tidegate.yml"
         self.configure(models=models, **feed)
-        self.images.create_container()
         self.make_once(_REGISTRATION, lambda: self._register(folder))
 
     def make_once(self, registration: Registration, register: Callable[[], None]) -> None:
         """Register something in the development workspace, through the SDK if it is the first time."""
         workspace = arm("GET", self.workspace.id, token(MANAGEMENT)).json()
-        names = {
-            "workspace": self.workspace.name,
-            "workspace_id": workspace["properties"]["workspaceId"],
-            "account": self.workspace.storage_account,
-            "feed": self.account.name,
-        }
-        registration.make(names, register)
+        workspace_id = workspace["properties"]["workspaceId"]
+        registration.make({"unique": self.template.unique, "workspace_id": workspace_id}, register)
 
     def configure(self, *, models: dict[str, Any] | None = None, timezone: str = "UTC", **feed: Any) -> None:
         """Write tidegate.yml with these policies by model name, and these changes of the feed's keys."""
-        values = config_yaml.values(
-            development=self.workspace.name,
-            production=self.production.name,
-            stories=config_yaml.a_feed(self.account.name, **{**FEED, **feed}),
-        )
+        values = self.template.values(stories=self.a_feed(**{**FEED, **feed}))
         values["timezone"] = timezone
         values["notify"] = [{"url": "jsons://mailbox.tidepool/" + self.account.name, "events": ["*"]}]
         if models:
             values["models"] = models
         config_yaml.write(self.config_file.parent, values)
 
+    def a_feed(self, **changes: Any) -> dict[str, Any]:
+        """Return a feed of the installation's storage account, as tidegate.yml describes it."""
+        return self.template.a_feed(**changes)
+
     def start(self, app: Path | None = None, **settings: str) -> "Running":
         settings = {"TIDEGATE_CONFIG": str(self.config_file), "TIDEGATE_CHECK_DELAY_S": "1", **settings}
-        topics = {
-            "storage": self.account.id,
-            "development": self.workspace.id,
-            "production": self.production.id,
-        }
-        return Running(self, self.cloud.functions_app(app or app_folder(), settings, topics))
+        site = self.cloud.functions_app(app or app_folder(), settings, site_id=self.template.site.id)
+        self.template.subscribe()
+        return Running(self, site)
 
     def service(self, now: Callable[[], datetime] | None = None, **settings: Any) -> Service:
         """Return the service in this process, as it is after a start; `settings` are fields of Settings."""
@@ -110,7 +102,7 @@ class Installation:
 
     @cached_property
     def images(self) -> "ContainerClient":
-        return container_client(self.account.name, "images")
+        return container_client(self.feeds.name, "images")
 
     @cached_property
     def blobstore(self) -> "ContainerClient":
@@ -120,7 +112,7 @@ class Installation:
 
     @cached_property
     def ml(self) -> "MLClient":
-        return ml_client(self.workspace.name)
+        return ml_client(self.workspace.id)
 
     def upload(self, partition: str, files: Mapping[str, str], *, marker: bool = True) -> None:
         for name, content in files.items():
@@ -156,7 +148,7 @@ class Installation:
         ]
 
     def _register(self, folder: Path) -> None:
-        from azure.ai.ml import load_component, load_compute
+        from azure.ai.ml import load_component
         from azure.ai.ml.entities import AzureBlobDatastore, Environment, Model
 
         from tidegate.config.schema import FeedStorage
@@ -164,23 +156,17 @@ class Installation:
         model = folder / "model"
         model.mkdir()
         (model / "MLmodel").write_text(MLMODEL)
-        storage = FeedStorage.model_validate(config_yaml.a_feed(self.account.name)["storage"])
+        storage = FeedStorage.model_validate(self.a_feed()["storage"])
         self.ml.datastores.create_or_update(
             AzureBlobDatastore(
-                name=datastore_name(storage), account_name=self.account.name, container_name="images"
+                name=datastore_name(storage), account_name=self.feeds.name, container_name="images"
             )
         )
-        clusters = [
-            self.ml.compute.begin_create_or_update(load_compute(ROOT / f"src/assets/compute/{cluster}.yml"))
-            for cluster in ("gpu-lowpri", "gpu-dedicated", "cpu")
-        ]
         self.ml.environments.create_or_update(Environment(name="quick", version="1", image="python:3.11"))
         self.ml.components.create_or_update(load_component(QUICK), version="1")
         self.ml.models.create_or_update(
             Model(name="quick-model", version="1", path=model, type="mlflow_model")
         )
-        for cluster in clusters:
-            cluster.result()
 
 
 class Running:

@@ -1,8 +1,10 @@
 """Roles in tests on Tidepool: their ids, and how to remove one from a principal for a while."""
 
 import os
-from collections.abc import Iterator
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import jwt
 import requests
@@ -25,24 +27,52 @@ def claims(token: str) -> dict[str, object]:
     return dict(jwt.decode(token, options={"verify_signature": False}))
 
 
+def assignments(tidepool: Tidepool, scope: str = "", principal_id: str = "") -> list[dict[str, Any]]:
+    """Return the role assignments at a scope and below it, or in the subscription; of a principal, or all."""
+    within = scope or f"/subscriptions/{os.environ['AZURE_SUBSCRIPTION_ID']}"
+    path = f"{within}/providers/Microsoft.Authorization/roleAssignments"
+    condition = {"$filter": f"principalId eq '{principal_id}'"} if principal_id else {}
+    return list(_request(tidepool, "GET", path, params=condition).json()["value"])
+
+
 @contextmanager
-def without_role(tidepool: Tidepool, principal: str, role: str) -> Iterator[None]:
-    """Remove a role from a principal through ARM, and assign it again at the end."""
-    headers = {"Authorization": f"Bearer {tidepool.token(ARM)}"}
-    principal_id = claims(tidepool.token(ARM, principal))["oid"]
-    scope = f"{ARM}/subscriptions/{os.environ['AZURE_SUBSCRIPTION_ID']}/providers/Microsoft.Authorization"
-    query = {"api-version": "2022-04-01", "$filter": f"principalId eq '{principal_id}'"}
-    held = requests.get(f"{scope}/roleAssignments", params=query, headers=headers, timeout=5).json()["value"]
-    (removed,) = [
-        assignment for assignment in held if assignment["properties"]["roleDefinitionId"].endswith(role)
-    ]
-    requests.delete(f"{ARM}{removed['id']}", params=query, headers=headers, timeout=5).raise_for_status()
+def taken_away(tidepool: Tidepool, held: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+    """Delete role assignments through ARM, and make them again at the end."""
+    for assignment in held:
+        _request(tidepool, "DELETE", assignment["id"])
     try:
         yield
     finally:
-        body = {
-            "properties": {key: removed["properties"][key] for key in ("principalId", "roleDefinitionId")}
-        }
-        requests.put(
-            f"{ARM}{removed['id']}", params=query, headers=headers, json=body, timeout=5
-        ).raise_for_status()
+        for assignment in held:
+            name = assignment["id"].rpartition("/")[2]
+            assign(tidepool, assignment["properties"]["scope"], assignment["properties"], name)
+
+
+def assign(tidepool: Tidepool, scope: str, properties: Mapping[str, Any], name: str = "") -> None:
+    """Make a role assignment with the principal, the role and the description of `properties`."""
+    path = f"{scope}/providers/Microsoft.Authorization/roleAssignments/{name or uuid.uuid4()}"
+    kept = ("principalId", "roleDefinitionId", "description")
+    body = {"properties": {key: properties[key] for key in kept if properties.get(key)}}
+    _request(tidepool, "PUT", path, json=body)
+
+
+@contextmanager
+def without_role(tidepool: Tidepool, principal: str, role: str) -> Iterator[None]:
+    """Remove a role from a principal at all scopes, and assign it again at the end."""
+    principal_id = str(claims(tidepool.token(ARM, principal))["oid"])
+    held = [
+        assignment
+        for assignment in assignments(tidepool, principal_id=principal_id)
+        if assignment["properties"]["roleDefinitionId"].endswith(role)
+    ]
+    assert held
+    with taken_away(tidepool, held):
+        yield
+
+
+def _request(tidepool: Tidepool, method: str, path: str, **options: Any) -> requests.Response:
+    headers = {"Authorization": f"Bearer {tidepool.token(ARM)}"}
+    query = {"api-version": "2022-04-01", **options.pop("params", {})}
+    answer = requests.request(method, f"{ARM}{path}", params=query, headers=headers, timeout=10, **options)
+    answer.raise_for_status()
+    return answer
