@@ -1,6 +1,7 @@
 """Doctor on an empty installation, on a whole one, and on whole ones with one thing wrong."""
 
 import os
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,13 +15,14 @@ from tests.support.clock import Clock
 from tests.support.installation import MLMODEL
 from tests.support.model_versions import POLICY
 from tests.support.package import app_folder
+from tests.support.product_template import ProductTemplate
 from tests.support.roles import EVENT_GRID_DATA_SENDER, READER, without_role
 from tests.support.service import a_service
 
 from tidegate.bootstrap import Service, build
 from tidegate.installation.checks.check import CheckState
 from tidegate.installation.deploy import Deployment
-from tidegate.installation.doctor import CHECKS, Finding, examine
+from tidegate.installation.doctor import CHECKS, Finding, examine, is_unreachable
 from tidegate.settings import Settings
 from tidepool.cloud import Site, StorageAccount, Tidepool, Workspace
 
@@ -51,6 +53,7 @@ class HealthyInstallation:
     settings: Settings
     values: dict[str, Any]
     ml: "MLClient"
+    app: str  # the id of the function app
 
     def service(self, folder: Path, **changes: Any) -> Service:
         """The same with other keys in tidegate.yml; `score` changes keys of the feed's score."""
@@ -66,32 +69,28 @@ def healthy(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Ite
     from azure.ai.ml.entities import Model
 
     folder = tmp_path_factory.mktemp("doctor")
-    account, development, production = (
-        tidepool.create_storage_account(),
-        tidepool.create_workspace(),
-        tidepool.create_workspace(),
-    )
-    feed = config_yaml.a_feed(account.name, **FEED)
-    values = config_yaml.values(development=development.name, production=production.name, digits=feed)
+    template = ProductTemplate.deploy(tidepool)
+    values = template.values(digits=template.a_feed(**FEED))
     values["notify"] = [CHANNEL]
     file = config_yaml.write(folder, values)
-    topics = {"storage": account.id, "development": development.id, "production": production.id}
-    ml = ml_client(development.name)
+    ml = ml_client(template.development.id)
     (folder / "model").mkdir()
     (folder / "model/MLmodel").write_text(MLMODEL)
     ml.models.create_or_update(
         Model(name="classifier", version="1", path=folder / "model", type="mlflow_model")
     )
-    with tidepool.functions_app(app_folder(), {"TIDEGATE_CONFIG": str(file)}, topics) as site:
-        settings = _settings(account, file, site)
+    variables = {"TIDEGATE_CONFIG": str(file)}
+    with tidepool.functions_app(app_folder(), variables, site_id=template.site.id) as site:
+        template.subscribe()
+        settings = _settings(template, file, site)
         list(Deployment(build(settings)).run())
-        yield HealthyInstallation(settings, values, ml)
+        yield HealthyInstallation(settings, values, ml, template.site.id)
 
 
-def _settings(account: StorageAccount, file: Path, site: Site) -> Settings:
-    environ = {**os.environ, "FUNCTIONS_URL": site.url, "FUNCTIONS_KEY": site.key}
+def _settings(template: ProductTemplate, file: Path, site: Site) -> Settings:
+    environ = {**os.environ, **template.outputs, "FUNCTIONS_URL": site.url, "FUNCTIONS_KEY": site.key}
     return Settings(
-        storage_account=account.name,
+        storage_account=template.service.name,
         config_file=file,
         environ=environ,
         events_endpoint=environ["TIDEGATE_EVENTS_ENDPOINT"],
@@ -135,6 +134,7 @@ def test_of_an_empty_installation_it_says_what_to_do_about_everything(
         "catch_up": CheckState.OK,
         "subscriptions": CheckState.FAIL,
         "topic": CheckState.OK,
+        "settings": CheckState.WARN,
         "notifications": CheckState.WARN,
         "service": CheckState.WARN,
     }
@@ -278,8 +278,8 @@ def test_who_may_not_look_for_the_topic_is_told_so(
     tidepool: Tidepool, healthy: HealthyInstallation, tmp_path: Path, as_the_app: None
 ) -> None:
     with (
-        without_role(tidepool, "tidegate", READER),
-        without_role(tidepool, "tidegate", EVENT_GRID_DATA_SENDER),
+        without_role(tidepool, healthy.app, READER),
+        without_role(tidepool, healthy.app, EVENT_GRID_DATA_SENDER),
     ):
         [finding] = said(healthy.service(tmp_path), "topic")
 
@@ -288,9 +288,9 @@ def test_who_may_not_look_for_the_topic_is_told_so(
 
 
 @pytest.fixture
-def as_the_app(tidepool: Tidepool, monkeypatch: pytest.MonkeyPatch) -> None:
+def as_the_app(tidepool: Tidepool, healthy: HealthyInstallation, monkeypatch: pytest.MonkeyPatch) -> None:
     """Doctor looks at what the function app's identity may do."""
-    monkeypatch.setenv("IDENTITY_HEADER", tidepool.environment("tidegate")["IDENTITY_HEADER"])
+    monkeypatch.setenv("IDENTITY_HEADER", tidepool.environment(healthy.app)["IDENTITY_HEADER"])
 
 
 def test_a_rollout_needs_to_read_the_metrics_of_its_endpoint(
@@ -301,9 +301,44 @@ def test_a_rollout_needs_to_read_the_metrics_of_its_endpoint(
     service = healthy.service(tmp_path, models={"other": policy})
     assert CheckState.FAIL not in states(said(service, "roles")).values()
 
-    with without_role(tidepool, "tidegate", READER):
-        failed = [finding for finding in said(service, "roles") if finding.state is CheckState.FAIL]
+    with without_role(tidepool, healthy.app, READER):
+        findings = said(service, "roles")
 
-    [finding] = failed
-    assert "Microsoft.Insights/metrics/read is not allowed" in finding.what
-    assert 'az role assignment create --assignee <identity> --role "Reader"' in finding.do
+    [finding] = [finding for finding in findings if finding.what.startswith("mlw-prod-")]
+    assert finding.state is CheckState.WARN
+    assert "permissions could not be read" in finding.what
+    assert "AzureML Data Scientist, Reader there" in finding.do
+
+
+def test_settings_of_the_app_that_differ_from_the_variables_here_are_named(
+    healthy: HealthyInstallation, tmp_path: Path
+) -> None:
+    service = healthy.service(tmp_path)
+    environ = {**service.settings.environ, "AZUREML_WORKSPACE_PRODUCTION": "mlw-other"}
+
+    [finding] = said(replace(service, settings=replace(service.settings, environ=environ)), "settings")
+
+    assert finding.state is CheckState.FAIL
+    assert "the setting AZUREML_WORKSPACE_PRODUCTION is 'mlw-prod-" in finding.what
+    assert "instead of 'mlw-other'" in finding.what
+
+
+@pytest.mark.long  # it waits for nothing for nine seconds
+def test_what_accepts_connections_and_hangs_is_not_waited_for(
+    tidepool: Tidepool, healthy: HealthyInstallation, tmp_path: Path
+) -> None:
+    """The service and Azure Resource Manager accept connections, and answer only after minutes."""
+    service = healthy.service(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        environ = {**service.settings.environ, "FUNCTIONS_URL": url}
+        tidepool.fault("request", "timeout", value=120, times=None, match={"host": "management.azure.com"})
+        findings = list(
+            examine(lambda: replace(service, settings=replace(service.settings, environ=environ)))
+        )
+        tidepool.clear_faults()
+
+    assert is_unreachable(findings)
+    said_of = {finding.check: finding.what for finding in findings}
+    assert said_of["identity"] == "Azure does not answer"
+    assert said_of["service"] == "the service does not answer"

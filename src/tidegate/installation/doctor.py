@@ -1,17 +1,21 @@
 """`tidegate doctor`: the table of its checks, and the report that they make together."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from threading import Thread
+from typing import TypeVar
 
 from tidegate.bootstrap import Service, build
 from tidegate.cloud.arm import ArmClient
 from tidegate.errors import ConfigError, TidegateError, TransientError
 from tidegate.installation.asset_files import AssetFiles, installed_assets
-from tidegate.installation.checks import access, connections, feeds, quotas, workspaces
-from tidegate.installation.checks.check import Check, CheckInputs, CheckResult, CheckState
+from tidegate.installation.checks import access, app_settings, connections, feeds, quotas, workspaces
+from tidegate.installation.checks.check import Check, CheckInputs, CheckState
 from tidegate.installation.script_pipelines import with_scripts
+
+Answer = TypeVar("Answer")
 
 CHECKS: Mapping[str, Check] = {
     "identity": access.identity,
@@ -29,6 +33,7 @@ CHECKS: Mapping[str, Check] = {
     "catch_up": feeds.catch_up,
     "subscriptions": connections.subscriptions,
     "topic": access.topic,
+    "settings": app_settings.app_settings,
     "notifications": connections.notifications,
     "undelivered": connections.undelivered,
     "pauses": connections.pauses,
@@ -37,9 +42,11 @@ CHECKS: Mapping[str, Check] = {
 # These checks need no token, so they are made also if nobody can be signed in.
 _WITHOUT_SIGN_IN = ("rollouts", "notifications")
 _NOT_REACHED = "not checked, because nobody could be signed in"
-# How long the sign-in may take if the running service does not answer either. It may take longer otherwise,
-# because the command lines that it asks are slow.
-_SIGN_IN_S = 5.0
+# A host that accepts connections and does not answer must not hold doctor up. It ends within ten seconds if
+# neither the running service nor Azure answers. If the service answers, Azure may take longer, because the
+# command lines that sign people in are slow.
+_NOTHING_S, _AZURE_S = 9.0, 30.0
+_API_VERSION = "2024-04-01"
 
 
 @dataclass(frozen=True)
@@ -76,12 +83,13 @@ def is_unreachable(findings: Iterable[Finding]) -> bool:
 
 
 def _examine(inputs: CheckInputs) -> Iterator[Finding]:
-    """Run every check. If nobody can be signed in, run only the checks that need no sign-in."""
-    sign_in = _InBackground(lambda: list(access.identity(inputs)))
-    running = list(_run("service", connections.service, inputs))
-    gone = any(finding.state is CheckState.FAIL for finding in running)
+    """Run every check. If Azure does not answer, run only the checks that need no sign-in."""
+    service = _in_background(lambda: list(_run("service", connections.service, inputs)))
+    sign_in = _in_background(lambda: list(access.identity(inputs)))
+    reached = _in_background(lambda: _reach(inputs))
     try:
-        identity = sign_in.result(_SIGN_IN_S if gone else None)
+        identity = _of_azure(sign_in, service)
+        _of_azure(reached, service)
     except TransientError as error:
         do = "check the network and the proxy (locally: make up), or sign in: az login"
         yield Finding("identity", CheckState.FAIL, str(error), do)
@@ -90,37 +98,49 @@ def _examine(inputs: CheckInputs) -> Iterator[Finding]:
                 yield from _run(name, check, inputs)
             elif name not in ("identity", "service"):
                 yield Finding(name, CheckState.SKIPPED, _NOT_REACHED)
+        do = "run doctor again when it has started"
+        yield from (
+            service.result()
+            if service.done()
+            else [Finding("service", CheckState.FAIL, "the service does not answer", do)]
+        )
     else:
         for name, check in CHECKS.items():
             if name == "identity":
                 yield from (Finding(name, result.state, result.what, result.do) for result in identity)
             elif name != "service":
                 yield from _run(name, check, inputs)
-    yield from running
+        yield from service.result()  # a cold start can take half a minute
 
 
-class _InBackground:
-    """A call in a thread, which nothing waits for after it has taken too long."""
+def _of_azure(answer: "Future[Answer]", service: "Future[list[Finding]]") -> Answer:
+    """Return what Azure answers. Raise TransientError if neither Azure nor the service answers soon."""
+    wait([answer], timeout=_NOTHING_S / 2)
+    answered = service.done() and not any(found.state is CheckState.FAIL for found in service.result())
+    try:
+        return answer.result(_AZURE_S if answered else _NOTHING_S / 2)
+    except TimeoutError:
+        raise TransientError("Azure does not answer") from None
 
-    def __init__(self, call: Callable[[], list[CheckResult]]) -> None:
-        self._results: SimpleQueue[list[CheckResult] | Exception] = SimpleQueue()
-        Thread(target=self._run, args=(call,), daemon=True).start()
 
-    def result(self, timeout_s: float | None) -> list[CheckResult]:
-        """Return what the call returns, or raise what it raises. Raise TransientError after the time-out."""
+def _reach(inputs: CheckInputs) -> None:
+    """Ask Azure Resource Manager for a workspace. Any answer will do: the checks report what it says."""
+    with suppress(TidegateError):
+        inputs.arm.get(inputs.config.workspaces.development.arm_id, _API_VERSION)
+
+
+def _in_background(call: Callable[[], Answer]) -> "Future[Answer]":
+    """Start a call in a thread, which nothing waits for after it has taken too long."""
+    future: Future[Answer] = Future()
+
+    def run() -> None:
         try:
-            result = self._results.get(timeout=timeout_s)
-        except Empty:
-            raise TransientError(f"Azure did not answer within {timeout_s:g} s") from None
-        if isinstance(result, Exception):
-            raise result
-        return result
-
-    def _run(self, call: Callable[[], list[CheckResult]]) -> None:
-        try:
-            self._results.put(call())
+            future.set_result(call())
         except Exception as error:  # noqa: BLE001 - it is raised where the result is asked for
-            self._results.put(error)
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    return future
 
 
 def _run(name: str, check: Check, inputs: CheckInputs) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""The data files of `infra/` that the templates read, too: roles and event subscriptions."""
+"""The data files of `infra/` that the templates read, too: roles, event subscriptions and app settings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -43,6 +43,26 @@ def needed_roles(identity: str) -> tuple[NeededRole, ...]:
 def declared_subscriptions(topic: str) -> list[Mapping[str, Any]]:
     """Return the event subscriptions of a topic: `storage`, `development` or `production`."""
     return [entry for entry in _read("subscriptions.yaml") if entry["topic"] == topic]
+
+
+@dataclass(frozen=True)
+class DeclaredSetting:
+    """An app setting of `infra/app-settings.yaml`: with a value, or with where the template takes it from.
+
+    `source` is the name of a value of the template, or empty.
+    """
+
+    name: str
+    value: str | None = None
+    source: str = ""
+
+
+def declared_settings() -> tuple[DeclaredSetting, ...]:
+    """Return the settings that the templates give the function app."""
+    return tuple(
+        DeclaredSetting(entry["name"], entry.get("value"), entry.get("from", ""))
+        for entry in _read("app-settings.yaml")
+    )
 
 
 @cache

@@ -95,10 +95,18 @@ def _promotes(inputs: CheckInputs) -> bool:
 def _roles_at(inputs: CheckInputs, kind: str, scope: str) -> Iterable[CheckResult]:
     """Check the actions that infra/roles.yaml names for the function app at one kind of scope."""
     name = scope.rpartition("/")[2]
-    held = permissions(inputs.arm, scope)
     needed = [
         role for role in needed_roles("app") if role.scope == kind and (role.actions or role.data_actions)
     ]
+    try:
+        held = permissions(inputs.arm, scope)
+    except TransientError as error:  # not every role allows to read the own permissions
+        yield warn(
+            f"{name}: your permissions could not be read: {error}",
+            f"run doctor as an identity that may read them (role Reader at {scope}); the function app needs "
+            f"{', '.join(role.role for role in needed)} there",
+        )
+        return
     missing = {role: actions for role in needed if (actions := _refused(held, role))}
     if not missing:
         yield ok(f"{name}: every needed action is allowed ({', '.join(role.role for role in needed)})")
