@@ -11,12 +11,14 @@ from tests.support import config_yaml
 from tests.support.clock import Clock
 from tests.support.hostile_names import HOSTILE
 from tests.support.page_rows import (
+    NOW,
     POLICY,
     a_partition,
     a_version,
     an_activity,
     an_estate,
     insert_partitions,
+    insert_versions,
     save_all,
 )
 from tests.support.pages import HOST, Pages, count, principal_headers
@@ -315,6 +317,27 @@ def test_thousand_partitions_are_shown_page_by_page_and_change_no_number_of_read
     assert count(first, "failed") == 1  # it is older than the newest twelve
     assert len(shown) == len(set(shown)) == 1000
     assert count(pages.page("/feeds/tills?only=failed"), "partitions") == 1
+
+
+@pytest.mark.long
+def test_ten_thousand_versions_of_a_model_are_shown_page_by_page(
+    tidepool: "Tidepool", tmp_path: Path
+) -> None:
+    service = _service(tidepool, tmp_path)
+    service.ledger.create()
+    names = [str(number) for number in range(1, 10_001)]
+    registered = {name: NOW - timedelta(minutes=10_001 - int(name)) for name in names}
+    retired = [a_version("classifier", name, "retired", registered_at=registered[name]) for name in names]
+    insert_versions(service, retired)
+    pages = Pages(lambda: service, "reader")
+
+    first = pages.page("/models/classifier")
+    second = pages.page(str(first.css_first("a[rel=next]").attributes["href"]))
+    shown = [row.text() for page in (first, second) for row in page.css("tbody th")]
+
+    assert count(first, "versions") == 10_000
+    assert shown == names[:-101:-1]
+    assert "classifier" in pages.page("/").text()
 
 
 def test_pages_do_not_take_a_name_from_a_header_without_a_principal(estate: Service) -> None:

@@ -46,27 +46,32 @@ def save_all(service: Service, records: list[LedgerRecord]) -> None:
 
 
 def insert_partitions(service: Service, records: list[Partition]) -> None:
-    """Insert rows of one feed in transactions, because a request for each takes long."""
+    """Insert partitions of one feed in transactions, because a request for each takes long."""
+    rows = [
+        {"PartitionKey": record.feed, "RowKey": record.partition, "attention": may_need_attention(record)}
+        | columns_of(record)
+        for record in records
+    ]
+    _insert(service, "tidegatePartitions", rows)
+
+
+def insert_versions(service: Service, records: list[ModelVersion]) -> None:
+    """Insert versions of one model in transactions."""
+    rows = [
+        {"PartitionKey": record.model, "RowKey": record.version, "final": record.state.final}
+        | columns_of(record)
+        for record in records
+    ]
+    _insert(service, "tidegateModelVersions", rows)
+
+
+def _insert(service: Service, table: str, rows: list[dict[str, Any]]) -> None:
     from azure.data.tables import TableClient
 
-    account = service.settings.storage_account
-    endpoint = f"https://{account}.table.core.windows.net"
-    client = TableClient(endpoint, "tidegatePartitions", credential=service.credential)
-    for start in range(0, len(records), 100):
-        client.submit_transaction(
-            [
-                (
-                    "create",
-                    {
-                        "PartitionKey": record.feed,
-                        "RowKey": record.partition,
-                        "attention": may_need_attention(record),
-                        **columns_of(record),
-                    },
-                )
-                for record in records[start : start + 100]
-            ]
-        )
+    endpoint = f"https://{service.settings.storage_account}.table.core.windows.net"
+    client = TableClient(endpoint, table, credential=service.credential)
+    for start in range(0, len(rows), 100):
+        client.submit_transaction([("create", row) for row in rows[start : start + 100]])
 
 
 def a_partition(partition: str, state: str = "scored", feed: str = "digits", **changes: Any) -> Partition:
