@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tidegate.domain.lifecycle.lineage import RegisteredModel, is_copy_of, lineage_of, lineage_tags
+from tidegate.domain.lifecycle.names import version_order
 from tidegate.domain.lifecycle.records import ModelState, ModelVersion
 from tidegate.domain.lifecycle.verdict_records import Approval, Verdict
 
@@ -83,3 +84,9 @@ def test_a_copy_is_known_by_its_source() -> None:
     assert is_copy_of(_model(lineage_tags(whole)), whole)
     assert not is_copy_of(_model(), whole)
     assert not is_copy_of(_model(lineage_tags(whole.model_copy(update={"source_workspace": "other"}))), whole)
+
+
+def test_versions_are_in_the_order_in_which_people_count() -> None:
+    counted = ["beta", "1", "2", "9", "9.1", "10", "10.1", "10.2-rc", "2026.1.9", "2026.1.10"]
+
+    assert sorted(sorted(counted), key=version_order) == counted

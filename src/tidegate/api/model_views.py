@@ -125,13 +125,17 @@ class ModelView(ModelSummary):
 
 
 def model_view(
-    record: Model, policy: Policy | None, versions: list[ModelVersion], activities: list[Activity]
+    record: Model,
+    policy: Policy | None,
+    versions: list[ModelVersion],
+    versions_count: int,
+    activities: list[Activity],
 ) -> ModelView:
-    """Return the view of a model. `versions` are newest first, `activities` oldest first."""
+    """Return the view of a model. `versions` are the newest, newest first; `activities` all, oldest first."""
     return ModelView(
         **_summary(record, policy),
-        versions=[VersionSummary.of(version) for version in versions[:SHOWN_MODEL_VERSIONS]],
-        versions_count=len(versions),
+        versions=[VersionSummary.of(version) for version in versions],
+        versions_count=versions_count,
         signals=record.signals,
         retraining=record.retraining,
         job_url=job_url("development", record.retraining.job) if record.retraining else None,

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from tidegate.api.access import BY_APPROVER, FUNCTION_KEY, IdempotencyKey, Services, SignedIn
 from tidegate.api.model_views import (
+    SHOWN_MODEL_VERSIONS,
     ModelSummary,
     ModelVersionView,
     ModelView,
@@ -140,8 +141,10 @@ def model(known: ModelInPath, service: Services, tags: TagsInQuery) -> ModelView
 
     With tags, return only the versions that were registered with these tags in development.
     """
+    names = _version_names(known, service, tags)
+    versions = service.overviews.versions(known.name, names[:SHOWN_MODEL_VERSIONS])
     activities = service.ledger.activities(model_subject(known.name))
-    return model_view(known.record, known.policy, _versions(known, service, tags), activities)
+    return model_view(known.record, known.policy, versions, len(names), activities)
 
 
 @router.get("/{model}/versions", summary="List the versions of a model", responses=documented(404) | PAGED)
@@ -152,11 +155,13 @@ def versions(
 
     With tags, return only the versions that were registered with these tags in development.
     """
-    rows = page.of(
-        _versions(known, service, tags),
-        lambda version: f"{version.registered_at:%Y%m%dT%H%M%S%f} {version.version}",
-        descending=True,
-    )
+    names = _version_names(known, service, tags)
+
+    def fetch(after: str | None, limit: int) -> list[ModelVersion]:
+        start = names.index(after) + 1 if after in names else 0
+        return service.overviews.versions(known.name, names[start : start + limit])
+
+    rows = page.fetched(fetch, lambda version: version.version)
     return [VersionSummary.of(version) for version in rows]
 
 
@@ -242,17 +247,20 @@ def roll_back(
     return RollbackView(**fields, url=model_url(command.model))
 
 
-def _versions(known: KnownModel, service: Service, tags: TagFilter) -> list[ModelVersion]:
-    """Return the versions of a model that have these tags, newest first."""
-    every = service.ledger.model_versions(known.name, open_only=False)
-    return [version for version in every[::-1] if tags.matches(version.source.tags)]
+def _version_names(known: KnownModel, service: Service, tags: TagFilter) -> list[str]:
+    """Return the names of the versions that have these tags, the highest first."""
+    names = service.ledger.version_names(known.name)
+    if not tags:
+        return names
+    versions = service.ledger.model_versions(known.name, open_only=False)
+    tagged = {version.version for version in versions if tags.matches(version.source.tags)}
+    return [name for name in names if name in tagged]
 
 
 def _version(model: str, version: str, service: Service) -> ModelVersionView:
     record = service.ledger.model_version(model, version)
     if record is None:
-        versions = [known.version for known in service.ledger.model_versions(model, open_only=False)]
-        newest = ", ".join(versions[-20:]) or "none"
+        newest = ", ".join(service.ledger.version_names(model)[:20]) or "none"
         detail = f"The ledger has no version {version!r} of {model}. The newest versions in it: {newest}"
         raise RefusedError(404, "Not found", detail)
     return ModelVersionView.of(record)

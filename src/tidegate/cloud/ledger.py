@@ -16,6 +16,7 @@ from tidegate.domain.backfills.records import Backfill
 from tidegate.domain.delays import Delay
 from tidegate.domain.jobs.records import Job
 from tidegate.domain.ledger_record import LedgerRecord
+from tidegate.domain.lifecycle.names import version_order
 from tidegate.domain.lifecycle.records import Model, ModelVersion
 from tidegate.domain.partitions.catch_up import FeedRecord
 from tidegate.domain.partitions.records import Partition
@@ -155,6 +156,10 @@ class Ledger:
     def model_version(self, model: str, version: str) -> ModelVersion | None:
         """Return the record of a version, given by its number in the development workspace."""
         return self._versions.get(model, version)
+
+    def version_names(self, model: str) -> list[str]:
+        """Return the names of a model's versions, the highest first, without reading their records."""
+        return sorted(self._versions.rows(model), key=version_order, reverse=True)
 
     def model_versions(self, model: str | None = None, *, open_only: bool = True) -> list[ModelVersion]:
         """Return the versions of one model, or of all models, oldest first."""

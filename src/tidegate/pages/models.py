@@ -54,7 +54,8 @@ def model(
     activities: After = "",
 ) -> HTMLResponse:
     """Show a model: champion, versions, drift, and what happened to it."""
-    versions = service.ledger.model_versions(known.name, open_only=False)[::-1]
+    names = service.ledger.version_names(known.name)
+    page = page_of(names, after, key=str)
     happened = service.ledger.activities(model_subject(known.name))[::-1]
     retraining = known.record.retraining
     return render(
@@ -63,8 +64,9 @@ def model(
         known=known,
         record=known.record,
         paused=service.ledger.pause(model_target(known.name)),
-        count=len(versions),
-        page=page_of(versions, after, key=lambda version: version.version),
+        count=len(names),
+        page=page,
+        versions=service.overviews.versions(known.name, page.rows),
         activities=page_of(happened, activities, key=lambda activity: activity.short_id),
         training=studio_url(service, "development", retraining.job) if retraining else None,
     )

@@ -105,6 +105,11 @@ class OverviewService:
         """Return where a partition stands."""
         return self._calendar(record.feed).standing(record.partition, record)
 
+    def versions(self, model: str, names: Sequence[str]) -> list[ModelVersion]:
+        """Return the records of these versions of a model, in this order."""
+        reads = [begin(partial(self.context.ledger.model_version, model, name)) for name in names]
+        return [record for read in reads if (record := read())]
+
     def scored_by(self, version: ModelVersion) -> list[Partition]:
         """Return the partitions whose published result is from a model version, newest first.
 

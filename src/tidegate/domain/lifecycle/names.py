@@ -59,3 +59,9 @@ def deployment_name(version: str) -> str:
 
 def _digest(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()[:_HASH]
+
+
+def version_order(version: str) -> list[tuple[int, int, str]]:
+    """Return the key that sorts versions of a model as people count: 9, 10, 10.1, 11."""
+    parts = re.split(r"(\d+)", version)
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts]
