@@ -87,6 +87,6 @@ def test_a_copy_is_known_by_its_source() -> None:
 
 
 def test_versions_are_in_the_order_in_which_people_count() -> None:
-    counted = ["beta", "1", "2", "9", "9.1", "10", "10.1", "10.2-rc", "2026.1.9", "2026.1.10"]
+    counted = ["1", "2", "9", "9.1", "10", "10.1", "10.2-rc", "2026.1.9", "2026.1.10", "beta"]
 
     assert sorted(sorted(counted), key=version_order) == counted
