@@ -7,6 +7,7 @@ from azure.ai.ml import MLClient
 from azure.ai.ml.entities import Data, Environment, Model
 from azure.ai.ml.exceptions import ValidationException
 from azure.core.exceptions import ResourceNotFoundError
+from tests.support.arm_requests import arm, token
 from tests.support.azure_clients import registry_client
 
 from tidepool.cloud import Tidepool, Workspace
@@ -21,12 +22,16 @@ def shared(ml: MLClient, workspace: Workspace, tmp_path: Path) -> str:
     (tmp_path / "model" / "weights.bin").write_bytes(b"weights")
     name = f"classifier-{workspace.name}"
     ml.models.create_or_update(
-        Model(name=name, version="4", path=str(tmp_path / "model"), tags={"accuracy": "0.9"})
+        Model(name="classifier", version="1", path=str(tmp_path / "model"), tags={"accuracy": "0.9"})
     )
-    ml.models.share(
-        name=name, version="4", share_with_name=name, share_with_version="4", registry_name=REGISTRY
-    )
+    share(ml, name)
     return name
+
+
+def share(ml: MLClient, name: str) -> None:
+    ml.models.share(
+        name="classifier", version="1", share_with_name=name, share_with_version="4", registry_name=REGISTRY
+    )
 
 
 def test_a_shared_model_has_its_files_and_tags_in_the_registry(
@@ -44,21 +49,19 @@ def test_a_shared_model_has_its_files_and_tags_in_the_registry(
 
 def test_a_model_is_shared_once(ml: MLClient, shared: str) -> None:
     with pytest.raises(ValidationException, match="already exists in registry"):
-        ml.models.share(
-            name=shared, version="4", share_with_name=shared, share_with_version="4", registry_name=REGISTRY
-        )
+        share(ml, shared)
 
 
 def test_sharing_raises_no_event_of_the_workspace(
     tidepool: Tidepool, workspace: Workspace, shared: str
 ) -> None:
-    registered = [event for event in tidepool.events if event.get("subject") == f"models/{shared}:4"]
-
-    assert [event["topic"] for event in registered] == [workspace.id]
+    of_registry = [event for event in tidepool.events if event.get("subject") == f"models/{shared}:4"]
+    of_workspace = [event for event in tidepool.events if event.get("topic") == workspace.id]
+    assert (of_registry, [event["subject"] for event in of_workspace]) == ([], ["models/classifier:1"])
 
 
 def test_assets_can_be_created_in_the_registry(
-    registry: MLClient, workspace: Workspace, tmp_path: Path
+    tidepool: Tidepool, registry: MLClient, workspace: Workspace, tmp_path: Path
 ) -> None:
     (tmp_path / "rows.csv").write_text("a,b\n")
     name = f"own-{workspace.name}"
@@ -70,6 +73,11 @@ def test_assets_can_be_created_in_the_registry(
 
     assert registry.environments.get(name, "1").image == "python:3.11"
     assert registry.data.get(name, "1").type == "uri_file"
+    group = workspace.id.partition("/providers/")[0]
+    upload = f"{group}/providers/Microsoft.MachineLearningServices/registries/{REGISTRY}/tempdatarefs/{name}"
+    asset = {"assetId": f"azureml://registries/{REGISTRY}/data/{name}/versions/1"}
+    again = arm("PUT", f"{upload}/versions/1", token(tidepool, "developer"), asset)
+    assert again.status_code == 409
 
 
 def test_an_unknown_registry_or_model_is_not_found(registry: MLClient, ml: MLClient) -> None:

@@ -183,6 +183,10 @@ def test_a_storage_account_works_with_its_keys_and_is_deleted_with_its_blobs(
     path = default_resources.storage_account_id(account)
     keys = [key["value"] for key in arm("POST", f"{path}/listKeys", bearer).json()["keys"]]
 
+    check = f"{path.partition('/resourceGroups/')[0]}/providers/Microsoft.Storage/checkNameAvailability"
+    body = {"type": "Microsoft.Storage/storageAccounts"}
+    answers = [arm("POST", check, bearer, {**body, "name": name}).json() for name in (account, f"{account}x")]
+    assert [answer["nameAvailable"] for answer in answers] == [False, True]
     for number, key in enumerate(keys):
         blob_service(account, key).create_container(f"made-with-key-{number}")
     arm("DELETE", path, bearer).raise_for_status()

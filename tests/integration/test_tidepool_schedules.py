@@ -96,6 +96,7 @@ def test_a_schedule_can_copy_a_job_and_is_triggered_on_request(
     assert names == ["monthly-20261105T060708Z", "monthly-20261105T060708Z-2"]
     tidepool.settle()
     assert [ml.jobs.get(name).status for name in names] == ["Completed", "Completed"]
+    assert all(list(ml.jobs.list(parent_job_name=name)) for name in names)
     ml.schedules.begin_disable("monthly").result()
     with pytest.raises(HttpResponseError, match="is disabled"):
         ml.schedules.trigger("monthly")

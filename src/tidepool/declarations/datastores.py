@@ -35,8 +35,8 @@ _CREDENTIALS: Shape = choice(
             "resourceUrl": stored("tokens are for storage"),
             "secrets": {
                 "clientSecret": used(_SIGNED),
-                "secretsType": used(
-                    _SIGNED, only=("ServicePrincipal",), reason="the credentials are a service principal"
+                "secretsType": refused(
+                    "the credentials are a service principal", str, only=("ServicePrincipal",)
                 ),
             },
         },

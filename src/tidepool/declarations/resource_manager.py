@@ -15,7 +15,7 @@ DEPLOYMENT: Table = {
         "template": used(_TEMPLATE, dict),
         "parameters": used(_TEMPLATE, dict),
         "mode": refused("no resources are deleted by a deployment", str, only=("Incremental",)),
-        "expressionEvaluationOptions": used(_TEMPLATE, dict),
+        "expressionEvaluationOptions": stored("they are for templates inside a template", dict),
         "debugSetting": stored("requests are not logged in any case", dict),
         "validationLevel": stored("all checks are made in any case"),
         "templateLink": refused("Tidepool reads no templates from elsewhere; send the template", dict),
