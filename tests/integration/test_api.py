@@ -573,7 +573,8 @@ def test_a_page_that_cannot_be_is_refused_with_what_is_allowed(service: Service,
     assert query.partition("=")[0] in str(content(response)["mistakes"])
 
 
-def test_every_answer_is_as_the_description_says(service: Service) -> None:
+@pytest.mark.parametrize("examples", [2, pytest.param(20, marks=pytest.mark.long)])
+def test_every_answer_is_as_the_description_says(service: Service, examples: int) -> None:
     import schemathesis
     from schemathesis.checks import load_all_checks
     from schemathesis.specs.openapi.checks import ignored_auth, positive_data_acceptance
@@ -581,7 +582,7 @@ def test_every_answer_is_as_the_description_says(service: Service) -> None:
     load_all_checks()
     schema = schemathesis.openapi.from_asgi("/api/openapi.json", create_app(lambda: service))
     few = settings(
-        max_examples=5,
+        max_examples=examples,
         deadline=None,
         derandomize=True,
         database=None,

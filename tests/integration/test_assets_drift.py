@@ -5,9 +5,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import measure_drift
 import mlflow
 import pytest
 from drift_reference import sample, save
@@ -18,11 +20,12 @@ from rows import Row, format_row
 from tests.support.tracking_store import new_tracking_store
 
 ASSETS = Path("src/assets").resolve()
+Measure = Callable[[Path], dict[str, Any]]
+
 SUBJECT = {"feed": "digits", "partition": "202611", "version": "202611-1", "generation": "1"}
-UNREACHABLE = {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 
 
-def run(step: str, script: str, arguments: list[str | Path], **environ: str) -> str:
+def run(step: str, script: str, arguments: Sequence[str | Path], **environ: str) -> str:
     """Its output; a failure raises CalledProcessError."""
     included = os.pathsep.join(
         str(ASSETS / name) for name in ("image_scoring", "evaluation", "data_profile", "table_scoring")
@@ -39,18 +42,32 @@ def run(step: str, script: str, arguments: list[str | Path], **environ: str) -> 
     ).stdout
 
 
-def measure(folder: Path, **environ: str) -> dict[str, Any]:
-    """drift.json of the month in a folder."""
+def arguments(folder: Path) -> list[str]:
+    """Return the arguments of the drift step for the month in a folder."""
     places = {key: folder / key for key in ("images", "rows", "manifest", "model", "drift", "profile")}
     given = {**places, "threshold": "0.2", "share": "0.5", **SUBJECT}
-    run(
-        "image_scoring",
-        "measure_drift.py",
-        [part for key, value in given.items() for part in (f"--{key}", value)],
-        **environ,
-    )
+    return [str(part) for key, value in given.items() for part in (f"--{key}", value)]
+
+
+def measured(folder: Path) -> dict[str, Any]:
+    """Return drift.json of the month in a folder."""
     result: dict[str, Any] = json.loads((folder / "drift/drift.json").read_text())
     return result
+
+
+@pytest.fixture
+def measure(monkeypatch: pytest.MonkeyPatch) -> Measure:
+    """Return a function that runs the drift step in this process, with MLflow out of reach."""
+
+    def measure(folder: Path) -> dict[str, Any]:
+        monkeypatch.setattr(sys, "argv", ["measure_drift.py", *arguments(folder)])
+        measure_drift.main()
+        return measured(folder)
+
+    mlflow.set_tracking_uri(None)  # other tests may have set it
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    return measure
 
 
 def write_month(folder: Path, digits: list[Digit]) -> None:
@@ -83,8 +100,15 @@ def test_drift_is_measured_and_shown(partition: Path) -> None:
     pipeline = client.create_run(experiment).info.run_id
     step = client.create_run(experiment, tags={"mlflow.parentRunId": pipeline}).info.run_id
 
-    drift = measure(partition, MLFLOW_TRACKING_URI=store, MLFLOW_RUN_ID=step)
+    run(
+        "image_scoring",
+        "measure_drift.py",
+        arguments(partition),
+        MLFLOW_TRACKING_URI=store,
+        MLFLOW_RUN_ID=step,
+    )
 
+    drift = measured(partition)
     assert (drift["measured"], drift["breached"], drift["n"]) == (True, True, 58)
     assert client.get_run(step).data.metrics["drift/brightness"] > 0.9
     assert client.get_run(pipeline).data.metrics == client.get_run(step).data.metrics
@@ -97,8 +121,8 @@ def test_drift_is_measured_and_shown(partition: Path) -> None:
     }
 
 
-def test_a_measurement_that_cannot_be_shown_is_kept(partition: Path) -> None:
-    drift = measure(partition, **UNREACHABLE)
+def test_a_measurement_that_cannot_be_shown_is_kept(partition: Path, measure: Measure) -> None:
+    drift = measure(partition)
 
     assert (drift["measured"], drift["breached"]) == (True, True)
 
@@ -111,10 +135,12 @@ def test_a_measurement_that_cannot_be_shown_is_kept(partition: Path) -> None:
         ("rows", "FileNotFoundError: "),
     ],
 )
-def test_what_is_missing_never_fails_the_month(partition: Path, missing: str, why: str) -> None:
+def test_what_is_missing_never_fails_the_month(
+    partition: Path, measure: Measure, missing: str, why: str
+) -> None:
     (partition / missing).unlink()
 
-    drift = measure(partition, **UNREACHABLE)
+    drift = measure(partition)
 
     assert {key: drift[key] for key in SUBJECT} == SUBJECT
     assert (drift["measured"], drift["breached"]) == (False, False)
@@ -122,10 +148,10 @@ def test_what_is_missing_never_fails_the_month(partition: Path, missing: str, wh
     assert json.loads((partition / "profile/profile.json").read_text())["made"]
 
 
-def test_a_month_without_one_good_image_is_not_measured(partition: Path) -> None:
+def test_a_month_without_one_good_image_is_not_measured(partition: Path, measure: Measure) -> None:
     (partition / "rows").write_text("")
 
-    assert measure(partition, **UNREACHABLE)["why"] == "no image of the partition was scored"
+    assert measure(partition)["why"] == "no image of the partition was scored"
 
 
 @pytest.mark.parametrize(
@@ -139,12 +165,12 @@ def test_a_month_without_one_good_image_is_not_measured(partition: Path) -> None
     ],
 )
 def test_a_training_without_what_it_was_promised_says_so(partition: Path, data: str, why: str) -> None:
-    arguments: list[str | Path] = ["--partition", partition / "images", "--data", data]
-    arguments += ["--model-name", "m", "--signal", "s", "--image-shape", "8x8x1"]
-    arguments += ["--hidden", "2", "--iterations", "1", "--model", partition / "new"]
+    given: list[str | Path] = ["--partition", partition / "images", "--data", data]
+    given += ["--model-name", "m", "--signal", "s", "--image-shape", "8x8x1"]
+    given += ["--hidden", "2", "--iterations", "1", "--model", partition / "new"]
 
     with pytest.raises(subprocess.CalledProcessError) as failed:
-        run("retraining", "retrain.py", arguments)
+        run("retraining", "retrain.py", given)
 
     assert failed.value.output.splitlines()[-1] == f"The data does not fit: {why}"
     assert not (partition / "new").exists()

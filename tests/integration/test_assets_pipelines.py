@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import trainer
 import yaml
 from azure.ai.ml import Input, Output, load_component, load_compute, load_environment, load_job
-from azure.ai.ml.entities import Data, PipelineJob
+from azure.ai.ml.entities import Data, Model, PipelineJob
 from decoding import DECODER
 from examples.digits import images, labelled_sets
 from tests.support.azure_clients import blob_service, ml_client
@@ -38,6 +39,16 @@ class PipelineRunner:
         self.ml.environments.create_or_update(load_environment(ASSETS / "environments/scoring.yml"))
         for name in ("image_scoring", "evaluation", "retraining"):
             self.ml.components.create_or_update(load_component(ASSETS / name / "pipeline.yml"), version="1")
+
+    def train(self) -> None:
+        """Register a model, which this process trains with the code of the training step."""
+        pixels, labels = images.training_set()
+        answers = [str(label) for label in labels]
+        trained = trainer.train(pixels, answers, trainer.Settings(iterations=40), data=images.TRAINING_DATA)
+        trainer.save(trained, self.folder / "model", {"model": "digit-classifier", "decoder": DECODER})
+        self.ml.models.create_or_update(
+            Model(name="digit-classifier", version="1", type="mlflow_model", path=self.folder / "model")
+        )
 
     def arrive(self) -> None:
         """A dark month, of which somebody labelled 40 images."""
@@ -93,21 +104,45 @@ def place(name: str) -> Output:
 
 @pytest.fixture(scope="module")
 def runner(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> PipelineRunner:
-    """After a first training (in a hurry), a month's scoring, an evaluation, and a training anew."""
+    """A workspace with a model that was trained in a hurry, and a month that arrived."""
     runner = PipelineRunner(
         tidepool, ml_client(tidepool.create_workspace().name), tmp_path_factory.mktemp("pipelines")
     )
     runner.deploy()
-    labelled_sets.register(runner.ml)
-    training = load_job("examples/digits/training.yml", params_override=[{"inputs.iterations": 40}])
-    first = str(runner.ml.jobs.create_or_update(training).name)
+    runner.train()
     runner.arrive()
-    runner.wait(first)
-    partition = {
+    return runner
+
+
+@pytest.fixture(scope="module")
+def labelled(runner: PipelineRunner) -> None:
+    """Register the labelled sets of the example."""
+    labelled_sets.register(runner.ml)
+
+
+def test_a_dark_month_is_scored_and_its_drift_is_measured_beside(runner: PipelineRunner) -> None:
+    scoring = {
         "data": folder("digits:202611-1"),
         "manifest": Input(type="uri_file", path="azureml:manifest:1"),
         "model": model("1"),
+        **SUBJECT,
     }
+    outputs = {"predictions": place("partition"), "drift": place("drift")}
+
+    runner.wait(runner.submit("image_scoring", scoring, outputs))
+
+    drift = runner.output("drift", "drift.json")
+
+    assert runner.output("partition", "reconciliation.json")["verdict"] == "ok"
+    assert {key: drift[key] for key in SUBJECT} == SUBJECT
+    assert (drift["measured"], drift["breached"], drift["n"]) == (True, True, 60)
+    assert drift["reference"] == images.TRAINING_DATA
+    assert drift["features"]["brightness"]["drifted"]
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("labelled")
+def test_a_model_without_a_champion_is_evaluated_alone(runner: PipelineRunner) -> None:
     evaluation = {
         "candidate": model("1"),
         "holdout": folder(images.HOLDOUT_DATA),
@@ -116,25 +151,9 @@ def runner(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Pipe
         "slice_by": "light",
         **{"model": "digit-classifier", "version": "1", "evaluation": "1"},
     }
-    anew = {
-        "training": folder(images.TRAINING_DATA),
-        "partition_1": folder("digits:202611-1"),
-        "data": f"{images.TRAINING_DATA},digits:202611-1",
-        **{"model_name": "digit-classifier", "signal": "drift-202611", "iterations": 40},
-    }
-    runner.wait(
-        runner.submit(
-            "image_scoring",
-            {**partition, **SUBJECT},
-            {"predictions": place("partition"), "drift": place("drift")},
-        ),
-        runner.submit("evaluation", evaluation, {"verdict_evidence": place("evidence")}),
-        runner.submit("retraining", anew, {"model": Output(type="mlflow_model", name="digit-classifier")}),
-    )
-    return runner
 
+    runner.wait(runner.submit("evaluation", evaluation, {"verdict_evidence": place("evidence")}))
 
-def test_a_model_without_a_champion_is_evaluated_alone(runner: PipelineRunner) -> None:
     evidence = runner.output("evidence", "evidence.json")
 
     assert (evidence["candidate"], evidence["champion"]) == ("digit-classifier:1", None)
@@ -146,19 +165,22 @@ def test_a_model_without_a_champion_is_evaluated_alone(runner: PipelineRunner) -
     assert slices["night"]["value"] < slices["day"]["value"]
 
 
-def test_a_dark_month_is_scored_and_its_drift_is_measured_beside(runner: PipelineRunner) -> None:
-    drift = runner.output("drift", "drift.json")
-
-    assert runner.output("partition", "reconciliation.json")["verdict"] == "ok"
-    assert {key: drift[key] for key in SUBJECT} == SUBJECT
-    assert (drift["measured"], drift["breached"], drift["n"]) == (True, True, 60)
-    assert drift["reference"] == images.TRAINING_DATA
-    assert drift["features"]["brightness"]["drifted"]
-
-
+@pytest.mark.long
+@pytest.mark.usefixtures("labelled")
 def test_the_model_trained_anew_is_registered_with_what_it_learned_from(runner: PipelineRunner) -> None:
-    found = runner.ml.models.get("digit-classifier", "2")
-    runner.ml.models.download("digit-classifier", "2", download_path=runner.folder / "anew")
+    anew = {
+        "training": folder(images.TRAINING_DATA),
+        "partition_1": folder("digits:202611-1"),
+        "data": f"{images.TRAINING_DATA},digits:202611-1",
+        **{"model_name": "digit-classifier", "signal": "drift-202611", "iterations": 40},
+    }
+
+    runner.wait(
+        runner.submit("retraining", anew, {"model": Output(type="mlflow_model", name="digit-classifier")})
+    )
+
+    found = runner.ml.models.get("digit-classifier", label="latest")
+    runner.ml.models.download("digit-classifier", found.version, download_path=runner.folder / "anew")
     (mlmodel,) = (runner.folder / "anew").rglob("MLmodel")
     metadata = yaml.safe_load(mlmodel.read_text())["metadata"]
     reference = json.loads((mlmodel.parent / "drift_reference.json").read_text())
@@ -171,3 +193,14 @@ def test_the_model_trained_anew_is_registered_with_what_it_learned_from(runner: 
         "training_data": f"{images.TRAINING_DATA}, digits:202611-1",
     }
     assert len(reference["features"]["brightness"]) == 1_040
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("labelled")
+def test_the_training_job_of_the_example_registers_a_model(runner: PipelineRunner) -> None:
+    training = load_job("examples/digits/training.yml", params_override=[{"inputs.iterations": 40}])
+    before = len(list(runner.ml.models.list("digit-classifier")))
+
+    runner.wait(str(runner.ml.jobs.create_or_update(training).name))
+
+    assert len(list(runner.ml.models.list("digit-classifier"))) == before + 1

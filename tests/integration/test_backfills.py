@@ -37,12 +37,9 @@ def months(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Hand
 
     folder = tmp_path_factory.mktemp("backfills")
     installation = Installation(tidepool, folder)
-    harness, months = HandlerHarness(installation), [*AGAIN, *PAUSED, *KILLED]
-    installation.configure(starts=months[0], catch_up={"from": "all", "max_live": 4})
-    for month in months:
-        installation.upload(month, {"a.png": "cat"})
-    harness.clock.now = datetime.now(UTC)
-    run(harness, *(CheckPartition(cause="test", feed=FEED, partition=month) for month in months))
+    harness = HandlerHarness(installation)
+    installation.configure(starts=AGAIN[0], catch_up={"from": "all", "max_live": 4})
+    score(harness, [*AGAIN, *PAUSED])
     model = folder / "model-2"
     model.mkdir()
     (model / "MLmodel").write_text(MLMODEL)
@@ -51,6 +48,14 @@ def months(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> Hand
     )
     take(harness)
     return harness
+
+
+def score(harness: HandlerHarness, months: list[str]) -> None:
+    """Upload months, and have them scored."""
+    for month in months:
+        harness.installation.upload(month, {"a.png": "cat"})
+    harness.clock.now = datetime.now(UTC)
+    run(harness, *(CheckPartition(cause="test", feed=FEED, partition=month) for month in months))
 
 
 def take(harness: HandlerHarness) -> list[AnyCommand]:
@@ -152,6 +157,8 @@ def test_a_paused_backfill_goes_on_and_a_cancelled_one_starts_nothing_more(month
 @pytest.mark.long
 def test_killed_after_every_write_a_backfill_scores_each_month_once_more(months: HandlerHarness) -> None:
     installation, switch = months.installation, KillSwitch()
+    score(months, KILLED)
+    take(months)
     backfill = post(months, {"range": "202601..202602", "max": 1})["id"]
     service, queue = installation.service(months.clock), deque(take(months))
     while queue:
@@ -167,7 +174,7 @@ def test_killed_after_every_write_a_backfill_scores_each_month_once_more(months:
         queue.extend(each for each in take(months) if not isinstance(each, Notify))
 
     assert counts(months, backfill) == ("done", {"total": 2, "done": 2})
-    assert models(months, KILLED) == [["1", "2"]] * 2
+    assert models(months, KILLED) == [["2", "2"]] * 2
     assert len(installation.jobs("2026")) == 4
     assert kinds(months, backfill) == {"backfill.started": 1, "backfill.done": 1}
     assert len(switch.writes) > 10

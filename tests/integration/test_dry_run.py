@@ -53,6 +53,7 @@ def test_a_dry_run_says_what_then_happens(
     completing: dict[str, str],
     minutes: float,
 ) -> None:
+    installation.hold_jobs()
     installation.configure(**({"only": "*.png"} | feed))
     harness.clock.move(seconds=2)  # the configuration is read once a second
     upload(installation, {"a.png": "cat"})
@@ -66,7 +67,7 @@ def test_a_dry_run_says_what_then_happens(
         harness.do(CHECK)
     harness.clock.move(minutes=minutes)
     promised = dry_run(harness)
-    harness.run(CHECK)
+    harness.submit()
 
     assert promised.state == "complete"
     assert promised.version is not None
@@ -100,14 +101,15 @@ def test_a_dry_run_says_until_when_it_waits(installation: Installation, harness:
 def test_a_late_file_is_foretold_as_the_next_version(
     installation: Installation, harness: HandlerHarness
 ) -> None:
+    installation.hold_jobs()
     installation.upload(MONTH, FILES)
-    harness.run(CHECK)
+    harness.submit()
     upload(installation, {"late.png": "bird"})
     waiting = dry_run(harness)
     harness.clock.move(minutes=5)
 
     promised = dry_run(harness)
-    harness.run(CHECK)
+    harness.submit()
 
     assert (waiting.state, waiting.why) == ("waiting", f"changed after {MONTH}-1, and may change again")
     assert promised.version is not None

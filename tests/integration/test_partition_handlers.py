@@ -112,9 +112,10 @@ def test_a_burst_of_files_leads_to_few_listings_of_a_large_partition(
 def test_a_late_file_is_found_though_the_check_of_it_was_lost(
     installation: Installation, harness: HandlerHarness
 ) -> None:
+    installation.hold_jobs()
     installation.configure(starts="209801", late_files={"quiet_for": "1h"})
     installation.upload(MONTH, FILES)
-    harness.run(CHECK)
+    harness.submit()
     harness.clock.move(days=1)
     installation.upload(MONTH, {"late.png": "cat"}, marker=False)
     harness.clock.now = datetime.now(UTC)
@@ -125,7 +126,7 @@ def test_a_late_file_is_found_though_the_check_of_it_was_lost(
     timer = [one.command for one in harness.do(Reconcile(cause="timer"))]
 
     assert CheckPartition(cause="timer", feed="stories", partition=MONTH) in timer
-    harness.run(CHECK)
+    harness.submit()
     assert [version.number for version in harness.partition.versions] == [1, 2]
     assert harness.partition.check_due is None
 
@@ -216,6 +217,7 @@ def test_a_new_version_does_not_stop_what_the_version_before_waits_for(
 def test_a_partition_without_a_result_at_its_deadline_is_announced_once(
     installation: Installation, harness: HandlerHarness
 ) -> None:
+    installation.hold_jobs()
     installation.configure(starts="209901", deadline={"day": 5})
     harness.clock.now = datetime(2099, 1, 20, tzinfo=UTC)
     installation.upload(MONTH, FILES)
@@ -407,6 +409,7 @@ def test_a_submission_that_was_not_recorded_is_found_and_not_repeated(
 
 
 def test_two_submissions_at_once_make_one_job(installation: Installation, harness: HandlerHarness) -> None:
+    installation.hold_jobs()
     installation.upload(MONTH, FILES)
     harness.do(CHECK)
     harness.do(SCORE)
@@ -459,6 +462,7 @@ def test_a_pipeline_says_which_model_it_takes_and_any_takes_all(
     installation.ml.models.create_or_update(
         Model(name="quick-model", version="2", path=folder, type="mlflow_model")
     )
+    installation.hold_jobs()
     pipeline = load_component(QUICK)
     pipeline.tags = {}
     installation.ml.components.create_or_update(pipeline, version="2")
@@ -557,12 +561,13 @@ def test_a_version_that_was_overtaken_before_it_was_scored_is_left(
 def test_a_rerun_makes_the_version_that_the_policy_does_not(
     installation: Installation, harness: HandlerHarness, late: dict[str, Any]
 ) -> None:
+    installation.hold_jobs()
     installation.configure(late_files={"quiet_for": "1m", **late})
     installation.upload(MONTH, FILES)
-    harness.run(CHECK)
+    harness.submit()
     installation.upload(MONTH, {"a.png": "dog"}, marker=False)
     harness.clock.move(hours=1)
-    harness.run(CHECK)
+    harness.submit()
     assert [version.number for version in harness.partition.versions] == [1]
 
     feed = harness.config().feeds["stories"]

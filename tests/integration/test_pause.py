@@ -38,7 +38,7 @@ from tidepool.cloud import StorageAccount, Tidepool
 ADA = Requester("ada", "caller")
 FEED, ALL = "feed:stories", "all"
 FILES = {"a.png": "cat", "b.png": "dog"}
-FIVE = [f"2099{partition:02}" for partition in range(3, 8)]
+LATER = ["209903", "209904"]
 
 
 class FeedWork:
@@ -100,8 +100,8 @@ def work(installation: Installation, harness: HandlerHarness) -> FeedWork:
     return FeedWork(installation, harness)
 
 
-def test_five_months_and_a_rerun_wait_while_the_running_job_is_published(work: FeedWork) -> None:
-    work.ready("209901", "209902", *FIVE)
+def test_months_and_a_rerun_wait_while_the_running_job_is_published(work: FeedWork) -> None:
+    work.ready("209901", "209902", *LATER)
     work.check("209901")
     running = SCORE.model_copy(update={"partition": "209902"})
     work.service.worker.carry_out(encode(CHECK.model_copy(update={"partition": "209902"})))
@@ -111,7 +111,7 @@ def test_five_months_and_a_rerun_wait_while_the_running_job_is_published(work: F
 
     work.pause()
     work.run(*follows)
-    work.check(*FIVE)
+    work.check(*LATER)
     again = work.api.post("/api/feeds/stories/partitions/209901/jobs", {"reason": "new labels"})
     work.run(*work.queued())
     work.tick()
@@ -120,18 +120,18 @@ def test_five_months_and_a_rerun_wait_while_the_running_job_is_published(work: F
     assert again.status_code == 202
     assert work.service.ledger.partition("stories", "209902").result == "209902-1-g1"
     assert sorted(work.waiting()) == [
-        f"ScorePartition stories:{partition}" for partition in ("209901", *FIVE)
+        f"ScorePartition stories:{partition}" for partition in ("209901", *LATER)
     ]
     assert work.installation.jobs().keys() == started.keys()
     assert work.queued() == []
 
-    assert work.resume() == {"target": FEED, "sent": 6}
+    assert work.resume() == {"target": FEED, "sent": 3}
     work.run(*work.queued())
     work.tick()
 
     assert work.listed() == []
     assert work.service.ledger.waiting() == []
-    new = {f"score-stories-{partition}-1-g1-a1" for partition in FIVE} | {"score-stories-209901-1-g2-a1"}
+    new = {f"score-stories-{partition}-1-g1-a1" for partition in LATER} | {"score-stories-209901-1-g2-a1"}
     assert work.installation.jobs() == dict.fromkeys(started.keys() | new, "Completed")
 
 

@@ -396,7 +396,7 @@ def test_the_requests_of_a_tick_do_not_grow_with_the_live_jobs(
 
     assert (len(first), len(new)) == (2, 10)
     assert none_of_two == none_of_twelve == []
-    assert requests_of_twelve == requests_of_two
+    assert requests_of_twelve <= requests_of_two  # the first tick may read what is then remembered
 
     installation.ml.jobs.begin_cancel(new[3])
     installation.cloud.settle()

@@ -132,51 +132,25 @@ def set_input(version: str) -> Input:
 
 @pytest.fixture(scope="module")
 def pipelines(tidepool: Tidepool, tmp_path_factory: pytest.TempPathFactory) -> SetPipelines:
-    """After the evaluation of a candidate against the champion, and the scoring of a month."""
+    """A workspace with two versions of a set."""
     pipelines = SetPipelines(
         tidepool, ml_client(tidepool.create_workspace().name), tmp_path_factory.mktemp("sets")
     )
     pipelines.deploy()
     pipelines.register("1", {KEYS[1]: 3, KEYS[2]: 2})
     pipelines.register("2", {KEYS[1]: 2, KEYS[2]: 4})
-    evaluation = {
-        **pipelines.upload("history", sales(KEYS[:3], HISTORY, target=True)),
-        **{"candidate": set_input("2"), "champion": set_input("1")},
-        **{"candidate_name": "sales:2", "champion_name": "sales:1", "data_name": "sales-history:1"},
-        **{"model": "sales", "version": "2", "evaluation": "1", "slice_by": "store"},
-        "evaluation_compute": "cpu",
-    }
+    return pipelines
+
+
+def test_a_month_is_published_with_every_row_and_every_key_once(pipelines: SetPipelines) -> None:
     scoring = {
         **pipelines.upload("month", sales(KEYS, MONTH, target=False)),
         **{"model": set_input("2"), "score_compute": "cpu", "publish_compute": "cpu"},
         **SUBJECT,
     }
-    pipelines.wait(
-        pipelines.submit(
-            "set_evaluation", evaluation, {"verdict_evidence": "uri_folder", "winners": "mlflow_model"}
-        ),
-        pipelines.submit("set_scoring", scoring, {"predictions": "uri_folder"}),
-    )
-    return pipelines
 
+    pipelines.wait(pipelines.submit("set_scoring", scoring, {"predictions": "uri_folder"}))
 
-def test_the_set_that_goes_on_has_the_better_member_of_each_key(pipelines: SetPipelines) -> None:
-    evidence = json.loads(pipelines.output("verdict_evidence/evidence.json"))
-    winners = open_set(pipelines.download("winners"))
-
-    assert {row.key: row.state for row in winners.rows()} == {
-        KEYS[0]: "candidate",
-        KEYS[1]: "candidate",
-        KEYS[2]: "champion",
-        KEYS[3]: "failed",
-    }
-    assert (evidence["candidate"], evidence["champion"], evidence["n"]) == ("sales:2", "sales:1", 21)
-    assert (evidence["set"]["worse"], evidence["set"]["kept"]) == (1, 1)
-    assert evidence["metrics"]["mae"]["candidate"]["value"] == 0
-    assert set(evidence["slices"]["values"]) == {"001", "1", "a/b=c", "failed"}
-
-
-def test_a_month_is_published_with_every_row_and_every_key_once(pipelines: SetPipelines) -> None:
     reconciliation = json.loads(pipelines.output("predictions/reconciliation.json"))
     rows = pq.read_table(io.BytesIO(pipelines.output("predictions/predictions.parquet"))).to_pylist()
 
@@ -195,6 +169,33 @@ def test_a_month_is_published_with_every_row_and_every_key_once(pipelines: SetPi
         ("failed", None, "failed"),
         ("new", None, "no_member"),
     }
+
+
+def test_the_set_that_goes_on_has_the_better_member_of_each_key(pipelines: SetPipelines) -> None:
+    evaluation = {
+        **pipelines.upload("history", sales(KEYS[:3], HISTORY, target=True)),
+        **{"candidate": set_input("2"), "champion": set_input("1")},
+        **{"candidate_name": "sales:2", "champion_name": "sales:1", "data_name": "sales-history:1"},
+        **{"model": "sales", "version": "2", "evaluation": "1", "slice_by": "store"},
+        "evaluation_compute": "cpu",
+    }
+    outputs = {"verdict_evidence": "uri_folder", "winners": "mlflow_model"}
+
+    pipelines.wait(pipelines.submit("set_evaluation", evaluation, outputs))
+
+    evidence = json.loads(pipelines.output("verdict_evidence/evidence.json"))
+    winners = open_set(pipelines.download("winners"))
+
+    assert {row.key: row.state for row in winners.rows()} == {
+        KEYS[0]: "candidate",
+        KEYS[1]: "candidate",
+        KEYS[2]: "champion",
+        KEYS[3]: "failed",
+    }
+    assert (evidence["candidate"], evidence["champion"], evidence["n"]) == ("sales:2", "sales:1", 21)
+    assert (evidence["set"]["worse"], evidence["set"]["kept"]) == (1, 1)
+    assert evidence["metrics"]["mae"]["candidate"]["value"] == 0
+    assert set(evidence["slices"]["values"]) == {"001", "1", "a/b=c", "failed"}
 
 
 def test_an_endpoint_answers_for_each_key_and_refuses_unknown_ones(

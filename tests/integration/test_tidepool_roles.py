@@ -228,14 +228,13 @@ def test_the_identity_of_a_cluster_is_deleted_with_it(workspaces: TwoWorkspaces)
 
 SCRIPT = """
 import os, sys, uuid
-from azure.ai.ml import MLClient
-from azure.ai.ml.entities import Data
+import requests
 from azure.identity import DefaultAzureCredential
-group = [os.environ[f"AZUREML_ARM_{name}"] for name in ("SUBSCRIPTION", "RESOURCEGROUP")]
-client_id = os.environ["DEFAULT_IDENTITY_CLIENT_ID"]
-credential = DefaultAzureCredential(managed_identity_client_id=client_id)
-data = Data(name="d", version=uuid.uuid4().hex, path=sys.argv[2], type="uri_folder")
-MLClient(credential, *group, sys.argv[1]).data.create_or_update(data)
+credential = DefaultAzureCredential(managed_identity_client_id=os.environ["DEFAULT_IDENTITY_CLIENT_ID"])
+bearer = credential.get_token("https://management.azure.com/.default").token
+url = f"https://management.azure.com{sys.argv[1]}/data/d/versions/{uuid.uuid4().hex}?api-version=2023-10-01"
+data = {"properties": {"dataType": "uri_folder", "dataUri": sys.argv[2]}}
+requests.put(url, json=data, headers={"Authorization": f"Bearer {bearer}"}).raise_for_status()
 """
 
 
@@ -244,7 +243,7 @@ def test_a_job_has_the_roles_of_its_cluster(workspaces: TwoWorkspaces, tmp_path:
     (tmp_path / "write.py").write_text(SCRIPT)
 
     def run_in(workspace: Workspace) -> str:
-        line = f"python write.py {workspace.name} {PATH}"
+        line = f"python write.py {workspace.id} {PATH}"
         job = command(command=line, code=str(tmp_path), environment="azureml:env:1", compute="cpu")
         name = workspaces.ml.jobs.create_or_update(job).name
         workspaces.tidepool.settle()

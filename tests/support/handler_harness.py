@@ -54,6 +54,16 @@ class HandlerHarness:
                 assert commands(self.do(command)) == commands(follows), command
             queue.extend(step.command for step in follows if not getattr(step.command, "due", None))
 
+    def submit(self) -> None:
+        """Check the month, and carry out what follows until its job is submitted."""
+        queue = deque[AnyCommand]([CHECK])
+        while queue:
+            command = queue.popleft()
+            if isinstance(command, ScorePartition):
+                self.installation.cloud.settle()
+            follows = self.do(command)
+            queue.extend(step.command for step in follows if isinstance(step.command, ScorePartition))
+
     def until_submitted(self) -> None:
         """Carry out commands until the month's first job is submitted."""
         self.do(CHECK)
