@@ -100,11 +100,13 @@ def test_members_of_the_champion_come_in_pages(sets: Sets) -> None:
 def test_members_are_found_by_key_and_state(sets: Sets) -> None:
     [failed] = sets.get(f"{SALES}/members?state=failed&where=store%3D001")
     nothing = sets.get(f"{SALES}/members?where=store%3D1")
+    by_text = sets.get(f"{SALES}/members?text=02&text=3")
     history = sets.get(f"{SALES}/keys?where=store%3D001&where=product%3D3")
 
     assert failed["reason"] == "the target is constant"
     assert failed["metrics"] == {"mae": None, "rmse": None, "mape": None, "wape": None}
     assert nothing == []
+    assert [row["key"] for row in by_text] == [{"store": "002", "product": "3"}]
     assert [(row["version"], row["state"]) for row in history] == [("2", "failed"), ("1", "failed")]
 
 
