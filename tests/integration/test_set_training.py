@@ -15,7 +15,8 @@ from tests.support.azure_clients import blob_service, ml_client
 
 from tidepool.cloud import Tidepool
 
-pytestmark = pytest.mark.long  # unit/test_set_training.py has each of the steps
+# unit/test_set_training.py has each of the steps.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 ASSETS = Path("src/assets")
 PLACE = "azureml://datastores/workspaceblobstore/paths/sets"
