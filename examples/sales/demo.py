@@ -17,11 +17,11 @@ from examples.sales.sales import ARRIVES, HISTORY, all_keys, delivery, faults_of
 from examples.screen import DemoError, Screen
 from tidegate.api_client import ApiClient, ApiError
 from tidegate.cli.model_tables import rules_table
-from tidepool.cloud import Tidepool
+from tidepool.cloud import Tidepool, UnsettledError
 
 KEYS = 200
 EXAMPLE, MODEL, FEED, CONTAINER = "sales", "sales", "sales", "images"
-PATIENCE_S = 300
+PATIENCE_S = 900
 _AFTER_ARRIVAL_S = 31  # the service waits half a minute for other partitions that arrive together
 _TIMER_S = 300
 _ENDED = {"scored", "incomplete", "superseded", "failed", "cancelled"}
@@ -158,7 +158,8 @@ class Demo:
             return next((one for one in months if one["partition"] == month and one["version"]), None)
 
         with self._screen.step(f"{month} is complete, and registered as a Data asset"):
-            self._wait(registered, f"{month} was not registered")
+            # Its plan is scored while the clock moves on, so this does not wait until no work is left.
+            self._screen.wait(registered, PATIENCE_S, f"{month} was not registered")
         self._cloud.advance(_AFTER_ARRIVAL_S)
 
         def look() -> dict[str, Any] | None:
@@ -212,7 +213,10 @@ class Demo:
         local_cloud.upload(CONTAINER, f"{FEED}/{month}", delivery(self._keys, month))
 
     def _show_states(self, members: list[dict[str, Any]]) -> None:
-        table = _table("state", "keys>", "example")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("state")
+        table.add_column("keys", justify="right")
+        table.add_column("example")
         counts = Counter(row["state"] for row in members)
         for state, count in counts.most_common():
             row = next(row for row in members if row["state"] == state)
@@ -221,6 +225,11 @@ class Demo:
         self._screen.show(table)
 
     def _wait(self, ask: Callable[[], dict[str, Any] | None], problem: str) -> dict[str, Any]:
+        """Wait until no work is left, and then ask. Each question costs the service a look at its ledger."""
+        try:
+            self._cloud.settle(PATIENCE_S)
+        except UnsettledError as error:
+            raise DemoError(f"{problem} within {PATIENCE_S} s: {error}") from error
         return self._screen.wait(ask, PATIENCE_S, problem)
 
     def _model(self) -> dict[str, Any]:
@@ -235,13 +244,6 @@ class Demo:
     @staticmethod
     def _key(row: dict[str, Any]) -> tuple[str, str]:
         return row["key"]["store"], row["key"]["product"]
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading.removesuffix(">"), justify="right" if heading.endswith(">") else "left")
-    return table
 
 
 if __name__ == "__main__":
