@@ -320,6 +320,7 @@ def test_hundreds_of_partitions_are_shown_page_by_page_and_change_no_number_of_r
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_ten_thousand_versions_of_a_model_are_shown_page_by_page(
     tidepool: "Tidepool", tmp_path: Path
 ) -> None:

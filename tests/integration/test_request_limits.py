@@ -93,6 +93,7 @@ def test_sign_in_leads_back_to_this_host_only(service: Service) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(600)
 def test_no_address_of_the_pages_makes_an_error_of_the_server(service: Service) -> None:
     import schemathesis
     from schemathesis.checks import not_a_server_error
