@@ -227,3 +227,82 @@ def test_a_role_is_assigned_again_under_its_name_and_not_under_another(
     assert [answer.ok for answer in answers] == [True, True, False]
     assert answers[1].json()["properties"]["description"] == "why"
     assert answers[2].json()["error"]["code"] == "RoleAssignmentExists"
+
+
+NAMES = [
+    ("Microsoft.Storage/storageAccounts", "Upper-Case"),
+    ("Microsoft.Storage/storageAccounts", "a" * 25),
+    ("Microsoft.KeyVault/vaults", "kv--double"),
+    ("Microsoft.KeyVault/vaults", "k" * 25),
+    ("Microsoft.ContainerRegistry/registries", "cr-dashes"),
+    ("Microsoft.Web/sites", "-func"),
+    ("Microsoft.Web/sites", "f" * 61),
+    ("Microsoft.EventGrid/topics", "t" * 51),
+    ("Microsoft.EventGrid/systemTopics", "no.points"),
+    ("Microsoft.MachineLearningServices/workspaces", "w" * 34),
+    ("Microsoft.ManagedIdentity/userAssignedIdentities", "id"),
+    ("Microsoft.OperationalInsights/workspaces", "log"),
+]
+
+
+@pytest.mark.parametrize(("type_", "name"), NAMES)
+def test_a_name_that_azure_refuses_is_named_before_anything_is_made(
+    tidepool: Tidepool, bearer: str, group: str, type_: str, name: str
+) -> None:
+    path = f"{group}/providers/{type_}/{name}"
+
+    reason = refusal(tidepool, a_plan(group), {"id": path, "type": type_, "name": name, **LOCATED})
+    alone = arm("PUT", path, bearer, LOCATED)
+
+    assert f"{path}: name: The name '{name}' is not valid for a resource of type {type_}" in reason
+    assert alone.status_code == 400
+    assert name in alone.json()["error"]["message"]
+    assert arm("GET", a_plan(group)["id"], bearer).status_code == 404
+
+
+def test_a_property_that_cannot_be_emulated_is_named_before_anything_is_made(
+    tidepool: Tidepool, bearer: str, group: str
+) -> None:
+    account = f"{group}/providers/Microsoft.Storage/storageAccounts/st{group.rpartition('-')[2]}"
+    body = {"kind": "StorageV2", "sku": {"name": "Standard_LRS"}, **LOCATED}
+
+    reason = refusal(
+        tidepool,
+        a_plan(group),
+        {
+            "id": account,
+            "type": "Microsoft.Storage/storageAccounts",
+            "name": account.rpartition("/")[2],
+            **body,
+            "properties": {"isHnsEnabled": True},
+        },
+    )
+
+    assert "isHnsEnabled" in reason
+    assert "hierarchical namespace" in reason
+    assert arm("GET", a_plan(group)["id"], bearer).status_code == 404
+
+
+def test_a_name_that_is_taken_stops_the_deployment_which_is_completed_under_another(
+    tidepool: Tidepool, bearer: str, group: str
+) -> None:
+    """What was made before stays. The second deployment updates it, and makes the rest."""
+    plan, body = a_plan(group), {"kind": "StorageV2", "sku": {"name": "Standard_LRS"}, **LOCATED}
+
+    def an_account(name: str) -> dict[str, Any]:
+        path = f"{group}/providers/Microsoft.Storage/storageAccounts/{name}"
+        needs = {"after": plan["id"]}
+        return {"id": path, "type": "Microsoft.Storage/storageAccounts", "name": name, **body, "tags": needs}
+
+    reason = refusal(tidepool, plan, an_account(default_resources.STORAGE_ACCOUNT))
+    half = arm("GET", plan["id"], bearer).status_code
+    resources = [plan, an_account(f"st{group.rpartition('-')[2]}")]
+    tidepool.run_template({"predictedResources": resources})
+    tidepool.run_template({"predictedResources": resources})
+
+    assert "StorageAccountAlreadyTaken" in reason
+    assert (
+        f"{group}/providers/Microsoft.Storage/storageAccounts/{default_resources.STORAGE_ACCOUNT}" in reason
+    )
+    assert half == 200
+    assert arm("GET", resources[1]["id"], bearer).status_code == 200

@@ -14,6 +14,7 @@ from tidepool.arm.cloud_endpoints import ENDPOINTS
 from tidepool.arm.requests import MANAGEMENT, ArmPath, Call, Query, Routes, parse, read_json
 from tidepool.arm.resource_groups import group_named
 from tidepool.declarations.catalog import check_body
+from tidepool.declarations.names import name_problem
 from tidepool.default_resources import SUBSCRIPTION
 from tidepool.errors import AzureError, not_emulated
 from tidepool.store import Document, Store
@@ -92,6 +93,8 @@ class Router:
             action = self._action_of(path, verb) or path.action(method, verb if verb.islower() else "")
             scope = path.scope if path.provider == "Microsoft.Authorization" else path.text
             self._identity.authorize(principal, action, scope)
+        if method == "PUT" and (problem := name_problem(path.kind, path.names[-1])):
+            raise problem
         body = check_body(path.kind, verb, await read()) if method not in ("GET", "HEAD") else {}
         self._check_identity(path, body.get("identity") or {})
         call = Call(path=path, principal=principal, query=Query(query), body=body, host=host)

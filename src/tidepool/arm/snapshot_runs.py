@@ -12,6 +12,7 @@ from tidepool.arm.operations import Operations
 from tidepool.arm.snapshots import Snapshot, SnapshotResource, environment_name, expression_problems, needed
 from tidepool.arm.template_scope import TemplateScope
 from tidepool.declarations.catalog import body_problems
+from tidepool.declarations.names import name_problem
 from tidepool.default_resources import SUBSCRIPTION
 from tidepool.errors import AzureError
 from tidepool.scheduler import Scheduler
@@ -64,6 +65,8 @@ class SnapshotRuns:
         return outputs
 
     def _check(self, snapshot: Snapshot, parameters: Mapping[str, str]) -> None:
+        if names := list(_name_problems(snapshot)):
+            raise AzureError(400, "InvalidTemplate", "Nothing was made: " + " ".join(names))
         problems = list(dict.fromkeys(self._problems(snapshot)))
         if problems:
             raise AzureError(
@@ -89,6 +92,15 @@ class SnapshotRuns:
             for problem in body_problems(resource.type, resource.body, is_open=_is_open):
                 yield f"{resource.label}: {problem}"
         yield from expression_problems(snapshot.outputs)
+
+
+def _name_problems(snapshot: Snapshot) -> Iterator[str]:
+    """Yield each resource whose name its type does not allow. Names that are known later are left out."""
+    for resource in snapshot.resources:
+        if not is_expression(resource.id):
+            name = resource.id.rstrip("/").rpartition("/")[2]
+            if problem := name_problem(resource.type, name):
+                yield f"{resource.id}: name: {problem.message}"
 
 
 @dataclass(frozen=True)
@@ -123,9 +135,8 @@ class _Making:
             response = await self.send(PRINCIPALS["developer"], "PUT", identifier, body)
             await self.operations.wait(response.headers.get("Azure-AsyncOperation", ""))
         except AzureError as error:
-            raise AzureError(
-                error.status, error.code, f"The template's resource {identifier} was refused: {error.message}"
-            ) from error
+            message = f"The template's resource {identifier} was refused ({error.code}): {error.message}"
+            raise AzureError(error.status, error.code, message) from error
 
 
 def keep_outputs(store: Store, outputs: Document) -> None:

@@ -3,7 +3,6 @@
 Nothing answers at their endpoints. A program that uses one gets an error from the proxy.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,7 +22,6 @@ class StoredType:
     """A type of resources. `extra` returns the properties that Azure adds, for the id and the name."""
 
     type: str
-    name: re.Pattern[str]
     extra: Extra
 
 
@@ -53,20 +51,12 @@ def _plan(_id: str, _name: str) -> Document:
 
 
 _TYPES = (
-    StoredType(
-        "Microsoft.KeyVault/vaults", re.compile(r"[A-Za-z](?!.*--)[A-Za-z0-9-]{1,22}[A-Za-z0-9]"), _vault
-    ),
-    StoredType("Microsoft.Insights/components", re.compile(r"[\w.()-]{1,260}"), _insights),
-    StoredType(
-        "Microsoft.OperationalInsights/workspaces",
-        re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{2,61}[A-Za-z0-9]"),
-        _logs,
-    ),
-    StoredType("Microsoft.ContainerRegistry/registries", re.compile(r"[A-Za-z0-9]{5,50}"), _containers),
-    StoredType("Microsoft.Web/serverfarms", re.compile(r"[\w-]{1,60}"), _plan),
-    StoredType(
-        "Microsoft.ManagedIdentity/userAssignedIdentities", re.compile(r"[A-Za-z0-9][\w-]{2,127}"), _identity
-    ),
+    StoredType("Microsoft.KeyVault/vaults", _vault),
+    StoredType("Microsoft.Insights/components", _insights),
+    StoredType("Microsoft.OperationalInsights/workspaces", _logs),
+    StoredType("Microsoft.ContainerRegistry/registries", _containers),
+    StoredType("Microsoft.Web/serverfarms", _plan),
+    StoredType("Microsoft.ManagedIdentity/userAssignedIdentities", _identity),
 )
 
 
@@ -102,12 +92,6 @@ class StoredResources:
     async def _put(self, call: Call) -> Response:
         stored = next(item for item in _TYPES if item.type.lower() == call.path.kind)
         name, existing = call.path.names[0], self._store.get(call.path.text) or {}
-        if not stored.name.fullmatch(name):
-            raise AzureError(
-                400,
-                "InvalidResourceName",
-                f"'{name}' is not a valid name for a resource of type {stored.type}.",
-            )
         outer = {key: call.body.get(key, existing.get(key)) for key in ("location", "tags", "kind", "sku")}
         outer["identity"] = with_object_ids(call.path.text, call.body.get("identity")) or existing.get(
             "identity"

@@ -35,7 +35,6 @@ _SPELLING = {
     "microsoft.web": "Microsoft.Web",
 }
 API_VERSION = "2025-06-01"
-_GROUP_NAME = re.compile(r"[\w.()-]{0,89}[\w()-]")
 
 # Sends a request to Azure Resource Manager as a principal: (principal, method, path, body).
 Send = Callable[[Principal, str, str, Document], Awaitable[Response]]
@@ -117,13 +116,9 @@ class Subscriptions:
         name = group_named(self._store, call.path.names[1])
         before = group_document(self._store, name)["location"] if name else None
         location = str(call.body.get("location") or before or "").replace(" ", "").lower()
-        if not location or not _GROUP_NAME.fullmatch(call.path.names[1]):
-            raise AzureError(
-                400,
-                "LocationRequired" if not location else "InvalidResourceGroup",
-                f"The resource group '{call.path.names[1]}' needs a location, and a name of up to 90 "
-                "letters, digits, '-', '_', '.' and brackets that does not end with a point.",
-            )
+        if not location:
+            message = f"The resource group '{call.path.names[1]}' needs a location."
+            raise AzureError(400, "LocationRequired", message)
         if before and location != before:
             raise AzureError(
                 409,

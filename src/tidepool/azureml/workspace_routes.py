@@ -10,7 +10,7 @@ from tidepool.azureml.ml_errors import UserError
 from tidepool.azureml.run_history import Runs
 from tidepool.azureml.run_states import FINAL
 from tidepool.azureml.workspace_creation import WorkspaceCreation
-from tidepool.azureml.workspace_requests import check_name, kept
+from tidepool.azureml.workspace_requests import kept
 from tidepool.azureml.workspaces import workspace
 from tidepool.errors import AzureError
 from tidepool.store import Document, Store
@@ -56,7 +56,6 @@ class WorkspaceRoutes:
 
     async def _put(self, call: Call) -> Response:
         name = call.path.names[0]
-        check_name(name)
         if self._store.get(f"{_DELETED}/{name}"):
             raise UserError(
                 409,

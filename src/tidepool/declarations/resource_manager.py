@@ -29,7 +29,51 @@ RESOURCE_GROUP: Table = {
     "managedBy": refused("no service manages groups of others"),
     "properties": read_only(dict),
 }
-# account_requests.py checks the properties.
+_NO_NETWORK = "there is no network: every program reaches every account"
+_NO_DIRECTORIES = (
+    "a hierarchical namespace: Azurite, which stores the blobs, has no directories and no renames, so its "
+    "events and listings would differ from Azure's"
+)
+_NO_VAULTS = "Tidepool has no key vaults"
+_FILES_HERE = "files are on this machine"
+_NO_PROTOCOL = "blobs are reached over HTTPS only"
+_ACCOUNT_PROPERTIES: Table = {
+    "allowSharedKeyAccess": used(f"{_RESOURCES}::an_account_can_refuse_its_keys", bool),
+    "isHnsEnabled": refused(_NO_DIRECTORIES, bool, only=(False,)),
+    "accessTier": stored("no blob is billed"),
+    "allowBlobPublicAccess": stored("anonymous requests are refused in any case", bool),
+    "allowCrossTenantReplication": stored("there is no replication", bool),
+    "allowedCopyScope": stored("there is one tenant and no network"),
+    "defaultToOAuthAuthentication": stored("it is a hint to the portal", bool),
+    "dualStackEndpointPreference": stored(_NO_NETWORK, dict),
+    "keyPolicy": stored("keys do not expire", dict),
+    "largeFileSharesState": stored("there are no file shares"),
+    "minimumTlsVersion": stored("Tidepool speaks TLS 1.2 and later"),
+    "networkAcls": stored(_NO_NETWORK, dict),
+    "publicNetworkAccess": stored(_NO_NETWORK),
+    "routingPreference": stored(_NO_NETWORK, dict),
+    "sasPolicy": stored("it only causes warnings", dict),
+    "supportsHttpsTrafficOnly": stored("Tidepool speaks HTTPS only", bool),
+    "encryption": {
+        "keySource": refused(_NO_VAULTS, str, only=("Microsoft.Storage",)),
+        "services": stored(_FILES_HERE, dict),
+        "requireInfrastructureEncryption": stored(_FILES_HERE, bool),
+        "keyvaultproperties": refused(_NO_VAULTS, dict),
+        "identity": refused(_NO_VAULTS, dict),
+    },
+    "dnsEndpointType": refused("there are no other zones of DNS", str, only=("Standard",)),
+    "isSftpEnabled": refused(_NO_PROTOCOL, bool, only=(False,)),
+    "isNfsV3Enabled": refused(_NO_PROTOCOL, bool, only=(False,)),
+    "isLocalUserEnabled": refused(_NO_PROTOCOL, bool, only=(False,)),
+    "enableExtendedGroups": refused(_NO_PROTOCOL, bool, only=(False,)),
+    "customDomain": refused(_NO_NETWORK, dict),
+    "azureFilesIdentityBasedAuthentication": refused("there are no file shares", dict),
+    "immutableStorageWithVersioning": refused("Azurite has no versions of blobs", dict),
+    "provisioningState": read_only(str),
+    "primaryEndpoints": read_only(dict),
+    "primaryLocation": read_only(str),
+    "statusOfPrimary": read_only(str),
+}
 STORAGE_ACCOUNT: Table = {
     **LOCATED,
     "kind": used(_ACCOUNT),
@@ -37,7 +81,7 @@ STORAGE_ACCOUNT: Table = {
     "identity": IDENTITY,
     "extendedLocation": refused("there is one region", dict),
     "zones": refused("there is one region", list),
-    "properties": used(_ACCOUNT, dict),
+    "properties": _ACCOUNT_PROPERTIES,
 }
 _RETENTION = "Azurite deletes what is deleted: nothing can restore it"
 _NO_VERSIONS = "Azurite has no versions of blobs"

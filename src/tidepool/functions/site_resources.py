@@ -3,7 +3,6 @@
 A site that a template made has no code. `tidepool up --app` puts the folder of an app on it.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +17,6 @@ from tidepool.store import Document, Store
 
 PROVIDER = "Microsoft.Web"
 SITES = f"{PROVIDER}/sites"
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,58}[A-Za-z0-9])")
 _PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 _MEMORIES = (512, 2048, 4096)
 # https://learn.microsoft.com/azure/azure-functions/flex-consumption-how-to#set-scale-and-concurrency
@@ -140,8 +138,6 @@ class SiteRoutes:
     def _check(self, call: Call, properties: Mapping[str, Any]) -> None:
         """Raise AzureError if Azure would refuse a site."""
         name = call.path.names[0]
-        if not _NAME.fullmatch(name):
-            raise _invalid(f"The name '{name}' of a site has 2 to 60 letters, digits and '-'.")
         if name_taken(self._store, call.path.text):
             raise AzureError(409, "Conflict", f"Website with given name {name} already exists.")
         if not call.body.get("location"):

@@ -9,8 +9,9 @@ from starlette.responses import JSONResponse, Response
 from tidepool.access.principals import with_object_ids
 from tidepool.arm.requests import Call, Routes, kind, listed, resource
 from tidepool.arm.resource_groups import ACCOUNTS, account_id, name_taken, resources_in
+from tidepool.declarations.names import name_problem
 from tidepool.errors import AzureError, not_found
-from tidepool.storage.account_requests import check_name, default_request, requested
+from tidepool.storage.account_requests import default_request, requested
 from tidepool.storage.accounts import Accounts
 from tidepool.storage.gateway import StorageGateway
 from tidepool.store import Document, Store
@@ -110,10 +111,8 @@ class StorageAccountRoutes:
 
     async def _availability(self, call: Call) -> Response:
         name = str(call.body.get("name"))
-        try:
-            check_name(name)
-        except AzureError as error:
-            return _unavailable(error.code, error.message)
+        if problem := name_problem(ACCOUNTS, name):
+            return _unavailable(problem.code, problem.message)
         if self._store.get(account_id(self._store, name)):
             return _unavailable("AlreadyExists", f"The storage account named {name} is already taken.")
         return JSONResponse({"nameAvailable": True})
