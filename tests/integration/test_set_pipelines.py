@@ -27,7 +27,8 @@ from tidepool.cloud import Tidepool
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
-pytestmark = pytest.mark.long  # the unit tests of sets have each step
+# The unit tests of sets have each of the steps.
+pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 
 ASSETS = Path("src/assets")
 PLACE = "azureml://datastores/workspaceblobstore/paths/results"
@@ -87,7 +88,7 @@ class SetPipelines:
         return str(self.ml.jobs.create_or_update(job).name)
 
     def wait(self, *jobs: str) -> None:
-        self.cloud.settle(100)
+        self.cloud.settle(300)
         for job in jobs:
             if self.ml.jobs.get(job).status != "Completed":
                 raise AssertionError("\n".join(self._logs(job)))
