@@ -53,16 +53,18 @@ def service(
     folder = tmp_path_factory.mktemp("api")
     workspace = tidepool.create_workspace()
     ml = ml_client(workspace.name)
-    for name, version, text in (
-        ("classifier", "1", MLMODEL),
-        ("classifier", "2", MLMODEL),
-        ("unfit", "2", f"deep: {'[' * 5000}{']' * 5000}"),
-        ("unfit", "1", UNFIT),
+    for name, version, file, text in (
+        ("classifier", "1", "MLmodel", MLMODEL),
+        ("classifier", "2", "MLmodel", MLMODEL),
+        ("unfit", "2", "MLmodel", f"deep: {'[' * 5000}{']' * 5000}"),
+        ("unfit", "3", "model.onnx", "weights"),
+        ("unfit", "4", "tidegate_model.yml", "input: {shape: [-1, 3, 8, 8], type: float32}"),
+        ("unfit", "1", "MLmodel", UNFIT),
     ):
-        path = folder / f"{name}-{version}"
+        path, kind = folder / f"{name}-{version}", "mlflow_model" if file == "MLmodel" else "custom_model"
         path.mkdir()
-        (path / "MLmodel").write_text(text)
-        ml.models.create_or_update(Model(name=name, version=version, path=path, type="mlflow_model"))
+        (path / file).write_text(text)
+        ml.models.create_or_update(Model(name=name, version=version, path=path, type=kind))
     ml.environments.create_or_update(Environment(name="quick", version="1", image="python:3.11"))
     ml.components.create_or_update(load_component(QUICK), version="1")
     score = {"pipeline": "quick", "model": "classifier", "compute": "gpu-lowpri"}
@@ -243,7 +245,23 @@ REASON = {"reason": "x"}
         (
             jobs_of("202607", "unfit"),
             REASON | {"model_version": "2"},
-            (422, "unfit:2 has no readable MLmodel file: it is nested more than 32 levels deep"),
+            (
+                422,
+                "unfit:2 cannot be used: its MLmodel cannot be read: it is nested more than 32 levels deep",
+            ),
+        ),
+        (
+            jobs_of("202607", "unfit"),
+            REASON | {"model_version": "3"},
+            (
+                422,
+                "unfit:3 cannot be used: it has no MLmodel file: save it with MLflow, or register a folder",
+            ),
+        ),
+        (
+            jobs_of("202607", "unfit"),
+            REASON | {"model_version": "4"},
+            (422, "unfit:4 does not fit quick, which takes image-classifier: it takes float32"),
         ),
     ],
 )

@@ -131,7 +131,7 @@ def test_a_measurement_that_cannot_be_shown_is_kept(partition: Path, measure: Me
     ("missing", "why"),
     [
         ("model/drift_reference.json", "the model has no drift_reference.json"),
-        ("model/MLmodel", "its MLmodel file cannot be read: [Errno 2] No such file"),
+        ("model/MLmodel", "it has no MLmodel file: save it with MLflow, or register a folder"),
         ("rows", "FileNotFoundError: "),
     ],
 )

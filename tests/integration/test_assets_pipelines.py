@@ -1,16 +1,27 @@
 """The registered pipelines on Tidepool, as the service submits them: trained, scored, measured, judged."""
 
+import base64
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
 import pytest
+import requests
 import trainer
 import yaml
 from azure.ai.ml import Input, Output, load_component, load_compute, load_environment, load_job
-from azure.ai.ml.entities import Data, Model, PipelineJob
+from azure.ai.ml.entities import (
+    CodeConfiguration,
+    Data,
+    ManagedOnlineDeployment,
+    ManagedOnlineEndpoint,
+    Model,
+    PipelineJob,
+)
 from decoding import DECODER
 from examples.digits import images, labelled_sets
 from tests.support.azure_clients import blob_service, ml_client
@@ -21,6 +32,7 @@ if TYPE_CHECKING:
     from azure.ai.ml import MLClient
 
 ASSETS = Path("src/assets")
+IMAGE_SCORING = ASSETS / "image_scoring"
 PLACE = "azureml://datastores/workspaceblobstore/paths/results"
 SUBJECT = {"feed": "digits", "partition": "202611", "version": "202611-1", "generation": "1"}
 MONTH = images.month("202611", 60, **images.DARK)
@@ -45,7 +57,8 @@ class PipelineRunner:
         pixels, labels = images.training_set()
         answers = [str(label) for label in labels]
         trained = trainer.train(pixels, answers, trainer.Settings(iterations=40), data=images.TRAINING_DATA)
-        trainer.save(trained, self.folder / "model", {"model": "digit-classifier", "decoder": DECODER})
+        lineage = {"model": "digit-classifier", "decoder": DECODER}
+        trainer.save(trained, self.folder / "model", {"tidegate": lineage})
         self.ml.models.create_or_update(
             Model(name="digit-classifier", version="1", type="mlflow_model", path=self.folder / "model")
         )
@@ -82,12 +95,47 @@ class PipelineRunner:
 
     def output(self, name: str, file: str) -> dict[str, Any]:
         """A JSON file of a finished job's output."""
+        result: dict[str, Any] = json.loads(self.content(name, file))
+        return result
+
+    def content(self, name: str, file: str) -> bytes:
         store = self.ml.datastores.get("workspaceblobstore")
         blob = blob_service(store.account_name).get_blob_client(
             store.container_name, f"results/{name}/{file}"
         )
-        result: dict[str, Any] = json.loads(blob.download_blob().readall())
-        return result
+        return blob.download_blob().readall()
+
+    def serve(self) -> "ImageEndpoint":
+        """Serve version 1 of the model with the code of batch scoring."""
+        name, code = "digits", CodeConfiguration(code=str(IMAGE_SCORING), scoring_script="serve_images.py")
+        self.ml.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name=name)).result()
+        self.ml.online_deployments.begin_create_or_update(
+            ManagedOnlineDeployment(
+                name="blue",
+                endpoint_name=name,
+                model="azureml:digit-classifier:1",
+                environment=self.ml.environments.get("tidegate-scoring", label="latest").id,
+                code_configuration=code,
+                instance_type="Standard_DS3_v2",
+                instance_count=1,
+            )
+        ).result()
+        uri = str(self.ml.online_endpoints.get(name).scoring_uri)
+        return ImageEndpoint(uri, str(self.ml.online_endpoints.get_keys(name).primary_key))
+
+
+@dataclass(frozen=True)
+class ImageEndpoint:
+    """An online endpoint that takes pictures."""
+
+    uri: str
+    key: str
+
+    def ask(self, **body: Any) -> requests.Response:
+        """Send a request to its only deployment. `body` is what `requests.post` takes."""
+        headers = {"Authorization": f"Bearer {self.key}", "azureml-model-deployment": "blue"}
+        headers |= body.pop("headers", {})
+        return requests.post(self.uri, headers=headers, timeout=60, **body)
 
 
 def model(version: str) -> Input:
@@ -120,7 +168,9 @@ def labelled(runner: PipelineRunner) -> None:
     labelled_sets.register(runner.ml)
 
 
-def test_a_dark_month_is_scored_and_its_drift_is_measured_beside(runner: PipelineRunner) -> None:
+@pytest.fixture(scope="module")
+def scored(runner: PipelineRunner) -> PipelineRunner:
+    """After the job that scores the month."""
     scoring = {
         "data": folder("digits:202611-1"),
         "manifest": Input(type="uri_file", path="azureml:manifest:1"),
@@ -130,10 +180,13 @@ def test_a_dark_month_is_scored_and_its_drift_is_measured_beside(runner: Pipelin
     outputs = {"predictions": place("partition"), "drift": place("drift")}
 
     runner.wait(runner.submit("image_scoring", scoring, outputs))
+    return runner
 
-    drift = runner.output("drift", "drift.json")
 
-    assert runner.output("partition", "reconciliation.json")["verdict"] == "ok"
+def test_a_dark_month_is_scored_and_its_drift_is_measured_beside(scored: PipelineRunner) -> None:
+    drift = scored.output("drift", "drift.json")
+
+    assert scored.output("partition", "reconciliation.json")["verdict"] == "ok"
     assert {key: drift[key] for key in SUBJECT} == SUBJECT
     assert (drift["measured"], drift["breached"], drift["n"]) == (True, True, 60)
     assert drift["reference"] == images.TRAINING_DATA
@@ -173,6 +226,7 @@ def test_the_model_trained_anew_is_registered_with_what_it_learned_from(runner: 
         "partition_1": folder("digits:202611-1"),
         "data": f"{images.TRAINING_DATA},digits:202611-1",
         **{"model_name": "digit-classifier", "signal": "drift-202611", "iterations": 40},
+        "preprocess": "{resize: 10, crop: center}",
     }
 
     runner.wait(
@@ -186,6 +240,7 @@ def test_the_model_trained_anew_is_registered_with_what_it_learned_from(runner: 
     reference = json.loads((mlmodel.parent / "drift_reference.json").read_text())
 
     assert found.type == "mlflow_model"
+    assert metadata["preprocess"] == {"resize": 10, "crop": "center"}
     assert metadata["tidegate"] == {
         "decoder": DECODER,
         "model": "digit-classifier",
@@ -204,3 +259,28 @@ def test_the_training_job_of_the_example_registers_a_model(runner: PipelineRunne
     runner.wait(str(runner.ml.jobs.create_or_update(training).name))
 
     assert len(list(runner.ml.models.list("digit-classifier"))) == before + 1
+
+
+def test_an_online_endpoint_answers_pictures_as_batch_scoring_publishes_them(scored: PipelineRunner) -> None:
+    published = pq.read_table(io.BytesIO(scored.content("partition", "predictions.parquet"))).to_pylist()
+    endpoint, first = scored.serve(), MONTH[0]
+    coded = {digit.name: base64.encodebytes(digit.png).decode() for digit in MONTH}
+    table = {"columns": ["image"], "index": list(coded), "data": list(coded.values())}
+    png = {"Content-Type": "image/png"}
+
+    answers = [
+        endpoint.ask(json={"files": coded}),
+        endpoint.ask(json={"input_data": table}),
+        endpoint.ask(files=[("image", (digit.name, digit.png)) for digit in MONTH]),
+    ]
+    single = endpoint.ask(data=first.png, headers=png)
+    broken = endpoint.ask(data=b"no picture", headers=png)
+    refused = endpoint.ask(json={"pixels": [1, 2]})
+
+    for answer in answers:
+        assert sorted(answer.json(), key=lambda row: row["img"]) == published
+    (alone,) = [row for row in published if row["img"] == first.name]
+    assert single.json() == [alone | {"img": "0"}]
+    assert broken.json() == [{"img": "0", "label": None, "score": None, "error": "not an image"}]
+    assert (refused.status_code, refused.headers["ms-azureml-model-error-statuscode"]) == (424, "400")
+    assert "send a picture as image/*" in refused.json()["error"]

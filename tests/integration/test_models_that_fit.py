@@ -1,5 +1,6 @@
 """Models of images in the shapes that people have: scored as they are, or refused with a reason."""
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from answers import answers_of
 from embeddings import Vectors, write_embeddings
-from image_model import ImageModel
+from image_model import ImageModel, find_model
 from labelled import read_labelled
+from picture_rows import row_object
 from PIL import Image
 from preprocess_keys import UnfitModelError
 from publish_predictions import write_parquet
@@ -82,6 +84,20 @@ def test_a_fixed_batch_is_filled_and_no_row_comes_from_the_filling(tmp_path: Pat
     assert [row.score for row in rows] == [0, 1, 2, 3, 0, 1, 2, 3, 0, 1]
 
 
+def test_a_batch_that_is_too_large_for_the_memory_is_halved(tmp_path: Path, pictures: Path) -> None:
+    answer = "means if len(means) <= {most} else {{}}['CUDA out of memory']"
+    fitting = save_model(tmp_path / "fitting", (-1, 8, 8, 3), answer=answer.format(most=3))
+    never = save_model(tmp_path / "never", (-1, 8, 8, 3), answer=answer.format(most=0))
+    model = ImageModel(fitting)
+
+    predictions = model.predict(next(read_labelled(pictures).batches(model.frame)))
+
+    assert [found.label for found in predictions] == list(read_labelled(pictures).labels)
+    assert model.chunk == 2
+    with pytest.raises(UnfitModelError, match="CUDA out of memory"):
+        score(pictures, never, 10)
+
+
 @pytest.mark.parametrize("answer", ["np.squeeze(means)", "means.squeeze() if len(means) == 1 else means"])
 def test_a_model_that_drops_the_dimension_of_one_image_is_found_by_the_gate(
     tmp_path: Path, pictures: Path, answer: str
@@ -111,6 +127,23 @@ def test_an_onnx_model_is_scored_as_it_is(
 
     assert answers.labels == list(read_labelled(pictures).labels)
     assert answers.of_truth == pytest.approx([np.exp(10) / (np.exp(10) + 2)] * 10, abs=0.02)
+
+
+def test_an_onnx_model_without_mlflow_is_scored_as_its_description_says(
+    tmp_path: Path, pictures: Path
+) -> None:
+    described, bare = save_onnx(tmp_path / "described"), save_onnx(tmp_path / "bare")
+    (described / "tidegate_model.yml").write_text(
+        "{input: {shape: [-1, 3, 8, 8]}, labels: [red, green, blue], preprocess: {scale: 1/255}}"
+    )
+
+    rows = score(pictures, described, 10)
+    answers = answers_of(described, read_labelled(pictures))
+
+    assert [row.label for row in rows] == answers.labels == list(read_labelled(pictures).labels)
+    assert find_model(tmp_path / "described") == described
+    with pytest.raises(UnfitModelError, match=r"no MLmodel file: .*model.onnx and tidegate_model.yml"):
+        ImageModel(bare)
 
 
 def test_weights_in_a_second_file_that_is_missing_are_named(tmp_path: Path) -> None:
@@ -169,11 +202,16 @@ def test_what_a_model_returns_is_published_with_the_usual_columns_first(tmp_path
 
     outcome = reconcile(score(tmp_path, model, 1), ["a.png"], 0.0)
     write_parquet(outcome.rows, tmp_path / "predictions.parquet")
+    (answered,) = [row_object(row) for row in outcome.rows]
 
     table = pq.read_table(tmp_path / "predictions.parquet")
     assert table.column_names[:4] == ["img", "label", "score", "error"]
     assert table.to_pylist() == [{"img": "a.png", "error": None, **published}]
     assert (outcome.verdict, outcome.labels()) == ("ok", labels)
+    of_json = {
+        name: json.loads(value) for name, value in published.items() if name in ("labels", "boxes", "top")
+    }
+    assert answered == {"img": "a.png", "error": None, **published, **of_json}
 
 
 def test_vectors_are_published_in_a_file_of_their_own(tmp_path: Path, pictures: Path) -> None:
@@ -188,6 +226,7 @@ def test_vectors_are_published_in_a_file_of_their_own(tmp_path: Path, pictures: 
         outcome = reconcile(vectors.leave_out(parse_rows(lines)), [row.img for row in scored], 0.0)
     write_embeddings(rows, outcome.rows, tmp_path / "embeddings.parquet")
 
+    assert [row_object(row)["embedding"] for row in scored[::2]] == [[1, 0, 0], [0, 0, 1]]
     assert (outcome.verdict, vectors.any, [row.more for row in outcome.rows]) == ("ok", True, [()] * 3)
     assert pq.read_table(tmp_path / "embeddings.parquet").to_pylist() == [
         {"img": "000.png", "embedding": [1, 0, 0]},

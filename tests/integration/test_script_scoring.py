@@ -195,6 +195,19 @@ def test_a_pipeline_of_a_user_publishes_with_our_step(
     }
 
 
+def test_the_code_for_an_endpoint_of_a_feed_of_images_is_that_of_batch_scoring(
+    installation: Installation, tmp_path: Path
+) -> None:
+    installation.configure(score={**KEYS, "pipeline": "image_scoring"})
+
+    script = write_serving_code(installation.service(), "stories", tmp_path / "code")
+
+    assert script == "serve_images.py"
+    assert {"serve_images.py", "decoding.py", "image_model.py"} <= {
+        f.name for f in (tmp_path / "code").iterdir()
+    }
+
+
 def encoded(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from batch_size import first_size, machine_memory
 from image_input import Frame, ImageInput, image_input
+from onnx_description import as_mlmodel
 from preprocess_keys import UnfitModelError
 from tensors import to_tensor
 
@@ -24,7 +26,7 @@ def mlmodel(*inputs: dict[str, Any], preprocess: Any = ANY) -> dict[str, Any]:
     return {"signature": {"inputs": json.dumps(inputs)}, "metadata": metadata}
 
 
-@pytest.mark.parametrize("name", ["image_input", "preprocess_keys", "image_presets"])
+@pytest.mark.parametrize("name", ["image_input", "preprocess_keys", "image_presets", "onnx_description"])
 def test_the_service_and_the_jobs_have_the_same_rules(name: str) -> None:
     service = (IN_THE_SERVICE / f"{name}.py").read_text()
 
@@ -185,3 +187,52 @@ def test_a_row_of_numbers_has_the_declared_order(layout: str) -> None:
 
     ordered = PIXELS if layout == "NHWC" else PIXELS.transpose(0, 3, 1, 2)
     assert (to_tensor(PIXELS, given) == ordered.reshape(2, 60)).all()
+
+
+def test_the_description_of_an_onnx_model_says_what_an_mlmodel_file_would() -> None:
+    described = {
+        "input": {"shape": [4, 3, 8, 8], "type": "float32", "name": "pixels"},
+        "labels": ["cat", "dog"],
+        "preprocess": {"mean": 0.5},
+    }
+
+    content = as_mlmodel(described)
+
+    assert image_input(content) == image_input(
+        mlmodel(tensor(4, 3, 8, 8, dtype="float32", name="pixels"), preprocess={"mean": 0.5})
+    )
+    assert content["metadata"]["labels"] == ["cat", "dog"]
+
+
+@pytest.mark.parametrize(
+    ("described", "reason"),
+    [
+        ({}, r"has no input: add input: \{shape: \[-1, 3, 224, 224\], type: float32\}"),
+        ({"input": [1, 3, 8, 8]}, "has no input: add input"),
+        ({"input": {"shape": [1, 3, 8, 8]}, "label": []}, "has the key 'label', and may have input, labels"),
+        ({"input": {"shape": [-1, 3, 8, 8]}}, "takes float32 .*add preprocess"),
+    ],
+)
+def test_a_description_that_lacks_something_says_what_to_add(described: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UnfitModelError, match=reason):
+        image_input(as_mlmodel(described))
+
+
+@pytest.mark.parametrize(
+    ("given", "gigabytes", "images"),
+    [
+        (ImageInput(Frame(8, 8, 1)), 1, 64),
+        (ImageInput(Frame(224, 224, 3), dtype="float32"), 64, 64),
+        (ImageInput(Frame(224, 224, 3), dtype="float32"), 4, 27),
+        (ImageInput(Frame(4_000, 3_000, 3), dtype="float32"), 1_000, 1),
+        (ImageInput(Frame(4_000, 3_000, 3), dtype="float32"), 1, 1),
+        (ImageInput(Frame(224, 224, 3), dtype="float32", batch=24), 1, 48),
+        (ImageInput(Frame(224, 224, 3), dtype="float32", batch=100), 1, 100),
+    ],
+)
+def test_the_first_size_of_a_batch_fits_the_memory(given: ImageInput, gigabytes: int, images: int) -> None:
+    assert first_size(given, gigabytes * 2**30) == images
+
+
+def test_the_memory_of_the_machine_is_known() -> None:
+    assert 2**28 < machine_memory() < 2**50

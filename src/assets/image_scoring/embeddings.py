@@ -44,6 +44,11 @@ def write_embeddings(rows: Path, published: Sequence[Row], target: Path) -> None
             writer.write_table(pa.table({"img": names, EMBEDDING: vectors}, schema=schema))
 
 
+def vector_of(text: str) -> Vector:
+    """Return the vector that a row has as text."""
+    return np.frombuffer(base64.b64decode(text), "<f4")
+
+
 def _parts(rows: Iterable[Row | None], wanted: set[str]) -> Iterator[tuple[list[str], list[Vector]]]:
     """Yield names and vectors of some images at a time.
 
@@ -56,7 +61,7 @@ def _parts(rows: Iterable[Row | None], wanted: set[str]) -> Iterator[tuple[list[
             continue
         wanted.discard(row.img)
         names.append(row.img)
-        vectors.append(np.frombuffer(base64.b64decode(text), "<f4"))
+        vectors.append(vector_of(text))
         if len(names) == AT_ONCE:
             yield names, vectors
             names, vectors = [], []

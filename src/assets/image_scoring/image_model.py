@@ -1,15 +1,18 @@
-"""An MLflow model for scoring: the input that it takes, and its label and score for each image."""
+"""A model of images for scoring: the input that it takes, and its label and score for each image."""
 
 import importlib
+import logging
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from image_input import ImageInput, image_input
+from batch_size import first_size, is_out_of_memory, machine_memory
+from image_input import image_input
 from mlmodel_file import MlmodelError, parse_mlmodel
 from model_output import Array, Declared, Prediction
+from onnx_description import DESCRIPTION, as_mlmodel
 from output_keys import output_spec
 from output_kinds import Answer, read_answer
 from preprocess_keys import UnfitModelError
@@ -17,19 +20,36 @@ from tensors import to_tensor
 
 Images = np.ndarray[Any, np.dtype[np.uint8]]
 
-CHUNK = 64
-MOST_CHUNK_PIXELS = 16 * 2**20
+log = logging.getLogger(__name__)
+
+FILES = ("MLmodel", DESCRIPTION)
 MOST_MESSAGE = 1000  # characters of the message of an exception
 # These flavors of MLflow take an array, whatever name the signature gives it.
 ARRAY_FLAVORS = ("mlflow.pytorch", "mlflow.sklearn")
 
 
 def read_mlmodel(folder: Path) -> dict[str, Any]:
-    """Return the content of the model's MLmodel file. Raise UnfitModelError if it cannot be read."""
+    """Return the content of the model's MLmodel file, or that of the description of an ONNX model.
+
+    Raise UnfitModelError if it cannot be read.
+    """
+    file = next((folder / name for name in FILES if (folder / name).is_file()), None)
+    if file is None:
+        return as_mlmodel(None)
     try:
-        return parse_mlmodel((folder / "MLmodel").read_bytes())
+        content = parse_mlmodel(file.read_bytes())
     except (OSError, MlmodelError) as error:
-        raise UnfitModelError(f"its MLmodel file cannot be read: {error}") from error
+        raise UnfitModelError(f"its {file.name} cannot be read: {error}") from error
+    return as_mlmodel(content) if file.name == DESCRIPTION else content
+
+
+def find_model(root: Path) -> Path:
+    """Return the folder of the model below the folder of an online endpoint."""
+    return next((file.parent for name in FILES for file in root.rglob(name)), root)
+
+
+class _TooManyImagesError(Exception):
+    """The memory does not suffice for so many images at a time."""
 
 
 class ImageModel:
@@ -43,7 +63,7 @@ class ImageModel:
         mlmodel = read_mlmodel(folder)
         self.input = image_input(mlmodel)
         self.frame = self.input.frame
-        self.chunk = _chunk(self.input)
+        self.chunk = first_size(self.input, machine_memory())
         self.declared = _declared((mlmodel.get("metadata") or {}).get("labels") or [])
         self.output = output_spec(mlmodel)
         self.labels = [str(label) for label in self.declared]
@@ -65,10 +85,20 @@ class ImageModel:
         """Return the predictions of uint8 images with the probabilities of all classes.
 
         A model with a fixed batch gets this number of images each time. Its last batch is filled with
-        repetitions, whose answers are dropped.
+        repetitions, whose answers are dropped. Any other model gets `chunk` images at most, which is halved
+        if the memory does not suffice.
         """
-        size = self.input.batch or len(images)
-        answers = [self._answer(images[start : start + size], size) for start in range(0, len(images), size)]
+        answers: list[Answer] = []
+        start = 0
+        while start < len(images):
+            size = self.input.batch or min(self.chunk, len(images) - start)
+            try:
+                answers.append(self._answer(images[start : start + size], size))
+            except _TooManyImagesError:
+                self.chunk = size // 2
+                log.warning("batch_halved images=%d", self.chunk)
+                continue
+            start += size
         if len(answers) == 1:
             return answers[0]
         predictions = [prediction for answer in answers for prediction in answer.predictions]
@@ -100,19 +130,14 @@ class ImageModel:
         try:
             output = self._predict(to_tensor(filled, self.input))
         except Exception as error:  # the model's own code may raise anything
+            if self.input.batch is None and size > 1 and is_out_of_memory(error):
+                raise _TooManyImagesError from error
             raise UnfitModelError(f"the model's predict raised {_one_line(error)}") from error
         answer = read_answer(output, self.output, self.declared)
         if len(answer.predictions) != size:
             raise UnfitModelError(f"the model returned {len(answer.predictions)} rows for {size} images")
         chances = None if answer.probabilities is None else answer.probabilities[: len(images)]
         return Answer(answer.predictions[: len(images)], answer.classes, chances)
-
-
-def _chunk(given: ImageInput) -> int:
-    """Return how many images are decoded before the model predicts them: some batches, of limited memory."""
-    frame = given.frame
-    fitting = max(1, MOST_CHUNK_PIXELS // (frame.height * frame.width))
-    return min(CHUNK, fitting) if given.batch is None else given.batch * max(1, CHUNK // given.batch)
 
 
 def _declared(labels: Any) -> Declared:

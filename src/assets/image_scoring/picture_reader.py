@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 from decoding import BrokenImageError, Picture, decode, read_bytes
 from image_input import Frame
@@ -76,7 +75,7 @@ class PictureReader:
 
     def _fetch(self, file: str) -> bytes | BrokenImageError:
         try:
-            data = read_bytes(Path(file))
+            data = read_bytes(file)
         except BrokenImageError as error:
             return error
         self._files += 1

@@ -7,17 +7,13 @@ https://learn.microsoft.com/azure/machine-learning/how-to-use-parallel-job-in-pi
 
 import argparse
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath
 from types import MappingProxyType
 
-import numpy as np
-from decoding import BrokenImageError, Picture
-from framing import in_picture
 from image_model import ImageModel
-from model_output import Prediction
-from output_kinds import BOXES
 from picture_reader import PictureReader
+from picture_rows import rows_of
 from rows import NOT_LISTED, Row, format_row, read_errors, read_manifest
 
 log = logging.getLogger(__name__)
@@ -41,27 +37,12 @@ class Scorer:
         self._reader = PictureReader(model.frame)
 
     def score(self, files: Sequence[str]) -> list[str]:
-        """Return one row for each file. If there are fewer rows than files, Azure ML fails the mini-batch.
-
-        The model predicts one chunk of pictures while the next ones are read and decoded.
-        """
+        """Return one row for each file. If there are fewer rows than files, Azure ML fails the mini-batch."""
         names = {file: self.name_of(file) for file in files}
         listed = [file for file, name in names.items() if name in self._names and name not in self._errors]
-        outcomes = {file: Prediction(error=self._errors.get(names[file], NOT_LISTED)) for file in files}
-        notes: dict[str, str] = {}
-        chunk: dict[str, Picture] = {}
-        for file, picture in zip(listed, self._reader.read(listed), strict=True):
-            if isinstance(picture, BrokenImageError):
-                outcomes[file] = Prediction(error=str(picture))
-                continue
-            chunk[file] = picture
-            notes[file] = picture.note
-            if len(chunk) >= self._model.chunk:
-                outcomes.update(self._predict(chunk))
-                chunk = {}
-        if chunk:
-            outcomes.update(self._predict(chunk))
-        return [format_row(self._row(names[file], outcomes[file], notes.get(file, ""))) for file in files]
+        pictures = zip((names[file] for file in listed), self._reader.read(listed), strict=True)
+        scored = dict(zip(listed, rows_of(self._model, pictures), strict=True))
+        return [format_row(scored.get(file) or self._unread(names[file])) for file in files]
 
     def name_of(self, file: str) -> str:
         """Return the file's name in the manifest, which is relative to the folder of the partition."""
@@ -79,25 +60,9 @@ class Scorer:
         """Stop the threads."""
         self._reader.close()
 
-    def _predict(self, chunk: Mapping[str, Picture]) -> Iterator[tuple[str, Prediction]]:
-        images = np.stack([picture.pixels for picture in chunk.values()])
-        predictions = self._model.predict(images)
-        if self._model.output.kind == BOXES:
-            pairs = zip(chunk.values(), predictions, strict=True)
-            predictions = [self._in_picture(prediction, picture) for picture, prediction in pairs]
-        return zip(chunk, predictions, strict=True)
-
-    def _in_picture(self, prediction: Prediction, picture: Picture) -> Prediction:
-        """Return a prediction whose boxes are in pixels of the picture."""
-        boxes = [
-            {**item, "box": in_picture(item["box"], picture.size, self._model.frame)}
-            for item in dict(prediction.more)[BOXES]
-        ]
-        return prediction._replace(more=((BOXES, boxes),))
-
-    @staticmethod
-    def _row(name: str, outcome: Prediction, note: str) -> Row:
-        return Row(name, outcome.label, outcome.score, outcome.error, note, outcome.more)
+    def _unread(self, name: str) -> Row:
+        """Return the row of a file that was not read, with the reason."""
+        return Row(name, "", None, self._errors.get(name, NOT_LISTED))
 
 
 _scorer: Scorer

@@ -6,15 +6,19 @@ versions that are its inputs.
 
 import argparse
 import gc
+import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 from decoding import DECODER
-from image_input import Frame
+from image_input import ImageInput, image_input
 from labelled import LABELS, LabelledSet, UnfitDataError, read_labelled
+from preprocess_keys import UnfitModelError
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +36,9 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO)
     args = parse_arguments()
     sets = dict(labelled(sources(args.data, [*args.training, *args.partition])))
-    height, width, channels = (int(part) for part in args.image_shape.split("x"))
-    frame = Frame(height, width, channels)
+    shape = [int(part) for part in args.image_shape.split("x")]
+    metadata = {"preprocess": args.preprocess} if args.preprocess else {}
+    frame = taken(shape, metadata).frame
 
     from trainer import Settings, log_to_mlflow, save, train  # scikit-learn takes seconds to load
 
@@ -46,7 +51,7 @@ def main() -> None:
     trained = train(images, labels, settings, data=data)
     lineage = {"model": args.model_name, "signal": args.signal, "training_data": data, "decoder": DECODER}
     log_to_mlflow(trained, settings, lineage)
-    save(trained, args.model, lineage)
+    save(trained, args.model, {**metadata, "tidegate": lineage})
     log.info("model_trained images=%d data=%s %s", len(images), data, trained.metrics)
 
 
@@ -56,10 +61,20 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--partition", type=Path, action="append", default=[])
     for key in ("--data", "--model-name", "--signal", "--image-shape"):
         parser.add_argument(key, required=True)
+    parser.add_argument("--preprocess", type=yaml.safe_load, required=True)
     parser.add_argument("--hidden", type=int, required=True)
     parser.add_argument("--iterations", type=int, required=True)
     parser.add_argument("--model", type=Path, required=True)
     return parser.parse_args()
+
+
+def taken(shape: Sequence[int], metadata: Mapping[str, Any]) -> ImageInput:
+    """Return what the new model will take, as scoring will read it from its MLmodel file."""
+    tensor = {"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, *shape]}}
+    try:
+        return image_input({"signature": {"inputs": json.dumps([tensor])}, "metadata": metadata})
+    except UnfitModelError as error:
+        raise UnfitDataError(f"the model would not fit scoring: {error}") from error
 
 
 def sources(data: str, folders: Sequence[Path]) -> list[Source]:

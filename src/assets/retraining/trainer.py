@@ -65,8 +65,11 @@ def train(images: Array, labels: Sequence[str], settings: Settings, *, data: str
     return Trained(weights, network.classes_.tolist(), metrics, reference, images.shape[1:])
 
 
-def save(trained: Trained, folder: Path, lineage: Mapping[str, Any]) -> None:
-    """Save the model in MLflow's format, with a loader of its own that needs only numpy."""
+def save(trained: Trained, folder: Path, metadata: Mapping[str, Any]) -> None:
+    """Save the model in MLflow's format, with a loader of its own that needs only numpy.
+
+    `metadata` says how pictures become its input, and what it was trained on.
+    """
     import mlflow.pyfunc
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
@@ -84,7 +87,7 @@ def save(trained: Trained, folder: Path, lineage: Mapping[str, Any]) -> None:
             code_paths=[image_classifier.__file__],
             data_path=path,
             signature=signature,
-            metadata={"labels": trained.labels, "tidegate": dict(lineage)},
+            metadata={"labels": trained.labels, **metadata},
             pip_requirements=["numpy"],
         )
     drift_reference.save(trained.reference, folder)

@@ -114,22 +114,23 @@ def package(
         soft_wrap=True,
     )
     console.print(f"Compared with {written.verified}. README.md says how to serve it.", markup=False)
+    console.print(written.onnx, markup=False, soft_wrap=True)
 
 
 def serving_code(
-    feed: Annotated[str, typer.Argument(help="A feed with score.script.")],
+    feed: Annotated[str, typer.Argument(help="A feed of images, or with score.script.")],
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet.")],
     as_json: AsJson = False,
 ) -> None:
-    """Write the code with which an online deployment serves a feed's script: serve_script.py starts it."""
+    """Write the code with which an online deployment serves what a feed is scored with."""
     from tidegate.bootstrap import build
     from tidegate.installation.script_pipelines import write_serving_code
 
-    write_serving_code(build(), feed, folder)
+    script = write_serving_code(build(), feed, folder)
     if as_json:
-        print_json({"folder": str(folder.resolve()), "scoring_script": "serve_script.py"})
+        print_json({"folder": str(folder.resolve()), "scoring_script": script})
     else:
-        console.print(f"The scoring script in {folder} is serve_script.py.", markup=False)
+        console.print(f"The scoring script in {folder} is {script}.", markup=False)
 
 
 def _show_step(step: "DeployStep") -> None:

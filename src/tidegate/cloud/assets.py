@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from tidegate.cloud.datastores import DatastoreClient
 from tidegate.cloud.ml_client import LazyMLClient, ml_errors
 from tidegate.domain.assets import DataAsset
+from tidegate.domain.jobs.onnx_description import DESCRIPTION, as_mlmodel
+from tidegate.domain.jobs.preprocess_keys import UnfitModelError
 from tidegate.errors import NotFoundError, PermanentError
 from tidegate.log import Log
 
@@ -44,6 +46,11 @@ class AssetClient:
                 return dict(self._client.ml.data.get(name, version).tags or {})
         except NotFoundError:
             return None
+
+    def data_place(self, name: str, version: str) -> tuple[str, str]:
+        """Return the datastore and the path of a Data asset version. Raise NotFoundError if it is missing."""
+        with ml_errors(f"find data asset {name}:{version}"):
+            return datastore_path_of(str(self._client.ml.data.get(name, version).path))
 
     def tags_of_data(self, name: str) -> dict[str, dict[str, str]]:
         """Return the tags of each version of a Data asset. An asset that does not exist has no versions."""
@@ -95,20 +102,34 @@ class AssetClient:
                 self._client.ml.models.create_or_update(model)
 
     def mlmodel(self, name: str, version: str) -> Mapping[str, Any]:
-        """Return the content of the model's MLmodel file.
+        """Return the content of the model's MLmodel file, or that of the description of an ONNX model.
 
-        Raise PermanentError if the model has no MLmodel file, or one that cannot be read: it is not valid
+        Raise PermanentError if the model has neither of them, or one that cannot be read: it is not valid
         YAML, too large, or nested too deeply.
         """
-        from tidegate.cloud.mlmodel_file import MOST_BYTES, MlmodelError, parse_mlmodel
+        from tidegate.cloud.mlmodel_file import MlmodelError
 
         with ml_errors(f"find model {name}:{version}"):
             uri = str(self._client.ml.models.get(name, version).path)
         datastore, path = datastore_path_of(uri)
+        folder = path.rstrip("/")
         try:
-            return parse_mlmodel(self._datastores.read(datastore, f"{path.rstrip('/')}/MLmodel", MOST_BYTES))
-        except (NotFoundError, PermanentError, MlmodelError) as error:
-            raise PermanentError(f"model {name}:{version} has no readable MLmodel file: {error}") from error
+            if (mlmodel := self._yaml(datastore, f"{folder}/MLmodel")) is not None:
+                return mlmodel
+            return as_mlmodel(self._yaml(datastore, f"{folder}/{DESCRIPTION}"))
+        except (PermanentError, MlmodelError, UnfitModelError) as error:
+            raise PermanentError(f"model {name}:{version} cannot be used: {error}") from error
+
+    def _yaml(self, datastore: str, path: str) -> dict[str, Any] | None:
+        """Return the content of a file of a model, or None if there is no such file."""
+        from tidegate.cloud.mlmodel_file import MOST_BYTES, MlmodelError, parse_mlmodel
+
+        try:
+            return parse_mlmodel(self._datastores.read(datastore, path, MOST_BYTES))
+        except MlmodelError as error:
+            raise MlmodelError(f"its {path.rpartition('/')[2]} cannot be read: {error}") from error
+        except NotFoundError:
+            return None
 
     def newest_pipeline(self, name: str) -> PipelineComponent:
         """Return the version of a pipeline component that was registered last.

@@ -21,6 +21,7 @@ from tidegate.domain.lifecycle.lineage import RegisteredModel
 from tidegate.domain.lifecycle.names import model_reference
 from tidegate.domain.lifecycle.records import ModelVersion
 from tidegate.errors import NotFoundError, PermanentError
+from tidegate.installation.onnx_form import write_onnx
 from tidegate.service.steps.model_candidates import files_of
 
 _LARGEST_FILE = 64 * 2**30
@@ -46,6 +47,7 @@ class ModelPackage:
     folder: Path
     verified: str
     files: tuple[PackagedFile, ...]
+    onnx: str
 
 
 def write_model_package(
@@ -74,7 +76,8 @@ def write_model_package(
         packaged = tuple(_download(workspace, model.uri, file, downloaded) for file in files)
         folder.mkdir(parents=True, exist_ok=True)
         _write_dockerfile(downloaded, folder)
-    package = ModelPackage(reference, role, folder, verified, packaged)
+        onnx = write_onnx(service, name, downloaded, folder / "model.onnx")
+    package = ModelPackage(reference, role, folder, verified, packaged, onnx)
     (folder / "lineage.json").write_text(json.dumps(_lineage(package, model, record), indent=2) + "\n")
     (folder / "README.md").write_text(_readme(package, record))
     return package
@@ -161,6 +164,7 @@ def _lineage(package: ModelPackage, model: RegisteredModel, record: ModelVersion
         "verdict": verdict.model_dump(mode="json", exclude={"rules"}) if verdict else None,
         "approval": approval.model_dump(mode="json") if approval else None,
         "files_compared_with": package.verified,
+        "onnx": package.onnx,
         "files": [vars(file) for file in package.files],
     }
 
@@ -184,6 +188,9 @@ def _readme_lines(package: ModelPackage, record: ModelVersion | None) -> Iterato
     yield "curl -d '{\"inputs\": ...}' -H 'Content-Type: application/json' http://127.0.0.1:5001/invocations"
     yield "```"
     yield "The inputs are those of the signature in `MLmodel`."
+    yield ""
+    yield "## ONNX"
+    yield package.onnx
     yield ""
     yield "## Build an image"
     yield "```"

@@ -15,6 +15,7 @@ from tidegate.installation.asset_files import AssetFiles, installed_assets
 
 TEMPLATE = "script_scoring"
 _SHARED = ("table_scoring/listed_files.py",)  # a parallel component cannot include it
+_IMAGES = "image_scoring"
 _ENVIRONMENT = "azureml:tidegate-scoring@latest"
 
 
@@ -42,19 +43,25 @@ def with_scripts(assets: AssetFiles, config: Config, folder: Path) -> Iterator[A
         yield replace(assets, root=root, missing=missing)
 
 
-def write_serving_code(service: Service, feed: str, target: Path) -> None:
-    """Write the folder that is the code of an online deployment of a feed's script.
+def write_serving_code(service: Service, feed: str, target: Path) -> str:
+    """Write the folder that is the code of an online deployment, and return the name of its scoring script.
 
-    Raise ConfigError if the feed has no script, and PermanentError if the folder exists.
+    It serves what the feed is scored with: a script of the user, or a model of images. Raise ConfigError for
+    another feed, and PermanentError if the folder exists.
     """
     configured = service.config().feeds.get(feed)
-    if configured is None or not configured.score.script:
-        raise ConfigError(f"feed {feed} has no score.script in tidegate.yml")
+    if configured is None:
+        raise ConfigError(f"tidegate.yml has no feed {feed}")
+    score, assets = configured.score, installed_assets().root
     if target.exists():
         raise PermanentError(f"{target} exists: name a new folder")
-    write_script_folder(
-        installed_assets().root / TEMPLATE, target, configured.score, service.settings.config_file.parent
-    )
+    if score.script:
+        write_script_folder(assets / TEMPLATE, target, score, service.settings.config_file.parent)
+        return "serve_script.py"
+    if score.pipeline_name != _IMAGES:
+        raise ConfigError(f"feed {feed} has no score.script in tidegate.yml, and is not scored by {_IMAGES}")
+    shutil.copytree(assets / _IMAGES, target, ignore=shutil.ignore_patterns("__pycache__", "*.yml", ".*"))
+    return "serve_images.py"
 
 
 def write_script_folder(template: Path, target: Path, score: Score, folder: Path) -> None:
