@@ -62,6 +62,7 @@ from tidegate.service.steps.content_looks import ContentLooks
 from tidegate.service.steps.delayed_work import DelayedWork
 from tidegate.service.steps.deployment_monitor import DeploymentMonitor
 from tidegate.service.steps.feed_records import FeedRecords
+from tidegate.service.steps.gate_conclusion import GateConclusion
 from tidegate.service.steps.generation_claims import GenerationClaims
 from tidegate.service.steps.job_limits import JobLimitChecks
 from tidegate.service.steps.model_candidates import MissedRegistrations
@@ -190,6 +191,7 @@ def _handlers(
     delivery, champion = ModelDelivery(context, copies), ChampionChange(context)
     catching_up, claims = CatchingUp(context, versions.feeds), GenerationClaims(context)
     limits, sets = JobLimitChecks(context), SetTrainings(context)
+    versions_of_sets = SetVersions(context, copies, indexes, sets)
     monitor = DeploymentMonitor(context, settings.config_file.parent)
     return {
         commands.ScorePartition: ScorePartitionHandler(
@@ -199,7 +201,7 @@ def _handlers(
         commands.CheckJob: CheckJobHandler(context, runner, limits).handle,
         commands.FinishPartition: FinishPartitionHandler(context, versions, catching_up).handle,
         commands.JudgeModel: JudgeModelHandler(
-            context, copies, runner, SetVersions(context, copies, indexes, sets)
+            context, copies, runner, versions_of_sets, GateConclusion(context, versions_of_sets)
         ).handle,
         commands.PromoteModel: PromoteModelHandler(context, separation, delivery, champion).handle,
         commands.AdvanceRollout: AdvanceRolloutHandler(context, champion, monitor).handle,
