@@ -2,10 +2,12 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from azure.ai.ml.entities import CodeConfiguration, Environment, ManagedOnlineDeployment
 from tests.support.promotions import MODEL
-from tests.support.rollouts import Rollouts
+from tests.support.rollouts import ENDPOINT, Rollouts
 
 from tidegate.domain.lifecycle.rollout_records import RolloutRecord
 from tidegate.messages.commands import AdvanceRollout
@@ -157,3 +159,30 @@ def test_a_version_takes_over_step_by_step_and_a_rollback_brings_the_other_back(
     assert rollouts.traffic == {"v-1": 100}
     assert rollouts.ask() == ["1"]
     assert rollouts.champions == ("1", None, None)
+
+
+def test_a_version_keeps_the_script_of_the_deployment_that_has_the_traffic(
+    rollouts: Rollouts, tmp_path: Path
+) -> None:
+    ml, script = rollouts.production_ml, tmp_path / "score.py"
+    script.write_text("def init(): ...\ndef run(text): return ['by a script']\n")
+    ml.environments.create_or_update(Environment(name="plain", version="1", image="python:3.11"))
+    deployment = ManagedOnlineDeployment(
+        name="by-hand",
+        endpoint_name=ENDPOINT,
+        model=f"azureml:{MODEL}:1",
+        environment="azureml:plain:1",
+        environment_variables={"WORD": "kept"},
+        code_configuration=CodeConfiguration(code=str(tmp_path), scoring_script="score.py"),
+        instance_type="Standard_DS3_v2",
+        instance_count=1,
+    )
+    ml.online_deployments.begin_create_or_update(deployment).result()
+    rollouts.traffic = {"by-hand": 100}
+
+    rollouts.arrive("9", until="10")
+
+    made = ml.online_deployments.get("v-9", ENDPOINT)
+    assert made.code_configuration.scoring_script == "score.py"
+    assert made.environment_variables["WORD"] == "kept"
+    assert rollouts.ask(deployment="v-9") == ["by a script"]

@@ -86,7 +86,7 @@ class PipelineRunner:
         return str(self.ml.jobs.create_or_update(job).name)
 
     def wait(self, *jobs: str) -> None:
-        self.cloud.settle(100)
+        self.cloud.settle(300)
         for job in jobs:
             if self.ml.jobs.get(job).status != "Completed":
                 for step in self.ml.jobs.list(parent_job_name=job):

@@ -61,5 +61,5 @@ def test_what_asks_for_nothing_or_for_the_impossible_is_no_policy(changes: dict[
 def test_two_models_cannot_share_an_endpoint() -> None:
     policy = {**POLICY, "rollout": {"endpoint": "one", "smoke": "smoke.json"}}
 
-    with pytest.raises(ValidationError, match=r"models a and b have the same rollout\.endpoint one"):
+    with pytest.raises(ValidationError, match=r"models a and b are rolled out to the same endpoint one"):
         Config.model_validate(config_yaml.values() | {"models": {"a": policy, "b": policy}})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tidegate.config.model_policy import Rollout
+from tidegate.config.model_policy import AnyRollout, BatchRollout, Rollout
 from tidegate.domain.lifecycle.health import (
     DeploymentHealth,
     RequestMetrics,
@@ -46,6 +46,7 @@ from tidegate.domain.lifecycle.rollout_steps import (
 
 NOW = datetime(2026, 11, 21, 2, 10, tzinfo=UTC)
 POLICY = Rollout(endpoint="digits", steps=[10, 100], bake=timedelta(minutes=30), smoke="smoke.json")
+BATCH = BatchRollout(endpoint="digits", smoke="smoke:1")
 TARGET = RolloutTarget("digits", "v-2", "/ws/models/m/versions/2")
 OLD = EndpointSnapshot(
     "Succeeded", {"v-1": 100}, {}, {"v-1": DeploymentSnapshot("Succeeded", "/ws/models/m/versions/1")}
@@ -57,9 +58,13 @@ SICK = DeploymentHealth(HealthFigures(source="metrics"), "9 of 20 requests faile
 class World:
     """An endpoint to which every step is done at once, and a clock."""
 
-    def __init__(self, seen: EndpointSnapshot | None = OLD, policy: Rollout = POLICY, **options: Any) -> None:
+    def __init__(
+        self, seen: EndpointSnapshot | None = OLD, policy: AnyRollout = POLICY, **options: Any
+    ) -> None:
         self.seen, self.policy, self.now = seen, policy, NOW
-        self.record = begin_rollout(TARGET, seen, NOW, restoring=options.get("restoring", False))
+        self.record = begin_rollout(
+            replace(TARGET, kind=policy.kind), seen, NOW, restoring=options.get("restoring", False)
+        )
         self.done: list[RolloutAction] = []
 
     def step(self, health: DeploymentHealth = HEALTHY, smoke: bool = True) -> RolloutAction:
@@ -139,6 +144,34 @@ def test_the_first_deployment_takes_everything_after_its_smoke_test() -> None:
         UpdateRecord,
         RunSmokeTest,
     ]
+
+
+def test_at_a_batch_endpoint_the_default_changes_at_once_and_the_former_one_stays() -> None:
+    world = World(policy=BATCH)
+
+    assert world.end().phase == "done"
+    assert world.shifts == [{"v-2": 100}]
+    assert world.seen
+    assert list(world.seen.deployments) == ["v-1", "v-2"]
+    assert not [step for step in world.done if isinstance(step, MeasureHealth | DeleteDeployment)]
+
+
+def test_a_batch_deployment_that_fails_its_smoke_job_never_becomes_the_default() -> None:
+    world = World(policy=BATCH)
+
+    assert world.end(smoke=False).phase == "rolled_back"
+    assert world.shifts == []
+    assert world.seen
+    assert list(world.seen.deployments) == ["v-1"]
+
+
+def test_a_rollout_ends_if_the_policy_names_an_endpoint_of_another_kind() -> None:
+    world = World()
+    world.until("baking")
+    world.policy = BATCH
+
+    assert world.end().why == "tidegate.yml names an endpoint of another kind now"
+    assert world.shifts[-1] == {"v-1": 100}
 
 
 def test_mirrored_traffic_comes_before_the_first_step() -> None:

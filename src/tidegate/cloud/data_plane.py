@@ -40,6 +40,15 @@ class DataPlaneClient:
         with azure_errors(f"POST {path}"):
             return self._request("POST", service, path, body)
 
+    def post_to(self, url: str, body: dict[str, Any], headers: dict[str, str]) -> dict[str, Any]:
+        """Return the answer to a POST request at an address of its own, such as a batch endpoint's."""
+        from azure.core.rest import HttpRequest
+
+        with azure_errors(f"POST {url}"):
+            response = self._authenticated.send_request(HttpRequest("POST", url, json=body, headers=headers))
+            response.raise_for_status()
+            return dict(response.json())
+
     def write(self, url: str, content: bytes) -> None:
         """Write a blob at a URL that the data plane gave. The URL contains the permission to write."""
         from azure.core.rest import HttpRequest

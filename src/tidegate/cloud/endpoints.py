@@ -8,18 +8,23 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tidegate.cloud.arm import ArmClient
-from tidegate.config.model_policy import Rollout
+from tidegate.config.model_policy import AnyRollout, Rollout
 from tidegate.config.workspaces import WorkspaceConfig
-from tidegate.domain.lifecycle.rollout_steps import DeploymentSnapshot, EndpointSnapshot, RolloutTarget
+from tidegate.domain.lifecycle.rollout_steps import (
+    DeploymentSnapshot,
+    EndpointSnapshot,
+    RolloutTarget,
+    SetTraffic,
+)
 from tidegate.errors import ConflictError, NotFoundError
 from tidegate.log import Log
 
 log = Log(__name__)
 
-_API = "2024-04-01"
-# The properties that a change of traffic must send unchanged, because a PUT replaces the whole endpoint.
+API = "2024-04-01"
+# What a change of traffic must send unchanged, because a PUT replaces the whole endpoint.
 _UNCHANGED = ("location", "tags", "kind", "identity")
-_UNCHANGED_PROPERTIES = ("authMode", "description", "properties", "publicNetworkAccess")
+_OF_SCRIPT = ("codeConfiguration", "environmentId", "environmentVariables")
 
 
 class EndpointClient:
@@ -30,6 +35,14 @@ class EndpointClient:
     the endpoint.
     """
 
+    collection = "onlineEndpoints"
+    properties: tuple[str, ...] = (
+        "authMode",
+        "description",
+        "properties",
+        "publicNetworkAccess",
+    )  # unchanged, too
+
     def __init__(self, workspace: WorkspaceConfig, arm: ArmClient) -> None:
         self._workspace = workspace
         self._arm = arm
@@ -37,19 +50,19 @@ class EndpointClient:
     def get(self, name: str) -> EndpointSnapshot | None:
         """Return the state, traffic and deployments of an endpoint, or None if it does not exist."""
         try:
-            endpoint = self._arm.get(self.id(name), _API)["properties"]
+            endpoint = self._arm.get(self.id(name), API)["properties"]
         except NotFoundError:
             return None
         return EndpointSnapshot(
             state=str(endpoint.get("provisioningState")),
-            traffic=_shares(endpoint.get("traffic")),
-            mirror=_shares(endpoint.get("mirrorTraffic")),
+            traffic=self._traffic(endpoint),
+            mirror=_positive(endpoint.get("mirrorTraffic")),
             deployments={
                 deployment["name"]: DeploymentSnapshot(
                     state=str(deployment["properties"].get("provisioningState")),
-                    model=str(deployment["properties"].get("model") or ""),
+                    model=self._model(deployment["properties"]),
                 )
-                for deployment in self._arm.list(f"{self.id(name)}/deployments", _API)
+                for deployment in self._arm.list(f"{self.id(name)}/deployments", API)
             },
         )
 
@@ -62,10 +75,16 @@ class EndpointClient:
             "identity": {"type": "SystemAssigned"},
             "properties": {"authMode": "Key", "traffic": {}, "mirrorTraffic": {}},
         }
-        self._start(f"endpoint {name}", lambda: self._arm.put(self.id(name), _API, body))
+        self._start(f"endpoint {name}", lambda: self._arm.put(self.id(name), API, body))
 
-    def deploy(self, target: RolloutTarget, rollout: Rollout, tags: Mapping[str, str]) -> None:
-        """Start to deploy an MLflow model, which needs neither a scoring script nor an environment."""
+    def deploy(self, target: RolloutTarget, rollout: AnyRollout, tags: Mapping[str, str]) -> None:
+        """Start to deploy a model with the script and the environment of the deployment that has the traffic.
+
+        Without one the model is deployed as it is, as MLflow models need neither.
+        """
+        assert isinstance(rollout, Rollout)
+        live = self._live(target.endpoint) or {}
+        script = {key: live[key] for key in _OF_SCRIPT if live.get(key)} if live.get(_OF_SCRIPT[0]) else {}
         body = {
             "location": self._location,
             "tags": dict(tags),
@@ -76,45 +95,63 @@ class EndpointClient:
                 "model": target.model,
                 "instanceType": rollout.instance_type,
                 "scaleSettings": {"scaleType": "Default"},
+                **script,
             },
         }
         path = self.id(target.endpoint, target.deployment)
-        self._start(f"deployment {target.deployment}", lambda: self._arm.put(path, _API, body))
+        self._start(f"deployment {target.deployment}", lambda: self._arm.put(path, API, body))
 
-    def set_traffic(self, name: str, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> None:
+    def set_traffic(self, name: str, shares: SetTraffic) -> None:
         """Start to change the shares of traffic of an endpoint's deployments.
 
-        `traffic` and `mirror` have the percentage of each deployment. All other settings of the endpoint stay
-        the same. This includes the authentication mode of an endpoint that a person created.
+        All other settings of the endpoint stay the same. This includes the authentication mode of an endpoint
+        that a person created.
         """
-        endpoint = self._arm.get(self.id(name), _API)
-        properties = {key: endpoint["properties"].get(key) for key in _UNCHANGED_PROPERTIES}
-        properties |= {"traffic": dict(traffic), "mirrorTraffic": dict(mirror)}
+        endpoint = self._arm.get(self.id(name), API)
+        properties = {key: endpoint["properties"].get(key) for key in self.properties}
+        properties |= self._shares(shares)
         body = {key: value for key, value in endpoint.items() if key in _UNCHANGED}
         body |= {"properties": properties}
-        self._start(f"traffic of {name}", lambda: self._arm.put(self.id(name), _API, body))
+        self._start(f"traffic of {name}", lambda: self._arm.put(self.id(name), API, body))
 
     def delete_deployment(self, name: str, deployment: str) -> None:
         """Start to delete a deployment."""
         path = self.id(name, deployment)
-        self._start(f"deletion of {deployment}", lambda: self._arm.delete(path, _API))
+        self._start(f"deletion of {deployment}", lambda: self._arm.delete(path, API))
 
     def log_tail(self, name: str, deployment: str, lines: int) -> str:
         """Return the last lines of the log of a deployment's container, or "" if there is no log."""
         try:
             path = f"{self.id(name, deployment)}/getLogs"
-            return str(self._arm.post(path, _API, {"tail": lines}).get("content") or "")
+            return str(self._arm.post(path, API, {"tail": lines}).get("content") or "")
         except NotFoundError:
             return ""
 
     def id(self, name: str, deployment: str = "") -> str:
         """Return the ARM id of an endpoint, or of one of its deployments."""
         below = f"/deployments/{deployment}" if deployment else ""
-        return f"{self._workspace.arm_id}/onlineEndpoints/{name}{below}"
+        return f"{self._workspace.arm_id}/{self.collection}/{name}{below}"
+
+    def _live(self, name: str) -> dict[str, Any] | None:
+        """Return the properties of the deployment with the greatest share of the traffic, or None."""
+        traffic = self._traffic(self._arm.get(self.id(name), API)["properties"])
+        deployment = max(traffic, key=lambda each: traffic[each], default=None)
+        return dict(self._arm.get(self.id(name, deployment), API)["properties"]) if deployment else None
+
+    def _traffic(self, properties: Mapping[str, Any]) -> dict[str, int]:
+        return _positive(properties.get("traffic"))
+
+    def _shares(self, shares: SetTraffic) -> dict[str, Any]:
+        """Return the properties of an endpoint with these shares."""
+        return {"traffic": dict(shares.traffic), "mirrorTraffic": dict(shares.mirror)}
+
+    def _model(self, properties: Mapping[str, Any]) -> str:
+        """Return the id of a deployment's model."""
+        return str(properties.get("model") or "")
 
     @property
     def _location(self) -> str:
-        return str(self._arm.get(self._workspace.arm_id, _API)["location"])
+        return str(self._arm.get(self._workspace.arm_id, API)["location"])
 
     def _start(self, what: str, operation: Callable[[], None]) -> None:
         try:
@@ -124,5 +161,5 @@ class EndpointClient:
             log.info("other_operation_running", what=what, error=error)
 
 
-def _shares(traffic: Any) -> dict[str, int]:
+def _positive(traffic: Any) -> dict[str, int]:
     return {str(name): int(share) for name, share in (traffic or {}).items() if share}

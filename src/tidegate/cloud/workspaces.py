@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.assets import AssetClient
+from tidegate.cloud.batch_endpoints import BatchEndpointClient
 from tidegate.cloud.cluster_state import ClusterStateClient
 from tidegate.cloud.computes import ComputeClient
 from tidegate.cloud.data_plane import DataPlaneClient
@@ -19,6 +20,7 @@ from tidegate.cloud.models import ModelClient
 from tidegate.cloud.registry_shares import RegistryShareClient
 from tidegate.cloud.runs import RunClient
 from tidegate.cloud.scoring_client import ScoringClient
+from tidegate.config.model_policy import EndpointKind
 from tidegate.config.schema import Config
 from tidegate.config.workspaces import WorkspaceConfig
 from tidegate.errors import NotFoundError
@@ -47,8 +49,13 @@ class WorkspaceClients:
         self.models = ModelClient(self.client, arm)
         self.shares = RegistryShareClient(config, credential, arm)
         self.endpoints = EndpointClient(config, arm)
+        self.batch_endpoints = BatchEndpointClient(config, arm, data_plane)
         self.endpoint_metrics = EndpointMetricsClient(arm)
         self.scoring_client = ScoringClient(self.client)
+
+    def endpoints_of(self, kind: EndpointKind) -> EndpointClient:
+        """Return the client of online or of batch endpoints."""
+        return self.batch_endpoints if kind == "batch" else self.endpoints
 
 
 class ConfiguredWorkspaces:

@@ -1,7 +1,8 @@
 """The `models` section of tidegate.yml: evaluation, gate, promotion, rollout, drift and renewal."""
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -31,6 +32,7 @@ EVALUATION_INPUTS = {
     *("model", "version", "evaluation", "slice_by", "evaluation_compute"),
     *("rule_metric", "rule_tolerance", "rule_min_n", "rule_then"),
 }
+EndpointKind = Literal["online", "batch"]
 
 
 class Evaluate(JobClusters):
@@ -68,10 +70,24 @@ class Promote(Section):
         return self
 
 
-class Rollout(Section):
-    """How a promoted version takes over the traffic of an endpoint."""
+class EndpointChange(Section):
+    """An endpoint that gets a deployment of each promoted version, and how long Azure may need for it."""
 
     endpoint: EndpointName
+    announce_after: Duration = timedelta(hours=1)
+    fail_after: Duration = timedelta(hours=3)
+
+    @model_validator(mode="after")
+    def _fails_after_the_announcement(self) -> "EndpointChange":
+        if self.fail_after < self.announce_after:
+            raise ValueError("fail_after must not be shorter than announce_after")
+        return self
+
+
+class Rollout(EndpointChange):
+    """How a promoted version takes over the traffic of an online endpoint."""
+
+    kind: ClassVar[EndpointKind] = "online"
     steps: list[Annotated[int, Field(ge=1, le=100)]] = Field(default=[10, 50, 100], min_length=1)
     bake: Duration = timedelta(minutes=30)
     smoke: Filled = Field(description="A file with a real request body, relative to tidegate.yml.")
@@ -87,8 +103,6 @@ class Rollout(Section):
     )
     max_error_rate: float = Field(default=0.01, ge=0, le=1)
     max_p95_ms: float | None = Field(default=None, gt=0)
-    announce_after: Duration = timedelta(hours=1)
-    fail_after: Duration = timedelta(hours=3)
 
     @model_validator(mode="after")
     def _steps_rise(self) -> "Rollout":
@@ -96,11 +110,24 @@ class Rollout(Section):
             raise ValueError("write steps that rise and end with 100, such as [10, 50, 100]")
         return self
 
-    @model_validator(mode="after")
-    def _fails_after_the_announcement(self) -> "Rollout":
-        if self.fail_after < self.announce_after:
-            raise ValueError("fail_after must not be shorter than announce_after")
-        return self
+
+class BatchRollout(EndpointChange):
+    """How a promoted version becomes the default deployment of a batch endpoint: all at once."""
+
+    kind: ClassVar[EndpointKind] = "batch"
+    steps: ClassVar[Sequence[int]] = (100,)
+    bake: ClassVar[timedelta] = timedelta()
+    mirror: ClassVar[int] = 0
+    smoke: DataVersion = Field(
+        description="`name:version` of a folder in production that the new deployment must score first."
+    )
+    compute: AssetName = Field(
+        default="cpu",
+        description="The cluster of the first deployment. Later ones have the settings of the default.",
+    )
+
+
+AnyRollout = Rollout | BatchRollout
 
 
 class Drift(JobClusters):
@@ -149,10 +176,16 @@ class Policy(Section):
     gate: Gate
     promote: Promote | None = None
     rollout: Rollout | None = None
+    batch_rollout: BatchRollout | None = None
     drift: Drift | None = None
     renew: Renew | None = None
     set: ModelSet | None = None
     budget: Budget | None = None
+
+    @property
+    def endpoint_rollout(self) -> AnyRollout | None:
+        """How a promoted version takes over an endpoint of either kind, or None."""
+        return self.rollout or self.batch_rollout
 
     @property
     def training(self) -> JobClusters | None:
@@ -180,8 +213,10 @@ class Policy(Section):
 
     @model_validator(mode="after")
     def _sections_fit(self) -> "Policy":
-        if self.rollout and not self.promote:
-            raise ValueError("rollout needs the key promote, because only promoted versions are rolled out")
+        if self.endpoint_rollout and not self.promote:
+            raise ValueError("a rollout needs the key promote, because only promoted versions are rolled out")
+        if self.rollout and self.batch_rollout:
+            raise ValueError("a model has either rollout or batch_rollout: leave one out")
         if self.renew and not self.drift:
             raise ValueError("renew needs the key drift, which says how and on which data to train")
         return self

@@ -198,10 +198,11 @@ class Config(Section):
     def _endpoints_are_not_shared(self) -> "Config":
         owners: dict[str, str] = {}
         for name, policy in self.models.items():
-            other = owners.setdefault(policy.rollout.endpoint, name) if policy.rollout else name
-            if other != name and policy.rollout:
+            rollout = policy.endpoint_rollout
+            other = owners.setdefault(rollout.endpoint, name) if rollout else name
+            if rollout and other != name:
                 raise ValueError(
-                    f"models {other} and {name} have the same rollout.endpoint {policy.rollout.endpoint}: "
+                    f"models {other} and {name} are rolled out to the same endpoint {rollout.endpoint}: "
                     "give each an endpoint of its own"
                 )
         return self

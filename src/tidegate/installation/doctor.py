@@ -28,6 +28,7 @@ CHECKS: Mapping[str, Check] = {
     "models": workspaces.models,
     "holdouts": workspaces.holdouts,
     "rollouts": workspaces.rollouts,
+    "batch_rollouts": workspaces.batch_rollouts,
     "computes": workspaces.computes,
     "quotas": quotas.quotas,
     "catch_up": feeds.catch_up,

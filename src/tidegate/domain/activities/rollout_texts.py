@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tidegate.config.model_policy import Rollout
+from tidegate.config.model_policy import AnyRollout, BatchRollout
 from tidegate.domain.activities.activity import Activity, Trigger
 from tidegate.domain.activities.version_texts import version_activity
 from tidegate.domain.lifecycle.names import model_reference
@@ -47,16 +47,26 @@ def rollout_changed(
 
 
 def rollout_stuck(
-    version: ModelVersion, record: RolloutRecord, busy: str, policy: Rollout, trigger: Trigger
+    version: ModelVersion, record: RolloutRecord, busy: str, policy: AnyRollout, trigger: Trigger
 ) -> Activity:
     """Return the activity of a rollout whose endpoint is busy for longer than `announce_after`."""
     name, since = model_reference(version.model, version.version), record.busy_since or trigger.at
+    if isinstance(policy, BatchRollout):
+        usual, look = (
+            "",
+            f"Look at the smoke test's job, and at the cluster of deployment {record.deployment}.",
+        )
+    else:
+        usual = " Usually this takes 12 to 18 minutes."
+        look = (
+            f"Look at the quota of {policy.instance_type} and at the logs of deployment {record.deployment}."
+        )
     lines = [
-        f"{busy} since {since:%Y-%m-%d %H:%M:%S %Z}. Usually this takes 12 to 18 minutes.",
+        f"{busy} since {since:%Y-%m-%d %H:%M:%S %Z}.{usual}",
         "The rollout cannot continue, and no other version of the model can be promoted.",
         f"At {since + policy.fail_after:%Y-%m-%d %H:%M:%S %Z} (fail_after) this counts as a failed step: the "
         "rollout ends, and the next version takes its place.",
-        f"Look at the quota of {policy.instance_type} and at the logs of deployment {record.deployment}.",
+        look,
     ]
     return version_activity(
         version,
@@ -79,6 +89,8 @@ def _news(
     version: ModelVersion, before: RolloutRecord | None, after: RolloutRecord, trigger: Trigger
 ) -> _News | None:
     name = model_reference(version.model, version.version)
+    if after.kind == "batch":
+        return _batch_news(name, before, after)
     if before is None and not after.final:
         return _started(name, after)
     if after.why and (before is None or after.why != before.why):
@@ -86,6 +98,27 @@ def _news(
     if before and (before.phase, after.phase) == ("traffic", "baking"):
         return _step(name, after)
     return _done(name, after, trigger) if after.phase == "done" else None
+
+
+def _batch_news(name: str, before: RolloutRecord | None, after: RolloutRecord) -> _News | None:
+    """Return what is new at a batch endpoint, whose deployments share no traffic."""
+    endpoint, default = f"batch endpoint {after.endpoint}", after.before
+    if before is None and not after.final:
+        how = "at once" if after.restoring else "after a smoke job"
+        replaces = f"instead of {default} " if default else ""
+        text = f"Deployment {after.deployment} becomes the default {replaces}{how}. There is nothing to do."
+        return _News("started", f"The rollout of {name} to {endpoint} has started", text)
+    if after.why and (before is None or after.why != before.why):
+        lines = [f"Reason: {after.why}."]
+        if not after.final:
+            lines += [f"The default deployment is {default or 'none, as before'}."]
+        lines += [_next_after_failure(after)]
+        part = "end" if before and before.why else ""
+        return _News("failed", f"The rollout of {name} to {endpoint} failed", "\n".join(lines), part)
+    if after.phase != "done":
+        return None
+    text = f"Smoke test: {after.smoke}." if after.smoke else "A rollback made it the default again."
+    return _News("done", f"{name} is the default deployment of {endpoint}", text)
 
 
 def _started(name: str, after: RolloutRecord) -> _News:
@@ -120,11 +153,14 @@ def _failed(name: str, after: RolloutRecord, part: str) -> _News:
         lines += [f"All traffic goes back to {after.before}."]
     elif not after.final:
         lines += ["There was no deployment before it, so the endpoint answers no requests."]
-    if after.restoring:
-        lines += ["Correct the cause at the endpoint, then run tidegate rollback again."]
-    else:
-        lines += ["The version is not rolled out again by itself. Register a corrected version."]
+    lines += [_next_after_failure(after)]
     return _News("failed", f"The rollout of {name} to {after.endpoint} failed", "\n".join(lines), part)
+
+
+def _next_after_failure(after: RolloutRecord) -> str:
+    if after.restoring:
+        return "Correct the cause at the endpoint, then run tidegate rollback again."
+    return "The version is not rolled out again by itself. Register a corrected version."
 
 
 def _done(name: str, after: RolloutRecord, trigger: Trigger) -> _News:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tidegate.config.model_policy import Rollout
+from tidegate.domain.jobs.run_snapshot import RunSnapshot
 from tidegate.domain.lifecycle.rollout_records import HealthFigures
 
 # A time-out, a failure of the model, and too many requests for its speed.
@@ -60,6 +61,14 @@ def read_smoke_test(answer: ScoringAnswer) -> SmokeTestResult:
         return SmokeTestResult(True, f"200 in {answer.ms:.0f} ms")
     what = f"status {answer.status}" if answer.status else "no answer"
     return SmokeTestResult(False, f"{what} after {answer.ms:.0f} ms: {answer.text[:500]}".rstrip(": "))
+
+
+def read_smoke_job(run: RunSnapshot) -> SmokeTestResult:
+    """Return the result of the ended job that is the smoke test of a batch deployment."""
+    if run.status == "Completed":
+        return SmokeTestResult(True, f"job {run.id} completed")
+    messages = [part.message for part in run.walk() if part.message]
+    return SmokeTestResult(False, f"job {run.id} is {run.status}: {' '.join(messages)[:500]}".rstrip(": "))
 
 
 def health_by_metrics(metrics: RequestMetrics, policy: Rollout) -> DeploymentHealth | None:

@@ -7,9 +7,9 @@ ends, and the service does not change the endpoint any more.
 from collections.abc import Mapping
 from datetime import datetime
 
-from tidegate.config.model_policy import Rollout
+from tidegate.config.model_policy import AnyRollout
 from tidegate.domain.lifecycle.names import deployment_name
-from tidegate.domain.lifecycle.rollout_progress import changed_by_hand, ended, failing, next_step
+from tidegate.domain.lifecycle.rollout_progress import changed_by_hand, ended, failing, next_step, refused
 from tidegate.domain.lifecycle.rollout_records import RolloutRecord, RolloutStep
 from tidegate.domain.lifecycle.rollout_steps import (
     CreateDeployment,
@@ -26,16 +26,19 @@ from tidegate.domain.lifecycle.rollout_steps import (
 )
 
 _RESTORING_TRIES = 3
+_OTHER_KIND = "tidegate.yml names an endpoint of another kind now"
 
 
 def decide_step(
-    record: RolloutRecord, endpoint: EndpointSnapshot | None, model: str, policy: Rollout, now: datetime
+    record: RolloutRecord, endpoint: EndpointSnapshot | None, model: str, policy: AnyRollout, now: datetime
 ) -> RolloutAction:
     """Decide the next action of a rollout whose deployment serves `model`."""
     if record.final:
         return RolloutSettled()
     if endpoint and endpoint.busy:
         return WaitForEndpoint(endpoint.busy)
+    if record.kind != policy.kind and record.phase != "failing":
+        return UpdateRecord(refused(record, _OTHER_KIND, now))
     action: RolloutAction
     match record.phase:
         case "deploying":
@@ -56,7 +59,7 @@ def decide_step(
 
 
 def _deploying(
-    record: RolloutRecord, endpoint: EndpointSnapshot | None, model: str, policy: Rollout, now: datetime
+    record: RolloutRecord, endpoint: EndpointSnapshot | None, model: str, policy: AnyRollout, now: datetime
 ) -> RolloutAction:
     if endpoint is None:
         return CreateEndpoint()
@@ -75,7 +78,7 @@ def _deploying(
 
 
 def _traffic(
-    record: RolloutRecord, endpoint: EndpointSnapshot, policy: Rollout, now: datetime
+    record: RolloutRecord, endpoint: EndpointSnapshot, policy: AnyRollout, now: datetime
 ) -> RolloutAction:
     if record.deployment not in endpoint.deployments:
         return UpdateRecord(changed_by_hand(record, f"{record.deployment} is gone", now))
@@ -100,7 +103,7 @@ def _baking(record: RolloutRecord, endpoint: EndpointSnapshot, now: datetime) ->
         if record.restoring:
             return expected
         return UpdateRecord(changed_by_hand(record, _other_traffic(endpoint, expected.traffic), now))
-    if not record.restoring:
+    if not record.restoring and record.kind == "online":
         return MeasureHealth(step.began_at, last)
     if last:
         return UpdateRecord(record.model_copy(update={"phase": "cleaning", "due": None}))
@@ -110,8 +113,12 @@ def _baking(record: RolloutRecord, endpoint: EndpointSnapshot, now: datetime) ->
 def _cleaning(
     record: RolloutRecord, endpoint: EndpointSnapshot | None, model: str, now: datetime
 ) -> RolloutAction:
-    """Delete the deployment that had the traffic before, and those that earlier rollouts left."""
-    old = {record.before, *(_versions_of(model, endpoint) if endpoint else ())} - {record.deployment}
+    """Delete the deployment that had the traffic before, and those that earlier rollouts left.
+
+    A batch endpoint keeps the former default, which costs nothing, for its jobs and for a rollback.
+    """
+    kept = {record.deployment, record.before if record.kind == "batch" else None}
+    old = {record.before, *(_versions_of(model, endpoint) if endpoint else ())} - kept
     deployments = endpoint.deployments if endpoint else ()
     idle = [name for name in deployments if name in old and not _has_traffic(endpoint, name)]
     return DeleteDeployment(idle[0]) if idle else UpdateRecord(ended(record, "done", now))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from tidegate.config.model_policy import Rollout
+from tidegate.config.model_policy import AnyRollout
 from tidegate.domain.lifecycle.rollout_progress import ended, failing
 from tidegate.domain.lifecycle.rollout_records import RolloutRecord
 
@@ -43,7 +43,7 @@ def busy_since(record: RolloutRecord, now: datetime) -> datetime:
 
 
 def decide_busy(
-    record: RolloutRecord, busy: str, policy: Rollout, now: datetime, *, has_traffic: bool
+    record: RolloutRecord, busy: str, policy: AnyRollout, now: datetime, *, has_traffic: bool
 ) -> BusyDecision:
     """Decide what to do while an operation on the endpoint is under way.
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from tidegate.config.model_policy import Rollout
+from tidegate.config.model_policy import AnyRollout
 from tidegate.domain.lifecycle.health import DeploymentHealth, SmokeTestResult
 from tidegate.domain.lifecycle.records import Model, ModelState, ModelVersion
 from tidegate.domain.lifecycle.rollout_records import RolloutRecord, RolloutStep
@@ -22,6 +22,7 @@ def begin_rollout(
     others = [name for name in live if name != target.deployment]
     record = RolloutRecord(
         endpoint=target.endpoint,
+        kind=target.kind,
         deployment=target.deployment,
         before=max(others, key=lambda name: endpoint.traffic[name]) if endpoint and others else None,
         phase="deploying",
@@ -37,14 +38,14 @@ def begin_rollout(
 
 
 def after_smoke(
-    record: RolloutRecord, answer: SmokeTestResult, policy: Rollout, now: datetime
+    record: RolloutRecord, answer: SmokeTestResult, policy: AnyRollout, now: datetime
 ) -> RolloutRecord:
     """Return the record after a smoke test.
 
     A new deployment may be slow at first, so only the third failure counts.
     """
     tries = record.smoke_tries + 1
-    tested = record.model_copy(update={"smoke_tries": tries, "smoke": answer.words})
+    tested = record.model_copy(update={"smoke_tries": tries, "smoke": answer.words, "smoke_job": None})
     if answer.ok:
         return next_step(tested, policy, now)
     if tries < _SMOKE_TRIES:
@@ -53,7 +54,7 @@ def after_smoke(
 
 
 def after_health(
-    record: RolloutRecord, health: DeploymentHealth, policy: Rollout, now: datetime, *, last: bool
+    record: RolloutRecord, health: DeploymentHealth, policy: AnyRollout, now: datetime, *, last: bool
 ) -> RolloutRecord:
     """Return the record after a measurement: failing, unchanged, or (at the end) at its next step."""
     step = record.steps[-1].model_copy(update={"health": health.figures})
@@ -88,7 +89,7 @@ def unrestored(champion: ModelVersion | None) -> bool:
     return rollout is not None and rollout.restoring and rollout.phase == "rolled_back"
 
 
-def next_step(record: RolloutRecord, policy: Rollout, now: datetime) -> RolloutRecord:
+def next_step(record: RolloutRecord, policy: AnyRollout, now: datetime) -> RolloutRecord:
     """Return the record at its next share of traffic, or cleaning up if there is none left."""
     reached = record.steps[-1].percent if record.steps else -1
     alone = record.before is None or record.restoring

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from tidegate.config.model_policy import EndpointKind
 from tidegate.domain.ledger_record import PartialRecord
 
 
@@ -38,6 +39,7 @@ class RolloutRecord(BaseModel):
     """A blue-green rollout: `deployment` is the new deployment, `before` had the traffic until now."""
 
     endpoint: str
+    kind: EndpointKind = "online"
     deployment: str
     before: str | None
     phase: Literal["deploying", "smoke", "traffic", "baking", "cleaning", "failing", "done", "rolled_back"]
@@ -48,6 +50,9 @@ class RolloutRecord(BaseModel):
     steps: list[RolloutStep] = Field(default=[])
     smoke: str | None = Field(default=None, description="The result of the last smoke test.")
     smoke_tries: int = 0
+    smoke_job: str | None = Field(
+        default=None, description="At a batch endpoint: the job of the smoke test that is under way."
+    )
     failed_tries: int = Field(
         default=0, description="For a rollback: how often its deployment could not be started."
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from tidegate.config.model_policy import EndpointKind
 from tidegate.domain.lifecycle.rollout_records import RolloutRecord
 
 _BUSY = frozenset({"Creating", "Updating", "Deleting", "Scaling"})
@@ -16,6 +17,7 @@ class RolloutTarget:
     endpoint: str
     deployment: str
     model: str
+    kind: EndpointKind = "online"
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,10 @@ class DeploymentSnapshot:
 
 @dataclass(frozen=True)
 class EndpointSnapshot:
-    """An endpoint as Azure shows it. Shares are in percent. Deployments without a share are left out."""
+    """An endpoint as Azure shows it. Shares are in percent. Deployments without a share are left out.
+
+    The default deployment of a batch endpoint has all of its traffic.
+    """
 
     state: str
     traffic: Mapping[str, int]

@@ -79,7 +79,8 @@ def _of_models(
         policy = config.models.get(model.model)
         if policy is None:
             continue
-        endpoint = f"deployment of the endpoint {policy.rollout.endpoint}" if policy.rollout else None
+        rollout = policy.endpoint_rollout
+        endpoint = f"deployment of the endpoint {rollout.endpoint}" if rollout else None
         for what, each in (("champion", model.champion), ("previous champion", model.previous)):
             if each is not None:
                 yield VersionKey("production", model.model, each.version), what

@@ -178,7 +178,7 @@ def rollouts(inputs: CheckInputs) -> Iterable[CheckResult]:
     folder = inputs.service.settings.config_file.parent
     policies = {name: policy.rollout for name, policy in inputs.config.models.items() if policy.rollout}
     if not policies:
-        yield ok("not needed, because no model is rolled out")
+        yield ok("not needed, because no model is rolled out to an online endpoint")
     for name, rollout in policies.items():
         file = folder / rollout.smoke
         if file.is_file():
@@ -188,6 +188,23 @@ def rollouts(inputs: CheckInputs) -> Iterable[CheckResult]:
                 f"model {name}: there is no file {file} for the smoke test, so rollouts fail",
                 f"write the file, or correct models.{name}.rollout.smoke in tidegate.yml",
             )
+
+
+def batch_rollouts(inputs: CheckInputs) -> Iterable[CheckResult]:
+    """Check that the data of each smoke job is registered in production: without it a deployment fails."""
+    models = inputs.config.models.items()
+    policies = {name: policy.batch_rollout for name, policy in models if policy.batch_rollout}
+    if not policies:
+        yield ok("not needed, because no model is rolled out to a batch endpoint")
+    for name, rollout in policies.items():
+        data, _, version = rollout.smoke.partition(":")
+        if inputs.service.production.assets.data_tags(data, version) is None:
+            yield fail(
+                f"model {name}: production has no data asset {rollout.smoke} for the smoke job",
+                f"register the data asset, or correct models.{name}.batch_rollout.smoke in tidegate.yml",
+            )
+        else:
+            yield ok(f"model {name}: the smoke job scores {rollout.smoke}")
 
 
 def datastores(inputs: CheckInputs) -> Iterable[CheckResult]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from tidegate.config.model_policy import Policy, Rollout
+from tidegate.config.model_policy import AnyRollout, BatchRollout, Policy
 from tidegate.domain.activities import rollout_texts
 from tidegate.domain.activities.activity import Trigger
 from tidegate.domain.lifecycle.names import deployment_name
@@ -56,7 +56,7 @@ class _Version:
     """A version with everything that the decisions about its rollout need."""
 
     command: AdvanceRollout
-    rollout: Rollout
+    rollout: AnyRollout
     record: ModelVersion
     model: Model
     target: RolloutTarget
@@ -90,8 +90,9 @@ class AdvanceRolloutHandler:
     def _read(self, command: AdvanceRollout) -> _Version | None:
         """Return the version with its policy and target, or None if no endpoint is to be changed for it."""
         policy = self.context.policy(command.model)
+        rollout = policy.endpoint_rollout if policy else None
         record = self.context.ledger.model_version(command.model, command.version)
-        if record is None or policy is None or policy.rollout is None or record.promotion is None:
+        if record is None or policy is None or record.promotion is None or rollout is None:
             return None
         if record.state not in (ModelState.CHALLENGER, ModelState.CHAMPION):
             return None
@@ -100,9 +101,9 @@ class AdvanceRolloutHandler:
         if older_than_rollout and command.cause.startswith(FROM_TIMER):
             return None
         model = self.context.ledger.model(record.model)
-        return _Version(command, policy.rollout, record, model, self._target(policy, policy.rollout, record))
+        return _Version(command, rollout, record, model, self._target(policy, rollout, record))
 
-    def _target(self, policy: Policy, rollout: Rollout, record: ModelVersion) -> RolloutTarget:
+    def _target(self, policy: Policy, rollout: AnyRollout, record: ModelVersion) -> RolloutTarget:
         version = (record.promotion.production_version if record.promotion else None) or record.version
         path = f"models/{record.model}/versions/{version}"
         if policy.promote and policy.promote.via == "registry":
@@ -110,9 +111,8 @@ class AdvanceRolloutHandler:
         else:
             model = f"{self.context.production.config.arm_id}/{path}"
         # A rollout that has begun stays at its endpoint, even if the policy names another one now.
-        live = record.rollout and not record.rollout.final
-        endpoint = record.rollout.endpoint if record.rollout and live else rollout.endpoint
-        return RolloutTarget(endpoint, deployment_name(version), model)
+        begun = record.rollout if record.rollout and not record.rollout.final else rollout
+        return RolloutTarget(begun.endpoint, deployment_name(version), model, begun.kind)
 
     def _begin(self, version: _Version) -> Follows:
         """Begin a rollout, but wait while the champion's own rollout still changes the traffic."""
@@ -122,7 +122,8 @@ class AdvanceRolloutHandler:
         is_other = champion is not None and champion.version != record.version
         if champion and is_other and champion.rollout and not champion.rollout.final:
             return repeat_after(version.command, _SHORT_DELAY)
-        snapshot = self.context.production.endpoints.get(version.target.endpoint)
+        endpoints = self.context.production.endpoints_of(version.target.kind)
+        snapshot = endpoints.get(version.target.endpoint)
         if snapshot and snapshot.busy:
             return repeat_after(version.command, _SHORT_DELAY)
         restoring, began_at = record.state is ModelState.CHAMPION, cause_time(record, model)
@@ -139,10 +140,11 @@ class AdvanceRolloutHandler:
 
     def _advance(self, version: _Version, progress: RolloutRecord) -> Follows:
         """Take the next step: wait, update the record, or begin a change of the endpoint."""
-        endpoints, now = self.context.production.endpoints, self.context.now()
+        endpoints, now = self.context.production.endpoints_of(progress.kind), self.context.now()
         snapshot = endpoints.get(progress.endpoint)
-        if snapshot and snapshot.busy and not progress.final:
-            return self._wait_for_endpoint(version, progress, snapshot, snapshot.busy)
+        busy = snapshot and (snapshot.busy or self.monitor.running_smoke_job(progress))
+        if snapshot and busy and not progress.final:
+            return self._wait_for_endpoint(version, progress, snapshot, busy)
         progress = no_longer_busy(progress)
         action = decide_step(progress, snapshot, version.target.model, version.rollout, now)
         match action:
@@ -171,8 +173,11 @@ class AdvanceRolloutHandler:
         record = version.record
         match decision:
             case StepFailed(after, delete):
+                if progress.smoke_job:
+                    self.context.production.jobs.cancel(progress.smoke_job)
                 if delete and name in snapshot.deployments:
-                    delete_if_possible(self.context.production.endpoints, progress.endpoint, name)
+                    endpoints = self.context.production.endpoints_of(progress.kind)
+                    delete_if_possible(endpoints, progress.endpoint, name)
                 return self._save(version, progress, after)
             case AnnounceStuck(after):
                 trigger = Trigger(self.context.now(), version.command.cause)
@@ -193,6 +198,8 @@ class AdvanceRolloutHandler:
         match action:
             case UpdateRecord(record):
                 return record
+            case _ if isinstance(rollout, BatchRollout):
+                return self.monitor.follow_smoke_job(progress, target, rollout)
             case RunSmokeTest():
                 result = self.monitor.run_smoke_test(target, rollout)
                 return after_smoke(progress, result, rollout, self.context.now())
@@ -222,7 +229,8 @@ class AdvanceRolloutHandler:
 
     def _explain(self, before: RolloutRecord | None, after: RolloutRecord) -> RolloutRecord:
         """Add the last log line of a deployment that did not start, before the deployment is deleted."""
-        if before is None or (before.phase, after.phase) != ("deploying", "failing"):
+        failed = before is not None and (before.phase, after.phase) == ("deploying", "failing")
+        if not failed or after.kind == "batch":  # batch deployments have no log
             return after
         line = last_log_line(self.context.production.endpoints, after.endpoint, after.deployment)
         return after.model_copy(update={"why": f"{after.why}: {line}"}) if line else after

@@ -186,7 +186,7 @@ class PromoteModelHandler:
     def _roll_out(self, promotion: _Promotion) -> Follows:
         """Begin the rollout of a version in production. Without a rollout it becomes champion at once."""
         command, copy = promotion.command, promotion.record.promotion
-        if promotion.policy.rollout:
+        if promotion.policy.endpoint_rollout:
             advance = AdvanceRollout(cause=command.cause, model=command.model, version=command.version)
             waits = promotion.record.rollout is None and copy is not None and copy.ended_at
             return [Next(advance), *(self._announce_stuck(promotion, waits) if waits else ())]

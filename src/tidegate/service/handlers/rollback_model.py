@@ -20,7 +20,7 @@ class RollbackModelHandler:
             self.context.policy(command.model),
             self.context.ledger.model(command.model).champion,
         )
-        if policy is None or policy.rollout is None or champion is None:
+        if policy is None or policy.endpoint_rollout is None or champion is None:
             return follows
         advance = AdvanceRollout(cause=command.cause, model=command.model, version=champion.source)
         return [Next(advance), *follows]

@@ -128,7 +128,7 @@ def due_models(
             and (version := due_members(name, model, open_jobs))
         ):
             yield RegisterMembers(cause=cause, model=name, version=version)
-        if model.champion and policy.rollout:
+        if model.champion and policy.endpoint_rollout:
             yield AdvanceRollout(cause=cause, model=name, version=model.champion.source)
 
 

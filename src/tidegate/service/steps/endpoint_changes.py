@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tidegate.config.model_policy import Rollout
+from tidegate.config.model_policy import AnyRollout
 from tidegate.domain.lifecycle.records import ModelVersion
 from tidegate.domain.lifecycle.rollout_steps import (
     CreateDeployment,
@@ -27,7 +27,7 @@ def change_endpoint(
     endpoints: "EndpointClient",
     action: RolloutAction,
     target: RolloutTarget,
-    rollout: Rollout,
+    rollout: AnyRollout,
     record: ModelVersion,
 ) -> str | None:
     """Begin a change of the endpoint. Return the reason if Azure refuses it permanently, or None."""
@@ -38,8 +38,8 @@ def change_endpoint(
                 endpoints.create(target.endpoint, {"tidegate_model": record.model})
             case CreateDeployment():
                 endpoints.deploy(target, rollout, tags)
-            case SetTraffic(traffic, mirror):
-                endpoints.set_traffic(target.endpoint, traffic, mirror)
+            case SetTraffic():
+                endpoints.set_traffic(target.endpoint, action)
             case DeleteDeployment(deployment):
                 endpoints.delete_deployment(target.endpoint, deployment)
     except PermanentError as error:

@@ -121,15 +121,15 @@ class PauseGate:
     def _starts_rollout_step(self, command: AdvanceRollout) -> bool:
         policy = self.context.policy(command.model)
         record = self.context.ledger.model_version(command.model, command.version)
-        if record is None or policy is None or policy.rollout is None:
+        if record is None or policy is None or policy.endpoint_rollout is None:
             return False
         progress = record.rollout
         if progress is None:
             return record.state is ModelState.CHALLENGER
         if progress.restoring or progress.phase not in ("deploying", "traffic"):
             return False
-        endpoint = self.context.production.endpoints.get(progress.endpoint)
-        action = decide_step(progress, endpoint, "", policy.rollout, self.context.now())
+        endpoint = self.context.production.endpoints_of(progress.kind).get(progress.endpoint)
+        action = decide_step(progress, endpoint, "", policy.endpoint_rollout, self.context.now())
         return isinstance(action, CreateEndpoint | CreateDeployment | SetTraffic)
 
     def _starts_retraining(self, command: RetrainModel) -> bool:
