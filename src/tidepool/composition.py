@@ -81,6 +81,7 @@ class Composition(Foundation):
             identity=self.identity,
             runs=self.runs,
             catalog=self._catalog,
+            forks=self.forks,
             data_dir=self.data_dir,
         )
         self.jobs = Jobs(
@@ -107,6 +108,7 @@ class Composition(Foundation):
             data_dir=self.data_dir,
             seed=self.seed,
             environments=self.jobs.environments,
+            forks=self.forks,
             environment=self.environment.variables,
         )
 

@@ -12,6 +12,7 @@ from tidepool.arm.snapshot_runs import template_outputs
 from tidepool.events.eventgrid import EventGrid
 from tidepool.events.subscribed_apps import SubscribedApps
 from tidepool.faults import Faults
+from tidepool.forking.processes import ForkedProcesses
 from tidepool.functions.keys import FunctionKeys
 from tidepool.functions.sites import Sites
 from tidepool.gateway import Gateway
@@ -41,6 +42,7 @@ class Foundation:
         secret = read_or_create_secret(data_dir / "secret")
         self.store = Store(data_dir / "store.sqlite")
         self.scheduler = Scheduler()
+        self.forks = ForkedProcesses()
         # The webhook of the default app and the custom topics have the same key.
         self.function_keys = FunctionKeys(self.store, default_resources.DEFAULT_SITE)
         self.faults = Faults(seed)

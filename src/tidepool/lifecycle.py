@@ -44,6 +44,7 @@ class Lifecycle:
         await composition.jobs.stop()
         await composition.online.serving.stop()
         await composition.tracking.stop()
+        await composition.forks.stop()
         await composition.sites.close()
         await composition.eventgrid.close()
         if self._scheduling is not None:

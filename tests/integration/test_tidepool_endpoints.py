@@ -147,9 +147,7 @@ def test_a_failing_model_is_a_failed_dependency(steady: OnlineEndpoint) -> None:
     assert "these numbers do not fit" in answer.text
 
 
-MLMODEL = """
-flavors:
-  python_function: {loader_module: means, code: code}
+SIGNATURE = """
 signature:
   inputs: '[{"type": "tensor", "tensor-spec": {"dtype": "uint8", "shape": [-1, 2, 2, 1]}}]'
 """
@@ -163,13 +161,21 @@ def _load_pyfunc(path):
 """
 
 
-def test_an_mlflow_model_needs_no_script(online: OnlineEndpoint, tmp_path: Path) -> None:
-    folder = tmp_path / "means"
+def register_mlflow_model(
+    online: OnlineEndpoint, tmp_path: Path, name: str, loader: str, signature: str = ""
+) -> None:
+    """Register a model whose predictions are made by the object that `_load_pyfunc` of a module returns."""
+    folder = tmp_path / name
     (folder / "code").mkdir(parents=True)
-    (folder / "MLmodel").write_text(MLMODEL)
-    (folder / "code" / "means.py").write_text(MEANS)
-    model = Model(name="means", version="1", path=str(folder), type="mlflow_model")
+    flavors = f"flavors:\n  python_function: {{loader_module: {name}, code: code}}"
+    (folder / "MLmodel").write_text(flavors + signature)
+    (folder / "code" / f"{name}.py").write_text(loader)
+    model = Model(name=name, version="1", path=str(folder), type="mlflow_model")
     online.ml.models.create_or_update(model)
+
+
+def test_an_mlflow_model_needs_no_script(online: OnlineEndpoint, tmp_path: Path) -> None:
+    register_mlflow_model(online, tmp_path, "means", MEANS, signature=SIGNATURE)
 
     online.deploy("blue", model="azureml:means:1", code_configuration=None, environment=None)
 
@@ -178,6 +184,48 @@ def test_an_mlflow_model_needs_no_script(online: OnlineEndpoint, tmp_path: Path)
     assert online.ask({"instances": pictures}, "blue").json() == {"predictions": [25.0, 1.0]}
     refused = online.ask({"input_data": [[["a"]]]}, "blue")
     assert (refused.status_code, refused.headers["ms-azureml-model-error-statuscode"]) == (424, "400")
+
+
+PROCESS = """
+import os
+import numpy
+
+class Process:
+    def predict(self, data):
+        return [numpy.random.random(), os.getcwd(), os.environ["AZUREML_MODEL_DIR"], str(os.getpid())]
+
+def _load_pyfunc(path):
+    print("loaded")
+    return Process()
+"""
+
+
+def test_processes_of_mlflow_models_share_imports_and_nothing_else(
+    tidepool: Tidepool, online: OnlineEndpoint, tmp_path: Path
+) -> None:
+    register_mlflow_model(online, tmp_path, "process", PROCESS)
+    for name in ("blue", "green"):
+        online.deploy(name, model="azureml:process:1", code_configuration=None, environment=None)
+    alone = {"code_configuration": None, "environment_variables": {"MLFLOW_LOGGING_LEVEL": "ERROR"}}
+    online.deploy("red", model="azureml:process:1", environment=None, **alone)
+
+    def answers(*names: str) -> list[list[Any]]:
+        return [online.ask({"inputs": [[1]]}, name).json()["predictions"] for name in names]
+
+    each = answers("blue", "green", "red")
+    blue, green, red = (psutil.Process(int(answer[-1])) for answer in each)
+    assert [len(set(values)) for values in zip(*each, strict=True)] == [3, 3, 3, 3]
+    assert blue.parent() == green.parent() != red.parent()
+
+    blue.parent().kill()  # what the forks come from
+    psutil.wait_procs([blue, green], timeout=30)
+    tidepool.settle()
+    tidepool.advance(1)
+    tidepool.settle()
+
+    assert [answer[1:3] for answer in answers("blue", "green")] == [answer[1:3] for answer in each[:2]]
+    logs = online.ml.online_deployments.get_logs("blue", online.name, lines=50)
+    assert logs.count("loaded") == 2
 
 
 WHOLE_REQUEST = """

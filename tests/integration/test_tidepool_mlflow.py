@@ -19,6 +19,7 @@ from tests.support.azure_clients import ml_client
 
 from tidepool import default_resources
 from tidepool.cloud import Tidepool, Workspace
+from tidepool.forking.processes import ForkedProcesses
 from tidepool.tracking.server import MlflowServer, template
 
 TRAIN = """
@@ -248,7 +249,7 @@ def test_new_databases_are_copies_of_one_without_experiments_and_runs(
 @pytest.mark.long
 def test_an_idle_mlflow_server_ends_and_the_next_request_starts_it(tmp_path: Path) -> None:
     async def use() -> bool:
-        server = MlflowServer(folder=tmp_path, log_file=tmp_path / "log", idle_s=0.5)
+        server = MlflowServer(folder=tmp_path, log_file=tmp_path / "log", forks=ForkedProcesses(), idle_s=0.5)
         await server.ensure()
         while server.ready:
             await asyncio.sleep(0.05)

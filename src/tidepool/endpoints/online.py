@@ -18,6 +18,7 @@ from tidepool.endpoints.request_metrics import RequestMetrics
 from tidepool.endpoints.scoring import Scoring
 from tidepool.endpoints.serving import Serving
 from tidepool.faults import Faults
+from tidepool.forking.processes import ForkedProcesses
 from tidepool.jobs.python_environments import PythonEnvironments
 from tidepool.jobs.staging import Staging
 from tidepool.scheduler import Scheduler
@@ -44,6 +45,7 @@ class OnlineEndpoints:
         data_dir: Path,
         seed: int,
         environments: PythonEnvironments,
+        forks: ForkedProcesses,
         environment: Callable[[str], dict[str, str]],
     ) -> None:
         self.records = records
@@ -59,6 +61,7 @@ class OnlineEndpoints:
             ),
             folder=data_dir / "endpoints",
             environments=environments,
+            forks=forks,
             environment=environment,
         )
         self.scoring = Scoring(

@@ -18,6 +18,7 @@ from tidepool.endpoints.records import EndpointRecords, endpoint_of, workspace_o
 from tidepool.endpoints.rules import entry_script
 from tidepool.endpoints.serving_process import ProcessSpec, ServingError, ServingProcess
 from tidepool.errors import AzureError
+from tidepool.forking.processes import ForkedProcesses
 from tidepool.jobs.python_environments import (
     EnvironmentBuildError,
     PythonEnvironment,
@@ -43,6 +44,7 @@ class Serving:
         staging: Staging,
         folder: Path,
         environments: PythonEnvironments,
+        forks: ForkedProcesses,
         environment: Callable[[str], dict[str, str]],
     ) -> None:
         self._records = records
@@ -50,6 +52,7 @@ class Serving:
         self._staging = staging
         self._folder = folder
         self._environments = environments
+        self._forks = forks
         self._environment = environment
         self._live: dict[str, ServingProcess] = {}
         self._reviving: dict[str, asyncio.Task[None]] = {}
@@ -60,7 +63,7 @@ class Serving:
         Raise ServingError if the process does not start.
         """
         key = deployment["id"].lower()
-        process = ServingProcess(await self._prepare(deployment), self._scheduler)
+        process = ServingProcess(await self._prepare(deployment), self._scheduler, self._forks)
         try:
             await process.start()
         except BaseException:
@@ -154,7 +157,11 @@ class Serving:
         source = ["--mlflow", str(model)] if script is None else ["--script", str(code / script)]
         return ProcessSpec(
             label=deployment["id"].partition("/onlineEndpoints/")[2],
-            command=[str(environment.python), "-m", "tidepool.endpoints.scoring_server", *source],
+            arguments=source,
+            # MLflow would read variables of the deployment while it is imported.
+            forked=script is None
+            and not environment.built
+            and not deployment["properties"].get("environmentVariables"),
             folder=code,
             environ=self._variables(deployment, models, code, environment.python),
             environment=environment,

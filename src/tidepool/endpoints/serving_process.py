@@ -10,6 +10,8 @@ from pathlib import Path
 
 import httpx
 
+from tidepool.forking.processes import ForkedProcess, ForkedProcesses, ForkError
+from tidepool.forking.server import Order
 from tidepool.jobs.process import kill_tree
 from tidepool.jobs.python_environments import PythonEnvironment
 from tidepool.scheduler import Scheduler
@@ -19,6 +21,7 @@ log = logging.getLogger(__name__)
 _START_S = 120.0  # to load the model
 _RESTART_S = (1.0, 60.0)  # the first and the longest delay before a process that ended is started again
 _TAIL = 2000  # characters of the log that an error quotes
+_MODULE = "tidepool.endpoints.scoring_server"
 
 
 class ServingError(Exception):
@@ -31,10 +34,14 @@ class ServingError(Exception):
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """How to start the process, in which Python environment. `folder` is its working directory."""
+    """How to start the process, in which Python environment. `folder` is its working directory.
+
+    A `forked` process has MLflow's modules from the fork server.
+    """
 
     label: str
-    command: Sequence[str]
+    arguments: Sequence[str]
+    forked: bool
     folder: Path
     environ: Mapping[str, str]
     log_file: Path
@@ -44,13 +51,14 @@ class ProcessSpec:
 class ServingProcess:
     """The process of a deployment, which is started again whenever it ends."""
 
-    def __init__(self, spec: ProcessSpec, scheduler: Scheduler) -> None:
+    def __init__(self, spec: ProcessSpec, scheduler: Scheduler, forks: ForkedProcesses) -> None:
         self.spec = spec
         self.ready = False
         self.starting = False
         self._log_start = 0  # where the log of the present start begins
         self._scheduler = scheduler
-        self._process: asyncio.subprocess.Process | None = None
+        self._forks = forks
+        self._process: asyncio.subprocess.Process | ForkedProcess | None = None
         self._http: httpx.AsyncClient | None = None
         self._restarting: asyncio.Task[None] | None = None
 
@@ -109,18 +117,7 @@ class ServingProcess:
             listener.bind(("127.0.0.1", 0))
             listener.listen(128)
             port = listener.getsockname()[1]
-            with self.spec.log_file.open("ab") as output:
-                self._log_start = output.tell()
-                self._process = await asyncio.create_subprocess_exec(
-                    *self.spec.command,
-                    f"--fd={listener.fileno()}",
-                    cwd=self.spec.folder,
-                    env=dict(self.spec.environ),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    pass_fds=[listener.fileno()],
-                )
+            self._process = await self._begin(listener)
         self._http = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}",
             trust_env=False,
@@ -135,6 +132,27 @@ class ServingProcess:
             await self._end()
             raise
         self.ready, self.starting = answer.is_success, False
+
+    async def _begin(self, listener: socket.socket) -> asyncio.subprocess.Process | ForkedProcess:
+        spec = self.spec
+        with spec.log_file.open("ab") as output:
+            self._log_start = output.tell()
+            if spec.forked:
+                order = Order(_MODULE, list(spec.arguments), dict(spec.environ), str(spec.folder))
+                try:
+                    return await self._forks.fork(order, listener=listener, log_file=spec.log_file)
+                except ForkError as error:
+                    raise ServingError(str(error)) from error
+            return await asyncio.create_subprocess_exec(
+                *(str(spec.environment.python), "-m", _MODULE, *spec.arguments),
+                f"--fd={listener.fileno()}",
+                cwd=spec.folder,
+                env=dict(spec.environ),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=[listener.fileno()],
+            )
 
     async def _end(self) -> None:
         if self._http is not None:

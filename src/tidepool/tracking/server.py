@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import sqlite3
-import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,8 @@ from pathlib import Path
 import httpx
 
 from tidepool.errors import AzureError
+from tidepool.forking.processes import ForkedProcess, ForkedProcesses, ForkError
+from tidepool.forking.server import Order
 
 _START_S = 120
 # A server without requests ends after this time, because it holds some 200 MB. The next request starts it.
@@ -28,19 +29,8 @@ _ENVIRONMENT = {
     # Artifacts are in the storage of the workspaces, and clients read them there.
     "_MLFLOW_SERVER_ARTIFACT_ROOT": "azureml://unused",
 }
-# The objects that the server imports live on. The garbage collector would look at them again and again, which
-# takes a sixth of the time of the import.
-# The server needs neither Arrow nor the client plug-ins for Azure ML, which MLflow would import, too.
-_SERVE = """
-import gc, sys
-gc.disable()
-sys.modules["pyarrow"] = sys.modules["azureml.mlflow"] = None
-import mlflow.server.fastapi_app
-from uvicorn.main import main
-gc.freeze()
-gc.enable()
-main()
-"""
+_MODULE = "tidepool.tracking.server_process"
+_ARGUMENTS = ["mlflow.server.fastapi_app:app", "--log-level=warning", "--timeout-keep-alive=3600"]
 _TABLES = ("/api/2.0/mlflow/experiments/search", {"max_results": 1})
 
 
@@ -50,13 +40,16 @@ class MlflowServer:
     It ends after `idle_s` seconds of real time without a request.
     """
 
-    def __init__(self, *, folder: Path, log_file: Path, idle_s: float = IDLE_S) -> None:
+    def __init__(
+        self, *, folder: Path, log_file: Path, forks: ForkedProcesses, idle_s: float = IDLE_S
+    ) -> None:
         self._idle_s = idle_s
         self.database = folder / "mlflow.db"
         self._folder = folder
         self._log_file = log_file
+        self._forks = forks
         self._starting: asyncio.Task[None] | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: ForkedProcess | None = None
         self._http: httpx.AsyncClient | None = None
         self._idle: asyncio.Task[None] | None = None
         self._used = 0.0
@@ -101,10 +94,7 @@ class MlflowServer:
             await self._process.wait()
 
     async def _start(self) -> None:
-        """Start only the child process of `mlflow server`.
-
-        The parent process would only import MLflow once more.
-        """
+        """Start only the child process of `mlflow server`: the parent process would do nothing else."""
         self._folder.mkdir(parents=True, exist_ok=True)
         is_new = not self.database.exists()
         if is_new:
@@ -114,24 +104,12 @@ class MlflowServer:
             listener.bind(("127.0.0.1", 0))
             listener.listen(128)
             port = listener.getsockname()[1]
-            command = ["-c", _SERVE, "mlflow.server.fastapi_app:app", "--fd", str(listener.fileno())]
-            with self._log_file.open("ab") as log:
-                self._process = await asyncio.create_subprocess_exec(
-                    sys.executable,
-                    *command,
-                    "--log-level=warning",
-                    "--timeout-keep-alive=3600",
-                    env={
-                        **os.environ,
-                        **_ENVIRONMENT,
-                        "MALLOC_ARENA_MAX": "2",
-                        "_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{self.database}",
-                    },
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    pass_fds=[listener.fileno()],
-                )
+            store = {"_MLFLOW_SERVER_FILE_STORE": f"sqlite:///{self.database}"}
+            order = Order(_MODULE, _ARGUMENTS, {**os.environ, **_ENVIRONMENT, **store}, str(self._folder))
+            try:
+                self._process = await self._forks.fork(order, listener=listener, log_file=self._log_file)
+            except ForkError as error:
+                raise AzureError(503, "ServiceUnavailable", str(error)) from error
         self._http = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}",
             trust_env=False,
@@ -146,7 +124,7 @@ class MlflowServer:
             with contextlib.suppress(OSError, sqlite3.Error):  # an installation may be read-only
                 await asyncio.to_thread(_keep_as_template, self.database)
 
-    async def _first_answer(self, http: httpx.AsyncClient, process: asyncio.subprocess.Process) -> None:
+    async def _first_answer(self, http: httpx.AsyncClient, process: ForkedProcess) -> None:
         """Wait until the tables exist, and raise AzureError if the process ends before that."""
         path, body = _TABLES
         answer = asyncio.create_task(http.post(path, json=body))

@@ -17,6 +17,7 @@ from tidepool.azureml.asset_catalog import AssetCatalog
 from tidepool.azureml.run_history import Runs, mlflow_workspace
 from tidepool.azureml.workspaces import workspace
 from tidepool.errors import AzureError, not_emulated
+from tidepool.forking.processes import ForkedProcesses
 from tidepool.storage.blobs import Blobs
 from tidepool.store import Document, Store
 from tidepool.tracking.models import MlflowModels
@@ -51,12 +52,15 @@ class Tracking:
         runs: Runs,
         blobs: Blobs,
         catalog: AssetCatalog,
+        forks: ForkedProcesses,
         data_dir: Path,
     ) -> None:
         self._store = store
         self._identity = identity
         self._runs = runs
-        self._server = MlflowServer(folder=data_dir / "mlflow", log_file=data_dir / "logs" / "mlflow.log")
+        self._server = MlflowServer(
+            folder=data_dir / "mlflow", log_file=data_dir / "logs" / "mlflow.log", forks=forks
+        )
         self._models = MlflowModels(store=store, blobs=blobs, catalog=catalog)
         self._rows: MlflowRows | None = None
         self._known: set[str] = set()
