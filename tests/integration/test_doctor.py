@@ -127,6 +127,7 @@ def test_of_an_empty_installation_it_says_what_to_do_about_everything(
         "models": CheckState.FAIL,
         "holdouts": CheckState.OK,
         "rollouts": CheckState.OK,
+        "batch_rollouts": CheckState.OK,
         "computes": CheckState.OK,
         "quotas": CheckState.OK,
         "undelivered": CheckState.OK,
