@@ -131,7 +131,10 @@ def model_view(
     versions_count: int,
     activities: list[Activity],
 ) -> ModelView:
-    """Return the view of a model. `versions` are the newest, newest first; `activities` all, oldest first."""
+    """Return the view of a model.
+
+    `versions` has the newest first, and `activities` the oldest.
+    """
     return ModelView(
         **_summary(record, policy),
         versions=[VersionSummary.of(version) for version in versions],
