@@ -426,7 +426,7 @@ def test_health_says_when_the_ledger_cannot_be_read(
     response = api.get("/api/health")
 
     assert response.status_code == 503
-    assert "tidegateActivities" in content(response)["detail"]
+    assert "tidegateOpenActivities" in content(response)["detail"]
 
 
 def test_health_says_what_is_wrong_with_the_configuration(tmp_path: Path) -> None:

@@ -99,8 +99,11 @@ NEW_COLUMNS = {"tidegatePartitions": {"attention": False}, "tidegateJobs": {"mon
 
 
 def without_defaults(entity: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with its body as JSON; empty fields that only one of two releases stores are left out."""
-    return {**entity, "body0": _without_empty_fields(json.loads(entity["body0"]))}
+    """Return a row with its body as JSON; defaults that only one of two releases stores are left out."""
+    body = _without_empty_fields(json.loads(entity["body0"]))
+    if rollout := body.get("rollout"):
+        rollout.setdefault("kind", "online")  # the only kind that the previous release had
+    return {**entity, "body0": body}
 
 
 def _without_empty_fields(value: Any) -> Any:

@@ -32,7 +32,12 @@ def assignments(tidepool: Tidepool, scope: str = "", principal_id: str = "") -> 
     within = scope or f"/subscriptions/{os.environ['AZURE_SUBSCRIPTION_ID']}"
     path = f"{within}/providers/Microsoft.Authorization/roleAssignments"
     condition = {"$filter": f"principalId eq '{principal_id}'"} if principal_id else {}
-    return list(_request(tidepool, "GET", path, params=condition).json()["value"])
+    found: list[dict[str, Any]] = []
+    while True:
+        page = _request(tidepool, "GET", path, params={**condition, "$skip": str(len(found))}).json()
+        found += page["value"]
+        if "nextLink" not in page:
+            return found
 
 
 @contextmanager

@@ -96,6 +96,6 @@ def test_states_and_names_stay_whole(capsys: pytest.CaptureFixture[str]) -> None
 
 
 def test_a_model_says_why_too(capsys: pytest.CaptureFixture[str]) -> None:
-    show_model(model_view(Model(model="cats"), None, [], [an_activity()]).model_dump(mode="json"))
+    show_model(model_view(Model(model="cats"), None, [], 0, [an_activity()]).model_dump(mode="json"))
 
     assert MISSING in " ".join(capsys.readouterr().out.split())

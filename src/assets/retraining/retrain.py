@@ -61,7 +61,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--partition", type=Path, action="append", default=[])
     for key in ("--data", "--model-name", "--signal", "--image-shape"):
         parser.add_argument(key, required=True)
-    parser.add_argument("--preprocess", type=yaml.safe_load, required=True)
+    parser.add_argument("--preprocess", type=yaml.safe_load, default={})
     parser.add_argument("--hidden", type=int, required=True)
     parser.add_argument("--iterations", type=int, required=True)
     parser.add_argument("--model", type=Path, required=True)
