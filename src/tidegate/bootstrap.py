@@ -8,7 +8,7 @@ from threading import Lock
 
 from tidegate.cloud.arm import ArmClient
 from tidegate.cloud.blobs import FeedFiles, RejectedEvents
-from tidegate.cloud.connection import THREADS
+from tidegate.cloud.connection import THREADS, import_azure_core
 from tidegate.cloud.copies import BlobCopyClient
 from tidegate.cloud.credential import ServiceCredential
 from tidegate.cloud.dead_letters import DeadLetterClient
@@ -114,6 +114,7 @@ class Service(ServiceContext):
 
 def build(settings: Settings | None = None, *, now: Callable[[], datetime] = _utc_now) -> Service:
     """Return the service. Raise ConfigError if settings are not given and the environment has a fault."""
+    import_azure_core()
     quiet_sdks()
     settings = settings or Settings.from_env()
     if settings.threads is not None and settings.threads < THREADS:

@@ -28,6 +28,17 @@ _RETRIES = {
 }
 
 
+def import_azure_core() -> None:
+    """Import the parts of azure.core that all SDKs use, before threads import SDKs at the same time.
+
+    The parts import each other in a circle. Two threads that begin at different ends of it fail with an
+    ImportError, or stop each other.
+    """
+    import azure.core.pipeline.policies
+    import azure.core.pipeline.transport
+    import azure.core.rest  # noqa: F401
+
+
 def client_options(
     read_timeout_s: float = READ_TIMEOUT_S, *, connection_timeout_s: float = CONNECTION_TIMEOUT_S
 ) -> dict[str, Any]:
