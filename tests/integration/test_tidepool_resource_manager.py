@@ -68,9 +68,9 @@ def deploy(bearer: str, name: str, resources: list[Any], **template: Any) -> Any
             return document
 
 
-def resources_of_group(bearer: str) -> Iterator[Any]:
+def resources_of_group(bearer: str, expand: str = "") -> Iterator[Any]:
     """Yield the resources of the group, page by page."""
-    link = f"https://management.azure.com{GROUP}/resources?api-version=2021-04-01"
+    link = f"https://management.azure.com{GROUP}/resources?api-version=2021-04-01&$expand={expand}"
     while link:
         answer = requests.get(link, headers={"Authorization": f"Bearer {bearer}"}, timeout=30).json()
         yield from answer["value"]
@@ -175,6 +175,18 @@ def test_a_connection_to_git_needs_no_credentials(ml: MLClient) -> None:
 
 
 # Storage accounts
+
+
+def test_a_list_of_resources_has_the_states_that_it_is_asked_for(bearer: str, account: str) -> None:
+    path = default_resources.storage_account_id(account)
+
+    listed = {item["id"]: item for item in resources_of_group(bearer, "createdTime,provisioningState")}
+    unknown = arm("GET", f"{GROUP}/resources?$expand=color", bearer)
+
+    assert listed[path]["provisioningState"] == "Succeeded"
+    assert all("provisioningState" not in item for item in resources_of_group(bearer))
+    assert unknown.status_code == 501
+    assert "$expand=color" in unknown.json()["error"]["message"]
 
 
 def test_a_storage_account_works_with_its_keys_and_is_deleted_with_its_blobs(

@@ -3,7 +3,7 @@
 import json
 import re
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -13,7 +13,7 @@ from tidepool.access.principals import Principal
 from tidepool.arm.requests import MANAGEMENT, Call, Routes, kind, listed
 from tidepool.arm.resource_groups import group_document, group_id, group_named, group_names, write_group
 from tidepool.default_resources import LOCATION, SUBSCRIPTION, TENANT
-from tidepool.errors import AzureError, refused_property
+from tidepool.errors import AzureError, not_emulated, refused_property
 from tidepool.store import Document, Store
 
 PROVIDER = "Microsoft.Resources"
@@ -34,6 +34,8 @@ _SPELLING = {
     "microsoft.managedidentity": "Microsoft.ManagedIdentity",
     "microsoft.web": "Microsoft.Web",
 }
+# The fields that `$expand` can add to the resources of a list. Their times are not recorded, and stay out.
+_EXPANDED = ("createdTime", "changedTime", "provisioningState")
 API_VERSION = "2025-06-01"
 
 # Sends a request to Azure Resource Manager as a principal: (principal, method, path, body).
@@ -139,8 +141,8 @@ class Subscriptions:
             if verb == "LIST" and name.count("/") == 1 and not name.startswith(_NOT_LISTED):
                 for group in groups:
                     items += await self._all(call.principal, f"{group_id(group)}/providers/{name}")
-        shown = ("id", "name", "type", "location", "kind", "sku", "identity", "tags")
-        rows = [{key: item[key] for key in shown if item.get(key) is not None} for item in items]
+        added = [name for name in call.query.get("$expand", "").split(",") if name]
+        rows = [_row(item, added) for item in items]
         return listed(_matching(rows, call.query.get("$filter", "")), call.query, call.url)
 
     async def _all(self, principal: Principal, collection: str) -> list[Document]:
@@ -176,6 +178,16 @@ class Subscriptions:
         names = self._provider_names()
         found = next(name for name in names if name.lower() == call.path.provider.lower())
         return JSONResponse(_provider(found, names[found]))
+
+
+def _row(item: Document, added: Sequence[str]) -> Document:
+    """Return a resource as lists show it, with the state that `$expand` adds."""
+    shown = ("id", "name", "type", "location", "kind", "sku", "identity", "tags")
+    row = {key: item[key] for key in shown if item.get(key) is not None}
+    if unknown := set(added).difference(_EXPANDED):
+        raise not_emulated("GET", f"resources with $expand={min(unknown)}, only with {', '.join(_EXPANDED)}")
+    state = item.get("properties", {}).get("provisioningState")
+    return {**row, "provisioningState": state} if state and "provisioningState" in added else row
 
 
 def _subscription() -> Document:
