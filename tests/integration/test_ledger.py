@@ -116,9 +116,7 @@ def test_open_activities_of_an_earlier_release_are_found_once(
 ) -> None:
     for id, done in (("sent", True), ("unsent", False)):
         service.ledger.add_activity(_activity("digits:202611", id, done=done))
-    table = table_service(storage_account.name).get_table_client("tidegateOpenActivities")
-    for row in list(table.list_entities()):
-        table.delete_entity(row)  # an earlier release had no such table
+    _empty_open_activities(storage_account)  # an earlier release had no such table
     assert service.ledger.unsent_activities() == []
 
     service.ledger.add_open_of_earlier_releases()
@@ -128,6 +126,23 @@ def test_open_activities_of_an_earlier_release_are_found_once(
     service.ledger.forget_unsent(unsent)
     service.ledger.add_open_of_earlier_releases()
     assert service.ledger.unsent_activities() == []
+
+
+def _empty_open_activities(storage_account: StorageAccount) -> None:
+    table = table_service(storage_account.name).get_table_client("tidegateOpenActivities")
+    for row in list(table.list_entities()):
+        table.delete_entity(row)
+
+
+def test_an_activity_whose_worker_died_before_it_was_listed_is_listed_by_the_next(
+    service: Service, storage_account: StorageAccount
+) -> None:
+    service.ledger.add_activity(_activity("digits:202611", "scored-1"))
+    _empty_open_activities(storage_account)
+
+    assert not service.ledger.add_activity(_activity("digits:202611", "scored-1"))
+
+    assert [activity.id for activity in service.ledger.unsent_activities()] == ["scored-1"]
 
 
 @pytest.mark.parametrize("subject", ["a/b", "a\\b#?", "rejected:event x %2e\t", "月", "a'b"])

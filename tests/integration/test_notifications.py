@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 from tests.support import config_yaml
+from tests.support.azure_clients import table_service
 from tests.support.clock import Clock
 from tests.support.hostile_names import HOSTILE as HOSTILE_NAMES
 from tests.support.mail_receiver import MailReceiver
@@ -253,6 +254,22 @@ def test_the_other_channels_are_told_once_that_a_channel_fails_and_once_that_it_
     for each in commands:
         notify(notifying, each)
     assert [delivery.path for delivery in receiver.deliveries] == told
+    assert notifying.ledger.unsent_activities() == []
+
+
+def test_a_sent_activity_that_a_crash_left_among_the_unsent_ones_is_sent_once_and_leaves_them(
+    notifying: Service, receiver: WebhookReceiver
+) -> None:
+    command = an_activity(notifying, "digits:202611")
+    account = notifying.settings.storage_account
+    table = table_service(account).get_table_client("tidegateOpenActivities")
+    [copy] = list(table.query_entities("PartitionKey eq 'unsent'"))
+    notify(notifying, command)
+    table.create_entity(copy)  # as if the worker had died before it deleted this row
+
+    notify(notifying, command)
+
+    assert len(receiver.deliveries) == 1
     assert notifying.ledger.unsent_activities() == []
 
 

@@ -68,6 +68,8 @@ class ActivityRows:
         try:
             self.save(activity)
         except ConflictError:
+            if recorded := self.get(activity.subject, activity.id):
+                self._add_copies(recorded)  # a crash may have left them out
             return False
         self._effects.note(activity)
         self._effects.add_activity(activity)
@@ -80,10 +82,7 @@ class ActivityRows:
         """
         while not self.add(activity):
             recorded = self.get(activity.subject, activity.id)
-            if recorded is None:
-                return
-            if recorded.ended_at is None:
-                self._add_copies(recorded)  # a crash may have left them out
+            if recorded is None or recorded.ended_at is None:
                 return
             activity.id = f"{activity.id}-{recorded.ended_at:%H%M%S}"
 

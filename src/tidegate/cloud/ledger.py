@@ -240,7 +240,7 @@ class Ledger:
         self._activities.add_to_newest(activity)
 
     def forget_unsent(self, activity: Activity) -> None:
-        """Leave an activity out of the unsent ones, because it is too old to be sent."""
+        """Leave an activity out of the unsent ones, because it was sent or is too old for it."""
         self._activities.forget_unsent(activity)
 
     def add_open_of_earlier_releases(self) -> None:

@@ -48,7 +48,10 @@ class NotifyHandler:
 
     def handle(self, command: Notify) -> Follows:
         activity, now = self.context.ledger.activity(command.subject, command.activity), self.context.now()
-        if activity is None or activity.done:
+        if activity is None:
+            return []
+        if activity.done:
+            self.context.ledger.forget_unsent(activity)  # a crash may have left it among the unsent ones
             return []
         if activity.taken_at and now - activity.taken_at < _TIME_TO_SEND:
             return []
