@@ -3,27 +3,21 @@
 It writes evidence.json, and logs metrics and pictures to MLflow.
 """
 
-import gc
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from answers import Answers, answers_of
 from decoding import DECODER
-from evidence_file import data_problem, evaluation_parser, model_problem, models_of, publish, subject_of
+from evidence_file import evaluation_parser, models_of, publish, run, subject_of
 from labelled import LabelledSet, UnfitDataError, read_labelled
-from model_processes import UnfitCandidateError, ask_models
+from model_processes import ask_models
 from preprocess_keys import UnfitModelError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-log = logging.getLogger(__name__)
-
 
 def main() -> None:
-    gc.set_threshold(50_000, 20, 20)  # fewer collections while MLflow is imported
-    logging.basicConfig(level=logging.INFO)
     args = evaluation_parser().parse_args()
     by = args.slice_by
     holdout = read_labelled(args.holdout, slice_by=by)
@@ -59,9 +53,4 @@ def draw(
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UnfitDataError as error:
-        raise data_problem(error) from None
-    except UnfitCandidateError as error:
-        raise model_problem(error) from None
+    run(main, UnfitDataError)

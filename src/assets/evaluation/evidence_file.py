@@ -4,12 +4,14 @@ evidence.json is written last. If this file is missing, the evaluation did not s
 """
 
 import argparse
+import gc
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from model_processes import UnfitCandidateError
 from step_log import StepLog, log_to_mlflow
 
 if TYPE_CHECKING:
@@ -92,15 +94,17 @@ def _word(text: str) -> str:
     return "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in text)
 
 
-def data_problem(error: Exception) -> SystemExit:
-    """Return the end of a step whose holdout cannot be used."""
-    return SystemExit(f"\nThe holdout does not fit: {error}")
-
-
-def model_problem(error: Exception) -> SystemExit:
-    """Return the end of a step whose model cannot be evaluated.
+def run(main: Callable[[], None], unfit_data: type[Exception]) -> None:
+    """Run the step. Of a holdout or a model that does not fit, the log ends with a sentence.
 
     The sentence is the last line of the log, after a blank line. The service reports this line.
     """
-    log.info("model_unfit", exc_info=error)
-    return SystemExit(f"\nThe model does not fit: {error}")
+    gc.set_threshold(50_000, 20, 20)  # fewer collections while MLflow is imported
+    logging.basicConfig(level=logging.INFO)
+    try:
+        main()
+    except unfit_data as error:
+        raise SystemExit(f"\nThe holdout does not fit: {error}") from None
+    except UnfitCandidateError as error:
+        log.info("model_unfit", exc_info=error)
+        raise SystemExit(f"\nThe model does not fit: {error}") from None

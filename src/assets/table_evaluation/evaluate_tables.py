@@ -3,14 +3,12 @@
 It writes evidence.json, and logs metrics and pictures to MLflow.
 """
 
-import gc
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-from evidence_file import data_problem, evaluation_parser, model_problem, models_of, publish, subject_of
-from model_processes import UnfitCandidateError, ask_models
+from evidence_file import evaluation_parser, models_of, publish, run, subject_of
+from model_processes import ask_models
 from model_sets.key_errors import sums_of_rows
 from table_answers import Question, TableAnswers, Task, answers_of
 from table_holdout import TableHoldout, UnfitDataError, read_holdout
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    gc.set_threshold(50_000, 20, 20)  # fewer collections while MLflow is imported
-    logging.basicConfig(level=logging.INFO)
     parser = evaluation_parser()
     parser.add_argument("--target", required=True)
     parser.add_argument("--task", choices=get_args(Task), default="regression")
@@ -95,9 +91,4 @@ def draw(
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except UnfitDataError as error:
-        raise data_problem(error) from None
-    except UnfitCandidateError as error:
-        raise model_problem(error) from None
+    run(main, UnfitDataError)
