@@ -16,7 +16,8 @@ PROGRAM = """
 import os, random, sys, time
 
 def main():
-    print(os.getcwd(), os.environ.get("OWN"), "decimal" in sys.modules, *sys.argv[1:], flush=True)
+    told = (os.getcwd(), os.environ.get("OWN"), "decimal" in sys.modules, *sys.argv[1:])
+    os.write(1, (" ".join(map(str, told)) + "\\n").encode())  # in one piece: others write, too
     if "wait" in sys.argv:
         time.sleep(100)
     sys.exit(int(sys.argv[1]))
@@ -26,11 +27,11 @@ def main():
 class Forks:
     """A fork server that has imported one module, and a program for its forks."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, idle_s: float = 120) -> None:
         self.log = folder / "log"
         self._folder = folder
         (folder / "program.py").write_text(PROGRAM)
-        self.processes = ForkedProcesses(modules=["decimal"])
+        self.processes = ForkedProcesses(modules=["decimal"], idle_s=idle_s)
 
     async def fork(self, *arguments: str) -> ForkedProcess:
         environ = {"OWN": "mine"}
@@ -67,6 +68,26 @@ def test_forks_end_with_their_server_and_the_next_fork_starts_another(tmp_path: 
         return ends
 
     assert asyncio.run(use()) == [-signal.SIGKILL, 5]
+
+
+def test_a_fork_lives_on_that_was_ordered_before_the_end_of_the_last_one_was_known(tmp_path: Path) -> None:
+    async def use() -> int | None:
+        forks = Forks(tmp_path, idle_s=0.1)
+        last = await forks.fork("0", "wait")
+        server = psutil.Process(last.pid).parent()
+        server.suspend()
+        last.kill()
+        ordered = asyncio.create_task(forks.fork("0", "wait"))
+        await asyncio.sleep(0.05)
+        server.resume()  # it reports the end of the last fork, and then forks
+        process = await ordered
+        await asyncio.sleep(0.3)
+        status = process.returncode
+        process.kill()
+        await forks.processes.stop()
+        return status
+
+    assert asyncio.run(use()) is None
 
 
 def test_a_fork_that_nobody_waits_for_is_ended(tmp_path: Path) -> None:

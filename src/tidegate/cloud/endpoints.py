@@ -36,12 +36,8 @@ class EndpointClient:
     """
 
     collection = "onlineEndpoints"
-    properties: tuple[str, ...] = (
-        "authMode",
-        "description",
-        "properties",
-        "publicNetworkAccess",
-    )  # unchanged, too
+    # These properties stay unchanged, too.
+    properties: tuple[str, ...] = ("authMode", "description", "properties", "publicNetworkAccess")
 
     def __init__(self, workspace: WorkspaceConfig, arm: ArmClient) -> None:
         self._workspace = workspace

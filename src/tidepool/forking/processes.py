@@ -81,6 +81,8 @@ class ForkedProcesses:
             return await self._fork(order, listener, log_file)
         except ForkError:  # the fork server had died, and another one is started
             return await self._fork(order, listener, log_file)
+        finally:
+            self._end_if_idle()
 
     async def _fork(self, order: Order, listener: socket.socket, log_file: Path) -> ForkedProcess:
         async with self._lock:
@@ -134,8 +136,14 @@ class ForkedProcesses:
 
     def _ended(self, fork: asyncio.Task[int]) -> None:
         self._live.discard(fork)
-        if not self._live:
-            self._ending = asyncio.get_running_loop().call_later(self._idle_s, self._close)
+        self._end_if_idle()
+
+    def _end_if_idle(self) -> None:
+        """Let the fork server end after a time if it has no forks now."""
+        if self._ending is not None:
+            self._ending.cancel()
+        loop = asyncio.get_running_loop()
+        self._ending = None if self._live else loop.call_later(self._idle_s, self._close)
 
     def _close(self) -> None:
         """Close the socket of the fork server, which ends it."""

@@ -5,7 +5,7 @@ shares their memory with the other forks. It runs one of Tidepool's own programs
 
 For each fork, the supervisor sends three file descriptors: a socket for this fork, a listener, and the log.
 The socket carries a line of JSON with the fields of `Order`, then the line with the process id in return, and
-at the end the line with the exit status.
+at the end the line with the exit status. If the supervisor closes it before that, the fork is killed.
 """
 
 import contextlib
@@ -60,7 +60,10 @@ class ForkServer:
         signal.signal(signal.SIGCHLD, lambda *_: None)  # the signal only ends `select`
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
         while True:
-            readable = select.select([self._control, self._woken], [], [])[0]
+            readable = select.select([self._control, self._woken, *self._forks.values()], [], [])[0]
+            for process, link in self._forks.items():
+                if link in readable:  # the supervisor sends nothing after the order: it has given up
+                    os.kill(process, signal.SIGKILL)
             if self._woken in readable:
                 self._woken.recv(4096)
                 self._report_ends()
@@ -86,10 +89,8 @@ class ForkServer:
         os.close(log)
         if process:
             self._forks[process] = link
-            try:
+            with contextlib.suppress(OSError):  # if the supervisor has given up, the fork is killed next
                 link.sendall(b"%d\n" % process)
-            except OSError:
-                os.kill(process, signal.SIGKILL)
         return None
 
     def _report_ends(self) -> None:
