@@ -56,7 +56,7 @@ class BatchRollouts(Rollouts):
     def deploy_by_hand(self) -> None:
         """Make a deployment with a script the default, as a person does."""
         code = self.folder / "script"
-        code.mkdir()
+        code.mkdir(exist_ok=True)
         (code / "score.py").write_text(SCRIPT)
         deployment = ModelBatchDeployment(
             name="by-hand",
@@ -139,7 +139,7 @@ def test_a_version_keeps_the_settings_of_the_default_and_a_rollback_gives_the_pl
 @pytest.mark.long
 def test_a_version_whose_smoke_job_fails_never_becomes_the_default(rollouts: BatchRollouts) -> None:
     champions = rollouts.champions
-    rollouts.default = "by-hand"
+    rollouts.deploy_by_hand()
 
     rollouts.arrive("3")
 
